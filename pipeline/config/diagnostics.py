@@ -1,0 +1,77 @@
+"""Problems of a config: collected while it is read and compiled, located and rendered at the end.
+
+Everything that checks a part of a file gets a `Problems` collector and names the place by the path of
+keys and indexes from the file's root. Nothing raises at the first problem: all of them are shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+KeyPath = tuple[str | int, ...]
+"""Keys and list indexes from the root of a file: ``("trigger", "where", 0, "event.properties.amount")``."""
+
+
+@dataclass(slots=True, frozen=True)
+class Problem:
+    """One finding, not yet located in the text."""
+
+    path: KeyPath
+    code: str
+    """A stable kebab-case name: ``unknown-field``, ``template-syntax``, ..."""
+    message: str
+    hint: str | None = None
+    """The remedy, or a "did you mean"."""
+    on_key: bool = False
+    """True: point at the key at the end of the path, not at its value."""
+    offset: int | None = None
+    """Character inside the scalar's text that is meant, e.g. the position in a template."""
+    length: int | None = None
+    warning: bool = False
+
+
+@dataclass(slots=True)
+class Problems:
+    """Collector for one file. ``at(...)`` gives a view that prefixes paths, for nested checks."""
+
+    found: list[Problem] = field(default_factory=list)
+    prefix: KeyPath = ()
+
+    def at(self, *parts: str | int) -> Problems:
+        """Return a collector of the same list whose paths start with these parts."""
+        return Problems(self.found, self.prefix + parts)
+
+    def error(
+        self,
+        path: KeyPath,
+        code: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        on_key: bool = False,
+        offset: int | None = None,
+        length: int | None = None,
+    ) -> None:
+        """Add an error: the file cannot be used."""
+        self.found.append(Problem(self.prefix + path, code, message, hint, on_key, offset, length))
+
+    def warn(
+        self,
+        path: KeyPath,
+        code: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        on_key: bool = False,
+        offset: int | None = None,
+        length: int | None = None,
+    ) -> None:
+        """Add a warning: the file works, but probably not as meant."""
+        self.found.append(
+            Problem(self.prefix + path, code, message, hint, on_key, offset, length, warning=True)
+        )
+
+    @property
+    def errors(self) -> int:
+        """How many of the problems are errors."""
+        return sum(not problem.warning for problem in self.found)

@@ -1,0 +1,50 @@
+"""The error tree, grouped by what happens next.
+
+    HooklineError
+    ├── ConfigError      stop before starting, show every problem        exit 1
+    ├── InvalidRecord    dead-letter the record with its reason, go on
+    ├── RenderError      dead-letter this delivery with its reason, go on
+    ├── UsageError       a command was called with the wrong words       exit 2
+    ├── StateError       the state directory is in use or damaged        exit 3
+    └── Fatal            log, stop the job                               exit 4
+
+What a receiver answers is no exception: outcomes are data (pipeline/deliver/policy.py).
+"""
+
+from __future__ import annotations
+
+
+class HooklineError(Exception):
+    """Base of every error that Hookline raises on purpose; its text is meant for a person."""
+
+    exit_code = 4
+
+
+class ConfigError(HooklineError):
+    """The configuration cannot be used; ``str()`` shows every problem with its place."""
+
+    exit_code = 1
+
+
+class InvalidRecord(HooklineError):
+    """One input record cannot be understood; the reason says what was found and what is wanted."""
+
+
+class RenderError(HooklineError):
+    """One delivery cannot be rendered; the reason names the template's place and the value."""
+
+
+class UsageError(HooklineError):
+    """A command or flag was used wrongly."""
+
+    exit_code = 2
+
+
+class StateError(HooklineError):
+    """The state directory is in use, from another version, or damaged; says what to do."""
+
+    exit_code = 3
+
+
+class Fatal(HooklineError):
+    """The job cannot go on (disk full, broker refuses us); nothing is lost, the next start resumes."""

@@ -1,0 +1,124 @@
+"""The records that flow through a job, in the field's own words.
+
+Times are integers: milliseconds since the unix epoch, UTC. They are plain integers because every
+event is compared, expired and formatted by time, and an int costs a tenth of an aware datetime.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+Json: TypeAlias = Any
+"""A decoded JSON value: dict, list, str, int, float, bool or None."""
+
+
+class Origin(NamedTuple):
+    """Where a record was read: never random, the same in every replay.
+
+    source: a recording's file name, or ``topic/partition``.
+    offset: the byte where the line starts, or the Kafka offset.
+    item: the place inside an envelope such as ``batch[]`` that holds many records; else 0.
+    """
+
+    source: str
+    offset: int
+    item: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.offset}" + (f"#{self.item}" if self.item else "")
+
+
+@dataclass(slots=True)
+class Event:
+    """Something a user did."""
+
+    id: str | None
+    name: str
+    kind: str
+    """track, page, screen, click, group, ...; ``update`` for a property change."""
+    user_id: str | None
+    anonymous_id: str | None
+    time: int | None
+    """When it occurred; without one, when it was received; None where neither is known."""
+    received_at: int | None
+    source: str | None
+    properties: dict[str, Json]
+    context: dict[str, Json]
+    origin: Origin
+    elements: list[dict[str, Json]] | None = None
+    """The element chain of an autocaptured event, innermost first:
+    ``{tag, id, classes: [..], attributes: {..}, text, nth_child, nth_of_type}``."""
+
+
+@dataclass(slots=True)
+class PropertyUpdate:
+    """A change of what is known about a user. ``set`` overwrites, ``set_once`` does not."""
+
+    id: str | None
+    user_id: str | None
+    anonymous_id: str | None
+    time: int | None
+    received_at: int | None
+    source: str | None
+    set: dict[str, Json]
+    set_once: dict[str, Json]
+    unset: tuple[str, ...]
+    origin: Origin
+    delete: bool = False
+    """True: forget the user (a tombstone or a delete record)."""
+
+
+@dataclass(slots=True)
+class IdentityLink:
+    """From here on ``anonymous_id`` is ``user_id``."""
+
+    anonymous_id: str
+    user_id: str
+    time: int | None
+    origin: Origin
+    alias: bool = False
+    """True for an alias call: the previous id may also have been used as a user id."""
+
+
+@dataclass(slots=True)
+class Invalid:
+    """A record that could not be understood; it is dead-lettered with its reason."""
+
+    raw: bytes
+    reason: str
+    origin: Origin
+
+
+Record: TypeAlias = "Event | PropertyUpdate | IdentityLink | Invalid"
+
+
+@dataclass(slots=True)
+class User:
+    """What is known about a user at the moment of an event: the view that conditions and templates read."""
+
+    id: str | None
+    anonymous_id: str | None
+    identified: bool
+    """True where the event belongs to a user id, False for an unlinked anonymous id."""
+    properties: dict[str, Json] = field(default_factory=dict)
+    before: dict[str, Json] | None = None
+    """Old values of the properties that an update changed; None unless a `changes` trigger runs."""
+
+
+class Missing:
+    """The type of MISSING: a path that leads nowhere (JSON's null is None, and is not missing)."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __reduce__(self) -> str:
+        return "MISSING"
+
+
+MISSING = Missing()
