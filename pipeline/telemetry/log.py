@@ -1,0 +1,199 @@
+"""Structured logging: one line per happening, its facts as fields.
+
+    log = get(__name__)
+    log.info("listening", port=9090)
+
+INFO: an action finished. WARN: it recovered by itself. ERROR: data was lost or a person is needed.
+On a terminal the lines are for people, elsewhere they are JSON. The standard library's logging carries
+them, so what libraries log or warn about comes out in the same form. Lines go to stderr.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from datetime import datetime
+from typing import Any, Literal, TextIO, TypeAlias
+
+import orjson
+
+from pipeline.model.times import format_iso
+
+LogFormat: TypeAlias = Literal["auto", "console", "json"]
+
+_LEVELS: dict[str, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+}
+_NAMES = {number: name for name, number in _LEVELS.items()} | {logging.CRITICAL: "error"}
+_COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warn": "\x1b[33m", "error": "\x1b[31m"}
+_hidden: dict[str, str] = {}
+
+
+class Log:
+    """The logger of one module. Fields are plain values; never pass a secret (and see `hide`)."""
+
+    __slots__ = ("_logger",)
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def debug(self, happening: str, **fields: Any) -> None:
+        """Something only a developer wants to see."""
+        self._emit(logging.DEBUG, happening, fields)
+
+    def info(self, happening: str, **fields: Any) -> None:
+        """An action finished."""
+        self._emit(logging.INFO, happening, fields)
+
+    def warn(self, happening: str, **fields: Any) -> None:
+        """Something went wrong and was recovered without help."""
+        self._emit(logging.WARNING, happening, fields)
+
+    def error(self, happening: str, *, exc: BaseException | None = None, **fields: Any) -> None:
+        """Data was lost, or a person is needed."""
+        self._emit(logging.ERROR, happening, fields, exc)
+
+    def _emit(
+        self, level: int, happening: str, fields: dict[str, Any], exc: BaseException | None = None
+    ) -> None:
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, "%s", happening, extra={"fields": fields}, exc_info=exc)
+
+
+def get(name: str) -> Log:
+    """Return the logger of a module; pass ``__name__``."""
+    return Log(name)
+
+
+def hide(secret: str, shown: str = "***") -> None:
+    """Mask this text in every later line: a net below the rule that no secret is ever logged."""
+    if len(secret) >= 4:  # a shorter one would black out half of every line
+        _hidden[secret] = shown
+
+
+def _masked(text: str) -> str:
+    for secret, shown in tuple(_hidden.items()):
+        if secret in text:
+            text = text.replace(secret, shown)
+    return text
+
+
+def _clean(value: Any) -> Any:
+    """Return the value with secrets masked, as something JSON can hold."""
+    if isinstance(value, str):
+        return _masked(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, bytes):
+        return _masked(value.decode("utf-8", "backslashreplace"))
+    if isinstance(value, dict):
+        return {str(key): _clean(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_clean(inner) for inner in value]
+    return _masked(str(value))
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields = {key: _clean(value) for key, value in getattr(record, "fields", {}).items()}
+    if record.exc_info and record.exc_info[1] is not None:
+        exc = record.exc_info[1]
+        fields["error"] = _masked(f"{type(exc).__name__}: {exc}")
+        last = traceback.extract_tb(exc.__traceback__)[-1:]
+        if last:
+            fields["at"] = f"{os.path.basename(last[0].filename)}:{last[0].lineno}"
+    return fields
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time, level, logger, message, then the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line without its end."""
+        line: dict[str, Any] = {
+            "time": format_iso(int(record.created * 1000)),
+            "level": _NAMES.get(record.levelno, "info"),
+            "logger": record.name,
+            "message": _masked(record.getMessage()),
+        }
+        for key, value in _fields(record).items():
+            line[f"{key}_" if key in line else key] = value
+        if record.exc_info and logging.getLogger().isEnabledFor(logging.DEBUG):
+            line["traceback"] = _masked(self.formatException(record.exc_info))
+        try:
+            return orjson.dumps(line, option=orjson.OPT_NON_STR_KEYS).decode()
+        except orjson.JSONEncodeError:  # a lone surrogate or an integer beyond 64 bits in a field
+            return orjson.dumps({key: ascii(value) for key, value in line.items()}).decode()
+
+
+class ConsoleFormatter(logging.Formatter):
+    """For people: ``12:30:01 info  listening  port=9090``; control characters are escaped."""
+
+    def __init__(self, colour: bool) -> None:
+        super().__init__()
+        self.colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line without its end."""
+        level = _NAMES.get(record.levelno, "info")
+        tag = f"{level:<5}"
+        if self.colour:
+            tag = f"{_COLOURS[level]}{tag}\x1b[0m"
+        at = f"{datetime.fromtimestamp(record.created):%H:%M:%S}"
+        parts = [f"{at} {tag} {_one_line(_masked(record.getMessage()))}"]
+        parts += [f"{key}={_shown(value)}" for key, value in _fields(record).items()]
+        line = "  ".join(parts)
+        if record.exc_info and logging.getLogger().isEnabledFor(logging.DEBUG):
+            line += "\n" + _masked(self.formatException(record.exc_info))
+        return line
+
+
+def _one_line(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        text = _one_line(value)
+        return f'"{text}"' if " " in text or not text else text
+    if isinstance(value, float):
+        return f"{value:g}"
+    return _one_line(str(value))
+
+
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to whatever ``sys.stderr`` is at that moment, so that a progress line can step aside."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # the base class has an attribute here
+        """Return the present stderr."""
+        return sys.stderr
+
+
+def setup(level: str = "info", format: LogFormat = "auto", *, stream: TextIO | None = None) -> None:
+    """Send all logging to stderr (or ``stream``) in one form; may be called again to change it.
+
+    Levels are debug, info, warn and error. ``auto`` is the console form on a terminal and JSON lines elsewhere.
+    """
+    handler: logging.StreamHandler[TextIO] = logging.StreamHandler(stream) if stream else StderrHandler()
+    terminal = (stream or sys.stderr).isatty()
+    if format == "console" or (format == "auto" and terminal):
+        handler.setFormatter(ConsoleFormatter(colour=terminal and "NO_COLOR" not in os.environ))
+    else:
+        handler.setFormatter(JsonFormatter())
+    handler.set_name("hookline")
+    root = logging.getLogger()
+    for old in [one for one in root.handlers if one.get_name() == "hookline"]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(_LEVELS.get(level, logging.INFO))
+    logging.captureWarnings(True)

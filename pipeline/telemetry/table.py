@@ -1,0 +1,233 @@
+"""The one table of all metrics: what is measured, in which unit, what it means, what to do about it.
+
+A name that is not in `MetricName` does not type-check, and a test holds `MetricName` and `METRICS` equal,
+every row in use, and the table in the README up to date. To add a metric, add its name and its row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+MetricName: TypeAlias = Literal[
+    "attempt_seconds",
+    "attempts_total",
+    "bytes_read_total",
+    "chunks_total",
+    "config_problems",
+    "config_reloads_total",
+    "connections_open",
+    "connections_opened_total",
+    "dead_letter_copies_total",
+    "delivery_latency_seconds",
+    "events_selected_total",
+    "guard_refused_total",
+    "identity_links_total",
+    "join_misrouted_total",
+    "join_unaligned_total",
+    "join_wait_seconds",
+    "journal_results_total",
+    "lane_breaker_open",
+    "lane_concurrency",
+    "lane_in_flight",
+    "lane_waiting",
+    "oauth_tokens_total",
+    "process_cpu_seconds_total",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "records_total",
+    "source_lag",
+    "source_new_partitions_total",
+    "source_paused",
+    "state_commit_seconds",
+    "state_disk_free_bytes",
+    "state_undone_total",
+    "up_seconds",
+    "webhook_dead_total",
+    "webhook_delivered_total",
+    "webhook_disabled",
+    "webhook_matched_total",
+    "webhook_pending",
+    "webhook_suppressed_total",
+]
+
+Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
+
+# From half a millisecond to a minute: what a POST, a commit or an event's whole way can take.
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+@dataclass(slots=True, frozen=True)
+class Metric:
+    """One row of the table."""
+
+    kind: Kind
+    unit: str
+    labels: tuple[str, ...]
+    meaning: str
+    remedy: str
+    """What to do when it looks bad; "" where there is nothing to do."""
+    buckets: tuple[float, ...] = ()
+
+
+def _counter(unit: str, meaning: str, remedy: str = "", labels: tuple[str, ...] = ()) -> Metric:
+    return Metric("counter", unit, labels, meaning, remedy)
+
+
+def _gauge(unit: str, meaning: str, remedy: str = "", labels: tuple[str, ...] = ()) -> Metric:
+    return Metric("gauge", unit, labels, meaning, remedy)
+
+
+def _seconds(meaning: str, remedy: str = "", labels: tuple[str, ...] = ()) -> Metric:
+    return Metric("histogram", "seconds", labels, meaning, remedy, SECONDS)
+
+
+WEBHOOK = ("webhook",)
+
+METRICS: dict[MetricName, Metric] = {
+    # --- reading
+    "records_total": _counter(
+        "records",
+        "records read, by kind: event, update, link, invalid",
+        "invalid grows: `hookline dlq list --reason invalid` shows the records and why",
+        ("kind",),
+    ),
+    "bytes_read_total": _counter("bytes", "bytes of input read"),
+    "chunks_total": _counter("chunks", "chunks of records that entered the flow"),
+    "events_selected_total": _counter(
+        "events", "events that some webhook may want, by their event side alone"
+    ),
+    "source_lag": _gauge(
+        "records",
+        "records of a topic partition that are not read yet",
+        "grows: add processes (`--processes`), or look for a paused source",
+        ("partition",),
+    ),
+    "source_paused": _gauge(
+        "0 or 1",
+        "1 while the source waits: `engine` (queues full), `disk` (reserve), `webhook` (on_full: pause)",
+        "disk: free space; webhook: see `hookline status` for the lane that is full",
+        ("reason",),
+    ),
+    "source_new_partitions_total": _counter(
+        "partitions",
+        "topic partitions that appeared after the start",
+        "restart the job to read them",
+        ("topic",),
+    ),
+    # --- join
+    "join_unaligned_total": _counter(
+        "events",
+        "events that went on before the user-property topic had passed their time",
+        "raise `join.max_wait`, or look at why the property topic lags",
+    ),
+    "join_misrouted_total": _counter(
+        "users",
+        "users whose records came from more than one partition",
+        "the topics are not co-partitioned by user id: as-of join is best effort until they are",
+    ),
+    "join_wait_seconds": _seconds("time that an event waited for the user-property side"),
+    "identity_links_total": _counter("links", "anonymous ids that were linked to a user id"),
+    # --- per webhook: matched = delivered + dead + pending + suppressed
+    "webhook_matched_total": _counter("matches", "events that matched a webhook", "", WEBHOOK),
+    "webhook_delivered_total": _counter("deliveries", "deliveries answered with success", "", WEBHOOK),
+    "webhook_dead_total": _counter(
+        "deliveries",
+        "deliveries given up, with the reason",
+        "`hookline dlq list --webhook ID`; after the cause is mended `hookline dlq replay`",
+        ("webhook", "reason"),
+    ),
+    "webhook_suppressed_total": _counter("matches", "matches held back by `limit` or `dedupe`", "", WEBHOOK),
+    "webhook_pending": _gauge(
+        "deliveries",
+        "deliveries owed: waiting, in flight, or on disk",
+        "grows: the receiver is slow or down; see attempts_total by outcome",
+        WEBHOOK,
+    ),
+    "webhook_disabled": _gauge(
+        "0 or 1",
+        "1 while a webhook is disabled by a 410 answer or paused by a command",
+        "`hookline webhook enable ID`, or a change of its file",
+        WEBHOOK,
+    ),
+    # --- delivery engine
+    "attempts_total": _counter(
+        "requests",
+        "requests sent, by outcome: a status such as 200 or 503, `timeout`, `connect`, `reset`, `guard`",
+        "much beside 2xx: the receiver's fault or the request's; `hookline status` has the last answer",
+        ("webhook", "outcome"),
+    ),
+    "attempt_seconds": _seconds("time of one request, from the write to the end of the answer", "", WEBHOOK),
+    "delivery_latency_seconds": _seconds(
+        "time from reading an event to the end of its first successful request",
+        "grows while attempt_seconds does not: the lane's rate or concurrency is the limit",
+    ),
+    "lane_waiting": _gauge(
+        "deliveries", "deliveries in memory that wait for a slot or their due time", "", WEBHOOK
+    ),
+    "lane_in_flight": _gauge("requests", "requests that await their answer", "", WEBHOOK),
+    "lane_concurrency": _gauge(
+        "requests",
+        "how many requests may be in flight; adapts to the receiver",
+        "stays at 1: the receiver answers 429, 5xx or not in time",
+        WEBHOOK,
+    ),
+    "lane_breaker_open": _gauge(
+        "0 or 1",
+        "1 while the circuit breaker lets only probes through",
+        "the receiver fails most requests; deliveries wait and are sent when it heals",
+        WEBHOOK,
+    ),
+    "connections_open": _gauge("connections", "open connections to receivers"),
+    "connections_opened_total": _counter(
+        "connections",
+        "connections made",
+        "near attempts_total: the receiver closes after each answer, which costs a handshake per request",
+    ),
+    "guard_refused_total": _counter(
+        "dials",
+        "connections refused because the address is private, loopback, metadata or otherwise special",
+        "if it is meant, open it in `network.allow` of config/pipeline.yaml",
+        WEBHOOK,
+    ),
+    "oauth_tokens_total": _counter(
+        "requests",
+        "OAuth2 token requests, by result: ok, error",
+        "error: client id, secret or token_url are wrong or the token endpoint is down",
+        ("webhook", "result"),
+    ),
+    # --- state
+    "state_commit_seconds": _seconds(
+        "time of one shard's commit, sync included", "over 0.1: a slow disk; raise `epoch` or move `state`"
+    ),
+    "state_disk_free_bytes": _gauge(
+        "bytes", "free space where the state directory is", "free space before the reserve is reached"
+    ),
+    "state_undone_total": _counter(
+        "shards", "shards that took back an unfinished epoch at the start, after a crash"
+    ),
+    "journal_results_total": _counter("results", "results read from journals at the start, after a crash"),
+    "dead_letter_copies_total": _counter(
+        "dead letters",
+        "copies of dead letters written to the configured topic or file, by result: ok, error",
+        "error: see the log; the dead letters themselves are safe in the state directory",
+        ("result",),
+    ),
+    # --- config
+    "config_reloads_total": _counter(
+        "reloads",
+        "config changes seen while running, by result: ok, broken",
+        "broken: `hookline check`",
+        ("result",),
+    ),
+    "config_problems": _gauge(
+        "errors",
+        "errors in the config on disk; the last good version keeps running",
+        "`hookline check` shows each",
+    ),
+    # --- process
+    "process_resident_memory_bytes": _gauge("bytes", "memory of the process"),
+    "process_open_fds": _gauge("descriptors", "open file descriptors", "near `ulimit -n`: raise it"),
+    "process_cpu_seconds_total": _counter("seconds", "CPU time of the process"),
+    "up_seconds": _gauge("seconds", "time since the job started"),
+}
