@@ -1,0 +1,185 @@
+"""Keys and rows as bytes: delivery keys, outbox rows, dead letters, results."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pipeline.model.records import Origin
+from pipeline.state.handover import Delivery, Headers, Outcome, Result
+from pipeline.state.store import bounded
+
+_POSITION = struct.Struct(">QI")
+_RESULT = struct.Struct("<BIHqHH")
+_PLACE = struct.Struct(">Q")
+
+
+def delivery_key(webhook_id: str, origin: Origin) -> bytes:
+    """Return webhook id and origin as bytes that sort by webhook, source, offset and item."""
+    source = bounded(origin.source.encode())[:300]
+    return b"%b\0%b\0%b" % (webhook_id.encode(), source, _POSITION.pack(origin.offset, origin.item))
+
+
+def key_origin(key: bytes) -> tuple[str, bytes, int, int]:
+    """Return webhook id, source, offset and item of a delivery key (a replay's suffix is ignored)."""
+    webhook, source, rest = key.split(b"\0", 2)
+    offset, item = _POSITION.unpack_from(rest)
+    return webhook.decode(), source, offset, item
+
+
+def replay_key(key: bytes, number: int) -> bytes:
+    """Return the delivery key of the ``number``-th replay of a dead letter: a journal never mixes them up."""
+    webhook, source, rest = key.split(b"\0", 2)
+    return b"%b\0%b\0%b%b" % (webhook, source, rest[: _POSITION.size], _PLACE.pack(number))
+
+
+def ordered_row(webhook_id: str, user: str, sequence: int) -> bytes:
+    """Return the outbox key of a delivery whose webhook keeps the order per user."""
+    return b"%b\0%b\0%b" % (webhook_id.encode(), bounded(user.encode())[:300], _PLACE.pack(sequence))
+
+
+def webhook_prefix(webhook_id: str) -> bytes:
+    """Return what the rows of one webhook start with."""
+    return webhook_id.encode() + b"\0"
+
+
+class _Row(msgspec.Struct, array_like=True):
+    version: int
+    key: bytes
+    webhook_id: str
+    message_id: str
+    config: str
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+    user: str
+    sequence: int
+    created_ms: int
+    replay: bool
+    attempt: int
+    due_ms: int
+    status: int
+    excerpt: str
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_row = msgspec.msgpack.Decoder(_Row).decode
+
+
+def pack_row(d: Delivery) -> bytes:
+    """Return the outbox row of a delivery."""
+    return _encode((
+        1, d.key, d.webhook_id, d.message_id, d.config, d.method, d.url, d.headers, d.body, d.user,
+        d.sequence, d.created_ms, d.replay, d.attempt, d.due_ms, d.status, d.excerpt,
+    ))  # fmt: skip
+
+
+def unpack_row(row: bytes, value: bytes) -> Delivery:
+    """Return the delivery that an outbox row holds."""
+    r = _decode_row(value)
+    return Delivery(
+        r.key, row, r.webhook_id, r.message_id, r.config, r.method, r.url, r.headers, r.body, r.user,
+        r.sequence, r.created_ms, r.replay, r.attempt, r.due_ms, r.status, r.excerpt, stored=True,
+    )  # fmt: skip
+
+
+class DeadLetter(msgspec.Struct, array_like=True):
+    """Why something could not be delivered, with all that is needed to look at it and to send it again.
+
+    ``kind``: ``delivery`` (url, headers, body are the request, secrets as slots), ``render`` (body is
+    ``{"event", "user"}`` as JSON: what the template saw), ``record`` (body is the raw input record).
+    """
+
+    version: int
+    kind: str
+    key: bytes
+    webhook_id: str
+    message_id: str
+    config: str
+    reason: str
+    source: str
+    offset: int
+    item: int
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+    user: str
+    attempts: int
+    status: int
+    excerpt: str
+    created_ms: int
+    dead_ms: int
+    replays: int = 0
+
+
+_decode_dead = msgspec.msgpack.Decoder(DeadLetter).decode
+
+
+def pack_dead(dead: DeadLetter) -> bytes:
+    """Return the row of a dead letter."""
+    return _encode(dead)
+
+
+def unpack_dead(value: bytes) -> DeadLetter:
+    """Return the dead letter of a row."""
+    return _decode_dead(value)
+
+
+def dead_delivery(d: Delivery, reason: str, origin: Origin, dead_ms: int) -> DeadLetter:
+    """Return the dead letter of a delivery."""
+    return DeadLetter(
+        1, "delivery", d.key, d.webhook_id, d.message_id, d.config, reason, origin.source, origin.offset,
+        origin.item, d.method, d.url, d.headers, d.body, d.user, d.attempt, d.status, d.excerpt,
+        d.created_ms, dead_ms,
+    )  # fmt: skip
+
+
+class Finished(NamedTuple):
+    """A result as the journal keeps it."""
+
+    key: bytes
+    outcome: Outcome
+    attempt: int
+    status: int
+    due_ms: int
+    reason: str
+    excerpt: str
+
+
+def pack_result(result: Result) -> bytes:
+    """Return a result as the journal and the table of finished requests keep it."""
+    d = result.delivery
+    reason = result.reason.encode()[:500]
+    excerpt = b"" if result.outcome is Outcome.DELIVERED else d.excerpt.encode()
+    head = _RESULT.pack(result.outcome, d.attempt, d.status, d.due_ms, len(d.key), len(reason))
+    return b"%b%b%b%b" % (head, d.key, reason, excerpt)
+
+
+def unpack_result(data: bytes) -> Finished:
+    """Return the result that `pack_result` wrote."""
+    outcome, attempt, status, due_ms, key_length, reason_length = _RESULT.unpack_from(data)
+    key_end = _RESULT.size + key_length
+    reason_end = key_end + reason_length
+    return Finished(
+        data[_RESULT.size : key_end],
+        Outcome(outcome),
+        attempt,
+        status,
+        due_ms,
+        data[key_end:reason_end].decode("utf-8", "replace"),
+        data[reason_end:].decode("utf-8", "replace"),
+    )
+
+
+def pack_number(number: int) -> bytes:
+    """Return a counter's bytes."""
+    return b"%d" % number
+
+
+def unpack_number(value: Any) -> int:
+    """Return a counter's value; 0 for a missing row."""
+    return int(value) if value is not None else 0
