@@ -10,6 +10,7 @@ them, so what libraries log or warn about comes out in the same form. Lines go t
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -125,9 +126,9 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and logging.getLogger().isEnabledFor(logging.DEBUG):
             line["traceback"] = _masked(self.formatException(record.exc_info))
         try:
-            return orjson.dumps(line, option=orjson.OPT_NON_STR_KEYS).decode()
+            return orjson.dumps(line).decode()
         except orjson.JSONEncodeError:  # a lone surrogate or an integer beyond 64 bits in a field
-            return orjson.dumps({key: ascii(value) for key, value in line.items()}).decode()
+            return json.dumps(line)
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -182,7 +183,7 @@ class StderrHandler(logging.StreamHandler[TextIO]):
 def setup(level: str = "info", format: LogFormat = "auto", *, stream: TextIO | None = None) -> None:
     """Send all logging to stderr (or ``stream``) in one form; may be called again to change it.
 
-    Levels are debug, info, warn and error. ``auto`` is the console form on a terminal and JSON lines elsewhere.
+    Levels: debug, info, warn, error. ``auto`` is the console form on a terminal and JSON lines elsewhere.
     """
     handler: logging.StreamHandler[TextIO] = logging.StreamHandler(stream) if stream else StderrHandler()
     terminal = (stream or sys.stderr).isatty()

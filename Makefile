@@ -1,0 +1,75 @@
+# Every target does its own set-up: a fresh machine needs make and Python 3.11 or 3.12 (or uv), nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install
+RUN := $(VENV)/.installed-run
+DEV := $(VENV)/.installed-dev
+# `make test ARGS="-k join"` passes words on to the tool behind the target.
+ARGS ?=
+
+.PHONY: help setup dev run test lint unit docs lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: $(RUN) ## make .venv with the command .venv/bin/hookline
+
+dev: $(DEV) ## make .venv with the tools for tests and checks as well
+
+run: $(RUN) ## the demo: a recorded shop becomes webhooks to a receiver on this machine
+	@$(BIN)/python -m pipeline.cli.demo $(ARGS)
+
+test: lint unit ## all checks and all tests
+
+lint: $(DEV) ## ruff, mypy and the import contract
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-logo > /dev/null || $(BIN)/lint-imports --no-logo
+
+unit: $(DEV) ## the tests alone
+	$(BIN)/pytest -n 2 $(ARGS)
+
+docs: $(DEV) ## write the generated parts of README and config again
+	$(BIN)/python -m tests.docs.generate
+
+lock: $(DEV) ## compile requirements/*.lock anew from pyproject.toml
+	$(BIN)/python -m pip -q install uv
+	for kind in run dev; do \
+	  $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal \
+	    --python-version 3.11 --extra build $$([ $$kind = run ] || echo "--extra dev -c requirements/run.lock") \
+	    pyproject.toml -o requirements/$$kind.lock; \
+	done
+
+clean: ## remove what the targets made, but no state directory
+	rm -rf $(VENV) .demo .bench .cache dist .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .import_linter_cache
+	find pipeline dataflows tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first interpreter in range makes the venv; PYTHON=... goes first.
+$(BIN)/python:
+	@ok='import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))'; \
+	for python in $(PYTHON) python3.12 python3.11 python3 python; do \
+	  if "$$python" -c "$$ok" 2> /dev/null; then "$$python" -m venv --clear $(VENV); exit 0; fi; \
+	done; \
+	if command -v uv > /dev/null && uv venv --quiet --clear --seed --python '>=3.11,<3.13' $(VENV); then exit 0; fi; \
+	echo 'Hookline needs Python 3.11 or 3.12 with venv (Debian: apt install python3-venv), or uv.' >&2; \
+	echo 'None was found on PATH; name one with: make setup PYTHON=/path/to/python3.12' >&2; \
+	exit 1
+
+# pip checks every hash; the project itself is installed from this folder, with the build tools of the lock.
+$(RUN): requirements/run.lock pyproject.toml | $(BIN)/python
+	@echo 'Installing what Hookline needs into $(VENV) ...' >&2
+	@$(PIP) --require-hashes --no-deps -r requirements/run.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements/dev.lock $(RUN)
+	@echo 'Installing the tools for tests into $(VENV) ...' >&2
+	@$(PIP) --require-hashes --no-deps -r requirements/dev.lock
+	@touch $@
