@@ -14,6 +14,8 @@ from pipeline.state.store import bounded
 _POSITION = struct.Struct(">QI")
 _RESULT = struct.Struct("<BIHqHH")
 _PLACE = struct.Struct(">Q")
+PLACE_BYTES = _PLACE.size
+"""How many bytes end the outbox key of an ordered delivery."""
 
 
 def delivery_key(webhook_id: str, origin: Origin) -> bytes:

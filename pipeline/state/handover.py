@@ -120,11 +120,16 @@ class Port:
                 if result.outcome is not Outcome.RETRY and result.delivery.stored:
                     self.settling.add(result.delivery.row)
 
-    def take(self, generation: int) -> list[Result]:
-        """Return what was posted and switch the journal. Called by the worker in ``snapshot()``."""
+    def take(self, generation: int, *, always: bool = True) -> list[Result]:
+        """Return what was posted and switch the journal. Called by the worker in ``snapshot()``.
+
+        With ``always`` off the journal is switched only where there are results: the epoch has nothing
+        else to commit, and a generation belongs to the commit that its results go into.
+        """
         with self._lock:
             results, self._results = self._results, []
-            self.journal.switch(generation)
+            if results or always:
+                self.journal.switch(generation)
             return results
 
     def settled(self, rows: list[bytes]) -> None:

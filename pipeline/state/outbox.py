@@ -1,0 +1,272 @@
+"""The outbox of one shard: what its webhooks owe, in memory, on disk and in the journal.
+
+The worker thread calls everything but `refill`, which the engine's thread calls on committed rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.model.records import Origin
+from pipeline.state.codec import (
+    PLACE_BYTES,
+    DeadLetter,
+    Finished,
+    dead_delivery,
+    key_origin,
+    ordered_row,
+    pack_dead,
+    pack_number,
+    pack_result,
+    pack_row,
+    unpack_number,
+    unpack_result,
+    unpack_row,
+    webhook_prefix,
+)
+from pipeline.state.counters import Counters
+from pipeline.state.handover import Delivery, Engine, Outcome, Port, Result
+from pipeline.state.journal import Journal, delete_before, read_journal
+from pipeline.state.store import Store, Table, bounded
+
+_SEQUENCE = b"\0sequence"
+"""Row of `applied` that holds the shard's running number for ordered deliveries."""
+
+
+class Outbox:
+    """What one shard has handed to the engine and what waits on disk.
+
+    clock: returns unix milliseconds; for ``dead_ms`` only, never for a decision about events.
+    """
+
+    def __init__(
+        self, store: Store, counters: Counters, engine: Engine, shard: int, clock: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._counters = counters
+        self._engine = engine
+        self._clock = clock
+        self._journals = store.path / "journal"
+        self._live: dict[bytes, Delivery] = {}
+        self._unstored: dict[bytes, Delivery] = {}
+        self._finished: dict[bytes, Finished] = {}
+        self._in_memory: dict[str, int] = {}
+        self._settled: list[bytes] = []
+        self._new_on_disk: dict[str, int] = {}
+        self._handing: list[Delivery] = []
+        self._applied: dict[bytes, int] = {}
+        self._sequence = unpack_number(store.get(Table.APPLIED, _SEQUENCE))
+        self.port = Port(shard, Journal(self._journals, store.seq), self.refill)
+        waiting = self._recover(read_journal(self._journals, store.seq))
+        self.port.settling.update(self._settled)
+        engine.attach(self.port)
+        for webhook_id, rows in waiting.items():
+            engine.on_disk(self.port, webhook_id, rows)
+
+    # --- the worker, while it works through a chunk
+
+    def pending(self, webhook_id: str) -> int:
+        """Return how many requests of the webhook are owed: rows and live requests."""
+        return self._counters.get(f"{webhook_id}/pending")
+
+    def admit(self, delivery: Delivery, origin: Origin, *, ordered: bool) -> None:
+        """Take over a new delivery: it will be sent, or it is known how it ended before a crash."""
+        webhook_id = delivery.webhook_id
+        self._counters.add(f"{webhook_id}/matched")
+        if self._finished:
+            before = self._finished.get(delivery.key)
+            if before is not None and self._take_over(delivery, before, origin):
+                return
+        behind = ordered and self._is_behind(delivery)
+        self._counters.add(f"{webhook_id}/pending")
+        if ordered:
+            self._sequence += 1
+            delivery.sequence = self._sequence
+            delivery.row = ordered_row(webhook_id, delivery.user, delivery.sequence)
+            self._store.put(Table.APPLIED, _SEQUENCE, pack_number(self._sequence))
+        if behind or not self._engine.accepts(webhook_id):
+            self._store_row(delivery)
+            self._count_on_disk(webhook_id)
+            return
+        self._live[delivery.row] = self._unstored[delivery.row] = delivery
+        self._in_memory[webhook_id] = self._in_memory.get(webhook_id, 0) + 1
+        self._handing.append(delivery)
+
+    def bury(self, dead: DeadLetter) -> None:
+        """Take over something that can never be sent: a record, or a delivery that could not be rendered."""
+        if dead.webhook_id:
+            self._counters.add(f"{dead.webhook_id}/matched")
+            self._counters.add(f"{dead.webhook_id}/dead")
+        self._store.put(Table.DEAD, dead.key, pack_dead(dead))
+
+    def suppress(self, webhook_id: str) -> None:
+        """Count a match that `limit` or `dedupe` held back."""
+        self._counters.add(f"{webhook_id}/matched")
+        self._counters.add(f"{webhook_id}/suppressed")
+
+    def hand_over(self) -> None:
+        """Give the engine what was admitted since the last call."""
+        if self._handing:
+            handing, self._handing = self._handing, []
+            self._engine.submit(self.port, handing)
+
+    def passed(self, source: str, offset: int) -> None:
+        """Say that this shard has seen everything of the source up to and including this offset."""
+        key = bounded(source.encode())[:300]
+        if offset > self._applied.get(key, -1):
+            self._applied[key] = offset
+
+    # --- the worker, at the epoch's end (DESIGN 6, rules 3 and 4)
+
+    def collect(self) -> None:
+        """Take what the engine finished into the epoch and store what is still owed."""
+        dirty = self._store.dirty or bool(self._unstored)
+        results = self.port.take(self._store.seq + 1, always=dirty)
+        for result in results:
+            self._settle(result)
+        for delivery in self._unstored.values():
+            self._store_row(delivery)
+        self._unstored.clear()
+        if self._store.dirty:
+            self._expire_finished()
+            for source, offset in self._applied.items():
+                self._store.put(Table.APPLIED, source, pack_number(offset))
+            self._applied.clear()
+        self._settled += [result.delivery.row for result in results if result.outcome is not Outcome.RETRY]
+
+    def committed(self) -> None:
+        """The epoch is written: let rows be read again and drop journals of durable epochs."""
+        if self._settled:
+            self.port.settled(self._settled)
+            self._settled = []
+        for webhook_id, rows in self._new_on_disk.items():
+            self._engine.on_disk(self.port, webhook_id, rows)
+        self._new_on_disk.clear()
+
+    def forget_journals(self) -> None:
+        """Delete generations that lie before the store's epoch; call it when that epoch is durable."""
+        delete_before(self._journals, self._store.seq)
+
+    # --- the engine's thread
+
+    def refill(
+        self, webhook_id: str, cursor: bytes | None, limit: int
+    ) -> tuple[list[Delivery], bytes | None]:
+        """Return committed rows after the cursor; see `Port`."""
+        prefix = webhook_prefix(webhook_id)
+        start = prefix if cursor is None else cursor + b"\0"
+        found: list[Delivery] = []
+        for row, value in self._store.committed(Table.OUTBOX, start, prefix):
+            found.append(unpack_row(row, value))
+            if len(found) >= limit:
+                return found, row
+        return found, None
+
+    # --- inside
+
+    def _settle(self, result: Result) -> None:
+        delivery, outcome = result.delivery, result.outcome
+        row, webhook_id = delivery.row, delivery.webhook_id
+        if outcome is Outcome.RETRY:
+            if delivery.stored:
+                self._store.put(Table.OUTBOX, row, pack_row(delivery))
+            return
+        if self._live.pop(row, None) is not None:
+            self._in_memory[webhook_id] -= 1
+        self._unstored.pop(row, None)
+        if outcome is Outcome.PARKED:
+            self._store_row(delivery)
+            self._count_on_disk(webhook_id)
+            return
+        if delivery.stored:
+            self._store.delete(Table.OUTBOX, row)
+        self._counters.add(f"{webhook_id}/pending", -1)
+        if outcome is Outcome.DELIVERED:
+            self._counters.add(f"{webhook_id}/delivered")
+            return
+        self._counters.add(f"{webhook_id}/dead")
+        self._store_dead(delivery, result.reason)
+
+    def _store_dead(self, delivery: Delivery, reason: str) -> None:
+        _, source, offset, item = key_origin(delivery.key)
+        origin = Origin(source.decode("utf-8", "replace"), offset, item)
+        self._store.put(
+            Table.DEAD, delivery.key, pack_dead(dead_delivery(delivery, reason, origin, self._clock()))
+        )
+
+    def _store_row(self, delivery: Delivery) -> None:
+        self._store.put(Table.OUTBOX, delivery.row, pack_row(delivery))
+        delivery.stored = True
+
+    def _count_on_disk(self, webhook_id: str) -> None:
+        self._new_on_disk[webhook_id] = self._new_on_disk.get(webhook_id, 0) + 1
+
+    def _take_over(self, delivery: Delivery, before: Finished, origin: Origin) -> bool:
+        """Give a regenerated delivery the state it had before the crash; True where it has ended."""
+        delivery.attempt, delivery.status = before.attempt, before.status
+        delivery.due_ms, delivery.excerpt = before.due_ms, before.excerpt
+        if before.outcome is Outcome.RETRY:
+            return False
+        if before.outcome is Outcome.DELIVERED:
+            self._counters.add(f"{delivery.webhook_id}/delivered")
+        else:
+            self._counters.add(f"{delivery.webhook_id}/dead")
+            dead = dead_delivery(delivery, before.reason, origin, self._clock())
+            self._store.put(Table.DEAD, delivery.key, pack_dead(dead))
+        return True
+
+    def _is_behind(self, delivery: Delivery) -> bool:
+        """True where an older delivery of the same user and webhook is on disk and not in memory here."""
+        webhook_id = delivery.webhook_id
+        if self.pending(webhook_id) == self._in_memory.get(webhook_id, 0):
+            return False
+        prefix = ordered_row(webhook_id, delivery.user, 0)[:-PLACE_BYTES]
+        return any(row not in self._live for row, _ in self._store.items(Table.OUTBOX, prefix))
+
+    def _recover(self, journal: list[Finished]) -> dict[str, int]:
+        """Apply the journal to the outbox (rule 6); return how many rows of each webhook wait on disk."""
+        for key, value in self._store.items(Table.FINISHED):
+            self._finished[key] = unpack_result(value)
+        latest = {result.key: result for result in journal}
+        touched: dict[bytes, Delivery] = {}
+        waiting: dict[str, int] = {}
+        for row, value in self._store.items(Table.OUTBOX):
+            delivery = unpack_row(row, value)
+            waiting[delivery.webhook_id] = waiting.get(delivery.webhook_id, 0) + 1
+            if delivery.key in latest:
+                touched[delivery.key] = delivery
+        for key, result in latest.items():
+            if key in touched:
+                delivery = touched[key]
+                delivery.attempt, delivery.status = result.attempt, result.status
+                delivery.due_ms, delivery.excerpt = result.due_ms, result.excerpt
+                self._settle(Result(delivery, result.outcome, result.reason))
+                # Until the next commit the row on disk says what was true before this result.
+                self._settled.append(delivery.row)
+            else:
+                self._finished[key] = result
+                packed = pack_result(Result(_stub(result), result.outcome, result.reason))
+                self._store.put(Table.FINISHED, key, packed)
+        return waiting
+
+    def _expire_finished(self) -> None:
+        """Drop finished requests whose origin a durable epoch has passed (rule 7)."""
+        if not self._finished:
+            return
+        gone = []
+        for key in self._finished:
+            _, source, offset, _ = key_origin(key)
+            if offset <= self._applied.get(source, -1):
+                gone.append(key)
+        for key in gone:
+            del self._finished[key]
+            self._store.delete(Table.FINISHED, key)
+
+
+def _stub(result: Finished) -> Delivery:
+    """Return a delivery that carries just what the journal keeps."""
+    return Delivery(
+        result.key, result.key, "", "", "", "", "", (), b"",
+        attempt=result.attempt, due_ms=result.due_ms, status=result.status, excerpt=result.excerpt,
+    )  # fmt: skip
