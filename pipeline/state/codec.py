@@ -12,7 +12,7 @@ from pipeline.state.handover import Delivery, Headers, Outcome, Result
 from pipeline.state.store import bounded
 
 _POSITION = struct.Struct(">QI")
-_RESULT = struct.Struct("<BIHqHH")
+_RESULT = struct.Struct("<BIHqHHH")
 _PLACE = struct.Struct(">Q")
 PLACE_BYTES = _PLACE.size
 """How many bytes end the outbox key of an ordered delivery."""
@@ -144,6 +144,7 @@ class Finished(NamedTuple):
     """A result as the journal keeps it."""
 
     key: bytes
+    row: bytes
     outcome: Outcome
     attempt: int
     status: int
@@ -157,22 +158,26 @@ def pack_result(result: Result) -> bytes:
     d = result.delivery
     reason = result.reason.encode()[:500]
     excerpt = b"" if result.outcome is Outcome.DELIVERED else d.excerpt.encode()
-    head = _RESULT.pack(result.outcome, d.attempt, d.status, d.due_ms, len(d.key), len(reason))
-    return b"%b%b%b%b" % (head, d.key, reason, excerpt)
+    row = b"" if d.row == d.key else d.row
+    head = _RESULT.pack(result.outcome, d.attempt, d.status, d.due_ms, len(d.key), len(row), len(reason))
+    return b"%b%b%b%b%b" % (head, d.key, row, reason, excerpt)
 
 
 def unpack_result(data: bytes) -> Finished:
     """Return the result that `pack_result` wrote."""
-    outcome, attempt, status, due_ms, key_length, reason_length = _RESULT.unpack_from(data)
+    outcome, attempt, status, due_ms, key_length, row_length, reason_length = _RESULT.unpack_from(data)
     key_end = _RESULT.size + key_length
-    reason_end = key_end + reason_length
+    row_end = key_end + row_length
+    reason_end = row_end + reason_length
+    key = data[_RESULT.size : key_end]
     return Finished(
-        data[_RESULT.size : key_end],
+        key,
+        data[key_end:row_end] or key,
         Outcome(outcome),
         attempt,
         status,
         due_ms,
-        data[key_end:reason_end].decode("utf-8", "replace"),
+        data[row_end:reason_end].decode("utf-8", "replace"),
         data[reason_end:].decode("utf-8", "replace"),
     )
 

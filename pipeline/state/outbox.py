@@ -6,7 +6,6 @@ The worker thread calls everything but `refill`, which the engine's thread calls
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from pipeline.model.records import Origin
 from pipeline.state.codec import (
@@ -58,11 +57,12 @@ class Outbox:
         self._applied: dict[bytes, int] = {}
         self._sequence = unpack_number(store.get(Table.APPLIED, _SEQUENCE))
         self.port = Port(shard, Journal(self._journals, store.seq), self.refill)
-        waiting = self._recover(read_journal(self._journals, store.seq))
+        self._recover(read_journal(self._journals, store.seq))
         self.port.settling.update(self._settled)
         engine.attach(self.port)
-        for webhook_id, rows in waiting.items():
-            engine.on_disk(self.port, webhook_id, rows)
+        for name, rows in counters.copy().items():
+            if rows and name.endswith("/pending"):
+                engine.on_disk(self.port, name.removesuffix("/pending"), rows)
 
     # --- the worker, while it works through a chunk
 
@@ -224,31 +224,23 @@ class Outbox:
         prefix = ordered_row(webhook_id, delivery.user, 0)[:-PLACE_BYTES]
         return any(row not in self._live for row, _ in self._store.items(Table.OUTBOX, prefix))
 
-    def _recover(self, journal: list[Finished]) -> dict[str, int]:
-        """Apply the journal to the outbox (rule 6); return how many rows of each webhook wait on disk."""
+    def _recover(self, journal: list[Finished]) -> None:
+        """Apply the journal to the outbox (rule 6)."""
         for key, value in self._store.items(Table.FINISHED):
             self._finished[key] = unpack_result(value)
-        latest = {result.key: result for result in journal}
-        touched: dict[bytes, Delivery] = {}
-        waiting: dict[str, int] = {}
-        for row, value in self._store.items(Table.OUTBOX):
-            delivery = unpack_row(row, value)
-            waiting[delivery.webhook_id] = waiting.get(delivery.webhook_id, 0) + 1
-            if delivery.key in latest:
-                touched[delivery.key] = delivery
-        for key, result in latest.items():
-            if key in touched:
-                delivery = touched[key]
-                delivery.attempt, delivery.status = result.attempt, result.status
-                delivery.due_ms, delivery.excerpt = result.due_ms, result.excerpt
-                self._settle(Result(delivery, result.outcome, result.reason))
-                # Until the next commit the row on disk says what was true before this result.
-                self._settled.append(delivery.row)
-            else:
-                self._finished[key] = result
+        for result in {result.key: result for result in journal}.values():
+            value = self._store.get(Table.OUTBOX, result.row)
+            if value is None:
+                self._finished[result.key] = result
                 packed = pack_result(Result(_stub(result), result.outcome, result.reason))
-                self._store.put(Table.FINISHED, key, packed)
-        return waiting
+                self._store.put(Table.FINISHED, result.key, packed)
+                continue
+            delivery = unpack_row(result.row, value)
+            delivery.attempt, delivery.status = result.attempt, result.status
+            delivery.due_ms, delivery.excerpt = result.due_ms, result.excerpt
+            self._settle(Result(delivery, result.outcome, result.reason))
+            # Until the next commit the row on disk says what was true before this result.
+            self._settled.append(result.row)
 
     def _expire_finished(self) -> None:
         """Drop finished requests whose origin a durable epoch has passed (rule 7)."""
@@ -267,6 +259,6 @@ class Outbox:
 def _stub(result: Finished) -> Delivery:
     """Return a delivery that carries just what the journal keeps."""
     return Delivery(
-        result.key, result.key, "", "", "", "", "", (), b"",
+        result.key, result.row, "", "", "", "", "", (), b"",
         attempt=result.attempt, due_ms=result.due_ms, status=result.status, excerpt=result.excerpt,
     )  # fmt: skip
