@@ -1,0 +1,173 @@
+"""Placeholders in config texts: ``${NAME}``, ``${NAME:-default}``, ``${file:path}``.
+
+In the scheme, host and port of a URL they are plain settings, resolved at load; anywhere else in a request
+they are secrets, put in when it is sent (slots.py). ``$${`` is a literal ``${``; ``${{ x }}`` is a dollar
+sign before a template.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.model.errors import ConfigError
+
+_PLACEHOLDER = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)([^}]*)(\}?)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class PlaceholderError(ValueError):
+    """A ``${...}`` that cannot be read. ``offset`` is its place in the text, ``hint`` the remedy."""
+
+    def __init__(self, message: str, offset: int, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.hint = hint
+
+
+@dataclass(slots=True, frozen=True)
+class SecretRef:
+    """One ``${...}``: the name of an environment variable, or ``file:`` and a path."""
+
+    key: str
+    """``NAME`` or ``file:path``: what it is called in messages."""
+    default: str | None = None
+    """What stands in where the variable is not set; None: then it is missing."""
+
+    @property
+    def file(self) -> str | None:
+        """The path, where the value is the content of a file; else None."""
+        return self.key[5:] if self.key.startswith("file:") else None
+
+    @property
+    def source(self) -> str:
+        """The text between the braces; `SecretRef.parse` reads it back."""
+        return self.key if self.default is None else f"{self.key}:-{self.default}"
+
+    def __str__(self) -> str:
+        return f"${{{self.key}}}"
+
+    @classmethod
+    def parse(cls, source: str) -> SecretRef:
+        """Return the reference between the braces. Raises ValueError where it is none."""
+        if source.startswith("file:") and len(source) > 5 and not _CONTROL.search(source):
+            return cls(source)
+        name = _NAME.match(source)
+        if name is None or _CONTROL.search(source):
+            raise ValueError(f"`${{{source}}}` is no placeholder")
+        rest = source[name.end() :]
+        if not rest:
+            return cls(name.group())
+        if rest.startswith(":-"):
+            return cls(name.group(), rest[2:])
+        raise ValueError(f"`${{{source}}}` is no placeholder")
+
+
+def parse_placeholders(text: str) -> list[str | SecretRef]:
+    """Split a text into literal pieces (never two in a row, never empty) and references.
+
+    Raises PlaceholderError at the first ``${`` that is not closed or names nothing.
+    """
+    parts: list[str | SecretRef] = []
+    literal = ""
+    end = 0
+    for match in _PLACEHOLDER.finditer(text):
+        literal += text[end : match.start()]
+        end = match.end()
+        if match.group().startswith("$${"):
+            literal += "${"
+            continue
+        hint = "write `$${` for a literal `${`"
+        if not match.group(2):
+            raise PlaceholderError("`${` is not closed by `}`", match.start(), hint)
+        try:
+            ref = SecretRef.parse(match.group(1))
+        except ValueError as error:
+            raise PlaceholderError(
+                str(error), match.start(), f"a name, `NAME:-default` or `file:path`; {hint}"
+            ) from None
+        if literal:
+            parts.append(literal)
+        parts.append(ref)
+        literal = ""
+    literal += text[end:]
+    if literal:
+        parts.append(literal)
+    return parts
+
+
+def split_origin(url: str) -> tuple[list[str | SecretRef], list[str | SecretRef]]:
+    """Split a URL's text before its path: (scheme, host and port with settings, the rest with secrets).
+
+    Raises PlaceholderError as `parse_placeholders` does.
+    """
+    parts = parse_placeholders(url)
+    for at, part in enumerate(parts):
+        if isinstance(part, SecretRef):
+            continue
+        scheme = part.find("://")
+        cut = re.compile(r"[/?#]").search(part, scheme + 3 if scheme >= 0 else 0)
+        if cut is None:
+            continue
+        before, after = part[: cut.start()], part[cut.start() :]
+        return [*parts[:at], *([before] if before else [])], [after, *parts[at + 1 :]]
+    return parts, []
+
+
+def origin_refs(url: str) -> list[SecretRef]:
+    """Return the placeholders in a URL's scheme, host and port: the plain settings. Empty if unreadable."""
+    try:
+        return [part for part in split_origin(url)[0] if isinstance(part, SecretRef)]
+    except PlaceholderError:
+        return []
+
+
+class Secrets:
+    """Looks secrets up in the environment or in files; every value is read once.
+
+    base: the folder that relative ``file:`` paths start from. No message ever holds a value.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None, base: Path | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._base = base or Path()
+        self._values: dict[SecretRef, str | None] = {}
+
+    def resolve(self, ref: SecretRef) -> str:
+        """Return the value; a file's without its last line end. Raises ConfigError where there is none."""
+        value = self._find(ref)
+        if value is None:
+            place = "file cannot be read" if ref.file else "variable is not set"
+            raise ConfigError(f"secret {ref}: the {place}")
+        return value
+
+    def known(self, ref: SecretRef) -> bool:
+        """Return whether `resolve` would give a value."""
+        return self._find(ref) is not None
+
+    def expand(self, text: str) -> str:
+        """Return a text with every placeholder replaced by its value.
+
+        Raises ConfigError where one is missing, PlaceholderError where one cannot be read.
+        """
+        return "".join(
+            part if isinstance(part, str) else self.resolve(part) for part in parse_placeholders(text)
+        )
+
+    def _find(self, ref: SecretRef) -> str | None:
+        if ref not in self._values:
+            self._values[ref] = self._read(ref)
+        return self._values[ref]
+
+    def _read(self, ref: SecretRef) -> str | None:
+        if ref.file is None:
+            return self._environ.get(ref.key) or ref.default
+        try:
+            return (self._base / ref.file).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        except (OSError, UnicodeDecodeError, ValueError):
+            return None
