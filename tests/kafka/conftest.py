@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 from broker import Broker, NoBroker
 
-REQUIRED = os.environ.get("CI") == "true" and "kafka" not in os.environ.get("HOOKLINE_ALLOW_SKIP", "").split(",")
+REQUIRED = os.environ.get("CI") == "true" and "kafka" not in os.environ.get("HOOKLINE_ALLOW_SKIP", "").split(
+    ","
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

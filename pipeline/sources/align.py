@@ -1,0 +1,189 @@
+"""Merge topics that are written independently into the one order that the join relies on (promise P3).
+
+A source partition reads partition i of each topic: its **sides**. Records leave in the order of their
+broker times, made monotone per side (running maximum); at equal times the side named first goes first, so
+user-property topics are named before event topics: an update precedes an event of the same time.
+
+Nothing has to be read twice and no clock is asked. A record leaves when no other side can still bring an
+earlier one. Of a side with records in its queue the first one tells; an empty side
+
+- has already passed the record's time, or
+- has been read up to an end that was asked for after the record had been appended. What is appended to it
+  later was not yet acknowledged when the record was, or
+- has reached the offset where it is to stop.
+
+A record was appended before a question if it was fetched before it, or lies below an end answered before
+it: so a backlog needs two questions, not one per fetch.
+
+Pure: whoever fetches says what came (`add`, `reached`, `answer`) and what time it is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+BEFORE_ALL = -(1 << 62)
+"""Floor of a side that has brought nothing yet: earlier than any time."""
+
+
+class Waiting(NamedTuple, Generic[T]):
+    """A fetched record: its offset, its monotone time (ms), when it was fetched (ms, any clock)."""
+
+    offset: int
+    time: int
+    fetched_ms: int
+    item: T
+
+
+Covers: TypeAlias = Mapping[str, int]
+
+
+@dataclass(slots=True)
+class Side(Generic[T]):
+    """One topic partition of the merge."""
+
+    name: str
+    position: int
+    """Offset up to which it is fetched: the next record is at this one or above."""
+    floor: int = BEFORE_ALL
+    """Monotone time (ms) of the last record fetched."""
+    stop: int | None = None
+    """Offset before which it ends; None: it never does."""
+    released_floor: int = BEFORE_ALL
+    """Monotone time (ms) of the last record that left: kept with the position, a restart begins with it."""
+    queue: deque[Waiting[T]] = field(default_factory=deque)
+    known_end: int = 0
+    """Its end as last answered."""
+    asked: tuple[int, Covers] | None = None
+    """An answered end that is not reached yet, and what reaching it proves."""
+    covers: Covers = field(default_factory=dict)
+    """Per other side, the offset below which records need not wait for this one."""
+    progress_ms: int = 0
+    """When it last brought something."""
+
+    @property
+    def next_offset(self) -> int:
+        """Offset of the first record that has not left: where a restart goes on."""
+        return self.queue[0].offset if self.queue else self.position
+
+    @property
+    def done(self) -> bool:
+        """True when it stands where it is to stop; records may still be in the queue."""
+        return self.stop is not None and self.position >= self.stop
+
+
+class Question(NamedTuple):
+    """Ask the broker for the committed end of every side; ``covers`` is what the answers will prove."""
+
+    covers: Covers
+
+
+class Alignment(Generic[T]):
+    """The merge of one source partition. Sides are given in the order of ties: user properties first."""
+
+    def __init__(self, sides: Sequence[Side[T]], *, max_wait_ms: int | None = None) -> None:
+        self.sides = tuple(sides)
+        self.max_wait_ms = max_wait_ms
+        self.unaligned = 0
+        """Records that left because a side brought nothing for ``max_wait_ms``."""
+        self.held_by: Side[T] | None = None
+        """The side for which the last `take` stopped early; None if nothing waits."""
+        self._question: Question | None = None
+        for side in self.sides:
+            if side.released_floor == BEFORE_ALL:
+                side.released_floor = side.floor
+
+    def add(self, side: Side[T], offset: int, time_ms: int, item: T, now_ms: int) -> None:
+        """A record was fetched. Beyond the side's stop it is not taken and only ends the side."""
+        if side.stop is not None and offset >= side.stop:
+            self.reached(side, offset, now_ms)
+            return
+        side.floor = max(side.floor, time_ms)
+        side.queue.append(Waiting(offset, side.floor, now_ms, item))
+        side.position = offset + 1
+        side.progress_ms = now_ms
+
+    def reached(self, side: Side[T], offset: int, now_ms: int) -> None:
+        """The side was read up to ``offset`` (its end for now): no record lies before it."""
+        side.progress_ms = now_ms
+        side.position = max(side.position, offset)
+
+    def ask(self) -> Question | None:
+        """Return a question if its answer can release something; then wait for `answer` or `lost`."""
+        held_by = self.held_by
+        if held_by is None or held_by.asked is not None or self._question is not None:
+            return None
+        self._question = Question({side.name: max(side.position, side.known_end) for side in self.sides})
+        return self._question
+
+    def answer(self, question: Question, ends: Mapping[str, int]) -> None:
+        """The ends of all sides, queried after the question was returned."""
+        self._question = None
+        for side in self.sides:
+            end = side.known_end = ends[side.name]
+            # An older end is reached sooner: replacing it could starve a record behind a busy side.
+            if side.asked is None:
+                side.asked = (end if side.stop is None else min(end, side.stop), question.covers)
+
+    def lost(self, question: Question) -> None:
+        """The question failed; another one may be asked."""
+        if self._question is question:
+            self._question = None
+
+    def take(self, limit: int, now_ms: int) -> list[tuple[Side[T], Waiting[T]]]:
+        """Return the records that may leave now, in order, at most ``limit``."""
+        taken: list[tuple[Side[T], Waiting[T]]] = []
+        self.held_by = None
+        for side in self.sides:
+            if side.asked is not None and side.position >= side.asked[0]:
+                side.covers, side.asked = side.asked[1], None
+        while len(taken) < limit:
+            first = self._first()
+            if first is None or not self._run(first, limit, now_ms, taken):
+                break
+        return taken
+
+    def _first(self) -> Side[T] | None:
+        """Return the side whose record is next by time; of equal times the side named first."""
+        waiting = [side for side in self.sides if side.queue]
+        return min(waiting, key=lambda side: side.queue[0].time) if waiting else None
+
+    def _run(self, side: Side[T], limit: int, now_ms: int, taken: list[tuple[Side[T], Waiting[T]]]) -> bool:
+        """Take records of the side as long as they are next; False when one of them must wait."""
+        queue = side.queue
+        bounds: list[tuple[int, int, Side[T]]] = []
+        earlier = True  # whether the other side is named before this one: then it wins a tie
+        for other in self.sides:
+            if other is side:
+                earlier = False
+            elif other.queue:
+                bounds.append((other.queue[0].time + (not earlier), -1, other))
+            elif not other.done:
+                bounds.append((other.floor + (not earlier), other.covers.get(side.name, 0), other))
+        while queue and len(taken) < limit:
+            head = queue[0]
+            unaligned = False
+            for time_bound, offset_bound, other in bounds:
+                if head.time < time_bound or head.offset < offset_bound:
+                    continue
+                if other.queue:
+                    return True  # the other side's record is next
+                if not self._waited(head, other, now_ms):
+                    self.held_by = other
+                    return False
+                unaligned = True
+            self.unaligned += unaligned
+            taken.append((side, queue.popleft()))
+            side.released_floor = head.time
+        return True
+
+    def _waited(self, head: Waiting[T], other: Side[T], now_ms: int) -> bool:
+        """True when the other side has brought nothing for ``max_wait_ms`` since the record was fetched."""
+        if self.max_wait_ms is None:
+            return False
+        return now_ms - max(head.fetched_ms, other.progress_ms) >= self.max_wait_ms

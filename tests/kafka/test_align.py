@@ -1,0 +1,314 @@
+"""The merge of topics by broker time, against a model of logs that grow while they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.sources.align import Alignment, Question, Side
+
+UPDATES, EVENTS, CLICKS = "updates", "events", "clicks"
+
+
+@dataclass
+class Log:
+    """A topic partition: records and, as transaction markers leave them, offsets without a record."""
+
+    records: list[tuple[int, int, int]] = field(default_factory=list)
+    """(offset, time, when it was appended relative to all other records)"""
+    end: int = 0
+
+    def append(self, time: int, turn: int) -> None:
+        self.records.append((self.end, time, turn))
+        self.end += 1
+
+
+class World:
+    """Logs, a reader of them, and everything that left so far as (side, offset)."""
+
+    def __init__(self, names: list[str], max_wait_ms: int | None = None) -> None:
+        self.logs = {name: Log() for name in names}
+        self.max_wait_ms = max_wait_ms
+        self.now = 0
+        self.turn = 0
+        self.left: list[tuple[str, int]] = []
+        self.question: tuple[Question, dict[str, int]] | None = None
+        self.alignment: Alignment[None] = Alignment(
+            [Side(name, 0) for name in names], max_wait_ms=max_wait_ms
+        )
+
+    def append(self, name: str, time: int) -> None:
+        self.turn += 1
+        self.logs[name].append(time, self.turn)
+
+    def mark(self, name: str) -> None:
+        self.logs[name].end += 1
+
+    def side(self, name: str) -> Side[None]:
+        return next(side for side in self.alignment.sides if side.name == name)
+
+    def fetch(self, name: str, limit: int = 1 << 30) -> None:
+        """What librdkafka does: bring records, and report the end when it has been read."""
+        side, log = self.side(name), self.logs[name]
+        fresh = [record for record in log.records if record[0] >= side.position]
+        for offset, time, _ in fresh[:limit]:
+            self.alignment.add(side, offset, time, None, self.now)
+        if len(fresh) <= limit:
+            self.alignment.reached(side, log.end, self.now)
+
+    def ask(self) -> None:
+        question = self.alignment.ask()
+        if question is not None:
+            self.question = question, {name: log.end for name, log in self.logs.items()}
+
+    def answer(self) -> None:
+        if self.question is not None:
+            self.alignment.answer(*self.question)
+            self.question = None
+
+    def take(self, limit: int = 1 << 30) -> None:
+        for side, waiting in self.alignment.take(limit, self.now):
+            self.left.append((side.name, waiting.offset))
+
+    def restart(self) -> None:
+        """A new process that knows the positions and floors of what has left."""
+        sides = [
+            Side[None](side.name, side.next_offset, side.released_floor) for side in self.alignment.sides
+        ]
+        self.question = None
+        self.alignment = Alignment(sides, max_wait_ms=self.max_wait_ms)
+
+    def drain(self) -> None:
+        """Let everything that was appended leave. Ends, as each round moves one question on at least."""
+        total = sum(len(log.records) for log in self.logs.values())
+        for _ in range(4 * total + 8):
+            for name in self.logs:
+                self.fetch(name)
+            self.take()
+            self.ask()
+            self.answer()
+
+    def keys(self) -> dict[tuple[str, int], tuple[int, int, int, int]]:
+        """Of every record: monotone time, rank of its side, offset, turn."""
+        result = {}
+        for rank, (name, log) in enumerate(self.logs.items()):
+            floor = -1
+            for offset, time, turn in log.records:
+                floor = max(floor, time)
+                result[name, offset] = (floor, rank, offset, turn)
+        return result
+
+
+logs = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12), st.booleans()), max_size=25)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(0, 2), st.integers(-3, 3)),
+        st.tuples(st.just("mark"), st.integers(0, 2), st.just(0)),
+        st.tuples(st.just("fetch"), st.integers(0, 2), st.integers(1, 4)),
+        st.tuples(st.just("ask"), st.just(0), st.just(0)),
+        st.tuples(st.just("answer"), st.just(0), st.just(0)),
+        st.tuples(st.just("take"), st.just(0), st.integers(1, 4)),
+        st.tuples(st.just("restart"), st.just(0), st.just(0)),
+    ),
+    max_size=80,
+)
+sides = st.sampled_from([[UPDATES, EVENTS], [UPDATES, EVENTS, CLICKS]])
+
+
+def play(world: World, script: list[tuple[str, int, int]], *, jitter: bool) -> None:
+    clock = 100
+    names = list(world.logs)
+    for verb, which, number in script:
+        name = names[which % len(names)]
+        match verb:
+            case "append":
+                clock += abs(number)
+                world.append(name, clock + (number if jitter else 0))
+            case "mark":
+                world.mark(name)
+            case "fetch":
+                world.fetch(name, number)
+            case "ask":
+                world.ask()
+            case "answer":
+                world.answer()
+            case "take":
+                world.take(number)
+            case "restart":
+                world.restart()
+    world.drain()
+
+
+@given(sides, logs, steps)
+def test_finished_logs_leave_in_the_order_of_a_stable_sort(
+    names: list[str], written: list[tuple[int, int, bool]], script: list[tuple[str, int, int]]
+) -> None:
+    world = World(names)
+    for which, time, marked in written:
+        world.append(names[which % len(names)], time)
+        if marked:
+            world.mark(names[which % len(names)])
+    play(world, [step for step in script if step[0] not in ("append", "mark")], jitter=False)
+    keys = world.keys()
+    assert world.left == sorted(keys, key=lambda record: keys[record][:3])
+
+
+@settings(max_examples=300)
+@given(sides, steps, st.booleans())
+def test_what_was_appended_earlier_and_is_earlier_leaves_earlier(
+    names: list[str], script: list[tuple[str, int, int]], jitter: bool
+) -> None:
+    world = World(names)
+    play(world, script, jitter=jitter)
+    keys = world.keys()
+    assert sorted(world.left) == sorted(keys), "nothing is lost, nothing leaves twice"
+    place = {record: index for index, record in enumerate(world.left)}
+    for a, (time_a, rank_a, offset_a, turn_a) in keys.items():
+        for b, (time_b, rank_b, offset_b, turn_b) in keys.items():
+            if (time_a, rank_a, offset_a) < (time_b, rank_b, offset_b) and turn_a < turn_b:
+                assert place[a] < place[b], f"{a} must precede {b}"
+
+
+def test_an_event_waits_until_the_updates_side_has_passed_its_time() -> None:
+    world = World([UPDATES, EVENTS])
+    world.append(EVENTS, 10)
+    world.append(UPDATES, 5)
+    world.append(UPDATES, 11)
+    world.fetch(EVENTS)
+    world.take()
+    assert world.left == []
+    world.fetch(UPDATES, 1)
+    world.take()
+    assert world.left == [(UPDATES, 0)], "a later update of the same time could still come"
+    world.fetch(UPDATES, 1)
+    world.take()
+    assert world.left == [(UPDATES, 0), (EVENTS, 0)]
+
+
+def test_an_update_of_the_same_time_goes_first() -> None:
+    world = World([UPDATES, EVENTS])
+    world.append(EVENTS, 10)
+    world.append(UPDATES, 10)
+    world.fetch(EVENTS)
+    world.fetch(UPDATES, 1)
+    world.take()
+    assert world.left[0] == (UPDATES, 0)
+
+
+def test_on_an_idle_updates_side_one_question_is_enough() -> None:
+    world = World([UPDATES, EVENTS])
+    world.append(UPDATES, 1)
+    world.drain()
+    world.append(EVENTS, 10)
+    world.fetch(EVENTS)
+    world.take()
+    world.ask()
+    world.answer()
+    world.take()
+    assert world.left == [(UPDATES, 0), (EVENTS, 0)]
+
+
+def test_an_end_asked_for_before_the_event_was_appended_proves_nothing() -> None:
+    world = World([UPDATES, EVENTS])
+    world.append(EVENTS, 10)
+    world.fetch(EVENTS)
+    world.take()
+    world.ask()
+    world.append(UPDATES, 11)
+    world.append(EVENTS, 12)
+    world.fetch(EVENTS)
+    world.answer()
+    world.fetch(UPDATES, 0)
+    world.take()
+    assert world.left == [(EVENTS, 0)], "the second event waits for the update before it"
+    world.drain()
+    assert world.left == [(EVENTS, 0), (UPDATES, 0), (EVENTS, 1)]
+
+
+def test_transaction_markers_at_the_end_are_passed_by_the_reported_end() -> None:
+    world = World([UPDATES, EVENTS])
+    world.append(UPDATES, 1)
+    world.mark(UPDATES)
+    world.append(EVENTS, 10)
+    world.fetch(EVENTS)
+    world.alignment.add(world.side(UPDATES), 0, 1, None, 0)
+    world.take()
+    world.ask()
+    world.answer()
+    world.take()
+    assert world.left == [(UPDATES, 0)], "offset 1 might hold an update"
+    world.fetch(UPDATES)
+    world.take()
+    assert world.left == [(UPDATES, 0), (EVENTS, 0)]
+
+
+def test_a_backlog_of_events_needs_two_questions_not_one_per_fetch() -> None:
+    world = World([UPDATES, EVENTS])
+    for time in range(1000):
+        world.append(EVENTS, time)
+    world.fetch(UPDATES)
+    questions = 0
+    while len(world.left) < 1000:
+        world.fetch(EVENTS, 10)
+        world.take()
+        world.ask()
+        questions += world.question is not None
+        world.answer()
+    assert questions == 2
+
+
+def test_a_side_that_stops_holds_nothing_back() -> None:
+    world = World([UPDATES, EVENTS])
+    world.append(UPDATES, 1)
+    world.append(UPDATES, 2)
+    world.append(EVENTS, 3)
+    world.side(UPDATES).stop = 1
+    world.fetch(UPDATES)
+    world.fetch(EVENTS)
+    world.take()
+    assert world.left == [(UPDATES, 0), (EVENTS, 0)]
+    assert world.side(UPDATES).done
+
+
+@pytest.mark.parametrize(("waited_ms", "gone"), [(99, 0), (100, 1)])
+def test_max_wait_lets_an_event_go_and_counts_it(waited_ms: int, gone: int) -> None:
+    world = World([UPDATES, EVENTS], max_wait_ms=100)
+    world.append(EVENTS, 10)
+    world.fetch(EVENTS)
+    world.now = waited_ms
+    world.take()
+    assert (len(world.left), world.alignment.unaligned) == (gone, gone)
+
+
+def test_max_wait_counts_only_time_without_progress() -> None:
+    world = World([UPDATES, EVENTS], max_wait_ms=100)
+    world.append(EVENTS, 10)
+    for time in range(5):
+        world.append(UPDATES, time)
+    world.fetch(EVENTS)
+    for _ in range(4):
+        world.now += 90
+        world.fetch(UPDATES, 1)
+        world.take()
+    assert (EVENTS, 0) not in world.left, "the side lags but moves"
+    world.now += 100
+    world.take()
+    assert world.left[-1] == (EVENTS, 0)
+    assert world.alignment.unaligned == 1
+
+
+def test_a_lost_question_can_be_asked_again() -> None:
+    world = World([UPDATES, EVENTS])
+    world.append(EVENTS, 10)
+    world.fetch(EVENTS)
+    world.fetch(UPDATES)
+    world.take()
+    question = world.alignment.ask()
+    assert question is not None
+    assert world.alignment.ask() is None
+    world.alignment.lost(question)
+    world.drain()
+    assert world.left == [(EVENTS, 0)]
