@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit docs lock clean
+.PHONY: help setup dev run test lint unit kafka kafka-stop docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -33,7 +33,13 @@ lint: $(DEV) ## ruff, mypy and the import contract
 	$(BIN)/lint-imports --no-logo > /dev/null || $(BIN)/lint-imports --no-logo
 
 unit: $(DEV) ## the tests alone
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+kafka: $(DEV) ## start a Kafka broker on this machine (Java 17 and Maven) and leave it running
+	$(BIN)/python tests/kafka/broker.py up $(ARGS)
+
+kafka-stop: $(DEV) ## stop that broker; what it stored is kept
+	$(BIN)/python tests/kafka/broker.py down $(ARGS)
 
 docs: $(DEV) ## write the generated parts of README and config again
 	$(BIN)/python -m tests.docs.generate

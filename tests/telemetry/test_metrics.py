@@ -1,0 +1,90 @@
+"""Counting from any thread, and what a scraper reads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import get_args
+
+import pytest
+
+from pipeline.telemetry import metrics
+from pipeline.telemetry.table import METRICS, MetricName
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    metrics.reset()
+    yield
+    metrics.reset()
+
+
+def test_every_name_has_its_row_and_every_row_its_name():
+    assert set(get_args(MetricName)) == set(METRICS)
+    assert list(get_args(MetricName)) == sorted(get_args(MetricName))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_names_follow_the_prometheus_rules(name: MetricName):
+    metric = METRICS[name]
+    assert name.endswith("_total") == (metric.kind == "counter")
+    assert (metric.kind == "histogram") == bool(metric.buckets)
+    assert list(metric.buckets) == sorted(metric.buckets)
+    if metric.kind == "histogram":
+        assert name.endswith("_seconds")
+
+
+def test_counts_from_many_threads_lose_nothing():
+    def work() -> None:
+        for _ in range(2_000):
+            metrics.count("webhook_matched_total", webhook="a")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert metrics.read("webhook_matched_total", webhook="a") == 8_000
+
+
+def test_wrong_labels_are_refused():
+    with pytest.raises(TypeError, match="webhook"):
+        metrics.count("webhook_matched_total")
+    with pytest.raises(KeyError):
+        metrics.count("webhook_matched_total", hook="a")
+
+
+def test_a_series_can_be_forgotten():
+    metrics.gauge("webhook_pending", 3, webhook="gone")
+    metrics.forget("webhook_pending", webhook="gone")
+    assert metrics.series("webhook_pending") == {}
+
+
+def test_prometheus_text_has_help_type_labels_and_escapes():
+    metrics.count("webhook_dead_total", 2, webhook='a"b\\c\nd', reason="max-age")
+    text = metrics.render_prometheus()
+    assert "# TYPE hookline_webhook_dead_total counter" in text
+    assert r'hookline_webhook_dead_total{webhook="a\"b\\c\nd",reason="max-age"} 2' in text
+    assert "# TYPE process_open_fds gauge" in text
+    assert text.endswith("\n")
+
+
+def test_a_histogram_is_cumulative_and_ends_with_inf():
+    metrics.observe_many("state_commit_seconds", [0.0004, 0.001, 0.002, 100.0])
+    lines = metrics.render_prometheus().splitlines()
+    buckets = [
+        line.rsplit(" ", 1) for line in lines if line.startswith("hookline_state_commit_seconds_bucket")
+    ]
+    counts = [int(value) for _, value in buckets]
+    assert counts == sorted(counts)
+    assert counts[:3] == [1, 2, 3]
+    assert buckets[-1] == ['hookline_state_commit_seconds_bucket{le="+Inf"}', "4"]
+    assert "hookline_state_commit_seconds_count 4" in lines
+    assert "hookline_state_commit_seconds_sum 100.0034" in lines
+
+
+def test_a_quantile_lies_in_the_right_bucket():
+    assert metrics.quantile("state_commit_seconds", 0.5) is None
+    metrics.observe_many("state_commit_seconds", [0.003] * 99 + [0.3])
+    assert 0.0025 < (metrics.quantile("state_commit_seconds", 0.5) or 0) <= 0.005
+    assert 0.25 < (metrics.quantile("state_commit_seconds", 0.999) or 0) <= 0.5
