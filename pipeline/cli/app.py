@@ -1,0 +1,148 @@
+"""The command group: verbs are imported only when they are called, and errors end in one clear line."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import click
+
+from pipeline.cli.exits import MEANING, Exit
+from pipeline.model.errors import HooklineError
+
+
+class Verb(NamedTuple):
+    """Where a verb's command is, and its line in ``hookline --help``."""
+
+    place: str
+    line: str
+
+
+GROUPS: dict[str, dict[str, Verb]] = {
+    "Other": {
+        "secret": Verb("secret:secret", "make a signing secret"),
+        "version": Verb("version:version", "print the version"),
+    },
+}
+VERBS: dict[str, Verb] = {name: verb for group in GROUPS.values() for name, verb in group.items()}
+
+
+def _debug(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().ensure_object(dict)["debug"] = True
+
+
+DEBUG = click.Option(
+    ["--debug"],
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    hidden=True,
+    callback=_debug,
+    envvar="HOOKLINE_DEBUG",
+)
+
+
+class Verbs(click.Group):
+    """A group that looks its commands up in VERBS and suggests the verb that was meant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all verbs, in the order of the help."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command of a verb; None where there is none."""
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        module, attribute = verb.place.split(":")
+        command = getattr(importlib.import_module(f"pipeline.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        for one in _with_subcommands(command):
+            if DEBUG not in one.params:
+                one.params.append(DEBUG)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve the verb; an unknown one is a usage error with the nearest verbs."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], VERBS, n=2, cutoff=0.5)
+            hint = f" Did you mean {' or '.join(f'`{verb}`' for verb in near)}?" if near else ""
+            ctx.fail(f"there is no verb `{args[0]}`.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs in their groups, without importing any."""
+        for title, group in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, verb.line) for name, verb in group.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit codes."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code.value), MEANING[code]) for code in Exit])
+
+
+def _with_subcommands(command: click.Command) -> list[click.Command]:
+    if isinstance(command, click.Group):
+        return [command, *(inner for name in command.commands.values() for inner in _with_subcommands(name))]
+    return [command]
+
+
+@click.group(
+    cls=Verbs,
+    params=[DEBUG],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+@click.version_option(None, "--version", package_name="hookline", message="hookline %(version)s")
+def cli() -> None:
+    """Turn a stream of product events into webhooks.
+
+    `hookline check` shows what is wrong with a config, `hookline run` runs it. Every verb has its own
+    --help. Flags win over the environment (HOOKLINE_...), the environment over config/pipeline.yaml.
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: this process's) and return its exit code."""
+    settings: dict[str, bool] = {}
+    try:
+        result = cli.main(
+            args=list(arguments) if arguments is not None else None,
+            prog_name="hookline",
+            standalone_mode=False,
+            obj=settings,
+        )
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return Exit.USAGE
+    except click.Abort:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output is gone (`| head`): nothing is wrong, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except HooklineError as error:
+        if settings.get("debug"):
+            raise
+        click.echo(_message(error), err=True)
+        return error.exit_code
+    except Exception as error:
+        if settings.get("debug"):
+            raise
+        click.echo(f"error: {type(error).__name__}: {error}", err=True)
+        click.echo("This is a bug of Hookline; the same command with --debug shows where.", err=True)
+        return Exit.FATAL
+    return result if isinstance(result, int) else Exit.OK
+
+
+def _message(error: HooklineError) -> str:
+    text = str(error)
+    return text if text.startswith("error") or "\n" in text or "error[" in text else f"error: {text}"

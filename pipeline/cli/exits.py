@@ -1,0 +1,30 @@
+"""The exit codes of every verb, in one table that the help and the README print."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What the exit code of a command says."""
+
+    OK = 0
+    PROBLEMS = 1
+    USAGE = 2
+    STATE = 3
+    FATAL = 4
+
+
+MEANING: dict[Exit, str] = {
+    Exit.OK: "done; pending deliveries and dead letters are reported, no error (see `--fail-on-dead`)",
+    Exit.PROBLEMS: "problems in the config or the input; all of them were shown",
+    Exit.USAGE: "wrong usage: an unknown verb or flag, a missing argument",
+    Exit.STATE: "the state directory is in use by another job, of another version, or damaged",
+    Exit.FATAL: "stopped by a fatal error; nothing is lost, the next start goes on",
+}
+
+
+def render_table() -> str:
+    """Return the table for the README, in Markdown."""
+    rows = [f"| {code.value} | {MEANING[code]} |" for code in Exit]
+    return "\n".join(["| exit code | meaning |", "|---|---|", *rows]) + "\n"

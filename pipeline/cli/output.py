@@ -1,0 +1,65 @@
+"""How verbs speak: data to stdout as text, table or JSON; talk to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def json_option(function: F) -> F:
+    """Add ``--json`` as the parameter ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, to stdout.")(
+        function
+    )
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document and a line end to stdout."""
+    import orjson
+
+    option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    sys.stdout.buffer.write(orjson.dumps(value, option=option))
+
+
+def print_json_lines(values: Iterable[Any]) -> None:
+    """Write one JSON document per line to stdout."""
+    import orjson
+
+    for value in values:
+        sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def say(text: str) -> None:
+    """Tell the person something; stderr, so that stdout stays data."""
+    click.echo(text, err=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
+    """Print a table to stdout; the columns named in ``right`` hold numbers."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row])
+    print_table(made)
+
+
+def print_table(made: Table) -> None:
+    """Print a rich table to stdout, without markup in its cells being read."""
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 100)
+    console.print(made)

@@ -1,0 +1,25 @@
+"""``hookline secret``: signing secrets in the form of Standard Webhooks."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+
+import click
+
+SECRET_BYTES = 32
+"""Standard Webhooks asks for 24 to 64 random bytes."""
+
+
+@click.group()
+def secret() -> None:
+    """Make signing secrets."""
+
+
+@secret.command()
+def new() -> None:
+    """Print a new signing secret (whsec_...) for `signature: {standard_webhooks: ...}`.
+
+    Give it to the receiver, and to the job in an environment variable or a file.
+    """
+    click.echo("whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode())

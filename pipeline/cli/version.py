@@ -1,0 +1,25 @@
+"""``hookline version``: what is running here."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version as version_of
+
+import click
+
+from pipeline.cli.output import json_option, print_json
+
+PARTS = ("bytewax", "confluent-kafka", "orjson", "aiohttp", "uvloop", "lmdb")
+
+
+@click.command()
+@json_option
+def version(as_json: bool) -> None:
+    """Print the version, with Python's and those of the main libraries."""
+    parts = {name: version_of(name) for name in PARTS}
+    if as_json:
+        print_json({"hookline": version_of("hookline"), "python": platform.python_version(), **parts})
+        return
+    click.echo(f"hookline {version_of('hookline')}")
+    click.echo(f"python {platform.python_version()} on {platform.system()} {platform.machine()}")
+    click.echo(" ".join(f"{name} {number}" for name, number in parts.items()))
