@@ -51,19 +51,19 @@ class Log:
         """An action finished."""
         self._emit(logging.INFO, happening, fields)
 
-    def warn(self, happening: str, **fields: Any) -> None:
+    def warning(self, happening: str, **fields: Any) -> None:
         """Something went wrong and was recovered without help."""
         self._emit(logging.WARNING, happening, fields)
 
-    def error(self, happening: str, *, exc: BaseException | None = None, **fields: Any) -> None:
+    def error(self, happening: str, *, exc_info: BaseException | None = None, **fields: Any) -> None:
         """Data was lost, or a person is needed."""
-        self._emit(logging.ERROR, happening, fields, exc)
+        self._emit(logging.ERROR, happening, fields, exc_info)
 
     def _emit(
-        self, level: int, happening: str, fields: dict[str, Any], exc: BaseException | None = None
+        self, level: int, happening: str, fields: dict[str, Any], exc_info: BaseException | None = None
     ) -> None:
         if self._logger.isEnabledFor(level):
-            self._logger.log(level, "%s", happening, extra={"fields": fields}, exc_info=exc)
+            self._logger.log(level, "%s", happening, extra={"fields": fields}, exc_info=exc_info)
 
 
 def get(name: str) -> Log:

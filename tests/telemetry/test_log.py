@@ -37,7 +37,7 @@ def logged(format: log.LogFormat = "json", level: str = "info", *, terminal: boo
 
 def test_json_lines_carry_the_fields():
     stream = logged()
-    log.get("a.b").warn("broker is back", broker="k1", secs=2.5)
+    log.get("a.b").warning("broker is back", broker="k1", secs=2.5)
     line = json.loads(stream.getvalue())
     assert line.pop("time").endswith("Z")
     assert line == {
@@ -69,7 +69,7 @@ def test_one_happening_stays_one_line_whatever_it_holds(format: log.LogFormat):
 
 def test_levels_below_the_chosen_one_are_silent():
     stream = logged(level="error")
-    log.get("a").warn("quiet")
+    log.get("a").warning("quiet")
     log.get("a").error("loud")
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["loud"]
 
@@ -80,7 +80,7 @@ def test_an_exception_is_named_with_its_place_and_traced_only_at_debug():
         try:
             raise ValueError("broken")
         except ValueError as error:
-            log.get("a").error("cannot go on", exc=error)
+            log.get("a").error("cannot go on", exc_info=error)
         line = json.loads(stream.getvalue())
         assert line["error"] == "ValueError: broken"
         assert line["at"].startswith("test_log.py:")
@@ -95,7 +95,7 @@ def test_a_hidden_secret_is_masked_in_texts_fields_and_errors(format: log.LogFor
         raise ValueError("token hunter2-secret")
     except ValueError as error:
         log.get("a").error(
-            "with hunter2-secret", exc=error, url="?k=hunter2-secret", deep=[{"x": "hunter2-secret"}]
+            "with hunter2-secret", exc_info=error, url="?k=hunter2-secret", deep=[{"x": "hunter2-secret"}]
         )
     text = stream.getvalue()
     assert "***" in text
