@@ -1,0 +1,90 @@
+"""Runs the admin socket and the HTTP views of one process in a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from pathlib import Path
+
+from aiohttp import web
+
+from pipeline.admin.control import Commands, serve, socket_path
+from pipeline.admin.http import Views, make_app, parse_address
+from pipeline.model.errors import UsageError
+from pipeline.telemetry import log
+
+_log = log.get(__name__)
+STOP_SECS = 2.0
+
+
+class AdminService:
+    """What a running job answers to the outside.
+
+    state: its directory, where the socket is made; process: its number in the job (0 for the only one).
+    address: where the HTTP views listen (``PORT`` or ``HOST:PORT``, plus the process number); None: nowhere.
+    """
+
+    def __init__(
+        self, *, state: Path, commands: Commands, views: Views, process: int = 0, address: str | None = None
+    ) -> None:
+        self._socket = socket_path(state, process)
+        self._commands = commands
+        self._views = views
+        self._address: tuple[str, int] | None = None
+        if address is not None:
+            host, port = parse_address(address)
+            self._address = (host, port + process if port else 0)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="admin", daemon=True)
+        self._server: asyncio.Server | None = None
+        self._runner: web.AppRunner | None = None
+        self.port: int | None = None
+        """The port the HTTP views really listen on, after `start`."""
+
+    def start(self) -> None:
+        """Listen; raises StateError or UsageError where that cannot be done."""
+        self._thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop listening; safe to call twice, and from a signal's clean-up."""
+        if not self._thread.is_alive():
+            return
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(STOP_SECS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(STOP_SECS)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    async def _start(self) -> None:
+        self._server = await serve(self._socket, self._commands)
+        if self._address is None:
+            return
+        host, port = self._address
+        self._runner = web.AppRunner(make_app(self._views), access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise UsageError(f"cannot listen on {host}:{port} for --metrics: {error.strerror}") from error
+        self.port = self._runner.addresses[0][1]
+        _log.info("metrics", address=f"{host}:{self.port}")
+
+    async def _stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._socket.unlink(missing_ok=True)
+        talks = asyncio.all_tasks() - {asyncio.current_task()}
+        for talk in talks:
+            talk.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)

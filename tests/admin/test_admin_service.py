@@ -1,0 +1,151 @@
+"""What a running job answers to the outside: over HTTP, and to its owner over the socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.admin.control import NotRunning, ask, socket_path
+from pipeline.admin.http import Views, parse_address
+from pipeline.admin.service import AdminService
+from pipeline.model.errors import HooklineError, StateError, UsageError
+from pipeline.telemetry import metrics
+
+Start = Callable[..., AdminService]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    running: list[AdminService] = []
+
+    def start(**changes: Any) -> AdminService:
+        views = changes.pop("views", Views(lambda: {"records": {"read": 7}}, lambda: None, lambda: None))
+        commands = changes.pop("commands", {})
+        service = AdminService(
+            state=changes.pop("state", tmp_path), commands=commands, views=views, **changes
+        )
+        running.append(service)
+        service.start()
+        return service
+
+    yield start
+    for service in running:
+        service.stop()
+        service.stop()
+
+
+def get(service: AdminService, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{service.port}{path}", timeout=5) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_status_health_and_metrics_are_served(start: Start):
+    service = start(address="0")
+    metrics.reset()
+    metrics.count("webhook_matched_total", 3, webhook="crm")
+    assert json.loads(get(service, "/status")[1]) == {"records": {"read": 7}}
+    assert get(service, "/healthz") == (200, "ok\n")
+    text = get(service, "/metrics")[1]
+    assert 'hookline_webhook_matched_total{webhook="crm"} 3' in text
+    memory = next(line for line in text.splitlines() if line.startswith("process_resident_memory_bytes"))
+    assert int(memory.split()[1]) > 1_000_000
+    assert get(service, "/other")[0] == 404
+    metrics.reset()
+
+
+def test_a_job_that_is_starting_is_healthy_but_not_ready(start: Start):
+    service = start(address="0", views=Views(dict, lambda: None, lambda: "reading the state"))
+    assert get(service, "/healthz")[0] == 200
+    assert get(service, "/readyz") == (503, "reading the state\n")
+
+
+def test_a_sick_job_is_neither_healthy_nor_ready(start: Start):
+    service = start(address="0", views=Views(dict, lambda: "the engine died", lambda: None))
+    assert get(service, "/healthz") == (503, "the engine died\n")
+    assert get(service, "/readyz")[0] == 503
+
+
+def test_a_taken_port_is_a_clear_usage_error(start: Start):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="cannot listen"):
+        start(address=str(taken.getsockname()[1]))
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("9090", ("127.0.0.1", 9090)), ("0.0.0.0:1", ("0.0.0.0", 1)), ("[::1]:2", ("::1", 2))],
+)
+def test_addresses(text: str, address: tuple[str, int]):
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "x", "1:", "70000", "host:-1"])
+def test_a_bad_address_says_what_is_wanted(text: str):
+    with pytest.raises(UsageError, match="PORT or HOST:PORT"):
+        parse_address(text)
+
+
+def test_a_command_reaches_every_process_of_the_job(start: Start, tmp_path: Path):
+    for process in range(2):
+        start(process=process, commands={"pause": lambda webhook, n=process: [n, webhook]})
+    assert ask(tmp_path, "pause", webhook="crm") == [[0, "crm"], [1, "crm"]]
+
+
+def test_what_a_command_refuses_comes_back_with_its_exit_code(start: Start, tmp_path: Path):
+    def refuse() -> None:
+        raise StateError("no such webhook")
+
+    start(commands={"pause": refuse, "burst": lambda: 1 / 0})
+    with pytest.raises(HooklineError, match="no such webhook") as refused:
+        ask(tmp_path, "pause")
+    assert refused.value.exit_code == 3
+    with pytest.raises(HooklineError, match="ZeroDivisionError"):
+        ask(tmp_path, "burst")
+    with pytest.raises(HooklineError, match="does not know"):
+        ask(tmp_path, "other")
+
+
+def test_garbage_is_answered_and_does_not_end_the_service(start: Start, tmp_path: Path):
+    start(commands={"ping": lambda: "pong"})
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(socket_path(tmp_path, 0)))
+        for line in (b"\xff\n", b"[]\n", b'{"command": {}}\n', b'{"command": "ping", "args": 3}\n'):
+            client.sendall(line)
+            assert json.loads(client.makefile("rb").readline())["ok"] is False
+    assert ask(tmp_path, "ping") == ["pong"]
+
+
+def test_only_the_owner_can_open_the_socket(start: Start, tmp_path: Path):
+    start()
+    assert stat.S_IMODE(socket_path(tmp_path, 0).stat().st_mode) == 0o600
+
+
+def test_nobody_listening_is_said_also_after_a_kill(start: Start, tmp_path: Path):
+    with pytest.raises(NotRunning, match="no job runs"):
+        ask(tmp_path, "ping")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(socket_path(tmp_path, 0)))
+    with pytest.raises(NotRunning):
+        ask(tmp_path, "ping")
+    service = start(commands={"ping": lambda: "pong"})
+    assert ask(tmp_path, "ping") == ["pong"]
+    service.stop()
+    assert not socket_path(tmp_path, 0).exists()
+
+
+def test_a_state_directory_may_be_very_deep(start: Start, tmp_path: Path):
+    deep = tmp_path / ("d" * 90) / ("e" * 90)
+    deep.mkdir(parents=True)
+    start(state=deep, commands={"ping": lambda: "pong"})
+    assert ask(deep, "ping") == ["pong"]
