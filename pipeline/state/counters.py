@@ -29,6 +29,11 @@ class Counters:
         """Return a counter's value, this epoch included; 0 where it was never touched."""
         return self._values.get(name, 0)
 
+    @property
+    def dirty(self) -> bool:
+        """True where something was counted since the last flush."""
+        return bool(self._changed)
+
     def flush(self) -> None:
         """Write what changed to the store's open epoch."""
         for name in self._changed:

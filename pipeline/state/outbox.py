@@ -19,6 +19,7 @@ from pipeline.state.codec import (
     pack_number,
     pack_result,
     pack_row,
+    unpack_dead,
     unpack_number,
     unpack_result,
     unpack_row,
@@ -40,12 +41,21 @@ class Outbox:
     """
 
     def __init__(
-        self, store: Store, counters: Counters, engine: Engine, shard: int, clock: Callable[[], int]
+        self,
+        store: Store,
+        counters: Counters,
+        engine: Engine,
+        shard: int,
+        clock: Callable[[], int],
+        *,
+        copies: bool = False,
     ) -> None:
         self._store = store
         self._counters = counters
         self._engine = engine
         self._clock = clock
+        self._copies = copies
+        self._to_copy = [key for key, _ in store.items(Table.COPIES)] if copies else []
         self._journals = store.path / "journal"
         self._live: dict[bytes, Delivery] = {}
         self._unstored: dict[bytes, Delivery] = {}
@@ -98,7 +108,18 @@ class Outbox:
         if dead.webhook_id:
             self._counters.add(f"{dead.webhook_id}/matched")
             self._counters.add(f"{dead.webhook_id}/dead")
-        self._store.put(Table.DEAD, dead.key, pack_dead(dead))
+        self._put_dead(dead)
+
+    def to_copy(self) -> list[DeadLetter]:
+        """Return the dead letters whose copy is due; with this epoch they count as copied."""
+        keys, self._to_copy = self._to_copy, []
+        found = []
+        for key in keys:
+            self._store.delete(Table.COPIES, key)
+            value = self._store.get(Table.DEAD, key)
+            if value is not None:
+                found.append(unpack_dead(value))
+        return found
 
     def suppress(self, webhook_id: str) -> None:
         """Count a match that `limit` or `dedupe` held back."""
@@ -121,7 +142,7 @@ class Outbox:
 
     def collect(self) -> None:
         """Take what the engine finished into the epoch and store what is still owed."""
-        dirty = self._store.dirty or bool(self._unstored)
+        dirty = self._store.dirty or self._counters.dirty or bool(self._unstored)
         results = self.port.take(self._store.seq + 1, always=dirty)
         for result in results:
             self._settle(result)
@@ -191,9 +212,14 @@ class Outbox:
     def _store_dead(self, delivery: Delivery, reason: str) -> None:
         _, source, offset, item = key_origin(delivery.key)
         origin = Origin(source.decode("utf-8", "replace"), offset, item)
-        self._store.put(
-            Table.DEAD, delivery.key, pack_dead(dead_delivery(delivery, reason, origin, self._clock()))
-        )
+        self._put_dead(dead_delivery(delivery, reason, origin, self._clock()))
+
+    def _put_dead(self, dead: DeadLetter) -> None:
+        self._store.put(Table.DEAD, dead.key, pack_dead(dead))
+        if self._copies:
+            # A row, not a list: what the engine buried at an epoch's end is copied in the next one.
+            self._store.put(Table.COPIES, dead.key, b"")
+            self._to_copy.append(dead.key)
 
     def _store_row(self, delivery: Delivery) -> None:
         self._store.put(Table.OUTBOX, delivery.row, pack_row(delivery))
@@ -212,8 +238,7 @@ class Outbox:
             self._counters.add(f"{delivery.webhook_id}/delivered")
         else:
             self._counters.add(f"{delivery.webhook_id}/dead")
-            dead = dead_delivery(delivery, before.reason, origin, self._clock())
-            self._store.put(Table.DEAD, delivery.key, pack_dead(dead))
+            self._put_dead(dead_delivery(delivery, before.reason, origin, self._clock()))
         return True
 
     def _is_behind(self, delivery: Delivery) -> bool:
@@ -226,8 +251,8 @@ class Outbox:
 
     def _recover(self, journal: list[Finished]) -> None:
         """Apply the journal to the outbox (rule 6)."""
-        for key, value in self._store.items(Table.FINISHED):
-            self._finished[key] = unpack_result(value)
+        for key, known in self._store.items(Table.FINISHED):
+            self._finished[key] = unpack_result(known)
         for result in {result.key: result for result in journal}.values():
             value = self._store.get(Table.OUTBOX, result.row)
             if value is None:

@@ -56,6 +56,7 @@ class Table(IntEnum):
     ALIASES = 8
     MERGED = 9
     PROFILES = 10
+    COPIES = 11
 
 
 def bounded(key: bytes) -> bytes:

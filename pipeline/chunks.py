@@ -1,0 +1,55 @@
+"""What flows between the steps: some 200 records at a time, in order (DESIGN 2).
+
+Only the steps know chunks; the business code works on single records. A chunk without items is a hello
+or carries a new config version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipeline.model.records import Record
+from pipeline.sources.chunk import RawChunk
+
+Candidates = tuple[int, ...]
+"""Indexes of the webhooks whose event side holds."""
+
+
+@dataclass(slots=True)
+class Intake:
+    """From the source to select: lines as they were read, or none."""
+
+    partition: str
+    config: str
+    """Hash of the config version that these lines run under."""
+    text: bytes | None = None
+    """That version itself: in the hello and before its first lines."""
+    raw: RawChunk | None = None
+
+
+@dataclass(slots=True)
+class Selected:
+    """From select to identity: what is left of a chunk, and what was counted."""
+
+    key: str
+    """The identity key it goes to: its own partition, or another one that must know of its links."""
+    partition: str
+    config: str
+    text: bytes | None = None
+    items: list[tuple[Record, Candidates]] = field(default_factory=list)
+    counts: tuple[int, int, int, int, int] | None = None
+    """read, events, updates, links, invalid."""
+    passed: dict[str, int] = field(default_factory=dict)
+    """Source to last offset: everything up to there is in this chunk or an earlier one."""
+
+
+@dataclass(slots=True)
+class Routed:
+    """From identity to one shard."""
+
+    shard: int
+    partition: str
+    config: str
+    text: bytes | None = None
+    items: list[tuple[str, Record, Candidates]] = field(default_factory=list)
+    passed: dict[str, int] = field(default_factory=dict)

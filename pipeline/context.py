@@ -1,0 +1,125 @@
+"""What the steps of one process share: the job's parts and its flags."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.model.errors import HooklineError
+from pipeline.sources.reader import Reader
+from pipeline.state.handover import Engine
+from pipeline.telemetry import log
+from pipeline.versions import Versions
+
+_log = log.get("job")
+
+
+class DeliveryService(Engine, Protocol):
+    """The delivery engine as the steps see it."""
+
+    def busy(self) -> bool:
+        """True while the source should pause: requests come faster than they can be sent."""
+
+    def drain(self, deadline_secs: float) -> bool:
+        """Send what can be sent before the deadline."""
+
+    def stop(self) -> None:
+        """End the engine; what is in flight is aborted and stays owed."""
+
+
+class ReaderFactory(Protocol):
+    """Makes the readers of the job's source."""
+
+    def partitions(self) -> list[str]:
+        """Return the names of the source partitions."""
+
+    def open(self, partition: str, position: Any) -> Reader:
+        """Return the reader of a partition, at a position it returned before, or at the beginning."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One process of a running job."""
+
+    state: Path
+    shards: int
+    epoch_secs: float
+    format: str
+    readers: ReaderFactory
+    versions: Versions
+    engine: DeliveryService
+    finite: bool
+    """True for a recording that ends: nobody else waits for it."""
+    drain_secs: float = 30.0
+    stop_drain_secs: float = 5.0
+    disk_reserve_bytes: int = 256 << 20
+    clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    """Unix milliseconds; for the wall-clock facts of deliveries only."""
+    stopping: bool = False
+    """Set by a signal: sources end, the job stops cleanly."""
+    full: set[tuple[int, str]] = field(default_factory=set)
+    """(shard, webhook) pairs at `max_pending` whose webhook says `on_full: pause`."""
+    failure: BaseException | None = None
+    """The first exception of a step; Bytewax may lose it."""
+    records: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Committed counters of the identity keys of this process."""
+    accounts: dict[int, dict[str, int]] = field(default_factory=dict)
+    """Committed counters of the shards of this process."""
+    commands: dict[int, deque[Callable[[Any], None]]] = field(default_factory=dict)
+    """What the admin socket asks of a shard; run by its worker thread."""
+    shards_here: dict[int, Any] = field(default_factory=dict)
+    """The shards that this process owns."""
+    source_bytes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Partition to bytes read and bytes in all (0: unknown), for the progress line."""
+    copies: Any = None
+    """Where dead letters are copied to; None: nowhere."""
+    _drained: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fail(self, error: BaseException) -> None:
+        """Keep and log the first failure of a step: in a cluster the exception itself is lost."""
+        with self._lock:
+            if self.failure is not None:
+                return
+            self.failure = error
+        if isinstance(error, HooklineError):
+            _log.error("stopping", reason=str(error))
+        else:
+            _log.error("stopping on an unexpected error", reason=repr(error), exc_info=error)
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Note what a step raises before Bytewax takes it."""
+        try:
+            yield
+        except BaseException as error:
+            self.fail(error)
+            if isinstance(error, StopIteration):
+                # Bytewax would take a stray one for the end of the input, and the job would end silently.
+                raise RuntimeError("a step raised StopIteration") from error
+            raise
+
+    def take_commands(self, shard: int) -> Iterator[Callable[[Any], None]]:
+        """Yield the commands that wait for a shard."""
+        waiting = self.commands.get(shard)
+        while waiting:
+            yield waiting.popleft()
+
+    def paused(self) -> bool:
+        """True while sources must not read on: the engine is behind, or a webhook is full and says so."""
+        return self.engine.busy() or bool(self.full)
+
+    def drain(self) -> None:
+        """Finish what can be finished, then end the engine; once per process, before its last epoch."""
+        with self._lock:
+            if self._drained:
+                return
+            self._drained = True
+        self.engine.drain(self.stop_drain_secs if self.stopping else self.drain_secs)
+        self.engine.stop()

@@ -1,0 +1,69 @@
+"""What `limit`, `dedupe` and `repeat` remember, with its expiry on event time."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from pipeline.state.store import Store, Table, bounded
+
+SWEEP_ROWS = 256
+"""Rows looked at per epoch for what has expired."""
+
+LATE_MS = 7 * 24 * 3600 * 1000
+"""An expired row is kept this much longer: events up to a week late are still judged by it, so that the
+result does not depend on when rows are swept."""
+
+_EXPIRY = struct.Struct(">q")
+
+
+class Caps:
+    """The rows of one shard. Expiry is unix milliseconds of event time; None: never."""
+
+    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
+        self._store = store
+        self._clock = clock
+        self._latest = 0
+        self._cursor = b""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return what was put under the key, whether or not it has expired."""
+        row = self._store.get(Table.CAPS, bounded(key))
+        return None if row is None else row[_EXPIRY.size :]
+
+    def put(self, key: bytes, value: bytes, expires_ms: int | None) -> None:
+        """Remember a value until the expiry."""
+        expiry = (1 << 62) if expires_ms is None else min(expires_ms, 1 << 62)
+        self._store.put(Table.CAPS, bounded(key), _EXPIRY.pack(expiry) + value)
+
+    def seen(self, time_ms: int) -> None:
+        """Note an event's time: expiry is measured against the latest one.
+
+        A time in the future is not believed: one broken clock must not expire everybody's rows.
+        """
+        if time_ms > self._latest:
+            self._latest = min(time_ms, max(self._latest, self._clock()))
+
+    def sweep(self) -> None:
+        """Drop some rows that expired long ago."""
+        if not self._latest:
+            return
+        gone = []
+        looked = 0
+        for key, row in self._store.committed(Table.CAPS, self._cursor, b""):
+            self._cursor = key + b"\0"
+            if _EXPIRY.unpack_from(row)[0] + LATE_MS < self._latest:
+                gone.append(key)
+            looked += 1
+            if looked == SWEEP_ROWS:
+                break
+        else:
+            self._cursor = b""
+        for key in gone:
+            if self._is_old(key):
+                self._store.delete(Table.CAPS, key)
+
+    def _is_old(self, key: bytes) -> bool:
+        # The epoch may have written the row anew since the last commit.
+        row = self._store.get(Table.CAPS, key)
+        return row is not None and _EXPIRY.unpack_from(row)[0] + LATE_MS < self._latest

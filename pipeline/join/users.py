@@ -1,0 +1,117 @@
+"""What is known about each user: set, set_once, unset, in log order (DESIGN 6, Join)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from pipeline.model.records import MISSING, Json, PropertyUpdate
+from pipeline.state.store import Store, Table, bounded
+
+CACHE_USERS = 16_384
+"""Decoded users a shard keeps in memory, in each of two generations."""
+
+
+class Users:
+    """The users of one shard, read through a bounded cache of decoded ones.
+
+    LMDB releases the interpreter lock at each call, which costs a thread switch while the engine runs:
+    hence the cache, also of users that are not there.
+    """
+
+    def __init__(self, store: Store, cache_users: int = CACHE_USERS) -> None:
+        self._store = store
+        self._capacity = cache_users
+        self._young: dict[str, dict[str, Json]] = {}
+        self._old: dict[str, dict[str, Json]] = {}
+        self._changed: dict[str, dict[str, Json]] = {}
+        self._writers: dict[str, str] = {}
+        self.misrouted = 0
+        """Updates that came from another partition than the user's last one."""
+
+    def get(self, key: str) -> dict[str, Json]:
+        """Return the user's properties; empty for an unknown user. The caller must not change them."""
+        found = self._young.get(key)
+        return found if found is not None else self._load(key)
+
+    def apply(self, key: str, update: PropertyUpdate, partition: str) -> dict[str, Any]:
+        """Apply an update and return the old values of the properties it really changed.
+
+        A property that was not there has the old value MISSING. ``set`` wins over ``set_once`` for one
+        name in one update; ``unset`` comes last.
+        """
+        properties = self.get(key)
+        if self._writers.get(key, partition) != partition:
+            self.misrouted += 1
+        self._writers[key] = partition
+        old: dict[str, Any] = {}
+        if update.delete:
+            old = dict(properties)
+            properties.clear()
+        for name, value in update.set.items():
+            before = properties.get(name, MISSING)
+            if before is MISSING or not same(before, value):
+                old[name] = before
+                properties[name] = value
+        for name, value in update.set_once.items():
+            if name not in properties:
+                old[name] = MISSING
+                properties[name] = value
+        for name in update.unset:
+            before = properties.pop(name, MISSING)
+            if before is not MISSING:
+                old.setdefault(name, before)
+        if old:
+            self._changed[key] = properties
+        return {name: before for name, before in old.items() if not _undone(before, properties, name)}
+
+    def flush(self) -> None:
+        """Write the changed users to the store's open epoch."""
+        for key, properties in self._changed.items():
+            row = _row(key)
+            if properties:
+                value = orjson.dumps([self._writers.get(key, ""), properties])
+                self._store.put(Table.USERS, row, value)
+            else:
+                self._store.delete(Table.USERS, row)
+        self._changed.clear()
+
+    def _load(self, key: str) -> dict[str, Json]:
+        found = self._old.pop(key, None)
+        if found is None:
+            found = self._changed.get(key)
+        if found is None:
+            value = self._store.get(Table.USERS, _row(key))
+            if value is None:
+                found = {}
+            else:
+                self._writers[key], found = orjson.loads(value)
+        if len(self._young) >= self._capacity:
+            self._old, self._young = self._young, {}
+            self._writers = {k: v for k, v in self._writers.items() if k in self._old or k in self._changed}
+        self._young[key] = found
+        return found
+
+
+def same(a: Json, b: Json) -> bool:
+    """Return whether two JSON values are the same, types included (1 is not true, 1 is not 1.0)."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(value, b[name]) for name, value in a.items())
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+def _undone(before: Any, properties: dict[str, Json], name: str) -> bool:
+    """True where one update changed a property and then changed it back."""
+    after = properties.get(name, MISSING)
+    if before is MISSING or after is MISSING:
+        return before is after
+    return same(before, after)
+
+
+def _row(key: str) -> bytes:
+    return bounded(key.encode("utf-8", "surrogatepass"))

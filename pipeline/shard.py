@@ -1,0 +1,239 @@
+"""The shard step: join, match, limit, render, hand over, collect. One step, one store, one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from bytewax.operators import StatefulBatchLogic
+
+from pipeline.chunks import Routed
+from pipeline.config.paths import event_view, user_view
+from pipeline.context import Job
+from pipeline.join.caps import Caps
+from pipeline.join.limits import Verdict, check
+from pipeline.join.users import Users
+from pipeline.model.errors import RenderError
+from pipeline.model.records import MISSING, Event, Invalid, Origin, PropertyUpdate, User
+from pipeline.snapshot import Snapshot, Webhook
+from pipeline.state.codec import DeadLetter, dead_delivery, delivery_key
+from pipeline.state.counters import Counters
+from pipeline.state.handover import Delivery
+from pipeline.state.outbox import Outbox
+from pipeline.state.store import Store
+
+Token = tuple[str, int, int]
+"""What Bytewax keeps of a shard: ("v1", shard, the store's sequence number)."""
+
+
+class Shard:
+    """What one shard does with its records, in order."""
+
+    def __init__(self, job: Job, shard: int, seq: int) -> None:
+        self.store = Store(job.state / "shards" / f"{shard:03d}")
+        self.store.resume(seq)
+        self.shard = shard
+        self.job = job
+        self.users = Users(self.store)
+        self.caps = Caps(self.store, job.clock)
+        self.counters = Counters(self.store)
+        self.outbox = Outbox(
+            self.store, self.counters, job.engine, shard, job.clock, copies=job.copies is not None
+        )
+
+    def work(self, chunk: Routed) -> None:
+        """Take one chunk: every record of it, then note how far the sources have come."""
+        snapshot = self.job.versions.get(chunk.config, chunk.text)
+        for key, record, candidates in chunk.items:
+            if type(record) is Event:
+                self.event(key, record, [snapshot.webhooks[index] for index in candidates], snapshot)
+            elif type(record) is PropertyUpdate:
+                self.update(key, record, chunk.partition, snapshot)
+            elif type(record) is Invalid:
+                self.invalid(record)
+        for source, offset in chunk.passed.items():
+            self.outbox.passed(source, offset)
+
+    def event(self, key: str, event: Event, webhooks: list[Webhook], snapshot: Snapshot) -> None:
+        """Join an event to what is known of its user and fire the webhooks that want it."""
+        user = User(event.user_id, event.anonymous_id, event.user_id is not None, self.users.get(key))
+        for webhook in webhooks:
+            self.fire(key, webhook, event, user, snapshot)
+
+    def update(self, key: str, update: PropertyUpdate, partition: str, snapshot: Snapshot) -> None:
+        """Write an update, and fire the webhooks that wait for what it really changed."""
+        before = self.users.apply(key, update, partition)
+        if not before or update.delete or not snapshot.triggers.changes_wanted:
+            return
+        webhooks = [snapshot.webhooks[index] for index in snapshot.triggers.on_change(before)]
+        if not webhooks:
+            return
+        properties = self.users.get(key)
+        known = {name: value for name, value in before.items() if value is not MISSING}
+        user = User(update.user_id, update.anonymous_id, update.user_id is not None, properties, known)
+        event = change_event(update, {name: properties.get(name) for name in before})
+        for webhook in webhooks:
+            self.fire(key, webhook, event, user, snapshot)
+
+    def fire(self, key: str, webhook: Webhook, event: Event, user: User, snapshot: Snapshot) -> None:
+        """Match the user's side, apply the limits, render and hand over."""
+        trigger = webhook.trigger
+        if trigger.user_side is not None and not trigger.user_side(event, user, None):
+            return
+        if trigger.limits is not None:
+            self.caps.seen(event.time or 0)
+            verdict = check(trigger.limits, self.caps, key, event, user)
+            if verdict is Verdict.NOT_YET:
+                return
+            if verdict is Verdict.SUPPRESS:
+                self.outbox.suppress(webhook.id)
+                return
+        delivery_id = delivery_key(webhook.id, event.origin)
+        message_id = message_name(webhook.id, event)
+        now = self.job.clock()
+        try:
+            request = webhook.request.render(event, user)
+        except RenderError as error:
+            seen = orjson.dumps({"event": event_view(event), "user": user_view(user)})
+            self.outbox.bury(
+                DeadLetter(
+                    1, "render", delivery_id, webhook.id, message_id, snapshot.hash, str(error),
+                    *event.origin, "", "", (), seen, key, 0, 0, "", now, now,
+                )
+            )  # fmt: skip
+            return
+        delivery = Delivery(
+            delivery_id, delivery_id, webhook.id, message_id, snapshot.hash, request.method, request.url,
+            request.headers, request.body, key, created_ms=now,
+        )  # fmt: skip
+        settings = webhook.delivery
+        if self.outbox.pending(webhook.id) * self.job.shards >= settings.max_pending and self.full(
+            webhook, delivery, event.origin
+        ):
+            return
+        self.outbox.admit(delivery, event.origin, ordered=settings.ordering == "per_user")
+
+    def full(self, webhook: Webhook, delivery: Delivery, origin: Origin) -> bool:
+        """Too much is pending: True where the delivery was dead-lettered, False where the source pauses."""
+        policy = webhook.delivery.on_full or ("pause" if self.job.finite else "dead_letter")
+        if policy == "pause":
+            self.job.full.add((self.shard, webhook.id))
+            return False
+        self.outbox.bury(dead_delivery(delivery, "max-pending", origin, self.job.clock()))
+        return True
+
+    def invalid(self, record: Invalid) -> None:
+        """Keep a record that nobody can understand, with its reason."""
+        now = self.job.clock()
+        self.outbox.bury(
+            DeadLetter(
+                1, "record", delivery_key("", record.origin), "", "", "", record.reason, *record.origin,
+                "", "", (), record.raw, "", 0, 0, "", now, now,
+            )
+        )  # fmt: skip
+
+    def end_epoch(self) -> int:
+        """Collect what the engine finished, commit the epoch, and return the store's sequence number."""
+        self.outbox.forget_journals()
+        self.users.flush()
+        self.caps.sweep()
+        self.outbox.collect()
+        self.counters.flush()
+        seq = self.store.commit()
+        self.outbox.committed()
+        self.job.accounts[self.shard] = self.counters.copy()
+        self.job.full -= {pair for pair in self.job.full if pair[0] == self.shard and self.has_room(pair[1])}
+        return seq
+
+    def has_room(self, webhook_id: str) -> bool:
+        """Return whether a webhook that paused the source has come down to nine tenths of its limit."""
+        webhook = self.job.versions.latest.by_id.get(webhook_id)
+        if webhook is None:
+            return True
+        return self.outbox.pending(webhook_id) * self.job.shards < webhook.delivery.max_pending * 0.9
+
+
+class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
+    """The Bytewax side of a shard: built by its hello, one commit per epoch."""
+
+    def __init__(self, job: Job, token: Token | None) -> None:
+        self.job = job
+        self.token = token
+        self.shard: Shard | None = None
+        self.eof = False
+
+    def on_batch(self, values: list[Routed]) -> tuple[Iterable[list[DeadLetter]], bool]:
+        """Work through the chunks in order, then hand over what they owe."""
+        with self.job.guard():
+            shard = self.shard or self.build(values[0].shard)
+            for chunk in values:
+                shard.work(chunk)
+            shard.outbox.hand_over()
+            return self.copies()
+
+    def on_notify(self) -> tuple[Iterable[list[DeadLetter]], bool]:
+        """Wake up without input: results of the engine and commands of the admin socket go on."""
+        with self.job.guard():
+            if self.shard is not None:
+                for command in self.job.take_commands(self.shard.shard):
+                    command(self.shard)
+                self.shard.outbox.hand_over()
+            return self.copies()
+
+    def on_eof(self) -> tuple[Iterable[list[DeadLetter]], bool]:
+        """The input has ended: send what can be sent before the last epoch."""
+        with self.job.guard():
+            self.eof = True
+            self.job.drain()
+            if self.shard is not None:
+                self.shard.outbox.collect()
+            return self.copies()
+
+    def notify_at(self) -> datetime | None:
+        """Wake up once per epoch, so that results are committed also while no input comes."""
+        return None if self.eof else datetime.now(UTC) + timedelta(seconds=self.job.epoch_secs)
+
+    def snapshot(self) -> Token:
+        """Commit the epoch; see DESIGN 6, rule 3."""
+        with self.job.guard():
+            if self.shard is None:
+                return self.token or ("v1", -1, 0)
+            return ("v1", self.shard.shard, self.shard.end_epoch())
+
+    def build(self, shard: int) -> Shard:
+        """Open the store at the epoch that Bytewax resumed; the shard's number comes with the hello."""
+        seq = self.token[2] if self.token is not None else 0
+        self.shard = Shard(self.job, shard, seq)
+        self.job.shards_here[shard] = self.shard
+        return self.shard
+
+    def copies(self) -> tuple[Iterable[list[DeadLetter]], bool]:
+        """Return the dead letters to copy since the last call."""
+        dead = self.shard.outbox.to_copy() if self.shard is not None else []
+        return ([dead] if dead else ()), self.RETAIN
+
+
+def change_event(update: PropertyUpdate, changed: dict[str, Any]) -> Event:
+    """Return the event that a `changes` trigger sees: the changed values, null for what was unset."""
+    return Event(
+        update.id, "User updated", "update", update.user_id, update.anonymous_id,
+        update.time if update.time is not None else update.received_at, update.received_at, update.source,
+        changed, {}, update.origin,
+    )  # fmt: skip
+
+
+_message_hash = hashlib.blake2b(digest_size=16, person=b"hookline-message")
+
+
+def message_name(webhook_id: str, event: Event) -> str:
+    """Return the ``webhook-id``: a hash of the webhook and the event's id, or its origin where it has none.
+
+    The same in every attempt, crash and replay, so that a receiver can drop what it has seen.
+    """
+    name = _message_hash.copy()
+    of = event.id if event.id is not None else f"\0{event.origin}"
+    name.update(f"{webhook_id}\0{of}".encode("utf-8", "surrogatepass"))
+    return "msg_" + name.hexdigest()

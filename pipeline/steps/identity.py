@@ -1,0 +1,97 @@
+"""The identity and route steps: anonymous ids become users, records go to their shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bytewax.operators import StatefulBatchLogic
+
+from pipeline.chunks import Routed, Selected
+from pipeline.context import Job
+from pipeline.identity.links import Identity
+from pipeline.state.counters import RECORDS, Counters
+from pipeline.state.store import Store
+from pipeline.steps.keys import shard_key, shard_of
+
+Token = tuple[str, str, int]
+"""What Bytewax keeps of an identity key: ("v1", source partition, the store's sequence number)."""
+
+
+class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
+    """One source partition's links and counts, in the order of its records."""
+
+    def __init__(self, job: Job, token: Token | None) -> None:
+        self.job = job
+        self.token = token
+        self.partition = ""
+        self.config = ""
+
+    def on_batch(self, values: list[Selected]) -> tuple[Iterable[Routed], bool]:
+        """Resolve the chunks' records and split them by shard; a new config version goes to every shard."""
+        with self.job.guard():
+            routed: list[Routed] = []
+            for chunk in values:
+                if not self.partition:
+                    self.build(chunk.key)
+                if chunk.partition == self.partition:
+                    self.config = chunk.config
+                if chunk.text is not None:
+                    routed.extend(
+                        Routed(shard, chunk.partition, chunk.config, chunk.text)
+                        for shard in range(self.job.shards)
+                    )
+                self.count(chunk)
+                if chunk.items:
+                    routed.extend(self.route(chunk))
+            return routed, self.RETAIN
+
+    def build(self, partition: str) -> None:
+        """Open the store at the epoch that Bytewax resumed."""
+        self.partition = partition
+        self.store = Store(identity_folder(self.job.state, partition))
+        self.store.resume(self.token[2] if self.token is not None else 0)
+        self.identity = Identity(self.store)
+        self.counters = Counters(self.store)
+
+    def count(self, chunk: Selected) -> None:
+        """Add what select counted to the partition's records."""
+        if chunk.counts is not None:
+            for name, number in zip(RECORDS, chunk.counts, strict=True):
+                if number:
+                    self.counters.add(f"record/{name}", number)
+
+    def route(self, chunk: Selected) -> Iterable[Routed]:
+        """Return one chunk per shard that has records in this one."""
+        by_shard: dict[int, Routed] = {}
+        shards = self.job.shards
+        for record, candidates in chunk.items:
+            for key, own in self.identity.resolve(record):
+                shard = shard_of(key, shards)
+                routed = by_shard.get(shard)
+                if routed is None:
+                    routed = by_shard[shard] = Routed(
+                        shard, self.partition, self.config, passed=chunk.passed
+                    )
+                routed.items.append((key, own, candidates))
+        return by_shard.values()
+
+    def snapshot(self) -> Token:
+        """Commit the epoch; see DESIGN 6."""
+        with self.job.guard():
+            if not self.partition:
+                return self.token or ("v1", "", 0)
+            self.counters.flush()
+            seq = self.store.commit()
+            self.job.records[self.partition] = self.counters.copy()
+            return ("v1", self.partition, seq)
+
+
+def identity_folder(state: Path, partition: str) -> Path:
+    """Return where an identity key's store is."""
+    return state / "identity" / partition.replace("/", "_")
+
+
+def to_shard(item: tuple[str, Routed]) -> tuple[str, Routed]:
+    """Give a routed chunk its shard's key."""
+    return shard_key(item[1].shard), item[1]

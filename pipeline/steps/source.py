@@ -1,0 +1,143 @@
+"""The source step: hello, chunks, config versions, back-pressure, stop."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+from pipeline.chunks import Intake
+from pipeline.context import Job
+from pipeline.sources.chunk import CHUNK_LINES, Position
+from pipeline.steps.history import History
+from pipeline.telemetry import log
+
+Token = tuple[str, Position]
+"""What Bytewax keeps of a source partition: ("v1", the reader's position)."""
+
+DISK_CHECK_SECS = 1.0
+
+_log = log.get("source")
+
+
+class Source(FixedPartitionedSource[Intake, Token]):
+    """The job's source; one Bytewax partition per reader."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def list_parts(self) -> list[str]:
+        """Return the partitions' names."""
+        with self.job.guard():
+            return self.job.readers.partitions()
+
+    def build_part(self, step_id: str, for_part: str, resume_state: Token | None) -> SourcePartition:
+        """Open the partition where the last durable epoch left it."""
+        with self.job.guard():
+            return SourcePartition(self.job, for_part, resume_state[1] if resume_state else None)
+
+
+class SourcePartition(StatefulSourcePartition[Intake, Token]):
+    """One reader, as Bytewax polls it."""
+
+    def __init__(self, job: Job, name: str, position: Position | None) -> None:
+        self.job = job
+        self.name = name
+        self.reader = job.readers.open(name, position)
+        self.history = History(job.state / "source" / name)
+        self.line: int = _line(self.reader.position)
+        self.version = ""
+        self.snapped: Position | None = self.reader.position
+        self.next_disk_check = 0.0
+        self.low_on_disk = False
+
+    def next_batch(self) -> Iterable[Intake]:
+        """Return the next chunk, a hello first, or nothing while there is none or the job is behind."""
+        with self.job.guard():
+            batch = self.advance()
+        if batch is None:
+            raise StopIteration
+        return batch
+
+    def advance(self) -> list[Intake] | None:
+        """Return what `next_batch` returns; None at the end."""
+        durable, self.snapped = self.snapped, None
+        if durable is not None:
+            # The first call after a snapshot: that epoch is durable on every worker (DESIGN 8.4).
+            self.reader.durable(durable)
+            self.history.forget_before(_line(durable))
+        if not self.version:
+            return [self.enter_version()]
+        if self.job.stopping:
+            return None
+        if self.job.paused() or self.disk_is_low():
+            return []
+        batch = []
+        if self.needs_switch(at_boundary=durable is not None):
+            batch.append(self.enter_version())
+        limit = CHUNK_LINES
+        if self.line < self.history.high:
+            limit = min(limit, self.history.boundary_after(self.line) - self.line)
+        chunk = self.reader.read(limit)
+        if chunk is None:
+            return None if self.reader.done and not batch else batch
+        self.line = _line(chunk.position)
+        self.history.emitting(self.line)
+        batch.append(Intake(self.name, self.version, raw=chunk))
+        return batch
+
+    def needs_switch(self, *, at_boundary: bool) -> bool:
+        """Return whether the next line runs under another version than the last one."""
+        if self.line < self.history.high:
+            return self.history.version_at(self.line) != self.version
+        return at_boundary and self.job.versions.latest.hash != self.version
+
+    def enter_version(self) -> Intake:
+        """Go to the version of the next line; it travels ahead of it, to every key."""
+        replayed = self.history.version_at(self.line) if self.line < self.history.high else None
+        if replayed is None:
+            snapshot = self.job.versions.latest
+            if self.history.version_at(self.line) != snapshot.hash:
+                self.history.switch(self.line, snapshot.hash)
+        else:
+            snapshot = self.job.versions.get(replayed)
+        if self.version and self.version != snapshot.hash:
+            _log.info("config version in use", partition=self.name, version=snapshot.hash[:12])
+        self.version = snapshot.hash
+        return Intake(self.name, snapshot.hash, text=snapshot.text.to_bytes())
+
+    def disk_is_low(self) -> bool:
+        """Return whether the state directory has less room than the reserve; checked once a second."""
+        now = time.monotonic()
+        if now >= self.next_disk_check:
+            self.next_disk_check = now + DISK_CHECK_SECS
+            low = shutil.disk_usage(self.job.state).free < self.job.disk_reserve_bytes
+            if low != self.low_on_disk:
+                self.low_on_disk = low
+                if low:
+                    _log.error("disk is nearly full: reading pauses", state=str(self.job.state))
+                else:
+                    _log.warning("disk has room again: reading goes on", state=str(self.job.state))
+        return self.low_on_disk
+
+    def next_awake(self) -> datetime | None:
+        """Poll at once, or a millisecond after nothing came (Bytewax's own rule)."""
+        return None
+
+    def snapshot(self) -> Token:
+        """Return the position after the last chunk."""
+        self.snapped = self.reader.position
+        return ("v1", self.snapped)
+
+    def close(self) -> None:
+        """Let go of the reader; must never raise."""
+        self.reader.close()
+        self.history.close()
+
+
+def _line(position: Any) -> int:
+    return int(position[1])
