@@ -1,0 +1,54 @@
+"""Imports point one way (pyproject.toml has the layers), and heavy libraries stay behind their doors."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+DOORS = {
+    "bytewax": [
+        "pipeline/flow.py",
+        "pipeline/shard.py",
+        "pipeline/steps/*",
+        "pipeline/runtime/*",
+        "dataflows/*",
+    ],
+    "confluent_kafka": ["pipeline/sources/kafka*", "pipeline/deadletters/kafka*"],
+    "lmdb": ["pipeline/state/*"],
+    "click": ["pipeline/cli/*"],
+    "rich": ["pipeline/cli/*"],
+    "pydantic": ["pipeline/config/*"],
+    "liquid": ["pipeline/render/*"],
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the top-level packages that a module imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_the_layers_hold():
+    lint = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run([lint, "--no-logo"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("package", DOORS)
+def test_a_heavy_library_is_imported_only_behind_its_door(package: str):
+    modules = [path for top in ("pipeline", "dataflows") for path in (ROOT / top).rglob("*.py")]
+    users = {str(path.relative_to(ROOT)) for path in modules if package in imported(path)}
+    strays = {user for user in users if not any(fnmatch(user, door) for door in DOORS[package])}
+    assert not strays
