@@ -1,0 +1,121 @@
+"""CloudEvents 1.0: structured JSON, and binary mode in Kafka headers (``ce_*``). 0.3 is read the same way.
+
+``type`` is the event's name, ``id``, ``time`` and ``source`` are those of the event, and ``data`` its
+properties (data that is no object becomes the property ``data``; bytes ``data_base64``). The user id is
+``user_id`` or ``userId`` in the data, else the extension ``userid``, else ``subject``; an anonymous id is
+``anonymous_id`` or ``anonymousId`` in the data, else the extension ``anonymousid``. An event that names
+nobody belongs to its ``source``, as to an anonymous id: what happened to a machine is an event, too.
+Other attributes are the event's context.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+
+from pipeline.decode import fields, strict
+from pipeline.decode.fields import Fields, Place
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.records import Event, Json, Record
+
+VERSIONS = frozenset({"1.0", "0.3"})
+
+_OURS = frozenset(
+    {"specversion", "id", "type", "source", "time", "subject", "data", "data_base64", "datacontentencoding"}
+)
+
+
+def read(record: Fields, place: Place) -> list[Record]:
+    """Return the event of one structured object. Raises InvalidRecord."""
+    data = record.get("data")
+    packed = record.get("data_base64")
+    if packed is None and record.get("datacontentencoding") == "base64":
+        packed, data = data, None
+    if packed is not None:
+        data = _unpack(packed, record.get("datacontenttype"))
+    return [_event(record, data, place)]
+
+
+def is_binary(headers: Sequence[tuple[str, bytes | None]]) -> bool:
+    """Return True where the headers say that the message is a CloudEvent in binary mode."""
+    return any(name == "ce_specversion" for name, _ in headers)
+
+
+def read_binary(
+    value: bytes | None, headers: Sequence[tuple[str, bytes | None]], place: Place
+) -> list[Record]:
+    """Return the event of one message in binary mode. Raises InvalidRecord."""
+    attributes: Fields = {}
+    for name, text in headers:
+        if text is None:
+            continue
+        if name.startswith("ce_"):
+            attributes[name[3:]] = _header(name, text)
+        elif name.lower() == "content-type":
+            attributes["datacontenttype"] = _header(name, text)
+    data: Json = None
+    if value:
+        data = _payload(value, attributes.get("datacontenttype"))
+    return [_event(attributes, data, place)]
+
+
+def _header(name: str, text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise InvalidRecord(f"the header `{name}` is not UTF-8") from None
+
+
+def _event(record: Fields, data: Json, place: Place) -> Event:
+    version = record.get("specversion")
+    if version not in VERSIONS:
+        raise InvalidRecord(f"`specversion` is {version!r:.40}, 1.0 (or 0.3) is wanted")
+    name = fields.text(record, "type")
+    if name is None:
+        raise InvalidRecord("the CloudEvent has no `type`")
+    source = fields.text(record, "source")
+    properties: Fields = data if type(data) is dict else {} if data is None else {"data": data}
+    user_id = fields.text_id(properties, "user_id", "userId") or fields.text_id(record, "userid", "subject")
+    anonymous_id = fields.text_id(properties, "anonymous_id", "anonymousId") or fields.text_id(
+        record, "anonymousid"
+    )
+    if user_id is None and anonymous_id is None:
+        if source is None:
+            raise InvalidRecord("the CloudEvent names no user (`subject`) and no `source`")
+        anonymous_id = source
+    time = fields.time(record, "time")
+    return Event(
+        fields.text_id(record, "id"),
+        name,
+        "track",
+        user_id,
+        anonymous_id,
+        place.received_at if time is None else time,
+        place.received_at,
+        source,
+        properties,
+        {key: value for key, value in record.items() if key not in _OURS},
+        place.origin,
+    )
+
+
+def _unpack(packed: Json, content_type: Json) -> Json:
+    if type(packed) is not str:
+        raise InvalidRecord(f"`data_base64` is {fields.kind_of(packed)}, a text is wanted")
+    try:
+        value = base64.b64decode(packed, validate=True)
+    except binascii.Error as error:
+        raise InvalidRecord(f"`data_base64` is not base64: {error}") from None
+    return _payload(value, content_type)
+
+
+def _payload(value: bytes, content_type: Json) -> Json:
+    """Return the data: JSON where the content type says so (or says nothing), else text, else base64."""
+    media = content_type.partition(";")[0].strip().lower() if type(content_type) is str else ""
+    if media in ("", "application/json", "text/json") or media.endswith("+json"):
+        return strict.loads(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"data_base64": base64.b64encode(value).decode()}

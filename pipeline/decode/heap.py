@@ -1,0 +1,83 @@
+"""Heap's server-side API: track, add_user_properties, identify; ``events[]`` and ``users[]`` in bulk.
+
+track                  an event of kind ``track``. ``identity`` is the user id, ``user_id`` Heap's number of
+                       an anonymous user; ``idempotency_key`` is the event's id. Lists stay lists (Heap
+                       itself would join them by ``||``). A ``hierarchy`` among the properties is the element
+                       chain of an autocaptured event, whose kind is ``type`` among them (else ``click``).
+add_user_properties    an update: ``identity`` and ``properties`` without ``event``.
+identify               a link: ``user_id`` and ``identity`` without ``event`` and ``properties``.
+"""
+
+from __future__ import annotations
+
+from pipeline.decode import fields
+from pipeline.decode.elements import parse_hierarchy
+from pipeline.decode.fields import Fields, Place
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
+
+
+def read(record: Fields, place: Place) -> list[Record]:
+    """Return the records of one call. Raises InvalidRecord."""
+    if "event" in record:
+        return [_event(record, place)]
+    identity = fields.text_id(record, "identity")
+    number = fields.text_id(record, "user_id")
+    if "properties" in record:
+        if identity is None and number is None:
+            raise InvalidRecord("the user properties have neither `identity` nor `user_id`")
+        time = _time(record, place)
+        properties = fields.mapping(record, "properties")
+        return [
+            PropertyUpdate(
+                None, identity, number, time, place.received_at, None, properties, {}, (), place.origin
+            )
+        ]
+    if identity is not None and number is not None:
+        return [IdentityLink(number, identity, _time(record, place), place.origin)]
+    raise InvalidRecord(
+        "no Heap call: `event` (track), `properties` (add_user_properties) or `user_id` with `identity` "
+        "(identify) are wanted"
+    )
+
+
+def _time(record: Fields, place: Place) -> int | None:
+    time = fields.time(record, "timestamp")
+    return place.received_at if time is None else time
+
+
+def _event(record: Fields, place: Place) -> Event:
+    name = fields.text(record, "event")
+    if name is None:
+        raise InvalidRecord("the track call has no `event`")
+    identity = fields.text_id(record, "identity")
+    number = fields.text_id(record, "user_id")
+    if identity is None and number is None:
+        raise InvalidRecord("the track call has neither `identity` nor `user_id`")
+    properties = fields.mapping(record, "properties")
+    context: Fields = {}
+    session_id = fields.text_id(record, "session_id")
+    if session_id is not None:
+        context["session_id"] = session_id
+    hierarchy = properties.get("hierarchy")
+    event = Event(
+        fields.text_id(record, "idempotency_key", "event_id"),
+        name,
+        "track",
+        identity,
+        number,
+        _time(record, place),
+        place.received_at,
+        fields.text(record, "source"),
+        properties,
+        context,
+        place.origin,
+    )
+    if type(hierarchy) is str and hierarchy:
+        kind = properties.get("type")
+        event.kind = kind if type(kind) is str and kind else "click"
+        event.elements = parse_hierarchy(hierarchy)
+        if event.elements and event.elements[0]["text"] is None:
+            clicked = properties.get("target_text")
+            event.elements[0]["text"] = clicked if type(clicked) is str else None
+    return event

@@ -1,0 +1,114 @@
+"""Hookline's own shape: one JSON object per record, told apart by ``type``.
+
+    {"type": "event", "name": "Purchase", "user_id": "u1", "time": "2026-11-23T14:50:00Z",
+     "properties": {"amount": 12.5}}
+    {"type": "user", "user_id": "u1", "time": "2026-11-23T14:49:00Z", "set": {"plan": "pro"},
+     "set_once": {"first_seen": "2026-11-23"}, "unset": ["trial"]}
+    {"type": "user", "user_id": "u1", "delete": true}
+    {"type": "identify", "anonymous_id": "a1", "user_id": "u1", "time": "2026-11-23T14:48:00Z"}
+
+event       ``name`` and at least one of ``user_id`` and ``anonymous_id`` are required. Optional: ``id``,
+            ``kind`` (default ``track``), ``time``, ``received_at``, ``source``, ``properties``, ``context``,
+            ``elements`` (the element chain of an autocaptured event, innermost first).
+user        one of the two ids; ``set`` (or ``properties``) overwrites, ``set_once`` only fills what is
+            missing, ``unset`` is a list of names. ``"delete": true`` forgets the user, and so does
+            ``{"type": "delete", "user_id": ...}``.
+identify    from here on the anonymous id is the user: both ids are required. With ``set``, ``set_once`` or
+            ``unset`` it is an update of the user as well.
+
+Ids may be numbers and become text. Times are ISO 8601 (without a zone: UTC), unix seconds or milliseconds.
+Fields that are not listed here are ignored.
+"""
+
+from __future__ import annotations
+
+from pipeline.decode import fields
+from pipeline.decode.elements import read_elements
+from pipeline.decode.fields import Fields, Place
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
+
+TYPES = frozenset({"event", "user", "identify", "delete"})
+
+
+def read(record: Fields, place: Place) -> list[Record]:
+    """Return the records of one native object. Raises InvalidRecord."""
+    match record.get("type"):
+        case "event":
+            return [_event(record, place)]
+        case "user":
+            return [_update(record, place)]
+        case "identify":
+            return _identify(record, place)
+        case "delete":
+            return [_update({**record, "delete": True}, place)]
+        case other:
+            raise InvalidRecord(f"`type` is {other!r:.60}, one of event, user, identify and delete is wanted")
+
+
+def _event(record: Fields, place: Place) -> Event:
+    name = fields.text(record, "name")
+    if name is None:
+        raise InvalidRecord("the event has no `name`")
+    user_id = fields.text_id(record, "user_id")
+    anonymous_id = fields.text_id(record, "anonymous_id")
+    if user_id is None and anonymous_id is None:
+        raise InvalidRecord("the event has neither `user_id` nor `anonymous_id`")
+    received_at = fields.time(record, "received_at")
+    if received_at is None:
+        received_at = place.received_at
+    time = fields.time(record, "time")
+    chain = record.get("elements")
+    return Event(
+        fields.text_id(record, "id"),
+        name,
+        fields.text(record, "kind") or "track",
+        user_id,
+        anonymous_id,
+        received_at if time is None else time,
+        received_at,
+        fields.text(record, "source"),
+        fields.mapping(record, "properties"),
+        fields.mapping(record, "context"),
+        place.origin,
+        None if chain is None else read_elements(chain),
+    )
+
+
+def _update(record: Fields, place: Place) -> PropertyUpdate:
+    user_id = fields.text_id(record, "user_id")
+    anonymous_id = fields.text_id(record, "anonymous_id")
+    if user_id is None and anonymous_id is None:
+        raise InvalidRecord("the user has neither `user_id` nor `anonymous_id`")
+    received_at = fields.time(record, "received_at")
+    if received_at is None:
+        received_at = place.received_at
+    time = fields.time(record, "time")
+    delete = record.get("delete")
+    if delete is not None and type(delete) is not bool:
+        raise InvalidRecord(f"`delete` is {fields.kind_of(delete)}, true or false is wanted")
+    given = fields.mapping(record, "properties")
+    return PropertyUpdate(
+        fields.text_id(record, "id"),
+        user_id,
+        anonymous_id,
+        received_at if time is None else time,
+        received_at,
+        fields.text(record, "source"),
+        {**given, **fields.mapping(record, "set")} if given else fields.mapping(record, "set"),
+        fields.mapping(record, "set_once"),
+        fields.names(record, "unset"),
+        place.origin,
+        bool(delete),
+    )
+
+
+def _identify(record: Fields, place: Place) -> list[Record]:
+    user_id = fields.text_id(record, "user_id")
+    anonymous_id = fields.text_id(record, "anonymous_id")
+    if user_id is None or anonymous_id is None:
+        missing = "user_id" if user_id is None else "anonymous_id"
+        raise InvalidRecord(f"the identify has no `{missing}`")
+    update = _update(record, place)
+    link = IdentityLink(anonymous_id, user_id, update.time, place.origin)
+    return [link, update] if update.set or update.set_once or update.unset else [link]

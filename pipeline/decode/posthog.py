@@ -1,0 +1,144 @@
+"""PostHog's capture calls, single and in ``batch[]``.
+
+An event keeps its name; ``$pageview`` has the kind ``page``, ``$screen`` ``screen``, ``$groupidentify``
+``group``, ``$autocapture`` the kind in ``$event_type`` (click, change, submit) and its element chain.
+``distinct_id`` is the user id, unless it equals ``$device_id`` or ``$is_identified`` is false: then it is an
+anonymous id.
+``$set``, ``$set_once`` and ``$unset``, in the properties or beside them, are an update that comes before
+the event. ``$set`` and ``$unset`` calls are an update and no event; ``$identify`` is a link from
+``$anon_distinct_id`` and the update; ``$create_alias`` a link from ``alias``.
+The time is ``timestamp``; without one ``sent_at`` minus ``offset`` (milliseconds), else ``$time``.
+"""
+
+from __future__ import annotations
+
+from pipeline.decode import fields
+from pipeline.decode.elements import read_elements
+from pipeline.decode.fields import Fields, Place
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
+
+KINDS = {"$pageview": "page", "$screen": "screen", "$groupidentify": "group"}
+
+PERSON_CALLS = frozenset({"$set", "$unset", "$identify", "$create_alias", "$merge_dangerously"})
+"""Calls that say something about a user and are no events."""
+
+
+def read(record: Fields, place: Place) -> list[Record]:
+    """Return the records of one capture call. Raises InvalidRecord."""
+    name = fields.text(record, "event")
+    if name is None:
+        raise InvalidRecord("the capture call has no `event`")
+    properties = fields.mapping(record, "properties")
+    distinct_id = _distinct_id(record, properties)
+    if distinct_id is None:
+        raise InvalidRecord("the capture call has no `distinct_id`")
+    time, received_at = _times(record, properties, place)
+    if name == "$create_alias" or name == "$merge_dangerously":
+        alias = fields.text_id(properties, "alias")
+        if alias is None:
+            raise InvalidRecord(f"the `{name}` call has no `alias` in its properties")
+        return [IdentityLink(alias, distinct_id, time, place.origin, alias=True)]
+
+    call_id = fields.text_id(record, "uuid")
+    source = fields.text(properties, "$lib")
+    user_id, anonymous_id = _who(name, distinct_id, properties)
+    set_ = _both(record, properties, "$set")
+    set_once = _both(record, properties, "$set_once")
+    unset = fields.names(properties, "$unset") + fields.names(record, "$unset")
+    records: list[Record] = []
+    if name == "$identify":
+        previous = fields.text_id(properties, "$anon_distinct_id")
+        if previous is not None and previous != distinct_id:
+            records.append(IdentityLink(previous, distinct_id, time, place.origin))
+    if set_ or set_once or unset or (name in PERSON_CALLS and not records):
+        records.append(
+            PropertyUpdate(
+                call_id,
+                user_id,
+                anonymous_id,
+                time,
+                received_at,
+                source,
+                set_,
+                set_once,
+                unset,
+                place.origin,
+            )
+        )
+    if name not in PERSON_CALLS:
+        records.append(
+            Event(
+                call_id,
+                name,
+                _kind(name, properties),
+                user_id,
+                anonymous_id,
+                time,
+                received_at,
+                source,
+                properties,
+                {},
+                place.origin,
+                _elements(record, properties),
+            )
+        )
+    return records
+
+
+def _distinct_id(record: Fields, properties: Fields) -> str | None:
+    for name in ("distinct_id", "$distinct_id"):
+        distinct_id = fields.text_id(record, name) or fields.text_id(properties, name)
+        if distinct_id is not None:
+            return distinct_id
+    return None
+
+
+def _who(name: str, distinct_id: str, properties: Fields) -> tuple[str | None, str | None]:
+    """Return (user id, anonymous id)."""
+    device_id = fields.text_id(properties, "$device_id")
+    anonymous = device_id == distinct_id or properties.get("$is_identified") is False
+    # An identify call may still carry the flag of the moment before it.
+    if anonymous and name != "$identify":
+        return None, distinct_id
+    return distinct_id, device_id if device_id != distinct_id else None
+
+
+def _times(record: Fields, properties: Fields, place: Place) -> tuple[int | None, int | None]:
+    received_at = fields.time(record, "now")
+    if received_at is None:
+        received_at = place.received_at
+    time = fields.time(record, "timestamp")
+    if time is None:
+        sent_at = fields.time(record, "sent_at")
+        if sent_at is None and place.sent_at is not None:
+            sent_at = fields.time({"sent_at": place.sent_at}, "sent_at")
+        offset = record.get("offset")
+        if sent_at is not None and type(offset) is int:
+            time = sent_at - offset
+        else:
+            time = fields.time(properties, "$time")
+            time = sent_at if time is None else time
+    return (received_at if time is None else time), received_at
+
+
+def _both(record: Fields, properties: Fields, name: str) -> Fields:
+    inner = fields.mapping(properties, name)
+    beside = fields.mapping(record, name)
+    return {**inner, **beside} if inner and beside else inner or beside
+
+
+def _kind(name: str, properties: Fields) -> str:
+    if name == "$autocapture":
+        return fields.text(properties, "$event_type") or "click"
+    return KINDS.get(name, "track")
+
+
+def _elements(record: Fields, properties: Fields) -> list[Fields] | None:
+    for holder in (properties, record):
+        for name in ("$elements", "$elements_chain", "elements", "elements_chain"):
+            chain = holder.get(name)
+            # Without the dollar they may be anybody's properties: only the form of a chain counts then.
+            if chain and (name[0] == "$" or holder is record):
+                return read_elements(chain)
+    return None

@@ -1,0 +1,147 @@
+"""Segment's calls (also RudderStack's and others'): track, page, screen, identify, group, alias, delete.
+
+track       an event of kind ``track`` named by ``event``.
+page        an event of kind ``page`` named by ``name``, or ``page`` where the call has none; ``screen``
+            alike. A ``category`` becomes a property unless there is one.
+group       an event of kind ``group`` named ``group`` with the properties ``groupId`` and ``traits``.
+identify    the traits are an update of the user; with both ids also a link.
+alias       a link from ``previousId`` (else ``anonymousId``) to ``userId``.
+delete      forgets the user.
+
+A call without ``type`` (the bodies of the HTTP API's endpoints, or with ``action`` in its place) is told by
+its fields. Snake case ids (``user_id``) are read too, as some of Segment's own cloud sources send them.
+``event.source`` is the ``channel``; ``sentAt`` is not used to correct clocks.
+"""
+
+from __future__ import annotations
+
+from pipeline.decode import fields
+from pipeline.decode.fields import Fields, Place
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
+
+CALLS = frozenset({"track", "page", "screen", "identify", "group", "alias", "delete"})
+
+_USER = ("userId", "user_id")
+_ANONYMOUS = ("anonymousId", "anonymous_id")
+
+
+def read(record: Fields, place: Place) -> list[Record]:
+    """Return the records of one call. Raises InvalidRecord."""
+    call = call_of(record)
+    if call == "track":
+        name = fields.text(record, "event")
+        if name is None:
+            raise InvalidRecord("the track call has no `event`")
+        return [_event(record, place, name, "track", fields.mapping(record, "properties"))]
+    if call == "page" or call == "screen":
+        properties = fields.mapping(record, "properties")
+        if record.get("category") is not None:
+            properties = {"category": record["category"], **properties}
+        return [_event(record, place, fields.text(record, "name") or call, call, properties)]
+    if call == "identify":
+        return _identify(record, place)
+    if call == "group":
+        group_id = fields.text_id(record, "groupId", "group_id")
+        if group_id is None:
+            raise InvalidRecord("the group call has no `groupId`")
+        properties = {"groupId": group_id, "traits": fields.mapping(record, "traits")}
+        return [_event(record, place, "group", "group", properties)]
+    if call == "alias":
+        return [_alias(record, place)]
+    if call == "delete":
+        return [_update(record, place, {}, delete=True)]
+    raise InvalidRecord(
+        f"no Segment call: `type` is {call!r:.60}, one of {', '.join(sorted(CALLS))} is wanted"
+    )
+
+
+def call_of(record: Fields) -> object:
+    """Return the name of the call: from ``type``, from ``action``, or from the fields that are there."""
+    call = record.get("type")
+    if call is None:
+        call = record.get("action")
+    if call is not None:
+        return call
+    for field, named in (
+        ("event", "track"),
+        ("previousId", "alias"),
+        ("groupId", "group"),
+        ("traits", "identify"),
+    ):
+        if field in record:
+            return named
+    return "page" if "name" in record else None
+
+
+def _ids(record: Fields) -> tuple[str | None, str | None]:
+    user_id = fields.text_id(record, *_USER)
+    anonymous_id = fields.text_id(record, *_ANONYMOUS)
+    if user_id is None and anonymous_id is None:
+        raise InvalidRecord("the call has neither `userId` nor `anonymousId`")
+    return user_id, anonymous_id
+
+
+def _times(record: Fields, place: Place) -> tuple[int | None, int | None]:
+    received_at = fields.time(record, "receivedAt", "received_at")
+    if received_at is None:
+        received_at = place.received_at
+    time = fields.time(record, "timestamp", "originalTimestamp", "sentAt")
+    if time is None and place.sent_at is not None:
+        time = fields.time({"sentAt": place.sent_at}, "sentAt")
+    return (received_at if time is None else time), received_at
+
+
+def _event(record: Fields, place: Place, name: str, kind: str, properties: Fields) -> Event:
+    user_id, anonymous_id = _ids(record)
+    time, received_at = _times(record, place)
+    context = fields.mapping(record, "context")
+    if place.context:
+        context = {**place.context, **context}
+    return Event(
+        fields.text_id(record, "messageId", "message_id"),
+        name,
+        kind,
+        user_id,
+        anonymous_id,
+        time,
+        received_at,
+        fields.text(record, "channel"),
+        properties,
+        context,
+        place.origin,
+    )
+
+
+def _update(record: Fields, place: Place, traits: Fields, *, delete: bool = False) -> PropertyUpdate:
+    user_id, anonymous_id = _ids(record)
+    time, received_at = _times(record, place)
+    return PropertyUpdate(
+        fields.text_id(record, "messageId", "message_id"),
+        user_id,
+        anonymous_id,
+        time,
+        received_at,
+        fields.text(record, "channel"),
+        traits,
+        {},
+        (),
+        place.origin,
+        delete,
+    )
+
+
+def _identify(record: Fields, place: Place) -> list[Record]:
+    update = _update(record, place, fields.mapping(record, "traits"))
+    if update.user_id is None or update.anonymous_id is None:
+        return [update]
+    link = IdentityLink(update.anonymous_id, update.user_id, update.time, place.origin)
+    return [link, update] if update.set else [link]
+
+
+def _alias(record: Fields, place: Place) -> IdentityLink:
+    user_id = fields.text_id(record, *_USER)
+    previous = fields.text_id(record, "previousId", "previous_id", *_ANONYMOUS)
+    if user_id is None or previous is None:
+        raise InvalidRecord(f"the alias call has no `{'userId' if user_id is None else 'previousId'}`")
+    return IdentityLink(previous, user_id, _times(record, place)[0], place.origin, alias=True)

@@ -1,0 +1,87 @@
+"""Strict JSON: what is refused here can never reach a body.
+
+orjson already refuses NaN, Infinity, numbers beyond a double, lone surrogates, invalid UTF-8 and control
+characters. Two rules are ours: an integer beyond 64 bits is refused (orjson would round it to a float),
+and so is nesting beyond MAX_DEPTH (orjson reads 1,024 levels but writes only 254).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.records import Json
+
+MAX_DEPTH = 200
+"""Levels of nesting a record may have; a body around it adds its own and must stay below 254."""
+
+_DIGITS_TO_ZERO = bytes.maketrans(b"0123456789", b"0" * 10)
+_SIX_ZEROS = b"0" * 6
+
+
+def loads(raw: bytes) -> Json:
+    """Return the decoded value. Raises InvalidRecord with the reason."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRecord(_reason(raw, error)) from None
+    if may_hold_long_digits(raw):
+        _refuse_long_integers(raw)
+    if may_be_deep(raw) and _depth(value) > MAX_DEPTH:
+        raise InvalidRecord(f"the JSON is nested more than {MAX_DEPTH} levels deep")
+    return value
+
+
+def may_hold_long_digits(raw: bytes) -> bool:
+    """Return True where ``raw`` may hold 19 or more digits in a row; False is certain.
+
+    Every third byte is enough: 19 digits in a row hold at least six of those. A third of the bytes costs
+    a third of the time (0.2 instead of 0.6 us for 280 bytes), and 13 digits of milliseconds never alarm.
+    """
+    return _SIX_ZEROS in raw[::3].translate(_DIGITS_TO_ZERO)
+
+
+def may_be_deep(raw: bytes) -> bool:
+    """Return True where ``raw`` has brackets for more than MAX_DEPTH levels; False is certain."""
+    return len(raw) > 2 * MAX_DEPTH and raw.count(b"{") + raw.count(b"[") > MAX_DEPTH
+
+
+def _reason(raw: bytes, error: orjson.JSONDecodeError) -> str:
+    if not raw.strip():
+        return "the line is empty"
+    try:
+        raw.decode()
+    except UnicodeDecodeError as found:
+        return f"not UTF-8 at byte {found.start}"
+    return f"not JSON: {error}"
+
+
+def _refuse_long_integers(raw: bytes) -> None:
+    try:
+        json.loads(raw, parse_int=_integer)
+    except RecursionError:
+        raise InvalidRecord(f"the JSON is nested more than {MAX_DEPTH} levels deep") from None
+
+
+def _integer(text: str) -> int:
+    # Beyond 20 characters it is surely too long, and int() of thousands of digits is slow.
+    if len(text) <= 20:
+        value = int(text)
+        if -(2**63) <= value < 2**64:
+            return value
+    raise InvalidRecord(f"the integer {text[:40]}{'...' * (len(text) > 40)} does not fit into 64 bits")
+
+
+def _depth(value: Any) -> int:
+    """Return how many levels of lists and dicts there are, without recursion."""
+    depth = 0
+    level = [value]
+    while True:
+        level = [item for item in level if type(item) in (dict, list)]
+        if not level:
+            return depth
+        depth += 1
+        level = [child for item in level for child in (item.values() if type(item) is dict else item)]

@@ -1,0 +1,47 @@
+"""A chunk: some 200 raw records of one source partition, the item that flows through Bytewax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+"""Message headers as Kafka has them: names may repeat, a value may be null."""
+
+Position: TypeAlias = tuple[object, ...]
+"""Where a reader stands, as nested tuples of immutable builtins that pickle and compare.
+
+``position[0]`` is a version text. ``position[1]`` is the number of lines handed out since the beginning of
+the partition: it grows with every chunk, and is the same when the same stretch is read again.
+"""
+
+CHUNK_LINES = 200
+"""The usual size of a chunk: large enough to pay for itself, small enough for short queues."""
+
+
+@dataclass(slots=True)
+class RawChunk:
+    """Undecoded records in stream order, with where each of them was read."""
+
+    partition: str
+    """Name of the source partition (the reader's name)."""
+    sources: str | list[str]
+    """Origin.source of each line, or one for all of them."""
+    offsets: list[int]
+    """Origin.offset of each line."""
+    lines: list[bytes | None]
+    """The bytes of each record; None is a tombstone: the user named by the key is to be forgotten."""
+    position: Position
+    """Where the reader stands after this chunk."""
+    config: str = ""
+    """Hash of the config version that this chunk is processed with; set by the flow."""
+    received: list[int | None] | None = None
+    """Broker timestamp of each line in unix milliseconds."""
+    headers: list[Headers | None] | None = None
+    keys: list[bytes | None] | None = None
+    faults: dict[int, str] | None = None
+    """Lines that cannot be records, by index, with the reason; the line holds how they start."""
+
+    def __len__(self) -> int:
+        return len(self.lines)
