@@ -1,0 +1,93 @@
+"""The committed state of a job, read from outside: beside a running job, or after one.
+
+Nothing here writes and nothing takes the state's lock; each store is read in one consistent snapshot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from pipeline.model.errors import StateError
+from pipeline.state.codec import DeadLetter, unpack_dead, unpack_number, unpack_row, webhook_prefix
+from pipeline.state.counters import RECORDS, WEBHOOK
+from pipeline.state.handover import Delivery
+from pipeline.state.store import Table
+
+
+def stores(state: Path) -> list[Path]:
+    """Return the folders of all stores of a state directory; raises StateError where there is none."""
+    found = sorted(path.parent for path in state.rglob("data.mdb"))
+    if not found:
+        raise StateError(
+            f"{state} holds no state: no job has run on it yet, or --state names another folder."
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _reading(path: Path, table: Table, prefix: bytes) -> Iterator[Iterator[tuple[bytes, bytes]]]:
+    """Give the committed rows of one table whose key starts with the prefix."""
+    try:
+        try:
+            env = lmdb.open(str(path), readonly=True, max_dbs=len(Table) + 2, readahead=False)
+        except (lmdb.ReadonlyError, lmdb.LockError):
+            # A folder that this user may not write to: read without a reader's slot.
+            env = lmdb.open(str(path), readonly=True, lock=False, max_dbs=len(Table) + 2, readahead=False)
+    except lmdb.Error as error:
+        raise StateError(f"{path}: the store cannot be read ({error})") from error
+    with env:
+        try:
+            db = env.open_db(table.name.lower().encode(), create=False)
+        except lmdb.NotFoundError:
+            yield iter(())
+            return
+        with env.begin() as txn:
+            yield _rows(txn.cursor(db=db), prefix)
+
+
+def _rows(cursor: Any, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    found = cursor.set_range(prefix) if prefix else cursor.first()
+    while found and cursor.key().startswith(prefix):
+        yield cursor.item()
+        found = cursor.next()
+
+
+def rows(state: Path, table: Table, prefix: bytes = b"") -> Iterator[tuple[Path, bytes, bytes]]:
+    """Yield (store, key, value) of one table over all stores, keys in order within a store."""
+    for path in stores(state):
+        with _reading(path, table, prefix) as found:
+            for key, value in found:
+                yield path, key, value
+
+
+def accounting(state: Path) -> dict[str, dict[str, Any]]:
+    """Return the ``records`` and ``webhooks`` of DESIGN 10, cumulative over the state directory's life."""
+    total: Counter[str] = Counter()
+    for _, key, value in rows(state, Table.COUNTERS):
+        total[key.decode()] += unpack_number(value)
+    records = {name: total.pop(f"record/{name}", 0) for name in RECORDS}
+    webhooks: dict[str, dict[str, int]] = {}
+    for name, number in sorted(total.items()):
+        webhook_id, _, counter = name.rpartition("/")
+        if counter in WEBHOOK:
+            webhooks.setdefault(webhook_id, dict.fromkeys(WEBHOOK, 0))[counter] = number
+    return {"records": records, "webhooks": webhooks}
+
+
+def dead_letters(state: Path) -> Iterator[DeadLetter]:
+    """Yield every dead letter, invalid records included."""
+    for _, _, value in rows(state, Table.DEAD):
+        yield unpack_dead(value)
+
+
+def owed(state: Path, webhook_id: str | None = None) -> Iterator[Delivery]:
+    """Yield the requests that wait on disk, of one webhook or of all."""
+    prefix = webhook_prefix(webhook_id) if webhook_id else b""
+    for _, row, value in rows(state, Table.OUTBOX, prefix):
+        yield unpack_row(row, value)
