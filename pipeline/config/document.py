@@ -1,0 +1,153 @@
+"""A parsed YAML file: plain data in which every node knows its file, line and column.
+
+Positions are kept beside the data, so models and compilers see ordinary dicts and lists and name a place
+by its key path; `locate` finds that path again, also through a merge of two files (`extends`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pipeline.config.diagnostics import KeyPath
+from pipeline.config.report import Finding
+from pipeline.model.records import Json
+
+
+class Span(NamedTuple):
+    """A stretch of a file; lines and columns count from 0, the end is exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Node:
+    """One value with its place.
+
+    ``value`` is plain data; ``items`` holds the nodes of a mapping by key, with the span of the key;
+    ``elements`` those of a list.
+    """
+
+    __slots__ = ("document", "elements", "items", "span", "style", "value")
+
+    def __init__(self, document: Document, value: Json, span: Span, style: str = "") -> None:
+        self.document = document
+        self.value = value
+        self.span = span
+        self.style = style
+        """How a scalar was written: "" plain, ' and " quoted, | literal, > folded."""
+        self.items: dict[str, tuple[Span, Node]] | None = None
+        self.elements: list[Node] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Document:
+    """What became of one file: a root (None where nothing could be read) and what was wrong with it."""
+
+    file: str
+    """Name relative to the config directory: ``webhooks/big-purchase.yaml``."""
+    lines: list[str]
+    root: Node | None = None
+    findings: list[Finding] = field(default_factory=list)
+    settled: bool = False
+    """True once placeholders outside secrets hold their values."""
+
+    def finding(
+        self,
+        span: Span,
+        code: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        warning: bool = False,
+    ) -> Finding:
+        """Return a finding at this place of this file (it is not added)."""
+        source = self.lines[span.line] if span.line < len(self.lines) else ""
+        end = span.end_column if span.end_line == span.line else len(source.rstrip())
+        return Finding(
+            self.file,
+            span.line + 1,
+            span.column + 1,
+            code,
+            message,
+            hint,
+            warning,
+            source,
+            max(1, end - span.column),
+        )
+
+
+class Place(NamedTuple):
+    """Where a key path leads: the deepest node that exists, and the span of its key if it has one."""
+
+    node: Node
+    key: Span | None
+    complete: bool
+
+
+def locate(root: Node, path: KeyPath) -> Place:
+    """Follow a key path; where it leaves the tree, return the deepest node on the way."""
+    node, key = root, None
+    for part in path:
+        if node.items is not None:
+            entry = node.items.get(str(part))
+            if entry is None:
+                return Place(node, key, False)
+            key, node = entry
+        elif node.elements is not None and isinstance(part, int) and 0 <= part < len(node.elements):
+            key, node = None, node.elements[part]
+        else:
+            return Place(node, key, False)
+    return Place(node, key, True)
+
+
+def text_span(node: Node, offset: int, length: int) -> Span:
+    """Return where a character of a scalar's text stands in the file.
+
+    The text and its source differ by quotes, escapes, indentation and folded lines, so both are walked in
+    step; where they cannot be matched the span of the whole scalar is returned.
+    """
+    if not isinstance(node.value, str):
+        return node.span
+    line, column = node.span.line, node.span.column
+    lines = node.document.lines
+    if node.style in ("'", '"'):
+        column += 1
+    elif node.style in ("|", ">"):
+        line, column = line + 1, 0
+        while line < len(lines) and not lines[line].strip():
+            line += 1
+        if line < len(lines):
+            column = len(lines[line]) - len(lines[line].lstrip(" "))
+    start = (line, column)
+    for wanted in node.value[: offset + 1]:
+        while line < len(lines) and line <= node.span.end_line and column >= len(lines[line]):
+            line += 1
+            column = len(lines[line]) - len(lines[line].lstrip(" ")) if line < len(lines) else 0
+            if wanted in " \n":
+                break
+        else:
+            if line >= len(lines) or line > node.span.end_line:
+                return node.span
+            start = (line, column)
+            column += _source_width(lines[line], column, wanted, node.style)
+            continue
+        start = (line, column)  # a line end stands for this blank or line break
+    line, column = start
+    if line >= len(lines):
+        return node.span
+    return Span(line, column, line, min(column + length, max(len(lines[line]), column + 1)))
+
+
+_ESCAPE_WIDTHS = {"x": 4, "u": 6, "U": 10}
+
+
+def _source_width(source: str, column: int, wanted: str, style: str) -> int:
+    """Return how many characters of the source line stand for one character of the text."""
+    if style == '"' and source[column] == "\\" and column + 1 < len(source):
+        return _ESCAPE_WIDTHS.get(source[column + 1], 2)
+    if style == "'" and wanted == "'":
+        return 2
+    return 1

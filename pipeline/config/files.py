@@ -1,0 +1,234 @@
+"""The texts of a config directory, read once and named by their content hash.
+
+A `ConfigText` is all that compiling needs: it travels to other processes and hosts, lies in the store
+while a pending delivery names it, and compiles to the same snapshot everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import orjson
+
+from pipeline.config.document import Document
+from pipeline.config.loader import decode_text, parse_yaml
+from pipeline.config.secrets import PlaceholderError, SecretRef, Secrets, origin_refs, parse_placeholders
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import Json
+
+MAX_LIST_BYTES = 16 << 20
+_SUFFIXES = (".yaml", ".yml")
+_TESTS = (".test.yaml", ".test.yml")
+
+
+@dataclass(slots=True, frozen=True)
+class JobDefaults:
+    """The parts of pipeline.yaml that change what a webhook sends or may reach."""
+
+    exclude: tuple[str, ...] = ()
+    """Labels whose events no webhook sees unless it says `include_excluded`."""
+    delivery: Mapping[str, Json] = field(default_factory=dict)
+    """Defaults of every webhook's `delivery`, as plain data."""
+    network_allow: tuple[str, ...] = ()
+    """Networks (CIDR) that are opened although the guard refuses them."""
+
+
+@dataclass(frozen=True)
+class ConfigText:
+    """Texts by file name relative to the config directory, and the settings they use."""
+
+    files: Mapping[str, str]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Values of the plain settings (``NAME`` or ``file:path``) that stand outside secrets."""
+    defaults: JobDefaults = JobDefaults()
+    root: str = field(default="", compare=False)
+    """How the directory was named; for messages only, not part of the hash."""
+    faults: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Files that could not be read, with the reason; such a config does not compile."""
+
+    @cached_property
+    def hash(self) -> str:
+        """The content hash: 32 hex digits."""
+        return blake2b(self.to_bytes(), digest_size=16).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical form; equal configs give equal bytes."""
+        defaults = self.defaults
+        return orjson.dumps(
+            {
+                "files": dict(self.files),
+                "settings": dict(self.settings),
+                "exclude": list(defaults.exclude),
+                "delivery": dict(defaults.delivery),
+                "network_allow": list(defaults.network_allow),
+            },
+            option=orjson.OPT_SORT_KEYS,
+        )
+
+    @classmethod
+    def from_bytes(cls, raw: bytes, *, root: str = "") -> ConfigText:
+        """Return what `to_bytes` wrote."""
+        data = orjson.loads(raw)
+        defaults = JobDefaults(tuple(data["exclude"]), data["delivery"], tuple(data["network_allow"]))
+        return cls(data["files"], data["settings"], defaults, root)
+
+    @cached_property
+    def documents(self) -> Mapping[str, Document]:
+        """The parsed YAML files of webhooks and labels, by name."""
+        return {name: parse_yaml(text, name) for name, text in self.files.items() if is_yaml(name)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Parsed documents are rebuilt where they are needed; they would make the pickle ten times larger.
+        return {name: value for name, value in self.__dict__.items() if name != "documents"}
+
+
+def read_config(
+    directory: str | Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    defaults: JobDefaults | None = None,
+) -> ConfigText:
+    """Read webhooks/*.yaml, labels/*.yaml and the list files they name.
+
+    Raises ConfigError where the directory is no config directory. Files that cannot be read are noted in
+    ``faults``. ``*.test.yaml`` and hidden files are left out.
+    """
+    base = Path(directory)
+    if not base.is_dir():
+        raise ConfigError(f"{base}: there is no such config directory")
+    if not (base / "webhooks").is_dir():
+        raise ConfigError(f"{base}: the config directory has no folder `webhooks`")
+    files: dict[str, str] = {}
+    faults: dict[str, str] = {}
+    for name in config_files(base):
+        _read(base, name, files, faults)
+    text = ConfigText(files, {}, defaults or JobDefaults(), str(directory), faults)
+    secrets = Secrets(os.environ if environ is None else environ, base)
+    settings: dict[str, str] = {}
+    lists: dict[str, str] = {}
+    for name, document in text.documents.items():
+        if document.root is None:
+            continue
+        for ref in setting_refs(document.root.value, is_webhook=name.startswith("webhooks/")):
+            if secrets.known(ref) and ref.key not in settings:
+                value = secrets.resolve(ref)
+                # A default stands in the text already; it is no value from outside.
+                if SecretRef(ref.key, None) == ref or secrets.known(SecretRef(ref.key, None)):
+                    settings[ref.key] = value
+        for listed in list_names(document.root.value):
+            for candidate in list_candidates(listed, name):
+                if candidate not in lists and (base / candidate).is_file():
+                    _read(base, candidate, lists, faults, MAX_LIST_BYTES)
+                if candidate in lists:
+                    break
+    documents = text.documents
+    text = ConfigText({**files, **lists}, settings, text.defaults, text.root, faults)
+    text.__dict__["documents"] = documents
+    return text
+
+
+def config_files(base: Path) -> list[str]:
+    """Return the names of all webhook and label files, sorted."""
+    names = []
+    for folder in ("labels", "webhooks"):
+        try:
+            entries = sorted(os.listdir(base / folder))
+        except OSError:
+            continue
+        names += [f"{folder}/{entry}" for entry in entries if is_yaml(entry) and not entry.startswith(".")]
+    return names
+
+
+def is_yaml(name: str) -> bool:
+    """Return whether a file name is that of a webhook, base or label file (tests are none)."""
+    return name.endswith(_SUFFIXES) and not name.endswith(_TESTS)
+
+
+def is_webhook(name: str) -> bool:
+    """Return whether a config file defines a webhook (a base, `_x.yaml`, does not)."""
+    folder, _, file = name.partition("/")
+    return folder == "webhooks" and is_yaml(file) and not file.startswith("_")
+
+
+def list_candidates(listed: str, file: str) -> list[str]:
+    """Return where a list file may lie: below the config directory, or beside the file that names it.
+
+    Empty for a name that would leave the config directory.
+    """
+    path = PurePosixPath(listed)
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in listed:
+        return []
+    return [str(path), str(PurePosixPath(file).parent / path)]
+
+
+def read_list(text: str) -> list[str]:
+    """Return a list file's entries: one per line; blank lines and those that begin with `# ` are none."""
+    entries = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
+    return [entry for entry in entries if entry and entry != "#" and not entry.startswith("# ")]
+
+
+def list_names(value: Json) -> Iterator[str]:
+    """Yield the list files that conditions name: ``in: {file: NAME}`` and ``not_in: {file: NAME}``."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("in", "not_in") and isinstance(inner, dict) and isinstance(inner.get("file"), str):
+                yield inner["file"]
+            else:
+                yield from list_names(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from list_names(inner)
+
+
+_SECRET_PLACES = (("request",), ("delivery", "proxy"), ("delivery", "batch", "wrap"), ("description",))
+"""Placeholders here are secrets (or prose), put in when a request is sent."""
+
+
+def is_setting(path: tuple[str | int, ...]) -> bool:
+    """Return whether a placeholder at this place of a webhook file is a plain setting."""
+    return not any(path[: len(place)] == place for place in _SECRET_PLACES)
+
+
+def setting_refs(value: Json, *, is_webhook: bool) -> Iterator[SecretRef]:
+    """Yield the placeholders of a file that are plain settings: outside `request`, and its URL's origin."""
+    if isinstance(value, dict) and is_webhook:
+        request = value.get("request")
+        if isinstance(request, dict) and isinstance(request.get("url"), str):
+            yield from origin_refs(request["url"])
+    for path, text in _texts(value, ()):
+        if "${" in text and (not is_webhook or is_setting(path)):
+            try:
+                yield from (part for part in parse_placeholders(text) if isinstance(part, SecretRef))
+            except PlaceholderError:
+                continue  # compiling reports it with its place
+
+
+def _texts(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _texts(inner, (*path, index))
+
+
+def _read(
+    base: Path, name: str, files: dict[str, str], faults: dict[str, str], limit: int | None = None
+) -> None:
+    try:
+        raw = (base / name).read_bytes()
+        if limit is not None and len(raw) > limit:
+            raise ValueError(f"a list file may hold {limit:,} bytes")
+        files[name] = decode_text(raw)
+    except OSError as error:
+        faults[name] = f"cannot be read: {error.strerror or error}"
+    except ValueError as error:
+        faults[name] = str(error)

@@ -1,0 +1,62 @@
+"""Durations, rates and sizes as people write them: ``10s``, ``1.5h``, ``100/s``, ``1MB``."""
+
+from __future__ import annotations
+
+import re
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {
+    "B": 1,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*([smhd])")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(B|KB|MB|GB|KiB|MiB|GiB)")
+_MAX_SECONDS = 100 * 366 * 86400.0
+
+
+def parse_duration(value: object) -> float:
+    """Return seconds. Raises ValueError with a message for a person."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            raise ValueError(f"a duration needs a unit: `{value}s`, `{value}m` or `{value}h`")
+        raise ValueError("a duration is a number and a unit (ms, s, m, h, d), such as `10s` or `1.5h`")
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > _MAX_SECONDS:
+        raise ValueError("a duration may be 100 years at most")
+    return seconds
+
+
+def parse_rate(value: object) -> float:
+    """Return how many per second. Raises ValueError with a message for a person."""
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    rate = float(match[1]) / _SECONDS[match[2]] if match is not None else 0.0
+    if not rate:
+        raise ValueError("a rate is a number per unit of time, such as `100/s`, `60/m` or `1000/h`")
+    return rate
+
+
+def parse_size(value: object) -> int:
+    """Return bytes. Raises ValueError with a message for a person."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    size = int(float(match[1]) * _BYTES[match[2]]) if match is not None else 0
+    if not size:
+        raise ValueError("a size is a number of bytes, or a number and a unit such as `512KB` or `1MiB`")
+    return size
+
+
+def show_duration(seconds: float) -> str:
+    """Return the shortest notation that `parse_duration` reads as these seconds."""
+    for unit in ("d", "h", "m", "s"):
+        amount = seconds / _SECONDS[unit]
+        if amount >= 1 and amount == int(amount) and not (unit == "d" and amount < 4):
+            return f"{int(amount)}{unit}"
+    return f"{seconds * 1000:g}ms"
