@@ -23,6 +23,13 @@ class Verb(NamedTuple):
 
 
 GROUPS: dict[str, dict[str, Verb]] = {
+    "Write webhooks": {
+        "config": Verb("config:config", "show the job's settings and where each comes from"),
+    },
+    "Look after a job": {
+        "status": Verb("status:status", "show what was read, delivered, given up and is owed"),
+        "dlq": Verb("dlq:dlq", "list, show, export, send again or delete dead letters"),
+    },
     "Other": {
         "secret": Verb("secret:secret", "make a signing secret"),
         "version": Verb("version:version", "print the version"),
@@ -109,22 +116,28 @@ def cli() -> None:
     """
 
 
+INTERRUPTED = 130
+"""What a shell expects of a command that Ctrl-C ended: 128 and the signal's number."""
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: this process's) and return its exit code."""
+    if "_HOOKLINE_COMPLETE" in os.environ:
+        cli.main(prog_name="hookline")  # writes what a shell's completion asks for, and exits
+    words = sys.argv[1:] if arguments is None else list(arguments)
     settings: dict[str, bool] = {}
+    result = None
     try:
-        result = cli.main(
-            args=list(arguments) if arguments is not None else None,
-            prog_name="hookline",
-            standalone_mode=False,
-            obj=settings,
-        )
+        with cli.make_context("hookline", words, obj=settings) as context:
+            result = cli.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
     except click.ClickException as error:
         error.show(sys.stderr)
         return Exit.USAGE
-    except click.Abort:
-        return 130
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output is gone (`| head`): nothing is wrong, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

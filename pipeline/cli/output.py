@@ -25,8 +25,7 @@ def print_json(value: Any) -> None:
     """Write one JSON document and a line end to stdout."""
     import orjson
 
-    option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    sys.stdout.buffer.write(orjson.dumps(value, option=option))
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
 
 
 def print_json_lines(values: Iterable[Any]) -> None:
@@ -34,7 +33,7 @@ def print_json_lines(values: Iterable[Any]) -> None:
     import orjson
 
     for value in values:
-        sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+        click.echo(orjson.dumps(value))
 
 
 def say(text: str) -> None:

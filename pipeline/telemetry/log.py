@@ -27,10 +27,11 @@ LogFormat: TypeAlias = Literal["auto", "console", "json"]
 _LEVELS: dict[str, int] = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
-    "warn": logging.WARNING,
+    "warning": logging.WARNING,
     "error": logging.ERROR,
 }
-_NAMES = {number: name for name, number in _LEVELS.items()} | {logging.CRITICAL: "error"}
+_NAMES = {number: name for name, number in _LEVELS.items()}
+_NAMES |= {logging.WARNING: "warn", logging.CRITICAL: "error"}
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warn": "\x1b[33m", "error": "\x1b[31m"}
 _hidden: dict[str, str] = {}
 
@@ -183,7 +184,7 @@ class StderrHandler(logging.StreamHandler[TextIO]):
 def setup(level: str = "info", format: LogFormat = "auto", *, stream: TextIO | None = None) -> None:
     """Send all logging to stderr (or ``stream``) in one form; may be called again to change it.
 
-    Levels: debug, info, warn, error. ``auto`` is the console form on a terminal and JSON lines elsewhere.
+    Levels: debug, info, warning, error. ``auto`` is the console form on a terminal and JSON lines elsewhere.
     """
     handler: logging.StreamHandler[TextIO] = logging.StreamHandler(stream) if stream else StderrHandler()
     terminal = (stream or sys.stderr).isatty()

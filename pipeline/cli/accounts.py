@@ -1,0 +1,26 @@
+"""The accounting of P6 as a person reads it: at the end of a run and in `hookline status`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.cli.output import table
+
+COLUMNS = ("matched", "delivered", "dead", "pending", "suppressed")
+
+
+def records_line(records: Mapping[str, int]) -> str:
+    """Return ``1,000 records read: 900 events, 90 updates, 9 links, 1 invalid``."""
+    kinds = ", ".join(f"{records[kind]:,} {kind}" for kind in ("events", "updates", "links", "invalid"))
+    return f"{records['read']:,} records read: {kinds}"
+
+
+def show_webhooks(webhooks: Mapping[str, Mapping[str, int]]) -> None:
+    """Print one row per webhook, and the sum where there are several."""
+    rows: list[tuple[Any, ...]] = [
+        (webhook_id, *[counts[column] for column in COLUMNS]) for webhook_id, counts in webhooks.items()
+    ]
+    if len(rows) > 1:
+        rows.append(("all", *[sum(row[index + 1] for row in rows) for index in range(len(COLUMNS))]))
+    table(("webhook", *COLUMNS), rows, right=COLUMNS)

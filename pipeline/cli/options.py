@@ -1,0 +1,96 @@
+"""Flags that several verbs share, and what they mean."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def setting(*names: str, env: str, help: str, **options: Any) -> Callable[[F], F]:
+    """Add a flag that overrides a field of pipeline.yaml.
+
+    The environment variable is only named here: `load_pipeline` reads it, so that `hookline config show`
+    can tell a flag from the environment.
+    """
+    return click.option(*names, help=f"{help}  [env var: {env}]", **options)
+
+
+class ConfigDir(click.ParamType[Path]):
+    """A config directory; its pipeline.yaml may be named instead."""
+
+    name = "dir"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the directory."""
+        path = Path(value)
+        return path.parent if path.is_file() else path
+
+
+def config_option(function: F) -> F:
+    """Add ``-c/--config``: the config directory."""
+    return click.option(
+        "-c",
+        "--config",
+        type=ConfigDir(),
+        default="config",
+        show_default=True,
+        envvar="HOOKLINE_CONFIG",
+        show_envvar=True,
+        help="Config directory.",
+    )(function)
+
+
+def state_option(function: F) -> F:
+    """Add ``--state``: the state directory, by default the one of the config."""
+    add = setting(
+        "--state",
+        env="HOOKLINE_STATE",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="State directory; by default that of the config.",
+    )
+    return add(function)
+
+
+def state_dir(config: Path, state: Path | None) -> Path:
+    """Return the state directory that a verb means: its flag, the environment, or the config's."""
+    named = state or os.environ.get("HOOKLINE_STATE")
+    if named:
+        return Path(named)
+    from pipeline.config.job import load_pipeline
+
+    return load_pipeline(config).require().state
+
+
+_AGO = re.compile(r"(\d+)([smhd])")
+_UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class When(click.ParamType[int]):
+    """A time: ISO 8601, unix seconds or milliseconds, or how long ago: 90s, 15m, 2h, 3d."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return unix milliseconds."""
+        if isinstance(value, int):
+            return value
+        ago = _AGO.fullmatch(value)
+        if ago:
+            return time.time_ns() // 1_000_000 - int(ago[1]) * _UNIT_MS[ago[2]]
+        from pipeline.model.times import parse_time
+
+        try:
+            return parse_time(value)
+        except ValueError:
+            self.fail(
+                f"`{value}` is no time; want 2026-11-24, 2026-11-24T10:00:00Z, 15m, 2h or 3d", param, ctx
+            )

@@ -1,0 +1,136 @@
+"""The command line as a whole: help, exit codes, errors, start-up time."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from pipeline.cli import app
+from pipeline.cli.exits import MEANING, Exit
+from pipeline.model import errors
+
+COMMAND = Path(sys.executable).with_name("hookline")
+
+
+def commands(command: click.Command | None, words: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the words of a verb and of all below it."""
+    assert command is not None
+    below = command.commands if isinstance(command, click.Group) else {}
+    return [words, *(found for name, inner in below.items() for found in commands(inner, (*words, name)))]
+
+
+ALL = [
+    words
+    for verb in app.VERBS
+    for words in commands(app.cli.get_command(click.Context(app.cli), verb), (verb,))
+]
+
+
+def test_help_lists_every_verb_with_its_line_and_the_exit_codes(hookline):
+    said = hookline("--help")
+    assert said.code == 0
+    for verb, (_, line) in app.VERBS.items():
+        assert re.search(rf"^  {verb} +{re.escape(line[:30])}", said.out, re.MULTILINE), verb
+    for code in Exit:
+        assert f"  {code.value}  {MEANING[code][:30]}" in said.out
+
+
+@pytest.mark.parametrize("words", [(), *ALL], ids=" ".join)
+def test_help_of_each_verb_fits_80_columns(hookline, words):
+    said = hookline(*words, "--help")
+    assert said.code == 0
+    assert said.out.startswith("Usage: hookline")
+    assert [line for line in said.out.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_every_option_has_a_help_text(words):
+    command = app.cli.get_command(click.Context(app.cli), words[0])
+    for word in words[1:]:
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    assert command is not None
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    assert [one.name for one in options if not one.help and not one.hidden] == []
+
+
+def test_an_unknown_verb_is_wrong_usage_and_names_the_nearest(hookline):
+    said = hookline("statsu")
+    assert (said.code, said.out) == (2, "")
+    assert "there is no verb `statsu`. Did you mean `status`?" in said.err
+
+
+def test_an_unknown_flag_is_wrong_usage(hookline):
+    said = hookline("status", "--jsno")
+    assert said.code == 2
+    assert "--json" in said.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ConfigError("config/x.yaml:1:1: error[a]: b"), 1),
+        (errors.UsageError("no"), 2),
+        (errors.StateError("in use"), 3),
+        (errors.Fatal("disk"), 4),
+    ],
+)
+def test_an_error_is_one_message_and_its_exit_code(hookline, monkeypatch, error, code):
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("pipeline.cli.version.version_of", lambda name: fail())
+    said = hookline("version")
+    assert said.code == code
+    assert str(error) in said.err
+    assert "Traceback" not in said.err
+    with pytest.raises(errors.HooklineError):
+        hookline("version", "--debug")
+
+
+def test_an_unexpected_exception_is_one_clear_line(hookline, monkeypatch):
+    monkeypatch.setattr("pipeline.cli.version.version_of", lambda name: 1 / 0)
+    said = hookline("version")
+    assert said.code == 4
+    assert said.err.startswith("error: ZeroDivisionError: division by zero\n")
+    assert "--debug" in said.err
+    with pytest.raises(ZeroDivisionError):
+        hookline("version", "--debug")
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run([COMMAND, "version"], stdout=writing, stderr=subprocess.PIPE, timeout=20)
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_the_help_imports_nothing_heavy():
+    code = (
+        "import sys; from pipeline.cli.app import run; run(['--help']); "
+        "heavy = {'bytewax', 'aiohttp', 'pydantic', 'rich', 'confluent_kafka', 'lmdb', 'liquid', 'orjson'}; "
+        "sys.exit(repr(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert result.returncode == 0, result.stderr
+
+
+def test_version_names_the_parts(hookline):
+    assert set(hookline("version", "--json").json) >= {"hookline", "python", "bytewax"}
+    assert hookline("version").out.startswith("hookline ")
+    assert hookline("--version").out.startswith("hookline ")
+
+
+def test_a_new_secret_is_random_and_in_the_standard_form(hookline):
+    import base64
+
+    first, second = (hookline("secret", "new").out.strip() for _ in range(2))
+    assert first != second
+    assert len(base64.b64decode(first.removeprefix("whsec_"))) == 32
