@@ -1,0 +1,72 @@
+"""Globs and regular expressions, both in linear time whatever the pattern and the value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import re2
+
+_TOKEN: Final = re.compile(r"\\[*\\]|\*\*+|\*|[^*\\]+|\\")
+_META: Final = re.compile(r"([\\.^$|?*+()\[\]{}])")
+_MAX_PATTERN: Final = 10_000
+
+
+class PatternError(ValueError):
+    """A pattern that cannot be used; the text says why."""
+
+
+def _options() -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    return options
+
+
+_OPTIONS: Final = _options()
+
+
+def compile_regex(pattern: str, *, ignore_case: bool = False) -> Callable[[str], bool]:
+    """Return a search (unanchored) in RE2's syntax; raises PatternError."""
+    if len(pattern) > _MAX_PATTERN:
+        raise PatternError(f"the pattern is longer than {_MAX_PATTERN} characters")
+    try:
+        search = re2.compile(("(?i)" if ignore_case else "") + pattern, _OPTIONS).search
+    except UnicodeEncodeError:
+        raise PatternError("the pattern holds half a character (a lone surrogate)") from None
+    except re2.error as error:
+        reason = error.args[0] if error.args else "invalid"
+        text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        raise PatternError(text) from None
+
+    def matches(text: str) -> bool:
+        try:
+            return search(text) is not None
+        except UnicodeEncodeError:
+            return False  # a lone surrogate is no text that a pattern could describe
+
+    return matches
+
+
+def compile_glob(pattern: str) -> Callable[[str], bool]:
+    r"""Return a test of the whole text: ``*`` is all but ``/``, ``**`` is anything, ``\*`` a star itself."""
+    tokens = _TOKEN.findall(pattern)
+    literals = [token.replace("\\*", "*").replace("\\\\", "\\") for token in tokens]
+    stars = [token for token in tokens if token.startswith("*")]
+    if not stars:
+        whole = "".join(literals)
+        return lambda text: text == whole
+    if len(stars) == 1 and tokens[-1].startswith("**"):
+        prefix = "".join(literals[:-1])
+        return lambda text: text.startswith(prefix)
+    if len(stars) == 1 and tokens[0].startswith("**"):
+        suffix = "".join(literals[1:])
+        return lambda text: text.endswith(suffix)
+    if len(stars) == 1 and tokens[-1] == "*":
+        start, length = "".join(literals[:-1]), len("".join(literals[:-1]))
+        return lambda text: text.startswith(start) and "/" not in text[length:]
+    regex = "".join(
+        ".*" if token.startswith("**") else "[^/]*" if token == "*" else _META.sub(r"\\\1", literal)
+        for token, literal in zip(tokens, literals, strict=True)
+    )
+    return compile_regex(rf"(?s)\A{regex}\z")

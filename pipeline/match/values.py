@@ -1,0 +1,81 @@
+"""How values compare: typed, exact, never raising."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.model.records import MISSING, Json
+
+NUMBERS: Final = (int, float)
+
+
+def is_number(value: Json) -> bool:
+    """True for JSON numbers; bool is none, though Python calls it an int."""
+    kind = type(value)
+    return kind is int or kind is float
+
+
+def equal(left: Json, right: Json) -> bool:
+    """True where both are the same JSON value: 5 is 5.0 (exactly, also beyond 2**53), never "5" or true."""
+    kind = type(left)
+    if kind is list:
+        return (
+            type(right) is list
+            and len(left) == len(right)
+            and all(equal(one, other) for one, other in zip(left, right, strict=True))
+        )
+    if kind is dict:
+        return (
+            type(right) is dict
+            and left.keys() == right.keys()
+            and all(equal(value, right[name]) for name, value in left.items())
+        )
+    if kind is bool or type(right) is bool:
+        return left is right
+    if left is MISSING or right is MISSING:
+        return False
+    return bool(left == right)
+
+
+def comparable(left: Json, right: Json) -> bool:
+    """True where `<` has a meaning: two numbers, two texts, or two converted values of one kind."""
+    if is_number(left):
+        return is_number(right)
+    return type(left) is type(right) and type(left) in (str, tuple)
+
+
+def present(value: Json) -> bool:
+    """False for missing, null, "", whitespace, [] and {}."""
+    if value is MISSING or value is None:
+        return False
+    if type(value) is str:
+        return not (value == "" or value.isspace())
+    return not (type(value) in (list, dict) and not value)
+
+
+def fold(value: Json) -> Json:
+    """Return texts (also those in a list) without the difference of upper and lower case."""
+    if type(value) is str:
+        return value.casefold()
+    if type(value) is list:
+        return [element.casefold() if type(element) is str else element for element in value]
+    return value
+
+
+class Members:
+    """A set of JSON values for `in`: one lookup for texts and numbers, whatever the list's length."""
+
+    __slots__ = ("_other", "_plain", "_special")
+
+    def __init__(self, values: list[Json] | frozenset[Json]) -> None:
+        self._plain = frozenset(value for value in values if type(value) in (str, int, float, tuple))
+        self._special = tuple(value for value in values if value is None or type(value) is bool)
+        self._other = tuple(value for value in values if type(value) in (list, dict))
+
+    def __contains__(self, value: Json) -> bool:
+        kind = type(value)
+        if kind is str or kind is int or kind is float or kind is tuple:
+            return value in self._plain
+        if kind is list or kind is dict:
+            return any(equal(value, other) for other in self._other)
+        return any(value is special for special in self._special)
