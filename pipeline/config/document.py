@@ -109,36 +109,63 @@ def text_span(node: Node, offset: int, length: int) -> Span:
     The text and its source differ by quotes, escapes, indentation and folded lines, so both are walked in
     step; where they cannot be matched the span of the whole scalar is returned.
     """
-    if not isinstance(node.value, str):
+    if not isinstance(node.value, str) or offset > len(node.value):
         return node.span
-    line, column = node.span.line, node.span.column
-    lines = node.document.lines
-    if node.style in ("'", '"'):
-        column += 1
-    elif node.style in ("|", ">"):
-        line, column = line + 1, 0
-        while line < len(lines) and not lines[line].strip():
-            line += 1
-        if line < len(lines):
-            column = len(lines[line]) - len(lines[line].lstrip(" "))
-    start = (line, column)
-    for wanted in node.value[: offset + 1]:
-        while line < len(lines) and line <= node.span.end_line and column >= len(lines[line]):
-            line += 1
-            column = len(lines[line]) - len(lines[line].lstrip(" ")) if line < len(lines) else 0
-            if wanted in " \n":
-                break
-        else:
-            if line >= len(lines) or line > node.span.end_line:
-                return node.span
-            start = (line, column)
-            column += _source_width(lines[line], column, wanted, node.style)
-            continue
-        start = (line, column)  # a line end stands for this blank or line break
-    line, column = start
+    lines = node.document.lines[: node.span.end_line + 1]
+    walk = _literal if node.style == "|" else _folded
+    line, column = walk(node, lines, node.value[:offset])
     if line >= len(lines):
         return node.span
     return Span(line, column, line, min(column + length, max(len(lines[line]), column + 1)))
+
+
+def _literal(node: Node, lines: list[str], before: str) -> tuple[int, int]:
+    """A literal block: every line of the text is one of the file, behind the block's indentation."""
+    line = node.span.line + 1 + before.count("\n")
+    return line, _block_indent(lines, node.span.line + 1) + len(before) - before.rfind("\n") - 1
+
+
+def _block_indent(lines: list[str], line: int) -> int:
+    while line < len(lines) and not lines[line].strip():
+        line += 1
+    return _indent(lines[line]) if line < len(lines) else 0
+
+
+def _indent(source: str) -> int:
+    return len(source) - len(source.lstrip(" \t"))
+
+
+def _folded(node: Node, lines: list[str], before: str) -> tuple[int, int]:
+    """Any other style: line ends fold to blanks, escapes take several characters."""
+    line, column, style = node.span.line, node.span.column, node.style
+    block = style == ">"
+    indent = _block_indent(lines, line + 1) if block else None
+
+    def at_end() -> bool:
+        return not lines[line][column:].strip() or (style == '"' and lines[line][column:] == "\\")
+
+    def next_line() -> None:
+        nonlocal line, column
+        line += 1
+        if line < len(lines):
+            column = _indent(lines[line]) if indent is None else min(indent, len(lines[line]))
+
+    if block:
+        next_line()
+    elif style:
+        column += 1
+    for char in before:
+        if line < len(lines) and at_end() and char in " \n" and not lines[line].endswith("\\"):
+            next_line()
+            continue
+        while line < len(lines) and at_end():
+            next_line()
+        if line >= len(lines):
+            return line, column
+        column += _source_width(lines[line], column, char, style)
+    while line < len(lines) and at_end():
+        next_line()
+    return line, column
 
 
 _ESCAPE_WIDTHS = {"x": 4, "u": 6, "U": 10}

@@ -1,0 +1,143 @@
+"""From config texts to checked webhooks and labels: parsed, settings in, bases merged, models applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from pipeline.config.diagnostics import Problems
+from pipeline.config.document import Document, Node
+from pipeline.config.extends import merge_data, resolve_base
+from pipeline.config.files import (
+    ConfigText,
+    is_setting,
+    is_webhook,
+    is_yaml,
+    list_candidates,
+    list_names,
+    read_list,
+)
+from pipeline.config.locating import place
+from pipeline.config.models import LabelFile, WebhookFile
+from pipeline.config.placeholders import Settings, everywhere, substitute
+from pipeline.config.report import Finding
+from pipeline.config.validate import check
+from pipeline.model.records import Json
+
+
+@dataclass(slots=True, eq=False)
+class CheckedFile:
+    """One webhook or label file that its model accepts."""
+
+    file: str
+    root: Node
+    data: dict[str, Json]
+    """Plain data: bases and defaults merged, settings put in, secrets as written."""
+    model: Any
+    """WebhookFile or LabelFile."""
+    lists: Mapping[str, list[str]]
+    """Entries of the list files that it names, by the name as written."""
+    problems: Problems
+    """For the compilers: paths from the root of ``data``."""
+
+    @property
+    def definition(self) -> str:
+        """Hash of what the file says, comments left out: 32 hex digits."""
+        return blake2b(orjson.dumps(self.data), digest_size=16).hexdigest()
+
+    def findings(self) -> list[Finding]:
+        """Return the problems at their places."""
+        return [place(self.root.document, problem, self.root) for problem in self.problems.found]
+
+
+@dataclass(slots=True, eq=False)
+class CheckedConfig:
+    """All files of a config that their models accept, sorted by name, and what was found so far."""
+
+    webhooks: list[CheckedFile]
+    labels: list[CheckedFile]
+    findings: list[Finding]
+
+
+def check_files(text: ConfigText) -> CheckedConfig:
+    """Parse and check every file. Files with errors are missing from the result, their faults are noted."""
+    findings = [Finding(name, 0, 0, "unreadable", message) for name, message in text.faults.items()]
+    settings = Settings(text.settings)
+    documents = text.documents
+    for name, document in documents.items():
+        wanted = is_setting if name.startswith("webhooks/") else everywhere
+        substitute(document, settings, wanted=wanted)
+        findings.extend(document.findings)
+    checked = CheckedConfig([], [], findings)
+    for name in sorted(documents):
+        document = documents[name]
+        if document.root is None:
+            continue
+        if name.startswith("labels/"):
+            _label(document, text, checked)
+        elif is_webhook(name):
+            _webhook(document, text, checked)
+    _check_unique(checked.webhooks, "id", "duplicate-id", findings)
+    _check_unique(checked.labels, "name", "duplicate-label", findings)
+    return checked
+
+
+def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> None:
+    root, base = resolve_base(document, text.documents, checked.findings)
+    problems = Problems()
+    data = root.value
+    if text.defaults.delivery and isinstance(data, dict):
+        data = {**data, "delivery": merge_data(text.defaults.delivery, data.get("delivery", {}))}
+    model = check(WebhookFile, data, problems, what="a webhook")
+    lists = _lists(data, document, text)
+    found = CheckedFile(document.file, root, data, model, lists, problems)
+    if model is None or _broken(document) or (base is not None and _broken(base)):
+        checked.findings.extend(found.findings())
+    else:
+        checked.webhooks.append(found)
+
+
+def _label(document: Document, text: ConfigText, checked: CheckedConfig) -> None:
+    assert document.root is not None  # the caller leaves out what could not be read
+    problems = Problems()
+    data = document.root.value
+    model = check(LabelFile, data, problems, what="a label")
+    lists = _lists(data, document, text)
+    found = CheckedFile(document.file, document.root, data, model, lists, problems)
+    if model is None or _broken(document):
+        checked.findings.extend(found.findings())
+    else:
+        checked.labels.append(found)
+
+
+def _broken(document: Document) -> bool:
+    return any(not finding.warning for finding in document.findings)
+
+
+def _lists(data: Json, document: Document, text: ConfigText) -> dict[str, list[str]]:
+    """Return the list files that conditions of this file name. A missing one is the conditions' error."""
+    lists: dict[str, list[str]] = {}
+    for named in list_names(data):
+        for candidate in list_candidates(named, document.file):
+            content = text.files.get(candidate)
+            if content is not None and not (is_yaml(candidate) and candidate in text.documents):
+                lists[named] = read_list(content)
+                break
+    return lists
+
+
+def _check_unique(files: list[CheckedFile], field: str, code: str, findings: list[Finding]) -> None:
+    first: dict[str, CheckedFile] = {}
+    for file in files:
+        name = file.data[field]
+        other = first.setdefault(name, file)
+        if other is file:
+            continue
+        assert file.root.items is not None  # a model accepted it
+        node = file.root.items[field][1]
+        message = f"the {field} `{name}` is already used in {other.file}"
+        findings.append(node.document.finding(node.span, code, message))

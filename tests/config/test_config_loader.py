@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import string
+import tarfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import shared_data
+
+from pipeline.config.document import locate, text_span
+from pipeline.config.loader import MAX_DEPTH, MAX_FILE_BYTES, decode_text, parse_yaml
+from pipeline.config.report import render, render_finding
+
+
+def codes(text: str) -> list[str]:
+    return [finding.code for finding in parse_yaml(text, "f.yaml").findings]
+
+
+def shown(text: str) -> str:
+    return render(parse_yaml(text, "f.yaml").findings)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: &x 1\n", ["anchor"]),
+        ("a: 1\nb: *x\n", ["alias"]),
+        ("a: !!str 1\n", ["tag"]),
+        ("a: !custom {b: 1}\n", ["tag"]),
+        ("<<: {a: 1}\n", ["merge-key"]),
+        ("a: 1\nb: 2\na: 3\n", ["duplicate-key"]),
+        ("a: 1\n---\nb: 2\n", ["several-documents"]),
+        ('"{{ event.name }}": 1\n', ["template-in-key"]),
+        ("a{% x %}: 1\n", ["template-in-key"]),
+        ("? [a]\n: 1\n", ["key-not-text"]),
+        ("a:\n  b:\n", ["empty-value"]),
+        ("- \n- 1\n", ["empty-value"]),
+        ("{a, b: 1}\n", ["empty-value"]),
+        ("", ["empty-file"]),
+        ("# nothing\n", ["empty-file"]),
+        ("--- \n", []),
+    ],
+)
+def test_what_the_language_leaves_out_is_an_error(text: str, expected: list[str]) -> None:
+    assert codes(text) == expected
+
+
+def test_an_empty_value_names_the_comment_that_swallowed_it() -> None:
+    assert shown("channel: #growth\n") == (
+        "f.yaml:1:1: error[empty-value]: `channel` has no value: `#growth` is a comment\n"
+        "    1 | channel: #growth\n"
+        '      | ^^^^^^^ write "#growth" in quotes if it is the value\n'
+        "1 problem in 1 file (1 error)"
+    )
+
+
+def test_a_value_cut_by_a_hash_is_a_warning_and_a_plain_comment_is_none() -> None:
+    assert codes("text: Order #5 paid\n") == ["comment-cuts-value"]
+    assert codes("method: POST   # or PUT\n") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("text: {{ event.name }}\n", 'quote the value: "{{ event.name }}"'),
+        ("text: {{ event.name }} was seen\n", 'quote the value: "{{ event.name }} was seen"'),
+        ("- {{ x | default: 'a' }}\n", "quote the value: \"{{ x | default: 'a' }}\""),
+        ("a: {b: {{ c }}, d: 1}\n", 'quote it: "{{ c }}"'),
+        ("events: *\n", 'quote the value: "*"'),
+        ("trigger: {events: [*]}\n", 'quote it: "*"'),
+        ("domain: @acme.com\n", 'quote the value: "@acme.com"'),
+        ("a: [x, @acme.com]\n", 'quote it: "@acme.com"'),
+        ("a: `x`\n", 'quote the value: "`x`"'),
+        ("text: Total: 5\n", 'quote the value: "Total: 5"'),
+        ("a: {url: https://x/${N}/y}\n", 'quote it: "https://x/${N}/y"'),
+        ("a:\n\tb: 1\n", "indent with spaces: YAML allows no tabs there"),
+    ],
+)
+def test_a_known_slip_is_shown_with_how_to_write_it(text: str, hint: str) -> None:
+    (finding,) = parse_yaml(text, "f.yaml").findings
+    assert finding.hint == hint
+    assert not finding.warning
+
+
+def test_the_faults_behind_a_syntax_error_show_too() -> None:
+    text = "a: {{ x }} y\nb: @z\nc: 1\nc: 2\n"
+    assert codes(text) == ["unquoted-template", "yaml-syntax", "duplicate-key"]
+
+
+def test_lines_and_columns_are_those_of_the_file() -> None:
+    document = parse_yaml("a:\n  - b: é\n    'c': [1, two]\n", "f.yaml")
+    place = locate(document.root, ("a", 0, "c", 1))
+    assert (place.node.span.line, place.node.span.column, place.node.value) == (2, 13, "two")
+    assert place.key is None
+    place = locate(document.root, ("a", 0, "c"))
+    assert place.key[:2] == (2, 4)
+
+
+def test_a_path_that_leaves_the_tree_ends_at_its_deepest_node() -> None:
+    document = parse_yaml("a: {b: 1}\n", "f.yaml")
+    place = locate(document.root, ("a", "x", 0))
+    assert not place.complete
+    assert place.node.value == {"b": 1}
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ('k: "a \\n b X"', (0, 11)),
+        ("k: 'it''s X'", (0, 10)),
+        ("k: plain X", (0, 9)),
+        ("k: plain\n   goes on X", (1, 11)),
+        ("k: |\n  first\n  then X\n", (2, 7)),
+        ("k: |\n  first\n    deeper X\n", (2, 11)),
+        ("k: >\n  folded\n  here X\n", (2, 7)),
+        ("k: >-\n\n  after a gap X\n", (2, 14)),
+        ("k: >\n  one\n\n  two\n    deeper X\n", (4, 11)),
+        ('k: "a \\\n  b X"', (1, 4)),
+        ('k: "\\u00e9\\x41 X"', (0, 15)),
+        ('k: "two\n  lines X"', (1, 8)),
+    ],
+)
+def test_a_character_of_a_text_is_found_in_its_source(source: str, target: tuple[int, int]) -> None:
+    node = locate(parse_yaml(source, "f.yaml").root, ("k",)).node
+    span = text_span(node, node.value.index("X"), 1)
+    assert (span.line, span.column) == target
+    assert source.split("\n")[span.line][span.column] == "X"
+
+
+@given(st.text(alphabet=string.ascii_letters + " '\"\\{}|é\u4e2d", max_size=40), st.integers(0, 50))
+def test_looking_for_a_character_never_fails(text: str, offset: int) -> None:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    document = parse_yaml(f'k: "{escaped}"', "f.yaml")
+    node = locate(document.root, ("k",)).node
+    assert node.value == text
+    span = text_span(node, offset, 3)
+    assert span.line == 0
+    if offset < len(text) and text[offset].isalnum():
+        assert document.lines[0][span.column] == text[offset]
+
+
+def test_deep_nesting_is_refused_not_followed() -> None:
+    assert codes("a: " + "[" * 500) == ["too-deep"]
+    assert codes("a: " + "[" * 100_000) != []
+    assert codes("a: " + "[" * (MAX_DEPTH - 1) + "1" + "]" * (MAX_DEPTH - 1)) == []
+    assert codes("\n".join(" " * n + "a:" for n in range(300)) + " 1") == ["too-deep"]
+
+
+def test_a_huge_file_is_refused() -> None:
+    assert codes("a: " + "x" * MAX_FILE_BYTES) == ["file-too-large"]
+
+
+@pytest.mark.parametrize("char", ["\x00", "\x07", "\x7f", "\x85", "\u2028", "\uffff"])
+def test_control_characters_are_named_with_their_place(char: str) -> None:
+    (finding,) = parse_yaml(f"a: 1\nb: x{char}y\n", "f.yaml").findings
+    assert (finding.code, finding.line, finding.column) == ("control-character", 2, 5)
+    assert char not in render_finding(finding)
+
+
+def test_an_escaped_control_character_is_a_value_like_any_other() -> None:
+    assert parse_yaml('a: "\\u2028\\0"', "f.yaml").root.value == {"a": "\u2028\0"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"a: \xff\n", "not UTF-8: byte 0xff in line 1"),
+        (b"a: 1\nb: \xc3(\n", "byte 0xc3 in line 2"),
+        ("a: 1".encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_files_in_another_encoding_are_named(raw: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        decode_text(raw)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_fine() -> None:
+    document = parse_yaml(decode_text(b"\xef\xbb\xbfa: 1\r\nb: x y\r\n"), "f.yaml")
+    assert document.root.value == {"a": 1, "b": "x y"}
+    assert document.findings == []
+    assert locate(document.root, ("b",)).key[:2] == (1, 0)
+
+
+@given(st.text(alphabet="ab:-?[]{},#&*!|>'\"%@` \n\t\\", max_size=60))
+def test_no_text_makes_the_loader_fail(text: str) -> None:
+    document = parse_yaml(text, "f.yaml")
+    render(document.findings)
+    assert document.root is not None or document.findings
+
+
+def yaml_suite() -> list[tuple[str, str, bool]]:
+    """Name, text, and whether it must be refused."""
+    cases: dict[str, dict[str, str]] = {}
+    with tarfile.open(shared_data() / "nasty" / "yaml-test-suite.tar.gz") as archive:
+        for member in archive:
+            folder, _, file = member.name.partition("/")[2].rpartition("/")
+            if member.isfile() and file in ("in.yaml", "error"):
+                data = archive.extractfile(member)
+                cases.setdefault(folder, {})[file] = data.read().decode() if data is not None else ""
+    return [(name, files["in.yaml"], "error" in files) for name, files in sorted(cases.items())]
+
+
+def test_the_public_yaml_suite_meets_no_traceback_and_every_bad_document_is_named(tmp_path) -> None:
+    from pipeline.config.files import read_config
+    from pipeline.config.webhooks import check_files
+
+    suite = yaml_suite()
+    assert len(suite) == 402
+    assert sum(bad for _, _, bad in suite) == 94
+    (tmp_path / "webhooks").mkdir()
+    for name, text, _ in suite:
+        (tmp_path / "webhooks" / f"{name.replace('/', '-')}.yaml").write_text(text, newline="")
+    checked = check_files(read_config(tmp_path))
+    assert render(checked.findings)
+    named = {finding.file for finding in checked.findings if not finding.warning}
+    for name, _, bad in suite:
+        assert not bad or f"webhooks/{name.replace('/', '-')}.yaml" in named
+    assert checked.webhooks == []
