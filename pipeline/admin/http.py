@@ -27,6 +27,8 @@ class Views:
     """Why the job must be restarted; None while it is well."""
     unready: Callable[[], str | None]
     """Why the job is not taking records in yet; None when it does."""
+    refresh: Callable[[], None] = lambda: None
+    """Brings the metrics up to date before they are read."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -48,6 +50,7 @@ def make_app(views: Views) -> web.Application:
 
     async def scrape(_request: web.Request) -> web.Response:
         measure_process()
+        views.refresh()
         return web.Response(
             body=metrics.render_prometheus().encode(),
             headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"},

@@ -23,6 +23,9 @@ class Verb(NamedTuple):
 
 
 GROUPS: dict[str, dict[str, Verb]] = {
+    "Run a job": {
+        "run": Verb("run:run", "run the job: read a stream, fire the webhooks"),
+    },
     "Write webhooks": {
         "config": Verb("config:config", "show the job's settings and where each comes from"),
     },

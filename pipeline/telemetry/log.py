@@ -16,13 +16,12 @@ import os
 import sys
 import traceback
 from datetime import datetime
-from typing import Any, Literal, TextIO, TypeAlias
+from typing import Any, TextIO
 
 import orjson
 
 from pipeline.model.times import format_iso
-
-LogFormat: TypeAlias = Literal["auto", "console", "json"]
+from pipeline.telemetry import screen
 
 _LEVELS: dict[str, int] = {
     "debug": logging.DEBUG,
@@ -169,24 +168,23 @@ def _shown(value: Any) -> str:
     return _one_line(str(value))
 
 
-class StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to whatever ``sys.stderr`` is at that moment, so that a progress line can step aside."""
+class ScreenHandler(logging.Handler):
+    """Writes to whatever ``sys.stderr`` is at that moment, above the status line."""
 
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record; a broken stderr must not stop a job."""
+        try:
+            screen.write(self.format(record))
+        except (OSError, ValueError):
+            pass  # stderr is closed or full: there is nowhere left to say so
 
-    @property
-    def stream(self) -> TextIO:  # type: ignore[override]  # the base class has an attribute here
-        """Return the present stderr."""
-        return sys.stderr
 
-
-def setup(level: str = "info", format: LogFormat = "auto", *, stream: TextIO | None = None) -> None:
+def setup(level: str = "info", format: str = "auto", *, stream: TextIO | None = None) -> None:
     """Send all logging to stderr (or ``stream``) in one form; may be called again to change it.
 
-    Levels: debug, info, warning, error. ``auto`` is the console form on a terminal and JSON lines elsewhere.
+    Levels: debug, info, warning, error. Formats: console, json; auto is console on a terminal, else json.
     """
-    handler: logging.StreamHandler[TextIO] = logging.StreamHandler(stream) if stream else StderrHandler()
+    handler: logging.Handler = logging.StreamHandler(stream) if stream else ScreenHandler()
     terminal = (stream or sys.stderr).isatty()
     if format == "console" or (format == "auto" and terminal):
         handler.setFormatter(ConsoleFormatter(colour=terminal and "NO_COLOR" not in os.environ))

@@ -19,6 +19,7 @@ MetricName: TypeAlias = Literal[
     "connections_open",
     "connections_opened_total",
     "dead_letter_copies_total",
+    "dead_letters_total",
     "delivery_latency_seconds",
     "events_selected_total",
     "guard_refused_total",
@@ -132,10 +133,7 @@ METRICS: dict[MetricName, Metric] = {
     "webhook_matched_total": _counter("matches", "events that matched a webhook", "", WEBHOOK),
     "webhook_delivered_total": _counter("deliveries", "deliveries answered with success", "", WEBHOOK),
     "webhook_dead_total": _counter(
-        "deliveries",
-        "deliveries given up, with the reason",
-        "`hookline dlq list --webhook ID`; after the cause is mended `hookline dlq replay`",
-        ("webhook", "reason"),
+        "deliveries", "deliveries given up", "`dead_letters_total` has the reasons", WEBHOOK
     ),
     "webhook_suppressed_total": _counter("matches", "matches held back by `limit` or `dedupe`", "", WEBHOOK),
     "webhook_pending": _gauge(
@@ -207,6 +205,12 @@ METRICS: dict[MetricName, Metric] = {
         "shards", "shards that took back an unfinished epoch at the start, after a crash"
     ),
     "journal_results_total": _counter("results", "results read from journals at the start, after a crash"),
+    "dead_letters_total": _counter(
+        "dead letters",
+        "dead letters that this process made, by reason; records not understood have no webhook",
+        "`hookline dlq list --webhook ID`; after the cause is mended `hookline dlq replay`",
+        ("webhook", "reason"),
+    ),
     "dead_letter_copies_total": _counter(
         "dead letters",
         "copies of dead letters written to the configured topic or file, by result: ok, error",

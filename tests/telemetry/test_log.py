@@ -29,7 +29,7 @@ def _restored() -> Iterator[None]:
     log._hidden.clear()
 
 
-def logged(format: log.LogFormat = "json", level: str = "info", *, terminal: bool = False) -> io.StringIO:
+def logged(format: str = "json", level: str = "info", *, terminal: bool = False) -> io.StringIO:
     stream = Terminal() if terminal else io.StringIO()
     log.setup(level, format, stream=stream)
     return stream
@@ -60,7 +60,7 @@ def test_auto_is_for_people_on_a_terminal_and_for_machines_elsewhere():
 
 
 @pytest.mark.parametrize("format", ["json", "console"])
-def test_one_happening_stays_one_line_whatever_it_holds(format: log.LogFormat):
+def test_one_happening_stays_one_line_whatever_it_holds(format: str):
     stream = logged(format)
     log.get("a").info("got\nthis", value="x\r\ny\x1b[31m\x00", other={"k": ["\n", 2**80, b"\xff", "\ud800"]})
     assert stream.getvalue().count("\n") == 1
@@ -88,7 +88,7 @@ def test_an_exception_is_named_with_its_place_and_traced_only_at_debug():
 
 
 @pytest.mark.parametrize("format", ["json", "console"])
-def test_a_hidden_secret_is_masked_in_texts_fields_and_errors(format: log.LogFormat):
+def test_a_hidden_secret_is_masked_in_texts_fields_and_errors(format: str):
     stream = logged(format, "debug")
     log.hide("hunter2-secret")
     try:

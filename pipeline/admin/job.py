@@ -1,0 +1,34 @@
+"""The admin service of a running job: what it shows, and what it can be asked."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pipeline.admin.collect import collect
+from pipeline.admin.http import Views
+from pipeline.admin.service import AdminService
+from pipeline.context import Job
+from pipeline.state.view import accounting
+
+
+def admin_service(job: Job, *, address: str | None, process: int = 0) -> AdminService:
+    """Return the service, not started."""
+    begun = time.monotonic()
+
+    def status() -> dict[str, Any]:
+        return {
+            **accounting(job.state),
+            "elapsed_secs": round(time.monotonic() - begun, 3),
+            "process": process,
+        }
+
+    views = Views(
+        status=status,
+        unhealthy=lambda: f"stopping: {job.failure}" if job.failure is not None else None,
+        unready=lambda: None if job.shards_here else "opening the state",
+        refresh=lambda: collect(job),
+    )
+    return AdminService(
+        state=job.state, commands={"status": status}, views=views, process=process, address=address
+    )

@@ -1,0 +1,139 @@
+"""``hookline run``: the job, from its config to the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.accounts import records_line, show_webhooks
+from pipeline.cli.exits import Exit
+from pipeline.cli.options import config_option, setting, state_option
+from pipeline.cli.output import json_option, print_json, say
+
+if TYPE_CHECKING:
+    from pipeline.config.job import PipelineConfig
+    from pipeline.context import Job
+    from pipeline.runtime.job import Summary
+
+
+@click.command()
+@config_option
+@setting(
+    "--source",
+    env="HOOKLINE_SOURCE",
+    multiple=True,
+    metavar="PATH",
+    help="Recording to read: a file, a directory, or - for stdin; may be given several times.",
+)
+@state_option
+@setting("--follow", env="HOOKLINE_FOLLOW", is_flag=True, help="Go on reading as the files grow.")
+@setting("--shards", env="HOOKLINE_SHARDS", type=int, help="Parts of the users; fixed for a state directory.")
+@setting("--epoch", env="HOOKLINE_EPOCH", metavar="TIME", help="Time between two commits, e.g. 1s.")
+@setting(
+    "--allow",
+    env="HOOKLINE_NETWORK_ALLOW",
+    multiple=True,
+    metavar="CIDR",
+    help="Open a network that the guard refuses, e.g. 127.0.0.0/8; may be given several times.",
+)
+@setting("--log-level", env="HOOKLINE_LOG_LEVEL", help="debug, info, warning or error.")
+@setting("--log-format", env="HOOKLINE_LOG_FORMAT", help="auto, console or json.")
+@click.option(
+    "--metrics",
+    metavar="ADDRESS",
+    envvar="HOOKLINE_METRICS",
+    show_envvar=True,
+    help="Serve /metrics, /healthz, /readyz and /status on PORT or HOST:PORT.",
+)
+@click.option("--fail-on-dead", is_flag=True, help="Exit 1 if there are dead letters at the end.")
+@json_option
+def run(
+    config: Path,
+    metrics: str | None,
+    fail_on_dead: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Run the job: read the source, fire the webhooks, end with a summary.
+
+    A recording is read to its end; a job that follows files or reads topics runs until SIGTERM or Ctrl-C.
+    What is not delivered by then is kept in the state directory, and the next run goes on with it.
+    """
+    from pipeline.runtime.job import run_job
+    from pipeline.telemetry import log
+
+    job_config = load(config, flags)
+    log.setup(job_config.log_level, job_config.log_format)
+    before = read_before(job_config.state)
+    summary = run_job(job_config, config, observe=observer(metrics))
+    show(summary, before, as_json)
+    dead = sum(counts["dead"] for counts in summary.webhooks.values()) + summary.records["invalid"]
+    return Exit.PROBLEMS if fail_on_dead and dead else Exit.OK
+
+
+def load(config: Path, flags: dict[str, Any]) -> PipelineConfig:
+    """Return the job's settings; says what is doubtful, raises ConfigError for what is wrong."""
+    from pipeline.config.job import load_pipeline
+    from pipeline.config.report import render
+
+    names = {"source": "source.jsonl.paths", "follow": "source.jsonl.follow", "allow": "network.allow"}
+    given: dict[str, Any] = {}
+    for flag, value in flags.items():
+        name = names.get(flag, flag.replace("log_", "log."))
+        given[name] = list(value) or None if isinstance(value, tuple) else value or None
+        if isinstance(value, Path):
+            given[name] = str(value)
+    report = load_pipeline(config, flags=given, check_source=True)
+    loaded = report.require()
+    if report.findings:
+        say(render(report.findings, root=report.root))
+    return loaded
+
+
+def read_before(state: Path) -> int:
+    """Return how many records earlier runs on this state directory have read."""
+    from pipeline.model.errors import StateError
+    from pipeline.state.view import accounting
+
+    try:
+        return int(accounting(state)["records"]["read"])
+    except StateError:
+        return 0
+
+
+def observer(address: str | None) -> Callable[[Job], Callable[[], None]]:
+    """Return what accompanies the job while it runs: progress, HTTP views, admin socket."""
+
+    def observe(job: Job) -> Callable[[], None]:
+        from pipeline.admin.job import admin_service
+        from pipeline.cli.progress import Progress
+
+        admin = admin_service(job, address=address)
+        admin.start()
+        progress = Progress(job)
+
+        def done() -> None:
+            progress.stop()
+            admin.stop()
+
+        return done
+
+    return observe
+
+
+def show(summary: Summary, before: int, as_json: bool) -> None:
+    """Print the summary: as JSON alone, or as a table for a person."""
+    if as_json:
+        print_json(summary.to_json())
+        return
+    click.echo()
+    show_webhooks(summary.webhooks)
+    read, secs = summary.records["read"] - before, summary.elapsed_secs
+    click.echo(f"\n{records_line(summary.records)}")
+    click.echo(f"this run: {read:,} records in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
+    latency = summary.latency_ms
+    if latency.get("p50"):
+        click.echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")

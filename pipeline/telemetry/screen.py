@@ -1,0 +1,30 @@
+"""The last line of a terminal: a status that steps aside when something is logged."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+
+_lock = threading.RLock()
+_status = ""
+
+
+def show(text: str) -> None:
+    """Put a status on the terminal's last line, cut to its width; "" removes it."""
+    global _status
+    width = shutil.get_terminal_size((80, 24)).columns
+    with _lock:
+        _status = text[: width - 1]
+        sys.stderr.write(f"\r\x1b[2K{_status}")
+        sys.stderr.flush()
+
+
+def write(line: str) -> None:
+    """Write a whole line to stderr, above the status if there is one."""
+    with _lock:
+        if _status:
+            sys.stderr.write(f"\r\x1b[2K{line}\n{_status}")
+        else:
+            sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
