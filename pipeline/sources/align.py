@@ -105,7 +105,8 @@ class Alignment(Generic[T]):
             return
         side.floor = max(side.floor, time_ms)
         side.queue.append(Waiting(offset, side.floor, now_ms, item))
-        side.position = offset + 1
+        # An end may have been reported already that lies behind a transaction marker after this record.
+        side.position = max(side.position, offset + 1)
         side.progress_ms = now_ms
 
     def reached(self, side: Side[T], offset: int, now_ms: int) -> None:

@@ -37,9 +37,13 @@ MetricName: TypeAlias = Literal[
     "process_open_fds",
     "process_resident_memory_bytes",
     "records_total",
+    "source_commit_failures_total",
     "source_lag",
     "source_new_partitions_total",
     "source_paused",
+    "source_skipped_total",
+    "source_uneven_topics",
+    "source_unreachable",
     "state_commit_seconds",
     "state_disk_free_bytes",
     "state_undone_total",
@@ -115,6 +119,25 @@ METRICS: dict[MetricName, Metric] = {
         "topic partitions that appeared after the start",
         "restart the job to read them",
         ("topic",),
+    ),
+    "source_unreachable": _gauge(
+        "0 or 1", "1 while no Kafka broker answers", "look at the brokers and the network between"
+    ),
+    "source_uneven_topics": _gauge(
+        "0 or 1",
+        "1 where the topics of the source have different numbers of partitions",
+        "give them the same number and the same key: the as-of join is best effort until then",
+    ),
+    "source_skipped_total": _counter(
+        "offsets",
+        "offsets jumped over because retention had removed them (`out_of_range`)",
+        "lengthen the topic's retention: records were lost before they were read",
+        ("partition",),
+    ),
+    "source_commit_failures_total": _counter(
+        "commits",
+        "failed commits of the Kafka group's offsets; only lag tools depend on them",
+        "give the user READ on the group",
     ),
     # --- join
     "join_unaligned_total": _counter(

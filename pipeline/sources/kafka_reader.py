@@ -1,0 +1,316 @@
+"""Reads partition i of every topic of a Kafka source as one source partition, aligned by broker time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+
+from pipeline.model.errors import Fatal
+from pipeline.sources.align import Alignment, Question, Side, Waiting
+from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.kafka_client import LATEST, KafkaSettings, Reachability, offsets
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.metrics import count, gauge, observe
+
+log = logging.get(__name__)
+
+AHEAD = 1000
+"""Records of one side that wait in our queue before no more are fetched: the other side lags behind."""
+ASK_EVERY_MS = 2
+ASK_AGAIN_MS = 200
+"""After a question that failed."""
+ASK_SECS = 5.0
+LAG_EVERY_MS = 5000
+WARN_EVERY_MS = 10_000
+
+_GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
+
+Message: TypeAlias = Any
+"""A confluent_kafka.Message; its stubs allow None where a fetched message has a value."""
+Taken: TypeAlias = list[tuple[Side[Message], Waiting[Message]]]
+
+
+@dataclass(slots=True)
+class Stream:
+    """One topic partition: its side in the merge and the consumer that fetches it."""
+
+    topic: str
+    index: int
+    updates: bool
+    """True for a topic of user updates alone."""
+    side: Side[Message]
+    consumer: Consumer
+    committed: int = -1
+    """Offset last committed for the group."""
+
+
+class KafkaReader:
+    """One source partition, see `pipeline.sources.reader.Reader`.
+
+    Its position is ``(version, records handed out, ((topic, offset, floor, stop), ...))``.
+    """
+
+    VERSION = "kafka-1"
+
+    def __init__(
+        self,
+        name: str,
+        streams: Sequence[Stream],
+        settings: KafkaSettings,
+        admin: AdminClient,
+        reachability: Reachability,
+        *,
+        handed_out: int = 0,
+        relocate: Callable[[Stream], int],
+        on_idle: Callable[[int], None],
+        clock_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
+    ) -> None:
+        self.name = name
+        self._streams = list(streams)
+        self._settings = settings
+        self._admin = admin
+        self._reachability = reachability
+        self._handed_out = handed_out
+        self._relocate = relocate
+        self._on_idle = on_idle
+        self._clock_ms = clock_ms
+        wait = settings.max_wait_secs
+        self._alignment: Alignment[Message] = Alignment(
+            [stream.side for stream in streams], max_wait_ms=None if wait is None else int(wait * 1000)
+        )
+        self._updates = {stream.side.name for stream in streams if stream.updates or not settings.users}
+        """Sides where a null value deletes a user."""
+        self._warned: dict[int, int] = {}
+        self._unaligned = 0
+        self._question: tuple[Question, list[Future[Any]]] | None = None
+        self._ask_at = 0
+        self._lag: list[Future[Any]] = []
+        self._lag_at = 0
+        self._closed = False
+
+    @property
+    def done(self) -> bool:
+        """True when every topic has reached the offset where it stops, and all of it was handed out."""
+        return all(stream.side.done and not stream.side.queue for stream in self._streams)
+
+    @property
+    def position(self) -> Position:
+        """Where the reader stands: per topic the next offset, the floor of the merge and the stop."""
+        sides = tuple(
+            (stream.topic, stream.side.next_offset, stream.side.released_floor, stream.side.stop)
+            for stream in self._streams
+        )
+        return (self.VERSION, self._handed_out, sides)
+
+    def read(self, limit: int) -> RawChunk | None:
+        """Return at most ``limit`` records, or None where none may leave now. Never waits for the network.
+
+        Raises StateError for an offset that is gone (unless `out_of_range` says where to go on), Fatal for a
+        topic that is gone or closed to us.
+        """
+        now = self._clock_ms()
+        if len(self._streams) == 1:
+            taken = self._read_alone(self._streams[0], limit, now)
+        else:
+            taken = self._read_aligned(limit, now)
+        if now >= self._lag_at:
+            self._watch_lag(now)
+            self._on_idle(now)
+        if not taken:
+            return None
+        self._handed_out += len(taken)
+        return self._chunk(taken)
+
+    def _read_alone(self, stream: Stream, limit: int, now: int) -> Taken:
+        side = stream.side
+        taken: Taken = []
+        for message in self._consume(stream, limit, now) if not side.done else ():
+            offset = message.offset()
+            if side.stop is not None and offset >= side.stop:
+                side.position = max(side.position, offset)
+                break
+            side.position = max(side.position, offset + 1)
+            taken.append((side, Waiting(offset, 0, now, message)))
+        return taken
+
+    def _read_aligned(self, limit: int, now: int) -> Taken:
+        alignment = self._alignment
+        self._take_answer(now)
+        for stream in self._streams:
+            side = stream.side
+            if len(side.queue) < AHEAD and not side.done:
+                for message in self._consume(stream, limit, now):
+                    alignment.add(side, message.offset(), message.timestamp()[1], message, now)
+        taken = alignment.take(limit, now)
+        if alignment.held_by is not None and self._question is None and now >= self._ask_at:
+            self._ask(now)
+        if alignment.unaligned > self._unaligned:
+            fresh, self._unaligned = alignment.unaligned - self._unaligned, alignment.unaligned
+            count("join_unaligned_total", fresh)
+            log.warning("records went on without alignment", partition=self.name, records=fresh)
+        if taken:
+            observe("join_wait_seconds", (now - min(waiting.fetched_ms for _, waiting in taken)) / 1000)
+        return taken
+
+    def _ask(self, now: int) -> None:
+        question = self._alignment.ask()
+        if question is not None:
+            self._ask_at = now + ASK_EVERY_MS
+            self._question = question, self._ask_ends()
+
+    def _ask_ends(self) -> list[Future[Any]]:
+        wanted = {TopicPartition(s.topic, s.index): LATEST for s in self._streams}
+        return offsets(self._admin, wanted, committed=True, timeout_secs=ASK_SECS)
+
+    def _take_answer(self, now: int) -> None:
+        if self._question is None:
+            return
+        question, futures = self._question
+        if not all(future.done() for future in futures):
+            return
+        self._question = None
+        ends = self._ends(futures)
+        if ends is None:
+            self._alignment.lost(question)
+            self._ask_at = now + ASK_AGAIN_MS
+        else:
+            self._alignment.answer(question, ends)
+
+    def _ends(self, futures: list[Future[Any]]) -> dict[str, int] | None:
+        """Return the answered end of every side, or None where the question failed: it is asked again."""
+        try:
+            ends = {
+                s.side.name: int(future.result().offset)
+                for s, future in zip(self._streams, futures, strict=True)
+            }
+        except KafkaException as failed:
+            log.debug("the ends of the topics are unknown", partition=self.name, reason=failed.args[0].str())
+            return None
+        self._reachability.answered()
+        return ends
+
+    def _watch_lag(self, now: int) -> None:
+        """Measure how far behind we are, without waiting: ask now, look at the answer next time."""
+        self._lag_at = now + LAG_EVERY_MS
+        if self._lag and all(future.done() for future in self._lag):
+            ends = self._ends(self._lag)
+            for stream in self._streams if ends else ():
+                side = stream.side
+                gauge("source_lag", max(0, (ends or {})[side.name] - side.next_offset), partition=side.name)
+        self._lag = self._ask_ends()
+
+    def _consume(self, stream: Stream, limit: int, now: int) -> list[Message]:
+        """Return what has arrived of one topic partition, at most ``limit``, without waiting."""
+        messages: list[Message] = stream.consumer.consume(limit, 0)
+        if not messages:
+            return messages
+        if not any([message.error() for message in messages]):  # noqa: C419  # half the time of a generator
+            self._reachability.answered()
+            return messages
+        good = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                good.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                # Records before it in the same batch are added first: position only grows.
+                self._alignment.reached(stream.side, message.offset(), now)
+                self._reachability.answered()
+            else:
+                self._failed(stream, error, now)
+        return good
+
+    def _failed(self, stream: Stream, error: KafkaError, now: int) -> None:
+        code, name = error.code(), stream.side.name
+        if code == KafkaError._AUTO_OFFSET_RESET:
+            place = self._relocate(stream)
+            stream.side.position = place
+            stream.consumer.assign([TopicPartition(stream.topic, stream.index, place)])
+        elif code in _GONE:
+            raise Fatal(f"{name} is gone: {error.str()}")
+        elif code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise Fatal(f"Kafka does not let us read {name}: {error.str()}; the user needs READ on it")
+        elif error.fatal():
+            raise Fatal(f"the Kafka client gave up on {name}: {error.str()}")
+        elif now >= self._warned.get(code, 0):
+            self._warned[code] = now + WARN_EVERY_MS
+            log.warning("Kafka reports an error, reading goes on", partition=name, reason=error.str())
+
+    def _chunk(self, taken: Taken) -> RawChunk:
+        messages = [waiting.item for _, waiting in taken]
+        lines: list[bytes | None] = [message.value() for message in messages]
+        headers = [message.headers() for message in messages]
+        received: list[int | None] = [
+            stamp if stamp > 0 else None for _, stamp in [m.timestamp() for m in messages]
+        ]
+        one = len(self._streams) == 1
+        chunk = RawChunk(
+            partition=self.name,
+            sources=taken[0][0].name if one else [side.name for side, _ in taken],
+            offsets=[waiting.offset for _, waiting in taken],
+            lines=lines,
+            position=self.position,
+            received=received,
+            headers=headers if any(headers) else None,
+            keys=[message.key() for message in messages],
+        )
+        if None in lines:
+            self._mark_empty_events(chunk, taken)
+        return chunk
+
+    def _mark_empty_events(self, chunk: RawChunk, taken: Taken) -> None:
+        """Make events without a value faults: only in a topic of user updates a null value says something."""
+        faults = {}
+        for index, (side, _) in enumerate(taken):
+            if chunk.lines[index] is None and side.name not in self._updates:
+                chunk.lines[index] = b""
+                faults[index] = "a record without a value in a topic of events"
+        chunk.faults = faults or None
+
+    def durable(self, position: Position) -> None:
+        """Commit the group's offsets up to a position that is safe on disk. Does not wait for the answer."""
+        stored: Any = position[2]
+        places = {topic: offset for topic, offset, _, _ in stored}
+        for stream in self._streams:
+            offset = places.get(stream.topic, stream.committed)
+            if offset == stream.committed:
+                continue
+            stream.committed = offset
+            where = [TopicPartition(stream.topic, stream.index, offset)]
+            try:
+                stream.consumer.commit(offsets=where, asynchronous=True)
+            except KafkaException as failed:
+                group_committed(failed.args[0], where)
+
+    def close(self) -> None:
+        """Let go of the connections; commits nothing. Never raises."""
+        if self._closed:
+            return
+        self._closed = True
+        for stream in self._streams:
+            try:
+                stream.consumer.close()
+            except (KafkaException, RuntimeError) as failed:
+                log.warning(
+                    "a consumer did not close cleanly", partition=stream.side.name, reason=str(failed)
+                )
+
+
+def group_committed(error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:
+    """librdkafka's ``on_commit``: offsets of the group are for lag tools, so a failure stops nothing."""
+    if error is None or error.code() == KafkaError._NO_OFFSET:
+        return
+    where = ",".join(f"{one.topic}/{one.partition}" for one in partitions)
+    count("source_commit_failures_total", 1)
+    log.warning("group offsets were not committed", partitions=where, reason=error.str())
