@@ -42,7 +42,7 @@ kafka-stop: $(DEV) ## stop that broker; what it stored is kept
 	$(BIN)/python tests/kafka/broker.py down $(ARGS)
 
 docs: $(DEV) ## write the generated parts of README and config again
-	$(BIN)/python -m tests.docs.generate
+	$(BIN)/python tests/docs/generate.py
 
 lock: $(DEV) ## compile requirements/*.lock anew from pyproject.toml
 	$(BIN)/python -m pip -q install uv

@@ -27,7 +27,9 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "run": Verb("run:run", "run the job: read a stream, fire the webhooks"),
     },
     "Write webhooks": {
+        "check": Verb("check:check", "show everything that is wrong with a config"),
         "config": Verb("config:config", "show the job's settings and where each comes from"),
+        "schema": Verb("schema:schema", "print the JSON Schema of config files, for editors"),
     },
     "Look after a job": {
         "status": Verb("status:status", "show what was read, delivered, given up and is owed"),

@@ -61,10 +61,10 @@ def test_a_series_can_be_forgotten():
 
 
 def test_prometheus_text_has_help_type_labels_and_escapes():
-    metrics.count("webhook_dead_total", 2, webhook='a"b\\c\nd', reason="max-age")
+    metrics.count("dead_letters_total", 2, webhook='a"b\\c\nd', reason="max-age")
     text = metrics.render_prometheus()
-    assert "# TYPE hookline_webhook_dead_total counter" in text
-    assert r'hookline_webhook_dead_total{webhook="a\"b\\c\nd",reason="max-age"} 2' in text
+    assert "# TYPE hookline_dead_letters_total counter" in text
+    assert r'hookline_dead_letters_total{webhook="a\"b\\c\nd",reason="max-age"} 2' in text
     assert "# TYPE process_open_fds gauge" in text
     assert text.endswith("\n")
 

@@ -1,0 +1,69 @@
+"""Writes the generated parts of the documentation; `make docs` runs it, a test finds drift.
+
+A part stands between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.cli import app, exits
+from pipeline.decode import native
+from pipeline.telemetry import metrics
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def verbs() -> str:
+    """Return the table of verbs."""
+    rows = ["| | verb | what it does |", "|---|---|---|"]
+    for title, group in app.GROUPS.items():
+        for index, (name, verb) in enumerate(group.items()):
+            rows.append(f"| {'' if index else title} | `hookline {name}` | {verb.line} |")
+    return "\n".join(rows) + "\n"
+
+
+def native_format() -> str:
+    """Return the documentation of the native record shape, as its module has it."""
+    text = inspect.getdoc(native)
+    assert text is not None
+    return f"```text\n{text.partition(chr(10))[2].strip(chr(10))}\n```\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "verbs": verbs,
+    "exit codes": exits.render_table,
+    "metrics": metrics.render_table,
+    "native format": native_format,
+}
+FILES = [ROOT / "README.md"]
+
+_PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
+
+
+def generated(text: str) -> str:
+    """Return the text with every generated part written anew. Raises KeyError for an unknown part."""
+    return _PART.sub(lambda part: f"{part[1]}{PARTS[part[2]]()}{part[4]}", text)
+
+
+def named(text: str) -> list[str]:
+    """Return the names of the generated parts of a text."""
+    return [part[2] for part in _PART.finditer(text)]
+
+
+def main() -> None:
+    """Write every file whose generated parts have drifted."""
+    for path in FILES:
+        before = path.read_text()
+        after = generated(before)
+        if after != before:
+            path.write_text(after)
+            print(f"{path.relative_to(ROOT)}: written", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
