@@ -22,6 +22,8 @@ def place(document: Document, problem: Problem, root: Node | None = None) -> Fin
         span = text_span(node, problem.offset, problem.length or 1)
     elif found.key is not None and (problem.on_key or not found.complete):
         span = found.key
+        if problem.offset and found.complete:
+            span = _inside(node.document, span, problem.offset, problem.length)
     elif node is root or not found.complete:
         span = _head(node)
     else:
@@ -37,3 +39,13 @@ def _head(node: Node) -> Span:
         return next(iter(node.items.values()))[0]
     line, column = node.span[:2]
     return Span(line, column, line, column + 1)
+
+
+def _inside(document: Document, key: Span, offset: int, length: int | None) -> Span:
+    """Return the part of a key that is meant; a quote before it takes one more column."""
+    line = document.lines[key.line]
+    column = key.column + offset + (line[key.column : key.column + 1] in ("'", '"'))
+    if key.end_line != key.line or column >= key.end_column:
+        return key
+    end = key.end_column if length is None else min(key.end_column, column + length)
+    return Span(key.line, column, key.line, end)

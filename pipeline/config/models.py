@@ -279,6 +279,13 @@ class DeliverySection(Section):
     )
     proxy: str | None = Field(default=None, description="Proxy URL, with the aiohttp client.")
 
+    @model_validator(mode="after")
+    def _proxy_client(self) -> DeliverySection:
+        if self.proxy is not None and self.client != "aiohttp":
+            message = "`proxy` needs `client: aiohttp`"
+            raise PydanticCustomError("wrong-value", "{message}", {"message": message})
+        return self
+
 
 class WebhookFile(Section):
     """One webhook: a trigger, a request, and how it is delivered."""
