@@ -168,7 +168,7 @@ def _environment() -> str:
 
 _CONDITIONS = """\
 A list or a map of conditions: all of them must hold. `all`, `any` and `not` nest freely; `{label: name}` asks
-a label; `any_element: {path: [..]}` holds where one and the same element of an array meets all its conditions.
+a label; `any_element: {path: [..]}` holds where one and the same element of an array meets all conditions.
 
 ```yaml
 where:
@@ -206,9 +206,14 @@ def _conditions() -> str:
 def _shown(examples: tuple[Example, ...], operator: str, holds: bool) -> str:
     for example in examples:
         if example.holds is holds and not example.ignore_case:
-            value = "missing" if example.value is MISSING else f"`{_inline(example.value)}`"
-            return f"{value} {operator} `{_inline(example.operand)}`"
+            value = "missing" if example.value is MISSING else f"`{_json(example.value)}`"
+            return f"{value} {operator} `{_json(example.operand)}`"
     return ""
+
+
+def _json(value: Any) -> str:
+    """Return a value as JSON, in which a text and a number look different, safe inside a table."""
+    return json.dumps(value, ensure_ascii=False).replace("|", "\\|")
 
 
 _BODIES = """\
