@@ -36,10 +36,10 @@ class DeliveryService(Engine, Protocol):
 class ReaderFactory(Protocol):
     """Makes the readers of the job's source."""
 
-    def partitions(self) -> list[str]:
+    def list_partitions(self) -> list[str]:
         """Return the names of the source partitions."""
 
-    def open(self, partition: str, position: Any) -> Reader:
+    def open(self, name: str, position: Any) -> Reader:
         """Return the reader of a partition, at a position it returned before, or at the beginning."""
 
 
@@ -79,7 +79,10 @@ class Job:
     """Partition to bytes read and bytes in all (0: unknown), for the progress line."""
     copies: Any = None
     """Where dead letters are copied to; None: nowhere."""
+    partitions: list[str] = field(default_factory=list)
+    """The source partitions of the whole job, once the source has listed them."""
     _drained: bool = False
+    _misrouted: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fail(self, error: BaseException) -> None:
@@ -104,6 +107,15 @@ class Job:
                 # Bytewax would take a stray one for the end of the input, and the job would end silently.
                 raise RuntimeError("a step raised StopIteration") from error
             raise
+
+    def warn_misrouted(self) -> None:
+        """Say once that the topics are not co-partitioned."""
+        if not self._misrouted:
+            self._misrouted = True
+            _log.warning(
+                "users are written from more than one partition: the topics are not co-partitioned by user, "
+                "and the as-of join is best effort"
+            )
 
     def take_commands(self, shard: int) -> Iterator[Callable[[Any], None]]:
         """Yield the commands that wait for a shard."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from pipeline.state.counters import Counters
 from pipeline.state.handover import Delivery
 from pipeline.state.outbox import Outbox
 from pipeline.state.store import Store
+from pipeline.telemetry.metrics import count, observe
 
 Token = tuple[str, int, int]
 """What Bytewax keeps of a shard: ("v1", shard, the store's sequence number)."""
@@ -34,7 +36,8 @@ class Shard:
 
     def __init__(self, job: Job, shard: int, seq: int) -> None:
         self.store = Store(job.state / "shards" / f"{shard:03d}")
-        self.store.resume(seq)
+        if self.store.resume(seq):
+            count("state_undone_total")
         self.shard = shard
         self.job = job
         self.users = Users(self.store)
@@ -142,8 +145,15 @@ class Shard:
         self.caps.sweep()
         self.outbox.collect()
         self.counters.flush()
-        seq = self.store.commit()
+        begun = time.perf_counter()
+        before, seq = self.store.seq, self.store.commit()
+        if seq != before:
+            observe("state_commit_seconds", time.perf_counter() - begun)
         self.outbox.committed()
+        if self.users.misrouted:
+            count("join_misrouted_total", self.users.misrouted)
+            self.users.misrouted = 0
+            self.job.warn_misrouted()
         self.job.accounts[self.shard] = self.counters.copy()
         self.job.full -= {pair for pair in self.job.full if pair[0] == self.shard and self.has_room(pair[1])}
         return seq

@@ -17,11 +17,19 @@ _PLACE = struct.Struct(">Q")
 PLACE_BYTES = _PLACE.size
 """How many bytes end the outbox key of an ordered delivery."""
 
+MAX_NAME = 300
+"""Longer names of sources and users are hashed: a webhook's id and a place must fit beside them."""
+
+
+def source_key(source: str) -> bytes:
+    """Return a source's name as it stands in delivery keys; file names need not be UTF-8."""
+    return bounded(source.encode("utf-8", "surrogateescape"), MAX_NAME)
+
 
 def delivery_key(webhook_id: str, origin: Origin) -> bytes:
     """Return webhook id and origin as bytes that sort by webhook, source, offset and item."""
-    source = bounded(origin.source.encode())[:300]
-    return b"%b\0%b\0%b" % (webhook_id.encode(), source, _POSITION.pack(origin.offset, origin.item))
+    position = _POSITION.pack(origin.offset, origin.item)
+    return b"%b\0%b\0%b" % (webhook_id.encode(), source_key(origin.source), position)
 
 
 def key_origin(key: bytes) -> tuple[str, bytes, int, int]:
@@ -39,7 +47,8 @@ def replay_key(key: bytes, number: int) -> bytes:
 
 def ordered_row(webhook_id: str, user: str, sequence: int) -> bytes:
     """Return the outbox key of a delivery whose webhook keeps the order per user."""
-    return b"%b\0%b\0%b" % (webhook_id.encode(), bounded(user.encode())[:300], _PLACE.pack(sequence))
+    name = bounded(user.encode("utf-8", "surrogatepass"), MAX_NAME)
+    return b"%b\0%b\0%b" % (webhook_id.encode(), name, _PLACE.pack(sequence))
 
 
 def webhook_prefix(webhook_id: str) -> bytes:

@@ -117,7 +117,8 @@ class Port:
             self.journal.append(results, now_ms)
             self._results.extend(results)
             for result in results:
-                if result.outcome is not Outcome.RETRY and result.delivery.stored:
+                # Also what is not stored yet: the worker may be writing its row at this moment.
+                if result.outcome is not Outcome.RETRY:
                     self.settling.add(result.delivery.row)
 
     def take(self, generation: int, *, always: bool = True) -> list[Result]:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.state.codec import Finished, pack_result, unpack_result
 from pipeline.state.handover import Outcome, Result
 
 _ENTRY = struct.Struct("<II")
+_MIN_ENTRY = 16
+"""Shorter ones are no results: after a power cut a tail may be all zeros, and the CRC of nothing is zero."""
 _MAX_ENTRY = 1 << 20
 
 
@@ -60,27 +63,54 @@ class Journal:
 
 
 def read_journal(folder: Path, since: int) -> list[Finished]:
-    """Return the results of generations ``since`` and later, in order; earlier generations are deleted.
+    """Return the last result of each delivery key in generations ``since`` and later.
 
-    A torn tail is cut off, so that a later append cannot end up behind it.
+    Earlier generations are deleted. What is returned then stands in the file of ``since`` alone: after an
+    undo the next results are appended there, and a later generation left beside it would be read after
+    them although it is older.
     """
-    found: list[Finished] = []
+    found: dict[bytes, bytes] = {}
+    later: list[Path] = []
+    torn = False
     for generation, path in _generations(folder):
         if generation < since:
             path.unlink(missing_ok=True)
             continue
-        data = path.read_bytes()
-        end = 0
-        while end + _ENTRY.size <= len(data):
-            length, crc = _ENTRY.unpack_from(data, end)
-            body = data[end + _ENTRY.size : end + _ENTRY.size + length]
-            if length > _MAX_ENTRY or len(body) < length or zlib.crc32(body) != crc:
-                break
-            found.append(unpack_result(body))
-            end += _ENTRY.size + length
-        if end < len(data):
-            os.truncate(path, end)
-    return found
+        if generation > since:
+            later.append(path)
+        entries, whole = _entries(path.read_bytes())
+        torn |= not whole
+        for entry in entries:
+            found[unpack_result(entry).key] = entry
+    if torn or later:
+        _write_anew(_path(folder, since), found.values())
+        for path in later:
+            path.unlink()
+    return [unpack_result(entry) for entry in found.values()]
+
+
+def _entries(data: bytes) -> tuple[list[bytes], bool]:
+    """Return the whole entries of a file, and False where a torn one follows them."""
+    found: list[bytes] = []
+    end = 0
+    while end + _ENTRY.size <= len(data):
+        length, crc = _ENTRY.unpack_from(data, end)
+        entry = data[end + _ENTRY.size : end + _ENTRY.size + length]
+        if not _MIN_ENTRY <= length <= _MAX_ENTRY or len(entry) < length or zlib.crc32(entry) != crc:
+            break
+        found.append(entry)
+        end += _ENTRY.size + length
+    return found, end == len(data)
+
+
+def _write_anew(path: Path, entries: Iterable[bytes]) -> None:
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        for entry in entries:
+            file.write(_ENTRY.pack(len(entry), zlib.crc32(entry)) + entry)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
 
 
 def delete_before(folder: Path, generation: int) -> None:

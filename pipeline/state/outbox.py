@@ -19,6 +19,7 @@ from pipeline.state.codec import (
     pack_number,
     pack_result,
     pack_row,
+    source_key,
     unpack_dead,
     unpack_number,
     unpack_result,
@@ -28,7 +29,7 @@ from pipeline.state.codec import (
 from pipeline.state.counters import Counters
 from pipeline.state.handover import Delivery, Engine, Outcome, Port, Result
 from pipeline.state.journal import Journal, delete_before, read_journal
-from pipeline.state.store import Store, Table, bounded
+from pipeline.state.store import Store, Table
 
 _SEQUENCE = b"\0sequence"
 """Row of `applied` that holds the shard's running number for ordered deliveries."""
@@ -134,7 +135,7 @@ class Outbox:
 
     def passed(self, source: str, offset: int) -> None:
         """Say that this shard has seen everything of the source up to and including this offset."""
-        key = bounded(source.encode())[:300]
+        key = source_key(source)
         if offset > self._applied.get(key, -1):
             self._applied[key] = offset
 
@@ -253,7 +254,7 @@ class Outbox:
         """Apply the journal to the outbox (rule 6)."""
         for key, known in self._store.items(Table.FINISHED):
             self._finished[key] = unpack_result(known)
-        for result in {result.key: result for result in journal}.values():
+        for result in journal:
             value = self._store.get(Table.OUTBOX, result.row)
             if value is None:
                 self._finished[result.key] = result

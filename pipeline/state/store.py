@@ -59,11 +59,11 @@ class Table(IntEnum):
     COPIES = 11
 
 
-def bounded(key: bytes) -> bytes:
-    """Return the key, or for one over MAX_KEY bytes its start and a 128-bit hash."""
-    if len(key) <= MAX_KEY:
+def bounded(key: bytes, limit: int = MAX_KEY) -> bytes:
+    """Return the key, or for one over ``limit`` bytes its start and a 128-bit hash."""
+    if len(key) <= limit:
         return key
-    return key[: MAX_KEY - 17] + b"\xff" + hashlib.blake2b(key, digest_size=16).digest()
+    return key[: limit - 17] + b"\xff" + hashlib.blake2b(key, digest_size=16).digest()
 
 
 class Store:

@@ -34,7 +34,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
             for chunk in values:
                 if not self.partition:
                     self.build(chunk.key)
-                if chunk.partition == self.partition:
+                if chunk.partition == self.partition or not self.config:
                     self.config = chunk.config
                 if chunk.text is not None:
                     routed.extend(
@@ -70,9 +70,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
                 shard = shard_of(key, shards)
                 routed = by_shard.get(shard)
                 if routed is None:
-                    routed = by_shard[shard] = Routed(
-                        shard, self.partition, self.config, passed=chunk.passed
-                    )
+                    routed = by_shard[shard] = Routed(shard, self.partition, self.config, passed=chunk.passed)
                 routed.items.append((key, own, candidates))
         return by_shard.values()
 

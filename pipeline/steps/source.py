@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,8 @@ class Source(FixedPartitionedSource[Intake, Token]):
     def list_parts(self) -> list[str]:
         """Return the partitions' names."""
         with self.job.guard():
-            return self.job.readers.partitions()
+            self.job.partitions = self.job.readers.list_partitions()
+            return self.job.partitions
 
     def build_part(self, step_id: str, for_part: str, resume_state: Token | None) -> SourcePartition:
         """Open the partition where the last durable epoch left it."""
@@ -48,6 +49,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.job = job
         self.name = name
         self.reader = job.readers.open(name, position)
+        self.on_durable: Callable[[Position], None] = getattr(self.reader, "durable", lambda position: None)
         self.history = History(job.state / "source" / name)
         self.line: int = _line(self.reader.position)
         self.version = ""
@@ -68,7 +70,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         durable, self.snapped = self.snapped, None
         if durable is not None:
             # The first call after a snapshot: that epoch is durable on every worker (DESIGN 8.4).
-            self.reader.durable(durable)
+            self.on_durable(durable)
             self.history.forget_before(_line(durable))
         if not self.version:
             return [self.enter_version()]

@@ -1,0 +1,178 @@
+"""One process of a job, from the config to the summary."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from bytewax.dataflow import Dataflow
+from bytewax.recovery import RecoveryConfig
+
+from pipeline.config.files import read_config
+from pipeline.config.job import PipelineConfig
+from pipeline.config.job_models import JsonlSource
+from pipeline.config.secrets import Secrets
+from pipeline.context import Job
+from pipeline.deliver.engine import DeliveryEngine
+from pipeline.flow import build_flow
+from pipeline.model.errors import Fatal, HooklineError
+from pipeline.runtime.directory import StateDirectory
+from pipeline.runtime.readers import make_readers
+from pipeline.runtime.recovery import prepare_recovery
+from pipeline.runtime.reload import ConfigWatcher
+from pipeline.runtime.signals import stop_on_signals
+from pipeline.snapshot import compile_config
+from pipeline.state.view import accounting
+from pipeline.steps.keys import MAX_SHARDS
+from pipeline.telemetry import log
+from pipeline.versions import Versions
+
+GC_THRESHOLD = 50_000
+"""Objects between two young collections. The records of a chunk live for a moment and hold no cycles; the
+default of 700 walks them for nothing."""
+
+_log = log.get("job")
+
+
+@dataclass(slots=True, frozen=True)
+class Cluster:
+    """Where this process stands in a job of several; the defaults are a job of one."""
+
+    process: int = 0
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def processes(self) -> int:
+        """How many processes the job has."""
+        return max(1, len(self.addresses))
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did: the accounting over the life of the state directory, and this run's figures."""
+
+    records: dict[str, int]
+    webhooks: dict[str, dict[str, int]]
+    latency_ms: dict[str, float] = field(default_factory=dict)
+    elapsed_secs: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the keys of DESIGN 10."""
+        return {
+            "records": self.records,
+            "webhooks": self.webhooks,
+            "latency_ms": self.latency_ms,
+            "elapsed_secs": round(self.elapsed_secs, 3),
+        }
+
+
+@contextmanager
+def open_job(
+    config: PipelineConfig,
+    config_dir: Path,
+    *,
+    cluster: Cluster = Cluster(),
+    reload: bool = True,
+) -> Iterator[tuple[Job, Dataflow]]:
+    """Prepare everything and give the job and its dataflow; everything is closed at the end.
+
+    Raises ConfigError, StateError or Fatal; nothing has been read or sent by then.
+    """
+    if config.shards > MAX_SHARDS:
+        raise HooklineError(f"shards: {config.shards} is more than {MAX_SHARDS}")
+    with ExitStack() as stack:
+        snapshot = compile_config(
+            read_config(config_dir, defaults=config.defaults), secrets=Secrets(os.environ, config_dir)
+        ).require()
+        directory = StateDirectory(config.state, shards=config.shards, shared=cluster.processes > 1)
+        stack.callback(directory.close)
+        ghosts = prepare_recovery(config.state / "recovery")
+        if ghosts:
+            _log.warning("removed what an unfinished epoch left", rows=ghosts)
+        engine = DeliveryEngine(
+            allow=config.network_allow,
+            secrets=Secrets(os.environ, config_dir),
+            share=1 / cluster.processes,
+        )
+        stack.callback(engine.stop)
+        job = Job(
+            state=config.state,
+            shards=config.shards,
+            epoch_secs=config.epoch_secs,
+            readers=make_readers(config),
+            versions=Versions(config.state / "versions", snapshot, engine.configure),
+            engine=engine,
+            format=config.source.format if config.source is not None else "auto",
+            finite=isinstance(config.source, JsonlSource) and not config.source.follow,
+        )
+        engine.on_failure(job.fail)
+        engine.start()
+        if reload:
+            watcher = ConfigWatcher(config_dir, config, job.versions)
+            stack.callback(watcher.stop)
+            watcher.start()
+        yield job, build_flow(job)
+
+
+def run_job(
+    config: PipelineConfig,
+    config_dir: Path,
+    *,
+    cluster: Cluster = Cluster(),
+    observe: Callable[[Job], Callable[[], None]] | None = None,
+) -> Summary:
+    """Run a job to the end of its input or to a signal, and return what it did.
+
+    observe: called with the job when it begins; what it returns is called when it has ended (progress,
+    admin socket). Raises what stopped the job: StateError, or Fatal with the first cause.
+    """
+    from bytewax._bytewax import cluster_main, run_main
+
+    begun = time.monotonic()
+    with open_job(config, config_dir, cluster=cluster) as (job, flow), stop_on_signals(job):
+        done = observe(job) if observe is not None else None
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 20, 50)
+        recovery = RecoveryConfig(str(config.state / "recovery"))
+        interval = timedelta(seconds=config.epoch_secs)
+        try:
+            if cluster.processes > 1:
+                cluster_main(
+                    flow,
+                    list(cluster.addresses),
+                    cluster.process,
+                    epoch_interval=interval,
+                    recovery_config=recovery,
+                )
+            else:
+                run_main(flow, epoch_interval=interval, recovery_config=recovery)
+        except BaseException as error:
+            raise _cause(job, error) from error
+        finally:
+            if done is not None:
+                done()
+        if job.failure is not None:
+            raise _cause(job, job.failure)
+        stats = job.engine.stats()
+    total = accounting(config.state)
+    return Summary(
+        total["records"],
+        total["webhooks"],
+        {"p50": stats.p50_ms, "p99": stats.p99_ms},
+        time.monotonic() - begun,
+    )
+
+
+def _cause(job: Job, error: BaseException) -> BaseException:
+    """Return the error to show: the first one a step raised, not Bytewax' wrapping of it."""
+    first = job.failure or error
+    if isinstance(first, (HooklineError, KeyboardInterrupt, SystemExit)):
+        return first
+    return Fatal(f"the job stopped on an unexpected error: {first!r}")

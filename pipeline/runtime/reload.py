@@ -1,0 +1,83 @@
+"""Hot reload in a running job: watch the config directory, compile, install (DESIGN 2 and 4)."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+from pipeline.config.files import ConfigText, read_config
+from pipeline.config.job import PipelineConfig
+from pipeline.config.secrets import Secrets
+from pipeline.config.watch import Changed, Watcher
+from pipeline.model.errors import ConfigError
+from pipeline.snapshot import compile_config
+from pipeline.telemetry import log
+from pipeline.telemetry.metrics import count, gauge
+from pipeline.versions import Versions
+
+POLL_SECS = 0.25
+
+_log = log.get("config")
+
+
+class ConfigWatcher:
+    """A thread that keeps the latest version up to date; a broken edit keeps the one that runs."""
+
+    def __init__(self, directory: Path, config: PipelineConfig, versions: Versions) -> None:
+        self._directory = directory
+        self._config = config
+        self._versions = versions
+        self._stop = threading.Event()
+        self._watcher = Watcher(directory, versions.latest.hash, clock=time.monotonic, read=self._read)
+        self._thread = threading.Thread(target=self._watch, name="config", daemon=True)
+        self.problems = ""
+        """What is wrong with the files as they are now; "" where they are what runs."""
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End watching."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _read(self, directory: Path) -> ConfigText:
+        return read_config(directory, defaults=self._config.defaults)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(POLL_SECS):
+            try:
+                self._poll()
+            except Exception as error:  # the watcher must outlive whatever a file system does
+                _log.error("config watcher failed", reason=repr(error), exc_info=error)
+
+    def _poll(self) -> None:
+        change = self._watcher.poll()
+        if change is None:
+            return
+        if not isinstance(change, Changed):
+            self._refuse(change.message)
+            return
+        try:
+            snapshot = compile_config(change.text, secrets=Secrets(os.environ, self._directory)).require()
+        except ConfigError as error:
+            self._refuse(str(error))
+            return
+        if self.problems:
+            _log.info("config is good again")
+        self.problems = ""
+        gauge("config_problems", 0)
+        if snapshot.hash != self._versions.latest.hash:
+            self._versions.install(snapshot)
+            count("config_reloads_total", result="ok")
+            _log.info("config reloaded", version=snapshot.hash[:12], webhooks=len(snapshot.webhooks))
+
+    def _refuse(self, problems: str) -> None:
+        self.problems = problems
+        gauge("config_problems", 1)
+        count("config_reloads_total", result="broken")
+        _log.error("config edit refused; the running version stays", problems=problems)

@@ -1,0 +1,39 @@
+"""Clean stop: the first SIGTERM or SIGINT ends the input, the second one ends the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from pipeline.context import Job
+from pipeline.telemetry import log
+
+_log = log.get("job")
+
+
+@contextmanager
+def stop_on_signals(job: Job) -> Iterator[None]:
+    """Set the job's stop flag on a signal; the old handlers are back afterwards.
+
+    A second signal ends the process at once, as a kill would: the next start goes on from the last epoch.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if job.stopping:
+            os._exit(128 + number)
+        job.stopping = True
+        _log.info("stopping", signal=signal.Signals(number).name, drain_secs=job.stop_drain_secs)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
