@@ -1,0 +1,90 @@
+"""Which files a recording has, and what they are called in origins.
+
+A file found in a directory is called by its path inside it, a file given itself by its name alone, so that
+neither the working directory nor where the recording lies changes an origin.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.model.errors import ConfigError
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst")
+
+STDIN = "-"
+
+
+@dataclass(slots=True, frozen=True, order=True)
+class Input:
+    """One file (or standard input) of a recording."""
+
+    name: str
+    path: str
+    side: int | None = None
+    """0 for user properties, 1 for events, None where each record says what it is."""
+    sole_name: str = ""
+    """The name it would have had if no other file of the recording had the same one."""
+
+
+def find_inputs(paths: Iterable[str], side: int | None = None, *, may_be_empty: bool = False) -> list[Input]:
+    """Return the inputs that these paths name: files, directories, glob patterns, ``-``.
+
+    ``may_be_empty``: a directory without recordings is fine (files may come). Raises ConfigError.
+    """
+    found: list[Input] = []
+    for text in paths:
+        if text == STDIN:
+            found.append(Input(STDIN, STDIN, side))
+            continue
+        path = Path(text)
+        if path.is_dir():
+            inside = sorted(
+                item for item in path.rglob("*") if item.name.endswith(SUFFIXES) and item.is_file()
+            )
+            if not inside and not may_be_empty:
+                raise ConfigError(f"{text}: there is no *.jsonl, *.jsonl.gz or *.jsonl.zst in this directory")
+            found += [Input(item.relative_to(path).as_posix(), str(item), side) for item in inside]
+        elif path.exists():
+            found.append(Input(path.name, text, side))
+        else:
+            matches = sorted(glob.glob(text, recursive=True)) if glob.has_magic(text) else []
+            if not matches:
+                raise ConfigError(f"{text}: there is no such file or directory")
+            found += [Input(Path(item).name, item, side) for item in matches if Path(item).is_file()]
+    return found
+
+
+def name_apart(inputs: Iterable[Input]) -> list[Input]:
+    """Return the inputs sorted by name, each file once, with equal names told apart by parent directories."""
+    by_path: dict[str, Input] = {}
+    for item in inputs:
+        where = STDIN if item.path == STDIN else str(Path(item.path).absolute())
+        if where in by_path and by_path[where].side != item.side:
+            raise ConfigError(f"{item.path}: the same file is given for events and for users")
+        by_path.setdefault(where, item)
+    by_name: dict[str, list[tuple[str, Input]]] = {}
+    for where, item in by_path.items():
+        by_name.setdefault(item.name, []).append((where, item))
+    named: list[Input] = []
+    for name, group in by_name.items():
+        if len(group) == 1:
+            named.append(group[0][1])
+        else:
+            named += [
+                Input(apart, item.path, item.side, name)
+                for apart, (_, item) in zip(_told_apart([where for where, _ in group]), group, strict=True)
+            ]
+    return sorted(named)
+
+
+def _told_apart(paths: list[str]) -> list[str]:
+    """Return the shortest ends of these different absolute paths that differ."""
+    parts = [Path(path).parts for path in paths]
+    length = 1
+    while len({item[-length:] for item in parts}) < len(parts):
+        length += 1
+    return ["/".join(item[-length:]).replace("//", "/") for item in parts]

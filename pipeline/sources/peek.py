@@ -1,0 +1,73 @@
+"""A cheap look into a raw line: when it happened, and whether it is an update or an event.
+
+Only the order in which several files are merged depends on it, so nothing here complains.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pipeline.model.times import parse_time
+
+_UPDATE_TYPES = frozenset({"user", "identify", "alias", "delete"})
+_UPDATE_CALLS = frozenset({"$set", "$unset", "$identify", "$create_alias", "$merge_dangerously"})
+_TIMES = ("time", "timestamp", "originalTimestamp", "sentAt", "sent_at", "received_at", "receivedAt")
+
+
+class _Peek(msgspec.Struct):
+    type: Any = None
+    event: Any = None
+    time: Any = None
+    timestamp: Any = None
+    originalTimestamp: Any = None
+    sentAt: Any = None
+    sent_at: Any = None
+    received_at: Any = None
+    receivedAt: Any = None
+    specversion: Any = None
+    name: Any = None
+    action: Any = None
+    batch: msgspec.Raw | None = None
+    events: msgspec.Raw | None = None
+    users: msgspec.Raw | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Peek)
+_MEMBERS = msgspec.json.Decoder(list[_Peek])
+
+
+def peek(line: bytes | None) -> tuple[int | None, bool]:
+    """Return (unix milliseconds or None, True for an update of a user); of an envelope's first member."""
+    if line is None:
+        return None, True
+    try:
+        seen = _DECODER.decode(line)
+        members = seen.batch or seen.events or seen.users
+        if members is not None:
+            first = _MEMBERS.decode(members)[0]
+            when = _time(first)
+            return (_time(seen) if when is None else when), seen.users is not None or _is_update(first)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
+        return None, False
+    return _time(seen), _is_update(seen)
+
+
+def _time(seen: _Peek) -> int | None:
+    for name in _TIMES:
+        value = getattr(seen, name)
+        if value is not None:
+            try:
+                return parse_time(value)
+            except ValueError:
+                return None
+    return None
+
+
+def _is_update(seen: _Peek) -> bool:
+    if type(seen.type) is str and seen.specversion is None:
+        return seen.type in _UPDATE_TYPES
+    if type(seen.event) is str:
+        return seen.event in _UPDATE_CALLS
+    return seen.event is None and seen.specversion is None and seen.name is None and seen.action is None

@@ -1,0 +1,109 @@
+"""The lines of a recording made by ``hookline record``: a message with where it came from.
+
+    {"hookline":1,"source":"events/0","offset":42,"time":1795445400123,"key":"u1",
+     "headers":[["ce_id","x"]],"value":{...}}
+
+One line is one message. ``source`` and ``offset`` are its origin (topic/partition and offset), ``time`` the
+broker's timestamp in unix milliseconds or null. ``value`` is the message as it was, byte for byte, where it
+is JSON on one line; else ``value_base64`` holds it, and ``"value":null`` is a tombstone (the JSON text
+``null`` comes as base64). Keys and header values are text, or ``{"base64": ..}`` where they are not UTF-8, or
+null.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from pipeline.model.errors import InvalidRecord
+from pipeline.sources.chunk import Headers
+
+PREFIX = b'{"hookline":1,'
+
+
+class Message(NamedTuple):
+    """One recorded message. ``value`` None is a tombstone."""
+
+    source: str
+    offset: int
+    time: int | None
+    key: bytes | None
+    headers: Headers | None
+    value: bytes | None
+
+
+class _Line(msgspec.Struct):
+    hookline: int
+    source: str
+    offset: int
+    time: int | None = None
+    key: str | dict[str, str] | None = None
+    headers: list[tuple[str, str | dict[str, str] | None]] | None = None
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    value_base64: str | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Line)
+
+
+def dump_line(message: Message) -> bytes:
+    """Return the line of a message, with its line end."""
+    fields: dict[str, Any] = {
+        "hookline": 1,
+        "source": message.source,
+        "offset": message.offset,
+        "time": message.time,
+    }
+    if message.key is not None:
+        fields["key"] = _text(message.key)
+    if message.headers:
+        fields["headers"] = [
+            [name, None if value is None else _text(value)] for name, value in message.headers
+        ]
+    head = orjson.dumps(fields)[:-1]
+    value = message.value
+    if value is None:
+        return head + b',"value":null}\n'
+    if value != b"null" and b"\n" not in value and b"\r" not in value:
+        line = head + b',"value":' + value + b"}"
+        # The value may be anything: only a line that reads back as the same bytes holds it as it is.
+        try:
+            if parse_line(line) == message:
+                return line + b"\n"
+        except InvalidRecord:
+            pass
+    return head + b',"value_base64":"' + base64.b64encode(value) + b'"}\n'
+
+
+def parse_line(line: bytes) -> Message:
+    """Return the message of a line. Raises InvalidRecord where the line is damaged."""
+    try:
+        read = _DECODER.decode(line)
+        if read.hookline != 1:
+            raise InvalidRecord(f"the recorded line has the version {read.hookline}, 1 is known")
+        raw = bytes(read.value)
+        value: bytes | None = None if raw == b"null" else raw
+        if read.value_base64 is not None:
+            value = base64.b64decode(read.value_base64, validate=True)
+        headers = None
+        if read.headers:
+            headers = [(name, None if text is None else _bytes(text)) for name, text in read.headers]
+        key = None if read.key is None else _bytes(read.key)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, binascii.Error, KeyError) as error:
+        raise InvalidRecord(f"the recorded line is damaged: {error}") from None
+    return Message(read.source, read.offset, read.time, key, headers, value)
+
+
+def _text(value: bytes) -> str | dict[str, str]:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode()}
+
+
+def _bytes(text: str | dict[str, str]) -> bytes:
+    return text.encode() if type(text) is str else base64.b64decode(text["base64"], validate=True)  # type: ignore[index]  # a dict here
