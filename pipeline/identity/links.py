@@ -13,6 +13,11 @@ CACHE_IDS = 65_536
 """Anonymous ids (linked or not) a key keeps in memory, in each of two generations."""
 
 
+PROFILE_ITEM = 1 << 31
+"""Set in ``origin.item`` of the update that a link brings: the record that holds the link may hold an update
+as well, and both may fire one webhook."""
+
+
 def user_key(user_id: str | None, anonymous_id: str | None) -> str:
     """Return the key of a user's row: user ids and anonymous ids never collide."""
     return f"u:{user_id}" if user_id is not None else f"a:{anonymous_id}"
@@ -63,7 +68,8 @@ class Identity:
         if profile is None:
             return
         self._store.delete(Table.PROFILES, _row(anonymous_id))
-        known = _update(link.origin, link.time, user_id=user_id, set_once=orjson.loads(profile))
+        origin = link.origin._replace(item=link.origin.item | PROFILE_ITEM)
+        known = _update(origin, link.time, user_id=user_id, set_once=orjson.loads(profile))
         yield user_key(user_id, None), known
         forgotten = _update(link.origin, link.time, anonymous_id=anonymous_id, delete=True)
         yield user_key(None, anonymous_id), forgotten

@@ -12,7 +12,8 @@ from pipeline.state.store import Store, Table, bounded
 
 KEYS = st.sampled_from([b"a", b"b", b"c", b"d"])
 CHANGES = st.lists(
-    st.tuples(st.sampled_from([Table.USERS, Table.OUTBOX]), KEYS, st.none() | st.binary(max_size=4)), max_size=8
+    st.tuples(st.sampled_from([Table.USERS, Table.OUTBOX]), KEYS, st.none() | st.binary(max_size=4)),
+    max_size=8,
 )
 
 
