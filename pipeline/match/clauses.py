@@ -168,7 +168,9 @@ def _looks_like(value: Operand, options: Options) -> str | None:
         return None
     for pattern, kind, remedy in _LOOKS:
         if pattern.fullmatch(value):
-            return f'"{value}" is a text that looks like {kind}, and texts are compared by their characters: {remedy}'
+            return (
+                f'"{value}" looks like {kind} but is a text, and texts compare by their characters: {remedy}'
+            )
     return None
 
 

@@ -27,7 +27,7 @@ from pipeline.match.nodes import Condition, Node, Predicate, all_of, any_of, con
 from pipeline.match.operators import MODIFIERS, OPERATORS, REMEDIES, SYNONYMS, Operator
 from pipeline.model.records import Event, Json, User
 
-__all__ = ["Condition", "LabelSource", "Node", "Predicate", "compile_condition"]
+__all__ = ["Condition", "LabelSource", "Node", "Predicate", "compile_condition", "compile_on_path"]
 
 _GROUPS: Final = ("all", "any", "not", "any_element", "label")
 _OTHER_GROUPS: Final = {
@@ -92,6 +92,11 @@ def compile_condition(
     context = _Context(problems, labels, lists or {}, vars or {}, roots)
     node = _tree(tree, context)
     return conjunction([node] if node is not None else [])
+
+
+def compile_on_path(path: Path, value: Json, problems: Problems) -> Node | None:
+    """Return the node of what is said about one path: a value, a list, or a map of operators."""
+    return _operators_on(path, value, _Context(problems, None, {}, {}, EVENT_ROOTS))
 
 
 def _tree(tree: Json, context: _Context) -> Node | None:

@@ -1,0 +1,165 @@
+"""`repeat`, `limit` and `dedupe`: counted per user and `by` value, in log order, on event time.
+
+Each keeps a few event times per user. An event that comes late is judged by the times around its own, on
+both sides: two deliveries under `every: 24h` are never less than 24 hours of event time apart, in whatever
+order they came, and one event from a clock that is years ahead does not silence the user for years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from hashlib import blake2b
+from struct import pack, unpack
+from typing import Final, Protocol
+
+import orjson
+
+from pipeline.config.limits import Dedupe, Limit, Limits, Repeat
+from pipeline.config.paths import Getter
+from pipeline.model.records import MISSING, Event, Json, Missing, User
+
+__all__ = ["CapsStore", "Dedupe", "Limit", "Limits", "Repeat", "Verdict", "check"]
+
+_MAX_USER_BYTES: Final = 128
+
+
+class Verdict(Enum):
+    """What the limits say of a match."""
+
+    FIRE = "fire"
+    SUPPRESS = "suppress"
+    """Matched, and not sent: a duplicate, or over the limit."""
+    NOT_YET = "not yet"
+    """`repeat` is not complete: no match so far."""
+
+
+class CapsStore(Protocol):
+    """Where the counts live; the shard's store."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of a key."""
+
+    def put(self, key: bytes, value: bytes, expires_ms: int | None) -> None:
+        """Set a value; from ``expires_ms`` of event time on it has no effect any more (None: never)."""
+
+
+def check(limits: Limits, caps: CapsStore, user_key: str, event: Event, user: User) -> Verdict:
+    """Return what becomes of a match, and count it.
+
+    Duplicates go first, so that one is not counted by the others; then `repeat`, then `limit`. A value of
+    `by` that is missing makes the event stand alone: no duplicate, not limited, and no repetition.
+    """
+    if limits.dedupe is not None and _is_duplicate(limits, limits.dedupe, caps, user_key, event, user):
+        return Verdict.SUPPRESS
+    if limits.repeat is not None and not _completes(limits, limits.repeat, caps, user_key, event, user):
+        return Verdict.NOT_YET
+    if limits.limit is not None and _is_over(limits, limits.limit, caps, user_key, event, user):
+        return Verdict.SUPPRESS
+    return Verdict.FIRE
+
+
+def _is_duplicate(
+    limits: Limits, dedupe: Dedupe, caps: CapsStore, user_key: str, event: Event, user: User
+) -> bool:
+    value = dedupe.by(event, user, None)
+    if value is MISSING or value is None:
+        return False
+    key = _key(b"d", limits, user_key, value)
+    times = _times(caps.get(key))
+    at = _at(event, times)
+    if times and (dedupe.within_ms is None or abs(at - times[-1]) < dedupe.within_ms):
+        return True
+    expires = None if dedupe.within_ms is None else at + dedupe.within_ms
+    caps.put(key, _packed([at]), expires)
+    return False
+
+
+def _completes(
+    limits: Limits, repeat: Repeat, caps: CapsStore, user_key: str, event: Event, user: User
+) -> bool:
+    """Return True where this is the count-th match of some stretch of ``within_ms``; then start anew."""
+    value = _by(repeat.by, event, user)
+    if value is MISSING:
+        return repeat.count == 1
+    key = _key(b"r", limits, user_key, value)
+    stored = caps.get(key)
+    times = _times(stored)
+    at = _at(event, times)
+    # Twice the count is kept, by arrival: late events and one wrong clock must not push out the rest.
+    times = [*times, at][-2 * repeat.count :]
+    ordered = sorted(times)
+    pairs = zip(ordered, ordered[repeat.count - 1 :], strict=False)
+    if any(first <= at <= last and last - first <= repeat.within_ms for first, last in pairs):
+        if stored:
+            caps.put(key, b"", at + repeat.within_ms)
+        return True
+    caps.put(key, _packed(times), max(times) + repeat.within_ms)
+    return False
+
+
+def _is_over(limits: Limits, limit: Limit, caps: CapsStore, user_key: str, event: Event, user: User) -> bool:
+    value = _by(limit.by, event, user)
+    if value is MISSING:
+        return False
+    if limit.every_ms is None:
+        key = _key(b"e", limits, user_key, value)
+        stored = caps.get(key)
+        fired = int.from_bytes(stored) if stored else 0
+        if fired >= limit.count:
+            return True
+        caps.put(key, (fired + 1).to_bytes(4), None)
+        return False
+    key = _key(b"l", limits, user_key, value)
+    times = _times(caps.get(key))
+    at = _at(event, times)
+    if sum(abs(at - fired) < limit.every_ms for fired in times) >= limit.count:
+        return True
+    # Twice the count is kept, by arrival: late events and one wrong clock must not push out the rest.
+    times = [*times, at][-2 * limit.count :]
+    caps.put(key, _packed(times), max(times) + limit.every_ms)
+    return False
+
+
+def _by(by: Getter | None, event: Event, user: User) -> Json | Missing:
+    """Return what is counted separately; None for `by: null`, which counts everything together."""
+    return None if by is None else by(event, user, None)
+
+
+def _at(event: Event, times: list[int]) -> int:
+    """Return the event's time; one that has none comes right after the last."""
+    if event.time is not None:
+        return event.time
+    return times[-1] if times else 0
+
+
+def _key(kind: bytes, limits: Limits, user_key: str, value: Json) -> bytes:
+    """Return the key: the user first, so that the rows of one user lie together."""
+    user = user_key.encode("utf-8", "surrogatepass")
+    if len(user) > _MAX_USER_BYTES:
+        user = blake2b(user, digest_size=16).digest()
+    rest = blake2b(
+        limits.webhook_id.encode("utf-8", "surrogatepass") + b"\0" + _canonical(value), digest_size=16
+    )
+    return user + b"\0" + kind + rest.digest()
+
+
+def _canonical(value: Json) -> bytes:
+    """Return the same bytes for equal values: 5 and 5.0 are equal, "5" is not."""
+    if type(value) is str:
+        return b'"' + value.encode("utf-8", "surrogatepass")
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return repr(value).encode("utf-8", "surrogatepass")
+
+
+def _times(stored: bytes | None) -> list[int]:
+    return list(unpack(f">{len(stored) // 8}q", stored)) if stored else []
+
+
+def _packed(times: Iterable[int]) -> bytes:
+    values = list(times)
+    return pack(f">{len(values)}q", *values)

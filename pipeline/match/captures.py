@@ -1,0 +1,150 @@
+"""`capture:` of a label: criteria over autocaptured events, each a clause like those of conditions."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from pipeline.config.diagnostics import Problems
+from pipeline.config.paths import Path, Scope
+from pipeline.match.conditions import compile_on_path
+from pipeline.match.nodes import Node
+from pipeline.match.selectors import SelectorError, compile_selector
+from pipeline.model.records import MISSING, Event, Json, Missing, User
+
+FIELDS: Final = ("text", "href", "path", "url")
+_URL_PROPERTIES: Final = ("$current_url", "url", "href")
+_PATH_PROPERTIES: Final = ("$pathname", "path")
+
+
+def compile_capture(capture: dict[str, Json], problems: Problems) -> tuple[frozenset[str] | None, list[Node]]:
+    """Return the kinds of events that can match (None: any) and the clauses that must hold."""
+    kinds = capture.get("kind")
+    names = [kinds] if type(kinds) is str else kinds
+    nodes = []
+    if (selector := capture.get("selector")) is not None:
+        node = _selector(selector, problems.at("selector"))
+        if node is not None:
+            nodes.append(node)
+    for name in FIELDS:
+        if name in capture and capture[name] is not None:
+            node = _on_field(name, capture[name], problems.at(name))
+            if node is not None:
+                nodes.append(node)
+    if not nodes and names is None and not problems.errors:
+        problems.error(
+            (), "empty-condition", "`capture` without criteria", hint="add kind, selector, text, ..."
+        )
+    return (None if names is None else frozenset(names)), nodes
+
+
+def _selector(selector: Json, problems: Problems) -> Node | None:
+    if type(selector) is not str:
+        problems.error((), "wrong-selector", "a selector is a text such as `nav a.signup`")
+        return None
+    try:
+        matches = compile_selector(selector)
+    except SelectorError as error:
+        problems.error((), "wrong-selector", f"invalid selector: {error}")
+        return None
+
+    def test(event: Event, user: User, scope: Scope) -> bool:
+        return event.elements is not None and matches(event.elements)
+
+    return Node(
+        test,
+        f"selector({selector})",
+        reads_user=False,
+        text=f"capture.selector: {selector}",
+        path="event elements",
+        read=lambda event, user, scope: _outline(event),
+    )
+
+
+def _on_field(name: str, value: Json, problems: Problems) -> Node | None:
+    node = compile_on_path(Path("capture", (name,), f"capture.{name}"), value, problems)
+    if node is None:
+        return None
+    read, inner = READERS[name], node.test
+
+    def test(event: Event, user: User, scope: Scope) -> bool:
+        return inner(event, user, {"capture": {name: read(event)}})
+
+    return Node(
+        test,
+        node.key,
+        reads_user=False,
+        text=node.text,
+        path=f"capture.{name}",
+        read=lambda event, user, scope: read(event),
+    )
+
+
+def _outline(event: Event) -> Json | Missing:
+    """Return the chain as a short text, innermost first, for explain."""
+    if event.elements is None:
+        return MISSING
+    shown = []
+    for element in event.elements:
+        classes = "".join(f".{name}" for name in element.get("classes") or ())
+        ident = f"#{element['id']}" if element.get("id") else ""
+        shown.append(f"{element.get('tag') or '*'}{ident}{classes}")
+    return " < ".join(shown)
+
+
+def _texts(event: Event) -> Json | Missing:
+    """Return the texts of the chain's elements (any may be meant), without outer whitespace."""
+    found = [
+        element["text"].strip()
+        for element in event.elements or ()
+        if type(element.get("text")) is str and element["text"].strip()
+    ]
+    if not found:
+        found = _first_text(event, ("$el_text", "target_text"))
+    return found or MISSING
+
+
+def _hrefs(event: Event) -> Json | Missing:
+    found = [
+        href
+        for element in event.elements or ()
+        if type(attributes := element.get("attributes")) is dict
+        and type(href := attributes.get("href")) is str
+    ]
+    if not found:
+        found = _first_text(event, ("href", "$external_click_url"))
+    return found or MISSING
+
+
+def _first_text(event: Event, names: tuple[str, ...]) -> list[str]:
+    values = (event.properties.get(name) for name in names)
+    return [value.strip() for value in values if type(value) is str][:1]
+
+
+def _page(event: Event, name: str) -> Json:
+    page = event.context.get("page")
+    return page.get(name) if type(page) is dict else None
+
+
+def _url(event: Event) -> Json | Missing:
+    for value in (_page(event, "url"), *(event.properties.get(name) for name in _URL_PROPERTIES)):
+        if type(value) is str:
+            return value
+    return MISSING
+
+
+def _path(event: Event) -> Json | Missing:
+    for value in (_page(event, "path"), *(event.properties.get(name) for name in _PATH_PROPERTIES)):
+        if type(value) is str:
+            return value
+    url = _url(event)
+    if type(url) is not str:
+        return MISSING
+    try:
+        return urlsplit(url).path or "/"
+    except ValueError:
+        return MISSING
+
+
+READERS: Final = {"text": _texts, "href": _hrefs, "path": _path, "url": _url}
+"""What each criterion looks at: the elements where there are any, else what the SDKs put in properties."""

@@ -1,0 +1,243 @@
+"""Finds the webhooks that may want an event, without asking those that cannot.
+
+Two dictionary lookups, by kind and by name, lead to a plan made at load: the webhooks that an event of this
+kind and name can concern, in the order of the config. Most plans are empty or one webhook. Where many
+webhooks wait for one name, those that need a certain value of one property are found by that value, and a
+clause that several of them share is evaluated once per event.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from pipeline.config.paths import Getter
+from pipeline.match.labels import UPDATE
+from pipeline.match.nodes import Node, Predicate, all_of, any_of
+from pipeline.match.triggers import Trigger
+from pipeline.model.records import Event, Json, User
+
+Found: TypeAlias = tuple[int, ...]
+Plan: TypeAlias = "Found | Callable[[Event], Found]"
+"""Constant where no condition of the event's side is left to ask."""
+
+_NOBODY: Final = User(None, None, identified=False)
+"""Stands where predicates want a user: the event's side never reads it."""
+_SPLIT_FROM: Final = 8
+"""So many webhooks on one name are worth finding by value (measured: below, asking them costs less)."""
+
+
+@dataclass(slots=True, eq=False)
+class _Candidate:
+    """One webhook that an event of this name and kind may concern, and what to ask."""
+
+    index: int
+    clauses: tuple[Node, ...]
+    ways: Predicate | None
+    """Which alternative of `events` holds, where that takes more than name and kind."""
+
+
+class TriggerIndex:
+    """The triggers of a config; an index is the place of a webhook in the sequence given."""
+
+    def __init__(self, triggers: Sequence[Trigger]) -> None:
+        self._triggers = tuple(triggers)
+        self._by_name: dict[str, list[int]] = {}
+        self._any_name: list[int] = []
+        kinds: set[str] = set()
+        for index, trigger in enumerate(self._triggers):
+            for one in trigger.events:
+                kinds |= one.kinds or frozenset()
+                if one.names is None:
+                    self._any_name.append(index)
+                for name in one.names or ():
+                    self._by_name.setdefault(name, []).append(index)
+        self._other = self._tables(None)
+        self._by_kind: dict[str, tuple[dict[str, Plan], Plan]] = {
+            kind: self._tables(kind) for kind in kinds - {UPDATE}
+        }
+        self._by_kind[UPDATE] = ({}, ())
+        self._changes = tuple(
+            (index, trigger.changes)
+            for index, trigger in enumerate(self._triggers)
+            if trigger.changes is not None
+        )
+        self.changes_wanted: bool = bool(self._changes)
+        """True where any webhook fires on property changes."""
+
+    def select(self, event: Event) -> Found:
+        """Return the webhooks, in config order, whose name, kind and event side hold for the event."""
+        by_name, default = self._by_kind.get(event.kind, self._other)
+        plan = by_name.get(event.name, default)
+        return plan if type(plan) is tuple else plan(event)  # type: ignore[operator] # mypy does not narrow by type()
+
+    def wants(self, name: str, kind: str | None) -> bool:
+        """Return False where `select` finds nothing for any event of this name and kind (None: unknown)."""
+        if kind is None:
+            return any(
+                by_name.get(name, default) != ()
+                for by_name, default in (self._other, *self._by_kind.values())
+            )
+        by_name, default = self._by_kind.get(kind, self._other)
+        return by_name.get(name, default) != ()
+
+    def on_change(self, changed: Collection[str]) -> Found:
+        """Return the webhooks that wait for a change of one of these properties."""
+        if not changed:
+            return ()
+        return tuple(
+            index
+            for index, wanted in self._changes
+            if wanted == "*" or any(name in wanted for name in changed)
+        )
+
+    def _tables(self, kind: str | None) -> tuple[dict[str, Plan], Plan]:
+        plans: dict[str, Plan] = {}
+        for name in self._by_name:
+            plans[name] = self._unbuilt(plans, kind, name)
+        return plans, _compile(self._candidates(kind, None))
+
+    def _unbuilt(self, plans: dict[str, Plan], kind: str | None, name: str) -> Plan:
+        """Return a plan that makes the real one when the name first comes: start must not pay for all."""
+
+        def build(event: Event) -> Found:
+            plan = plans[name] = _compile(self._candidates(kind, name))
+            return plan if isinstance(plan, tuple) else plan(event)
+
+        return build
+
+    def _candidates(self, kind: str | None, name: str | None) -> list[_Candidate]:
+        named = self._by_name.get(name, []) if name is not None else []
+        return [
+            candidate
+            for index in sorted({*named, *self._any_name})
+            if (candidate := _candidate(index, self._triggers[index], kind, name)) is not None
+        ]
+
+
+def _candidate(index: int, trigger: Trigger, kind: str | None, name: str | None) -> _Candidate | None:
+    ways = [
+        one
+        for one in trigger.events
+        if (one.names is None or name in one.names) and (one.kinds is None or kind in one.kinds)
+    ]
+    if not ways:
+        return None
+    clauses = tuple(node for node in trigger.nodes if not node.reads_user)
+    sides = [one.condition.event_side for one in ways]
+    if None in sides:
+        return _Candidate(index, clauses, None)
+    if len(ways) == 1:
+        of_label = tuple(node for node in ways[0].condition.nodes if not node.reads_user)
+        return _Candidate(index, of_label + clauses, None)
+    return _Candidate(index, clauses, any_of([side for side in sides if side is not None]))
+
+
+def _compile(candidates: Sequence[_Candidate], split_by: frozenset[str] = frozenset()) -> Plan:
+    if not any(candidate.clauses or candidate.ways for candidate in candidates):
+        return tuple(candidate.index for candidate in candidates)
+    if len(candidates) == 1:
+        return _one(candidates[0])
+    if len(candidates) >= _SPLIT_FROM:
+        needed = _most_needed(candidates, split_by)
+        if needed is not None:
+            return _by_value(candidates, needed, split_by)
+    return _several(candidates)
+
+
+def _one(candidate: _Candidate) -> Plan:
+    test, found = _test_of(candidate), (candidate.index,)
+    return lambda event: found if test(event, _NOBODY, None) else ()
+
+
+def _test_of(candidate: _Candidate) -> Predicate:
+    tests = [node.test for node in candidate.clauses]
+    return all_of(tests if candidate.ways is None else [*tests, candidate.ways])
+
+
+def _several(candidates: Sequence[_Candidate]) -> Plan:
+    """Ask each candidate, but every clause that several share only once per event."""
+    uses = Counter(key for candidate in candidates for key in {node.key for node in candidate.clauses})
+    slots = {key: slot for slot, key in enumerate(key for key, count in uses.items() if count > 1)}
+    rows = []
+    for candidate in candidates:
+        shared = tuple((slots[node.key], node.test) for node in candidate.clauses if node.key in slots)
+        own = [node.test for node in candidate.clauses if node.key not in slots]
+        if candidate.ways is not None:
+            own.append(candidate.ways)
+        rows.append((candidate.index, shared, all_of(own) if own else None))
+    unknown: list[bool | None] = [None] * len(slots)
+
+    def several(event: Event) -> Found:
+        verdicts = unknown.copy()
+        found = []
+        for index, shared, own in rows:
+            for slot, test in shared:
+                verdict = verdicts[slot]
+                if verdict is None:
+                    verdict = verdicts[slot] = test(event, _NOBODY, None)
+                if not verdict:
+                    break
+            else:
+                if own is None or own(event, _NOBODY, None):
+                    found.append(index)
+        return tuple(found)
+
+    return several
+
+
+def _most_needed(candidates: Sequence[_Candidate], split_by: frozenset[str]) -> str | None:
+    """Return the path of which most candidates need a certain value, where these are many enough."""
+    needs = Counter(
+        path
+        for candidate in candidates
+        for path in {node.path for node in candidate.clauses if node.values and node.path is not None}
+        if path not in split_by
+    )
+    if not needs:
+        return None
+    path, count = max(needs.items(), key=lambda item: (item[1], item[0]))
+    return path if count >= _SPLIT_FROM else None
+
+
+def _by_value(candidates: Sequence[_Candidate], path: str, split_by: frozenset[str]) -> Plan:
+    """Ask only those candidates that the event's value can satisfy, and those that do not need the path."""
+    by_value: dict[Json, list[_Candidate]] = {}
+    rest: list[_Candidate] = []
+    read: Getter | None = None
+    for candidate in candidates:
+        node = next((node for node in candidate.clauses if node.values and node.path == path), None)
+        if node is None:
+            rest.append(candidate)
+            continue
+        read = node.read
+        for value in dict.fromkeys(node.values):
+            by_value.setdefault(value, []).append(candidate)
+    assert read is not None
+    get, split = read, split_by | {path}
+    others = _compile(rest, split)
+    plans: dict[Json, Plan] = {}
+
+    def plan_of(values: Collection[Json]) -> Plan:
+        wanted = {id(one): one for value in values for one in by_value.get(value, ())}
+        return _compile(sorted([*wanted.values(), *rest], key=lambda one: one.index), split)
+
+    def find(event: Event) -> Found:
+        value: Json = get(event, _NOBODY, None)
+        kind = type(value)
+        if kind is str or kind is int or kind is float:
+            plan = plans.get(value)
+            if plan is None:
+                plan = others
+                if value in by_value:
+                    plan = plans[value] = plan_of((value,))
+        elif kind is list:
+            # Not kept: as many lists may come as there are events.
+            plan = plan_of({one for one in value if type(one) in (str, int, float)})
+        else:
+            plan = others
+        return plan if isinstance(plan, tuple) else plan(event)
+
+    return find

@@ -1,0 +1,261 @@
+"""Labels: named definitions over raw events or users (LANGUAGE 7).
+
+A label is a union of alternatives. Each says which event names and kinds can carry it at all, so that the
+trigger index asks it only of those, and which clauses must then hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.config.diagnostics import Problems
+from pipeline.config.paths import Scope
+from pipeline.match.captures import compile_capture
+from pipeline.match.conditions import compile_condition
+from pipeline.match.nodes import Condition, Node, any_of, conjunction, holds_always
+from pipeline.model.records import Event, Json, User
+
+UPDATE: Final = "update"
+"""The kind of a property change, which is no event: names and labels over events never match it."""
+
+
+@dataclass(slots=True, eq=False)
+class Alternative:
+    """One way for an event to match: by name, by kind, and by condition; all that are given must hold."""
+
+    names: frozenset[str] | None
+    """None: any name."""
+    kinds: frozenset[str] | None
+    """None: any kind."""
+    condition: Condition
+    about_events: bool = True
+    """False: a condition alone, which also holds for property changes."""
+
+    def matches(self, event: Event, user: User, scope: Scope = None) -> bool:
+        """Return True where the event matches, the user's side included."""
+        return self._carries(event) and self.condition.whole(event, user, scope)
+
+    def may_match(self, event: Event, user: User, scope: Scope = None) -> bool:
+        """Return True where the event's side holds: the event matches, or the user must decide."""
+        event_side = self.condition.event_side
+        return self._carries(event) and (event_side is None or event_side(event, user, scope))
+
+    def _carries(self, event: Event) -> bool:
+        return (
+            (self.names is None or event.name in self.names)
+            and (self.kinds is None or event.kind in self.kinds)
+            and not (self.about_events and event.kind == UPDATE)
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Label:
+    """One compiled label."""
+
+    name: str
+    alternatives: tuple[Alternative, ...]
+    node: Node
+
+    @property
+    def about_users_only(self) -> bool:
+        """True for a label that says something of users and nothing of events."""
+        return all(
+            not one.about_events and one.condition.event_side is None and one.condition.user_side is not None
+            for one in self.alternatives
+        )
+
+
+class Labels:
+    """All labels of a config. Compiled on first use, in whatever order they refer to one another."""
+
+    def __init__(
+        self,
+        files: Iterable[tuple[Mapping[str, Json], Problems]] = (),
+        lists: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        self._lists = lists or {}
+        self._files: dict[str, tuple[Mapping[str, Json], Problems]] = {}
+        self._compiled: dict[str, Label] = {}
+        self._open: list[str] = []
+        for data, problems in files:
+            name = data.get("name")
+            if type(name) is not str or not name:
+                problems.error(("name",) if "name" in data else (), "missing-field", "a label needs a name")
+            elif name in self._files:
+                problems.error(("name",), "duplicate-label", f"there is another label `{name}`")
+            else:
+                self._files[name] = (data, problems)
+
+    def names(self) -> Collection[str]:
+        """Return the names of all labels."""
+        return self._files.keys()
+
+    def node(self, name: str) -> Node | None:
+        """Return the label as a condition, or None where there is no such label."""
+        label = self.get(name)
+        return None if label is None else label.node
+
+    def get(self, name: str) -> Label | None:
+        """Return the label, or None where there is none of that name."""
+        if name in self._compiled:
+            return self._compiled[name]
+        if name not in self._files:
+            return None
+        if name in self._open:
+            self._cycle(name)
+            return Label(name, (), _never(name))
+        self._open.append(name)
+        data, problems = self._files[name]
+        label = self._compile(name, data, problems)
+        self._open.pop()
+        self._compiled[name] = label
+        return label
+
+    def _cycle(self, name: str) -> None:
+        inner = self._open[-1]
+        chain = [*self._open[self._open.index(name) :], name]
+        self._files[inner][1].error(
+            (),
+            "label-cycle",
+            f"labels refer to one another in a circle: {' -> '.join(chain)}",
+            hint="give the label another name than the event" if inner == name else None,
+        )
+
+    def _compile(self, name: str, data: Mapping[str, Json], problems: Problems) -> Label:
+        entries = data.get("any")
+        alternatives: list[Alternative] = []
+        if type(entries) is list:
+            for index, entry in enumerate(entries):
+                if type(entry) is dict:
+                    alternatives += self._entry(entry, problems.at("any", index))
+                else:
+                    problems.error(
+                        ("any", index), "wrong-label", "an entry is a map with events, capture or where"
+                    )
+        else:
+            alternatives += self._entry(data, problems)
+        if not alternatives and not problems.errors:
+            problems.error((), "empty-condition", f"the label `{name}` matches nothing")
+        return Label(name, tuple(alternatives), _union(name, alternatives))
+
+    def _entry(self, entry: Mapping[str, Json], problems: Problems) -> list[Alternative]:
+        nodes: list[Node] = []
+        kinds: frozenset[str] | None = None
+        if entry.get("capture") is not None:
+            kinds, captured = compile_capture(entry["capture"], problems.at("capture"))
+            nodes += captured
+        if entry.get("where") is not None:
+            where = compile_condition(entry["where"], problems.at("where"), labels=self, lists=self._lists)
+            nodes += where.nodes
+        if entry.get("events") is None:
+            captures = entry.get("capture") is not None
+            if not nodes and kinds is None:
+                return []
+            return [Alternative(None, kinds, conjunction(nodes), about_events=captures)]
+        return self.alternatives(entry["events"], problems.at("events"), kinds, nodes)
+
+    def alternatives(
+        self,
+        events: Json,
+        problems: Problems,
+        kinds: frozenset[str] | None = None,
+        nodes: Iterable[Node] = (),
+    ) -> list[Alternative]:
+        """Return what a list of names and labels means; kinds and nodes must hold besides."""
+        also = tuple(nodes)
+        found: list[Alternative] = []
+        plain: list[str] = []
+        for index, name in enumerate([events] if type(events) is str else events):
+            if type(name) is not str or not name:
+                problems.error((index,), "wrong-name", f"{name!r} is no event name")
+            elif name == "*":
+                found.append(Alternative(None, kinds, conjunction(also)))
+            elif (label := self.get(name)) is not None:
+                if label.about_users_only and label.alternatives:
+                    problems.error(
+                        (index,) if type(events) is list else (),
+                        "wrong-label",
+                        f"the label `{name}` is about users, not about events",
+                        hint=f"use it in a condition: where: [{{label: {name}}}]",
+                    )
+                found += [_narrowed(one, kinds, also) for one in label.alternatives]
+            else:
+                plain.append(name)
+        if plain:
+            found.insert(0, Alternative(frozenset(plain), kinds, conjunction(also)))
+        return [one for one in found if one.kinds is None or one.kinds]
+
+    def check(self) -> None:
+        """Compile every label, so that the problems of unused ones show too."""
+        for name in self._files:
+            self.get(name)
+
+
+def compile_labels(
+    files: Iterable[tuple[Mapping[str, Json], Problems]],
+    *,
+    lists: Mapping[str, Collection[str]] | None = None,
+) -> Labels:
+    """Return the labels of these files (plain data and where its problems go); every one is checked."""
+    labels = Labels(files, lists)
+    labels.check()
+    return labels
+
+
+def _narrowed(one: Alternative, kinds: frozenset[str] | None, nodes: tuple[Node, ...]) -> Alternative:
+    both = one.kinds if kinds is None else kinds if one.kinds is None else one.kinds & kinds
+    condition = conjunction([*one.condition.nodes, *nodes]) if nodes else one.condition
+    return Alternative(one.names, both, condition)
+
+
+def _union(name: str, alternatives: list[Alternative]) -> Node:
+    if not alternatives:
+        return _never(name)
+    return Node(
+        test=any_of([one.matches for one in alternatives]),
+        key=f"label({name})",
+        reads_user=any(one.condition.reads_user for one in alternatives),
+        text=f"label: {name}",
+        kind="any",
+        children=tuple(_explained(one) for one in alternatives),
+    )
+
+
+def _explained(one: Alternative) -> Node:
+    """Return an alternative as a group whose name and kind are clauses of their own, for explain."""
+    children = list(one.condition.nodes)
+    for field, wanted in (("kind", one.kinds), ("name", one.names)):
+        if wanted is not None:
+            children.insert(0, _one_of(field, wanted))
+    return Node(one.matches, "", one.condition.reads_user, "all", kind="all", children=tuple(children))
+
+
+def _one_of(field: str, wanted: frozenset[str]) -> Node:
+    ordered = sorted(wanted)
+    shown = ordered[0] if len(ordered) == 1 else f"[{', '.join(ordered)}]"
+    if field == "kind":
+        return Node(
+            lambda event, user, scope: event.kind in wanted,
+            "",
+            reads_user=False,
+            text=f"event.kind: {shown}",
+            path="event.kind",
+            read=lambda event, user, scope: event.kind,
+        )
+    return Node(
+        lambda event, user, scope: event.name in wanted and event.kind != UPDATE,
+        "",
+        reads_user=False,
+        text=f"event.name: {shown}",
+        path="event.name",
+        read=lambda event, user, scope: event.name,
+    )
+
+
+def _never(name: str) -> Node:
+    return Node(lambda event, user, scope: False, f"label({name})", reads_user=False, text=f"label: {name}")
+
+
+EVERY_EVENT: Final = Alternative(None, None, Condition(holds_always, None, None))

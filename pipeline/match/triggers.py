@@ -1,0 +1,386 @@
+"""Compiles a webhook's trigger (LANGUAGE 2): which events or changes fire it, under what conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Final, Literal
+
+import orjson
+
+from pipeline.config.diagnostics import Problems
+from pipeline.config.limits import Dedupe, Limit, Limits, Repeat
+from pipeline.config.paths import (
+    Getter,
+    Path,
+    PathError,
+    Scope,
+    compile_path,
+    did_you_mean,
+    parse_path,
+    unknown_var,
+)
+from pipeline.config.units import parse_duration
+from pipeline.match.conditions import compile_condition
+from pipeline.match.labels import Alternative, Labels
+from pipeline.match.nodes import Condition, Node, Predicate, conjunction, none_of
+from pipeline.model.records import MISSING, Event, Json, User
+
+MAX_COUNT: Final = 1_000
+"""Most matches that `repeat` and `limit` count: each is a time in the user's state."""
+_NO_EVENTS: Final = {
+    "$identify": 'identify calls are no events: write `changes: "*"` instead of `events`',
+    "$set": "property updates are no events: write `changes: [...]` instead of `events`",
+    "$set_once": "property updates are no events: write `changes: [...]` instead of `events`",
+    "$unset": "property updates are no events: write `changes: [...]` instead of `events`",
+    "identify": 'identify calls are no events: write `changes: "*"` instead of `events`',
+    "User updated": 'property updates are no events: write `changes: "*"` instead of `events`',
+    "$create_alias": "identity links are no events",
+}
+
+
+@dataclass(slots=True, eq=False)
+class Trigger:
+    """A compiled trigger. TriggerIndex decides names, kinds and event side; the shard the user side."""
+
+    webhook_id: str
+    events: tuple[Alternative, ...]
+    """The ways an event can match; () for a `changes` trigger."""
+    changes: frozenset[str] | Literal["*"] | None
+    """The properties whose change fires; None for an `events` trigger."""
+    event_side: Predicate | None
+    """What `where`, `exclude` and `sample` ask of the event alone; None: nothing (`changes`: always)."""
+    user_side: Predicate | None
+    """What is left to ask once the user is known; None: nothing. For `changes` triggers everything."""
+    sample: Predicate | None
+    limits: Limits | None
+    nodes: tuple[Node, ...]
+    """The clauses of where, exclude and sample, for explain and the index."""
+
+    def holds(self, event: Event, user: User, changed: Collection[str] = ()) -> bool:
+        """Return True where the trigger fires, limits apart: what the index and both sides say together."""
+        if self.changes is not None:
+            if event.kind != "update" or not _touches(self.changes, changed or event.properties):
+                return False
+        elif not any(one.may_match(event, user) for one in self.events):
+            return False
+        return (self.event_side is None or self.event_side(event, user, None)) and (
+            self.user_side is None or self.user_side(event, user, None)
+        )
+
+
+def _touches(changes: frozenset[str] | Literal["*"], changed: Collection[str]) -> bool:
+    return bool(changed) if changes == "*" else any(name in changes for name in changed)
+
+
+@dataclass(slots=True, frozen=True)
+class _Context:
+    problems: Problems
+    labels: Labels
+    lists: Mapping[str, Collection[str]]
+    vars: Mapping[str, Json]
+
+
+def compile_trigger(
+    webhook: Mapping[str, Json],
+    webhook_id: str,
+    *,
+    problems: Problems,
+    labels: Labels | None = None,
+    exclude: Collection[str] = (),
+    lists: Mapping[str, Collection[str]] | None = None,
+    vars: Mapping[str, Json] | None = None,
+) -> Trigger:
+    """Return the trigger of a webhook's plain data: `trigger`, `limit`, `dedupe`, `include_excluded`.
+
+    exclude: labels of `pipeline.yaml` that apply to every webhook.
+    Durations may be text (``10m``) or seconds. What is wrong is added to the problems; a trigger with errors
+    must not be run.
+    """
+    context = _Context(problems, labels or Labels(), lists or {}, vars or {})
+    trigger = webhook.get("trigger")
+    if type(trigger) is not dict:
+        problems.error(
+            ("trigger",) if "trigger" in webhook else (), "missing-field", "a webhook needs a `trigger`"
+        )
+        trigger = {}
+    within = replace(context, problems=problems.at("trigger"))
+    changes = _changes(trigger.get("changes"), within) if trigger.get("changes") is not None else None
+    events = _events(trigger, within) if trigger.get("events") is not None else []
+    nodes: list[Node] = []
+    if trigger.get("where") is not None:
+        where = compile_condition(
+            trigger["where"],
+            within.problems.at("where"),
+            labels=context.labels,
+            lists=context.lists,
+            vars=context.vars,
+        )
+        nodes += where.nodes
+    if not webhook.get("include_excluded"):
+        nodes += _excluded(exclude, context)
+    sample = _sample(trigger.get("sample"), webhook_id, within)
+    if sample is not None:
+        nodes.append(sample)
+    condition = conjunction(nodes)
+    limits = _limits(webhook, trigger, webhook_id, context)
+    if changes is not None:
+        whole = condition.whole if nodes else None
+        return Trigger(
+            webhook_id, (), changes, None, whole, sample.test if sample else None, limits, condition.nodes
+        )
+    return Trigger(
+        webhook_id,
+        tuple(events),
+        None,
+        condition.event_side,
+        _user_side(events, condition),
+        sample.test if sample else None,
+        limits,
+        condition.nodes,
+    )
+
+
+def _user_side(events: list[Alternative], condition: Condition) -> Predicate | None:
+    """Return the user's side; with labels that read the user it asks again which alternative holds."""
+    if not any(one.condition.reads_user for one in events):
+        return condition.user_side
+    ways = tuple(events)
+
+    def test(event: Event, user: User, scope: Scope) -> bool:
+        return any(one.matches(event, user, scope) for one in ways)
+
+    rest = condition.user_side
+    if rest is None:
+        return test
+    return lambda event, user, scope: test(event, user, scope) and rest(event, user, scope)
+
+
+def _names(value: Json) -> list[Json]:
+    return [value] if type(value) is str else value if type(value) is list else []
+
+
+def _events(trigger: Mapping[str, Json], context: _Context) -> list[Alternative]:
+    problems, value = context.problems.at("events"), trigger["events"]
+    names = _names(value)
+    if not names:
+        problems.error((), "wrong-name", '`events` takes names, labels or "*"')
+        return []
+    for index, name in enumerate(names):
+        hint = _NO_EVENTS.get(name) if type(name) is str and name not in context.labels.names() else None
+        if hint is not None:
+            place = (index,) if type(value) is list else ()
+            problems.warn(place, "no-event", f"`{name}` never comes as an event", hint=hint)
+    return context.labels.alternatives(value, problems)
+
+
+def _changes(value: Json, context: _Context) -> frozenset[str] | Literal["*"]:
+    names = _names(value)
+    problems = context.problems.at("changes")
+    if not names or not all(type(name) is str and name for name in names):
+        problems.error((), "wrong-name", '`changes` takes names of user properties, or "*"')
+        return frozenset()
+    if "*" in names:
+        return "*"
+    for index, name in enumerate(names):
+        if name.startswith("user.properties."):
+            problems.warn(
+                (index,) if type(value) is list else (),
+                "wrong-name",
+                f"`{name}` is a path, and `changes` takes names",
+                hint=f"did you mean `{name.removeprefix('user.properties.')}`?",
+            )
+    return frozenset(names)
+
+
+def _excluded(exclude: Collection[str], context: _Context) -> list[Node]:
+    nodes: list[Node] = []
+    for name in exclude:
+        node = context.labels.node(name)
+        if node is None:
+            close = did_you_mean(name, context.labels.names())
+            context.problems.error(
+                (),
+                "unknown-label",
+                f"`exclude` names the label `{name}`, which does not exist",
+                hint=f"did you mean `{close}`?" if close else "labels are files in config/labels/",
+            )
+            continue
+        nodes.append(
+            Node(
+                none_of(node.test),
+                f"not({node.key})",
+                node.reads_user,
+                f"exclude: {name}",
+                kind="not",
+                children=(node,),
+            )
+        )
+    return nodes
+
+
+# --- sample
+
+
+def _sample(spec: Json, webhook_id: str, context: _Context) -> Node | None:
+    if spec is None:
+        return None
+    problems = context.problems.at("sample")
+    percent: Json = spec.get("percent") if type(spec) is dict else None
+    if type(percent) not in (int, float) or not 0 < percent <= 100:
+        problems.error(("percent",), "wrong-value", "`sample` needs `percent`, more than 0 and at most 100")
+        return None
+    text = spec.get("by") or "user.id"
+    path = _path(text, replace(context, problems=problems), "by")
+    if path is None:
+        return None
+    read = _user_or_anonymous if path.text == "user.id" else compile_path(path, context.vars)
+    threshold = int(percent / 100 * (1 << 64))
+    salted = blake2b(webhook_id.encode("utf-8", "surrogatepass") + b"\0", digest_size=8)
+
+    def test(event: Event, user: User, scope: Scope) -> bool:
+        value = read(event, user, scope)
+        if value is MISSING:
+            return False
+        digest = salted.copy()
+        digest.update(canonical(value))
+        return int.from_bytes(digest.digest()) < threshold
+
+    return Node(
+        test,
+        f"sample({webhook_id},{percent!r},{path.text})",
+        path.reads_user,
+        f"sample: {percent:g}% by {path.text}",
+        path=path.text,
+        read=read,
+        operand=percent,
+    )
+
+
+def _user_or_anonymous(event: Event, user: User, scope: Scope) -> Json:
+    """Return what identifies the user: the id, or the anonymous id of one who has none yet."""
+    if user.id is not None:
+        return user.id
+    return MISSING if user.anonymous_id is None else user.anonymous_id
+
+
+def canonical(value: Json) -> bytes:
+    """Return the same bytes for equal values, in every run: 5 and 5.0 are equal, "5" is not."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is str:
+        return b'"' + value.encode("utf-8", "surrogatepass")
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return repr(value).encode("utf-8", "surrogatepass")
+
+
+# --- repeat, limit, dedupe
+
+
+def _limits(
+    webhook: Mapping[str, Json], trigger: Mapping[str, Json], webhook_id: str, context: _Context
+) -> Limits | None:
+    repeat = _spec(trigger.get("repeat"), ("trigger", "repeat"), context, _repeat)
+    limit = _spec(webhook.get("limit"), ("limit",), context, _limit)
+    dedupe = _spec(webhook.get("dedupe"), ("dedupe",), context, _dedupe)
+    if repeat is None and limit is None and dedupe is None:
+        return None
+    return Limits(
+        webhook_id,
+        repeat if isinstance(repeat, Repeat) else None,
+        limit if isinstance(limit, Limit) else None,
+        dedupe if isinstance(dedupe, Dedupe) else None,
+    )
+
+
+_Spec = Repeat | Limit | Dedupe | None
+
+
+def _spec(
+    value: Json,
+    place: tuple[str, ...],
+    context: _Context,
+    build: Callable[[dict[str, Json], _Context], _Spec],
+) -> _Spec:
+    if value is None:
+        return None
+    within = replace(context, problems=context.problems.at(*place))
+    if type(value) is not dict:
+        within.problems.error((), "wrong-value", f"`{place[-1]}` takes a map")
+        return None
+    return build(value, within)
+
+
+def _repeat(value: dict[str, Json], context: _Context) -> Repeat | None:
+    count, within = _count(value, None, context), _ms(value, "within", context)
+    by = _by(value, context)
+    return None if count is None or within is None else Repeat(count, within, by)
+
+
+def _limit(value: dict[str, Json], context: _Context) -> Limit | None:
+    if value.get("per", "user") != "user":
+        context.problems.error(("per",), "wrong-value", "`per` takes user: state lives with the user")
+    count, by = _count(value, 1, context), _by(value, context)
+    if "every" in value and value["every"] in (None, "ever"):
+        return None if count is None else Limit(count, None, by)
+    every = _ms(value, "every", context)
+    return None if count is None or every is None else Limit(count, every, by)
+
+
+def _dedupe(value: dict[str, Json], context: _Context) -> Dedupe | None:
+    by = _by({"by": "event.id", **value}, context)
+    if value.get("within", "") in (None, "ever"):
+        return None if by is None else Dedupe(by, None)
+    within = _ms({"within": 86400.0, **value}, "within", context)
+    return None if by is None or within is None else Dedupe(by, within)
+
+
+def _count(value: dict[str, Json], default: int | None, context: _Context) -> int | None:
+    count = value.get("count", default)
+    if type(count) is not int or not 1 <= count <= MAX_COUNT:
+        context.problems.error(
+            ("count",) if "count" in value else (),
+            "wrong-value",
+            f"`count` is a whole number from 1 to {MAX_COUNT}",
+        )
+        return None
+    return count
+
+
+def _ms(value: dict[str, Json], name: str, context: _Context) -> int | None:
+    given: Json = value.get(name)
+    try:
+        seconds = float(given) if type(given) in (int, float) else parse_duration(given)
+        if not 0 < seconds < 1e11:
+            raise ValueError(f"`{name}` is more than nothing")
+    except ValueError as error:
+        context.problems.error((name,) if name in value else (), "wrong-value", f"`{name}`: {error}")
+        return None
+    return max(1, round(seconds * 1000))
+
+
+def _by(value: dict[str, Json], context: _Context) -> Getter | None:
+    if value.get("by") is None:
+        return None
+    path = _path(value["by"], context, "by")
+    return None if path is None else compile_path(path, context.vars)
+
+
+def _path(text: Json, context: _Context, name: str) -> Path | None:
+    if type(text) is not str:
+        context.problems.error((name,), "wrong-path", f"`{name}` takes a path")
+        return None
+    try:
+        path = parse_path(text)
+        if path.has_any:
+            raise PathError("`[*]` stands for many values, and one is wanted", 0)
+        wrong = unknown_var(path, context.vars)
+        if wrong is not None:
+            raise wrong
+    except PathError as error:
+        context.problems.error((name,), "wrong-path", error.message, hint=error.hint, offset=error.offset)
+        return None
+    return path
