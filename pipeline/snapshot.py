@@ -23,8 +23,9 @@ from pipeline.config.webhooks import CheckedConfig, CheckedFile, check_files
 from pipeline.deliver.spec import FailWhen, LaneSpec, Wrap
 from pipeline.lint import lint_webhook
 from pipeline.match.conditions import Predicate, compile_condition
+from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
-from pipeline.match.triggers import Trigger, TriggerIndex, compile_trigger
+from pipeline.match.triggers import Trigger, compile_trigger
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Json
 from pipeline.render.batch import compile_wrap
