@@ -1,0 +1,1 @@
+"""Delivery: lanes, policy, HTTP clients, network guard, signatures (DESIGN 7)."""

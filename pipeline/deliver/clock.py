@@ -1,0 +1,33 @@
+"""The engine's clocks: waits are measured on a monotonic one, stored times on a wall clock.
+
+`steady_ms` is a wall clock that never steps while the process lives: the wall time of the start plus the
+monotonic time since. Due times are written and read in it, so an administrator or NTP that moves the
+machine's clock by an hour neither delays nor hurries a retry.
+"""
+
+from __future__ import annotations
+
+import time
+
+
+class Clock:
+    """The machine's clocks."""
+
+    def __init__(self) -> None:
+        self._offset = self.wall() - self.now()
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Return unix seconds as the machine's clock says now; it may step."""
+        return time.time()
+
+    def steady_ms(self, now: float) -> int:
+        """Return the unix milliseconds of a monotonic time, free of steps since the start."""
+        return int((now + self._offset) * 1000)
+
+    def monotonic_of(self, steady_ms: int) -> float:
+        """Return the monotonic time of a steady wall time."""
+        return steady_ms / 1000 - self._offset

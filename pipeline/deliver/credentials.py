@@ -1,0 +1,91 @@
+"""A receiver's credentials with their secrets put in, and the masking of those secrets in answers."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import quote, quote_plus
+
+from pipeline.config.secrets import SecretRef, Secrets
+from pipeline.config.settings import (
+    BasicAuth,
+    BearerAuth,
+    HeaderAuth,
+    HmacSignature,
+    ReceiverSettings,
+    StandardSignature,
+)
+from pipeline.deliver.signing import HmacSigner, Signer, StandardSigner
+from pipeline.deliver.target import check_header
+
+_SHORTEST = 4
+"""Shorter secrets are not searched for: masking them would black out half of every text."""
+
+
+class UsedSecrets(Secrets):
+    """Looks secrets up through another and remembers which values were used, to mask them in answers."""
+
+    def __init__(self, inner: Secrets) -> None:
+        self._inner = inner
+        self._shown: dict[str, str] = {}
+
+    def resolve(self, ref: SecretRef) -> str:
+        """Return the value and remember it."""
+        value = self._inner.resolve(ref)
+        if value not in self._shown:
+            self.remember(value, str(ref))
+        return value
+
+    def known(self, ref: SecretRef) -> bool:
+        """Return whether there is a value."""
+        return self._inner.known(ref)
+
+    def remember(self, value: str, shown: str) -> None:
+        """Mask this value from now on, also percent-encoded and in base64."""
+        if len(value) < _SHORTEST:
+            return
+        encoded = base64.b64encode(value.encode()).decode()
+        for form in (value, quote(value, safe=""), quote_plus(value), encoded):
+            self._shown[form] = shown
+
+    def mask(self, text: str) -> str:
+        """Return the text with ``${NAME}`` for every secret that was used, longest first."""
+        for value in sorted(self._shown, key=len, reverse=True):
+            if value in text:
+                text = text.replace(value, self._shown[value])
+        return text
+
+
+def auth_headers(receiver: ReceiverSettings, secrets: UsedSecrets) -> bytes:
+    """Return the header lines of basic, bearer or header authentication; b"" for OAuth2 and none.
+
+    Raises ConfigError for a missing secret, TargetError for one that a header cannot carry.
+    """
+    match receiver.auth:
+        case BasicAuth(username, password):
+            pair = f"{secrets.expand(username)}:{secrets.expand(password)}"
+            secrets.remember(pair, "${credentials}")
+            return _line("authorization", "Basic " + base64.b64encode(pair.encode()).decode())
+        case BearerAuth(token):
+            return _line("authorization", "Bearer " + secrets.expand(token))
+        case HeaderAuth(name, value):
+            return _line(name, secrets.expand(value))
+        case _:
+            return b""
+
+
+def make_signer(receiver: ReceiverSettings, secrets: UsedSecrets) -> Signer | None:
+    """Return what signs the requests. Raises ConfigError, SecretError."""
+    match receiver.signature:
+        case StandardSignature(given):
+            return StandardSigner([secrets.expand(secret) for secret in given])
+        case HmacSignature() as plain:
+            check_header(plain.header, plain.prefix)
+            secret = secrets.expand(plain.secret)
+            return HmacSigner(plain.header, secret, plain.algorithm, plain.prefix, plain.encoding)
+        case _:
+            return None
+
+
+def _line(name: str, value: str) -> bytes:
+    check_header(name, value)
+    return f"{name}: {value}\r\n".encode("latin-1")

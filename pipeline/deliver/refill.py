@@ -1,0 +1,103 @@
+"""Bringing rows back from the outbox: one pass after another over what a shard stores for a webhook.
+
+A pass reads committed rows in key order, a slice at a time, while the lane has room. Rows that are not due
+stay on disk; the pass remembers the earliest. Rows that the engine holds, or whose result is not committed
+yet, are passed over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.deliver.entry import Entry
+from pipeline.deliver.lane import Lane
+from pipeline.state.handover import Port
+
+SLICE = 100
+SOON_SECS = 1.0
+"""Rows due within this time are read as if they were due: another pass would cost more."""
+PASS_SHARE = 20.0
+"""A pass that brought nothing back is repeated only after this many times its own duration."""
+
+
+@dataclass(slots=True)
+class DiskRows:
+    """What is known of one shard's rows of one webhook."""
+
+    port: Port
+    rows: int = 0
+    """How many are on disk only; an estimate until a pass has ended."""
+    wanted: bool = False
+    """True where a pass may find something."""
+    cursor: bytes | None = None
+    running: bool = False
+    earliest: float = float("inf")
+    """When the first row that a pass left on disk is due."""
+    left: int = 0
+    """Rows that the running pass left on disk."""
+    resting_until: float = 0.0
+    early: bool = False
+    """True: rows count as due now, because the receiver has just healed."""
+    again: bool = False
+    """Rows were added while a pass ran."""
+    blocked_user: str | None = None
+    """The user whose older row this pass left on disk: his later ones stay too."""
+
+    def next_due(self) -> float:
+        """Return when a pass may find something; infinity where nothing is on disk."""
+        if self.running or self.wanted:
+            return self.resting_until
+        return max(self.earliest, self.resting_until)
+
+
+def told(disk: DiskRows, rows: int) -> None:
+    """Take note of rows that were added."""
+    disk.rows += rows
+    if disk.running:
+        disk.again = True
+    else:
+        disk.wanted = True
+
+
+def refill(lane: Lane, disk: DiskRows, now: float) -> list[Entry]:
+    """Read one slice and return what the lane must take into memory, in row order."""
+    clock = lane.clock
+    if not disk.running:
+        disk.running, disk.wanted, disk.again = True, False, False
+        disk.cursor, disk.earliest, disk.left, disk.blocked_user = None, float("inf"), 0, None
+    # Copied before the read begins: a row whose result is committed in between is still in the copy.
+    settling = disk.port.settling.copy()
+    deliveries, disk.cursor = disk.port.refill(lane.webhook_id, disk.cursor, SLICE)
+    limit_ms = clock.steady_ms(now + SOON_SECS)
+    furthest = now + lane.longest_delay_secs
+    found: list[Entry] = []
+    for delivery in deliveries:
+        row = delivery.row
+        if row in lane.held:
+            continue
+        if row in settling:
+            if lane.is_parked(row):
+                disk.blocked_user = delivery.user
+            continue
+        if lane.ordered and delivery.user == disk.blocked_user:
+            disk.left += 1
+            continue
+        if delivery.due_ms > limit_ms and not disk.early:
+            disk.left += 1
+            # No delay was longer: a due time further away was written under another clock.
+            disk.earliest = min(disk.earliest, clock.monotonic_of(delivery.due_ms), furthest)
+            if lane.ordered:
+                disk.blocked_user = delivery.user
+            continue
+        if disk.early or clock.monotonic_of(delivery.due_ms) > furthest:
+            delivery.due_ms = 0
+        delivery.stored = True
+        found.append(Entry(disk.port, delivery))
+    disk.rows = max(0, disk.rows - len(found))
+    if disk.cursor is None:
+        disk.running, disk.early = False, False
+        disk.rows = disk.left
+        disk.wanted = disk.again
+        if not found:
+            disk.resting_until = now + PASS_SHARE * (clock.now() - now)
+    return found

@@ -1,0 +1,72 @@
+"""What a lane counts, in plain numbers that other threads may read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class Tally:
+    """Counts since the start of the process."""
+
+    __slots__ = (
+        "dead",
+        "delivered",
+        "error",
+        "latencies",
+        "outcomes",
+        "published",
+        "retried",
+        "shown",
+        "status",
+    )
+
+    def __init__(self) -> None:
+        self.delivered = 0
+        self.retried = 0
+        self.dead = 0
+        self.outcomes: dict[int | str, int] = {}
+        """Requests by status or fault."""
+        self.published: dict[int | str, int] = {}
+        """What of the outcomes is in the metrics already."""
+        self.shown = False
+        """True where the gauges are not at rest."""
+        self.latencies: dict[int, int] = {}
+        """Match to delivery: quantised milliseconds -> deliveries."""
+        self.status = 0
+        """Of the last answer that was no success."""
+        self.error = ""
+        """Start of that answer, or what went wrong."""
+
+    def latency(self, ms: int) -> None:
+        """Count one delivery's time from match to answer."""
+        step = _quantised(ms)
+        self.latencies[step] = self.latencies.get(step, 0) + 1
+
+
+def _quantised(ms: int) -> int:
+    """Round down to two per cent, so that a long life needs few different numbers."""
+    if ms < 64:
+        return max(0, ms)
+    shift = ms.bit_length() - 6
+    return ms >> shift << shift
+
+
+def quantiles(histograms: Iterable[dict[int, int]], wanted: Iterable[float]) -> list[float]:
+    """Return the quantiles (0..1) of several histograms together; 0.0 without data."""
+    total: dict[int, int] = {}
+    for histogram in histograms:
+        for step, n in histogram.copy().items():
+            total[step] = total.get(step, 0) + n
+    ranked = sorted(total.items())
+    size = sum(total.values())
+    found = []
+    for q in wanted:
+        rank = q * size
+        for step, n in ranked:
+            rank -= n
+            if rank <= 0:
+                found.append(float(step))
+                break
+        else:
+            found.append(0.0)
+    return found
