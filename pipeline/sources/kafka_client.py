@@ -209,13 +209,13 @@ def partition_counts(
     counts = {}
     for topic, future in futures.items():
         try:
-            counts[topic] = len(wait(future, settings, reachability).partitions)
+            counts[topic] = len(wait(admin, future, settings, reachability).partitions)
         except KafkaException as error:
             raise _topic_error(admin, topic, settings, error.args[0]) from None
     return counts
 
 
-def wait(future: Future[Any], settings: KafkaSettings, reachability: Reachability) -> Any:
+def wait(admin: AdminClient, future: Future[Any], settings: KafkaSettings, reachability: Reachability) -> Any:
     """Return a future's result, waiting for ``connect_secs`` at most.
 
     Raises ConfigError where the brokers refuse us, Fatal where none answers, KafkaException otherwise.
@@ -223,9 +223,9 @@ def wait(future: Future[Any], settings: KafkaSettings, reachability: Reachabilit
     deadline = time.monotonic() + settings.connect_secs + 1.0
     while True:
         try:
-            return future.result(timeout=0.1)
+            return future.result(timeout=0.02)
         except TimeoutError:
-            pass
+            admin.poll(0)  # lets it say what is wrong
         except KafkaException as failed:
             if failed.args[0].code() not in (
                 KafkaError._TIMED_OUT,
@@ -234,6 +234,7 @@ def wait(future: Future[Any], settings: KafkaSettings, reachability: Reachabilit
                 KafkaError.REQUEST_TIMED_OUT,
             ):
                 raise
+            admin.poll(0)
             deadline = 0.0
         last = reachability.last
         if last is not None and last.code() in _REFUSED:
@@ -301,7 +302,7 @@ def find_offset(
         timeout_secs=settings.connect_secs,
     )
     try:
-        offset = int(wait(futures[0], settings, reachability).offset)
+        offset = int(wait(admin, futures[0], settings, reachability).offset)
     except KafkaException as error:
         raise Fatal(f"cannot find an offset of {topic}/{index}: {error.args[0].str()}") from None
     if offset < 0:  # no record is as young as the time that was asked for
@@ -319,7 +320,7 @@ def group_offsets(
     request = [ConsumerGroupTopicPartitions(settings.group, partitions)]
     future = admin.list_consumer_group_offsets(request)[settings.group]
     try:
-        found = wait(future, settings, reachability).topic_partitions
+        found = wait(admin, future, settings, reachability).topic_partitions
     except KafkaException as error:
         log.debug("the group's offsets cannot be read", group=settings.group, reason=error.args[0].str())
         return {}

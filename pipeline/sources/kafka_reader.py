@@ -209,6 +209,7 @@ class KafkaReader:
                 side = stream.side
                 gauge("source_lag", max(0, (ends or {})[side.name] - side.next_offset), partition=side.name)
         self._lag = self._ask_ends()
+        self._admin.poll(0)  # nothing else takes what it wants to say
 
     def _consume(self, stream: Stream, limit: int, now: int) -> list[Message]:
         """Return what has arrived of one topic partition, at most ``limit``, without waiting."""

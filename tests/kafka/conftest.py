@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from broker import Broker, NoBroker
+from topics import Tap, Topics
+
+from pipeline.sources.kafka_reader import KafkaReader
+from pipeline.telemetry import metrics
 
 REQUIRED = os.environ.get("CI") == "true" and "kafka" not in os.environ.get("HOOKLINE_ALLOW_SKIP", "").split(
     ","
@@ -39,3 +43,29 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         pytest.skip(text)
     yield own
     own.stop()
+
+
+@pytest.fixture
+def topics(broker: Broker) -> Topics:
+    return Topics(broker)
+
+
+@pytest.fixture
+def tap() -> Iterator[Callable[[KafkaReader], Tap]]:
+    """Makes taps, and closes their readers when the test ends."""
+    readers: list[KafkaReader] = []
+
+    def make(reader: KafkaReader) -> Tap:
+        readers.append(reader)
+        return Tap(reader)
+
+    yield make
+    for reader in readers:
+        reader.close()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_metrics() -> Iterator[None]:
+    metrics.reset()
+    yield
+    metrics.reset()
