@@ -219,11 +219,11 @@ def _union(name: str, alternatives: list[Alternative]) -> Node:
         reads_user=any(one.condition.reads_user for one in alternatives),
         text=f"label: {name}",
         kind="any",
-        children=tuple(_explained(one) for one in alternatives),
+        children=tuple(explained(one) for one in alternatives),
     )
 
 
-def _explained(one: Alternative) -> Node:
+def explained(one: Alternative) -> Node:
     """Return an alternative as a group whose name and kind are clauses of their own, for explain."""
     children = list(one.condition.nodes)
     for field, wanted in (("kind", one.kinds), ("name", one.names)):
