@@ -16,6 +16,7 @@ from typing import Final
 from pipeline.config.convert import delivery_settings, receiver_settings
 from pipeline.config.diagnostics import Problems
 from pipeline.config.files import ConfigText
+from pipeline.config.paths import EVENT_ROOTS
 from pipeline.config.report import Finding, in_order, render, summary
 from pipeline.config.secrets import Secrets
 from pipeline.config.settings import DeliverySettings, ReceiverSettings
@@ -197,7 +198,14 @@ def _fail_when(
 
 
 def _condition(tree: Json, problems: Problems, *, labels: Labels, file: CheckedFile) -> Predicate:
-    return compile_condition(tree, problems, labels=labels, lists=file.lists, vars=file.model.vars).whole
+    return compile_condition(
+        tree,
+        problems,
+        labels=labels,
+        lists=file.lists,
+        vars=file.model.vars,
+        roots=(*EVENT_ROOTS, "item", "index"),
+    ).whole
 
 
 def _report(text: ConfigText, checked: CheckedConfig, labels: Labels, webhooks: list[Webhook]) -> Report:
