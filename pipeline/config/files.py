@@ -121,16 +121,25 @@ def read_config(
                 # A default stands in the text already; it is no value from outside.
                 if SecretRef(ref.key, None) == ref or secrets.known(SecretRef(ref.key, None)):
                     settings[ref.key] = value
-        for listed in list_names(document.root.value):
-            for candidate in list_candidates(listed, name):
-                if candidate not in lists and (base / candidate).is_file():
-                    _read(base, candidate, lists, faults, MAX_LIST_BYTES)
-                if candidate in lists:
-                    break
+    for candidate in wanted_lists(text):
+        if (base / candidate).is_file():
+            _read(base, candidate, lists, faults, MAX_LIST_BYTES)
     documents = text.documents
     text = ConfigText({**files, **lists}, settings, text.defaults, text.root, faults)
     text.__dict__["documents"] = documents
     return text
+
+
+def wanted_lists(text: ConfigText) -> list[str]:
+    """Return every place where a list file that conditions name may lie, whether it exists or not."""
+    places = {
+        candidate
+        for name, document in text.documents.items()
+        if document.root is not None
+        for listed in list_names(document.root.value)
+        for candidate in list_candidates(listed, name)
+    }
+    return sorted(place for place in places if place not in text.documents)
 
 
 def config_files(base: Path) -> list[str]:

@@ -124,7 +124,7 @@ def load_pipeline(
                 tuple(name.split(".")),
                 value,
                 origins,
-                f"flag --{name.split('.')[-1].replace('_', '-')}",
+                f"flag {_flag(name)}",
             )
     model = check(PipelineFile, data, problems, what="pipeline.yaml")
     source = None

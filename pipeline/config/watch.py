@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from pipeline.config.files import ConfigText, config_files, read_config
+from pipeline.config.files import ConfigText, config_files, read_config, wanted_lists
 from pipeline.config.job import FILE, load_pipeline
 from pipeline.model.errors import ConfigError
 
@@ -99,7 +99,7 @@ class Watcher:
                 return None
             self._told = str(error)
             return Unreadable(str(error))
-        self._lists = tuple(name for name in text.files if name not in text.documents)
+        self._lists = tuple(wanted_lists(text))
         # Taken before reading: a change in between shows as another signature at the next poll.
         self._seen = signature if not self._lists else self._merge_lists(signature)
         if text.hash == self._told:

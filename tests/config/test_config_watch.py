@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.config.files import read_config
+from pipeline.config.watch import PATIENCE_SECS, SETTLE_SECS, Changed, Unreadable, Watcher
+
+WEBHOOK = "id: {}\ntrigger: {{events: [X], where: {{event.name: {{in: {{file: lists/l.txt}}}}}}}}\n"
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    base = tmp_path / "config"
+    (base / "webhooks").mkdir(parents=True)
+    (base / "lists").mkdir()
+    (base / "webhooks" / "a.yaml").write_text(WEBHOOK.format("a"))
+    (base / "lists" / "l.txt").write_text("one\n")
+    return base
+
+
+class Watched:
+    """A watcher whose first look is over, and a clock to move."""
+
+    def __init__(self, directory: Path) -> None:
+        self.clock = Clock()
+        self.watcher = Watcher(directory, read_config(directory).hash, clock=self.clock)
+        assert self.watcher.poll() is None
+
+    def settle(self) -> object:
+        """Poll every 100 ms until something is told, for a second at most."""
+        for _ in range(11):
+            found = self.watcher.poll()
+            if found is not None:
+                return found
+            self.clock.now += 0.1
+        return None
+
+
+@pytest.fixture
+def watched(directory: Path) -> Watched:
+    return Watched(directory)
+
+
+def touch_later(path: Path) -> None:
+    """Two writes within one tick of the file system's clock must not look alike."""
+    found = path.stat()
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns + 1_000_000))
+
+
+def names(found: object) -> set[str]:
+    assert isinstance(found, Changed)
+    return set(found.text.files)
+
+
+def test_nothing_is_told_while_nothing_changes(watched: Watched) -> None:
+    assert watched.settle() is None
+
+
+def test_a_new_a_changed_and_a_removed_file_are_told_within_a_second(
+    watched: Watched, directory: Path
+) -> None:
+    (directory / "webhooks" / "b.yaml").write_text(WEBHOOK.format("b"))
+    assert "webhooks/b.yaml" in names(watched.settle())
+    (directory / "webhooks" / "a.yaml").write_text(WEBHOOK.format("changed"))
+    found = watched.settle()
+    assert isinstance(found, Changed)
+    assert "id: changed" in found.text.files["webhooks/a.yaml"]
+    (directory / "webhooks" / "b.yaml").unlink()
+    assert "webhooks/b.yaml" not in names(watched.settle())
+
+
+def test_list_files_and_labels_are_watched_too(watched: Watched, directory: Path) -> None:
+    (directory / "lists" / "l.txt").write_text("one\ntwo\n")
+    found = watched.settle()
+    assert isinstance(found, Changed)
+    assert found.text.files["lists/l.txt"] == "one\ntwo\n"
+    (directory / "labels").mkdir()
+    (directory / "labels" / "x.yaml").write_text("name: x\nevents: y\n")
+    assert "labels/x.yaml" in names(watched.settle())
+
+
+def test_a_list_file_that_appears_later_is_noticed(tmp_path: Path) -> None:
+    base = tmp_path / "config"
+    (base / "webhooks").mkdir(parents=True)
+    (base / "webhooks" / "a.yaml").write_text(WEBHOOK.format("a"))
+    watched = Watched(base)
+    (base / "lists").mkdir()
+    (base / "lists" / "l.txt").write_text("one\n")
+    assert "lists/l.txt" in names(watched.settle())
+
+
+def test_defaults_of_the_job_count_as_config(watched: Watched, directory: Path) -> None:
+    (directory / "pipeline.yaml").write_text("exclude: [internal]\n")
+    found = watched.settle()
+    assert isinstance(found, Changed)
+    assert found.text.defaults.exclude == ("internal",)
+
+
+def test_an_edit_through_a_temporary_file_is_told_once(watched: Watched, directory: Path) -> None:
+    partial = directory / "webhooks" / ".a.yaml.swp"
+    partial.write_text(WEBHOOK.format("new"))
+    assert watched.settle() is None
+    partial.replace(directory / "webhooks" / "a.yaml")
+    assert isinstance(watched.settle(), Changed)
+    assert watched.settle() is None
+
+
+def test_a_directory_swapped_by_symlink_is_one_change(tmp_path: Path, directory: Path) -> None:
+    first = directory.rename(tmp_path / "..v1")
+    second = tmp_path / "..v2"
+    (second / "webhooks").mkdir(parents=True)
+    (second / "webhooks" / "a.yaml").write_text(WEBHOOK.format("v2"))
+    # The same size and time as before: only the inode tells them apart.
+    before = (first / "webhooks" / "a.yaml").stat()
+    (second / "webhooks" / "a.yaml").write_text(WEBHOOK.format("b"))
+    os.utime(second / "webhooks" / "a.yaml", ns=(before.st_atime_ns, before.st_mtime_ns))
+    mounted = tmp_path / "mounted"
+    mounted.symlink_to(first)
+    watched = Watched(mounted)
+    link = tmp_path / "..data_tmp"
+    link.symlink_to(second)
+    link.replace(mounted)
+    found = watched.settle()
+    assert isinstance(found, Changed)
+    assert found.text.files["webhooks/a.yaml"] == WEBHOOK.format("b")
+    assert watched.settle() is None
+
+
+def test_changes_are_told_once_they_have_come_to_rest(watched: Watched, directory: Path) -> None:
+    path = directory / "webhooks" / "a.yaml"
+    path.write_text(WEBHOOK.format("one"))
+    assert watched.watcher.poll() is None
+    watched.clock.now += SETTLE_SECS / 2
+    path.write_text(WEBHOOK.format("twotwo"))
+    assert watched.watcher.poll() is None
+    watched.clock.now += SETTLE_SECS / 2
+    assert watched.watcher.poll() is None
+    watched.clock.now += SETTLE_SECS
+    assert isinstance(watched.watcher.poll(), Changed)
+
+
+def test_a_directory_that_never_rests_is_read_anyway(watched: Watched, directory: Path) -> None:
+    path = directory / "webhooks" / "a.yaml"
+    path.write_text(WEBHOOK.format("moving"))
+    start = watched.clock.now
+    while (found := watched.watcher.poll()) is None:
+        watched.clock.now += 0.1
+        touch_later(path)
+        assert watched.clock.now < start + 1
+    assert isinstance(found, Changed)
+    assert watched.clock.now >= start + PATIENCE_SECS
+
+
+def test_a_touched_file_with_the_same_content_is_no_change(watched: Watched, directory: Path) -> None:
+    touch_later(directory / "webhooks" / "a.yaml")
+    assert watched.settle() is None
+
+
+def test_an_edit_that_is_undone_is_told_as_two_changes(watched: Watched, directory: Path) -> None:
+    path = directory / "webhooks" / "a.yaml"
+    path.write_text("id: other\n")
+    first = watched.settle()
+    path.write_text(WEBHOOK.format("a"))
+    second = watched.settle()
+    assert isinstance(first, Changed)
+    assert isinstance(second, Changed)
+    assert first.text.hash != second.text.hash
+
+
+def test_a_directory_that_cannot_be_read_is_told_once_and_then_recovers(
+    watched: Watched, directory: Path
+) -> None:
+    away = directory.rename(directory.with_name("away"))
+    found = watched.settle()
+    assert isinstance(found, Unreadable)
+    assert "no such config directory" in found.message
+    assert watched.settle() is None
+    away.rename(directory)
+    assert isinstance(watched.settle(), Changed)
+
+
+def test_a_broken_job_config_is_told_with_its_place(watched: Watched, directory: Path) -> None:
+    (directory / "pipeline.yaml").write_text("exclude: {}\n")
+    found = watched.settle()
+    assert isinstance(found, Unreadable)
+    assert "pipeline.yaml:1:10: error[wrong-type]" in found.message
