@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from pipeline.admin.collect import collect
+from pipeline.admin.collect import collect, totals
 from pipeline.admin.http import Views
 from pipeline.admin.service import AdminService
 from pipeline.context import Job
-from pipeline.state.view import accounting
 
 
 def admin_service(job: Job, *, address: str | None, process: int = 0) -> AdminService:
@@ -17,11 +16,10 @@ def admin_service(job: Job, *, address: str | None, process: int = 0) -> AdminSe
     begun = time.monotonic()
 
     def status() -> dict[str, Any]:
-        return {
-            **accounting(job.state),
-            "elapsed_secs": round(time.monotonic() - begun, 3),
-            "process": process,
-        }
+        # From memory: a store can be open only once in a process. `hookline status` reads the stores of all.
+        records, webhooks = totals(job)
+        elapsed = round(time.monotonic() - begun, 3)
+        return {"records": records, "webhooks": webhooks, "elapsed_secs": elapsed, "process": process}
 
     views = Views(
         status=status,

@@ -28,6 +28,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     },
     "Write webhooks": {
         "check": Verb("check:check", "show everything that is wrong with a config"),
+        "new": Verb("new:new", "write a commented webhook file to start from"),
         "config": Verb("config:config", "show the job's settings and where each comes from"),
         "schema": Verb("schema:schema", "print the JSON Schema of config files, for editors"),
     },

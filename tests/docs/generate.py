@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline import reference
 from pipeline.cli import app, exits
 from pipeline.decode import native
 from pipeline.telemetry import metrics
@@ -56,13 +57,14 @@ def named(text: str) -> list[str]:
 
 
 def main() -> None:
-    """Write every file whose generated parts have drifted."""
+    """Write every file whose generated parts have drifted, and the pages that are generated as a whole."""
     for path in FILES:
         before = path.read_text()
         after = generated(before)
         if after != before:
             path.write_text(after)
             print(f"{path.relative_to(ROOT)}: written", file=sys.stderr)
+    reference.write(ROOT / "config")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,160 @@
+"""What the verbs tell of a state directory, beside a running job or after one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.model.records import Origin
+from pipeline.state.codec import DeadLetter, delivery_key, pack_dead, pack_number
+from pipeline.state.store import Store, Table
+
+COMMAND = Path(sys.executable).with_name("hookline")
+HOUR = 3_600_000
+T0 = 1_764_000_000_000
+
+
+def dead(webhook: str, offset: int, *, reason: str, kind: str = "delivery", at: int = T0) -> DeadLetter:
+    key = delivery_key(webhook, Origin("shop.jsonl", offset))
+    return DeadLetter(
+        1, kind, key, webhook, f"msg_{offset}", "c0ffee", reason, "shop.jsonl", offset, 0, "POST",
+        "https://example.com/\x01TOKEN\x02", (("authorization", "Bearer \x01TOKEN\x02"),),
+        b'{"text":"hi\xff","key":"\x01TOKEN\x02"}', "u1", 3, 503, "busy\x1b[31m", at - HOUR, at,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A state directory of two shards and one source."""
+    where = tmp_path / "state"
+    letters = [
+        dead("crm", 10, reason="status-400"),
+        dead("crm", 20, reason="max-age", at=T0 + 2 * HOUR),
+        dead("mail", 30, reason="status-404", at=T0 + 4 * HOUR),
+        dead("", 40, reason="no JSON", kind="record", at=T0 + 4 * HOUR),
+    ]
+    for shard in range(2):
+        store = Store(where / "shards" / f"{shard:03d}")
+        for name, number in {"crm/matched": 10, "crm/delivered": 7, "crm/dead": 1, "crm/pending": 2}.items():
+            store.put(Table.COUNTERS, name.encode(), pack_number(number))
+        for letter in letters[shard::2]:
+            store.put(Table.DEAD, letter.key, pack_dead(letter))
+        store.commit()
+        store.close()
+    source = Store(where / "identity" / "recording")
+    for name, number in {"read": 100, "events": 90, "updates": 8, "links": 1, "invalid": 1}.items():
+        source.put(Table.COUNTERS, f"record/{name}".encode(), pack_number(number))
+    source.commit()
+    source.close()
+    return where
+
+
+def test_status_adds_up_all_shards(hookline, state):
+    said = hookline("status", "--state", state, "--json")
+    assert said.code == 0
+    assert said.json["records"] == {"read": 100, "events": 90, "updates": 8, "links": 1, "invalid": 1}
+    crm = {"matched": 20, "delivered": 14, "dead": 2, "pending": 4, "suppressed": 0}
+    assert said.json["webhooks"] == {"crm": crm}
+    assert said.json["running"] is False
+    assert set(said.json) >= {"records", "webhooks", "latency_ms", "elapsed_secs"}
+
+
+def test_status_is_readable_too(hookline, state):
+    said = hookline("status", "--state", state)
+    assert "no job is running" in said.out
+    assert "100 records read: 90 events, 8 updates, 1 links, 1 invalid" in said.out
+    row = next(line for line in said.out.splitlines() if line.startswith("crm"))
+    assert row.split() == ["crm", "20", "14", "2", "4", "0"]
+
+
+def test_status_reads_beside_the_owner_of_the_store(state):
+    def matched() -> int:
+        said = subprocess.run(
+            [COMMAND, "status", "--state", state, "--json"], capture_output=True, timeout=30
+        )
+        return int(json.loads(said.stdout)["webhooks"]["crm"]["matched"])
+
+    owner = Store(state / "shards" / "000")
+    owner.put(Table.COUNTERS, b"crm/matched", pack_number(1000))
+    assert matched() == 20
+    owner.commit()
+    assert matched() == 1010
+    owner.close()
+
+
+def test_no_state_is_said_with_its_exit_code(hookline, tmp_path):
+    said = hookline("status", "--state", tmp_path / "none")
+    assert (said.code, said.out) == (3, "")
+    assert "holds no state" in said.err
+
+
+def test_the_environment_names_the_state_too(hookline, state, monkeypatch):
+    monkeypatch.setenv("HOOKLINE_STATE", str(state))
+    assert hookline("status", "--json").json["state"] == str(state)
+
+
+def listed(said) -> list[int]:
+    return [letter["origin"]["offset"] for letter in said.json]
+
+
+def test_dead_letters_are_listed_newest_first(hookline, state):
+    said = hookline("dlq", "list", "--state", state, "--json")
+    assert sorted(listed(said)) == [10, 20, 30, 40]
+    times = [letter["dead_at"] for letter in said.json]
+    assert times == sorted(times, reverse=True)
+    assert len(hookline("dlq", "list", "--state", state, "--json", "--limit", 2).json) == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "offsets"),
+    [
+        (["--webhook", "crm"], [10, 20]),
+        (["--webhook", "-"], [40]),
+        (["--reason", "status-4"], [10, 30]),
+        (["--reason", "invalid"], [40]),
+        (["--since", T0 + HOUR], [20, 30, 40]),
+        (["--until", T0 + HOUR], [10]),
+        (["--webhook", "crm", "--reason", "max-age", "--since", "2025-01-01"], [20]),
+        (["--since", "1h"], []),
+    ],
+)
+def test_dead_letters_are_selected(hookline, state, flags, offsets):
+    assert sorted(listed(hookline("dlq", "list", "--state", state, "--json", *flags))) == offsets
+
+
+def test_the_list_counts_by_reason_and_fits_the_terminal(hookline, state):
+    said = hookline("dlq", "list", "--state", state)
+    assert any(line.split() == ["crm", "status-400", "1"] for line in said.out.splitlines())
+    assert "invalid: no JSON" in said.out
+
+
+def test_a_dead_letter_is_shown_without_secrets_and_control_characters(hookline, state):
+    name = hookline("dlq", "list", "--state", state, "--json", "--reason", "status-400").json[0]["id"]
+    said = hookline("dlq", "show", name, "--state", state)
+    assert said.code == 0
+    assert "authorization: Bearer ${TOKEN}" in said.out
+    assert "POST https://example.com/" in said.out
+    assert not set(said.out) & {"\x01", "\x02", "\x1b"}
+    facts = hookline("dlq", "show", name, "--state", state, "--json").json
+    assert facts["request"]["body"] == '{"text":"hi\\xff","key":"${TOKEN}"}'
+    assert facts["attempts"] == 3
+    assert hookline("dlq", "show", facts["webhook_id"], "--state", state, "--json").json == facts
+
+
+def test_an_unknown_dead_letter_is_a_problem(hookline, state):
+    said = hookline("dlq", "show", "abc", "--state", state)
+    assert said.code == 1
+    assert "no dead letter `abc`" in said.err
+
+
+def test_export_writes_one_object_per_line(hookline, state, tmp_path):
+    said = hookline("dlq", "export", "--state", state, "--webhook", "crm")
+    rows = [json.loads(line) for line in said.out.splitlines()]
+    assert [row["webhook"] for row in rows] == ["crm", "crm"]
+    path = tmp_path / "dead.jsonl"
+    assert hookline("dlq", "export", "--state", state, "-o", path).out == ""
+    assert len(path.read_text().splitlines()) == 4
