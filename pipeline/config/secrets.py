@@ -17,6 +17,7 @@ from pipeline.model.errors import ConfigError
 
 _PLACEHOLDER = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PATH_START = re.compile(r"[/?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -101,28 +102,18 @@ def parse_placeholders(text: str) -> list[str | SecretRef]:
     return parts
 
 
-def split_origin(url: str) -> tuple[list[str | SecretRef], list[str | SecretRef]]:
-    """Split a URL's text before its path: (scheme, host and port with settings, the rest with secrets).
-
-    Raises PlaceholderError as `parse_placeholders` does.
-    """
-    parts = parse_placeholders(url)
-    for at, part in enumerate(parts):
-        if isinstance(part, SecretRef):
-            continue
-        scheme = part.find("://")
-        cut = re.compile(r"[/?#]").search(part, scheme + 3 if scheme >= 0 else 0)
-        if cut is None:
-            continue
-        before, after = part[: cut.start()], part[cut.start() :]
-        return [*parts[:at], *([before] if before else [])], [after, *parts[at + 1 :]]
-    return parts, []
+def origin_end(url: str) -> int:
+    """Return where a URL's path begins in its text: scheme, host and port stand before it."""
+    blank = _PLACEHOLDER.sub(lambda found: "x" * len(found.group()), url)
+    scheme = blank.find("://")
+    found = _PATH_START.search(blank, scheme + 3 if scheme >= 0 else 0)
+    return found.start() if found is not None else len(url)
 
 
 def origin_refs(url: str) -> list[SecretRef]:
     """Return the placeholders in a URL's scheme, host and port: the plain settings. Empty if unreadable."""
     try:
-        return [part for part in split_origin(url)[0] if isinstance(part, SecretRef)]
+        return [part for part in parse_placeholders(url[: origin_end(url)]) if isinstance(part, SecretRef)]
     except PlaceholderError:
         return []
 

@@ -1,0 +1,282 @@
+"""The body tree: YAML with templates and directives becomes one function that builds a JSON value.
+
+A body is built as a tree and dumped once; keys are never templated, and nothing is spliced as text.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote_plus
+
+import orjson
+
+from pipeline.config.paths import Getter, Scope
+from pipeline.model.errors import RenderError
+from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.render.loops import OMIT, Splice, compile_loop, compile_spread
+from pipeline.render.spot import Spot
+from pipeline.render.template import Template, compile_text, mentions_secrets
+from pipeline.render.values import reason_of, show
+
+DIRECTIVES: Final = ("$if", "$then", "$else", "$for", "$do", "$spread")
+
+
+class FormText(str):
+    """A text that is already encoded for a form (it holds slots)."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Part:
+    """A compiled node. ``get`` gives its value, MISSING (the rule for missing values decides), or OMIT."""
+
+    get: Getter
+    constant: bool = False
+    value: Json = None
+
+
+def compile_body(tree: Json, spot: Spot) -> Part:
+    """Return the compiled tree. Mistakes are reported at their spots."""
+    match tree:
+        case str():
+            return _text(tree, spot)
+        case dict():
+            return _object(tree, spot)
+        case list():
+            return _array([compile_body(one, spot.at(index)) for index, one in enumerate(tree)], spot)
+        case None | bool() | int() | float():
+            return _constant(tree)
+    spot.error("body", f"a body cannot hold {show(str(tree))}")
+    return _constant(None)
+
+
+def _constant(value: Json) -> Part:
+    return Part(lambda event, user, scope: value, True, value)
+
+
+def json_escape(text: str) -> str:
+    """Return the text as it stands between the quotes of a JSON string."""
+    return orjson.dumps(text).decode()[1:-1]
+
+
+def form_escape(text: str) -> str:
+    """Return the text as it stands in a form."""
+    return quote_plus(text)
+
+
+def _text(text: str, spot: Spot) -> Part:
+    if mentions_secrets(text):
+        return _secret_text(text, spot)
+    template = compile_text(text, spot)
+    if template.constant:
+        return _constant(template.value)
+    return Part(_ruled(template, spot, text))
+
+
+def _secret_text(text: str, spot: Spot) -> Part:
+    """A text with secrets is escaped here: its slots stay as they are, and data cannot look like one."""
+    escape = form_escape if spot.form else json_escape
+    template = compile_text(text, spot, encode=escape, literal=escape)
+    wrap: Any = FormText if spot.form else _quoted
+    if template.constant:
+        return _constant(wrap(template.value))
+    get = template.get
+    return Part(lambda event, user, scope: wrap(get(event, user, scope)))
+
+
+def _quoted(text: str) -> orjson.Fragment:
+    return orjson.Fragment(f'"{text}"')
+
+
+def _ruled(template: Template, spot: Spot, text: str) -> Getter:
+    """Return the lookup with the rules that need more than MISSING itself."""
+    get = template.get
+    if spot.missing == "omit_empty":
+
+        def unless_empty(event: Event, user: User, scope: Scope) -> Json | Missing:
+            value = get(event, user, scope)
+            return OMIT if is_empty(value) else value
+
+        return unless_empty
+    if spot.missing == "dead_letter" and template.typed:
+        place = spot.place(text)
+
+        def demanded(event: Event, user: User, scope: Scope) -> Json | Missing:
+            value = get(event, user, scope)
+            if value is MISSING:
+                raise RenderError(f"required value is missing ({place})")
+            return value
+
+        return demanded
+    return get
+
+
+def is_empty(value: Json | Missing) -> bool:
+    """Return whether `omit_empty` leaves a value out: missing, null, "", [] and {}."""
+    return value is None or value is MISSING or (type(value) in (str, list, dict) and not value)
+
+
+def _array(parts: list[Part], spot: Spot) -> Part:
+    if all(part.constant and not isinstance(part.value, Splice) for part in parts):
+        return _constant([part.value for part in parts])
+    gets = [_frozen(part, spot).get for part in parts]
+    keep_missing = spot.missing == "null"
+
+    def array(event: Event, user: User, scope: Scope) -> list[Json]:
+        built: list[Json] = []
+        for get in gets:
+            value = get(event, user, scope)
+            if value is MISSING:
+                if keep_missing:
+                    built.append(None)
+            elif type(value) is Splice:
+                built.extend(value)
+            elif value is not OMIT:
+                built.append(value)
+        return built
+
+    return Part(array)
+
+
+def _frozen(part: Part, spot: Spot) -> Part:
+    """Return a constant array or object as bytes that are only copied when the body is dumped."""
+    if not part.constant or spot.form or not isinstance(part.value, dict | list):
+        return part
+    try:
+        return _constant(orjson.Fragment(orjson.dumps(part.value)))
+    except TypeError as error:
+        spot.error("body", reason_of(error))
+        return part
+
+
+def _object(tree: Mapping[Any, Json], spot: Spot) -> Part:
+    for key in tree:
+        _check_key(key, spot)
+    if "$for" in tree:
+        return _for(tree, spot)
+    if "$if" in tree:
+        return _if(tree, spot)
+    for stray, partner in (("$then", "$if"), ("$else", "$if"), ("$do", "$for")):
+        if stray in tree:
+            spot.at(stray).error("directive", f"`{stray}` needs `{partner}` beside it", on_key=True)
+    fields = {
+        _literal_key(key): compile_body(value, spot.at(key))
+        for key, value in tree.items()
+        if key not in DIRECTIVES and isinstance(key, str)
+    }
+    if "$spread" not in tree:
+        return _fields(fields, spot)
+    spread = compile_spread(tree["$spread"], spot.at("$spread"), compile_body)
+    own = _fields(fields, spot).get
+
+    def merged(event: Event, user: User, scope: Scope) -> dict[str, Json]:
+        built = spread(event, user, scope)
+        mine: Any = own(event, user, scope)
+        built.update(mine)
+        return built
+
+    return Part(merged)
+
+
+def _literal_key(key: str) -> str:
+    return key[1:] if key.startswith("$$") else key
+
+
+def _check_key(key: object, spot: Spot) -> None:
+    if not isinstance(key, str):
+        spot.at(str(key)).error("body-key", f"the key {key} is no text", hint="quote it", on_key=True)
+        return
+    if "{{" in key or "{%" in key:
+        spot.at(key).error(
+            "template-in-key",
+            "a key cannot be a template",
+            hint="use `$spread` with the filter `merge` or `pick`",
+            on_key=True,
+        )
+    elif key.startswith("$") and not key.startswith("$$") and key not in DIRECTIVES:
+        close = difflib.get_close_matches(key.lower(), DIRECTIVES, n=1, cutoff=0.75)
+        if close:
+            spot.problems.warn(
+                (*spot.path, key),
+                "unknown-directive",
+                f"`{key}` is sent as an ordinary key",
+                hint=f"did you mean `{close[0]}`? (`${key}` says that it is meant literally)",
+                on_key=True,
+            )
+
+
+def _fields(fields: Mapping[str, Part], spot: Spot) -> Part:
+    if all(part.constant for part in fields.values()):
+        return _constant({key: part.value for key, part in fields.items()})
+    frozen = {key: _frozen(part, spot) for key, part in fields.items()}
+    base = {key: part.value if part.constant else None for key, part in frozen.items()}
+    dynamic = [(key, part.get) for key, part in frozen.items() if not part.constant]
+    keep_missing = spot.missing == "null"
+
+    def fixed(event: Event, user: User, scope: Scope) -> dict[str, Json]:
+        built = base.copy()
+        for key, get in dynamic:
+            value = get(event, user, scope)
+            if value is MISSING:
+                if not keep_missing:
+                    del built[key]
+            elif value is OMIT:
+                del built[key]
+            else:
+                built[key] = value
+        return built
+
+    return Part(fixed)
+
+
+def _rest(
+    tree: Mapping[str, Json], spot: Spot, owner: str, inner: str, used: tuple[str, ...]
+) -> tuple[Json, Spot]:
+    """Return what a directive governs: the value of `inner`, or the map without the directives."""
+    rest = {key: value for key, value in tree.items() if key not in used}
+    if inner not in tree:
+        return rest, spot
+    if rest:
+        spot.at(inner).error(
+            "directive",
+            f"`{inner}` beside other keys",
+            hint="move them into it, or leave it out",
+            on_key=True,
+        )
+    return tree[inner], spot.at(inner)
+
+
+def _for(tree: Mapping[str, Json], spot: Spot) -> Part:
+    element, where = _rest(tree, spot, "$for", "$do", ("$for", "$do"))
+    inner = compile_body(element, where.at(roots=("item", "index")))
+    if element == {}:
+        spot.at("$for").error(
+            "directive", "`$for` has nothing to repeat", hint="add keys or `$do`", on_key=True
+        )
+    return Part(compile_loop(tree["$for"], inner.get, spot, spot.at("$for")))
+
+
+def _if(tree: Mapping[str, Json], spot: Spot) -> Part:
+    chosen, where = _rest(tree, spot, "$if", "$then", ("$if", "$then", "$else"))
+    if chosen == {} and "$then" not in tree and "$else" not in tree:
+        spot.at("$if").error(
+            "directive", "`$if` has nothing to include", hint="add keys or `$then`", on_key=True
+        )
+    elif chosen == {} and "$then" not in tree:
+        where = spot.at("$else")
+    then = _frozen(compile_body(chosen, where), spot).get if chosen != {} or "$then" in tree else None
+    other = _frozen(compile_body(tree["$else"], spot.at("$else")), spot).get if "$else" in tree else None
+    if spot.condition is None:
+        spot.at("$if").error("directive", "conditions cannot be used here", on_key=True)
+        return _constant(None)
+    holds = spot.condition(tree["$if"], spot.problems.at(*spot.path, "$if"))
+
+    def either(event: Event, user: User, scope: Scope) -> Json | Missing:
+        branch = then if holds(event, user, scope) else other
+        return OMIT if branch is None else branch(event, user, scope)
+
+    return Part(either)

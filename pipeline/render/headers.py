@@ -1,0 +1,108 @@
+"""Request headers: names are checked at load, values are checked when they are known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pipeline.config.paths import Getter, Scope
+from pipeline.config.slots import Headers, header_safe
+from pipeline.model.errors import RenderError
+from pipeline.model.records import MISSING, Event, Json, User
+from pipeline.render.spot import Spot, guarded
+from pipeline.render.template import compile_text, mentions_secrets
+from pipeline.render.values import Failure, to_text
+
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+RESERVED: Final = frozenset(
+    {
+        *("host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer"),
+        *("upgrade", "expect", "proxy-authorization", "proxy-connection", "http2-settings"),
+    }
+)
+_LIMIT: Final = 8_192
+"""Characters of one value: what common servers take of a header line."""
+
+
+def compile_headers(headers: Mapping[str, Json], spot: Spot, extra: Headers) -> tuple[Headers | None, Getter]:
+    """Return the headers where all are constant (else None), and the function that gives them.
+
+    extra: headers that are added unless the webhook sets them itself. A header whose whole value is missing
+    or null is left out.
+    """
+    seen: dict[str, str] = {}
+    parts: list[tuple[str, str | None, Getter]] = []
+    for name, value in headers.items():
+        here = spot.at(name)
+        lowered = name.lower()
+        if not _NAME.fullmatch(name):
+            here.error("header-name", f"`{name}` is no header name", on_key=True)
+        elif lowered in RESERVED or lowered.startswith("webhook-"):
+            here.error("header-reserved", f"the header `{name}` is set by the sender", on_key=True)
+        elif lowered in seen:
+            here.error("header-name", f"`{name}` and `{seen[lowered]}` are the same header", on_key=True)
+        seen[lowered] = name
+        constant, get = _value(value, here)
+        if constant is not None or value is not None:
+            parts.append((name, constant, get))
+    parts += [(name, value, _fixed(value)) for name, value in extra if name not in seen]
+
+    def all_headers(event: Event, user: User, scope: Scope) -> Headers:
+        made: list[tuple[str, str]] = []
+        for name, constant, get in parts:
+            text: Any = get(event, user, scope) if constant is None else constant
+            if text is not None:
+                made.append((name, text))
+        return tuple(made)
+
+    if all(constant is not None for _, constant, _ in parts):
+        return tuple((name, constant) for name, constant, _ in parts if constant is not None), all_headers
+    return None, all_headers
+
+
+def _fixed(value: str) -> Getter:
+    return lambda event, user, scope: value
+
+
+def _checked(text: str) -> str:
+    if not header_safe(text):
+        raise Failure("a header can hold printable ASCII only", text)
+    if len(text) > _LIMIT:
+        raise Failure(f"a header can hold {_LIMIT:,} characters only", text)
+    return text
+
+
+def _value(value: Json, spot: Spot) -> tuple[str | None, Getter]:
+    """Return the value where it is constant, and the function that gives it (None: leave it out)."""
+    if isinstance(value, dict | list):
+        spot.error("header-value", "a header's value is a text")
+        return "", _fixed("")
+    text = value.strip() if isinstance(value, str) else to_text(value)
+    if mentions_secrets(text):
+        template = compile_text(text, spot, encode=_checked)
+    else:
+        template = compile_text(text, spot)
+    if template.constant:
+        return _constant(template.value, spot, template.slots)
+    get = template.get
+    demanded = spot.missing == "dead_letter"
+    place = spot.place(text)
+
+    def checked(event: Event, user: User, scope: Scope) -> str | None:
+        found = get(event, user, scope)
+        if found is None or found is MISSING:
+            if demanded:
+                raise RenderError(f"required value is missing ({place})")
+            return None
+        return str(found) if template.slots else _checked(to_text(found)).strip()
+
+    return None, guarded(checked, place)
+
+
+def _constant(value: Json, spot: Spot, slots: bool) -> tuple[str, Getter]:
+    text = to_text(value)
+    if not slots and not header_safe(text):
+        spot.error("header-value", "a header can hold printable ASCII only")
+        text = ""
+    return text, _fixed(text)

@@ -1,0 +1,136 @@
+"""``$for`` and ``$spread``: the directives that take a value from a template and build with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from pipeline.config.paths import Getter, Scope
+from pipeline.model.errors import RenderError
+from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.render.spot import Spot
+from pipeline.render.template import compile_text
+from pipeline.render.values import kind, show
+
+MAX_LOOP: Final = 1_000
+MAX_TURNS: Final = 10_000
+"""Turns of all loops that stand inside one another, together."""
+_TURNS: Final = "\x00turns"
+
+
+class _Omit:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "OMIT"
+
+
+OMIT: Final = _Omit()
+"""What a node gives that is left out, whatever the rule for missing values says."""
+
+
+class Splice(list[Json]):
+    """What a loop made: inside an array its elements stand in the loop's place."""
+
+    __slots__ = ()
+
+
+class Compiled(Protocol):
+    """A compiled node of the body (body.Part)."""
+
+    @property
+    def get(self) -> Getter:
+        """Its function."""
+        ...
+
+
+CompileBody = Callable[[Json, Spot], Compiled]
+
+
+def _source(tree: Json, spot: Spot, what: str) -> Getter:
+    """Return the function that gives the value a directive works on."""
+    if isinstance(tree, str):
+        template = compile_text(tree, spot)
+        if template.typed or (template.constant and not isinstance(template.value, str)):
+            return template.get
+    spot.error(
+        "directive",
+        f"`{what}` takes one expression",
+        hint=f'e.g. {what}: "{{{{ event.properties.products }}}}"',
+    )
+    return lambda event, user, scope: None
+
+
+def compile_loop(tree: Json, element: Getter, spot: Spot, at: Spot) -> Getter:
+    """Return the function that builds a `Splice` of one value per item.
+
+    Missing and null give [] under the rule `null`, else OMIT; a scalar and too many items are RenderErrors.
+    """
+    source = _source(tree, at, "$for")
+    place = at.place(str(tree))
+    when_missing = spot.missing == "null"
+    omit_empty = spot.missing == "omit_empty"
+
+    def loop(event: Event, user: User, scope: Scope) -> Json | Missing:
+        value = source(event, user, scope)
+        if value is None or value is MISSING:
+            return Splice() if when_missing else OMIT
+        items: list[Json]
+        if type(value) is list:
+            items = value
+        elif type(value) is dict:
+            items = [{"key": key, "value": one} for key, one in value.items()]
+        else:
+            raise RenderError(
+                f"`$for` wants an array or an object, not {kind(value)}: {show(value)} ({place})"
+            )
+        if len(items) > MAX_LOOP:
+            raise RenderError(f"`$for` takes at most {MAX_LOOP:,} items, not {len(items):,} ({place})")
+        inner: dict[str, Any] = {} if scope is None else dict(scope)
+        turns = inner.setdefault(_TURNS, [0])
+        turns[0] += len(items)
+        if turns[0] > MAX_TURNS:
+            raise RenderError(f"loops inside one another turn more than {MAX_TURNS:,} times ({place})")
+        built = Splice()
+        for index, item in enumerate(items):
+            inner["item"], inner["index"] = item, index
+            made = element(event, user, inner)
+            if made is MISSING:
+                if when_missing:
+                    built.append(None)
+            elif type(made) is Splice:
+                built.extend(made)
+            elif made is not OMIT:
+                built.append(made)
+        return OMIT if omit_empty and not built else built
+
+    return loop
+
+
+def compile_spread(
+    tree: Json, spot: Spot, compile_body: CompileBody
+) -> Callable[[Event, User, Scope], dict[str, Json]]:
+    """Return the function that merges the objects of a `$spread` into a new one; later ones win."""
+    several = list(enumerate(tree)) if isinstance(tree, list) else [(None, tree)]
+    sources: list[tuple[Getter, str]] = []
+    for index, one in several:
+        here = spot if index is None else spot.at(index)
+        get = compile_body(one, here).get if isinstance(one, dict) else _source(one, here, "$spread")
+        sources.append((get, here.place(str(one))))
+    omit_empty, demanded = spot.missing == "omit_empty", spot.missing == "dead_letter"
+
+    def spread(event: Event, user: User, scope: Scope) -> dict[str, Json]:
+        built: dict[str, Json] = {}
+        for get, place in sources:
+            value = get(event, user, scope)
+            if type(value) is dict:
+                built.update(value)
+            elif value is MISSING and demanded:
+                raise RenderError(f"required value is missing ({place})")
+            elif value is not None and value is not MISSING and value is not OMIT:
+                raise RenderError(f"`$spread` wants an object, not {kind(value)}: {show(value)} ({place})")
+        if omit_empty:
+            return {key: one for key, one in built.items() if one is not None and one not in ("", [], {})}
+        return built
+
+    return spread

@@ -1,0 +1,231 @@
+"""A webhook's `request:` compiled once, rendered per event.
+
+What comes out holds secrets only as slots (config/slots.py); the delivery engine fills them when it sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+import orjson
+
+from pipeline.config.diagnostics import Problems
+from pipeline.config.paths import Getter, Scope
+from pipeline.config.secrets import SecretRef, Secrets
+from pipeline.config.slots import Encoding, Headers, header_safe
+from pipeline.model.errors import RenderError
+from pipeline.model.records import MISSING, Event, Json, User
+from pipeline.render.body import Part, compile_body
+from pipeline.render.form import encode_form
+from pipeline.render.headers import compile_headers
+from pipeline.render.loops import OMIT
+from pipeline.render.spot import ConditionCompiler, LineOf, MissingRule, Spot, fail
+from pipeline.render.url import compile_url
+from pipeline.render.values import Failure, reason_of
+
+METHODS: Final = ("POST", "PUT", "PATCH", "GET", "DELETE")
+BODILESS: Final = ("GET", "DELETE")
+DEFAULT_BODY: Final[Mapping[str, Json]] = {"event": "{{ event }}", "user": "{{ user }}"}
+MAX_BODY: Final = 16 << 20
+"""Bytes of one body."""
+_TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
+
+
+@dataclass(slots=True, frozen=True)
+class Rendered:
+    """One request, with slots where secrets go."""
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+
+
+Bytes = Callable[[Event, User], bytes]
+
+
+class RequestTemplate:
+    """A compiled request."""
+
+    __slots__ = ("_body", "_headers", "_headers_now", "_url", "_url_now", "encoding", "method", "secrets")
+
+    def __init__(
+        self,
+        method: str,
+        encoding: Encoding,
+        secrets: frozenset[SecretRef],
+        url: tuple[str | None, Getter],
+        headers: tuple[Headers | None, Getter],
+        body: Bytes,
+    ) -> None:
+        self.method = method
+        self.encoding = encoding
+        self.secrets = secrets
+        """The secrets that must be filled in when it is sent."""
+        self._url, self._url_now = url
+        self._headers, self._headers_now = headers
+        self._body = body
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether anything is to be filled in."""
+        return bool(self.secrets)
+
+    def render(self, event: Event, user: User) -> Rendered:
+        """Return the request for one event.
+
+        Raises RenderError, with the reason, the value and the template's file and line, where there can be
+        none; never anything else.
+        """
+        url = self._url
+        if url is None:
+            url = cast(str, self._url_now(event, user, None))
+        headers = self._headers
+        if headers is None:
+            headers = cast(Headers, self._headers_now(event, user, None))
+        return Rendered(self.method, url, headers, self._body(event, user))
+
+
+def compile_request(
+    request: Mapping[str, Json],
+    *,
+    webhook_id: str,
+    vars: Mapping[str, Json],
+    condition: ConditionCompiler,
+    settings: Mapping[str, str],
+    secrets: Secrets | None,
+    problems: Problems,
+    file: str,
+    line_of: LineOf | None = None,
+    batch_as: Literal["array", "ndjson"] | None = None,
+) -> RequestTemplate:
+    """Return the compiled `request:`; every mistake is reported to ``problems``.
+
+    problems: paths start at the keys of ``request``, so pass ``problems.at("request")``.
+    condition: compiles the condition of an `$if`; ``item`` and ``index`` are roots there too.
+    settings: values of the placeholders that are plain settings, by `SecretRef.key`.
+    secrets: where given, a secret without a value is an error. line_of: the line of a key path (counted from
+    1), for the reasons of dead letters. batch_as: how the webhook batches, for the content type.
+    """
+    missing = cast(MissingRule, request.get("missing") or "null")
+    encoding = cast(Encoding, request.get("encoding") or "json")
+    spot = Spot(
+        problems, file, vars, missing=missing, form=encoding == "form", condition=condition,
+        secrets=secrets, line_of=line_of,
+    )  # fmt: skip
+    method = str(request.get("method") or "POST").upper()
+    if method not in METHODS:
+        spot.at("method").error("method", f"`{method}` is not one of {', '.join(METHODS)}")
+    url_spot = spot.at("url")
+    url_spot = Spot(problems, file, vars, url_spot.path, settings=settings, secrets=secrets,
+                    line_of=line_of, used=spot.used)  # fmt: skip
+    url = compile_url(str(request.get("url") or ""), request.get("query") or {}, url_spot, spot.at("query"))
+    tree = request.get("body")
+    extra: Headers = ()
+    if method in BODILESS:
+        if tree is not None:
+            spot.at("body").error("body", f"{method} has no body", hint="use `query:` or POST", on_key=True)
+        body: Bytes = lambda event, user: b""  # noqa: E731 - a name of its own would say no more
+    else:
+        content_type = "application/x-ndjson" if batch_as == "ndjson" else _TYPES[encoding]
+        extra = (("content-type", content_type),)
+        body = _body(DEFAULT_BODY if tree is None else tree, spot.at("body"))
+    headers = compile_headers(request.get("headers") or {}, spot.at("headers"), extra)
+    _check_header_secrets(headers[0], spot)
+    return RequestTemplate(
+        method, encoding, frozenset(spot.used), (url.value if url.constant else None, url.get), headers, body
+    )
+
+
+def _check_header_secrets(headers: Headers | None, spot: Spot) -> None:
+    """Report secrets that no header could carry, while a person is looking."""
+    if spot.secrets is None:
+        return
+    for name, text in headers or ():
+        for ref in spot.used:
+            if f"\x01{ref.source}\x02" not in text or not spot.secrets.known(ref):
+                continue
+            if not header_safe(spot.secrets.resolve(ref)):
+                spot.at("headers", name).error(
+                    "header-value", f"secret {ref} holds what a header cannot carry"
+                )
+
+
+def _body(tree: Json, spot: Spot) -> Bytes:
+    part = compile_body(tree, spot)
+    place = spot.place("the body")
+    if part.constant:
+        try:
+            fixed = _dump(part.value, spot.form)
+        except (Failure, TypeError) as error:
+            spot.error("body", error.reason if isinstance(error, Failure) else reason_of(error))
+            fixed = b""
+        return lambda event, user: fixed
+    if spot.form:
+        return _form_body(part, place)
+    return _json_body(part, place, spot.missing)
+
+
+def _dump(value: Json, form: bool) -> bytes:
+    return encode_form(value) if form else orjson.dumps(value)
+
+
+def _json_body(part: Part, place: str, missing: MissingRule) -> Bytes:
+    get, dumps = part.get, orjson.dumps
+
+    def body(event: Event, user: User) -> bytes:
+        try:
+            value = get(event, user, None)
+            if value is MISSING or value is OMIT:
+                if value is OMIT or missing != "null":
+                    raise RenderError(f"the whole body is left out ({place})")
+                value = None
+            made = dumps(value)
+        except RenderError:
+            raise
+        except TypeError as error:
+            culprit, path = find_culprit(value)
+            fail(Failure(reason_of(error), culprit), f"{place}{path}")
+        except Exception as error:  # one dead letter, never a crash
+            fail(error, place)
+        if len(made) > MAX_BODY:
+            raise RenderError(f"the body is larger than {MAX_BODY >> 20} MiB ({place})")
+        return made
+
+    return body
+
+
+def _form_body(part: Part, place: str) -> Bytes:
+    get: Callable[[Event, User, Scope], Json] = part.get
+
+    def body(event: Event, user: User) -> bytes:
+        try:
+            value = get(event, user, None)
+            made = encode_form({} if value is OMIT or value is MISSING else value)
+        except Exception as error:  # one dead letter, never a crash
+            fail(error, place)
+        if len(made) > MAX_BODY:
+            raise RenderError(f"the body is larger than {MAX_BODY >> 20} MiB ({place})")
+        return made
+
+    return body
+
+
+def find_culprit(value: Json) -> tuple[Json, str]:
+    """Return the first scalar that JSON cannot hold, and where it is: ``.user.name[0]``."""
+    todo: list[tuple[Json, str]] = [(value, "")]
+    while todo and len(todo) < 1_000_000:
+        one, path = todo.pop()
+        if isinstance(one, dict):
+            todo.extend((inner, f"{path}.{key}") for key, inner in reversed(one.items()))
+            todo.extend((key, f"{path} (key)") for key in one)
+        elif isinstance(one, list):
+            todo.extend((inner, f"{path}[{index}]") for index, inner in reversed(list(enumerate(one))))
+        else:
+            try:
+                orjson.dumps(one)
+            except TypeError:
+                return one, path
+    return MISSING, ""

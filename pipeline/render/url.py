@@ -1,0 +1,189 @@
+"""URLs: a constant scheme, host and port, a path and a query whose values are percent-encoded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from pipeline.config.paths import Getter, Scope
+from pipeline.config.secrets import PlaceholderError, SecretRef, origin_end, parse_placeholders
+from pipeline.config.slots import PATH_SAFE
+from pipeline.model.errors import RenderError
+from pipeline.model.records import Event, Json, User
+from pipeline.render.spot import Spot
+from pipeline.render.template import Template, compile_text, constant_template
+from pipeline.render.values import Failure, show, to_text
+
+_INSIDE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\$\{(?!\{)[^}]*\}", re.DOTALL)
+_DOTS: Final = re.compile(r"(^|/)\.{1,2}(/|$)")
+_QUERY_SAFE: Final = PATH_SAFE + "?%"
+_PATH_LITERAL: Final = PATH_SAFE + "%"
+
+
+def compile_url(text: str, query: Mapping[str, Json], spot: Spot, query_spot: Spot) -> Template:
+    """Return the compiled URL; its function raises RenderError where a value in the path is empty."""
+    text = text.strip()
+    end = origin_end(text)
+    origin = _origin(text[:end], spot)
+    rest = text[end:]
+    blank = _INSIDE.sub(lambda found: "x" * len(found.group()), rest)
+    if "#" in blank:
+        spot.error("url", "a URL that is sent has no `#fragment`", offset=end + blank.index("#"))
+    if space := re.search(r"\s", blank):
+        spot.error("url", "white space in a URL", hint="write %20", offset=end + space.start())
+    cut = blank.find("?")
+    path_text, query_text = (rest, "") if cut < 0 else (rest[:cut], rest[cut + 1 :])
+    path = _path(path_text, spot)
+    parameters = [*_written(query_text, spot), *_mapped(query, query_spot)]
+    return _assemble(origin, path, parameters, spot.place(text))
+
+
+def _origin(text: str, spot: Spot) -> str:
+    """Return scheme, host and port with their settings put in, checked."""
+    if "{{" in text or "{%" in text:
+        at = text.find("{{") if "{{" in text else text.find("{%")
+        spot.error("url-origin", "scheme, host and port cannot be templates", offset=at)
+        return "http://invalid"
+    origin = ""
+    try:
+        for part in parse_placeholders(text):
+            if isinstance(part, SecretRef):
+                value = spot.settings.get(part.key, part.default)
+                if value is None:
+                    spot.error(
+                        "missing-setting",
+                        f"setting {part}: `{part.key}` is not set",
+                        hint=f"set it in the environment, or write `${{{part.key}:-default}}`",
+                        offset=text.find("${" + part.key),
+                    )
+                    return "http://invalid"
+                part = value
+            origin += part
+    except PlaceholderError as error:
+        spot.error("placeholder", error.message, hint=error.hint, offset=error.offset)
+        return "http://invalid"
+    return _checked_origin(origin.rstrip("/"), spot)
+
+
+def _checked_origin(origin: str, spot: Spot) -> str:
+    try:
+        split = urlsplit(origin)
+        host, port = split.hostname, split.port
+        if host and not host.isascii():
+            origin = origin.replace(host, host.encode("idna").decode(), 1)
+    except ValueError as error:  # UnicodeError is one
+        spot.error("url-origin", f"this is no URL: {error}")
+        return "http://invalid"
+    if split.scheme not in ("http", "https"):
+        spot.error("url-origin", "a URL begins with https:// or http://")
+    elif not host or re.search(r"[\s\\\x00-\x20<>\"^`{|}]", origin):
+        spot.error("url-origin", "the URL has no valid host")
+    elif split.username is not None:
+        spot.error("url-origin", "user and password do not belong into the URL", hint="use `auth: basic`")
+    elif split.query or split.fragment:
+        spot.error("url-origin", "a setting before the path cannot hold a query")
+    elif port == 0:
+        spot.error("url-origin", "there is no port 0")
+    else:
+        return origin
+    return "http://invalid"
+
+
+def _path(text: str, spot: Spot) -> Template:
+    template = compile_text(
+        text, spot, encode=_path_value, literal=lambda part: quote(part, safe=_PATH_LITERAL)
+    )
+    if template.constant and _DOTS.search(str(template.value)):
+        spot.error("url", "a path cannot hold the segments `.` and `..`")
+    return template
+
+
+def _path_value(text: str) -> str:
+    if not text:
+        raise Failure("a value in the URL's path is missing or empty")
+    return _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise Failure(
+            "a text holds half of a surrogate pair, which is no valid Unicode", ascii(text)
+        ) from None
+
+
+Parameter = tuple[str, Template]
+"""``name=`` (or "" for a whole written parameter) and the value, which is dropped where it is empty."""
+
+
+def _written(text: str, spot: Spot) -> list[Parameter]:
+    """Return the parameters that stand in the URL itself."""
+    parameters: list[Parameter] = []
+    start = 0
+    blank = _INSIDE.sub(lambda found: "x" * len(found.group()), text)
+    for piece in blank.split("&"):
+        one = text[start : start + len(piece)]
+        start += len(piece) + 1
+        equals = piece.find("=")
+        name = one[: equals + 1]
+        if equals < 0 or _INSIDE.search(name):
+            name = ""
+        template = compile_text(
+            one[len(name) :], spot, encode=_quoted, literal=lambda part: quote(part, safe=_QUERY_SAFE)
+        )
+        if one:
+            parameters.append((quote(name, safe=_QUERY_SAFE), template))
+    return parameters
+
+
+def _mapped(query: Mapping[str, Json], spot: Spot) -> list[Parameter]:
+    """Return the parameters of `query:`; a list repeats its name."""
+    parameters: list[Parameter] = []
+    for name, value in query.items():
+        here = spot.at(name)
+        if "{{" in name or "${" in name:
+            here.error("template-in-key", "the name of a parameter cannot be a template", on_key=True)
+        several = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
+        for index, one in several:
+            at = here if index is None else here.at(index)
+            parameters.append((quote(name, safe="") + "=", _parameter(one, at)))
+    return parameters
+
+
+def _parameter(value: Json, spot: Spot) -> Template:
+    if isinstance(value, str):
+        return compile_text(value.rstrip("\n"), spot, encode=_quoted, literal=_quoted)
+    if isinstance(value, dict | list):
+        spot.error("query", f"a parameter is a text, a number or a list of them, not {show(value)}")
+        return constant_template("")
+    return constant_template(None if value is None else _quoted(to_text(value)))
+
+
+def _assemble(origin: str, path: Template, parameters: list[Parameter], place: str) -> Template:
+    kept: list[tuple[str, Getter, bool]] = [
+        (name, template.get, template.constant)
+        for name, template in parameters
+        if not (template.constant and template.value is None)
+    ]
+    get_path = path.get
+
+    def url(event: Event, user: User, scope: Scope) -> str:
+        path_now = get_path(event, user, scope)
+        if type(path_now) is str and "." in path_now and not path.constant and _DOTS.search(path_now):
+            raise RenderError(f"a value makes a `.` or `..` of the URL's path: {show(path_now)} ({place})")
+        made = f"{origin}{path_now}"
+        mark = "?"
+        for name, get, constant in kept:
+            value = get(event, user, scope)
+            if value or constant:
+                made += f"{mark}{name}{value}"
+                mark = "&"
+        return made
+
+    if path.constant and all(constant for _, _, constant in kept):
+        nothing: Event = None  # type: ignore[assignment]  # constants look at neither event nor user
+        return constant_template(url(nothing, nothing, None))  # type: ignore[arg-type]  # as above
+    return Template(url)

@@ -1,0 +1,185 @@
+"""Values in templates: how they print, how they count as numbers, how large they may get."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from pipeline.model.records import MISSING, Json, Missing
+
+MAX_RESULT: Final = 1 << 20
+"""Characters of a filter's result, and of a template's output."""
+MAX_ITEMS: Final = 100_000
+"""Elements of a list that a filter makes."""
+MAX_INT: Final = 1 << 64
+_SHOWN: Final = 200
+_INTEGER: Final = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+class Failure(Exception):
+    """Something cannot be rendered for this event: the reason, and the value it is about."""
+
+    def __init__(self, reason: str, value: object = MISSING) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.value = value
+
+
+def show(value: object) -> str:
+    """Return a value as one short line for a message: JSON, at most 200 characters."""
+    try:
+        text = orjson.dumps(value).decode()
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+def kind(value: object) -> str:
+    """Return the word for a value's type."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list():
+            return "an array"
+        case dict():
+            return "an object"
+    return "nothing"
+
+
+def to_text(value: Json | Missing) -> str:
+    """Return how a value prints inside a text: compact JSON, but texts bare and missing and null as ""."""
+    if type(value) is str:
+        return value
+    if value is None or value is MISSING:
+        return ""
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if type(value) is int:
+        return str(value)
+    if type(value) is float:
+        return repr(finite(value))
+    return to_json(value)
+
+
+def to_json(value: Json) -> str:
+    """Return compact JSON. Raises Failure for what JSON cannot hold."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:
+        raise Failure(reason_of(error), value) from None
+
+
+def reason_of(error: TypeError) -> str:
+    """Return in plain words why orjson refused a value."""
+    text = str(error)
+    if "surrogate" in text:
+        return "a text holds half of a surrogate pair, which is no valid Unicode"
+    if "64-bit" in text:
+        return "an integer has more than 64 bits"
+    return text
+
+
+def finite(number: float) -> float:
+    """Return the number; raises Failure for infinity and NaN."""
+    if math.isfinite(number):
+        return number
+    raise Failure("the number is too large for JSON", str(number))
+
+
+def bounded(number: int) -> int:
+    """Return the number; raises Failure beyond 64 bits."""
+    if -MAX_INT < number < MAX_INT:
+        return number
+    raise Failure("the integer has more than 64 bits")
+
+
+def to_number(value: Json | Missing, whose: str) -> int | float:
+    """Return a number for a number or a text that is one; raises Failure for anything else."""
+    if type(value) is int or type(value) is float:
+        return value
+    if type(value) is str:
+        text = value.strip()
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _NUMBER.fullmatch(text):
+            return finite(float(text)) if not text.lstrip("+-").isdigit() else bounded(_big(text))
+    raise Failure(f"{whose} wants a number, not {kind(value)}", value)
+
+
+def _big(text: str) -> int:
+    return int(text) if len(text) < 25 else MAX_INT
+
+
+def to_count(value: Json | Missing, whose: str) -> int:
+    """Return a whole number for an argument such as a length; raises Failure for anything else."""
+    number = to_number(value, whose)
+    if isinstance(number, float) and not number.is_integer():
+        raise Failure(f"{whose} wants a whole number", value)
+    return int(number)
+
+
+def exact(number: int | float) -> Decimal:
+    """Return the decimal that the number prints as, so that 0.1 + 0.2 is 0.3."""
+    return Decimal(repr(number))
+
+
+def check_size(result: Any) -> Any:
+    """Return a filter's result; raises Failure where it is larger than a filter may make."""
+    if type(result) is str:
+        if len(result) > MAX_RESULT or (len(result) > MAX_RESULT // 4 and _bytes(result) > MAX_RESULT):
+            raise Failure("a filter's result is larger than 1 MiB", result[:_SHOWN])
+    elif type(result) is list and len(result) > MAX_ITEMS:
+        raise Failure(f"a filter's result has more than {MAX_ITEMS:,} elements")
+    return result
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def weigh(value: Json) -> int:
+    """Return roughly how many characters a value prints as, counting up to twice the allowed size."""
+    total = 0
+    todo = [value]
+    while todo and total <= 2 * MAX_RESULT:
+        one = todo.pop()
+        if type(one) is str:
+            total += len(one) + 2
+        elif type(one) is list:
+            total += len(one) + 2
+            todo.extend(one)
+        elif type(one) is dict:
+            total += 2 + sum(len(name) + 4 for name in one)
+            todo.extend(one.values())
+        else:
+            total += 4
+    return total
+
+
+def check_weight(result: Json) -> Json:
+    """Return a result made by joining others; raises Failure where it prints larger than 1 MiB."""
+    if weigh(result) > MAX_RESULT:
+        raise Failure("a filter's result is larger than 1 MiB")
+    return result
+
+
+def refuse(whose: str, wish: str, value: object) -> NoReturn:
+    """Raise the Failure that names who wanted what, and what came."""
+    raise Failure(f"{whose} wants {wish}, not {kind(value)}", value)
+
+
+Function = Callable[..., Any]

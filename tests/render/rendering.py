@@ -1,0 +1,94 @@
+"""Helpers of this room's tests: an event, a user, and a webhook compiled from plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.config.diagnostics import Problems
+from pipeline.config.paths import Scope
+from pipeline.config.secrets import Secrets
+from pipeline.config.slots import mask
+from pipeline.model.records import Event, Origin, User
+from pipeline.model.times import parse_time
+from pipeline.render.request import Rendered, RequestTemplate, compile_request
+
+AT = parse_time("2026-11-23T14:50:00.123Z")
+
+
+def an_event(properties: dict[str, Any] | None = None, **fields: Any) -> Event:
+    """Return a Purchase of u1 with these properties."""
+    given: dict[str, Any] = {
+        "id": "e1",
+        "name": "Purchase",
+        "kind": "track",
+        "user_id": "u1",
+        "anonymous_id": None,
+        "time": AT,
+        "received_at": None,
+        "source": "web",
+        "context": {},
+        "origin": Origin("recording.jsonl", 0),
+    }
+    return Event(properties=properties or {}, **{**given, **fields})
+
+
+def a_user(properties: dict[str, Any] | None = None, **fields: Any) -> User:
+    """Return u1 with these properties."""
+    return User(
+        **{"id": "u1", "anonymous_id": None, "identified": True, "properties": properties or {}, **fields}
+    )
+
+
+def path_equals(tree: Any, problems: Problems) -> Any:
+    """Compile the only condition these tests need: one path that equals a value."""
+    from pipeline.config.paths import EVENT_ROOTS, compile_path, parse_path
+
+    ((path, wanted),) = tree.items()
+    get = compile_path(parse_path(path, (*EVENT_ROOTS, "item", "index")))
+
+    def holds(event: Event, user: User, scope: Scope) -> bool:
+        return bool(get(event, user, scope) == wanted)
+
+    return holds
+
+
+def compiled(request: dict[str, Any], **options: Any) -> tuple[RequestTemplate, Problems]:
+    """Compile a request; the problems are those of a file whose `request:` it is."""
+    problems = Problems()
+    given: dict[str, Any] = {
+        "webhook_id": "w",
+        "vars": {},
+        "condition": path_equals,
+        "settings": {},
+        "secrets": Secrets({"TOK": "s3cr3t", "SID": "sid"}),
+        "file": "webhooks/w.yaml",
+    }
+    template = compile_request(
+        {"url": "https://x.example/", **request}, problems=problems.at("request"), **{**given, **options}
+    )
+    return template, problems
+
+
+def rendered(
+    request: dict[str, Any], event: Event | None = None, user: User | None = None, **options: Any
+) -> Rendered:
+    """Compile a request that must be without mistakes, and render it."""
+    template, problems = compiled(request, **options)
+    assert not problems.found, problems.found
+    return template.render(event or an_event(), user or a_user())
+
+
+def mistakes(request: dict[str, Any], **options: Any) -> list[str]:
+    """Return the problems of a request: code, message and hint in one line each."""
+    _, problems = compiled(request, **options)
+    return [f"{problem.code}: {problem.message} ({problem.hint})" for problem in problems.found]
+
+
+def shown(request: Rendered) -> Rendered:
+    """Return the request as a dry run shows it."""
+    return Rendered(
+        request.method,
+        mask(request.url),
+        tuple((name, mask(value)) for name, value in request.headers),
+        mask(request.body),
+    )

@@ -1,0 +1,108 @@
+"""The 26 sample webhooks give exactly the requests that are expected of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from rendering import a_user, an_event, path_equals, shown
+from samples import shared_data
+
+from pipeline.config.diagnostics import Problems
+from pipeline.config.loader import parse_yaml
+from pipeline.config.paths import EVENT_ROOTS, compile_path, parse_path
+from pipeline.config.settings import BatchSettings
+from pipeline.model.errors import RenderError
+from pipeline.model.records import MISSING
+from pipeline.model.times import parse_time
+from pipeline.render.batch import compile_wrap
+from pipeline.render.request import compile_request
+
+SETTINGS = {"SLACK_PATH": "T1/B2/x", "PIXEL": "999"}
+
+
+def condition(tree: Any, problems: Problems) -> Any:
+    """Compile the conditions that the samples use inside bodies."""
+    ((path, wanted),) = tree.items()
+    if not isinstance(wanted, dict):
+        return path_equals(tree, problems)
+    get = compile_path(parse_path(path, (*EVENT_ROOTS, "item", "index")))
+    assert wanted in ({"exists": True}, {"present": True})
+    return lambda event, user, scope: get(event, user, scope) not in (MISSING, None, "")
+
+
+def cases() -> list[Any]:
+    try:
+        lines = (shared_data() / "webhooks/expected.jsonl").read_text().splitlines()
+    except pytest.skip.Exception:
+        return []
+    wanted = [json.loads(line) for line in lines]
+    return [pytest.param(one, id=f"{one['webhook']}-{one['case'].replace(' ', '-')}") for one in wanted]
+
+
+def matches(wanted: Any, got: Any) -> bool:
+    """Compare; where `{{ event }}` or `{{ user }}` is the value, only the keys given count.
+
+    The samples give a user `identified`; LANGUAGE 1 says that `{{ user }}` is id and properties, and wins.
+    """
+    if isinstance(wanted, dict) and isinstance(got, dict) and {"id", "properties"} <= got.keys():
+        return all(matches(value, got.get(key)) for key, value in wanted.items() if key != "identified")
+    if isinstance(wanted, dict) and isinstance(got, dict):
+        return wanted.keys() == got.keys() and all(matches(value, got[key]) for key, value in wanted.items())
+    if isinstance(wanted, list) and isinstance(got, list):
+        return len(wanted) == len(got) and all(map(matches, wanted, got))
+    return type(wanted) is type(got) and bool(wanted == got)
+
+
+@pytest.mark.parametrize("case", cases())
+def test_a_sample_webhook_gives_the_expected_request(case: dict[str, Any]) -> None:
+    file = f"webhooks/{case['webhook']}.yaml"
+    document = parse_yaml((shared_data() / file).read_text(), file)
+    assert document.root is not None
+    webhook = document.root.value
+    if "no_match" in case["expect"]:
+        return  # the trigger's business
+    problems = Problems()
+    template = compile_request(
+        webhook["request"],
+        webhook_id=webhook["id"],
+        vars=webhook.get("vars", {}),
+        condition=condition,
+        settings=SETTINGS,
+        secrets=None,
+        problems=problems.at("request"),
+        file=file,
+    )
+    assert not problems.found
+    seen = case["event"]
+    event = an_event(
+        seen["properties"],
+        **{name: seen[name] for name in ("id", "name", "kind", "source", "user_id", "context")},
+        time=parse_time(seen["time"]),
+    )
+    user = a_user(
+        case["user"]["properties"],
+        id=case["user"]["id"],
+        identified=case["user"]["identified"],
+        before=case.get("before"),
+    )
+    expect = case["expect"]
+    if "dead_letter" in expect:
+        with pytest.raises(RenderError, match=expect["dead_letter"]):
+            template.render(event, user)
+        return
+    request = template.render(event, user)
+    batch = webhook.get("delivery", {}).get("batch")
+    if batch and "wrap" in batch:
+        wrap = compile_wrap(BatchSettings(wrap=batch["wrap"]), vars={}, problems=problems, file=file)
+        assert not problems.found
+        request = type(request)(request.method, request.url, request.headers, wrap([request.body]))
+    request = shown(request)
+    assert (request.method, request.url) == (expect["method"], expect["url"])
+    if isinstance(expect["body"], str):
+        assert request.body.decode() == expect["body"]
+    else:
+        got = orjson.loads(request.body)
+        assert matches(expect["body"], got), got
