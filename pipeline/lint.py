@@ -9,7 +9,7 @@ from pipeline.config.diagnostics import KeyPath, Problems
 from pipeline.config.files import ConfigText
 from pipeline.config.models import WebhookFile
 from pipeline.config.placeholders import Settings
-from pipeline.config.secrets import PlaceholderError, SecretRef, split_origin
+from pipeline.config.secrets import PlaceholderError, SecretRef, origin_end, parse_placeholders
 from pipeline.deliver.guard import check_url_literal, parse_allow
 
 
@@ -54,7 +54,7 @@ def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems
 
 def _origin(url: str, settings: Settings) -> str | None:
     try:
-        before, _ = split_origin(url)
+        before = parse_placeholders(url[: origin_end(url)])
     except PlaceholderError:
         return None
     if any(isinstance(part, SecretRef) and not settings.known(part) for part in before):

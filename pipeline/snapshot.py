@@ -7,21 +7,22 @@ is collected; a snapshot exists only where nothing is.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from pipeline.config.convert import delivery_settings, receiver_settings
-from pipeline.config.diagnostics import Problems
+from pipeline.config.diagnostics import KeyPath, Problems
+from pipeline.config.document import locate
 from pipeline.config.files import ConfigText
 from pipeline.config.paths import EVENT_ROOTS
 from pipeline.config.report import Finding, in_order, render, summary
 from pipeline.config.secrets import Secrets
 from pipeline.config.settings import DeliverySettings, ReceiverSettings
 from pipeline.config.webhooks import CheckedConfig, CheckedFile, check_files
-from pipeline.deliver.spec import FailWhen, LaneSpec, Wrap
+from pipeline.deliver.spec import FailWhen, LaneSpec
 from pipeline.lint import lint_webhook
 from pipeline.match.conditions import Predicate, compile_condition
 from pipeline.match.index import TriggerIndex
@@ -128,7 +129,6 @@ def compile_config(
 
 def _compile(file: CheckedFile, text: ConfigText, labels: Labels, secrets: Secrets | None) -> Webhook:
     model, problems = file.model, file.problems
-    condition = partial(_condition, labels=labels, file=file)
     trigger = compile_trigger(
         file.data,
         model.id,
@@ -138,17 +138,33 @@ def _compile(file: CheckedFile, text: ConfigText, labels: Labels, secrets: Secre
         vars=model.vars,
         problems=problems,
     )
+    if not model.enabled:
+        trigger = replace(trigger, events=(), changes=None)
+    delivery = delivery_settings(model.delivery)
+    batch = delivery.batch
+    lines = partial(_line_of, file)
     request = compile_request(
         file.data["request"],
         webhook_id=model.id,
         vars=model.vars,
-        condition=condition,
+        condition=partial(_condition, labels=labels, file=file),
         settings=text.settings,
         secrets=secrets,
         problems=problems.at("request"),
         file=file.file,
+        line_of=lines,
+        batch_as=batch.as_ if batch is not None else None,
     )
-    delivery = delivery_settings(model.delivery)
+    wrap = None
+    if batch is not None:
+        wrap = compile_wrap(
+            batch,
+            vars=model.vars,
+            problems=problems.at("delivery", "batch"),
+            file=file.file,
+            secrets=secrets,
+            line_of=lines,
+        )
     receiver = receiver_settings(model.request)
     lint_webhook(model, text, problems)
     spec = LaneSpec(
@@ -158,35 +174,36 @@ def _compile(file: CheckedFile, text: ConfigText, labels: Labels, secrets: Secre
         delivery=delivery,
         receiver=receiver,
         encoding=model.request.encoding,
-        has_secrets=request.has_secrets,
-        wrap=_wrap(delivery, file, problems.at("delivery", "batch")),
-        fail_when=_fail_when(delivery, file, labels, problems.at("delivery", "fail_when")),
+        has_secrets=request.has_secrets or (batch is not None and "${" in str(batch.wrap)),
+        wrap=wrap,
+        fail_when=_fail_when(delivery, file, labels),
     )
     return Webhook(
-        model.id,
-        model.enabled,
-        trigger,
-        request,
-        delivery,
-        receiver,
-        spec,
-        spec.definition,
-        file.file,
-        file.data,
+        id=model.id,
+        enabled=model.enabled,
+        trigger=trigger,
+        request=request,
+        delivery=delivery,
+        receiver=receiver,
+        spec=spec,
+        definition=spec.definition,
+        file=file.file,
+        data=file.data,
     )
 
 
-def _wrap(delivery: DeliverySettings, file: CheckedFile, problems: Problems) -> Wrap | None:
-    if delivery.batch is None:
-        return None
-    return compile_wrap(delivery.batch, vars=file.model.vars, problems=problems, file=file.file)
+def _condition(tree: Json, problems: Problems, *, labels: Labels, file: CheckedFile) -> Predicate:
+    """Compile the condition of an `$if`; inside a `$for` it may read the item."""
+    roots = (*EVENT_ROOTS, "item", "index")
+    return compile_condition(
+        tree, problems, labels=labels, lists=file.lists, vars=file.model.vars, roots=roots
+    ).whole
 
 
-def _fail_when(
-    delivery: DeliverySettings, file: CheckedFile, labels: Labels, problems: Problems
-) -> FailWhen | None:
+def _fail_when(delivery: DeliverySettings, file: CheckedFile, labels: Labels) -> FailWhen | None:
     if delivery.fail_when is None:
         return None
+    problems = file.problems.at("delivery", "fail_when")
     return compile_condition(
         delivery.fail_when,
         problems,
@@ -197,21 +214,18 @@ def _fail_when(
     ).whole
 
 
-def _condition(tree: Json, problems: Problems, *, labels: Labels, file: CheckedFile) -> Predicate:
-    return compile_condition(
-        tree,
-        problems,
-        labels=labels,
-        lists=file.lists,
-        vars=file.model.vars,
-        roots=(*EVENT_ROOTS, "item", "index"),
-    ).whole
+def _line_of(file: CheckedFile, path: KeyPath) -> int | None:
+    """Return the line of a key path for the reasons of dead letters; None for what stands in a base."""
+    found = locate(file.root, path)
+    if found.node.document is not file.root.document:
+        return None
+    return (found.key or found.node.span).line + 1
 
 
 def _report(text: ConfigText, checked: CheckedConfig, labels: Labels, webhooks: list[Webhook]) -> Report:
     findings = list(checked.findings)
     for file in (*checked.labels, *checked.webhooks):
-        findings.extend(file.findings())
+        findings.extend(found for found in file.findings() if not _follows(found, checked.broken_labels))
     findings = in_order(findings)
     report = Report(None, findings, text.root, len(webhooks), len(checked.labels))
     if report.errors == 0:
@@ -225,3 +239,8 @@ def _report(text: ConfigText, checked: CheckedConfig, labels: Labels, webhooks: 
             lists={file.model.id: file.lists for file in checked.webhooks},
         )
     return report
+
+
+def _follows(finding: Finding, broken_labels: Collection[str]) -> bool:
+    """Return whether a finding only follows from a label file that has its own errors."""
+    return finding.code == "unknown-label" and any(f"`{name}`" in finding.message for name in broken_labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -61,6 +61,8 @@ class CheckedConfig:
     webhooks: list[CheckedFile]
     labels: list[CheckedFile]
     findings: list[Finding]
+    broken_labels: set[str] = field(default_factory=set)
+    """Names of labels whose files have errors: conditions that use them are not to blame."""
 
 
 def check_files(text: ConfigText) -> CheckedConfig:
@@ -110,6 +112,8 @@ def _label(document: Document, text: ConfigText, checked: CheckedConfig) -> None
     found = CheckedFile(document.file, document.root, data, model, lists, problems)
     if model is None or _broken(document):
         checked.findings.extend(found.findings())
+        if isinstance(data, dict) and isinstance(data.get("name"), str):
+            checked.broken_labels.add(data["name"])
     else:
         checked.labels.append(found)
 
