@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.deliver.lane import Lane
 from pipeline.deliver.native import NativeClient
 from pipeline.deliver.tally import quantiles
-from pipeline.telemetry.metrics import count, gauge
+from pipeline.telemetry.metrics import count, gauge, set_histogram
 
 
 @dataclass(slots=True, frozen=True)
@@ -99,6 +99,8 @@ def publish(lanes: Iterable[Lane], native: NativeClient) -> None:
                 if outcome == "guard-refused":
                     count("guard_refused_total", new, webhook=webhook_id)
         tally.published = tally.outcomes.copy()
+        latencies = {ms / 1000: n for ms, n in tally.latencies.copy().items()}
+        set_histogram("delivery_latency_seconds", latencies, webhook=webhook_id)
         tally.shown = bool(flying or lane.held)
         gauge("lane_in_flight", flying, webhook=webhook_id)
         gauge("lane_waiting", max(0, len(lane.held) - flying), webhook=webhook_id)

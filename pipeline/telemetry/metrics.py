@@ -79,6 +79,18 @@ def observe_many(name: MetricName, values: Iterable[float], /, **labels: str) ->
         _values[name][key] = _values[name].get(key, 0) + total
 
 
+def set_histogram(name: MetricName, counts: Mapping[float, int], /, **labels: str) -> None:
+    """Replace a histogram by what someone else has counted: value to number of measurements."""
+    bounds = METRICS[name].buckets
+    key = _key(name, labels)
+    buckets = [0.0] * (len(bounds) + 1)
+    for value, n in counts.items():
+        buckets[bisect_left(bounds, value)] += n
+    with _lock:
+        _buckets[name][key] = buckets
+        _values[name][key] = sum(value * n for value, n in counts.items())
+
+
 def read(name: MetricName, /, **labels: str) -> float:
     """Return the value of one series; 0 where nothing was counted yet. Of a histogram: the sum."""
     return _values[name].get(_key(name, labels), 0)

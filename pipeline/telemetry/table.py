@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 MetricName: TypeAlias = Literal[
-    "attempt_seconds",
     "attempts_total",
     "bytes_read_total",
     "chunks_total",
@@ -178,10 +177,10 @@ METRICS: dict[MetricName, Metric] = {
         "much beside 2xx: the receiver's fault or the request's; `hookline status` has the last answer",
         ("webhook", "outcome"),
     ),
-    "attempt_seconds": _seconds("time of one request, from the write to the end of the answer", "", WEBHOOK),
     "delivery_latency_seconds": _seconds(
-        "time from reading an event to the end of its first successful request",
-        "grows while attempt_seconds does not: the lane's rate or concurrency is the limit",
+        "time from the match of an event to the answer of its last request",
+        "grows: the receiver is slow, or the lane's rate or concurrency is the limit",
+        WEBHOOK,
     ),
     "lane_waiting": _gauge(
         "deliveries", "deliveries in memory that wait for a slot or their due time", "", WEBHOOK

@@ -88,3 +88,12 @@ def test_a_quantile_lies_in_the_right_bucket():
     metrics.observe_many("state_commit_seconds", [0.003] * 99 + [0.3])
     assert 0.0025 < (metrics.quantile("state_commit_seconds", 0.5) or 0) <= 0.005
     assert 0.25 < (metrics.quantile("state_commit_seconds", 0.999) or 0) <= 0.5
+
+
+def test_a_histogram_that_was_counted_elsewhere_is_taken_over():
+    metrics.observe("delivery_latency_seconds", 50.0, webhook="a")
+    metrics.set_histogram("delivery_latency_seconds", {0.004: 3, 0.2: 1}, webhook="a")
+    lines = metrics.render_prometheus().splitlines()
+    assert 'hookline_delivery_latency_seconds_bucket{webhook="a",le="0.005"} 3' in lines
+    assert 'hookline_delivery_latency_seconds_count{webhook="a"} 4' in lines
+    assert metrics.read("delivery_latency_seconds", webhook="a") == pytest.approx(0.212)
