@@ -361,7 +361,7 @@ class DeliveryEngine:
         self._failure = error
         self._drained.set()
         if not isinstance(error, asyncio.CancelledError):
-            log.error("the delivery engine failed", exc=error)
+            log.error("the delivery engine failed", exc_info=error)
 
 
 class _Clients(dict[str, Client]):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 from binascii import b2a_base64
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -87,47 +86,6 @@ def prepared_hmac(key: bytes, algorithm: str) -> tuple[Any, Any]:
         key = hashlib.new(algorithm, key).digest()
     key = key.ljust(block, b"\0")
     return hashlib.new(algorithm, key.translate(_IPAD)), hashlib.new(algorithm, key.translate(_OPAD))
-
-
-def verify_standard(
-    secrets: Sequence[str], message_id: str, timestamp: str, body: bytes, signatures: str
-) -> bool:
-    """Return whether one of the signatures of a ``webhook-signature`` header is right for one secret.
-
-    secrets: ``whsec_`` (v1), ``whpk_`` (public key, v1a) or ``whsk_`` (v1a). Does not judge the timestamp.
-    """
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    for secret in secrets:
-        for each in signatures.split():
-            version, _, given = each.partition(",")
-            try:
-                raw = base64.b64decode(given, validate=True)
-            except binascii.Error:
-                continue
-            if _verify_one(secret, version, signed, raw):
-                return True
-    return False
-
-
-def _verify_one(secret: str, version: str, signed: bytes, raw: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    if version == "v1" and not secret.startswith(("whpk_", "whsk_")):
-        wanted = hmac.digest(_decode(secret.removeprefix("whsec_")), signed, "sha256")
-        return hmac.compare_digest(wanted, raw)
-    if version == "v1a" and secret.startswith(("whpk_", "whsk_")):
-        key = (
-            _private_key(secret).public_key()
-            if secret.startswith("whsk_")
-            else Ed25519PublicKey.from_public_bytes(_decode(secret.removeprefix("whpk_")))
-        )
-        try:
-            key.verify(raw, signed)
-        except InvalidSignature:
-            return False
-        return True
-    return False
 
 
 def _private_key(secret: str) -> Ed25519PrivateKey:

@@ -1,0 +1,148 @@
+"""One connection of the receiver: a small HTTP/1.1 server protocol, fast enough to serve benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from pipeline.receiver.faults import FAULTS
+from pipeline.receiver.record import Recorder, Request, now_secs
+from pipeline.receiver.script import Answer, Script
+
+MAX_HEAD = 64 * 1024
+MAX_BODY = 64 * 1024 * 1024
+CONTROL = "/_receiver/script"
+
+
+class Desk:
+    """What all connections share: the script, the recorder, and who looks on.
+
+    inspect: called with each request and its answer's status. control: called with the body of a
+    ``PUT /_receiver/script``; None: there is no such path.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        recorder: Recorder,
+        inspect: Callable[[Request, int], None] | None = None,
+        control: Callable[[bytes], str | None] | None = None,
+    ) -> None:
+        self.script = script
+        self.recorder = recorder
+        self.inspect = inspect
+        self.control = control
+        self.connections: set[Connection] = set()
+        self.accepted = 0
+
+
+class Connection(asyncio.Protocol):
+    """Reads requests and answers them in order. Faults use its public attributes."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.transport: asyncio.Transport
+        self.loop = asyncio.get_running_loop()
+        self.served = 0
+        self._buffer = b""
+        self._busy = False
+        """True while an answer is outstanding: what comes meanwhile is kept."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport; a path-less fault may already speak."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.desk.connections.add(self)
+        self.desk.accepted += 1
+        early = self.desk.script.answer("<connect>", "").fault
+        if early is not None:
+            FAULTS[early](self, Answer())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self.desk.connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every complete request."""
+        self._buffer = self._buffer + data if self._buffer else data
+        while not self._busy and self._buffer and not self.transport.is_closing():
+            if not self._read():
+                return
+
+    def eof_received(self) -> bool:
+        """Stay open: a client may close its side and still read."""
+        return self._busy
+
+    def answered(self) -> None:
+        """The answer is out; go on with the next request."""
+        self._busy = False
+        if self._buffer:
+            self.data_received(b"")
+
+    def _read(self) -> bool:
+        """Read one request; False where it is not complete."""
+        buffer = self._buffer
+        end = buffer.find(b"\r\n\r\n")
+        if end < 0:
+            if len(buffer) > MAX_HEAD:
+                self.transport.abort()
+            return False
+        lines = buffer[:end].decode("latin-1").split("\r\n")
+        headers: dict[str, str] = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        try:
+            method, target, _ = lines[0].split(" ")
+            length = int(headers.get("content-length", "0"))
+        except ValueError:
+            self.transport.write(
+                b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            )
+            self.transport.close()
+            return False
+        if "transfer-encoding" in headers or not 0 <= length <= MAX_BODY:
+            self.transport.write(
+                b"HTTP/1.1 411 Length Required\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            )
+            self.transport.close()
+            return False
+        stop = end + 4 + length
+        if len(buffer) < stop:
+            return False
+        self._buffer = buffer[stop:]
+        path, _, query = target.partition("?")
+        self._serve(Request(now_secs(), method, path, query, headers, buffer[end + 4 : stop]))
+        return True
+
+    def _serve(self, request: Request) -> None:
+        desk = self.desk
+        if request.path == CONTROL and desk.control is not None:
+            problem = desk.control(request.body)
+            line = b"200 OK" if problem is None else b"400 Bad Request"
+            text = (problem or "").encode()
+            self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: %d\r\n\r\n%b" % (line, len(text), text))
+            return
+        answer = desk.script.answer(request.path, request.message_id)
+        self.served += 1
+        status = answer.status if answer.fault is None else 0
+        desk.recorder.add(request, status)
+        if desk.inspect is not None:
+            desk.inspect(request, status)
+        if not answer.delay_secs and answer.fault is None:
+            self.transport.write(answer.wire)
+            return
+        self._busy = True
+        if answer.delay_secs:
+            self.loop.call_later(answer.delay_secs, self._answer, answer)
+        else:
+            self._answer(answer)
+
+    def _answer(self, answer: Answer) -> None:
+        if self.transport.is_closing():
+            return
+        if answer.fault is not None:
+            FAULTS[answer.fault](self, answer)
+            return
+        self.transport.write(answer.wire)
+        self.answered()

@@ -1,0 +1,169 @@
+"""Runs the receiver: in a thread for tests, or in this process for `hookline receiver` and benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from pipeline.receiver.connection import Connection, Desk
+from pipeline.receiver.record import Recorder, Request
+from pipeline.receiver.script import Script
+
+
+class Receiver:
+    """A receiver in a thread of its own; a context manager.
+
+    ``port`` is known once it has started. ``script`` may be replaced at any time with `answer`.
+    """
+
+    def __init__(
+        self,
+        script: dict[str, Any] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        record: Path | None = None,
+        bodies: bool = False,
+        keep: bool = True,
+    ) -> None:
+        self.recorder = Recorder(keep=keep, path=record, bodies=bodies)
+        self._desk = Desk(Script(script), self.recorder)
+        self._host = host
+        self._tls = tls
+        self.port = port
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._failure: BaseException | None = None
+
+    @property
+    def requests(self) -> list[Request]:
+        """Return what arrived so far, in order of arrival."""
+        return self.recorder.requests
+
+    @property
+    def accepted(self) -> int:
+        """Return how many connections were accepted."""
+        return self._desk.accepted
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections are open."""
+        return len(self._desk.connections)
+
+    def url(self, path: str = "/") -> str:
+        """Return the URL of a path."""
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}{path}"
+
+    def answer(self, script: dict[str, Any]) -> None:
+        """Answer by another script from now on."""
+        self._desk.script = Script(script)
+
+    def hang_up(self) -> None:
+        """Close every open connection, as a server that restarts does."""
+        loop = self._loop
+        if loop is not None:
+            done = threading.Event()
+            loop.call_soon_threadsafe(self._hang_up, done)
+            done.wait(5)
+
+    def _hang_up(self, done: threading.Event) -> None:
+        for connection in list(self._desk.connections):
+            connection.transport.close()
+        done.set()
+
+    def __enter__(self) -> Receiver:
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self.recorder.close()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        server = await self._loop.create_server(
+            lambda: Connection(self._desk), self._host, self.port, ssl=self._tls, backlog=4096
+        )
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for connection in list(self._desk.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # lets the aborted transports report their end
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 9000,
+    script: dict[str, Any] | None = None,
+    record: Path | None = None,
+    bodies: bool = True,
+    inspect: Callable[[Request, int], None] | None = None,
+    listening: Callable[[int], None] = lambda port: None,
+    control: bool = False,
+    tls: ssl.SSLContext | None = None,
+) -> int:
+    """Serve until SIGINT or SIGTERM; return how many requests arrived.
+
+    inspect: called with every request and the status it gets (0: a fault). listening: called with the port.
+    control: whether ``PUT /_receiver/script`` may change the script. Raises ValueError for a bad script.
+    """
+    recorder = Recorder(keep=False, path=record, bodies=bodies)
+    desk = Desk(Script(script), recorder, inspect)
+    if control:
+        desk.control = lambda body: _replace(desk, body)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        server = await loop.create_server(lambda: Connection(desk), host, port, ssl=tls, backlog=4096)
+        listening(server.sockets[0].getsockname()[1])
+        await stop.wait()
+        server.close()
+        for connection in list(desk.connections):
+            connection.transport.abort()
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+    finally:
+        recorder.close()
+    return recorder.count
+
+
+def _replace(desk: Desk, body: bytes) -> str | None:
+    try:
+        desk.script = Script(json.loads(body))
+    except (ValueError, TypeError) as error:
+        return str(error)
+    return None

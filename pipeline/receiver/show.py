@@ -1,0 +1,52 @@
+"""How `hookline receiver` shows what arrives."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from pipeline.receiver.record import Request
+from pipeline.receiver.verify import check_request
+
+_SHOWN_BODY = 2000
+
+
+def printer(
+    out: TextIO, secrets: Sequence[str] = (), *, headers: bool = False
+) -> Callable[[Request, int], None]:
+    """Return what prints one request: its line, the verdict on its signature, its body.
+
+    secrets: where there are any, every request's Standard Webhooks signature is checked.
+    """
+
+    def show(request: Request, status: int) -> None:
+        at = time.strftime("%H:%M:%S", time.localtime(request.at))
+        attempt = request.headers.get("webhook-attempt", "")
+        words = [at, request.method, request.path + (f"?{request.query}" if request.query else "")]
+        words.append(f"-> {status}" if status else "-> fault")
+        if request.message_id:
+            words.append(request.message_id + (f" attempt {attempt}" if attempt not in ("", "1") else ""))
+        if secrets:
+            problem = check_request(request.headers, request.body, secrets, time.time())
+            words.append("signature ok" if problem is None else f"signature BAD: {problem}")
+        print(" ".join(words), file=out)
+        if headers:
+            for name, value in request.headers.items():
+                print(f"  {name}: {value}", file=out)
+        if request.body:
+            print("  " + _pretty(request.body).replace("\n", "\n  "), file=out)
+        out.flush()
+
+    return show
+
+
+def _pretty(body: bytes) -> str:
+    text = body.decode("utf-8", "backslashreplace")
+    try:
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        pass  # a form, NDJSON, or no JSON at all: shown as it came
+    shown = text if len(text) <= _SHOWN_BODY else text[:_SHOWN_BODY] + f" ... ({len(text)} characters)"
+    return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in shown)
