@@ -17,7 +17,7 @@ from pipeline.match.comparisons import Test, make_test
 from pipeline.match.convert import Conversion, Network, OperandError, to_date, to_ip, zone
 from pipeline.match.operators import OPERATORS, Operator
 from pipeline.match.patterns import PatternError
-from pipeline.match.values import fold, is_number, present
+from pipeline.match.values import comparable, fold, is_number, present
 from pipeline.model.records import MISSING, Event, Json, Missing, User
 
 Predicate: TypeAlias = Callable[[Event, User, Scope], bool]
@@ -375,14 +375,23 @@ def _dynamic(read: Getter, many: bool, operator: Operator, operand: Operand, opt
 
 
 def _fitting(operator: Operator) -> Callable[[Json], bool]:
+    """Return which values of a path can be operands: `>` has no meaning for booleans and objects."""
     if operator.wants == "text":
         return lambda value: type(value) is str
+    if operator.wants in ("order", "date"):
+        return _can_be_ordered
     return lambda value: True
 
 
+def _can_be_ordered(value: Json) -> bool:
+    return is_number(value) or type(value) in (str, tuple)
+
+
 def _ordered(low: Json, high: Json, options: Options) -> bool:
+    if not comparable(low, high):
+        return False
     circular = options.conversion is not None and options.conversion.circular
-    return circular or not (is_number(low) and is_number(high)) or low <= high
+    return circular or bool(low <= high)
 
 
 def _operand_value(value: Json, options: Options, at: tzinfo | None) -> Json | Missing:

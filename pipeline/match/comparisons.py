@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from pipeline.match.convert import Network, Networks
 from pipeline.match.patterns import compile_glob, compile_regex
-from pipeline.match.values import Members, comparable, equal
+from pipeline.match.values import Members, comparable, equal, is_number
 from pipeline.model.records import Json, Missing
 
 Test: TypeAlias = Callable[[Json | Missing], bool]
@@ -40,19 +40,31 @@ def _in(operand: Json, ignore_case: bool) -> Test:
 
 
 def _gt(operand: Json, ignore_case: bool) -> Test:
-    return lambda value: comparable(value, operand) and value > operand
+    if is_number(operand):
+        return lambda value: (type(value) is int or type(value) is float) and value > operand
+    kind = type(operand)
+    return lambda value: type(value) is kind and value > operand
 
 
 def _gte(operand: Json, ignore_case: bool) -> Test:
-    return lambda value: comparable(value, operand) and value >= operand
+    if is_number(operand):
+        return lambda value: (type(value) is int or type(value) is float) and value >= operand
+    kind = type(operand)
+    return lambda value: type(value) is kind and value >= operand
 
 
 def _lt(operand: Json, ignore_case: bool) -> Test:
-    return lambda value: comparable(value, operand) and value < operand
+    if is_number(operand):
+        return lambda value: (type(value) is int or type(value) is float) and value < operand
+    kind = type(operand)
+    return lambda value: type(value) is kind and value < operand
 
 
 def _lte(operand: Json, ignore_case: bool) -> Test:
-    return lambda value: comparable(value, operand) and value <= operand
+    if is_number(operand):
+        return lambda value: (type(value) is int or type(value) is float) and value <= operand
+    kind = type(operand)
+    return lambda value: type(value) is kind and value <= operand
 
 
 def _between(operand: Json, ignore_case: bool) -> Test:

@@ -1,0 +1,279 @@
+"""The operator and conversion tables say what the code does: every example in them is run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from matching import event, holds, holds_for, problems_of, user
+
+from pipeline.match.convert import CONVERSIONS, Conversion
+from pipeline.match.operators import MODIFIERS, OPERATORS, REMEDIES, SYNONYMS, Example, Operator
+from pipeline.model.records import MISSING, Json
+
+SPEC = (
+    "eq ne gt gte lt lte between in not_in contains not_contains starts_with ends_with glob regex exists "
+    "present before after"
+)
+EXAMPLES = [
+    pytest.param(operator, example, id=f"{operator.name}-{number}")
+    for operator in OPERATORS.values()
+    for number, example in enumerate(operator.examples)
+]
+CONVERTED = [
+    pytest.param(conversion, *example, id=f"{conversion.name}-{number}")
+    for conversion in CONVERSIONS.values()
+    for number, example in enumerate(conversion.examples)
+]
+
+
+def test_the_table_holds_the_operators_of_the_language() -> None:
+    assert sorted(OPERATORS) == sorted(SPEC.split())
+    assert sorted(CONVERSIONS) == sorted(["number", "text", "date", "version", "domain", "ip", "size", "weekday", "hour"])
+
+
+@pytest.mark.parametrize(("operator", "example"), EXAMPLES)
+def test_an_example_of_the_table_holds_on_events_and_on_users(operator: Operator, example: Example) -> None:
+    operators: dict[str, Json] = {operator.name: example.operand}
+    if example.ignore_case:
+        operators["ignore_case"] = True
+    assert holds_for(example.value, operators) is example.holds
+
+
+@pytest.mark.parametrize(("operator", "example"), EXAMPLES)
+def test_not_around_an_example_is_the_opposite(operator: Operator, example: Example) -> None:
+    operators = {operator.name: example.operand, **({"ignore_case": True} if example.ignore_case else {})}
+    properties = {} if example.value is MISSING else {"x": example.value}
+    assert holds({"not": {"user.properties.x": operators}}, None, user(properties)) is not example.holds
+
+
+@pytest.mark.parametrize(("conversion", "value", "operator", "operand", "verdict"), CONVERTED)
+def test_an_example_of_a_conversion_holds(
+    conversion: Conversion, value: Json, operator: str, operand: Json, verdict: bool
+) -> None:
+    assert holds_for(value, {"as": conversion.name, operator: operand}) is verdict
+
+
+@pytest.mark.parametrize("operator", list(OPERATORS.values()), ids=lambda operator: operator.name)
+def test_every_operator_has_an_example_that_holds_and_one_that_does_not(operator: Operator) -> None:
+    assert {example.holds for example in operator.examples} == {True, False}
+
+
+@pytest.mark.parametrize(
+    "operator", [one for one in OPERATORS.values() if one.negates], ids=lambda one: one.name
+)
+def test_a_negation_is_the_opposite_of_what_it_negates(operator: Operator) -> None:
+    assert operator.negates is not None
+    for example in (*operator.examples, *OPERATORS[operator.negates].examples):
+        fold = {"ignore_case": True} if example.ignore_case else {}
+        positive = holds_for(example.value, {operator.negates: example.operand, **fold})
+        assert holds_for(example.value, {operator.name: example.operand, **fold}) is not positive
+
+
+@pytest.mark.parametrize("conversion", list(CONVERSIONS.values()), ids=lambda one: one.name)
+def test_operators_without_meaning_after_a_conversion_are_refused(conversion: Conversion) -> None:
+    refused = [
+        name
+        for name, operator in OPERATORS.items()
+        if name not in conversion.operators and operator.wants not in ("flag", "date")
+    ]
+    for name in refused:
+        found = problems_of({"event.properties.x": {"as": conversion.name, name: "2026-01-01"}})
+        assert [problem.code for problem in found if not problem.warning] == ["wrong-operand"], name
+
+
+def test_synonyms_and_remedies_lead_to_operators_and_shadow_none() -> None:
+    assert set(SYNONYMS.values()) <= set(OPERATORS)
+    assert not (set(SYNONYMS) | set(REMEDIES)) & set(OPERATORS)
+    assert not set(MODIFIERS) & set(OPERATORS)
+
+
+@pytest.mark.parametrize(
+    ("value", "operators", "verdict"),
+    [
+        (5, {"eq": 5.0}, True),
+        (2**70, {"eq": 2**70}, True),
+        (2**70, {"gt": 2**70 - 1}, True),
+        (2**53 + 1, {"eq": float(2**53)}, False),
+        (2**53 + 1, {"in": [2**53]}, False),
+        (True, {"eq": 1}, False),
+        (1, {"eq": True}, False),
+        (0, {"in": [False]}, False),
+        (False, {"in": [0]}, False),
+        ("", {"eq": None}, False),
+        (True, {"gt": False}, None),
+        (True, {"gte": 0}, False),
+        ([1, 2], {"eq": [1, 2]}, True),
+        ([1, 2.0], {"eq": [1.0, 2]}, True),
+        ([1, True], {"eq": [1, 1]}, False),
+        ([1, 2], {"eq": [2, 1]}, False),
+        ([[1, 2], 3], {"eq": [1, 2]}, True),
+        ({"a": 1}, {"eq": {"a": 1}}, True),
+        ({"a": True}, {"eq": {"a": 1}}, False),
+        ({"a": 1, "b": 2}, {"eq": {"a": 1}}, False),
+        ([{"a": 1}], {"in": [{"a": 1}, "x"]}, True),
+        ([], {"ne": "a"}, True),
+        ([], {"exists": True}, True),
+        ([None], {"exists": True}, True),
+        ([None], None, True),
+        ([], {"gt": 0}, False),
+        (["a"], {"starts_with": "a"}, True),
+        (["b", "a"], {"not_in": ["a"]}, False),
+        (["b", "c"], {"not_in": ["a"]}, True),
+        (["b", 1], {"not_contains": ["a", 2]}, True),
+        ("straße", {"eq": "STRASSE", "ignore_case": True}, True),
+        (["Ab"], {"contains": "aB", "ignore_case": True}, True),
+        ("B", {"gt": "A"}, True),
+        ("b", {"between": ["a", "c"]}, True),
+        ("a\nb", {"glob": "a*b"}, True),
+        ("a/b", {"glob": "a*b"}, False),
+        ("a/b", {"glob": "a**b"}, True),
+        ("a*b", {"glob": r"a\*b"}, True),
+        ("axb", {"glob": r"a\*b"}, False),
+        ("a?b.c", {"glob": "a?b.*"}, True),
+        ("x.pdf", {"glob": ["*.doc", "*.pdf"]}, True),
+        ("/a/b/c.html", {"glob": "/a/**/*.html"}, True),
+        ("äöü", {"regex": "^.{3}$"}, True),
+        ("abc", {"regex": ["^x", "c$"]}, True),
+        ("  ", {"present": False}, True),
+        (5, {"gte": 5, "lt": 6}, True),
+        ([1, 9], {"gt": 5, "lt": 3}, True),
+    ],
+)
+def test_typed_comparison_and_arrays(value: Json, operators: Json, verdict: bool | None) -> None:
+    if verdict is None:
+        assert problems_of({"event.properties.x": operators})
+    else:
+        assert holds_for(value, operators) is verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "operators", "verdict"),
+    [
+        ("12", {"as": "number", "between": [5, 12]}, True),
+        (" 12.5 ", {"as": "number", "gt": "12"}, True),
+        ("1e3", {"as": "number", "eq": 1000}, True),
+        ("1_000", {"as": "number", "exists": True}, False),
+        ("0x10", {"as": "number", "exists": True}, False),
+        ("NaN", {"as": "number", "exists": True}, False),
+        ("1e999", {"as": "number", "exists": True}, False),
+        ("9" * 5000, {"as": "number", "exists": True}, False),
+        ("9007199254740993", {"as": "number", "eq": 9007199254740993}, True),
+        (["x", "7"], {"as": "number", "gte": 5}, True),
+        (["x"], {"as": "number", "exists": True}, False),
+        ("x", {"as": "number", "ne": 5}, True),
+        (1.5, {"as": "text", "eq": "1.5"}, True),
+        (None, {"as": "text", "exists": True}, False),
+        ("v2.0", {"as": "version", "eq": "2.0.0"}, True),
+        ("2.0.0+build.7", {"as": "version", "eq": "2.0.0"}, True),
+        ("1.0.0-alpha", {"as": "version", "lt": "1.0.0-alpha.1"}, True),
+        ("1.0.0-alpha.beta", {"as": "version", "gt": "1.0.0-alpha.1"}, True),
+        ("1.0.0-beta.11", {"as": "version", "gt": "1.0.0-beta.2"}, True),
+        ("1.0.0-rc.1", {"as": "version", "between": ["1.0.0-alpha", "1.0.0"]}, True),
+        ("117.0.5938.62", {"as": "version", "gte": "117"}, True),
+        (117, {"as": "version", "gte": "100.0"}, True),
+        ("02.0.0", {"as": "version", "exists": True}, False),
+        ("10.0.0", {"as": "version", "in": ["9.0.0", "10.0"]}, True),
+        ("a@B.C", {"as": "domain", "eq": "b.c"}, True),
+        ("mailto:a@b.c?subject=x", {"as": "domain", "eq": "b.c"}, True),
+        ("HTTPS://User:pw@Shop.Acme.com:8080/x?y", {"as": "domain", "eq": "shop.acme.com"}, True),
+        ("acme.com.", {"as": "domain", "eq": "Acme.com"}, True),
+        ("http://[::1", {"as": "domain", "exists": True}, False),
+        ("a@b@c.d", {"as": "domain", "eq": "c.d"}, True),
+        ("@acme.com", {"as": "domain", "exists": True}, False),
+        ("a@mail.acme.com", {"as": "domain", "in": ["acme.com"]}, False),
+        ("a@mail.acme.com", {"as": "domain", "glob": "**.acme.com"}, True),
+        ("10.1.2.3", {"as": "ip", "in": ["192.168.0.0/16", "10.0.0.0/8"]}, True),
+        ("2001:db8::7", {"as": "ip", "eq": "2001:db8::/32"}, True),
+        ("10.1.2.3", {"as": "ip", "ne": "10.1.2.4"}, True),
+        ("no", {"as": "ip", "not_in": ["10.0.0.0/8"]}, True),
+        (167772161, {"as": "ip", "exists": True}, False),
+        ([], {"as": "size", "eq": 0}, True),
+        ({"a": 1}, {"as": "size", "eq": 1}, True),
+        (["a", "bb"], {"as": "size", "eq": 2}, True),
+        (None, {"as": "size", "eq": 0}, False),
+        ("2026-11-22T23:30:00Z", {"as": "weekday", "eq": "sun"}, True),
+        ("2026-11-22T23:30:00Z", {"as": "weekday", "eq": "mon", "tz": "Europe/Berlin"}, True),
+        ("2026-11-22T23:30:00Z", {"as": "weekday", "between": ["fri", "mon"]}, True),
+        ("2026-11-22T23:30:00Z", {"as": "weekday", "in": ["Monday"]}, False),
+        ("2026-07-01T07:00:00Z", {"as": "hour", "eq": "09:00", "tz": "Europe/Berlin"}, True),
+        ("2026-01-01T07:00:00Z", {"as": "hour", "eq": "08:00", "tz": "Europe/Berlin"}, True),
+        ("2026-01-01T17:30:59Z", {"as": "hour", "between": ["09:00", "17:30"]}, True),
+        ("2026-01-01T17:31:00Z", {"as": "hour", "between": ["09:00", "17:30"]}, False),
+        ("2026-01-01T03:00:00", {"as": "hour", "between": ["22:00", "06:00"]}, True),
+        ("2026-01-01", {"as": "date", "eq": 1767225600}, True),
+        (1767225600000, {"as": "date", "eq": "2026-01-01T01:00:00+01:00"}, True),
+        ("2026-01-01", {"as": "date", "eq": "2025-12-31T23:00:00Z", "tz": "Europe/Berlin"}, True),
+        ("2026-01-01T00:00:00Z", {"as": "date", "eq": "2026-01-01T00:00:00Z", "tz": "Asia/Tokyo"}, True),
+        ("not a date", {"before": "2100-01-01"}, False),
+        (True, {"after": "1900-01-01"}, False),
+        ("2026-11-01", {"after": "-30d"}, True),
+        ("2026-10-01", {"after": "-30d"}, False),
+        ("2026-11-23T12:00:00Z", {"before": "now"}, False),
+        ("2026-11-23T11:59:59.999Z", {"before": "now"}, True),
+        ("2026-11-23T13:00:00Z", {"as": "date", "between": ["-1h", "+1h"]}, True),
+        (["2020-01-01", "2026-11-20"], {"after": "-1d"}, False),
+        (["2020-01-01", "2026-11-20"], {"after": "-7d"}, True),
+    ],
+)  # fmt: skip
+def test_conversions(value: Json, operators: Json, verdict: bool) -> None:
+    assert holds_for(value, operators) is verdict
+
+
+def test_relative_dates_do_not_hold_for_an_event_without_time() -> None:
+    assert not holds({"user.properties.x": {"after": "-30d"}}, event(time=None), user({"x": "2026-11-01"}))
+
+
+def test_event_time_is_read_as_a_date_whatever_form_it_came_in() -> None:
+    assert holds({"event.time": {"as": "weekday", "eq": "mon"}})
+    assert holds({"event.time": {"after": "2026-11-23", "before": "2026-11-24"}})
+    assert not holds({"event.received_at": {"exists": True}})
+
+
+@pytest.mark.parametrize(
+    ("operators", "properties", "verdict"),
+    [
+        ({"eq": {"path": "user.properties.y"}}, {"y": 5.0}, True),
+        ({"eq": {"path": "user.properties.y"}}, {"y": "5"}, False),
+        ({"eq": {"path": "user.properties.y"}}, {}, False),
+        ({"ne": {"path": "user.properties.y"}}, {}, True),
+        ({"gt": {"path": "user.properties.y"}}, {"y": 4}, True),
+        ({"gt": {"path": "user.properties.y"}}, {"y": "4"}, False),
+        ({"gt": {"path": "user.properties.y"}}, {"y": {}}, False),
+        ({"gt": {"path": "user.properties.y"}}, {"y": True}, False),
+        ({"in": {"path": "user.properties.y"}}, {"y": [4, 5]}, True),
+        ({"in": {"path": "user.properties.y"}}, {"y": 5}, True),
+        ({"in": [{"path": "user.properties.y"}, 7]}, {"y": [1]}, False),
+        ({"not_in": {"path": "user.properties.y"}}, {"y": [4]}, True),
+        ({"between": [{"path": "user.properties.y"}, 9]}, {"y": 5}, True),
+        ({"between": [{"path": "user.properties.y"}, 9]}, {}, False),
+        ({"between": [{"path": "user.properties.y"}, 9]}, {"y": "1"}, False),
+        ({"eq": {"path": "vars.five"}}, {}, True),
+        ({"eq": {"path": "user.properties.many[*].n"}}, {"many": [{"n": 1}, {"n": 5}]}, True),
+        ({"as": "text", "starts_with": {"path": "user.properties.y"}}, {"y": "5"}, True),
+        ({"as": "number", "eq": {"path": "user.properties.y"}}, {"y": "5"}, True),
+    ],
+)
+def test_operands_from_other_paths(operators: Json, properties: dict[str, Json], verdict: bool) -> None:
+    tree = {"event.properties.x": operators}
+    assert holds(tree, event(properties={"x": 5}), user(properties), vars={"five": 5}) is verdict
+
+
+def test_a_time_zone_may_come_from_a_path_and_falls_back_to_utc() -> None:
+    tree: dict[str, Any] = {"event.time": {"as": "hour", "eq": "07:00", "tz": "user.properties.zone"}}
+    assert holds(tree, event(), user({"zone": "America/New_York"}))
+    assert not holds(tree, event(), user({"zone": "Europe/Berlin"}))
+    utc: dict[str, Any] = {"event.time": {"as": "hour", "eq": "12:00", "tz": "user.properties.zone"}}
+    assert holds(utc, event(), user())
+    assert holds(utc, event(), user({"zone": "../../etc/passwd"}))
+    assert holds(utc, event(), user({"zone": 5}))
+
+
+def test_lists_from_files_are_texts_or_converted() -> None:
+    lists = {"lists/free.txt": ["gmail.com", "gmx.de"], "lists/ids.txt": ["1", "2"]}
+    free = {"as": "domain", "in": {"file": "lists/free.txt"}}
+    assert holds_for("a@GMX.de", free, lists=lists)
+    assert not holds_for("a@acme.com", free, lists=lists)
+    assert not holds_for(1, {"in": {"file": "lists/ids.txt"}}, lists=lists)
+    assert holds_for(1, {"as": "number", "in": {"file": "lists/ids.txt"}}, lists=lists)
+    assert holds_for("3", {"not_in": {"file": "lists/ids.txt"}}, lists=lists)
