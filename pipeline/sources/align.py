@@ -15,6 +15,11 @@ earlier one. Of a side with records in its queue the first one tells; an empty s
 A record was appended before a question if it was fetched before it, or lies below an end answered before
 it: so a backlog needs two questions, not one per fetch.
 
+Transactions: the end is that of the log, decided or not. A producer's commit is acknowledged before the
+markers that make it readable are written, so the committed end would let an event pass that was produced
+after the commit. But nobody waits long for a transaction that stays open: ``undecided_ms`` after it was
+appended a record is content with the committed end.
+
 Pure: whoever fetches says what came (`add`, `reached`, `answer`) and what time it is.
 """
 
@@ -31,6 +36,11 @@ BEFORE_ALL = -(1 << 62)
 """Floor of a side that has brought nothing yet: earlier than any time."""
 
 
+UNDECIDED_MS = 1000
+"""How long a record waits for open transactions. Markers follow a commit within milliseconds."""
+_ENDS_EVERY_MS = 50
+
+
 class Waiting(NamedTuple, Generic[T]):
     """A fetched record: its offset, its monotone time (ms), when it was fetched (ms, any clock)."""
 
@@ -41,6 +51,14 @@ class Waiting(NamedTuple, Generic[T]):
 
 
 Covers: TypeAlias = Mapping[str, int]
+
+
+class Proof(NamedTuple):
+    """When the side has been read up to ``end``, records of other sides below ``covers`` may pass it."""
+
+    end: int
+    covers: Covers
+    committed: bool
 
 
 @dataclass(slots=True)
@@ -57,11 +75,11 @@ class Side(Generic[T]):
     released_floor: int = BEFORE_ALL
     """Monotone time (ms) of the last record that left: kept with the position, a restart begins with it."""
     queue: deque[Waiting[T]] = field(default_factory=deque)
-    known_end: int = 0
-    """Its end as last answered."""
-    asked: tuple[int, Covers] | None = None
-    """An answered end that is not reached yet, and what reaching it proves."""
-    covers: Covers = field(default_factory=dict)
+    known_ends: deque[tuple[int, int]] = field(default_factory=deque)
+    """Its ends as answered before: when (ms), and offset."""
+    asked: list[Proof] = field(default_factory=list)
+    """Answered ends that are not reached yet: at most one of the log and one of what is committed."""
+    covers: dict[str, int] = field(default_factory=dict)
     """Per other side, the offset below which records need not wait for this one."""
     progress_ms: int = 0
     """When it last brought something."""
@@ -78,21 +96,29 @@ class Side(Generic[T]):
 
 
 class Question(NamedTuple):
-    """Ask the broker for the committed end of every side; ``covers`` is what the answers will prove."""
+    """Ask the broker for the end of every side."""
 
     covers: Covers
+    """What reaching the answered ends will prove, see `Side.covers`."""
+    committed: bool
+    """True: the end of what is committed; False: the end of the log."""
 
 
 class Alignment(Generic[T]):
     """The merge of one source partition. Sides are given in the order of ties: user properties first."""
 
-    def __init__(self, sides: Sequence[Side[T]], *, max_wait_ms: int | None = None) -> None:
+    def __init__(
+        self, sides: Sequence[Side[T]], *, max_wait_ms: int | None = None, undecided_ms: int = UNDECIDED_MS
+    ) -> None:
         self.sides = tuple(sides)
         self.max_wait_ms = max_wait_ms
+        self.undecided_ms = undecided_ms
         self.unaligned = 0
         """Records that left because a side brought nothing for ``max_wait_ms``."""
         self.held_by: Side[T] | None = None
         """The side for which the last `take` stopped early; None if nothing waits."""
+        self._held: Side[T] | None = None
+        """The side whose first record waits for it."""
         self._question: Question | None = None
         for side in self.sides:
             if side.released_floor == BEFORE_ALL:
@@ -114,22 +140,47 @@ class Alignment(Generic[T]):
         side.progress_ms = now_ms
         side.position = max(side.position, offset)
 
-    def ask(self) -> Question | None:
+    def ask(self, now_ms: int) -> Question | None:
         """Return a question if its answer can release something; then wait for `answer` or `lost`."""
-        held_by = self.held_by
-        if held_by is None or held_by.asked is not None or self._question is not None:
+        if self._held is None or self.held_by is None or self._question is not None:
             return None
-        self._question = Question({side.name: max(side.position, side.known_end) for side in self.sides})
+        if not self.held_by.asked:
+            covers = {side.name: max(side.position, self._end_known_at(side, now_ms)) for side in self.sides}
+            self._question = Question(covers, committed=False)
+        elif not any(proof.committed for proof in self.held_by.asked):
+            # It waits for the end of the log, which an open transaction may keep out of reach.
+            before = now_ms - self.undecided_ms
+            covers = {side.name: self._appended_by(side, before) for side in self.sides}
+            if self._held.queue[0].offset < covers[self._held.name]:
+                self._question = Question(covers, committed=True)
         return self._question
 
-    def answer(self, question: Question, ends: Mapping[str, int]) -> None:
+    def _end_known_at(self, side: Side[T], when_ms: int) -> int:
+        """Return an offset below which every record was surely appended at that time."""
+        return max((end for at, end in side.known_ends if at <= when_ms), default=0)
+
+    def _appended_by(self, side: Side[T], when_ms: int) -> int:
+        offset = self._end_known_at(side, when_ms)
+        for waiting in side.queue:
+            if waiting.fetched_ms > when_ms:
+                break
+            offset = max(offset, waiting.offset + 1)
+        return offset
+
+    def answer(self, question: Question, ends: Mapping[str, int], now_ms: int) -> None:
         """The ends of all sides, queried after the question was returned."""
         self._question = None
         for side in self.sides:
-            end = side.known_end = ends[side.name]
+            end = ends[side.name]
+            known = side.known_ends
+            if not known or now_ms >= known[-1][0] + _ENDS_EVERY_MS:
+                known.append((now_ms, end))
+                while len(known) > 1 and known[1][0] <= now_ms - self.undecided_ms:
+                    known.popleft()
             # An older end is reached sooner: replacing it could starve a record behind a busy side.
-            if side.asked is None:
-                side.asked = (end if side.stop is None else min(end, side.stop), question.covers)
+            if not any(proof.committed == question.committed for proof in side.asked):
+                until = end if side.stop is None else min(end, side.stop)
+                side.asked.append(Proof(until, question.covers, question.committed))
 
     def lost(self, question: Question) -> None:
         """The question failed; another one may be asked."""
@@ -139,10 +190,12 @@ class Alignment(Generic[T]):
     def take(self, limit: int, now_ms: int) -> list[tuple[Side[T], Waiting[T]]]:
         """Return the records that may leave now, in order, at most ``limit``."""
         taken: list[tuple[Side[T], Waiting[T]]] = []
-        self.held_by = None
+        self.held_by = self._held = None
         for side in self.sides:
-            if side.asked is not None and side.position >= side.asked[0]:
-                side.covers, side.asked = side.asked[1], None
+            for proof in [proof for proof in side.asked if side.position >= proof.end]:
+                side.asked.remove(proof)
+                for name, offset in proof.covers.items():
+                    side.covers[name] = max(offset, side.covers.get(name, 0))
         while len(taken) < limit:
             first = self._first()
             if first is None or not self._run(first, limit, now_ms, taken):
@@ -175,7 +228,7 @@ class Alignment(Generic[T]):
                 if other.queue:
                     return True  # the other side's record is next
                 if not self._waited(head, other, now_ms):
-                    self.held_by = other
+                    self._held, self.held_by = side, other
                     return False
                 unaligned = True
             self.unaligned += unaligned

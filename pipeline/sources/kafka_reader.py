@@ -164,14 +164,14 @@ class KafkaReader:
         return taken
 
     def _ask(self, now: int) -> None:
-        question = self._alignment.ask()
+        question = self._alignment.ask(now)
         if question is not None:
             self._ask_at = now + ASK_EVERY_MS
-            self._question = question, self._ask_ends()
+            self._question = question, self._ask_ends(committed=question.committed)
 
-    def _ask_ends(self) -> list[Future[Any]]:
+    def _ask_ends(self, *, committed: bool) -> list[Future[Any]]:
         wanted = {TopicPartition(s.topic, s.index): LATEST for s in self._streams}
-        return offsets(self._admin, wanted, committed=True, timeout_secs=ASK_SECS)
+        return offsets(self._admin, wanted, committed=committed, timeout_secs=ASK_SECS)
 
     def _take_answer(self, now: int) -> None:
         if self._question is None:
@@ -185,7 +185,7 @@ class KafkaReader:
             self._alignment.lost(question)
             self._ask_at = now + ASK_AGAIN_MS
         else:
-            self._alignment.answer(question, ends)
+            self._alignment.answer(question, ends, now)
 
     def _ends(self, futures: list[Future[Any]]) -> dict[str, int] | None:
         """Return the answered end of every side, or None where the question failed: it is asked again."""
@@ -208,7 +208,7 @@ class KafkaReader:
             for stream in self._streams if ends else ():
                 side = stream.side
                 gauge("source_lag", max(0, (ends or {})[side.name] - side.next_offset), partition=side.name)
-        self._lag = self._ask_ends()
+        self._lag = self._ask_ends(committed=True)
         self._admin.poll(0)  # nothing else takes what it wants to say
 
     def _consume(self, stream: Stream, limit: int, now: int) -> list[Message]:

@@ -17,35 +17,63 @@ UPDATES, EVENTS, CLICKS = "updates", "events", "clicks"
 class Log:
     """A topic partition: records and, as transaction markers leave them, offsets without a record."""
 
-    records: list[tuple[int, int, int]] = field(default_factory=list)
-    """(offset, time, when it was appended relative to all other records)"""
+    records: list[tuple[int, int]] = field(default_factory=list)
+    """(offset, time)"""
+    turns: dict[int, int] = field(default_factory=dict)
+    """Per offset when it was acknowledged, relative to all records; not at all in an open transaction."""
     end: int = 0
+    undecided: int | None = None
+    """First offset of a transaction that is open, or whose marker is not written yet."""
+    open: bool = False
 
-    def append(self, time: int, turn: int) -> None:
-        self.records.append((self.end, time, turn))
-        self.end += 1
+    @property
+    def committed_end(self) -> int:
+        return self.end if self.undecided is None else self.undecided
 
 
 class World:
     """Logs, a reader of them, and everything that left so far as (side, offset)."""
 
-    def __init__(self, names: list[str], max_wait_ms: int | None = None) -> None:
+    def __init__(self, names: list[str], max_wait_ms: int | None = None, undecided_ms: int = 1 << 40) -> None:
         self.logs = {name: Log() for name in names}
-        self.max_wait_ms = max_wait_ms
+        self.wait = {"max_wait_ms": max_wait_ms, "undecided_ms": undecided_ms}
         self.now = 0
         self.turn = 0
         self.left: list[tuple[str, int]] = []
         self.question: tuple[Question, dict[str, int]] | None = None
-        self.alignment: Alignment[None] = Alignment(
-            [Side(name, 0) for name in names], max_wait_ms=max_wait_ms
+        self.alignment = self.align([Side(name, 0) for name in names])
+
+    def align(self, sides: list[Side[None]]) -> Alignment[None]:
+        return Alignment(
+            sides, max_wait_ms=self.wait["max_wait_ms"], undecided_ms=self.wait["undecided_ms"] or 0
         )
 
     def append(self, name: str, time: int) -> None:
+        log = self.logs[name]
+        log.records.append((log.end, time))
+        if not log.open:
+            self.turn += 1
+            log.turns[log.end] = self.turn
+        log.end += 1
+
+    def begin(self, name: str) -> None:
+        log = self.logs[name]
+        if log.undecided is None:
+            log.undecided, log.open = log.end, True
+
+    def commit(self, name: str) -> None:
+        """The producer's commit is acknowledged; its marker is written later."""
+        log = self.logs[name]
+        log.open = False
         self.turn += 1
-        self.logs[name].append(time, self.turn)
+        for offset, _ in log.records:
+            log.turns.setdefault(offset, self.turn)
 
     def mark(self, name: str) -> None:
-        self.logs[name].end += 1
+        log = self.logs[name]
+        if not log.open:
+            log.undecided = None
+            log.end += 1
 
     def side(self, name: str) -> Side[None]:
         return next(side for side in self.alignment.sides if side.name == name)
@@ -53,20 +81,22 @@ class World:
     def fetch(self, name: str, limit: int = 1 << 30) -> None:
         """What librdkafka does: bring records, and report the end when it has been read."""
         side, log = self.side(name), self.logs[name]
-        fresh = [record for record in log.records if record[0] >= side.position]
-        for offset, time, _ in fresh[:limit]:
+        fresh = [record for record in log.records if side.position <= record[0] < log.committed_end]
+        for offset, time in fresh[:limit]:
             self.alignment.add(side, offset, time, None, self.now)
         if len(fresh) <= limit:
-            self.alignment.reached(side, log.end, self.now)
+            self.alignment.reached(side, log.committed_end, self.now)
 
     def ask(self) -> None:
-        question = self.alignment.ask()
+        question = self.alignment.ask(self.now)
         if question is not None:
-            self.question = question, {name: log.end for name, log in self.logs.items()}
+            committed = question.committed
+            ends = {name: log.committed_end if committed else log.end for name, log in self.logs.items()}
+            self.question = question, ends
 
     def answer(self) -> None:
         if self.question is not None:
-            self.alignment.answer(*self.question)
+            self.alignment.answer(*self.question, self.now)
             self.question = None
 
     def take(self, limit: int = 1 << 30) -> None:
@@ -75,14 +105,17 @@ class World:
 
     def restart(self) -> None:
         """A new process that knows the positions and floors of what has left."""
-        sides = [
-            Side[None](side.name, side.next_offset, side.released_floor) for side in self.alignment.sides
-        ]
         self.question = None
-        self.alignment = Alignment(sides, max_wait_ms=self.max_wait_ms)
+        self.alignment = self.align(
+            [Side(side.name, side.next_offset, side.released_floor) for side in self.alignment.sides]
+        )
 
     def drain(self) -> None:
         """Let everything that was appended leave. Ends, as each round moves one question on at least."""
+        for name, log in self.logs.items():
+            if log.undecided is not None:
+                self.commit(name)
+                self.mark(name)
         total = sum(len(log.records) for log in self.logs.values())
         for _ in range(4 * total + 8):
             for name in self.logs:
@@ -96,9 +129,9 @@ class World:
         result = {}
         for rank, (name, log) in enumerate(self.logs.items()):
             floor = -1
-            for offset, time, turn in log.records:
+            for offset, time in log.records:
                 floor = max(floor, time)
-                result[name, offset] = (floor, rank, offset, turn)
+                result[name, offset] = (floor, rank, offset, log.turns[offset])
         return result
 
 
@@ -109,7 +142,7 @@ reading = st.lists(
 )
 steps = st.lists(
     st.tuples(
-        st.sampled_from([*READING, "append", "append", "append", "mark"]),
+        st.sampled_from([*READING, "append", "append", "append", "begin", "commit", "mark"]),
         st.integers(0, 2),
         st.integers(0, 3),
     ),
@@ -128,6 +161,10 @@ def play(world: World, script: list[tuple[str, int, int]], *, jitter: bool) -> N
             case "append":
                 clock += number // 2
                 world.append(name, clock - (number if jitter else 0))
+            case "begin":
+                world.begin(name)
+            case "commit":
+                world.commit(name)
             case "mark":
                 world.mark(name)
             case "fetch":
@@ -274,6 +311,60 @@ def test_transaction_markers_at_the_end_are_passed_by_the_reported_end() -> None
     assert world.left == [(UPDATES, 0), (EVENTS, 0)]
 
 
+def test_an_event_after_an_acknowledged_commit_waits_for_its_markers() -> None:
+    world = World([UPDATES, EVENTS], undecided_ms=1000)
+    world.begin(UPDATES)
+    world.append(UPDATES, 1)
+    world.commit(UPDATES)
+    world.append(EVENTS, 2)
+    for world.now in (0, 400, 999):
+        world.fetch(EVENTS)
+        world.fetch(UPDATES)
+        world.take()
+        world.ask()
+        world.answer()
+    assert world.left == []
+    world.mark(UPDATES)
+    world.fetch(UPDATES)
+    world.take()
+    assert world.left == [(UPDATES, 0), (EVENTS, 0)]
+
+
+def test_an_open_transaction_holds_a_record_for_a_limited_time_after_its_fetch() -> None:
+    world = World([UPDATES, EVENTS], undecided_ms=1000)
+    world.begin(UPDATES)
+    world.append(UPDATES, 1)
+    gone = {}
+    for world.now in range(0, 5000, 100):
+        if world.now in (0, 2000):
+            world.append(EVENTS, world.now)
+        world.fetch(EVENTS)
+        world.fetch(UPDATES)
+        for _ in range(2):
+            world.take()
+            world.ask()
+            world.answer()
+        world.take()
+        gone.setdefault(len(world.left), world.now)
+    assert gone == {0: 0, 1: 1000, 2: 3000}
+
+
+def test_an_open_transaction_does_not_slow_down_a_backlog() -> None:
+    world = World([UPDATES, EVENTS], undecided_ms=1000)
+    world.begin(UPDATES)
+    world.append(UPDATES, 1)
+    for time in range(10_000):
+        world.append(EVENTS, time)
+    while len(world.left) < 10_000 and world.now < 2000:
+        world.now += 5
+        world.fetch(EVENTS, 100)
+        world.fetch(UPDATES)
+        world.take()
+        world.ask()
+        world.answer()
+    assert len(world.left) == 10_000
+
+
 def test_a_backlog_of_events_needs_two_questions_not_one_per_fetch() -> None:
     world = World([UPDATES, EVENTS])
     for time in range(1000):
@@ -335,9 +426,9 @@ def test_a_lost_question_can_be_asked_again() -> None:
     world.fetch(EVENTS)
     world.fetch(UPDATES)
     world.take()
-    question = world.alignment.ask()
+    question = world.alignment.ask(0)
     assert question is not None
-    assert world.alignment.ask() is None
+    assert world.alignment.ask(0) is None
     world.alignment.lost(question)
     world.drain()
     assert world.left == [(EVENTS, 0)]
