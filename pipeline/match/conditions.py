@@ -47,7 +47,7 @@ _OTHER_GROUPS: Final = {
     "where": "all",
 }
 _ELEMENT: Final = "element"
-_MAX_DEPTH: Final = 50
+_MAX_DEPTH: Final = 150
 
 
 class LabelSource(Protocol):
@@ -102,7 +102,7 @@ def compile_on_path(path: Path, value: Json, problems: Problems) -> Node | None:
 def _tree(tree: Json, context: _Context) -> Node | None:
     """Return the node of a list or map of conditions: all of them."""
     if context.depth > _MAX_DEPTH:
-        context.problems.error((), "too-deep", f"conditions are nested more than {_MAX_DEPTH} deep")
+        context.problems.error((), "too-deep", "conditions are nested too deeply")
         return None
     if type(tree) is list:
         if not tree:

@@ -15,6 +15,7 @@ SPEC = (
     "eq ne gt gte lt lte between in not_in contains not_contains starts_with ends_with glob regex exists "
     "present before after"
 )
+CONVERTING = "number text date version domain ip size weekday hour"
 EXAMPLES = [
     pytest.param(operator, example, id=f"{operator.name}-{number}")
     for operator in OPERATORS.values()
@@ -29,7 +30,9 @@ CONVERTED = [
 
 def test_the_table_holds_the_operators_of_the_language() -> None:
     assert sorted(OPERATORS) == sorted(SPEC.split())
-    assert sorted(CONVERSIONS) == sorted(["number", "text", "date", "version", "domain", "ip", "size", "weekday", "hour"])
+    assert sorted(CONVERSIONS) == sorted(CONVERTING.split())
+        ["number", "text", "date", "version", "domain", "ip", "size", "weekday", "hour"]
+    )
 
 
 @pytest.mark.parametrize(("operator", "example"), EXAMPLES)
@@ -215,7 +218,7 @@ def test_typed_comparison_and_arrays(value: Json, operators: Json, verdict: bool
         (["2020-01-01", "2026-11-20"], {"after": "-1d"}, False),
         (["2020-01-01", "2026-11-20"], {"after": "-7d"}, True),
     ],
-)  # fmt: skip
+)
 def test_conversions(value: Json, operators: Json, verdict: bool) -> None:
     assert holds_for(value, operators) is verdict
 
