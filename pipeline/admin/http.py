@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from pipeline.model.errors import UsageError
 from pipeline.telemetry import metrics
 
 
@@ -29,14 +28,6 @@ class Views:
     """Why the job is not taking records in yet; None when it does."""
     refresh: Callable[[], None] = lambda: None
     """Brings the metrics up to date before they are read."""
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Return host and port of ``PORT`` (this machine only) or ``HOST:PORT``; raises UsageError."""
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise UsageError(f"`{text}` is not an address: want PORT or HOST:PORT, e.g. 9090 or 0.0.0.0:9090")
-    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def make_app(views: Views) -> web.Application:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from aiohttp import web
 
+from pipeline.admin.address import parse_address
 from pipeline.admin.control import Commands, serve, socket_path
-from pipeline.admin.http import Views, make_app, parse_address
+from pipeline.admin.http import Views, make_app
 from pipeline.model.errors import UsageError
 from pipeline.telemetry import log
 

@@ -37,6 +37,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "dlq": Verb("dlq:dlq", "list, show, export, send again or delete dead letters"),
     },
     "Other": {
+        "receiver": Verb("receiver:receiver", "receive webhooks here: show them, check signatures"),
         "secret": Verb("secret:secret", "make a signing secret"),
         "version": Verb("version:version", "print the version"),
     },

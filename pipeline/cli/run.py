@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,6 @@ from pipeline.cli.output import json_option, print_json, say
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
     from pipeline.context import Job
-    from pipeline.runtime.job import Summary
 
 
 @click.command()
@@ -48,11 +49,27 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="Serve /metrics, /healthz, /readyz and /status on PORT or HOST:PORT.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    envvar="HOOKLINE_PROCESSES",
+    show_envvar=True,
+    help="Processes on this machine; the shards are spread over them.",
+)
+@click.option(
+    "--restart", is_flag=True, help="Start again, with growing waits, after a fatal error or a crash."
+)
+@click.option("--member", hidden=True, help="Place in the group that this process belongs to.")
 @click.option("--fail-on-dead", is_flag=True, help="Exit 1 if there are dead letters at the end.")
 @json_option
 def run(
     config: Path,
     metrics: str | None,
+    processes: int,
+    restart: bool,
+    member: str | None,
     fail_on_dead: bool,
     as_json: bool,
     **flags: Any,
@@ -62,19 +79,46 @@ def run(
     A recording is read to its end; a job that follows files or reads topics runs until SIGTERM or Ctrl-C.
     What is not delivered by then is kept in the state directory, and the next run goes on with it.
     """
-    from pipeline.runtime.job import run_job
     from pipeline.telemetry import log
 
-    job_config = load(config, flags)
+    job_config = load(config, flags, quiet=member is not None)
     log.setup(job_config.log_level, job_config.log_format)
-    before = read_before(job_config.state)
-    summary = run_job(job_config, config, observe=observer(metrics))
-    show(summary, before, as_json)
-    dead = sum(counts["dead"] for counts in summary.webhooks.values()) + summary.records["invalid"]
-    return Exit.PROBLEMS if fail_on_dead and dead else Exit.OK
+    before = 0 if member else read_before(job_config.state)
+    if (processes > 1 or restart) and member is None:
+        summary = run_together(job_config, processes, restart)
+    else:
+        summary = run_alone(job_config, config, metrics, member)
+    show(summary, before, as_json or member is not None)
+    dead = sum(counts["dead"] for counts in summary["webhooks"].values()) + summary["records"]["invalid"]
+    return Exit.PROBLEMS if fail_on_dead and dead and member is None else Exit.OK
 
 
-def load(config: Path, flags: dict[str, Any]) -> PipelineConfig:
+def run_alone(
+    job_config: PipelineConfig, config: Path, metrics: str | None, member: str | None
+) -> dict[str, Any]:
+    """Run the job, or one member of it, in this process and return its summary."""
+    from pipeline.cli.group import parse_member
+    from pipeline.runtime.job import Cluster, run_job
+
+    cluster = parse_member(member) if member else Cluster()
+    summary = run_job(job_config, config, cluster=cluster, observe=observer(metrics, cluster.process))
+    return summary.to_json()
+
+
+def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> dict[str, Any]:
+    """Run the job in processes of their own and return the summary of all; exits as the job did."""
+    from pipeline.cli.group import run_group
+    from pipeline.state.view import accounting
+
+    begun = time.monotonic()
+    code, latency = run_group(sys.argv[1:], processes, restart=restart)
+    if code:
+        raise click.exceptions.Exit(code)
+    elapsed = round(time.monotonic() - begun, 3)
+    return {**accounting(job_config.state), "latency_ms": latency, "elapsed_secs": elapsed}
+
+
+def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> PipelineConfig:
     """Return the job's settings; says what is doubtful, raises ConfigError for what is wrong."""
     from pipeline.config.job import load_pipeline
     from pipeline.config.report import render
@@ -88,7 +132,7 @@ def load(config: Path, flags: dict[str, Any]) -> PipelineConfig:
             given[name] = str(value)
     report = load_pipeline(config, flags=given, check_source=True)
     loaded = report.require()
-    if report.findings:
+    if report.findings and not quiet:
         say(render(report.findings, root=report.root))
     return loaded
 
@@ -104,14 +148,14 @@ def read_before(state: Path) -> int:
         return 0
 
 
-def observer(address: str | None) -> Callable[[Job], Callable[[], None]]:
+def observer(address: str | None, process: int) -> Callable[[Job], Callable[[], None]]:
     """Return what accompanies the job while it runs: progress, HTTP views, admin socket."""
 
     def observe(job: Job) -> Callable[[], None]:
         from pipeline.admin.job import admin_service
         from pipeline.cli.progress import Progress
 
-        admin = admin_service(job, address=address)
+        admin = admin_service(job, address=address, process=process)
         admin.start()
         progress = Progress(job)
 
@@ -124,16 +168,16 @@ def observer(address: str | None) -> Callable[[Job], Callable[[], None]]:
     return observe
 
 
-def show(summary: Summary, before: int, as_json: bool) -> None:
+def show(summary: dict[str, Any], before: int, as_json: bool) -> None:
     """Print the summary: as JSON alone, or as a table for a person."""
     if as_json:
-        print_json(summary.to_json())
+        print_json(summary)
         return
     click.echo()
-    show_webhooks(summary.webhooks)
-    read, secs = summary.records["read"] - before, summary.elapsed_secs
-    click.echo(f"\n{records_line(summary.records)}")
+    show_webhooks(summary["webhooks"])
+    read, secs = summary["records"]["read"] - before, summary["elapsed_secs"]
+    click.echo(f"\n{records_line(summary['records'])}")
     click.echo(f"this run: {read:,} records in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
-    latency = summary.latency_ms
+    latency = summary["latency_ms"]
     if latency.get("p50"):
         click.echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")

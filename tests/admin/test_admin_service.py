@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.admin.address import parse_address
 from pipeline.admin.control import NotRunning, ask, socket_path
-from pipeline.admin.http import Views, parse_address
+from pipeline.admin.http import Views
 from pipeline.admin.service import AdminService
 from pipeline.model.errors import HooklineError, StateError, UsageError
 from pipeline.telemetry import metrics

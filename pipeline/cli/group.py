@@ -1,0 +1,159 @@
+"""A job of several processes on one machine: started together, stopped together, restarted together.
+
+Each member runs `hookline run` with the hidden flag ``--member``. Members have sessions of their own: a
+Ctrl-C or a signal to the group reaches this process alone, which passes it on once (a second would end
+them at once). Bytewax cannot go on without a member: when one is gone, all are ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import orjson
+
+from pipeline.cli.exits import Exit
+from pipeline.telemetry import log
+
+END_SECS = 10.0
+"""How long the others may take to end after one is gone, before they are killed."""
+FIRST_WAIT_SECS = 1.0
+LONGEST_WAIT_SECS = 60.0
+_PR_SET_PDEATHSIG = 1
+_log = log.get("group")
+
+
+@dataclass(slots=True)
+class Group:
+    """The members of one start. ``words`` are the command line of ``hookline run``, without the program."""
+
+    words: Sequence[str]
+    processes: int
+    members: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    outputs: dict[int, bytes] = field(default_factory=dict)
+    stopping: bool = False
+
+    def start(self) -> None:
+        """Start every member."""
+        addresses = ";".join(f"127.0.0.1:{port}" for port in free_ports(self.processes))
+        for number in range(self.processes):
+            command = [sys.executable, "-m", "pipeline.cli", *self.words, "--member", f"{number}@{addresses}"]
+            self.members.append(
+                subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    start_new_session=True,
+                    preexec_fn=end_with_parent,
+                )
+            )
+
+    def stop(self) -> None:
+        """Ask every member to stop cleanly, once."""
+        if not self.stopping:
+            self.stopping = True
+            self._signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Return when all members are gone: 0, or the exit code of the first that failed."""
+        ended: list[tuple[int, int]] = []
+        told = threading.Condition()
+
+        def watch(number: int) -> None:
+            self.outputs[number] = self.members[number].communicate()[0]
+            with told:
+                ended.append((number, self.members[number].returncode))
+                told.notify()
+
+        for number in range(self.processes):
+            threading.Thread(target=watch, args=(number,), daemon=True).start()
+        deadline: float | None = None
+        failed: int | None = None
+        with told:
+            while len(ended) < self.processes:
+                told.wait(0.2)
+                if failed is None and any(code for _, code in ended):
+                    number, failed = next((number, code) for number, code in ended if code)
+                    _log.error("a process ended", process=number, exit=failed, pid=self.members[number].pid)
+                    self.stop()
+                    deadline = time.monotonic() + END_SECS
+                if deadline is not None and time.monotonic() > deadline:
+                    self._signal(signal.SIGKILL)
+        return 0 if failed is None else failed if failed > 0 else int(Exit.FATAL)
+
+    def latency(self) -> dict[str, float]:
+        """Return the worst latencies of the members: each sees only its own deliveries."""
+        found = [orjson.loads(output)["latency_ms"] for output in self.outputs.values() if output]
+        return {name: max((one[name] or 0.0 for one in found), default=0.0) for name in ("p50", "p99")}
+
+    def _signal(self, number: int) -> None:
+        for member in self.members:
+            with contextlib.suppress(ProcessLookupError):
+                member.send_signal(number)
+
+
+def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[int, dict[str, float]]:
+    """Run a job of several processes; return its exit code and latencies.
+
+    restart: start all anew when one fails, after 1 s, 2 s, ... 60 s; problems of config, usage or state are
+    not cured by that and end the group at once.
+    """
+    wait = FIRST_WAIT_SECS
+    stopped = threading.Event()
+    group = Group(words, processes)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopped.set()
+        group.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        while True:
+            begun = time.monotonic()
+            group.start()
+            code = group.wait()
+            if code in (0, Exit.PROBLEMS, Exit.USAGE, Exit.STATE) or not restart or stopped.is_set():
+                return code, group.latency()
+            if time.monotonic() - begun > LONGEST_WAIT_SECS:
+                wait = FIRST_WAIT_SECS
+            _log.warning("starting again", exit=code, wait_secs=wait)
+            if stopped.wait(wait):
+                return code, group.latency()
+            wait = min(wait * 2, LONGEST_WAIT_SECS)
+            group = Group(words, processes)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def parse_member(text: str) -> Any:
+    """Return the place in the cluster that ``--member`` names."""
+    from pipeline.runtime.job import Cluster
+
+    number, _, addresses = text.partition("@")
+    return Cluster(int(number), tuple(addresses.split(";")))
+
+
+def free_ports(number: int) -> list[int]:
+    """Return ports of this machine that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def end_with_parent() -> None:
+    """Let a member stop when this process is killed. Runs in the child, before the program starts."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
