@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -11,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline.deliver.report import EngineStats
 from pipeline.model.errors import HooklineError
 from pipeline.sources.reader import Reader
 from pipeline.state.handover import Engine
+from pipeline.state.store import Store
 from pipeline.telemetry import log
 from pipeline.versions import Versions
 
@@ -22,6 +25,15 @@ _log = log.get("job")
 
 class DeliveryService(Engine, Protocol):
     """The delivery engine as the steps see it."""
+
+    def begin_drain(self, deadline_secs: float) -> None:
+        """Begin to send what can be sent before the deadline."""
+
+    def is_drained(self) -> bool:
+        """True where nothing more can complete before that deadline."""
+
+    def stats(self) -> EngineStats:
+        """The present numbers of every webhook."""
 
     def busy(self) -> bool:
         """True while the source should pause: requests come faster than they can be sent."""
@@ -56,6 +68,8 @@ class Job:
     engine: DeliveryService
     finite: bool
     """True for a recording that ends: nobody else waits for it."""
+    alone: bool = True
+    """True for a job of one process."""
     drain_secs: float = 30.0
     stop_drain_secs: float = 5.0
     disk_reserve_bytes: int = 256 << 20
@@ -73,6 +87,8 @@ class Job:
     """Committed counters of the shards of this process."""
     commands: dict[int, deque[Callable[[Any], None]]] = field(default_factory=dict)
     """What the admin socket asks of a shard; run by its worker thread."""
+    stores: list[Store] = field(default_factory=list)
+    """The open stores of this process."""
     shards_here: dict[int, Any] = field(default_factory=dict)
     """The shards that this process owns."""
     source_bytes: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -81,6 +97,9 @@ class Job:
     """Where dead letters are copied to; None: nowhere."""
     partitions: list[str] = field(default_factory=list)
     """The source partitions of the whole job, once the source has listed them."""
+    flowing: int = 0
+    """Chunks on their way to the shards; told by a process alone, in a job of one process."""
+    _drain_by: float = math.inf
     _drained: bool = False
     _misrouted: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -127,11 +146,35 @@ class Job:
         """True while sources must not read on: the engine is behind, or a webhook is full and says so."""
         return self.engine.busy() or bool(self.full)
 
+    def close(self) -> None:
+        """Close the stores of this process."""
+        for store in self.stores:
+            store.close()
+        self.stores.clear()
+
+    def is_drained(self) -> bool:
+        """Return whether a source may end: what was read has been sent, or cannot be in time.
+
+        Asked again and again once there is nothing more to read; epochs go on meanwhile, so that rows on
+        disk come back. The first call starts the deadline, a signal shortens it.
+        """
+        now = time.monotonic()
+        secs = self.stop_drain_secs if self.stopping else self.drain_secs
+        if now + secs < self._drain_by:
+            self._drain_by = now + secs
+            self.engine.begin_drain(secs)
+        if now >= self._drain_by:
+            return True
+        if self.flowing > 0 or any(shard.outbox.waits_for_commit for shard in self.shards_here.values()):
+            return False
+        return self.engine.is_drained()
+
     def drain(self) -> None:
         """Finish what can be finished, then end the engine; once per process, before its last epoch."""
         with self._lock:
             if self._drained:
                 return
             self._drained = True
-        self.engine.drain(self.stop_drain_secs if self.stopping else self.drain_secs)
+        secs = self.stop_drain_secs if self.stopping else self.drain_secs
+        self.engine.drain(max(0.0, min(secs, self._drain_by - time.monotonic())))
         self.engine.stop()

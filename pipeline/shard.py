@@ -36,6 +36,7 @@ class Shard:
 
     def __init__(self, job: Job, shard: int, seq: int) -> None:
         self.store = Store(job.state / "shards" / f"{shard:03d}")
+        job.stores.append(self.store)
         if self.store.resume(seq):
             count("state_undone_total")
         self.shard = shard
@@ -182,6 +183,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
             for chunk in values:
                 shard.work(chunk)
             shard.outbox.hand_over()
+            self.job.flowing -= len(values) * self.job.alone
             return self.copies()
 
     def on_notify(self) -> tuple[Iterable[list[DeadLetter]], bool]:

@@ -124,6 +124,21 @@ class DeliveryEngine:
         self._check()
         return self._core is not None and self._core.is_empty()
 
+    def begin_drain(self, deadline_secs: float) -> None:
+        """Start what `drain` waits for: batches go out as they are; `is_drained` tells when it is over."""
+        self._check()
+        self._drained.clear()
+        self._deadline = self._clock.now() + deadline_secs
+        self._wake(force=True)
+
+    def is_drained(self) -> bool:
+        """Return whether nothing more can complete before the deadline of `begin_drain`. Never waits.
+
+        Rows that a shard has yet to commit are not known here: the caller must ask the shards.
+        """
+        self._check()
+        return self._drained.is_set() and not self._inbox and not self._handed
+
     # --- the workers' side
 
     def attach(self, port: Port) -> None:
@@ -289,6 +304,8 @@ class DeliveryEngine:
         if self._stopped.done():
             return
         core.flushing = self._deadline is not None
+        if self._inbox or self._handed:
+            self._drained.clear()
         while self._inbox:
             self._inbox.popleft()(core)
         while self._handed:
@@ -303,7 +320,7 @@ class DeliveryEngine:
             self._stopped.set_result(None)
             return
         deadline = self._deadline
-        if deadline is not None and not self._drained.is_set():
+        if deadline is not None:
             nothing_handed = not self._inbox and not self._handed
             if now >= deadline or (nothing_handed and core.is_drained(deadline)):
                 self._drained.set()

@@ -101,7 +101,6 @@ def open_job(
             secrets=Secrets(os.environ, config_dir),
             share=1 / cluster.processes,
         )
-        stack.callback(engine.stop)
         job = Job(
             state=config.state,
             shards=config.shards,
@@ -109,10 +108,13 @@ def open_job(
             readers=make_readers(config),
             versions=Versions(config.state / "versions", snapshot, engine.configure),
             engine=engine,
+            alone=cluster.processes == 1,
             format=config.source.format if config.source is not None else "auto",
             finite=isinstance(config.source, JsonlSource) and not config.source.follow,
         )
-        engine.on_failure(job.fail)
+        # In reverse order at the end: the engine first, it reads the stores.
+        stack.callback(job.close)
+        stack.callback(engine.stop)
         engine.start()
         if reload:
             watcher = ConfigWatcher(config_dir, config, job.versions)

@@ -30,6 +30,7 @@ from pipeline.state.counters import Counters
 from pipeline.state.handover import Delivery, Engine, Outcome, Port, Result
 from pipeline.state.journal import Journal, delete_before, read_journal
 from pipeline.state.store import Store, Table
+from pipeline.telemetry.metrics import count
 
 _SEQUENCE = b"\0sequence"
 """Row of `applied` that holds the shard's running number for ordered deliveries."""
@@ -68,7 +69,10 @@ class Outbox:
         self._applied: dict[bytes, int] = {}
         self._sequence = unpack_number(store.get(Table.APPLIED, _SEQUENCE))
         self.port = Port(shard, Journal(self._journals, store.seq), self.refill)
-        self._recover(read_journal(self._journals, store.seq))
+        journal = read_journal(self._journals, store.seq)
+        if journal:
+            count("journal_results_total", len(journal))
+        self._recover(journal)
         self.port.settling.update(self._settled)
         engine.attach(self.port)
         for name, rows in counters.copy().items():
@@ -127,6 +131,11 @@ class Outbox:
         self._counters.add(f"{webhook_id}/matched")
         self._counters.add(f"{webhook_id}/suppressed")
 
+    @property
+    def waits_for_commit(self) -> bool:
+        """True where rows were written that the engine can only read after the epoch's end."""
+        return bool(self._new_on_disk)
+
     def hand_over(self) -> None:
         """Give the engine what was admitted since the last call."""
         if self._handing:
@@ -150,7 +159,7 @@ class Outbox:
         for delivery in self._unstored.values():
             self._store_row(delivery)
         self._unstored.clear()
-        if self._store.dirty:
+        if self._store.dirty or self._counters.dirty:
             self._expire_finished()
             for source, offset in self._applied.items():
                 self._store.put(Table.APPLIED, source, pack_number(offset))
@@ -216,6 +225,7 @@ class Outbox:
         self._put_dead(dead_delivery(delivery, reason, origin, self._clock()))
 
     def _put_dead(self, dead: DeadLetter) -> None:
+        count("dead_letters_total", webhook=dead.webhook_id, reason=_class_of(dead))
         self._store.put(Table.DEAD, dead.key, pack_dead(dead))
         if self._copies:
             # A row, not a list: what the engine buried at an epoch's end is copied in the next one.
@@ -280,6 +290,11 @@ class Outbox:
         for key in gone:
             del self._finished[key]
             self._store.delete(Table.FINISHED, key)
+
+
+def _class_of(dead: DeadLetter) -> str:
+    """Return a reason of few possible values: what a template or a record said is not one."""
+    return dead.reason if dead.kind == "delivery" else dead.kind
 
 
 def _stub(result: Finished) -> Delivery:

@@ -27,7 +27,7 @@ class History:
                 self._switches.append((int(number), version))
         self._file = os.open(folder / "high-water", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         stored = os.pread(self._file, _HIGH.size, 0)
-        self.high = _HIGH.unpack(stored)[0] if len(stored) == _HIGH.size else 0
+        self.high: int = _HIGH.unpack(stored)[0] if len(stored) == _HIGH.size else 0
         """Lines that have been handed out in this or an earlier run."""
 
     def version_at(self, line: int) -> str | None:

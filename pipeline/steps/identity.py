@@ -44,12 +44,15 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
                 self.count(chunk)
                 if chunk.items:
                     routed.extend(self.route(chunk))
+            if self.job.alone:
+                self.job.flowing += len(routed) - sum(chunk.counts is not None for chunk in values)
             return routed, self.RETAIN
 
     def build(self, partition: str) -> None:
         """Open the store at the epoch that Bytewax resumed."""
         self.partition = partition
         self.store = Store(identity_folder(self.job.state, partition))
+        self.job.stores.append(self.store)
         self.store.resume(self.token[2] if self.token is not None else 0)
         self.identity = Identity(self.store)
         self.counters = Counters(self.store)

@@ -75,7 +75,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         if not self.version:
             return [self.enter_version()]
         if self.job.stopping:
-            return None
+            return None if self.job.is_drained() else []
         if self.job.paused() or self.disk_is_low():
             return []
         batch = []
@@ -86,9 +86,11 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             limit = min(limit, self.history.boundary_after(self.line) - self.line)
         chunk = self.reader.read(limit)
         if chunk is None:
-            return None if self.reader.done and not batch else batch
+            ended = self.reader.done and not batch and self.job.is_drained()
+            return None if ended else batch
         self.line = _line(chunk.position)
         self.history.emitting(self.line)
+        self.job.flowing += self.job.alone
         batch.append(Intake(self.name, self.version, raw=chunk))
         return batch
 

@@ -1,0 +1,60 @@
+"""The select step: decode, and drop the events that no webhook can want, before any of the work."""
+
+from __future__ import annotations
+
+from pipeline.chunks import Candidates, Intake, Selected
+from pipeline.context import Job
+from pipeline.decode.fast import scan
+from pipeline.model.records import Event, IdentityLink, Record
+from pipeline.sources.chunk import RawChunk
+from pipeline.telemetry.metrics import count
+
+_NONE: Candidates = ()
+
+
+def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
+    """Return what is left of a chunk, under the key of its partition.
+
+    Events keep the webhooks whose event side holds, and go on only if there is one. Updates, links and
+    invalid records always pass. Links also go to the other partitions' keys.
+    """
+    selected = Selected(intake.partition, intake.partition, intake.config, intake.text)
+    if intake.raw is None:
+        return [(intake.partition, selected)]
+    triggers = job.versions.get(intake.config, intake.text).triggers
+    scanned = scan(intake.raw, format=job.format, wants=triggers.wants)
+    items: list[tuple[Record, Candidates]] = []
+    for record in scanned.records:
+        if type(record) is Event:
+            candidates = triggers.select(record)
+            if candidates:
+                items.append((record, candidates))
+        else:
+            items.append((record, _NONE))
+    selected.items = items
+    count("chunks_total")
+    if items:
+        count("events_selected_total", len(items))
+    selected.counts = (scanned.read, scanned.events, scanned.updates, scanned.links, scanned.invalid)
+    selected.passed = passed(intake.raw)
+    chunks = [(intake.partition, selected)]
+    if scanned.links:
+        chunks += broadcast(job, selected)
+    return chunks
+
+
+def broadcast(job: Job, selected: Selected) -> list[tuple[str, Selected]]:
+    """Return the chunk's links for every other partition: an id may turn up there too."""
+    links = [item for item in selected.items if isinstance(item[0], IdentityLink)]
+    return [
+        (other, Selected(other, selected.partition, selected.config, items=links))
+        for other in job.partitions
+        if other != selected.partition
+    ]
+
+
+def passed(raw: RawChunk) -> dict[str, int]:
+    """Return the last offset of each source in a chunk."""
+    if isinstance(raw.sources, str):
+        return {raw.sources: raw.offsets[-1]} if raw.offsets else {}
+    return dict(zip(raw.sources, raw.offsets, strict=True))
