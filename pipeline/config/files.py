@@ -7,7 +7,7 @@ while a pending delivery names it, and compiles to the same snapshot everywhere.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
@@ -104,30 +104,70 @@ def read_config(
         raise ConfigError(f"{base}: there is no such config directory")
     if not (base / "webhooks").is_dir():
         raise ConfigError(f"{base}: the config directory has no folder `webhooks`")
-    files: dict[str, str] = {}
-    faults: dict[str, str] = {}
-    for name in config_files(base):
-        _read(base, name, files, faults)
-    text = ConfigText(files, {}, defaults or JobDefaults(), str(directory), faults)
+    return read_files(base, config_files(base), environ=environ, defaults=defaults)
+
+
+def read_files(
+    base: Path,
+    names: Iterable[str],
+    *,
+    webhooks: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    defaults: JobDefaults | None = None,
+) -> ConfigText:
+    """Read the named files and the list files they name.
+
+    webhooks: where the files of the folder `webhooks` really lie, if not below the config directory.
+    """
+    reader = _Reader(base, webhooks or base / "webhooks")
+    files = {name: content for name in names if (content := reader.read(name)) is not None}
+    text = ConfigText(files, {}, defaults or JobDefaults(), str(base), reader.faults)
     secrets = Secrets(os.environ if environ is None else environ, base)
     settings: dict[str, str] = {}
-    lists: dict[str, str] = {}
     for name, document in text.documents.items():
-        if document.root is None:
-            continue
-        for ref in setting_refs(document.root.value, is_webhook=name.startswith("webhooks/")):
-            if secrets.known(ref) and ref.key not in settings:
-                value = secrets.resolve(ref)
+        if document.root is not None:
+            for ref in setting_refs(document.root.value, is_webhook=name.startswith("webhooks/")):
                 # A default stands in the text already; it is no value from outside.
-                if SecretRef(ref.key, None) == ref or secrets.known(SecretRef(ref.key, None)):
-                    settings[ref.key] = value
-    for candidate in wanted_lists(text):
-        if (base / candidate).is_file():
-            _read(base, candidate, lists, faults, MAX_LIST_BYTES)
+                outside = SecretRef(ref.key)
+                if secrets.known(outside):
+                    settings[ref.key] = secrets.resolve(outside)
+    lists: dict[str, str] = {}
+    for name in wanted_lists(text):
+        if reader.path(name).is_file():
+            content = reader.read(name, MAX_LIST_BYTES)
+            if content is not None:
+                lists[name] = content
     documents = text.documents
-    text = ConfigText({**files, **lists}, settings, text.defaults, text.root, faults)
+    text = ConfigText({**files, **lists}, settings, text.defaults, text.root, reader.faults)
     text.__dict__["documents"] = documents
     return text
+
+
+class _Reader:
+    """Reads files by their names in a config; what cannot be read is a fault."""
+
+    def __init__(self, base: Path, webhooks: Path) -> None:
+        self._base = base
+        self._webhooks = webhooks
+        self.faults: dict[str, str] = {}
+
+    def path(self, name: str) -> Path:
+        """Return where a file of the config lies."""
+        folder, _, rest = name.partition("/")
+        return self._webhooks / rest if folder == "webhooks" else self._base / name
+
+    def read(self, name: str, limit: int | None = None) -> str | None:
+        """Return a file's text; None where it has none."""
+        try:
+            raw = self.path(name).read_bytes()
+            if limit is not None and len(raw) > limit:
+                raise ValueError(f"a list file may hold {limit:,} bytes")
+            return decode_text(raw)
+        except OSError as error:
+            self.faults[name] = f"cannot be read: {error.strerror or error}"
+        except ValueError as error:
+            self.faults[name] = str(error)
+        return None
 
 
 def wanted_lists(text: ConfigText) -> list[str]:
@@ -227,17 +267,3 @@ def _texts(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _texts(inner, (*path, index))
-
-
-def _read(
-    base: Path, name: str, files: dict[str, str], faults: dict[str, str], limit: int | None = None
-) -> None:
-    try:
-        raw = (base / name).read_bytes()
-        if limit is not None and len(raw) > limit:
-            raise ValueError(f"a list file may hold {limit:,} bytes")
-        files[name] = decode_text(raw)
-    except OSError as error:
-        faults[name] = f"cannot be read: {error.strerror or error}"
-    except ValueError as error:
-        faults[name] = str(error)

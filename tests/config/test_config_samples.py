@@ -1,0 +1,110 @@
+"""The 26 webhooks of the public samples, from their files to the requests that must come out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samples import shared_data
+
+from pipeline.config.files import read_config
+from pipeline.dryrun import DryRun, Fired
+from pipeline.model.records import Event, Origin, PropertyUpdate
+from pipeline.model.times import parse_time
+from pipeline.snapshot import Snapshot, compile_config
+
+ENV = {"SLACK_PATH": "T1/B2/x", "PIXEL": "999"}
+SETTINGS = ("${SLACK_PATH}", "T1/B2/x"), ("${PIXEL}", "999")
+
+
+def rows() -> list[dict[str, Any]]:
+    named = os.environ.get("HOOKLINE_SHARED_DATA")
+    places = [Path(named)] if named else [up / "shared" / "data" for up in Path(__file__).resolve().parents]
+    for place in places:
+        path = place / "webhooks" / "expected.jsonl"
+        if path.is_file():
+            return [json.loads(line) for line in path.read_text().splitlines()]
+    return []
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    base = tmp_path_factory.mktemp("config")
+    shutil.copytree(shared_data() / "webhooks", base / "webhooks")
+    report = compile_config(read_config(base, environ=ENV), secrets=None)
+    assert [finding.code for finding in report.findings] == ["ne-holds-for-missing"]
+    return report.require()
+
+
+def fire(snapshot: Snapshot, row: dict[str, Any]) -> list[Fired]:
+    """Let the event happen to the user as known; a change is the update that made it so."""
+    run = DryRun(snapshot, only={row["webhook"]})
+    user, event = row["user"], row["event"]
+    time = parse_time(event["time"])
+    changing = event["kind"] == "update"
+    ids = (event["user_id"], None)
+    known = dict(user["properties"])
+    if changing:
+        known |= row["before"]
+    run.know(update(ids, time, known, None))
+    if changing:
+        return list(run.feed(update(ids, time, event["properties"], event["id"])))
+    record = Event(
+        event["id"], event["name"], event["kind"], *ids, time, None, event["source"], event["properties"],
+        event["context"], Origin("sample", 0),
+    )  # fmt: skip
+    return list(run.feed(record))
+
+
+def update(
+    ids: tuple[str | None, str | None], time: int, set_: dict[str, Any], id: str | None
+) -> PropertyUpdate:
+    return PropertyUpdate(id, *ids, time, time, "web", set_, {}, (), Origin("sample", 0))
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['webhook']}: {row['case']}")
+def test_a_sample_webhook_makes_the_expected_request(snapshot: Snapshot, row: dict[str, Any]) -> None:
+    expect = row["expect"]
+    fired = fire(snapshot, row)
+    if "no_match" in expect:
+        assert fired == []
+        return
+    (one,) = fired
+    if "dead_letter" in expect:
+        assert one.request is None
+        assert expect["dead_letter"] in one.reason
+        return
+    assert one.request is not None, one.reason
+    assert one.request.method == expect["method"]
+    url = one.url
+    for name, value in SETTINGS:
+        url = url.replace(name, value)
+    assert url == expect["url"]
+    if isinstance(expect["body"], str):
+        assert one.body.decode() == expect["body"]
+        return
+    body = json.loads(one.body)
+    assert shaped(body, expect["body"]) == expect["body"]
+
+
+def shaped(found: Any, expected: Any) -> Any:
+    """Where `{{ event }}` or `{{ user }}` is the value, only the keys given are compared."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        if {"id", "name", "kind"} <= expected.keys():
+            found = {key: value for key, value in found.items() if key in expected}
+        if {"id", "identified", "properties"} == expected.keys():
+            # The sample shows `identified`; LANGUAGE 1 says that `{{ user }}` is id and properties.
+            found = {"identified": True, **found}
+        return {key: shaped(value, expected.get(key)) for key, value in found.items()}
+    if isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        return [shaped(*pair) for pair in zip(found, expected, strict=True)]
+    return found
+
+
+def test_all_26_samples_are_tried() -> None:
+    shared_data()
+    assert len({row["webhook"] for row in rows()}) == 26
