@@ -17,6 +17,9 @@ from pipeline.model.records import Invalid, Json, Origin, PropertyUpdate, Record
 
 FORMATS = ("auto", "native", "heap", "segment", "posthog", "cloudevents")
 
+OUR_FAULT = "Hookline failed to read this record"
+"""How the reason of an Invalid begins whose cause is a fault in this package."""
+
 Headers = Sequence[tuple[str, bytes | None]]
 Shape = Callable[[Fields, Place], list[Record]]
 
@@ -70,6 +73,9 @@ def decode(
         raise InvalidRecord(f"the line is {fields.kind_of(value)}, an object is wanted")
     except InvalidRecord as error:
         return [Invalid(raw or b"", str(error), origin)]
+    except Exception as error:
+        # A fault of ours must not stop a stream for ever at the record that shows it.
+        return [Invalid(raw or b"", f"{OUR_FAULT}: {type(error).__name__}: {error}", origin)]
 
 
 def _is_envelope(value: Fields, name: str) -> bool:
@@ -140,7 +146,8 @@ def _shape_of(record: Fields) -> Shape:
             return segment.read
     if "identity" in record or "app_id" in record:
         return heap.read
-    if "userId" in record or "anonymousId" in record or record.get("action") in segment.CALLS:
+    action = record.get("action")
+    if "userId" in record or "anonymousId" in record or (type(action) is str and action in segment.CALLS):
         return segment.read
     keys = ", ".join(f"`{name:.30}`" for name in list(record)[:8]) or "no field at all"
     raise InvalidRecord(f"the shape fits none of {', '.join(FORMATS[1:])}: it has {keys}")

@@ -69,7 +69,7 @@ def _header(name: str, text: bytes) -> str:
 
 def _event(record: Fields, data: Json, place: Place) -> Event:
     version = record.get("specversion")
-    if version not in VERSIONS:
+    if type(version) is not str or version not in VERSIONS:
         raise InvalidRecord(f"`specversion` is {version!r:.40}, 1.0 (or 0.3) is wanted")
     name = fields.text(record, "type")
     if name is None:

@@ -49,11 +49,11 @@ class Scanned:
     invalid: int = 0
 
 
-class _Unread(msgspec.Struct):
+class _Unread(msgspec.Struct, gc=False):
     """An object that is checked and not read."""
 
 
-class _Properties(msgspec.Struct):
+class _Properties(msgspec.Struct, gc=False):
     """Properties, with what PostHog keeps in them."""
 
     distinct_id: Any = UNSET
@@ -67,7 +67,7 @@ class _Properties(msgspec.Struct):
     distinct: Any = msgspec.field(name="$distinct_id", default=UNSET)
 
 
-class _Stub(msgspec.Struct):
+class _Stub(msgspec.Struct, gc=False):
     type: Any = None
     name: Any = None
     event: Any = None
@@ -79,6 +79,7 @@ class _Stub(msgspec.Struct):
     distinct_id: Any = UNSET
     id: Any = None
     messageId: Any = None
+    message_id: Any = None
     uuid: Any = None
     time: Any = None
     timestamp: Any = None
@@ -171,20 +172,21 @@ def _count(found: Scanned, members: list[Record], wants: Wants) -> None:
 
 def _doubtful(lines: Sequence[bytes | None]) -> set[int]:
     """Return the lines whose text decode must judge; checked for the whole chunk first, which is cheap."""
-    text = b"\n".join([line for line in lines if line is not None])
-    is_ascii = text.isascii()
-    has_surrogates = b"\\ud" in text or b"\\uD" in text
-    has_long_digits = strict.may_hold_long_digits(text)
-    is_deep = (
-        any(line is not None and strict.may_be_deep(line) for line in lines) if len(text) > 400 else False
-    )
-    if is_ascii and not has_surrogates and not has_long_digits and not is_deep:
+    present = [line for line in lines if line is not None]
+    text = b"\n".join(present)
+    if (
+        text.isascii()
+        and b"\\ud" not in text
+        and b"\\uD" not in text
+        and not strict.may_hold_long_integers_somewhere(text)
+        and max(map(len, present), default=0) <= strict.SHALLOW_BYTES
+    ):
         return set()
     return {at for at, line in enumerate(lines) if line is not None and _is_doubtful(line)}
 
 
 def _is_doubtful(line: bytes) -> bool:
-    if b"\\ud" in line or b"\\uD" in line or strict.may_hold_long_digits(line) or strict.may_be_deep(line):
+    if b"\\ud" in line or b"\\uD" in line or strict.may_hold_long_integers(line) or strict.may_be_deep(line):
         return True
     if line.isascii():
         return False
@@ -232,6 +234,10 @@ def _judge_segment(stub: _Stub, wants: Wants) -> bool:
         and name != ""
         and not wants(name, call)
         and _are_ids(stub.userId, stub.anonymousId)
+        and stub.user_id is None
+        and stub.anonymous_id is None
+        and stub.message_id is None
+        and stub.received_at is None
         and _is_simple(stub.messageId, stub.channel)
         and _is_time(stub.timestamp)
         and stub.timestamp is not None

@@ -12,7 +12,7 @@ from pipeline.model.times import parse_time
 Fields = dict[str, Json]
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Place:
     """Where a record was found and what its surroundings say about it."""
 

@@ -18,8 +18,13 @@ from pipeline.model.records import Json
 MAX_DEPTH = 200
 """Levels of nesting a record may have; a body around it adds its own and must stay below 254."""
 
+SHALLOW_BYTES = 2 * MAX_DEPTH
+"""Up to this length a text cannot be nested too deep: every level takes two brackets."""
+
 _DIGITS_TO_ZERO = bytes.maketrans(b"0123456789", b"0" * 10)
-_SIX_ZEROS = b"0" * 6
+_NINE_DIGITS = b"0" * 9
+_TWENTY_DIGITS = b"0" * 20
+_MINUS_NINETEEN_DIGITS = b"-" + b"0" * 19
 
 
 def loads(raw: bytes) -> Json:
@@ -28,25 +33,33 @@ def loads(raw: bytes) -> Json:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRecord(_reason(raw, error)) from None
-    if may_hold_long_digits(raw):
+    if may_hold_long_integers(raw):
         _refuse_long_integers(raw)
     if may_be_deep(raw) and _depth(value) > MAX_DEPTH:
         raise InvalidRecord(f"the JSON is nested more than {MAX_DEPTH} levels deep")
     return value
 
 
-def may_hold_long_digits(raw: bytes) -> bool:
-    """Return True where ``raw`` may hold 19 or more digits in a row; False is certain.
+def may_hold_long_integers(raw: bytes) -> bool:
+    """Return True where ``raw`` may hold an integer beyond 64 bits; False is certain.
 
-    Every third byte is enough: 19 digits in a row hold at least six of those. A third of the bytes costs
-    a third of the time (0.2 instead of 0.6 us for 280 bytes), and 13 digits of milliseconds never alarm.
+    Up to 19 digits fit unsigned. One C pass over the bytes: 0.3 us for 280 of them.
     """
-    return _SIX_ZEROS in raw[::3].translate(_DIGITS_TO_ZERO)
+    digits = raw.translate(_DIGITS_TO_ZERO)
+    return _TWENTY_DIGITS in digits or _MINUS_NINETEEN_DIGITS in digits
+
+
+def may_hold_long_integers_somewhere(text: bytes) -> bool:
+    """Like `may_hold_long_integers`, for half its cost and with a few more false alarms: for whole chunks.
+
+    19 digits in a row hold at least nine of every second byte.
+    """
+    return _NINE_DIGITS in text[::2].translate(_DIGITS_TO_ZERO)
 
 
 def may_be_deep(raw: bytes) -> bool:
     """Return True where ``raw`` has brackets for more than MAX_DEPTH levels; False is certain."""
-    return len(raw) > 2 * MAX_DEPTH and raw.count(b"{") + raw.count(b"[") > MAX_DEPTH
+    return len(raw) > SHALLOW_BYTES and raw.count(b"{") + raw.count(b"[") > MAX_DEPTH
 
 
 def _reason(raw: bytes, error: orjson.JSONDecodeError) -> str:
