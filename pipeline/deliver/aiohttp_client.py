@@ -113,12 +113,18 @@ class AiohttpClient:
             name, _, value = line.partition(": ")
             headers.append((name, value))
         try:
-            if attempt.proxy is None:
-                # Literals do not pass a resolver, so they are judged here.
-                await self._resolver.resolve(target.origin.host, target.origin.port)
-            else:
-                proxy, _ = parse_origin(attempt.proxy)
-                await self._resolver.resolve(proxy.host, proxy.port)
+            # Literals do not pass aiohttp's resolver, so every host is judged here first. Behind a proxy it
+            # is the proxy that is dialled; it resolves the receiver's name itself.
+            self._resolver.check_literal(target.origin.host)
+            dialled = target.origin if attempt.proxy is None else parse_origin(attempt.proxy)[0]
+            await self._resolver.resolve(dialled.host, dialled.port)
+        except GuardRefusal as error:
+            return "guard-refused", str(error)
+        except OSError as error:
+            return "dns", str(error)
+        except ValueError as error:
+            return "proxy", str(error)
+        try:
             async with self._session.request(
                 target.method,
                 _Url.build(target.url),

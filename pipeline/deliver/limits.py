@@ -12,6 +12,8 @@ START = 16
 SHRINK = 0.7
 TOLERANCE = 2.0
 SLACK_SECS = 0.02
+FORGET_SECS = 60.0
+"""The best round trip seen is forgotten within this time, so that a lasting change is accepted."""
 
 
 class Concurrency:
@@ -23,13 +25,14 @@ class Concurrency:
     our own.
     """
 
-    __slots__ = ("_base", "_max", "_next_step", "_starting", "limit", "round_trip")
+    __slots__ = ("_at", "_base", "_max", "_next_step", "_starting", "limit", "round_trip")
 
     def __init__(self, most: int) -> None:
         self._max = max(1, most)
         self.limit = float(min(START, self._max))
         self._starting = True
         self._base = 0.0
+        self._at = 0.0
         self._next_step = 0.0
         self.round_trip = 0.0
         """Seconds of a request, smoothed; 0 before the first."""
@@ -48,11 +51,11 @@ class Concurrency:
     def succeeded(self, now: float, count: int, round_trip: float, in_flight: int) -> None:
         """Learn from answers that came in one loop turn; ``in_flight`` counts them too."""
         self.round_trip += (round_trip - self.round_trip) * (0.3 if self.round_trip else 1.0)
-        # The base falls at once and rises slowly, so that a lasting change of the receiver is accepted.
         if self._base == 0.0 or round_trip < self._base:
             self._base = round_trip
         else:
-            self._base += (round_trip - self._base) * 0.002 * count
+            self._base += (round_trip - self._base) * min(1.0, (now - self._at) / FORGET_SECS)
+        self._at = now
         if self.limit >= self._max and now < self._next_step:
             return
         if self.round_trip > self._base * TOLERANCE + SLACK_SECS:

@@ -42,9 +42,7 @@ class Resolver:
 
         Raises GuardRefusal where no answer may be dialled, OSError where the name has none.
         """
-        why = check_url_literal(host, self._allow)
-        if why is not None:
-            raise GuardRefusal(f"{host} is {why}; `network.allow` opens it where that is meant")
+        self.check_literal(host)
         literal = literal_address(host)
         if literal is not None:
             return [_literal_info(literal, port)]
@@ -62,6 +60,12 @@ class Resolver:
             self._kept.clear()
         self._kept[key] = (loop.time() + KEEP_SECS, answers)
         return answers
+
+    def check_literal(self, host: str) -> None:
+        """Raise GuardRefusal where the host, as it is written, must not be reached, not by a proxy either."""
+        why = check_url_literal(host, self._allow)
+        if why is not None:
+            raise GuardRefusal(f"{host} is {why}; `network.allow` opens it where that is meant")
 
     def forget(self, host: str, port: int) -> None:
         """Ask again next time: nothing answered at these addresses."""

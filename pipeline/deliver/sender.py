@@ -29,6 +29,8 @@ class Sender:
         self._tls = contexts.name(spec.receiver, self.secrets.expand)
         self._signer = make_signer(spec.receiver, self.secrets)
         self._auth = auth_headers(spec.receiver, self.secrets)
+        proxy = spec.delivery.proxy
+        self._proxy = self.secrets.expand(proxy) if proxy else None
         form, ndjson = spec.encoding == "form", spec.delivery.batch and spec.delivery.batch.as_ == "ndjson"
         self._content_type = (
             "application/x-www-form-urlencoded"
@@ -61,7 +63,12 @@ class Sender:
         """Return the attempt of several deliveries with the same method, URL and headers."""
         wrap = self._spec.wrap
         bodies = [delivery.body for delivery in deliveries]
-        body = wrap(bodies) if wrap is not None else b"[" + b",".join(bodies) + b"]"
+        if wrap is not None:
+            body = wrap(bodies)
+        elif self._content_type == "application/x-ndjson":
+            body = b"\n".join(bodies) + b"\n"
+        else:
+            body = b"[" + b",".join(bodies) + b"]"
         if self._spec.has_secrets:
             _, _, body = fill("", (), body, encoding=self._spec.encoding, secrets=self.secrets)
         first = deliveries[0]
@@ -91,7 +98,7 @@ class Sender:
         )
         if replay:
             extra += b"webhook-replay: true\r\n"
-        return Attempt(target, extra, body)
+        return Attempt(target, extra, body, proxy=self._proxy)
 
     def _target(self, key: tuple[str, str, Headers]) -> Target:
         target = self._targets.get(key)

@@ -50,11 +50,11 @@ class Connection(asyncio.Protocol):
         """True while an answer is outstanding: what comes meanwhile is kept."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport; a path-less fault may already speak."""
+        """Keep the transport; a fault may already speak."""
         self.transport = cast(asyncio.Transport, transport)
         self.desk.connections.add(self)
         self.desk.accepted += 1
-        early = self.desk.script.answer("<connect>", "").fault
+        early = self.desk.script.on_connect()
         if early is not None:
             FAULTS[early](self, Answer())
 

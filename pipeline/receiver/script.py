@@ -107,6 +107,11 @@ class Script:
         """Return the answer for the next request of a path (without its query)."""
         return self._paths.get(path, self._default).next(message_id)
 
+    def on_connect(self) -> str | None:
+        """Return the fault that meets a new connection: the path ``<connect>``, if the script has it."""
+        steps = self._paths.get("<connect>")
+        return steps.next("").fault if steps is not None else None
+
 
 def _steps(value: Any) -> Steps:
     per_id = False
