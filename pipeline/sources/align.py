@@ -25,9 +25,11 @@ Pure: whoever fetches says what came (`add`, `reached`, `answer`) and what time 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, islice, repeat
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -124,15 +126,20 @@ class Alignment(Generic[T]):
             if side.released_floor == BEFORE_ALL:
                 side.released_floor = side.floor
 
-    def add(self, side: Side[T], offset: int, time_ms: int, item: T, now_ms: int) -> None:
-        """A record was fetched. Beyond the side's stop it is not taken and only ends the side."""
-        if side.stop is not None and offset >= side.stop:
-            self.reached(side, offset, now_ms)
+    def add(
+        self, side: Side[T], offsets: Sequence[int], times_ms: Sequence[int], items: Sequence[T], now_ms: int
+    ) -> None:
+        """Records were fetched, in their order. Those beyond its stop are not taken and only end it."""
+        if side.stop is not None and offsets and offsets[-1] >= side.stop:
+            self.reached(side, offsets[-1], now_ms)
+            offsets = offsets[: bisect_left(offsets, side.stop)]
+        if not offsets:
             return
-        side.floor = max(side.floor, time_ms)
-        side.queue.append(Waiting(offset, side.floor, now_ms, item))
-        # An end may have been reported already that lies behind a transaction marker after this record.
-        side.position = max(side.position, offset + 1)
+        floors = islice(accumulate(times_ms, max, initial=side.floor), 1, None)
+        side.queue.extend(map(Waiting, offsets, floors, repeat(now_ms), items))
+        side.floor = side.queue[-1].time
+        # An end may have been reported already that lies behind a transaction marker after the last record.
+        side.position = max(side.position, offsets[-1] + 1)
         side.progress_ms = now_ms
 
     def reached(self, side: Side[T], offset: int, now_ms: int) -> None:

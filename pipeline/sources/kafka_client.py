@@ -175,6 +175,8 @@ def make_consumer(
         {
             "fetch.wait.max.ms": FETCH_WAIT_MS,
             "queued.max.messages.kbytes": QUEUE_KBYTES,
+            # With a full queue the next fetch comes when there is room again, not a second later.
+            "fetch.queue.backoff.ms": 10,
             # When a connection is lost the fetch is repeated at once, not after half a second.
             "fetch.error.backoff.ms": 50,
             **client_settings(settings, reachability),

@@ -150,8 +150,9 @@ class KafkaReader:
         for stream in self._streams:
             side = stream.side
             if len(side.queue) < AHEAD and not side.done:
-                for message in self._consume(stream, limit, now):
-                    alignment.add(side, message.offset(), message.timestamp()[1], message, now)
+                messages = self._consume(stream, limit, now)
+                times = [message.timestamp()[1] for message in messages]
+                alignment.add(side, [message.offset() for message in messages], times, messages, now)
         taken = alignment.take(limit, now)
         if alignment.held_by is not None and self._question is None and now >= self._ask_at:
             self._ask(now)
@@ -160,7 +161,7 @@ class KafkaReader:
             count("join_unaligned_total", fresh)
             log.warning("records went on without alignment", partition=self.name, records=fresh)
         if taken:
-            observe("join_wait_seconds", (now - min(waiting.fetched_ms for _, waiting in taken)) / 1000)
+            observe("join_wait_seconds", (now - taken[0][1].fetched_ms) / 1000)
         return taken
 
     def _ask(self, now: int) -> None:

@@ -82,8 +82,8 @@ class World:
         """What librdkafka does: bring records, and report the end when it has been read."""
         side, log = self.side(name), self.logs[name]
         fresh = [record for record in log.records if side.position <= record[0] < log.committed_end]
-        for offset, time in fresh[:limit]:
-            self.alignment.add(side, offset, time, None, self.now)
+        offsets, times = [offset for offset, _ in fresh[:limit]], [time for _, time in fresh[:limit]]
+        self.alignment.add(side, offsets, times, [None] * len(offsets), self.now)
         if len(fresh) <= limit:
             self.alignment.reached(side, log.committed_end, self.now)
 
@@ -300,7 +300,7 @@ def test_transaction_markers_at_the_end_are_passed_by_the_reported_end() -> None
     world.mark(UPDATES)
     world.append(EVENTS, 10)
     world.fetch(EVENTS)
-    world.alignment.add(world.side(UPDATES), 0, 1, None, 0)
+    world.alignment.add(world.side(UPDATES), [0], [1], [None], 0)
     world.take()
     world.ask()
     world.answer()
