@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from pipeline.config.case_models import CaseFile
 from pipeline.config.job import variables
 from pipeline.config.job_models import PipelineFile
 from pipeline.config.models import LabelFile, WebhookFile
@@ -58,6 +59,7 @@ def reference() -> str:
     parts += ["## Webhook files\n", *_sections(WebhookFile, "webhook")]
     parts += ["## Label files\n", *_sections(LabelFile, "label")]
     parts += ["## pipeline.yaml\n", *_sections(PipelineFile, "pipeline", skip=("delivery",)), _environment()]
+    parts += ["## Test files\n", *_sections(CaseFile, "test")]
     parts += ["## Conditions\n", _conditions(), "## Bodies\n", _BODIES, "## Templates\n", _templates()]
     return "\n".join(parts)
 

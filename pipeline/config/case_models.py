@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.config.fields import Section
@@ -50,16 +50,8 @@ def _expected(value: object) -> object:
 
 Expected = Annotated[
     list[ExpectedRequest],
-    BeforeValidator(_expected),
-    WithJsonSchema(
-        {
-            "title": "requests, or none",
-            "anyOf": [
-                {"const": "none"},
-                {"$ref": "#/$defs/ExpectedRequest"},
-                {"type": "array", "items": {"$ref": "#/$defs/ExpectedRequest"}},
-            ],
-        }
+    BeforeValidator(
+        _expected, json_schema_input_type=ExpectedRequest | list[ExpectedRequest] | Literal["none"]
     ),
 ]
 

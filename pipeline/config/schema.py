@@ -13,6 +13,7 @@ import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
+from pipeline.config.case_models import CaseFile
 from pipeline.config.job_models import PipelineFile
 from pipeline.config.models import LabelFile, WebhookFile
 from pipeline.config.units import show_duration
@@ -21,6 +22,7 @@ SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
     "webhook": (WebhookFile, "Hookline webhook"),
     "label": (LabelFile, "Hookline label"),
     "pipeline": (PipelineFile, "Hookline pipeline.yaml"),
+    "test": (CaseFile, "Hookline config test"),
 }
 
 
@@ -32,7 +34,7 @@ class _Plain(GenerateJsonSchema):
 
 
 def schema(kind: str) -> JsonSchemaValue:
-    """Return the schema of a kind of file: webhook, label or pipeline."""
+    """Return the schema of a kind of file: webhook, label, pipeline or test."""
     model, title = SCHEMAS[kind]
     found = model.model_json_schema(schema_generator=_Plain, by_alias=True)
     _as_written(found)
