@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pipeline.config.diagnostics import Problems
-from pipeline.config.paths import Path, Scope
+from pipeline.config.paths import ANY, Part, Path, Scope
 from pipeline.match.conditions import compile_on_path
 from pipeline.match.nodes import Node
 from pipeline.match.selectors import SelectorError, compile_selector
@@ -62,7 +62,9 @@ def _selector(selector: Json, problems: Problems) -> Node | None:
 
 
 def _on_field(name: str, value: Json, problems: Problems) -> Node | None:
-    node = compile_on_path(Path("capture", (name,), f"capture.{name}"), value, problems)
+    # Any element's text or href may be meant, so that `contains` looks into each of them.
+    parts: tuple[Part, ...] = (name, ANY) if name in ("text", "href") else (name,)
+    node = compile_on_path(Path("capture", parts, f"capture.{name}"), value, problems)
     if node is None:
         return None
     read, inner = READERS[name], node.test
