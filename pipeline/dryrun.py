@@ -72,15 +72,23 @@ class DryRun:
 
     def feed(self, record: Record) -> Iterator[Fired]:
         """Yield what a record fires, in the order of the config files."""
+        for key, candidates, event, user in self.join(record):
+            yield from self.fire(key, candidates, event, user)
+
+    def join(self, record: Record) -> Iterator[tuple[str, tuple[int, ...], Event, User]]:
+        """Take a record in; yield what conditions see of it: the user's key, candidates, event, user.
+
+        An update gives the event that `changes` triggers see, where it changed something.
+        """
         candidates: tuple[int, ...] = ()
         if isinstance(record, Event):
             candidates = self.snapshot.triggers.select(record)
         for key, own in self._identity.resolve(record):
             if isinstance(own, Event):
                 user = User(own.user_id, own.anonymous_id, own.user_id is not None, self._properties(key))
-                yield from self._fire(key, candidates, own, user)
+                yield key, candidates, own, user
             elif isinstance(own, PropertyUpdate):
-                yield from self._update(key, own)
+                yield from self._join_update(key, own)
 
     def know(self, update: PropertyUpdate) -> None:
         """Take an update as known from before: it fires nothing."""
@@ -88,7 +96,9 @@ class DryRun:
             if isinstance(own, PropertyUpdate):
                 self.users.apply(key, own, "given")
 
-    def _update(self, key: str, update: PropertyUpdate) -> Iterator[Fired]:
+    def _join_update(
+        self, key: str, update: PropertyUpdate
+    ) -> Iterator[tuple[str, tuple[int, ...], Event, User]]:
         before = self.users.apply(key, update, "given")
         if not before or update.delete:
             return
@@ -96,13 +106,14 @@ class DryRun:
         known = {name: value for name, value in before.items() if value is not MISSING}
         user = User(update.user_id, update.anonymous_id, update.user_id is not None, properties, known)
         event = change_event(update, {name: properties.get(name) for name in before})
-        yield from self._fire(key, self.snapshot.triggers.on_change(before), event, user)
+        yield key, self.snapshot.triggers.on_change(before), event, user
 
     def _properties(self, key: str) -> dict[str, Json]:
         # A copy: what was fired keeps showing the user of its moment.
         return dict(self.users.get(key))
 
-    def _fire(self, key: str, candidates: tuple[int, ...], event: Event, user: User) -> Iterator[Fired]:
+    def fire(self, key: str, candidates: tuple[int, ...], event: Event, user: User) -> Iterator[Fired]:
+        """Yield what one event fires of these candidates."""
         for index in candidates:
             webhook = self.snapshot.webhooks[index]
             if self._only is not None and webhook.id not in self._only:

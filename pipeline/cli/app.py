@@ -28,6 +28,9 @@ GROUPS: dict[str, dict[str, Verb]] = {
     },
     "Write webhooks": {
         "check": Verb("check:check", "show everything that is wrong with a config"),
+        "test": Verb("test:test", "run the tests beside the webhooks"),
+        "explain": Verb("explain:explain", "show for one event which clause holds and what is sent"),
+        "diff": Verb("diff:diff", "show what another config would have sent for a recording"),
         "new": Verb("new:new", "write a commented webhook file to start from"),
         "config": Verb("config:config", "show the job's settings and where each comes from"),
         "schema": Verb("schema:schema", "print the JSON Schema of config files, for editors"),
