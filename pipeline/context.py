@@ -32,6 +32,18 @@ class DeliveryService(Engine, Protocol):
     def is_drained(self) -> bool:
         """True where nothing more can complete before that deadline."""
 
+    def retry_now(self, webhook_id: str) -> None:
+        """Make everything that waits for a webhook due now."""
+
+    def enable(self, webhook_id: str) -> None:
+        """Send to a webhook again."""
+
+    def disable(self, webhook_id: str, *, gone: bool = False) -> None:
+        """Send nothing more to a webhook."""
+
+    def pause(self, webhook_id: str) -> None:
+        """Send nothing to a webhook for a while."""
+
     def stats(self) -> EngineStats:
         """The present numbers of every webhook."""
 
@@ -85,12 +97,16 @@ class Job:
     """Committed counters of the identity keys of this process."""
     accounts: dict[int, dict[str, int]] = field(default_factory=dict)
     """Committed counters of the shards of this process."""
+    on_build: Callable[[Any], list[Path]] = lambda shard: []
+    """Called with each shard when it is open; returns files to delete once its second epoch begins."""
     commands: dict[int, deque[Callable[[Any], None]]] = field(default_factory=dict)
     """What the admin socket asks of a shard; run by its worker thread."""
     stores: list[Store] = field(default_factory=list)
     """The open stores of this process."""
     shards_here: dict[int, Any] = field(default_factory=dict)
     """The shards that this process owns."""
+    control: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    """What the admin socket offers, by name."""
     source_bytes: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Partition to bytes read and bytes in all (0: unknown), for the progress line."""
     copies: Any = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -44,6 +45,11 @@ class Shard:
         self.users = Users(self.store)
         self.caps = Caps(self.store, job.clock)
         self.counters = Counters(self.store)
+        self.after_commit: list[Callable[[], None]] = []
+        """Called once the present epoch is written."""
+        self.left: list[Path] = []
+        self.done: list[Path] = []
+        """Requests left for the stopped job, done in this epoch and in the last one."""
         self.outbox = Outbox(
             self.store, self.counters, job.engine, shard, job.clock, copies=job.copies is not None
         )
@@ -151,6 +157,12 @@ class Shard:
         if seq != before:
             observe("state_commit_seconds", time.perf_counter() - begun)
         self.outbox.committed()
+        for path in self.done:
+            path.unlink(missing_ok=True)
+        self.done, self.left = self.left, []
+        for tell in self.after_commit:
+            tell()
+        self.after_commit.clear()
         if self.users.misrouted:
             count("join_misrouted_total", self.users.misrouted)
             self.users.misrouted = 0
@@ -220,6 +232,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         seq = self.token[2] if self.token is not None else 0
         self.shard = Shard(self.job, shard, seq)
         self.job.shards_here[shard] = self.shard
+        self.shard.left = self.job.on_build(self.shard)
         return self.shard
 
     def copies(self) -> tuple[Iterable[list[DeadLetter]], bool]:

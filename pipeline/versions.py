@@ -29,11 +29,14 @@ class Versions:
     on_specs: called with the lane settings of every webhook known so far, whenever they change.
     """
 
-    def __init__(self, folder: Path, latest: Snapshot, on_specs: Callable[[dict[str, LaneSpec]], None]) -> None:
+    def __init__(
+        self, folder: Path, latest: Snapshot, on_specs: Callable[[dict[str, LaneSpec]], None]
+    ) -> None:
         self._folder = folder
         self._lock = threading.Lock()
         self._compiled: dict[str, Snapshot] = {}
-        self._specs: dict[str, LaneSpec] = {}
+        self.specs: dict[str, LaneSpec] = {}
+        """The newest lane settings of every webhook that any known version has."""
         self._on_specs = on_specs
         folder.mkdir(parents=True, exist_ok=True)
         # Rows of a webhook that is gone are still sent as its last version said.
@@ -82,11 +85,11 @@ class Versions:
             _log.warning("old config version is not understood any more", version=text.hash)
             return
         self._compiled[text.hash] = report.snapshot
-        self._specs.update({webhook.id: webhook.spec for webhook in report.snapshot.webhooks})
+        self.specs.update({webhook.id: webhook.spec for webhook in report.snapshot.webhooks})
 
     def _announce(self, snapshot: Snapshot) -> None:
-        self._specs = self._specs | {webhook.id: webhook.spec for webhook in snapshot.webhooks}
-        self._on_specs(self._specs)
+        self.specs = self.specs | {webhook.id: webhook.spec for webhook in snapshot.webhooks}
+        self._on_specs(self.specs)
 
     def _stored(self) -> list[ConfigText]:
         paths = sorted(self._folder.glob("*.config"), key=lambda path: path.stat().st_mtime_ns)

@@ -136,18 +136,23 @@ class Core:
         self.nudge(lane)
 
     def drop(self, port: Port, rows: Sequence[bytes]) -> None:
-        """Forget deliveries that are not being sent."""
+        """Forget deliveries that are not being sent, and tell the port which these are."""
         now = self.clock.now()
+        kept: set[bytes] = set()
         for lane in self.lanes.values():
             if not lane.held:
                 continue
             flying = {id(entry) for attempt in lane.flying for entry in attempt.items}
             for row in rows:
                 entry = lane.held.get(row)
-                if entry is not None and entry.port is port and id(entry) not in flying:
-                    entry.gone = True
-                    self.settler.parked((entry,))
-                    lane.release(entry, now)
+                if entry is None or entry.port is not port:
+                    continue
+                if id(entry) in flying:
+                    kept.add(row)
+                    continue
+                entry.gone = True
+                lane.release(entry, now)
+        port.released(list(rows), [row for row in rows if row not in kept])
 
     def retry_now(self, webhook_id: str) -> None:
         """Make everything of the webhook due now."""

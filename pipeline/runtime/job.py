@@ -15,6 +15,7 @@ from typing import Any
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig
 
+from pipeline.commands import execute_left
 from pipeline.config.files import read_config
 from pipeline.config.job import PipelineConfig
 from pipeline.config.job_models import JsonlSource
@@ -23,7 +24,9 @@ from pipeline.context import Job
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.flow import build_flow
 from pipeline.model.errors import Fatal, HooklineError
+from pipeline.runtime.control import Control
 from pipeline.runtime.directory import StateDirectory
+from pipeline.runtime.halts import Halts
 from pipeline.runtime.readers import make_readers
 from pipeline.runtime.recovery import prepare_recovery
 from pipeline.runtime.reload import ConfigWatcher
@@ -96,10 +99,12 @@ def open_job(
         ghosts = prepare_recovery(config.state / "recovery")
         if ghosts:
             _log.warning("removed what an unfinished epoch left", rows=ghosts)
+        halts = Halts(config.state)
         engine = DeliveryEngine(
             allow=config.network_allow,
             secrets=Secrets(os.environ, config_dir),
             share=1 / cluster.processes,
+            on_gone=halts.gone,
         )
         job = Job(
             state=config.state,
@@ -109,6 +114,7 @@ def open_job(
             versions=Versions(config.state / "versions", snapshot, engine.configure),
             engine=engine,
             alone=cluster.processes == 1,
+            on_build=execute_left,
             format=config.source.format if config.source is not None else "auto",
             finite=isinstance(config.source, JsonlSource) and not config.source.follow,
         )
@@ -116,6 +122,8 @@ def open_job(
         stack.callback(job.close)
         stack.callback(engine.stop)
         engine.start()
+        halts.restore(engine, {name: spec.definition for name, spec in job.versions.specs.items()})
+        job.control = Control(job, halts).table()
         if reload:
             watcher = ConfigWatcher(config_dir, config, job.versions)
             stack.callback(watcher.stop)

@@ -108,6 +108,7 @@ class Port:
         self.journal = journal
         self._lock = threading.Lock()
         self._results: list[Result] = []
+        self._released: list[tuple[list[bytes], list[bytes]]] = []
         self.settling: set[bytes] = set()
         """Rows with a final result that is not committed yet: they must not be read again."""
 
@@ -133,6 +134,19 @@ class Port:
                 self.journal.switch(generation)
             return results
 
+    def released(self, asked: list[bytes], free: list[bytes]) -> None:
+        """Answer `Engine.drop`: of the rows asked for, these are not being sent, and forgotten."""
+        with self._lock:
+            self._released.append((asked, free))
+
+    def take_released(self) -> list[tuple[list[bytes], list[bytes]]]:
+        """Return what was released since the last call. Called by the worker in ``snapshot()``."""
+        if not self._released:
+            return []
+        with self._lock:
+            released, self._released = self._released, []
+            return released
+
     def settled(self, rows: list[bytes]) -> None:
         """The results of these rows are committed. Called by the worker after a commit."""
         with self._lock:
@@ -155,4 +169,8 @@ class Engine(Protocol):
         """Say that this many committed rows of the webhook wait in the shard's outbox, not in memory."""
 
     def drop(self, port: Port, rows: list[bytes]) -> None:
-        """Forget deliveries that a command removed from the outbox; they are PARKED unless being sent."""
+        """Forget deliveries that a command takes out of the outbox, unless they are being sent.
+
+        The rows must be in ``port.settling``, so that they are not read again; the answer comes as
+        ``port.released``, without results.
+        """

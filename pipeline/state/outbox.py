@@ -64,6 +64,7 @@ class Outbox:
         self._finished: dict[bytes, Finished] = {}
         self._in_memory: dict[str, int] = {}
         self._settled: list[bytes] = []
+        self._dropping: set[bytes] = set()
         self._new_on_disk: dict[str, int] = {}
         self._handing: list[Delivery] = []
         self._applied: dict[bytes, int] = {}
@@ -131,6 +132,37 @@ class Outbox:
         self._counters.add(f"{webhook_id}/matched")
         self._counters.add(f"{webhook_id}/suppressed")
 
+    # --- the worker, for commands (DESIGN 6, rule 8)
+
+    def replay(self, letter: DeadLetter, delivery: Delivery) -> None:
+        """Owe a dead letter's delivery again: dead - 1, pending + 1. It goes by way of the disk."""
+        self._store.delete(Table.DEAD, letter.key)
+        self._counters.add(f"{letter.webhook_id}/dead", -1)
+        self._counters.add(f"{letter.webhook_id}/pending")
+        self._store_row(delivery)
+        self._count_on_disk(letter.webhook_id)
+
+    def drop(self, rows: list[bytes]) -> int:
+        """Give up what these rows owe, as soon as the engine lets go of them; return how many there are."""
+        rows = [row for row in rows if self._store.get(Table.OUTBOX, row) is not None]
+        if rows:
+            self._dropping.update(rows)
+            self.port.settling.update(rows)
+            self._engine.drop(self.port, rows)
+        return len(rows)
+
+    def _drop_released(self) -> None:
+        for asked, free in self.port.take_released():
+            for row in free:
+                value = self._store.get(Table.OUTBOX, row)
+                if value is None or row not in self._dropping:
+                    continue
+                delivery = self._live.get(row) or unpack_row(row, value)
+                delivery.stored = True
+                self._settle(Result(delivery, Outcome.DEAD, "dropped"))
+            self._dropping.difference_update(asked)
+            self._settled += asked
+
     @property
     def waits_for_commit(self) -> bool:
         """True where rows were written that the engine can only read after the epoch's end."""
@@ -156,6 +188,7 @@ class Outbox:
         results = self.port.take(self._store.seq + 1, always=dirty)
         for result in results:
             self._settle(result)
+        self._drop_released()
         for delivery in self._unstored.values():
             self._store_row(delivery)
         self._unstored.clear()

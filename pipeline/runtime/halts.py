@@ -1,0 +1,81 @@
+"""Webhooks that are not sent to: disabled by a 410 or by a person, or paused. One small file each."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+import orjson
+
+Halt: TypeAlias = Literal["disabled", "paused", "gone"]
+
+
+class Haltable(Protocol):
+    """What the engine can be told of a webhook."""
+
+    def enable(self, webhook_id: str) -> None:
+        """Send again."""
+
+    def disable(self, webhook_id: str, *, gone: bool = False) -> None:
+        """Send nothing more; gone: until its definition changes."""
+
+    def pause(self, webhook_id: str) -> None:
+        """Send nothing for a while."""
+
+
+class Halts:
+    """The halted webhooks of a state directory; written by the job, or beside a stopped one."""
+
+    def __init__(self, state: Path) -> None:
+        self._folder = state / "halted"
+
+    def set(self, webhook_id: str, halt: str | None, definition: str = "") -> None:
+        """Remember a webhook's state; None: it is sent to again. On disk when this returns."""
+        path = self._folder / f"{webhook_id}.json"
+        if halt is None:
+            path.unlink(missing_ok=True)
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        with partial.open("wb") as file:
+            file.write(orjson.dumps({"halt": halt, "definition": definition}))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+    def gone(self, webhook_id: str, definition: str) -> None:
+        """Remember that a 410 ended a webhook, as long as its definition is this one."""
+        self.set(webhook_id, "gone", definition)
+
+    def get(self, webhook_id: str) -> tuple[str | None, str]:
+        """Return a webhook's state (None: active) and the definition it was noted with."""
+        try:
+            found = orjson.loads((self._folder / f"{webhook_id}.json").read_bytes())
+        except FileNotFoundError:
+            return None, ""
+        return found["halt"], found["definition"]
+
+    def all(self) -> dict[str, str]:
+        """Return the halted webhooks."""
+        paths = sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []
+        return {path.stem: orjson.loads(path.read_bytes())["halt"] for path in paths}
+
+    def restore(self, engine: Haltable, definitions: dict[str, str]) -> None:
+        """Tell a new engine; a 410's ban is lifted where the webhook's definition has changed."""
+        for webhook_id in self.all():
+            halt, definition = self.get(webhook_id)
+            if halt == "gone" and definitions.get(webhook_id) != definition:
+                self.set(webhook_id, None)
+            else:
+                self.apply(engine, webhook_id)
+
+    def apply(self, engine: Haltable, webhook_id: str) -> None:
+        """Tell the engine the state of one webhook."""
+        halt, _ = self.get(webhook_id)
+        if halt is None:
+            engine.enable(webhook_id)
+        elif halt == "paused":
+            engine.pause(webhook_id)
+        else:
+            engine.disable(webhook_id, gone=halt == "gone")
