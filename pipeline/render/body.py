@@ -6,6 +6,7 @@ A body is built as a tree and dumped once; keys are never templated, and nothing
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -48,6 +49,9 @@ def compile_body(tree: Json, spot: Spot) -> Part:
             return _object(tree, spot)
         case list():
             return _array([compile_body(one, spot.at(index)) for index, one in enumerate(tree)], spot)
+        case float() if not math.isfinite(tree):
+            spot.error("body", "JSON has no infinity and no NaN")
+            return _constant(None)
         case None | bool() | int() | float():
             return _constant(tree)
     spot.error("body", f"a body cannot hold {show(str(tree))}")
@@ -198,7 +202,8 @@ def _check_key(key: object, spot: Spot) -> None:
             on_key=True,
         )
     elif key.startswith("$") and not key.startswith("$$") and key not in DIRECTIVES:
-        close = difflib.get_close_matches(key.lower(), DIRECTIVES, n=1, cutoff=0.75)
+        swapped = [name for name in DIRECTIVES if sorted(name) == sorted(key.lower())]
+        close = swapped or difflib.get_close_matches(key.lower(), DIRECTIVES, n=1, cutoff=0.75)
         if close:
             spot.problems.warn(
                 (*spot.path, key),

@@ -46,6 +46,8 @@ from pipeline.render.names import TemplateError, compile_name
 from pipeline.render.values import Failure, check_size, check_weight, kind, to_count, to_text, weigh
 
 MAX_RANGE: Final = 10_000
+MAX_CHAIN: Final = 50
+"""Filters of one expression, and operators of one condition: far below what the stack holds."""
 RUN: Final = "\x00run"
 """Where statements.py keeps the state of a running template in its scope; no path can name it."""
 
@@ -135,6 +137,10 @@ def value_of(getter: Getter) -> Json | Missing:
 
 
 def _filtered(left: Getter, calls: list[FilterCall] | None, names: Names) -> Getter:
+    if calls and len(calls) > MAX_CHAIN:
+        raise TemplateError(
+            f"an expression takes at most {MAX_CHAIN} filters", calls[MAX_CHAIN].token.start_index
+        )
     for call in calls or ():
         left = _apply(left, call, names)
     return left
@@ -307,6 +313,7 @@ def compile_condition(expression: Expression, names: Names) -> Test:
     """Return the function that tells whether a condition of Liquid holds."""
     match expression:
         case BooleanExpression():
+            _check_operators(expression)
             return compile_condition(expression.expression, names)
         case LogicalAndExpression():
             first, second = (
@@ -328,6 +335,17 @@ def compile_condition(expression: Expression, names: Names) -> Test:
             return _compared(expression, compare, names)
     value = compile_expression(expression, names)
     return lambda event, user, scope: truthy(value(event, user, scope))
+
+
+def _check_operators(expression: Expression) -> None:
+    todo: list[Expression] = [expression]
+    seen = 0
+    while todo:
+        one = todo.pop()
+        seen += isinstance(one, LogicalAndExpression | LogicalOrExpression | LogicalNotExpression)
+        if seen > MAX_CHAIN:
+            raise TemplateError(f"a condition takes at most {MAX_CHAIN} operators", one.token.start_index)
+        todo.extend(one.children())
 
 
 def _compared(expression: Any, compare: Callable[[Json, Json], bool], names: Names) -> Test:

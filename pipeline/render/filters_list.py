@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from pipeline.model.records import Json
+from pipeline.model.records import MISSING, Json, Missing
 from pipeline.render.filter import Example, Filter
 from pipeline.render.filters_number import plus
 from pipeline.render.values import MAX_ITEMS, MAX_RESULT, Failure, refuse, to_count, to_number, to_text
@@ -169,10 +169,10 @@ def slice_(value: Json, start: Json, length: Json = 1) -> str | list[Json]:
     return whole[begin : begin + max(0, count)]
 
 
-def compact(value: Json = None, key: Json = None) -> list[Json] | dict[str, Json]:
+def compact(value: Json | Missing, key: Json = None) -> list[Json] | dict[str, Json]:
     if type(value) is dict:
         return {name: one for name, one in value.items() if one is not None}
-    if value is None:
+    if value is None or value is MISSING:
         return []
     return [
         element

@@ -44,7 +44,7 @@ def compile_headers(headers: Mapping[str, Json], spot: Spot, extra: Headers) -> 
             here.error("header-name", f"`{name}` and `{seen[lowered]}` are the same header", on_key=True)
         seen[lowered] = name
         constant, get = _value(value, here)
-        if constant is not None or value is not None:
+        if value is not None:
             parts.append((name, constant, get))
     parts += [(name, value, _fixed(value)) for name, value in extra if name not in seen]
 

@@ -6,8 +6,7 @@ What comes out holds secrets only as slots (config/slots.py); the delivery engin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final, Literal, NamedTuple, cast
 
 import orjson
 
@@ -33,9 +32,8 @@ MAX_BODY: Final = 16 << 20
 _TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
 
-@dataclass(slots=True, frozen=True)
-class Rendered:
-    """One request, with slots where secrets go."""
+class Rendered(NamedTuple):
+    """One request, with slots where secrets go. A tuple: it is made for every delivery."""
 
     method: str
     url: str

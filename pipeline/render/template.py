@@ -60,6 +60,8 @@ def compile_text(
         )
     except PlaceholderError as error:
         spot.error("placeholder", error.message, hint=error.hint, offset=error.offset)
+    except RecursionError:
+        spot.error("template-syntax", "the template is nested too deeply")
     return constant_template("")
 
 

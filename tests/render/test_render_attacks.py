@@ -1,0 +1,204 @@
+"""Templates cannot reach the process, and neither templates nor data can make them run away."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+import pytest
+from rendering import a_user, an_event, mistakes, rendered
+
+from pipeline.model.errors import RenderError
+
+DUNDERS = (
+    "__class__",
+    "__init__",
+    "__globals__",
+    "__subclasses__",
+    "__dict__",
+    "__liquid__",
+    "__html__",
+    "keys",
+)
+
+
+def value_of(template: str, properties: dict[str, Any] | None = None) -> Any:
+    return orjson.loads(rendered({"body": {"v": template}}, an_event(properties), a_user()).body)["v"]
+
+
+@pytest.mark.parametrize("name", DUNDERS)
+def test_a_path_reaches_data_only(name: str) -> None:
+    for template in (
+        f"{{{{ event.properties.{name} }}}}",
+        f"{{{{ event.properties['{name}'] }}}}",
+        f"{{{{ event.properties.x.{name} | default: nil }}}}",
+        f"{{{{ user.properties.{name} }}}}",
+        f"{{{{ event.properties[event.properties.name] }}}}",
+        f"{{% assign a = event.properties %}}{{{{ a.{name} }}}}",
+    ):
+        assert value_of(template, {"x": {}, "name": name}) in (None, "", name and None)
+
+
+@pytest.mark.parametrize("name", DUNDERS)
+def test_filters_that_take_names_reach_data_only(name: str) -> None:
+    data = {"x": [{"a": 1}, {}]}
+    assert value_of(f"{{{{ event.properties.x | map: '{name}' }}}}", data) == [None, None]
+    assert value_of(f"{{{{ event.properties.x | where: '{name}' }}}}", data) == []
+    assert value_of(f"{{{{ event.properties.x | sort: '{name}' | size }}}}", data) == 2
+    assert value_of(f"{{{{ event.properties.x | sum: '{name}' }}}}", data) == 0
+    assert value_of(f"{{{{ event.properties | pick: '{name}' }}}}", data) == {}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ self }}",
+        "{{ request }}",
+        "{{ config.items }}",
+        "{{ event.__class__ }}",
+        "{{ event.origin }}",
+        "{{ event.elements }}",
+        "{{ user.__class__.__mro__ }}",
+        "{{ event['__class__'] }}",
+        "{{ ''.__class__ }}",
+        "{{ [].__class__ }}",
+        "{{ ().__class__ }}",
+        "{{ event.id.__class__ }}",
+        "{{ forloop }}",
+        "{% include '/etc/passwd' %}",
+        "{% render '/etc/passwd' %}",
+        "{% layout 'x' %}",
+        "{% extends 'x' %}",
+        "{% macro x %}{% endmacro %}",
+        "{% python %}import os{% endpython %}",
+        "{{ 'x' | eval }}",
+        "{{ 'x' | include: 'y' }}",
+        "{{ \x00 }}",
+        "{{ event.properties.x | map: __class__ }}",
+    ],
+)
+def test_what_is_not_data_is_an_error_at_load(template: str) -> None:
+    assert mistakes({"body": {"v": template}})
+
+
+SEED = {"s": "x" * 1000, "l": ["y" * 1000] * 100, "n": 9999999}
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{% for i in (1..9999999) %}x{% endfor %}", None),
+        ("{{ (1..9999999) | join }}", None),
+        ("{{ (1..event.properties.n) | size }}", "a range has more than"),
+        ("{% for i in (1..event.properties.n) %}x{% endfor %}", "a range has more than"),
+        ("{% for a in (1..1000) %}{% for b in (1..1000) %}{% endfor %}{% endfor %}", "loops turn more than"),
+        (
+            "{% for a in (1..200) %}{% for b in (1..200) %}{% assign x = b %}{% endfor %}{% endfor %}",
+            "turn more than",
+        ),
+        ("{% for i in (1..9000) %}{{ event.properties.s }}{% endfor %}", "output is larger than"),
+        (
+            "{% assign s = 'x' %}{% for i in (1..100) %}{% assign s = s | append: s %}{% endfor %}",
+            "larger than 1 MiB",
+        ),
+        (
+            "{% assign s = 'xx' %}{% for i in (1..100) %}{% assign s = s | replace: 'x', s %}{% endfor %}",
+            "larger than 1 MiB",
+        ),
+        (
+            "{% assign l = event.properties.l %}{% for i in (1..60) %}{% assign l = l | concat: l %}{% endfor %}{{ l }}",
+            "larger than 1 MiB",
+        ),
+        (
+            "{% for i in (1..9000) %}{% assign s = event.properties.l | join: event.properties.s %}{% endfor %}",
+            "make more than",
+        ),
+        (
+            "{{ event.properties.s | replace: '', event.properties.s | replace: '', event.properties.s }}",
+            "1 MiB",
+        ),
+        (
+            "{{ event.properties.s | replace: '', event.properties.s | replace: 'x', event.properties.s }}",
+            "1 MiB",
+        ),
+        (
+            "{{ event.properties.s | split: '' | join: event.properties.s | split: '' | size }}",
+            "more than 100,000 elements",
+        ),
+        (
+            "{% assign n = 3 %}{% for i in (1..9999) %}{% assign n = n | times: n %}{% endfor %}{{ n }}",
+            "more than 64 bits",
+        ),
+        (
+            "{% for i in (1..9999) %}{{ event.properties.l | sort | uniq | reverse | size }}{% endfor %}",
+            "make more than",
+        ),
+        (
+            "{% for i in (1..9999) %}{% capture c %}{{ c }}{{ c }}x{% endcapture %}{% endfor %}",
+            "output is larger than",
+        ),
+    ],
+)
+def test_a_template_that_runs_away_is_stopped_soon(template: str, reason: str | None) -> None:
+    start = time.process_time()
+    if reason is None:
+        assert mistakes({"body": {"v": template}})
+    else:
+        with pytest.raises(RenderError, match=reason):
+            value_of(template, SEED)
+    assert time.process_time() - start < 3
+
+
+def test_text_that_parsers_choke_on_is_refused_or_read_quickly() -> None:
+    start = time.process_time()
+    for text in (
+        "{{ " + "(" * 2000 + "1" + ")" * 2000 + " }}",
+        "{% if " + "not " * 2000 + "event.id %}x{% endif %}",
+        "{% if event.id %}" * 500 + "{% endif %}" * 500,
+        "{{ " + "event.properties[" * 500 + "event.id" + "]" * 500 + " }}",
+        "{{ event.id " + "| upcase " * 2000 + "}}",
+        "{{" * 20_000,
+        "{%" * 20_000,
+        "${" * 20_000,
+        "{{ 'a" * 5_000,
+        "{{ event.id | default: " + "'x', " * 5_000 + " }}",
+    ):
+        mistakes({"body": {"v": text}})
+    assert time.process_time() - start < 20
+
+
+def test_data_that_parsers_choke_on_is_dead_lettered_or_rendered_quickly() -> None:
+    start = time.process_time()
+    deep: Any = 1
+    for _ in range(3000):
+        deep = {"a": [deep]}
+    data = {
+        "deep": deep,
+        "markup": "<!" * 500_000,
+        "tags": "<a " * 500_000,
+        "spaces": " " * 1_000_000 + "x",
+        "json": "[" * 500_000,
+        "base64": "A" * 1_000_001,
+        "entities": "&#" * 300_000,
+        "percent": "%" * 500_000,
+    }
+    for template in (
+        "{{ event.properties.deep }}",
+        "x {{ event.properties.deep }}",
+        "{{ event.properties.deep | json }}",
+        "{{ event.properties.deep | flatten }}",
+        "{{ event.properties.deep | to_string | sha256 }}",
+        "{{ event.properties.markup | strip_html }}",
+        "{{ event.properties.tags | strip_html }}",
+        "{{ event.properties.spaces | squish | strip | truncatewords: 3 }}",
+        "{{ event.properties.json | parse_json }}",
+        "{{ event.properties.base64 | base64_decode }}",
+        "{{ event.properties.entities | escape_once }}",
+        "{{ event.properties.percent | url_decode | url_encode }}",
+    ):
+        try:
+            value_of(template, data)
+        except RenderError:
+            pass  # a dead letter is right too
+    assert time.process_time() - start < 10

@@ -1,0 +1,175 @@
+"""Every filter does what its row in the table says; wrong input is an error, never a guess."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+import pytest
+from rendering import a_user, an_event, mistakes, rendered
+
+from pipeline.model.errors import RenderError
+from pipeline.render.filter import Example, Filter
+from pipeline.render.filters import FILTERS, reference
+
+
+def value_of(template: str, properties: dict[str, Any] | None = None, **options: Any) -> Any:
+    """Return what one value of a body becomes."""
+    request = rendered({"body": {"v": template}}, an_event(properties), a_user(), **options)
+    return orjson.loads(request.body)["v"]
+
+
+@pytest.mark.parametrize(
+    ("filter_", "example"),
+    [(filter_, example) for filter_ in FILTERS.values() for example in filter_.examples],
+    ids=lambda one: one.name if isinstance(one, Filter) else one.call,
+)
+def test_a_filter_gives_what_its_example_says(filter_: Filter, example: Example) -> None:
+    assert re.match(rf"{filter_.name}\b", example.call)
+    got = value_of(f"{{{{ event.properties.x | {example.call} }}}}", {"x": example.value})
+    assert (got, type(got)) == (example.result, type(example.result))
+
+
+def test_the_reference_names_every_filter_once() -> None:
+    rows = reference().splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == sorted(FILTERS)
+
+
+def test_every_deterministic_filter_of_liquid_is_there() -> None:
+    from liquid import Environment
+
+    assert set(Environment().filters) - set(FILTERS) == {"safe"}
+
+
+@pytest.mark.parametrize("name", sorted(name for name, one in FILTERS.items() if not one.takes_missing))
+@pytest.mark.parametrize("properties", [{}, {"x": None}], ids=["missing", "null"])
+def test_missing_and_null_pass_through_a_filter(name: str, properties: dict[str, Any]) -> None:
+    call = re.sub(r" \|.*", "", FILTERS[name].examples[0].call)
+    template = f"{{{{ event.properties.x | {call.replace('event.properties.x', 'event.properties')} }}}}"
+    request = rendered({"missing": "omit", "body": {"v": template}}, an_event(properties))
+    assert request.body == (b'{"v":null}' if properties else b"{}")
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ event.properties.text | plus: 1 }}", "plus wants a number, not a text"),
+        ("{{ event.properties.yes | times: 2 }}", "times wants a number, not a boolean"),
+        ("{{ 1 | plus: event.properties.none }}", "plus wants a number, not null"),
+        ("{{ event.properties.list | round }}", "round wants a number, not an array"),
+        ("{{ event.properties.text | to_integer }}", "to_integer wants a number"),
+        ("{{ event.properties.yes | to_integer }}", "not a boolean"),
+        ("{{ event.properties.list | sum }}", "sum wants a number"),
+        ("{{ event.properties.n | divided_by: event.properties.zero }}", "divided by 0"),
+        ("{{ event.properties.n | modulo: event.properties.zero }}", "divided by 0"),
+        ("{{ event.properties.max | times: event.properties.max }}", "more than 64 bits"),
+        ("{{ event.properties.huge | times: 10 }}", "too large"),
+        ("{{ event.properties.digits | to_number }}", "64 bits"),
+        ("{{ event.properties.exponent | to_number }}", "too large"),
+        ("{{ event.properties.text | date: '%Y' }}", "date: 'word' is no time"),
+        ("{{ event.time | date: '%Y', 'Mars/Base' }}", "no time zone"),
+        ("{{ event.time | date: '%Y', '../../etc/passwd' }}", "no time zone"),
+        ("{{ event.time | date: '%Y', 5 }}", "the name of a time zone"),
+        ("{{ event.properties.text | map: 'a' }}", "map wants objects"),
+        ("{{ event.properties.list | sort }}", "compare"),
+        ("{{ event.properties.text | merge: event.properties }}", "merge wants an object"),
+        ("{{ event.properties | merge: event.properties.text }}", "merge wants an object"),
+        ("{{ event.properties.list | concat: event.properties.text }}", "concat wants an array"),
+        ("{{ event.properties.text | parse_json }}", "parse_json"),
+        ("{{ event.properties.nan | parse_json }}", "parse_json"),
+        ("{{ event.properties.text | base64_decode }}", "base64"),
+        ("{{ event.properties.text | truncate: 'x' }}", "truncate wants a number"),
+        ("{{ event.properties.text | hmac_sha256: event.properties.gone }}", "wants a key"),
+        ("{{ event.properties.gone | require }}", "required value is missing"),
+        ("{{ event.properties.none | require }}", "required value is missing"),
+        ("{{ event.properties.half | sha256 }}", "surrogate"),
+        ("{{ event.properties.half | url_encode }}", "surrogate"),
+        ("{{ event.properties.half }}", "surrogate"),
+        ("{{ 'a' if event.properties.text > 5 else 'b' }}", "a number and a text have no order"),
+    ],
+)
+def test_what_fails_for_one_event_is_a_dead_letter_that_says_why(template: str, reason: str) -> None:
+    event = an_event(
+        {
+            "text": "word",
+            "yes": True,
+            "none": None,
+            "list": [1, "a"],
+            "n": 7,
+            "zero": 0,
+            "max": 1 << 63,
+            "huge": 1e308,
+            "digits": "9" * 30,
+            "exponent": "1e400",
+            "nan": "[NaN]",
+            "half": "a\ud800",
+        }
+    )
+    with pytest.raises(RenderError) as caught:
+        rendered({"body": {"v": template}}, event)
+    message = str(caught.value)
+    assert reason in message
+    assert "webhooks/w.yaml" in message
+    assert "request.body" in message
+
+
+def test_the_value_in_a_reason_is_cut() -> None:
+    with pytest.raises(RenderError) as caught:
+        rendered({"body": {"v": "{{ event.properties.x | plus: 1 }}"}}, an_event({"x": "long " * 1000}))
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("template", "properties", "wanted"),
+    [
+        ("{{ event.properties.x }}", {"x": 9223372036854775807}, 9223372036854775807),
+        ("{{ event.properties.x | plus: 1 }}", {"x": 9007199254740993}, 9007199254740994),
+        ("{{ event.properties.x | plus: 1 }}", {"x": "1795445400"}, 1795445401),
+        ("{{ event.properties.x | round }}", {"x": 0.5}, 1),
+        ("{{ event.properties.x | round }}", {"x": 1.5}, 2),
+        ("{{ event.properties.x | round: 2 }}", {"x": 3}, 3.0),
+        ("{{ event.properties.x | round: 2 }}", {"x": 2.675}, 2.68),
+        ("{{ event.properties.x | divided_by: 2 }}", {"x": -7}, -4),
+        ("{{ event.properties.x | times: 100 | round }}", {"x": 1534.7}, 153470),
+        ("{{ event.properties.x | times: 1.1 }}", {"x": 3}, 3.3),
+        ("{{ event.properties.x | format_number: 0 }}", {"x": 0.5}, "1"),
+        ("{{ event.properties.x | format_number: 2 }}", {"x": "1234.5"}, "1,234.50"),
+        ("{{ event.properties.x | sort_natural | first }}", {"x": ["b", "A", None]}, "A"),
+        ("{{ event.properties.x | uniq | size }}", {"x": [1, True, "1", 1]}, 3),
+        ("{{ event.properties.x | where: 'on', true | size }}", {"x": [{"on": 1}, {"on": True}]}, 1),
+        ("{{ event.properties.x | compact | size }}", {}, 0),
+        ("{{ event.properties.x | json }}", {}, "null"),
+        ("{{ event.properties.x | json: 2 }}", {"x": {"a": "ü"}}, '{\n  "a": "\\u00fc"\n}'),
+        ("{{ 'now' | date: '%Y-%m-%d %H:%M:%S.%L' }}", {}, "2026-11-23 14:50:00.123"),
+        ("{{ 'today' | date: '%F' }}", {}, "2026-11-23"),
+        ("{{ event.properties.x | default: false, allow_false: true }}", {"x": False}, False),
+        ("{{ event.properties.x | default: event.properties.y | default: 'z' }}", {"x": "", "y": []}, "z"),
+        ("{{ event.properties.x | split: '' | last }}", {"x": "a👍"}, "👍"),
+        ("{{ event.properties.x | slice: 1 }}", {"x": "a👍b"}, "👍"),
+        ("{{ event.properties.x | size }}", {"x": 5}, 0),
+    ],
+)
+def test_numbers_times_and_texts_come_out_exactly(
+    template: str, properties: dict[str, Any], wanted: Any
+) -> None:
+    got = value_of(template, properties)
+    assert (got, type(got)) == (wanted, type(wanted))
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ event.id | upcas }}", "did you mean `upcase`?"),
+        ("{{ event.id | random }}", "there is no filter `random`"),
+        ("{{ event.id | append }}", "`append` takes 1 argument, not 0"),
+        ("{{ event.id | upcase: 1 }}", "`upcase` takes no arguments, not 1"),
+        ("{{ event.id | default: 1, allow_flase: true }}", "did you mean `allow_false`?"),
+        ("{{ 'a' | times: 2 }}", "times wants a number"),
+        ("{{ 1 | divided_by: 0 }}", "divided by 0"),
+    ],
+)
+def test_a_filter_used_wrongly_is_an_error_at_load(template: str, message: str) -> None:
+    (found,) = mistakes({"body": {"v": template}})
+    assert found.startswith("template-syntax")
+    assert message in found

@@ -1,0 +1,269 @@
+"""Templates: types, text, tags, names, and mistakes with their place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from rendering import a_user, an_event, compiled, mistakes, rendered
+
+from pipeline.model.errors import RenderError
+
+PROPERTIES = {
+    "text": "a",
+    "n": 7,
+    "f": 1.5,
+    "yes": True,
+    "none": None,
+    "list": [1, "b", None],
+    "object": {"a": 1, "null": 2},
+    "size": "XL",
+    "first": "F",
+    "null": 7,
+    "$browser": "Chrome",
+    "Sales Rep": "Zoe",
+    "a.b": 1,
+    "a-b": 2,
+    "key": "plan",
+    "products": [{"id": "p1", "price": 10.5}, {"id": "p2", "price": 3}],
+}
+USER = {"name": "Ann", "plan": "pro", "empty": ""}
+
+
+def value_of(template: str, **options: Any) -> Any:
+    """Return what one value of a body becomes."""
+    request = rendered({"body": {"v": template}}, an_event(PROPERTIES), a_user(USER), **options)
+    return orjson.loads(request.body)["v"]
+
+
+@pytest.mark.parametrize(
+    ("template", "wanted"),
+    [
+        ("{{ event.properties.n }}", 7),
+        ("{{event.properties.f}}\n\n", 1.5),
+        ("{{ event.properties.yes }}", True),
+        ("{{ event.properties.none }}", None),
+        ("{{ event.properties.gone }}", None),
+        ("{{ event.properties.list }}", [1, "b", None]),
+        ("{{ event.properties.object }}\n", {"a": 1, "null": 2}),
+        ("{{ event.properties.n | plus: 1 }}\n", 8),
+        ("{{- event.properties.n -}}", 7),
+        ("{{ 5 }}", 5),
+        ("{{ 'a' }}", "a"),
+        ("{{ true }}", True),
+        ("{{ nil }}", None),
+        ("{{ (1..3) }}", [1, 2, 3]),
+        ("{{ vars.owners[user.properties.plan] | default: 599 }}", 502),
+        ("{{ vars.owners[event.properties.text] | default: 599 }}", 599),
+        ("{{ event.properties.object[event.properties.text] }}", 1),
+        ("{{ event.time }}", "2026-11-23T14:50:00.123Z"),
+    ],
+)
+def test_one_expression_keeps_its_type(template: str, wanted: Any) -> None:
+    got = value_of(template, vars={"owners": {"pro": 502}})
+    assert (got, type(got)) == (wanted, type(wanted))
+
+
+@pytest.mark.parametrize(
+    ("template", "wanted"),
+    [
+        (" {{ event.properties.n }}", " 7"),
+        ("{{ event.properties.n }} ", "7 "),
+        ("{{ event.properties.n }}{{ event.properties.n }}", "77"),
+        ("x{{ event.properties.yes }}", "xtrue"),
+        ("x{{ event.properties.f }}", "x1.5"),
+        ("x{{ event.properties.none }}{{ event.properties.gone }}", "x"),
+        ("x{{ event.properties.list }}", 'x[1,"b",null]'),
+        (
+            "x{{ event.properties.object | merge: user.properties | pick: 'a', 'plan' }}",
+            'x{"a":1,"plan":"pro"}',
+        ),
+        ("spent ${{ event.properties.n }}", "spent $7"),
+        ("$${NOT_A_SECRET} {{ event.properties.n }}", "${NOT_A_SECRET} 7"),
+        ("$${{ event.properties.n }}", "$$7"),
+        ("{ {{ event.properties.n }} }", "{ 7 }"),
+        ("{{ event.properties.n }}\n{{ event.properties.n }}\n", "7\n7\n"),
+        ("{% raw %}{{ x }}{% endraw %}", "{{ x }}"),
+    ],
+)
+def test_with_text_around_it_is_a_string(template: str, wanted: str) -> None:
+    assert value_of(template) == wanted
+
+
+@pytest.mark.parametrize(
+    ("template", "wanted"),
+    [
+        ("{{ event.properties.size }}", "XL"),
+        ("{{ event.properties.first }}", "F"),
+        ("{{ event.properties.null }}", 7),
+        ("{{ event.properties.object.null }}", 2),
+        ("{{ event.properties.list.size }}", None),
+        ("{{ event.properties.$browser | upcase }}", "CHROME"),
+        ("{{ event.properties['Sales Rep'] | upcase }}", "ZOE"),
+        ('{{ event.properties["a.b"] | plus: 1 }}', 2),
+        ("{{ event.properties.a-b | plus: 1 }}", 3),
+        ("{{ event.properties.list[-2] | upcase }}", "B"),
+        ("{{ event.properties.products[1].id | upcase }}", "P2"),
+        ("{{ event.properties.__class__ }}", None),
+        ("{{ event.properties.text.__len__ }}", None),
+    ],
+)
+def test_names_are_keys_and_nothing_else(template: str, wanted: Any) -> None:
+    assert value_of(template) == wanted
+
+
+@pytest.mark.parametrize(
+    ("template", "wanted"),
+    [
+        ("{{ 'big' if event.properties.n > 5 else 'small' }}", "big"),
+        ("{{ 'big' if event.properties.n > 7 }}", None),
+        ("{{ 'big' | upcase if event.properties.n >= 7 else 'small' }}", "BIG"),
+        ("{{ 'a' if event.properties.gone else 'b' | upcase || append: '!' }}", "B!"),
+        ("{{ 'a' if event.properties.n > 5 and event.properties.text == 'b' or true }}", "a"),
+        ("{{ 'a' if not (event.properties.yes and event.properties.none) else 'b' }}", "a"),
+        ("{{ 'a' if event.properties.gone > 5 else 'b' }}", "b"),
+        ("{{ 'a' if event.properties.yes == 1 else 'b' }}", "b"),
+        ("{{ 'a' if event.properties.list contains 'b' else 'c' }}", "a"),
+        ("{{ 'a' if event.properties.size contains 'X' else 'c' }}", "a"),
+        ("{{ 'a' if event.properties.gone == nil else 'b' }}", "a"),
+        ("{{ 'a' if user.properties.empty == empty else 'b' }}", "a"),
+        ("{{ 'a' if event.properties.gone == blank else 'b' }}", "a"),
+        (
+            "{% if event.properties.n == 7 %}seven{% elsif event.properties.n == 8 %}"
+            "eight{% else %}?{% endif %}",
+            "seven",
+        ),
+        ("{% unless event.properties.yes %}no{% else %}yes{% endunless %}", "yes"),
+        (
+            "{% case event.properties.text %}{% when 'b', 'c' %}1{% when 'a' or 'd' %}"
+            "2{% else %}3{% endcase %}",
+            "2",
+        ),
+        (
+            "{% for p in event.properties.products %}{{ p.id }}{% unless forloop.last %}"
+            ", {% endunless %}{% endfor %}",
+            "p1, p2",
+        ),
+        ("{% for p in event.properties.products reversed limit:1 offset:1 %}{{ p.id }}{% endfor %}", "p2"),
+        (
+            "{% for i in (1..4) %}{% if i == 2 %}{% continue %}{% endif %}{% if i == 4 %}"
+            "{% break %}{% endif %}{{ i }}{% endfor %}",
+            "13",
+        ),
+        ("{% for x in event.properties.gone %}{{ x }}{% else %}none{% endfor %}", "none"),
+        ("{% for pair in event.properties.object %}{{ pair[0] }}={{ pair[1] }};{% endfor %}", "a=1;null=2;"),
+        ("{% assign n = event.properties.n | plus: 1 %}{{ n }}{{ n }}", "88"),
+        ("{% capture c %}<{{ event.properties.text }}>{% endcapture %}{{ c | upcase }}", "<A>"),
+        (
+            "{% for i in (1..2) %}{% for j in (1..2) %}"
+            "{{ forloop.parentloop.index }}{{ j }} {% endfor %}{% endfor %}",
+            "11 12 21 22 ",
+        ),
+        ("{% comment %} {{ nothing | really }} {% endcomment %}x{% # a note %}", "x"),
+        ("{% if event.properties.yes -%}  x  {%- endif %}", "x"),
+        ("{% echo event.properties.n | plus: 1 %}!", "8!"),
+    ],
+)
+def test_conditions_and_loops_inside_one_value(template: str, wanted: Any) -> None:
+    assert value_of(template) == wanted
+
+
+@pytest.mark.parametrize(
+    ("template", "at", "message"),
+    [
+        ("{{ evnt.name }}", 3, "did you mean `event.name`?"),
+        ("x {{ event.naem | upcase }}", 11, "did you mean `event.name`?"),
+        ("{{ item.id }}", 3, "`item` is not known here"),
+        ("{{ vars.ownrs }}", 8, "did you mean `vars.owners`?"),
+        ("{{ event.properties.list[*] }}", 24, "`[*]` works in conditions only"),
+        ("{{ event.id ", 0, "is not closed"),
+        ("a {% if event.id %}b", 20, "`endif` is missing"),
+        ("{% include 'x' %}", 3, "there is no tag `include`"),
+        ("{% render 'x' %}", 3, "there is no tag `render`"),
+        ("{% cycle 'a', 'b' %}", 3, "there is no tag `cycle`"),
+        ("{% tablerow x in y %}{% endtablerow %}", 3, "there is no tag `tablerow`"),
+        ("{% increment x %}", 3, "there is no tag `increment`"),
+        ("{% endif %}", 3, "outside of its block"),
+        ("{{ event.id | }}", 13, "a filter's name is expected"),
+        ("{{ event.id == 1 }}", 12, "a comparison stands in"),
+        ("{{ event.id + 1 }}", 12, "| plus: 1"),
+        ("{{ 'a }}", 3, "is not closed"),
+        ("{{ }}", 0, "empty"),
+        ("{% assign event = 1 %}", 10, "it is a root"),
+        ("{{ event.id | default: '${TOK}' }}", 24, "a secret cannot be used inside an expression"),
+        ("{{ ${TOK} }}", 3, "a secret cannot be used inside an expression"),
+        ("{% capture x %}${TOK}{% endcapture %}", 15, "a secret cannot be captured"),
+        ("{% for x in event.properties.a offset: continue %}{% endfor %}", 39, "not supported"),
+        ("{{ now }}", 3, "`now` is not known here"),
+        ("a ${1X} {{ event.id }}", 2, "no placeholder"),
+        ("a ${TOK", 2, "not closed"),
+    ],
+)
+def test_a_mistake_is_an_error_at_load_with_its_place(template: str, at: int, message: str) -> None:
+    _, problems = compiled({"body": {"v": template}}, vars={"owners": {}})
+    (found,) = problems.found
+    assert message in f"{found.message} {found.hint}"
+    assert (found.path, found.offset) == (("request", "body", "v"), at)
+
+
+def test_a_dead_letter_names_the_line_of_the_template() -> None:
+    template, _ = compiled(
+        {"body": {"a": {"b": ["{{ event.id | plus: 1 }}"]}}},
+        line_of=lambda path: 12 if path[-1] == 0 else None,
+    )
+    with pytest.raises(RenderError) as caught:
+        template.render(an_event(), a_user())
+    assert str(caught.value) == (
+        'plus wants a number, not a text: "e1" '
+        "(webhooks/w.yaml:12, request.body.a.b[0]: {{ event.id | plus: 1 }})"
+    )
+
+
+def test_plain_paths_do_not_load_the_template_engine() -> None:
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    script = (
+        "import sys; from rendering import rendered\n"
+        "rendered({'body': {'a': 'x {{ event.id }} {{ user.properties.y }}', 'b': '{{ event }}'}})\n"
+        "print('liquid' in sys.modules)\n"
+        "rendered({'body': '{{ event.id | upcase }}'})\n"
+        "print('liquid' in sys.modules)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parent,
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.split() == ["False", "True"]
+
+
+def test_the_same_event_gives_the_same_text_whatever_the_clock_and_zone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import time
+
+    template = "{{ 'now' | date: '%c %Z %s', 'Europe/Berlin' }}{{ event.time | date: '%c %z' }}"
+    before = value_of(template)
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    time.tzset()
+    try:
+        assert (
+            value_of(template)
+            == before
+            == "Mon Nov 23 15:50:00 2026 CET 1795445400Mon Nov 23 14:50:00 2026 +0000"
+        )
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_unknown_tags_and_filters_are_all_reported() -> None:
+    found = mistakes({"body": {"a": "{{ x }}", "b": ["{{ event.id | nope }}"], "c": {"d": "{% foo %}"}}})
+    assert len(found) == 3
