@@ -9,6 +9,10 @@ from typing import Final
 from pipeline.config.paths import Getter, PathError, compile_path, parse_path, unknown_var
 from pipeline.model.records import Json
 
+MAX_TEMPLATE: Final = 1 << 16
+_OPEN: Final = re.compile(r"\{[{%]")
+_SPECIAL: Final = re.compile(r"\{%-?\s*(raw|doc)\s*-?%\}")
+_ENDRAW: Final = re.compile(r"\{%-?\s*endraw\s*-?%\}")
 _NAME: Final = re.compile(r"(?!\d)\w[\w$-]*")
 _STEP: Final = re.compile(r"\.[\w$-]+")
 
@@ -22,6 +26,29 @@ class TemplateError(Exception):
         self.offset = offset
         self.hint = hint
         self.length = length
+
+
+def check_closed(text: str) -> None:
+    """Raise TemplateError where `{{` or `{%` is not closed.
+
+    Found here in one pass: the lexer of python-liquid looks to the end of the text at each of them.
+    """
+    at = 0
+    while opened := _OPEN.search(text, at):
+        start, sign = opened.start(), opened.group()
+        close = text.find("}}" if sign == "{{" else "%}", start + 2)
+        if close < 0:
+            raise TemplateError(f"`{sign}` is not closed", start, "close it by `}}` or `%}`", 2)
+        at = close + 2
+        if sign == "{%" and (special := _SPECIAL.match(text, start)):
+            if special.group(1) == "doc":
+                raise TemplateError("there is no tag `doc`", special.start(1), "use `comment`", 3)
+            ended = _ENDRAW.search(text, at)
+            if ended is None:
+                raise TemplateError("`endraw` is missing", start)
+            at = ended.end()
+    if at and len(text) > MAX_TEMPLATE:
+        raise TemplateError(f"a template has at most {MAX_TEMPLATE:,} characters", 0)
 
 
 def scan_path(text: str, start: int) -> int:

@@ -37,6 +37,8 @@ class Spot:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Placeholders that are plain settings here: they are put in at load."""
     line_of: LineOf | None = None
+    shift: int = 0
+    """Where the text that is compiled begins inside the value: a URL is compiled part by part."""
     used: set[SecretRef] = field(default_factory=set)
     """Collects the secrets that the request uses; shared by all spots of one request."""
 
@@ -44,6 +46,10 @@ class Spot:
         """Return the spot of a nested key, where more roots may be known."""
         more = tuple(root for root in roots if root not in self.roots)
         return replace(self, path=(*self.path, *parts), roots=self.roots + more)
+
+    def shifted(self, by: int) -> Spot:
+        """Return the spot of a part that begins so many characters further on."""
+        return replace(self, shift=self.shift + by)
 
     def error(
         self,
@@ -56,7 +62,8 @@ class Spot:
         on_key: bool = False,
     ) -> None:
         """Report an error here."""
-        self.problems.error(self.path, code, message, hint=hint, offset=offset, length=length, on_key=on_key)
+        at = None if offset is None else offset + self.shift
+        self.problems.error(self.path, code, message, hint=hint, offset=at, length=length, on_key=on_key)
 
     def use(self, ref: SecretRef, offset: int | None = None) -> None:
         """Note that a secret is used here; report it where it has no value."""

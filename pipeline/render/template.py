@@ -15,7 +15,7 @@ from pipeline.config.paths import Getter, Scope
 from pipeline.config.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.config.slots import CLOSE, OPEN, slot
 from pipeline.model.records import MISSING, Event, Json, User
-from pipeline.render.names import TemplateError, compile_name, scan_path
+from pipeline.render.names import TemplateError, check_closed, compile_name, scan_path
 from pipeline.render.spot import Spot, fail, guarded
 from pipeline.render.values import to_text
 
@@ -68,9 +68,10 @@ def compile_text(
 def mentions_secrets(text: str) -> bool:
     """Return whether secrets stand in a text, outside of its expressions and tags."""
     try:
+        check_closed(text)
         return any(isinstance(part, SecretRef) for part in parse_placeholders(_INSIDE.sub(" ", text)))
-    except PlaceholderError:
-        return False
+    except (PlaceholderError, TemplateError):
+        return False  # compile_text reports it
 
 
 def constant_template(value: Json, *, slots: bool = False) -> Template:
@@ -97,6 +98,7 @@ def _compile(text: str, spot: Spot, encode: Encode | None, literal: Encode | Non
 
     if OPEN in text or CLOSE in text:
         raise PlaceholderError("the text holds a control character", text.find(OPEN), "remove it")
+    check_closed(text)
     if _OPENS.search(text) is None:
         return constant_template(literal_text(text, 0), slots=secrets)
     segments = _plain_segments(text, spot, literal_text)

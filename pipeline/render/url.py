@@ -12,6 +12,7 @@ from pipeline.config.secrets import PlaceholderError, SecretRef, origin_end, par
 from pipeline.config.slots import PATH_SAFE
 from pipeline.model.errors import RenderError
 from pipeline.model.records import Event, Json, User
+from pipeline.render.names import TemplateError, check_closed
 from pipeline.render.spot import Spot
 from pipeline.render.template import Template, compile_text, constant_template
 from pipeline.render.values import Failure, show, to_text
@@ -25,6 +26,13 @@ _PATH_LITERAL: Final = PATH_SAFE + "%"
 def compile_url(text: str, query: Mapping[str, Json], spot: Spot, query_spot: Spot) -> Template:
     """Return the compiled URL; its function raises RenderError where a value in the path is empty."""
     text = text.strip()
+    try:
+        check_closed(text)
+    except TemplateError as error:
+        spot.error(
+            "template-syntax", error.message, hint=error.hint, offset=error.offset, length=error.length
+        )
+        return constant_template("")
     end = origin_end(text)
     origin = _origin(text[:end], spot)
     rest = text[end:]
@@ -35,8 +43,8 @@ def compile_url(text: str, query: Mapping[str, Json], spot: Spot, query_spot: Sp
         spot.error("url", "white space in a URL", hint="write %20", offset=end + space.start())
     cut = blank.find("?")
     path_text, query_text = (rest, "") if cut < 0 else (rest[:cut], rest[cut + 1 :])
-    path = _path(path_text, spot)
-    parameters = [*_written(query_text, spot), *_mapped(query, query_spot)]
+    path = _path(path_text, spot.shifted(end))
+    parameters = [*_written(query_text, spot.shifted(end + cut + 1)), *_mapped(query, query_spot)]
     return _assemble(origin, path, parameters, spot.place(text))
 
 
@@ -125,6 +133,7 @@ def _written(text: str, spot: Spot) -> list[Parameter]:
     start = 0
     blank = _INSIDE.sub(lambda found: "x" * len(found.group()), text)
     for piece in blank.split("&"):
+        begin = start
         one = text[start : start + len(piece)]
         start += len(piece) + 1
         equals = piece.find("=")
@@ -132,7 +141,10 @@ def _written(text: str, spot: Spot) -> list[Parameter]:
         if equals < 0 or _INSIDE.search(name):
             name = ""
         template = compile_text(
-            one[len(name) :], spot, encode=_quoted, literal=lambda part: quote(part, safe=_QUERY_SAFE)
+            one[len(name) :],
+            spot.shifted(begin + len(name)),
+            encode=_quoted,
+            literal=lambda part: quote(part, safe=_QUERY_SAFE),
         )
         if one:
             parameters.append((quote(name, safe=_QUERY_SAFE), template))

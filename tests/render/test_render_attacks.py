@@ -34,7 +34,7 @@ def test_a_path_reaches_data_only(name: str) -> None:
         f"{{{{ event.properties['{name}'] }}}}",
         f"{{{{ event.properties.x.{name} | default: nil }}}}",
         f"{{{{ user.properties.{name} }}}}",
-        f"{{{{ event.properties[event.properties.name] }}}}",
+        "{{ event.properties[event.properties.name] }}",
         f"{{% assign a = event.properties %}}{{{{ a.{name} }}}}",
     ):
         assert value_of(template, {"x": {}, "name": name}) in (None, "", name and None)
@@ -107,11 +107,13 @@ SEED = {"s": "x" * 1000, "l": ["y" * 1000] * 100, "n": 9999999}
             "larger than 1 MiB",
         ),
         (
-            "{% assign l = event.properties.l %}{% for i in (1..60) %}{% assign l = l | concat: l %}{% endfor %}{{ l }}",
+            "{% assign l = event.properties.l %}"
+            "{% for i in (1..60) %}{% assign l = l | concat: l %}{% endfor %}{{ l }}",
             "larger than 1 MiB",
         ),
         (
-            "{% for i in (1..9000) %}{% assign s = event.properties.l | join: event.properties.s %}{% endfor %}",
+            "{% for i in (1..9000) %}"
+            "{% assign s = event.properties.l | join: event.properties.s %}{% endfor %}",
             "make more than",
         ),
         (
@@ -159,12 +161,17 @@ def test_text_that_parsers_choke_on_is_refused_or_read_quickly() -> None:
         "{{ " + "event.properties[" * 500 + "event.id" + "]" * 500 + " }}",
         "{{ event.id " + "| upcase " * 2000 + "}}",
         "{{" * 20_000,
+        "{% raw %}" * 20_000,
+        "{% doc %}" * 20_000,
+        "{% comment %}" * 5_000,
+        "{% if event.id " + " " * 60_000,
+        "{{ event.id" + " " * 60_000 + "}}",
         "{%" * 20_000,
         "${" * 20_000,
         "{{ 'a" * 5_000,
         "{{ event.id | default: " + "'x', " * 5_000 + " }}",
     ):
-        mistakes({"body": {"v": text}})
+        mistakes({"body": {"v": text}, "headers": {"X": text}, "url": text})
     assert time.process_time() - start < 20
 
 
