@@ -30,6 +30,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "check": Verb("check:check", "show everything that is wrong with a config"),
         "test": Verb("test:test", "run the tests beside the webhooks"),
         "explain": Verb("explain:explain", "show for one event which clause holds and what is sent"),
+        "send": Verb("send:send", "really send one request and show the answer"),
         "diff": Verb("diff:diff", "show what another config would have sent for a recording"),
         "new": Verb("new:new", "write a commented webhook file to start from"),
         "config": Verb("config:config", "show the job's settings and where each comes from"),

@@ -65,7 +65,8 @@ def given_records(path: Path, format: str, user_id: str | None) -> list[Record]:
     """Return the records of a file with one JSON value.
 
     An object without a type or other mark of a shape, but with a name, is an event in Hookline's own shape,
-    of the given user (or of somebody unknown) where it names none. Raises ConfigError for what cannot be understood.
+    of the given user (or of somebody unknown) where it names none. Raises ConfigError for what cannot be
+    understood.
     """
     value = read_json(path)
     if isinstance(value, dict) and "name" in value and not value.keys() & {"type", "event", "specversion"}:
