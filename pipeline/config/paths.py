@@ -1,278 +1,52 @@
-"""The path grammar that conditions, templates and `by:` share (LANGUAGE 1).
+"""Paths compiled to functions that read them, and the views that ``{{ event }}`` and ``{{ user }}`` are.
 
-A path starts at a root and goes on with names (letters, digits, ``_``, ``$``, ``-``) after dots, and with
-brackets for everything else: ``["Sales Rep"]``, ``['a.b']``, ``[0]``, ``[-1]``, ``[*]`` (any element), and
-``[user.properties.plan]`` (the key is another path's value). Nothing is magic: ``size``, ``first``,
-``last``, ``null``, ``empty`` and ``blank`` are ordinary keys.
-
-Reading never raises: a step that the data does not have gives `MISSING`.
+Reading never raises: a step that the data does not have gives `MISSING`. The grammar is in path_syntax.py.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final, NoReturn, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
 
+from pipeline.config.path_syntax import (
+    ANY,
+    EVENT_ROOTS,
+    FIELDS,
+    OPEN_FIELDS,
+    AnyElement,
+    Part,
+    Path,
+    PathError,
+    did_you_mean,
+    parse_path,
+    unknown_var,
+)
 from pipeline.model.records import MISSING, Event, Json, Missing, User
 from pipeline.model.times import format_iso
+
+__all__ = [
+    "ANY",
+    "EVENT_ROOTS",
+    "FIELDS",
+    "OPEN_FIELDS",
+    "AnyElement",
+    "Getter",
+    "Part",
+    "Path",
+    "PathError",
+    "Scope",
+    "compile_path",
+    "did_you_mean",
+    "event_view",
+    "parse_path",
+    "step",
+    "unknown_var",
+    "user_view",
+]
 
 Scope: TypeAlias = Mapping[str, Json] | None
 """Values of the roots beside event, user and vars: item, index, items, response."""
 Getter: TypeAlias = Callable[[Event, User, Scope], Json | Missing]
-
-EVENT_ROOTS: Final = ("event", "user", "vars")
-FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "event": (
-        "id",
-        "name",
-        "kind",
-        "time",
-        "received_at",
-        "source",
-        "user_id",
-        "anonymous_id",
-        "properties",
-        "context",
-    ),
-    "user": ("id", "anonymous_id", "identified", "properties", "before"),
-}
-OPEN_FIELDS: Final = frozenset({"properties", "context", "before"})
-"""Fixed fields that hold objects; the others are scalars and have no fields of their own."""
-
-_OTHER_NAMES: Final = {
-    "userId": "user_id",
-    "distinct_id": "user_id",
-    "anonymousId": "anonymous_id",
-    "messageId": "id",
-    "uuid": "id",
-    "timestamp": "time",
-    "occurred_at": "time",
-    "receivedAt": "received_at",
-    "event": "name",
-    "type": "kind",
-    "props": "properties",
-    "traits": "properties",
-}
-_OTHER_ROOTS: Final = {"person": "user", "profile": "user", "traits": "user.properties", "var": "vars"}
-_NAME: Final = re.compile(r"[\w$-]+")
-_INDEX: Final = re.compile(r"-?\d{1,9}")
-
-
-class PathError(ValueError):
-    """A text that is no path; ``offset`` is the character it goes wrong at, ``hint`` the remedy."""
-
-    def __init__(self, message: str, offset: int, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.offset = offset
-        self.hint = hint
-
-
-class AnyElement:
-    """The type of ANY: the step ``[*]``."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "[*]"
-
-
-ANY: Final = AnyElement()
-Part: TypeAlias = "str | int | AnyElement | Path"
-
-
-@dataclass(slots=True, frozen=True)
-class Path:
-    """A parsed path. ``parts`` are names, list indexes, `ANY`, or paths whose value is the key."""
-
-    root: str
-    parts: tuple[Part, ...]
-    text: str
-
-    @property
-    def reads_user(self) -> bool:
-        """True where the value is known only after identity and join.
-
-        ``event.user_id`` is among them: the identity step fills it in for linked anonymous ids.
-        """
-        return (
-            self.root == "user"
-            or (self.root == "event" and (not self.parts or self.parts[0] == "user_id"))
-            or any(isinstance(part, Path) and part.reads_user for part in self.parts)
-        )
-
-    @property
-    def reads_event(self) -> bool:
-        """True where the value depends on the event."""
-        return self.root == "event" or any(isinstance(part, Path) and part.reads_event for part in self.parts)
-
-    @property
-    def reads_vars(self) -> bool:
-        """True where the value depends on the webhook's vars."""
-        return self.root == "vars" or any(isinstance(part, Path) and part.reads_vars for part in self.parts)
-
-    @property
-    def has_any(self) -> bool:
-        """True where a step is ``[*]``: the path then has many values, not one."""
-        return any(part is ANY for part in self.parts)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that was probably meant, or None."""
-    known = list(known)
-    lowered = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    return lowered[close[0]] if close else None
-
-
-def parse_path(text: str, roots: Collection[str] = EVENT_ROOTS) -> Path:
-    """Return the path that the text says; raises PathError where it is none.
-
-    Roots and the fixed fields of event and user are checked here, so that a typo is found at load.
-    """
-    path, end = _parse(text, 0, roots, nested=False)
-    if end != len(text):
-        _fail_at(text, end)
-    return path
-
-
-def _parse(text: str, start: int, roots: Collection[str], *, nested: bool) -> tuple[Path, int]:
-    named = _NAME.match(text, start)
-    if named is None:
-        raise PathError("a path starts with " + _listed(roots), start, None)
-    root = named.group()
-    if root not in roots:
-        raise PathError(f"`{root}` is not known here", start, _root_hint(root, text, roots))
-    parts: list[Part] = []
-    at = named.end()
-    while at < len(text):
-        before = at
-        part: Part
-        if text[at] == ".":
-            step = _NAME.match(text, at + 1)
-            if step is None:
-                _fail_at(text, at + 1)
-            part, at = step.group(), step.end()
-            before += 1
-        elif text[at] == "[":
-            part, at = _bracket(text, at, roots)
-        else:
-            break
-        if not parts:
-            _check_field(root, part, text, before)
-        elif len(parts) == 1 and root in FIELDS and parts[0] not in OPEN_FIELDS:
-            raise PathError(f"`{root}.{parts[0]}` is a single value and has no fields", before)
-        parts.append(part)
-    path = Path(root, tuple(parts), text[start:at])
-    if nested and path.has_any:
-        raise PathError("`[*]` cannot be a key", start)
-    return path, at
-
-
-def _bracket(text: str, start: int, roots: Collection[str]) -> tuple[Part, int]:
-    at = _skip_spaces(text, start + 1)
-    if at >= len(text):
-        raise PathError("a bracket is not closed", start, "add `]`")
-    part: Part
-    if text[at] in "\"'":
-        part, at = _quoted(text, at)
-    elif text[at] == "*":
-        part, at = ANY, at + 1
-    elif number := _INDEX.match(text, at):
-        part, at = int(number.group()), number.end()
-    else:
-        named = _NAME.match(text, at)
-        if named is not None and named.group() not in roots:
-            raise PathError(
-                f"`{named.group()}` in brackets is neither quoted nor a path",
-                at,
-                f'write ["{named.group()}"] for a key of that name',
-            )
-        part, at = _parse(text, at, roots, nested=True)
-    at = _skip_spaces(text, at)
-    if at >= len(text) or text[at] != "]":
-        raise PathError("a bracket is not closed", start, "add `]`")
-    return part, at + 1
-
-
-def _quoted(text: str, start: int) -> tuple[str, int]:
-    """Read a quoted key; a backslash escapes the quote and itself, and is literal elsewhere."""
-    quote, at, found = text[start], start + 1, ""
-    while at < len(text) and text[at] != quote:
-        if text[at] == "\\" and text[at + 1 : at + 2] in (quote, "\\"):
-            at += 1
-        found += text[at]
-        at += 1
-    if at >= len(text):
-        raise PathError("a quoted name is not closed", start, f"add {quote}")
-    return found, at + 1
-
-
-def _skip_spaces(text: str, at: int) -> int:
-    while at < len(text) and text[at] == " ":
-        at += 1
-    return at
-
-
-def _fail_at(text: str, at: int) -> NoReturn:
-    if at >= len(text):
-        raise PathError("the path ends after a dot", max(at - 1, 0), "name what you mean after the dot")
-    raise PathError(
-        f"{text[at]!r} cannot stand in a path here",
-        at,
-        'names with other characters go in brackets: event.properties["Sales Rep"]',
-    )
-
-
-def _listed(words: Collection[str]) -> str:
-    ordered = [f"`{word}`" for word in words if word]
-    return ordered[0] if len(ordered) == 1 else ", ".join(ordered[:-1]) + " or " + ordered[-1]
-
-
-def _root_hint(root: str, text: str, roots: Collection[str]) -> str:
-    known = {**{name: other for name, other in _OTHER_ROOTS.items() if other.split(".")[0] in roots}}
-    if root in known:
-        return f"did you mean `{text.replace(root, known[root], 1)}`?"
-    if "event" in roots and root in FIELDS["event"] and root not in ("id", "name"):
-        return f"did you mean `event.{text}`?"
-    close = did_you_mean(root, [name for name in roots if name])
-    if close is not None:
-        return f"did you mean `{text.replace(root, close, 1)}`?"
-    return "a path starts with " + _listed(roots)
-
-
-def _check_field(root: str, part: Part, text: str, offset: int) -> None:
-    if root not in FIELDS:
-        return
-    fields = FIELDS[root]
-    if isinstance(part, str):
-        if part in fields:
-            return
-        other = _OTHER_NAMES.get(part)
-        close = other if other in fields else did_you_mean(part, fields)
-        meant = f"{root}.{close}" if close is not None else f"{root}.properties.{text[offset:]}"
-        hint = f"did you mean `{meant}`?"
-        raise PathError(f"`{root}` has no field `{part}`", offset, hint)
-    raise PathError(
-        f"`{root}` has named fields only",
-        offset,
-        f"its fields are {', '.join(fields)}; e.g. {root}.properties",
-    )
-
-
-def unknown_var(path: Path, vars: Mapping[str, Json]) -> PathError | None:
-    """Return the error for a path into a var that the webhook does not have, or None."""
-    if path.root == "vars" and path.parts and isinstance(path.parts[0], str) and path.parts[0] not in vars:
-        close = did_you_mean(path.parts[0], vars)
-        hint = f"did you mean `vars.{close}`?" if close else "add it under `vars:`"
-        return PathError(f"there is no var `{path.parts[0]}`", len("vars."), hint)
-    for part in path.parts:
-        if isinstance(part, Path) and (found := unknown_var(part, vars)) is not None:
-            return PathError(found.message, path.text.find(part.text) + found.offset, found.hint)
-    return None
 
 
 def event_view(event: Event) -> dict[str, Json]:

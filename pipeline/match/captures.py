@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 
 from pipeline.config.diagnostics import Problems
 from pipeline.config.paths import ANY, Part, Path, Scope
-from pipeline.match.conditions import compile_on_path
+from pipeline.match.leaves import compile_on_path
 from pipeline.match.nodes import Node
-from pipeline.match.selectors import SelectorError, compile_selector
 from pipeline.model.records import MISSING, Event, Json, Missing, User
 
 FIELDS: Final = ("text", "href", "path", "url")
@@ -42,6 +41,9 @@ def _selector(selector: Json, problems: Problems) -> Node | None:
     if type(selector) is not str:
         problems.error((), "wrong-selector", "a selector is a text such as `nav a.signup`")
         return None
+    # Here, not at the top: most configs have no selector, and `check` starts faster without the library.
+    from pipeline.match.selectors import SelectorError, compile_selector
+
     try:
         matches = compile_selector(selector)
     except SelectorError as error:

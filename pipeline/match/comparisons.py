@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from pipeline.match.convert import Network, Networks
+from pipeline.match.addresses import Network, Networks
 from pipeline.match.patterns import compile_glob, compile_regex
 from pipeline.match.values import Members, comparable, equal, is_number
 from pipeline.model.records import Json, Missing

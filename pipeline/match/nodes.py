@@ -124,3 +124,24 @@ def conjunction(nodes: Iterable[Node]) -> Condition:
         user_side=all_of(user_side) if user_side else None,
         nodes=flat,
     )
+
+
+def group(kind: Literal["all", "any", "not"], nodes: Sequence[Node]) -> Node:
+    """Return the node of a group; `not` has one node."""
+    tests = [node.test for node in nodes]
+    return Node(
+        test=all_of(tests) if kind == "all" else any_of(tests) if kind == "any" else none_of(tests[0]),
+        key=f"{kind}({','.join(node.key for node in nodes)})",
+        reads_user=any(node.reads_user for node in nodes),
+        text=kind,
+        kind=kind,
+        children=tuple(nodes),
+    )
+
+
+def all_nodes(nodes: Iterable[Node | None]) -> Node | None:
+    """Return the node that all of these hold, faulty ones (None) left out."""
+    found = [node for node in nodes if node is not None]
+    if len(found) <= 1:
+        return found[0] if found else None
+    return group("all", found)

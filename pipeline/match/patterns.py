@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import re2
@@ -26,6 +27,7 @@ def _options() -> re2.Options:
 _OPTIONS: Final = _options()
 
 
+@lru_cache(maxsize=4096)
 def compile_regex(pattern: str, *, ignore_case: bool = False) -> Callable[[str], bool]:
     """Return a search (unanchored) in RE2's syntax; raises PatternError."""
     if len(pattern) > _MAX_PATTERN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Literal
@@ -10,25 +10,18 @@ from typing import Final, Literal
 import orjson
 
 from pipeline.config.diagnostics import Problems
-from pipeline.config.limits import Dedupe, Limit, Limits, Repeat
+from pipeline.config.limits import Limits
 from pipeline.config.paths import (
-    Getter,
-    Path,
-    PathError,
     Scope,
     compile_path,
     did_you_mean,
-    parse_path,
-    unknown_var,
 )
-from pipeline.config.units import parse_duration
 from pipeline.match.conditions import compile_condition
 from pipeline.match.labels import Alternative, Labels
+from pipeline.match.limit_specs import TriggerContext, compile_limits, one_path
 from pipeline.match.nodes import Condition, Node, Predicate, conjunction, none_of
 from pipeline.model.records import MISSING, Event, Json, User
 
-MAX_COUNT: Final = 1_000
-"""Most matches that `repeat` and `limit` count: each is a time in the user's state."""
 _NO_EVENTS: Final = {
     "$identify": 'identify calls are no events: write `changes: "*"` instead of `events`',
     "$set": "property updates are no events: write `changes: [...]` instead of `events`",
@@ -74,14 +67,6 @@ def _touches(changes: frozenset[str] | Literal["*"], changed: Collection[str]) -
     return bool(changed) if changes == "*" else any(name in changes for name in changed)
 
 
-@dataclass(slots=True, frozen=True)
-class _Context:
-    problems: Problems
-    labels: Labels
-    lists: Mapping[str, Collection[str]]
-    vars: Mapping[str, Json]
-
-
 def compile_trigger(
     webhook: Mapping[str, Json],
     webhook_id: str,
@@ -98,7 +83,7 @@ def compile_trigger(
     Durations may be text (``10m``) or seconds. What is wrong is added to the problems; a trigger with errors
     must not be run.
     """
-    context = _Context(problems, labels or Labels(), lists or {}, vars or {})
+    context = TriggerContext(problems, labels or Labels(), lists or {}, vars or {})
     trigger = webhook.get("trigger")
     if type(trigger) is not dict:
         problems.error(
@@ -124,7 +109,7 @@ def compile_trigger(
     if sample is not None:
         nodes.append(sample)
     condition = conjunction(nodes)
-    limits = _limits(webhook, trigger, webhook_id, context)
+    limits = compile_limits(webhook, trigger, webhook_id, context)
     if changes is not None:
         whole = condition.whole if nodes else None
         return Trigger(
@@ -161,7 +146,7 @@ def _names(value: Json) -> list[Json]:
     return [value] if type(value) is str else value if type(value) is list else []
 
 
-def _events(trigger: Mapping[str, Json], context: _Context) -> list[Alternative]:
+def _events(trigger: Mapping[str, Json], context: TriggerContext) -> list[Alternative]:
     problems, value = context.problems.at("events"), trigger["events"]
     names = _names(value)
     if not names:
@@ -175,7 +160,7 @@ def _events(trigger: Mapping[str, Json], context: _Context) -> list[Alternative]
     return context.labels.alternatives(value, problems)
 
 
-def _changes(value: Json, context: _Context) -> frozenset[str] | Literal["*"]:
+def _changes(value: Json, context: TriggerContext) -> frozenset[str] | Literal["*"]:
     names = _names(value)
     problems = context.problems.at("changes")
     if not names or not all(type(name) is str and name for name in names):
@@ -194,7 +179,7 @@ def _changes(value: Json, context: _Context) -> frozenset[str] | Literal["*"]:
     return frozenset(names)
 
 
-def _excluded(exclude: Collection[str], context: _Context) -> list[Node]:
+def _excluded(exclude: Collection[str], context: TriggerContext) -> list[Node]:
     nodes: list[Node] = []
     for name in exclude:
         node = context.labels.node(name)
@@ -223,7 +208,7 @@ def _excluded(exclude: Collection[str], context: _Context) -> list[Node]:
 # --- sample
 
 
-def _sample(spec: Json, webhook_id: str, context: _Context) -> Node | None:
+def _sample(spec: Json, webhook_id: str, context: TriggerContext) -> Node | None:
     if spec is None:
         return None
     problems = context.problems.at("sample")
@@ -232,7 +217,7 @@ def _sample(spec: Json, webhook_id: str, context: _Context) -> Node | None:
         problems.error(("percent",), "wrong-value", "`sample` needs `percent`, more than 0 and at most 100")
         return None
     text = spec.get("by") or "user.id"
-    path = _path(text, replace(context, problems=problems), "by")
+    path = one_path(text, replace(context, problems=problems), "by")
     if path is None:
         return None
     read = _user_or_anonymous if path.text == "user.id" else compile_path(path, context.vars)
@@ -275,112 +260,3 @@ def canonical(value: Json) -> bytes:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         return repr(value).encode("utf-8", "surrogatepass")
-
-
-# --- repeat, limit, dedupe
-
-
-def _limits(
-    webhook: Mapping[str, Json], trigger: Mapping[str, Json], webhook_id: str, context: _Context
-) -> Limits | None:
-    repeat = _spec(trigger.get("repeat"), ("trigger", "repeat"), context, _repeat)
-    limit = _spec(webhook.get("limit"), ("limit",), context, _limit)
-    dedupe = _spec(webhook.get("dedupe"), ("dedupe",), context, _dedupe)
-    if repeat is None and limit is None and dedupe is None:
-        return None
-    return Limits(
-        webhook_id,
-        repeat if isinstance(repeat, Repeat) else None,
-        limit if isinstance(limit, Limit) else None,
-        dedupe if isinstance(dedupe, Dedupe) else None,
-    )
-
-
-_Spec = Repeat | Limit | Dedupe | None
-
-
-def _spec(
-    value: Json,
-    place: tuple[str, ...],
-    context: _Context,
-    build: Callable[[dict[str, Json], _Context], _Spec],
-) -> _Spec:
-    if value is None:
-        return None
-    within = replace(context, problems=context.problems.at(*place))
-    if type(value) is not dict:
-        within.problems.error((), "wrong-value", f"`{place[-1]}` takes a map")
-        return None
-    return build(value, within)
-
-
-def _repeat(value: dict[str, Json], context: _Context) -> Repeat | None:
-    count, within = _count(value, None, context), _ms(value, "within", context)
-    by = _by(value, context)
-    return None if count is None or within is None else Repeat(count, within, by)
-
-
-def _limit(value: dict[str, Json], context: _Context) -> Limit | None:
-    if value.get("per", "user") != "user":
-        context.problems.error(("per",), "wrong-value", "`per` takes user: state lives with the user")
-    count, by = _count(value, 1, context), _by(value, context)
-    if "every" in value and value["every"] in (None, "ever"):
-        return None if count is None else Limit(count, None, by)
-    every = _ms(value, "every", context)
-    return None if count is None or every is None else Limit(count, every, by)
-
-
-def _dedupe(value: dict[str, Json], context: _Context) -> Dedupe | None:
-    by = _by({"by": "event.id", **value}, context)
-    if value.get("within", "") in (None, "ever"):
-        return None if by is None else Dedupe(by, None)
-    within = _ms({"within": 86400.0, **value}, "within", context)
-    return None if by is None or within is None else Dedupe(by, within)
-
-
-def _count(value: dict[str, Json], default: int | None, context: _Context) -> int | None:
-    count = value.get("count", default)
-    if type(count) is not int or not 1 <= count <= MAX_COUNT:
-        context.problems.error(
-            ("count",) if "count" in value else (),
-            "wrong-value",
-            f"`count` is a whole number from 1 to {MAX_COUNT}",
-        )
-        return None
-    return count
-
-
-def _ms(value: dict[str, Json], name: str, context: _Context) -> int | None:
-    given: Json = value.get(name)
-    try:
-        seconds = float(given) if type(given) in (int, float) else parse_duration(given)
-        if not 0 < seconds < 1e11:
-            raise ValueError(f"`{name}` is more than nothing")
-    except ValueError as error:
-        context.problems.error((name,) if name in value else (), "wrong-value", f"`{name}`: {error}")
-        return None
-    return max(1, round(seconds * 1000))
-
-
-def _by(value: dict[str, Json], context: _Context) -> Getter | None:
-    if value.get("by") is None:
-        return None
-    path = _path(value["by"], context, "by")
-    return None if path is None else compile_path(path, context.vars)
-
-
-def _path(text: Json, context: _Context, name: str) -> Path | None:
-    if type(text) is not str:
-        context.problems.error((name,), "wrong-path", f"`{name}` takes a path")
-        return None
-    try:
-        path = parse_path(text)
-        if path.has_any:
-            raise PathError("`[*]` stands for many values, and one is wanted", 0)
-        wrong = unknown_var(path, context.vars)
-        if wrong is not None:
-            raise wrong
-    except PathError as error:
-        context.problems.error((name,), "wrong-path", error.message, hint=error.hint, offset=error.offset)
-        return None
-    return path

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from pipeline.model.records import MISSING, Json
 
-NUMBERS: Final = (int, float)
+
+class OperandError(ValueError):
+    """An operand that cannot be used; ``hint`` is the remedy."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
 
 
 def is_number(value: Json) -> bool:
