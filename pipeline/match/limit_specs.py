@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from pipeline.config.diagnostics import Problems
 from pipeline.config.limits import Dedupe, Limit, Limits, Repeat
-from pipeline.config.paths import Getter, Path, PathError, parse_path, unknown_var
+from pipeline.config.paths import Getter, Path, PathError, compile_path, parse_path, unknown_var
 from pipeline.config.units import parse_duration
 from pipeline.match.labels import Labels
 from pipeline.model.records import Json
