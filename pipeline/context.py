@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from pipeline.deliver.report import EngineStats
 from pipeline.model.errors import HooklineError
+from pipeline.replay import Replay
 from pipeline.sources.reader import Reader
 from pipeline.state.handover import Engine
 from pipeline.state.store import Store
@@ -97,6 +98,8 @@ class Job:
     """Committed counters of the identity keys of this process."""
     accounts: dict[int, dict[str, int]] = field(default_factory=dict)
     """Committed counters of the shards of this process."""
+    replay: Replay | None = None
+    """What a replay fires; None: this is the live job."""
     on_build: Callable[[Any], list[Path]] = lambda shard: []
     """Called with each shard when it is open; returns files to delete once its second epoch begins."""
     commands: dict[int, deque[Callable[[Any], None]]] = field(default_factory=dict)

@@ -5,7 +5,7 @@ For `hookline test`, `explain`, `diff` and dry runs of recordings.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -59,20 +59,28 @@ class Fired:
 class DryRun:
     """Users, links and limits of one run, kept in memory.
 
-    only: ids of the webhooks that fire; None: all that are enabled.
+    only: ids of the webhooks that fire; None: all that are enabled. wants: which events may fire.
     """
 
-    def __init__(self, snapshot: Snapshot, only: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        only: Collection[str] | None = None,
+        wants: Callable[[Event], bool] = lambda event: True,
+    ) -> None:
         store = cast(Store, MemoryStore())  # the few methods that users and links call
         self.snapshot = snapshot
         self.users = Users(store)
         self._identity = Identity(store)
         self._caps = MemoryCaps()
         self._only = only
+        self._wants = wants
 
     def feed(self, record: Record) -> Iterator[Fired]:
         """Yield what a record fires, in the order of the config files."""
         for key, candidates, event, user in self.join(record):
+            if not self._wants(event):
+                continue
             yield from self.fire(key, candidates, event, user)
 
     def join(self, record: Record) -> Iterator[tuple[str, tuple[int, ...], Event, User]]:

@@ -90,6 +90,9 @@ class Shard:
 
     def fire(self, key: str, webhook: Webhook, event: Event, user: User, snapshot: Snapshot) -> None:
         """Match the user's side, apply the limits, render and hand over."""
+        replay = self.job.replay
+        if replay is not None and not (replay.fires(webhook.id) and replay.wants(event)):
+            return
         trigger = webhook.trigger
         if trigger.user_side is not None and not trigger.user_side(event, user, None):
             return
@@ -116,9 +119,20 @@ class Shard:
             )  # fmt: skip
             return
         delivery = Delivery(
-            delivery_id, delivery_id, webhook.id, message_id, snapshot.hash, request.method, request.url,
-            request.headers, request.body, key, created_ms=now,
-        )  # fmt: skip
+            delivery_id,
+            delivery_id,
+            webhook.id,
+            message_id,
+            snapshot.hash,
+            request.method,
+            request.url,
+            request.headers,
+            request.body,
+            key,
+            created_ms=now,
+        )
+        if replay is not None:
+            delivery.replay, delivery.url = True, replay.redirect(request.url)  # fmt: skip
         settings = webhook.delivery
         if self.outbox.pending(webhook.id) * self.job.shards >= settings.max_pending and self.full(
             webhook, delivery, event.origin

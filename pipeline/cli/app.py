@@ -25,6 +25,7 @@ class Verb(NamedTuple):
 GROUPS: dict[str, dict[str, Verb]] = {
     "Run a job": {
         "run": Verb("run:run", "run the job: read a stream, fire the webhooks"),
+        "replay": Verb("replay:replay", "run a recorded stream once more, e.g. for a new webhook"),
     },
     "Write webhooks": {
         "check": Verb("check:check", "show everything that is wrong with a config"),

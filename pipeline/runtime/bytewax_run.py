@@ -11,6 +11,7 @@ from pathlib import Path
 from bytewax.dataflow import Dataflow
 
 from pipeline.config.job import load_pipeline
+from pipeline.replay import Replay
 from pipeline.runtime.job import Cluster, open_job
 from pipeline.runtime.signals import stop_on_signals
 from pipeline.telemetry import log
@@ -20,7 +21,7 @@ INTERVAL = "BYTEWAX_SNAPSHOT_INTERVAL"
 BACKUP = "BYTEWAX_RECOVERY_BACKUP_INTERVAL"
 
 
-def prepare() -> Dataflow:
+def prepare(replay: Replay | None = None) -> Dataflow:
     """Return the dataflow of this process, ready for the runner; it is closed when the process exits.
 
     Without a recovery store nothing could be resumed, and Bytewax reads where it is only before this is
@@ -36,7 +37,7 @@ def prepare() -> Dataflow:
         os.environ.setdefault(BACKUP, "0")
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     closing = ExitStack()
-    job, flow = closing.enter_context(open_job(config, config_dir, cluster=_cluster()))
+    job, flow = closing.enter_context(open_job(config, config_dir, cluster=_cluster(), replay=replay))
     closing.enter_context(stop_on_signals(job))
     atexit.register(closing.close)
     return flow

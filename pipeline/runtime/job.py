@@ -24,6 +24,7 @@ from pipeline.context import Job
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.flow import build_flow
 from pipeline.model.errors import Fatal, HooklineError
+from pipeline.replay import Replay
 from pipeline.runtime.control import Control
 from pipeline.runtime.directory import StateDirectory
 from pipeline.runtime.halts import Halts
@@ -82,7 +83,7 @@ def open_job(
     config_dir: Path,
     *,
     cluster: Cluster = Cluster(),
-    reload: bool = True,
+    replay: Replay | None = None,
 ) -> Iterator[tuple[Job, Dataflow]]:
     """Prepare everything and give the job and its dataflow; everything is closed at the end.
 
@@ -110,8 +111,13 @@ def open_job(
             state=config.state,
             shards=config.shards,
             epoch_secs=config.epoch_secs,
-            readers=make_readers(config),
-            versions=Versions(config.state / "versions", snapshot, engine.configure),
+            readers=make_readers(config, replay.speed if replay is not None else None),
+            versions=Versions(
+                config.state / "versions",
+                snapshot,
+                engine.configure if replay is None else lambda specs: engine.configure(replay.limit(specs)),
+            ),
+            replay=replay,
             engine=engine,
             alone=cluster.processes == 1,
             on_build=execute_left,
@@ -124,7 +130,7 @@ def open_job(
         engine.start()
         halts.restore(engine, {name: spec.definition for name, spec in job.versions.specs.items()})
         job.control = Control(job, halts).table()
-        if reload:
+        if replay is None:
             watcher = ConfigWatcher(config_dir, config, job.versions)
             stack.callback(watcher.stop)
             watcher.start()
@@ -136,6 +142,7 @@ def run_job(
     config_dir: Path,
     *,
     cluster: Cluster = Cluster(),
+    replay: Replay | None = None,
     observe: Callable[[Job], Callable[[], None]] | None = None,
 ) -> Summary:
     """Run a job to the end of its input or to a signal, and return what it did.
@@ -146,7 +153,7 @@ def run_job(
     from bytewax._bytewax import cluster_main, run_main
 
     begun = time.monotonic()
-    with open_job(config, config_dir, cluster=cluster) as (job, flow), stop_on_signals(job):
+    with open_job(config, config_dir, cluster=cluster, replay=replay) as (job, flow), stop_on_signals(job):
         done = observe(job) if observe is not None else None
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 50)

@@ -8,6 +8,7 @@ from pipeline.config.job import PipelineConfig
 from pipeline.config.job_models import JsonlSource
 from pipeline.context import ReaderFactory
 from pipeline.model.errors import ConfigError
+from pipeline.replay import Paced
 from pipeline.sources.jsonl import Recording
 from pipeline.sources.reader import Reader
 
@@ -38,8 +39,32 @@ class Recordings:
         )
 
 
-def make_readers(config: PipelineConfig) -> ReaderFactory:
-    """Return what makes the readers; contacts nobody yet. Raises ConfigError."""
+class PacedReaders:
+    """Readers that let event time pass at a multiple of the clock."""
+
+    def __init__(self, readers: ReaderFactory, speed: float) -> None:
+        self._readers = readers
+        self._speed = speed
+
+    def list_partitions(self) -> list[str]:
+        """Return the partitions' names."""
+        return self._readers.list_partitions()
+
+    def open(self, name: str, position: Any) -> Reader:
+        """Return the paced reader of a partition."""
+        return Paced(self._readers.open(name, position), self._speed)
+
+
+def make_readers(config: PipelineConfig, speed: float | None = None) -> ReaderFactory:
+    """Return what makes the readers; contacts nobody yet. Raises ConfigError.
+
+    speed: how fast event time passes, as a multiple of the clock; None: as fast as it goes.
+    """
+    readers = _readers(config)
+    return readers if speed is None else PacedReaders(readers, speed)
+
+
+def _readers(config: PipelineConfig) -> ReaderFactory:
     source = config.source
     if source is None:
         raise ConfigError(

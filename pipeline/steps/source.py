@@ -72,6 +72,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             # The first call after a snapshot: that epoch is durable on every worker (DESIGN 8.4).
             self.on_durable(durable)
             self.history.forget_before(_line(durable))
+            self.job.source_bytes[self.name] = getattr(self.reader, "progress", (0, 0))
         if not self.version:
             return [self.enter_version()]
         if self.job.stopping:

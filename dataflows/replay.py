@@ -1,0 +1,32 @@
+"""A replay for Bytewax's own runner: ``python -m bytewax.run "dataflows.replay:get_flow(to='http://..')"``.
+
+The words are those of ``hookline replay``; config and source as for `dataflows.webhooks`. The state directory
+must be another one than the job's: name it with HOOKLINE_STATE.
+"""
+
+from __future__ import annotations
+
+from bytewax.dataflow import Dataflow
+
+
+def get_flow(
+    since: str | None = None,
+    until: str | None = None,
+    webhooks: tuple[str, ...] = (),
+    user: str | None = None,
+    to: str | None = None,
+) -> Dataflow:
+    """Prepare a replay in this process and return its dataflow; times are ISO 8601."""
+    from pipeline.model.times import parse_time
+    from pipeline.replay import Replay
+    from pipeline.runtime.bytewax_run import prepare
+
+    return prepare(
+        Replay(
+            None if since is None else parse_time(since),
+            None if until is None else parse_time(until),
+            frozenset(webhooks),
+            user,
+            to,
+        )
+    )
