@@ -234,7 +234,8 @@ class Core:
                 self._press(lane)
             busy = busy or bool(lane.flying)
         self.held = held
-        self._tick_at = now + TICK_SECS if held or busy else inf
+        # While nothing is in flight nothing changes that a tick would see.
+        self._tick_at = now + TICK_SECS if busy or self.pressed else inf
 
     def _press(self, lane: Lane) -> None:
         if under_pressure(lane):
@@ -253,8 +254,6 @@ class Core:
                 # Another shard's rows come next time.
                 lane.disk[disk.port] = lane.disk.pop(disk.port)
                 break
-        if lane.held and self._tick_at == inf:
-            self._tick_at = now + TICK_SECS
         self.nudge(lane)
 
     def _dispatch(self, now: float) -> None:
@@ -262,10 +261,7 @@ class Core:
         while ring:
             lane = ring.popleft()
             lane.in_ring = False
-            if self.flying >= self._max_flying:
-                self._squeezed.add(lane)
-                self._arm(lane, now)
-            elif self._serve(lane, now):
+            if self._serve(lane, now):
                 lane.in_ring = True
                 ring.append(lane)
             else:
@@ -277,14 +273,16 @@ class Core:
     def _serve(self, lane: Lane, now: float) -> bool:
         """Send up to a quantum of a lane's requests; True where it may send more at once."""
         lane.wake(now, self.flushing)
-        for _ in range(QUANTUM):
+        left = self._max_flying - self.flying
+        for _ in range(max(1, min(QUANTUM, left // (4 * len(self._ring) + 4)))):
             if not lane.has_next():
                 return False
             if lane.blocked_until(now):
                 self._expire(lane, now)
                 return False
-            # A lane may take as many connections as are left: one that hangs cannot take them all.
-            if len(lane.flying) >= max(1, self._max_flying - self.flying):
+            # A lane may hold as many connections as are left, so that those that hang cannot take them all,
+            # and one in any case.
+            if lane.flying and len(lane.flying) >= self._max_flying - self.flying:
                 self._squeezed.add(lane)
                 return False
             if lane.token is not None and not lane.token.usable(now):
@@ -309,8 +307,9 @@ class Core:
             sender = lane.sender
             if sender is None:
                 sender = lane.sender = Sender(spec, self._secrets, self._contexts)
-                if lane.token is not None:
-                    sender.set_token(lane.token.value or "")
+            token = lane.token
+            if token is not None and sender.token_generation != token.generation:
+                sender.set_token(token.value or "", token.generation)
             wall = self.clock.wall()
             if spec.delivery.batch is None:
                 attempt = sender.single(item[0].delivery, wall)
@@ -332,6 +331,8 @@ class Core:
         attempt.deadline = now + spec.delivery.timeout_secs
         lane.flying[attempt] = None
         self.flying += 1
+        if self._tick_at == inf:
+            self._tick_at = now + TICK_SECS
         if is_retry:
             attempt.is_retry = True
             lane.flying_retries += 1

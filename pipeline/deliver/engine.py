@@ -368,8 +368,6 @@ class DeliveryEngine:
             log.warning("no oauth2 token", webhook=lane.webhook_id, error=str(error))
         else:
             token.arrived(value, lifetime, self._clock.now())
-            if lane.sender is not None:
-                lane.sender.set_token(value)
         assert self._core is not None
         self._core.nudge(lane)
         self._turn()

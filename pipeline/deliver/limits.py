@@ -12,8 +12,8 @@ START = 16
 SHRINK = 0.7
 TOLERANCE = 2.0
 SLACK_SECS = 0.02
-FORGET_SECS = 60.0
-"""The best round trip seen is forgotten within this time, so that a lasting change is accepted."""
+FORGET_SECS = 10.0
+"""A receiver that has become slower for good is believed within this time, at low concurrency."""
 
 
 class Concurrency:
@@ -53,7 +53,8 @@ class Concurrency:
         self.round_trip += (round_trip - self.round_trip) * (0.3 if self.round_trip else 1.0)
         if self._base == 0.0 or round_trip < self._base:
             self._base = round_trip
-        else:
+        elif in_flight <= START:
+            # With more in flight a longer round trip may be our own queue at the receiver.
             self._base += (round_trip - self._base) * min(1.0, (now - self._at) / FORGET_SECS)
         self._at = now
         if self.limit >= self._max and now < self._next_step:

@@ -69,7 +69,7 @@ def refill(lane: Lane, disk: DiskRows, now: float) -> list[Entry]:
     settling = disk.port.settling.copy()
     deliveries, disk.cursor = disk.port.refill(lane.webhook_id, disk.cursor, SLICE)
     limit_ms = clock.steady_ms(now + SOON_SECS)
-    furthest = now + lane.longest_delay_secs
+    furthest_ms = clock.steady_ms(now + lane.longest_delay_secs)
     found: list[Entry] = []
     for delivery in deliveries:
         row = delivery.row
@@ -82,14 +82,14 @@ def refill(lane: Lane, disk: DiskRows, now: float) -> list[Entry]:
         if lane.ordered and delivery.user == disk.blocked_user:
             disk.left += 1
             continue
-        if delivery.due_ms > limit_ms and not disk.early:
+        # No delay is longer: a due time further away was written under another clock, and is not believed.
+        if limit_ms < delivery.due_ms <= furthest_ms and not disk.early:
             disk.left += 1
-            # No delay was longer: a due time further away was written under another clock.
-            disk.earliest = min(disk.earliest, clock.monotonic_of(delivery.due_ms), furthest)
+            disk.earliest = min(disk.earliest, clock.monotonic_of(delivery.due_ms))
             if lane.ordered:
                 disk.blocked_user = delivery.user
             continue
-        if disk.early or clock.monotonic_of(delivery.due_ms) > furthest:
+        if disk.early or delivery.due_ms > furthest_ms:
             delivery.due_ms = 0
         delivery.stored = True
         found.append(Entry(disk.port, delivery))

@@ -43,10 +43,13 @@ class Sender:
         self._last: tuple[str, str, Headers] | None = None
         self._last_target: Target | None = None
         self._second = 0
+        self.token_generation = 0
+        """Which OAuth2 token is in use."""
         self._timestamp = b"0"
 
-    def set_token(self, token: str) -> None:
+    def set_token(self, token: str, generation: int) -> None:
         """Authenticate with this OAuth2 token from now on."""
+        self.token_generation = generation
         self.secrets.remember(token, "${oauth2 token}")
         self._auth = f"authorization: Bearer {token}\r\n".encode("latin-1")
 

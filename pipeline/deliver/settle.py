@@ -168,6 +168,9 @@ class Settler:
         text = self._note(lane, attempt)
         if fault not in (None, "guard-refused", "request") or status >= 500 or status in OVERLOAD:
             self._overload(lane, attempt, now)
+        elif fault is None and lane.breaker.succeeded(now):
+            # Whatever it thinks of this request, it answers.
+            self.healed(lane, now)
         retries: list[tuple[Entry, RetryAt]] = []
         luck = self.random()
         for entry in attempt.items:
