@@ -50,11 +50,13 @@ def decode(
     received_at: int | None = None,
     headers: Headers | None = None,
     key: bytes | None = None,
+    is_clean: bool = False,
 ) -> list[Record]:
     """Return the records of one line or message, in order; what is broken comes as Invalid with its reason.
 
     ``raw`` None is a tombstone: a PropertyUpdate that deletes the user named by ``key``.
-    ``received_at`` is the broker's time in unix milliseconds. Never raises for any input.
+    ``received_at`` is the broker's time in unix milliseconds. ``is_clean`` is for scan (decode/fast.py), which
+    has checked a whole chunk for long integers and deep nesting. Never raises for any input.
     """
     place = Place(origin, received_at)
     try:
@@ -62,7 +64,7 @@ def decode(
             return cloudevents.read_binary(raw, headers, place)
         if raw is None:
             return [_tombstone(key, place)]
-        value = strict.loads(raw)
+        value = strict.loads(raw, is_clean=is_clean)
         if type(value) is dict:
             for name in _ENVELOPES[format]:
                 if name in value and _is_envelope(value, name):

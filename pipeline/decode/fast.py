@@ -145,6 +145,7 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
             received_at=None if chunk.received is None else chunk.received[at],
             headers=None if headers is None else headers[at],
             key=None if chunk.keys is None else chunk.keys[at],
+            is_clean=at not in doubtful,
         )
         _count(found, members, wants)
     return found
@@ -206,7 +207,7 @@ def _is_binary(headers: Headers | None) -> bool:
 
 def _judge_native(stub: _Stub, wants: Wants) -> bool:
     name = stub.name
-    kind = stub.kind or "track"
+    kind = "track" if stub.kind is None or stub.kind == "" else stub.kind
     return (
         stub.type == "event"
         and type(name) is str
@@ -226,7 +227,7 @@ def _judge_segment(stub: _Stub, wants: Wants) -> bool:
     if call == "track":
         name = stub.event
     elif call == "page" or call == "screen":
-        name = stub.name or call
+        name = call if stub.name is None or stub.name == "" else stub.name
     else:
         return False
     return (
@@ -250,7 +251,9 @@ def _judge_posthog(stub: _Stub, wants: Wants) -> bool:
     properties = stub.properties
     if type(name) is not str or name == "" or properties is None:
         return False
-    distinct_id = stub.distinct_id or properties.distinct_id
+    distinct_id = stub.distinct_id
+    if distinct_id is UNSET or distinct_id is None or distinct_id == "":
+        distinct_id = properties.distinct_id
     return (
         name != "$autocapture"
         and name not in PERSON_CALLS

@@ -51,10 +51,10 @@ def _event(record: Fields, place: Place) -> Event:
     if name is None:
         raise InvalidRecord("the event has no `name`")
     user_id = fields.text_id(record, "user_id")
-    anonymous_id = fields.text_id(record, "anonymous_id")
+    anonymous_id = fields.text_id(record, "anonymous_id") if "anonymous_id" in record else None
     if user_id is None and anonymous_id is None:
         raise InvalidRecord("the event has neither `user_id` nor `anonymous_id`")
-    received_at = fields.time(record, "received_at")
+    received_at = fields.time(record, "received_at") if "received_at" in record else None
     if received_at is None:
         received_at = place.received_at
     time = fields.time(record, "time")

@@ -27,12 +27,17 @@ _TWENTY_DIGITS = b"0" * 20
 _MINUS_NINETEEN_DIGITS = b"-" + b"0" * 19
 
 
-def loads(raw: bytes) -> Json:
-    """Return the decoded value. Raises InvalidRecord with the reason."""
+def loads(raw: bytes, *, is_clean: bool = False) -> Json:
+    """Return the decoded value. Raises InvalidRecord with the reason.
+
+    ``is_clean``: the two rules of ours are known to hold, do not check them again.
+    """
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRecord(_reason(raw, error)) from None
+    if is_clean:
+        return value
     if may_hold_long_integers(raw):
         _refuse_long_integers(raw)
     if may_be_deep(raw) and _depth(value) > MAX_DEPTH:

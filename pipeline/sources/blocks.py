@@ -22,6 +22,9 @@ _ZSTD_BYTES = 1 << 11
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_MAGIC_BYTES = 4
+_MAGIC_STARTS = frozenset({0x1F, 0x28, *range(0x50, 0x60)})
+"""First bytes after which the next ones must be seen; a pipe may give one byte at a time."""
 
 
 class Damaged(Exception):
@@ -58,6 +61,7 @@ class Blocks:
         """Bytes read from the descriptor."""
         self._unpacker: _Unpacker | None = None
         self._begun = False
+        self._start = b""
 
     @property
     def is_compressed(self) -> bool:
@@ -87,9 +91,17 @@ class Blocks:
                     return block
             data = self._read(_COMPRESSED_BYTES if self._unpacker is not None else BLOCK_BYTES)
             if not data:
+                if data is not None and self._start:
+                    data, self._start = self._start, b""
+                    self._begun = True
                 return data
             if not self._begun:
+                data = self._start + data
+                if len(data) < _MAGIC_BYTES and data[0] in _MAGIC_STARTS:
+                    self._start = data
+                    continue
                 self._begun = True
+                self._start = b""
                 self._unpacker = _unpacker_for(data)
             if self._unpacker is None:
                 return data

@@ -286,7 +286,9 @@ class Cursor:
                 return None
             return Entry(self.name, 0, self._stream.digest_at(offset), offset, 0, finished, self.latest)
         size = self._finished_size if finished else 0
-        self._know_head(min(HEAD_BYTES, offset))
+        # Of a plain file only what was handed out: a torn last line may be written anew.
+        is_plain = self._blocks is None or not self._blocks.is_compressed
+        self._know_head(min(HEAD_BYTES, offset) if is_plain else HEAD_BYTES)
         return Entry(self.name, *self._head, offset, size, finished, self.latest)
 
     def _know_head(self, size: int) -> None:

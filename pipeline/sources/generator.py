@@ -93,6 +93,7 @@ class _User:
     known: bool = False
     spent: float = 0.0
     orders: list[tuple[str, float]] = field(default_factory=list)
+    busy_until: int = 0
 
 
 class Shop:
@@ -137,10 +138,11 @@ class Shop:
     def _visit(self, now: int) -> None:
         # A few users come often: the square puts half of the visits on a quarter of them.
         user = self._users[int(self._random.random() ** 2 * len(self._users))]
-        clock = now
+        clock = max(now, user.busy_until)
         for step in self._steps(user):
             clock += self._random.randrange(800, 45_000)
             step(user, clock)
+        user.busy_until = clock
 
     def _steps(self, user: _User) -> list[Any]:
         chance = self._random.random

@@ -16,6 +16,9 @@ _UPDATE_CALLS = frozenset({"$set", "$unset", "$identify", "$create_alias", "$mer
 _TIMES = ("time", "timestamp", "originalTimestamp", "sentAt", "sent_at", "received_at", "receivedAt")
 
 
+_NOTHING = msgspec.Raw()
+
+
 class _Peek(msgspec.Struct):
     type: Any = None
     event: Any = None
@@ -29,9 +32,9 @@ class _Peek(msgspec.Struct):
     specversion: Any = None
     name: Any = None
     action: Any = None
-    batch: msgspec.Raw | None = None
-    events: msgspec.Raw | None = None
-    users: msgspec.Raw | None = None
+    batch: msgspec.Raw = _NOTHING
+    events: msgspec.Raw = _NOTHING
+    users: msgspec.Raw = _NOTHING
 
 
 _DECODER = msgspec.json.Decoder(_Peek)
@@ -44,11 +47,11 @@ def peek(line: bytes | None) -> tuple[int | None, bool]:
         return None, True
     try:
         seen = _DECODER.decode(line)
-        members = seen.batch or seen.events or seen.users
+        members = next((raw for raw in (seen.batch, seen.events, seen.users) if raw is not _NOTHING), None)
         if members is not None:
             first = _MEMBERS.decode(members)[0]
             when = _time(first)
-            return (_time(seen) if when is None else when), seen.users is not None or _is_update(first)
+            return (_time(seen) if when is None else when), members is seen.users or _is_update(first)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
         return None, False
     return _time(seen), _is_update(seen)

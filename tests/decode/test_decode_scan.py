@@ -76,6 +76,8 @@ VALUES: list[Any] = [
     5,
     1e25,
     True,
+    0,
+    False,
     [],
     {},
     {"$set": 1},
