@@ -80,7 +80,7 @@ class ScriptedEngine:
 
 
 class RecordingEngine:
-    """Delivers everything at once, on the caller's thread, and notes it: `handover.Engine` for whole flows."""
+    """Delivers everything at once, on the caller's thread, and notes it: an engine for whole flows."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, bytes]] = []
@@ -165,8 +165,8 @@ def update(
     offset: int = 0,
 ) -> PropertyUpdate:
     return PropertyUpdate(
-        None, user, anonymous, NOW_MS, None, None, set or {}, set_once or {}, tuple(unset), Origin("r", offset),
-        delete,
+        None, user, anonymous, NOW_MS, None, None, set or {}, set_once or {}, tuple(unset),
+        Origin("r", offset), delete,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fakes import NOW_MS, delivery
+
 from pipeline.state.codec import Finished, pack_result, unpack_result
 from pipeline.state.handover import Outcome, Result
 from pipeline.state.journal import Journal, delete_before, read_journal

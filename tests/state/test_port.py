@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes import NOW_MS, delivery
+
 from pipeline.state.handover import Outcome, Port, Result
 from pipeline.state.journal import Journal, read_journal
 
