@@ -250,7 +250,7 @@ class Core:
         for disk in lane.disk.values():
             if disk.next_due() <= now:
                 for entry in refill(lane, disk, now):
-                    lane.push(entry, now)
+                    lane.push(entry, now, from_disk=True)
                 # Another shard's rows come next time.
                 lane.disk[disk.port] = lane.disk.pop(disk.port)
                 break

@@ -111,17 +111,20 @@ class Lane:
 
     # --- filling
 
-    def push(self, entry: Entry, now: float) -> bool:
+    def push(self, entry: Entry, now: float, *, from_disk: bool = False) -> bool:
         """Take a delivery into memory; False where it must be parked instead.
 
-        That is so in an ordered lane where an older one of the same user was parked and is not back.
+        That is so in an ordered lane where an older one of the same user was parked and is not back. Rows
+        from disk come in their order, so nothing older can be behind them.
         """
         delivery = entry.delivery
         row = delivery.row
         if row in self.held:
             return True
         if self.ordered:
-            if delivery.user in self._parked_users:
+            if from_disk:
+                self._forget_parked(row)
+            elif delivery.user in self._parked_users:
                 return False
             self._admit(entry)
             queue = self.users.get(delivery.user)
@@ -260,12 +263,15 @@ class Lane:
             if commits > 1:
                 self._parked[row] = (user, commits - 1)
                 continue
-            del self._parked[row]
-            left = self._parked_users[user] - 1
-            if left:
-                self._parked_users[user] = left
-            else:
-                del self._parked_users[user]
+            self._forget_parked(row)
+
+    def _forget_parked(self, row: bytes) -> None:
+        user, _ = self._parked.pop(row, ("", 0))
+        left = self._parked_users.get(user, 0) - 1
+        if left > 0:
+            self._parked_users[user] = left
+        else:
+            self._parked_users.pop(user, None)
 
     # --- numbers
 
