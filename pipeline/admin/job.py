@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from pipeline.admin.collect import collect, totals
@@ -18,8 +19,15 @@ def admin_service(job: Job, *, address: str | None, process: int = 0) -> AdminSe
     def status() -> dict[str, Any]:
         # From memory: a store can be open only once in a process. `hookline status` reads the stores of all.
         records, webhooks = totals(job)
-        elapsed = round(time.monotonic() - begun, 3)
-        return {"records": records, "webhooks": webhooks, "elapsed_secs": elapsed, "process": process}
+        stats = job.engine.stats()
+        return {
+            "records": records,
+            "webhooks": webhooks,
+            "latency_ms": {"p50": stats.p50_ms, "p99": stats.p99_ms},
+            "elapsed_secs": round(time.monotonic() - begun, 3),
+            "lanes": {name: asdict(lane) for name, lane in stats.lanes.items()},
+            "process": process,
+        }
 
     views = Views(
         status=status,
@@ -28,5 +36,9 @@ def admin_service(job: Job, *, address: str | None, process: int = 0) -> AdminSe
         refresh=lambda: collect(job),
     )
     return AdminService(
-        state=job.state, commands={"status": status}, views=views, process=process, address=address
+        state=job.state,
+        commands={**job.control, "status": status},
+        views=views,
+        process=process,
+        address=address,
     )

@@ -40,6 +40,9 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Look after a job": {
         "status": Verb("status:status", "show what was read, delivered, given up and is owed"),
         "dlq": Verb("dlq:dlq", "list, show, export, send again or delete dead letters"),
+        "outbox": Verb("outbox:outbox", "list what is owed, send it now, or give it up"),
+        "webhook": Verb("webhook:webhook", "enable, disable, pause or resume one webhook"),
+        "state": Verb("state:state", "check or compact a state directory"),
     },
     "Other": {
         "receiver": Verb("receiver:receiver", "receive webhooks here: show them, check signatures"),

@@ -6,13 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from pipeline.cli.exits import Exit
 from pipeline.cli.options import When, config_option, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, print_json_lines, say, table
-from pipeline.model.errors import HooklineError
+from pipeline.model.errors import HooklineError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.state.codec import DeadLetter
@@ -40,16 +41,23 @@ def selected(
     state: Path, webhook: str | None, reason: str | None, since: int | None, until: int | None
 ) -> Iterator[DeadLetter]:
     """Yield the dead letters of the selection."""
+    return (dead for _, dead in located(state, webhook, reason, since, until))
+
+
+def located(
+    state: Path, webhook: str | None, reason: str | None, since: int | None, until: int | None
+) -> Iterator[tuple[Path, DeadLetter]]:
+    """Yield the dead letters of the selection, each with the folder of its store."""
     from pipeline.state.view import dead_letters
 
     wanted = "" if webhook == "-" else webhook
-    for dead in dead_letters(state):
+    for store, dead in dead_letters(state):
         if wanted is not None and dead.webhook_id != wanted:
             continue
         if reason is not None and not reason_of(dead).startswith(reason):
             continue
         if (since is None or dead.dead_ms >= since) and (until is None or dead.dead_ms < until):
-            yield dead
+            yield store, dead
 
 
 def reason_of(dead: DeadLetter) -> str:
@@ -146,7 +154,7 @@ def show(config: Path, state: Path | None, id: str, as_json: bool) -> None:
     """Show one dead letter with its request, its last answer and its origin."""
     from pipeline.state.view import dead_letters
 
-    for dead in dead_letters(state_dir(config, state)):
+    for _, dead in dead_letters(state_dir(config, state)):
         if id in (name_of(dead), dead.message_id):
             break
     else:
@@ -190,6 +198,62 @@ def export(config: Path, state: Path | None, output: Path | None, **wanted: Any)
             file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
             count += 1
     say(f"{count:,} dead letters written to {output}")
+
+
+@dlq.command()
+@selection
+@click.argument("ids", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects.")
+def replay(config: Path, state: Path | None, ids: tuple[str, ...], everything: bool, **wanted: Any) -> int:
+    """Owe the selected dead letters again, with their webhook-id: by IDS, by flags, or --all.
+
+    A running job sends them at once; for a stopped one they are sent at the next start. What could not be
+    rendered is rendered anew with the present config. Records that could not be read stay: mend them and
+    feed them to the source again (`dlq export`).
+    """
+    return change(
+        "dlq-replay", "replay", state_dir(config, state), ids, everything, wanted, "to be sent again"
+    )
+
+
+@dlq.command()
+@selection
+@click.argument("ids", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects.")
+def purge(config: Path, state: Path | None, ids: tuple[str, ...], everything: bool, **wanted: Any) -> int:
+    """Delete the selected dead letters for good; they stay counted as dead."""
+    return change("dlq-purge", "purge", state_dir(config, state), ids, everything, wanted, "to be deleted")
+
+
+def change(
+    command: str,
+    action: Literal["replay", "purge"],
+    state: Path,
+    ids: tuple[str, ...],
+    everything: bool,
+    wanted: dict[str, Any],
+    what: str,
+) -> int:
+    """Do something with the selected dead letters: ask the running job, or leave it for the next start."""
+    from pipeline.cli.control import ask_or_leave
+
+    if not ids and not everything and all(value is None for value in wanted.values()):
+        raise UsageError("select dead letters by id, --webhook, --reason, --since or --until, or say --all")
+    found = [
+        (store, dead.key)
+        for store, dead in located(state, **wanted)
+        if not ids or name_of(dead) in ids or dead.message_id in ids
+    ]
+    if not found:
+        say("no dead letters are selected")
+        return Exit.PROBLEMS
+    done = ask_or_leave(state, command, action, found)
+    say(
+        f"{len(found):,} dead letters {what} at the next start"
+        if done is None
+        else f"{done:,} dead letters {what}"
+    )
+    return Exit.OK
 
 
 def _short(text: str, length: int) -> str:

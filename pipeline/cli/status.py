@@ -22,6 +22,7 @@ def status(config: Path, state: Path | None, as_json: bool) -> None:
     The numbers are cumulative over the life of the state directory and include the last finished epoch of
     a running job. matched = delivered + dead + pending + suppressed.
     """
+    from pipeline.runtime.halts import Halts
     from pipeline.state.view import accounting
 
     where = state_dir(config, state)
@@ -31,16 +32,51 @@ def status(config: Path, state: Path | None, as_json: bool) -> None:
         "elapsed_secs": None,
     }
     live = running(where)
-    if live:
-        found.update({key: value for key, value in live[0].items() if key not in ("records", "webhooks")})
     found["running"] = bool(live)
     found["state"] = str(where)
+    found["halted"] = Halts(where).all()
+    if live:
+        found["elapsed_secs"] = max(one["elapsed_secs"] for one in live)
+        found["latency_ms"] = {name: max(one["latency_ms"][name] for one in live) for name in ("p50", "p99")}
+        found["lanes"] = lanes(live)
     if as_json:
         print_json(found)
         return
-    click.echo(f"{where}: " + ("a job is running" if live else "no job is running"))
+    click.echo(f"{where}: {'a job is running' if live else 'no job is running'}")
     click.echo(records_line(found["records"]))
     show_webhooks(found["webhooks"])
+    for webhook, halt in found["halted"].items():
+        click.echo(f"{webhook} is {halt}: `hookline webhook enable {webhook}` sends again")
+    for webhook, lane in found.get("lanes", {}).items():
+        if lane["breaker"] != "closed" or lane["waiting"]:
+            click.echo(
+                f"{webhook}: breaker {lane['breaker']}, {lane['waiting']:,} wait; last: {lane['error']}"
+            )
+
+
+def lanes(live: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the lanes of all processes: numbers added up, the rest of the process that has most to say."""
+    merged: dict[str, dict[str, Any]] = {}
+    for process in live:
+        for webhook, lane in process["lanes"].items():
+            known = merged.setdefault(webhook, dict.fromkeys(lane, 0) | {"breaker": "closed"})
+            for name, value in lane.items():
+                if name in (
+                    "queued",
+                    "in_flight",
+                    "waiting",
+                    "on_disk",
+                    "limit",
+                    "delivered",
+                    "retried",
+                    "dead",
+                ):
+                    known[name] += value
+                elif name == "breaker":
+                    known[name] = value if value != "closed" else known[name]
+                else:
+                    known[name] = value or known[name]
+    return merged
 
 
 def running(state: Path) -> list[dict[str, Any]]:

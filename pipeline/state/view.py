@@ -80,14 +80,14 @@ def accounting(state: Path) -> dict[str, dict[str, Any]]:
     return {"records": records, "webhooks": webhooks}
 
 
-def dead_letters(state: Path) -> Iterator[DeadLetter]:
-    """Yield every dead letter, invalid records included."""
-    for _, _, value in rows(state, Table.DEAD):
-        yield unpack_dead(value)
+def dead_letters(state: Path) -> Iterator[tuple[Path, DeadLetter]]:
+    """Yield every dead letter with the folder of its store, invalid records included."""
+    for store, _, value in rows(state, Table.DEAD):
+        yield store, unpack_dead(value)
 
 
-def owed(state: Path, webhook_id: str | None = None) -> Iterator[Delivery]:
-    """Yield the requests that wait on disk, of one webhook or of all."""
+def owed(state: Path, webhook_id: str | None = None) -> Iterator[tuple[Path, Delivery]]:
+    """Yield the requests that wait on disk with the folder of their store, of one webhook or of all."""
     prefix = webhook_prefix(webhook_id) if webhook_id else b""
-    for _, row, value in rows(state, Table.OUTBOX, prefix):
-        yield unpack_row(row, value)
+    for store, row, value in rows(state, Table.OUTBOX, prefix):
+        yield store, unpack_row(row, value)
