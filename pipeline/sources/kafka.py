@@ -13,21 +13,13 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import TopicCollection, TopicPartition
+from confluent_kafka import TopicPartition
 
 from pipeline.model.errors import StateError
 from pipeline.sources.align import BEFORE_ALL, Side
 from pipeline.sources.chunk import Position
-from pipeline.sources.kafka_client import (
-    KafkaSettings,
-    Place,
-    Reachability,
-    find_offset,
-    group_offsets,
-    make_admin,
-    make_consumer,
-    partition_counts,
-)
+from pipeline.sources.kafka_admin import KafkaAdmin, Place
+from pipeline.sources.kafka_client import KafkaSettings, make_consumer
 from pipeline.sources.kafka_reader import KafkaReader, Stream, group_committed
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.metrics import count, gauge
@@ -44,8 +36,7 @@ class KafkaSource:
     def __init__(self, settings: KafkaSettings) -> None:
         """Contacts nobody yet. Raises ConfigError for settings that cannot be used."""
         self.settings = settings
-        self._reachability = Reachability(settings.brokers)
-        self._admin = make_admin(settings, self._reachability)
+        self.admin = KafkaAdmin(settings)
         self._counts: dict[str, int] = {}
         self._seen: dict[str, int] = {}
         self._described: dict[str, Future[Any]] = {}
@@ -57,7 +48,7 @@ class KafkaSource:
         Raises ConfigError for an unknown or forbidden topic, Fatal where no broker answers in time.
         """
         if not self._counts:
-            self._counts = partition_counts(self._admin, self.settings, self._reachability)
+            self._counts = self.admin.partition_counts()
             uneven = len(set(self._counts.values())) > 1
             gauge("source_uneven_topics", uneven)
             if uneven:
@@ -97,7 +88,7 @@ class KafkaSource:
         streams: list[Stream] = []
         for topic, updates in present:
             side = self._side(topic, index, updates, stored.get(topic))
-            consumer = make_consumer(self.settings, self._reachability, group_committed)
+            consumer = make_consumer(self.settings, self.admin.reachability, group_committed)
             # Assign, not subscribe: Bytewax owns partition assignment and offsets.
             consumer.assign([TopicPartition(topic, index, side.position)])
             streams.append(Stream(topic, index, updates, side, consumer))
@@ -105,8 +96,7 @@ class KafkaSource:
             name,
             streams,
             self.settings,
-            self._admin,
-            self._reachability,
+            self.admin,
             handed_out=handed_out,
             relocate=lambda stream: self._checked(stream.topic, stream.index, stream.side.position),
             on_idle=self._watch_topics,
@@ -127,24 +117,22 @@ class KafkaSource:
             start = "earliest"
         stop = None
         if self.settings.stop != "never":
-            stop = self._find(topic, index, "latest" if self.settings.stop == "end" else self.settings.stop)
-        return Side(name, self._find(topic, index, start), BEFORE_ALL, stop)
+            stop = self.admin.find(
+                topic, index, "latest" if self.settings.stop == "end" else self.settings.stop
+            )
+        return Side(name, self.admin.find(topic, index, start), BEFORE_ALL, stop)
 
     def _appeared_since(self, topic: str, index: int) -> bool:
         """True for a partition added after the job's first start: its group has offsets of others only.
 
         Such a partition is read from its beginning, or what came before the restart would be lost.
         """
-        everything = [TopicPartition(topic, i) for i in range(self.counts()[topic])]
-        known = group_offsets(self._admin, everything, self.settings, self._reachability)
+        known = self.admin.group_offsets(topic, self.counts()[topic])
         return bool(known) and index not in known
-
-    def _find(self, topic: str, index: int, place: Place) -> int:
-        return find_offset(self._admin, topic, index, place, self.settings, self._reachability)
 
     def _checked(self, topic: str, index: int, offset: int) -> int:
         """Return the offset if the log still has it, else what `out_of_range` makes of it."""
-        first, end = self._find(topic, index, "earliest"), self._find(topic, index, "log_end")
+        first, end = self.admin.find(topic, index, "earliest"), self.admin.find(topic, index, "log_end")
         if first <= offset <= end:
             return offset
         policy = self.settings.out_of_range
@@ -159,7 +147,7 @@ class KafkaSource:
                 f"{what}. Set `source.kafka.out_of_range: earliest` (or `latest`) for one start to go on "
                 "with what is there, or begin with a new state directory"
             )
-        chosen = first if policy == "earliest" else self._find(topic, index, "latest")
+        chosen = first if policy == "earliest" else self.admin.find(topic, index, "latest")
         count("source_skipped_total", max(0, chosen - offset), partition=f"{topic}/{index}")
         log.error("the place in a topic was lost", what=what, goes_on_at=chosen)
         return chosen
@@ -173,7 +161,7 @@ class KafkaSource:
             self._described = {}
         if now_ms >= self._describe_at:
             self._describe_at = now_ms + TOPICS_EVERY_MS
-            self._described = self._admin.describe_topics(TopicCollection(list(self.counts())))
+            self._described = self.admin.describe(list(self.counts()))
 
     def _compare(self, topic: str, found: int) -> None:
         fresh = found - self._seen.get(topic, self.counts()[topic])

@@ -1,30 +1,16 @@
-"""What the Kafka source asks of librdkafka: settings, offsets, topics, and errors said so that they help."""
+"""How librdkafka is set up for the Kafka source, and what it says about its connections."""
 
 from __future__ import annotations
 
-import difflib
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeVar
 
-from confluent_kafka import (
-    Consumer,
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public in its documentation
-    AdminClient,
-    OffsetSpec,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from pipeline.config.job_models import KafkaSource as KafkaModel
-from pipeline.model.errors import ConfigError, Fatal, HooklineError
+from pipeline.model.errors import ConfigError
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.metrics import gauge
 
@@ -50,7 +36,7 @@ FETCH_WAIT_MS = 10
 QUEUE_KBYTES = 16 * 1024
 """What librdkafka may fetch ahead, per topic partition."""
 
-_REFUSED = {
+REFUSED = {
     KafkaError._AUTHENTICATION: "check `security.protocol` and `sasl.*` in `settings`",
     KafkaError._SSL: "check `security.protocol` and `ssl.*` in `settings`",
 }
@@ -94,16 +80,6 @@ class KafkaSettings:
         )
 
 
-Place: TypeAlias = Literal["earliest", "latest", "log_end"] | int
-"""A place in a topic partition: its first record, the end of what is committed, the end of the log, or the
-first record at a broker time in unix ms (the committed end if there is none).
-"""
-
-
-EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # a factory without annotations
-LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # a factory without annotations
-
-
 class _Messages:
     """librdkafka's own log lines, which it would otherwise write to stderr: for developers only."""
 
@@ -124,7 +100,7 @@ class Reachability:
         """librdkafka's ``error_cb``; called from any thread."""
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self.last = error
-        if not self.down and error.code() in (KafkaError._ALL_BROKERS_DOWN, *_REFUSED):
+        if not self.down and error.code() in (KafkaError._ALL_BROKERS_DOWN, *REFUSED):
             self.down = True
             log.warning("Kafka is unreachable, trying again", brokers=self.brokers, reason=self.reason)
             gauge("source_unreachable", 1)
@@ -197,133 +173,3 @@ def _made(kind: Callable[[dict[str, Any]], Client], settings: dict[str, Any]) ->
         return kind(settings)
     except KafkaException as refused:
         raise ConfigError(f"source.kafka.settings: {refused.args[0].str()}") from None
-
-
-def partition_counts(
-    admin: AdminClient, settings: KafkaSettings, reachability: Reachability
-) -> dict[str, int]:
-    """Return how many partitions each topic has.
-
-    Raises ConfigError for a topic that is not there or closed to us, Fatal where no broker answers in time.
-    """
-    topics = [*settings.users, *settings.events]
-    futures = admin.describe_topics(TopicCollection(topics), request_timeout=settings.connect_secs)
-    counts = {}
-    for topic, future in futures.items():
-        try:
-            counts[topic] = len(wait(admin, future, settings, reachability).partitions)
-        except KafkaException as error:
-            raise _topic_error(admin, topic, settings, error.args[0]) from None
-    return counts
-
-
-def wait(admin: AdminClient, future: Future[Any], settings: KafkaSettings, reachability: Reachability) -> Any:
-    """Return a future's result, waiting for ``connect_secs`` at most.
-
-    Raises ConfigError where the brokers refuse us, Fatal where none answers, KafkaException otherwise.
-    """
-    deadline = time.monotonic() + settings.connect_secs + 1.0
-    while True:
-        try:
-            return future.result(timeout=0.02)
-        except TimeoutError:
-            admin.poll(0)  # lets it say what is wrong
-        except KafkaException as failed:
-            if failed.args[0].code() not in (
-                KafkaError._TIMED_OUT,
-                KafkaError._TRANSPORT,
-                KafkaError._ALL_BROKERS_DOWN,
-                KafkaError.REQUEST_TIMED_OUT,
-            ):
-                raise
-            admin.poll(0)
-            deadline = 0.0
-        last = reachability.last
-        if last is not None and last.code() in _REFUSED:
-            raise ConfigError(
-                f"Kafka at {settings.brokers} refuses us: {last.str()}; {_REFUSED[last.code()]}"
-            )
-        if time.monotonic() > deadline:
-            raise Fatal(
-                f"no Kafka broker at {settings.brokers} answered within {settings.connect_secs:g} s: "
-                f"{reachability.reason}"
-            )
-
-
-def _topic_error(admin: AdminClient, topic: str, settings: KafkaSettings, error: KafkaError) -> HooklineError:
-    if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-        try:
-            known = [name for name in admin.list_topics(timeout=2.0).topics if not name.startswith("__")]
-        except KafkaException:
-            known = []
-        near = difflib.get_close_matches(topic, known, 1)
-        hint = (
-            f"did you mean `{near[0]}`?"
-            if near
-            else "topics there: " + (", ".join(sorted(known)[:20]) or "none")
-        )
-        return ConfigError(f"topic `{topic}` does not exist at {settings.brokers}; {hint}")
-    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-        return ConfigError(
-            f"Kafka at {settings.brokers} does not let us read topic `{topic}`: {error.str()}; "
-            "the user needs DESCRIBE and READ on it"
-        )
-    return Fatal(f"Kafka at {settings.brokers} cannot describe topic `{topic}`: {error.str()}")
-
-
-def offsets(
-    admin: AdminClient,
-    wanted: Mapping[TopicPartition, OffsetSpec],
-    *,
-    committed: bool,
-    timeout_secs: float,
-) -> list[Future[Any]]:
-    """Ask for offsets; the futures come in the order of ``wanted`` and answer in about a millisecond."""
-    level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-    futures = admin.list_offsets(dict(wanted), isolation_level=level, request_timeout=timeout_secs)
-    return [futures[partition] for partition in wanted]
-
-
-def find_offset(
-    admin: AdminClient,
-    topic: str,
-    index: int,
-    place: Place,
-    settings: KafkaSettings,
-    reachability: Reachability,
-) -> int:
-    """Return the offset of a place in a topic partition. Raises Fatal where it cannot be had."""
-    if isinstance(place, str):
-        spec = EARLIEST if place == "earliest" else LATEST
-    else:
-        spec = OffsetSpec.for_timestamp(place)
-    futures = offsets(
-        admin,
-        {TopicPartition(topic, index): spec},
-        committed=place != "log_end",
-        timeout_secs=settings.connect_secs,
-    )
-    try:
-        offset = int(wait(admin, futures[0], settings, reachability).offset)
-    except KafkaException as error:
-        raise Fatal(f"cannot find an offset of {topic}/{index}: {error.args[0].str()}") from None
-    if offset < 0:  # no record is as young as the time that was asked for
-        return find_offset(admin, topic, index, "latest", settings, reachability)
-    return offset
-
-
-def group_offsets(
-    admin: AdminClient,
-    partitions: list[TopicPartition],
-    settings: KafkaSettings,
-    reachability: Reachability,
-) -> dict[int, int]:
-    """Return the committed offsets of the job's group by partition index; {} where they may not be read."""
-    request = [ConsumerGroupTopicPartitions(settings.group, partitions)]
-    future = admin.list_consumer_group_offsets(request)[settings.group]
-    try:
-        found = wait(admin, future, settings, reachability).topic_partitions
-    except KafkaException as error:
-        log.debug("the group's offsets cannot be read", group=settings.group, reason=error.args[0].str())
-        return {}
-    return {one.partition: one.offset for one in found if one.offset >= 0}

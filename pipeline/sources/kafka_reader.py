@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, TypeAlias
 
 from confluent_kafka import (
@@ -14,12 +15,12 @@ from confluent_kafka import (
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
 
 from pipeline.model.errors import Fatal
 from pipeline.sources.align import Alignment, Question, Side, Waiting
 from pipeline.sources.chunk import Position, RawChunk
-from pipeline.sources.kafka_client import LATEST, KafkaSettings, Reachability, offsets
+from pipeline.sources.kafka_admin import KafkaAdmin
+from pipeline.sources.kafka_client import KafkaSettings
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.metrics import count, gauge, observe
 
@@ -30,9 +31,9 @@ AHEAD = 1000
 ASK_EVERY_MS = 2
 ASK_AGAIN_MS = 200
 """After a question that failed."""
-ASK_SECS = 5.0
 LAG_EVERY_MS = 5000
 WARN_EVERY_MS = 10_000
+CLOSE_SECS = 2.0
 
 _GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
 
@@ -68,8 +69,7 @@ class KafkaReader:
         name: str,
         streams: Sequence[Stream],
         settings: KafkaSettings,
-        admin: AdminClient,
-        reachability: Reachability,
+        admin: KafkaAdmin,
         *,
         handed_out: int = 0,
         relocate: Callable[[Stream], int],
@@ -80,7 +80,7 @@ class KafkaReader:
         self._streams = list(streams)
         self._settings = settings
         self._admin = admin
-        self._reachability = reachability
+        self._reachability = admin.reachability
         self._handed_out = handed_out
         self._relocate = relocate
         self._on_idle = on_idle
@@ -171,8 +171,8 @@ class KafkaReader:
             self._question = question, self._ask_ends(committed=question.committed)
 
     def _ask_ends(self, *, committed: bool) -> list[Future[Any]]:
-        wanted = {TopicPartition(s.topic, s.index): LATEST for s in self._streams}
-        return offsets(self._admin, wanted, committed=committed, timeout_secs=ASK_SECS)
+        partitions = [TopicPartition(stream.topic, stream.index) for stream in self._streams]
+        return self._admin.ends(partitions, committed=committed)
 
     def _take_answer(self, now: int) -> None:
         if self._question is None:
@@ -197,6 +197,7 @@ class KafkaReader:
             }
         except KafkaException as failed:
             log.debug("the ends of the topics are unknown", partition=self.name, reason=failed.args[0].str())
+            self._admin.renew()
             return None
         self._reachability.answered()
         return ends
@@ -210,7 +211,7 @@ class KafkaReader:
                 side = stream.side
                 gauge("source_lag", max(0, (ends or {})[side.name] - side.next_offset), partition=side.name)
         self._lag = self._ask_ends(committed=True)
-        self._admin.poll(0)  # nothing else takes what it wants to say
+        self._admin.serve()
 
     def _consume(self, stream: Stream, limit: int, now: int) -> list[Message]:
         """Return what has arrived of one topic partition, at most ``limit``, without waiting."""
@@ -296,17 +297,24 @@ class KafkaReader:
                 group_committed(failed.args[0], where)
 
     def close(self) -> None:
-        """Let go of the connections; commits nothing. Never raises."""
+        """Let go of the connections; commits nothing. Never raises, and waits `CLOSE_SECS` at most."""
         if self._closed:
             return
         self._closed = True
-        for stream in self._streams:
-            try:
-                stream.consumer.close()
-            except (KafkaException, RuntimeError) as failed:
-                log.warning(
-                    "a consumer did not close cleanly", partition=stream.side.name, reason=str(failed)
-                )
+        # Without brokers librdkafka waits for a minute to finish what is under way.
+        closing = [Thread(target=_close, args=(stream,), daemon=True) for stream in self._streams]
+        for thread in closing:
+            thread.start()
+        deadline = time.monotonic() + CLOSE_SECS
+        for thread in closing:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _close(stream: Stream) -> None:
+    try:
+        stream.consumer.close()
+    except (KafkaException, RuntimeError) as failed:
+        log.warning("a consumer did not close cleanly", partition=stream.side.name, reason=str(failed))
 
 
 def group_committed(error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:

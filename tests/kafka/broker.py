@@ -83,7 +83,12 @@ class Broker:
 
     @classmethod
     def create(
-        cls, directory: Path, *, port: int | None = None, properties: Mapping[str, str] | None = None
+        cls,
+        directory: Path,
+        *,
+        port: int | None = None,
+        properties: Mapping[str, str] | None = None,
+        detach: bool = False,
     ) -> Broker:
         """Format a new node in ``directory``, start it and return when it answers. Raises NoBroker."""
         jars = find_jars()
@@ -114,7 +119,7 @@ class Broker:
             stdout=subprocess.DEVNULL,
         )
         broker = cls(f"127.0.0.1:{port}", directory)
-        broker.start()
+        broker.start(detach=detach)
         return broker
 
     @classmethod
@@ -131,7 +136,10 @@ class Broker:
         return self.directory is not None
 
     def start(self, *, wait: bool = True, detach: bool = False) -> None:
-        """Start the node again on what it has stored; with ``wait``, return when it answers."""
+        """Start the node on what it has stored; with ``wait``, return when it answers.
+
+        detach: it outlives this process.
+        """
         assert self.directory is not None
         with open(self.directory / "broker.log", "ab") as log:
             self.process = subprocess.Popen(
@@ -243,28 +251,31 @@ def up(directory: Path, port: int, *, detach: bool) -> Broker:
         broker = Broker.reopen(directory)
         broker.start(detach=detach)
         return broker
-    broker = Broker.create(directory, port=port)
-    if detach:
-        broker.stop()
-        broker.start(detach=True)
-    return broker
+    return Broker.create(directory, port=port, detach=detach)
 
 
 def down(directory: Path) -> bool:
     """Stop the broker that `up` left running; False if there is none."""
     try:
         pid = int((directory / "pid").read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return False
-    if str(directory.resolve()).encode() not in command:
+    if not _runs(pid, directory):
         return False
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECS
-    while Path(f"/proc/{pid}/cmdline").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    while _runs(pid, directory) and time.monotonic() < deadline:
+        time.sleep(0.05)
     (directory / "pid").unlink(missing_ok=True)
     return True
+
+
+def _runs(pid: int, directory: Path) -> bool:
+    """True if this process is the broker of the directory (not another that got its number later)."""
+    try:
+        return str(directory.resolve()).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def main(arguments: list[str]) -> int:

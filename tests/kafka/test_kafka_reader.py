@@ -270,7 +270,7 @@ def test_an_offset_removed_by_retention_is_an_error_that_says_what_to_do(topics:
     position = reader.position
     reader.close()
     topics.admin.delete_records([TopicPartition(events, 0, 6)])
-    until(lambda: topics.source(events=(events,))._find(events, 0, "earliest") == 6, "the deletion")
+    until(lambda: topics.source(events=(events,)).admin.find(events, 0, "earliest") == 6, "the deletion")
     with pytest.raises(
         StateError, match=r"begins at offset 6 now: 6 offsets from 0 on .*out_of_range: earliest"
     ):
@@ -284,7 +284,7 @@ def test_out_of_range_earliest_goes_on_with_what_is_there_and_counts_the_gap(
     topics.send_many(events, [b"%d" % i for i in range(10)])
     reader = topics.open(events=(events,))
     topics.admin.delete_records([TopicPartition(events, 0, 6)])
-    until(lambda: topics.source(events=(events,))._find(events, 0, "earliest") == 6, "the deletion")
+    until(lambda: topics.source(events=(events,)).admin.find(events, 0, "earliest") == 6, "the deletion")
     seen = tap(topics.open(reader.position, events=(events,), out_of_range="earliest"))
     reader.close()
     assert seen.take(4) == [b"6", b"7", b"8", b"9"]

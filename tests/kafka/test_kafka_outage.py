@@ -1,0 +1,121 @@
+"""Brokers that go away and come back, under load."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from broker import Broker, down, free_port, up
+from topics import Tap, Topics, until
+
+from pipeline.sources.kafka_reader import KafkaReader
+from pipeline.telemetry import metrics
+
+Tapper = Callable[[KafkaReader], Tap]
+
+
+@pytest.fixture
+def mortal(broker: Broker) -> Iterator[Broker]:
+    """The broker, for a test that kills it; it runs again afterwards."""
+    if not broker.owned:
+        pytest.skip("a broker that is not ours is not killed")
+    yield broker
+    if broker.process is None:
+        broker.start()
+
+
+class Load:
+    """Writes numbered updates and events from a thread, with an outage in the middle, none lost."""
+
+    def __init__(self, topics: Topics, users: str, events: str) -> None:
+        self.topics, self.users, self.events = topics, users, events
+        self.sent = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._write)
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        assert self.topics.producer.flush(30) == 0
+
+    def _write(self) -> None:
+        producer = self.topics.producer
+        while not self._stop.wait(0.002):
+            producer.produce(self.users, b"u%d" % self.sent, b"u1", 0)
+            assert producer.flush(30) == 0
+            producer.produce(self.events, b"e%d" % self.sent, b"u1", 0)
+            producer.poll(0)
+            self.sent += 1
+
+
+def test_a_broker_killed_and_restarted_under_load_loses_nothing_and_keeps_the_order(
+    mortal: Broker, topics: Topics, tap: Tapper, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    config = {"message.timestamp.type": "LogAppendTime"}
+    events, users = topics.create("events", config=config), topics.create("users", config=config)
+    seen = tap(topics.open(events=(events,), users=(users,)))
+    with Load(topics, users, events) as load:
+        seen.take(200)
+        mortal.kill()
+        until(lambda: seen.turn() or metrics.read("source_unreachable") == 1, "the outage to be noticed")
+        mortal.start(wait=False)
+        mortal.wait_ready()
+        sent = load.sent
+        until(lambda: seen.turn() and load.sent > sent + 50, "the load to go on")
+    seen.take(2 * load.sent)
+    lines = [line or b"" for line in seen.lines]
+    assert sorted(lines) == sorted(b"%c%d" % (kind, i) for kind in b"ue" for i in range(load.sent))
+    place = {line: index for index, line in enumerate(lines)}
+    assert all(place[b"u%d" % i] < place[b"e%d" % i] for i in range(load.sent))
+    assert metrics.read("source_unreachable") == 0
+    assert "Kafka is unreachable" in caplog.text
+    assert "Kafka is reachable again" in caplog.text
+
+
+def test_close_does_not_wait_for_brokers_that_are_gone(mortal: Broker, topics: Topics, tap: Tapper) -> None:
+    events = topics.create("events")
+    topics.send(events, b"e")
+    seen = tap(topics.open(events=(events,)))
+    seen.take(1)
+    mortal.kill()
+    seen.reader.durable(seen.reader.position)
+    began = time.monotonic()
+    seen.reader.close()
+    assert time.monotonic() - began < 5
+
+
+def test_an_event_with_an_idle_property_topic_is_there_within_milliseconds(
+    topics: Topics, tap: Tapper, record_property: Callable[[str, object], None]
+) -> None:
+    events, users = topics.create("events"), topics.create("users")
+    topics.send(users, b"update")
+    seen = tap(topics.open(events=(events,), users=(users,)))
+    seen.take(1)
+    waits = []
+    for turn in range(50):
+        topics.send(events, b"event")
+        acknowledged = time.perf_counter()
+        seen.take(turn + 2)
+        waits.append(time.perf_counter() - acknowledged)
+    median_ms = sorted(waits)[25] * 1000
+    record_property("idle property topic: acknowledged to read, median ms", round(median_ms, 2))
+    assert median_ms < 50, "no waiting for a fetch of the idle side to time out (500 ms by default)"
+
+
+def test_the_broker_command_starts_and_stops_a_broker(tmp_path: Path, broker: Broker) -> None:
+    if not broker.owned:
+        pytest.skip("no broker of our own can be had")
+    running = up(tmp_path / "k", free_port(), detach=True)
+    assert running.process is not None
+    assert down(tmp_path / "k")
+    running.process.wait(10)
+    assert not down(tmp_path / "k"), "stopped already"
+    assert Broker.reopen(tmp_path / "k").address == running.address
