@@ -23,6 +23,7 @@ from pipeline.model.records import MISSING, Event, Invalid, Origin, PropertyUpda
 from pipeline.snapshot import Snapshot, Webhook
 from pipeline.state.codec import DeadLetter, dead_delivery, delivery_key
 from pipeline.state.counters import Counters
+from pipeline.state.folders import shard_folder
 from pipeline.state.handover import Delivery
 from pipeline.state.outbox import Outbox
 from pipeline.state.store import Store
@@ -36,7 +37,7 @@ class Shard:
     """What one shard does with its records, in order."""
 
     def __init__(self, job: Job, shard: int, seq: int) -> None:
-        self.store = Store(job.state / "shards" / f"{shard:03d}")
+        self.store = Store(shard_folder(job.state, shard))
         job.stores.append(self.store)
         if self.store.resume(seq):
             count("state_undone_total")

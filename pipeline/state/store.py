@@ -179,6 +179,20 @@ class Store:
         self._after_transaction()
         return True
 
+    def commit_as(self, seq: int) -> None:
+        """Commit under a given number, with nothing to undo: for a store that was rebuilt."""
+        self.flush()
+        assert self._txn is not None
+        self._txn.drop(self._undo, delete=False)
+        self._txn.put(_SEQ, b"%d" % seq, db=self._meta)
+        self._txn.commit()
+        self.seq = seq
+        self._after_transaction()
+
+    def copy_to(self, folder: Path) -> None:
+        """Write a copy of what is committed, without free pages, into an existing folder."""
+        self._env.copy(str(folder), compact=True)
+
     def close(self) -> None:
         """Drop what is not committed and release the folder."""
         if self._txn is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from bytewax.operators import StatefulBatchLogic
 
@@ -11,6 +10,7 @@ from pipeline.chunks import Routed, Selected
 from pipeline.context import Job
 from pipeline.identity.links import Identity
 from pipeline.state.counters import RECORDS, Counters
+from pipeline.state.folders import identity_folder
 from pipeline.state.store import Store
 from pipeline.steps.keys import shard_key, shard_of
 
@@ -86,11 +86,6 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
             seq = self.store.commit()
             self.job.records[self.partition] = self.counters.copy()
             return ("v1", self.partition, seq)
-
-
-def identity_folder(state: Path, partition: str) -> Path:
-    """Return where an identity key's store is."""
-    return state / "identity" / partition.replace("/", "_")
 
 
 def to_shard(item: tuple[str, Routed]) -> tuple[str, Routed]:

@@ -13,6 +13,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from pipeline.chunks import Intake
 from pipeline.context import Job
 from pipeline.sources.chunk import CHUNK_LINES, Position
+from pipeline.state.folders import source_folder
 from pipeline.steps.history import History
 from pipeline.telemetry import log
 
@@ -50,7 +51,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.name = name
         self.reader = job.readers.open(name, position)
         self.on_durable: Callable[[Position], None] = getattr(self.reader, "durable", lambda position: None)
-        self.history = History(job.state / "source" / name)
+        self.history = History(source_folder(job.state, name))
         self.line: int = _line(self.reader.position)
         self.version = ""
         self.snapped: Position | None = self.reader.position

@@ -1,0 +1,160 @@
+"""Rebuild stores whose files are gone: users and links again from the source, up to where the job was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pipeline.config.job import PipelineConfig
+from pipeline.context import ReaderFactory
+from pipeline.decode.fast import scan
+from pipeline.identity.links import Identity
+from pipeline.join.users import Users
+from pipeline.model.errors import StateError
+from pipeline.model.records import PropertyUpdate, Record
+from pipeline.runtime.directory import StateDirectory
+from pipeline.runtime.readers import make_readers
+from pipeline.runtime.tokens import read_tokens
+from pipeline.state.folders import identity_folder, shard_folder
+from pipeline.state.store import Store
+from pipeline.steps.keys import shard_of
+
+COMMIT_EVERY = 50_000
+"""Records between two commits: what is rebuilt need not fit into memory."""
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What was rebuilt."""
+
+    shards: list[int] = field(default_factory=list)
+    identities: list[str] = field(default_factory=list)
+    records: int = 0
+
+
+def rebuild(config: PipelineConfig, progress: Callable[[int], None] = lambda records: None) -> Rebuilt:
+    """Rebuild every missing store of a stopped job's state directory.
+
+    Users are what the source says of them up to the position of the last durable epoch. What a lost store
+    owed, its dead letters, limits and counts are gone: they are nowhere else. Raises StateError where
+    nothing can be rebuilt, and what the source raises where it cannot be read from its beginning.
+    """
+    with ExitStack() as stack:
+        directory = StateDirectory(config.state, shards=config.shards)
+        stack.callback(directory.close)
+        tokens = read_tokens(config.state / "recovery")
+        if not tokens.get("source"):
+            raise StateError(
+                f"{config.state} has no recovery store: there is no position to rebuild up to. Start with an "
+                "empty state directory; the job then reads the source from its beginning."
+            )
+        return _Rebuilding(config, tokens, make_readers(config), stack).run(progress)
+
+
+class _Rebuilding:
+    def __init__(
+        self,
+        config: PipelineConfig,
+        tokens: dict[str, dict[str, Any]],
+        readers: ReaderFactory,
+        stack: ExitStack,
+    ) -> None:
+        self.config = config
+        self.tokens = tokens
+        self.readers = readers
+        self.stack = stack
+        self.stores: list[tuple[Store, int]] = []
+        self.users: dict[int, Users] = {}
+        self.done = Rebuilt()
+        for _, shard, seq in tokens.get("shard", {}).values():
+            if not (shard_folder(config.state, shard) / "data.mdb").exists():
+                store = self.open(shard_folder(config.state, shard), seq)
+                self.users[shard] = Users(store)
+                self.done.shards.append(shard)
+
+    def run(self, progress: Callable[[int], None]) -> Rebuilt:
+        lost = {
+            name: seq
+            for _, name, seq in self.tokens.get("identity", {}).values()
+            if not (identity_folder(self.config.state, name) / "data.mdb").exists()
+        }
+        if not self.users and not lost:
+            return self.done
+        for partition, (_, position) in sorted(self.tokens["source"].items()):
+            if self.users or partition in lost:
+                self.read(partition, position, lost.get(partition), progress)
+        for store, seq in self.stores:
+            self.flush()
+            store.commit_as(seq)
+        return self.done
+
+    def read(self, partition: str, position: Any, lost: int | None, progress: Callable[[int], None]) -> None:
+        if lost is None:
+            # Links are needed to know whose an update is; the store that has them is not touched.
+            scratch = self.stack.enter_context(TemporaryDirectory(prefix="hookline-rebuild-"))
+            store = Store(Path(scratch))
+            self.stack.callback(store.close)
+        else:
+            store = self.open(identity_folder(self.config.state, partition), lost)
+            self.done.identities.append(partition)
+        identity = Identity(store)
+        since = 0
+        for record in self.records(partition, position):
+            for key, own in identity.resolve(record):
+                users = self.users.get(shard_of(key, self.config.shards))
+                if users is not None and isinstance(own, PropertyUpdate):
+                    users.apply(key, own, partition)
+            since += 1
+            if since >= COMMIT_EVERY:
+                since = 0
+                progress(self.done.records)
+                self.flush()
+                store.commit()
+
+    def records(self, partition: str, position: Any) -> Iterator[Record]:
+        """Yield the updates and links of a partition up to the position."""
+        format = self.config.source.format if self.config.source is not None else "auto"
+        reader = self.readers.open(partition, None)
+        self.stack.callback(reader.close)
+        while not reached(reader.position, position):
+            chunk = reader.read(limit_to(reader.position, position))
+            if chunk is None:
+                if reader.done:
+                    raise StateError(
+                        f"{partition}: the source ends before the position that the job had reached; "
+                        "it is not the one that this state directory was made from"
+                    )
+                time.sleep(0.01)  # a broker has nothing for us yet
+                continue
+            self.done.records += len(chunk)
+            yield from scan(chunk, format=format, wants=lambda name, kind: False).records
+
+    def open(self, folder: Path, seq: int) -> Store:
+        store = Store(folder)
+        self.stack.callback(store.close)
+        self.stores.append((store, seq))
+        return store
+
+    def flush(self) -> None:
+        for users in self.users.values():
+            users.flush()
+
+
+def reached(position: Any, target: Any) -> bool:
+    """Return whether a reader has come to the position: by lines, or for topics by their offsets."""
+    if position[0].startswith("kafka"):
+        have = {topic: offset for topic, offset, *_ in position[2]}
+        return all(have.get(topic, -1) >= offset for topic, offset, *_ in target[2])
+    return bool(position[1] >= target[1])
+
+
+def limit_to(position: Any, target: Any) -> int:
+    """Return how many lines may be read next without passing the target."""
+    if position[0].startswith("kafka"):
+        return 200
+    return min(200, int(target[1]) - int(position[1]))

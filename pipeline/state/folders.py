@@ -1,0 +1,20 @@
+"""Where the stores of a state directory are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def shard_folder(state: Path, shard: int) -> Path:
+    """Return where a shard's store is."""
+    return state / "shards" / f"{shard:03d}"
+
+
+def identity_folder(state: Path, partition: str) -> Path:
+    """Return where the store of a source partition's identity key is."""
+    return state / "identity" / partition.replace("/", "_")
+
+
+def source_folder(state: Path, partition: str) -> Path:
+    """Return where a source partition's config history is."""
+    return state / "source" / partition.replace("/", "_")
