@@ -34,7 +34,9 @@ class Topics:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.admin = AdminClient({"bootstrap.servers": broker.address, "log_level": 0})
-        self.producer = Producer({"bootstrap.servers": broker.address, "linger.ms": 0, "log_level": 0})
+        own = {"bootstrap.servers": broker.address, "linger.ms": 0, "log_level": 0}
+        # Idempotent: a retry after an outage must not put a message into the log twice.
+        self.producer = Producer({**own, "enable.idempotence": True})
         self.suffix = uuid.uuid4().hex[:8]
 
     def create(self, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
