@@ -20,6 +20,9 @@ def compile_capture(capture: dict[str, Json], problems: Problems) -> tuple[froze
     """Return the kinds of events that can match (None: any) and the clauses that must hold."""
     kinds = capture.get("kind")
     names = [kinds] if type(kinds) is str else kinds
+    if names is not None and (type(names) is not list or not all(type(name) is str for name in names)):
+        problems.error(("kind",), "wrong-name", "`kind` takes kinds of events such as click")
+        names = []
     nodes = []
     if (selector := capture.get("selector")) is not None:
         node = _selector(selector, problems.at("selector"))

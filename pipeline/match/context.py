@@ -80,6 +80,7 @@ def checked_path(key: Json, context: Context, *, on_key: bool = True) -> Path | 
             prefix = ELEMENT + ("" if key.startswith("[") else ".")
             shift = len(prefix)
             path = parse_path(prefix + key, (ELEMENT,))
+            _warn_absolute(key, context)
             return Path(path.root, path.parts, key)
         path = parse_path(key, context.roots)
     except PathError as error:
@@ -96,6 +97,20 @@ def checked_path(key: Json, context: Context, *, on_key: bool = True) -> Path | 
         )
         return None
     return path
+
+
+def _warn_absolute(key: str, context: Context) -> None:
+    try:
+        parse_path(key, context.roots)
+    except PathError:
+        return
+    context.problems.warn(
+        (key,),
+        "path-of-element",
+        f"inside `any_element` paths start at the element: `{key}` is a field of it here",
+        hint="put conditions on event and user beside `any_element`",
+        on_key=True,
+    )
 
 
 def _group_hint(key: str, context: Context) -> str | None:

@@ -12,7 +12,7 @@ from pipeline.match.values import OperandError
 from pipeline.model.records import MISSING, Json, Missing
 from pipeline.model.times import EPOCH, parse_time
 
-_HOUR: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
+_HOUR: Final = re.compile(r"(?:([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00)", re.ASCII)
 _ZONELESS: Final = re.compile(r"(?:Z|z|[+-][0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2})?)?)\s*$", re.ASCII)
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKDAY_NAMES: Final = {
@@ -95,7 +95,7 @@ def hour_operand(value: Json, tz: tzinfo | None) -> Json:
     found = _HOUR.fullmatch(value) if type(value) is str else None
     if found is None:
         raise OperandError("a time of day is wanted here", 'such as "09:00" or "17:30"')
-    return int(found[1]) * 60 + int(found[2])
+    return 1440 if found[1] is None else int(found[1]) * 60 + int(found[2])
 
 
 @lru_cache(maxsize=1024)

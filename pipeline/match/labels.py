@@ -143,17 +143,19 @@ class Labels:
     def _entry(self, entry: Mapping[str, Json], problems: Problems) -> list[Alternative]:
         nodes: list[Node] = []
         kinds: frozenset[str] | None = None
-        if entry.get("capture") is not None:
-            kinds, captured = compile_capture(entry["capture"], problems.at("capture"))
+        capture: Json = entry.get("capture")
+        if capture is not None and type(capture) is not dict:
+            problems.error(("capture",), "wrong-label", "`capture` is a map of criteria")
+        elif capture is not None:
+            kinds, captured = compile_capture(capture, problems.at("capture"))
             nodes += captured
         if entry.get("where") is not None:
             where = compile_condition(entry["where"], problems.at("where"), labels=self, lists=self._lists)
             nodes += where.nodes
         if entry.get("events") is None:
-            captures = entry.get("capture") is not None
             if not nodes and kinds is None:
                 return []
-            return [Alternative(None, kinds, conjunction(nodes), about_events=captures)]
+            return [Alternative(None, kinds, conjunction(nodes), about_events=capture is not None)]
         return self.alternatives(entry["events"], problems.at("events"), kinds, nodes)
 
     def alternatives(
@@ -167,7 +169,11 @@ class Labels:
         also = tuple(nodes)
         found: list[Alternative] = []
         plain: list[str] = []
-        for index, name in enumerate([events] if type(events) is str else events):
+        names = [events] if type(events) is str else events
+        if type(names) is not list:
+            problems.error((), "wrong-name", "`events` takes names and labels")
+            return []
+        for index, name in enumerate(names):
             if type(name) is not str or not name:
                 problems.error((index,), "wrong-name", f"{name!r} is no event name")
             elif name == "*":

@@ -59,15 +59,9 @@ def operators_on(path: Path, value: Json, context: Context) -> Node | None:
                 (), "empty-condition", "an empty map of operators", hint="write {exists: true}"
             )
             return None
-        if set(value) & {"path", "file"} and len(value) == 1:
-            word = "eq" if "path" in value else "in"
-            context.problems.error(
-                (),
-                "unknown-operator",
-                f"`{next(iter(value))}` is an operand",
-                hint=f"write {{{word}: {{...}}}}",
-            )
-            return None
+        if len(value) == 1 and not value.keys().isdisjoint(("path", "file")):
+            shorthand = OPERATORS["eq" if "path" in value else "in"]
+            return _clause(path, shorthand, value, Options(), {}, context)
         return _operator_map(path, value, context)
     if type(value) is list:
         if path.root == ELEMENT and is_operators(value):

@@ -153,7 +153,8 @@ def _events(trigger: Mapping[str, Json], context: TriggerContext) -> list[Altern
         problems.error((), "wrong-name", '`events` takes names, labels or "*"')
         return []
     for index, name in enumerate(names):
-        hint = _NO_EVENTS.get(name) if type(name) is str and name not in context.labels.names() else None
+        known = type(name) is str and name not in context.labels.names()
+        hint = _NO_EVENTS.get(name) if known else None
         if hint is not None:
             place = (index,) if type(value) is list else ()
             problems.warn(place, "no-event", f"`{name}` never comes as an event", hint=hint)

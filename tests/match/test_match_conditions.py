@@ -56,6 +56,15 @@ def test_a_scalar_is_eq_null_is_null_and_a_list_is_in() -> None:
     assert not holds({"event.properties.a": False}, on(a=0))
 
 
+def test_a_path_or_a_file_alone_is_shorthand_like_a_scalar_or_a_list() -> None:
+    same = {"event.properties.country": {"path": "user.properties.country"}}
+    assert holds(same, on(country="DE"), user({"country": "DE"}))
+    assert not holds(same, on(country="DE"), user({"country": "US"}))
+    listed = {"event.properties.country": {"file": "lists/eu.txt"}}
+    assert holds(listed, on(country="DE"), lists={"lists/eu.txt": ["DE", "FR"]})
+    assert problems_of({"event.properties.country": {"path": "user.id", "eq": 1}})
+
+
 @pytest.mark.parametrize("depth", [10, 40])
 def test_conditions_nest_deeply(depth: int) -> None:
     tree: Json = {"event.properties.a": 1}
@@ -126,6 +135,11 @@ def test_elements_of_arrays(tree: Json, verdict: bool) -> None:
     assert holds(tree, on(**data)) is verdict
     on_user = json.loads(json.dumps(tree).replace("event.properties", "user.properties"))
     assert holds(on_user, None, user(data)) is verdict
+
+
+def test_a_path_of_the_event_inside_any_element_warns_that_it_is_a_field_of_the_element() -> None:
+    (found,) = problems_of({"any_element": {"event.properties.products": {"user.properties.plan": "pro"}}})
+    assert (found.warning, found.code) == (True, "path-of-element")
 
 
 # --- splitting
@@ -277,7 +291,6 @@ def test_equal_clauses_have_equal_keys_and_others_do_not() -> None:
             ("event.properties.a", "eq", "path"),
             "did you mean `user.id`?",
         ),
-        ({"event.properties.a": {"path": "user.id"}}, ("event.properties.a",), "write {eq: {...}}"),
         (
             {"event.properties.a": {"glob": {"path": "user.id"}}},
             ("event.properties.a", "glob"),

@@ -202,6 +202,7 @@ def test_typed_comparison_and_arrays(value: Json, operators: Json, verdict: bool
         ("2026-01-01T17:30:59Z", {"as": "hour", "between": ["09:00", "17:30"]}, True),
         ("2026-01-01T17:31:00Z", {"as": "hour", "between": ["09:00", "17:30"]}, False),
         ("2026-01-01T03:00:00", {"as": "hour", "between": ["22:00", "06:00"]}, True),
+        ("2026-01-01T23:59:59", {"as": "hour", "between": ["18:00", "24:00"]}, True),
         ("2026-01-01", {"as": "date", "eq": 1767225600}, True),
         (1767225600000, {"as": "date", "eq": "2026-01-01T01:00:00+01:00"}, True),
         ("2026-01-01", {"as": "date", "eq": "2025-12-31T23:00:00Z", "tz": "Europe/Berlin"}, True),

@@ -12,6 +12,7 @@ from matching import event, labels_of, trigger_of, user
 
 from pipeline.config.diagnostics import Problem, Problems
 from pipeline.match.index import TriggerIndex
+from pipeline.match.labels import compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
 from pipeline.model.records import Event, Json, User
 
@@ -309,3 +310,34 @@ def test_a_sample_by_user_takes_the_anonymous_id_where_there_is_no_other() -> No
 )
 def test_a_mistake_in_a_trigger_is_found_at_its_place(webhook: Mapping[str, Json], path: Any) -> None:
     assert [problem.path for problem in problems_of(webhook)] == [path]
+
+
+WORDS = (
+    "trigger events changes where sample repeat limit dedupe percent by count within every per name any "
+    "capture kind selector text all not label event.name user.id eq in as"
+)
+KEYS = st.sampled_from(WORDS.split())
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | KEYS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@given(webhook=st.dictionaries(KEYS, ANYTHING, max_size=4), trigger=ANYTHING)
+def test_any_data_compiles_or_has_problems_and_never_raises(webhook: dict[str, Json], trigger: Json) -> None:
+    problems = Problems()
+    compiled = compile_trigger({**webhook, "trigger": trigger}, "w", problems=problems, labels=LABELS)
+    if not problems.errors:
+        TriggerIndex([compiled]).select(event("A", {"p": 1}))
+        compiled.holds(event("A"), user())
+
+
+@given(label=st.dictionaries(KEYS, ANYTHING, max_size=4))
+def test_any_label_compiles_or_has_problems_and_never_raises(label: dict[str, Json]) -> None:
+    problems = Problems()
+    labels = compile_labels([({**label, "name": "L"}, problems)])
+    found = labels.get("L")
+    assert found is not None
+    if not problems.errors:
+        found.node.test(event("A", kind="click", elements=[]), user(), None)
