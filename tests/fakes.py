@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+import lmdb
+import pytest
 
 from pipeline.model.records import Event, IdentityLink, Origin, PropertyUpdate
 from pipeline.state.codec import delivery_key
@@ -175,3 +178,12 @@ def link(anonymous: str, user: str, *, alias: bool = False, offset: int = 0) -> 
 
 
 Clock = Callable[[], int]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unsynced() -> Iterator[None]:
+    """Let commits skip the disk's sync: nothing here cuts the power, and a busy disk makes minutes of it."""
+    opened = lmdb.open
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lmdb, "open", lambda *args, **more: opened(*args, **{"sync": False} | more))
+        yield

@@ -52,11 +52,11 @@ class Users:
         for name, value in update.set.items():
             before = properties.get(name, MISSING)
             if before is MISSING or not same(before, value):
-                old[name] = before
+                old.setdefault(name, before)
                 properties[name] = value
         for name, value in update.set_once.items():
             if name not in properties:
-                old[name] = MISSING
+                old.setdefault(name, MISSING)
                 properties[name] = value
         for name in update.unset:
             before = properties.pop(name, MISSING)
@@ -89,7 +89,8 @@ class Users:
                 self._writers[key], found = orjson.loads(value)
         if len(self._young) >= self._capacity:
             self._old, self._young = self._young, {}
-            self._writers = {k: v for k, v in self._writers.items() if k in self._old or k in self._changed}
+            kept = self._old.keys() | self._changed.keys() | {key}
+            self._writers = {k: v for k, v in self._writers.items() if k in kept}
         self._young[key] = found
         return found
 

@@ -188,8 +188,10 @@ def test_a_dead_delivery_is_kept_with_its_reason(tmp_path: Path) -> None:
 def test_what_can_never_be_sent_is_dead_at_once_and_records_count_for_no_webhook(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     letters = [
-        DeadLetter(1, kind, delivery_key(webhook, Origin("r", 1)), webhook, "", "", "why", "r", 1, 0, "", "", (),
-                   b"raw", "", 0, 0, "", 0, 0)
+        DeadLetter(
+            1, kind, delivery_key(webhook, Origin("r", 1)), webhook, "", "", "why", "r", 1, 0,
+            "", "", (), b"raw", "", 0, 0, "", 0, 0,
+        )
         for kind, webhook in (("record", ""), ("render", "w"))
     ]  # fmt: skip
     for letter in letters:
