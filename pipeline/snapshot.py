@@ -7,7 +7,7 @@ is collected; a snapshot exists only where nothing is.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from pipeline.config.paths import EVENT_ROOTS
 from pipeline.config.report import Finding, in_order, render, summary
 from pipeline.config.secrets import Secrets
 from pipeline.config.settings import DeliverySettings, ReceiverSettings
+from pipeline.config.validate import suggest
 from pipeline.config.webhooks import CheckedConfig, CheckedFile, check_files
 from pipeline.deliver.spec import FailWhen, LaneSpec
 from pipeline.lint import lint_webhook
@@ -111,29 +112,50 @@ FROM_ENVIRONMENT: Final = _FromEnvironment()
 
 
 def compile_config(
-    text: ConfigText, *, secrets: Secrets | _FromEnvironment | None = FROM_ENVIRONMENT
+    text: ConfigText,
+    *,
+    secrets: Secrets | _FromEnvironment | None = FROM_ENVIRONMENT,
+    offline: bool = False,
 ) -> Report:
     """Compile a config; equal texts give equal snapshots on every host.
 
     secrets: where they are looked up, so that a missing one is an error; None: they are not looked up
     (a version of long ago that only has to render again).
+    offline: secrets and settings without a value are no faults either; where a setting is missing there is
+    no snapshot, although there may be no error.
     """
-    if isinstance(secrets, _FromEnvironment):
+    if offline:
+        secrets = None
+    elif isinstance(secrets, _FromEnvironment):
         secrets = Secrets(os.environ, Path(text.root))
     checked = check_files(text)
     entries = {name: found for file in checked.labels for name, found in file.lists.items()}
     labels = compile_labels([(file.data, file.problems) for file in checked.labels], lists=entries)
-    webhooks = [_compile(file, text, labels, secrets) for file in checked.webhooks]
-    return _report(text, checked, labels, webhooks)
+    exclude = tuple(_known_labels(text.defaults.exclude, labels, checked))
+    webhooks = [_compile(file, text, labels, exclude, secrets) for file in checked.webhooks]
+    return _report(text, checked, labels, webhooks, offline)
 
 
-def _compile(file: CheckedFile, text: ConfigText, labels: Labels, secrets: Secrets | None) -> Webhook:
+def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) -> Iterator[str]:
+    """Yield the excluded labels that exist; the others are one fault, not one of every webhook."""
+    for name in names:
+        if name in labels.names():
+            yield name
+        elif name not in checked.broken_labels:
+            hint = suggest(name, list(labels.names())) or "labels are files in labels/"
+            message = f"`exclude` names the label `{name}`, which does not exist"
+            checked.findings.append(Finding("pipeline.yaml", 0, 0, "unknown-label", message, hint))
+
+
+def _compile(
+    file: CheckedFile, text: ConfigText, labels: Labels, exclude: tuple[str, ...], secrets: Secrets | None
+) -> Webhook:
     model, problems = file.model, file.problems
     trigger = compile_trigger(
         file.data,
         model.id,
         labels=labels,
-        exclude=() if model.include_excluded else text.defaults.exclude,
+        exclude=() if model.include_excluded else exclude,
         lists=file.lists,
         vars=model.vars,
         problems=problems,
@@ -145,7 +167,6 @@ def _compile(file: CheckedFile, text: ConfigText, labels: Labels, secrets: Secre
     lines = partial(_line_of, file)
     request = compile_request(
         file.data["request"],
-        webhook_id=model.id,
         vars=model.vars,
         condition=partial(_condition, labels=labels, file=file),
         settings=text.settings,
@@ -222,13 +243,21 @@ def _line_of(file: CheckedFile, path: KeyPath) -> int | None:
     return (found.key or found.node.span).line + 1
 
 
-def _report(text: ConfigText, checked: CheckedConfig, labels: Labels, webhooks: list[Webhook]) -> Report:
+def _report(
+    text: ConfigText, checked: CheckedConfig, labels: Labels, webhooks: list[Webhook], offline: bool
+) -> Report:
     findings = list(checked.findings)
     for file in (*checked.labels, *checked.webhooks):
         findings.extend(found for found in file.findings() if not _follows(found, checked.broken_labels))
     findings = in_order(findings)
+    unset = {(found.file, found.line) for found in findings if found.code == "missing-setting"}
+    findings = [
+        found
+        for found in findings
+        if (found.file, found.line) not in unset or (found.code == "missing-setting" and not offline)
+    ]
     report = Report(None, findings, text.root, len(webhooks), len(checked.labels))
-    if report.errors == 0:
+    if report.errors == 0 and not unset:
         report.snapshot = Snapshot(
             hash=text.hash,
             text=text,

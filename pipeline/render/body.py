@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,8 @@ from pipeline.render.template import Template, compile_text, mentions_secrets
 from pipeline.render.values import reason_of, show
 
 DIRECTIVES: Final = ("$if", "$then", "$else", "$for", "$do", "$spread")
+
+_ITEM: Final = re.compile(r"(item|index)([.\[]|$)")
 
 
 class FormText(str):
@@ -278,6 +281,8 @@ def _if(tree: Mapping[str, Json], spot: Spot) -> Part:
     if spot.condition is None:
         spot.at("$if").error("directive", "conditions cannot be used here", on_key=True)
         return _constant(None)
+    if "item" not in spot.roots:
+        _refuse_item(tree["$if"], spot.at("$if"))
     holds = spot.condition(tree["$if"], spot.problems.at(*spot.path, "$if"))
 
     def either(event: Event, user: User, scope: Scope) -> Json | Missing:
@@ -285,3 +290,15 @@ def _if(tree: Mapping[str, Json], spot: Spot) -> Part:
         return OMIT if branch is None else branch(event, user, scope)
 
     return Part(either)
+
+
+def _refuse_item(tree: Json, spot: Spot) -> None:
+    """Report conditions on the item of a loop where there is no loop: they could never hold."""
+    if isinstance(tree, list):
+        for index, one in enumerate(tree):
+            _refuse_item(one, spot.at(index))
+    elif isinstance(tree, dict):
+        for key, one in tree.items():
+            if _ITEM.match(str(key)):
+                spot.at(key).error("unknown-root", f"`{key}` is known inside a `$for` only", on_key=True)
+            _refuse_item(one, spot.at(key))

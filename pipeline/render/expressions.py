@@ -64,6 +64,8 @@ class Names:
     vars: Mapping[str, Json]
     metered: bool = False
     """True inside a template with loops: what filters make is counted against the template's budget."""
+    warn: Callable[[str, int, str], None] = lambda message, offset, hint: None
+    """Takes what works but is probably not meant: message, offset, hint."""
 
 
 def compile_expression(expression: Expression, names: Names) -> Getter:
@@ -169,6 +171,7 @@ def _apply(left: Getter, call: FilterCall, names: Names) -> Getter:
         else:
             positional.append(compile_expression(argument.value, names))
     _check_count(filter_, len(positional), at)
+    _lint(call.name, positional, options, at, names)
     whole = _call(filter_, left, positional, options)
     if filter_.grows:
         whole = _weighed(whole)
@@ -202,6 +205,22 @@ def _check_count(filter_: Filter, given: int, at: int) -> None:
         f"e.g. `{filter_.examples[0].call}`",
         len(filter_.name),
     )
+
+
+def _lint(name: str, positional: list[Getter], options: Mapping[str, Getter], at: int, names: Names) -> None:
+    given = value_of(positional[0]) if positional and known(positional[0]) else MISSING
+    if name == "default" and isinstance(given, bool) and "allow_false" not in options:
+        names.warn(
+            "`default` also replaces false",
+            at,
+            f"write `default: {str(given).lower()}, allow_false: true` to keep a false that was sent",
+        )
+    if name == "divided_by" and type(given) is int and given:
+        names.warn(
+            "a whole number divided by a whole number is rounded down",
+            at,
+            f"write `divided_by: {given}.0` for the exact quotient",
+        )
 
 
 def _call(filter_: Filter, left: Getter, positional: list[Getter], options: dict[str, Getter]) -> Getter:

@@ -89,7 +89,6 @@ class RequestTemplate:
 def compile_request(
     request: Mapping[str, Json],
     *,
-    webhook_id: str,
     vars: Mapping[str, Json],
     condition: ConditionCompiler,
     settings: Mapping[str, str],

@@ -186,14 +186,18 @@ def _compile_liquid(
     from pipeline.render.liquid import parse
     from pipeline.render.statements import Writing, compile_statements
 
-    bare = text.rstrip("\n")
-    nodes = parse(bare if bare.endswith("}}") else text)
-    names = Names(spot.roots, spot.vars)
+    bare = text.rstrip("\n") if text.rstrip("\n").endswith("}}") else text
+    nodes = parse(bare)
+
+    def warn(message: str, offset: int, hint: str) -> None:
+        spot.problems.warn(spot.path, "template", message, hint=hint, offset=offset)
+
+    names = Names(spot.roots, spot.vars, warn=warn)
     if len(nodes) == 1 and isinstance(nodes[0], OutputNode) and encode is None:
         get = compile_expression(nodes[0].expression, names)
         if known(get) and value_of(get) is not MISSING:
             return constant_template(value_of(get))
         return Template(guarded(get, spot.place(text)), typed=True)
-    nodes = parse(text)
+    nodes = nodes if bare == text else parse(text)
     get = compile_statements(nodes, Writing(names, encode, literal), text)
     return Template(guarded(get, spot.place(text)), slots=secrets())

@@ -56,7 +56,6 @@ def compiled(request: dict[str, Any], **options: Any) -> tuple[RequestTemplate, 
     """Compile a request; the problems are those of a file whose `request:` it is."""
     problems = Problems()
     given: dict[str, Any] = {
-        "webhook_id": "w",
         "vars": {},
         "condition": path_equals,
         "settings": {},
@@ -74,7 +73,7 @@ def rendered(
 ) -> Rendered:
     """Compile a request that must be without mistakes, and render it."""
     template, problems = compiled(request, **options)
-    assert not problems.found, problems.found
+    assert not problems.errors, problems.found
     return template.render(event or an_event(), user or a_user())
 
 

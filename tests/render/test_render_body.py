@@ -205,6 +205,7 @@ def test_dollar_keys_that_are_no_directives_are_sent() -> None:
         ({"$for": "a {{ event.id }}", "$do": 1}, "takes one expression"),
         ({"$spread": "text"}, "takes one expression"),
         ({"a": "{{ item.id }}"}, "`item` is not known here"),
+        ({"$if": {"item.id": 1}, "a": 2}, "`item.id` is known inside a `$for` only"),
         ({"a": float("inf")}, "no infinity"),
         ({"a": 1 << 70}, "64 bits"),
     ],

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from rendering import a_user, an_event, mistakes, rendered
+from rendering import a_user, an_event, compiled, mistakes, rendered
 
 from pipeline.model.errors import RenderError
 from pipeline.render.filter import Example, Filter
@@ -173,3 +173,17 @@ def test_a_filter_used_wrongly_is_an_error_at_load(template: str, message: str) 
     (found,) = mistakes({"body": {"v": template}})
     assert found.startswith("template-syntax")
     assert message in found
+
+
+@pytest.mark.parametrize(
+    ("template", "hint"),
+    [
+        ("{{ event.properties.x | default: true }}", "allow_false: true"),
+        ("{{ event.properties.x | divided_by: 2 }}", "divided_by: 2.0"),
+        ("{{ event.properties.x | default: true, allow_false: true | divided_by: 2.0 }}", None),
+    ],
+)
+def test_what_is_probably_not_meant_is_a_warning(template: str, hint: str | None) -> None:
+    _, problems = compiled({"body": {"v": template}})
+    assert not problems.errors
+    assert [hint in str(found.hint) for found in problems.found] == ([True] if hint else [])

@@ -67,7 +67,6 @@ def test_a_sample_webhook_gives_the_expected_request(case: dict[str, Any]) -> No
     problems = Problems()
     template = compile_request(
         webhook["request"],
-        webhook_id=webhook["id"],
         vars=webhook.get("vars", {}),
         condition=condition,
         settings=SETTINGS,
