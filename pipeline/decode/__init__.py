@@ -55,8 +55,8 @@ def decode(
     """Return the records of one line or message, in order; what is broken comes as Invalid with its reason.
 
     ``raw`` None is a tombstone: a PropertyUpdate that deletes the user named by ``key``.
-    ``received_at`` is the broker's time in unix milliseconds. ``is_clean`` is for scan (decode/fast.py), which
-    has checked a whole chunk for long integers and deep nesting. Never raises for any input.
+    ``received_at`` is the broker's time in unix milliseconds. ``is_clean`` is for scan (decode/fast.py): it
+    has checked the whole chunk for long integers and deep nesting. Never raises for any input.
     """
     place = Place(origin, received_at)
     try:

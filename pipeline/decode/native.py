@@ -47,10 +47,15 @@ def read(record: Fields, place: Place) -> list[Record]:
 
 
 def _event(record: Fields, place: Place) -> Event:
-    name = fields.text(record, "name")
+    # The usual event has plain texts here: the checked readers (0.15 us each) are for the others.
+    name = record.get("name")
+    if type(name) is not str or not name:
+        name = fields.text(record, "name")
     if name is None:
         raise InvalidRecord("the event has no `name`")
-    user_id = fields.text_id(record, "user_id")
+    user_id = record.get("user_id")
+    if type(user_id) is not str or not user_id:
+        user_id = fields.text_id(record, "user_id")
     anonymous_id = fields.text_id(record, "anonymous_id") if "anonymous_id" in record else None
     if user_id is None and anonymous_id is None:
         raise InvalidRecord("the event has neither `user_id` nor `anonymous_id`")
@@ -59,8 +64,11 @@ def _event(record: Fields, place: Place) -> Event:
         received_at = place.received_at
     time = fields.time(record, "time")
     chain = record.get("elements")
+    event_id = record.get("id")
+    if type(event_id) is not str or not event_id:
+        event_id = fields.text_id(record, "id")
     return Event(
-        fields.text_id(record, "id"),
+        event_id,
         name,
         fields.text(record, "kind") or "track",
         user_id,

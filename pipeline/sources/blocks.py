@@ -17,8 +17,8 @@ import zstandard
 BLOCK_BYTES = 1 << 20
 
 _COMPRESSED_BYTES = 1 << 16
-_ZSTD_BYTES = 1 << 11
-"""Input per step: one step of zstd cannot be told to stop early, and 2 KiB may unpack to 64 MiB at worst."""
+_ZSTD_BYTES = 256
+"""Input per step: one step of zstd cannot be told to stop early, and these may unpack to 8 MiB at worst."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"

@@ -109,9 +109,10 @@ class Recording:
         """Return at most ``limit`` lines, or None where there is nothing now. Never waits."""
         if self._follow:
             self._rescan()
-        chunk = (
-            self._read_one(self._cursors[0], limit) if len(self._cursors) == 1 else self._read_merged(limit)
-        )
+        # Where one file is left there is nothing to merge, and no line need be looked into.
+        left = [cursor for cursor in self._cursors if not (cursor.ended and cursor.is_empty)]
+        is_alone = len(left) == 1 and (not self._follow or len(self._cursors) == 1)
+        chunk = self._read_one(left[0], limit) if is_alone else self._read_merged(limit)
         if chunk is not None:
             chunk.position = self.position
         return chunk
