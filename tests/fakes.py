@@ -26,6 +26,8 @@ class ScriptedEngine:
         self.sent: list[bytes] = []
         """Delivery keys in the order in which requests were sent."""
         self.disk: Counter[str] = Counter()
+        self.sending: set[bytes] = set()
+        """Rows that await a response: they cannot be dropped."""
 
     def attach(self, port: Port) -> None:
         self.ports.append(port)
@@ -42,8 +44,10 @@ class ScriptedEngine:
         self.disk[webhook_id] += rows
 
     def drop(self, port: Port, rows: list[bytes]) -> None:
-        for row in rows:
-            self.end(row, Outcome.PARKED)
+        free = [row for row in rows if row not in self.sending]
+        for row in free:
+            self.held.pop(row, None)
+        port.released(rows, free)
 
     # --- what a test says
 

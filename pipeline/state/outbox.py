@@ -151,8 +151,8 @@ class Outbox:
             self._engine.drop(self.port, rows)
         return len(rows)
 
-    def _drop_released(self) -> None:
-        for asked, free in self.port.take_released():
+    def _drop_released(self, released: list[tuple[list[bytes], list[bytes]]]) -> None:
+        for asked, free in released:
             for row in free:
                 value = self._store.get(Table.OUTBOX, row)
                 if value is None or row not in self._dropping:
@@ -184,11 +184,13 @@ class Outbox:
 
     def collect(self) -> None:
         """Take what the engine finished into the epoch and store what is still owed."""
-        dirty = self._store.dirty or self._counters.dirty or bool(self._unstored)
+        # Before the results: what ended before it could be dropped is then among them, and is not dropped.
+        released = self.port.take_released()
+        dirty = self._store.dirty or self._counters.dirty or bool(self._unstored or released)
         results = self.port.take(self._store.seq + 1, always=dirty)
         for result in results:
             self._settle(result)
-        self._drop_released()
+        self._drop_released(released)
         for delivery in self._unstored.values():
             self._store_row(delivery)
         self._unstored.clear()

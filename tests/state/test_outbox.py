@@ -447,3 +447,55 @@ def test_an_epoch_without_any_change_commits_nothing(tmp_path: Path) -> None:
     bench.admit("w", 1)
     assert bench.end_epoch() == 1
     assert bench.end_epoch() == 1
+
+
+def test_a_dropped_delivery_is_dead_once_the_engine_lets_go_of_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    idle, sending = bench.admit("w", 1), bench.admit("w", 2)
+    bench.outbox.hand_over()
+    bench.end_epoch()
+    bench.engine.sending = {sending.row}
+    assert bench.outbox.drop([idle.row, sending.row, b"unknown"]) == 2
+    assert bench.engine.refill("w") == 0
+    bench.end_epoch()
+    assert bench.numbers() == counts(matched=2, dead=1, pending=1)
+    (letter,) = (unpack_dead(value) for value in bench.table(Table.DEAD).values())
+    assert (letter.key, letter.reason) == (idle.key, "dropped")
+    bench.engine.end(sending.row, Outcome.DELIVERED)
+    bench.end_epoch()
+    assert bench.numbers() == counts(matched=2, delivered=1, dead=1)
+
+
+def test_a_delivery_that_ends_just_before_it_is_dropped_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    made = bench.admit("w", 1)
+    bench.outbox.hand_over()
+    bench.end_epoch()
+    take = bench.outbox.port.take
+
+    def end_and_drop_after_the_take(generation: int, *, always: bool = True) -> list:
+        taken = take(generation, always=always)
+        if bench.engine.held:
+            bench.engine.end(made.row, Outcome.DELIVERED)
+            bench.outbox.drop([made.row])
+        return taken
+
+    monkeypatch.setattr(bench.outbox.port, "take", end_and_drop_after_the_take)
+    bench.end_epoch()
+    bench.end_epoch()
+    assert bench.numbers() == counts(matched=1, delivered=1)
+
+
+def test_an_epoch_that_only_drops_begins_a_generation_of_the_journal(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    first, second = bench.admit("w", 1), bench.admit("w", 2)
+    bench.outbox.hand_over()
+    bench.end_epoch()
+    bench.outbox.drop([first.row])
+    assert bench.end_epoch() == 2
+    bench.engine.end(second.row, Outcome.DELIVERED)
+    bench.crash()
+    bench = Bench(tmp_path, seq=2)
+    assert bench.numbers() == counts(matched=2, delivered=1, dead=1)
