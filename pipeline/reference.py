@@ -16,7 +16,8 @@ from pydantic_core import PydanticUndefined
 from pipeline.config.case_models import CaseFile
 from pipeline.config.job import variables
 from pipeline.config.job_models import PipelineFile
-from pipeline.config.models import LabelFile, WebhookFile
+from pipeline.config.label_models import LabelFile
+from pipeline.config.models import WebhookFile
 from pipeline.config.schema import schema, write_schemas
 from pipeline.config.units import show_duration
 from pipeline.config.validate import submodel

@@ -58,13 +58,14 @@ def examine(config: Path, offline: bool) -> Verdict:
     """Check pipeline.yaml, labels and webhooks. Raises ConfigError where there is no config directory."""
     from pipeline.config.files import JobDefaults, read_config
     from pipeline.config.job import load_pipeline
-    from pipeline.snapshot import FROM_ENVIRONMENT, compile_config
+    from pipeline.snapshot import compile_config
 
     pipeline = load_pipeline(config)
     defaults = pipeline.config.defaults if pipeline.config is not None else JobDefaults()
     text = read_config(config, defaults=defaults)
-    report = compile_config(text, secrets=None if offline else FROM_ENVIRONMENT)
-    return Verdict([*pipeline.findings, *report.findings], report.webhooks, report.labels)
+    report = compile_config(text, offline=offline)
+    own = [found for found in pipeline.findings if not offline or found.code != "missing-setting"]
+    return Verdict([*own, *report.findings], report.webhooks, report.labels)
 
 
 def tell(config: Path, verdict: Verdict, as_json: bool) -> None:

@@ -7,7 +7,7 @@ by its key path; `locate` finds that path again, also through a merge of two fil
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.config.diagnostics import KeyPath
 from pipeline.config.report import Finding
@@ -21,6 +21,10 @@ class Span(NamedTuple):
     column: int
     end_line: int
     end_column: int
+
+
+UNSET: Final = object()
+"""The value of a node whose setting has none: its key is left out, so that a default stands in."""
 
 
 class Node:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
-from pipeline.config.document import Document, Node
+from pipeline.config.document import UNSET, Document, Node
 from pipeline.config.report import Finding
 from pipeline.model.records import Json
 
@@ -19,7 +19,7 @@ def merge(base: Node, over: Node) -> Node:
     for key, (span, node) in over.items.items():
         below = base.items.get(key)
         items[key] = (span, merge(below[1], node) if below is not None else node)
-    merged.value = {key: node.value for key, (_, node) in items.items()}
+    merged.value = {key: node.value for key, (_, node) in items.items() if node.value is not UNSET}
     return merged
 
 

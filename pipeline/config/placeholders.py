@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pipeline.config import scalars
 from pipeline.config.diagnostics import KeyPath, Problem
-from pipeline.config.document import Document, Node
+from pipeline.config.document import UNSET, Document, Node
 from pipeline.config.locating import place
 from pipeline.config.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.model.errors import ConfigError
@@ -68,15 +68,22 @@ def _walk(
     if node.items is not None:
         for key, (_, inner) in node.items.items():
             _walk(inner, (*path, key), document, lookup, wanted)
-            node.value[key] = inner.value
+            if inner.value is UNSET:
+                del node.value[key]
+            else:
+                node.value[key] = inner.value
     elif node.elements is not None:
         for index, inner in enumerate(node.elements):
             _walk(inner, (*path, index), document, lookup, wanted)
-            node.value[index] = inner.value
+            if inner.value is not UNSET:
+                node.value[index] = inner.value
     elif isinstance(node.value, str) and "${" in node.value and wanted(path):
+        text = node.value
         problem = _resolve(node, path, lookup)
         if problem is not None:
+            value, node.value = node.value, text  # the place is found in the text as written
             document.findings.append(place(document, problem))
+            node.value = value
 
 
 def _resolve(node: Node, path: KeyPath, lookup: Lookup) -> Problem | None:
@@ -91,7 +98,9 @@ def _resolve(node: Node, path: KeyPath, lookup: Lookup) -> Problem | None:
         elif lookup.known(part):
             texts.append(lookup.resolve(part))
         else:
-            return missing_setting(path, part, node.value)
+            problem = missing_setting(path, part, node.value)
+            node.value = UNSET
+            return problem
     node.value = _reread("".join(texts)) if not node.style and len(parts) == 1 else "".join(texts)
     return None
 

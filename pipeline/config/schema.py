@@ -15,7 +15,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from pipeline.config.case_models import CaseFile
 from pipeline.config.job_models import PipelineFile
-from pipeline.config.models import LabelFile, WebhookFile
+from pipeline.config.label_models import LabelFile
+from pipeline.config.models import WebhookFile
 from pipeline.config.units import show_duration
 
 SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {

@@ -21,8 +21,9 @@ from pipeline.config.files import (
     list_names,
     read_list,
 )
+from pipeline.config.label_models import LabelFile
 from pipeline.config.locating import place
-from pipeline.config.models import LabelFile, WebhookFile
+from pipeline.config.models import WebhookFile
 from pipeline.config.placeholders import Settings, everywhere, substitute
 from pipeline.config.report import Finding
 from pipeline.config.validate import check
@@ -119,7 +120,8 @@ def _label(document: Document, text: ConfigText, checked: CheckedConfig) -> None
 
 
 def _broken(document: Document) -> bool:
-    return any(not finding.warning for finding in document.findings)
+    # A setting without a value is a fault, but what else is wrong can be found all the same.
+    return any(not finding.warning and finding.code != "missing-setting" for finding in document.findings)
 
 
 def _lists(data: Json, document: Document, text: ConfigText) -> dict[str, list[str]]:

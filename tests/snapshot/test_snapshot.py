@@ -251,3 +251,39 @@ def test_a_fail_when_reads_the_response(compiled) -> None:
     assert fail_when(None, None, {"response": {"ok": False}})
     assert not fail_when(None, None, {"response": {"ok": True}})
     assert not fail_when(None, None, {"response": {}})
+
+
+def test_an_excluded_label_that_does_not_exist_is_one_fault(compiled) -> None:
+    report = compiled(
+        JobDefaults(exclude=("Intrnal",)),
+        labels__internal="name: Internal\nwhere: {user.properties.x: 1}\n",
+        webhooks__a=GOOD.format(id="a"),
+        webhooks__b=GOOD.format(id="b"),
+    )
+    assert report.render() == (
+        f"{report.root}/pipeline.yaml: error[unknown-label]: `exclude` names the label `Intrnal`, which does "
+        "not exist\n      | did you mean `Internal`?\n1 problem in 1 file (1 error)"
+    )
+
+
+UNSET = (
+    "id: a\ntrigger: {events: [X], where: {evnt.x: 1}}\n"
+    "request: {url: 'https://${HOST}/${TOKEN}'}\ndelivery:\n  concurrency: ${N}\n"
+)
+
+
+def test_a_setting_without_a_value_hides_no_other_fault(compiled) -> None:
+    report = compiled(webhooks__a=UNSET)
+    assert [(found.line, found.code) for found in report.findings] == [
+        (2, "wrong-path"),
+        (3, "missing-setting"),
+        (5, "missing-setting"),
+    ]
+
+
+def test_offline_neither_settings_nor_secrets_are_faults_but_everything_else_is() -> None:
+    report = compile_config(ConfigText({"webhooks/a.yaml": UNSET}), offline=True)
+    assert [found.code for found in report.findings] == ["wrong-path"]
+    fixed = ConfigText({"webhooks/a.yaml": UNSET.replace("evnt.x", "event.name")})
+    report = compile_config(fixed, offline=True)
+    assert (report.findings, report.snapshot) == ([], None)
