@@ -89,7 +89,7 @@ def as_json_value(dead: DeadLetter) -> dict[str, Any]:
         "first_at": format_iso(dead.created_ms),
         "dead_at": format_iso(dead.dead_ms),
         "origin": {"source": dead.source, "offset": dead.offset, "item": dead.item},
-        "user": dead.user or None,
+        "user": dead.user[2:] or None,
         "request": {
             "method": dead.method,
             "url": mask(dead.url),

@@ -104,11 +104,14 @@ def drop(config: Path, state: Path | None, webhook: str | None, user: str | None
 
 
 def selected(state: Path, webhook: str | None, user: str | None) -> Iterator[tuple[Path, Delivery]]:
-    """Yield the selected requests, each with the folder of its store."""
+    """Yield the selected requests, each with the folder of its store.
+
+    A delivery's user is ``u:`` and a user id or ``a:`` and an anonymous id; here both are ids.
+    """
     from pipeline.state.view import owed
 
     for store, delivery in owed(state, webhook):
-        if user is None or delivery.user == user:
+        if user is None or delivery.user[2:] == user:
             yield store, delivery
 
 
@@ -120,7 +123,7 @@ def as_json_value(delivery: Delivery) -> dict[str, Any]:
     return {
         "webhook": delivery.webhook_id,
         "webhook_id": delivery.message_id,
-        "user": delivery.user or None,
+        "user": delivery.user[2:] or None,
         "attempts": delivery.attempt,
         "created_at": format_iso(delivery.created_ms),
         "due_at": format_iso(delivery.due_ms) if delivery.due_ms else None,

@@ -23,7 +23,7 @@ def dead(webhook: str, offset: int, *, reason: str, kind: str = "delivery", at: 
     return DeadLetter(
         1, kind, key, webhook, f"msg_{offset}", "c0ffee", reason, "shop.jsonl", offset, 0, "POST",
         "https://example.com/\x01TOKEN\x02", (("authorization", "Bearer \x01TOKEN\x02"),),
-        b'{"text":"hi\xff","key":"\x01TOKEN\x02"}', "u1", 3, 503, "busy\x1b[31m", at - HOUR, at,
+        b'{"text":"hi\xff","key":"\x01TOKEN\x02"}', "u:u1", 3, 503, "busy\x1b[31m", at - HOUR, at,
     )  # fmt: skip
 
 

@@ -1,0 +1,164 @@
+"""Commands to a running job, and the same ones left for a stopped one: each is counted."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running import Bench, until
+
+from pipeline.receiver.server import Receiver
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver({"*": [200]}) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def bench(tmp_path: Path, receiver: Receiver) -> Bench:
+    bench = Bench(tmp_path)
+    bench.webhook("w", receiver.url("/w"))
+    return bench
+
+
+def ids(receiver: Receiver) -> list[str]:
+    return [request.message_id for request in receiver.requests]
+
+
+def test_dead_letters_are_replayed_into_the_running_job_with_their_id(bench: Bench, receiver: Receiver):
+    receiver.answer({"*": [400]})
+    bench.append({"id": "1"}, {"id": "2"})
+    with bench.running():
+        until(lambda: bench.counts("w")["dead"] == 2)
+        receiver.answer({"*": [200]})
+        assert "2 dead letters to be sent again" in bench.hookline("dlq", "replay", "--webhook", "w")
+        until(
+            lambda: (
+                bench.counts("w") == {"matched": 2, "delivered": 2, "dead": 0, "pending": 0, "suppressed": 0}
+            )
+        )
+    assert len(ids(receiver)) == 4
+    assert sorted(ids(receiver)[:2]) == sorted(ids(receiver)[2:])
+    assert [request.headers.get("webhook-replay") for request in receiver.requests] == [
+        None,
+        None,
+        "true",
+        "true",
+    ]
+
+
+def test_a_replay_for_a_stopped_job_is_done_at_its_next_start(bench: Bench, receiver: Receiver):
+    receiver.answer({"*": [400]})
+    bench.append({"id": "1"}, {"id": "2"}, {"id": "3"})
+    assert bench.run()["webhooks"]["w"]["dead"] == 3
+    name = bench.listed("dlq")[0]["id"]
+    receiver.answer({"*": [200]})
+    assert "1 dead letters to be sent again at the next start" in bench.hookline("dlq", "replay", name)
+    counts = bench.run()["webhooks"]["w"]
+    assert counts == {"matched": 3, "delivered": 1, "dead": 2, "pending": 0, "suppressed": 0}
+    assert len(bench.listed("dlq")) == 2
+
+
+def test_purged_dead_letters_are_gone_but_stay_counted(bench: Bench, receiver: Receiver):
+    receiver.answer({"*": [400]})
+    bench.append({"id": "1"})
+    with bench.running():
+        until(lambda: bench.counts("w")["dead"] == 1)
+        bench.hookline("dlq", "purge", "--all")
+        until(lambda: bench.listed("dlq") == [])
+    assert bench.counts("w")["dead"] == 1
+
+
+def test_nothing_is_changed_without_a_selection(bench: Bench):
+    bench.append({"id": "1"})
+    bench.run()
+    assert "say --all" in bench.hookline("dlq", "purge", code=2)
+    assert "say --all" in bench.hookline("outbox", "drop", code=2)
+    assert "no dead letters" in bench.hookline("dlq", "replay", "--all", code=1)
+
+
+def test_a_paused_webhook_keeps_what_it_owes_also_over_a_restart(bench: Bench, receiver: Receiver):
+    with bench.running():
+        until(lambda: (bench.state / "control-0.sock").exists())
+        bench.hookline("webhook", "pause", "w")
+        bench.append({"id": "1"}, {"id": "2"})
+        until(lambda: bench.counts("w")["pending"] == 2)
+    assert receiver.requests == []
+    assert bench.hookline("webhook", "list", "--json")[0]["state"] == "paused"
+    with bench.running():
+        until(lambda: bench.status()["running"])
+        assert bench.counts("w")["pending"] == 2
+        bench.hookline("webhook", "resume", "w")
+        until(lambda: bench.counts("w")["delivered"] == 2)
+    assert len(receiver.requests) == 2
+
+
+def test_what_is_dropped_becomes_a_dead_letter(bench: Bench, receiver: Receiver):
+    receiver.answer({"*": [503]})
+    bench.append({"id": "1"}, {"id": "2", "user_id": "u2"})
+    with bench.running():
+        until(lambda: len(bench.listed("outbox")) == 2)
+        bench.hookline("outbox", "drop", "--user", "u2")
+        until(lambda: bench.counts("w")["dead"] == 1)
+        (letter,) = bench.listed("dlq")
+        assert (letter["reason"], letter["user"]) == ("dropped", "u2")
+        assert bench.counts("w") == {"matched": 2, "delivered": 0, "dead": 1, "pending": 1, "suppressed": 0}
+
+
+def test_retry_now_does_not_wait_for_the_due_time(bench: Bench, receiver: Receiver):
+    bench.webhook("w", receiver.url("/w"), "delivery: {retry: {min_delay: 10m, max_delay: 20m}}\n")
+    receiver.answer({"*": [503, 200]})
+    bench.append({"id": "1"})
+    with bench.running():
+        until(lambda: receiver.requests)
+        until(lambda: bench.counts("w")["pending"] == 1)
+        bench.hookline("outbox", "retry-now", "--webhook", "w")
+        until(lambda: bench.counts("w")["delivered"] == 1)
+
+
+def test_commands_without_a_job_say_so(bench: Bench):
+    bench.append({"id": "1"})
+    bench.run()
+    assert "no job runs" in bench.hookline("outbox", "retry-now", "--webhook", "w", code=1)
+    assert "there is no webhook `x`" in bench.hookline("webhook", "pause", "x", code=2)
+
+
+def test_the_running_job_serves_status_health_and_metrics(bench: Bench, receiver: Receiver):
+    bench.append({"id": "1"})
+    with bench.running("--metrics", "0") as job:
+        assert job.stderr is not None
+        address = until(lambda: next((line for line in job.stderr if '"metrics"' in line), None))
+        port = address.partition("127.0.0.1:")[2].partition('"')[0]
+
+        def get(path: str) -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return answer.read().decode()
+
+        until(lambda: 'hookline_webhook_delivered_total{webhook="w"} 1' in get("/metrics"))
+        assert get("/healthz") == get("/readyz") == "ok\n"
+        assert '"lanes"' in get("/status")
+
+
+def test_a_stopped_state_directory_is_checked_and_compacted(bench: Bench, receiver: Receiver):
+    receiver.answer({"*": [400]})
+    bench.append(*({"id": str(number), "user_id": f"u{number}"} for number in range(50)))
+    bench.run()
+    checked = bench.hookline("state", "check", "--json")
+    assert checked["problems"] == []
+    assert checked["rows"] > 50
+    before = bench.status()["webhooks"]
+    assert len(bench.hookline("state", "compact", "--json")) == checked["stores"]
+    assert bench.hookline("state", "check", "--json") == checked
+    assert bench.status()["webhooks"] == before
+    assert bench.run()["webhooks"] == before
+
+
+def test_a_state_directory_in_use_is_not_compacted(bench: Bench):
+    bench.append({"id": "1"})
+    with bench.running():
+        until(lambda: bench.counts("w")["delivered"] == 1)
+        assert "in use" in bench.hookline("state", "compact", code=3)
