@@ -5,9 +5,7 @@ Missing stays MISSING from the path through the filters to the end, so that a bo
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final
 
 from liquid.builtin.expressions import (
@@ -40,32 +38,22 @@ from pipeline.config.paths import (
     did_you_mean,
 )
 from pipeline.model.records import MISSING, Event, Json, Missing, User
-from pipeline.render.filter import Filter
-from pipeline.render.filters import FILTERS
+from pipeline.render.calls import (
+    NO_EVENT,
+    NO_USER,
+    Names,
+    compile_call,
+    constant,
+    find_filter,
+    known,
+)
+from pipeline.render.comparisons import BLANK, EMPTY, contains, equal, less, truthy
 from pipeline.render.names import TemplateError, compile_name
-from pipeline.render.values import Failure, check_size, check_weight, kind, to_count, to_text, weigh
+from pipeline.render.values import Failure, to_count
 
 MAX_RANGE: Final = 10_000
 MAX_CHAIN: Final = 50
 """Filters of one expression, and operators of one condition: far below what the stack holds."""
-RUN: Final = "\x00run"
-"""Where statements.py keeps the state of a running template in its scope; no path can name it."""
-
-_SMALL: Final = ("int", "float", "int | float", "bool", "int | None")
-_EMPTY: Final = object()
-_BLANK: Final = object()
-
-
-@dataclass(slots=True, frozen=True)
-class Names:
-    """What an expression may refer to."""
-
-    roots: tuple[str, ...]
-    vars: Mapping[str, Json]
-    metered: bool = False
-    """True inside a template with loops: what filters make is counted against the template's budget."""
-    warn: Callable[[str, int, str], None] = lambda message, offset, hint: None
-    """Takes what works but is probably not meant: message, offset, hint."""
 
 
 def compile_expression(expression: Expression, names: Names) -> Getter:
@@ -110,34 +98,6 @@ def _literal(expression: Literal[Any]) -> Json:
     return value
 
 
-class _Constant:
-    """A function that always gives the same value, so that the compiler can see it."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Json | Missing) -> None:
-        self.value = value
-
-    def __call__(self, event: Event, user: User, scope: Scope) -> Json | Missing:
-        return self.value
-
-
-def constant(value: Json | Missing) -> Getter:
-    """Return a function that always gives this value; `known` tells it from others."""
-    return _Constant(value)
-
-
-def known(getter: Getter) -> bool:
-    """Return whether a function is known at load to give always the same value."""
-    return isinstance(getter, _Constant)
-
-
-def value_of(getter: Getter) -> Json | Missing:
-    """Return the value of a function that is `known`."""
-    assert isinstance(getter, _Constant)
-    return getter.value
-
-
 def _filtered(left: Getter, calls: list[FilterCall] | None, names: Names) -> Getter:
     if calls and len(calls) > MAX_CHAIN:
         raise TemplateError(
@@ -149,12 +109,8 @@ def _filtered(left: Getter, calls: list[FilterCall] | None, names: Names) -> Get
 
 
 def _apply(left: Getter, call: FilterCall, names: Names) -> Getter:
-    filter_ = FILTERS.get(call.name)
     at = call.token.start_index
-    if filter_ is None:
-        close = did_you_mean(call.name, FILTERS)
-        hint = f"did you mean `{close}`?" if close else "the reference lists all filters"
-        raise TemplateError(f"there is no filter `{call.name}`", at, hint, len(call.name))
+    filter_ = find_filter(call.name, at)
     positional: list[Getter] = []
     options: dict[str, Getter] = {}
     for argument in call.args:
@@ -170,128 +126,7 @@ def _apply(left: Getter, call: FilterCall, names: Names) -> Getter:
             options[argument.name] = compile_expression(argument.value, names)
         else:
             positional.append(compile_expression(argument.value, names))
-    _check_count(filter_, len(positional), at)
-    _lint(call.name, positional, options, at, names)
-    whole = _call(filter_, left, positional, options)
-    if filter_.grows:
-        whole = _weighed(whole)
-    elif inspect.signature(filter_.function).return_annotation not in _SMALL:
-        whole = _sized(whole)
-    if known(left) and not filter_.takes_event_time and all(map(known, [*positional, *options.values()])):
-        try:
-            # Nothing in it depends on the event: evaluate it now, and show at load what would always fail.
-            return constant(whole(_NO_EVENT, _NO_USER, None))
-        except Failure as failure:
-            raise TemplateError(failure.reason, at, None, len(call.name)) from None
-    return _metered(whole) if names.metered else whole
-
-
-_NO_EVENT: Any = None
-_NO_USER: Any = None
-
-
-def _check_count(filter_: Filter, given: int, at: int) -> None:
-    if filter_.least <= given <= filter_.most:
-        return
-    if filter_.least == filter_.most:
-        wish = f"{filter_.least or 'no'} argument{'s' * (filter_.least != 1)}"
-    elif filter_.most == 99:
-        wish = f"at least {filter_.least} arguments"
-    else:
-        wish = f"{filter_.least} to {filter_.most} arguments"
-    raise TemplateError(
-        f"`{filter_.name}` takes {wish}, not {given}",
-        at,
-        f"e.g. `{filter_.examples[0].call}`",
-        len(filter_.name),
-    )
-
-
-def _lint(name: str, positional: list[Getter], options: Mapping[str, Getter], at: int, names: Names) -> None:
-    given = value_of(positional[0]) if positional and known(positional[0]) else MISSING
-    if name == "default" and isinstance(given, bool) and "allow_false" not in options:
-        names.warn(
-            "`default` also replaces false",
-            at,
-            f"write `default: {str(given).lower()}, allow_false: true` to keep a false that was sent",
-        )
-    if name == "divided_by" and type(given) is int and given:
-        names.warn(
-            "a whole number divided by a whole number is rounded down",
-            at,
-            f"write `divided_by: {given}.0` for the exact quotient",
-        )
-
-
-def _call(filter_: Filter, left: Getter, positional: list[Getter], options: dict[str, Getter]) -> Getter:
-    function = filter_.function
-    if filter_.takes_event_time:
-
-        def with_time(event: Event, user: User, scope: Scope) -> Json | Missing:
-            value = left(event, user, scope)
-            if value is None or value is MISSING:
-                return value
-            given = [None if (one := get(event, user, scope)) is MISSING else one for get in positional]
-            return function(value, *given, event_ms=event.time)
-
-        return with_time
-    if filter_.takes_missing:
-
-        def with_missing(event: Event, user: User, scope: Scope) -> Json | Missing:
-            named = {name: get(event, user, scope) for name, get in options.items()}
-            value = left(event, user, scope)
-            return function(value, *[get(event, user, scope) for get in positional], **named)
-
-        return with_missing
-    if all(map(known, positional)):
-        fixed = tuple(None if value_of(get) is MISSING else value_of(get) for get in positional)
-        if not fixed:
-
-            def alone(event: Event, user: User, scope: Scope) -> Json | Missing:
-                value = left(event, user, scope)
-                return value if value is None or value is MISSING else function(value)
-
-            return alone
-
-        def with_constants(event: Event, user: User, scope: Scope) -> Json | Missing:
-            value = left(event, user, scope)
-            return value if value is None or value is MISSING else function(value, *fixed)
-
-        return with_constants
-
-    def with_values(event: Event, user: User, scope: Scope) -> Json | Missing:
-        value = left(event, user, scope)
-        if value is None or value is MISSING:
-            return value
-        return function(
-            value, *[None if (one := get(event, user, scope)) is MISSING else one for get in positional]
-        )
-
-    return with_values
-
-
-def _sized(inner: Getter) -> Getter:
-    def sized(event: Event, user: User, scope: Scope) -> Json | Missing:
-        return check_size(inner(event, user, scope))
-
-    return sized
-
-
-def _weighed(inner: Getter) -> Getter:
-    def weighed(event: Event, user: User, scope: Scope) -> Json | Missing:
-        return check_weight(inner(event, user, scope))
-
-    return weighed
-
-
-def _metered(inner: Getter) -> Getter:
-    def metered(event: Event, user: User, scope: Scope) -> Json | Missing:
-        result = inner(event, user, scope)
-        if scope is not None:
-            scope[RUN].spend(len(result) if type(result) is str else weigh(result))
-        return result
-
-    return metered
+    return compile_call(filter_, left, positional, options, at, names)
 
 
 def _ternary(expression: TernaryFilteredExpression, names: Names) -> Getter:
@@ -319,7 +154,7 @@ def _range(expression: RangeLiteral, names: Names) -> Getter:
 
     if known(start) and known(stop):
         try:
-            return constant(numbers(_NO_EVENT, _NO_USER, None))
+            return constant(numbers(NO_EVENT, NO_USER, None))
         except Failure as failure:
             raise TemplateError(failure.reason, expression.token.start_index) from None
     return numbers
@@ -379,60 +214,18 @@ def _compared(expression: Any, compare: Callable[[Json, Json], bool], names: Nam
 
 def _operand(expression: Expression, names: Names) -> Getter:
     if isinstance(expression, Empty):
-        return constant(_EMPTY)
+        return constant(EMPTY)
     if isinstance(expression, Blank):
-        return constant(_BLANK)
+        return constant(BLANK)
     return compile_expression(expression, names)
-
-
-def truthy(value: Json | Missing) -> bool:
-    """Return whether Liquid takes a value for true: everything but missing, null and false."""
-    return not (value is None or value is MISSING or value is False)
-
-
-def equal(left: Json, right: Json) -> bool:
-    """Compare as Liquid does; `empty` and `blank` equal what is empty or blank; true is not 1."""
-    if left is _EMPTY or left is _BLANK:
-        left, right = right, left
-    if right is _EMPTY:
-        return left is _EMPTY or (type(left) in (str, list, dict) and not left)
-    if right is _BLANK:
-        if type(left) is str:
-            return not left.strip()
-        return left is _BLANK or left is None or left is False or (type(left) in (list, dict) and not left)
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    return bool(left == right)
-
-
-def _less(left: Json, right: Json, *, or_equal: bool) -> bool:
-    if left is None or right is None:
-        return False
-    for types in ((str,), (int, float)):
-        if type(left) in types and type(right) in types:
-            return bool(left <= right if or_equal else left < right)
-    raise Failure(f"{kind(left)} and {kind(right)} have no order", left)
-
-
-def contains(left: Json, right: Json) -> bool:
-    """Return whether a text holds a text, an array an element, an object a key."""
-    if not truthy(left) or not truthy(right):
-        return False
-    if type(left) is str:
-        return to_text(right) in left
-    if type(left) is list:
-        return any(equal(element, right) for element in left)
-    if type(left) is dict:
-        return type(right) is str and right in left
-    raise Failure(f"{kind(left)} contains nothing", left)
 
 
 _COMPARISONS: Final[dict[type[Expression], Callable[[Json, Json], bool]]] = {
     EqExpression: equal,
     NeExpression: lambda left, right: not equal(left, right),
-    LtExpression: lambda left, right: _less(left, right, or_equal=False),
-    LeExpression: lambda left, right: _less(left, right, or_equal=True),
-    GtExpression: lambda left, right: _less(right, left, or_equal=False),
-    GeExpression: lambda left, right: _less(right, left, or_equal=True),
+    LtExpression: lambda left, right: less(left, right, or_equal=False),
+    LeExpression: lambda left, right: less(left, right, or_equal=True),
+    GtExpression: lambda left, right: less(right, left, or_equal=False),
+    GeExpression: lambda left, right: less(right, left, or_equal=True),
     ContainsExpression: contains,
 }

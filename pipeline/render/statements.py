@@ -26,14 +26,9 @@ from liquid.builtin.tags.unless_tag import UnlessNode
 
 from pipeline.config.paths import EVENT_ROOTS, Getter, Scope
 from pipeline.model.records import MISSING, Event, Json, Missing, User
-from pipeline.render.expressions import (
-    RUN,
-    Names,
-    Test,
-    compile_condition,
-    compile_expression,
-    equal,
-)
+from pipeline.render.calls import RUN, Names
+from pipeline.render.comparisons import equal
+from pipeline.render.expressions import Test, compile_condition, compile_expression
 from pipeline.render.names import TemplateError
 from pipeline.render.values import MAX_RESULT, Failure, to_count, to_text
 

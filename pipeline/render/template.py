@@ -182,7 +182,8 @@ def _compile_liquid(
     # Imported here: python-liquid takes 0.1 s to load, and configs of plain paths do without it.
     from liquid.builtin.output import OutputNode
 
-    from pipeline.render.expressions import Names, compile_expression, known, value_of
+    from pipeline.render.calls import Names, known, value_of
+    from pipeline.render.expressions import compile_expression
     from pipeline.render.liquid import parse
     from pipeline.render.statements import Writing, compile_statements
 
