@@ -313,7 +313,7 @@ class DeliveryEngine:
             core.take(port, deliveries)
         core.turn()
         now = self._clock.now()
-        if now >= self._publish_at:
+        if now >= self._publish_at or self._stopping:
             self._publish_at = now + PUBLISH_SECS
             publish(core.lanes.values(), self._native)
         if self._stopping:

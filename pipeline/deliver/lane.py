@@ -266,7 +266,9 @@ class Lane:
             self._forget_parked(row)
 
     def _forget_parked(self, row: bytes) -> None:
-        user, _ = self._parked.pop(row, ("", 0))
+        if row not in self._parked:
+            return
+        user, _ = self._parked.pop(row)
         left = self._parked_users.get(user, 0) - 1
         if left > 0:
             self._parked_users[user] = left

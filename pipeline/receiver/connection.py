@@ -69,10 +69,6 @@ class Connection(asyncio.Protocol):
             if not self._read():
                 return
 
-    def eof_received(self) -> bool:
-        """Stay open: a client may close its side and still read."""
-        return self._busy
-
     def answered(self) -> None:
         """The answer is out; go on with the next request."""
         self._busy = False

@@ -34,13 +34,13 @@ def test_rows_on_disk_are_all_delivered_once() -> None:
 
 
 def test_a_hanging_receiver_costs_bounded_memory() -> None:
-    rig = rig_with(20_000, timeout_secs=10.0)
+    rig = rig_with(5000, timeout_secs=10.0)
     rig.client.script["w"] = ["hang"]
-    for _ in range(100):
+    for _ in range(40):
         rig.run(1)
         assert len(rig.core.lane("w").held) <= MAX_ENTRIES
         rig.commit()
-    assert rig.core.lane("w").on_disk() >= 19_000
+    assert rig.core.lane("w").on_disk() >= 4000
     rig.client.script["w"] = [200]
     rig.run(3600)
     rig.commit()
@@ -243,7 +243,9 @@ def test_rows_of_a_user_come_back_in_order_and_behind_one_that_is_not_due() -> N
 
 def test_order_holds_while_older_ones_are_parked() -> None:
     """The worker does not know yet that a user's older one left memory, and hands over a later one."""
-    rig = ordered_rig(luck=0.9, retry=RetrySettings(min_delay_secs=1000, max_delay_secs=1000), concurrency=500)
+    rig = ordered_rig(
+        luck=0.9, retry=RetrySettings(min_delay_secs=1000, max_delay_secs=1000), concurrency=500
+    )
     rig.client.script["w"] = [(422, {})]
     users = 900
     for user in range(users):
