@@ -1,0 +1,60 @@
+"""syslog-ng (C) as a peer: read, parse, filter, template, POST; no join, no guarantee.
+
+    python tests/bench/peers/syslog_ng.py STREAM URL REQUESTS
+
+It follows files and never ends by itself, so it is stopped when it has sent what the stream holds; CPU of the
+waiting is counted with it and is negligible.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from servers import SYSLOG_NG, syslog_ng
+
+
+def written(control: Path) -> int:
+    """Return how many messages the destination has written, by its own statistics."""
+    ctl = Path(syslog_ng() or "").with_name("syslog-ng-ctl")
+    answer = subprocess.run([ctl, "stats", f"--control={control}"], capture_output=True, text=True).stdout
+    fields = [line.split(";") for line in answer.splitlines()]
+    return sum(int(row[5]) for row in fields if row[0].startswith("dst.http") and row[4] == "written")
+
+
+def main(stream: str, url: str, requests: int) -> None:
+    """Run it until all requests are written."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = folder / "syslog-ng.conf"
+        config.write_text(SYSLOG_NG.format(stream=stream, url=url))
+        control = folder / "control"
+        process = subprocess.Popen(
+            [
+                syslog_ng() or "",
+                "-F",
+                "-f",
+                config,
+                "-R",
+                folder / "persist",
+                "-c",
+                control,
+                "-p",
+                folder / "pid",
+            ]
+        )
+        try:
+            while written(control) < requests:
+                if process.poll() is not None:
+                    raise SystemExit(f"syslog-ng ended with {process.returncode}")
+                time.sleep(0.1)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

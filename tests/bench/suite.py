@@ -1,0 +1,155 @@
+"""The whole job beside what a user would write by hand, in one run: ``make bench``.
+
+    python tests/bench/suite.py [--rounds 5] [--records 200000] [--only firing,latency,...]
+
+Prints machine, versions and stream, then tables with medians and ratios. Nothing here fails for being slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from measure import Candidate, machine, show, take_turns
+from servers import receiver
+
+HERE = Path(__file__).parent
+PEERS = HERE / "peers"
+
+WEBHOOK = """
+id: {id}
+trigger: {{events: [{event}]}}
+request:
+  url: {origin}/hooks/{id}
+  body:
+    user: "{{{{ user.id }}}}"
+    plan: "{{{{ user.properties.plan }}}}"
+    amount: "{{{{ event.properties.amount }}}}"
+  {signature}
+"""
+SIGNATURE = "signature: {standard_webhooks: {secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}}"
+
+
+def make_config(folder: Path, origin: str, stream: Path, *, webhooks: int = 1, signed: bool = True) -> Path:
+    """Write a config directory: one webhook on Purchase, and others on events that never come."""
+    config = folder / f"config-{stream.stem}-{webhooks}-{signed}"
+    (config / "webhooks").mkdir(parents=True)
+    for number in range(webhooks):
+        text = WEBHOOK.format(
+            id=f"w{number}",
+            event="Purchase" if number == 0 else f"Never {number}",
+            origin=origin,
+            signature=SIGNATURE if signed else "",
+        )
+        (config / "webhooks" / f"w{number:04d}.yaml").write_text(text)
+    (config / "pipeline.yaml").write_text(
+        f"source: {{jsonl: {{paths: [{stream}]}}}}\n"
+        f"state: {folder / 'state'}\nnetwork: {{allow: [127.0.0.0/8]}}\n"
+    )
+    return config
+
+
+def make_stream(folder: Path, firing: float, records: int, users: int) -> Path:
+    """Write a stream of the seeded generator: the users first, then the events; return its path."""
+    from pipeline.sources.generator import Shop, write_recording
+
+    path = folder / f"stream-{round(firing * 100)}-{users}.jsonl"
+    write_recording(path, Shop(users=users).lines(users + records, firing))
+    return path
+
+
+def hookline(name: str, config: Path, state: Path) -> Candidate:
+    """Return the job as a candidate; each run begins with an empty state directory."""
+    command = [sys.executable, "-m", "pipeline.cli", "run", "-c", str(config), "--json"]
+    return Candidate(name, command, before=lambda: shutil.rmtree(state, ignore_errors=True))
+
+
+def firing(folder: Path, origin: str, rounds: int, records: int) -> None:
+    """Every event fires: cost of one delivery."""
+    stream = make_stream(folder, 1.0, records, 5_000)
+    config = make_config(folder, origin, stream)
+    url = f"{origin}/hooks/w0"
+    candidates = [
+        Candidate("hand-written loop", [sys.executable, str(PEERS / "loop.py"), str(stream), url]),
+        hookline("hookline, everything on", config, folder / "state"),
+        Candidate("per-item Bytewax", [sys.executable, str(PEERS / "per_item.py"), str(stream), url]),
+    ]
+    syslog = syslog_ng_candidate(folder, stream, url, records)
+    if syslog is not None:
+        candidates.append(syslog)
+    take_turns(candidates, rounds)
+    show(f"100 % of {records:,} events fire", candidates, records, "POST", against="hand-written loop")
+
+
+def sparse(folder: Path, origin: str, rounds: int, records: int) -> None:
+    """One event in twenty fires, and none: cost of one event."""
+    for share in (0.05, 0.0):
+        stream = make_stream(folder, share, records * 3, 5_000)
+        config = make_config(folder, origin, stream)
+        url = f"{origin}/hooks/w0"
+        candidates = [
+            Candidate("hand-written loop", [sys.executable, str(PEERS / "loop.py"), str(stream), url]),
+            hookline("hookline, everything on", config, folder / "state"),
+        ]
+        take_turns(candidates, rounds)
+        title = f"{share:.0%} of {records * 3:,} events fire"
+        show(title, candidates, records * 3, "event", against="hand-written loop")
+
+
+def webhooks(folder: Path, origin: str, rounds: int, records: int) -> None:
+    """1, 20 and 1,000 webhooks, of which one fires for one event in twenty."""
+    stream = make_stream(folder, 0.05, records, 5_000)
+    candidates = [
+        hookline(f"{count:,} webhooks", make_config(folder, origin, stream, webhooks=count), folder / "state")
+        for count in (1, 20, 1000)
+    ]
+    take_turns(candidates, rounds)
+    show(f"webhooks, {records:,} events", candidates, records, "event", against="1 webhooks")
+
+
+def syslog_ng_candidate(folder: Path, stream: Path, url: str, records: int) -> Candidate | None:
+    """Return syslog-ng as a candidate, None where it is not installed."""
+    from servers import syslog_ng
+
+    if syslog_ng() is None:
+        print(
+            "syslog-ng is not installed (Debian: syslog-ng-core syslog-ng-mod-http): left out",
+            file=sys.stderr,
+        )
+        return None
+    script = [sys.executable, str(PEERS / "syslog_ng.py"), str(stream), url, str(records)]
+    return Candidate("syslog-ng, no join, no guarantee", script)
+
+
+SECTIONS = {"firing": firing, "sparse": sparse, "webhooks": webhooks}
+
+
+def main() -> None:
+    """Run the sections that were asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--records", type=int, default=200_000)
+    parser.add_argument("--only", default=",".join(SECTIONS))
+    chosen = parser.parse_args()
+    names = ("bytewax", "orjson", "msgspec", "httptools", "uvloop", "lmdb", "aiohttp")
+    print(machine())
+    print(", ".join(f"{name} {version(name)}" for name in names))
+    with (
+        tempfile.TemporaryDirectory(prefix="hookline-bench-") as name,
+        receiver(Path(name)) as (origin, what),
+    ):
+        print(f"receiver: {what}; medians of {chosen.rounds} rounds, candidates in turn")
+        for section in chosen.only.split(","):
+            folder = Path(name) / section
+            folder.mkdir()
+            SECTIONS[section](folder, origin, chosen.rounds, chosen.records)
+
+
+if __name__ == "__main__":
+    main()
