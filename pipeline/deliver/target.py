@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 _RESERVED = frozenset({"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te"})
 
@@ -65,6 +66,9 @@ def authority(origin: Origin) -> str:
 
 def parse_origin(url: str, tls: str = "") -> tuple[Origin, str]:
     """Return the origin of a URL and its path with query; raises TargetError."""
+    if _CONTROL.search(url):
+        # urlsplit would drop some of them without a word.
+        raise TargetError("a URL holds no control characters")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
