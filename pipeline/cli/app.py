@@ -42,7 +42,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "dlq": Verb("dlq:dlq", "list, show, export, send again or delete dead letters"),
         "outbox": Verb("outbox:outbox", "list what is owed, send it now, or give it up"),
         "webhook": Verb("webhook:webhook", "enable, disable, pause or resume one webhook"),
-        "state": Verb("state:state", "check or compact a state directory"),
+        "state": Verb("state:state", "check, compact or rebuild a state directory"),
     },
     "Other": {
         "receiver": Verb("receiver:receiver", "receive webhooks here: show them, check signatures"),

@@ -58,7 +58,6 @@ class Rate(click.ParamType[float]):
 @click.option(
     "--from", "since", type=When(), help="Fire events at or after this time; earlier ones are read."
 )
-@click.option("--until", "until", type=When(), help="Fire events before this time.")
 @click.option("--webhook", "webhooks", multiple=True, metavar="ID", help="Only this webhook; several times.")
 @click.option("--user", metavar="ID", help="Only events of this user.")
 @click.option(
@@ -70,7 +69,13 @@ class Rate(click.ParamType[float]):
 )
 @click.option("--rate", type=Rate(), metavar="N/s", help="Requests per second and webhook, at the most.")
 @click.option("--dry-run", is_flag=True, help="Send nothing; print each request as one line of JSON.")
-@click.option("--to", metavar="URL", help="Send to this origin instead: http://127.0.0.1:9000")
+@click.option(
+    "--to",
+    "ends",
+    multiple=True,
+    metavar="TIME|URL",
+    help="A time: fire events before it. A URL: send to this origin instead, http://127.0.0.1:9000",
+)
 @click.option(
     "--state",
     type=click.Path(path_type=Path),
@@ -84,20 +89,19 @@ def replay(
     paths: tuple[str, ...],
     from_kafka: bool,
     since: int | None,
-    until: int | None,
     webhooks: tuple[str, ...],
     user: str | None,
     speed: float,
     rate: float | None,
     dry_run: bool,
-    to: str | None,
+    ends: tuple[str, ...],
     state: Path | None,
     allow: tuple[str, ...],
     as_json: bool,
 ) -> int | None:
     """Run a recorded stream through the webhooks once more: a backfill of a new one, or a repair.
 
-    The whole stream is read, so that each event finds the user's properties as they were; --from, --until,
+    The whole stream is read, so that each event finds the user's properties as they were; --from, --to,
     --webhook and --user say what fires. Requests carry the webhook-ids of the live run and
     `webhook-replay: true`. The same command again goes on where it was stopped.
     """
@@ -107,6 +111,7 @@ def replay(
 
     if bool(paths) == from_kafka:
         raise click.UsageError("name recordings to replay, or --from-kafka")
+    until, to = ends_of(ends)
     chosen = Replay(since, until, frozenset(webhooks), user, to, rate, speed or None)
     job = load(config, {"source": paths, "allow": allow})
     log.setup(job.log_level, job.log_format)
@@ -116,6 +121,15 @@ def replay(
         print_json_lines(requests(config, paths, job, chosen))
         return None
     return run(config, job, chosen, state, as_json)
+
+
+def ends_of(ends: tuple[str, ...]) -> tuple[int | None, str | None]:
+    """Return the time and the origin that ``--to`` names; raises a usage error for more than one of each."""
+    urls = [end for end in ends if "://" in end]
+    times = [end for end in ends if "://" not in end]
+    if len(urls) > 1 or len(times) > 1:
+        raise click.UsageError("--to takes one time and one URL at most")
+    return (When().convert(times[0], None, None) if times else None), (urls[0] if urls else None)
 
 
 def requests(
