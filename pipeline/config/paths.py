@@ -6,6 +6,7 @@ Reading never raises: a step that the data does not have gives `MISSING`. The gr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Final, TypeAlias
 
 from pipeline.config.path_syntax import (
@@ -36,6 +37,7 @@ __all__ = [
     "PathError",
     "Scope",
     "compile_path",
+    "compile_time",
     "did_you_mean",
     "event_view",
     "parse_path",
@@ -86,6 +88,16 @@ def _iso(ms: int | None) -> str | Missing:
         return format_iso(ms)
     except (OverflowError, ValueError):
         return MISSING  # a time outside the years 1 to 9999 has no text
+
+
+def compile_time(path: Path) -> Callable[[Event], int | None] | None:
+    """Return a reader of the milliseconds behind ``event.time`` and ``event.received_at``, else None.
+
+    For those who would only parse the text again.
+    """
+    if path.root != "event" or path.parts not in (("time",), ("received_at",)):
+        return None
+    return attrgetter(str(path.parts[0]))
 
 
 def step(value: Json | Missing, key: Json | Missing) -> Json | Missing:

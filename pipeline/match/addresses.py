@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import tzinfo
+from socket import AF_INET, inet_pton
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -79,13 +80,16 @@ def to_ip(value: Json, tz: tzinfo | None = None) -> Json | Missing:
     """Return (version, number) of an IP address; an IPv4-mapped one is the IPv4 address in it."""
     if type(value) is not str:
         return MISSING
+    text = value.strip()
     try:
-        address = ipaddress.ip_address(value.strip())
-    except ValueError:
+        if ":" not in text:
+            return (4, int.from_bytes(inet_pton(AF_INET, text)))
+        address = ipaddress.IPv6Address(text)
+    except (ValueError, OSError):
         return MISSING
-    if address.version == 6 and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return (address.version, int(address))
+    if address.ipv4_mapped is not None:
+        return (4, int(address.ipv4_mapped))
+    return (6, int(address))
 
 
 def ip_operand(value: Json, tz: tzinfo | None) -> Json:

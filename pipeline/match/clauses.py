@@ -5,37 +5,42 @@ A clause is made once for every operator of a map such as ``{as: version, gte: "
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import tzinfo
+from operator import eq, ge, gt, le, lt
+from typing import Final
 
-from pipeline.config.paths import Getter, Scope
+from pipeline.config.paths import Getter, Path, Scope, compile_path, compile_time
 from pipeline.match.addresses import Network, to_ip
 from pipeline.match.comparisons import Test, make_test
 from pipeline.match.convert import OperandError
-from pipeline.match.dates import to_date, zone
+from pipeline.match.dates import minute_at, to_date, weekday_at, zone
 from pipeline.match.nodes import Predicate
 from pipeline.match.operands import Dynamic, Operand, Options, Zone
 from pipeline.match.operators import OPERATORS, Operator
 from pipeline.match.patterns import PatternError
 from pipeline.match.values import comparable, fold, is_number, present
 from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.times import MAX_MS, MIN_MS
 
 
 def compile_clause(
-    get: Getter, many: bool, operator: Operator, operand: Operand, options: Options
+    path: Path, vars: Mapping[str, Json], operator: Operator, operand: Operand, options: Options
 ) -> Predicate:
     """Return the predicate of one operator; raises OperandError for an invalid pattern."""
     positive = OPERATORS[operator.negates] if operator.negates else operator
-    holds = _positive(get, many, positive, operand, options)
+    read = _of_time(path, options) or _converted(compile_path(path, vars), path.has_any, options)
+    holds = _positive(read, path.has_any, positive, operand, options)
     if operator.negates is None:
         return holds
     return lambda event, user, scope: not holds(event, user, scope)
 
 
-def _positive(get: Getter, many: bool, operator: Operator, operand: Operand, options: Options) -> Predicate:
-    read = _converted(get, many, options)
+def _positive(read: Getter, many: bool, operator: Operator, operand: Operand, options: Options) -> Predicate:
     if operator.wants == "flag":
         return _flag(read, many, operator.name == "present", bool(operand))
+    if isinstance(operand, Dynamic) and operand.converted:
+        return _relative(read, operator, operand)
     if _is_dynamic(operand):
         return _dynamic(read, many, operator, operand, options)
     try:
@@ -125,6 +130,55 @@ def _converted(get: Getter, many: bool, options: Options) -> Getter:
         return fold(value) if options.ignore_case else value
 
     return read
+
+
+def _of_time(path: Path, options: Options) -> Getter | None:
+    """Return the converted event time without the way over its text; None for other paths."""
+    time, conversion, tz = compile_time(path), options.conversion, options.tz
+    if time is None or conversion is None or conversion.name not in _AT:
+        return None
+    convert = _AT[conversion.name]
+
+    def read(event: Event, user: User, scope: Scope) -> Json | Missing:
+        ms = time(event)
+        if ms is None or not MIN_MS <= ms <= MAX_MS:
+            return MISSING
+        return convert(ms, _zone_of(tz, event, user, scope))
+
+    return read
+
+
+_AT: Final[dict[str, Callable[[int, tzinfo | None], int]]] = {
+    "date": lambda ms, tz: ms,
+    "weekday": weekday_at,
+    "hour": minute_at,
+}
+
+
+def _relative(read: Getter, operator: Operator, operand: Dynamic) -> Predicate:
+    """Compare moments with one that is relative to the event."""
+    moment_of, compare = operand.read, _COMPARE[operator.name]
+
+    def relative(event: Event, user: User, scope: Scope) -> bool:
+        value, moment = read(event, user, scope), moment_of(event, user, scope)
+        if moment is MISSING:
+            return False
+        if type(value) is list:
+            return any(type(one) is int and compare(one, moment) for one in value)
+        return type(value) is int and compare(value, moment)
+
+    return relative
+
+
+_COMPARE: Final[dict[str, Callable[[Json, Json], bool]]] = {
+    "eq": eq,
+    "gt": gt,
+    "gte": ge,
+    "lt": lt,
+    "lte": le,
+    "before": lt,
+    "after": gt,
+}
 
 
 def _fold_each(values: Json | Missing) -> Json | Missing:

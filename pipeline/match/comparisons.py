@@ -72,6 +72,8 @@ def _between(operand: Json, ignore_case: bool) -> Test:
     if comparable(low, high) and low > high:
         # Only circular conversions (hour, weekday) get here: the range runs over the end.
         return lambda value: comparable(value, low) and (value >= low or value <= high)
+    if is_number(low) and is_number(high):
+        return lambda value: (type(value) is int or type(value) is float) and low <= value <= high
     return lambda value: comparable(value, low) and comparable(value, high) and low <= value <= high
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -109,7 +110,13 @@ def to_version(value: Json, tz: tzinfo | None = None) -> Json | Missing:
     """Return a key in semver order; ``v1.2``, ``1.2.3.4`` and numbers are taken, build data ignored."""
     if type(value) is int or type(value) is float:
         value = to_text(value)
-    found = _VERSION.fullmatch(value.strip()) if type(value) is str and len(value) <= 256 else None
+    return _parse_version(value) if type(value) is str and len(value) <= 256 else MISSING
+
+
+# The versions in a stream are few, and parsing one costs more than the rest of its condition.
+@lru_cache(maxsize=4096)
+def _parse_version(text: str) -> Json | Missing:
+    found = _VERSION.fullmatch(text.strip())
     if found is None:
         return MISSING
     numbers = [int(part) for part in found[1].split(".")]

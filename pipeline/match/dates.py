@@ -65,11 +65,12 @@ def date_operand(value: Json, tz: tzinfo | None) -> Json:
 def to_weekday(value: Json, tz: tzinfo | None = None) -> Json | Missing:
     """Return 0 (Monday) to 6 for a date, in the zone."""
     ms = to_date(value, tz)
-    if type(ms) is not int:
-        return MISSING
-    if tz is not None:
-        ms += _offset(ms, tz)
-    return (ms // 86_400_000 + 3) % 7
+    return MISSING if type(ms) is not int else weekday_at(ms, tz)
+
+
+def weekday_at(ms: int, tz: tzinfo | None) -> int:
+    """Return 0 (Monday) to 6 for unix milliseconds, in the zone."""
+    return ((ms if tz is None else ms + _offset(ms, tz)) // 86_400_000 + 3) % 7
 
 
 def weekday_operand(value: Json, tz: tzinfo | None) -> Json:
@@ -83,11 +84,12 @@ def weekday_operand(value: Json, tz: tzinfo | None) -> Json:
 def to_hour(value: Json, tz: tzinfo | None = None) -> Json | Missing:
     """Return the minute of the day (0 to 1439) of a date, in the zone."""
     ms = to_date(value, tz)
-    if type(ms) is not int:
-        return MISSING
-    if tz is not None:
-        ms += _offset(ms, tz)
-    return ms // 60_000 % 1440
+    return MISSING if type(ms) is not int else minute_at(ms, tz)
+
+
+def minute_at(ms: int, tz: tzinfo | None) -> int:
+    """Return the minute of the day (0 to 1439) of unix milliseconds, in the zone."""
+    return (ms if tz is None else ms + _offset(ms, tz)) // 60_000 % 1440
 
 
 def hour_operand(value: Json, tz: tzinfo | None) -> Json:

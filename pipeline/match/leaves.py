@@ -217,8 +217,7 @@ def _clause(
         reads.append(parse_path(tz, context.roots))
     try:
         checked, warning = check_operand(operator, operand, options)
-        get = compile_path(path, context.vars)
-        test = compile_clause(get, path.has_any, operator, checked, options)
+        test = compile_clause(path, context.vars, operator, checked, options)
     except OperandError as error:
         context.problems.error((), "wrong-operand", error.message, hint=error.hint)
         return None
@@ -230,7 +229,7 @@ def _clause(
         reads_user=path.reads_user or any(read.reads_user for read in reads),
         text=f"{path.text}: {_shown({**beside, operator.name: raw})}",
         path=path.text,
-        read=get,
+        read=compile_path(path, context.vars),
         operand=raw,
         values=_needed_values(path, operator, checked, options),
     )

@@ -21,6 +21,8 @@ class PatternError(ValueError):
 def _options() -> re2.Options:
     options = re2.Options()
     options.log_errors = False
+    # Only whether it matches is asked: groups would cost time.
+    options.never_capture = True
     return options
 
 
@@ -43,7 +45,8 @@ def compile_regex(pattern: str, *, ignore_case: bool = False) -> Callable[[str],
 
     def matches(text: str) -> bool:
         try:
-            return search(text) is not None
+            # Bytes, because for text the library counts its characters as well.
+            return search(text.encode()) is not None
         except UnicodeEncodeError:
             return False  # a lone surrogate is no text that a pattern could describe
 
@@ -58,17 +61,28 @@ def compile_glob(pattern: str) -> Callable[[str], bool]:
     if not stars:
         whole = "".join(literals)
         return lambda text: text == whole
-    if len(stars) == 1 and tokens[-1].startswith("**"):
-        prefix = "".join(literals[:-1])
-        return lambda text: text.startswith(prefix)
-    if len(stars) == 1 and tokens[0].startswith("**"):
-        suffix = "".join(literals[1:])
-        return lambda text: text.endswith(suffix)
-    if len(stars) == 1 and tokens[-1] == "*":
-        start, length = "".join(literals[:-1]), len("".join(literals[:-1]))
-        return lambda text: text.startswith(start) and "/" not in text[length:]
+    if len(stars) == 1:
+        at = tokens.index(stars[0])
+        return _one_star("".join(literals[:at]), "".join(literals[at + 1 :]), slashes=len(stars[0]) > 1)
     regex = "".join(
         ".*" if token.startswith("**") else "[^/]*" if token == "*" else _META.sub(r"\\\1", literal)
         for token, literal in zip(tokens, literals, strict=True)
     )
     return compile_regex(rf"(?s)\A{regex}\z")
+
+
+def _one_star(start: str, end: str, *, slashes: bool) -> Callable[[str], bool]:
+    """Return the test for the commonest globs, such as ``/docs/**`` or ``*.pdf``, without RE2."""
+    first, least = len(start), len(start) + len(end)
+    if slashes:
+        return lambda text: len(text) >= least and text.startswith(start) and text.endswith(end)
+
+    def matches(text: str) -> bool:
+        return (
+            len(text) >= least
+            and text.startswith(start)
+            and text.endswith(end)
+            and "/" not in text[first : len(text) - len(end)]
+        )
+
+    return matches

@@ -60,7 +60,7 @@ def rows() -> list[tuple[int, str, float]]:
             (count, "a name that one webhook wants", nanoseconds(names, mine)),
             (count, "a name with two conditions, both hold", nanoseconds(conditions, mine)),
             (count, "one name, each webhook wants another value", nanoseconds(values, mine)),
-            (count, "one name, all webhooks have the same conditions", nanoseconds(shared, event("Event 0"))),
+            (count, "one name, all share conditions that do not hold", nanoseconds(shared, event("Event 0"))),
         ]
     return found
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matching import event, holds, holds_for, problems_of, user
 
 from pipeline.match.convert import CONVERSIONS, Conversion
 from pipeline.match.operators import MODIFIERS, OPERATORS, REMEDIES, SYNONYMS, Example, Operator
 from pipeline.model.records import MISSING, Json
+from pipeline.model.times import MAX_MS, MIN_MS, format_iso
 
 SPEC = (
     "eq ne gt gte lt lte between in not_in contains not_contains starts_with ends_with glob regex exists "
@@ -279,3 +282,29 @@ def test_lists_from_files_are_texts_or_converted() -> None:
     assert not holds_for(1, {"in": {"file": "lists/ids.txt"}}, lists=lists)
     assert holds_for(1, {"as": "number", "in": {"file": "lists/ids.txt"}}, lists=lists)
     assert holds_for("3", {"not_in": {"file": "lists/ids.txt"}}, lists=lists)
+
+
+@given(
+    ms=st.integers(MIN_MS, MAX_MS),
+    operators=st.sampled_from(
+        [
+            {"as": "weekday", "in": ["mon", "sat"], "tz": "America/New_York"},
+            {"as": "hour", "between": ["22:00", "06:00"], "tz": "Asia/Kolkata"},
+            {"as": "hour", "lt": "12:00"},
+            {"as": "date", "gte": "1999-12-31T23:00:00Z"},
+            {"after": "-30d"},
+            {"before": "now"},
+            {"as": "date", "eq": "now"},
+            {"as": "date", "between": ["-1h", "+1h"]},
+        ]
+    ),
+)
+def test_the_time_of_an_event_compares_like_its_text(ms: int, operators: dict[str, Json]) -> None:
+    one = event(time=ms, properties={"text": format_iso(ms)})
+    assert holds({"event.time": operators}, one) is holds({"event.properties.text": operators}, one)
+
+
+def test_the_time_of_an_event_outside_the_calendar_is_missing() -> None:
+    for operators in ({"after": "2000-01-01"}, {"as": "hour", "exists": True}, {"as": "date", "gt": 0}):
+        assert not holds({"event.time": operators}, event(time=10**16))
+        assert not holds({"event.time": operators}, event(time=None))
