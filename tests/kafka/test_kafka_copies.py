@@ -1,0 +1,85 @@
+"""Copies of dead letters to a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import orjson
+import pytest
+from broker import free_port
+from topics import Tap, Topics
+
+from pipeline.deadletters.copies import open_copies
+from pipeline.deadletters.kafka import KafkaCopies
+from pipeline.model.errors import ConfigError, Fatal
+from pipeline.sources.kafka_reader import KafkaReader
+from pipeline.state.codec import DeadLetter
+from pipeline.telemetry import metrics
+
+Tapper = Callable[[KafkaReader], Tap]
+
+
+def letter(offset: int, body: bytes = b"{}", excerpt: str = "") -> DeadLetter:
+    return DeadLetter(
+        1, "delivery", b"crm\0events/0\0%d" % offset, "crm", "msg_1", "abc", "status-400", "events/0", offset,
+        0, "POST", "https://crm.test/x", (), body, "u1", 1, 400, excerpt, 1, 2,
+    )  # fmt: skip
+
+
+def test_copies_are_in_the_topic_when_flush_returns(topics: Topics, tap: Tapper) -> None:
+    dead = topics.create("dead")
+    copies = open_copies(kafka={"topic": dead}, brokers=topics.broker.address)
+    assert copies is not None
+    for offset in range(300):
+        copies.write(letter(offset))
+    copies.flush()
+    copies.close()
+    seen = tap(topics.open(events=(dead,), stop="end"))
+    found = [orjson.loads(line or b"") for line in seen.finish()]
+    assert [one["origin"]["offset"] for one in found] == list(range(300))
+    assert [key for chunk in seen.chunks for key in chunk.keys or ()][:2] == [
+        b"crm/events/0:0",
+        b"crm/events/0:1",
+    ]
+    assert metrics.read("dead_letter_copies_total", result="ok") == 300
+
+
+def test_a_topic_that_is_not_there_is_told_at_the_start_and_not_created(topics: Topics) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        KafkaCopies(topics.broker.address, "dead-nowhere", {})
+    assert "dead-nowhere" not in topics.admin.list_topics(timeout=10).topics
+
+
+def test_brokers_that_do_not_answer_are_told_at_the_start() -> None:
+    with pytest.raises(Fatal, match="cannot reach topic `dead` at"):
+        KafkaCopies(f"127.0.0.1:{free_port()}", "dead", {}, connect_secs=0.3)
+
+
+def test_a_letter_too_large_for_the_topic_is_copied_without_its_body(
+    topics: Topics, tap: Tapper, caplog: pytest.LogCaptureFixture
+) -> None:
+    dead = topics.create("dead", config={"max.message.bytes": "1500"})
+    copies = KafkaCopies(topics.broker.address, dead, {})
+    copies.write(letter(1, body=b"x" * 5_000))
+    copies.write(letter(2, body=b"x" * 5_000_000))
+    copies.write(letter(3))
+    copies.write(letter(4, excerpt="x" * 5_000))
+    copies.flush()
+    copies.close()
+    seen = tap(topics.open(events=(dead,), stop="end"))
+    found = [orjson.loads(line or b"") for line in seen.finish()]
+    bodies = {one["origin"]["offset"]: one["request"]["body"] for one in found}
+    assert bodies == {1: None, 2: None, 3: "{}"}
+    assert metrics.read("dead_letter_copies_total", result="ok") == 3
+    assert metrics.read("dead_letter_copies_total", result="error") == 1
+    assert "was not copied" in caplog.text
+
+
+def test_a_copy_that_is_not_acknowledged_in_time_stops_the_epoch(topics: Topics) -> None:
+    dead = topics.create("dead", config={"min.insync.replicas": "2"})
+    copies = KafkaCopies(topics.broker.address, dead, {"message.timeout.ms": 300}, flush_secs=5)
+    copies.write(letter(1))
+    with pytest.raises(Fatal, match=r"timed out; nothing is lost"):
+        copies.flush()
+    copies.close()
+    assert metrics.read("dead_letter_copies_total", result="error") == 1
