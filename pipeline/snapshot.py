@@ -133,6 +133,8 @@ def compile_config(
     labels = compile_labels([(file.data, file.problems) for file in checked.labels], lists=entries)
     exclude = tuple(_known_labels(text.defaults.exclude, labels, checked))
     webhooks = [_compile(file, text, labels, exclude, secrets) for file in checked.webhooks]
+    for file in checked.partial:
+        _compile(file, text, labels, exclude, secrets)  # for its problems alone
     return _report(text, checked, labels, webhooks, offline)
 
 
@@ -247,7 +249,7 @@ def _report(
     text: ConfigText, checked: CheckedConfig, labels: Labels, webhooks: list[Webhook], offline: bool
 ) -> Report:
     findings = list(checked.findings)
-    for file in (*checked.labels, *checked.webhooks):
+    for file in (*checked.labels, *checked.webhooks, *checked.partial):
         findings.extend(found for found in file.findings() if not _follows(found, checked.broken_labels))
     findings = in_order(findings)
     unset = {(found.file, found.line) for found in findings if found.code == "missing-setting"}

@@ -46,6 +46,9 @@ def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
     line = min(mark.line, max(0, len(document.lines) - 1)) if mark is not None else 0
     column = mark.column if mark is not None else 0
     message = _message(error)
+    unclosed = _unclosed(document, error, message, repaired)
+    if unclosed is not None:
+        return unclosed
     tab = _indenting_tab(document, line)
     if tab is not None:
         span = Span(line, tab, line, tab + 1)
@@ -60,7 +63,38 @@ def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
             span = Span(number, start, number, start + len(value))
             return Fault(document.finding(span, "yaml-syntax", message, hint=hint), number, repair)
     span = Span(line, column, line, column + 1)
-    return Fault(document.finding(span, "yaml-syntax", message, hint=_general(message)), line)
+    remedy = _general(message)
+    before = document.lines[line][:column].rstrip()[-1:]
+    if remedy is None and before in ("'", '"'):
+        inner = '\\"' if before == '"' else "''"
+        remedy = f"the text ends at the {before} before; write a quote inside it as {inner}"
+    return Fault(document.finding(span, "yaml-syntax", message, hint=remedy), line)
+
+
+_OPENED = {"while parsing a flow sequence": "]", "while parsing a flow mapping": "}"}
+
+
+def _unclosed(document: Document, error: YAMLError, message: str, repaired: set[int]) -> Fault | None:
+    """A bracket or quote without its partner: libyaml stumbles lines later, a person looks at its start."""
+    if not isinstance(error, MarkedYAMLError) or error.context_mark is None or error.problem_mark is None:
+        return None
+    line, column = error.context_mark.line, error.context_mark.column
+    if line == error.problem_mark.line or line >= len(document.lines) or line in repaired:
+        return None
+    source = document.lines[line]
+    opened = source[column : column + 1]
+    if error.context in _OPENED:
+        close = _OPENED[error.context]
+    elif error.context == "while scanning a quoted scalar":
+        close = opened
+    else:
+        return None
+    span = Span(line, column, line, column + 1)
+    finding = document.finding(span, "yaml-syntax", message, hint=f"this {opened} is not closed by {close}")
+    # Put right only where the next line goes on with something else.
+    following = document.lines[line + 1] if line + 1 < len(document.lines) else ""
+    repair = f"{source.rstrip()}{close}" if re.match(r"\s*(-\s+)?[\w$.-]+:(\s|$)", following) else None
+    return Fault(finding, line, repair)
 
 
 def _unquoted_template(document: Document, error: UnquotedTemplate) -> Fault:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -46,8 +47,17 @@ def check(model: type[M], data: Json, problems: Problems, *, what: str) -> M | N
     try:
         return model.model_validate(data)
     except ValidationError as error:
+        found = Problems()
         for detail in error.errors(include_url=False):
-            _note(model, data, detail, problems, what)
+            _note(model, data, detail, found, what)
+        # `triger` is one slip, not a field too many and another one missing.
+        meant = {
+            (problem.path[:-1], problem.hint) for problem in found.found if problem.code == "unknown-field"
+        }
+        for problem in found.found:
+            name = problem.message.rpartition(" the field ")[2]
+            if problem.code != "missing-field" or (problem.path, f"did you mean {name}?") not in meant:
+                problems.found.append(replace(problem, path=problems.prefix + problem.path))
         return None
 
 

@@ -26,6 +26,7 @@ from pipeline.config.locating import place
 from pipeline.config.models import WebhookFile
 from pipeline.config.placeholders import Settings, everywhere, substitute
 from pipeline.config.report import Finding
+from pipeline.config.salvage import salvage
 from pipeline.config.validate import check
 from pipeline.model.records import Json
 
@@ -62,6 +63,8 @@ class CheckedConfig:
     webhooks: list[CheckedFile]
     labels: list[CheckedFile]
     findings: list[Finding]
+    partial: list[CheckedFile] = field(default_factory=list)
+    """Webhooks that the model refuses, without what it refuses: compilers look for further faults in them."""
     broken_labels: set[str] = field(default_factory=set)
     """Names of labels whose files have errors: conditions that use them are not to blame."""
 
@@ -98,10 +101,14 @@ def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> No
     model = check(WebhookFile, data, problems, what="a webhook")
     lists = _lists(data, document, text)
     found = CheckedFile(document.file, root, data, model, lists, problems)
-    if model is None or _broken(document) or (base is not None and _broken(base)):
-        checked.findings.extend(found.findings())
-    else:
+    if model is not None and not _broken(document) and not (base is not None and _broken(base)):
         checked.webhooks.append(found)
+        return
+    if model is None and isinstance(data, dict):
+        kept, model = salvage(data, problems)
+        if model is not None:
+            checked.partial.append(CheckedFile(document.file, root, kept, model, lists, Problems()))
+    checked.findings.extend(found.findings())
 
 
 def _label(document: Document, text: ConfigText, checked: CheckedConfig) -> None:

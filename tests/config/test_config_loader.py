@@ -88,6 +88,26 @@ def test_the_faults_behind_a_syntax_error_show_too() -> None:
     assert codes(text) == ["unquoted-template", "yaml-syntax", "duplicate-key"]
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "hint"),
+    [
+        ("a:\n  b: [x\nc: 1\nc: 2\n", (2, 6), "this [ is not closed by ]"),
+        ("a: {b: 1\nc: 1\nc: 2\n", (1, 4), "this { is not closed by }"),
+        ('a: "x\nc: 1\nc: 2\n', (1, 4), 'this " is not closed by "'),
+    ],
+)
+def test_what_is_not_closed_is_shown_where_it_opens(text: str, place: tuple[int, int], hint: str) -> None:
+    first, second = parse_yaml(text, "f.yaml").findings
+    assert (first.line, first.column, first.hint) == (*place, hint)
+    assert second.code == "duplicate-key"
+
+
+def test_a_quote_inside_a_quoted_text_is_explained() -> None:
+    assert 'write a quote inside it as \\"' in shown('a: {b: "it is "so" here"}\n')
+    assert "double the inner" not in shown("a: 'it's'\n")
+    assert "write inner quotes as ''" in shown("a: 'it's'\n")
+
+
 def test_lines_and_columns_are_those_of_the_file() -> None:
     document = parse_yaml("a:\n  - b: é\n    'c': [1, two]\n", "f.yaml")
     place = locate(document.root, ("a", 0, "c", 1))

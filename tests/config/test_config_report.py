@@ -212,3 +212,9 @@ def test_a_long_line_is_cut_around_its_place() -> None:
     lines = render_finding(finding).splitlines()
     assert len(lines[1]) < 200
     assert lines[1][lines[2].index("^") :].startswith("HERE")
+
+
+def test_a_misspelt_required_field_is_one_problem(config) -> None:
+    _, shown = config(webhooks__a="id: a\ntriger: {events: [X]}\nrequest: {url: 'https://x.example/'}\n")
+    assert "did you mean `trigger`?" in shown
+    assert shown.splitlines()[-1] == "1 problem in 1 file (1 error)"

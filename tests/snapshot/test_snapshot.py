@@ -187,6 +187,43 @@ def test_faults_of_every_compiler_are_shown_at_their_places(compiled) -> None:
     assert "6 problems in 1 file (6 errors)" in shown
 
 
+def test_faults_of_fields_and_faults_of_compilers_are_shown_in_one_run(compiled) -> None:
+    shown = compiled(
+        webhooks__a="id: a b\n"
+        "trigger:\n"
+        "  event: [X]\n"
+        "  where: {event.properties.y: {gtee: 5}}\n"
+        "request:\n"
+        "  url: https://x.example/\n"
+        "  auth: {basic: {username: a, password: '${P}'}, bearer: {token: '${P}'}}\n"
+        "  body: {a: '{{ event.name | upcasee }}'}\n"
+        "delivery: {timeout: 5, fail_when: {respons.ok: false}}\n"
+        "limit: {every: 1}\n"
+        "dedupe: {by: evnt.id}\n",
+        environ={"P": "p"},
+    ).render()
+    for place in ("1:5", "3:3", "4:32", "7:3", "8:30", "9:21", "9:36", "10:16", "11:14"):
+        assert f"webhooks/a.yaml:{place}: error[" in shown, shown
+    assert shown.splitlines()[-1] == "9 problems in 1 file (9 errors)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id: a\n",
+        "trigger: 5\nrequest: []\n",
+        "id: a\ntrigger: {}\nrequest: {}\n",
+        "vars: 5\nlimit: {}\n",
+        "{}\n",
+        "id: a\ntrigger: {events: [X], sample: {}, repeat: {by: 5}}\nrequest: {url: 5, auth: {basic: 1}}\n",
+    ],
+)
+def test_whatever_is_missing_nothing_is_raised(compiled, text: str) -> None:
+    report = compiled(webhooks__a=text)
+    assert report.snapshot is None
+    assert report.errors
+
+
 def test_conditions_of_a_broken_label_are_not_to_blame(compiled) -> None:
     shown = compiled(
         labels__vip="name: VIP\nwere: {user.properties.vip: true}\n",
