@@ -14,6 +14,7 @@ _OPEN: Final = re.compile(r"\{[{%]")
 _SPECIAL: Final = re.compile(r"\{%-?\s*(raw|doc)\s*-?%\}")
 _ENDRAW: Final = re.compile(r"\{%-?\s*endraw\s*-?%\}")
 _NAME: Final = re.compile(r"(?!\d)\w[\w$-]*")
+_WORD: Final = re.compile(r"[\w$-]+")
 _STEP: Final = re.compile(r"\.[\w$-]+")
 
 
@@ -94,7 +95,9 @@ def compile_name(text: str, offset: int, roots: tuple[str, ...], vars: Mapping[s
         if wrong is not None:
             raise wrong
     except PathError as error:
-        raise TemplateError(error.message, offset + error.offset, error.hint) from None
+        word = _WORD.match(text, error.offset)
+        length = len(word.group()) if word is not None else None
+        raise TemplateError(error.message, offset + error.offset, error.hint, length) from None
     if path.has_any:
         at = offset + text.index("[*]")
         raise TemplateError("`[*]` works in conditions only", at, "use `| map: 'field'`", 3)

@@ -20,6 +20,7 @@ from pipeline.render.spot import Spot, fail, guarded
 from pipeline.render.values import to_text
 
 _PLAIN: Final = re.compile(r"\{\{[ \t\n]*([^\W\d][^{}|]*?)[ \t\n]*\}\}")
+_PROPERTY: Final = re.compile(r"\{\{\s*(event|user)\.properties\.([\w$-]+)\s*\}\}\n*")
 _WORDS: Final = frozenset(("true", "false", "nil", "null", "empty", "blank"))
 _INSIDE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _OPENS: Final = re.compile(r"\{\{|\{%")
@@ -39,6 +40,8 @@ class Template:
     value: Json = None
     typed: bool = False
     """True where it is one expression: the result keeps its type and may be MISSING."""
+    lookup: tuple[str, str] | None = None
+    """Root and name where it is a path such as `event.properties.amount`: it can be read without a call."""
     slots: bool = False
     """True where secrets stand in it: the text is encoded and holds slots."""
 
@@ -105,7 +108,7 @@ def _compile(text: str, spot: Spot, encode: Encode | None, literal: Encode | Non
     if segments is not None:
         only = segments[0]
         if len(segments) == 1 and encode is None and not isinstance(only, str):
-            return Template(only, typed=True)
+            return Template(only, typed=True, lookup=_lookup(text))
         return Template(_joined(segments, spot.place(text), encode), slots=secrets)
     return _compile_liquid(text, spot, encode, literal_text, lambda: secrets)
 
@@ -137,6 +140,11 @@ def _plain_segments(text: str, spot: Spot, literal_text: Literal) -> list[str | 
     if end < len(text) and not alone:
         segments.append(literal_text(text[end:], end))
     return segments
+
+
+def _lookup(text: str) -> tuple[str, str] | None:
+    found = _PROPERTY.fullmatch(text)
+    return (found.group(1), found.group(2)) if found is not None else None
 
 
 def _joined(segments: list[str | Getter], place: str, encode: Encode | None) -> Getter:
