@@ -87,7 +87,7 @@ def checked_path(key: Json, context: Context, *, on_key: bool = True) -> Path | 
         hint = _group_hint(key, context) if on_key else None
         offset = max(error.offset - shift, 0)
         context.problems.error(
-            place, "wrong-path", error.message, hint=hint or error.hint, on_key=on_key, offset=offset
+            place, "wrong-path", error.message, hint=hint or error.hint, on_key=on_key, offset=offset or None
         )
         return None
     wrong = unknown_var(path, context.vars)

@@ -130,6 +130,8 @@ def one_path(text: Json, context: TriggerContext, name: str) -> Path | None:
         if wrong is not None:
             raise wrong
     except PathError as error:
-        context.problems.error((name,), "wrong-path", error.message, hint=error.hint, offset=error.offset)
+        context.problems.error(
+            (name,), "wrong-path", error.message, hint=error.hint, offset=error.offset or None
+        )
         return None
     return path
