@@ -12,15 +12,19 @@ from pipeline.model.records import MISSING, Event, Json, Missing, User
 from pipeline.render.filter import Filter
 from pipeline.render.filters import FILTERS
 from pipeline.render.names import TemplateError
-from pipeline.render.values import Failure, check_size, check_weight, weigh
+from pipeline.render.values import MAX_RESULT, Failure, check_size, check_weight, weigh
 
 RUN: Final = "\x00run"
 """Where statements.py keeps the state of a running template in its scope; no path can name it."""
 _SMALL: Final = ("int", "float", "int | float", "bool", "int | None")
 """Result types that need no check of their size."""
+_SHORT: Final = MAX_RESULT // 4
+"""Characters that are within the limit however they are encoded."""
 NO_EVENT: Any = None
 NO_USER: Any = None
 """Stand in where nothing depends on event and user."""
+
+Check = Callable[[Any], Any]
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,11 +83,12 @@ def compile_call(
     """Return the function that applies a filter; raises TemplateError where the call is wrong."""
     _check_count(filter_, len(positional), at)
     _lint(filter_.name, positional, options, at, names)
-    whole = _call(filter_, left, positional, options)
+    check: Check | None = check_size
     if filter_.grows:
-        whole = _weighed(whole)
-    elif inspect.signature(filter_.function).return_annotation not in _SMALL:
-        whole = _sized(whole)
+        check = check_weight
+    elif inspect.signature(filter_.function).return_annotation in _SMALL:
+        check = None
+    whole = _call(filter_, left, positional, options, check)
     if known(left) and not filter_.takes_event_time and all(map(known, [*positional, *options.values()])):
         try:
             # Nothing in it depends on the event: evaluate it now, and show at load what would always fail.
@@ -126,65 +131,85 @@ def _lint(name: str, positional: list[Getter], options: Mapping[str, Getter], at
         )
 
 
-def _call(filter_: Filter, left: Getter, positional: list[Getter], options: dict[str, Getter]) -> Getter:
+def _call(
+    filter_: Filter, left: Getter, positional: list[Getter], options: dict[str, Getter], check: Check | None
+) -> Getter:
     function = filter_.function
-    if filter_.takes_event_time:
-
-        def with_time(event: Event, user: User, scope: Scope) -> Json | Missing:
-            value = left(event, user, scope)
-            if value is None or value is MISSING:
-                return value
-            given = [None if (one := get(event, user, scope)) is MISSING else one for get in positional]
-            return function(value, *given, event_ms=event.time)
-
-        return with_time
-    if filter_.takes_missing:
-
-        def with_missing(event: Event, user: User, scope: Scope) -> Json | Missing:
-            named = {name: get(event, user, scope) for name, get in options.items()}
-            value = left(event, user, scope)
-            return function(value, *[get(event, user, scope) for get in positional], **named)
-
-        return with_missing
-    if all(map(known, positional)):
+    if not filter_.takes_missing and not filter_.takes_event_time and all(map(known, positional)):
         fixed = tuple(None if value_of(get) is MISSING else value_of(get) for get in positional)
-        if not fixed:
+        return _with_constants(function, left, fixed, check)
+    if filter_.takes_event_time:
+        call = _with_time(function, left, positional)
+    elif filter_.takes_missing:
+        call = _with_missing(function, left, positional, options)
+    else:
+        call = _with_values(function, left, positional)
+    if check is None:
+        return call
 
-            def alone(event: Event, user: User, scope: Scope) -> Json | Missing:
-                value = left(event, user, scope)
-                return value if value is None or value is MISSING else function(value)
+    def checked(event: Event, user: User, scope: Scope) -> Json | Missing:
+        return check(call(event, user, scope))
 
-            return alone
+    return checked
 
-        def with_constants(event: Event, user: User, scope: Scope) -> Json | Missing:
-            value = left(event, user, scope)
-            return value if value is None or value is MISSING else function(value, *fixed)
 
-        return with_constants
+def _with_constants(
+    function: Callable[..., Any], left: Getter, fixed: tuple[Json, ...], check: Check | None
+) -> Getter:
+    def with_constants(event: Event, user: User, scope: Scope) -> Json | Missing:
+        value = left(event, user, scope)
+        if value is None or value is MISSING:
+            return value
+        result = function(value, *fixed)
+        if check is None or (type(result) is str and len(result) < _SHORT):
+            return result
+        return check(result)
 
+    return with_constants
+
+
+def _with_values(function: Callable[..., Any], left: Getter, positional: list[Getter]) -> Getter:
     def with_values(event: Event, user: User, scope: Scope) -> Json | Missing:
         value = left(event, user, scope)
         if value is None or value is MISSING:
             return value
-        return function(
-            value, *[None if (one := get(event, user, scope)) is MISSING else one for get in positional]
-        )
+        return function(value, *_arguments(positional, event, user, scope))
 
     return with_values
 
 
-def _sized(inner: Getter) -> Getter:
-    def sized(event: Event, user: User, scope: Scope) -> Json | Missing:
-        return check_size(inner(event, user, scope))
+def _with_time(function: Callable[..., Any], left: Getter, positional: list[Getter]) -> Getter:
+    def with_time(event: Event, user: User, scope: Scope) -> Json | Missing:
+        value = left(event, user, scope)
+        if value is None or value is MISSING:
+            return value
+        return function(value, *_arguments(positional, event, user, scope), event_ms=event.time)
 
-    return sized
+    return with_time
 
 
-def _weighed(inner: Getter) -> Getter:
-    def weighed(event: Event, user: User, scope: Scope) -> Json | Missing:
-        return check_weight(inner(event, user, scope))
+def _arguments(positional: list[Getter], event: Event, user: User, scope: Scope) -> list[Json]:
+    return [None if (one := get(event, user, scope)) is MISSING else one for get in positional]
 
-    return weighed
+
+def _with_missing(
+    function: Callable[..., Any], left: Getter, positional: list[Getter], options: dict[str, Getter]
+) -> Getter:
+    if all(map(known, [*positional, *options.values()])):
+        fixed = tuple(map(value_of, positional))
+        named = {name: value_of(get) for name, get in options.items()}
+
+        def with_constants(event: Event, user: User, scope: Scope) -> Json | Missing:
+            return function(left(event, user, scope), *fixed, **named)
+
+        return with_constants
+
+    def with_missing(event: Event, user: User, scope: Scope) -> Json | Missing:
+        now = {name: get(event, user, scope) for name, get in options.items()}
+        value = left(event, user, scope)
+        return function(value, *[get(event, user, scope) for get in positional], **now)
+
+    return with_missing
 
 
 def _metered(inner: Getter) -> Getter:
