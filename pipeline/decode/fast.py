@@ -101,6 +101,9 @@ class _Stub(msgspec.Struct, gc=False):
 
 _STUB = msgspec.json.Decoder(_Stub)
 
+_TRIAL = 16
+"""After so many lines of a chunk it is decided whether the first look pays."""
+
 _NO_STUB = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -132,6 +135,9 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
                     continue
             except _NO_STUB:
                 pass  # decode says what is wrong with it
+            if at == _TRIAL and found.events < _TRIAL // 2:
+                # Most of this stream is wanted: the first look costs more than it saves.
+                judge = None
         origin = Origin(chunk.sources if type(chunk.sources) is str else chunk.sources[at], chunk.offsets[at])
         if at in faults:
             found.read += 1
