@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit kafka kafka-stop docs lock clean
+.PHONY: help setup dev run test lint unit bench kafka kafka-stop docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -34,6 +34,9 @@ lint: $(DEV) ## ruff, mypy and the import contract
 
 unit: $(DEV) ## the tests alone
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+bench: $(DEV) ## measure the job beside what one would write by hand (ARGS="--rounds 5 --only firing")
+	$(BIN)/python tests/bench/suite.py $(ARGS)
 
 kafka: $(DEV) ## start a Kafka broker on this machine (Java 17 and Maven) and leave it running
 	$(BIN)/python tests/kafka/broker.py up $(ARGS)
