@@ -24,7 +24,7 @@ DOORS = {
     "lmdb": ["pipeline/state/*"],
     "click": ["pipeline/cli/*"],
     "rich": ["pipeline/cli/*"],
-    "pydantic": ["pipeline/config/*"],
+    "pydantic": ["pipeline/config/*", "pipeline/reference.py"],
     "liquid": ["pipeline/render/*"],
 }
 
