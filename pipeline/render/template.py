@@ -126,8 +126,7 @@ def _plain_segments(text: str, spot: Spot, literal_text: Literal) -> list[str | 
     if _OPENS.search(_PLAIN.sub("", text)) is not None:
         return None
     for match in found:
-        path = match.group(1)
-        if path in _WORDS or scan_path(path, 0) != len(path):
+        if match.group(1) in _WORDS or not _is_path(match.group(1)):
             return None
     alone = len(found) == 1 and not found[0].start() and not text[found[0].end() :].rstrip("\n")
     segments: list[str | Getter] = []
@@ -140,6 +139,13 @@ def _plain_segments(text: str, spot: Spot, literal_text: Literal) -> list[str | 
     if end < len(text) and not alone:
         segments.append(literal_text(text[end:], end))
     return segments
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return scan_path(text, 0) == len(text)
+    except TemplateError:
+        return False  # Liquid's parser reports it, with its place
 
 
 def _lookup(text: str) -> tuple[str, str] | None:
