@@ -1,0 +1,248 @@
+"""A job that is killed and started again, and what must be true of it afterwards."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from failing import KILLED
+from receiving import Receiver
+
+from pipeline.state.view import accounting, dead_letters
+
+WEBHOOKS = {
+    "plain": "trigger: {events: [Purchase]}\nrequest:\n  url: {url}/plain\n"
+    "  body: {event: '{{ event }}', user: '{{ user }}'}\n",
+    "joined": "trigger:\n  events: '*'\n  where: [{user.properties.plan: pro}]\nrequest:\n  url: {url}/joined\n"
+    "  body: {n: '{{ event.properties.n }}', plan: '{{ user.properties.plan }}',"
+    " seen: '{{ user.properties.seen }}'}\n",
+    "flaky": "trigger: {events: [Visit]}\nrequest: {url: '{url}/flaky'}\n"
+    "delivery: {retry: {min_delay: 10ms, max_delay: 50ms}}\n",
+    "refused": "trigger:\n  events: [Visit]\n  where: [{event.properties.n: {lt: 400}}]\n"
+    "request: {url: '{url}/refused'}\n",
+    "changed": "trigger: {changes: [plan]}\nrequest:\n  url: {url}/changed\n"
+    "  body: {user: '{{ user.id }}', was: '{{ user.before.plan }}', is: '{{ user.properties.plan }}'}\n",
+    "limited": "trigger: {events: '*'}\nlimit: {per: user, count: 2, every: 1h}\n"
+    "request: {url: '{url}/limited', body: {n: '{{ event.properties.n }}'}}\n",
+    "ordered": "trigger: {events: [Purchase]}\nrequest:\n  url: {url}/ordered\n"
+    "  body: {user: '{{ user.id }}', guest: '{{ user.anonymous_id }}', n: '{{ event.properties.n }}'}\n"
+    "delivery: {ordering: per_user}\n",
+    "unrenderable": "trigger: {events: [Visit]}\nrequest:\n  url: {url}/unrenderable\n"
+    "  missing: dead_letter\n  body: {coupon: '{{ event.properties.coupon }}'}\n",
+}
+"""One webhook per way a request can go."""
+
+CONCURRENCY = 8
+
+
+def answer(path: str, attempt: int, body: bytes) -> int:
+    """Answer as a receiver of that name would; the same in every run."""
+    if path == "/flaky" and attempt == 1 and crc32(body) % 5 == 0:
+        return 503  # not too many: the circuit breaker would open
+    return 400 if path == "/refused" else 200
+
+
+def make_stream(path: Path, events: int, seed: int = 7) -> None:
+    """Write a stream of users, events, links, invalid lines; the same for the same numbers."""
+    dice = random.Random(seed)
+    with path.open("w") as file:
+        for n in range(events):
+            user = f"u{dice.randrange(40)}"
+            kind = dice.random()
+            line: dict[str, Any]
+            if kind < 0.15:
+                line = {"type": "user", "user_id": user, "set": {"plan": dice.choice(["free", "pro", "team"])}}
+            elif kind < 0.2:
+                line = {"type": "user", "anonymous_id": f"a{dice.randrange(30)}", "set_once": {"seen": n}}
+            elif kind < 0.22:
+                line = {"type": "identify", "anonymous_id": f"a{dice.randrange(30)}", "user_id": user}
+            elif kind < 0.23:
+                line = {"type": "nonsense", "n": n}
+            else:
+                name = "Purchase" if kind < 0.6 else "Visit"
+                line = {"type": "event", "name": name, "time": 1_750_000_000 + n, "properties": {"n": n}}
+                line["user_id" if dice.random() < 0.8 else "anonymous_id"] = user
+                if dice.random() < 0.9:
+                    line["properties"]["coupon"] = f"c{n}"
+            file.write(json.dumps(line) + "\n")
+
+
+@dataclass
+class Workshop:
+    """Runs jobs in processes that can be told where to die."""
+
+    server: subprocess.Popen[str]
+
+    def start(self, job: dict[str, Any]) -> int:
+        """Start a job; return its process number."""
+        assert self.server.stdin is not None
+        self.server.stdin.write(json.dumps(job) + "\n")
+        self.server.stdin.flush()
+        return int(self._line())
+
+    def wait(self) -> int:
+        """Return the started job's exit code, the negative signal number where one ended it."""
+        return int(self._line())
+
+    def _line(self) -> str:
+        assert self.server.stdout is not None
+        line = self.server.stdout.readline()
+        assert line, "the server of failing jobs has died"
+        return line
+
+
+@contextmanager
+def workshop() -> Iterator[Workshop]:
+    """Run the server that forks jobs."""
+    entry = Path(__file__).with_name("failing.py")
+    server = subprocess.Popen(
+        [sys.executable, entry], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=entry.parent
+    )
+    assert server.stdout is not None
+    assert server.stdout.readline() == "ready\n"
+    try:
+        yield Workshop(server)
+    finally:
+        assert server.stdin is not None
+        server.stdin.close()
+        server.wait(30)
+        server.stdout.close()
+
+
+@dataclass
+class Outcome:
+    """What a job has done in all its runs, in a form that compares."""
+
+    requests: dict[str, tuple[str, bytes]]
+    """webhook-id to path and body."""
+    counters: dict[str, Any]
+    letters: set[tuple[Any, ...]]
+    finals: int = 0
+    """Requests with a final answer, duplicates included."""
+
+
+@dataclass
+class Trial:
+    """One state directory, its stream and its receiver."""
+
+    workshop: Workshop
+    receiver: Receiver
+    folder: Path
+    epoch: str = "50ms"
+    shards: int = 3
+    memory: int = 40
+    """Deliveries that a lane may hold: few, so that the disk is used."""
+    unsettled: set[tuple[str, int]] = field(default_factory=set)
+    """(id, attempt) of what may be sent twice."""
+    kills: int = 0
+
+    def prepare(self, stream: Path, webhooks: Sequence[str] = tuple(WEBHOOKS), delivery: str = "") -> None:
+        """Write the config and place the stream."""
+        (self.folder / "config" / "webhooks").mkdir(parents=True)
+        self.stream.symlink_to(stream)
+        (self.folder / "config" / "pipeline.yaml").write_text(
+            f"network: {{allow: [127.0.0.0/8]}}\nepoch: {self.epoch}\nshards: {self.shards}\n"
+            f"delivery: {{concurrency: {CONCURRENCY}}}\nlog: {{level: warning, format: json}}\n"
+        )
+        for name in webhooks:
+            text = f"id: {name}\n" + WEBHOOKS[name].replace("{url}", self.receiver.url)
+            (self.folder / "config" / "webhooks" / f"{name}.yaml").write_text(text)
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def stream(self) -> Path:
+        return self.folder / "stream.jsonl"
+
+    def start(self, *kills: tuple[str, str, int], off: Sequence[str] = ()) -> int:
+        words = ["run", "-c", self.folder / "config", "--state", self.state, "--source", self.stream, "--json"]
+        return self.workshop.start(
+            {
+                "argv": list(map(str, words)),
+                "out": str(self.folder),
+                "kills": kills,
+                "off": off,
+                "set": {
+                    "pipeline.deliver.lane:MAX_ENTRIES": self.memory,
+                    "pipeline.deliver.engine:MAX_ENTRIES": self.memory,
+                    "pipeline.deliver.engine:ALWAYS": min(32, self.memory),
+                },
+            }
+        )
+
+    def wait(self, since: int) -> int:
+        """Wait for the end of a run; note what may be sent twice where it was killed."""
+        code = self.workshop.wait()
+        if code == KILLED:
+            self.kills += 1
+            self.unsettled |= self.receiver.unsettled(since)
+        return code
+
+    def run(self, *kills: tuple[str, str, int], off: Sequence[str] = ()) -> int:
+        """Run the job once; return its exit code."""
+        since = self.receiver.connections
+        self.start(*kills, off=off)
+        return self.wait(since)
+
+    def said(self) -> str:
+        return (self.folder / "stderr").read_text()
+
+    def outcome(self) -> Outcome:
+        """Return what all runs did; a second body under one id is an error."""
+        requests: dict[str, tuple[str, bytes]] = {}
+        for arrival in self.receiver.arrivals:
+            sent = (arrival.path, arrival.body)
+            assert requests.setdefault(arrival.id, sent) == sent, "one id with two bodies"
+        letters = {
+            (d.kind, d.webhook_id, d.message_id, d.reason, d.source, d.offset, d.item, d.body, d.status,
+             d.attempts)
+            for _, d in dead_letters(self.state)
+        }  # fmt: skip
+        return Outcome(requests, accounting(self.state), letters)
+
+    def duplicates(self) -> list[tuple[str, int]]:
+        """Return (id, attempt) of each request that came although it had been sent already."""
+        seen: set[tuple[str, int]] = set()
+        found = []
+        for arrival in self.receiver.arrivals:
+            which = (arrival.id, arrival.attempt)
+            if which in seen:
+                found.append(which)
+            seen.add(which)
+        return found
+
+    def check_order(self) -> None:
+        """Per user the requests of the ordered webhook came in the order of the stream."""
+        latest: dict[str, int] = {}
+        for arrival in self.receiver.arrivals:
+            if arrival.path == "/ordered":
+                body = json.loads(arrival.body)
+                user = body["user"] or f"guest {body['guest']}"
+                # Sent again after a kill is as good as sent late; something newer must not have gone before.
+                if (arrival.id, arrival.attempt) not in self.unsettled:
+                    assert body["n"] > latest.get(user, -1), f"{user} out of order at {body['n']}"
+                latest[user] = max(latest.get(user, -1), body["n"])
+
+
+@contextmanager
+def trial(shop: Workshop, receiver: Receiver, **more: Any) -> Iterator[Trial]:
+    """Give a new trial in a folder of its own, with an empty receiver."""
+    receiver.arrivals.clear()
+    receiver.last.clear()
+    folder = Path(tempfile.mkdtemp(prefix="hookline-kill-"))
+    try:
+        yield Trial(shop, receiver, folder, **more)
+    finally:
+        shutil.rmtree(folder)

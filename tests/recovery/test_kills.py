@@ -1,0 +1,178 @@
+"""A job that dies at any point of the state protocol and is started again does what one that lives does.
+
+What is compared: every request by webhook-id with its path and body, the counters, the dead letters. A
+request may come twice only where the job that died could not have written its result down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from failing import KILLED
+from killing import WEBHOOKS, Outcome, Trial, Workshop, answer, make_stream, trial, workshop
+from receiving import Receiver, receiving
+
+Kill = tuple[str, str, int]
+
+EVENTS = 700
+
+STORE = "pipeline.state.store:Store."
+OUTBOX = "pipeline.state.outbox:"
+
+SOME_SHARDS_AHEAD: Kill = (STORE + "commit", "after", 7)
+"""With three shards and one identity store this is in the middle of an epoch's commits."""
+
+ONCE: list[Kill] = [
+    (STORE + "_begin", "before", 3),
+    (STORE + "_begin", "after", 6),
+    *((STORE + "commit", "after", nth) for nth in (5, 6, 7, 8)),
+    (STORE + "commit", "before", 6),
+    ("pipeline.shard:ShardStep.snapshot", "after", 6),
+    ("pipeline.steps.source:SourcePartition.snapshot", "after", 2),
+    ("durable", "", 1),
+    ("durable", "", 3),
+    ("pipeline.state.journal:Journal.append", "before", 6),
+    ("pipeline.state.journal:Journal.append", "after", 6),
+    ("pipeline.state.journal:Journal.switch", "before", 5),
+    ("pipeline.state.journal:Journal.switch", "after", 5),
+    ("pipeline.state.handover:Port.post", "after", 8),
+    ("pipeline.state.handover:Port.take", "after", 5),
+    ("pipeline.deliver.lane:Lane.release", "before", 90),
+    ("pipeline.deliver.lane:Lane.release", "after", 90),
+    (OUTBOX + "Outbox.committed", "before", 5),
+    (OUTBOX + "Outbox.committed", "after", 5),
+    (OUTBOX + "delete_before", "before", 5),
+    (OUTBOX + "delete_before", "after", 5),
+    ("pipeline.shard:ShardStep.on_eof", "before", 2),
+    ("pipeline.shard:ShardStep.on_eof", "after", 2),
+]
+
+WHILE_RECOVERING: list[Kill] = [
+    (STORE + "_undo_epoch", "before", 1),
+    (STORE + "_undo_epoch", "after", 1),
+    (STORE + "resume", "after", 2),
+    (OUTBOX + "read_journal", "after", 2),
+    ("pipeline.state.journal:_write_anew", "before", 1),
+    ("pipeline.state.journal:_write_anew", "after", 1),
+    (OUTBOX + "Outbox._recover", "after", 1),
+    ("pipeline.runtime.recovery:delete_ghosts", "before", 1),
+    ("pipeline.runtime.recovery:delete_ghosts", "after", 1),
+    (STORE + "commit", "before", 2),
+    (STORE + "commit", "after", 2),
+    ("durable", "", 1),
+]
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Workshop]:
+    with workshop() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with receiving(answer) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("kills") / "stream.jsonl"
+    make_stream(path, EVENTS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shop: Workshop, receiver: Receiver, stream: Path) -> Outcome:
+    with trial(shop, receiver) as one:
+        one.prepare(stream)
+        assert one.run() == 0, one.said()
+        assert one.duplicates() == []
+        one.check_order()
+        outcome = one.outcome()
+    assert set(outcome.counters["webhooks"]) == set(WEBHOOKS)
+    for numbers in outcome.counters["webhooks"].values():
+        assert numbers["pending"] == 0
+        assert numbers["matched"] == numbers["delivered"] + numbers["dead"] + numbers["suppressed"]
+    assert outcome.counters["records"]["read"] == EVENTS
+    assert len(outcome.letters) > 50
+    return outcome
+
+
+@pytest.fixture
+def one(shop: Workshop, receiver: Receiver, stream: Path) -> Iterator[Trial]:
+    with trial(shop, receiver) as found:
+        found.prepare(stream)
+        yield found
+
+
+def name(kill: Kill) -> str:
+    place, when, nth = kill
+    return f"{when}-{place.rpartition('.')[2].replace(':', '.')}-{nth}".lstrip("-")
+
+
+def check(one: Trial, undisturbed: Outcome) -> None:
+    """The job has ended: everything is as if it had never died."""
+    outcome = one.outcome()
+    assert outcome.requests == undisturbed.requests
+    assert outcome.counters == undisturbed.counters
+    assert outcome.letters == undisturbed.letters
+    assert not set(one.duplicates()) - one.unsettled, "sent again although the result was written down"
+    one.check_order()
+
+
+def check_kill(one: Trial, undisturbed: Outcome, *kills: Kill) -> None:
+    """Die at each of the points in turn, then run to the end."""
+    for kill in kills:
+        assert one.run(kill) == KILLED, f"{name(kill)} was not reached: {one.said()}"
+    assert one.run() == 0, one.said()
+    check(one, undisturbed)
+
+
+@pytest.mark.parametrize("kill", ONCE, ids=name)
+def test_a_kill_changes_nothing(one: Trial, undisturbed: Outcome, kill: Kill) -> None:
+    check_kill(one, undisturbed, kill)
+
+
+@pytest.mark.parametrize("kill", WHILE_RECOVERING, ids=name)
+def test_a_kill_during_the_recovery_from_a_kill_changes_nothing(
+    one: Trial, undisturbed: Outcome, kill: Kill
+) -> None:
+    check_kill(one, undisturbed, SOME_SHARDS_AHEAD, kill)
+
+
+def test_kill_after_kill_after_kill_changes_nothing(one: Trial, undisturbed: Outcome) -> None:
+    check_kill(
+        one,
+        undisturbed,
+        SOME_SHARDS_AHEAD,
+        (STORE + "_undo_epoch", "before", 2),
+        (STORE + "_undo_epoch", "after", 1),
+        (STORE + "commit", "after", 3),
+        ("pipeline.state.handover:Port.post", "after", 3),
+        (STORE + "commit", "after", 6),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nth", range(1, 40))
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        STORE + "_begin",
+        STORE + "commit",
+        "pipeline.state.journal:Journal.append",
+        "pipeline.state.handover:Port.post",
+        "pipeline.deliver.lane:Lane.release",
+    ],
+)
+def test_a_kill_at_any_time_changes_nothing(
+    one: Trial, undisturbed: Outcome, place: str, when: str, nth: int
+) -> None:
+    one.run((place, when, nth))
+    one.run((place, when, max(1, nth // 3)))
+    assert one.run() == 0, one.said()
+    check(one, undisturbed)
