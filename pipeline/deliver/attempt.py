@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 from pipeline.deliver.target import Target
@@ -21,14 +20,12 @@ MAX_BODY = 16 * 1024
 """Bytes of a response body that are read; a longer one is cut and its connection closed."""
 
 
-@dataclass(slots=True, eq=False)
 class Attempt:
-    """A request on its way. The client fills in the part under "answer" and then reports it finished."""
+    """A request on its way. The client fills in the part under "answer" and then reports it finished.
 
-    target: Target
-    extra: bytes
-    """Header lines of this request alone, each with its line end."""
-    body: bytes
+    What most attempts leave as it is stands in the class: making one is part of every request's cost.
+    """
+
     owner: Any = None
     """The lane; clients do not look at it."""
     items: tuple[Any, ...] = ()
@@ -53,6 +50,15 @@ class Attempt:
     detail: str = ""
     retry_after: str | None = None
     answer: bytes = b""
+
+    def __init__(self, target: Target, extra: bytes, body: bytes) -> None:
+        """extra: this request's own header lines, each with its line end."""
+        self.target = target
+        self.extra = extra
+        self.body = body
+
+    def __repr__(self) -> str:
+        return f"<Attempt status={self.status} fault={self.fault} detail={self.detail!r}>"
 
 
 class Client(Protocol):

@@ -215,7 +215,9 @@ class DeliveryEngine:
 
     def stats(self) -> EngineStats:
         """Return the present numbers of every lane; callable from any thread."""
-        return engine_stats(list(self._lanes.values()), self._core.flying if self._core is not None else 0)
+        return engine_stats(
+            list(self._lanes.values()), self._core.dispatcher.flying if self._core is not None else 0
+        )
 
     # --- inside: any thread
 
@@ -303,7 +305,7 @@ class DeliveryEngine:
         self._planned = self._idle = False
         if self._stopped.done():
             return
-        core.flushing = self._deadline is not None
+        core.dispatcher.flushing = self._deadline is not None
         if self._inbox or self._handed:
             self._drained.clear()
         while self._inbox:

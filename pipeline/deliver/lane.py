@@ -181,6 +181,10 @@ class Lane:
                 item, is_retry = self.fresh.popleft(), False
             else:
                 return None
+            if len(item) == 1:
+                if not item[0].gone:
+                    return item, is_retry
+                continue
             if any(entry.gone for entry in item):
                 item = tuple(entry for entry in item if not entry.gone)
             if item:

@@ -101,7 +101,10 @@ class Sender:
         )
         if replay:
             extra += b"webhook-replay: true\r\n"
-        return Attempt(target, extra, body, proxy=self._proxy)
+        made = Attempt(target, extra, body)
+        if self._proxy is not None:
+            made.proxy = self._proxy
+        return made
 
     def _target(self, key: tuple[str, str, Headers]) -> Target:
         target = self._targets.get(key)

@@ -111,8 +111,11 @@ class Settler:
 
         One steps with the machine's clock, the other does not: neither may age a delivery by an hour.
         """
-        now_ms = min(self.clock.steady_ms(now), int(self.clock.wall() * 1000))
-        return (now_ms - entry.delivery.created_ms) / 1000
+        return (self.now_ms(now) - entry.delivery.created_ms) / 1000
+
+    def now_ms(self, now: float) -> int:
+        """Return the unix milliseconds that ages are counted to."""
+        return min(self.clock.steady_ms(now), int(self.clock.wall() * 1000))
 
     # --- answers
 

@@ -57,6 +57,10 @@ class Target:
         return f"{self.origin.scheme}://{authority(self.origin)}{self.path}"
 
 
+NOWHERE = Target(Origin("http", "", 0), "", "", (), b"")
+"""The target of a request that cannot be made."""
+
+
 def authority(origin: Origin) -> str:
     """Return host and port as in a Host header: no default port, IPv6 in brackets."""
     host = f"[{origin.host}]" if ":" in origin.host else origin.host

@@ -56,7 +56,8 @@ class Sending:
         proxy: str | None = None,
     ) -> Attempt:
         target = build_target(method, url, headers, "application/json" if body else None, tls)
-        attempt = Attempt(target, b"webhook-id: msg_1\r\n", body, proxy=proxy)
+        attempt = Attempt(target, b"webhook-id: msg_1\r\n", body)
+        attempt.proxy = proxy
         loop = asyncio.get_running_loop()
         self._done[attempt] = loop.create_future()
         timer = loop.call_later(timeout_secs, self.client.abort, attempt, "timeout", "too slow")

@@ -186,7 +186,7 @@ def test_ordered_batches_hold_one_delivery_per_user() -> None:
 def test_draining_sends_what_is_collected() -> None:
     rig = rig_with(max_events=100, max_wait_secs=3600.0)
     rig.give(*items(1, 2))
-    rig.core.flushing = True
+    rig.core.dispatcher.flushing = True
     rig.run()
     assert len(rig.client.sent) == 1
 

@@ -263,7 +263,7 @@ def test_a_hanging_lane_does_not_take_all_connections() -> None:
         rig.client.script[f"sick-{n}"] = ["hang"]
         rig.give(*(delivery(i, f"sick-{n}") for i in range(100)))
     rig.run(1)
-    assert rig.core.flying <= 100
+    assert rig.core.dispatcher.flying <= 100
     rig.give(*(delivery(i, "well") for i in range(1000)))
     rig.run(1)
     assert Counter(sent.owner.webhook_id for sent in rig.client.sent)["well"] == 1000
