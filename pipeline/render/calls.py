@@ -83,6 +83,8 @@ def compile_call(
     """Return the function that applies a filter; raises TemplateError where the call is wrong."""
     _check_count(filter_, len(positional), at)
     _lint(filter_.name, positional, options, at, names)
+    if names.metered and not known(left):
+        left = metered(left)
     check: Check | None = check_size
     if filter_.grows:
         check = check_weight
@@ -95,7 +97,7 @@ def compile_call(
             return constant(whole(NO_EVENT, NO_USER, None))
         except Failure as failure:
             raise TemplateError(failure.reason, at, None, len(filter_.name)) from None
-    return _metered(whole) if names.metered else whole
+    return metered(whole) if names.metered else whole
 
 
 def _check_count(filter_: Filter, given: int, at: int) -> None:
@@ -212,11 +214,13 @@ def _with_missing(
     return with_missing
 
 
-def _metered(inner: Getter) -> Getter:
-    def metered(event: Event, user: User, scope: Scope) -> Json | Missing:
+def metered(inner: Getter) -> Getter:
+    """Return the function with the size of what it gives counted against the template's budget."""
+
+    def counted(event: Event, user: User, scope: Scope) -> Json | Missing:
         result = inner(event, user, scope)
-        if scope is not None:
+        if scope is not None and type(result) in (str, list, dict):
             scope[RUN].spend(len(result) if type(result) is str else weigh(result))
         return result
 
-    return metered
+    return counted

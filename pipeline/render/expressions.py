@@ -46,6 +46,7 @@ from pipeline.render.calls import (
     constant,
     find_filter,
     known,
+    metered,
 )
 from pipeline.render.comparisons import BLANK, EMPTY, contains, equal, less, truthy
 from pipeline.render.names import TemplateError, compile_name
@@ -204,6 +205,8 @@ def _check_operators(expression: Expression) -> None:
 
 def _compared(expression: Any, compare: Callable[[Json, Json], bool], names: Names) -> Test:
     left, right = _operand(expression.left, names), _operand(expression.right, names)
+    if names.metered:
+        left, right = (get if known(get) else metered(get) for get in (left, right))
 
     def compared(event: Event, user: User, scope: Scope) -> bool:
         one, other = left(event, user, scope), right(event, user, scope)

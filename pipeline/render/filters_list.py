@@ -5,14 +5,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 
 from pipeline.model.records import MISSING, Json, Missing
 from pipeline.render.filter import Example, Filter
-from pipeline.render.filters_number import plus
-from pipeline.render.values import MAX_ITEMS, MAX_RESULT, Failure, refuse, to_count, to_number, to_text
+from pipeline.render.filters_number import DECIMAL
+from pipeline.render.values import (
+    MAX_ITEMS,
+    MAX_RESULT,
+    Failure,
+    bounded,
+    exact,
+    finite,
+    refuse,
+    to_count,
+    to_number,
+    to_text,
+)
 
 _DEPTH: Final = 5
 _ABSENT: Final = object()
@@ -149,12 +161,17 @@ def uniq(value: Json, key: Json = None) -> list[Json]:
 
 
 def sum_(value: Json, key: Json = None) -> int | float:
-    total: int | float = 0
+    whole, exactly, fractions = 0, Decimal(), False
     for element in elements(value):
         number = element if key is None else _field(element, key, "sum")
-        if number is not None:
-            total = plus(total, to_number(number, "sum"))
-    return total
+        if number is None:
+            continue
+        number = to_number(number, "sum")
+        if isinstance(number, int):
+            whole += number
+        else:
+            exactly, fractions = DECIMAL.add(exactly, exact(number)), True
+    return finite(float(DECIMAL.add(exactly, Decimal(whole)))) if fractions else bounded(whole)
 
 
 def size(value: Json) -> int:

@@ -12,7 +12,8 @@ from pipeline.model.records import Json
 from pipeline.render.filter import Example, Filter
 from pipeline.render.values import Failure, bounded, exact, finite, to_count, to_number, to_text
 
-_DECIMAL: Final = Context(prec=40)
+DECIMAL: Final = Context(prec=40)
+"""How decimals are calculated: far more digits than a float has, whatever the process's own context says."""
 _WIDE: Final = Context(prec=700)
 """Enough for every digit of the largest float, with its fraction."""
 
@@ -41,21 +42,21 @@ def plus(value: Json, other: Json) -> int | float:
     left, right = to_number(value, "plus"), to_number(other, "plus")
     if isinstance(left, int) and isinstance(right, int):
         return bounded(left + right)
-    return finite(float(_DECIMAL.add(exact(left), exact(right))))
+    return finite(float(DECIMAL.add(exact(left), exact(right))))
 
 
 def minus(value: Json, other: Json) -> int | float:
     left, right = to_number(value, "minus"), to_number(other, "minus")
     if isinstance(left, int) and isinstance(right, int):
         return bounded(left - right)
-    return finite(float(_DECIMAL.subtract(exact(left), exact(right))))
+    return finite(float(DECIMAL.subtract(exact(left), exact(right))))
 
 
 def times(value: Json, other: Json) -> int | float:
     left, right = to_number(value, "times"), to_number(other, "times")
     if isinstance(left, int) and isinstance(right, int):
         return bounded(left * right)
-    return finite(float(_DECIMAL.multiply(exact(left), exact(right))))
+    return finite(float(DECIMAL.multiply(exact(left), exact(right))))
 
 
 def divided_by(value: Json, other: Json) -> int | float:
@@ -80,7 +81,7 @@ def modulo(value: Json, other: Json) -> int | float:
 
 
 def _rounded(number: int | float, digits: int) -> Decimal:
-    return exact(number).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, _WIDE)
+    return exact(number).quantize(Decimal((0, (1,), -digits)), ROUND_HALF_UP, _WIDE)
 
 
 def round_(value: Json, digits: Json = 0) -> int | float:

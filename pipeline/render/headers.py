@@ -33,8 +33,8 @@ def compile_headers(headers: Mapping[str, Json], spot: Spot, extra: Headers) -> 
     """
     seen: dict[str, str] = {}
     parts: list[tuple[str, str | None, Getter]] = []
-    for name, value in headers.items():
-        here = spot.at(name)
+    for key, value in headers.items():
+        name, here = str(key), spot.at(key)
         lowered = name.lower()
         if not _NAME.fullmatch(name):
             here.error("header-name", f"`{name}` is no header name", on_key=True)

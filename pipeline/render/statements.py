@@ -1,14 +1,10 @@
-"""Liquid's tags inside one value: a list of nodes becomes one function that writes a text.
-
-Everything is counted, nothing is timed: iterations, the output, and what filters make inside loops. A
-template that goes too far is dead-lettered at the same point in every replay.
-"""
+"""Liquid's tags inside one value: a list of nodes becomes one function that writes a text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from liquid.ast import BlockNode, Node
 from liquid.builtin.content import ContentNode
@@ -30,44 +26,10 @@ from pipeline.render.calls import RUN, Names
 from pipeline.render.comparisons import equal
 from pipeline.render.expressions import Test, compile_condition, compile_expression
 from pipeline.render.names import TemplateError
-from pipeline.render.values import MAX_RESULT, Failure, to_count, to_text
-
-MAX_ITERATIONS: Final = 10_000
-MAX_WORK: Final = 16 * MAX_RESULT
-"""Characters that the filters inside a template's loops may make in all."""
+from pipeline.render.run import Run
+from pipeline.render.values import to_count, to_text
 
 _GO, _BREAK, _CONTINUE = 0, 1, 2
-
-
-class Run:
-    """The output and the budgets of one template for one event."""
-
-    __slots__ = ("iterations", "parts", "room", "work")
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.room = MAX_RESULT
-        self.iterations = 0
-        self.work = MAX_WORK
-
-    def write(self, text: str) -> None:
-        """Add to the output. Raises Failure where it gets larger than a template may write."""
-        self.room -= len(text)
-        if self.room < 0:
-            raise Failure("the template's output is larger than 1 MiB")
-        self.parts.append(text)
-
-    def step(self) -> None:
-        """Count one turn of a loop. Raises Failure at one too many."""
-        self.iterations += 1
-        if self.iterations > MAX_ITERATIONS:
-            raise Failure(f"the template's loops turn more than {MAX_ITERATIONS:,} times")
-
-    def spend(self, size: int) -> None:
-        """Count what a filter made. Raises Failure where it is too much in all."""
-        self.work -= size
-        if self.work < 0:
-            raise Failure("the filters in the template's loops make more than 16 MiB")
 
 
 Statement = Callable[[Run, Event, User, dict[str, Json]], int]
@@ -295,6 +257,7 @@ def _for(node: ForNode, writing: Writing) -> Statement:
     limit = compile_expression(loop.limit, writing.names) if loop.limit is not None else None
     offset = compile_expression(loop.offset, writing.names) if loop.offset is not None else None
     body = _inner(node.block, writing)
+    steps = sum(1 for _ in _walk([node.block]))
     default = _inner(node.default, writing) if node.default else None
     backwards, describe = loop.reversed, writing.uses_forloop
 
@@ -309,7 +272,7 @@ def _for(node: ForNode, writing: Writing) -> Statement:
         outer, outer_loop = scope.get(name, MISSING), scope.get("forloop", MISSING)
         signal = _GO
         for index, element in enumerate(reversed(whole) if backwards else whole):
-            run.step()
+            run.turn(steps)
             scope[name] = element
             if describe:
                 scope["forloop"] = _forloop(index, len(whole), name, outer_loop)

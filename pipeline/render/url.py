@@ -154,8 +154,8 @@ def _written(text: str, spot: Spot) -> list[Parameter]:
 def _mapped(query: Mapping[str, Json], spot: Spot) -> list[Parameter]:
     """Return the parameters of `query:`; a list repeats its name."""
     parameters: list[Parameter] = []
-    for name, value in query.items():
-        here = spot.at(name)
+    for key, value in query.items():
+        name, here = str(key), spot.at(key)
         if "{{" in name or "${" in name:
             here.error("template-in-key", "the name of a parameter cannot be a template", on_key=True)
         several = list(enumerate(value)) if isinstance(value, list) else [(None, value)]

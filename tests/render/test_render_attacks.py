@@ -82,7 +82,7 @@ def test_what_is_not_data_is_an_error_at_load(template: str) -> None:
     assert mistakes({"body": {"v": template}})
 
 
-SEED = {"s": "x" * 1000, "l": ["y" * 1000] * 100, "n": 9999999}
+SEED: dict[str, Any] = {"numbers": [0.5] * 90_000, "s": "x" * 1000, "l": ["y" * 1000] * 100, "n": 9999999}
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ SEED = {"s": "x" * 1000, "l": ["y" * 1000] * 100, "n": 9999999}
         (
             "{% for i in (1..9000) %}"
             "{% assign s = event.properties.l | join: event.properties.s %}{% endfor %}",
-            "make more than",
+            "work on more than",
         ),
         (
             "{{ event.properties.s | replace: '', event.properties.s | replace: '', event.properties.s }}",
@@ -134,7 +134,19 @@ SEED = {"s": "x" * 1000, "l": ["y" * 1000] * 100, "n": 9999999}
         ),
         (
             "{% for i in (1..9999) %}{{ event.properties.l | sort | uniq | reverse | size }}{% endfor %}",
-            "make more than",
+            "work on more than",
+        ),
+        (
+            "{% for i in (1..9999) %}{% assign n = event.properties.numbers | sum %}{% endfor %}",
+            "work on more than",
+        ),
+        (
+            "{% for i in (1..9999) %}{% if event.properties.numbers contains 1 %}{% endif %}{% endfor %}",
+            "work on more than",
+        ),
+        (
+            "{% for i in (1..9999) %}" + "{{ event.properties.gone }}" * 2000 + "{% endfor %}",
+            "more than 1,000,000",
         ),
         (
             "{% for i in (1..9999) %}{% capture c %}{{ c }}{{ c }}x{% endcapture %}{% endfor %}",
