@@ -189,7 +189,7 @@ def _compile(
             line_of=lines,
         )
     receiver = receiver_settings(model.request)
-    lint_webhook(model, text, problems)
+    lint_webhook(model, text, problems, secrets)
     spec = LaneSpec(
         webhook_id=model.id,
         definition=file.definition,

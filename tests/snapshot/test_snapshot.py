@@ -89,12 +89,12 @@ def test_delivery_and_receiver_settings_arrive_with_their_units(compiled) -> Non
     webhook = one(
         compiled(
             webhooks__a="id: a\ntrigger: {events: [X]}\nrequest:\n  url: https://x.example/\n"
-            "  auth: {bearer: {token: '${T}'}, mtls: {cert: c.pem, key: k.pem}}\n  ca: ca.pem\n"
+            "  auth: {bearer: {token: '${T}'}, mtls: {cert: '${PEM}', key: '${PEM}'}}\n  ca: '${PEM}'\n"
             "  signature: {hmac: {header: X-S, secret: '${S}'}}\n"
             "delivery: {timeout: 1.5s, rate: 60/m, ordering: per_user, on_full: pause,\n"
             "  retry: {min_delay: 100ms, max_delay: 1m, max_age: 2d, max_attempts: 5, statuses: [409]},\n"
             "  batch: {max_events: 5, max_bytes: 1KiB, max_wait: 2s, as: array, wrap: {d: '{{ items }}'}}}\n",
-            environ={"T": "t", "S": "s"},
+            environ={"T": "t", "S": "s", "PEM": __file__},
         )
     )
     delivery = webhook.spec.delivery
@@ -111,8 +111,8 @@ def test_delivery_and_receiver_settings_arrive_with_their_units(compiled) -> Non
     assert webhook.spec.wrap([b"1", b"2"]) == b'{"d":[1,2]}'
     receiver = webhook.spec.receiver
     assert receiver.auth == BearerAuth("${T}")
-    assert receiver.mtls == MtlsSettings("c.pem", "k.pem")
-    assert receiver.ca == "ca.pem"
+    assert receiver.mtls == MtlsSettings("${PEM}", "${PEM}")
+    assert receiver.ca == "${PEM}"
     assert receiver.signature == HmacSignature("X-S", "${S}", "sha256", "sha256=", "hex")
 
 
@@ -131,7 +131,7 @@ def test_delivery_and_receiver_settings_arrive_with_their_units(compiled) -> Non
 )
 def test_signatures(compiled, signature: str, expected: object) -> None:
     text = GOOD.format(id="a").replace("'}", f"', signature: {signature}}}")
-    assert one(compiled(webhooks__a=text, environ={"S": "s"})).spec.receiver.signature == expected
+    assert one(compiled(webhooks__a=text, environ={"S": "c2VjcmV0"})).spec.receiver.signature == expected
 
 
 def test_defaults_of_the_job_apply_below_what_a_webhook_says(compiled) -> None:
@@ -163,6 +163,34 @@ def test_a_secret_that_is_missing_is_an_error_at_its_place_and_only_where_secret
     with pytest.raises(ConfigError, match="NOPE"):
         report.require()
     assert one(compile_config(ConfigText({"webhooks/a.yaml": text}), secrets=None)).spec.has_secrets
+
+
+def test_every_secret_of_a_receiver_must_have_a_value(compiled, tmp_path: Path) -> None:
+    text = (
+        "id: a\ntrigger: {events: [X]}\n"
+        "request:\n"
+        "  url: https://x.example/\n"
+        "  auth:\n"
+        "    oauth2: {token_url: 'https://x.example/', client_id: '${A}', client_secret: 'x${B}'}\n"
+        "    mtls: {cert: 'c.pem', key: '${file:nope}'}\n"
+        "  ca: nope.pem\n"
+        "  signature: {standard_webhooks: {secrets: ['${S}', '${T}', '${BAD']}}\n"
+        "delivery: {client: aiohttp, proxy: 'http://${P}@proxy.example'}\n"
+    )
+    report = compiled(webhooks__a=text, environ={"S": "whsec_AAAA", "T": "not base64"})
+    assert [(found.line, found.column, found.code) for found in report.findings] == [
+        (6, 59, "missing-secret"),
+        (6, 83, "missing-secret"),
+        (7, 18, "missing-file"),
+        (7, 33, "missing-secret"),
+        (8, 7, "missing-file"),
+        (9, 53, "wrong-secret"),
+        (9, 62, "placeholder"),
+        (10, 44, "missing-secret"),
+    ]
+    assert "not base64" not in report.render()
+    offline = compile_config(ConfigText({"webhooks/a.yaml": text}), offline=True)
+    assert [found.code for found in offline.findings] == ["placeholder"]
 
 
 def test_faults_of_every_compiler_are_shown_at_their_places(compiled) -> None:
