@@ -1,0 +1,158 @@
+"""``hookline produce``: a recording loaded into topics, so that reading them gives what the file gives.
+
+Messages are keyed by user (the anonymous id where there is none), updates go to the topic of users, and their
+times grow in the order of the lines: what the join merges by time is the order of the recording.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pipeline.decode import decode
+from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
+from pipeline.recording.native import native_line
+from pipeline.recording.record import messages
+from pipeline.sources.chunk import CHUNK_LINES
+from pipeline.sources.kafka_writer import TopicWriter
+from pipeline.sources.reader import Reader
+from pipeline.sources.recorded import Message
+
+Times = Literal["now", "keep"]
+
+TOPIC_CONFIG = {"retention.ms": "-1"}
+"""Of topics that are created: a recording may be older than a broker's usual week."""
+
+
+@dataclass(slots=True)
+class Produced:
+    """What was written."""
+
+    messages: dict[str, int] = field(default_factory=dict)
+    """Per topic."""
+    invalid: int = 0
+    """Lines that are no records; they go to the topic of events as they are."""
+    created: list[str] = field(default_factory=list)
+    """Topics that did not exist before."""
+
+
+def produce(
+    reader: Reader,
+    brokers: str,
+    *,
+    events: str = "events",
+    users: str | None = "user-properties",
+    partitions: int = 4,
+    format: str = "auto",
+    times: Times = "now",
+    settings: Mapping[str, Any] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    progress: Callable[[Produced], None] = lambda produced: None,
+    clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+) -> Produced:
+    """Write everything the reader has into topics, created with ``partitions`` where they are missing.
+
+    users: None puts everything into one topic. times: ``keep`` writes the times of the records, made to grow
+    (where topics keep records for a limited time, brokers remove old ones at once); ``now`` the present.
+    settings are passed to librdkafka. Returns when all is acknowledged. Raises ConfigError and Fatal.
+    """
+    produced = Produced()
+    writer = TopicWriter(brokers, settings)
+    produced.created = writer.ensure([events, *([users] if users else [])], partitions, TOPIC_CONFIG)
+    order = Order()
+    try:
+        while not reader.done and not stopping():
+            chunk = reader.read(CHUNK_LINES)
+            if chunk is None:
+                time.sleep(0.005)
+                continue
+            faults = chunk.faults or {}
+            for index, message in enumerate(messages(chunk)):
+                for part in _parts(message, format, is_fault=index in faults):
+                    topic = users if users and part.is_update else events
+                    stamp = clock_ms() if times == "now" else part.time
+                    writer.send(
+                        topic,
+                        part.value,
+                        key=part.key,
+                        time_ms=order.after(stamp, is_update=part.is_update),
+                        headers=part.headers,
+                    )
+                    produced.messages[topic] = produced.messages.get(topic, 0) + 1
+                    produced.invalid += part.is_invalid
+            progress(produced)
+        writer.flush()
+    finally:
+        reader.close()
+    return produced
+
+
+class Order:
+    """Gives times that keep the order of the lines where two topics are merged by time.
+
+    They never go back, and an update never has the time of an event before it: at equal times it would win.
+    """
+
+    def __init__(self) -> None:
+        self._latest = 1  # Kafka takes 0 for "now"
+        self._after_event = False
+
+    def after(self, time_ms: int | None, *, is_update: bool) -> int:
+        """Return the time to write for the next line, given its own."""
+        latest = self._latest + 1 if is_update and self._after_event else self._latest
+        if time_ms is not None and time_ms > latest:
+            latest = time_ms
+        self._after_event = not is_update
+        self._latest = latest
+        return latest
+
+
+@dataclass(slots=True)
+class Part:
+    """One message to write."""
+
+    value: bytes | None
+    key: bytes | None
+    headers: Any
+    time: int | None
+    is_update: bool
+    is_invalid: bool = False
+
+
+def _parts(message: Message, format: str, *, is_fault: bool) -> list[Part]:
+    """Return a line as messages of one user each: a ``batch[]`` of several users is taken apart."""
+    value, key, headers = message.value, message.key, message.headers
+    records: list[Record] = []
+    if not is_fault:
+        origin = Origin(message.source, message.offset)
+        records = decode(
+            value, format=format, origin=origin, received_at=message.time, headers=headers, key=key
+        )
+    good = [record for record in records if not isinstance(record, Invalid)]
+    if not good:
+        return [Part(value, key, headers, message.time, False, True)]
+    keys = {_key(record) for record in records if not isinstance(record, Invalid)}
+    kinds = {isinstance(record, Event) for record in good}
+    if len(good) == len(records) and (key is not None or len(keys) == 1) and len(kinds) == 1:
+        return [Part(value, key or keys.pop(), headers, _time(good[0], message), not kinds.pop())]
+    parts = []
+    for record in records:
+        if isinstance(record, Invalid):
+            parts.append(Part(record.raw, None, None, message.time, False, True))
+        else:
+            line = native_line(record)
+            parts.append(
+                Part(line, _key(record), None, _time(record, message), not isinstance(record, Event))
+            )
+    return parts
+
+
+def _key(record: Event | PropertyUpdate | IdentityLink) -> bytes:
+    return (record.user_id or record.anonymous_id or "").encode("utf-8", "surrogatepass")
+
+
+def _time(record: Event | PropertyUpdate | IdentityLink, message: Message) -> int | None:
+    """Return the broker's time of a recorded message, else the record's own."""
+    return record.time if message.time is None else message.time

@@ -1,0 +1,267 @@
+"""``hookline record``: what comes in, kept as JSON lines with origin, key and headers (sources/recorded.py).
+
+The lines of a source partition are in the order in which the job would have taken them. Each line is there at
+least once; in fact once, as long as the topics still hold what was read after the last sync.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from pipeline.model.errors import Fatal, StateError
+from pipeline.recording.segments import Compression, Segment
+from pipeline.sources.chunk import CHUNK_LINES, Position, RawChunk
+from pipeline.sources.reader import Reader
+from pipeline.sources.recorded import Message, dump_line
+
+STATE = ".record.json"
+IDLE_SECS = 0.005
+UNSYNCED_BYTES = 32 << 20
+"""What waits in memory for a sync, at most."""
+
+
+class Source(Protocol):
+    """What has partitions to record, such as `pipeline.sources.kafka.KafkaSource`."""
+
+    def list_partitions(self) -> list[str]:
+        """Return the names of the source partitions."""
+
+    def open(self, name: str, position: Any) -> Reader:
+        """Return the reader of one of them, at a position or at the beginning."""
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What was written so far, by this run."""
+
+    records: int = 0
+    bytes: int = 0
+    """Of JSON lines, before compression."""
+    files: list[str] = field(default_factory=list)
+    """Files that were begun."""
+
+
+def record(
+    source: Source,
+    out: Path,
+    *,
+    compression: Compression = "zst",
+    rotate_bytes: int = 256 << 20,
+    rotate_secs: float = 3600.0,
+    sync_secs: float = 1.0,
+    stopping: Callable[[], bool] = lambda: False,
+    progress: Callable[[Recorded], None] = lambda recorded: None,
+    clock: Callable[[], float] = time.monotonic,
+    idle: Callable[[float], None] = time.sleep,
+) -> Recorded:
+    """Write every partition of the source below ``out`` until all are done or ``stopping()`` says so.
+
+    Goes on where an earlier call on the same directory left off. rotate_bytes counts bytes on disk.
+    ``progress`` is called at every sync. Raises StateError where another process records there or its files
+    are not what was written; Fatal where the disk or the source fail.
+    """
+    recorded = Recorded()
+    with ExitStack() as stack:
+        _lock(out, stack)
+        stored = _load(out)
+        tracks = []
+        for name in source.list_partitions():
+            saved = stored.get(name)
+            reader = source.open(name, _tuples(saved["position"]) if saved else None)
+            stack.callback(reader.close)
+            track = Track(reader, out / name, saved, compression, rotate_bytes, rotate_secs, recorded, clock)
+            stack.callback(track.close)
+            tracks.append(track)
+
+        def save() -> None:
+            for track in tracks:
+                track.sync()
+                stored[track.reader.name] = track.saved()
+            _save(out, stored)
+            for track in tracks:
+                track.durable()
+            progress(recorded)
+
+        synced = clock()
+        while True:
+            moved = [track.advance(save) for track in tracks]
+            ended = stopping() or all(track.reader.done for track in tracks)
+            full = sum(track.waiting_bytes for track in tracks) >= UNSYNCED_BYTES
+            if ended or full or clock() >= synced + sync_secs:
+                synced = clock()
+                save()
+            if ended:
+                return recorded
+            if not any(moved):
+                idle(IDLE_SECS)
+
+
+class Track:
+    """One source partition: its reader, and the file that grows."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        folder: Path,
+        saved: dict[str, Any] | None,
+        compression: Compression,
+        rotate_bytes: int,
+        rotate_secs: float,
+        recorded: Recorded,
+        clock: Callable[[], float],
+    ) -> None:
+        self.reader = reader
+        self._folder = folder
+        self._compression = compression
+        self._rotate_bytes = rotate_bytes
+        self._rotate_secs = rotate_secs
+        self._recorded = recorded
+        self._clock = clock
+        self._written: Position = reader.position
+        """Where the reader stood after the last line that was written."""
+        self._latest: int | None = None
+        """Running maximum of the broker times in the file."""
+        if saved is None:
+            self._begin()
+        else:
+            kept: Compression = saved["compression"]
+            self._first, self._latest, self._began = saved["first"], saved["latest"], clock()
+            self._kind = kept
+            self._segment = Segment(folder, self._first, kept, keep_bytes=saved["bytes"])
+
+    def _begin(self) -> None:
+        self._first = int(self._written[1])  # type: ignore[call-overload]  # a number, see chunk.Position
+        self._kind, self._latest, self._began = self._compression, None, self._clock()
+        self._segment = Segment(self._folder, self._first, self._compression)
+        self._recorded.files.append(str(self._segment.path))
+
+    def advance(self, save: Callable[[], None]) -> bool:
+        """Write one chunk, if there is one; True if there was. ``save`` makes everything durable."""
+        chunk = self.reader.read(CHUNK_LINES)
+        if chunk is None:
+            return False
+        if self._may_rotate(chunk):
+            save()
+            self._segment.close()
+            self._begin()
+            save()
+        before = self._segment.waiting_bytes
+        for message in messages(chunk):
+            self._segment.write(dump_line(message))
+            if message.time is not None:
+                self._latest = message.time if self._latest is None else max(self._latest, message.time)
+        self._recorded.bytes += self._segment.waiting_bytes - before
+        self._recorded.records += len(chunk)
+        self._written = chunk.position
+        return True
+
+    def _may_rotate(self, chunk: RawChunk) -> bool:
+        """Return whether the file is large or old enough, and the chunk may begin a new one.
+
+        Files are merged by the running maximum of their times when they are read: a new one has to begin
+        later than everything before it, or its lines would overtake them.
+        """
+        due = self._segment.size >= self._rotate_bytes or self._clock() >= self._began + self._rotate_secs
+        time_ms = chunk.received[0] if chunk.received else None
+        if not due or time_ms is None or self._segment.size + self._segment.waiting_bytes == 0:
+            return False
+        return self._latest is not None and time_ms > self._latest
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of lines that are not on disk yet."""
+        return self._segment.waiting_bytes
+
+    def sync(self) -> None:
+        """Put what was written on disk."""
+        self._segment.sync()
+
+    def saved(self) -> dict[str, Any]:
+        """Return where to go on, as JSON data; right after `sync`."""
+        return {
+            "position": self._written,
+            "first": self._first,
+            "bytes": self._segment.size,
+            "latest": self._latest,
+            "compression": self._kind,
+        }
+
+    def durable(self) -> None:
+        """Tell the reader how far it need not go back."""
+        durable: Callable[[Position], None] = getattr(self.reader, "durable", lambda position: None)
+        durable(self._written)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._segment.close()
+
+
+def messages(chunk: RawChunk) -> list[Message]:
+    """Return the lines of a chunk as messages of a recording."""
+    sources = [chunk.sources] * len(chunk) if isinstance(chunk.sources, str) else chunk.sources
+    nothing = [None] * len(chunk)
+    return [
+        Message(*fields)
+        for fields in zip(
+            sources,
+            chunk.offsets,
+            chunk.received or nothing,
+            chunk.keys or nothing,
+            chunk.headers or nothing,
+            chunk.lines,
+            strict=True,
+        )
+    ]
+
+
+def _lock(out: Path, stack: ExitStack) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = stack.enter_context((out / ".lock").open("wb"))
+    except OSError as error:
+        raise Fatal(f"cannot record to {out}: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StateError(f"another process records to {out}") from None
+
+
+def _load(out: Path) -> dict[str, dict[str, Any]]:
+    path = out / STATE
+    if not path.exists():
+        return {}
+    try:
+        state = orjson.loads(path.read_bytes())
+        if state["version"] != 1:
+            raise StateError(f"{path} is of version {state['version']}, 1 is known")
+        partitions: dict[str, dict[str, Any]] = state["partitions"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise StateError(f"{path} is damaged ({error}): record into another directory") from None
+    return partitions
+
+
+def _save(out: Path, partitions: dict[str, dict[str, Any]]) -> None:
+    """Replace the state in one step: a crash leaves the old one or the new one."""
+    fresh = out / f"{STATE}.new"
+    try:
+        with open(fresh, "wb") as file:
+            file.write(orjson.dumps({"version": 1, "partitions": partitions}))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(out / STATE)
+    except OSError as error:
+        raise Fatal(f"cannot record to {out}: {error.strerror}") from None
+
+
+def _tuples(value: Any) -> Any:
+    """Return JSON data with tuples for lists: the form that a position has."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

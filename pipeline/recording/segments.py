@@ -1,0 +1,97 @@
+"""The files of a recording as they are written: one growing file per source partition, rotated, compressed.
+
+    DIR/kafka-0/00000000000000000000.jsonl.zst      named after the number of records before it
+    DIR/kafka-0/00000000000000104212.jsonl.zst
+    DIR/.record.json                                where each partition stands, see recording/record.py
+
+What `sync` has returned for is on disk, as whole compressed frames: a file that is cut there is a whole file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+from typing import Literal
+
+import zstandard
+
+from pipeline.model.errors import Fatal, StateError
+
+Compression = Literal["zst", "gz", "none"]
+
+SUFFIX: dict[str, str] = {"zst": ".jsonl.zst", "gz": ".jsonl.gz", "none": ".jsonl"}
+
+
+class Segment:
+    """One file, appended to in frames."""
+
+    def __init__(self, folder: Path, first: int, compression: Compression, *, keep_bytes: int = 0) -> None:
+        """Go on after the first ``keep_bytes`` of the file: what follows was never synced and is cut off.
+
+        Raises StateError where the file is shorter, Fatal where it cannot be written.
+        """
+        self.path = folder / f"{first:020}{SUFFIX[compression]}"
+        self._compression = compression
+        self._waiting: list[bytes] = []
+        self.waiting_bytes = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            size = os.fstat(self._file).st_size
+            if size < keep_bytes:
+                raise StateError(
+                    f"{self.path} has {size} bytes, {keep_bytes} were written: put the file back, "
+                    "or record into another directory"
+                )
+            os.ftruncate(self._file, keep_bytes)
+            os.lseek(self._file, keep_bytes, os.SEEK_SET)
+            _sync_folder(folder)
+        except OSError as error:
+            raise Fatal(f"cannot record to {self.path}: {error.strerror}") from None
+        self.size = keep_bytes
+        """Bytes of the file that are on disk."""
+
+    def write(self, line: bytes) -> None:
+        """Take a line with its line end; it is on disk when `sync` has returned."""
+        self._waiting.append(line)
+        self.waiting_bytes += len(line)
+
+    def sync(self) -> None:
+        """Write what waits as one frame and sync it. Raises Fatal where that fails."""
+        if not self._waiting:
+            return
+        frame = _packed(b"".join(self._waiting), self._compression)
+        try:
+            left = memoryview(frame)
+            while left:
+                left = left[os.write(self._file, left) :]
+            os.fsync(self._file)
+        except OSError as error:
+            raise Fatal(
+                f"cannot record to {self.path}: {error.strerror}; the next start goes on from here"
+            ) from None
+        self.size += len(frame)
+        self._waiting.clear()
+        self.waiting_bytes = 0
+
+    def close(self) -> None:
+        """Close the file; what was not synced is forgotten."""
+        os.close(self._file)
+
+
+def _packed(data: bytes, compression: Compression) -> bytes:
+    if compression == "zst":
+        return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(data)
+    if compression == "gz":
+        return gzip.compress(data, compresslevel=6, mtime=0)
+    return data
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the entry of a new file survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
