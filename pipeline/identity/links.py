@@ -40,9 +40,9 @@ class Identity:
     def resolve(self, record: Record) -> Iterator[tuple[str, Record]]:
         """Yield the record as its user's, with the user's key; a link yields the profile it brings."""
         if isinstance(record, Event):
-            yield self._own(record), record
+            yield self.own(record), record
         elif isinstance(record, PropertyUpdate):
-            key = self._own(record)
+            key = self.own(record)
             if record.user_id is None:
                 self._remember(str(record.anonymous_id), record)
             yield key, record
@@ -74,7 +74,8 @@ class Identity:
         forgotten = _update(link.origin, link.time, anonymous_id=anonymous_id, delete=True)
         yield user_key(None, anonymous_id), forgotten
 
-    def _own(self, record: Event | PropertyUpdate) -> str:
+    def own(self, record: Event | PropertyUpdate) -> str:
+        """Give an event or update to its user, in place, and return the user's key."""
         if record.user_id is None:
             if record.anonymous_id is not None:
                 record.user_id = self._alias(record.anonymous_id)

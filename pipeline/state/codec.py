@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,8 +29,12 @@ def source_key(source: str) -> bytes:
 
 def delivery_key(webhook_id: str, origin: Origin) -> bytes:
     """Return webhook id and origin as bytes that sort by webhook, source, offset and item."""
-    position = _POSITION.pack(origin.offset, origin.item)
-    return b"%b\0%b\0%b" % (webhook_id.encode(), source_key(origin.source), position)
+    return _place_prefix(webhook_id, origin.source) + _POSITION.pack(origin.offset, origin.item)
+
+
+@lru_cache(65_536)
+def _place_prefix(webhook_id: str, source: str) -> bytes:
+    return b"%b\0%b\0" % (webhook_id.encode(), source_key(source))
 
 
 def key_origin(key: bytes) -> tuple[str, bytes, int, int]:

@@ -76,26 +76,29 @@ class Outbox:
         self._recover(journal)
         self.port.settling.update(self._settled)
         engine.attach(self.port)
-        for name, rows in counters.copy().items():
-            if rows and name.endswith("/pending"):
-                engine.on_disk(self.port, name.removesuffix("/pending"), rows)
+        for name, pending in counters.copy().items():
+            webhook_id, _, counter = name.rpartition("/")
+            rows = pending - self._new_on_disk.get(webhook_id, 0)
+            if counter == "pending" and rows > 0:
+                engine.on_disk(self.port, webhook_id, rows)
 
     # --- the worker, while it works through a chunk
 
     def pending(self, webhook_id: str) -> int:
         """Return how many requests of the webhook are owed: rows and live requests."""
-        return self._counters.get(f"{webhook_id}/pending")
+        return self._counters.pending(webhook_id)
 
     def admit(self, delivery: Delivery, origin: Origin, *, ordered: bool) -> None:
         """Take over a new delivery: it will be sent, or it is known how it ended before a crash."""
         webhook_id = delivery.webhook_id
-        self._counters.add(f"{webhook_id}/matched")
+        counts = self._counters.change(webhook_id)
+        counts.matched += 1
         if self._finished:
             before = self._finished.get(delivery.key)
             if before is not None and self._take_over(delivery, before, origin):
                 return
         behind = ordered and self._is_behind(delivery)
-        self._counters.add(f"{webhook_id}/pending")
+        counts.pending += 1
         if ordered:
             self._sequence += 1
             delivery.sequence = self._sequence
@@ -112,8 +115,9 @@ class Outbox:
     def bury(self, dead: DeadLetter) -> None:
         """Take over something that can never be sent: a record, or a delivery that could not be rendered."""
         if dead.webhook_id:
-            self._counters.add(f"{dead.webhook_id}/matched")
-            self._counters.add(f"{dead.webhook_id}/dead")
+            counts = self._counters.change(dead.webhook_id)
+            counts.matched += 1
+            counts.dead += 1
         self._put_dead(dead)
 
     def to_copy(self) -> list[DeadLetter]:
@@ -129,16 +133,18 @@ class Outbox:
 
     def suppress(self, webhook_id: str) -> None:
         """Count a match that `limit` or `dedupe` held back."""
-        self._counters.add(f"{webhook_id}/matched")
-        self._counters.add(f"{webhook_id}/suppressed")
+        counts = self._counters.change(webhook_id)
+        counts.matched += 1
+        counts.suppressed += 1
 
     # --- the worker, for commands (DESIGN 6, rule 8)
 
     def replay(self, letter: DeadLetter, delivery: Delivery) -> None:
         """Owe a dead letter's delivery again: dead - 1, pending + 1. It goes by way of the disk."""
         self._store.delete(Table.DEAD, letter.key)
-        self._counters.add(f"{letter.webhook_id}/dead", -1)
-        self._counters.add(f"{letter.webhook_id}/pending")
+        counts = self._counters.change(letter.webhook_id)
+        counts.dead -= 1
+        counts.pending += 1
         self._store_row(delivery)
         self._count_on_disk(letter.webhook_id)
 
@@ -247,11 +253,12 @@ class Outbox:
             return
         if delivery.stored:
             self._store.delete(Table.OUTBOX, row)
-        self._counters.add(f"{webhook_id}/pending", -1)
+        counts = self._counters.change(webhook_id)
+        counts.pending -= 1
         if outcome is Outcome.DELIVERED:
-            self._counters.add(f"{webhook_id}/delivered")
+            counts.delivered += 1
             return
-        self._counters.add(f"{webhook_id}/dead")
+        counts.dead += 1
         self._store_dead(delivery, result.reason)
 
     def _store_dead(self, delivery: Delivery, reason: str) -> None:
@@ -281,9 +288,9 @@ class Outbox:
         if before.outcome is Outcome.RETRY:
             return False
         if before.outcome is Outcome.DELIVERED:
-            self._counters.add(f"{delivery.webhook_id}/delivered")
+            self._counters.change(delivery.webhook_id).delivered += 1
         else:
-            self._counters.add(f"{delivery.webhook_id}/dead")
+            self._counters.change(delivery.webhook_id).dead += 1
             self._put_dead(dead_delivery(delivery, before.reason, origin, self._clock()))
         return True
 
@@ -312,6 +319,8 @@ class Outbox:
             self._settle(Result(delivery, result.outcome, result.reason))
             # Until the next commit the row on disk says what was true before this result.
             self._settled.append(result.row)
+            if result.outcome is Outcome.RETRY:
+                self._count_on_disk(delivery.webhook_id)
 
     def _expire_finished(self) -> None:
         """Drop finished requests whose origin a durable epoch has passed (rule 7)."""

@@ -9,6 +9,7 @@ from bytewax.operators import StatefulBatchLogic
 from pipeline.chunks import Routed, Selected
 from pipeline.context import Job
 from pipeline.identity.links import Identity
+from pipeline.model.records import Event
 from pipeline.state.counters import RECORDS, Counters
 from pipeline.state.folders import identity_folder
 from pipeline.state.store import Store
@@ -67,9 +68,13 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
     def route(self, chunk: Selected) -> Iterable[Routed]:
         """Return one chunk per shard that has records in this one."""
         by_shard: dict[int, Routed] = {}
-        shards = self.job.shards
+        shards, identity = self.job.shards, self.identity
         for record, candidates in chunk.items:
-            for key, own in self.identity.resolve(record):
+            # Nearly all records are events, and yield themselves.
+            resolved = (
+                ((identity.own(record), record),) if type(record) is Event else identity.resolve(record)
+            )
+            for key, own in resolved:
                 shard = shard_of(key, shards)
                 routed = by_shard.get(shard)
                 if routed is None:
