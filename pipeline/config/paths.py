@@ -75,10 +75,10 @@ def event_view(event: Event) -> dict[str, Json]:
 
 
 def user_view(user: User) -> dict[str, Json]:
-    """Return what ``{{ user }}`` is: id (left out where it is unknown) and properties."""
+    """Return what ``{{ user }}`` is: id (left out where it is unknown), identified and properties."""
     if user.id is None:
-        return {"properties": user.properties}
-    return {"id": user.id, "properties": user.properties}
+        return {"identified": user.identified, "properties": user.properties}
+    return {"id": user.id, "identified": user.identified, "properties": user.properties}
 
 
 def _iso(ms: int | None) -> str | Missing:

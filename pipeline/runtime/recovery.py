@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from bytewax.recovery import init_db_dir
@@ -16,8 +19,13 @@ PARTITIONS = 1
 def prepare_recovery(folder: Path) -> int:
     """Make the recovery store or clean an existing one; return how many ghost rows were deleted.
 
-    Raises StateError where it cannot be read.
+    The processes of one job do so one after another. Raises StateError where it cannot be read.
     """
+    with _alone(folder.with_suffix(".lock")):
+        return _prepare(folder)
+
+
+def _prepare(folder: Path) -> int:
     parts = sorted(folder.glob("part-*.sqlite3"))
     if not parts:
         folder.mkdir(parents=True, exist_ok=True)
@@ -30,6 +38,16 @@ def prepare_recovery(folder: Path) -> int:
             f"{folder}: the recovery store cannot be read ({error}). Restore the state directory from a "
             "backup, or start with an empty one."
         ) from error
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def delete_ghosts(parts: list[Path]) -> int:

@@ -194,8 +194,8 @@ def test_the_views_leave_out_what_is_unknown() -> None:
         "context": {},
     }
     assert event_view(event(received_at=NOON, anonymous_id="a"))["received_at"] == "2026-11-23T12:00:00.000Z"
-    assert user_view(user({"a": 1})) == {"id": "u1", "properties": {"a": 1}}
-    assert user_view(user(id=None)) == {"properties": {}}
+    assert user_view(user({"a": 1})) == {"id": "u1", "identified": True, "properties": {"a": 1}}
+    assert user_view(user(id=None, identified=False)) == {"identified": False, "properties": {}}
 
 
 @given(name=st.text(), value=JSON)

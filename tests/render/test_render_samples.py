@@ -43,12 +43,9 @@ def cases() -> list[Any]:
 
 
 def matches(wanted: Any, got: Any) -> bool:
-    """Compare; where `{{ event }}` or `{{ user }}` is the value, only the keys given count.
-
-    The samples give a user `identified`; LANGUAGE 1 says that `{{ user }}` is id and properties, and wins.
-    """
+    """Compare; where `{{ event }}` or `{{ user }}` is the value, only the keys given count."""
     if isinstance(wanted, dict) and isinstance(got, dict) and {"id", "properties"} <= got.keys():
-        return all(matches(value, got.get(key)) for key, value in wanted.items() if key != "identified")
+        return all(matches(value, got.get(key)) for key, value in wanted.items())
     if isinstance(wanted, dict) and isinstance(got, dict):
         return wanted.keys() == got.keys() and all(matches(value, got[key]) for key, value in wanted.items())
     if isinstance(wanted, list) and isinstance(got, list):
