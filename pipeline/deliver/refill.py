@@ -66,6 +66,8 @@ def refill(lane: Lane, disk: DiskRows, now: float) -> list[Entry]:
         disk.running, disk.wanted, disk.again = True, False, False
         disk.cursor, disk.earliest, disk.left, disk.blocked_user = None, float("inf"), 0, None
     # Copied before the read begins: a row whose result is committed in between is still in the copy.
+    # What is stale leaves `settling` first, so it is asked for first.
+    stale = disk.port.stale
     settling = disk.port.settling.copy()
     deliveries, disk.cursor = disk.port.refill(lane.webhook_id, disk.cursor, SLICE)
     limit_ms = clock.steady_ms(now + SOON_SECS)
@@ -76,7 +78,7 @@ def refill(lane: Lane, disk: DiskRows, now: float) -> list[Entry]:
         if row in lane.held:
             continue
         if row in settling:
-            if lane.is_parked(row):
+            if row in stale or lane.is_parked(row):
                 disk.blocked_user = delivery.user
             continue
         if lane.ordered and delivery.user == disk.blocked_user:

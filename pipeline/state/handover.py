@@ -111,6 +111,9 @@ class Port:
         self._released: list[tuple[list[bytes], list[bytes]]] = []
         self.settling: set[bytes] = set()
         """Rows with a final result that is not committed yet: they must not be read again."""
+        self.stale: frozenset[bytes] = frozenset()
+        """Of these, rows that are still owed: a journal knows more of them than the disk, until the next
+        commit. Later ones of an ordered user must not overtake them."""
 
     def post(self, results: list[Result], now_ms: int) -> None:
         """Journal the results, then queue them for the worker. Called by the engine, once per loop turn."""

@@ -212,6 +212,7 @@ class Outbox:
         if self._settled:
             self.port.settled(self._settled)
             self._settled = []
+            self.port.stale = frozenset()
         for webhook_id, rows in self._new_on_disk.items():
             self._engine.on_disk(self.port, webhook_id, rows)
         self._new_on_disk.clear()
@@ -306,6 +307,7 @@ class Outbox:
         """Apply the journal to the outbox (rule 6)."""
         for key, known in self._store.items(Table.FINISHED):
             self._finished[key] = unpack_result(known)
+        stale: list[bytes] = []
         for result in journal:
             value = self._store.get(Table.OUTBOX, result.row)
             if value is None:
@@ -320,7 +322,9 @@ class Outbox:
             # Until the next commit the row on disk says what was true before this result.
             self._settled.append(result.row)
             if result.outcome is Outcome.RETRY:
+                stale.append(result.row)
                 self._count_on_disk(delivery.webhook_id)
+        self.port.stale = frozenset(stale)
 
     def _expire_finished(self) -> None:
         """Drop finished requests whose origin a durable epoch has passed (rule 7)."""

@@ -277,6 +277,22 @@ def test_order_holds_while_older_ones_are_parked() -> None:
     assert order_of(rig) == {f"u{user:03d}": [f"msg_{user}-0", f"msg_{user}-1"] for user in range(users)}
 
 
+def test_after_a_kill_later_ones_wait_for_a_retry_that_only_the_journal_knows() -> None:
+    rig = ordered_rig()
+    rows = [ordered(0, n, n + 1) for n in range(3)]
+    rig.disk.add(*rows, ordered(1, 0, 9))
+    port = rig.disk.port
+    port.settling, port.stale = {rows[0].row}, frozenset({rows[0].row})
+    rig.core.on_disk(port, "w", 3)
+    rig.run(5)
+    assert rig.sent() == ["msg_1-0"]
+    port.settled([rows[0].row])
+    port.stale = frozenset()
+    rig.core.on_disk(port, "w", 1)
+    rig.run(10)
+    assert rig.sent()[1:] == [f"msg_0-{n}" for n in range(3)]
+
+
 def test_what_is_remembered_of_parked_users_is_forgotten_after_two_commits() -> None:
     rig = ordered_rig()
     lane = rig.core.lane("w")

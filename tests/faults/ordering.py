@@ -56,7 +56,9 @@ def ordering(folder: Path, *, users: int, each: int, restarts: int, seed: int) -
         random.shuffle(order)
         seen: Counter[int] = Counter()
         for n, user in enumerate(order):
-            bench.append({"id": f"e{n}", "user_id": f"u{user}", "properties": {"user": user, "n": seen[user]}})
+            bench.append(
+                {"id": f"e{n}", "user_id": f"u{user}", "properties": {"user": user, "n": seen[user]}}
+            )
             seen[user] += 1
         for stop in stops:
             with Job(bench, altered=UNBROKEN) as job:
