@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import random
 import signal
 import socket
 import subprocess
@@ -23,12 +24,14 @@ from typing import Any
 import orjson
 
 from pipeline.cli.exits import Exit
+from pipeline.model.errors import Fatal
 from pipeline.telemetry import log
 
 END_SECS = 10.0
 """How long the others may take to end after one is gone, before they are killed."""
 FIRST_WAIT_SECS = 1.0
 LONGEST_WAIT_SECS = 60.0
+PORTS = range(20_000, 32_000)
 _PR_SET_PDEATHSIG = 1
 _log = log.get("group")
 
@@ -93,7 +96,10 @@ class Group:
 
     def latency(self) -> dict[str, float]:
         """Return the worst latencies of the members: each sees only its own deliveries."""
-        found = [orjson.loads(output)["latency_ms"] for output in self.outputs.values() if output]
+        # The last line is the summary; before it Bytewax may say that it waits for the others to listen.
+        found = [
+            orjson.loads(output.splitlines()[-1])["latency_ms"] for output in self.outputs.values() if output
+        ]
         return {name: max((one[name] or 0.0 for one in found), default=0.0) for name in ("p50", "p99")}
 
     def _signal(self, number: int) -> None:
@@ -145,12 +151,23 @@ def parse_member(text: str) -> Any:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports of this machine that nobody listens on."""
+    """Return ports of this machine that nobody listens on.
+
+    They lie below the range from which systems take ports for outgoing connections: a port of that range
+    could be taken by anybody in the moment before the member listens on it.
+    """
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        for port in random.sample(PORTS, len(PORTS)):
+            one = stack.enter_context(socket.socket())
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found.append(port)
+            if len(found) == number:
+                return found
+    raise Fatal("no free ports for the processes of the job")
 
 
 def end_with_parent() -> None:

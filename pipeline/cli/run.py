@@ -13,7 +13,7 @@ import click
 from pipeline.cli.accounts import records_line, show_webhooks
 from pipeline.cli.exits import Exit
 from pipeline.cli.options import config_option, setting, state_option
-from pipeline.cli.output import json_option, print_json, say
+from pipeline.cli.output import json_option, print_json, print_json_lines, say
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
@@ -88,9 +88,12 @@ def run(
         summary = run_together(job_config, processes, restart)
     else:
         summary = run_alone(job_config, config, metrics, member)
-    show(summary, before, as_json or member is not None)
+    if member is not None:
+        print_json_lines([summary])
+        return Exit.OK
+    show(summary, before, as_json)
     dead = sum(counts["dead"] for counts in summary["webhooks"].values()) + summary["records"]["invalid"]
-    return Exit.PROBLEMS if fail_on_dead and dead and member is None else Exit.OK
+    return Exit.PROBLEMS if fail_on_dead and dead else Exit.OK
 
 
 def run_alone(

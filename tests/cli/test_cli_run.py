@@ -1,0 +1,203 @@
+"""`hookline run`: its summary, its exit codes, and a job of several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running import HOOKLINE, Bench, lines_of, until
+
+from pipeline.receiver.server import Receiver
+
+EVENTS = [{"id": str(number), "user_id": f"u{number % 20}"} for number in range(60)]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver({"*": [200]}) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def bench(tmp_path: Path, receiver: Receiver) -> Bench:
+    bench = Bench(tmp_path)
+    bench.webhook("w", receiver.url("/w"))
+    bench.append(*EVENTS)
+    return bench
+
+
+def shell(bench: Bench, *flags: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    words = ["run", "-c", bench.config, "--state", bench.state, *flags]
+    return subprocess.run(
+        [str(HOOKLINE), *map(str, words)], input=stdin, capture_output=True, text=True, timeout=60
+    )
+
+
+def members(job: subprocess.Popen[str]) -> list[int]:
+    """Return the process ids of the group's members."""
+    children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+    return [int(child) for child in children]
+
+
+def delivered(bench: Bench, number: int, job: subprocess.Popen[str]) -> bool:
+    """Return whether so many are delivered; fail with what the job said if it has ended."""
+    if job.poll() is not None:
+        raise AssertionError(f"the job ended with {job.returncode}: {job.communicate()}")
+    return bench.counts("w")["delivered"] == number
+
+
+def test_the_summary_has_exactly_the_documented_keys_and_is_alone_on_stdout(bench: Bench):
+    summary = bench.run()
+    assert set(summary) == {"records", "webhooks", "latency_ms", "elapsed_secs"}
+    assert summary["records"] == {"read": 60, "events": 60, "updates": 0, "links": 0, "invalid": 0}
+    assert summary["webhooks"] == {
+        "w": {"matched": 60, "delivered": 60, "dead": 0, "pending": 0, "suppressed": 0}
+    }
+    assert set(summary["latency_ms"]) == {"p50", "p99"}
+
+
+def test_a_second_run_has_nothing_new_to_read(bench: Bench, receiver: Receiver):
+    bench.run()
+    done = shell(bench, "--source", bench.stream)
+    assert "this run: 0 records" in done.stdout
+    assert len(receiver.requests) == 60
+
+
+def test_a_stream_comes_from_stdin_too(bench: Bench, receiver: Receiver):
+    done = shell(bench, "--source", "-", "--json", stdin=bench.stream.read_text())
+    assert json.loads(done.stdout)["webhooks"]["w"]["delivered"] == 60
+
+
+def test_dead_letters_are_an_error_only_where_that_is_asked_for(bench: Bench, receiver: Receiver):
+    receiver.answer({"*": [400]})
+    assert bench.run()["webhooks"]["w"]["dead"] == 60
+    bench.run("--fail-on-dead", code=1)
+
+
+def test_a_broken_config_stops_before_anything_is_read(bench: Bench):
+    path = bench.config / "webhooks" / "w.yaml"
+    path.write_text(path.read_text().replace("trigger", "triger"))
+    done = shell(bench, "--source", bench.stream)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error[unknown-field]" in done.stderr
+    assert not bench.state.exists()
+
+
+def test_a_stream_that_is_not_there_is_named(bench: Bench):
+    done = shell(bench, "--source", bench.folder / "none.jsonl")
+    assert done.returncode == 1
+    assert "there is no file or directory" in done.stderr
+
+
+def test_a_second_job_on_the_same_state_is_refused(bench: Bench):
+    with bench.running():
+        until(lambda: bench.counts("w")["delivered"] == 60)
+        done = shell(bench, "--source", bench.stream)
+        assert done.returncode == 3
+        assert "is in use by another job" in done.stderr
+
+
+def test_log_lines_are_json_where_nobody_watches(bench: Bench):
+    done = shell(bench, "--source", bench.stream, "--metrics", "0")
+    assert [row["message"] for row in lines_of(done.stderr, "info")][:1] == ["metrics"]
+
+
+@pytest.mark.parametrize("flag", ["--metrics", "--epoch", "--allow"])
+def test_a_flag_that_cannot_be_understood_is_refused_before_the_start(bench: Bench, flag: str):
+    done = shell(bench, "--source", bench.stream, flag, "none")
+    assert done.returncode in (1, 2)
+    assert "error" in done.stderr
+    assert flag in done.stderr
+    assert done.stdout == ""
+
+
+def test_several_processes_deliver_the_same_as_one(bench: Bench, receiver: Receiver):
+    summary = bench.run("--processes", 2)
+    assert summary["records"]["read"] == 60
+    assert summary["webhooks"]["w"]["delivered"] == 60
+    assert len({request.message_id for request in receiver.requests}) == len(receiver.requests) == 60
+    assert set(summary["latency_ms"]) == {"p50", "p99"}
+
+
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_sigterm_to_the_parent_or_its_group_stops_all_cleanly(bench: Bench, whole_group: bool):
+    job = subprocess.Popen(
+        bench.command("--follow", "--processes", 2, "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        until(lambda: delivered(bench, 60, job))
+        os.killpg(job.pid, signal.SIGTERM) if whole_group else job.send_signal(signal.SIGTERM)
+        out, err = job.communicate(timeout=40)
+        assert job.returncode == 0, err
+        assert json.loads(out)["webhooks"]["w"]["delivered"] == 60
+    finally:
+        job.kill()
+        job.communicate()
+
+
+def test_a_process_that_dies_ends_the_group_with_its_cause_and_the_next_run_goes_on(
+    bench: Bench, receiver: Receiver
+):
+    job = subprocess.Popen(
+        bench.command("--follow", "--processes", 2), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        until(lambda: delivered(bench, 60, job))
+        victim, other = members(job)
+        os.kill(victim, signal.SIGKILL)
+        _, err = job.communicate(timeout=40)
+        assert job.returncode == 4
+        (line,) = [row for row in lines_of(err, "error") if row["message"] == "a process ended"]
+        assert (line["pid"], line["exit"]) == (victim, -9)
+        assert not Path(f"/proc/{other}").exists()
+    finally:
+        job.kill()
+        job.communicate()
+    bench.append({"id": "more"})
+    assert bench.run("--processes", 2)["webhooks"]["w"]["delivered"] == 61
+
+
+def test_with_restart_the_group_is_started_again(bench: Bench, receiver: Receiver):
+    with bench.running("--processes", 2, "--restart") as job:
+        until(lambda: delivered(bench, 60, job))
+        before = members(job)
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: len(set(members(job)) - set(before)) == 2)
+        bench.append({"id": "more"})
+        until(lambda: delivered(bench, 61, job))
+    assert len({request.message_id for request in receiver.requests}) == 61
+
+
+def test_the_members_end_when_their_parent_is_killed(bench: Bench):
+    job = subprocess.Popen(
+        bench.command("--follow", "--processes", 2), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        until(lambda: delivered(bench, 60, job))
+        alive = members(job)
+    finally:
+        job.kill()
+        job.wait()
+    until(lambda: not any(Path(f"/proc/{member}").exists() for member in alive))
+
+
+def test_bytewax_own_runner_runs_the_same_job(bench: Bench, receiver: Receiver):
+    environment = {
+        **os.environ,
+        "HOOKLINE_CONFIG": str(bench.config),
+        "HOOKLINE_STATE": str(bench.state),
+        "HOOKLINE_SOURCE": str(bench.stream),
+    }
+    command = [HOOKLINE.with_name("python"), "-m", "bytewax.run", "dataflows.webhooks:get_flow"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert bench.counts("w")["delivered"] == len(receiver.requests) == 60
