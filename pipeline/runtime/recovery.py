@@ -21,6 +21,7 @@ def prepare_recovery(folder: Path) -> int:
 
     The processes of one job do so one after another. Raises StateError where it cannot be read.
     """
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with _alone(folder.with_suffix(".lock")):
         return _prepare(folder)
 
