@@ -140,6 +140,8 @@ def _default(info: Any, kind: str, below: type[BaseModel] | None) -> str:
         return ""
     if kind.startswith("duration") and isinstance(value, float):
         return f"`{show_duration(value)}`"
+    if kind == "size" and value % (1 << 20) == 0:
+        return f"`{value >> 20}MiB`"
     return f"`{_inline(value)}`"
 
 

@@ -57,6 +57,7 @@ class PipelineConfig:
     state: Path = Path("state")
     epoch_secs: float = 1.0
     shards: int = 8
+    disk_reserve_bytes: int = 256 << 20
     join_max_wait_secs: float | None = None
     network_allow: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -150,6 +151,7 @@ def load_pipeline(
         state=Path(model.state),
         epoch_secs=model.epoch,
         shards=model.shards,
+        disk_reserve_bytes=model.disk_reserve,
         join_max_wait_secs=model.join.max_wait,
         network_allow=tuple(model.network.allow),
         exclude=tuple(model.exclude),

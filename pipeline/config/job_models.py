@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from pipeline.config.fields import Duration, Names, Section, checked
+from pipeline.config.fields import Duration, Names, Section, Size, checked
 from pipeline.config.models import DeliverySection
 
 Format = Literal["auto", "native", "heap", "segment", "posthog", "cloudevents"]
@@ -176,6 +176,11 @@ class PipelineFile(Section):
         ge=1,
         le=1024,
         description="How many parts the users are split into; fixed for a state directory.",
+    )
+    disk_reserve: Size = Field(
+        default=256 << 20,
+        description="Reading pauses while the state directory's disk has less room than this.",
+        examples=["256MiB"],
     )
     join: JoinSection = Field(default_factory=JoinSection, description="Events and user properties.")
     network: NetworkSection = Field(default_factory=NetworkSection, description="The network guard.")

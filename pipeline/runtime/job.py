@@ -111,6 +111,7 @@ def open_job(
             state=config.state,
             shards=config.shards,
             epoch_secs=config.epoch_secs,
+            disk_reserve_bytes=config.disk_reserve_bytes,
             readers=make_readers(config, replay.speed if replay is not None else None),
             versions=Versions(
                 config.state / "versions",
