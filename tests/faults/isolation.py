@@ -1,4 +1,4 @@
-"""Many webhooks, four of them with a sick receiver: what the others feel, and what becomes of the sick ones."""
+"""Many webhooks, four of them with a sick receiver: what the others feel, what becomes of the sick ones."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Job:
-    """A `hookline run` of its own process; its log is in a file. A context manager that leaves nothing behind.
+    """A `hookline run` of its own process; its log is in a file. A context manager.
 
     altered: values for module constants, by ``module:NAME``; empty: the command as it is installed.
     """

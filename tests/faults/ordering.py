@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from jobs import Job, accounted, event_of, ids
+from jobs import Job, accounted, event_of, ids, ready
 from running import Bench, until
 
 from pipeline.receiver.server import Receiver
@@ -44,7 +44,7 @@ def ordering(folder: Path, *, users: int, each: int, restarts: int, seed: int) -
     messages = users * each
     bench = Bench(folder)
     stops = sorted(random.sample(range(100, 3 * messages - 100), restarts))
-    kills = terms = 0
+    kills = 0
     with Receiver({"*": {"per_id": True, "answers": [500, 500, 200]}}) as receiver:
         bench.webhook(
             "w",
@@ -56,9 +56,9 @@ def ordering(folder: Path, *, users: int, each: int, restarts: int, seed: int) -
         random.shuffle(order)
         seen: Counter[int] = Counter()
         for n, user in enumerate(order):
-            bench.append(
-                {"id": f"e{n}", "user_id": f"u{user}", "properties": {"user": user, "n": seen[user]}}
-            )
+            properties = {"user": user, "n": seen[user]}
+            properties = {"user": user, "n": seen[user]}
+            bench.append({"id": f"e{n}", "user_id": f"u{user}", "properties": properties})
             seen[user] += 1
         for stop in stops:
             with Job(bench, altered=UNBROKEN) as job:
@@ -67,13 +67,9 @@ def ordering(folder: Path, *, users: int, each: int, restarts: int, seed: int) -
                     kills += 1
                     job.kill()
                 else:
-                    terms += 1
-                    job.process.send_signal(signal.SIGTERM)
-                    # A drain would go on for seconds: the second signal ends it like a kill.
-                    until(lambda: job.said.count("stopping") >= terms or not job.runs())
-                    job.process.send_signal(signal.SIGTERM)
-                    job.process.wait(20)
+                    twice(job)
         with Job(bench, altered=UNBROKEN) as job:
+            ready(bench, job)
             until(lambda: bench.counts("w")["delivered"] == messages, secs=60)
             job.stop()
     assert accounted(bench)["w"]["matched"] == messages
@@ -90,3 +86,12 @@ def ordering(folder: Path, *, users: int, each: int, restarts: int, seed: int) -
     extra = sum(tries.values()) - 3 * messages
     assert extra <= restarts * CONCURRENCY
     return Figures(messages, restarts, kills, sum(tries.values()), extra)
+
+
+def twice(job: Job) -> None:
+    """Send SIGTERM twice: a drain would go on for seconds, the second signal ends it like a kill."""
+    before = job.said.count("stopping")
+    job.process.send_signal(signal.SIGTERM)
+    until(lambda: job.said.count("stopping") > before or not job.runs())
+    job.process.send_signal(signal.SIGTERM)
+    job.process.wait(20)
