@@ -120,6 +120,7 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
     headers = chunk.headers
     faults = chunk.faults or {}
     read_stub = _STUB.decode
+    skipped = 0
     for at, line in enumerate(lines):
         if (
             judge is not None
@@ -130,12 +131,11 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
         ):
             try:
                 if judge(read_stub(line), wants):
-                    found.events += 1
-                    found.read += 1
+                    skipped += 1
                     continue
             except _NO_STUB:
                 pass  # decode says what is wrong with it
-            if at == _TRIAL and found.events < _TRIAL // 2:
+            if at >= _TRIAL and skipped * 2 < at:
                 # Most of this stream is wanted: the first look costs more than it saves.
                 judge = None
         origin = Origin(chunk.sources if type(chunk.sources) is str else chunk.sources[at], chunk.offsets[at])
@@ -154,6 +154,8 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
             is_clean=at not in doubtful,
         )
         _count(found, members, wants)
+    found.events += skipped
+    found.read += skipped
     return found
 
 

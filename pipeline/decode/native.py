@@ -48,12 +48,13 @@ def read(record: Fields, place: Place) -> list[Record]:
 
 def _event(record: Fields, place: Place) -> Event:
     # The usual event has plain texts here: the checked readers (0.15 us each) are for the others.
-    name = record.get("name")
+    get = record.get
+    name = get("name")
     if type(name) is not str or not name:
         name = fields.text(record, "name")
     if name is None:
         raise InvalidRecord("the event has no `name`")
-    user_id = record.get("user_id")
+    user_id = get("user_id")
     if type(user_id) is not str or not user_id:
         user_id = fields.text_id(record, "user_id")
     anonymous_id = fields.text_id(record, "anonymous_id") if "anonymous_id" in record else None
@@ -63,21 +64,25 @@ def _event(record: Fields, place: Place) -> Event:
     if received_at is None:
         received_at = place.received_at
     time = fields.time(record, "time")
-    chain = record.get("elements")
-    event_id = record.get("id")
+    chain = get("elements")
+    event_id = get("id")
     if type(event_id) is not str or not event_id:
         event_id = fields.text_id(record, "id")
+    source = get("source")
+    if type(source) is not str or not source:
+        source = fields.text(record, "source")
+    properties, context = get("properties"), get("context")
     return Event(
         event_id,
         name,
-        fields.text(record, "kind") or "track",
+        fields.text(record, "kind") or "track" if "kind" in record else "track",
         user_id,
         anonymous_id,
         received_at if time is None else time,
         received_at,
-        fields.text(record, "source"),
-        fields.mapping(record, "properties"),
-        fields.mapping(record, "context"),
+        source,
+        properties if type(properties) is dict else fields.mapping(record, "properties"),
+        context if type(context) is dict else fields.mapping(record, "context"),
         place.origin,
         None if chain is None else read_elements(chain),
     )
