@@ -26,6 +26,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Run a job": {
         "run": Verb("run:run", "run the job: read a stream, fire the webhooks"),
         "replay": Verb("replay:replay", "run a recorded stream once more, e.g. for a new webhook"),
+        "record": Verb("record:record", "keep what comes in, for replays"),
+        "produce": Verb("produce:produce", "load a recording into Kafka topics"),
     },
     "Write webhooks": {
         "check": Verb("check:check", "show everything that is wrong with a config"),
