@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -50,6 +51,9 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.job = job
         self.name = name
         self.reader = job.readers.open(name, position)
+        # What a reader needs to repeat its order after a crash, where the input alone does not tell it.
+        keep_trail: Callable[[Path], None] = getattr(self.reader, "keep_trail", lambda folder: None)
+        keep_trail(source_folder(job.state, name))
         self.on_durable: Callable[[Position], None] = getattr(self.reader, "durable", lambda position: None)
         self.history = History(source_folder(job.state, name))
         self.line: int = _line(self.reader.position)
