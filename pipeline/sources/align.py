@@ -209,6 +209,24 @@ class Alignment(Generic[T]):
                 break
         return taken
 
+    def take_up_to(self, ends: Sequence[int], limit: int) -> list[tuple[Side[T], Waiting[T]]] | None:
+        """Return the records below an offset per side, in order; None while one of them may not be fetched.
+
+        For a replay: which records leave together was decided before, so nothing waits for another side.
+        """
+        if any(side.position < end for side, end in zip(self.sides, ends, strict=True)):
+            return None
+        taken: list[tuple[Side[T], Waiting[T]]] = []
+        while len(taken) < limit:
+            below = zip(self.sides, ends, strict=True)
+            waiting = [side for side, end in below if side.queue and side.queue[0].offset < end]
+            if not waiting:
+                break
+            first = min(waiting, key=lambda side: side.queue[0].time)
+            taken.append((first, first.queue.popleft()))
+            first.released_floor = taken[-1][1].time
+        return taken
+
     def _first(self) -> Side[T] | None:
         """Return the side whose record is next by time; of equal times the side named first."""
         waiting = [side for side in self.sides if side.queue]

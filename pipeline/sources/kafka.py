@@ -13,14 +13,13 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import TopicPartition
-
 from pipeline.model.errors import StateError
 from pipeline.sources.align import BEFORE_ALL, Side
 from pipeline.sources.chunk import Position
 from pipeline.sources.kafka_admin import KafkaAdmin, Place
 from pipeline.sources.kafka_client import KafkaSettings, make_consumer
-from pipeline.sources.kafka_reader import KafkaReader, Stream, group_committed
+from pipeline.sources.kafka_reader import KafkaReader
+from pipeline.sources.kafka_stream import Stream, group_committed
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.metrics import count, gauge
 
@@ -89,9 +88,8 @@ class KafkaSource:
         for topic, updates in present:
             side = self._side(topic, index, updates, stored.get(topic))
             consumer = make_consumer(self.settings, self.admin.reachability, group_committed)
-            # Assign, not subscribe: Bytewax owns partition assignment and offsets.
-            consumer.assign([TopicPartition(topic, index, side.position)])
             streams.append(Stream(topic, index, updates, side, consumer))
+            streams[-1].go_to(side.position)
         reader = KafkaReader(
             name,
             streams,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from pathlib import Path
 from threading import Thread
 from typing import Any, TypeAlias
 
 from confluent_kafka import (
-    Consumer,
     KafkaError,
     KafkaException,
     TopicPartition,
@@ -21,6 +20,8 @@ from pipeline.sources.align import Alignment, Question, Side, Waiting
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.kafka_admin import KafkaAdmin
 from pipeline.sources.kafka_client import KafkaSettings
+from pipeline.sources.kafka_stream import Message, Stream
+from pipeline.sources.kafka_trail import Boundary, Trail
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.metrics import count, gauge, observe
 
@@ -37,23 +38,7 @@ CLOSE_SECS = 2.0
 
 _GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
 
-Message: TypeAlias = Any
-"""A confluent_kafka.Message; its stubs allow None where a fetched message has a value."""
 Taken: TypeAlias = list[tuple[Side[Message], Waiting[Message]]]
-
-
-@dataclass(slots=True)
-class Stream:
-    """One topic partition: its side in the merge and the consumer that fetches it."""
-
-    topic: str
-    index: int
-    updates: bool
-    """True for a topic of user updates alone."""
-    side: Side[Message]
-    consumer: Consumer
-    committed: int = -1
-    """Offset last committed for the group."""
 
 
 class KafkaReader:
@@ -98,6 +83,22 @@ class KafkaReader:
         self._lag: list[Future[Any]] = []
         self._lag_at = 0
         self._closed = False
+        self._trail: Trail | None = None
+
+    def keep_trail(self, folder: Path) -> None:
+        """Write the ends of chunks to a folder of the state directory, and repeat those found there.
+
+        To be called before the first `read`. One topic alone has only one order and needs no trail.
+        """
+        if len(self._streams) == 1:
+            return
+        names = [stream.side.name for stream in self._streams]
+        base = [stream.side.next_offset for stream in self._streams]
+        self._trail = Trail(folder, names, base, self._handed_out)
+        for stream, begin in zip(self._streams, self._trail.base, strict=True):
+            if begin != stream.side.position:
+                # A crash before the first epoch was durable: `latest` is where it was then.
+                stream.go_to(begin)
 
     @property
     def done(self) -> bool:
@@ -153,6 +154,8 @@ class KafkaReader:
                 messages = self._consume(stream, limit, now)
                 times = [message.timestamp()[1] for message in messages]
                 alignment.add(side, [message.offset() for message in messages], times, messages, now)
+        if self._trail is not None and self._trail.ahead:
+            return self._repeat(self._trail, limit)
         taken = alignment.take(limit, now)
         if alignment.held_by is not None and self._question is None and now >= self._ask_at:
             self._ask(now)
@@ -160,8 +163,24 @@ class KafkaReader:
             fresh, self._unaligned = alignment.unaligned - self._unaligned, alignment.unaligned
             count("join_unaligned_total", fresh)
             log.warning("records went on without alignment", partition=self.name, records=fresh)
+        if taken and self._trail is not None:
+            ends = tuple(stream.side.next_offset for stream in self._streams)
+            self._trail.note(Boundary(self._handed_out + len(taken), ends))
         if taken:
             observe("join_wait_seconds", (now - taken[0][1].fetched_ms) / 1000)
+        return taken
+
+    def _repeat(self, trail: Trail, limit: int) -> Taken:
+        """Return the next chunk of the trail once all of it was fetched."""
+        boundary = trail.ahead[0]
+        taken = self._alignment.take_up_to(boundary.offsets, limit)
+        if taken is None:
+            return []
+        if self._handed_out + len(taken) == boundary.line:
+            trail.ahead.popleft()
+        elif len(taken) < limit:
+            log.warning("topics changed since the crash: the rest is merged anew", partition=self.name)
+            trail.ahead.clear()
         return taken
 
     def _ask(self, now: int) -> None:
@@ -237,9 +256,7 @@ class KafkaReader:
     def _failed(self, stream: Stream, error: KafkaError, now: int) -> None:
         code, name = error.code(), stream.side.name
         if code == KafkaError._AUTO_OFFSET_RESET:
-            place = self._relocate(stream)
-            stream.side.position = place
-            stream.consumer.assign([TopicPartition(stream.topic, stream.index, place)])
+            stream.go_to(self._relocate(stream))
         elif code in _GONE:
             raise Fatal(f"{name} is gone: {error.str()}")
         elif code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
@@ -284,43 +301,23 @@ class KafkaReader:
     def durable(self, position: Position) -> None:
         """Commit the group's offsets up to a position that is safe on disk. Does not wait for the answer."""
         stored: Any = position[2]
+        if self._trail is not None:
+            self._trail.forget(int(position[1]))  # type: ignore[call-overload]  # a number, see chunk.Position
         places = {topic: offset for topic, offset, _, _ in stored}
         for stream in self._streams:
-            offset = places.get(stream.topic, stream.committed)
-            if offset == stream.committed:
-                continue
-            stream.committed = offset
-            where = [TopicPartition(stream.topic, stream.index, offset)]
-            try:
-                stream.consumer.commit(offsets=where, asynchronous=True)
-            except KafkaException as failed:
-                group_committed(failed.args[0], where)
+            stream.commit(places.get(stream.topic, stream.committed))
 
     def close(self) -> None:
         """Let go of the connections; commits nothing. Never raises, and waits `CLOSE_SECS` at most."""
         if self._closed:
             return
         self._closed = True
+        if self._trail is not None:
+            self._trail.close()
         # Without brokers librdkafka waits for a minute to finish what is under way.
-        closing = [Thread(target=_close, args=(stream,), daemon=True) for stream in self._streams]
+        closing = [Thread(target=stream.close, daemon=True) for stream in self._streams]
         for thread in closing:
             thread.start()
         deadline = time.monotonic() + CLOSE_SECS
         for thread in closing:
             thread.join(max(0.0, deadline - time.monotonic()))
-
-
-def _close(stream: Stream) -> None:
-    try:
-        stream.consumer.close()
-    except (KafkaException, RuntimeError) as failed:
-        log.warning("a consumer did not close cleanly", partition=stream.side.name, reason=str(failed))
-
-
-def group_committed(error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:
-    """librdkafka's ``on_commit``: offsets of the group are for lag tools, so a failure stops nothing."""
-    if error is None or error.code() == KafkaError._NO_OFFSET:
-        return
-    where = ",".join(f"{one.topic}/{one.partition}" for one in partitions)
-    count("source_commit_failures_total", 1)
-    log.warning("group offsets were not committed", partitions=where, reason=error.str())

@@ -1,0 +1,103 @@
+"""Where the chunks of a source partition ended, so that a replay after a crash merges as it did before.
+
+Topics are merged by time among what had been fetched at that moment: an update that came late, with a time
+before an event that had already left, follows that event. Read again, both are there at once, and the update
+would go first. So the end of each chunk is written down before it leaves, and until all of them have been
+replayed each chunk takes exactly the records it took before.
+
+The file lives in the state directory. It is not synced: after a power cut the last chunks may merge anew.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+FILE = "trail"
+REWRITE_BYTES = 1 << 16
+
+
+class Boundary(NamedTuple):
+    """The end of a chunk: records handed out in all, and per side the offset of the next one."""
+
+    line: int
+    offsets: tuple[int, ...]
+
+
+class Trail:
+    """The trail of one source partition.
+
+    names, base: the sides and where they stand now, at ``line`` records handed out.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], base: Sequence[int], line: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / FILE
+        self._names = list(names)
+        self._entry = struct.Struct(f">{len(names) + 1}QI")
+        self.base, known = self._load(tuple(base))
+        self.ahead = deque(boundary for boundary in known if boundary.line > line)
+        """Boundaries that the chunks to come must have."""
+        if line > 0 or not self.ahead:
+            self.base = tuple(base)
+        self._recent = deque(self.ahead)
+        self._file = -1
+        self._rewrite()
+
+    def _load(self, base: tuple[int, ...]) -> tuple[tuple[int, ...], list[Boundary]]:
+        """Return what the file holds: where its first run began, and its boundaries up to a torn end."""
+        try:
+            head, _, rest = self._path.read_bytes().partition(b"\n")
+            facts = orjson.loads(head)
+        except (FileNotFoundError, orjson.JSONDecodeError):
+            return base, []
+        if facts["names"] != self._names:
+            return base, []
+        found: list[Boundary] = []
+        for at in range(0, len(rest) - self._entry.size + 1, self._entry.size):
+            raw = rest[at : at + self._entry.size]
+            line, *offsets, check = self._entry.unpack(raw)
+            if zlib.crc32(raw[:-4]) != check:
+                break
+            found.append(Boundary(line, tuple(offsets)))
+        return tuple(facts["base"]), found
+
+    def _pack(self, boundary: Boundary) -> bytes:
+        raw = self._entry.pack(boundary.line, *boundary.offsets, 0)[:-4]
+        return raw + zlib.crc32(raw).to_bytes(4, "big")
+
+    def _rewrite(self) -> None:
+        """Begin the file anew with the boundaries that are still needed."""
+        fresh = self._path.with_suffix(".partial")
+        head = orjson.dumps({"names": self._names, "base": self.base}) + b"\n"
+        data = head + b"".join(map(self._pack, self._recent))
+        fresh.write_bytes(data)
+        fresh.replace(self._path)
+        self.close()
+        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self._bytes = len(data)
+
+    def note(self, boundary: Boundary) -> None:
+        """A chunk is about to leave that ends here."""
+        self._recent.append(boundary)
+        self._bytes += os.write(self._file, self._pack(boundary))
+
+    def forget(self, line: int) -> None:
+        """Nothing up to this line will be read again."""
+        while self._recent and self._recent[0].line <= line:
+            self._recent.popleft()
+        if self._bytes > REWRITE_BYTES:
+            self._rewrite()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
