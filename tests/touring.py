@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+README = Path(__file__).resolve().parents[1] / "README.md"
 
 
 def script(part: str) -> str:
@@ -29,7 +29,13 @@ def run(
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
     return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p) 2> /dev/null' EXIT\n{commands}\n{end}"],
+        [
+            "bash",
+            "-euo",
+            "pipefail",
+            "-c",
+            f"trap 'kill $(jobs -p) 2> /dev/null || :' EXIT\n{commands}\n{end}",
+        ],
         cwd=folder,
         env={**environment, "PATH": path, "COLUMNS": "100"},
         stdin=subprocess.DEVNULL,
