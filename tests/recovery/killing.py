@@ -17,6 +17,7 @@ from zlib import crc32
 
 from failing import KILLED
 from receiving import Receiver
+from running import until
 
 from pipeline.state.view import accounting, dead_letters
 
@@ -125,10 +126,17 @@ class Outcome:
 
     requests: dict[str, tuple[str, bytes]]
     """webhook-id to path and body."""
-    counters: dict[str, Any]
+    counters: dict[str, int]
     letters: set[tuple[Any, ...]]
-    finals: int = 0
-    """Requests with a final answer, duplicates included."""
+
+
+def flat(counters: dict[str, Any]) -> dict[str, int]:
+    """Return the accounting as one flat map: differences then read well."""
+    return {
+        f"{name}/{field}": number
+        for name, fields in [("records", counters["records"]), *counters["webhooks"].items()]
+        for field, number in fields.items()
+    }
 
 
 @dataclass
@@ -187,6 +195,8 @@ class Trial:
         code = self.workshop.wait()
         if code == KILLED:
             self.kills += 1
+            # What the job has written to its sockets may still be on its way.
+            until(lambda: not any(number >= since for number in tuple(self.receiver.open)))
             self.unsettled |= self.receiver.unsettled(since)
         return code
 
@@ -210,7 +220,7 @@ class Trial:
              d.attempts)
             for _, d in dead_letters(self.state)
         }  # fmt: skip
-        return Outcome(requests, accounting(self.state), letters)
+        return Outcome(requests, flat(accounting(self.state)), letters)
 
     def duplicates(self) -> list[tuple[str, int]]:
         """Return (id, attempt) of each request that came although it had been sent already."""

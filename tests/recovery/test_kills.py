@@ -92,11 +92,12 @@ def undisturbed(shop: Workshop, receiver: Receiver, stream: Path) -> Outcome:
         assert one.duplicates() == []
         one.check_order()
         outcome = one.outcome()
-    assert set(outcome.counters["webhooks"]) == set(WEBHOOKS)
-    for numbers in outcome.counters["webhooks"].values():
-        assert numbers["pending"] == 0
-        assert numbers["matched"] == numbers["delivered"] + numbers["dead"] + numbers["suppressed"]
-    assert outcome.counters["records"]["read"] == EVENTS
+    numbers = outcome.counters
+    for webhook in WEBHOOKS:
+        assert numbers[f"{webhook}/pending"] == 0
+        ended = [numbers[f"{webhook}/{end}"] for end in ("delivered", "dead", "suppressed")]
+        assert numbers[f"{webhook}/matched"] == sum(ended) > 0
+    assert numbers["records/read"] == EVENTS
     assert len(outcome.letters) > 50
     return outcome
 
@@ -116,8 +117,9 @@ def name(kill: Kill) -> str:
 def check(one: Trial, undisturbed: Outcome) -> None:
     """The job has ended: everything is as if it had never died."""
     outcome = one.outcome()
+    changed = outcome.counters.items() - undisturbed.counters.items()
+    assert not changed
     assert outcome.requests == undisturbed.requests
-    assert outcome.counters == undisturbed.counters
     assert outcome.letters == undisturbed.letters
     assert not set(one.duplicates()) - one.unsettled, "sent again although the result was written down"
     one.check_order()

@@ -283,9 +283,11 @@ def test_a_journaled_result_of_a_stored_row_is_applied_to_it(tmp_path: Path, out
     bench.crash()
 
     bench = Bench(tmp_path, seq=1)
-    assert bench.engine.disk == ({"w": 1} if outcome is Outcome.RETRY else {})
+    assert bench.engine.disk == {}
     assert bench.engine.refill("w") == 0, "until the next commit the row says what was true before the result"
+    assert bench.outbox.waits_for_commit == (outcome is Outcome.RETRY)
     bench.end_epoch()
+    assert bench.engine.disk == ({"w": 1} if outcome is Outcome.RETRY else {}), "told when it can be read"
     assert bench.engine.refill("w") == (outcome is Outcome.RETRY)
     for _, again in bench.engine.held.values():
         assert (again.attempt, again.status, again.due_ms) == (1, 503, 77)
