@@ -69,9 +69,9 @@ class Outcome(IntEnum):
     """Put out of the engine's memory unchanged; its outbox row will bring it back. Never journaled."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Result:
-    """The end of one attempt, as the worker sees it."""
+    """The end of one attempt, as the worker sees it. Never changed (freezing it would double its cost)."""
 
     delivery: Delivery
     outcome: Outcome
