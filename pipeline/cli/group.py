@@ -1,8 +1,8 @@
 """A job of several processes on one machine: started together, stopped together, restarted together.
 
 Each member runs `hookline run` with the hidden flag ``--member``. Members have sessions of their own: a
-Ctrl-C or a signal to the group reaches this process alone, which passes it on once (a second would end
-them at once). Bytewax cannot go on without a member: when one is gone, all are ended.
+Ctrl-C or a signal to the group reaches this process alone, which passes it on: the first stops them cleanly,
+a second ends them at once. Bytewax cannot go on without a member: when one is gone, all are ended.
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ from pipeline.telemetry import log
 
 END_SECS = 10.0
 """How long the others may take to end after one is gone, before they are killed."""
+CAUSE_SECS = 0.5
+"""How long to wait for the end of a process that is the cause of another's."""
 FIRST_WAIT_SECS = 1.0
 LONGEST_WAIT_SECS = 60.0
 PORTS = range(20_000, 32_000)
+STOPS = (signal.SIGTERM, signal.SIGINT)
 _PR_SET_PDEATHSIG = 1
 _log = log.get("group")
 
@@ -54,21 +57,24 @@ class Group:
             self.members.append(
                 subprocess.Popen(
                     command,
-                    stdin=subprocess.DEVNULL,
+                    # The one that owns a source partition reads it, for `--source -`.
+                    stdin=subprocess.DEVNULL if sys.stdin is None or sys.stdin.isatty() else None,
                     stdout=subprocess.PIPE,
                     start_new_session=True,
-                    preexec_fn=end_with_parent,
+                    preexec_fn=begin_as_member,
                 )
             )
 
     def stop(self) -> None:
-        """Ask every member to stop cleanly, once."""
-        if not self.stopping:
-            self.stopping = True
-            self._signal(signal.SIGTERM)
+        """Ask every member to stop cleanly, or at once where it was asked before."""
+        self.stopping = True
+        self._signal(signal.SIGTERM)
 
     def wait(self) -> int:
-        """Return when all members are gone: 0, or the exit code of the first that failed."""
+        """Return when all members are gone: 0, or the exit code of the first that failed.
+
+        Stopped before every member knew how to stop: nothing has begun, and that is no failure.
+        """
         ended: list[tuple[int, int]] = []
         told = threading.Condition()
 
@@ -85,10 +91,18 @@ class Group:
         with told:
             while len(ended) < self.processes:
                 told.wait(0.2)
+                if self.stopping and any(code == -signal.SIGTERM for _, code in ended):
+                    self._signal(signal.SIGKILL)  # the others wait for it to join them
+                    told.wait_for(lambda: len(ended) == self.processes)
+                    return 0
                 if failed is None and any(code for _, code in ended):
-                    number, failed = next((number, code) for number, code in ended if code)
+                    # One that lost its peer ends as well: the one that was killed is the cause.
+                    told.wait_for(lambda: any(code < 0 for _, code in ended), CAUSE_SECS)
+                    failures = [(number, code) for number, code in ended if code]
+                    number, failed = next((one for one in failures if one[1] < 0), failures[0])
                     _log.error("a process ended", process=number, exit=failed, pid=self.members[number].pid)
-                    self.stop()
+                    if not self.stopping:
+                        self.stop()
                     deadline = time.monotonic() + END_SECS
                 if deadline is not None and time.monotonic() > deadline:
                     self._signal(signal.SIGKILL)
@@ -122,19 +136,25 @@ def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[i
         stopped.set()
         group.stop()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, stop) for number in STOPS}
     try:
         while True:
             begun = time.monotonic()
-            group.start()
+            # A signal waits until all are there: none is forgotten, and none is started after it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+            try:
+                if stopped.is_set():
+                    return 0, group.latency()
+                group.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
             code = group.wait()
             if code in (0, Exit.PROBLEMS, Exit.USAGE, Exit.STATE) or not restart or stopped.is_set():
                 return code, group.latency()
             if time.monotonic() - begun > LONGEST_WAIT_SECS:
                 wait = FIRST_WAIT_SECS
             _log.warning("starting again", exit=code, wait_secs=wait)
-            if stopped.wait(wait):
-                return code, group.latency()
+            stopped.wait(wait)
             wait = min(wait * 2, LONGEST_WAIT_SECS)
             group = Group(words, processes)
     finally:
@@ -170,7 +190,8 @@ def free_ports(number: int) -> list[int]:
     raise Fatal("no free ports for the processes of the job")
 
 
-def end_with_parent() -> None:
+def begin_as_member() -> None:
     """Let a member stop when this process is killed. Runs in the child, before the program starts."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -111,14 +111,13 @@ def run_alone(
 def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> dict[str, Any]:
     """Run the job in processes of their own and return the summary of all; exits as the job did."""
     from pipeline.cli.group import run_group
-    from pipeline.state.view import accounting
 
     begun = time.monotonic()
     code, latency = run_group(sys.argv[1:], processes, restart=restart)
     if code:
         raise click.exceptions.Exit(code)
     elapsed = round(time.monotonic() - begun, 3)
-    return {**accounting(job_config.state), "latency_ms": latency, "elapsed_secs": elapsed}
+    return {**account(job_config.state), "latency_ms": latency, "elapsed_secs": elapsed}
 
 
 def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> PipelineConfig:
@@ -142,13 +141,19 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
 
 def read_before(state: Path) -> int:
     """Return how many records earlier runs on this state directory have read."""
+    return int(account(state)["records"]["read"])
+
+
+def account(state: Path) -> dict[str, Any]:
+    """Return the accounting of a state directory; zeros where there is none yet."""
     from pipeline.model.errors import StateError
+    from pipeline.state.counters import RECORDS
     from pipeline.state.view import accounting
 
     try:
-        return int(accounting(state)["records"]["read"])
+        return accounting(state)
     except StateError:
-        return 0
+        return {"records": dict.fromkeys(RECORDS, 0), "webhooks": {}}
 
 
 def observer(address: str | None, process: int) -> Callable[[Job], Callable[[], None]]:
