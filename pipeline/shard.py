@@ -46,6 +46,7 @@ class Shard:
         self.users = Users(self.store)
         self.caps = Caps(self.store, job.clock)
         self.counters = Counters(self.store)
+        job.versions.learn(owed_or_dead(self.counters))
         self.after_commit: list[Callable[[], None]] = []
         """Called once the present epoch is written."""
         self.left: list[Path] = []
@@ -254,6 +255,12 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         """Return the dead letters to copy since the last call."""
         dead = self.shard.outbox.to_copy() if self.shard is not None else []
         return ([dead] if dead else ()), self.RETAIN
+
+
+def owed_or_dead(counters: Counters) -> set[str]:
+    """Return the webhooks of which something is still to be sent, or may be sent again."""
+    names = (name.rpartition("/") for name, number in counters.copy().items() if number)
+    return {webhook_id for webhook_id, _, field in names if field in ("pending", "dead")}
 
 
 def change_event(update: PropertyUpdate, changed: dict[str, Any]) -> Event:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from pipeline.config.files import ConfigText
@@ -38,11 +38,11 @@ class Versions:
         self.specs: dict[str, LaneSpec] = {}
         """The newest lane settings of every webhook that any known version has."""
         self._on_specs = on_specs
+        self._sought: set[str] = set()
+        """Webhooks that were looked for in the stored versions."""
         folder.mkdir(parents=True, exist_ok=True)
-        # Rows of a webhook that is gone are still sent as its last version said.
-        for text in self._stored():
-            if text.hash != latest.hash:
-                self._learn(text)
+        for path in self._paths()[KEEP:]:
+            path.unlink(missing_ok=True)
         self.latest = latest
         self.install(latest)
 
@@ -77,25 +77,62 @@ class Versions:
                 raise StateError(f"config version {version[:12]} was written by another version of Hookline.")
             self._save(config)
             self._compiled[version] = snapshot
+            # What matches now must be sent now. For webhooks known here this process's own files decide.
+            self._add(snapshot, {webhook.id for webhook in snapshot.webhooks})
             return snapshot
 
-    def _learn(self, text: ConfigText) -> None:
-        report = compile_config(text, secrets=None)
-        if report.snapshot is None:
-            _log.warning("old config version is not understood any more", version=text.hash)
-            return
-        self._compiled[text.hash] = report.snapshot
-        self.specs.update({webhook.id: webhook.spec for webhook in report.snapshot.webhooks})
+    def learn(self, webhook_ids: Collection[str]) -> None:
+        """Find the lane settings of webhooks that are in no config any more, as their last version had them.
+
+        What they owe is still sent. Versions that name them are compiled, the newest first, until all are
+        found.
+        """
+        with self._lock:
+            missing = set(webhook_ids) - self.specs.keys() - self._sought
+            self._sought |= missing
+            for text in self._stored() if missing else ():
+                if not any(name in file for name in missing for file in text.files.values()):
+                    continue
+                snapshot = self._compiled.get(text.hash) or compile_config(text, secrets=None).snapshot
+                if snapshot is None:
+                    _log.warning("old config version is not understood any more", version=text.hash)
+                    continue
+                missing -= self._add(snapshot, missing)
+                if not missing:
+                    return
+
+    def _add(self, snapshot: Snapshot, webhook_ids: Collection[str]) -> set[str]:
+        """Add the settings of those of these webhooks that are not known yet; return which."""
+        found = {
+            webhook.id: webhook.spec
+            for webhook in snapshot.webhooks
+            if webhook.id in webhook_ids and webhook.id not in self.specs
+        }
+        if found:
+            self.specs = self.specs | found
+            self._on_specs(found)
+        return set(found)
 
     def _announce(self, snapshot: Snapshot) -> None:
         self.specs = self.specs | {webhook.id: webhook.spec for webhook in snapshot.webhooks}
         self._on_specs(self.specs)
 
-    def _stored(self) -> list[ConfigText]:
-        paths = sorted(self._folder.glob("*.config"), key=lambda path: path.stat().st_mtime_ns)
-        for path in paths[:-KEEP]:
-            path.unlink()
-        return [ConfigText.from_bytes(path.read_bytes()) for path in paths[-KEEP:]]
+    def _paths(self) -> list[Path]:
+        """Return the stored texts, the newest first."""
+        found = []
+        for path in self._folder.glob("*.config"):
+            try:
+                found.append((path.stat().st_mtime_ns, path))
+            except FileNotFoundError:
+                pass  # another process of the job tidies up as well
+        return [path for _, path in sorted(found, reverse=True)]
+
+    def _stored(self) -> Iterator[ConfigText]:
+        for path in self._paths():
+            try:
+                yield ConfigText.from_bytes(path.read_bytes())
+            except FileNotFoundError:
+                pass  # as above
 
     def _save(self, text: ConfigText) -> None:
         path = self._path(text.hash)

@@ -23,7 +23,7 @@ from pipeline.config.secrets import Secrets
 from pipeline.context import Job
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.flow import build_flow
-from pipeline.model.errors import Fatal, HooklineError
+from pipeline.model.errors import Fatal, HooklineError, full_disk
 from pipeline.replay import Replay
 from pipeline.runtime.control import Control
 from pipeline.runtime.directory import StateDirectory
@@ -129,6 +129,7 @@ def open_job(
         stack.callback(job.close)
         stack.callback(engine.stop)
         engine.start()
+        job.versions.learn(halts.all())
         halts.restore(engine, {name: spec.definition for name, spec in job.versions.specs.items()})
         job.control = Control(job, halts).table()
         if replay is None:
@@ -193,4 +194,4 @@ def _cause(job: Job, error: BaseException) -> BaseException:
     first = job.failure or error
     if isinstance(first, (HooklineError, KeyboardInterrupt, SystemExit)):
         return first
-    return Fatal(f"the job stopped on an unexpected error: {first!r}")
+    return full_disk(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")
