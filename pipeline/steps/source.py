@@ -17,6 +17,7 @@ from pipeline.sources.chunk import CHUNK_LINES, Position
 from pipeline.state.folders import source_folder
 from pipeline.steps.history import History
 from pipeline.telemetry import log
+from pipeline.telemetry.metrics import gauge
 
 Token = tuple[str, Position]
 """What Bytewax keeps of a source partition: ("v1", the reader's position)."""
@@ -102,9 +103,12 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
 
     def needs_switch(self, *, at_boundary: bool) -> bool:
         """Return whether the next line runs under another version than the last one."""
-        if self.line < self.history.high:
-            return self.history.version_at(self.line) != self.version
-        return at_boundary and self.job.versions.latest.hash != self.version
+        if self.history.version_at(self.line) != self.version:
+            # Also at the high water: there the job may have died between a switch and its first chunk, and
+            # to go on under another version than the history says would make the next replay differ.
+            return True
+        at_new_line = self.line >= self.history.high
+        return at_new_line and at_boundary and self.job.versions.latest.hash != self.version
 
     def enter_version(self) -> Intake:
         """Go to the version of the next line; it travels ahead of it, to every key."""
@@ -126,6 +130,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         if now >= self.next_disk_check:
             self.next_disk_check = now + DISK_CHECK_SECS
             low = shutil.disk_usage(self.job.state).free < self.job.disk_reserve_bytes
+            gauge("source_paused", float(low), reason="disk")
             if low != self.low_on_disk:
                 self.low_on_disk = low
                 if low:
