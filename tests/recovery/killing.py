@@ -24,8 +24,8 @@ from pipeline.state.view import accounting, dead_letters
 WEBHOOKS = {
     "plain": "trigger: {events: [Purchase]}\nrequest:\n  url: {url}/plain\n"
     "  body: {event: '{{ event }}', user: '{{ user }}'}\n",
-    "joined": "trigger:\n  events: '*'\n  where: [{user.properties.plan: pro}]\nrequest:\n  url: {url}/joined\n"
-    "  body: {n: '{{ event.properties.n }}', plan: '{{ user.properties.plan }}',"
+    "joined": "trigger:\n  events: '*'\n  where: [{user.properties.plan: pro}]\n"
+    "request:\n  url: {url}/joined\n  body: {n: '{{ event.properties.n }}', plan: '{{ user.properties.plan }}',"
     " seen: '{{ user.properties.seen }}'}\n",
     "flaky": "trigger: {events: [Visit]}\nrequest: {url: '{url}/flaky'}\n"
     "delivery: {retry: {min_delay: 10ms, max_delay: 50ms}}\n",
@@ -62,7 +62,11 @@ def make_stream(path: Path, events: int, seed: int = 7) -> None:
             kind = dice.random()
             line: dict[str, Any]
             if kind < 0.15:
-                line = {"type": "user", "user_id": user, "set": {"plan": dice.choice(["free", "pro", "team"])}}
+                line = {
+                    "type": "user",
+                    "user_id": user,
+                    "set": {"plan": dice.choice(["free", "pro", "team"])},
+                }
             elif kind < 0.2:
                 line = {"type": "user", "anonymous_id": f"a{dice.randrange(30)}", "set_once": {"seen": n}}
             elif kind < 0.22:
@@ -146,7 +150,7 @@ class Trial:
     workshop: Workshop
     receiver: Receiver
     folder: Path
-    epoch: str = "50ms"
+    epoch: str = "30ms"
     shards: int = 3
     memory: int = 40
     """Deliveries that a lane may hold: few, so that the disk is used."""
@@ -175,7 +179,16 @@ class Trial:
         return self.folder / "stream.jsonl"
 
     def start(self, *kills: tuple[str, str, int], off: Sequence[str] = ()) -> int:
-        words = ["run", "-c", self.folder / "config", "--state", self.state, "--source", self.stream, "--json"]
+        words = [
+            "run",
+            "-c",
+            self.folder / "config",
+            "--state",
+            self.state,
+            "--source",
+            self.stream,
+            "--json",
+        ]
         return self.workshop.start(
             {
                 "argv": list(map(str, words)),
@@ -207,7 +220,7 @@ class Trial:
         return self.wait(since)
 
     def said(self) -> str:
-        return (self.folder / "stderr").read_text()
+        return (self.folder / "stderr").read_text()[:2000]
 
     def outcome(self) -> Outcome:
         """Return what all runs did; a second body under one id is an error."""

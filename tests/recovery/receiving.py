@@ -87,9 +87,7 @@ class _Connection(asyncio.Protocol):
             attempt = int(headers["webhook-attempt"])
             status = self.receiver.answer(path, attempt, body)
             arrivals = self.receiver.arrivals
-            arrival = Arrival(
-                len(arrivals), headers["webhook-id"], path, attempt, body, status, self.number
-            )
+            arrival = Arrival(len(arrivals), headers["webhook-id"], path, attempt, body, status, self.number)
             arrivals.append(arrival)
             self.receiver.last[self.number] = arrival
             self.transport.write(b"HTTP/1.1 %d X\r\ncontent-length: 0\r\n\r\n" % status)  # type: ignore[attr-defined]

@@ -6,7 +6,8 @@ request may come twice only where the job that died could not have written its r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from receiving import Receiver, receiving
 Kill = tuple[str, str, int]
 
 EVENTS = 700
+TRIES = 6
 
 STORE = "pipeline.state.store:Store."
 OUTBOX = "pipeline.state.outbox:"
@@ -104,6 +106,12 @@ def undisturbed(shop: Workshop, receiver: Receiver, stream: Path) -> Outcome:
 
 @pytest.fixture
 def one(shop: Workshop, receiver: Receiver, stream: Path) -> Iterator[Trial]:
+    with new_trial(shop, receiver, stream) as found:
+        yield found
+
+
+@contextmanager
+def new_trial(shop: Workshop, receiver: Receiver, stream: Path) -> Iterator[Trial]:
     with trial(shop, receiver) as found:
         found.prepare(stream)
         yield found
@@ -125,30 +133,40 @@ def check(one: Trial, undisturbed: Outcome) -> None:
     one.check_order()
 
 
-def check_kill(one: Trial, undisturbed: Outcome, *kills: Kill) -> None:
+@pytest.fixture
+def check_kills(
+    shop: Workshop, receiver: Receiver, stream: Path, undisturbed: Outcome
+) -> Callable[..., None]:
     """Die at each of the points in turn, then run to the end."""
-    for kill in kills:
-        assert one.run(kill) == KILLED, f"{name(kill)} was not reached: {one.said()}"
-    assert one.run() == 0, one.said()
-    check(one, undisturbed)
+
+    def attempt(kills: tuple[Kill, ...]) -> bool:
+        with new_trial(shop, receiver, stream) as one:
+            reached = all(one.run(kill) == KILLED for kill in kills)
+            assert one.run() == 0, one.said()
+            check(one, undisturbed)
+        return reached
+
+    def check_all(*kills: Kill) -> None:
+        # Where the threads meet is not the same in every run: a point may be passed without being reached.
+        assert any(attempt(kills) for _ in range(TRIES)), f"{', '.join(map(name, kills))} was never reached"
+
+    return check_all
 
 
 @pytest.mark.parametrize("kill", ONCE, ids=name)
-def test_a_kill_changes_nothing(one: Trial, undisturbed: Outcome, kill: Kill) -> None:
-    check_kill(one, undisturbed, kill)
+def test_a_kill_changes_nothing(check_kills: Callable[..., None], kill: Kill) -> None:
+    check_kills(kill)
 
 
 @pytest.mark.parametrize("kill", WHILE_RECOVERING, ids=name)
 def test_a_kill_during_the_recovery_from_a_kill_changes_nothing(
-    one: Trial, undisturbed: Outcome, kill: Kill
+    check_kills: Callable[..., None], kill: Kill
 ) -> None:
-    check_kill(one, undisturbed, SOME_SHARDS_AHEAD, kill)
+    check_kills(SOME_SHARDS_AHEAD, kill)
 
 
-def test_kill_after_kill_after_kill_changes_nothing(one: Trial, undisturbed: Outcome) -> None:
-    check_kill(
-        one,
-        undisturbed,
+def test_kill_after_kill_after_kill_changes_nothing(check_kills: Callable[..., None]) -> None:
+    check_kills(
         SOME_SHARDS_AHEAD,
         (STORE + "_undo_epoch", "before", 2),
         (STORE + "_undo_epoch", "after", 1),
