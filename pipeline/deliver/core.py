@@ -150,13 +150,14 @@ class Core:
 
     def turn(self) -> None:
         """Do all that can be done now."""
-        now = self.clock.now()
+        now, wall = self.clock.now(), self.clock.wall()
+        wall_ms = int(wall * 1000)
         dispatcher = self.dispatcher
         dispatcher.wake(now)
         if self.finished:
             finished, self.finished = self.finished, []
-            touched = self.settler.settle(finished, now)
-            self.settler.post()
+            touched = self.settler.settle(finished, now, wall_ms)
+            self.settler.post(wall_ms)
             # Only now are the slots free: a result is in the journal before its slot is used again.
             dispatcher.freed(len(finished))
             for lane in touched:
@@ -165,13 +166,13 @@ class Core:
             self._tick(now)
         if self._hungry:
             self._feed(now)
-        dispatcher.run(now, self._done)
+        dispatcher.run(now, wall, self._done)
         if dispatcher.unsent:
             self.finished += dispatcher.unsent
             dispatcher.unsent = []
         if dispatcher.flying and self._tick_at == inf:
             self._tick_at = now + TICK_SECS
-        self.settler.post()
+        self.settler.post(wall_ms)
 
     def next_due(self) -> float:
         """Return when the next turn must be at the latest; ``-inf``: at once."""

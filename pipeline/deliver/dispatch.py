@@ -86,13 +86,14 @@ class Dispatcher:
             self.nudge(lane)
         self._squeezed.clear()
 
-    def run(self, now: float, done: Callable[[Lane], None]) -> None:
+    def run(self, now: float, wall: float, done: Callable[[Lane], None]) -> None:
         """Let every lane in the ring send what it may; ``done`` is called with each that has."""
         ring = self._ring
+        now_ms = min(self._clock.steady_ms(now), int(wall * 1000))
         while ring:
             lane = ring.popleft()
             lane.in_ring = False
-            if self._serve(lane, now):
+            if self._serve(lane, now, wall, now_ms):
                 lane.in_ring = True
                 ring.append(lane)
             else:
@@ -154,13 +155,12 @@ class Dispatcher:
 
     # --- sending
 
-    def _serve(self, lane: Lane, now: float) -> bool:
+    def _serve(self, lane: Lane, now: float, wall: float, now_ms: int) -> bool:
         """Send up to a quantum of a lane's requests; True where it may send more at once."""
         lane.wake(now, self.flushing)
         if not lane.has_next():
             return False
-        wall = self._clock.wall()
-        oldest_ms = self._settler.now_ms(now) - int(self._max_age(lane) * 1000)
+        oldest_ms = now_ms - int(self._max_age(lane) * 1000)
         left = self._max_flying - self.flying
         for _ in range(max(1, min(QUANTUM, left // (4 * len(self._ring) + 4)))):
             if not lane.has_next():

@@ -26,14 +26,15 @@ from pipeline.deliver.lane import MAX_BYTES, MAX_ENTRIES, Lane
 from pipeline.deliver.native import NativeClient
 from pipeline.deliver.oauth import TokenError, request_token
 from pipeline.deliver.pressure import BACKLOG
-from pipeline.deliver.report import EngineStats, engine_stats, publish
+from pipeline.deliver.report import EngineStats, engine_stats, publish, publish_client
 from pipeline.deliver.resolve import Lookup, Resolver, system_lookup
 from pipeline.deliver.settle import Settler
 from pipeline.deliver.spec import LaneSpec
 from pipeline.deliver.tls import Contexts
-from pipeline.model.errors import Fatal, HooklineError
+from pipeline.model.errors import Fatal, HooklineError, full_disk
 from pipeline.state.handover import Delivery, Port
 from pipeline.telemetry.log import get
+from pipeline.telemetry.metrics import count
 
 log = get(__name__)
 
@@ -42,6 +43,8 @@ MAX_TOTAL = 50_000
 ALWAYS = 32
 """Deliveries that a lane may hold however full the memory is."""
 PUBLISH_SECS = 1.0
+PUBLISHED_LANES = 20
+"""Lanes whose metrics are brought up to date in one turn of the loop."""
 
 
 class DeliveryEngine:
@@ -86,7 +89,9 @@ class DeliveryEngine:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
         self._planned = False
-        self._publish_at = 0.0
+        self._publish_at = inf
+        self._unpublished: deque[Lane] = deque()
+        self._was_flying = False
 
     # --- life
 
@@ -223,7 +228,8 @@ class DeliveryEngine:
 
     def _check(self) -> None:
         if self._failure is not None:
-            raise Fatal(f"the delivery engine failed: {self._failure}") from self._failure
+            full = full_disk(self._failure)
+            raise full or Fatal(f"the delivery engine failed: {self._failure}") from self._failure
 
     def _tell(self, command: Callable[[Core], None]) -> None:
         self._check()
@@ -309,15 +315,14 @@ class DeliveryEngine:
         if self._inbox or self._handed:
             self._drained.clear()
         while self._inbox:
+            self._publish_at = min(self._publish_at, self._clock.now() + PUBLISH_SECS)
             self._inbox.popleft()(core)
         while self._handed:
             port, deliveries = self._handed.popleft()
             core.take(port, deliveries)
         core.turn()
         now = self._clock.now()
-        if now >= self._publish_at or self._stopping:
-            self._publish_at = now + PUBLISH_SECS
-            publish(core.lanes.values(), self._native)
+        publish_due = self._publish(core, now)
         if self._stopping:
             self._stopped.set_result(None)
             return
@@ -337,11 +342,31 @@ class DeliveryEngine:
             return
         if deadline is not None:
             due = min(due, deadline)
+        due = min(due, publish_due)
         if due < self._timer_at or self._timer is None:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer_at = due
             self._timer = loop.call_later(max(0.0, due - now), self._on_timer) if due < inf else None
+
+    def _publish(self, core: Core, now: float) -> float:
+        """Bring the metrics up to date, of a few lanes per turn: no delivery must wait for all of them.
+
+        Returns when to go on: once a second while something is sent, and once more after that.
+        """
+        flying = core.dispatcher.flying > 0
+        if self._publish_at == inf and flying:
+            self._publish_at = now + PUBLISH_SECS
+        if self._stopping or (now >= self._publish_at and not self._unpublished):
+            self._unpublished = deque(core.lanes.values())
+            publish_client(self._native)
+            self._publish_at = now + PUBLISH_SECS if flying or self._was_flying else inf
+            self._was_flying = flying
+        for _ in range(len(self._unpublished) if self._stopping else PUBLISHED_LANES):
+            if not self._unpublished:
+                return self._publish_at
+            publish(self._unpublished.popleft())
+        return now + PUBLISH_SECS / 100 if self._unpublished else self._publish_at
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -365,11 +390,13 @@ class DeliveryEngine:
             secrets = lane.sender.secrets if lane.sender is not None else UsedSecrets(self._secrets)
             value, lifetime = await request_token(token.auth, secrets, client.post)
         except (TokenError, HooklineError, OSError, ValueError) as error:
+            count("oauth_tokens_total", webhook=lane.webhook_id, result="error")
             token.failed(self._clock.now())
             lane.tally.error = f"oauth2: {error}"
             log.warning("no oauth2 token", webhook=lane.webhook_id, error=str(error))
         else:
             token.arrived(value, lifetime, self._clock.now())
+            count("oauth_tokens_total", webhook=lane.webhook_id, result="ok")
         assert self._core is not None
         self._core.nudge(lane)
         self._turn()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.deliver.lane import Lane
@@ -83,26 +83,32 @@ def _state(lane: Lane) -> str:
     return lane.halt or ("active" if lane.spec.enabled else "off")
 
 
-def publish(lanes: Iterable[Lane], native: NativeClient) -> None:
-    """Bring the metrics up to date; called about once a second, so that no request pays for them."""
+def publish_client(native: NativeClient) -> None:
+    """Bring the metrics of the client up to date."""
     gauge("connections_open", native.open_connections)
     gauge("connections_opened_total", native.opened)
-    for lane in lanes:
-        tally, webhook_id = lane.tally, lane.webhook_id
-        flying = len(lane.flying)
-        if not flying and tally.published == tally.outcomes and not lane.held and not tally.shown:
-            continue
-        for outcome, n in tally.outcomes.items():
-            new = n - tally.published.get(outcome, 0)
-            if new:
-                count("attempts_total", new, webhook=webhook_id, outcome=str(outcome))
-                if outcome == "guard-refused":
-                    count("guard_refused_total", new, webhook=webhook_id)
-        tally.published = tally.outcomes.copy()
-        latencies = {ms / 1000: n for ms, n in tally.latencies.copy().items()}
-        set_histogram("delivery_latency_seconds", latencies, webhook=webhook_id)
-        tally.shown = bool(flying or lane.held)
-        gauge("lane_in_flight", flying, webhook=webhook_id)
-        gauge("lane_waiting", max(0, len(lane.held) - flying), webhook=webhook_id)
-        gauge("lane_concurrency", int(lane.limit.limit), webhook=webhook_id)
-        gauge("lane_breaker_open", int(lane.breaker.state != "closed"), webhook=webhook_id)
+
+
+def publish(lane: Lane) -> None:
+    """Bring the metrics of a lane up to date; called about once a second, so that no request pays for it."""
+    tally, webhook_id = lane.tally, lane.webhook_id
+    flying = len(lane.flying)
+    gauge("webhook_disabled", int(bool(lane.halt)), webhook=webhook_id)
+    if not flying and tally.published == tally.outcomes and not lane.held and not tally.shown:
+        return
+    for outcome, n in tally.outcomes.items():
+        new = n - tally.published.get(outcome, 0)
+        if new:
+            count("attempts_total", new, webhook=webhook_id, outcome=str(outcome))
+            if outcome == "guard-refused":
+                count("guard_refused_total", new, webhook=webhook_id)
+    tally.published = tally.outcomes.copy()
+    latencies = {ms / 1000: n for ms, n in tally.latencies.items()}
+    set_histogram("delivery_latency_seconds", latencies, webhook=webhook_id)
+    trips = {tenths / 10_000: n for tenths, n in tally.trips.items()}
+    set_histogram("attempt_seconds", trips, webhook=webhook_id)
+    tally.shown = bool(flying or lane.held)
+    gauge("lane_in_flight", flying, webhook=webhook_id)
+    gauge("lane_waiting", max(0, len(lane.held) - flying), webhook=webhook_id)
+    gauge("lane_concurrency", int(lane.limit.limit), webhook=webhook_id)
+    gauge("lane_breaker_open", int(lane.breaker.state != "closed"), webhook=webhook_id)

@@ -45,10 +45,8 @@ class Settler:
     on_gone: Callable[[str, str], None]
     _results: dict[Port, list[Result]] = field(default_factory=dict)
 
-    def settle(self, attempts: Sequence[Attempt], now: float) -> set[Lane]:
+    def settle(self, attempts: Sequence[Attempt], now: float, wall_ms: int) -> set[Lane]:
         """Settle finished attempts; return the lanes that have free slots. Results are kept for `post`."""
-        clock = self.clock
-        wall_ms = int(clock.wall() * 1000)
         good: dict[Lane, int] = {}
         quickest: dict[Lane, float] = {}
         touched: set[Lane] = set()
@@ -75,6 +73,7 @@ class Settler:
             else:
                 self._judge_bad(lane, attempt, now)
         for lane, count in good.items():
+            lane.tally.trip(quickest[lane], count)
             lane.limit.succeeded(now, count, quickest[lane], len(lane.flying))
             if lane.breaker.succeeded(now, count):
                 self.healed(lane, now)
@@ -87,11 +86,10 @@ class Settler:
                 lane.breaker.probes = max(0, lane.breaker.probes - 1)
         return touched
 
-    def post(self) -> None:
+    def post(self, now_ms: int) -> None:
         """Write and queue the results: one journal write per shard (DESIGN 6, rule 6)."""
         if self._results:
             results, self._results = self._results, {}
-            now_ms = int(self.clock.wall() * 1000)
             for port, each in results.items():
                 port.post(each, now_ms)
 
@@ -111,11 +109,8 @@ class Settler:
 
         One steps with the machine's clock, the other does not: neither may age a delivery by an hour.
         """
-        return (self.now_ms(now) - entry.delivery.created_ms) / 1000
-
-    def now_ms(self, now: float) -> int:
-        """Return the unix milliseconds that ages are counted to."""
-        return min(self.clock.steady_ms(now), int(self.clock.wall() * 1000))
+        now_ms = min(self.clock.steady_ms(now), int(self.clock.wall() * 1000))
+        return (now_ms - entry.delivery.created_ms) / 1000
 
     # --- answers
 

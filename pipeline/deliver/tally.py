@@ -18,6 +18,7 @@ class Tally:
         "retried",
         "shown",
         "status",
+        "trips",
     )
 
     def __init__(self) -> None:
@@ -32,6 +33,8 @@ class Tally:
         """True where the gauges are not at rest."""
         self.latencies: dict[int, int] = {}
         """Match to delivery: quantised milliseconds -> deliveries."""
+        self.trips: dict[int, int] = {}
+        """Time of a request: quantised tenths of a millisecond -> requests."""
         self.status = 0
         """Of the last answer that was no success."""
         self.error = ""
@@ -42,13 +45,18 @@ class Tally:
         step = _quantised(ms)
         self.latencies[step] = self.latencies.get(step, 0) + 1
 
+    def trip(self, secs: float, requests: int) -> None:
+        """Count requests that took this long."""
+        step = _quantised(int(secs * 10_000))
+        self.trips[step] = self.trips.get(step, 0) + requests
 
-def _quantised(ms: int) -> int:
+
+def _quantised(value: int) -> int:
     """Round down to two per cent, so that a long life needs few different numbers."""
-    if ms < 64:
-        return max(0, ms)
-    shift = ms.bit_length() - 6
-    return ms >> shift << shift
+    if value < 64:
+        return max(0, value)
+    shift = value.bit_length() - 6
+    return value >> shift << shift
 
 
 def quantiles(histograms: Iterable[dict[int, int]], wanted: Iterable[float]) -> list[float]:

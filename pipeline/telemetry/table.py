@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 MetricName: TypeAlias = Literal[
+    "attempt_seconds",
     "attempts_total",
     "bytes_read_total",
     "chunks_total",
@@ -176,6 +177,11 @@ METRICS: dict[MetricName, Metric] = {
         "requests sent, by outcome: a status such as 200 or 503, `timeout`, `connect`, `reset`, `guard`",
         "much beside 2xx: the receiver's fault or the request's; `hookline status` has the last answer",
         ("webhook", "outcome"),
+    ),
+    "attempt_seconds": _seconds(
+        "time of one successful request, from the write to the end of the answer",
+        "grows: the receiver is slow, or far away",
+        WEBHOOK,
     ),
     "delivery_latency_seconds": _seconds(
         "time from the match of an event to the answer of its last request",
