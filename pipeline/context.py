@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.deliver.report import EngineStats
-from pipeline.model.errors import HooklineError
+from pipeline.model.errors import HooklineError, full_disk
 from pipeline.replay import Replay
 from pipeline.sources.reader import Reader
 from pipeline.state.handover import Engine
@@ -129,8 +129,9 @@ class Job:
             if self.failure is not None:
                 return
             self.failure = error
-        if isinstance(error, HooklineError):
-            _log.error("stopping", reason=str(error))
+        known = full_disk(error) or error
+        if isinstance(known, HooklineError):
+            _log.error("stopping", reason=str(known))
         else:
             _log.error("stopping on an unexpected error", reason=repr(error), exc_info=error)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import click
 
 from pipeline.cli.exits import MEANING, Exit
-from pipeline.model.errors import HooklineError
+from pipeline.model.errors import HooklineError, full_disk
 
 
 class Verb(NamedTuple):
@@ -167,6 +167,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if settings.get("debug"):
             raise
+        full = full_disk(error)
+        if full is not None:
+            click.echo(_message(full), err=True)
+            return full.exit_code
         click.echo(f"error: {type(error).__name__}: {error}", err=True)
         click.echo("This is a bug of Hookline; the same command with --debug shows where.", err=True)
         return Exit.FATAL

@@ -13,6 +13,11 @@ What a receiver answers is no exception: outcomes are data (pipeline/deliver/pol
 
 from __future__ import annotations
 
+import errno
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Error numbers of a disk or quota without room."""
+
 
 class HooklineError(Exception):
     """Base of every error that Hookline raises on purpose; its text is meant for a person."""
@@ -48,3 +53,14 @@ class StateError(HooklineError):
 
 class Fatal(HooklineError):
     """The job cannot go on (disk full, broker refuses us); nothing is lost, the next start resumes."""
+
+
+def full_disk(error: BaseException) -> Fatal | None:
+    """Return what to say where a write failed for lack of room; None where something else is wrong."""
+    # SQLite under Bytewax has words for it, and no error number.
+    if (isinstance(error, OSError) and error.errno in FULL) or "disk is full" in str(error):
+        return Fatal(
+            f"the disk of the state directory is full ({error}). Nothing is lost: free disk space and start "
+            "again; the job goes on from the last epoch."
+        )
+    return None

@@ -42,8 +42,9 @@ class Job:
             words = [sys.executable, __file__, json.dumps(altered), *words[1:]]
         bench.stream.touch()
         self.out, self.err = bench.folder / "stdout", bench.folder / "stderr"
-        with self.out.open("ab") as out, self.err.open("ab") as err:
-            self.process = subprocess.Popen(words, stdout=out, stderr=err, env=bench._environment())
+        with self.out.open("wb") as out, self.err.open("ab") as err:
+            environment = bench._environment() | {"RUST_BACKTRACE": "0"}
+            self.process = subprocess.Popen(words, stdout=out, stderr=err, env=environment)
 
     def __enter__(self) -> Job:
         return self
@@ -75,7 +76,7 @@ class Job:
         given = self.process.wait(secs)
         assert given == code, f"exit code {given}, not {code}:\n{self.said[-4000:]}"
         text = self.out.read_text().strip()
-        return json.loads(text.splitlines()[-1]) if text.startswith("{") else {}
+        return json.loads(text) if text.startswith("{") else {}
 
     def runs(self) -> bool:
         return self.process.poll() is None
