@@ -34,7 +34,12 @@ _OTHERS = frozenset({"CONFIG", "SHARED_DATA", "TEST_KAFKA"})
 """Variables of this prefix that are no settings of the job."""
 _SHORT = {"SOURCE": ("source", "jsonl", "paths"), "FOLLOW": ("source", "jsonl", "follow")}
 """Variables named after a flag rather than after a field."""
-_FLAGS = {"source.jsonl.paths": "--source"}
+_FLAGS = {
+    "source.jsonl.paths": "--source",
+    "network.allow": "--allow",
+    "log.level": "--log-level",
+    "log.format": "--log-format",
+}
 """Flags that are not named after the last part of their field."""
 _SECRET_FIELDS = ("password", "secret", "key", "token")
 

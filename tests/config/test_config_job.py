@@ -61,7 +61,7 @@ def test_environment_wins_over_file_and_flags_over_both(load) -> None:
     assert (config.shards, config.epoch_secs, config.log_level) == (3, 2.0, "warning")
     assert config.network_allow == ("10.0.0.0/8", "::1/128")
     assert origin(report, "shards") == "environment HOOKLINE_SHARDS"
-    assert origin(report, "log.level") == "flag --level"
+    assert origin(report, "log.level") == "flag --log-level"
     assert origin(report, "epoch").endswith("pipeline.yaml:2")
     assert origin(report, "state") == "default"
 
@@ -90,7 +90,7 @@ def test_every_problem_names_its_layer(load) -> None:
         "environment HOOKLINE_EPOCH: error[wrong-value]: a duration is a number and a unit",
         "environment HOOKLINE_SHARD: warning[unknown-variable]",
         "did you mean `HOOKLINE_SHARDS`?",
-        "flag --format: error[wrong-value]: `log.format` must be `auto`, `console` or `json`",
+        "flag --log-format: error[wrong-value]: `log.format` must be `auto`, `console` or `json`",
     ):
         assert told in text
     assert "HOOKLINE_CONFIG" not in text
