@@ -16,6 +16,7 @@ from pipeline.config.settings import (
 )
 from pipeline.deliver.signing import HmacSigner, Signer, StandardSigner
 from pipeline.deliver.target import check_header
+from pipeline.telemetry.log import hide
 
 _SHORTEST = 4
 """Shorter secrets are not searched for: masking them would black out half of every text."""
@@ -46,6 +47,7 @@ class UsedSecrets(Secrets):
         encoded = base64.b64encode(value.encode()).decode()
         for form in (value, quote(value, safe=""), quote_plus(value), encoded):
             self._shown[form] = shown
+            hide(form, shown)
 
     def mask(self, text: str) -> str:
         """Return the text with ``${NAME}`` for every secret that was used, longest first."""
