@@ -25,8 +25,8 @@ WEBHOOKS = {
     "plain": "trigger: {events: [Purchase]}\nrequest:\n  url: {url}/plain\n"
     "  body: {event: '{{ event }}', user: '{{ user }}'}\n",
     "joined": "trigger:\n  events: '*'\n  where: [{user.properties.plan: pro}]\n"
-    "request:\n  url: {url}/joined\n  body: {n: '{{ event.properties.n }}', plan: '{{ user.properties.plan }}',"
-    " seen: '{{ user.properties.seen }}'}\n",
+    "request:\n  url: {url}/joined\n  body: {n: '{{ event.properties.n }}', "
+    "plan: '{{ user.properties.plan }}', seen: '{{ user.properties.seen }}'}\n",
     "flaky": "trigger: {events: [Visit]}\nrequest: {url: '{url}/flaky'}\n"
     "delivery: {retry: {min_delay: 10ms, max_delay: 50ms}}\n",
     "refused": "trigger:\n  events: [Visit]\n  where: [{event.properties.n: {lt: 400}}]\n"

@@ -1,0 +1,65 @@
+"""Ghosts: rows that Bytewax wrote for an epoch that it never finished, and what becomes of them."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pipeline.model.errors import StateError
+from pipeline.runtime.recovery import prepare_recovery, resume_epoch
+
+FLOW = Path(__file__).with_name("ghostly.py")
+
+
+def run(recovery: Path, which: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, FLOW, recovery, which], capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout.strip()
+
+
+@pytest.mark.parametrize("purged", [True, False])
+def test_a_key_that_sleeps_after_a_kill_comes_back_from_a_ghost_unless_ghosts_are_purged(
+    tmp_path: Path, purged: bool
+) -> None:
+    assert prepare_recovery(tmp_path) == 0
+    assert run(tmp_path, "first")[0] == -signal.SIGKILL
+    if purged:
+        assert prepare_recovery(tmp_path) >= 1
+        assert prepare_recovery(tmp_path) == 0
+    assert run(tmp_path, "second")[0] == -signal.SIGKILL
+    if purged:
+        prepare_recovery(tmp_path)
+    code, seen = run(tmp_path, "last")
+    assert code == 0
+    # Bytewax alone gives the third item to a memory that has it already.
+    assert seen == ("1 2 3 4 5 6" if purged else "1 2 3 3 4 5 6")
+
+
+def test_a_finished_run_leaves_no_ghosts_and_its_rows_are_kept(tmp_path: Path) -> None:
+    prepare_recovery(tmp_path)
+    assert run(tmp_path, "last") == (0, "1 2 3 4 5 6")
+    with closing(sqlite3.connect(tmp_path / "part-0.sqlite3")) as db:
+        before = db.execute("SELECT count(*) FROM snaps").fetchone()
+        assert prepare_recovery(tmp_path) == 0
+        assert db.execute("SELECT count(*) FROM snaps").fetchone() == before
+    assert run(tmp_path, "last") == (0, "1 2 3 4 5 6")
+
+
+def test_an_empty_recovery_store_has_no_epoch_to_resume(tmp_path: Path) -> None:
+    prepare_recovery(tmp_path)
+    assert resume_epoch(sorted(tmp_path.glob("part-*.sqlite3"))) is None
+    assert prepare_recovery(tmp_path) == 0
+
+
+def test_a_damaged_recovery_store_is_named_with_what_to_do(tmp_path: Path) -> None:
+    prepare_recovery(tmp_path)
+    (tmp_path / "part-0.sqlite3").write_bytes(b"not a database, but long enough to look at" * 100)
+    with pytest.raises(StateError, match="Restore the state directory from a backup"):
+        prepare_recovery(tmp_path)
