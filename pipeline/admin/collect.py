@@ -44,6 +44,7 @@ def collect(job: Job) -> None:
         metrics.gauge("webhook_dead_total", counts["dead"], webhook=webhook)
         metrics.gauge("webhook_suppressed_total", counts["suppressed"], webhook=webhook)
         metrics.gauge("webhook_pending", counts["pending"], webhook=webhook)
+    metrics.gauge("bytes_read_total", sum(read for read, _ in list(job.source_bytes.values())))
     metrics.gauge("state_disk_free_bytes", shutil.disk_usage(job.state).free)
     metrics.gauge("source_paused", float(job.engine.busy()), reason="engine")
     metrics.gauge("source_paused", float(bool(job.full)), reason="webhook")

@@ -23,7 +23,6 @@ MetricName: TypeAlias = Literal[
     "delivery_latency_seconds",
     "events_selected_total",
     "guard_refused_total",
-    "identity_links_total",
     "join_misrouted_total",
     "join_unaligned_total",
     "join_wait_seconds",
@@ -151,7 +150,6 @@ METRICS: dict[MetricName, Metric] = {
         "the topics are not co-partitioned by user id: as-of join is best effort until they are",
     ),
     "join_wait_seconds": _seconds("time that an event waited for the user-property side"),
-    "identity_links_total": _counter("links", "anonymous ids that were linked to a user id"),
     # --- per webhook: matched = delivered + dead + pending + suppressed
     "webhook_matched_total": _counter("matches", "events that matched a webhook", "", WEBHOOK),
     "webhook_delivered_total": _counter("deliveries", "deliveries answered with success", "", WEBHOOK),

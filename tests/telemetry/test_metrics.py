@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -97,3 +98,16 @@ def test_a_histogram_that_was_counted_elsewhere_is_taken_over():
     assert 'hookline_delivery_latency_seconds_bucket{webhook="a",le="0.005"} 3' in lines
     assert 'hookline_delivery_latency_seconds_count{webhook="a"} 4' in lines
     assert metrics.read("delivery_latency_seconds", webhook="a") == pytest.approx(0.212)
+
+
+PIPELINE = Path(metrics.__file__).resolve().parents[1]
+ELSEWHERE = "\n".join(
+    path.read_text()
+    for path in PIPELINE.rglob("*.py")
+    if path.name != "table.py" or path.parent.name != "telemetry"
+)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_declared_metric_is_counted_somewhere(name: MetricName):
+    assert f'"{name}"' in ELSEWHERE
