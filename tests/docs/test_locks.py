@@ -1,0 +1,59 @@
+"""The locks hold what pyproject.toml asks for, with hashes, and nothing of where it came from."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+def lock(name: str) -> str:
+    return (ROOT / "requirements" / f"{name}.lock").read_text()
+
+
+def locked(name: str) -> dict[str, set[str]]:
+    """Return the versions of each package of a lock; several where they depend on the Python version."""
+    found: dict[str, set[str]] = {}
+    for package, version in re.findall(r"^([a-z0-9._-]+)==(\S+)", lock(name), re.MULTILINE):
+        found.setdefault(canonicalize_name(package), set()).add(version)
+    return found
+
+
+@pytest.mark.parametrize("name", ["run", "dev"])
+def test_every_line_of_a_lock_is_pinned_and_hashed_and_names_no_place(name: str):
+    text = lock(name)
+    assert "://" not in text
+    assert "@" not in text
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert len(entries) > 40
+    for entry in entries:
+        assert re.match(r"[a-z0-9._-]+==\S+", entry), entry
+        assert "--hash=sha256:" in entry, entry
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("run", [*PROJECT["dependencies"], *EXTRAS["build"]]),
+        ("dev", [*PROJECT["dependencies"], *EXTRAS["build"], *EXTRAS["dev"]]),
+    ],
+)
+def test_the_locks_satisfy_the_project(name: str, wanted: list[str]):
+    versions = locked(name)
+    for requirement in map(Requirement, wanted):
+        found = versions.get(canonicalize_name(requirement.name))
+        assert found, f"{requirement.name} is not in {name}.lock: run `make lock`"
+        assert all(requirement.specifier.contains(one) for one in found), requirement
+
+
+def test_tests_run_with_the_versions_that_the_job_runs_with():
+    run, dev = locked("run"), locked("dev")
+    assert {name: run[name] for name in run} == {name: dev.get(name) for name in run}
