@@ -51,7 +51,8 @@ class Core:
         self.lanes: dict[str, Lane] = {}
         self.finished: list[Attempt] = []
         self.held = 0
-        """Deliveries in memory, as of the last tick."""
+        """Deliveries in memory: exact at each tick, never too few in between."""
+        self.held_bytes = 0
         self.pressed: set[Lane] = set()
         """Lanes for which the source should pause."""
         self.dispatcher = Dispatcher(
@@ -102,6 +103,8 @@ class Core:
                 self.settler.parked((entry,))
             if not lane.in_ring:
                 self.dispatcher.nudge(lane)
+            self.held_bytes += len(delivery.body)
+        self.held += len(deliveries)
 
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
         """Take note of committed rows."""
@@ -148,6 +151,14 @@ class Core:
 
     # --- the turn
 
+    def finish(self) -> None:
+        """Write down what has finished; nothing more is sent."""
+        if self.finished:
+            finished, self.finished = self.finished, []
+            wall_ms = int(self.clock.wall() * 1000)
+            self.settler.settle(finished, self.clock.now(), wall_ms)
+            self.settler.post(wall_ms)
+
     def turn(self) -> None:
         """Do all that can be done now."""
         now, wall = self.clock.now(), self.clock.wall()
@@ -170,7 +181,7 @@ class Core:
         if dispatcher.unsent:
             self.finished += dispatcher.unsent
             dispatcher.unsent = []
-        if dispatcher.flying and self._tick_at == inf:
+        if (dispatcher.flying or self.pressed) and self._tick_at == inf:
             self._tick_at = now + TICK_SECS
         self.settler.post(wall_ms)
 
@@ -204,15 +215,16 @@ class Core:
         self._press(lane)
 
     def _tick(self, now: float) -> None:
-        held = 0
+        held = held_bytes = 0
         busy = False
         for lane in self.lanes.values():
             if lane.held:
                 held += len(lane.held)
+                held_bytes += lane.held_bytes
                 lane.fast = is_fast(lane, now)
                 self._press(lane)
             busy = busy or bool(lane.flying)
-        self.held = held
+        self.held, self.held_bytes = held, held_bytes
         # While nothing is in flight nothing changes that a tick would see.
         self._tick_at = now + TICK_SECS if busy or self.pressed else inf
 
@@ -230,6 +242,8 @@ class Core:
             if disk.next_due() <= now:
                 for entry in refill(lane, disk, now):
                     lane.push(entry, now, from_disk=True)
+                    self.held += 1
+                    self.held_bytes += len(entry.delivery.body)
                 # Another shard's rows come next time.
                 lane.disk[disk.port] = lane.disk.pop(disk.port)
                 break

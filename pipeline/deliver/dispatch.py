@@ -16,7 +16,7 @@ from pipeline.config.secrets import Secrets
 from pipeline.deliver.attempt import Attempt, Client
 from pipeline.deliver.clock import Clock
 from pipeline.deliver.entry import Entry, Item
-from pipeline.deliver.lane import MAX_ENTRIES, Lane
+from pipeline.deliver.lane import Lane
 from pipeline.deliver.refill import SLICE
 from pipeline.deliver.sender import Sender
 from pipeline.deliver.settle import Settler
@@ -145,7 +145,9 @@ class Dispatcher:
 
     def has_room(self, lane: Lane) -> bool:
         """Return whether the lane should read rows from disk."""
-        return lane.spec is not None and lane.ready() < LOW_WATER and len(lane.held) < MAX_ENTRIES - SLICE
+        return (
+            lane.spec is not None and lane.ready() < LOW_WATER and len(lane.held) < lane.max_entries - SLICE
+        )
 
     def _arm(self, lane: Lane, now: float) -> None:
         due = self.lane_due(lane, now)

@@ -18,33 +18,30 @@ import uvloop
 
 from pipeline.config.secrets import Secrets
 from pipeline.deliver.attempt import Attempt, Client
+from pipeline.deliver.clients import Clients, connection_limit
 from pipeline.deliver.clock import Clock
 from pipeline.deliver.core import Core
-from pipeline.deliver.credentials import UsedSecrets
 from pipeline.deliver.guard import Network, parse_allow
-from pipeline.deliver.lane import MAX_BYTES, MAX_ENTRIES, Lane
+from pipeline.deliver.lane import MAX_BYTES, Lane
 from pipeline.deliver.native import NativeClient
-from pipeline.deliver.oauth import TokenError, request_token
 from pipeline.deliver.pressure import BACKLOG
-from pipeline.deliver.report import EngineStats, engine_stats, publish, publish_client
+from pipeline.deliver.report import EngineStats, Publisher, engine_stats
 from pipeline.deliver.resolve import Lookup, Resolver, system_lookup
 from pipeline.deliver.settle import Settler
 from pipeline.deliver.spec import LaneSpec
 from pipeline.deliver.tls import Contexts
-from pipeline.model.errors import Fatal, HooklineError, full_disk
+from pipeline.deliver.tokens import Tokens
+from pipeline.model.errors import Fatal, full_disk
 from pipeline.state.handover import Delivery, Port
 from pipeline.telemetry.log import get
-from pipeline.telemetry.metrics import count
 
 log = get(__name__)
 
 MAX_TOTAL = 50_000
 """Deliveries in memory in all; the nearer, the fewer a lane may add."""
+MAX_TOTAL_BYTES = 256 * 1024 * 1024
 ALWAYS = 32
 """Deliveries that a lane may hold however full the memory is."""
-PUBLISH_SECS = 1.0
-PUBLISHED_LANES = 20
-"""Lanes whose metrics are brought up to date in one turn of the loop."""
 
 
 class DeliveryEngine:
@@ -63,7 +60,7 @@ class DeliveryEngine:
         share: float = 1.0,
         on_gone: Callable[[str, str], None] = lambda webhook_id, definition: None,
         clock: Clock | None = None,
-        max_flying: int = 2048,
+        max_flying: int | None = None,
         lookup: Lookup = system_lookup,
     ) -> None:
         self._allow: tuple[Network, ...] = parse_allow(allow)
@@ -71,7 +68,7 @@ class DeliveryEngine:
         self._share = share
         self._on_gone = on_gone
         self._clock = clock if clock is not None else Clock()
-        self._max_flying = max_flying
+        self._max_flying = max_flying if max_flying is not None else connection_limit()
         self._lookup = lookup
         self._inbox: deque[Callable[[Core], None]] = deque()
         self._handed: deque[tuple[Port, list[Delivery]]] = deque()
@@ -89,9 +86,6 @@ class DeliveryEngine:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
         self._planned = False
-        self._publish_at = inf
-        self._unpublished: deque[Lane] = deque()
-        self._was_flying = False
 
     # --- life
 
@@ -155,10 +149,12 @@ class DeliveryEngine:
         if lane is None:
             return True
         held = len(lane.held)
-        if held >= MAX_ENTRIES or lane.held_bytes >= MAX_BYTES:
+        if held >= lane.max_entries or lane.held_bytes >= MAX_BYTES:
             return False
         core = self._core
-        return held < ALWAYS or core is None or held < MAX_TOTAL - core.held
+        if held < ALWAYS or core is None:
+            return True
+        return held < MAX_TOTAL - core.held and core.held_bytes < MAX_TOTAL_BYTES
 
     def submit(self, port: Port, deliveries: list[Delivery]) -> None:
         """Hand deliveries over. Raises Fatal where the engine has failed."""
@@ -173,7 +169,7 @@ class DeliveryEngine:
         self._tell(lambda core: core.on_disk(port, webhook_id, rows))
 
     def drop(self, port: Port, rows: list[bytes]) -> None:
-        """Forget deliveries that a command removed; PARKED unless they are being sent."""
+        """Forget deliveries that a command takes out, unless they are being sent; answers `Port.released`."""
         self._tell(lambda core: core.drop(port, rows))
 
     def busy(self) -> bool:
@@ -263,17 +259,18 @@ class DeliveryEngine:
         contexts = Contexts()
         resolver = Resolver(self._allow, self._lookup)
         self._stopped = loop.create_future()
-        self._tasks: set[asyncio.Task[None]] = set()
-        native = NativeClient(self._finished, resolver, contexts)
-        self._native = native
-        self._clients = _Clients(native, self._finished, resolver, contexts)
+        # Idle connections count as well, hence twice as many.
+        native = NativeClient(self._finished, resolver, contexts, max_connections=2 * self._max_flying)
+        self._publisher = Publisher(native)
+        self._clients = Clients(native, self._finished, resolver, contexts)
+        tokens = Tokens(self._clients, self._secrets, self._clock, self._token_answered)
         core = self._core = Core(
             self._clock,
             self._clients,
             settler=Settler(self._clock, random.random, self._on_gone),
             secrets=self._secrets,
             contexts=contexts,
-            fetch_token=self._fetch_token,
+            fetch_token=tokens.fetch,
             share=self._share,
             max_flying=self._max_flying,
         )
@@ -284,8 +281,7 @@ class DeliveryEngine:
         try:
             await self._stopped
         finally:
-            for task in self._tasks:
-                task.cancel()
+            tokens.close()
             for client in self._clients.values():
                 await client.close()
 
@@ -315,14 +311,17 @@ class DeliveryEngine:
         if self._inbox or self._handed:
             self._drained.clear()
         while self._inbox:
-            self._publish_at = min(self._publish_at, self._clock.now() + PUBLISH_SECS)
+            self._publisher.wanted(self._clock.now())
             self._inbox.popleft()(core)
         while self._handed:
             port, deliveries = self._handed.popleft()
             core.take(port, deliveries)
-        core.turn()
+        if self._stopping:
+            core.finish()
+        else:
+            core.turn()
         now = self._clock.now()
-        publish_due = self._publish(core, now)
+        publish_due = self._publisher.run(core.lanes, core.dispatcher.flying, now, all_now=self._stopping)
         if self._stopping:
             self._stopped.set_result(None)
             return
@@ -340,7 +339,7 @@ class DeliveryEngine:
                 self._planned = True
                 loop.call_soon(self._turn)
             return
-        if deadline is not None:
+        if deadline is not None and deadline > now:
             due = min(due, deadline)
         due = min(due, publish_due)
         if due < self._timer_at or self._timer is None:
@@ -349,56 +348,13 @@ class DeliveryEngine:
             self._timer_at = due
             self._timer = loop.call_later(max(0.0, due - now), self._on_timer) if due < inf else None
 
-    def _publish(self, core: Core, now: float) -> float:
-        """Bring the metrics up to date, of a few lanes per turn: no delivery must wait for all of them.
-
-        Returns when to go on: once a second while something is sent, and once more after that.
-        """
-        flying = core.dispatcher.flying > 0
-        if self._publish_at == inf and flying:
-            self._publish_at = now + PUBLISH_SECS
-        if self._stopping or (now >= self._publish_at and not self._unpublished):
-            self._unpublished = deque(core.lanes.values())
-            publish_client(self._native)
-            self._publish_at = now + PUBLISH_SECS if flying or self._was_flying else inf
-            self._was_flying = flying
-        for _ in range(len(self._unpublished) if self._stopping else PUBLISHED_LANES):
-            if not self._unpublished:
-                return self._publish_at
-            publish(self._unpublished.popleft())
-        return now + PUBLISH_SECS / 100 if self._unpublished else self._publish_at
-
     def _on_timer(self) -> None:
         self._timer = None
         self._timer_at = inf
         self._turn()
 
-    def _fetch_token(self, lane: Lane) -> None:
-        task = asyncio.ensure_future(self._ask_token(lane))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _ask_token(self, lane: Lane) -> None:
-        token = lane.token
-        assert token is not None
-        # One that a reload has replaced meanwhile is simply never looked at again.
-        try:
-            from pipeline.deliver.aiohttp_client import AiohttpClient
-
-            client = self._clients["aiohttp"]
-            assert isinstance(client, AiohttpClient)
-            secrets = lane.sender.secrets if lane.sender is not None else UsedSecrets(self._secrets)
-            value, lifetime = await request_token(token.auth, secrets, client.post)
-        except (TokenError, HooklineError, OSError, ValueError) as error:
-            count("oauth_tokens_total", webhook=lane.webhook_id, result="error")
-            token.failed(self._clock.now())
-            lane.tally.error = f"oauth2: {error}"
-            log.warning("no oauth2 token", webhook=lane.webhook_id, error=str(error))
-        else:
-            token.arrived(value, lifetime, self._clock.now())
-            count("oauth_tokens_total", webhook=lane.webhook_id, result="ok")
-        assert self._core is not None
-        self._core.nudge(lane)
+    def _token_answered(self, lane: Lane) -> None:
+        self._core.nudge(lane)  # type: ignore[union-attr]  # made before any lane
         self._turn()
 
     def _fail(self, error: BaseException) -> None:
@@ -406,22 +362,6 @@ class DeliveryEngine:
         self._drained.set()
         if not isinstance(error, asyncio.CancelledError):
             log.error("the delivery engine failed", exc_info=error)
-
-
-class _Clients(dict[str, Client]):
-    """The clients by name; the aiohttp one is made when a webhook first needs it (its import is slow)."""
-
-    def __init__(
-        self, native: Client, finished: Callable[[Attempt], None], resolver: Resolver, contexts: Contexts
-    ) -> None:
-        super().__init__(native=native)
-        self._make = (finished, resolver, contexts)
-
-    def __missing__(self, name: str) -> Client:
-        from pipeline.deliver.aiohttp_client import AiohttpClient
-
-        client = self[name] = AiohttpClient(*self._make)
-        return client
 
 
 def _halt(core: Core, webhook_id: str, halt: str, only: str | None = None) -> None:

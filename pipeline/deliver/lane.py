@@ -69,6 +69,9 @@ class Lane:
         self.token: Token | None = None
         self.disk: dict[Port, DiskRows] = {}
         self.longest_delay_secs = MAX_RETRY_AFTER_SECS
+        self.max_entries = MAX_ENTRIES
+        self.asked_until = 0.0
+        """The latest time before which the receiver asked not to be tried again, of any delivery."""
         self.armed = inf
         """When the engine looks at the lane next without a cause."""
         self.in_ring = False
@@ -103,6 +106,10 @@ class Lane:
         auth = spec.receiver.auth
         if before is None or auth != before.receiver.auth:
             self.token = Token(auth) if isinstance(auth, OAuth2Auth) else None
+        self.max_entries = MAX_ENTRIES
+        if delivery.batch is not None:
+            # One batch in the making and one on its way.
+            self.max_entries = max(MAX_ENTRIES, 2 * delivery.batch.max_events)
         self.longest_delay_secs = max(delivery.retry.max_delay_secs, MAX_RETRY_AFTER_SECS)
         if before is not None and spec.definition != before.definition:
             if self.halt == "gone":
@@ -280,11 +287,6 @@ class Lane:
             self._parked_users.pop(user, None)
 
     # --- numbers
-
-    @property
-    def queued(self) -> int:
-        """Entries that could be sent now if nothing held the lane back."""
-        return max(0, len(self.held) - len(self.waiting) - sum(len(attempt.items) for attempt in self.flying))
 
     def ready(self) -> int:
         """Return how many items are in the queues."""

@@ -34,9 +34,18 @@ def is_fast(lane: Lane, now: float) -> bool:
         return False
     oldest = now - next(iter(lane.flying)).started if lane.flying else 0.0
     trip = max(lane.limit.round_trip, oldest)
-    return trip == 0.0 or lane.limit.limit / trip * lane.success >= FAST
+    slots = lane.limit.limit
+    if lane.ordered:
+        slots = min(slots, len(lane.users))
+    size = spec.delivery.batch.max_events if spec.delivery.batch is not None else 1
+    return trip == 0.0 or slots * size / trip * lane.success >= FAST
 
 
 def under_pressure(lane: Lane) -> bool:
     """Return whether the source should pause for this lane."""
-    return lane.fast and len(lane.held) > BACKLOG and lane.batcher is None
+    if not lane.fast or len(lane.held) <= BACKLOG:
+        return False
+    if lane.batcher is not None:
+        # What is being collected waits for its time, not for the receiver.
+        return lane.ready() > 1
+    return len(lane.held) - len(lane.waiting) > BACKLOG

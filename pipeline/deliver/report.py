@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from pipeline.deliver.lane import Lane
 from pipeline.deliver.native import NativeClient
 from pipeline.deliver.tally import quantiles
 from pipeline.telemetry.metrics import count, gauge, set_histogram
+
+PUBLISH_SECS = 1.0
+LANES_PER_TURN = 20
 
 
 @dataclass(slots=True, frozen=True)
@@ -83,10 +88,34 @@ def _state(lane: Lane) -> str:
     return lane.halt or ("active" if lane.spec.enabled else "off")
 
 
-def publish_client(native: NativeClient) -> None:
-    """Bring the metrics of the client up to date."""
-    gauge("connections_open", native.open_connections)
-    gauge("connections_opened_total", native.opened)
+class Publisher:
+    """Brings the metrics up to date, of a few lanes per turn: no delivery must wait for all of them."""
+
+    def __init__(self, native: NativeClient) -> None:
+        self._native = native
+        self._at = inf
+        self._left: deque[Lane] = deque()
+        self._was_flying = False
+
+    def wanted(self, now: float) -> None:
+        """Something may have changed without a request."""
+        self._at = min(self._at, now + PUBLISH_SECS)
+
+    def run(self, lanes: Mapping[str, Lane], flying: int, now: float, *, all_now: bool) -> float:
+        """Do a part; return when to go on: once a second while something is sent, and once more after."""
+        if self._at == inf and flying:
+            self._at = now + PUBLISH_SECS
+        if all_now or (now >= self._at and not self._left):
+            self._left = deque(lanes.values())
+            gauge("connections_open", self._native.open_connections)
+            gauge("connections_opened_total", self._native.opened)
+            self._at = now + PUBLISH_SECS if flying or self._was_flying else inf
+            self._was_flying = flying > 0
+        for _ in range(len(self._left) if all_now else LANES_PER_TURN):
+            if not self._left:
+                return self._at
+            publish(self._left.popleft())
+        return now + PUBLISH_SECS / 100 if self._left else self._at
 
 
 def publish(lane: Lane) -> None:

@@ -64,10 +64,11 @@ class Settler:
                 if trip < quickest.get(lane, 1e9):
                     quickest[lane] = trip
                 spec = lane.spec
-                if len(attempt.items) == 1 and (spec is None or spec.fail_when is None):
-                    entry = attempt.items[0]
-                    tally.latency(wall_ms - entry.delivery.created_ms)
-                    self._delivered(lane, entry, status, now)
+                if spec is None or (spec.fail_when is None and spec.delivery.batch is None):
+                    # Several only where a reload has just ended the webhook's batches.
+                    for entry in attempt.items:
+                        tally.latency(wall_ms - entry.delivery.created_ms)
+                        self._delivered(lane, entry, status, now)
                 else:
                     self._judge_good(lane, attempt, wall_ms, now)
             else:
@@ -137,7 +138,8 @@ class Settler:
                 for entry in attempt.items:
                     self._finish(lane, entry, attempt.status, text, Rejected("fail-when"), now)
                 return
-        failed = failed_items(answer, len(attempt.items)) if len(attempt.items) > 1 else {}
+        batched = spec is not None and spec.delivery.batch is not None
+        failed = failed_items(answer, len(attempt.items)) if batched else {}
         if failed:
             text = self._note(lane, attempt)
         retries: list[tuple[Entry, RetryAt]] = []
@@ -258,13 +260,18 @@ class Settler:
         lane.halt = "gone"
         definition = lane.spec.definition if lane.spec is not None else ""
         log.error("webhook disabled: its receiver answered 410 Gone", webhook=lane.webhook_id)
-        self.on_gone(lane.webhook_id, definition)
+        try:
+            self.on_gone(lane.webhook_id, definition)
+        except OSError as error:
+            # It is disabled all the same; after a restart its next 410 disables it again.
+            log.error("a disabled webhook could not be noted", webhook=lane.webhook_id, error=str(error))
 
     def _overload(self, lane: Lane, attempt: Attempt, now: float) -> None:
         lane.limit.overloaded(now)
         was = lane.breaker.state
         header = attempt.retry_after
         asked = retry_after_secs(header, self.clock.wall()) if header else 0.0
+        lane.asked_until = max(lane.asked_until, now + asked)
         lane.breaker.failed(now, asked)
         if lane.breaker.state == "open" and was == "closed":
             log.warning(
@@ -280,7 +287,8 @@ class Settler:
             soon = max(now + self.random() * spread, max(entry.asked_until for entry in item))
             lane.wait(item, min(due, soon))
         for disk in lane.disk.values():
-            if disk.rows:
+            # Rows do not say whether their delay was asked for: where any was, they keep their time.
+            if disk.rows and lane.asked_until <= now:
                 disk.early = True
                 disk.again = disk.wanted = True
                 disk.resting_until = 0.0

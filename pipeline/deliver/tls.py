@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable
 from functools import lru_cache
@@ -49,7 +50,9 @@ class Contexts:
         ca = resolve(receiver.ca) if receiver.ca else None
         cert = resolve(receiver.mtls.cert) if receiver.mtls else None
         key = resolve(receiver.mtls.key) if receiver.mtls else None
-        name = "" if ca is None and cert is None else f"{ca}|{cert}|{key}"
+        files = [path for path in (ca, cert, key) if path is not None]
+        # With their times, so that a certificate renewed in place is read again at the next reload.
+        name = "|".join(f"{path}@{os.stat(path).st_mtime_ns}" for path in files)
         if name and name not in self._contexts:
             self._contexts[name] = build_context(ca, cert, key)
         return name
@@ -57,7 +60,3 @@ class Contexts:
     def get(self, name: str) -> ssl.SSLContext:
         """Return the context of a name."""
         return self._contexts[name] if name else _default()
-
-    def forget(self) -> None:
-        """Load files anew on next use: certificates are renewed in place."""
-        self._contexts.clear()

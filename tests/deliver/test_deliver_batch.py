@@ -228,3 +228,11 @@ def test_the_form_of_an_answer_that_names_failures(answer: Any, found: Any) -> N
 def test_no_answer_breaks_the_reading_of_failures(answer: Any) -> None:
     failed_items({"failed": answer}, 3)
     failed_items(answer, 3)
+
+
+def test_a_batch_of_one_may_fail_by_name_too() -> None:
+    rig = rig_with(max_wait_secs=0.1)
+    rig.client.script["w"] = [(200, {"answer": b'{"failed": [0]}'}), 200]
+    rig.give(*items(0))
+    rig.run(30)
+    assert [outcome for _, outcome, _ in rig.outcomes()] == [R, D]

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 from delivering import START_MS, Rig, delivery
 
-from pipeline.config.settings import DeliverySettings, OAuth2Auth, ReceiverSettings, RetrySettings
+from pipeline.config.settings import (
+    BatchSettings,
+    DeliverySettings,
+    OAuth2Auth,
+    ReceiverSettings,
+    RetrySettings,
+)
 from pipeline.deliver.lane import MAX_ENTRIES
 from pipeline.deliver.limits import Breaker, Concurrency
 from pipeline.deliver.spec import LaneSpec
@@ -469,3 +475,74 @@ def test_retry_now_makes_everything_due() -> None:
     rig.core.retry_now("w")
     rig.run()
     assert Counter(outcome for _, outcome, _ in rig.outcomes()) == {R: 3, D: 3}
+
+
+# --- what must never stop the source
+
+
+@pytest.mark.parametrize("halt", ["paused", "disabled", "gone"])
+def test_a_halted_lane_that_is_full_does_not_hold_the_source(halt: Any) -> None:
+    rig = Rig(spec())
+    rig.core.lane("w").halt = halt
+    rig.give(*(delivery(n) for n in range(MAX_ENTRIES)))
+    rig.run(0.3)
+    assert not rig.core.pressed
+
+
+def test_a_single_user_in_order_does_not_hold_the_source() -> None:
+    rig = Rig(spec(ordering="per_user", concurrency=64))
+    rig.client.latency["w"] = 0.02
+    rig.give(*(delivery(n, user="u", sequence=n + 1, row=b"w\0u\0%06d" % n) for n in range(MAX_ENTRIES)))
+    rig.run(0.5)
+    assert not rig.core.pressed
+    assert len(rig.client.sent) < 40
+
+
+def test_batches_in_the_making_do_not_hold_the_source_and_may_be_large() -> None:
+    batch = BatchSettings(max_events=5000, max_wait_secs=10.0)
+    rig = Rig(LaneSpec("w", delivery=DeliverySettings(batch=batch)))
+    rig.give(*(delivery(n, body=b"1") for n in range(4000)))
+    rig.run(1)
+    assert rig.client.sent == []
+    assert not rig.core.pressed
+    assert len(rig.core.lane("w").held) < rig.core.lane("w").max_entries
+    rig.give(*(delivery(n, body=b"1") for n in range(4000, 5000)))
+    rig.run()
+    assert [len(sent.items) for sent in rig.client.sent] == [5000]
+
+
+def test_a_410_that_cannot_be_noted_disables_all_the_same() -> None:
+    rig = Rig(spec())
+
+    def full(webhook: str, definition: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    rig.core.settler.on_gone = full
+    rig.client.script["w"] = [410]
+    rig.give(delivery(1))
+    rig.run(10)
+    assert rig.core.lane("w").halt == "gone"
+
+
+def test_finishing_writes_results_and_sends_nothing() -> None:
+    rig = Rig(spec(concurrency=1))
+    rig.give(delivery(1), delivery(2))
+    rig.core.turn()
+    rig.client.answer_due()
+    rig.core.finish()
+    assert rig.outcomes() == [("msg_1", D, "")]
+    assert rig.sent() == ["msg_1"]
+
+
+def test_batches_that_end_with_a_reload_are_settled_in_full() -> None:
+    rig = Rig(LaneSpec("w", delivery=DeliverySettings(batch=BatchSettings(max_events=3))))
+    rig.client.script["w"] = ["hold"]
+    rig.give(*(delivery(n) for n in range(5)))
+    rig.run()
+    rig.core.configure({"w": spec()})
+    rig.run()
+    for _ in range(3):
+        rig.client.release()
+        rig.run(1)
+    assert Counter(outcome for _, outcome, _ in rig.outcomes()) == {D: 5}
+    assert rig.core.is_empty()

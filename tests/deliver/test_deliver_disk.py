@@ -305,3 +305,17 @@ def test_what_is_remembered_of_parked_users_is_forgotten_after_two_commits() -> 
     assert not lane.push(Entry(rig.disk.port, ordered(0, 2, 3)), 0.0)
     lane.rows_committed(rig.disk.port)
     assert lane.push(Entry(rig.disk.port, ordered(0, 3, 4)), 0.0)
+
+
+def test_rows_keep_their_time_where_the_receiver_has_asked_for_it() -> None:
+    rig = rig_with(luck=0.9, retry=RetrySettings(min_delay_secs=3000))
+    rig.disk.add(*(delivery(f"d{n}", attempt=3, due_ms=START_MS + 1_000_000) for n in range(100)))
+    rig.core.on_disk(rig.disk.port, "w", 100)
+    rig.client.script["w"] = [(503, {"retry_after": "1000"})] + [500] * 11 + [200]
+    rig.give(*(delivery(n) for n in range(12)))
+    rig.run(1)
+    rig.give(delivery("p1"), delivery("p2"))
+    rig.run(900)
+    assert not any(each.startswith("msg_d") for each in rig.sent())
+    rig.run(200)
+    assert sum(each.startswith("msg_d") for each in rig.sent()) == 100

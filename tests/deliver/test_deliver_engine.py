@@ -456,3 +456,27 @@ def test_a_recording_receiver_has_the_same_requests_on_disk(tmp_path: Path, star
         assert [row["id"] for row in read_records(tmp_path / "requests.jsonl")] == [
             request.message_id for request in receiver.requests
         ]
+
+
+def test_a_drain_that_is_past_its_deadline_does_not_spin(receiver: Receiver, start: Any) -> None:
+    receiver.answer({"*": ["hang"]})
+    engine, disk = start(LaneSpec("w")), Disk()
+    engine.submit(disk.port, sends(receiver, 3))
+    wait_for(lambda: len(receiver.requests) == 3)
+    engine.begin_drain(0.05)
+    wait_for(engine.is_drained)
+    turns = 0
+    core = engine._core
+    turn = core.turn
+
+    def counted() -> None:
+        nonlocal turns
+        turns += 1
+        turn()
+
+    core.turn = counted
+    wait_for(lambda: turns >= 3)  # the tick, ten times a second
+    begin = time.monotonic()
+    before = turns
+    wait_for(lambda: time.monotonic() - begin > 0.3)
+    assert turns - before < 20
