@@ -133,6 +133,7 @@ def run_child(job: dict[str, Any]) -> None:
             file = os.open(out / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             os.dup2(file, descriptor)
         for place, value in job.get("set", {}).items():
+            getattr(*find(place))  # a name that is gone must not pass unnoticed
             setattr(*find(place), value)
         for name in job.get("off", []):
             OFF[name]()

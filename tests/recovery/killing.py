@@ -19,6 +19,7 @@ from failing import KILLED
 from receiving import Receiver
 from running import until
 
+from pipeline.deliver.refill import SLICE
 from pipeline.state.view import accounting, dead_letters
 
 WEBHOOKS = {
@@ -44,6 +45,14 @@ WEBHOOKS = {
 """One webhook per way a request can go."""
 
 CONCURRENCY = 8
+
+Kill = tuple[str, str, int]
+"""A function (or "durable"), before or after it, and which of its calls."""
+
+STORE = "pipeline.state.store:Store."
+
+SOME_SHARDS_AHEAD: Kill = (STORE + "commit", "after", 7)
+"""With three shards and one identity store this is in the middle of an epoch's commits."""
 
 
 def answer(path: str, attempt: int, body: bytes) -> int:
@@ -152,13 +161,13 @@ class Trial:
     folder: Path
     epoch: str = "30ms"
     shards: int = 3
-    memory: int = 40
+    memory: int = SLICE + 20
     """Deliveries that a lane may hold: few, so that the disk is used."""
     unsettled: set[tuple[str, int]] = field(default_factory=set)
     """(id, attempt) of what may be sent twice."""
     kills: int = 0
 
-    def prepare(self, stream: Path, webhooks: Sequence[str] = tuple(WEBHOOKS), delivery: str = "") -> None:
+    def prepare(self, stream: Path, webhooks: Sequence[str] = tuple(WEBHOOKS)) -> None:
         """Write the config and place the stream."""
         (self.folder / "config" / "webhooks").mkdir(parents=True)
         self.stream.symlink_to(stream)
@@ -178,7 +187,7 @@ class Trial:
     def stream(self) -> Path:
         return self.folder / "stream.jsonl"
 
-    def start(self, *kills: tuple[str, str, int], off: Sequence[str] = ()) -> int:
+    def start(self, *kills: Kill, off: Sequence[str] = ()) -> int:
         words = [
             "run",
             "-c",
@@ -195,11 +204,7 @@ class Trial:
                 "out": str(self.folder),
                 "kills": kills,
                 "off": off,
-                "set": {
-                    "pipeline.deliver.lane:MAX_ENTRIES": self.memory,
-                    "pipeline.deliver.engine:MAX_ENTRIES": self.memory,
-                    "pipeline.deliver.engine:ALWAYS": min(32, self.memory),
-                },
+                "set": {"pipeline.deliver.lane:MAX_ENTRIES": self.memory},
             }
         )
 
@@ -213,7 +218,7 @@ class Trial:
             self.unsettled |= self.receiver.unsettled(since)
         return code
 
-    def run(self, *kills: tuple[str, str, int], off: Sequence[str] = ()) -> int:
+    def run(self, *kills: Kill, off: Sequence[str] = ()) -> int:
         """Run the job once; return its exit code."""
         since = self.receiver.connections
         self.start(*kills, off=off)
@@ -264,8 +269,34 @@ def trial(shop: Workshop, receiver: Receiver, **more: Any) -> Iterator[Trial]:
     """Give a new trial in a folder of its own, with an empty receiver."""
     receiver.arrivals.clear()
     receiver.last.clear()
+    receiver.answer = answer
     folder = Path(tempfile.mkdtemp(prefix="hookline-kill-"))
     try:
         yield Trial(shop, receiver, folder, **more)
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def new_trial(shop: Workshop, receiver: Receiver, stream: Path) -> Iterator[Trial]:
+    """Give a new trial with all webhooks on a stream."""
+    with trial(shop, receiver) as found:
+        found.prepare(stream)
+        yield found
+
+
+def name(kill: Kill) -> str:
+    """Return a short name of a point to die at."""
+    place, when, nth = kill
+    return f"{when}-{place.rpartition('.')[2].replace(':', '.')}-{nth}".lstrip("-")
+
+
+def check(one: Trial, undisturbed: Outcome) -> None:
+    """The job has ended: everything is as if it had never died."""
+    outcome = one.outcome()
+    changed = outcome.counters.items() - undisturbed.counters.items()
+    assert not changed
+    assert outcome.requests == undisturbed.requests
+    assert outcome.letters == undisturbed.letters
+    assert not set(one.duplicates()) - one.unsettled, "sent again although the result was written down"
+    one.check_order()

@@ -26,7 +26,7 @@ class Arrival:
 
 
 Answer = Callable[[str, int, bytes], int]
-"""Path, attempt and body to the status that is answered."""
+"""Path, attempt and body to the status that is answered; 0: no answer."""
 
 
 @dataclass
@@ -68,6 +68,7 @@ class _Connection(asyncio.Protocol):
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.receiver.open.add(self.number)
 
@@ -90,7 +91,8 @@ class _Connection(asyncio.Protocol):
             arrival = Arrival(len(arrivals), headers["webhook-id"], path, attempt, body, status, self.number)
             arrivals.append(arrival)
             self.receiver.last[self.number] = arrival
-            self.transport.write(b"HTTP/1.1 %d X\r\ncontent-length: 0\r\n\r\n" % status)  # type: ignore[attr-defined]
+            if status:
+                self.transport.write(b"HTTP/1.1 %d X\r\ncontent-length: 0\r\n\r\n" % status)
 
 
 @contextmanager

@@ -6,25 +6,17 @@ request may come twice only where the job that died could not have written its r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from failing import KILLED
-from killing import WEBHOOKS, Outcome, Trial, Workshop, answer, make_stream, trial, workshop
-from receiving import Receiver, receiving
+from killing import SOME_SHARDS_AHEAD, STORE, Kill, Outcome, Trial, Workshop, check, name, new_trial
+from receiving import Receiver
 
-Kill = tuple[str, str, int]
-
-EVENTS = 700
 TRIES = 6
 
-STORE = "pipeline.state.store:Store."
 OUTBOX = "pipeline.state.outbox:"
-
-SOME_SHARDS_AHEAD: Kill = (STORE + "commit", "after", 7)
-"""With three shards and one identity store this is in the middle of an epoch's commits."""
 
 ONCE: list[Kill] = [
     (STORE + "_begin", "before", 3),
@@ -65,72 +57,6 @@ WHILE_RECOVERING: list[Kill] = [
     (STORE + "commit", "after", 2),
     ("durable", "", 1),
 ]
-
-
-@pytest.fixture(scope="module")
-def shop() -> Iterator[Workshop]:
-    with workshop() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with receiving(answer) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("kills") / "stream.jsonl"
-    make_stream(path, EVENTS)
-    return path
-
-
-@pytest.fixture(scope="module")
-def undisturbed(shop: Workshop, receiver: Receiver, stream: Path) -> Outcome:
-    with trial(shop, receiver) as one:
-        one.prepare(stream)
-        assert one.run() == 0, one.said()
-        assert one.duplicates() == []
-        one.check_order()
-        outcome = one.outcome()
-    numbers = outcome.counters
-    for webhook in WEBHOOKS:
-        assert numbers[f"{webhook}/pending"] == 0
-        ended = [numbers[f"{webhook}/{end}"] for end in ("delivered", "dead", "suppressed")]
-        assert numbers[f"{webhook}/matched"] == sum(ended) > 0
-    assert numbers["records/read"] == EVENTS
-    assert len(outcome.letters) > 50
-    return outcome
-
-
-@pytest.fixture
-def one(shop: Workshop, receiver: Receiver, stream: Path) -> Iterator[Trial]:
-    with new_trial(shop, receiver, stream) as found:
-        yield found
-
-
-@contextmanager
-def new_trial(shop: Workshop, receiver: Receiver, stream: Path) -> Iterator[Trial]:
-    with trial(shop, receiver) as found:
-        found.prepare(stream)
-        yield found
-
-
-def name(kill: Kill) -> str:
-    place, when, nth = kill
-    return f"{when}-{place.rpartition('.')[2].replace(':', '.')}-{nth}".lstrip("-")
-
-
-def check(one: Trial, undisturbed: Outcome) -> None:
-    """The job has ended: everything is as if it had never died."""
-    outcome = one.outcome()
-    changed = outcome.counters.items() - undisturbed.counters.items()
-    assert not changed
-    assert outcome.requests == undisturbed.requests
-    assert outcome.letters == undisturbed.letters
-    assert not set(one.duplicates()) - one.unsettled, "sent again although the result was written down"
-    one.check_order()
 
 
 @pytest.fixture
