@@ -11,6 +11,8 @@ import errno
 import fcntl
 import hashlib
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from enum import IntEnum
@@ -35,6 +37,8 @@ MAX_KEY = 400
 
 FLUSH_BYTES = 64 << 20
 """Buffered writes above this go to the open transaction before the epoch's end."""
+
+RESTORE = "Restore the state directory from a backup, or start with an empty one."
 
 if TYPE_CHECKING:
     _Txn: TypeAlias = "lmdb.Transaction[bytes]"
@@ -79,6 +83,9 @@ class Store:
         path.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path / "owner.lock", lock_wait_secs)
         self._env = _open(path, map_size)
+        if is_cut(path, self._env):
+            self._env.close()
+            raise _damaged(path, ValueError("its file has been cut off"))
         try:
             self._undo = self._env.open_db(b"undo")
             self._meta = self._env.open_db(b"meta")
@@ -311,11 +318,22 @@ def _open(path: Path, map_size: int) -> lmdb.Environment:
             raise _damaged(path, error) from error
 
 
+def is_cut(path: Path, env: lmdb.Environment) -> bool:
+    """Return whether the file ends before its last page that is in use.
+
+    A read beyond the end would kill the process with a signal. The last pages may be unused and never have
+    been written; so a file that looks short is read by another process, which may die of it.
+    """
+    pages = env.info()["last_pgno"] + 1
+    if (path / "data.mdb").stat().st_size >= pages * env.stat()["psize"]:
+        return False
+    copy = "import lmdb, sys; lmdb.open(sys.argv[1], readonly=True, lock=False).copyfd(1, compact=True)"
+    reading = [sys.executable, "-c", copy, str(path)]
+    return subprocess.run(reading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0
+
+
 def _damaged(path: Path, error: Exception) -> StateError:
-    return StateError(
-        f"{path}: the store cannot be read ({error}). Restore the state directory from a backup, "
-        "or start with an empty one."
-    )
+    return StateError(f"{path}: the store cannot be read ({error}). {RESTORE}")
 
 
 def _write_failed(path: Path, error: Exception) -> Fatal:

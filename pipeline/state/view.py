@@ -17,7 +17,7 @@ from pipeline.model.errors import StateError
 from pipeline.state.codec import DeadLetter, unpack_dead, unpack_number, unpack_row, webhook_prefix
 from pipeline.state.counters import RECORDS, WEBHOOK
 from pipeline.state.handover import Delivery
-from pipeline.state.store import Table
+from pipeline.state.store import RESTORE, Table, is_cut
 
 
 def stores(state: Path) -> list[Path]:
@@ -40,8 +40,10 @@ def _reading(path: Path, table: Table, prefix: bytes) -> Iterator[Iterator[tuple
             # A folder that this user may not write to: read without a reader's slot.
             env = lmdb.open(str(path), readonly=True, lock=False, max_dbs=len(Table) + 2, readahead=False)
     except lmdb.Error as error:
-        raise StateError(f"{path}: the store cannot be read ({error})") from error
+        raise StateError(f"{path}: the store cannot be read ({error}). {RESTORE}") from error
     with env:
+        if is_cut(path, env):
+            raise StateError(f"{path}: the store cannot be read (its file has been cut off). {RESTORE}")
         try:
             db = env.open_db(table.name.lower().encode(), create=False)
         except lmdb.NotFoundError:

@@ -43,7 +43,7 @@ def isolation(folder: Path, *, webhooks: int, events: int, per_sec: float, patie
         for name in names:
             bench.webhook(name, receiver.url(f"/{name}"), DELIVERY)
         healthy = {f"/{name}" for name in names if name not in SICK}
-        with Job(bench) as job:
+        with Job(bench, fresh=True) as job:
             ready(bench, job)
             # The first event makes every webhook's connections: not what is compared.
             send_paced(bench, 1, per_sec)

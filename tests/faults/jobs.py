@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -18,10 +17,10 @@ from typing import Any
 # Also run as plain modules (`make chaos`, `make soak`), where no conftest has made the helpers importable.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from forge import Child, forge
 from running import Bench, until
 
 from pipeline.receiver.record import Request
-from pipeline.receiver.server import Receiver
 
 SICK = {"hanging": "hang", "slow": {"delay_secs": 10}, "failing": 500, "resetting": "reset"}
 """Webhooks with a sick receiver, and what it answers."""
@@ -29,22 +28,33 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Job:
-    """A `hookline run` of its own process; its log is in a file. A context manager.
+    """A `hookline run` in a process of its own; its log is in a file. A context manager.
 
-    altered: values for module constants, by ``module:NAME``; empty: the command as it is installed.
+    altered: values for module constants, by ``module:NAME``. fresh: start the command as it is installed,
+    for what measures the process; otherwise it is forked from one that has imported everything (forge.py).
     """
 
     def __init__(
-        self, bench: Bench, *flags: object, follow: bool = True, altered: Mapping[str, object] | None = None
+        self,
+        bench: Bench,
+        *flags: object,
+        follow: bool = True,
+        altered: Mapping[str, object] | None = None,
+        fresh: bool = False,
+        uid: int | None = None,
     ) -> None:
         words = bench.command(*(["--follow"] if follow else ["--json"]), "--log-format", "json", *flags)
-        if altered:
-            words = [sys.executable, __file__, json.dumps(altered), *words[1:]]
         bench.stream.touch()
         self.out, self.err = bench.folder / "stdout", bench.folder / "stderr"
-        with self.out.open("wb") as out, self.err.open("ab") as err:
-            environment = bench._environment() | {"RUST_BACKTRACE": "0"}
-            self.process = subprocess.Popen(words, stdout=out, stderr=err, env=environment)
+        environment = bench._environment() | {"RUST_BACKTRACE": "0"}
+        self.process: subprocess.Popen[bytes] | Child
+        if altered or fresh:
+            if altered:
+                words = [sys.executable, __file__, json.dumps(altered), *words[1:]]
+            with self.out.open("wb") as out, self.err.open("ab") as err:
+                self.process = subprocess.Popen(words, stdout=out, stderr=err, env=environment)
+        else:
+            self.process = forge().start(words[1:], environment, self.out, self.err, uid)
 
     def __enter__(self) -> Job:
         return self
@@ -160,10 +170,6 @@ def send_paced(bench: Bench, count: int, per_sec: float, start: int = 0, users: 
         bench.append({"id": f"e{n}", "user_id": f"u{n % users}", "properties": {"n": n, "at": time.time()}})
 
 
-def shuffled(seed: int) -> random.Random:
-    return random.Random(seed)
-
-
 def alter(values: Mapping[str, object]) -> None:
     """Set module constants, by ``module:NAME``."""
     for place, value in values.items():
@@ -171,10 +177,6 @@ def alter(values: Mapping[str, object]) -> None:
         holder = importlib.import_module(module)
         assert hasattr(holder, name), place
         setattr(holder, name, value)
-
-
-def receiver_of(script: dict[str, Any]) -> Receiver:
-    return Receiver(script)
 
 
 if __name__ == "__main__":

@@ -145,7 +145,8 @@ def test_a_disk_that_is_full_while_everything_is_delivered_loses_and_repeats_lit
             job.ended(4)
             assert "disk space" in job.said
         small.ballast(0)
-        bench.run()
+        with Job(bench, follow=False) as job:
+            job.ended()
         check_all(bench, receiver, 900)
 
 
