@@ -167,12 +167,17 @@ class Outbox:
                 delivery.stored = True
                 self._settle(Result(delivery, Outcome.DEAD, "dropped"))
             self._dropping.difference_update(asked)
-            self._settled += asked
+            # What was being sent is asked for again: it ends, or the engine lets go of it later.
+            held = [
+                row for row in set(asked).difference(free) if self._store.get(Table.OUTBOX, row) is not None
+            ]
+            self.drop(held)
+            self._settled += set(asked).difference(held)
 
     @property
     def waits_for_commit(self) -> bool:
-        """True where rows were written that the engine can only read after the epoch's end."""
-        return bool(self._new_on_disk)
+        """True where there is something that the engine can only read after the epoch's end."""
+        return self.port.parked or bool(self._new_on_disk)
 
     def hand_over(self) -> None:
         """Give the engine what was admitted since the last call."""

@@ -97,8 +97,9 @@ def test_a_paused_webhook_keeps_what_it_owes_also_over_a_restart(bench: Bench, r
     assert len(receiver.requests) == 2
 
 
-def test_what_is_dropped_becomes_a_dead_letter(bench: Bench, receiver: Receiver):
-    receiver.answer({"*": [503]})
+@pytest.mark.parametrize("delay_secs", [0.0, 1.5], ids=["waiting", "mostly in flight"])
+def test_what_is_dropped_becomes_a_dead_letter(bench: Bench, receiver: Receiver, delay_secs: float):
+    receiver.answer({"*": [{"status": 503, "delay_secs": delay_secs}]})
     bench.append({"id": "1"}, {"id": "2", "user_id": "u2"})
     with bench.running():
         until(lambda: len(bench.listed("outbox")) == 2)
