@@ -31,6 +31,7 @@ END_SECS = 10.0
 """How long the others may take to end after one is gone, before they are killed."""
 CAUSE_SECS = 0.5
 """How long to wait for the end of a process that is the cause of another's."""
+CAUSE_SECS = 0.5
 FIRST_WAIT_SECS = 1.0
 LONGEST_WAIT_SECS = 60.0
 PORTS = range(20_000, 32_000)
@@ -91,18 +92,12 @@ class Group:
         with told:
             while len(ended) < self.processes:
                 told.wait(0.2)
-                if self.stopping and any(code == -signal.SIGTERM for _, code in ended):
-                    self._signal(signal.SIGKILL)  # the others wait for it to join them
-                    told.wait_for(lambda: len(ended) == self.processes)
-                    return 0
                 if failed is None and any(code for _, code in ended):
-                    # One that lost its peer ends as well: the one that was killed is the cause.
-                    told.wait_for(lambda: any(code < 0 for _, code in ended), CAUSE_SECS)
-                    failures = [(number, code) for number, code in ended if code]
-                    number, failed = next((one for one in failures if one[1] < 0), failures[0])
+                    # Its peers panic at once: a moment later it is known who was first, a kill before all.
+                    told.wait_for(lambda: len(ended) == self.processes, CAUSE_SECS)
+                    number, failed = min((one for one in ended if one[1]), key=lambda one: one[1] > 0)
                     _log.error("a process ended", process=number, exit=failed, pid=self.members[number].pid)
-                    if not self.stopping:
-                        self.stop()
+                    self.stop()
                     deadline = time.monotonic() + END_SECS
                 if deadline is not None and time.monotonic() > deadline:
                     self._signal(signal.SIGKILL)
