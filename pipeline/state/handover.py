@@ -111,6 +111,8 @@ class Port:
         self._released: list[tuple[list[bytes], list[bytes]]] = []
         self.settling: set[bytes] = set()
         """Rows with a final result that is not committed yet: they must not be read again."""
+        self.parked = False
+        """True where a delivery was parked since the last `take`: neither side counts it until the commit."""
         self.stale: frozenset[bytes] = frozenset()
         """Of these, rows that are still owed: a journal knows more of them than the disk, until the next
         commit. Later ones of an ordered user must not overtake them."""
@@ -124,6 +126,7 @@ class Port:
                 # Also what is not stored yet: the worker may be writing its row at this moment.
                 if result.outcome is not Outcome.RETRY:
                     self.settling.add(result.delivery.row)
+                    self.parked |= result.outcome is Outcome.PARKED
 
     def take(self, generation: int, *, always: bool = True) -> list[Result]:
         """Return what was posted and switch the journal. Called by the worker in ``snapshot()``.
@@ -133,6 +136,7 @@ class Port:
         """
         with self._lock:
             results, self._results = self._results, []
+            self.parked = False
             if results or always:
                 self.journal.switch(generation)
             return results

@@ -139,9 +139,12 @@ def test_a_parked_delivery_goes_to_disk_and_comes_back(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     made = bench.admit("w", 1)
     bench.outbox.hand_over()
+    assert not bench.outbox.waits_for_commit
     bench.engine.end(made.row, Outcome.PARKED)
     assert bench.engine.refill("w") == 0
+    assert bench.outbox.waits_for_commit, "the job must not end: the engine has forgotten it"
     bench.end_epoch()
+    assert not bench.outbox.waits_for_commit
     assert bench.engine.disk == {"w": 1}
     assert bench.numbers() == counts(matched=1, pending=1)
     assert bench.engine.refill("w") == 1
