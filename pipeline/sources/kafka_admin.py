@@ -16,7 +16,10 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # public in its documentation
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public in its documentation
+    AdminClient,
+    OffsetSpec,
+)
 
 from pipeline.model.errors import ConfigError, Fatal, HooklineError
 from pipeline.sources.kafka_client import REFUSED, KafkaSettings, Reachability, make_admin
@@ -61,6 +64,8 @@ class KafkaAdmin:
         self.reachability = Reachability(settings.brokers)
         self._client = make_admin(settings, self.reachability)
         self._renewed = time.monotonic()
+        self._retired: list[tuple[float, AdminClient]] = []
+        """Clients that may still owe answers, and when they may go: their futures end with them."""
 
     def partition_counts(self) -> dict[str, int]:
         """Return how many partitions each configured topic has."""
@@ -124,8 +129,11 @@ class KafkaAdmin:
 
         After a broker's restart librdkafka 2.16 asks with the old leader epoch until its metadata expire.
         """
-        if time.monotonic() >= self._renewed + RENEW_EVERY_SECS:
-            self._renewed = time.monotonic()
+        now = time.monotonic()
+        if now >= self._renewed + RENEW_EVERY_SECS:
+            self._renewed = now
+            self._retired = [retired for retired in self._retired if retired[0] > now]
+            self._retired.append((now + 2 * END_SECS, self._client))
             self._client = make_admin(self.settings, self.reachability)
 
     def _offsets(

@@ -32,6 +32,8 @@ AHEAD = 1000
 ASK_EVERY_MS = 2
 ASK_AGAIN_MS = 200
 """After a question that failed."""
+ASK_GIVE_UP_MS = 15_000
+"""librdkafka gives up after `END_SECS`; this is for a future that it forgets."""
 LAG_EVERY_MS = 5000
 WARN_EVERY_MS = 10_000
 CLOSE_SECS = 2.0
@@ -197,10 +199,11 @@ class KafkaReader:
         if self._question is None:
             return
         question, futures = self._question
-        if not all(future.done() for future in futures):
+        answered = all(future.done() for future in futures)
+        if not answered and now < self._ask_at + ASK_GIVE_UP_MS:
             return
         self._question = None
-        ends = self._ends(futures)
+        ends = self._ends(futures) if answered else None
         if ends is None:
             self._alignment.lost(question)
             self._ask_at = now + ASK_AGAIN_MS
