@@ -241,7 +241,11 @@ class Dispatcher:
         return attempt
 
     def _client(self, lane: Lane) -> Client:
-        return self._clients[lane.spec.delivery.client if lane.spec is not None else "native"]
+        delivery = lane.spec.delivery if lane.spec is not None else None
+        if delivery is None:
+            return self._clients["native"]
+        # Only that client knows proxies.
+        return self._clients["aiohttp" if delivery.proxy else delivery.client]
 
     def _want_token(self, lane: Lane, now: float) -> None:
         token = lane.token

@@ -150,7 +150,7 @@ class Breaker:
         if self.state == "half-open":
             self._healed += count
             if self._healed >= PROBES:
-                self._close(now)
+                self.close(now)
                 return True
         return False
 
@@ -171,7 +171,8 @@ class Breaker:
         self.until = now + max(self._open_secs, min(asked_secs, MAX_OPEN_SECS))
         self._open_secs = min(MAX_OPEN_SECS, self._open_secs * 2)
 
-    def _close(self, now: float) -> None:
+    def close(self, now: float) -> None:
+        """Let everything through again."""
         self.state = "closed"
         self._open_secs = FIRST_OPEN_SECS
         self._good = self._bad = 0

@@ -78,6 +78,10 @@ class Settler:
             lane.limit.succeeded(now, count, quickest[lane], len(lane.flying))
             if lane.breaker.succeeded(now, count):
                 self.healed(lane, now)
+            elif lane.breaker.state == "half-open" and not lane.has_next() and len(lane.flying) == count:
+                # Nothing is there for another probe: what waits shall not wait for its time.
+                lane.breaker.close(now)
+                self.healed(lane, now)
         for attempt in attempts:
             lane = attempt.owner
             lane.flying.pop(attempt, None)

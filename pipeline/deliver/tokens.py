@@ -48,17 +48,17 @@ class Tokens:
     async def _ask(self, lane: Lane) -> None:
         from pipeline.deliver.aiohttp_client import AiohttpClient
 
-        token = lane.token
+        token, client = lane.token, self._clients["aiohttp"]
         assert token is not None
+        assert isinstance(client, AiohttpClient)
+        secrets = lane.sender.secrets if lane.sender is not None else UsedSecrets(self._secrets)
         try:
-            client = self._clients["aiohttp"]
-            assert isinstance(client, AiohttpClient)
-            secrets = lane.sender.secrets if lane.sender is not None else UsedSecrets(self._secrets)
             value, lifetime = await request_token(token.auth, secrets, client.post)
         except (TokenError, HooklineError, OSError, ValueError) as error:
             token.failed(self._clock.now())
-            lane.tally.error = f"oauth2: {error}"
-            log.warning("no oauth2 token", webhook=lane.webhook_id, error=str(error))
+            text = secrets.mask(str(error))
+            lane.tally.error = f"oauth2: {text}"
+            log.warning("no oauth2 token", webhook=lane.webhook_id, error=text)
         else:
             token.arrived(value, lifetime, self._clock.now())
         result = "ok" if token.value is not None else "error"

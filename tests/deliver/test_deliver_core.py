@@ -235,6 +235,16 @@ def test_when_the_breaker_closes_what_waits_becomes_due_soon() -> None:
     assert Counter(each.outcome for each in rig.results())[D] == 14
 
 
+def test_one_good_probe_is_enough_where_nothing_is_there_for_another() -> None:
+    rig = Rig(spec(retry=RetrySettings(min_delay_secs=1800)), luck=0.9)
+    rig.client.script["w"] = [500] * 12 + [200]
+    rig.give(*(delivery(n) for n in range(12)))
+    rig.run(1)
+    rig.give(delivery("probe"))
+    rig.run(30)
+    assert Counter(each.outcome for each in rig.results())[D] == 13
+
+
 def test_retry_after_is_kept_even_when_the_breaker_closes() -> None:
     rig = Rig(spec(retry=RetrySettings(min_delay_secs=1)), luck=0.0)
     rig.client.script["w"] = [(503, {"retry_after": "100"})] + [500] * 11 + [200]
