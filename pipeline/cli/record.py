@@ -68,7 +68,7 @@ def record(
 
     with stop_flag() as stopping:
         done = recording.record(
-            make_readers(job),
+            make_readers(job, aside="record"),
             out,
             compression=compression,
             rotate_bytes=rotate_mb << 20,

@@ -18,9 +18,10 @@ from bytewax.recovery import RecoveryConfig
 from pipeline.commands import execute_left
 from pipeline.config.files import read_config
 from pipeline.config.job import PipelineConfig
-from pipeline.config.job_models import JsonlSource
+from pipeline.config.job_models import JsonlSource, KafkaSource
 from pipeline.config.secrets import Secrets
 from pipeline.context import Job
+from pipeline.deadletters.copies import Copies, open_copies
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.flow import build_flow
 from pipeline.model.errors import Fatal, HooklineError, full_disk
@@ -112,7 +113,11 @@ def open_job(
             shards=config.shards,
             epoch_secs=config.epoch_secs,
             disk_reserve_bytes=config.disk_reserve_bytes,
-            readers=make_readers(config, replay.speed if replay is not None else None),
+            readers=make_readers(
+                config,
+                replay.speed if replay is not None else None,
+                aside="replay" if replay is not None else None,
+            ),
             versions=Versions(
                 config.state / "versions",
                 snapshot,
@@ -123,7 +128,8 @@ def open_job(
             alone=cluster.processes == 1,
             on_build=execute_left,
             format=config.source.format if config.source is not None else "auto",
-            finite=isinstance(config.source, JsonlSource) and not config.source.follow,
+            finite=replay is not None or _ends(config),
+            copies=_open_copies(config) if replay is None else None,
         )
         # In reverse order at the end: the engine first, it reads the stores.
         stack.callback(job.close)
@@ -195,3 +201,17 @@ def _cause(job: Job, error: BaseException) -> BaseException:
     if isinstance(first, (HooklineError, KeyboardInterrupt, SystemExit)):
         return first
     return full_disk(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")
+
+
+def _ends(config: PipelineConfig) -> bool:
+    return isinstance(config.source, JsonlSource) and not config.source.follow
+
+
+def _open_copies(config: PipelineConfig) -> Copies | None:
+    """Open what `dead_letters` names. A replay keeps its dead letters to itself."""
+    source = config.source
+    return open_copies(
+        kafka=config.dead_letters_kafka,
+        jsonl=config.dead_letters_jsonl,
+        brokers=source.brokers if isinstance(source, KafkaSource) else None,
+    )

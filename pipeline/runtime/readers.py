@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.config.job import PipelineConfig
 from pipeline.config.job_models import JsonlSource
@@ -55,16 +55,20 @@ class PacedReaders:
         return Paced(self._readers.open(name, position), self._speed)
 
 
-def make_readers(config: PipelineConfig, speed: float | None = None) -> ReaderFactory:
+def make_readers(
+    config: PipelineConfig, speed: float | None = None, *, aside: Literal["record", "replay"] | None = None
+) -> ReaderFactory:
     """Return what makes the readers; contacts nobody yet. Raises ConfigError.
 
     speed: how fast event time passes, as a multiple of the clock; None: as fast as it goes.
+    aside: what reads beside the live job. Topics are then read under a group of its own, and by a replay
+    from their beginning to their present end.
     """
-    readers = _readers(config)
+    readers = _readers(config, aside)
     return readers if speed is None else PacedReaders(readers, speed)
 
 
-def _readers(config: PipelineConfig) -> ReaderFactory:
+def _readers(config: PipelineConfig, aside: Literal["record", "replay"] | None) -> ReaderFactory:
     source = config.source
     if source is None:
         raise ConfigError(
@@ -76,4 +80,4 @@ def _readers(config: PipelineConfig) -> ReaderFactory:
     from pipeline.sources.kafka import KafkaSource
     from pipeline.sources.kafka_client import KafkaSettings
 
-    return KafkaSource(KafkaSettings.of(source, max_wait_secs=config.join_max_wait_secs))
+    return KafkaSource(KafkaSettings.of(source, max_wait_secs=config.join_max_wait_secs, aside=aside))

@@ -66,14 +66,25 @@ class KafkaSettings:
     """How long the brokers may take to answer when the job starts."""
 
     @classmethod
-    def of(cls, model: KafkaModel, *, max_wait_secs: float | None = None) -> KafkaSettings:
-        """Return what ``source.kafka`` of pipeline.yaml says."""
+    def of(
+        cls,
+        model: KafkaModel,
+        *,
+        max_wait_secs: float | None = None,
+        aside: Literal["record", "replay"] | None = None,
+    ) -> KafkaSettings:
+        """Return what ``source.kafka`` of pipeline.yaml says.
+
+        aside: for a recorder or a replay, which must not move the live job's group. A replay reads the whole
+        of the topics, up to their present end.
+        """
         return cls(
             brokers=model.brokers,
             events=tuple(model.events),
             users=tuple(model.users),
-            group=model.group,
-            start=model.start,
+            group=f"{model.group}-{aside}" if aside else model.group,
+            start="earliest" if aside == "replay" else model.start,
+            stop="end" if aside == "replay" else "never",
             out_of_range=model.out_of_range,
             max_wait_secs=max_wait_secs,
             settings=model.settings,
