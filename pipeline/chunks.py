@@ -25,6 +25,8 @@ class Intake:
     text: bytes | None = None
     """That version itself: in the hello and before its first lines."""
     raw: RawChunk | None = None
+    is_last: bool = False
+    """True where nothing follows in this run; such a chunk has no lines and goes to every shard."""
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class Selected:
     """read, events, updates, links, invalid."""
     passed: dict[str, int] = field(default_factory=dict)
     """Source to last offset: everything up to there is in this chunk or an earlier one."""
+    is_last: bool = False
 
 
 @dataclass(slots=True)
@@ -53,3 +56,4 @@ class Routed:
     text: bytes | None = None
     items: list[tuple[str, Record, Candidates]] = field(default_factory=list)
     passed: dict[str, int] = field(default_factory=dict)
+    is_last: bool = False

@@ -17,6 +17,7 @@ from pipeline.model.errors import HooklineError, full_disk
 from pipeline.replay import Replay
 from pipeline.sources.reader import Reader
 from pipeline.state.handover import Engine
+from pipeline.state.peers import Peers
 from pipeline.state.store import Store
 from pipeline.telemetry import log
 from pipeline.versions import Versions
@@ -81,8 +82,6 @@ class Job:
     engine: DeliveryService
     finite: bool
     """True for a recording that ends: nobody else waits for it."""
-    alone: bool = True
-    """True for a job of one process."""
     drain_secs: float = 30.0
     stop_drain_secs: float = 5.0
     disk_reserve_bytes: int = 256 << 20
@@ -116,8 +115,10 @@ class Job:
     """Where dead letters are copied to; None: nowhere."""
     partitions: list[str] = field(default_factory=list)
     """The source partitions of the whole job, once the source has listed them."""
-    flowing: int = 0
-    """Chunks on their way to the shards; told by a process alone, in a job of one process."""
+    ended: set[tuple[int, str]] = field(default_factory=set)
+    """(shard, source partition) pairs: the shard has everything that the partition will bring."""
+    peers: Peers | None = None
+    """The other processes of the job; None where there are none."""
     _drain_by: float = math.inf
     _drained: bool = False
     _misrouted: bool = False
@@ -163,7 +164,11 @@ class Job:
             yield waiting.popleft()
 
     def paused(self) -> bool:
-        """True while sources must not read on: the engine is behind, or a webhook is full and says so."""
+        """True while sources must not read on: an engine is behind, or a webhook is full and says so."""
+        return self.is_behind() or (self.peers is not None and self.peers.paused())
+
+    def is_behind(self) -> bool:
+        """True while this process has enough to do; it says so to the others."""
         return self.engine.busy() or bool(self.full)
 
     def close(self) -> None:
@@ -178,16 +183,46 @@ class Job:
         Asked again and again once there is nothing more to read; epochs go on meanwhile, so that rows on
         disk come back. The first call starts the deadline, a signal shortens it.
         """
-        now = time.monotonic()
-        secs = self.stop_drain_secs if self.stopping else self.drain_secs
-        if now + secs < self._drain_by:
-            self._drain_by = now + secs
-            self.engine.begin_drain(secs)
-        if now >= self._drain_by:
-            return True
-        if self.flowing > 0 or any(shard.outbox.waits_for_commit for shard in self.shards_here.values()):
+        if not self.stopping and not self.has_all():
             return False
-        return self.engine.is_drained()
+        self._begin_drain()
+        if time.monotonic() >= self._drain_by:
+            return True
+        own = self.drained_shards()
+        if self.peers is None:
+            return own == self.shards
+        return self.has_all() and own == len(self.shards_here) and self.peers.are_drained(own, self.shards)
+
+    def tell(self) -> tuple[bool, int]:
+        """Return what the other processes must know: whether this one is behind, and its drained shards."""
+        if self.failure is not None or self._drained:
+            return False, 0
+        try:
+            return self.is_behind(), self.drained_shards()
+        except HooklineError:
+            return False, 0  # the engine has failed: a worker raises that
+
+    def has_all(self) -> bool:
+        """Return whether every source partition has ended and all it brought is with its shard here."""
+        return len(self.ended) == len(self.shards_here) * len(self.partitions)
+
+    def drained_shards(self) -> int:
+        """Return how many shards of this process have nothing more to do before the deadline."""
+        shards = list(self.shards_here.values())
+        if not shards or not self.has_all():
+            return 0
+        self._begin_drain()
+        if any(shard.outbox.waits_for_commit for shard in shards) or not self.engine.is_drained():
+            return 0
+        return len(shards)
+
+    def _begin_drain(self) -> None:
+        secs = self.stop_drain_secs if self.stopping else self.drain_secs
+        with self._lock:
+            if time.monotonic() + secs >= self._drain_by:
+                return
+            self._drain_by = time.monotonic() + secs
+        self.engine.begin_drain(secs)
 
     def drain(self) -> None:
         """Finish what can be finished, then end the engine; once per process, before its last epoch."""

@@ -211,7 +211,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
             for chunk in values:
                 shard.work(chunk)
             shard.outbox.hand_over()
-            self.job.flowing -= len(values) * self.job.alone
+            self.job.ended.update((shard.shard, chunk.partition) for chunk in values if chunk.is_last)
             return self.copies()
 
     def on_notify(self) -> tuple[Iterable[list[DeadLetter]], bool]:

@@ -34,6 +34,7 @@ from pipeline.runtime.recovery import prepare_recovery
 from pipeline.runtime.reload import ConfigWatcher
 from pipeline.runtime.signals import stop_on_signals
 from pipeline.snapshot import compile_config
+from pipeline.state.peers import Peers, Telling
 from pipeline.state.view import accounting
 from pipeline.steps.keys import MAX_SHARDS
 from pipeline.telemetry import log
@@ -125,16 +126,19 @@ def open_job(
             ),
             replay=replay,
             engine=engine,
-            alone=cluster.processes == 1,
             on_build=execute_left,
             format=config.source.format if config.source is not None else "auto",
             finite=replay is not None or _ends(config),
             copies=_open_copies(config) if replay is None else None,
         )
+        if cluster.processes > 1:
+            job.peers = Peers(config.state, cluster.process, cluster.processes, ";".join(cluster.addresses))
         # In reverse order at the end: the engine first, it reads the stores.
         stack.callback(job.close)
         stack.callback(engine.stop)
         engine.start()
+        if job.peers is not None:
+            stack.callback(Telling(job.peers, job.tell).stop)
         job.versions.learn(halts.all())
         halts.restore(engine, {name: spec.definition for name, spec in job.versions.specs.items()})
         job.control = Control(job, halts).table()

@@ -37,16 +37,14 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
                     self.build(chunk.key)
                 if chunk.partition == self.partition or not self.config:
                     self.config = chunk.config
-                if chunk.text is not None:
+                if chunk.text is not None or chunk.is_last:
                     routed.extend(
-                        Routed(shard, chunk.partition, chunk.config, chunk.text)
+                        Routed(shard, chunk.partition, chunk.config, chunk.text, is_last=chunk.is_last)
                         for shard in range(self.job.shards)
                     )
                 self.count(chunk)
                 if chunk.items:
                     routed.extend(self.route(chunk))
-            if self.job.alone:
-                self.job.flowing += len(routed) - sum(chunk.counts is not None for chunk in values)
             return routed, self.RETAIN
 
     def build(self, partition: str) -> None:

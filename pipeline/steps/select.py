@@ -18,7 +18,9 @@ def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
     Events keep the webhooks whose event side holds, and go on only if there is one. Updates, links and
     invalid records always pass. Links also go to the other partitions' keys.
     """
-    selected = Selected(intake.partition, intake.partition, intake.config, intake.text)
+    selected = Selected(
+        intake.partition, intake.partition, intake.config, intake.text, is_last=intake.is_last
+    )
     if intake.raw is None:
         return [(intake.partition, selected)]
     triggers = job.versions.get(intake.config, intake.text).triggers

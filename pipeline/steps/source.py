@@ -59,6 +59,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.history = History(source_folder(job.state, name))
         self.line: int = _line(self.reader.position)
         self.version = ""
+        self.said_last = False
         self.snapped: Position | None = self.reader.position
         self.next_disk_check = 0.0
         self.low_on_disk = False
@@ -82,7 +83,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         if not self.version:
             return [self.enter_version()]
         if self.job.stopping:
-            return None if self.job.is_drained() else []
+            return self.end()
         if self.job.paused() or self.disk_is_low():
             return []
         batch = []
@@ -93,13 +94,18 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             limit = min(limit, self.history.boundary_after(self.line) - self.line)
         chunk = self.reader.read(limit)
         if chunk is None:
-            ended = self.reader.done and not batch and self.job.is_drained()
-            return None if ended else batch
+            return self.end() if self.reader.done and not batch else batch
         self.line = _line(chunk.position)
         self.history.emitting(self.line)
-        self.job.flowing += self.job.alone
         batch.append(Intake(self.name, self.version, raw=chunk))
         return batch
+
+    def end(self) -> list[Intake] | None:
+        """Say once, after the last line, that it was the last; None when all of it has been sent."""
+        if not self.said_last:
+            self.said_last = True
+            return [Intake(self.name, self.version, is_last=True)]
+        return None if self.job.is_drained() else []
 
     def needs_switch(self, *, at_boundary: bool) -> bool:
         """Return whether the next line runs under another version than the last one."""

@@ -1,0 +1,89 @@
+"""What the processes of one job tell each other: whether to pause, and whether all is sent.
+
+A small file in the state directory that all of them have in memory. Processes on other hosts, with state
+directories of their own, are not seen: nobody waits for them.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from zlib import crc32
+
+MAX_PROCESSES = 256
+TELL_SECS = 0.01
+"""How old what is told may be."""
+
+_SLOT = struct.Struct("<IHH")
+"""Which start of the job the process belongs to, whether it is behind, how many shards are drained."""
+
+
+class Peers:
+    """The view of one process. job: what tells this start of the job from others, the same in all of them."""
+
+    def __init__(self, state: Path, process: int, processes: int, job: str) -> None:
+        self._own = process
+        self._others = [number for number in range(processes) if number != process]
+        self._mark = crc32(job.encode()) | 1
+        descriptor = os.open(state / "peers", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(descriptor, MAX_PROCESSES * _SLOT.size)
+            self._memory = mmap.mmap(descriptor, MAX_PROCESSES * _SLOT.size)
+        finally:
+            os.close(descriptor)
+        self.tell(behind=False, drained=0)
+
+    def tell(self, *, behind: bool, drained: int) -> None:
+        """Say how this process is."""
+        _SLOT.pack_into(self._memory, self._own * _SLOT.size, self._mark, behind, drained)
+
+    def paused(self) -> bool:
+        """Return whether another process has enough to do."""
+        return any(behind for behind, _ in self._told())
+
+    def are_drained(self, own: int, shards: int) -> bool:
+        """Return whether all shards of the job are drained, ``own`` of them in this process.
+
+        True where a process is not seen.
+        """
+        told = list(self._told())
+        if len(told) < len(self._others):
+            return True
+        return own + sum(drained for _, drained in told) >= shards
+
+    def _told(self) -> Iterator[tuple[int, int]]:
+        for number in self._others:
+            mark, behind, drained = _SLOT.unpack_from(self._memory, number * _SLOT.size)
+            if mark == self._mark:
+                yield behind, drained
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._memory.close()
+
+
+class Telling:
+    """A thread that keeps what a process tells up to date."""
+
+    def __init__(self, peers: Peers, look: Callable[[], tuple[bool, int]]) -> None:
+        self._peers = peers
+        self._look = look
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Say that this process holds nobody up any more."""
+        self._stop.set()
+        self._thread.join()
+        self._peers.tell(behind=False, drained=0)
+        self._peers.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(TELL_SECS):
+            behind, drained = self._look()
+            self._peers.tell(behind=behind, drained=drained)
