@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.config.fields import Duration, Names, Section, Size, checked
 from pipeline.config.models import DeliverySection
+from pipeline.model.times import parse_time
 
 Format = Literal["auto", "native", "heap", "segment", "posthog", "cloudevents"]
 
@@ -36,6 +37,29 @@ Networks = Annotated[
     BeforeValidator(checked(_networks)),
     WithJsonSchema({"type": "array", "items": {"type": "string"}, "title": "list of CIDR networks"}),
 ]
+
+
+def _start(value: object) -> object:
+    if value in ("earliest", "latest"):
+        return value
+    try:
+        return parse_time(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; `earliest`, `latest` or a time is wanted") from None
+
+
+Start = Annotated[
+    Literal["earliest", "latest"] | int,
+    BeforeValidator(checked(_start)),
+    WithJsonSchema(
+        {
+            "anyOf": [{"enum": ["earliest", "latest"]}, {"type": ["string", "integer"]}],
+            "title": "earliest, latest or a time",
+            "examples": ["earliest", "2026-11-01T00:00:00Z"],
+        }
+    ),
+]
+"""``earliest``, ``latest``, or unix milliseconds from any time form."""
 
 
 class JsonlSource(Section):
@@ -76,8 +100,10 @@ class KafkaSource(Section):
     group: str = Field(
         default="hookline", description="Group under which offsets are committed, for lag tools."
     )
-    start: Literal["earliest", "latest"] = Field(
-        default="earliest", description="Where a partition without a stored offset begins."
+    start: Start = Field(
+        default="earliest",
+        description="Where an event topic without a stored offset begins: `earliest`, `latest`, or a broker "
+        "time. Topics of user updates always begin at their first record.",
     )
     out_of_range: Literal["error", "earliest", "latest"] = Field(
         default="error", description="What happens where retention has removed the stored offset."
