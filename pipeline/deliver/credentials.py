@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
+import re
 from urllib.parse import quote, quote_plus
 
 from pipeline.config.secrets import SecretRef, Secrets
@@ -18,6 +21,8 @@ from pipeline.deliver.signing import HmacSigner, Signer, StandardSigner
 from pipeline.deliver.target import check_header
 from pipeline.telemetry.log import hide
 
+_GO = str.maketrans({"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"})
+_URL_SAFE = str.maketrans("+/", "-_")
 _SHORTEST = 4
 """Shorter secrets are not searched for: masking them would black out half of every text."""
 
@@ -41,11 +46,10 @@ class UsedSecrets(Secrets):
         return self._inner.known(ref)
 
     def remember(self, value: str, shown: str) -> None:
-        """Mask this value from now on, also percent-encoded and in base64."""
+        """Mask this value from now on, also in the forms in which a receiver may show it back."""
         if len(value) < _SHORTEST:
             return
-        encoded = base64.b64encode(value.encode()).decode()
-        for form in (value, quote(value, safe=""), quote_plus(value), encoded):
+        for form in written_forms(value):
             self._shown[form] = shown
             hide(form, shown)
 
@@ -55,6 +59,28 @@ class UsedSecrets(Secrets):
             if value in text:
                 text = text.replace(value, self._shown[value])
         return text
+
+
+def written_forms(value: str) -> set[str]:
+    """Return a secret as texts show it: plain, percent-encoded, in base64, and as JSON and HTML escape it.
+
+    JSON comes in several styles: with and without ASCII only, with ``\\/`` (PHP), with ``\\u0026`` for
+    ``&``, ``<`` and ``>`` (Go).
+    """
+    percent = {quote(value, safe=""), quote(value), quote_plus(value)}
+    plain, ascii_only = json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(value)[1:-1]
+    escaped = {plain, ascii_only, plain.translate(_GO), ascii_only.translate(_GO)}
+    encoded = base64.b64encode(value.encode()).decode()
+    return {
+        value,
+        html.escape(value),
+        *percent,
+        *(re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in percent),
+        *escaped,
+        *(form.replace("/", "\\/") for form in escaped),
+        encoded.rstrip("="),
+        encoded.rstrip("=").translate(_URL_SAFE),
+    }
 
 
 def auth_headers(receiver: ReceiverSettings, secrets: UsedSecrets) -> bytes:

@@ -167,6 +167,8 @@ def test_secrets_are_masked_in_every_form_before_the_cut() -> None:
     text = "a s3cr3t/with space+& b s3cr3t%2Fwith%20space%2B%26 c s3cr3t%2Fwith+space%2B%26 "
     text += "d s3cr3t/with space+& and more"
     assert excerpt(text.encode(), secrets) == "a ${KEY} b ${KEY} c ${KEY} d ${LONG}"
+    for escaped in (r"s3cr3t\/with space+\u0026", "s3cr3t/with space+&amp;", "s3cr3t%2fwith%20space%2b%26"):
+        assert excerpt(escaped.encode(), secrets) == "${KEY}"
     edge = b"x" * (MAX_EXCERPT - 5) + b"s3cr3t/with space+&"
     assert "s3cr3t" not in excerpt(edge, secrets)
 
