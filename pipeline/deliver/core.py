@@ -172,7 +172,8 @@ class Core:
             # Only now are the slots free: a result is in the journal before its slot is used again.
             dispatcher.freed(len(finished))
             for lane in touched:
-                dispatcher.nudge(lane)
+                if lane.held or lane.disk or lane in self.pressed:
+                    dispatcher.nudge(lane)
         if now >= self._tick_at:
             self._tick(now)
         if self._hungry:
