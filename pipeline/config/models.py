@@ -233,7 +233,7 @@ class Retry(Section):
 
 
 class Batch(Section):
-    """Several deliveries in one request."""
+    """Several deliveries in one request; an answer `{"failed": [0, 3]}` names those to be sent again."""
 
     max_events: int = Field(default=100, ge=1, le=100_000, description="How many at most.")
     max_bytes: Size = Field(default=1_000_000, description="How large the body may grow.")
