@@ -157,23 +157,24 @@ def account(state: Path) -> dict[str, Any]:
 
 
 def observer(address: str | None, process: int) -> Callable[[Job], Callable[[], None]]:
-    """Return what accompanies the job while it runs: progress, HTTP views, admin socket."""
+    """Return what accompanies a job while it runs: progress, HTTP views, admin socket."""
+    return lambda job: observe(job, process, address)
 
-    def observe(job: Job) -> Callable[[], None]:
-        from pipeline.admin.job import admin_service
-        from pipeline.cli.progress import Progress
 
-        admin = admin_service(job, address=address, process=process)
-        admin.start()
-        progress = Progress(job)
+def observe(job: Job, process: int, address: str | None = None) -> Callable[[], None]:
+    """Begin to accompany a job; returns what ends that."""
+    from pipeline.admin.job import admin_service
+    from pipeline.cli.progress import Progress
 
-        def done() -> None:
-            progress.stop()
-            admin.stop()
+    admin = admin_service(job, address=address, process=process)
+    admin.start()
+    progress = Progress(job)
 
-        return done
+    def done() -> None:
+        progress.stop()
+        admin.stop()
 
-    return observe
+    return done
 
 
 def show(summary: dict[str, Any], before: int, as_json: bool) -> None:

@@ -5,28 +5,46 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeAlias
 
 from bytewax.dataflow import Dataflow
+from bytewax.run import _parse_args
 
 from pipeline.config.job import load_pipeline
+from pipeline.context import Job
+from pipeline.model.errors import Fatal, HooklineError, UsageError
 from pipeline.replay import Replay
 from pipeline.runtime.job import Cluster, open_job
 from pipeline.runtime.signals import stop_on_signals
 from pipeline.telemetry import log
+
+Observe: TypeAlias = Callable[[Job, int], Callable[[], None]]
 
 RECOVERY = "BYTEWAX_RECOVERY_DIRECTORY"
 INTERVAL = "BYTEWAX_SNAPSHOT_INTERVAL"
 BACKUP = "BYTEWAX_RECOVERY_BACKUP_INTERVAL"
 
 
-def prepare(replay: Replay | None = None) -> Dataflow:
+def prepare(replay: Replay | None = None, observe: Observe | None = None) -> Dataflow:
     """Return the dataflow of this process, ready for the runner; it is closed when the process exits.
+
+    observe: called with the job and the process's number; what it returns is called at the end. What is wrong
+    with the config or the state ends the process, with a message and the exit code of `hookline run`.
 
     Without a recovery store nothing could be resumed, and Bytewax reads where it is only before this is
     called: where it was not told, the process starts itself anew with the job's own.
     """
+    try:
+        return _prepare(replay, observe)
+    except HooklineError as error:
+        print(error if "error[" in str(error) else f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
     config_dir = Path(os.environ.get("HOOKLINE_CONFIG", "config"))
     config = load_pipeline(config_dir, check_source=True).require()
     log.setup(config.log_level, config.log_format)
@@ -36,26 +54,25 @@ def prepare(replay: Replay | None = None) -> Dataflow:
         os.environ.setdefault(INTERVAL, str(max(1, round(config.epoch_secs))))
         os.environ.setdefault(BACKUP, "0")
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    given = _parse_args()
+    if given.recovery_directory != recovery:
+        raise UsageError(f"the recovery store of this job is {recovery}: leave out --recovery-directory")
+    cluster = Cluster(
+        given.process_id or 0, tuple(given.addresses.split(";")) if given.addresses is not None else ()
+    )
     closing = ExitStack()
-    job, flow = closing.enter_context(open_job(config, config_dir, cluster=_cluster(), replay=replay))
+    job, flow = closing.enter_context(open_job(config, config_dir, cluster=cluster, replay=replay))
     closing.enter_context(stop_on_signals(job))
-    atexit.register(closing.close)
+    if observe is not None:
+        closing.callback(observe(job, cluster.process))
+    atexit.register(_end, job, closing)
     return flow
 
 
-def _cluster() -> Cluster:
-    """Return what the runner's own flags say of this process."""
-    arguments = sys.argv[1:]
-    addresses = _flag(arguments, "-a", "--addresses") or os.environ.get("BYTEWAX_ADDRESSES", "")
-    process = _flag(arguments, "-i", "--process-id") or os.environ.get("BYTEWAX_PROCESS_ID", "0")
-    return Cluster(int(process), tuple(part for part in addresses.split(";") if part))
-
-
-def _flag(arguments: list[str], *names: str) -> str | None:
-    for at, argument in enumerate(arguments):
-        for name in names:
-            if argument == name and at + 1 < len(arguments):
-                return arguments[at + 1]
-            if argument.startswith(f"{name}="):
-                return argument[len(name) + 1 :]
-    return None
+def _end(job: Job, closing: ExitStack) -> None:
+    """Close everything; where a step failed, exit as `hookline run` would: the runner knows only 1."""
+    closing.close()
+    if job.failure is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(job.failure.exit_code if isinstance(job.failure, HooklineError) else Fatal.exit_code)
