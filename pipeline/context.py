@@ -82,6 +82,8 @@ class Job:
     engine: DeliveryService
     finite: bool
     """True for a recording that ends: nobody else waits for it."""
+    workers: set[int] = field(default_factory=set)
+    """Threads of this process that have shards."""
     drain_secs: float = 30.0
     stop_drain_secs: float = 5.0
     disk_reserve_bytes: int = 256 << 20
@@ -119,8 +121,13 @@ class Job:
     """(shard, source partition) pairs: the shard has everything that the partition will bring."""
     peers: Peers | None = None
     """The other processes of the job; None where there are none."""
+    config_problems: Callable[[], str] = lambda: ""
+    """What is wrong with the config files as they are now; "" where they are what runs."""
     _drain_by: float = math.inf
     _drained: bool = False
+    _at_end: set[int] = field(default_factory=set)
+    """Workers that have no input any more."""
+    _stopped: threading.Event = field(default_factory=threading.Event)
     _misrouted: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -225,11 +232,20 @@ class Job:
         self.engine.begin_drain(secs)
 
     def drain(self) -> None:
-        """Finish what can be finished, then end the engine; once per process, before its last epoch."""
+        """Finish what can be finished, then end the engine; once per process, before its last epoch.
+
+        Each worker calls it for each of its shards; the first call of a worker waits for the other workers.
+        """
         with self._lock:
-            if self._drained:
+            if threading.get_ident() in self._at_end:
                 return
-            self._drained = True
+            self._at_end.add(threading.get_ident())
+            last = self._at_end >= self.workers
+        if not last:
+            self._stopped.wait(self.drain_secs)
+            return
+        self._drained = True
         secs = self.stop_drain_secs if self.stopping else self.drain_secs
         self.engine.drain(max(0.0, min(secs, self._drain_by - time.monotonic())))
         self.engine.stop()
+        self._stopped.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -184,7 +185,9 @@ class Shard:
             self.users.misrouted = 0
             self.job.warn_misrouted()
         self.job.accounts[self.shard] = self.counters.copy()
-        self.job.full -= {pair for pair in self.job.full if pair[0] == self.shard and self.has_room(pair[1])}
+        self.job.full.difference_update(
+            [pair for pair in tuple(self.job.full) if pair[0] == self.shard and self.has_room(pair[1])]
+        )
         return seq
 
     def has_room(self, webhook_id: str) -> bool:
@@ -247,6 +250,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         """Open the store at the epoch that Bytewax resumed; the shard's number comes with the hello."""
         seq = self.token[2] if self.token is not None else 0
         self.shard = Shard(self.job, shard, seq)
+        self.job.workers.add(threading.get_ident())
         self.job.shards_here[shard] = self.shard
         self.shard.left = self.job.on_build(self.shard)
         return self.shard

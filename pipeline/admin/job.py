@@ -27,6 +27,7 @@ def admin_service(job: Job, *, address: str | None, process: int = 0) -> AdminSe
             "elapsed_secs": round(time.monotonic() - begun, 3),
             "lanes": {name: asdict(lane) for name, lane in stats.lanes.items()},
             "process": process,
+            "config": {"version": job.versions.latest.hash, "problems": job.config_problems()},
         }
 
     views = Views(

@@ -39,12 +39,20 @@ def status(config: Path, state: Path | None, as_json: bool) -> None:
         found["elapsed_secs"] = max(one["elapsed_secs"] for one in live)
         found["latency_ms"] = {name: max(one["latency_ms"][name] for one in live) for name in ("p50", "p99")}
         found["lanes"] = lanes(live)
+        found["config"] = next(
+            (one["config"] for one in live if one["config"]["problems"]), live[0]["config"]
+        )
     if as_json:
         print_json(found)
         return
     click.echo(f"{where}: {'a job is running' if live else 'no job is running'}")
     click.echo(records_line(found["records"]))
     show_webhooks(found["webhooks"])
+    if live and found["config"]["problems"]:
+        click.echo(
+            f"the config was edited and is refused; what ran before still runs:\n"
+            f"{found['config']['problems']}"
+        )
     for webhook, halt in found["halted"].items():
         click.echo(f"{webhook} is {halt}: `hookline webhook enable {webhook}` sends again")
     for webhook, lane in found.get("lanes", {}).items():

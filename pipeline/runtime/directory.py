@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 
 import orjson
@@ -13,18 +14,20 @@ from pipeline.model.errors import StateError
 
 FORMAT = 1
 META = "hookline.json"
+SHARE_SECS = 2.0
+"""How long a process waits for the first one of its job to let it in."""
 
 
 class StateDirectory:
     """A state directory owned by this process until it exits.
 
-    shared: True for one of several processes of one job; they share the directory's lock, and each shard's
-    own lock keeps them apart.
+    job: what names the job, where it has several processes: those of one name share the directory, and each
+    shard's own lock keeps them apart. "": this process is the job.
 
     Raises StateError where another job owns it, another version wrote it, or it cannot be written.
     """
 
-    def __init__(self, path: Path, *, shards: int, shared: bool = False) -> None:
+    def __init__(self, path: Path, *, shards: int, job: str = "") -> None:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -34,24 +37,49 @@ class StateDirectory:
                 f"{path}: the state directory cannot be written ({error.strerror}). "
                 "Fix its permissions, or name another one with --state."
             ) from error
-        self._own(shared)
+        self._own(job)
         self._check(shards)
 
     def close(self) -> None:
         """Release the directory."""
         os.close(self._lock)
 
-    def _own(self, shared: bool) -> None:
+    def _own(self, job: str) -> None:
         try:
-            fcntl.flock(self._lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError as error:
+            if not (self._alone(job) if job else self._locked(fcntl.LOCK_EX)):
+                raise StateError(
+                    f"{self.path} is in use by another job. Stop that job (`hookline status --state "
+                    f"{self.path}` shows it), or give this one another --state."
+                )
+        except BaseException:
             os.close(self._lock)
+            raise
+
+    def _alone(self, job: str) -> bool:
+        """Share the directory with the processes of one job; False where another job has it.
+
+        The first process writes the job's name before it lets others in.
+        """
+        deadline = time.monotonic() + SHARE_SECS
+        name = job.encode()
+        while True:
+            if self._locked(fcntl.LOCK_EX):
+                os.ftruncate(self._lock, 0)
+                os.pwrite(self._lock, name, 0)
+            if self._locked(fcntl.LOCK_SH):
+                return os.pread(self._lock, len(name) + 1, 0) == name
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+
+    def _locked(self, how: int) -> bool:
+        try:
+            fcntl.flock(self._lock, how | fcntl.LOCK_NB)
+        except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise
-            raise StateError(
-                f"{self.path} is in use by another job. Stop that job (`hookline status --state {self.path}` "
-                "shows it), or give this one another --state."
-            ) from error
+            return False
+        return True
 
     def _check(self, shards: int) -> None:
         meta = self.path / META

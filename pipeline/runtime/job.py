@@ -23,6 +23,7 @@ from pipeline.config.secrets import Secrets
 from pipeline.context import Job
 from pipeline.deadletters.copies import Copies, open_copies
 from pipeline.deliver.engine import DeliveryEngine
+from pipeline.deliver.spec import LaneSpec
 from pipeline.flow import build_flow
 from pipeline.model.errors import Fatal, HooklineError, full_disk
 from pipeline.replay import Replay
@@ -97,7 +98,8 @@ def open_job(
         snapshot = compile_config(
             read_config(config_dir, defaults=config.defaults), secrets=Secrets(os.environ, config_dir)
         ).require()
-        directory = StateDirectory(config.state, shards=config.shards, shared=cluster.processes > 1)
+        job_name = ";".join(cluster.addresses) if cluster.processes > 1 else ""
+        directory = StateDirectory(config.state, shards=config.shards, job=job_name)
         stack.callback(directory.close)
         ghosts = prepare_recovery(config.state / "recovery")
         if ghosts:
@@ -109,6 +111,11 @@ def open_job(
             share=1 / cluster.processes,
             on_gone=halts.gone,
         )
+
+        def take_over(specs: dict[str, LaneSpec]) -> None:
+            engine.configure(specs if replay is None else replay.limit(specs))
+            halts.lift({name: spec.definition for name, spec in specs.items()})
+
         job = Job(
             state=config.state,
             shards=config.shards,
@@ -122,7 +129,7 @@ def open_job(
             versions=Versions(
                 config.state / "versions",
                 snapshot,
-                engine.configure if replay is None else lambda specs: engine.configure(replay.limit(specs)),
+                take_over,
             ),
             replay=replay,
             engine=engine,
@@ -132,7 +139,7 @@ def open_job(
             copies=_open_copies(config) if replay is None else None,
         )
         if cluster.processes > 1:
-            job.peers = Peers(config.state, cluster.process, cluster.processes, ";".join(cluster.addresses))
+            job.peers = Peers(config.state, cluster.process, cluster.processes, job_name)
         # In reverse order at the end: the engine first, it reads the stores.
         stack.callback(job.close)
         stack.callback(engine.stop)
@@ -146,6 +153,7 @@ def open_job(
             watcher = ConfigWatcher(config_dir, config, job.versions)
             stack.callback(watcher.stop)
             watcher.start()
+            job.config_problems = lambda: watcher.problems
         yield job, build_flow(job)
 
 
