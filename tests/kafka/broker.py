@@ -58,7 +58,7 @@ PROPERTIES = {
     "share.coordinator.state.topic.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
     # After a SIGKILL the controller takes the node back only when its old session has expired.
-    "broker.session.timeout.ms": "1000",
+    "broker.session.timeout.ms": "2000",
     "broker.heartbeat.interval.ms": "200",
     # Retention and compaction are looked at twice a second, so that a test can wait for them.
     "log.retention.check.interval.ms": "500",

@@ -43,8 +43,17 @@ class Topics:
         """Return the full name of a new topic. Times of 1970 do not expire unless ``config`` says so."""
         topic = f"{name}-{self.suffix}"
         settings = {"retention.ms": "-1", **(config or {})}
-        made = self.admin.create_topics([NewTopic(topic, partitions, 1, config=settings)])
-        made[topic].result(WAIT_SECS)
+
+        def created() -> bool:
+            new = NewTopic(topic, partitions, 1, config=settings)
+            error = self.admin.create_topics([new])[topic].exception(WAIT_SECS)
+            if error is None or error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                return True
+            # A broker that was stopped or starved for a second is taken back a moment later.
+            assert error.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR, error
+            return False
+
+        until(created, f"topic {topic} to be created")
         until(lambda: topic in self.admin.list_topics(timeout=5).topics, f"topic {topic}")
         return topic
 
