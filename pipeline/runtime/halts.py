@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
@@ -61,14 +62,18 @@ class Halts:
         paths = sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []
         return {path.stem: orjson.loads(path.read_bytes())["halt"] for path in paths}
 
-    def restore(self, engine: Haltable, definitions: dict[str, str]) -> None:
-        """Tell a new engine; a 410's ban is lifted where the webhook's definition has changed."""
+    def lift(self, definitions: Mapping[str, str]) -> None:
+        """End a 410's ban where the webhook's definition is another one now."""
         for webhook_id in self.all():
             halt, definition = self.get(webhook_id)
-            if halt == "gone" and definitions.get(webhook_id) != definition:
+            if halt == "gone" and definitions.get(webhook_id, definition) != definition:
                 self.set(webhook_id, None)
-            else:
-                self.apply(engine, webhook_id)
+
+    def restore(self, engine: Haltable, definitions: Mapping[str, str]) -> None:
+        """Tell a new engine."""
+        self.lift(definitions)
+        for webhook_id in self.all():
+            self.apply(engine, webhook_id)
 
     def apply(self, engine: Haltable, webhook_id: str) -> None:
         """Tell the engine the state of one webhook."""
