@@ -9,6 +9,7 @@ from typing import Any
 import lmdb
 import pytest
 
+from pipeline.deliver.report import EngineStats
 from pipeline.model.records import Event, IdentityLink, Origin, PropertyUpdate
 from pipeline.state.codec import delivery_key
 from pipeline.state.handover import Delivery, Outcome, Port, Result
@@ -114,6 +115,30 @@ class RecordingEngine:
         pass
 
     def configure(self, specs: object) -> None:
+        pass
+
+    def start(self) -> None:
+        pass
+
+    def begin_drain(self, deadline_secs: float) -> None:
+        pass
+
+    def is_drained(self) -> bool:
+        return True
+
+    def stats(self) -> EngineStats:
+        return EngineStats({}, 0, 0.0, 0.0)
+
+    def retry_now(self, webhook_id: str) -> None:
+        pass
+
+    def enable(self, webhook_id: str) -> None:
+        pass
+
+    def disable(self, webhook_id: str, *, gone: bool = False) -> None:
+        pass
+
+    def pause(self, webhook_id: str) -> None:
         pass
 
     def busy(self) -> bool:

@@ -1,0 +1,5 @@
+"""Fixtures of this folder."""
+
+from fakes import unsynced
+
+__all__ = ["unsynced"]
