@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakes import unsynced
 from killing import WEBHOOKS, Outcome, Trial, Workshop, answer, make_stream, new_trial, trial, workshop
 from receiving import Receiver, receiving
+
+__all__ = ["unsynced"]
 
 EVENTS = 700
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from inprocess import canonical, run_flow, write_config
+from inprocess import run_flow
 from model import Model, Request
+from modelled import canonical, write_config
 
 USERS = st.sampled_from(["u1", "u2", "u3", "ü"])
 GUESTS = st.sampled_from(["a1", "a2", "a3"])
@@ -109,7 +110,7 @@ NONE: dict[str, list[Request]] = {"missing": [], "not wanted": [], "twice": []}
     shards=st.sampled_from([1, 2, 3, 8]),
     epoch=st.sampled_from(["1ms", "5ms", "1s"]),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_flow_sends_what_the_model_says(lines: list[bytes], chunk: int, shards: int, epoch: str) -> None:
     stream = unique_ids(lines)
     model = expected(stream)
@@ -131,7 +132,7 @@ def test_the_flow_sends_what_the_model_says(lines: list[bytes], chunk: int, shar
     shards=st.sampled_from([1, 3]),
     ends=st.lists(st.tuples(st.sampled_from(["stop", "crash"]), st.integers(1, 25)), max_size=3),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_stops_and_crashes_in_between_change_nothing(
     lines: list[bytes], chunk: int, shards: int, ends: list[tuple[str, int]]
 ) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import gc
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import RecordingEngine
-from model import URL, WEBHOOKS, Request
 
 from pipeline.config.job import load_pipeline
 from pipeline.context import Job
@@ -49,7 +46,7 @@ def run_flow(
     chunk: int = 200,
     stop_after: int | None = None,
     crash_after: int | None = None,
-    sources: Sequence[str] = ("stream.jsonl",),
+    state: str = "state",
 ) -> tuple[list[tuple[str, str, bytes]], dict[str, Any] | None]:
     """Run the job over the stream in the folder; return what it sent and its summary (None: it crashed)."""
     engine = FlowEngine(stop_after=stop_after, crash_after=crash_after)
@@ -62,9 +59,8 @@ def run_flow(
         folder / "config",
         environ={},
         flags={
-            "source.jsonl.paths": [str(folder / name) for name in sources],
-            "source.jsonl.format": "native",
-            "state": str(folder / "state"),
+            "source.jsonl.paths": [str(folder / "stream.jsonl")],
+            "state": str(folder / state),
             "shards": shards,
             "epoch": epoch,
         },
@@ -85,17 +81,3 @@ def run_flow(
         finally:
             gc.set_threshold(*threshold)
     return engine.requests, summary
-
-
-def write_config(folder: Path) -> None:
-    """Write the webhooks that the model knows."""
-    webhooks = folder / "config" / "webhooks"
-    webhooks.mkdir(parents=True)
-    for name, text in WEBHOOKS.items():
-        (webhooks / f"{name}.yaml").write_text(f"id: {name}\n" + text.replace("URL", URL))
-    (folder / "config" / "pipeline.yaml").write_text("network: {allow: [127.0.0.0/8]}\nlog: {level: error}\n")
-
-
-def canonical(requests: Sequence[tuple[str, str, bytes]]) -> list[Request]:
-    """Return requests as the model writes them."""
-    return [(id, url, json.dumps(json.loads(body), sort_keys=True)) for id, url, body in requests]

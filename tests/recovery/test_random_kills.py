@@ -1,0 +1,109 @@
+"""SIGKILL at random instants, and clean stops, over many epochs: nothing lost, little sent twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from failing import KILLED
+from inprocess import run_flow
+from killing import CONCURRENCY, Trial, Workshop, make_stream, trial
+from receiving import Receiver
+from running import until
+
+WEBHOOKS = ("plain", "joined", "flaky", "ordered")
+DRAIN_SECS = 5.0
+
+
+@pytest.fixture
+def long_trial(shop: Workshop, receiver: Receiver) -> Iterator[Trial]:
+    with trial(shop, receiver, epoch="1s", memory=1000) as found:
+        yield found
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_for_arrivals(one: Trial, process: int, number: int) -> None:
+    """Wait until so many requests have come, or the job has ended."""
+    until(lambda: len(one.receiver.arrivals) >= number or not is_running(process), secs=60)
+
+
+def check_all(one: Trial) -> None:
+    """What came is what the same flow hands over in this process, where nothing ever dies."""
+    sent, summary = run_flow(one.folder, shards=one.shards, state="undisturbed")
+    outcome = one.outcome()
+    assert outcome.requests.keys() == {id for id, _, _ in sent}, "lost"
+    assert outcome.requests == {id: (url.removeprefix(one.receiver.url), body) for id, url, body in sent}
+    assert summary is not None
+    for webhook in WEBHOOKS:
+        matched = summary["webhooks"][webhook]["matched"]
+        assert outcome.counters[f"{webhook}/matched"] == outcome.counters[f"{webhook}/delivered"] == matched
+    for name, number in summary["records"].items():
+        assert outcome.counters[f"records/{name}"] == number
+    one.check_order()
+
+
+def kill_at_random(one: Trial, kills: int, seed: int, steps: tuple[int, int]) -> None:
+    """Kill the job again and again after some more requests have come, then run it to the end."""
+    dice = random.Random(seed)
+    for _ in range(kills):
+        since = one.receiver.connections
+        process = one.start()
+        wait_for_arrivals(one, process, len(one.receiver.arrivals) + dice.randint(*steps))
+        if is_running(process):
+            os.kill(process, signal.SIGKILL)
+        if one.wait(since) != KILLED:
+            break
+    assert one.run() == 0, one.said()
+
+
+@pytest.mark.parametrize(
+    ("events", "kills", "steps"),
+    [
+        pytest.param(20_000, 10, (1, 3_500), id="short"),
+        pytest.param(120_000, 40, (1, 5_500), id="long", marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+    ],
+)
+def test_kills_at_random_instants_lose_nothing_and_repeat_only_what_was_unsettled(
+    long_trial: Trial, tmp_path: Path, events: int, kills: int, steps: tuple[int, int]
+) -> None:
+    make_stream(tmp_path / "stream.jsonl", events, seed=events)
+    long_trial.prepare(tmp_path / "stream.jsonl", WEBHOOKS)
+    kill_at_random(long_trial, kills, random.randrange(2**32), steps)
+    assert long_trial.kills >= kills * 0.7, "the stream was too short for so many kills"
+    check_all(long_trial)
+    duplicates = long_trial.duplicates()
+    assert not set(duplicates) - long_trial.unsettled
+    assert len(duplicates) <= long_trial.kills * len(WEBHOOKS) * CONCURRENCY
+    print(f"{events} events, {long_trial.kills} kills, {len(duplicates)} duplicates, 0 lost")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_job_cleanly_and_the_next_run_goes_on_without_a_duplicate(
+    long_trial: Trial, tmp_path: Path, number: signal.Signals
+) -> None:
+    make_stream(tmp_path / "stream.jsonl", 8_000)
+    long_trial.prepare(tmp_path / "stream.jsonl", WEBHOOKS)
+    for after in (200, 2_000):
+        since = long_trial.receiver.connections
+        process = long_trial.start()
+        wait_for_arrivals(long_trial, process, len(long_trial.receiver.arrivals) + after)
+        assert is_running(process), "the stream was too short"
+        begun = time.monotonic()
+        os.kill(process, number)
+        assert long_trial.wait(since) == 0, long_trial.said()
+        assert time.monotonic() - begun < DRAIN_SECS + 5
+    assert long_trial.run() == 0, long_trial.said()
+    assert long_trial.duplicates() == []
+    check_all(long_trial)
