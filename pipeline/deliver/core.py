@@ -194,6 +194,8 @@ class Core:
 
     def is_drained(self, deadline: float) -> bool:
         """Return whether nothing can complete before the deadline any more."""
+        if self.dispatcher.closed:
+            return not self.finished and not self.dispatcher.flying
         if self.finished or self._hungry or not self.dispatcher.is_idle():
             return False
         now = self.clock.now()

@@ -57,6 +57,8 @@ class Dispatcher:
         self.flying = 0
         self.flushing = False
         """True while draining: batches do not wait to be full."""
+        self.closed = False
+        """True at the end of draining: nothing more is sent, what awaits its response may still get it."""
         self.unsent: list[Attempt] = []
         """Attempts that ended before they were sent: their request cannot be made."""
         self._clock = clock
@@ -89,6 +91,11 @@ class Dispatcher:
     def run(self, now: float, wall: float, done: Callable[[Lane], None]) -> None:
         """Let every lane in the ring send what it may; ``done`` is called with each that has."""
         ring = self._ring
+        if self.closed:
+            for lane in ring:
+                lane.in_ring = False
+            ring.clear()
+            return
         now_ms = min(self._clock.steady_ms(now), int(wall * 1000))
         while ring:
             lane = ring.popleft()

@@ -40,6 +40,8 @@ log = get(__name__)
 MAX_TOTAL = 50_000
 """Deliveries in memory in all; the nearer, the fewer a lane may add."""
 MAX_TOTAL_BYTES = 256 * 1024 * 1024
+CLOSING_SECS, CLOSING_SHARE = 2.0, 0.2
+"""The end of draining, in which nothing new is sent: at most so long, and at most this part of the time."""
 ALWAYS = 32
 """Deliveries that a lane may hold however full the memory is."""
 
@@ -75,6 +77,7 @@ class DeliveryEngine:
         self._idle = False
         self._stopping = False
         self._deadline: float | None = None
+        self._close_at = inf
         self._drained = threading.Event()
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -115,19 +118,22 @@ class DeliveryEngine:
         self._check()
         if self._thread is None:
             return False
-        self._drained.clear()
-        self._deadline = self._clock.now() + deadline_secs
-        self._wake(force=True)
+        self.begin_drain(deadline_secs)
         self._drained.wait(deadline_secs + 1.0)
-        self._deadline = None
+        self._deadline, self._close_at = None, inf
         self._check()
         return self._core is not None and self._core.is_empty()
 
     def begin_drain(self, deadline_secs: float) -> None:
-        """Start what `drain` waits for: batches go out as they are; `is_drained` tells when it is over."""
+        """Start what `drain` waits for: batches go out as they are; `is_drained` tells when it is over.
+
+        The last part of the time is for answers alone: a request that is cut off is sent again later.
+        """
         self._check()
         self._drained.clear()
-        self._deadline = self._clock.now() + deadline_secs
+        deadline = self._clock.now() + deadline_secs
+        self._close_at = min(self._close_at, deadline - min(CLOSING_SECS, deadline_secs * CLOSING_SHARE))
+        self._deadline = deadline
         self._wake(force=True)
 
     def is_drained(self) -> bool:
@@ -316,6 +322,7 @@ class DeliveryEngine:
         while self._handed:
             port, deliveries = self._handed.popleft()
             core.take(port, deliveries)
+        core.dispatcher.closed = self._deadline is not None and self._clock.now() >= self._close_at
         if self._stopping:
             core.finish()
         else:
@@ -340,7 +347,7 @@ class DeliveryEngine:
                 loop.call_soon(self._turn)
             return
         if deadline is not None and deadline > now:
-            due = min(due, deadline)
+            due = min(due, deadline, self._close_at if self._close_at > now else inf)
         due = min(due, publish_due)
         if due < self._timer_at or self._timer is None:
             if self._timer is not None:
