@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from pipeline.decode.fast import scan
 from pipeline.identity.links import Identity
 from pipeline.join.users import Users
 from pipeline.model.errors import StateError
-from pipeline.model.records import PropertyUpdate, Record
+from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.directory import StateDirectory
 from pipeline.runtime.readers import make_readers
 from pipeline.runtime.tokens import read_tokens
@@ -68,9 +69,13 @@ class _Rebuilding:
         self.tokens = tokens
         self.readers = readers
         self.stack = stack
-        self.stores: list[tuple[Store, int]] = []
+        self.workshop = config.state / "rebuilding"
+        shutil.rmtree(self.workshop, ignore_errors=True)
+        self.stores: list[tuple[Store, int, Path]] = []
+        self.scratches: list[Store] = []
         self.users: dict[int, Users] = {}
         self.done = Rebuilt()
+        stack.callback(self.close)
         for _, shard, seq in tokens.get("shard", {}).values():
             if not (shard_folder(config.state, shard) / "data.mdb").exists():
                 store = self.open(shard_folder(config.state, shard), seq)
@@ -85,64 +90,89 @@ class _Rebuilding:
         }
         if not self.users and not lost:
             return self.done
-        for partition, (_, position) in sorted(self.tokens["source"].items()):
-            if self.users or partition in lost:
-                self.read(partition, position, lost.get(partition), progress)
-        for store, seq in self.stores:
-            self.flush()
+        positions = {name: position for name, (_, position) in sorted(self.tokens["source"].items())}
+        identities = {name: self.identity(name, lost.get(name)) for name in positions}
+        since = 0
+        for partition, record in self.records(positions):
+            # As in the running job: a link also goes to the other partitions, where the id may turn up.
+            for name in identities if isinstance(record, IdentityLink) else (partition,):
+                for key, own in identities[name].resolve(record):
+                    users = self.users.get(shard_of(key, self.config.shards))
+                    if users is not None and isinstance(own, PropertyUpdate):
+                        users.apply(key, own, name)
+            since += 1
+            if since >= COMMIT_EVERY:
+                since = 0
+                progress(self.done.records)
+                self.commit()
+        self.flush()
+        while self.stores:
+            store, seq, folder = self.stores.pop()
             store.commit_as(seq)
+            store.close()
+            folder.mkdir(parents=True, exist_ok=True)
+            (store.path / "data.mdb").replace(folder / "data.mdb")
         return self.done
 
-    def read(self, partition: str, position: Any, lost: int | None, progress: Callable[[int], None]) -> None:
+    def identity(self, partition: str, lost: int | None) -> Identity:
         if lost is None:
             # Links are needed to know whose an update is; the store that has them is not touched.
             scratch = self.stack.enter_context(TemporaryDirectory(prefix="hookline-rebuild-"))
             store = Store(Path(scratch))
             self.stack.callback(store.close)
+            self.scratches.append(store)
         else:
             store = self.open(identity_folder(self.config.state, partition), lost)
             self.done.identities.append(partition)
-        identity = Identity(store)
-        since = 0
-        for record in self.records(partition, position):
-            for key, own in identity.resolve(record):
-                users = self.users.get(shard_of(key, self.config.shards))
-                if users is not None and isinstance(own, PropertyUpdate):
-                    users.apply(key, own, partition)
-            since += 1
-            if since >= COMMIT_EVERY:
-                since = 0
-                progress(self.done.records)
-                self.flush()
-                store.commit()
+        return Identity(store)
 
-    def records(self, partition: str, position: Any) -> Iterator[Record]:
-        """Yield the updates and links of a partition up to the position."""
+    def records(self, positions: dict[str, Any]) -> Iterator[tuple[str, Record]]:
+        """Yield the updates and links of all partitions up to these positions, each with its partition."""
         format = self.config.source.format if self.config.source is not None else "auto"
-        reader = self.readers.open(partition, None)
-        self.stack.callback(reader.close)
-        while not reached(reader.position, position):
-            chunk = reader.read(limit_to(reader.position, position))
-            if chunk is None:
-                if reader.done:
-                    raise StateError(
-                        f"{partition}: the source ends before the position that the job had reached; "
-                        "it is not the one that this state directory was made from"
-                    )
+        readers = {name: self.readers.open(name, None) for name in positions}
+        for reader in readers.values():
+            self.stack.callback(reader.close)
+        while readers:
+            idle = True
+            for name, reader in list(readers.items()):
+                target = positions[name]
+                if reached(reader.position, target):
+                    del readers[name]
+                    continue
+                chunk = reader.read(limit_to(reader.position, target))
+                if chunk is None:
+                    if reader.done:
+                        raise StateError(
+                            f"{name}: the source ends before the position that the job had reached; "
+                            "it is not the one that this state directory was made from"
+                        )
+                    continue
+                idle = False
+                self.done.records += len(chunk)
+                for record in scan(chunk, format=format, wants=lambda name, kind: False).records:
+                    yield name, record
+            if idle and readers:
                 time.sleep(0.01)  # a broker has nothing for us yet
-                continue
-            self.done.records += len(chunk)
-            yield from scan(chunk, format=format, wants=lambda name, kind: False).records
 
     def open(self, folder: Path, seq: int) -> Store:
-        store = Store(folder)
-        self.stack.callback(store.close)
-        self.stores.append((store, seq))
+        """Return a store that takes its place when it is complete: half of one must not look like one."""
+        store = Store(self.workshop / str(len(self.stores)))
+        self.stores.append((store, seq, folder))
         return store
 
     def flush(self) -> None:
         for users in self.users.values():
             users.flush()
+
+    def close(self) -> None:
+        for store, _, _ in self.stores:
+            store.close()
+        shutil.rmtree(self.workshop, ignore_errors=True)
+
+    def commit(self) -> None:
+        self.flush()
+        for store in [store for store, _, _ in self.stores] + self.scratches:
+            store.commit()
 
 
 def reached(position: Any, target: Any) -> bool:

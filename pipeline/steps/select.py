@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from zlib import crc32
+
 from pipeline.chunks import Candidates, Intake, Selected
 from pipeline.context import Job
 from pipeline.decode.fast import scan
-from pipeline.model.records import Event, IdentityLink, Record
+from pipeline.model.records import Event, IdentityLink, Origin, Record
 from pipeline.sources.chunk import RawChunk
 from pipeline.telemetry.metrics import count
 
@@ -47,12 +50,25 @@ def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
 
 def broadcast(job: Job, selected: Selected) -> list[tuple[str, Selected]]:
     """Return the chunk's links for every other partition: an id may turn up there too."""
-    links = [item for item in selected.items if isinstance(item[0], IdentityLink)]
+    links = [record for record, _ in selected.items if isinstance(record, IdentityLink)]
     return [
-        (other, Selected(other, selected.partition, selected.config, items=links))
+        (
+            other,
+            Selected(
+                other,
+                selected.partition,
+                selected.config,
+                items=[(replace(link, origin=elsewhere(link.origin, other)), _NONE) for link in links],
+            ),
+        )
         for other in job.partitions
         if other != selected.partition
     ]
+
+
+def elsewhere(origin: Origin, partition: str) -> Origin:
+    """Return the origin of a link in another partition: the profiles it brings there are not the same."""
+    return origin._replace(item=origin.item | (crc32(partition.encode()) & 0x7FFF) << 16)
 
 
 def passed(raw: RawChunk) -> dict[str, int]:
