@@ -240,7 +240,7 @@ class Lane:
 
     def should_park(self, due: float, now: float) -> bool:
         """Return whether a retry due then must wait on disk."""
-        return len(self.waiting) >= MAX_ENTRIES * WAITING_SHARE and due - now > PARK_FROM_SECS
+        return len(self.waiting) >= self.max_entries * WAITING_SHARE and due - now > PARK_FROM_SECS
 
     def park(self, entry: Entry) -> list[Entry]:
         """Put an entry out of memory, in an ordered lane with all that the user has behind it."""
