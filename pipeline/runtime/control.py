@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -47,6 +48,7 @@ class Control:
             numbers.append(execute(shard, action, wanted))
             shard.after_commit.append(done.release)
 
+        self._wait_for_shards()
         shards = list(self._job.shards_here)
         for shard in shards:
             self._job.commands.setdefault(shard, deque()).append(ask)
@@ -58,6 +60,7 @@ class Control:
     def retry_now(self, webhook: str) -> int:
         """Make everything that waits for the webhook due now."""
         self._known(webhook)
+        self._wait_for_shards()
         self._job.engine.retry_now(webhook)
         return 1
 
@@ -67,6 +70,15 @@ class Control:
         self._halts.set(webhook, state)
         self._halts.apply(self._job.engine, webhook)
         return 1
+
+    def _wait_for_shards(self) -> None:
+        """Return once the shards of this process are open: a job that has just begun knows of no rows."""
+        wanted = self._job.shards if self._job.peers is None else 1
+        deadline = time.monotonic() + ANSWER_SECS
+        while len(self._job.shards_here) < wanted:
+            if time.monotonic() > deadline:
+                raise HooklineError("the job has not opened its state yet; ask again later")
+            time.sleep(0.02)
 
     def _known(self, webhook: str) -> None:
         if webhook not in self._job.versions.specs:
