@@ -37,23 +37,23 @@ class StateDirectory:
                 f"{path}: the state directory cannot be written ({error.strerror}). "
                 "Fix its permissions, or name another one with --state."
             ) from error
-        self._own(job)
-        self._check(shards)
+        try:
+            self._own(job)
+            self._check(shards)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Release the directory."""
         os.close(self._lock)
 
     def _own(self, job: str) -> None:
-        try:
-            if not (self._alone(job) if job else self._locked(fcntl.LOCK_EX)):
-                raise StateError(
-                    f"{self.path} is in use by another job. Stop that job (`hookline status --state "
-                    f"{self.path}` shows it), or give this one another --state."
-                )
-        except BaseException:
-            os.close(self._lock)
-            raise
+        if not (self._alone(job) if job else self._locked(fcntl.LOCK_EX)):
+            raise StateError(
+                f"{self.path} is in use by another job. Stop that job (`hookline status --state "
+                f"{self.path}` shows it), or give this one another --state."
+            )
 
     def _alone(self, job: str) -> bool:
         """Share the directory with the processes of one job; False where another job has it.

@@ -1,0 +1,64 @@
+"""The state directory: one owner, one format, one number of shards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.model.errors import StateError
+from pipeline.runtime.directory import META, StateDirectory
+
+
+def test_a_directory_has_one_owner_until_he_lets_go(tmp_path: Path) -> None:
+    first = StateDirectory(tmp_path / "state", shards=8)
+    with pytest.raises(StateError, match="in use by another job"):
+        StateDirectory(tmp_path / "state", shards=8)
+    with pytest.raises(StateError, match="in use by another job"):
+        StateDirectory(tmp_path / "state", shards=8, job="b")
+    first.close()
+    StateDirectory(tmp_path / "state", shards=8).close()
+
+
+def test_processes_of_one_job_share_it_and_another_job_may_not(tmp_path: Path) -> None:
+    members = [StateDirectory(tmp_path, shards=8, job="a") for _ in range(2)]
+    for other in ("", "b"):
+        with pytest.raises(StateError, match="in use by another job"):
+            StateDirectory(tmp_path, shards=8, job=other)
+    for member in members:
+        member.close()
+
+
+def test_the_number_of_shards_is_fixed_and_the_message_says_what_to_set(tmp_path: Path) -> None:
+    StateDirectory(tmp_path, shards=8).close()
+    with pytest.raises(StateError, match="set `shards: 8`"):
+        StateDirectory(tmp_path, shards=4)
+    StateDirectory(tmp_path, shards=8).close()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": "x", "shards": 8}'])
+def test_a_description_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / META).write_text(text)
+    with pytest.raises(StateError, match="not readable as a state directory"):
+        StateDirectory(tmp_path, shards=8)
+
+
+def test_a_directory_of_another_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / META).write_text(json.dumps({"format": 99, "shards": 8}))
+    with pytest.raises(StateError, match="format 99"):
+        StateDirectory(tmp_path, shards=8)
+
+
+def test_a_refused_directory_can_be_opened_once_it_is_right(tmp_path: Path) -> None:
+    StateDirectory(tmp_path, shards=8).close()
+    for _ in range(3):
+        with pytest.raises(StateError):
+            StateDirectory(tmp_path, shards=4)
+        StateDirectory(tmp_path, shards=8).close()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match="cannot be written"):
+        StateDirectory(tmp_path / "file" / "state", shards=8)
