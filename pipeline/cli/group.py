@@ -92,12 +92,17 @@ class Group:
         with told:
             while len(ended) < self.processes:
                 told.wait(0.2)
+                if self.stopping and any(code == -signal.SIGTERM for _, code in ended):
+                    self._signal(signal.SIGKILL)  # the others wait for it to join them
+                    told.wait_for(lambda: len(ended) == self.processes)
+                    return 0
                 if failed is None and any(code for _, code in ended):
                     # Its peers panic at once: a moment later it is known who was first, a kill before all.
                     told.wait_for(lambda: len(ended) == self.processes, CAUSE_SECS)
                     number, failed = min((one for one in ended if one[1]), key=lambda one: one[1] > 0)
                     _log.error("a process ended", process=number, exit=failed, pid=self.members[number].pid)
-                    self.stop()
+                    if not self.stopping:
+                        self.stop()
                     deadline = time.monotonic() + END_SECS
                 if deadline is not None and time.monotonic() > deadline:
                     self._signal(signal.SIGKILL)
@@ -106,9 +111,8 @@ class Group:
     def latency(self) -> dict[str, float]:
         """Return the worst latencies of the members: each sees only its own deliveries."""
         # The last line is the summary; before it Bytewax may say that it waits for the others to listen.
-        found = [
-            orjson.loads(output.splitlines()[-1])["latency_ms"] for output in self.outputs.values() if output
-        ]
+        lines = [output.splitlines()[-1] for output in self.outputs.values() if output]
+        found = [orjson.loads(line)["latency_ms"] for line in lines if line.startswith(b"{")]
         return {name: max((one[name] or 0.0 for one in found), default=0.0) for name in ("p50", "p99")}
 
     def _signal(self, number: int) -> None:
