@@ -1,0 +1,48 @@
+"""What one undisturbed process sends for the shop: what every other way of running it must send too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from shop import Sent, open_shop, sent, totals
+
+from pipeline.receiver.server import Receiver
+
+
+@dataclass(slots=True, frozen=True)
+class Undisturbed:
+    sent: frozenset[Sent]
+    totals: Counter[str]
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with Receiver({"*": [200]}) as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Undisturbed:
+    """The shop's requests: their URLs name the receiver, so all tests of a module share one."""
+    receiver.answer({"*": [200]})
+    bench = open_shop(tmp_path_factory.mktemp("undisturbed") / "shop", receiver)
+    bench.run()
+    found = sent(receiver.requests)
+    assert set(found.values()) == {1}
+    assert {path for _, path, _ in found} == {"/joined", "/changed", "/limited"}
+    return Undisturbed(frozenset(found), totals(bench))
+
+
+@pytest.fixture(autouse=True)
+def _fresh(receiver: Receiver, undisturbed: Undisturbed) -> None:
+    receiver.answer({"*": [200]})
+    receiver.requests.clear()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "shop"
