@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b
 
 from pipeline.config.secrets import Secrets
@@ -14,6 +15,7 @@ from pipeline.deliver.tls import Contexts
 from pipeline.state.handover import Delivery, Headers
 
 _KEPT_TARGETS = 256
+_SLOT = re.compile(b"\x01[^\x02]*\x02")
 _BODYLESS = frozenset({"GET", "DELETE", "HEAD"})
 
 
@@ -39,6 +41,7 @@ class Sender:
             if ndjson
             else "application/json"
         )
+        self._values: dict[bytes, bytes] = {}
         self._targets: dict[tuple[str, str, Headers], Target] = {}
         self._last: tuple[str, str, Headers] | None = None
         self._last_target: Target | None = None
@@ -56,8 +59,8 @@ class Sender:
     def single(self, delivery: Delivery, wall: float) -> Attempt:
         """Return the attempt of one delivery. ``wall``: unix seconds for ``webhook-timestamp``."""
         body = delivery.body
-        if self._spec.has_secrets:
-            _, _, body = fill("", (), body, encoding=self._spec.encoding, secrets=self.secrets)
+        if self._spec.has_secrets and b"\x01" in body:
+            body = _SLOT.sub(self._value, body)
         return self._build(
             delivery, delivery.message_id.encode(), body, delivery.attempt, delivery.replay, wall
         )
@@ -72,12 +75,21 @@ class Sender:
             body = b"\n".join(bodies) + b"\n"
         else:
             body = b"[" + b",".join(bodies) + b"]"
-        if self._spec.has_secrets:
-            _, _, body = fill("", (), body, encoding=self._spec.encoding, secrets=self.secrets)
+        if self._spec.has_secrets and b"\x01" in body:
+            body = _SLOT.sub(self._value, body)
         first = deliveries[0]
         attempt = min(delivery.attempt for delivery in deliveries)
         replay = any(delivery.replay for delivery in deliveries)
         return self._build(first, batch_id(deliveries), body, attempt, replay, wall)
+
+    def _value(self, found: re.Match[bytes]) -> bytes:
+        """Return what stands for a slot of a body; looked up and escaped once."""
+        slot = found.group()
+        value = self._values.get(slot)
+        if value is None:
+            _, _, value = fill("", (), slot, encoding=self._spec.encoding, secrets=self.secrets)
+            self._values[slot] = value
+        return value
 
     def _build(
         self, head: Delivery, message_id: bytes, body: bytes, attempt: int, replay: bool, wall: float
