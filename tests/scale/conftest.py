@@ -38,7 +38,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) ->
 
 
 @pytest.fixture(autouse=True)
-def _fresh(receiver: Receiver, undisturbed: Undisturbed) -> None:
+def _fresh(receiver: Receiver) -> None:
     receiver.answer({"*": [200]})
     receiver.requests.clear()
 

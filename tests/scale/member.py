@@ -45,7 +45,7 @@ def use_partitions(files: dict[str, str]) -> None:
     for module in ("pipeline.runtime.job", "pipeline.runtime.rebuild"):
         holder: Any = importlib.import_module(module)
 
-        def make(config: PipelineConfig, speed: float | None = None) -> Partitions:
+        def make(config: PipelineConfig, *_more: Any, **_named: Any) -> Partitions:
             return Partitions(files, bool(getattr(config.source, "follow", False)))
 
         holder.make_readers = make
