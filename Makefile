@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit bench chaos kafka kafka-stop docs lock clean
+.PHONY: help setup dev run test lint unit bench chaos soak kafka kafka-stop docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -39,7 +39,11 @@ bench: $(DEV) ## measure the job beside what one would write by hand (ARGS="--ro
 	$(BIN)/python tests/bench/suite.py $(ARGS)
 
 chaos: $(DEV) ## the long form of the kill and fault tests (an hour or so)
+	$(BIN)/python tests/faults/chaos.py
 	$(BIN)/pytest -m slow tests/recovery tests/faults $(ARGS)
+
+soak: $(DEV) ## half of the full rate for 30 minutes with a sick receiver: what grows? (ARGS="--minutes 5")
+	$(BIN)/python tests/faults/soak.py $(ARGS)
 
 kafka: $(DEV) ## start a Kafka broker on this machine (Java 17 and Maven) and leave it running
 	$(BIN)/python tests/kafka/broker.py up $(ARGS)

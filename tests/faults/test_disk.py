@@ -101,7 +101,9 @@ def check_all(bench: Bench, receiver: Receiver, count: int = EVENTS) -> None:
     assert {event_of(request)["n"] for request in receiver.requests} == set(range(count))
 
 
-@pytest.mark.parametrize("size", ["1m", "3m", "6m"])
+@pytest.mark.parametrize(
+    "size", ["1m", "3m", *(pytest.param(f"{kib}k", marks=pytest.mark.slow) for kib in range(600, 7000, 400))]
+)
 def test_a_full_disk_stops_the_job_and_with_room_the_next_start_goes_on(
     tmp_path: Path, disk: Callable[[str], Disk], size: str
 ):

@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
-import pytest
-from jobs import Job, accounted, event_of, ids, ready
+from jobs import Job, accounted
+from outage import free_port, outage
 from running import Bench, until
 
 from pipeline.deliver.lane import MAX_ENTRIES
 from pipeline.receiver.server import Receiver
 
-EVENTS = 3 * MAX_ENTRIES
+
+def test_what_is_owed_to_a_receiver_that_is_down_waits_on_disk_over_restarts(tmp_path: Path):
+    figures = outage(tmp_path, events=3 * MAX_ENTRIES, kills=2, patience=30)
+    print(figures.line())
+    assert figures.peak < 400 << 20
 
 
-@pytest.fixture
-def port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-def test_what_is_owed_to_a_receiver_that_is_down_waits_on_disk_over_restarts(tmp_path: Path, port: int):
-    bench = Bench(tmp_path)
-    bench.webhook("w", f"http://127.0.0.1:{port}/w", "delivery: {retry: {min_delay: 200ms, max_delay: 2s}}\n")
-    bench.append(*({"id": f"e{n}", "user_id": f"u{n}", "properties": {"n": n}} for n in range(EVENTS)))
-    with Job(bench) as job:
-        until(lambda: bench.counts("w")["pending"] == EVENTS)
-        lane = bench.status()["lanes"]["w"]
-        assert lane["queued"] + lane["waiting"] + lane["in_flight"] <= MAX_ENTRIES
-        assert lane["on_disk"] >= EVENTS - MAX_ENTRIES
-        job.stop()
-    assert accounted(bench)["w"]["pending"] == EVENTS
-    with Job(bench) as job:
-        ready(bench, job)
-        until(lambda: bench.status()["lanes"]["w"]["retried"] > 0)
-        job.kill()
-    with Job(bench) as job:
-        ready(bench, job)
-        with Receiver({"*": [200]}, port=port) as receiver:
-            until(lambda: accounted(bench)["w"]["delivered"] == EVENTS)
-            job.stop()
-        assert {event_of(request)["n"] for request in receiver.requests} == set(range(EVENTS))
-        assert set(ids(receiver.requests).values()) == {1}
-    assert accounted(bench)["w"]["pending"] == 0
-
-
-def test_what_is_too_old_becomes_a_dead_letter_with_its_reason_and_the_last_answer(tmp_path: Path, port: int):
+def test_what_is_too_old_becomes_a_dead_letter_with_its_reason_and_the_last_answer(tmp_path: Path):
+    port = free_port()
     bench = Bench(tmp_path)
     age = "delivery: {retry: {min_delay: 100ms, max_age: 1s}}\n"
     with Receiver({"*": [{"status": 503, "body": "closed for the holidays"}]}) as receiver:
@@ -68,3 +39,21 @@ def test_what_is_too_old_becomes_a_dead_letter_with_its_reason_and_the_last_answ
         closed = letter["webhook"] == "closed"
         assert letter["status"] == (503 if closed else None)
         assert ("closed for the holidays" if closed else "connect:") in letter["response"]
+
+
+def test_a_due_time_survives_a_kill(tmp_path: Path):
+    asked = 3
+    with Receiver({"*": [{"status": 503, "headers": {"retry-after": str(asked)}}, 200]}) as receiver:
+        bench = Bench(tmp_path)
+        bench.webhook("w", receiver.url("/w"))
+        bench.append({"id": "e1"})
+        with Job(bench) as job:
+            until(lambda: [row for row in bench.listed("outbox") if row["attempts"]])
+            job.kill()
+        with Job(bench) as job:
+            until(lambda: bench.counts("w")["delivered"] == 1)
+            job.stop()
+        first, second = receiver.requests
+        assert second.at - first.at >= asked
+        assert (first.message_id, first.body) == (second.message_id, second.body)
+        assert [request.headers["webhook-attempt"] for request in (first, second)] == ["1", "2"]
