@@ -49,12 +49,10 @@ class Caps:
         if not self._latest:
             return
         gone = []
-        looked = 0
-        for key, row in self._store.committed(Table.CAPS, self._cursor, b""):
+        for looked, (key, row) in enumerate(self._store.committed(Table.CAPS, self._cursor, b""), 1):
             self._cursor = key + b"\0"
             if _EXPIRY.unpack_from(row)[0] + LATE_MS < self._latest:
                 gone.append(key)
-            looked += 1
             if looked == SWEEP_ROWS:
                 break
         else:
