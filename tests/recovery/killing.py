@@ -187,8 +187,9 @@ class Trial:
     def stream(self) -> Path:
         return self.folder / "stream.jsonl"
 
-    def start(self, *kills: Kill, off: Sequence[str] = ()) -> int:
-        words = [
+    def words(self) -> list[str]:
+        """Return the job's command line, without the command."""
+        words = (
             "run",
             "-c",
             self.folder / "config",
@@ -197,10 +198,14 @@ class Trial:
             "--source",
             self.stream,
             "--json",
-        ]
+        )
+        return list(map(str, words))
+
+    def start(self, *kills: Kill, off: Sequence[str] = ()) -> int:
+        """Start the job with failpoints; return its process number."""
         return self.workshop.start(
             {
-                "argv": list(map(str, words)),
+                "argv": self.words(),
                 "out": str(self.folder),
                 "kills": kills,
                 "off": off,
@@ -212,11 +217,15 @@ class Trial:
         """Wait for the end of a run; note what may be sent twice where it was killed."""
         code = self.workshop.wait()
         if code == KILLED:
-            self.kills += 1
-            # What the job has written to its sockets may still be on its way.
-            until(lambda: not any(number >= since for number in tuple(self.receiver.open)))
-            self.unsettled |= self.receiver.unsettled(since)
+            self.note_kill(since)
         return code
+
+    def note_kill(self, since: int) -> None:
+        """Note what may be sent twice after a kill."""
+        self.kills += 1
+        # What the job has written to its sockets may still be on its way.
+        until(lambda: not any(number >= since for number in tuple(self.receiver.open)))
+        self.unsettled |= self.receiver.unsettled(since)
 
     def run(self, *kills: Kill, off: Sequence[str] = ()) -> int:
         """Run the job once; return its exit code."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from failing import KILLED
 from inprocess import run_flow
 from killing import CONCURRENCY, Trial, Workshop, make_stream, trial
 from receiving import Receiver
-from running import until
+from running import HOOKLINE, until
 
 WEBHOOKS = ("plain", "joined", "flaky", "ordered")
 DRAIN_SECS = 5.0
@@ -87,6 +88,38 @@ def test_kills_at_random_instants_lose_nothing_and_repeat_only_what_was_unsettle
     assert not set(duplicates) - long_trial.unsettled
     assert len(duplicates) <= long_trial.kills * len(WEBHOOKS) * CONCURRENCY
     print(f"{events} events, {long_trial.kills} kills, {len(duplicates)} duplicates, 0 lost")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_kills_of_one_member_or_of_all_of_a_job_of_two_processes_lose_nothing(
+    long_trial: Trial, tmp_path: Path
+) -> None:
+    make_stream(tmp_path / "stream.jsonl", 30_000)
+    long_trial.prepare(tmp_path / "stream.jsonl", WEBHOOKS)
+    command = [str(HOOKLINE), *long_trial.words(), "--processes", "2"]
+    dice = random.Random()
+    for _ in range(12):
+        since = long_trial.receiver.connections
+        with (tmp_path / "said").open("w") as said:
+            group = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+        wanted = len(long_trial.receiver.arrivals) + dice.randint(1, 3_000)
+
+        def is_time(group: subprocess.Popen[bytes] = group, wanted: int = wanted) -> bool:
+            return len(long_trial.receiver.arrivals) >= wanted or group.poll() is not None
+
+        until(is_time, secs=60)
+        assert group.poll() is None, "the stream was too short"
+        if dice.random() < 0.5:
+            os.killpg(group.pid, signal.SIGKILL)
+        else:
+            members = Path(f"/proc/{group.pid}/task/{group.pid}/children").read_text().split()
+            os.kill(int(dice.choice(members)), signal.SIGKILL)
+        assert group.wait(30) != 0
+        long_trial.note_kill(since)
+    assert long_trial.run() == 0, "one process goes on where two were"
+    check_all(long_trial)
+    assert not set(long_trial.duplicates()) - long_trial.unsettled
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
