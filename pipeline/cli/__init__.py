@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
+from pipeline.model.stop import listen
+
+STOPPABLE = frozenset({"run", "replay"})
+"""Verbs that run a job."""
+
 
 def main() -> None:
     """Run the command line of this process; never returns. Exit codes: `pipeline.cli.exits`."""
+    if STOPPABLE & set(sys.argv[1:2]):
+        # Before the imports: a job that is stopped while it starts ends as cleanly as a running one.
+        listen()
     from pipeline.cli.app import run
 
     raise SystemExit(run())

@@ -25,17 +25,16 @@ import orjson
 
 from pipeline.cli.exits import Exit
 from pipeline.model.errors import Fatal
+from pipeline.model.stop import SIGNALS, requested
 from pipeline.telemetry import log
 
 END_SECS = 10.0
 """How long the others may take to end after one is gone, before they are killed."""
 CAUSE_SECS = 0.5
 """How long to wait for the end of a process that is the cause of another's."""
-CAUSE_SECS = 0.5
 FIRST_WAIT_SECS = 1.0
 LONGEST_WAIT_SECS = 60.0
 PORTS = range(20_000, 32_000)
-STOPS = (signal.SIGTERM, signal.SIGINT)
 _PR_SET_PDEATHSIG = 1
 _log = log.get("group")
 
@@ -135,18 +134,18 @@ def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[i
         stopped.set()
         group.stop()
 
-    before = {number: signal.signal(number, stop) for number in STOPS}
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
         while True:
             begun = time.monotonic()
             # A signal waits until all are there: none is forgotten, and none is started after it.
-            signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             try:
-                if stopped.is_set():
+                if stopped.is_set() or requested():
                     return 0, group.latency()
                 group.start()
             finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             code = group.wait()
             if code in (0, Exit.PROBLEMS, Exit.USAGE, Exit.STATE) or not restart or stopped.is_set():
                 return code, group.latency()
@@ -191,6 +190,6 @@ def free_ports(number: int) -> list[int]:
 
 def begin_as_member() -> None:
     """Let a member stop when this process is killed. Runs in the child, before the program starts."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

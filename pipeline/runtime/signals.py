@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from pipeline.context import Job
+from pipeline.model.stop import SIGNALS, requested
 from pipeline.telemetry import log
 
 _log = log.get("job")
@@ -31,7 +32,9 @@ def stop_on_signals(job: Job) -> Iterator[None]:
         job.stopping = True
         _log.info("stopping", signal=signal.Signals(number).name, drain_secs=job.stop_drain_secs)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    if requested():
+        job.stopping = True
     try:
         yield
     finally:

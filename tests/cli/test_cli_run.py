@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -201,3 +202,20 @@ def test_bytewax_own_runner_runs_the_same_job(bench: Bench, receiver: Receiver):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert bench.counts("w")["delivered"] == len(receiver.requests) == 60
+
+
+STOPPED_AT_ONCE = """
+import os, sys
+import pipeline.cli as cli
+listen = cli.listen
+cli.listen = lambda: (listen(), os.kill(os.getpid(), {number}))
+sys.argv = {argv}
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_while_the_job_is_starting_ends_it_cleanly(bench: Bench, number: signal.Signals) -> None:
+    program = STOPPED_AT_ONCE.format(number=int(number), argv=bench.command("--follow"))
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
