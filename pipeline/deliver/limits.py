@@ -147,6 +147,8 @@ class Breaker:
             self._advance(now)
             self._good += count
             return False
+        # It is there, if not well: one that fails half of its requests must not be left alone for minutes.
+        self._open_secs = FIRST_OPEN_SECS
         if self.state == "half-open":
             self._healed += count
             if self._healed >= PROBES:

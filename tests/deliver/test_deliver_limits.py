@@ -139,6 +139,21 @@ def test_failed_probes_double_the_time_up_to_a_minute() -> None:
     assert spans == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
+def test_a_receiver_that_answers_some_probes_is_tried_again_soon() -> None:
+    breaker = Breaker()
+    failed(breaker, 0.0, MIN_REQUESTS)
+    for good_first in (True, False, True, False):
+        now = breaker.until
+        assert breaker.allows(now)
+        for good in (good_first, not good_first):
+            if good:
+                assert not breaker.succeeded(now)
+            else:
+                breaker.failed(now)
+        assert breaker.state == "open"
+        assert breaker.until - now <= 2.0
+
+
 def test_retry_after_keeps_it_open_for_longer_but_not_for_ever() -> None:
     breaker = Breaker()
     failed(breaker, 0.0, MIN_REQUESTS, asked=30.0)
