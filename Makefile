@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit bench chaos soak kafka kafka-stop docs lock clean
+.PHONY: help setup dev run test lint unit bench bench-compare chaos soak kafka kafka-stop docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -37,6 +37,10 @@ unit: $(DEV) ## the tests alone
 
 bench: $(DEV) ## measure the job beside what one would write by hand (ARGS="--rounds 5 --only firing")
 	$(BIN)/python tests/bench/suite.py $(ARGS)
+
+bench-compare: $(DEV) ## measure against .bench/baseline.json, which is made where it is missing
+	$(BIN)/python tests/bench/suite.py --only firing,sparse,webhooks \
+	  $$([ -f .bench/baseline.json ] && echo --against || echo --save) .bench/baseline.json $(ARGS)
 
 chaos: $(DEV) ## the long form of the kill and fault tests (an hour or so)
 	$(BIN)/python tests/faults/chaos.py

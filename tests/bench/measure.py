@@ -90,6 +90,18 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
 
 
+SHOWN: dict[str, dict[str, float]] = {}
+"""CPU per unit in microseconds and units per second of every row shown so far."""
+
+
+def compare(before: dict[str, dict[str, float]], now: dict[str, dict[str, float]]) -> None:
+    """Print how the rows stand to those of a saved run; only the ratios to a peer survive another machine."""
+    print(f"\n{'against the baseline':<60}{'CPU':>8}{'rate':>8}")
+    for name in before.keys() & now.keys():
+        cpu, rate = (now[name][field] / before[name][field] for field in ("cpu_us", "per_sec"))
+        print(f"{name:<60}{cpu:>8.2f}{rate:>8.2f}")
+
+
 def show(title: str, candidates: Sequence[Candidate], units: int, unit: str, against: str = "") -> None:
     """Print one table: CPU per unit, units per second, memory, and the ratio to one of the candidates."""
     print(f"\n{title}")
@@ -97,6 +109,7 @@ def show(title: str, candidates: Sequence[Candidate], units: int, unit: str, aga
     base = next((one for one in candidates if one.name == against), None)
     for one in candidates:
         cpu, wall = one.median("cpu_secs"), one.median("wall_secs")
+        SHOWN[f"{title}: {one.name}"] = {"cpu_us": cpu / units * 1e6, "per_sec": units / wall}
         ratios = ("", "")
         if base is not None and base is not one:
             ratios = (

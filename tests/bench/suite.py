@@ -8,13 +8,16 @@ Prints machine, versions and stream, then tables with medians and ratios. Nothin
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from measure import Candidate, machine, show, take_turns
+from measure import SHOWN, Candidate, compare, machine, show, take_turns
 from servers import receiver
 
 HERE = Path(__file__).parent
@@ -125,7 +128,30 @@ def syslog_ng_candidate(folder: Path, stream: Path, url: str, records: int) -> C
     return Candidate("syslog-ng, no join, no guarantee", script)
 
 
-SECTIONS = {"firing": firing, "sparse": sparse, "webhooks": webhooks}
+def parts(folder: Path, origin: str, rounds: int, records: int) -> None:
+    """Each part alone: decode, select, join, render, then the flow without HTTP."""
+    for script in ("decode", "match", "join", "render"):
+        print(f"\n{script}", flush=True)
+        run_script(f"bench_{script}.py")
+    print("\nflow without HTTP", flush=True)
+    for share in ("1.0", "0.05", "0"):
+        run_script("flow.py", "--records", str(records), "--firing", share, "--rounds", str(rounds))
+
+
+def latency(folder: Path, origin: str, rounds: int, records: int) -> None:
+    """Event to POST from a followed file, without and with a receiver that never answers."""
+    for flags in ((), ("--sick",)):
+        print(f"\nevent to POST {' '.join(flags)}", flush=True)
+        run_script("latency.py", *flags)
+
+
+def run_script(name: str, *flags: str) -> None:
+    """Run another script of this folder."""
+    environment = os.environ | {"PYTHONPATH": str(HERE.parent.parent)}
+    subprocess.run([sys.executable, str(HERE / name), *flags], check=True, env=environment)
+
+
+SECTIONS = {"parts": parts, "firing": firing, "sparse": sparse, "webhooks": webhooks, "latency": latency}
 
 
 def main() -> None:
@@ -136,6 +162,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--only", default=",".join(SECTIONS))
+    parser.add_argument("--save", type=Path, help="write the medians to a file, as a baseline")
+    parser.add_argument("--against", type=Path, help="print the ratios to such a baseline")
     chosen = parser.parse_args()
     names = ("bytewax", "orjson", "msgspec", "httptools", "uvloop", "lmdb", "aiohttp")
     print(machine())
@@ -149,6 +177,11 @@ def main() -> None:
             folder = Path(name) / section
             folder.mkdir()
             SECTIONS[section](folder, origin, chosen.rounds, chosen.records)
+    if chosen.against:
+        compare(json.loads(chosen.against.read_text()), SHOWN)
+    if chosen.save:
+        chosen.save.parent.mkdir(parents=True, exist_ok=True)
+        chosen.save.write_text(json.dumps(SHOWN, indent=1))
 
 
 if __name__ == "__main__":
