@@ -91,7 +91,7 @@ def firing(folder: Path, origin: str, rounds: int, records: int) -> None:
 def sparse(folder: Path, origin: str, rounds: int, records: int) -> None:
     """One event in twenty fires, and none: cost of one event."""
     for share in (0.05, 0.0):
-        stream = make_stream(folder, share, records * 3, 5_000)
+        stream = make_stream(folder, share, records * 10, 5_000)
         config = make_config(folder, origin, stream)
         url = f"{origin}/hooks/w0"
         candidates = [
@@ -99,8 +99,8 @@ def sparse(folder: Path, origin: str, rounds: int, records: int) -> None:
             hookline("hookline, everything on", config, folder / "state"),
         ]
         take_turns(candidates, rounds)
-        title = f"{share:.0%} of {records * 3:,} events fire"
-        show(title, candidates, records * 3, "event", against="hand-written loop")
+        title = f"{share:.0%} of {records * 10:,} events fire"
+        show(title, candidates, records * 10, "event", against="hand-written loop")
 
 
 def webhooks(folder: Path, origin: str, rounds: int, records: int) -> None:
