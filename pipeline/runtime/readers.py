@@ -19,8 +19,9 @@ RECORDING = "recording"
 class Recordings:
     """One partition, however many files there are."""
 
-    def __init__(self, source: JsonlSource) -> None:
+    def __init__(self, source: JsonlSource, *, follow: bool) -> None:
         self._source = source
+        self._follow = follow
 
     def list_partitions(self) -> list[str]:
         """Return the one partition."""
@@ -33,7 +34,7 @@ class Recordings:
             source.paths or (),
             events=source.events or (),
             users=source.users or (),
-            follow=source.follow,
+            follow=self._follow,
             name=name,
             resume=position,
         )
@@ -62,7 +63,7 @@ def make_readers(
 
     speed: how fast event time passes, as a multiple of the clock; None: as fast as it goes.
     aside: what reads beside the live job. Topics are then read under a group of its own, and by a replay
-    from their beginning to their present end.
+    from their beginning to their present end, and files are not followed.
     """
     readers = _readers(config, aside)
     return readers if speed is None else PacedReaders(readers, speed)
@@ -75,7 +76,7 @@ def _readers(config: PipelineConfig, aside: Literal["record", "replay"] | None) 
             "there is nothing to read: pipeline.yaml has no `source`, and --source is not given"
         )
     if isinstance(source, JsonlSource):
-        return Recordings(source)
+        return Recordings(source, follow=source.follow and aside is None)
     # librdkafka takes a tenth of a second to load: only for those who read topics.
     from pipeline.sources.kafka import KafkaSource
     from pipeline.sources.kafka_client import KafkaSettings
