@@ -11,12 +11,12 @@ from typing import cast
 
 from pipeline.config.slots import mask
 from pipeline.identity.links import Identity
-from pipeline.join.limits import Verdict, check
+from pipeline.join.limits import Verdict
 from pipeline.join.users import Users
 from pipeline.model.errors import RenderError
-from pipeline.model.records import MISSING, Event, Json, PropertyUpdate, Record, User
+from pipeline.model.records import Event, Json, PropertyUpdate, Record, User
 from pipeline.render.request import Rendered
-from pipeline.shard import change_event, message_name
+from pipeline.shard import change_of, message_name
 from pipeline.snapshot import Snapshot, Webhook
 from pipeline.state.store import Store, Table
 
@@ -110,10 +110,7 @@ class DryRun:
         before = self.users.apply(key, update, "given")
         if not before or update.delete:
             return
-        properties = self._properties(key)
-        known = {name: value for name, value in before.items() if value is not MISSING}
-        user = User(update.user_id, update.anonymous_id, update.user_id is not None, properties, known)
-        event = change_event(update, {name: properties.get(name) for name in before})
+        event, user = change_of(update, before, self._properties(key))
         yield key, self.snapshot.triggers.on_change(before), event, user
 
     def _properties(self, key: str) -> dict[str, Json]:
@@ -126,17 +123,13 @@ class DryRun:
             webhook = self.snapshot.webhooks[index]
             if self._only is not None and webhook.id not in self._only:
                 continue
-            trigger = webhook.trigger
-            if trigger.user_side is not None and not trigger.user_side(event, user, None):
+            verdict = webhook.judge(self._caps, key, event, user)
+            if verdict is Verdict.NOT_YET:
                 continue
             name = message_name(webhook.id, event)
-            if trigger.limits is not None:
-                verdict = check(trigger.limits, self._caps, key, event, user)
-                if verdict is Verdict.NOT_YET:
-                    continue
-                if verdict is Verdict.SUPPRESS:
-                    yield Fired(webhook, name, None, "", event, user, suppressed=True)
-                    continue
+            if verdict is Verdict.SUPPRESS:
+                yield Fired(webhook, name, None, "", event, user, suppressed=True)
+                continue
             try:
                 yield Fired(webhook, name, webhook.request.render(event, user), "", event, user)
             except RenderError as error:

@@ -17,7 +17,7 @@ from pipeline.chunks import Routed
 from pipeline.config.paths import event_view, user_view
 from pipeline.context import Job
 from pipeline.join.caps import Caps
-from pipeline.join.limits import Verdict, check
+from pipeline.join.limits import Verdict
 from pipeline.join.users import Users
 from pipeline.model.errors import RenderError
 from pipeline.model.records import MISSING, Event, Invalid, Origin, PropertyUpdate, User
@@ -84,10 +84,7 @@ class Shard:
         webhooks = [snapshot.webhooks[index] for index in snapshot.triggers.on_change(before)]
         if not webhooks:
             return
-        properties = self.users.get(key)
-        known = {name: value for name, value in before.items() if value is not MISSING}
-        user = User(update.user_id, update.anonymous_id, update.user_id is not None, properties, known)
-        event = change_event(update, {name: properties.get(name) for name in before})
+        event, user = change_of(update, before, self.users.get(key))
         for webhook in webhooks:
             self.fire(key, webhook, event, user, snapshot)
 
@@ -96,17 +93,13 @@ class Shard:
         replay = self.job.replay
         if replay is not None and not (replay.fires(webhook.id) and replay.wants(event)):
             return
-        trigger = webhook.trigger
-        if trigger.user_side is not None and not trigger.user_side(event, user, None):
-            return
-        if trigger.limits is not None:
+        if webhook.trigger.limits is not None:
             self.caps.seen(event.time or 0)
-            verdict = check(trigger.limits, self.caps, key, event, user)
-            if verdict is Verdict.NOT_YET:
-                return
+        verdict = webhook.judge(self.caps, key, event, user)
+        if verdict is not Verdict.FIRE:
             if verdict is Verdict.SUPPRESS:
                 self.outbox.suppress(webhook.id)
-                return
+            return
         delivery_id = delivery_key(webhook.id, event.origin)
         message_id = message_name(webhook.id, event)
         now = self.job.clock()
@@ -267,13 +260,21 @@ def owed_or_dead(counters: Counters) -> set[str]:
     return {webhook_id for webhook_id, _, field in names if field in ("pending", "dead")}
 
 
-def change_event(update: PropertyUpdate, changed: dict[str, Any]) -> Event:
-    """Return the event that a `changes` trigger sees: the changed values, null for what was unset."""
-    return Event(
+def change_of(
+    update: PropertyUpdate, before: dict[str, Any], properties: dict[str, Json]
+) -> tuple[Event, User]:
+    """Return what a `changes` trigger sees: an event with the changed values (null for what was unset), and
+    the user with the values before.
+    """
+    changed = {name: properties.get(name) for name in before}
+    known = {name: value for name, value in before.items() if value is not MISSING}
+    user = User(update.user_id, update.anonymous_id, update.user_id is not None, properties, known)
+    event = Event(
         update.id, "User updated", "update", update.user_id, update.anonymous_id,
         update.time if update.time is not None else update.received_at, update.received_at, update.source,
         changed, {}, update.origin,
     )  # fmt: skip
+    return event, user
 
 
 _message_hash = hashlib.blake2b(digest_size=16, person=b"hookline-message")

@@ -24,13 +24,14 @@ from pipeline.config.settings import DeliverySettings, ReceiverSettings
 from pipeline.config.validate import suggest
 from pipeline.config.webhooks import CheckedConfig, CheckedFile, check_files
 from pipeline.deliver.spec import FailWhen, LaneSpec
+from pipeline.join.limits import CapsStore, Verdict, check
 from pipeline.lint import lint_webhook
 from pipeline.match.conditions import Predicate, compile_condition
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
 from pipeline.model.errors import ConfigError
-from pipeline.model.records import Json
+from pipeline.model.records import Event, Json, User
 from pipeline.render.batch import compile_wrap
 from pipeline.render.request import RequestTemplate, compile_request
 
@@ -52,6 +53,13 @@ class Webhook:
     """Its file, relative to the config directory."""
     data: Mapping[str, Json] = field(repr=False)
     """What the file says, bases and defaults merged, for `explain`."""
+
+    def judge(self, caps: CapsStore, user_key: str, event: Event, user: User) -> Verdict:
+        """Return what becomes of a candidate: the user's side of its conditions, then its limits."""
+        trigger = self.trigger
+        if trigger.user_side is not None and not trigger.user_side(event, user, None):
+            return Verdict.NOT_YET
+        return Verdict.FIRE if trigger.limits is None else check(trigger.limits, caps, user_key, event, user)
 
 
 @dataclass(slots=True, frozen=True, eq=False)

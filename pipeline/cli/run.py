@@ -104,7 +104,8 @@ def run_alone(
     from pipeline.runtime.job import Cluster, run_job
 
     cluster = parse_member(member) if member else Cluster()
-    summary = run_job(job_config, config, cluster=cluster, observe=observer(metrics, cluster.process))
+    accompany = observer(metrics, cluster.process, progress=member is None)
+    summary = run_job(job_config, config, cluster=cluster, observe=accompany)
     return summary.to_json()
 
 
@@ -112,8 +113,14 @@ def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> d
     """Run the job in processes of their own and return the summary of all; exits as the job did."""
     from pipeline.cli.group import run_group
 
+    from pipeline.cli.progress import Progress, look_through
+
     begun = time.monotonic()
-    code, latency = run_group(sys.argv[1:], processes, restart=restart)
+    progress = Progress(look_through(lambda: account(job_config.state)))
+    try:
+        code, latency = run_group(sys.argv[1:], processes, restart=restart)
+    finally:
+        progress.stop()
     if code:
         raise click.exceptions.Exit(code)
     elapsed = round(time.monotonic() - begun, 3)
@@ -156,22 +163,27 @@ def account(state: Path) -> dict[str, Any]:
         return {"records": dict.fromkeys(RECORDS, 0), "webhooks": {}}
 
 
-def observer(address: str | None, process: int) -> Callable[[Job], Callable[[], None]]:
-    """Return what accompanies a job while it runs: progress, HTTP views, admin socket."""
-    return lambda job: observe(job, process, address)
+def observer(
+    address: str | None, process: int, *, progress: bool = True
+) -> Callable[[Job], Callable[[], None]]:
+    """Return what accompanies a job while it runs: HTTP views, admin socket, progress if it is to say so."""
+    return lambda job: observe(job, process, address, progress=progress)
 
 
-def observe(job: Job, process: int, address: str | None = None) -> Callable[[], None]:
+def observe(
+    job: Job, process: int, address: str | None = None, *, progress: bool = True
+) -> Callable[[], None]:
     """Begin to accompany a job; returns what ends that."""
     from pipeline.admin.job import admin_service
-    from pipeline.cli.progress import Progress
+    from pipeline.cli.progress import Progress, look_at
 
     admin = admin_service(job, address=address, process=process)
     admin.start()
-    progress = Progress(job)
+    shown = Progress(look_at(job)) if progress else None
 
     def done() -> None:
-        progress.stop()
+        if shown is not None:
+            shown.stop()
         admin.stop()
 
     return done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 import threading
 
@@ -13,7 +13,10 @@ _status = ""
 def show(text: str) -> None:
     """Put a status on the terminal's last line, cut to its width; "" removes it."""
     global _status
-    width = shutil.get_terminal_size((80, 24)).columns
+    try:
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        width = 80
     with _lock:
         _status = text[: width - 1]
         sys.stderr.write(f"\r\x1b[2K{_status}")
@@ -21,10 +24,10 @@ def show(text: str) -> None:
 
 
 def write(line: str) -> None:
-    """Write a whole line to stderr, above the status if there is one."""
+    """Write a whole line to stderr, above the status if there is one, of this process or of its parent."""
     with _lock:
         if _status:
             sys.stderr.write(f"\r\x1b[2K{line}\n{_status}")
         else:
-            sys.stderr.write(f"{line}\n")
+            sys.stderr.write(f"\r\x1b[2K{line}\n" if sys.stderr.isatty() else f"{line}\n")
         sys.stderr.flush()
