@@ -20,7 +20,7 @@ from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict
 from pipeline.join.users import Users
 from pipeline.model.errors import RenderError
-from pipeline.model.records import MISSING, Event, Invalid, Origin, PropertyUpdate, User
+from pipeline.model.records import MISSING, Event, Invalid, Json, Origin, PropertyUpdate, User
 from pipeline.snapshot import Snapshot, Webhook
 from pipeline.state.codec import DeadLetter, dead_delivery, delivery_key
 from pipeline.state.counters import Counters
