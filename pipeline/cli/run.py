@@ -112,7 +112,6 @@ def run_alone(
 def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> dict[str, Any]:
     """Run the job in processes of their own and return the summary of all; exits as the job did."""
     from pipeline.cli.group import run_group
-
     from pipeline.cli.progress import Progress, look_through
 
     begun = time.monotonic()

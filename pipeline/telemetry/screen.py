@@ -13,10 +13,7 @@ _status = ""
 def show(text: str) -> None:
     """Put a status on the terminal's last line, cut to its width; "" removes it."""
     global _status
-    try:
-        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    except OSError:
-        width = 80
+    width = _width()
     with _lock:
         _status = text[: width - 1]
         sys.stderr.write(f"\r\x1b[2K{_status}")
@@ -31,3 +28,14 @@ def write(line: str) -> None:
         else:
             sys.stderr.write(f"\r\x1b[2K{line}\n" if sys.stderr.isatty() else f"{line}\n")
         sys.stderr.flush()
+
+
+def _width() -> int:
+    """Return the columns of the terminal that stderr is; COLUMNS goes first, as everywhere."""
+    named = os.environ.get("COLUMNS", "")
+    if named.isdigit() and int(named):
+        return int(named)
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        return 80
