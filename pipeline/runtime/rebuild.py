@@ -77,7 +77,7 @@ class _Rebuilding:
         self.done = Rebuilt()
         stack.callback(self.close)
         for _, shard, seq in tokens.get("shard", {}).values():
-            if not (shard_folder(config.state, shard) / "data.mdb").exists():
+            if is_lost(shard_folder(config.state, shard), seq):
                 store = self.open(shard_folder(config.state, shard), seq)
                 self.users[shard] = Users(store)
                 self.done.shards.append(shard)
@@ -86,7 +86,7 @@ class _Rebuilding:
         lost = {
             name: seq
             for _, name, seq in self.tokens.get("identity", {}).values()
-            if not (identity_folder(self.config.state, name) / "data.mdb").exists()
+            if is_lost(identity_folder(self.config.state, name), seq)
         }
         if not self.users and not lost:
             return self.done
@@ -173,6 +173,17 @@ class _Rebuilding:
         self.flush()
         for store in [store for store, _, _ in self.stores] + self.scratches:
             store.commit()
+
+
+def is_lost(folder: Path, seq: int) -> bool:
+    """Return whether a store is not there, or is the empty one that a start in vain has made in its place."""
+    if not (folder / "data.mdb").exists():
+        return True
+    store = Store(folder)
+    try:
+        return seq > 0 and store.seq == 0
+    finally:
+        store.close()
 
 
 def reached(position: Any, target: Any) -> bool:

@@ -172,6 +172,11 @@ class Store:
         """
         if self.seq == seq:
             return False
+        if self.seq == 0:
+            raise StateError(
+                f"{self.path}: the store's files are gone. `hookline state rebuild` makes it anew from the "
+                "source; or restore the whole state directory from one backup."
+            )
         if self.seq != seq + 1:
             raise StateError(
                 f"{self.path}: the store is at epoch {self.seq}, but the recovery store says {seq}; "

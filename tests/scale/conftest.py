@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from shop import Sent, open_shop, sent, totals
+from shop import Undisturbed, open_shop, sent, totals
 
 from pipeline.receiver.server import Receiver
-
-
-@dataclass(slots=True, frozen=True)
-class Undisturbed:
-    sent: frozenset[Sent]
-    totals: Counter[str]
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +21,7 @@ def receiver() -> Iterator[Receiver]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Undisturbed:
     """The shop's requests: their URLs name the receiver, so all tests of a module share one."""
     receiver.answer({"*": [200]})
+    receiver.requests.clear()
     bench = open_shop(tmp_path_factory.mktemp("undisturbed") / "shop", receiver)
     bench.run()
     found = sent(receiver.requests)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from running import Bench
@@ -23,6 +24,14 @@ WEBHOOKS = {
 }
 Sent = tuple[str, str, bytes]
 """webhook-id, path, body."""
+
+
+@dataclass(slots=True, frozen=True)
+class Undisturbed:
+    """What one process sends that nobody disturbs, and its accounting."""
+
+    sent: frozenset[Sent]
+    totals: Counter[str]
 
 
 def open_shop(folder: Path, receiver: Receiver, records: int = 2500, shards: int = 6) -> Bench:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 from clusters import Cluster
-from conftest import Undisturbed
 from running import Bench, until
-from shop import open_shop, sent, totals
+from shop import Undisturbed, open_shop, sent, totals
 
 from pipeline.cli.group import free_ports
 from pipeline.receiver.server import Receiver
