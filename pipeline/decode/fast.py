@@ -17,6 +17,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from pipeline.decode import Headers, cloudevents, decode, strict
+from pipeline.decode.plain import plain_event
 from pipeline.decode.posthog import KINDS, PERSON_CALLS
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 
@@ -121,6 +122,7 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
     faults = chunk.faults or {}
     read_stub = _STUB.decode
     skipped = 0
+    may_be_plain = format in ("auto", "native")
     for at, line in enumerate(lines):
         if (
             judge is not None
@@ -144,11 +146,20 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
             found.invalid += 1
             records.append(Invalid(line or b"", faults[at], origin))
             continue
+        received_at = None if chunk.received is None else chunk.received[at]
+        if may_be_plain and line is not None and at not in doubtful and not (headers and headers[at]):
+            event = plain_event(line, origin, received_at)
+            if event is not None:
+                found.read += 1
+                found.events += 1
+                if wants(event.name, event.kind):
+                    records.append(event)
+                continue
         members = decode(
             line,
             format=format,
             origin=origin,
-            received_at=None if chunk.received is None else chunk.received[at],
+            received_at=received_at,
             headers=None if headers is None else headers[at],
             key=None if chunk.keys is None else chunk.keys[at],
             is_clean=at not in doubtful,
