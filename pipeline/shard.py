@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from bytewax.operators import StatefulBatchLogic
 
-from pipeline.chunks import Routed
+from pipeline.chunks import Candidates, Routed
 from pipeline.config.paths import event_view, user_view
 from pipeline.context import Job
 from pipeline.join.caps import Caps
@@ -44,6 +44,8 @@ class Shard:
             count("state_undone_total")
         self.shard = shard
         self.job = job
+        self.now = 0
+        """Wall clock (unix ms) at the beginning of the present chunk."""
         self.users = Users(self.store)
         self.caps = Caps(self.store, job.clock)
         self.counters = Counters(self.store)
@@ -60,9 +62,10 @@ class Shard:
     def work(self, chunk: Routed) -> None:
         """Take one chunk: every record of it, then note how far the sources have come."""
         snapshot = self.job.versions.get(chunk.config, chunk.text)
+        self.now = self.job.clock()
         for key, record, candidates in chunk.items:
             if type(record) is Event:
-                self.event(key, record, [snapshot.webhooks[index] for index in candidates], snapshot)
+                self.event(key, record, candidates, snapshot)
             elif type(record) is PropertyUpdate:
                 self.update(key, record, chunk.partition, snapshot)
             elif type(record) is Invalid:
@@ -70,23 +73,23 @@ class Shard:
         for source, offset in chunk.passed.items():
             self.outbox.passed(source, offset)
 
-    def event(self, key: str, event: Event, webhooks: list[Webhook], snapshot: Snapshot) -> None:
-        """Join an event to what is known of its user and fire the webhooks that want it."""
+    def event(self, key: str, event: Event, candidates: Candidates, snapshot: Snapshot) -> None:
+        """Join an event to what is known of its user and fire the webhooks that may want it."""
         user = User(event.user_id, event.anonymous_id, event.user_id is not None, self.users.get(key))
-        for webhook in webhooks:
-            self.fire(key, webhook, event, user, snapshot)
+        for index in candidates:
+            self.fire(key, snapshot.webhooks[index], event, user, snapshot)
 
     def update(self, key: str, update: PropertyUpdate, partition: str, snapshot: Snapshot) -> None:
         """Write an update, and fire the webhooks that wait for what it really changed."""
         before = self.users.apply(key, update, partition)
         if not before or update.delete or not snapshot.triggers.changes_wanted:
             return
-        webhooks = [snapshot.webhooks[index] for index in snapshot.triggers.on_change(before)]
-        if not webhooks:
+        candidates = snapshot.triggers.on_change(before)
+        if not candidates:
             return
         event, user = change_of(update, before, self.users.get(key))
-        for webhook in webhooks:
-            self.fire(key, webhook, event, user, snapshot)
+        for index in candidates:
+            self.fire(key, snapshot.webhooks[index], event, user, snapshot)
 
     def fire(self, key: str, webhook: Webhook, event: Event, user: User, snapshot: Snapshot) -> None:
         """Match the user's side, apply the limits, render and hand over."""
@@ -102,7 +105,7 @@ class Shard:
             return
         delivery_id = delivery_key(webhook.id, event.origin)
         message_id = message_name(webhook.id, event)
-        now = self.job.clock()
+        now = self.now
         try:
             request = webhook.request.render(event, user)
         except RenderError as error:
