@@ -171,6 +171,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if full is not None:
             click.echo(_message(full), err=True)
             return full.exit_code
+        if isinstance(error, OSError) and error.filename:
+            # A file or folder that cannot be read or written: the person's to mend, not ours.
+            click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+            return Exit.PROBLEMS
         click.echo(f"error: {type(error).__name__}: {error}", err=True)
         click.echo("This is a bug of Hookline; the same command with --debug shows where.", err=True)
         return Exit.FATAL

@@ -94,6 +94,14 @@ def test_an_error_is_one_message_and_its_exit_code(hookline, monkeypatch, error,
         hookline("version", "--debug")
 
 
+def test_a_file_that_cannot_be_read_is_named_and_no_bug(hookline, tmp_path):
+    (tmp_path / "webhooks").mkdir()
+    said = hookline("schema", "-o", tmp_path / "webhooks" / ("x" * 300))
+    assert said.code == 1
+    assert said.err.startswith(f"error: {tmp_path}/webhooks/xxx")
+    assert "bug" not in said.err
+
+
 def test_an_unexpected_exception_is_one_clear_line(hookline, monkeypatch):
     monkeypatch.setattr("pipeline.cli.version.version_of", lambda name: 1 / 0)
     said = hookline("version")
