@@ -26,6 +26,18 @@ def shard_key(shard: int) -> str:
     return f"s{shard}.{_SUFFIXES[shard]}"
 
 
+def identity_key(partition: str) -> str:
+    """Return the Bytewax key of a source partition's identity step.
+
+    It lands on the worker that reads the partition, so that its records need not cross to another one:
+    Bytewax deals partitions out to the workers in the order of their names.
+    """
+    if partition == "recording":
+        return shard_key(0)
+    number = partition.removeprefix("kafka-")
+    return shard_key(int(number)) if number.isdecimal() and int(number) < MAX_SHARDS else partition
+
+
 def shard_of(user_key: str, shards: int) -> int:
     """Return the shard of a user: stable over processes, versions and machines."""
     return crc32(user_key.encode("utf-8", "surrogatepass")) % shards

@@ -10,6 +10,7 @@ from pipeline.context import Job
 from pipeline.decode.fast import scan
 from pipeline.model.records import Event, IdentityLink, Origin, Record
 from pipeline.sources.chunk import RawChunk
+from pipeline.steps.keys import identity_key
 from pipeline.telemetry.metrics import count
 
 _NONE: Candidates = ()
@@ -25,7 +26,7 @@ def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
         intake.partition, intake.partition, intake.config, intake.text, is_last=intake.is_last
     )
     if intake.raw is None:
-        return [(intake.partition, selected)]
+        return [(identity_key(intake.partition), selected)]
     triggers = job.versions.get(intake.config, intake.text).triggers
     scanned = scan(intake.raw, format=job.format, wants=triggers.wants)
     items: list[tuple[Record, Candidates]] = []
@@ -42,7 +43,7 @@ def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
         count("events_selected_total", len(items))
     selected.counts = (scanned.read, scanned.events, scanned.updates, scanned.links, scanned.invalid)
     selected.passed = passed(intake.raw)
-    chunks = [(intake.partition, selected)]
+    chunks = [(identity_key(intake.partition), selected)]
     if scanned.links:
         chunks += broadcast(job, selected)
     return chunks
@@ -53,7 +54,7 @@ def broadcast(job: Job, selected: Selected) -> list[tuple[str, Selected]]:
     links = [record for record, _ in selected.items if isinstance(record, IdentityLink)]
     return [
         (
-            other,
+            identity_key(other),
             Selected(
                 other,
                 selected.partition,
