@@ -100,8 +100,7 @@ def test_progress_is_one_line_that_fits_and_ctrl_c_ends_with_the_summary(
         assert "3,000 records" in shown.said.rsplit("this run", 1)[-1]
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("how", "processes"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
 def test_a_stream_from_a_pipe_can_be_stopped_and_what_was_read_is_delivered(
     bench: Bench, receiver: Receiver, how: signal.Signals, processes: int
 ):
