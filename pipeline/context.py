@@ -82,6 +82,8 @@ class Job:
     engine: DeliveryService
     finite: bool
     """True for a recording that ends: nobody else waits for it."""
+    stretch: int = 1
+    """How many usual chunks are read as one, while little of what is read goes on (steps/select.py)."""
     workers: set[int] = field(default_factory=set)
     """Threads of this process that have shards."""
     drain_secs: float = 30.0

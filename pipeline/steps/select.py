@@ -9,11 +9,14 @@ from pipeline.chunks import Candidates, Intake, Selected
 from pipeline.context import Job
 from pipeline.decode.fast import scan
 from pipeline.model.records import Event, IdentityLink, Origin, Record
-from pipeline.sources.chunk import RawChunk
+from pipeline.sources.chunk import CHUNK_LINES, RawChunk
 from pipeline.steps.keys import identity_key
 from pipeline.telemetry.metrics import count
 
 _NONE: Candidates = ()
+
+MAX_STRETCH = 5
+"""A thousand lines: no more than the engine keeps in memory for one webhook."""
 
 
 def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
@@ -38,6 +41,7 @@ def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
         else:
             items.append((record, _NONE))
     selected.items = items
+    job.stretch = stretched(job.stretch, len(items), len(intake.raw))
     count("chunks_total")
     if items:
         count("events_selected_total", len(items))
@@ -47,6 +51,19 @@ def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
     if scanned.links:
         chunks += broadcast(job, selected)
     return chunks
+
+
+def stretched(stretch: int, left: int, lines: int) -> int:
+    """Return how many usual chunks to read as one next.
+
+    Every chunk costs the same again at each shard, however few of its records are left: where few are, longer
+    ones do. Never so long that a burst of wanted events fills a lane's memory, and short again after one.
+    """
+    if left > CHUNK_LINES:
+        return 1
+    if lines >= stretch * CHUNK_LINES and left * 2 < CHUNK_LINES:
+        return min(stretch + 1, MAX_STRETCH)
+    return stretch
 
 
 def broadcast(job: Job, selected: Selected) -> list[tuple[str, Selected]]:

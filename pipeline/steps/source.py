@@ -89,7 +89,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         batch = []
         if self.needs_switch(at_boundary=durable is not None):
             batch.append(self.enter_version())
-        limit = CHUNK_LINES
+        limit = CHUNK_LINES * self.job.stretch
         if self.line < self.history.high:
             limit = min(limit, self.history.boundary_after(self.line) - self.line)
         chunk = self.reader.read(limit)
