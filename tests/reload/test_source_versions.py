@@ -66,6 +66,7 @@ class Running:
             readers=SimpleNamespace(open=lambda name, position: Lines(position)),
             versions=versions,
             stopping=False,
+            stretch=1,
             source_bytes={},
             paused=lambda: False,
             disk_reserve_bytes=0,

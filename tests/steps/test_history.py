@@ -66,7 +66,7 @@ class Runs:
         self.versions = Versions()
         self.job: Any = SimpleNamespace(
             state=folder, versions=self.versions, readers=SimpleNamespace(open=lambda name, at: Lines(at)),
-            guard=nullcontext, stopping=False, paused=lambda: False, disk_reserve_bytes=0,
+            guard=nullcontext, stopping=False, stretch=1, paused=lambda: False, disk_reserve_bytes=0,
             is_drained=lambda: True, source_bytes={},
         )  # fmt: skip
         self.under: dict[int, str] = {}
