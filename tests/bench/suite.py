@@ -58,10 +58,11 @@ def make_config(folder: Path, origin: str, stream: Path, *, webhooks: int = 1, s
 
 def make_stream(folder: Path, firing: float, records: int, users: int) -> Path:
     """Write a stream of the seeded generator: the users first, then the events; return its path."""
-    from pipeline.sources.generator import Shop, write_recording
-
     path = folder / f"stream-{round(firing * 100)}-{users}.jsonl"
-    write_recording(path, Shop(users=users).lines(users + records, firing))
+    flags = f"--out {path} --users {users} --records {users + records} --firing {firing}"
+    # In a process of its own: the memory of this one would count as that of each candidate it starts.
+    command = [sys.executable, "-m", "pipeline.sources.generator", *flags.split()]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return path
 
 
