@@ -61,6 +61,13 @@ if TYPE_CHECKING:
 @click.option(
     "--restart", is_flag=True, help="Start again, with growing waits, after a fatal error or a crash."
 )
+@click.option(
+    "--pin",
+    is_flag=True,
+    envvar="HOOKLINE_PIN",
+    show_envvar=True,
+    help="Keep the process on one core, each of several on its own: less CPU per delivery.",
+)
 @click.option("--member", hidden=True, help="Place in the group that this process belongs to.")
 @click.option("--fail-on-dead", is_flag=True, help="Exit 1 if there are dead letters at the end.")
 @json_option
@@ -69,6 +76,7 @@ def run(
     metrics: str | None,
     processes: int,
     restart: bool,
+    pin: bool,
     member: str | None,
     fail_on_dead: bool,
     as_json: bool,
@@ -87,7 +95,7 @@ def run(
     if (processes > 1 or restart) and member is None:
         summary = run_together(job_config, processes, restart)
     else:
-        summary = run_alone(job_config, config, metrics, member)
+        summary = run_alone(job_config, config, metrics, member, pin=pin)
     if member is not None:
         print_json_lines([summary])
         return Exit.OK
@@ -97,13 +105,16 @@ def run(
 
 
 def run_alone(
-    job_config: PipelineConfig, config: Path, metrics: str | None, member: str | None
+    job_config: PipelineConfig, config: Path, metrics: str | None, member: str | None, *, pin: bool = False
 ) -> dict[str, Any]:
     """Run the job, or one member of it, in this process and return its summary."""
     from pipeline.cli.group import parse_member
+    from pipeline.runtime.affinity import keep_on_one_core
     from pipeline.runtime.job import Cluster, run_job
 
     cluster = parse_member(member) if member else Cluster()
+    if pin:
+        keep_on_one_core(cluster.process)
     accompany = observer(metrics, cluster.process, progress=member is None)
     summary = run_job(job_config, config, cluster=cluster, observe=accompany)
     return summary.to_json()

@@ -68,7 +68,7 @@ def make_stream(folder: Path, firing: float, records: int, users: int) -> Path:
 
 def hookline(name: str, config: Path, state: Path) -> Candidate:
     """Return the job as a candidate; each run begins with an empty state directory."""
-    command = [sys.executable, "-m", "pipeline.cli", "run", "-c", str(config), "--json"]
+    command = [sys.executable, "-m", "pipeline.cli", "run", "-c", str(config), "--json", "--pin"]
     return Candidate(name, command, before=lambda: shutil.rmtree(state, ignore_errors=True))
 
 

@@ -204,6 +204,17 @@ def test_bytewax_own_runner_runs_the_same_job(bench: Bench, receiver: Receiver):
     assert bench.counts("w")["delivered"] == len(receiver.requests) == 60
 
 
+def test_a_pinned_job_runs_on_one_core_and_delivers_the_same(bench: Bench, receiver: Receiver) -> None:
+    cores = []
+    keep, os.sched_setaffinity = os.sched_setaffinity, lambda pid, chosen: cores.append((pid, set(chosen)))
+    try:
+        bench.hookline("run", "--source", bench.stream, "--pin", "--json")
+    finally:
+        os.sched_setaffinity = keep
+    assert [(pid, len(chosen)) for pid, chosen in cores] == [(0, 1)]
+    assert bench.counts("w")["delivered"] == len(EVENTS)
+
+
 STOPPED_AT_ONCE = """
 import os, sys
 import pipeline.cli as cli
