@@ -13,6 +13,7 @@ import click
 from pipeline.cli.exits import Exit
 from pipeline.cli.options import When, config_option, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, print_json_lines, say, table
+from pipeline.deadletters.record import as_json_value, name_of, reason_of
 from pipeline.model.errors import HooklineError, UsageError
 
 if TYPE_CHECKING:
@@ -58,47 +59,6 @@ def located(
             continue
         if (since is None or dead.dead_ms >= since) and (until is None or dead.dead_ms < until):
             yield store, dead
-
-
-def reason_of(dead: DeadLetter) -> str:
-    """Return the reason as it is listed: records that could not be read are ``invalid: ...``."""
-    return f"invalid: {dead.reason}" if dead.kind == "record" else dead.reason
-
-
-def name_of(dead: DeadLetter) -> str:
-    """Return the short name by which `show` and `replay` find a dead letter."""
-    from hashlib import blake2b
-
-    return blake2b(dead.key, digest_size=6).hexdigest()
-
-
-def as_json_value(dead: DeadLetter) -> dict[str, Any]:
-    """Return a dead letter as JSON data; secrets are shown as ``${NAME}``."""
-    from pipeline.config.slots import mask
-    from pipeline.model.times import format_iso
-
-    body = mask(dead.body).decode("utf-8", "backslashreplace")
-    return {
-        "id": name_of(dead),
-        "webhook": dead.webhook_id or None,
-        "webhook_id": dead.message_id or None,
-        "kind": dead.kind,
-        "reason": reason_of(dead),
-        "status": dead.status or None,
-        "attempts": dead.attempts,
-        "first_at": format_iso(dead.created_ms),
-        "dead_at": format_iso(dead.dead_ms),
-        "origin": {"source": dead.source, "offset": dead.offset, "item": dead.item},
-        "user": dead.user[2:] or None,
-        "request": {
-            "method": dead.method,
-            "url": mask(dead.url),
-            "headers": [[name, mask(value)] for name, value in dead.headers],
-            "body": body,
-        },
-        "response": dead.excerpt or None,
-        "config": dead.config or None,
-    }
 
 
 @click.group()

@@ -10,7 +10,7 @@ import orjson
 from pipeline.config.slots import mask
 from pipeline.model.records import Origin
 from pipeline.model.times import format_iso
-from pipeline.state.codec import DeadLetter
+from pipeline.state.codec import DeadLetter, replay_number
 
 
 def name_of(letter: DeadLetter) -> str:
@@ -29,7 +29,8 @@ def key_of(letter: DeadLetter) -> str:
     A copy that is written twice has the same key twice.
     """
     origin = Origin(letter.source, letter.offset, letter.item)
-    again = f"~{letter.replays}" if letter.replays else ""
+    number = replay_number(letter.key)
+    again = f"~{number}" if number else ""
     return f"{letter.webhook_id or '-'}/{origin}{again}"
 
 
@@ -47,7 +48,8 @@ def as_json_value(letter: DeadLetter) -> dict[str, Any]:
         "first_at": format_iso(letter.created_ms),
         "dead_at": format_iso(letter.dead_ms),
         "origin": {"source": _clean(letter.source), "offset": letter.offset, "item": letter.item},
-        "user": _clean(letter.user) or None,
+        # The user's key without what tells ids from anonymous ids (identity/links.py).
+        "user": _clean(letter.user[2:]) or None,
         "request": {
             "method": letter.method,
             "url": mask(letter.url),

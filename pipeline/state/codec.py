@@ -50,6 +50,12 @@ def replay_key(key: bytes, number: int) -> bytes:
     return b"%b\0%b\0%b%b" % (webhook, source, rest[: _POSITION.size], _PLACE.pack(number))
 
 
+def replay_number(key: bytes) -> int:
+    """Return the number that `replay_key` was given; 0 for the key of no replay."""
+    rest = key.split(b"\0", 2)[2][_POSITION.size :]
+    return int(_PLACE.unpack(rest)[0]) if rest else 0
+
+
 def ordered_row(webhook_id: str, user: str, sequence: int) -> bytes:
     """Return the outbox key of a delivery whose webhook keeps the order per user."""
     name = bounded(user.encode("utf-8", "surrogatepass"), MAX_NAME)
@@ -129,7 +135,6 @@ class DeadLetter(msgspec.Struct, array_like=True):
     excerpt: str
     created_ms: int
     dead_ms: int
-    replays: int = 0
 
 
 _decode_dead = msgspec.msgpack.Decoder(DeadLetter).decode

@@ -15,7 +15,7 @@ from pipeline.deadletters.copies import BothCopies, JsonlCopies, open_copies
 from pipeline.deadletters.record import as_json_value, key_of, to_json
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Origin
-from pipeline.state.codec import DeadLetter, delivery_key
+from pipeline.state.codec import DeadLetter, delivery_key, replay_key
 from pipeline.telemetry import metrics
 
 
@@ -35,7 +35,7 @@ def letter(**changes: Any) -> DeadLetter:
         url="https://crm.test/x",
         headers=(("x-team", "growth"),),
         body=b'{"a":1}',
-        user="u1",
+        user="u:u1",
         attempts=2,
         status=400,
         excerpt="no",
@@ -79,7 +79,7 @@ def test_secrets_are_shown_by_name() -> None:
 
 
 def test_a_replay_of_a_letter_that_dies_again_has_another_key() -> None:
-    assert key_of(letter()) != key_of(letter(replays=1))
+    assert key_of(letter()) != key_of(letter(key=replay_key(letter().key, 1)))
 
 
 def test_bytes_that_are_no_text_and_odd_file_names_do_not_stop_a_copy() -> None:
