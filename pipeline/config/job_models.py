@@ -12,6 +12,9 @@ from pipeline.config.fields import Duration, Names, Section, Size, checked
 from pipeline.config.models import DeliverySection
 from pipeline.model.times import parse_time
 
+MAX_SHARDS = 64
+"""As many keys are known that Bytewax spreads evenly (steps/keys.py)."""
+
 Format = Literal["auto", "native", "heap", "segment", "posthog", "cloudevents"]
 
 
@@ -200,7 +203,7 @@ class PipelineFile(Section):
     shards: int = Field(
         default=8,
         ge=1,
-        le=1024,
+        le=MAX_SHARDS,
         description="How many parts the users are split into; fixed for a state directory.",
     )
     disk_reserve: Size = Field(

@@ -37,7 +37,6 @@ from pipeline.runtime.signals import stop_on_signals
 from pipeline.snapshot import compile_config
 from pipeline.state.peers import Peers, Telling
 from pipeline.state.view import accounting
-from pipeline.steps.keys import MAX_SHARDS
 from pipeline.telemetry import log
 from pipeline.versions import Versions
 
@@ -92,8 +91,6 @@ def open_job(
 
     Raises ConfigError, StateError or Fatal; nothing has been read or sent by then.
     """
-    if config.shards > MAX_SHARDS:
-        raise HooklineError(f"shards: {config.shards} is more than {MAX_SHARDS}")
     with ExitStack() as stack:
         snapshot = compile_config(
             read_config(config_dir, defaults=config.defaults), secrets=Secrets(os.environ, config_dir)
