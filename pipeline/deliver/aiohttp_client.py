@@ -54,15 +54,7 @@ class AiohttpClient:
 
     def abort(self, attempt: Attempt, fault: Fault | None, detail: str = "") -> None:
         """End the attempt now."""
-        if attempt.ended:
-            return
-        attempt.ended = True
-        cancel, attempt.cancel = attempt.cancel, None
-        if cancel is not None:
-            cancel()
-        if fault is not None:
-            attempt.fault = fault
-            attempt.detail = detail
+        if attempt.abort(fault, detail):
             self._finished(attempt)
 
     async def close(self) -> None:

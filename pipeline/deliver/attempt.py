@@ -57,6 +57,19 @@ class Attempt:
         self.extra = extra
         self.body = body
 
+    def abort(self, fault: Fault | None, detail: str) -> bool:
+        """Cancel what the client is doing for it; True where its end is to be reported, with this fault."""
+        if self.ended:
+            return False
+        self.ended = True
+        cancel, self.cancel = self.cancel, None
+        if cancel is not None:
+            cancel()
+        if fault is None:
+            return False
+        self.fault, self.detail = fault, detail
+        return True
+
     def __repr__(self) -> str:
         return f"<Attempt status={self.status} fault={self.fault} detail={self.detail!r}>"
 

@@ -186,7 +186,7 @@ class Connection(asyncio.Protocol):
         if self._body is not None:
             attempt.answer = self._body[:MAX_BODY]
         # Bytes still unsent: the receiver answered early, the rest of the request would be read as a next.
-        if not keep or self.closed or self.transport.get_write_buffer_size():  # type: ignore[union-attr]
+        if not keep or self.closed or self.transport.get_write_buffer_size():  # type: ignore[union-attr]  # data came
             self._lose()
         else:
             self._reset()
