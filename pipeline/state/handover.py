@@ -122,11 +122,14 @@ class Port:
         with self._lock:
             self.journal.append(results, now_ms)
             self._results.extend(results)
+            retry, parked = Outcome.RETRY, Outcome.PARKED
             for result in results:
+                outcome = result.outcome
                 # Also what is not stored yet: the worker may be writing its row at this moment.
-                if result.outcome is not Outcome.RETRY:
+                if outcome is not retry:
                     self.settling.add(result.delivery.row)
-                    self.parked |= result.outcome is Outcome.PARKED
+                    if outcome is parked:
+                        self.parked = True
 
     def take(self, generation: int, *, always: bool = True) -> list[Result]:
         """Return what was posted and switch the journal. Called by the worker in ``snapshot()``.
