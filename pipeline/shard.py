@@ -133,7 +133,7 @@ class Shard:
         if replay is not None:
             delivery.replay, delivery.url = True, replay.redirect(request.url)  # fmt: skip
         settings = webhook.delivery
-        if self.outbox.pending(webhook.id) * self.job.shards >= settings.max_pending and self.full(
+        if self.counters.pending(webhook.id) * self.job.shards >= settings.max_pending and self.full(
             webhook, delivery, event.origin
         ):
             return
@@ -202,6 +202,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         self.token = token
         self.shard: Shard | None = None
         self.eof = False
+        self.wakes_at = datetime.now(UTC)
 
     def on_batch(self, values: list[Routed]) -> tuple[Iterable[list[DeadLetter]], bool]:
         """Work through the chunks in order, then hand over what they owe."""
@@ -216,6 +217,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
     def on_notify(self) -> tuple[Iterable[list[DeadLetter]], bool]:
         """Wake up without input: results of the engine and commands of the admin socket go on."""
         with self.job.guard():
+            self.wakes_at = datetime.now(UTC) + timedelta(seconds=self.job.epoch_secs)
             if self.shard is not None:
                 for command in self.job.take_commands(self.shard.shard):
                     command(self.shard)
@@ -233,7 +235,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
 
     def notify_at(self) -> datetime | None:
         """Wake up once per epoch, so that results are committed also while no input comes."""
-        return None if self.eof else datetime.now(UTC) + timedelta(seconds=self.job.epoch_secs)
+        return None if self.eof else self.wakes_at
 
     def snapshot(self) -> Token:
         """Commit the epoch; see DESIGN 6, rule 3."""
