@@ -148,7 +148,7 @@ def write_file(stream: Path, rate: int, secs: float) -> None:
 
 def write_topics(brokers: str, topics: tuple[str, str], rate: int, secs: float, busy: bool) -> None:
     """Append to a topic of events, and to one of updates."""
-    filler = Filler(brokers, linger_ms=0)
+    filler = Filler(brokers, linger_ms=1)
 
     def append(events: list[bytes], updates: list[bytes]) -> None:
         for line in updates:
