@@ -171,12 +171,14 @@ class Dispatcher:
         if not lane.has_next():
             return False
         oldest_ms = now_ms - int(self._max_age(lane) * 1000)
-        flying = lane.flying
+        flying, fresh = lane.flying, lane.fresh
+        slots = int(lane.limit.limit) if lane.is_free(now) else 0
         most = self._max_flying - self.flying
         for _ in range(max(1, min(QUANTUM, most // (4 * len(self._ring) + 4)))):
-            if not lane.has_next():
+            if not fresh and not lane.has_next():
                 return False
-            if lane.blocked_until(now):
+            # Only the slots can run out in a free lane while it is served.
+            if len(flying) >= slots and lane.blocked_until(now):
                 self._expire(lane, oldest_ms, now)
                 return False
             # A lane may hold as many connections as are left, so that those that hang cannot take them all,

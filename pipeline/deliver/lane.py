@@ -207,6 +207,18 @@ class Lane:
     def _most_retries(self) -> int:
         return max(1, int(self.limit.limit * RETRY_SHARE))
 
+    def is_free(self, now: float) -> bool:
+        """Return whether nothing but its slots holds the lane back."""
+        spec = self.spec
+        return (
+            spec is not None
+            and spec.enabled
+            and not self.halt
+            and self.breaker.state == "closed"
+            and self.bucket is None
+            and self.trouble_until <= now
+        )
+
     def blocked_until(self, now: float) -> float:
         """Return 0 where something may be sent, else when to look again (infinity: an event will tell)."""
         spec = self.spec
