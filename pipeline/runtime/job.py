@@ -218,9 +218,10 @@ def _ends(config: PipelineConfig) -> bool:
 
 def _open_copies(config: PipelineConfig) -> Copies | None:
     """Open what `dead_letters` names. A replay keeps its dead letters to itself."""
-    source = config.source
+    topics = config.source if isinstance(config.source, KafkaSource) else None
     return open_copies(
         kafka=config.dead_letters_kafka,
         jsonl=config.dead_letters_jsonl,
-        brokers=source.brokers if isinstance(source, KafkaSource) else None,
+        brokers=topics.brokers if topics is not None else None,
+        settings=topics.settings if topics is not None else None,
     )
