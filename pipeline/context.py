@@ -97,6 +97,8 @@ class Job:
     """(shard, webhook) pairs at `max_pending` whose webhook says `on_full: pause`."""
     failure: BaseException | None = None
     """The first exception of a step; Bytewax may lose it."""
+    on_planned_end: Callable[[], None] = lambda: None
+    """Called when that exception is one of ours, and logged."""
     records: dict[str, dict[str, int]] = field(default_factory=dict)
     """Committed counters of the identity keys of this process."""
     accounts: dict[int, dict[str, int]] = field(default_factory=dict)
@@ -142,6 +144,7 @@ class Job:
         known = full_disk(error) or error
         if isinstance(known, HooklineError):
             _log.error("stopping", reason=str(known))
+            self.on_planned_end()
         else:
             _log.error("stopping on an unexpected error", reason=repr(error), exc_info=error)
 

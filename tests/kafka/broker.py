@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import ctypes
 import hashlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -204,10 +206,16 @@ def java(jars: Path) -> list[str]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on right now.
+
+    It lies below the range from which systems take ports for outgoing connections, as it is used only when
+    the broker has started.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def die_with_parent() -> None:
