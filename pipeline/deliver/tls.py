@@ -57,6 +57,22 @@ class Contexts:
             self._contexts[name] = build_context(ca, cert, key)
         return name
 
+    def name_for_tokens(self, receiver: ReceiverSettings, resolve: Callable[[str], str]) -> str:
+        """Return the name of the context for the token endpoint of a receiver; raises OSError.
+
+        The receiver's own authority is trusted there as well as the system's: the endpoint may be a
+        neighbour of the receiver, or a service that everybody knows.
+        """
+        if not receiver.ca:
+            return ""
+        ca = resolve(receiver.ca)
+        name = f"+{ca}@{os.stat(ca).st_mtime_ns}"
+        if name not in self._contexts:
+            context = _configured(ssl.create_default_context())
+            context.load_verify_locations(cafile=ca)
+            self._contexts[name] = context
+        return name
+
     def get(self, name: str) -> ssl.SSLContext:
         """Return the context of a name."""
         return self._contexts[name] if name else _default()
