@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -67,6 +66,27 @@ class ReaderFactory(Protocol):
 
     def open(self, name: str, position: Any) -> Reader:
         """Return the reader of a partition, at a position it returned before, or at the beginning."""
+
+
+class Guard:
+    """Notes what a step raises. One object for all steps: each chunk passes a dozen of them."""
+
+    __slots__ = ("_fail",)
+
+    def __init__(self, fail: Callable[[BaseException], None]) -> None:
+        self._fail = fail
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Note an exception and let it go on."""
+        if error is None:
+            return
+        self._fail(error)
+        if isinstance(error, StopIteration):
+            # Bytewax would take a stray one for the end of the input, and the job would end silently.
+            raise RuntimeError("a step raised StopIteration") from error
 
 
 @dataclass(slots=True)
@@ -134,6 +154,11 @@ class Job:
     _stopped: threading.Event = field(default_factory=threading.Event)
     _misrouted: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _guard: Guard = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the guard of the steps."""
+        self._guard = Guard(self.fail)
 
     def fail(self, error: BaseException) -> None:
         """Keep and log the first failure of a step: in a cluster the exception itself is lost."""
@@ -148,17 +173,9 @@ class Job:
         else:
             _log.error("stopping on an unexpected error", reason=repr(error), exc_info=error)
 
-    @contextmanager
-    def guard(self) -> Iterator[None]:
+    def guard(self) -> Guard:
         """Note what a step raises before Bytewax takes it."""
-        try:
-            yield
-        except BaseException as error:
-            self.fail(error)
-            if isinstance(error, StopIteration):
-                # Bytewax would take a stray one for the end of the input, and the job would end silently.
-                raise RuntimeError("a step raised StopIteration") from error
-            raise
+        return self._guard
 
     def warn_misrouted(self) -> None:
         """Say once that the topics are not co-partitioned."""

@@ -85,7 +85,7 @@ class Disk:
 
     @staticmethod
     def _copy(row: Delivery) -> Delivery:
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         return replace(row)
 

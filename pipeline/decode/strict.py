@@ -22,6 +22,7 @@ SHALLOW_BYTES = 2 * MAX_DEPTH
 """Up to this length a text cannot be nested too deep: every level takes two brackets."""
 
 _DIGITS_TO_ZERO = bytes.maketrans(b"0123456789", b"0" * 10)
+_FOUR_DIGITS = b"0" * 4
 _NINE_DIGITS = b"0" * 9
 _TWENTY_DIGITS = b"0" * 20
 _MINUS_NINETEEN_DIGITS = b"-" + b"0" * 19
@@ -55,16 +56,39 @@ def may_hold_long_integers(raw: bytes) -> bool:
 
 
 def may_hold_long_integers_somewhere(text: bytes) -> bool:
-    """Like `may_hold_long_integers`, for half its cost and with a few more false alarms: for whole chunks.
+    """Like `may_hold_long_integers`, for a third of its cost and with a few false alarms: for chunks.
 
-    19 digits in a row hold at least nine of every second byte.
+    19 digits in a row hold at least four of every fourth byte, and nine of every second one.
     """
-    return _NINE_DIGITS in text[::2].translate(_DIGITS_TO_ZERO)
+    return _FOUR_DIGITS in text[::4].translate(_DIGITS_TO_ZERO) and _NINE_DIGITS in text[::2].translate(
+        _DIGITS_TO_ZERO
+    )
 
 
 def may_be_deep(raw: bytes) -> bool:
     """Return True where ``raw`` has brackets for more than MAX_DEPTH levels; False is certain."""
     return len(raw) > SHALLOW_BYTES and raw.count(b"{") + raw.count(b"[") > MAX_DEPTH
+
+
+def has_surrogates(text: bytes) -> bool:
+    """Return True where an escape of a surrogate stands in the text; most texts hold no escape at all."""
+    return b"\\" in text and (b"\\ud" in text or b"\\uD" in text)
+
+
+def is_utf8(text: bytes) -> bool:
+    """Return whether the text is UTF-8."""
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def is_doubtful(line: bytes) -> bool:
+    """Return True where the text of a line may break a rule that only `loads` can judge."""
+    return has_surrogates(line) or may_hold_long_integers(line) or may_be_deep(line) or not is_utf8(line)
 
 
 def _reason(raw: bytes, error: orjson.JSONDecodeError) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeAlias
 
+import msgspec
+
 from pipeline.deliver.target import Target
 
 Fault: TypeAlias = Literal[
@@ -20,12 +22,13 @@ MAX_BODY = 16 * 1024
 """Bytes of a response body that are read; a longer one is cut and its connection closed."""
 
 
-class Attempt:
-    """A request on its way. The client fills in the part under "answer" and then reports it finished.
+class Attempt(msgspec.Struct, eq=False, gc=False):
+    """A request on its way. The client fills in the part under "answer" and then reports it finished."""
 
-    What most attempts leave as it is stands in the class: making one is part of every request's cost.
-    """
-
+    target: Target
+    extra: bytes
+    """This request's own header lines, each with its line end."""
+    body: bytes
     owner: Any = None
     """The lane; clients do not look at it."""
     items: tuple[Any, ...] = ()
@@ -50,12 +53,6 @@ class Attempt:
     detail: str = ""
     retry_after: str | None = None
     answer: bytes = b""
-
-    def __init__(self, target: Target, extra: bytes, body: bytes) -> None:
-        """extra: this request's own header lines, each with its line end."""
-        self.target = target
-        self.extra = extra
-        self.body = body
 
     def abort(self, fault: Fault | None, detail: str) -> bool:
         """Cancel what the client is doing for it; True where its end is to be reported, with this fault."""

@@ -20,6 +20,7 @@ from pipeline.deliver.lane import Lane
 from pipeline.deliver.refill import SLICE
 from pipeline.deliver.sender import Sender
 from pipeline.deliver.settle import Settler
+from pipeline.deliver.spec import LaneSpec
 from pipeline.deliver.target import NOWHERE
 from pipeline.deliver.tls import Contexts
 from pipeline.model.errors import ConfigError, HooklineError
@@ -170,8 +171,9 @@ class Dispatcher:
         if not lane.has_next():
             return False
         oldest_ms = now_ms - int(self._max_age(lane) * 1000)
-        left = self._max_flying - self.flying
-        for _ in range(max(1, min(QUANTUM, left // (4 * len(self._ring) + 4)))):
+        flying = lane.flying
+        most = self._max_flying - self.flying
+        for _ in range(max(1, min(QUANTUM, most // (4 * len(self._ring) + 4)))):
             if not lane.has_next():
                 return False
             if lane.blocked_until(now):
@@ -179,7 +181,7 @@ class Dispatcher:
                 return False
             # A lane may hold as many connections as are left, so that those that hang cannot take them all,
             # and one in any case.
-            if lane.flying and len(lane.flying) >= self._max_flying - self.flying:
+            if flying and len(flying) >= self._max_flying - self.flying:
                 self._squeezed.add(lane)
                 return False
             if lane.token is not None and not lane.token.usable(now):
@@ -198,8 +200,16 @@ class Dispatcher:
 
     def _send(self, lane: Lane, item: Item, is_retry: bool, now: float, wall: float) -> bool:
         """Send one item; False where the webhook's own settings make that impossible now."""
+        spec = lane.spec
+        assert spec is not None  # a lane without one is blocked
         try:
-            attempt = self._make(lane, item, wall)
+            sender = lane.sender
+            if sender is None or lane.token is not None:
+                sender = self._sender(lane, spec)
+            if spec.delivery.batch is None:
+                attempt = sender.single(item[0].delivery, wall)
+            else:
+                attempt = sender.batch([entry.delivery for entry in item], wall)
         except (HooklineError, ValueError, OSError) as error:
             if lane.sender is None or isinstance(error, ConfigError):
                 lane.sender = None
@@ -211,16 +221,17 @@ class Dispatcher:
             # Of this request alone: it would fail the same way again.
             attempt = Attempt(NOWHERE, b"", b"")
             attempt.fault, attempt.detail, attempt.ended = "request", str(error), True
-        spec = lane.spec
         attempt.owner = lane
         attempt.items = item
         attempt.started = now
-        attempt.deadline = now + (spec.delivery.timeout_secs if spec is not None else 0.0)
+        attempt.deadline = now + spec.delivery.timeout_secs
         lane.flying[attempt] = None
         self.flying += 1
         if is_retry:
             attempt.is_retry = True
             lane.flying_retries += 1
+        if lane.token is not None:
+            attempt.generation = lane.token.generation
         if lane.breaker.state != "closed":
             attempt.is_probe = True
             lane.breaker.probes += 1
@@ -232,20 +243,14 @@ class Dispatcher:
             self._client(lane).send(attempt)
         return True
 
-    def _make(self, lane: Lane, item: Item, wall: float) -> Attempt:
-        spec, sender, token = lane.spec, lane.sender, lane.token
-        assert spec is not None  # a lane without one is blocked
+    def _sender(self, lane: Lane, spec: LaneSpec) -> Sender:
+        """Return the lane's sender, made now where there is none, with the present token."""
+        sender, token = lane.sender, lane.token
         if sender is None:
             sender = lane.sender = Sender(spec, self._secrets, self._contexts)
         if token is not None and sender.token_generation != token.generation:
             sender.set_token(token.value or "", token.generation)
-        if spec.delivery.batch is None:
-            attempt = sender.single(item[0].delivery, wall)
-        else:
-            attempt = sender.batch([entry.delivery for entry in item], wall)
-        if token is not None:
-            attempt.generation = token.generation
-        return attempt
+        return sender
 
     def _client(self, lane: Lane) -> Client:
         delivery = lane.spec.delivery if lane.spec is not None else None

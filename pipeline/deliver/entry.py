@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+import msgspec
+
 from pipeline.state.handover import Delivery, Port
 
 
-class Entry:
+class Entry(msgspec.Struct, eq=False, gc=False):
     """One delivery and where it came from."""
 
-    __slots__ = ("asked_until", "delivery", "gone", "port", "reauthorised")
-
-    def __init__(self, port: Port, delivery: Delivery) -> None:
-        self.port = port
-        self.delivery = delivery
-        self.gone = False
-        """True once it was dropped by a command: whoever takes it from a queue passes over it."""
-        self.asked_until = 0.0
-        """Monotonic time before which the receiver asked not to be tried again."""
-        self.reauthorised = False
-        """True once it was sent again because its OAuth2 token had been refused."""
+    port: Port
+    delivery: Delivery
+    gone: bool = False
+    """True once it was dropped by a command: whoever takes it from a queue passes over it."""
+    asked_until: float = 0.0
+    """Monotonic time before which the receiver asked not to be tried again."""
+    reauthorised: bool = False
+    """True once it was sent again because its OAuth2 token had been refused."""
 
 
 Item: TypeAlias = "tuple[Entry, ...]"

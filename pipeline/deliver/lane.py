@@ -182,10 +182,11 @@ class Lane:
     def take(self) -> tuple[Item, bool] | None:
         """Return the next item to send and whether it is a retry; None where there is none."""
         while True:
+            is_retry = False
             if self.retries and self.flying_retries < self._most_retries():
                 item, is_retry = self.retries.popleft(), True
             elif self.fresh:
-                item, is_retry = self.fresh.popleft(), False
+                item = self.fresh.popleft()
             else:
                 return None
             if len(item) == 1:

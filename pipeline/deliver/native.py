@@ -11,10 +11,12 @@ from aiohappyeyeballs import start_connection
 
 from pipeline.deliver.attempt import Attempt, Fault
 from pipeline.deliver.guard import GuardRefusal
-from pipeline.deliver.protocol import Connection
+from pipeline.deliver.protocol import Connection, Known
 from pipeline.deliver.resolve import Resolver
 from pipeline.deliver.target import Origin
 from pipeline.deliver.tls import Contexts
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 IDLE_SECS = 30.0
 """How long an unused connection is kept. Most servers keep theirs for longer."""
@@ -43,6 +45,7 @@ class NativeClient:
         self._idle: dict[Origin, deque[Connection]] = {}
         self._open: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._known: Known = {}
         self._loop = asyncio.get_running_loop()
         self._sweeper: asyncio.TimerHandle | None = None
         self.opened = 0
@@ -102,7 +105,7 @@ class NativeClient:
                 if context is not None:
                     fault = "tls"
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(self._done),
+                    lambda: Connection(self._done, self._known),
                     sock=sock,
                     ssl=context,
                     server_hostname=origin.host if context is not None else None,
@@ -195,7 +198,8 @@ class NativeClient:
 
 def _wire(attempt: Attempt) -> bytes:
     """Return the whole request, for one write."""
-    body = attempt.body
-    if body or attempt.target.method in ("POST", "PUT", "PATCH"):
-        return b"%bcontent-length: %d\r\n\r\n%b" % (attempt.target.prefix + attempt.extra, len(body), body)
-    return b"%b%b\r\n" % (attempt.target.prefix, attempt.extra)
+    target, body = attempt.target, attempt.body
+    if body or target.method in _WITH_BODY:
+        length = b"content-length: %d\r\n\r\n" % len(body)
+        return b"".join((target.prefix, attempt.extra, length, body))
+    return b"".join((target.prefix, attempt.extra, b"\r\n"))

@@ -49,6 +49,8 @@ class Sender:
         self.token_generation = 0
         """Which OAuth2 token is in use."""
         self._timestamp = b"0"
+        self._first_time = _lines(b"0", 1)
+        """The header lines about time and attempt of a first attempt; they change once a second."""
 
     def set_token(self, token: str, generation: int) -> None:
         """Authenticate with this OAuth2 token from now on."""
@@ -103,14 +105,10 @@ class Sender:
         if second != self._second:
             self._second = second
             self._timestamp = b"%d" % second
+            self._first_time = _lines(self._timestamp, 1)
         signed = b"" if self._signer is None else self._signer.lines(message_id, self._timestamp, body)
-        extra = b"webhook-id: %b\r\nwebhook-timestamp: %b\r\nwebhook-attempt: %d\r\n%b%b" % (
-            message_id,
-            self._timestamp,
-            attempt + 1,
-            self._auth,
-            signed,
-        )
+        times = _lines(self._timestamp, attempt + 1) if attempt else self._first_time
+        extra = b"".join((b"webhook-id: ", message_id, times, self._auth, signed))
         if replay:
             extra += b"webhook-replay: true\r\n"
         made = Attempt(target, extra, body)
@@ -131,6 +129,11 @@ class Sender:
             self._targets[key] = target
         self._last, self._last_target = key, target
         return target
+
+
+def _lines(timestamp: bytes, attempt: int) -> bytes:
+    """Return what follows the message's id."""
+    return b"\r\nwebhook-timestamp: %b\r\nwebhook-attempt: %d\r\n" % (timestamp, attempt)
 
 
 def batch_id(deliveries: list[Delivery]) -> bytes:

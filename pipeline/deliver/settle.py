@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import orjson
@@ -29,6 +30,8 @@ from pipeline.telemetry.log import get
 
 log = get(__name__)
 
+_SENT = Outcome.DELIVERED
+
 OVERLOAD = frozenset({408, 425, 429})
 """Statuses below 500 that say "not now"."""
 
@@ -45,51 +48,58 @@ class Settler:
     on_gone: Callable[[str, str], None]
     _results: dict[Port, list[Result]] = field(default_factory=dict)
 
-    def settle(self, attempts: Sequence[Attempt], now: float, wall_ms: int) -> set[Lane]:
+    def settle(self, attempts: Sequence[Attempt], now: float, wall_ms: int) -> Collection[Lane]:
         """Settle finished attempts; return the lanes that have free slots. Results are kept for `post`."""
-        good: dict[Lane, int] = {}
-        quickest: dict[Lane, float] = {}
-        touched: set[Lane] = set()
+        by_lane: dict[Lane, list[Attempt]] = {}
         for attempt in attempts:
-            lane: Lane = attempt.owner
-            touched.add(lane)
+            ended = by_lane.get(attempt.owner)
+            if ended is None:
+                by_lane[attempt.owner] = [attempt]
+            else:
+                ended.append(attempt)
+        for lane, ended in by_lane.items():
+            self._settle(lane, ended, now, wall_ms)
+        return by_lane
+
+    def _settle(self, lane: Lane, attempts: list[Attempt], now: float, wall_ms: int) -> None:
+        spec, tally, flying = lane.spec, lane.tally, lane.flying
+        outcomes = tally.outcomes
+        in_flight = len(flying)
+        # Several items only where a reload has just ended the webhook's batches.
+        is_plain = spec is None or (spec.fail_when is None and spec.delivery.batch is None)
+        good = 0
+        quickest = inf
+        for attempt in attempts:
             status = attempt.status
-            tally = lane.tally
             key = attempt.fault or status
-            tally.outcomes[key] = tally.outcomes.get(key, 0) + 1
+            outcomes[key] = outcomes.get(key, 0) + 1
             if 200 <= status < 300 and attempt.fault is None:
-                good[lane] = good.get(lane, 0) + 1
+                good += 1
                 # The least of a turn: what other requests of the turn cost is our own time.
                 trip = now - attempt.started
-                if trip < quickest.get(lane, 1e9):
-                    quickest[lane] = trip
-                spec = lane.spec
-                if spec is None or (spec.fail_when is None and spec.delivery.batch is None):
-                    # Several only where a reload has just ended the webhook's batches.
+                if trip < quickest:
+                    quickest = trip
+                if is_plain:
                     for entry in attempt.items:
-                        tally.latency(wall_ms - entry.delivery.created_ms)
-                        self._delivered(lane, entry, status, now)
+                        self._delivered(lane, entry, status, now, wall_ms)
                 else:
                     self._judge_good(lane, attempt, wall_ms, now)
             else:
                 self._judge_bad(lane, attempt, now)
-        for lane, count in good.items():
-            lane.tally.trip(quickest[lane], count)
-            lane.limit.succeeded(now, count, quickest[lane], len(lane.flying))
-            if lane.breaker.succeeded(now, count):
-                self.healed(lane, now)
-            elif lane.breaker.state == "half-open" and not lane.has_next() and len(lane.flying) == count:
-                # Nothing is there for another probe: what waits shall not wait for its time.
-                lane.breaker.close(now)
-                self.healed(lane, now)
-        for attempt in attempts:
-            lane = attempt.owner
-            lane.flying.pop(attempt, None)
+            flying.pop(attempt, None)
             if attempt.is_retry:
                 lane.flying_retries -= 1
             if attempt.is_probe:
                 lane.breaker.probes = max(0, lane.breaker.probes - 1)
-        return touched
+        if good:
+            tally.trip(quickest, good)
+            lane.limit.succeeded(now, good, quickest, in_flight)
+            if lane.breaker.succeeded(now, good):
+                self.healed(lane, now)
+            elif lane.breaker.state == "half-open" and not lane.has_next() and in_flight == good:
+                # Nothing is there for another probe: what waits shall not wait for its time.
+                lane.breaker.close(now)
+                self.healed(lane, now)
 
     def post(self, now_ms: int) -> None:
         """Write and queue the results: one journal write per shard (DESIGN 6, rule 6)."""
@@ -119,14 +129,17 @@ class Settler:
 
     # --- answers
 
-    def _delivered(self, lane: Lane, entry: Entry, status: int, now: float) -> None:
+    def _delivered(self, lane: Lane, entry: Entry, status: int, now: float, wall_ms: int) -> None:
         delivery = entry.delivery
-        delivery.attempt += 1
         delivery.status = status
-        delivery.due_ms = 0
-        delivery.excerpt = ""
-        lane.tally.delivered += 1
-        self._result(entry, Outcome.DELIVERED)
+        if delivery.attempt:
+            delivery.due_ms = 0
+            delivery.excerpt = ""
+        delivery.attempt += 1
+        tally = lane.tally
+        tally.delivered += 1
+        tally.latency(wall_ms - delivery.created_ms)
+        self._result(entry, _SENT)
         lane.release(entry, now)
 
     def _judge_good(self, lane: Lane, attempt: Attempt, wall_ms: int, now: float) -> None:
@@ -149,8 +162,7 @@ class Settler:
         retries: list[tuple[Entry, RetryAt]] = []
         for place, entry in enumerate(attempt.items):
             if place not in failed:
-                lane.tally.latency(wall_ms - entry.delivery.created_ms)
-                self._delivered(lane, entry, attempt.status, now)
+                self._delivered(lane, entry, attempt.status, now, wall_ms)
                 continue
             error, again = failed[place]
             shown = excerpt(error.encode("utf-8", "replace"), _secrets(lane)) or text
@@ -223,7 +235,7 @@ class Settler:
                 self._gone(lane)
                 decision = RetryAt(0.0)
             case Delivered():
-                self._delivered(lane, entry, status, now)
+                self._delivered(lane, entry, status, now, int(self.clock.wall() * 1000))
                 return
         due = now + decision.delay_secs
         entry.asked_until = now + decision.asked_secs if decision.asked_secs else 0.0

@@ -15,6 +15,7 @@ from pipeline.state.store import bounded
 _POSITION = struct.Struct(">QI")
 _RESULT = struct.Struct("<BIHqHHH")
 _PLACE = struct.Struct(">Q")
+_DELIVERED = Outcome.DELIVERED
 PLACE_BYTES = _PLACE.size
 """How many bytes end the outbox key of an ordered delivery."""
 
@@ -175,6 +176,8 @@ class Finished(NamedTuple):
 def pack_result(result: Result) -> bytes:
     """Return a result as the journal and the table of finished requests keep it."""
     d = result.delivery
+    if result.outcome is _DELIVERED and not result.reason and d.row == d.key:
+        return _RESULT.pack(1, d.attempt, d.status, d.due_ms, len(d.key), 0, 0) + d.key
     reason = result.reason.encode()[:500]
     excerpt = b"" if result.outcome is Outcome.DELIVERED else d.excerpt.encode()
     row = b"" if d.row == d.key else d.row

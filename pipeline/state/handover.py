@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
+
+import msgspec
 
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(slots=True, eq=False)
-class Delivery:
+class Delivery(msgspec.Struct, eq=False, gc=False):
     """One request that one webhook owes its receiver.
 
     Written by the worker when it is made; from the hand-over on, the engine alone changes the fields
@@ -69,8 +69,7 @@ class Outcome(IntEnum):
     """Put out of the engine's memory unchanged; its outbox row will bring it back. Never journaled."""
 
 
-@dataclass(slots=True)
-class Result:
+class Result(msgspec.Struct, gc=False):
     """The end of one attempt, as the worker sees it. Never changed (freezing it would double its cost)."""
 
     delivery: Delivery
@@ -122,11 +121,14 @@ class Port:
         with self._lock:
             self.journal.append(results, now_ms)
             self._results.extend(results)
+            retry, parked = Outcome.RETRY, Outcome.PARKED
             for result in results:
+                outcome = result.outcome
                 # Also what is not stored yet: the worker may be writing its row at this moment.
-                if result.outcome is not Outcome.RETRY:
+                if outcome is not retry:
                     self.settling.add(result.delivery.row)
-                    self.parked |= result.outcome is Outcome.PARKED
+                    if outcome is parked:
+                        self.parked = True
 
     def take(self, generation: int, *, always: bool = True) -> list[Result]:
         """Return what was posted and switch the journal. Called by the worker in ``snapshot()``.

@@ -33,12 +33,12 @@ class Journal:
 
     def append(self, results: list[Result], now_ms: int) -> None:
         """Write the results with one unsynced write; what is parked says nothing new and is left out."""
+        parked = Outcome.PARKED
         entries: list[bytes] = []
         for result in results:
-            if result.outcome is not Outcome.PARKED:
+            if result.outcome is not parked:
                 data = pack_result(result)
-                entries.append(_ENTRY.pack(len(data), zlib.crc32(data)))
-                entries.append(data)
+                entries += (_ENTRY.pack(len(data), zlib.crc32(data)), data)
         if not entries:
             return
         if self._file is None:

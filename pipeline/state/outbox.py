@@ -67,6 +67,7 @@ class Outbox:
         self._dropping: set[bytes] = set()
         self._new_on_disk: dict[str, int] = {}
         self._handing: list[Delivery] = []
+        self._has_room: dict[str, bool] = {}
         self._applied: dict[bytes, int] = {}
         self._sequence = unpack_number(store.get(Table.APPLIED, _SEQUENCE))
         self.port = Port(shard, Journal(self._journals, store.seq), self.refill)
@@ -104,7 +105,11 @@ class Outbox:
             delivery.sequence = self._sequence
             delivery.row = ordered_row(webhook_id, delivery.user, delivery.sequence)
             self._store.put(Table.APPLIED, _SEQUENCE, pack_number(self._sequence))
-        if behind or not self._engine.accepts(webhook_id):
+        has_room = self._has_room.get(webhook_id)
+        if has_room is None:
+            # Until the next hand-over the engine would not count what it is about to get.
+            has_room = self._has_room[webhook_id] = self._engine.accepts(webhook_id)
+        if behind or not has_room:
             self._store_row(delivery)
             self._count_on_disk(webhook_id)
             return
@@ -181,6 +186,7 @@ class Outbox:
 
     def hand_over(self) -> None:
         """Give the engine what was admitted since the last call."""
+        self._has_room.clear()
         if self._handing:
             handing, self._handing = self._handing, []
             self._engine.submit(self.port, handing)
@@ -199,8 +205,22 @@ class Outbox:
         released = self.port.take_released()
         dirty = self._store.dirty or self._counters.dirty or bool(self._unstored or released)
         results = self.port.take(self._store.seq + 1, always=dirty)
+        delivered, live, unstored = Outcome.DELIVERED, self._live, self._unstored
+        sent: dict[str, int] = {}
         for result in results:
-            self._settle(result)
+            row = result.delivery.row
+            if result.outcome is delivered and not result.delivery.stored and live.pop(row, None) is not None:
+                # Nearly all: delivered within the epoch it came in, so that no row knows of it.
+                webhook_id = result.delivery.webhook_id
+                sent[webhook_id] = sent.get(webhook_id, 0) + 1
+                unstored.pop(row, None)
+            else:
+                self._settle(result)
+        for webhook_id, number in sent.items():
+            self._in_memory[webhook_id] -= number
+            counts = self._counters.change(webhook_id)
+            counts.pending -= number
+            counts.delivered += number
         self._drop_released(released)
         for delivery in self._unstored.values():
             self._store_row(delivery)

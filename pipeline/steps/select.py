@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from zlib import crc32
+
+from msgspec.structs import replace
 
 from pipeline.chunks import Candidates, Intake, Selected
 from pipeline.context import Job

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.deliver.attempt import MAX_BODY, Attempt
-from pipeline.deliver.protocol import Connection
+from pipeline.deliver.protocol import KNOWN_ANSWERS, KNOWN_BYTES, Connection, Known
 from pipeline.deliver.target import build_target
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -36,10 +36,10 @@ class Wire:
 class Line:
     """A connection with its wire and what it reported."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Known | None = None) -> None:
         self.wire = Wire()
         self.ends: list[tuple[Attempt | None, bool]] = []
-        self.connection = Connection(lambda _, attempt, stale: self.ends.append((attempt, stale)))
+        self.connection = Connection(lambda _, attempt, stale: self.ends.append((attempt, stale)), known)
         self.connection.connection_made(self.wire)  # type: ignore[arg-type]  # what it uses of one
 
     def ask(self, method: str = "POST") -> Attempt:
@@ -205,3 +205,94 @@ def test_an_answer_in_pieces_is_the_same_answer(size: int) -> None:
     line.hear(*(wire[place : place + size] for place in range(0, len(wire), size)))
     assert (attempt.status, attempt.answer, attempt.retry_after) == (200, b"ok!", "5")
     assert line.reusable
+
+
+def test_an_answer_that_was_heard_before_is_understood_without_parsing() -> None:
+    known: Known = {}
+    first, second = Line(known), Line(known)
+    first.ask()
+    first.hear(OK)
+    assert known == {OK: (200, b"ok")}
+    known[OK] = (299, b"known")
+    attempt = second.ask()
+    second.hear(OK)
+    assert (attempt.status, attempt.answer) == (299, b"known")
+    assert second.reusable
+    assert second.ends == [(attempt, False)]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"HTTP/1.1 200 OK\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n",),
+        (b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",),
+        (b"HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n",),
+        (OK + b"H",),
+        (OK[:20], OK[20:]),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (KNOWN_BYTES, b"x" * KNOWN_BYTES),),
+        (b"not HTTP at all",),
+    ],
+)
+def test_an_answer_that_says_more_than_status_and_body_is_not_remembered(pieces: tuple[bytes, ...]) -> None:
+    known: Known = {}
+    line = Line(known)
+    line.ask()
+    line.hear(*pieces)
+    assert len(line.ends) == 1
+    assert known == {}
+
+
+def test_a_known_answer_closes_where_the_request_is_not_sent_yet_in_full() -> None:
+    line = Line({OK: (200, b"ok")})
+    line.wire.unsent = 100_000
+    attempt = line.ask()
+    line.hear(OK)
+    assert attempt.status == 200
+    assert not line.reusable
+
+
+def test_no_more_answers_are_remembered_than_the_bound() -> None:
+    known: Known = {}
+    line = Line(known)
+    for n in range(3 * KNOWN_ANSWERS):
+        line.ask()
+        line.hear(b"HTTP/1.1 200 OK\r\nx-request-id: %d\r\ncontent-length: 0\r\n\r\n" % n)
+        assert 1 <= len(known) <= KNOWN_ANSWERS
+
+
+ANSWERS = [
+    OK,
+    OK + OK,
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 503 Busy\r\nretry-after: 3\r\ncontent-length: 4\r\n\r\nbusy",
+    b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
+    b"nonsense",
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(ANSWERS), st.integers(0, 60)), max_size=12))
+def test_remembering_answers_changes_no_answer(said: list[tuple[bytes, int]]) -> None:
+    lines = [Line({}), Line()]
+    told = []
+    for line in lines:
+        for answer, cut in said:
+            if line.connection.closed:
+                break
+            if not line.reusable:
+                continue
+            line.ask()
+            if line is lines[1]:
+                line.connection._known.clear()
+            line.hear(*(piece for piece in (answer[:cut], answer[cut:]) if piece))
+        told.append(
+            [
+                (one.status, one.answer, one.fault, one.retry_after, stale) if one is not None else None
+                for one, stale in line.ends
+            ]
+            + [line.connection.closed]
+        )
+    assert told[0] == told[1]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from delivering import Rig, delivery
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.config.settings import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.deliver.limits import Breaker, Concurrency

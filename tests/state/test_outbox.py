@@ -349,6 +349,7 @@ def test_an_undone_result_is_not_applied_to_the_delivery_that_got_its_place(tmp_
 def test_an_ordered_delivery_follows_an_older_one_of_its_user_to_disk(tmp_path: Path) -> None:
     bench = Bench(tmp_path, ScriptedEngine(room=0))
     bench.admit("w", 1, ordered=True, user="u:1")
+    bench.outbox.hand_over()
     bench.engine.room = 100
     bench.admit("w", 2, ordered=True, user="u:1")
     bench.admit("w", 3, ordered=True, user="u:2")

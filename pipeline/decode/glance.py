@@ -1,0 +1,212 @@
+"""The first look at a line: is it surely a good event that no webhook wants?
+
+A look reads the few fields that tell this and skips over the rest, which is checked as JSON all the same. It
+answers False wherever it is not sure; what the line is then, decode says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from pipeline.decode.posthog import KINDS, PERSON_CALLS
+from pipeline.model.times import MAX_MS
+
+Wants: TypeAlias = Callable[[str, str], bool]
+"""(event name, kind) -> False where no webhook can want such an event."""
+
+NOT_SEEN = (msgspec.DecodeError, ValueError, RecursionError)
+"""What a look raises for a line that it cannot read."""
+
+
+class _Unread(msgspec.Struct, gc=False):
+    """An object that is checked and not read."""
+
+
+class _Properties(msgspec.Struct, gc=False):
+    """Properties, with what PostHog keeps in them."""
+
+    distinct_id: Any = UNSET
+    set_: Any = msgspec.field(name="$set", default=UNSET)
+    set_once: Any = msgspec.field(name="$set_once", default=UNSET)
+    unset: Any = msgspec.field(name="$unset", default=UNSET)
+    elements: Any = msgspec.field(name="$elements", default=UNSET)
+    elements_chain: Any = msgspec.field(name="$elements_chain", default=UNSET)
+    device_id: Any = msgspec.field(name="$device_id", default=None)
+    lib: Any = msgspec.field(name="$lib", default=None)
+    distinct: Any = msgspec.field(name="$distinct_id", default=UNSET)
+
+
+class _Stub(msgspec.Struct, gc=False):
+    type: Any = None
+    name: Any = None
+    event: Any = None
+    user_id: Any = None
+    anonymous_id: Any = None
+    userId: Any = None
+    anonymousId: Any = None
+    distinct_id: Any = UNSET
+    messageId: Any = None
+    message_id: Any = None
+    uuid: Any = None
+    timestamp: Any = None
+    received_at: Any = None
+    receivedAt: Any = None
+    now: Any = None
+    channel: Any = None
+    properties: _Properties | None = None
+    context: _Unread | None = None
+    elements: Any = None
+    unusual_version: Any = msgspec.field(name="specversion", default=UNSET)
+    unusual_batch: msgspec.Raw | UnsetType = msgspec.field(name="batch", default=UNSET)
+    unusual_set: Any = msgspec.field(name="$set", default=UNSET)
+    unusual_set_once: Any = msgspec.field(name="$set_once", default=UNSET)
+    unusual_unset: Any = msgspec.field(name="$unset", default=UNSET)
+    unusual_chain: Any = msgspec.field(name="elements_chain", default=UNSET)
+
+
+class _Native(msgspec.Struct, gc=False):
+    """A native event with texts where texts are usual: half the time of `_Stub`."""
+
+    type: Literal["event"]
+    name: str
+    id: str | None = None
+    kind: str | None = None
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    time: str | int | float | None = None
+    received_at: None = None
+    source: str | None = None
+    properties: _Unread | None = None
+    context: _Unread | None = None
+    elements: None = None
+
+
+NATIVE_STARTS = (b'{"type":"event"', b'{"type": "event"')
+"""How nearly every native event begins."""
+
+read_native = msgspec.json.Decoder(_Native).decode
+"""Read a native event; raises NOT_SEEN for another record and for unusual types."""
+
+read_any = msgspec.json.Decoder(_Stub).decode
+"""Read what the other shapes are told by; raises NOT_SEEN."""
+
+
+def names_native(line: bytes) -> bool:
+    """Return whether the line looks like a native event; where it only looks so, reading it tells."""
+    return line.startswith(NATIVE_STARTS) or b'"type":"event"' in line or b'"type": "event"' in line
+
+
+def is_good(event: _Native) -> bool:
+    """Return whether decode would surely make an event of it; may raise ValueError where it would not."""
+    time = event.time
+    if type(time) is str:
+        if not 2 <= datetime.fromisoformat(time).year <= 9998:
+            return False
+    elif time is not None and not 0 <= time <= MAX_MS:  # type: ignore[operator]  # no text: see above
+        return False
+    return bool(event.name and (event.user_id or event.anonymous_id))
+
+
+# --- Judges: True for an event that decode would surely give, and that is not wanted.
+
+
+def _judge_segment(stub: _Stub, wants: Wants) -> bool:
+    call = stub.type
+    if call == "track":
+        name = stub.event
+    elif call == "page" or call == "screen":
+        name = call if stub.name is None or stub.name == "" else stub.name
+    else:
+        return False
+    return (
+        type(name) is str
+        and name != ""
+        and not wants(name, call)
+        and _are_ids(stub.userId, stub.anonymousId)
+        and stub.user_id is None
+        and stub.anonymous_id is None
+        and stub.message_id is None
+        and stub.received_at is None
+        and _is_simple(stub.messageId, stub.channel)
+        and is_time(stub.timestamp)
+        and stub.timestamp is not None
+        and is_time(stub.receivedAt)
+    )
+
+
+def _judge_posthog(stub: _Stub, wants: Wants) -> bool:
+    name = stub.event
+    properties = stub.properties
+    if type(name) is not str or name == "" or properties is None:
+        return False
+    distinct_id = stub.distinct_id
+    if distinct_id is UNSET or distinct_id is None or distinct_id == "":
+        distinct_id = properties.distinct_id
+    return (
+        name != "$autocapture"
+        and name not in PERSON_CALLS
+        and not wants(name, KINDS.get(name, "track"))
+        and type(distinct_id) is str
+        and distinct_id != ""
+        and _is_simple(stub.uuid, properties.device_id)
+        and (properties.lib is None or type(properties.lib) is str)
+        and stub.timestamp is not None
+        and is_time(stub.timestamp)
+        and is_time(stub.now)
+        and properties.set_ is UNSET
+        and properties.set_once is UNSET
+        and properties.unset is UNSET
+        and properties.elements is UNSET
+        and properties.elements_chain is UNSET
+        and stub.unusual_set is UNSET
+        and stub.unusual_set_once is UNSET
+        and stub.unusual_unset is UNSET
+        and stub.unusual_chain is UNSET
+        and stub.elements is None
+    )
+
+
+def _judge_any(stub: _Stub, wants: Wants) -> bool:
+    """Tell the shape in the order of decode's own rules; leave it to decode where that is not obvious."""
+    if stub.type == "event" or stub.unusual_version is not UNSET or stub.unusual_batch is not UNSET:
+        return False
+    properties = stub.properties
+    has_distinct_id = stub.distinct_id is not UNSET or (
+        properties is not None and (properties.distinct_id is not UNSET or properties.distinct is not UNSET)
+    )
+    if has_distinct_id:
+        return stub.type is None and _judge_posthog(stub, wants)
+    return type(stub.type) is str and _judge_segment(stub, wants)
+
+
+JUDGES: dict[str, Callable[[_Stub, Wants], bool]] = {
+    "auto": _judge_any,
+    "segment": _judge_segment,
+    "posthog": _judge_posthog,
+}
+
+
+def _are_ids(user_id: Any, anonymous_id: Any) -> bool:
+    """Return True where both are texts or missing, and one is there."""
+    if type(user_id) is str and user_id:
+        return anonymous_id is None or type(anonymous_id) is str
+    return user_id is None and type(anonymous_id) is str and anonymous_id != ""
+
+
+def _is_simple(first: Any, second: Any) -> bool:
+    return (first is None or type(first) is str) and (second is None or type(second) is str)
+
+
+def is_time(value: Any) -> bool:
+    """Return True for ISO 8601 text well inside the years that can be printed, and where there is none."""
+    if type(value) is str:
+        try:
+            return 2 <= datetime.fromisoformat(value).year <= 9998
+        except ValueError:
+            return False
+    return value is None
