@@ -53,7 +53,9 @@ class Tokens:
         token, client = lane.token, self._clients["aiohttp"]
         assert token is not None
         assert isinstance(client, AiohttpClient)
-        secrets = lane.sender.secrets if lane.sender is not None else UsedSecrets(self._secrets)
+        if lane.secrets is None:
+            lane.secrets = UsedSecrets(self._secrets)
+        secrets = lane.secrets
         try:
             receiver = lane.spec.receiver if lane.spec is not None else ReceiverSettings()
             tls = client.contexts.name_for_tokens(receiver, secrets.expand)

@@ -148,7 +148,7 @@ def open_job(
         halts.restore(engine, {name: spec.definition for name, spec in job.versions.specs.items()})
         job.control = Control(job, halts).table()
         if replay is None:
-            watcher = ConfigWatcher(config_dir, config, job.versions)
+            watcher = ConfigWatcher(config_dir, config, job.versions, engine.renew_secrets)
             stack.callback(watcher.stop)
             watcher.start()
             job.config_problems = lambda: watcher.problems
