@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.deliver.report import EngineStats
-from pipeline.model.errors import HooklineError, full_disk
+from pipeline.model.errors import HooklineError, Stopped, full_disk
 from pipeline.replay import Replay
 from pipeline.sources.reader import Reader
 from pipeline.state.handover import Engine
@@ -167,7 +167,9 @@ class Job:
                 return
             self.failure = error
         known = full_disk(error) or error
-        if isinstance(known, HooklineError):
+        if isinstance(known, Stopped):
+            self.on_planned_end()
+        elif isinstance(known, HooklineError):
             _log.error("stopping", reason=str(known))
             self.on_planned_end()
         else:

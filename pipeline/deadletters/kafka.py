@@ -15,7 +15,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public in i
 
 from pipeline.config.kafka_files import missing_file
 from pipeline.deadletters.record import key_of, to_json
-from pipeline.model.errors import ConfigError, Fatal
+from pipeline.model.errors import ConfigError, Fatal, Stopped
+from pipeline.model.stop import requested
 from pipeline.state.codec import DeadLetter
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.brokers import Reachability
@@ -87,6 +88,8 @@ class KafkaCopies:
                 client.poll(0)
             except KafkaException as error:
                 raise self._unusable(error.args[0]) from None
+            if requested():
+                raise Stopped(f"stopped while waiting for {self._where}; nothing was done")
             if self._reachability.refusal:
                 raise ConfigError(
                     f"Kafka refuses us for copies of dead letters to {self._where}: "

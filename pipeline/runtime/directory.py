@@ -32,6 +32,11 @@ class StateDirectory:
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except (FileExistsError, NotADirectoryError):
+            raise StateError(
+                f"{path}: the state directory cannot be written: a file is in its place. "
+                "Name another one with --state."
+            ) from None
         except OSError as error:
             raise StateError(
                 f"{path}: the state directory cannot be written ({error.strerror}). "

@@ -23,7 +23,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are pu
     OffsetSpec,
 )
 
-from pipeline.model.errors import ConfigError, Fatal
+from pipeline.model.errors import ConfigError, Fatal, Stopped
+from pipeline.model.stop import requested
 from pipeline.sources.kafka_client import KafkaSettings, make_admin
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.brokers import Reachability
@@ -246,6 +247,8 @@ class KafkaAdmin:
             self.serve()
             if self.reachability.refusal:
                 raise ConfigError(f"Kafka at {self.settings.brokers} refuses us: {self.reachability.refusal}")
+            if requested():
+                raise Stopped(f"stopped while waiting for Kafka at {self.settings.brokers}; nothing was done")
             if time.monotonic() > deadline:
                 if secs is not None:
                     raise Unanswered
