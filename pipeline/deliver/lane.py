@@ -136,21 +136,27 @@ class Lane:
         """
         delivery = entry.delivery
         row = delivery.row
-        if row in self.held:
+        held = self.held
+        if row in held:
             return True
-        if self.ordered:
+        if not self.ordered:
+            held[row] = entry
+            self.held_bytes += len(delivery.body)
+            if self.batcher is None and not delivery.attempt and not delivery.due_ms:
+                self.fresh.append((entry,))
+                return True
+        else:
             if from_disk:
                 self._forget_parked(row)
             elif delivery.user in self._parked_users:
                 return False
-            self._admit(entry)
+            held[row] = entry
+            self.held_bytes += len(delivery.body)
             queue = self.users.get(delivery.user)
             if queue is not None:
                 queue.append(entry)
                 return True
             self.users[delivery.user] = deque((entry,))
-        else:
-            self._admit(entry)
         self.enqueue(entry, now)
         return True
 
@@ -174,10 +180,6 @@ class Lane:
     def wait(self, item: Item, due: float) -> None:
         """Let an item wait until its due time."""
         heappush(self.waiting, (due, next(_order), item))
-
-    def _admit(self, entry: Entry) -> None:
-        self.held[entry.delivery.row] = entry
-        self.held_bytes += len(entry.delivery.body)
 
     # --- sending
 
