@@ -45,6 +45,9 @@ class DeliveryService(Engine, Protocol):
     def pause(self, webhook_id: str) -> None:
         """Send nothing to a webhook for a while."""
 
+    def renew_secrets(self) -> bool:
+        """Use files of secrets and certificates as they are now; True if any has changed."""
+
     def stats(self) -> EngineStats:
         """The present numbers of every webhook."""
 
