@@ -78,6 +78,12 @@ class Core:
             lane.configure(spec, self._share, now)
             self.nudge(lane)
 
+    def renew(self) -> None:
+        """Use secrets and certificates as they are now, for requests to come."""
+        for lane in self.lanes.values():
+            lane.renew()
+            self.nudge(lane)
+
     def lane(self, webhook_id: str) -> Lane:
         """Return the lane of a webhook, making it on first use."""
         lane = self.lanes.get(webhook_id)

@@ -15,6 +15,7 @@ from math import inf
 from pipeline.config.secrets import Secrets
 from pipeline.deliver.attempt import Attempt, Client
 from pipeline.deliver.clock import Clock
+from pipeline.deliver.credentials import UsedSecrets
 from pipeline.deliver.entry import Entry, Item
 from pipeline.deliver.lane import Lane
 from pipeline.deliver.refill import SLICE
@@ -249,7 +250,9 @@ class Dispatcher:
         """Return the lane's sender, made now where there is none, with the present token."""
         sender, token = lane.sender, lane.token
         if sender is None:
-            sender = lane.sender = Sender(spec, self._secrets, self._contexts)
+            if lane.secrets is None:
+                lane.secrets = UsedSecrets(self._secrets)
+            sender = lane.sender = Sender(spec, lane.secrets, self._contexts)
         if token is not None and sender.token_generation != token.generation:
             sender.set_token(token.value or "", token.generation)
         return sender

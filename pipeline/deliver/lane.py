@@ -21,6 +21,7 @@ from pipeline.deliver.tally import Tally
 from pipeline.state.handover import Port
 
 if TYPE_CHECKING:
+    from pipeline.deliver.credentials import UsedSecrets
     from pipeline.deliver.refill import DiskRows
     from pipeline.deliver.sender import Sender
 
@@ -46,6 +47,8 @@ class Lane:
         self.clock = clock
         self.spec: LaneSpec | None = None
         self.sender: Sender | None = None
+        self.secrets: UsedSecrets | None = None
+        """What its senders have used so far: answers still on their way may show what a reload replaced."""
         self.trouble_until = 0.0
         """Nothing is sent before: the sender could not be made (a secret is missing)."""
         self.halt: Halt = ""
@@ -115,6 +118,13 @@ class Lane:
             if self.halt == "gone":
                 self.halt = ""
             self.breaker = Breaker()
+
+    def renew(self) -> None:
+        """Use secrets and certificates as they are now, for requests to come."""
+        self.sender = None
+        self.trouble_until = 0.0
+        if self.token is not None:
+            self.token = Token(self.token.auth)
 
     # --- filling
 

@@ -329,7 +329,7 @@ class Settler:
 
 
 def _secrets(lane: Lane) -> Any:
-    return lane.sender.secrets if lane.sender is not None else None
+    return lane.secrets
 
 
 def _decoded(answer: bytes) -> Any:
