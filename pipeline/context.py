@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.deliver.report import EngineStats
-from pipeline.model.errors import HooklineError, full_disk
+from pipeline.model.errors import HooklineError, Stopped, full_disk
 from pipeline.replay import Replay
 from pipeline.sources.reader import Reader
 from pipeline.state.handover import Engine
@@ -44,6 +44,9 @@ class DeliveryService(Engine, Protocol):
 
     def pause(self, webhook_id: str) -> None:
         """Send nothing to a webhook for a while."""
+
+    def renew_secrets(self) -> bool:
+        """Use files of secrets and certificates as they are now; True if any has changed."""
 
     def stats(self) -> EngineStats:
         """The present numbers of every webhook."""
@@ -117,6 +120,8 @@ class Job:
     """(shard, webhook) pairs at `max_pending` whose webhook says `on_full: pause`."""
     failure: BaseException | None = None
     """The first exception of a step; Bytewax may lose it."""
+    on_planned_end: Callable[[], None] = lambda: None
+    """Called when that exception is one of ours, and logged."""
     records: dict[str, dict[str, int]] = field(default_factory=dict)
     """Committed counters of the identity keys of this process."""
     accounts: dict[int, dict[str, int]] = field(default_factory=dict)
@@ -165,8 +170,11 @@ class Job:
                 return
             self.failure = error
         known = full_disk(error) or error
-        if isinstance(known, HooklineError):
+        if isinstance(known, Stopped):
+            self.on_planned_end()
+        elif isinstance(known, HooklineError):
             _log.error("stopping", reason=str(known))
+            self.on_planned_end()
         else:
             _log.error("stopping on an unexpected error", reason=repr(error), exc_info=error)
 

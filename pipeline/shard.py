@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -96,15 +97,17 @@ class Shard:
         replay = self.job.replay
         if replay is not None and not (replay.fires(webhook.id) and replay.wants(event)):
             return
-        if webhook.trigger.limits is not None:
-            self.caps.seen(event.time or 0)
-        verdict = webhook.judge(self.caps, key, event, user)
-        if verdict is not Verdict.FIRE:
-            if verdict is Verdict.SUPPRESS:
-                self.outbox.suppress(webhook.id)
-            return
-        delivery_id = delivery_key(webhook.id, event.origin)
-        message_id = message_name(webhook.id, event)
+        webhook_id = webhook.id
+        if webhook.asks_user:
+            if webhook.trigger.limits is not None:
+                self.caps.seen(event.time or 0)
+            verdict = webhook.judge(self.caps, key, event, user)
+            if verdict is not Verdict.FIRE:
+                if verdict is Verdict.SUPPRESS:
+                    self.outbox.suppress(webhook_id)
+                return
+        delivery_id = delivery_key(webhook_id, event.origin)
+        message_id = message_name(webhook_id, event)
         now = self.now
         try:
             request = webhook.request.render(event, user)
@@ -112,7 +115,7 @@ class Shard:
             seen = orjson.dumps({"event": event_view(event), "user": user_view(user)})
             self.outbox.bury(
                 DeadLetter(
-                    1, "render", delivery_id, webhook.id, message_id, snapshot.hash, str(error),
+                    1, "render", delivery_id, webhook_id, message_id, snapshot.hash, str(error),
                     *event.origin, "", "", (), seen, key, 0, 0, "", now, now,
                 )
             )  # fmt: skip
@@ -120,7 +123,7 @@ class Shard:
         delivery = Delivery(
             delivery_id,
             delivery_id,
-            webhook.id,
+            webhook_id,
             message_id,
             snapshot.hash,
             request.method,
@@ -133,7 +136,7 @@ class Shard:
         if replay is not None:
             delivery.replay, delivery.url = True, replay.redirect(request.url)  # fmt: skip
         settings = webhook.delivery
-        if self.counters.pending(webhook.id) * self.job.shards >= settings.max_pending and self.full(
+        if self.counters.pending(webhook_id) * self.job.shards >= settings.max_pending and self.full(
             webhook, delivery, event.origin
         ):
             return
@@ -282,7 +285,10 @@ def change_of(
     return event, user
 
 
-_message_hash = hashlib.blake2b(digest_size=16, person=b"hookline-message")
+@lru_cache(65_536)
+def _message_hash(webhook_id: str) -> hashlib.blake2b:
+    """Return the hash that every ``webhook-id`` of a webhook begins with; only ever copied."""
+    return hashlib.blake2b(f"{webhook_id}\0".encode(), digest_size=16, person=b"hookline-message")
 
 
 def message_name(webhook_id: str, event: Event) -> str:
@@ -290,7 +296,7 @@ def message_name(webhook_id: str, event: Event) -> str:
 
     The same in every attempt, crash and replay, so that a receiver can drop what it has seen.
     """
-    name = _message_hash.copy()
+    name = _message_hash(webhook_id).copy()
     of = event.id if event.id is not None else f"\0{event.origin}"
-    name.update(f"{webhook_id}\0{of}".encode("utf-8", "surrogatepass"))
+    name.update(of.encode("utf-8", "surrogatepass"))
     return "msg_" + name.hexdigest()

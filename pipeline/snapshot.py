@@ -53,6 +53,13 @@ class Webhook:
     """Its file, relative to the config directory."""
     data: Mapping[str, Json] = field(repr=False)
     """What the file says, bases and defaults merged, for `explain`."""
+    asks_user: bool = field(init=False)
+    """False where every candidate fires: nothing is left to `judge` once the event's side holds."""
+
+    def __post_init__(self) -> None:
+        """Note what the trigger still asks for."""
+        asks = self.trigger.user_side is not None or self.trigger.limits is not None
+        object.__setattr__(self, "asks_user", asks)
 
     def judge(self, caps: CapsStore, user_key: str, event: Event, user: User) -> Verdict:
         """Return what becomes of a candidate: the user's side of its conditions, then its limits."""

@@ -15,6 +15,7 @@ from pipeline.config.files import ConfigText
 from pipeline.deliver.spec import LaneSpec
 from pipeline.model.errors import StateError
 from pipeline.snapshot import Snapshot, compile_config
+from pipeline.state.folders import sync_folder
 from pipeline.telemetry import log
 
 KEEP = 200
@@ -142,6 +143,7 @@ class Versions:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+        sync_folder(self._folder)
 
     def _path(self, version: str) -> Path:
         return self._folder / f"{version}.config"

@@ -98,6 +98,9 @@ class RecordingEngine:
     def attach(self, port: Port) -> None:
         pass
 
+    def renew_secrets(self) -> bool:
+        return False
+
     def accepts(self, webhook_id: str) -> bool:
         return True
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import click
 
 from pipeline.cli.exits import MEANING, Exit
-from pipeline.model.errors import HooklineError, full_disk
+from pipeline.model.errors import HooklineError, Stopped, full_disk
 
 
 class Verb(NamedTuple):
@@ -183,4 +183,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _message(error: HooklineError) -> str:
     text = str(error)
+    if isinstance(error, Stopped):
+        return text
     return text if text.startswith("error") or "\n" in text or "error[" in text else f"error: {text}"

@@ -14,6 +14,7 @@ from pipeline.cli.options import config_option
 from pipeline.cli.output import json_option, print_json, say
 
 if TYPE_CHECKING:
+    from pipeline.config.job import PipelineConfig
     from pipeline.config.report import Finding
 
 POLL_SECS = 0.25
@@ -65,7 +66,24 @@ def examine(config: Path, offline: bool) -> Verdict:
     text = read_config(config, defaults=defaults)
     report = compile_config(text, offline=offline)
     own = [found for found in pipeline.findings if not offline or found.code != "missing-setting"]
+    if pipeline.config is not None and not offline:
+        own += check_kafka(pipeline.config)
     return Verdict([*own, *report.findings], report.webhooks, report.labels)
+
+
+def check_kafka(config: PipelineConfig) -> list[Finding]:
+    """Return what librdkafka says about the settings it is given; it contacts nobody."""
+    from pipeline.config.job import FILE
+    from pipeline.config.job_models import KafkaSource
+    from pipeline.config.report import Finding
+
+    if not isinstance(config.source, KafkaSource) or not config.source.settings:
+        return []
+    # librdkafka takes a tenth of a second to load: only for those who read topics.
+    from pipeline.sources.kafka_client import KafkaSettings, check_settings
+
+    problem = check_settings(KafkaSettings.of(config.source))
+    return [] if problem is None else [Finding(FILE, 0, 0, "kafka-settings", problem)]
 
 
 def tell(config: Path, verdict: Verdict, as_json: bool) -> None:

@@ -91,7 +91,7 @@ class Group:
         with told:
             while len(ended) < self.processes:
                 told.wait(0.2)
-                if self.stopping and any(code == -signal.SIGTERM for _, code in ended):
+                if failed is None and self.stopping and any(code == -signal.SIGTERM for _, code in ended):
                     self._signal(signal.SIGKILL)  # the others wait for it to join them
                     told.wait_for(lambda: len(ended) == self.processes)
                     return 0

@@ -31,7 +31,11 @@ class ConfigDir(click.ParamType[Path]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return the directory."""
         path = Path(value)
-        return path.parent if path.is_file() else path
+        if not path.is_file():
+            return path
+        if path.suffix not in (".yaml", ".yml"):
+            self.fail(f"`{value}` is no config: name the directory that holds pipeline.yaml", param, ctx)
+        return path.parent
 
 
 def config_option(function: F) -> F:

@@ -42,7 +42,11 @@ REPORT_SECS = 0.5
     help="Broker times: the present, or those of the records.",
 )
 @click.option(
-    "--setting", "settings", multiple=True, metavar="NAME=VALUE", help="Setting of librdkafka: TLS, SASL."
+    "--setting",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Setting of librdkafka: TLS, SASL. `${NAME}` and `${file:PATH}` stand for secrets.",
 )
 @click.option("--generate", is_flag=True, help="Instead of files: events of a made-up shop, until Ctrl-C.")
 @click.option(
@@ -107,13 +111,21 @@ def produce(
 
 
 def parse_settings(given: tuple[str, ...]) -> dict[str, str]:
-    """Return settings of librdkafka from NAME=VALUE; raises a usage error."""
-    settings = {}
+    """Return settings of librdkafka from NAME=VALUE, with secrets in place; raises a usage error."""
+    from pipeline.config.secrets import PlaceholderError, Secrets
+    from pipeline.model.errors import ConfigError
+
+    settings, secrets = {}, Secrets()
     for text in given:
         name, found, value = text.partition("=")
         if not found:
-            raise click.UsageError(f"--setting: `{text}` is not NAME=VALUE")
-        settings[name] = value
+            raise click.UsageError("--setting wants NAME=VALUE, such as security.protocol=SASL_SSL")
+        try:
+            settings[name] = secrets.expand(value)
+        except PlaceholderError as error:
+            raise click.UsageError(f"--setting {name}: {error.message} ({error.hint})") from None
+        except ConfigError as error:
+            raise click.UsageError(f"--setting {name}: {error}") from None
     return settings
 
 

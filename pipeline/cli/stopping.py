@@ -8,17 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from pipeline.model.stop import forget, note, requested
+
 
 @contextmanager
 def stop_flag() -> Iterator[Callable[[], bool]]:
     """Give a function that tells whether the verb was asked to stop; the old handlers are back afterwards."""
-    asked = False
+    asked = requested()
 
     def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
             os._exit(128 + number)
         asked = True
+        note(number)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -26,3 +29,4 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        forget()

@@ -25,9 +25,10 @@ def test(files: tuple[Path, ...], config: Path, junit: Path | None, as_json: boo
     Each gives users and events and says which requests must come out. Exit code 1 if one does not hold.
     """
     from pipeline import cases
+    from pipeline.config.files import NO_DIRECTORY
 
     if not config.is_dir():
-        raise UsageError(f"{config}: there is no such config directory")
+        raise UsageError(f"{config}: {NO_DIRECTORY}")
     results = cases.run_tests(config, [file.resolve() for file in files] or None)
     if not results:
         raise UsageError(f"{config}: there are no tests (files that end in .test.yaml)")

@@ -88,6 +88,11 @@ class ConfigText:
         return {name: value for name, value in self.__dict__.items() if name != "documents"}
 
 
+NO_DIRECTORY = (
+    "there is no such config directory: name one with -c, or begin one with `hookline new big-purchase`"
+)
+
+
 def read_config(
     directory: str | Path,
     *,
@@ -101,7 +106,7 @@ def read_config(
     """
     base = Path(directory)
     if not base.is_dir():
-        raise ConfigError(f"{base}: there is no such config directory")
+        raise ConfigError(f"{base}: {NO_DIRECTORY}")
     if not (base / "webhooks").is_dir():
         raise ConfigError(f"{base}: the config directory has no folder `webhooks`")
     return read_files(base, config_files(base), environ=environ, defaults=defaults)

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pipeline.config import scalars
 from pipeline.config.diagnostics import KeyPath, Problems
 from pipeline.config.document import Document, locate
-from pipeline.config.files import JobDefaults
+from pipeline.config.files import NO_DIRECTORY, JobDefaults
 from pipeline.config.job_models import JsonlSource, KafkaSource, PipelineFile
 from pipeline.config.loader import decode_text, parse_yaml
 from pipeline.config.locating import place
@@ -137,7 +137,7 @@ def load_pipeline(
     if model is not None and model.source is not None:
         source = model.source.jsonl or model.source.kafka
     if check_source and model is not None:
-        _check_source(source, problems)
+        _check_source(source, base, problems)
     for problem in problems.found:
         origin = _origin_of(problem.path, origins)
         if origin.startswith(("environment ", "flag ")):
@@ -270,8 +270,10 @@ def _origin_of(path: KeyPath, origins: Mapping[KeyPath, str]) -> str:
     return inside[-1] if inside else "default"
 
 
-def _check_source(source: JsonlSource | KafkaSource | None, problems: Problems) -> None:
-    if source is None:
+def _check_source(source: JsonlSource | KafkaSource | None, base: Path, problems: Problems) -> None:
+    if source is None and not base.is_dir():
+        problems.error((), "missing-directory", f"`{base}`: {NO_DIRECTORY}")
+    elif source is None:
         problems.error(
             (),
             "missing-source",

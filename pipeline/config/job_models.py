@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -50,6 +50,9 @@ def _start(value: object) -> object:
     except ValueError as error:
         raise ValueError(f"{error}; `earliest`, `latest` or a time is wanted") from None
 
+
+Settings = dict[str, str | bool | int | float | None]
+"""Names and values of librdkafka's settings."""
 
 Start = Annotated[
     Literal["earliest", "latest"] | int,
@@ -112,7 +115,7 @@ class KafkaSource(Section):
         default="error", description="What happens where retention has removed the stored offset."
     )
     format: Format = Field(default="auto", description="Shape of the records; `auto` recognises each one.")
-    settings: dict[str, Any] = Field(
+    settings: Settings = Field(
         default_factory=dict,
         description="Passed to librdkafka: TLS, SASL and tuning.",
         examples=[{"security.protocol": "SASL_SSL", "sasl.password": "${KAFKA_PASSWORD}"}],
@@ -164,8 +167,12 @@ class DeadLettersKafka(Section):
     """Copies of dead letters to a topic."""
 
     topic: str = Field(description="The topic.")
-    brokers: str | None = Field(default=None, description="Bootstrap servers; by default the source's.")
-    settings: dict[str, Any] = Field(default_factory=dict, description="Passed to librdkafka.")
+    brokers: str | None = Field(
+        default=None, description="Bootstrap servers; by default the source's, with the source's `settings`."
+    )
+    settings: Settings = Field(
+        default_factory=dict, description="Passed to librdkafka; win over those of the source."
+    )
 
 
 class DeadLettersJsonl(Section):

@@ -211,7 +211,11 @@ class Request(Section):
         examples=[{"text": "{{ user.properties.name | default: 'Someone' }} bought"}],
     )
     auth: AuthSection | None = Field(default=None, description="Authentication.")
-    ca: str | None = Field(default=None, description="PEM file of the authority to trust for this receiver.")
+    ca: str | None = Field(
+        default=None,
+        description="PEM file of the authority to trust for this receiver, instead of the system's; its "
+        "oauth2 `token_url` is trusted by either.",
+    )
     signature: SignatureSection | None = Field(default=None, description="Signature.")
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from pipeline.model.errors import ConfigError
 
@@ -19,6 +20,10 @@ _PLACEHOLDER = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PATH_START = re.compile(r"[/?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+Signature: TypeAlias = tuple[int, int, int]
+"""Inode, size and time of change of a file."""
 
 
 class PlaceholderError(ValueError):
@@ -119,7 +124,7 @@ def origin_refs(url: str) -> list[SecretRef]:
 
 
 class Secrets:
-    """Looks secrets up in the environment or in files; every value is read once.
+    """Looks secrets up in the environment or in files; every value is kept until `reread` finds another.
 
     base: the folder that relative ``file:`` paths start from. No message ever holds a value.
     """
@@ -128,6 +133,9 @@ class Secrets:
         self._environ = os.environ if environ is None else environ
         self._base = base or Path()
         self._values: dict[SecretRef, str | None] = {}
+        self._files: dict[SecretRef, Signature] = {}
+        """What the files that were read looked like."""
+        self._changing: dict[SecretRef, Signature] = {}
 
     def resolve(self, ref: SecretRef) -> str:
         """Return the value; a file's without its last line end. Raises ConfigError where there is none."""
@@ -150,9 +158,40 @@ class Secrets:
             part if isinstance(part, str) else self.resolve(part) for part in parse_placeholders(text)
         )
 
+    def reread(self) -> bool:
+        """Look at the files that were read, and return whether one has another value now.
+
+        A file counts once it looks the same at two calls in a row, so that none is read half-written. One
+        that is gone, empty or unreadable keeps its value: it may be in the middle of being replaced.
+        """
+        changed = False
+        for ref, known in list(self._files.items()):
+            found = self._signature(ref)
+            if found == known or self._changing.get(ref) != found:
+                self._changing[ref] = found
+                continue
+            self._files[ref] = found
+            value = self._read(ref)
+            if value and value != self._values[ref]:
+                self._values[ref] = value
+                changed = True
+        return changed
+
+    def _signature(self, ref: SecretRef) -> Signature:
+        try:
+            found = os.stat(self._base / (ref.file or ""))
+        except (OSError, ValueError):
+            return (0, -1, 0)
+        return (found.st_ino, found.st_size, found.st_mtime_ns)
+
     def _find(self, ref: SecretRef) -> str | None:
         if ref not in self._values:
+            if ref.file is not None:
+                # Taken before reading: a change in between shows as another signature later.
+                signature = self._signature(ref)
             self._values[ref] = self._read(ref)
+            if ref.file is not None:
+                self._files[ref] = signature
         return self._values[ref]
 
     def _read(self, ref: SecretRef) -> str | None:

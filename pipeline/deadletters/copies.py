@@ -107,11 +107,16 @@ class BothCopies:
 
 
 def open_copies(
-    *, kafka: Mapping[str, Any] | None = None, jsonl: str | None = None, brokers: str | None = None
+    *,
+    kafka: Mapping[str, Any] | None = None,
+    jsonl: str | None = None,
+    brokers: str | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Copies | None:
     """Return where `dead_letters` of pipeline.yaml sends copies; None where it names nothing.
 
-    kafka: its ``topic``, ``brokers`` (None: those of the source, given as ``brokers``) and ``settings``.
+    kafka: its ``topic``, ``brokers`` and ``settings``. Without brokers of its own the copies go to those of
+    the source, given as ``brokers``, with the source's ``settings`` beneath its own.
     Raises ConfigError for a topic or settings that cannot be used, Fatal for a file or brokers out of reach.
     """
     places: list[Copies] = []
@@ -121,8 +126,11 @@ def open_copies(
         # librdkafka takes a tenth of a second to load: only for those who write to topics.
         from pipeline.deadletters.kafka import KafkaCopies
 
-        where = kafka.get("brokers") or brokers or ""
-        places.append(KafkaCopies(where, str(kafka["topic"]), kafka.get("settings") or {}))
+        own = kafka.get("settings") or {}
+        if kafka.get("brokers"):
+            places.append(KafkaCopies(kafka["brokers"], str(kafka["topic"]), own))
+        else:
+            places.append(KafkaCopies(brokers or "", str(kafka["topic"]), {**(settings or {}), **own}))
     if len(places) > 1:
         return BothCopies(places)
     return places[0] if places else None

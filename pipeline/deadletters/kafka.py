@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public in its documentation
+    AclOperation,
+    AdminClient,
+)
 
+from pipeline.config.kafka_files import missing_file
 from pipeline.deadletters.record import key_of, to_json
-from pipeline.model.errors import ConfigError, Fatal
+from pipeline.model.errors import ConfigError, Fatal, Stopped
+from pipeline.model.stop import requested
 from pipeline.state.codec import DeadLetter
 from pipeline.telemetry import log as logging
+from pipeline.telemetry.brokers import Reachability
 from pipeline.telemetry.metrics import count
 
 log = logging.get(__name__)
@@ -20,14 +27,8 @@ log = logging.get(__name__)
 FLUSH_SECS = 30.0
 """How long the brokers may be away before the job stops; it goes on from the last commit when restarted."""
 
+_UNANSWERED = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
 _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE)
-
-
-class _Messages:
-    """librdkafka's own log lines, which it would otherwise write to stderr."""
-
-    def log(self, level: int, text: str, *arguments: object) -> None:
-        log.debug("librdkafka", line=text % arguments if arguments else text)
 
 
 class KafkaCopies:
@@ -49,40 +50,68 @@ class KafkaCopies:
             raise ConfigError("dead_letters.kafka needs `brokers`: the source has none to take over")
         self._where = f"topic `{topic}` at {brokers}"
         self._topic = topic
+        self._user = settings.get("sasl.username")
         self._flush_secs = flush_secs
         self._waiting = 0
         self._failed: KafkaError | None = None
         self._too_large: list[DeadLetter] = []
-        own = {
+        self._reachability = Reachability(brokers)
+        base = {
             "bootstrap.servers": brokers,
             "client.id": "hookline-dead-letters",
-            "acks": "all",
-            "enable.idempotence": True,
-            "linger.ms": 5,
-            "logger": _Messages(),
-            "error_cb": self._note,
+            **settings,
+            "logger": self._reachability.messages,
+            "error_cb": self._reachability.failed,
         }
+        absent = missing_file(settings)
+        if absent is not None:
+            raise ConfigError(f"dead_letters.kafka.settings: {absent}")
         try:
-            self._producer = Producer({**own, **settings})
+            # Asked by a client of its own: a producer tells why brokers do not answer only afterwards.
+            self._check(AdminClient(base), connect_secs)
+            self._producer = Producer({"acks": "all", "enable.idempotence": True, "linger.ms": 5, **base})
         except KafkaException as refused:
-            raise ConfigError(f"dead_letters.kafka.settings: {refused.args[0].str()}") from None
-        self._check(connect_secs)
+            reason = refused.args[0].str().removeprefix("Failed to create admin client: ")
+            raise ConfigError(f"dead_letters.kafka.settings: {reason}") from None
 
-    def _check(self, connect_secs: float) -> None:
-        """Refuse a topic that is not there now rather than at the first dead letter."""
-        try:
-            # All topics, not this one: asking a broker for a topic by name may create it.
-            found = self._producer.list_topics(timeout=connect_secs).topics
-        except KafkaException as error:
-            reason = self._failed or error.args[0]
-            raise Fatal(f"cannot reach {self._where} for copies of dead letters: {reason.str()}") from None
-        if self._topic not in found:
-            raise ConfigError(
-                f"{self._where} does not exist, or is not open to us: create it for dead letters"
-            )
+    def _check(self, client: AdminClient, connect_secs: float) -> None:
+        """Refuse a topic that we cannot write to now rather than at the first dead letter."""
+        asked = client.describe_topics(
+            TopicCollection([self._topic]), include_authorized_operations=True, request_timeout=connect_secs
+        )[self._topic]
+        while True:
+            try:
+                # Brokers that do not tell what is allowed are taken at their word when it comes to that.
+                allowed = set(asked.result(timeout=0.02).authorized_operations or ())
+                break
+            except TimeoutError:
+                client.poll(0)
+            except KafkaException as error:
+                raise self._unusable(error.args[0]) from None
+            if requested():
+                raise Stopped(f"stopped while waiting for {self._where}; nothing was done")
+            if self._reachability.refusal:
+                raise ConfigError(
+                    f"Kafka refuses us for copies of dead letters to {self._where}: "
+                    f"{self._reachability.refusal}"
+                )
+        self._reachability.answered()
+        if allowed and not allowed & {AclOperation.WRITE, AclOperation.ALL, AclOperation.ANY}:
+            raise self._forbidden()
 
-    def _note(self, error: KafkaError) -> None:
-        self._failed = error
+    def _unusable(self, error: KafkaError) -> ConfigError | Fatal:
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return ConfigError(f"{self._where} does not exist: create it for copies of dead letters")
+        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return self._forbidden()
+        reason = error.str() if error.code() not in _UNANSWERED else self._reachability.reason
+        return Fatal(f"cannot reach {self._where} for copies of dead letters: {reason}")
+
+    def _forbidden(self) -> ConfigError:
+        user = "our user" if self._user is None else f"user `{self._user}`"
+        return ConfigError(
+            f"Kafka does not let us write copies of dead letters to {self._where}: {user} needs WRITE on it"
+        )
 
     def write(self, letter: DeadLetter) -> None:
         """Take a copy; it is safe when `flush` has returned."""
@@ -96,7 +125,7 @@ class KafkaCopies:
                 self._producer.produce(self._topic, value, key, on_delivery=partial(self._delivered, letter))
                 break
             except BufferError:
-                self._producer.poll(0.1)
+                self._heard(self._producer.poll, 0.1)
                 if time.monotonic() > deadline:
                     raise self._fatal("the brokers take nothing") from None
             except KafkaException as error:
@@ -105,6 +134,13 @@ class KafkaCopies:
                 self._too_large.append(letter)
                 break
         self._waiting += 1
+
+    def _heard(self, call: Callable[[float], int], secs: float) -> None:
+        """Let callbacks run. Where the client gave up that comes as an exception, perhaps inside another."""
+        try:
+            call(secs)
+        except (KafkaException, SystemError) as failed:
+            raise self._fatal(f"the client gave up: {failed.__cause__ or failed}") from None
 
     def _delivered(self, letter: DeadLetter, error: KafkaError | None, message: Message) -> None:
         if error is None:
@@ -124,20 +160,29 @@ class KafkaCopies:
             return
         copies = self._waiting
         self._failed = None
-        self._producer.flush(self._flush_secs)
+        self._heard(self._producer.flush, self._flush_secs)
         large, self._too_large = self._too_large, []
         for letter in large:
             copies -= not self._squeeze(letter)
         if self._waiting:
-            raise self._fatal(self._failed.str() if self._failed is not None else "no answer")
+            raise self._fatal(self._why())
         count("dead_letter_copies_total", copies, result="ok")
+
+    def _why(self) -> str:
+        """Return why copies were not acknowledged: librdkafka itself only knows that the time was up."""
+        failed = self._failed
+        if failed is None:
+            return self._reachability.reason
+        if failed.code() == KafkaError._MSG_TIMED_OUT and self._reachability.down:
+            return f"{failed.str()} ({self._reachability.reason})"
+        return failed.str()
 
     def _squeeze(self, letter: DeadLetter) -> bool:
         """Copy a letter refused for its size: alone, as brokers judge whole batches; then smaller."""
         for body in (True, False):
             self._waiting -= 1
             self._produce(letter, to_json(letter, body=body))
-            self._producer.flush(self._flush_secs)
+            self._heard(self._producer.flush, self._flush_secs)
             if not self._too_large:
                 if not body:
                     log.warning("a dead letter is copied without its large body", key=key_of(letter))

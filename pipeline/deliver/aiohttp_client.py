@@ -30,7 +30,7 @@ class AiohttpClient:
     def __init__(self, finished: Callable[[Attempt], None], resolver: Resolver, contexts: Contexts) -> None:
         self._finished = finished
         self._resolver = resolver
-        self._contexts = contexts
+        self.contexts = contexts
         self._tasks: set[asyncio.Task[None]] = set()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -64,8 +64,13 @@ class AiohttpClient:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._session.close()
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        """POST and return status and the start of the answer; guarded. Raises OSError."""
+    async def post(
+        self, url: str, body: bytes, headers: dict[str, str], *, tls: str = ""
+    ) -> tuple[int, bytes]:
+        """POST and return status and the start of the answer; guarded. tls: name of a context.
+
+        Raises OSError.
+        """
         origin, _ = parse_origin(url)
         try:
             await self._resolver.resolve(origin.host, origin.port)
@@ -74,7 +79,7 @@ class AiohttpClient:
                 data=body,
                 headers=headers,
                 allow_redirects=False,
-                ssl=self._ssl(origin),
+                ssl=self.contexts.get(tls) if origin.scheme == "https" else True,
                 timeout=aiohttp.ClientTimeout(total=TOKEN_TIMEOUT_SECS),
             ) as response:
                 return response.status, await _start(response)
@@ -154,7 +159,7 @@ class AiohttpClient:
             return "connect", f"{type(error).__name__}: {error}"
 
     def _ssl(self, origin: Origin) -> Any:
-        return self._contexts.get(origin.tls) if origin.scheme == "https" else True
+        return self.contexts.get(origin.tls) if origin.scheme == "https" else True
 
 
 class _Url:

@@ -78,6 +78,12 @@ class Core:
             lane.configure(spec, self._share, now)
             self.nudge(lane)
 
+    def renew(self) -> None:
+        """Use secrets and certificates as they are now, for requests to come."""
+        for lane in self.lanes.values():
+            lane.renew()
+            self.nudge(lane)
+
     def lane(self, webhook_id: str) -> Lane:
         """Return the lane of a webhook, making it on first use."""
         lane = self.lanes.get(webhook_id)
@@ -92,17 +98,15 @@ class Core:
     def take(self, port: Port, deliveries: Sequence[Delivery]) -> None:
         """Take deliveries into memory."""
         now = self.clock.now()
-        lanes = self.lanes
+        lane = None
         for delivery in deliveries:
-            lane = lanes.get(delivery.webhook_id)
-            if lane is None:
+            if lane is None or lane.webhook_id != delivery.webhook_id:
                 lane = self.lane(delivery.webhook_id)
+                self.dispatcher.nudge(lane)
             entry = Entry(port, delivery)
             if not lane.push(entry, now):
                 lane.note_parked(entry)
                 self.settler.parked((entry,))
-            if not lane.in_ring:
-                self.dispatcher.nudge(lane)
             self.held_bytes += len(delivery.body)
         self.held += len(deliveries)
 

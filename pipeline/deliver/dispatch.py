@@ -15,6 +15,7 @@ from math import inf
 from pipeline.config.secrets import Secrets
 from pipeline.deliver.attempt import Attempt, Client
 from pipeline.deliver.clock import Clock
+from pipeline.deliver.credentials import UsedSecrets
 from pipeline.deliver.entry import Entry, Item
 from pipeline.deliver.lane import Lane
 from pipeline.deliver.refill import SLICE
@@ -171,12 +172,14 @@ class Dispatcher:
         if not lane.has_next():
             return False
         oldest_ms = now_ms - int(self._max_age(lane) * 1000)
-        flying = lane.flying
+        flying, fresh = lane.flying, lane.fresh
+        slots = int(lane.limit.limit) if lane.is_free(now) else 0
         most = self._max_flying - self.flying
         for _ in range(max(1, min(QUANTUM, most // (4 * len(self._ring) + 4)))):
-            if not lane.has_next():
+            if not fresh and not lane.has_next():
                 return False
-            if lane.blocked_until(now):
+            # Only the slots can run out in a free lane while it is served.
+            if len(flying) >= slots and lane.blocked_until(now):
                 self._expire(lane, oldest_ms, now)
                 return False
             # A lane may hold as many connections as are left, so that those that hang cannot take them all,
@@ -247,7 +250,9 @@ class Dispatcher:
         """Return the lane's sender, made now where there is none, with the present token."""
         sender, token = lane.sender, lane.token
         if sender is None:
-            sender = lane.sender = Sender(spec, self._secrets, self._contexts)
+            if lane.secrets is None:
+                lane.secrets = UsedSecrets(self._secrets)
+            sender = lane.sender = Sender(spec, lane.secrets, self._contexts)
         if token is not None and sender.token_generation != token.generation:
             sender.set_token(token.value or "", token.generation)
         return sender

@@ -67,6 +67,7 @@ class DeliveryEngine:
     ) -> None:
         self._allow: tuple[Network, ...] = parse_allow(allow)
         self._secrets = secrets if secrets is not None else Secrets()
+        self._contexts = Contexts()
         self._share = share
         self._on_gone = on_gone
         self._clock = clock if clock is not None else Clock()
@@ -200,6 +201,16 @@ class DeliveryEngine:
         taken = dict(specs)
         self._tell(lambda core: core.configure(taken))
 
+    def renew_secrets(self) -> bool:
+        """Look whether files of secrets or certificates have changed; requests to come use what is new.
+
+        Costs a `stat` per file; callable from any thread, but from one at a time.
+        """
+        changed = [self._secrets.reread(), self._contexts.changed()]
+        if any(changed):
+            self._tell(lambda core: core.renew())
+        return any(changed)
+
     def enable(self, webhook_id: str) -> None:
         """Send again to a webhook that a 410 or a command disabled."""
         self._tell(lambda core: _halt(core, webhook_id, ""))
@@ -262,7 +273,7 @@ class DeliveryEngine:
 
     async def _main(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
-        contexts = Contexts()
+        contexts = self._contexts
         resolver = Resolver(self._allow, self._lookup)
         self._stopped = loop.create_future()
         # Idle connections count as well, hence twice as many.

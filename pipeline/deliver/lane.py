@@ -21,6 +21,7 @@ from pipeline.deliver.tally import Tally
 from pipeline.state.handover import Port
 
 if TYPE_CHECKING:
+    from pipeline.deliver.credentials import UsedSecrets
     from pipeline.deliver.refill import DiskRows
     from pipeline.deliver.sender import Sender
 
@@ -46,6 +47,8 @@ class Lane:
         self.clock = clock
         self.spec: LaneSpec | None = None
         self.sender: Sender | None = None
+        self.secrets: UsedSecrets | None = None
+        """What its senders have used so far: answers still on their way may show what a reload replaced."""
         self.trouble_until = 0.0
         """Nothing is sent before: the sender could not be made (a secret is missing)."""
         self.halt: Halt = ""
@@ -116,6 +119,13 @@ class Lane:
                 self.halt = ""
             self.breaker = Breaker()
 
+    def renew(self) -> None:
+        """Use secrets and certificates as they are now, for requests to come."""
+        self.sender = None
+        self.trouble_until = 0.0
+        if self.token is not None:
+            self.token = Token(self.token.auth)
+
     # --- filling
 
     def push(self, entry: Entry, now: float, *, from_disk: bool = False) -> bool:
@@ -126,21 +136,27 @@ class Lane:
         """
         delivery = entry.delivery
         row = delivery.row
-        if row in self.held:
+        held = self.held
+        if row in held:
             return True
-        if self.ordered:
+        if not self.ordered:
+            held[row] = entry
+            self.held_bytes += len(delivery.body)
+            if self.batcher is None and not delivery.attempt and not delivery.due_ms:
+                self.fresh.append((entry,))
+                return True
+        else:
             if from_disk:
                 self._forget_parked(row)
             elif delivery.user in self._parked_users:
                 return False
-            self._admit(entry)
+            held[row] = entry
+            self.held_bytes += len(delivery.body)
             queue = self.users.get(delivery.user)
             if queue is not None:
                 queue.append(entry)
                 return True
             self.users[delivery.user] = deque((entry,))
-        else:
-            self._admit(entry)
         self.enqueue(entry, now)
         return True
 
@@ -164,10 +180,6 @@ class Lane:
     def wait(self, item: Item, due: float) -> None:
         """Let an item wait until its due time."""
         heappush(self.waiting, (due, next(_order), item))
-
-    def _admit(self, entry: Entry) -> None:
-        self.held[entry.delivery.row] = entry
-        self.held_bytes += len(entry.delivery.body)
 
     # --- sending
 
@@ -204,6 +216,18 @@ class Lane:
 
     def _most_retries(self) -> int:
         return max(1, int(self.limit.limit * RETRY_SHARE))
+
+    def is_free(self, now: float) -> bool:
+        """Return whether nothing but its slots holds the lane back."""
+        spec = self.spec
+        return (
+            spec is not None
+            and spec.enabled
+            and not self.halt
+            and self.breaker.state == "closed"
+            and self.bucket is None
+            and self.trouble_until <= now
+        )
 
     def blocked_until(self, now: float) -> float:
         """Return 0 where something may be sent, else when to look again (infinity: an event will tell)."""

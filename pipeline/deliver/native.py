@@ -143,6 +143,12 @@ class NativeClient:
             self._finished(attempt)
 
     def _done(self, connection: Connection, attempt: Attempt | None, stale: bool) -> None:
+        if attempt is not None and not stale and not connection.closed:
+            self._keep(connection, attempt.target.origin)
+            attempt.ended = True
+            attempt.cancel = None
+            self._finished(attempt)
+            return
         if connection.closed:
             self._open.discard(connection)
         if attempt is None:
@@ -156,18 +162,19 @@ class NativeClient:
         if stale:
             attempt.fault = "closed"
             attempt.detail = "the connection was closed before an answer"
-        if not connection.closed:
-            origin = attempt.target.origin
-            idle = self._idle.get(origin)
-            if idle is None:
-                idle = self._idle[origin] = deque()
-            connection.idle_since = self._loop.time()
-            idle.append(connection)
-            if self._sweeper is None:
-                self._sweeper = self._loop.call_later(self._idle_secs / 4, self._sweep)
         attempt.ended = True
         attempt.cancel = None
         self._finished(attempt)
+
+    def _keep(self, connection: Connection, origin: Origin) -> None:
+        """Put an open connection by for the next request."""
+        idle = self._idle.get(origin)
+        if idle is None:
+            idle = self._idle[origin] = deque()
+        connection.idle_since = self._loop.time()
+        idle.append(connection)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(self._idle_secs / 4, self._sweep)
 
     def _make_room(self) -> None:
         oldest = min(

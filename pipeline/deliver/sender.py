@@ -26,7 +26,7 @@ class Sender:
     """
 
     def __init__(self, spec: LaneSpec, secrets: Secrets, contexts: Contexts) -> None:
-        self.secrets = UsedSecrets(secrets)
+        self.secrets = secrets if isinstance(secrets, UsedSecrets) else UsedSecrets(secrets)
         self._spec = spec
         self._tls = contexts.name(spec.receiver, self.secrets.expand)
         self._signer = make_signer(spec.receiver, self.secrets)

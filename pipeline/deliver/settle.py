@@ -139,7 +139,10 @@ class Settler:
         tally = lane.tally
         tally.delivered += 1
         tally.latency(wall_ms - delivery.created_ms)
-        self._result(entry, _SENT)
+        results = self._results.get(entry.port)
+        if results is None:
+            results = self._results[entry.port] = []
+        results.append(Result(delivery, _SENT))
         lane.release(entry, now)
 
     def _judge_good(self, lane: Lane, attempt: Attempt, wall_ms: int, now: float) -> None:
@@ -326,7 +329,7 @@ class Settler:
 
 
 def _secrets(lane: Lane) -> Any:
-    return lane.sender.secrets if lane.sender is not None else None
+    return lane.secrets
 
 
 def _decoded(answer: bytes) -> Any:

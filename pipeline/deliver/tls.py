@@ -41,6 +41,8 @@ class Contexts:
 
     def __init__(self) -> None:
         self._contexts: dict[str, ssl.SSLContext] = {}
+        self._files: dict[str, int] = {}
+        """The files in use, with their times."""
 
     def name(self, receiver: ReceiverSettings, resolve: Callable[[str], str]) -> str:
         """Return the name of a receiver's context, making it on first use; raises OSError.
@@ -51,11 +53,41 @@ class Contexts:
         cert = resolve(receiver.mtls.cert) if receiver.mtls else None
         key = resolve(receiver.mtls.key) if receiver.mtls else None
         files = [path for path in (ca, cert, key) if path is not None]
-        # With their times, so that a certificate renewed in place is read again at the next reload.
-        name = "|".join(f"{path}@{os.stat(path).st_mtime_ns}" for path in files)
+        # With their times, so that a certificate renewed in place is another one.
+        name = "|".join(f"{path}@{self._time(path)}" for path in files)
         if name and name not in self._contexts:
             self._contexts[name] = build_context(ca, cert, key)
         return name
+
+    def name_for_tokens(self, receiver: ReceiverSettings, resolve: Callable[[str], str]) -> str:
+        """Return the name of the context for the token endpoint of a receiver; raises OSError.
+
+        The receiver's own authority is trusted there as well as the system's: the endpoint may be a
+        neighbour of the receiver, or a service that everybody knows.
+        """
+        if not receiver.ca:
+            return ""
+        ca = resolve(receiver.ca)
+        name = f"+{ca}@{self._time(ca)}"
+        if name not in self._contexts:
+            context = _configured(ssl.create_default_context())
+            context.load_verify_locations(cafile=ca)
+            self._contexts[name] = context
+        return name
+
+    def _time(self, path: str) -> int:
+        time = self._files[path] = os.stat(path).st_mtime_ns
+        return time
+
+    def changed(self) -> bool:
+        """Return whether a file in use was written since it was last looked at; callable from any thread."""
+        changed = False
+        for path, known in list(self._files.items()):
+            try:
+                changed |= self._time(path) != known
+            except OSError:
+                pass  # it may be in the middle of being replaced
+        return changed
 
     def get(self, name: str) -> ssl.SSLContext:
         """Return the context of a name."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from pipeline.config.secrets import Secrets
+from pipeline.config.settings import ReceiverSettings
 from pipeline.deliver.attempt import Client
 from pipeline.deliver.clock import Clock
 from pipeline.deliver.credentials import UsedSecrets
@@ -51,9 +53,13 @@ class Tokens:
         token, client = lane.token, self._clients["aiohttp"]
         assert token is not None
         assert isinstance(client, AiohttpClient)
-        secrets = lane.sender.secrets if lane.sender is not None else UsedSecrets(self._secrets)
+        if lane.secrets is None:
+            lane.secrets = UsedSecrets(self._secrets)
+        secrets = lane.secrets
         try:
-            value, lifetime = await request_token(token.auth, secrets, client.post)
+            receiver = lane.spec.receiver if lane.spec is not None else ReceiverSettings()
+            tls = client.contexts.name_for_tokens(receiver, secrets.expand)
+            value, lifetime = await request_token(token.auth, secrets, partial(client.post, tls=tls))
         except (TokenError, HooklineError, OSError, ValueError) as error:
             token.failed(self._clock.now())
             text = secrets.mask(str(error))

@@ -5,6 +5,7 @@
     ├── InvalidRecord    dead-letter the record with its reason, go on
     ├── RenderError      dead-letter this delivery with its reason, go on
     ├── UsageError       a command was called with the wrong words       exit 2
+    ├── Stopped          a stop was asked for before anything began      exit 0
     ├── StateError       the state directory is in use or damaged        exit 3
     └── Fatal            log, stop the job                               exit 4
 
@@ -43,6 +44,12 @@ class UsageError(HooklineError):
     """A command or flag was used wrongly."""
 
     exit_code = 2
+
+
+class Stopped(HooklineError):
+    """A stop was asked for while something was waited for; nothing had begun, so nothing is lost."""
+
+    exit_code = 0
 
 
 class StateError(HooklineError):

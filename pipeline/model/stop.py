@@ -1,4 +1,4 @@
-"""A stop that is asked for while a job is still starting: it is kept until the job can hear it."""
+"""A stop that is asked for while a verb is still starting, or waits: it is kept until it can be heard."""
 
 from __future__ import annotations
 
@@ -18,8 +18,18 @@ def listen() -> None:
 
 
 def requested() -> bool:
-    """Return whether a stop was asked for since `listen`."""
+    """Return whether a stop was asked for."""
     return bool(_requested)
+
+
+def note(number: int) -> None:
+    """Keep a stop that another handler heard, for what waits and cannot be told otherwise."""
+    _requested.append(number)
+
+
+def forget() -> None:
+    """What was asked to stop has ended."""
+    _requested.clear()
 
 
 def _keep(number: int, _frame: FrameType | None) -> None:

@@ -6,8 +6,9 @@ What comes out holds secrets only as slots (config/slots.py); the delivery engin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Literal, NamedTuple, cast
+from typing import Final, Literal, cast
 
+import msgspec
 import orjson
 
 from pipeline.config.diagnostics import Problems
@@ -32,8 +33,8 @@ MAX_BODY: Final = 16 << 20
 _TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
 
-class Rendered(NamedTuple):
-    """One request, with slots where secrets go. A tuple: it is made for every delivery."""
+class Rendered(msgspec.Struct, frozen=True, gc=False):
+    """One request, with slots where secrets go."""
 
     method: str
     url: str

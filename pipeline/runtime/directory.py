@@ -32,6 +32,11 @@ class StateDirectory:
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except (FileExistsError, NotADirectoryError):
+            raise StateError(
+                f"{path}: the state directory cannot be written: a file is in its place. "
+                "Name another one with --state."
+            ) from None
         except OSError as error:
             raise StateError(
                 f"{path}: the state directory cannot be written ({error.strerror}). "
@@ -40,9 +45,23 @@ class StateDirectory:
         try:
             self._own(job)
             self._check(shards)
+            self._check_access()
         except BaseException:
             self.close()
             raise
+
+    def _check_access(self) -> None:
+        """Refuse now what one run as another user has left: each part would find it in its own words."""
+        for folder, folders, files in os.walk(self.path):
+            for name in (*folders, *files):
+                path = os.path.join(folder, name)
+                wanted = os.R_OK | os.W_OK | (os.X_OK if name in folders else 0)
+                # What another process of the job removes meanwhile is closed to nobody.
+                if not os.access(path, wanted) and os.path.lexists(path):
+                    raise StateError(
+                        f"{path}: this user may not read and write it. Run as the user that owns the state "
+                        "directory, or give all of it to this one (chown -R)."
+                    )
 
     def close(self) -> None:
         """Release the directory."""

@@ -30,6 +30,7 @@ from pipeline.replay import Replay
 from pipeline.runtime.control import Control
 from pipeline.runtime.directory import StateDirectory
 from pipeline.runtime.halts import Halts
+from pipeline.runtime.panics import held_back
 from pipeline.runtime.readers import make_readers
 from pipeline.runtime.recovery import prepare_recovery
 from pipeline.runtime.reload import ConfigWatcher
@@ -147,7 +148,7 @@ def open_job(
         halts.restore(engine, {name: spec.definition for name, spec in job.versions.specs.items()})
         job.control = Control(job, halts).table()
         if replay is None:
-            watcher = ConfigWatcher(config_dir, config, job.versions)
+            watcher = ConfigWatcher(config_dir, config, job.versions, engine.renew_secrets)
             stack.callback(watcher.stop)
             watcher.start()
             job.config_problems = lambda: watcher.problems
@@ -186,14 +187,15 @@ def run_job(
                     recovery_config=recovery,
                 )
             else:
-                run_main(flow, epoch_interval=interval, recovery_config=recovery)
+                with held_back() as job.on_planned_end:
+                    run_main(flow, epoch_interval=interval, recovery_config=recovery)
         except BaseException as error:
-            raise _cause(job, error) from error
+            raise _cause(job, cluster, error) from error
         finally:
             if done is not None:
                 done()
         if job.failure is not None:
-            raise _cause(job, job.failure)
+            raise _cause(job, cluster, job.failure)
         stats = job.engine.stats()
     total = accounting(config.state)
     return Summary(
@@ -204,11 +206,14 @@ def run_job(
     )
 
 
-def _cause(job: Job, error: BaseException) -> BaseException:
+def _cause(job: Job, cluster: Cluster, error: BaseException) -> BaseException:
     """Return the error to show: the first one a step raised, not Bytewax' wrapping of it."""
     first = job.failure or error
     if isinstance(first, (HooklineError, KeyboardInterrupt, SystemExit)):
         return first
+    if cluster.processes > 1 and job.failure is None and "thread panic" in str(first):
+        # So Bytewax says that a connection to another process was lost.
+        return Fatal(f"process {cluster.process} ends because another process of the job is gone")
     return full_disk(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")
 
 
@@ -218,9 +223,10 @@ def _ends(config: PipelineConfig) -> bool:
 
 def _open_copies(config: PipelineConfig) -> Copies | None:
     """Open what `dead_letters` names. A replay keeps its dead letters to itself."""
-    source = config.source
+    topics = config.source if isinstance(config.source, KafkaSource) else None
     return open_copies(
         kafka=config.dead_letters_kafka,
         jsonl=config.dead_letters_jsonl,
-        brokers=source.brokers if isinstance(source, KafkaSource) else None,
+        brokers=topics.brokers if topics is not None else None,
+        settings=topics.settings if topics is not None else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.config.files import ConfigText, read_config
@@ -25,10 +26,18 @@ _log = log.get("config")
 class ConfigWatcher:
     """A thread that keeps the latest version up to date; a broken edit keeps the one that runs."""
 
-    def __init__(self, directory: Path, config: PipelineConfig, versions: Versions) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        config: PipelineConfig,
+        versions: Versions,
+        renew_secrets: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """renew_secrets: lets changed files of secrets take effect; returns whether there were any."""
         self._directory = directory
         self._config = config
         self._versions = versions
+        self._renew_secrets = renew_secrets
         self._stop = threading.Event()
         self._watcher = Watcher(directory, versions.latest.hash, clock=time.monotonic, read=self._read)
         self._thread = threading.Thread(target=self._watch, name="config", daemon=True)
@@ -56,6 +65,8 @@ class ConfigWatcher:
                 _log.error("config watcher failed", reason=repr(error), exc_info=error)
 
     def _poll(self) -> None:
+        if self._renew_secrets():
+            _log.info("secrets or certificates were read again")
         change = self._watcher.poll()
         if change is None:
             return

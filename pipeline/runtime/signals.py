@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from pipeline.context import Job
-from pipeline.model.stop import SIGNALS, requested
+from pipeline.model.stop import SIGNALS, forget, note, requested
 from pipeline.telemetry import log
 
 _log = log.get("job")
@@ -30,6 +30,7 @@ def stop_on_signals(job: Job) -> Iterator[None]:
         if job.stopping:
             os._exit(128 + number)
         job.stopping = True
+        note(number)
         _log.info("stopping", signal=signal.Signals(number).name, drain_secs=job.stop_drain_secs)
 
     before = {number: signal.signal(number, stop) for number in SIGNALS}
@@ -40,3 +41,4 @@ def stop_on_signals(job: Job) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        forget()

@@ -44,10 +44,13 @@ class KafkaSource:
     def counts(self) -> dict[str, int]:
         """Return the number of partitions of each topic, as they were when first asked for.
 
-        Raises ConfigError for an unknown or forbidden topic, Fatal where no broker answers in time.
+        Raises ConfigError for an unknown or forbidden topic or group and for brokers that refuse us, Fatal
+        where no broker answers in time.
         """
         if not self._counts:
-            self._counts = self.admin.partition_counts()
+            counts = self.admin.partition_counts()
+            self.admin.check_group(next(iter(counts)))
+            self._counts = counts
             uneven = len(set(self._counts.values())) > 1
             gauge("source_uneven_topics", uneven)
             if uneven:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Literal, TypeAlias
 
@@ -16,14 +16,18 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public in its documentation
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are public in its documentation
+    AclOperation,
     AdminClient,
+    NewTopic,
     OffsetSpec,
 )
 
-from pipeline.model.errors import ConfigError, Fatal, HooklineError
-from pipeline.sources.kafka_client import REFUSED, KafkaSettings, Reachability, make_admin
+from pipeline.model.errors import ConfigError, Fatal, Stopped
+from pipeline.model.stop import requested
+from pipeline.sources.kafka_client import KafkaSettings, make_admin
 from pipeline.telemetry import log as logging
+from pipeline.telemetry.brokers import Reachability
 
 log = logging.get(__name__)
 
@@ -51,6 +55,12 @@ _UNANSWERED = (
 """Errors that pass when the brokers are up again."""
 RENEW_EVERY_SECS = 1.0
 END_SECS = 5.0
+GROUP_SECS = 2.0
+"""How long to wait for the group's coordinator: nothing but lag tools needs it."""
+
+
+class Unanswered(Exception):
+    """What we can do without was not answered in time."""
 
 
 class KafkaAdmin:
@@ -74,10 +84,60 @@ class KafkaAdmin:
         }
 
     def _partition_count(self, topic: str) -> int:
+        found = self.look_at(topic, AclOperation.READ)
+        if found is None:
+            raise self._unknown(topic)
+        return len(found.partitions)
+
+    def look_at(self, topic: str, wanted: Any) -> Any:
+        """Return the description of a topic, None where there is none.
+
+        Raises ConfigError where we may not do the wanted operation (an ``AclOperation``) there.
+        """
         try:
-            return len(self._wait(lambda: self.describe([topic])[topic]).partitions)
+            found = self._wait(lambda: self.describe([topic], operations=True)[topic])
         except KafkaException as error:
-            raise self._topic_error(topic, error.args[0]) from None
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise self._forbidden(f"{wanted.name} topic `{topic}`", f"{wanted.name} on it") from None
+            where = self.settings.brokers
+            raise Fatal(f"Kafka at {where} cannot describe topic `{topic}`: {error.args[0].str()}") from None
+        # Brokers that do not tell (or tell nothing) are taken at their word when it comes to that.
+        allowed = set(found.authorized_operations or ())
+        if allowed and not allowed & {wanted, AclOperation.ALL, AclOperation.ANY}:
+            raise self._forbidden(f"{wanted.name} topic `{topic}`", f"{wanted.name} on it")
+        return found
+
+    def _forbidden(self, what: str, needs: str) -> ConfigError:
+        name = (self.settings.settings or {}).get("sasl.username")
+        user = "our user" if name is None else f"user `{name}`"
+        return ConfigError(f"Kafka at {self.settings.brokers} does not let us {what}: {user} needs {needs}")
+
+    def _unknown(self, topic: str) -> ConfigError:
+        try:
+            known = [name for name in self._client.list_topics(timeout=2.0).topics if name[:2] != "__"]
+        except KafkaException:
+            known = []
+        near = difflib.get_close_matches(topic, known, 1)
+        listed = ", ".join(sorted(known)[:20]) or "none"
+        hint = f"did you mean `{near[0]}`?" if near else f"topics there: {listed}"
+        return ConfigError(f"topic `{topic}` does not exist at {self.settings.brokers}; {hint}")
+
+    def create(self, topics: Sequence[str], partitions: int, config: Mapping[str, str]) -> None:
+        """Create topics; one that another made meanwhile is fine."""
+        for topic in topics:
+            self._create(NewTopic(topic, partitions, config=dict(config)))
+
+    def _create(self, new: NewTopic) -> None:
+        try:
+            self._wait(lambda: self._client.create_topics([new])[new.topic])
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
+                raise self._forbidden(f"create topic `{new.topic}`", "CREATE on it") from None
+            if code != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise Fatal(f"cannot create topic `{new.topic}`: {error.args[0].str()}") from None
 
     def find(self, topic: str, index: int, place: Place) -> int:
         """Return the offset of a place in a topic partition."""
@@ -96,7 +156,20 @@ class KafkaAdmin:
         return offset
 
     def group_offsets(self, topic: str, partitions: int) -> dict[int, int]:
-        """Return the committed offsets of the job's group by partition; {} where they may not be read."""
+        """Return the committed offsets of the job's group by partition; {} where they cannot be had.
+
+        Raises ConfigError where the group is not ours to use.
+        """
+        return self._group_offsets(topic, partitions, None)
+
+    def check_group(self, topic: str) -> None:
+        """Raise ConfigError where the group is not ours to use; a coordinator that is away says nothing."""
+        try:
+            self._group_offsets(topic, 1, GROUP_SECS)
+        except Unanswered:
+            log.debug("the coordinator of the group does not answer", group=self.settings.group)
+
+    def _group_offsets(self, topic: str, partitions: int, secs: float | None) -> dict[int, int]:
         wanted = [TopicPartition(topic, index) for index in range(partitions)]
         group = self.settings.group
 
@@ -106,8 +179,10 @@ class KafkaAdmin:
             ]
 
         try:
-            found = self._wait(ask).topic_partitions
+            found = self._wait(ask, secs).topic_partitions
         except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                raise self._forbidden(f"use group `{group}`", "READ on the group") from None
             log.debug("the group's offsets cannot be read", group=group, reason=error.args[0].str())
             return {}
         return {one.partition: one.offset for one in found if one.offset >= 0}
@@ -116,9 +191,13 @@ class KafkaAdmin:
         """Ask for the ends of partitions without waiting; the futures answer in about a millisecond."""
         return self._offsets(partitions, LATEST, committed=committed)
 
-    def describe(self, topics: Sequence[str]) -> dict[str, Future[Any]]:
-        """Ask what topics look like, without waiting."""
-        return self._client.describe_topics(TopicCollection(list(topics)), request_timeout=END_SECS)
+    def describe(self, topics: Sequence[str], *, operations: bool = False) -> dict[str, Future[Any]]:
+        """Ask what topics look like, and with ``operations`` what we may do there, without waiting."""
+        return self._client.describe_topics(
+            TopicCollection(list(topics)),
+            include_authorized_operations=operations,
+            request_timeout=END_SECS,
+        )
 
     def serve(self) -> None:
         """Let the client say what it has to say; without waiting. Call it now and then."""
@@ -145,45 +224,35 @@ class KafkaAdmin:
         )
         return [futures[partition] for partition in partitions]
 
-    def _wait(self, ask: Callable[[], Future[Any]]) -> Any:
-        """Return the answer, asking again while brokers are on their way up. Raises KafkaException too."""
-        deadline = time.monotonic() + self.settings.connect_secs
+    def _wait(self, ask: Callable[[], Future[Any]], secs: float | None = None) -> Any:
+        """Return the answer, asking again while brokers are on their way up. Raises KafkaException too.
+
+        secs: wait so long only, and raise Unanswered.
+        """
+        deadline = time.monotonic() + (self.settings.connect_secs if secs is None else secs)
         future = ask()
         while True:
             try:
-                return future.result(timeout=0.02)
+                answer = future.result(timeout=0.02)
+                self.reachability.answered()
+                return answer
             except TimeoutError:
                 pass
             except KafkaException as failed:
                 if failed.args[0].code() not in _UNANSWERED:
+                    self.reachability.answered()
                     raise
                 self.renew()
                 future = ask()
             self.serve()
-            last = self.reachability.last
-            if last is not None and last.code() in REFUSED:
-                where = self.settings.brokers
-                raise ConfigError(f"Kafka at {where} refuses us: {last.str()}; {REFUSED[last.code()]}")
+            if self.reachability.refusal:
+                raise ConfigError(f"Kafka at {self.settings.brokers} refuses us: {self.reachability.refusal}")
+            if requested():
+                raise Stopped(f"stopped while waiting for Kafka at {self.settings.brokers}; nothing was done")
             if time.monotonic() > deadline:
+                if secs is not None:
+                    raise Unanswered
                 raise Fatal(
                     f"no Kafka broker at {self.settings.brokers} answered within "
                     f"{self.settings.connect_secs:g} s: {self.reachability.reason}"
                 )
-
-    def _topic_error(self, topic: str, error: KafkaError) -> HooklineError:
-        where = self.settings.brokers
-        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            try:
-                known = [name for name in self._client.list_topics(timeout=2.0).topics if name[:2] != "__"]
-            except KafkaException:
-                known = []
-            near = difflib.get_close_matches(topic, known, 1)
-            listed = ", ".join(sorted(known)[:20]) or "none"
-            hint = f"did you mean `{near[0]}`?" if near else f"topics there: {listed}"
-            return ConfigError(f"topic `{topic}` does not exist at {where}; {hint}")
-        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            return ConfigError(
-                f"Kafka at {where} does not let us read topic `{topic}`: {error.str()}; "
-                "the user needs DESCRIBE and READ on it"
-            )
-        return Fatal(f"Kafka at {where} cannot describe topic `{topic}`: {error.str()}")

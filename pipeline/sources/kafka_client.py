@@ -1,20 +1,18 @@
-"""How librdkafka is set up for the Kafka source, and what it says about its connections."""
+"""How librdkafka is set up for the Kafka source."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from pipeline.config.job_models import KafkaSource as KafkaModel
+from pipeline.config.kafka_files import missing_file
 from pipeline.model.errors import ConfigError
-from pipeline.telemetry import log as logging
-from pipeline.telemetry.metrics import gauge
-
-log = logging.get(__name__)
+from pipeline.telemetry.brokers import Reachability
 
 Client = TypeVar("Client", AdminClient, Consumer)
 
@@ -35,11 +33,6 @@ FETCH_WAIT_MS = 10
 """How long the broker holds an empty fetch. After a transaction its end is only told by an empty fetch."""
 QUEUE_KBYTES = 16 * 1024
 """What librdkafka may fetch ahead, per topic partition."""
-
-REFUSED = {
-    KafkaError._AUTHENTICATION: "check `security.protocol` and `sasl.*` in `settings`",
-    KafkaError._SSL: "check `security.protocol` and `ssl.*` in `settings`",
-}
 
 
 @dataclass(slots=True, frozen=True)
@@ -91,44 +84,6 @@ class KafkaSettings:
         )
 
 
-class _Messages:
-    """librdkafka's own log lines, which it would otherwise write to stderr: for developers only."""
-
-    def log(self, level: int, text: str, *arguments: object) -> None:
-        log.debug("librdkafka", line=text % arguments if arguments else text)
-
-
-class Reachability:
-    """Notes what librdkafka says about its connections: one log line when they go, one when they are back."""
-
-    def __init__(self, brokers: str) -> None:
-        self.brokers = brokers
-        self.down = False
-        self.last: KafkaError | None = None
-        """The last error that tells a reason."""
-
-    def failed(self, error: KafkaError) -> None:
-        """librdkafka's ``error_cb``; called from any thread."""
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:
-            self.last = error
-        if not self.down and error.code() in (KafkaError._ALL_BROKERS_DOWN, *REFUSED):
-            self.down = True
-            log.warning("Kafka is unreachable, trying again", brokers=self.brokers, reason=self.reason)
-            gauge("source_unreachable", 1)
-
-    def answered(self) -> None:
-        """A broker answered."""
-        if self.down:
-            self.down = False
-            log.info("Kafka is reachable again", brokers=self.brokers)
-            gauge("source_unreachable", 0)
-
-    @property
-    def reason(self) -> str:
-        """Why the brokers cannot be reached, as far as is known."""
-        return self.last.str() if self.last is not None else "no answer"
-
-
 def client_settings(settings: KafkaSettings, reachability: Reachability) -> dict[str, Any]:
     """Return what every client of the job is made with. Raises ConfigError for settings that are not open."""
     given = dict(settings.settings or {})
@@ -140,7 +95,7 @@ def client_settings(settings: KafkaSettings, reachability: Reachability) -> dict
         "reconnect.backoff.max.ms": 1000,
         **given,
         "error_cb": reachability.failed,
-        "logger": _Messages(),
+        "logger": reachability.messages,
     }
 
 
@@ -180,7 +135,20 @@ def make_consumer(
 
 
 def _made(kind: Callable[[dict[str, Any]], Client], settings: dict[str, Any]) -> Client:
+    absent = missing_file(settings)
+    if absent is not None:
+        raise ConfigError(f"source.kafka.settings: {absent}")
     try:
         return kind(settings)
     except KafkaException as refused:
-        raise ConfigError(f"source.kafka.settings: {refused.args[0].str()}") from None
+        reason = refused.args[0].str().removeprefix("Failed to create admin client: ")
+        raise ConfigError(f"source.kafka.settings: {reason}") from None
+
+
+def check_settings(settings: KafkaSettings) -> str | None:
+    """Return what is wrong with the settings for librdkafka, None if nothing is. Contacts nobody."""
+    try:
+        make_admin(replace(settings, brokers=""), Reachability(""))
+    except ConfigError as error:
+        return str(error)
+    return None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public in its documentation
+    AclOperation,
+)
 
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.sources.chunk import Headers
-from pipeline.sources.kafka_client import KafkaSettings, Reachability, client_settings
+from pipeline.sources.kafka_admin import KafkaAdmin
+from pipeline.sources.kafka_client import KafkaSettings, client_settings
 
 WAIT_SECS = 30.0
 
@@ -28,9 +30,8 @@ class TopicWriter:
     ) -> None:
         self._brokers = brokers
         self._failed: KafkaError | None = None
-        self._connect_secs = connect_secs
-        self._reachability = Reachability(brokers)
-        base = client_settings(KafkaSettings(brokers, settings=settings), self._reachability)
+        given = KafkaSettings(brokers, settings=settings, connect_secs=connect_secs)
+        self._admin = KafkaAdmin(given)
         own = {
             "enable.idempotence": True,
             "compression.type": "lz4",
@@ -39,27 +40,18 @@ class TopicWriter:
             "partitioner": "murmur2_random",
         }
         try:
-            self._producer = Producer({**own, **base})
+            self._producer = Producer({**own, **client_settings(given, self._admin.reachability)})
         except KafkaException as refused:
             raise ConfigError(f"kafka settings: {refused.args[0].str()}") from None
 
     def ensure(self, topics: Iterable[str], partitions: int, config: Mapping[str, str]) -> list[str]:
-        """Create the topics that are not there; return their names. Raises Fatal."""
-        try:
-            known = self._producer.list_topics(timeout=self._connect_secs).topics
-        except KafkaException as error:
-            reason = error.args[0].str() if self._reachability.last is None else self._reachability.reason
-            raise Fatal(f"no Kafka broker at {self._brokers} answered: {reason}") from None
-        missing = [topic for topic in topics if topic not in known]
-        if missing:
-            admin = AdminClient(client_settings(KafkaSettings(self._brokers), self._reachability))
-            new = [NewTopic(topic, partitions, config=dict(config)) for topic in missing]
-            for topic, future in admin.create_topics(new).items():
-                try:
-                    future.result(WAIT_SECS)
-                except KafkaException as error:
-                    if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                        raise Fatal(f"cannot create topic `{topic}`: {error.args[0].str()}") from None
+        """Create the topics that are not there; return their names.
+
+        Raises ConfigError where the brokers refuse us or a topic is not ours to write, Fatal where they do
+        not answer.
+        """
+        missing = [topic for topic in topics if self._admin.look_at(topic, AclOperation.WRITE) is None]
+        self._admin.create(missing, partitions, config)
         return missing
 
     def send(
@@ -78,15 +70,27 @@ class TopicWriter:
                     on_delivery=self._delivered,
                 )
             except BufferError:
-                self._producer.poll(0.1)
+                self._heard(self._producer.poll, 0.1)
                 if time.monotonic() > deadline:
                     raise Fatal(f"the brokers at {self._brokers} take nothing") from None
                 continue
             except KafkaException as error:
                 raise Fatal(f"cannot write to topic `{topic}`: {error.args[0].str()}") from None
             break
-        self._producer.poll(0)
+        self._heard(self._producer.poll, 0)
         self._check()
+
+    def _heard(self, call: Callable[[float], int], secs: float) -> int:
+        """Return what a call returned that lets callbacks run; raises Fatal where the client gave up.
+
+        That comes as an exception, wrapped in another one where a callback ran while it was on its way.
+        """
+        try:
+            return call(secs)
+        except (KafkaException, SystemError) as failed:
+            raise Fatal(
+                f"the Kafka client gave up on {self._brokers}: {failed.__cause__ or failed}"
+            ) from None
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
@@ -98,7 +102,7 @@ class TopicWriter:
 
     def flush(self) -> None:
         """Return when everything is acknowledged. Raises Fatal where it is not in time."""
-        left = self._producer.flush(WAIT_SECS)
+        left = self._heard(self._producer.flush, WAIT_SECS)
         self._check()
         if left:
             raise Fatal(f"{left} messages were not acknowledged by {self._brokers} in {WAIT_SECS:.0f} s")

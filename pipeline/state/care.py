@@ -11,6 +11,7 @@ import lmdb
 
 from pipeline.model.errors import StateError
 from pipeline.state.codec import unpack_dead, unpack_number, unpack_result, unpack_row
+from pipeline.state.folders import sync_folder
 from pipeline.state.store import Store, Table
 from pipeline.state.view import rows, stores
 
@@ -67,18 +68,10 @@ def compact(state: Path) -> Iterator[Compacted]:
         with (fresh / "data.mdb").open("rb") as file:
             os.fsync(file.fileno())
         (fresh / "data.mdb").replace(data)
-        _sync(path)
+        sync_folder(path)
         fresh.rmdir()
         yield Compacted(path, before, _used(data))
 
 
 def _used(path: Path) -> int:
     return path.stat().st_blocks * 512
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

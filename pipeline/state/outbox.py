@@ -205,8 +205,22 @@ class Outbox:
         released = self.port.take_released()
         dirty = self._store.dirty or self._counters.dirty or bool(self._unstored or released)
         results = self.port.take(self._store.seq + 1, always=dirty)
+        delivered, live, unstored = Outcome.DELIVERED, self._live, self._unstored
+        sent: dict[str, int] = {}
         for result in results:
-            self._settle(result)
+            row = result.delivery.row
+            if result.outcome is delivered and not result.delivery.stored and live.pop(row, None) is not None:
+                # Nearly all: delivered within the epoch it came in, so that no row knows of it.
+                webhook_id = result.delivery.webhook_id
+                sent[webhook_id] = sent.get(webhook_id, 0) + 1
+                unstored.pop(row, None)
+            else:
+                self._settle(result)
+        for webhook_id, number in sent.items():
+            self._in_memory[webhook_id] -= number
+            counts = self._counters.change(webhook_id)
+            counts.pending -= number
+            counts.delivered += number
         self._drop_released(released)
         for delivery in self._unstored.values():
             self._store_row(delivery)

@@ -56,8 +56,8 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         keep_trail: Callable[[Path], None] = getattr(self.reader, "keep_trail", lambda folder: None)
         keep_trail(source_folder(job.state, name))
         self.on_durable: Callable[[Position], None] = getattr(self.reader, "durable", lambda position: None)
-        self.history = History(source_folder(job.state, name))
         self.line: int = _line(self.reader.position)
+        self.history = History(source_folder(job.state, name), self.line)
         self.version = ""
         self.said_last = False
         self.snapped: Position | None = self.reader.position
@@ -78,7 +78,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         if durable is not None:
             # The first call after a snapshot: that epoch is durable on every worker (DESIGN 8.4).
             self.on_durable(durable)
-            self.history.forget_before(_line(durable))
+            self.history.durable(_line(durable))
             self.job.source_bytes[self.name] = getattr(self.reader, "progress", (0, 0))
         if not self.version:
             return [self.enter_version()]

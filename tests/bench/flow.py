@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import gc
 import pstats
 import statistics
 import tempfile
@@ -25,6 +26,7 @@ from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
 from pipeline.context import Job
 from pipeline.flow import build_flow
+from pipeline.runtime.job import GC_THRESHOLD
 from pipeline.runtime.readers import make_readers
 from pipeline.runtime.recovery import prepare_recovery
 from pipeline.snapshot import compile_config
@@ -81,6 +83,9 @@ def run(folder: Path, stream: Path, firing: float) -> float:
         finite=True,
     )
     flow = build_flow(job)
+    # As the job does.
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
     begun = time.process_time()
     run_main(
         flow,

@@ -153,3 +153,48 @@ def test_a_secret_that_a_header_cannot_carry_is_named_not_shown() -> None:
 def test_header_safe_refuses(text: str) -> None:
     assert not header_safe(text)
     assert header_safe("a\tb ~")
+
+
+def test_a_file_of_a_secret_is_read_again_once_it_has_come_to_rest(tmp_path: Path) -> None:
+    path, ref = tmp_path / "token", SecretRef("file:token")
+    path.write_text("old\n")
+    secrets = Secrets({}, tmp_path)
+    assert (secrets.resolve(ref), secrets.reread()) == ("old", False)
+    path.write_text("half")
+    assert (secrets.reread(), secrets.resolve(ref)) == (False, "old"), "it may be half-written"
+    path.write_text("half and half")
+    assert (secrets.reread(), secrets.resolve(ref)) == (False, "old")
+    assert (secrets.reread(), secrets.resolve(ref)) == (True, "half and half")
+    assert not secrets.reread()
+
+
+@pytest.mark.parametrize("left", ["gone", "empty", "the same"])
+def test_a_file_without_a_new_value_keeps_the_old_one(tmp_path: Path, left: str) -> None:
+    path, ref = tmp_path / "token", SecretRef("file:token")
+    path.write_text("old")
+    secrets = Secrets({}, tmp_path)
+    secrets.resolve(ref)
+    path.unlink()
+    if left != "gone":
+        path.write_text("" if left == "empty" else "old\n")
+    assert [secrets.reread() for _ in range(3)] == [False] * 3
+    assert secrets.resolve(ref) == "old"
+    path.write_text("newest")
+    assert [secrets.reread() for _ in range(3)] == [False, True, False]
+
+
+def test_a_file_that_was_missing_is_found_later(tmp_path: Path) -> None:
+    secrets, ref = Secrets({}, tmp_path), SecretRef("file:token")
+    assert not secrets.known(ref)
+    (tmp_path / "token").write_text("there")
+    assert [secrets.reread(), secrets.reread()] == [False, True]
+    assert secrets.resolve(ref) == "there"
+
+
+def test_a_variable_is_read_once() -> None:
+    environ = {"TOKEN": "old"}
+    secrets = Secrets(environ)
+    assert secrets.resolve(SecretRef("TOKEN")) == "old"
+    environ["TOKEN"] = "new"
+    assert not secrets.reread()
+    assert secrets.resolve(SecretRef("TOKEN")) == "old"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivering import LOOPBACK, Disk, Journal, delivery
+from delivering import LOOPBACK, Certificates, Disk, Journal, delivery
 
 from pipeline.config.secrets import Secrets
 from pipeline.config.settings import (
@@ -391,6 +392,32 @@ def test_oauth2_tokens_are_fetched_once_and_renewed_when_refused(receiver: Recei
     used = [request.headers["authorization"] for request in receiver.requests if request.path == "/hook"]
     assert used == ["Bearer t1", "Bearer t1", "Bearer t1", "Bearer t2", "Bearer t2"]
     assert Counter(each.outcome for each in disk.take()) == {D: 4}
+
+
+@pytest.mark.parametrize("authority", ["of the receiver", "of the system", "unknown"])
+def test_a_token_endpoint_is_trusted_by_the_authority_of_its_receiver_and_by_the_systems(
+    receiver: Receiver, start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, authority: str
+) -> None:
+    own, system = (tmp_path / name for name in ("own", "system"))
+    for folder in (own, system):
+        folder.mkdir()
+    issuers = {"of the receiver": Certificates.make(own), "of the system": Certificates.make(system)}
+    monkeypatch.setenv("SSL_CERT_FILE", str(issuers["of the system"].ca))
+    issuer = issuers.get(authority) or Certificates.make(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*issuer.issue("tokens"))
+    token = {"status": 200, "body": '{"access_token": "t1"}'}
+    with Receiver({"/token": token}, tls=context) as tokens:
+        auth = OAuth2Auth(tokens.url("/token"), "id", "secret")
+        settings = ReceiverSettings(auth=auth, ca=str(issuers["of the receiver"].ca))
+        engine, disk = start(LaneSpec("w", receiver=settings)), Disk()
+        engine.submit(disk.port, sends(receiver, 1))
+        if authority == "unknown":
+            wait_for(lambda: "certificate verify failed" in lane(engine, "w").error)
+            assert receiver.requests == []
+        else:
+            wait_for(lambda: lane(engine, "w").delivered == 1)
+        engine.stop()
 
 
 def test_a_token_endpoint_is_guarded_and_its_failure_holds_the_lane(receiver: Receiver, start: Any) -> None:

@@ -124,7 +124,7 @@ def stored(bench: Bench) -> dict[str, str]:
 
 def test_a_canary_in_every_secret_field_reaches_the_receiver_and_nothing_else(tmp_path: Path):
     with Receiver() as receiver, Receiver(tls=unknown_authority(tmp_path)) as strange:
-        bench = configured(tmp_path, receiver, ANSWERS, "1s", tls=strange.url("/tls"))
+        bench = configured(tmp_path, receiver, ANSWERS, "3s", tls=strange.url("/tls"))
         bench.append({"id": "e1"})
         with Job(bench, "--metrics", "0") as job:
             ready(bench, job)

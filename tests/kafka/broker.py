@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import ctypes
 import hashlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -46,7 +48,6 @@ PROPERTIES = {
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "num.network.threads": "1",
     "num.io.threads": "2",
     "offsets.topic.num.partitions": "4",
@@ -88,15 +89,24 @@ class Broker:
         *,
         port: int | None = None,
         properties: Mapping[str, str] | None = None,
+        more: Mapping[str, int] | None = None,
+        scram: Mapping[str, str] | None = None,
         detach: bool = False,
     ) -> Broker:
-        """Format a new node in ``directory``, start it and return when it answers. Raises NoBroker."""
+        """Format a new node in ``directory``, start it and return when it answers. Raises NoBroker.
+
+        more: ports of further listeners, by security protocol; scram: users of SCRAM-SHA-512, with passwords.
+        """
         jars = find_jars()
         directory.mkdir(parents=True, exist_ok=True)
         port, controller = port or free_port(), free_port()
+        ports = {"PLAINTEXT": port, "CONTROLLER": controller, **(more or {})}
+        listeners = ",".join(f"{name}://127.0.0.1:{number}" for name, number in ports.items())
+        protocols = ",".join(f"{name}:{name}" for name in ports if name != "CONTROLLER")
         own = {
-            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+            "listeners": listeners,
+            "advertised.listeners": listeners,
+            "listener.security.protocol.map": f"CONTROLLER:PLAINTEXT,{protocols}",
             "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
             "log.dirs": str(directory / "data"),
         }
@@ -104,20 +114,11 @@ class Broker:
         lines = [f"{name}={value}\n" for name, value in {**PROPERTIES, **own, **(properties or {})}.items()]
         settings.write_text("".join(lines))
         node = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
-        subprocess.run(
-            [
-                *java(jars),
-                "kafka.tools.StorageTool",
-                "format",
-                "--standalone",
-                "-t",
-                node,
-                "-c",
-                str(settings),
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        words = ["format", "--standalone", "-t", node, "-c", str(settings)]
+        for name, password in (scram or {}).items():
+            words += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
+        command = [*java(jars), "kafka.tools.StorageTool", *words]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         broker = cls(f"127.0.0.1:{port}", directory)
         broker.start(detach=detach)
         return broker
@@ -205,10 +206,16 @@ def java(jars: Path) -> list[str]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on right now.
+
+    It lies below the range from which systems take ports for outgoing connections, as it is used only when
+    the broker has started.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def die_with_parent() -> None:

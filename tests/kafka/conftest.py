@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from broker import Broker, NoBroker
+from secured import PASSWORD, USER, Security
 from topics import Tap, Topics
 
 from pipeline.sources.kafka_reader import KafkaReader
@@ -26,7 +27,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+def security(tmp_path_factory: pytest.TempPathFactory) -> Security:
+    """What the broker's secured listeners want of their clients."""
+    return Security.make(tmp_path_factory.mktemp("security"))
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory, security: Security) -> Iterator[Broker]:
     """A real broker: HOOKLINE_TEST_KAFKA=host:port, or one started here for this run."""
     named = os.environ.get("HOOKLINE_TEST_KAFKA")
     if named:
@@ -35,7 +42,12 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         yield given
         return
     try:
-        own = Broker.create(tmp_path_factory.mktemp("kafka"))
+        own = Broker.create(
+            tmp_path_factory.mktemp("kafka"),
+            properties=security.properties,
+            more=security.ports,
+            scram={USER: PASSWORD},
+        )
     except NoBroker as reason:
         text = f"no Kafka broker for this test: {reason}"
         if REQUIRED:
@@ -48,6 +60,14 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 @pytest.fixture
 def topics(broker: Broker) -> Topics:
     return Topics(broker)
+
+
+@pytest.fixture
+def secured(broker: Broker, topics: Topics, security: Security) -> Security:
+    """The secured listeners of the broker, which is then one of our own."""
+    if not broker.owned:
+        pytest.skip("a broker that is not ours has no listeners that we know how to enter")
+    return security
 
 
 @pytest.fixture

@@ -217,3 +217,25 @@ def test_what_a_deleted_webhook_owes_is_still_delivered_in_this_run_and_the_next
     with living.bench.running():
         until(lambda: delivered("v") == owed["matched"])
     assert {r.headers["content-type"] for r in receiver.requests if r.path == "/v"} == {"application/json"}
+
+
+def test_a_secret_whose_file_changes_is_used_without_an_edit_or_a_restart(living: Living, receiver: Receiver):
+    token = living.bench.config / "token"
+    token.write_text("first-token\n")
+    more = "  auth: {bearer: {token: '${file:token}'}}\n  headers: {x-more: '${file:token}'}\n"
+    living.path("watch").write_text(living.text("watch", 0, more=more))
+
+    def used() -> set[str]:
+        living.probe()
+        headers = receiver.requests[-1].headers
+        return {headers["authorization"].removeprefix("Bearer "), headers["x-more"]}
+
+    with living.bench.running():
+        assert used() == {"first-token"}
+        write_as_editors_do(token, "second-token\n")
+        until(lambda: used() == {"second-token"}, secs=EFFECTIVE_SECS)
+        receiver.answer({"*": {"status": 400, "body": "you sent first-token and second-token"}})
+        living.bench.append({"name": "Probe", "id": "refused"})
+        until(lambda: living.bench.listed("dlq"))
+    (letter,) = living.bench.listed("dlq")
+    assert letter["response"] == "you sent ${file:token} and ${file:token}", "the old value is still a secret"

@@ -84,7 +84,7 @@ class Histories:
         if not (folder / "switches").exists():
             return
         switches = [line.split(" ") for line in (folder / "switches").read_text().splitlines()]
-        high = int.from_bytes((folder / "high-water").read_bytes(), "little")
+        high = int.from_bytes((folder / "high-water").read_bytes()[:8], "little")
         bounds = [int(number) for number, _ in switches] + [high]
         for (start, name), end in zip(switches, bounds[1:], strict=True):
             version = self.number(name)

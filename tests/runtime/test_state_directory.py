@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,18 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="cannot be written"):
         StateDirectory(tmp_path / "file" / "state", shards=8)
+
+
+def test_a_part_that_belongs_to_another_user_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    StateDirectory(tmp_path, shards=8).close()
+    for closed in (tmp_path / "shards", tmp_path / "versions" / "a.config"):
+        closed.parent.mkdir(exist_ok=True)
+        closed.touch()
+        # root may read whatever there is, so it is the system's answer that is changed
+        monkeypatch.setattr(os, "access", lambda path, mode, closed=closed: Path(path) != closed)
+        with pytest.raises(StateError, match=f"{closed}: this user may not .*chown -R"):
+            StateDirectory(tmp_path, shards=8)
+        monkeypatch.undo()
+    StateDirectory(tmp_path, shards=8).close()

@@ -12,6 +12,7 @@ import pytest
 from clusters import Cluster
 from running import Bench, until
 
+from pipeline.cli.group import Group
 from pipeline.model.errors import StateError
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.directory import StateDirectory
@@ -155,3 +156,9 @@ class TestPeers:
 
     def test_nobody_waits_for_a_process_that_is_not_seen(self, tmp_path: Path):
         assert Peers(tmp_path, 0, 2, "job").are_drained(own=4, shards=8)
+
+
+def test_a_group_whose_member_fails_while_another_still_starts_exits_as_the_failed_one():
+    commands = (["sh", "-c", "exit 3"], ["sleep", "60"])  # what still starts is ended by the signal itself
+    members = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
+    assert Group([], 2, members).wait() == 3

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.chunk import RawChunk
+from pipeline.steps import history
 from pipeline.steps.history import History
 from pipeline.steps.source import SourcePartition
 
@@ -47,6 +51,12 @@ class Lines:
         pass
 
 
+@pytest.fixture(autouse=True)
+def _own_sync() -> Iterator[None]:
+    with mock.patch.multiple(history, _sync=history._sync, boot_id=history.boot_id, LEAST_AHEAD=3):
+        yield
+
+
 def snapshot(version: str) -> SimpleNamespace:
     return SimpleNamespace(hash=version, text=SimpleNamespace(to_bytes=version.encode))
 
@@ -69,12 +79,16 @@ class Runs:
             guard=nullcontext, stopping=False, stretch=1, paused=lambda: False, disk_reserve_bytes=0,
             is_drained=lambda: True, source_bytes={},
         )  # fmt: skip
+        self.boot = os.urandom(16)
+        self.disk = b""
+        """What of the high water would be there after a power cut."""
         self.under: dict[int, str] = {}
         self.durable: tuple[Any, ...] | None = None
         self.taken: tuple[Any, ...] | None = None
         self.start()
 
     def start(self) -> None:
+        history._sync, history.boot_id = self._sync, lambda: self.boot
         self.partition = SourcePartition(self.job, "recording", self.durable)
         self.known: set[str] = set()
 
@@ -95,11 +109,28 @@ class Runs:
             self.taken = self.partition.snapshot()[1]
 
     def die(self, committed: bool) -> None:
+        """End as by SIGKILL: what was written is there."""
+        self._end(committed, self._file.read_bytes())
+
+    def lose_power(self, committed: bool) -> None:
+        """End as by a power cut: what was not synced is gone."""
+        self.boot = os.urandom(16)
+        self._end(committed, self.disk)
+
+    def _end(self, committed: bool, left: bytes) -> None:
         if committed and self.taken is not None:
             self.durable = self.taken
         self.taken = None
         self.partition.close()
+        self._file.write_bytes(left)
         self.start()
+
+    @property
+    def _file(self) -> Path:
+        return Path(self.job.state) / "source" / "recording" / "high-water"
+
+    def _sync(self, file: int) -> None:
+        self.disk = os.pread(file, 100, 0)
 
 
 STEPS = st.lists(
@@ -107,7 +138,7 @@ STEPS = st.lists(
         st.just("advance"),
         st.just("advance"),
         st.just("snap"),
-        st.sampled_from(["die", "die committed"]),
+        st.sampled_from(["die", "die committed", "lose power", "lose power committed"]),
         st.sampled_from(["v0", "v1", "v2"]),
     ),
     max_size=60,
@@ -126,6 +157,8 @@ def test_a_line_runs_under_one_version_whatever_is_edited_and_whenever_the_job_d
                 runs.snap()
             elif step.startswith("die"):
                 runs.die(step == "die committed")
+            elif step.startswith("lose"):
+                runs.lose_power(step == "lose power committed")
             else:
                 runs.versions.latest = snapshot(step)
         runs.partition.close()
@@ -180,26 +213,76 @@ def test_a_kill_between_a_switch_and_its_first_chunk_and_the_edit_taken_back_sta
             runs.advance()
 
 
+def test_a_power_cut_leaves_a_high_water_that_no_line_was_beyond(tmp_path: Path) -> None:
+    with runs_in(tmp_path) as runs:
+        for _ in range(4):
+            runs.advance()
+        runs.lose_power(committed=False)
+        runs.versions.latest = snapshot("v1")
+        for _ in range(9):
+            runs.advance()
+        assert {runs.under[line] for line in range(21)} == {"v0"}, "they may have been sent"
+        assert runs.partition.history.high > 21
+
+
+def test_a_clean_end_leaves_the_high_water_itself_for_another_machine(tmp_path: Path) -> None:
+    with runs_in(tmp_path) as runs:
+        for _ in range(4):
+            runs.advance()
+    with mock.patch.object(history, "boot_id", return_value=bytes(16)):
+        found = History(tmp_path / "source" / "recording")
+    assert found.high == 21
+    found.close()
+
+
+def test_a_steady_input_never_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = History(tmp_path)
+    waited: list[int] = []
+    line = 0
+    for epoch in range(50):
+        if own._syncing is not None:
+            own._syncing.join()
+        monkeypatch.setattr(
+            own, "_make_room", lambda line, make=own._make_room: (waited.append(line), make(line))
+        )
+        for _ in range(20):
+            line += 200
+            own.emitting(line)
+        if epoch == 2:
+            waited.clear()
+        own.durable(line)
+    assert waited == []
+    assert own._synced < line + 10 * 4000
+    own.close()
+
+
+def test_the_file_of_an_earlier_version_is_understood(tmp_path: Path) -> None:
+    (tmp_path / "high-water").write_bytes((15).to_bytes(8, "little"))
+    own = History(tmp_path)
+    assert own.high == 15
+    own.close()
+
+
 def test_a_history_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    history = History(tmp_path)
-    assert (history.version_at(0), history.high) == (None, 0)
-    history.switch(0, "v0")
-    history.emitting(10)
-    history.switch(10, "v1")
-    history.emitting(15)
-    history.emitting(12)
-    history.close()
-    history = History(tmp_path)
-    assert history.high == 15
-    assert [history.version_at(line) for line in (0, 9, 10, 99)] == ["v0", "v0", "v1", "v1"]
-    assert [history.boundary_after(line) for line in (0, 9, 10, 14, 15)] == [10, 10, 15, 15, 16]
-    history.forget_before(12)
-    assert history.version_at(12) == "v1"
-    history.switch(20, "v2")
-    history.close()
-    history = History(tmp_path)
-    assert (history.version_at(9), history.version_at(12), history.version_at(20)) == (None, "v1", "v2")
-    history.close()
+    own = History(tmp_path)
+    assert (own.version_at(0), own.high) == (None, 0)
+    own.switch(0, "v0")
+    own.emitting(10)
+    own.switch(10, "v1")
+    own.emitting(15)
+    own.emitting(12)
+    own.close()
+    own = History(tmp_path)
+    assert own.high == 15
+    assert [own.version_at(line) for line in (0, 9, 10, 99)] == ["v0", "v0", "v1", "v1"]
+    assert [own.boundary_after(line) for line in (0, 9, 10, 14, 15)] == [10, 10, 15, 15, 16]
+    own.durable(12)
+    assert own.version_at(12) == "v1"
+    own.switch(20, "v2")
+    own.close()
+    own = History(tmp_path)
+    assert (own.version_at(9), own.version_at(12), own.version_at(20)) == (None, "v1", "v2")
+    own.close()
 
 
 def test_a_kill_while_a_switch_is_written_leaves_the_old_history(
@@ -211,12 +294,12 @@ def test_a_kill_while_a_switch_is_written_leaves_the_old_history(
     def killed(*_: object) -> None:
         raise Killed
 
-    history = History(tmp_path)
-    history.switch(0, "v0")
+    own = History(tmp_path)
+    own.switch(0, "v0")
     monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(Killed):
-        history.switch(5, "v1")
-    history.close()
-    history = History(tmp_path)
-    assert history.version_at(5) == "v0"
-    history.close()
+        own.switch(5, "v1")
+    own.close()
+    own = History(tmp_path)
+    assert own.version_at(5) == "v0"
+    own.close()

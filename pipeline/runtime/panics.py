@@ -1,0 +1,66 @@
+"""Keeps Bytewax's panic out of the output of an error that was planned.
+
+Bytewax ends on an exception of a step by a Rust panic, which writes some lines about Bytewax's own sources to
+stderr (and, with RUST_BACKTRACE, a stack of fifty). Where the exception was ours its text says all there is
+to say. A real panic has a text of its own and is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_STDERR = 2
+_PASSED_ON = re.compile(
+    rb"(?m)(?:^\n)?^thread '[^'\n]*'(?: \(\d+\))? panicked at [^\n]*:\nBox<dyn Any>\n"
+    rb"(?:stack backtrace:\n(?: +(?:\d+: |at )[^\n]*\n)*)?(?:note: [^\n]*\n)*"
+)
+"""A panic that carries an exception on: it has no text of its own."""
+
+
+def without_passed_on(said: bytes) -> bytes:
+    """Return what was written to stderr without the panics that only carry an exception on."""
+    return _PASSED_ON.sub(b"", said)
+
+
+@contextmanager
+def held_back() -> Iterator[Callable[[], None]]:
+    """Give a function that holds back what is written to stderr from then on, until the end of the block.
+
+    It is then written as it came, without panics that say nothing. To be called when a planned error was
+    logged: what comes after it is little, and seen a moment later.
+    """
+    held: list[tuple[int, int]] = []
+
+    def hold() -> None:
+        if not held:
+            sys.stderr.flush()
+            before = os.dup(_STDERR)
+            file = _open()
+            os.dup2(file, _STDERR)
+            held.append((before, file))
+
+    try:
+        yield hold
+    finally:
+        for before, file in held:
+            sys.stderr.flush()
+            os.dup2(before, _STDERR)
+            os.close(before)
+            with os.fdopen(file, "rb") as said:
+                said.seek(0)
+                rest = without_passed_on(said.read())
+            while rest:
+                rest = rest[os.write(_STDERR, rest) :]
+
+
+def _open() -> int:
+    """Return a file in memory: the disk may be what the error is about."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("stderr")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -1,0 +1,102 @@
+"""What librdkafka says about its connections: whether brokers answer, refuse us, or are away, and why.
+
+Its clients are made with ``{"error_cb": reachability.failed, "logger": reachability.messages}``.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.metrics import gauge
+
+log = logging.get(__name__)
+
+REMEDIES = {
+    "_AUTHENTICATION": "check `security.protocol` and `sasl.*` in `settings`",
+    "_SSL": "check `security.protocol` and `ssl.*` in `settings`",
+}
+"""What to look at where a broker, or the check of its certificate, refuses us. Waiting does not help."""
+_ALERT = "SSL alert number"
+"""How OpenSSL names a broker's no to our certificate; librdkafka takes that for a lost connection."""
+
+
+class BrokerError(Protocol):
+    """What is used of a confluent_kafka.KafkaError."""
+
+    def name(self) -> str:
+        """Return the name of its code."""
+
+    def str(self) -> str:
+        """Return what happened, in words."""
+
+
+class Messages:
+    """librdkafka's own log lines, which it would otherwise write to stderr: for developers only."""
+
+    def __init__(self, reachability: Reachability) -> None:
+        self._reachability = reachability
+
+    def log(self, level: int, text: str, *arguments: object) -> None:
+        """Take a line, as ``logging.Logger.log`` would."""
+        log.debug("librdkafka", line=text % arguments if arguments else text)
+        if arguments and arguments[0] == "FAIL":
+            self._reachability.disconnected(str(arguments[-1]))
+
+
+class Reachability:
+    """Notes how brokers answer: one log line when they go, one when they are back.
+
+    Brokers that refuse us before any has answered are not logged: whoever asks raises the refusal.
+    """
+
+    def __init__(self, brokers: str) -> None:
+        self.brokers = brokers
+        self.down = False
+        self.messages = Messages(self)
+        self.refusal = ""
+        """Why the brokers refuse us, with what to look at; "" while they do not."""
+        self._answered = False
+        self._reason = ""
+        self._disconnected = ""
+
+    def failed(self, error: BrokerError) -> None:
+        """librdkafka's ``error_cb``; called from any thread."""
+        name, text = error.name(), error.str()
+        if name != "_ALL_BROKERS_DOWN":
+            self._reason = text
+            remedy = REMEDIES["_SSL"] if _ALERT in text else REMEDIES.get(name)
+            if remedy is not None:
+                self.refusal = f"{text}; {remedy}"
+        gone = name == "_ALL_BROKERS_DOWN" or self.refusal
+        if self.down or not gone or (self.refusal and not self._answered):
+            return
+        self.down = True
+        what = "Kafka refuses us, trying again" if self.refusal else "Kafka is unreachable, trying again"
+        log.warning(what, brokers=self.brokers, reason=self.reason)
+        gauge("source_unreachable", 1)
+
+    def disconnected(self, line: str) -> None:
+        """librdkafka logged that a connection was lost; not every such line becomes an error."""
+        self._disconnected = line.partition("]: ")[2] or line
+
+    def answered(self) -> None:
+        """A broker answered."""
+        self._answered = True
+        self.refusal = ""
+        if self.down:
+            self.down = False
+            log.info("Kafka is reachable again", brokers=self.brokers)
+            gauge("source_unreachable", 0)
+
+    @property
+    def reason(self) -> str:
+        """Why the brokers cannot be reached, as far as is known."""
+        if self.refusal:
+            return self.refusal
+        if self._reason or not self._disconnected:
+            return self._reason or "no answer"
+        if self._answered:
+            return self._disconnected
+        # So a broker treats whoever speaks another protocol than its listener.
+        return f"{self._disconnected}; the listener may want another `security.protocol` in `settings`"

@@ -1,0 +1,81 @@
+"""What is said about brokers that go, come back, or refuse us."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from pipeline.telemetry import metrics
+from pipeline.telemetry.brokers import Reachability
+
+
+@dataclass
+class Said:
+    """An error of librdkafka."""
+
+    code: str
+    text: str
+
+    def name(self) -> str:
+        return self.code
+
+    def str(self) -> str:
+        return self.text
+
+
+DOWN = Said("_ALL_BROKERS_DOWN", "1/1 brokers are down")
+CLOSED = Said("_TRANSPORT", "k:9092/bootstrap: Connect to ipv4#10.0.0.1:9092 failed: Connection refused")
+WRONG = Said("_AUTHENTICATION", "k:9092: SASL authentication error: Invalid username or password")
+ALERT = Said("_TRANSPORT", "k:9092: Receive failed: tls alert bad certificate: SSL alert number 42")
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelname != "DEBUG"]
+
+
+def test_an_outage_is_told_once_with_its_reason_and_once_when_it_is_over(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+    brokers = Reachability("k:9092")
+    for _ in range(3):
+        brokers.failed(CLOSED)
+        brokers.failed(DOWN)
+    assert said(caplog) == ["Kafka is unreachable, trying again"]
+    assert "refused" in brokers.reason
+    assert brokers.refusal == "", "a port that is closed may open"
+    brokers.answered()
+    assert said(caplog)[1:] == ["Kafka is reachable again"]
+    assert metrics.read("source_unreachable") == 0
+
+
+@pytest.mark.parametrize(("error", "look_at"), [(WRONG, "`sasl.*`"), (ALERT, "`ssl.*`")])
+def test_a_refusal_at_the_start_is_left_to_whoever_asked(
+    caplog: pytest.LogCaptureFixture, error: Said, look_at: str
+):
+    brokers = Reachability("k:9092")
+    brokers.failed(error)
+    brokers.failed(DOWN)
+    assert said(caplog) == []
+    assert brokers.refusal.startswith(error.text)
+    assert look_at in brokers.refusal
+
+
+def test_a_refusal_of_a_running_job_is_told_and_waited_out(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+    brokers = Reachability("k:9092")
+    brokers.answered()
+    brokers.failed(WRONG)
+    brokers.failed(DOWN)
+    assert said(caplog) == ["Kafka refuses us, trying again"]
+    brokers.answered()
+    assert (said(caplog)[1:], brokers.refusal) == (["Kafka is reachable again"], "")
+
+
+def test_a_listener_that_hangs_up_is_told_from_the_log_of_librdkafka():
+    brokers = Reachability("k:9092")
+    brokers.messages.log(20, "librdkafka says hello")
+    assert brokers.reason == "no answer"
+    line = "[thrd:x]: k:9092/bootstrap: Disconnected: connection closed by peer (after 0ms in state UP)"
+    brokers.messages.log(20, "%s [%s] %s", "FAIL", "rdkafka#producer-1", line)
+    assert brokers.reason.startswith("k:9092/bootstrap: Disconnected")
+    assert brokers.reason.endswith("the listener may want another `security.protocol` in `settings`")
