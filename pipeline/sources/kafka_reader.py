@@ -30,7 +30,9 @@ log = logging.get(__name__)
 
 AHEAD = 1000
 """Records of one side that wait in our queue before no more are fetched: the other side lags behind."""
-ASK_EVERY_MS = 2
+ASK_EVERY_MS = 1
+ANSWER_MS = 2
+"""The broker usually answers within one."""
 ASK_AGAIN_MS = 200
 """After a question that failed."""
 ASK_GIVE_UP_MS = 15_000
@@ -84,7 +86,7 @@ class KafkaReader:
         self._warned: dict[int, int] = {}
         self._unaligned = 0
         self._question: tuple[Question, list[Future[Any]]] | None = None
-        self._ask_at = 0
+        self._ask_at = self._asked_at = 0
         self._lag: list[Future[Any]] = []
         self._lag_at = 0
         self._closed = False
@@ -118,6 +120,11 @@ class KafkaReader:
             for stream in self._streams
         )
         return (self.VERSION, self._handed_out, sides)
+
+    @property
+    def expects_answer(self) -> bool:
+        """True while records wait for an answer that will be here within a millisecond or so."""
+        return self._question is not None and self._clock_ms() < self._asked_at + ANSWER_MS
 
     def read(self, limit: int) -> RawChunk | None:
         """Return at most ``limit`` records, or None where none may leave now. Never waits for the network.
@@ -194,7 +201,7 @@ class KafkaReader:
     def _ask(self, now: int) -> None:
         question = self._alignment.ask(now)
         if question is not None:
-            self._ask_at = now + ASK_EVERY_MS
+            self._asked_at, self._ask_at = now, now + ASK_EVERY_MS
             self._question = question, self._ask_ends(committed=question.committed)
 
     def _ask_ends(self, *, committed: bool) -> list[Future[Any]]:
