@@ -1,9 +1,16 @@
-"""A real Kafka broker for the benches, and topics filled with a stream; the broker is that of tests/kafka."""
+"""A real Kafka broker for the benches, and topics filled with a stream; the broker is that of tests/kafka.
+
+    python tests/bench/kafka_topics.py BROKERS STREAM PARTITIONS
+
+writes a stream into two new topics, and prints their names.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import subprocess
 import sys
 import tempfile
 import uuid
@@ -16,7 +23,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "kafka"))
-from broker import Broker, NoBroker
+from broker import POM, Broker, NoBroker
 
 WAIT_SECS = 30.0
 
@@ -35,6 +42,12 @@ def broker(folder: Path | None = None) -> Iterator[str]:
             yield own.address
         finally:
             own.stop()
+
+
+def kafka_version() -> str:
+    """Return the version of the broker that is started here."""
+    found = re.search(r"<version>([\d.]+)</version>", POM.read_text().split("kafka_2.13")[1])
+    return found[1] if found else "?"
 
 
 def make_topics(brokers: str, *names: str, partitions: int = 1) -> tuple[str, ...]:
@@ -104,4 +117,14 @@ def fill(brokers: str, stream: Path, *, partitions: int = 1) -> tuple[str, str]:
     return events, updates
 
 
-__all__ = ["Broker", "Filler", "NoBroker", "broker", "fill", "make_topics"]
+def filled(brokers: str, stream: Path, partitions: int) -> tuple[str, str]:
+    """Return what `fill` does, from a process of its own: the memory of the producer's queue goes with it."""
+    command = [sys.executable, __file__, brokers, str(stream), str(partitions)]
+    events, updates = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    return events, updates
+
+
+__all__ = ["Filler", "NoBroker", "broker", "filled", "kafka_version", "make_topics"]
+
+if __name__ == "__main__":
+    print(*fill(sys.argv[1], Path(sys.argv[2]), partitions=int(sys.argv[3])))

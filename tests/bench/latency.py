@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import multiprocessing
-import os
 import statistics
 import subprocess
 import sys
@@ -33,11 +32,13 @@ from typing import Any, ClassVar
 import orjson
 import uvloop
 from kafka_topics import Filler, make_topics
-from measure import machine
+from measure import machine, reap
 
 WARM_UP_SECS = 5.0
 USERS = 1000
 UPDATE_EVERY = 5
+GRACE_SECS = 0.5
+"""For what is still under way when the last event has been written."""
 
 WEBHOOK = """
 id: {id}
@@ -62,6 +63,7 @@ class Latency:
     max_ms: float
     cpu_us: float
     """CPU of the job per event, its start included."""
+    rss_bytes: int
 
 
 class Note(asyncio.Protocol):
@@ -200,7 +202,13 @@ def prepare(folder: Path, url: str, kafka: str | None, *, sick: bool) -> tuple[s
 
 
 def measure(
-    rate: int, secs: float, *, sick: bool = False, kafka: str | None = None, busy: bool = False
+    rate: int,
+    secs: float,
+    warm_up_secs: float = WARM_UP_SECS,
+    *,
+    sick: bool = False,
+    kafka: str | None = None,
+    busy: bool = False,
 ) -> Latency:
     """Run once; what was written during the warm-up does not count."""
     with receiving() as (url, end), tempfile.TemporaryDirectory(prefix="hookline-latency-") as name:
@@ -210,23 +218,29 @@ def measure(
             f"source: {{{source}}}\nstate: {folder / 'state'}\nnetwork: {{allow: [127.0.0.0/8]}}\n"
         )
         command = [sys.executable, "-m", "pipeline.cli", "run", "-c", str(folder), "--json"]
-        job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with (folder / "job.log").open("wb") as log:
+            job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         try:
-            arguments = (*where, rate, secs + WARM_UP_SECS, *([busy] if kafka else []))
+            arguments = (*where, rate, secs + warm_up_secs, *([busy] if kafka else []))
             writer = multiprocessing.Process(target=writes, args=arguments)
             begun = time.time()
             writer.start()
             writer.join()
+            time.sleep(GRACE_SECS)
+            noted = end()
+            early = job.poll()
         finally:
-            job.terminate()
-            _, _, usage = os.wait4(job.pid, 0)
-            job.returncode = 0
-        ages = [age * 1000 for at, age in end() if at - age > begun + WARM_UP_SECS]
+            # Its state goes with the folder, and one of its receivers may never answer: nothing to wait for.
+            job.kill()
+            cpu, rss, _ = reap(job)
+        if early is not None:
+            raise RuntimeError(f"the job ended with {early}:\n{(folder / 'job.log').read_text()[-2000:]}")
+        ages = [age * 1000 for at, age in noted if at - age > begun + warm_up_secs]
     if len(ages) < 2:
         raise RuntimeError("no event arrived")
     marks = statistics.quantiles(ages, n=100)
-    cpu = (usage.ru_utime + usage.ru_stime) / (rate * (secs + WARM_UP_SECS))
-    return Latency(rate, len(ages), marks[49], marks[98], max(ages), cpu * 1e6)
+    per_event = cpu / (rate * (secs + warm_up_secs)) * 1e6
+    return Latency(rate, len(ages), marks[49], marks[98], max(ages), per_event, rss)
 
 
 def main() -> None:
