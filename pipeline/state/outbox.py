@@ -28,9 +28,12 @@ from pipeline.state.codec import (
 )
 from pipeline.state.counters import Counters
 from pipeline.state.handover import Delivery, Engine, Outcome, Port, Result
-from pipeline.state.journal import Journal, delete_before, read_journal
+from pipeline.state.journal import Journal, read_journal
 from pipeline.state.store import Store, Table
 from pipeline.telemetry.metrics import count
+
+ABSORB = 8
+"""So many results at a time are worth taking before the epoch's end."""
 
 _SEQUENCE = b"\0sequence"
 """Row of `applied` that holds the shard's running number for ordered deliveries."""
@@ -58,7 +61,6 @@ class Outbox:
         self._clock = clock
         self._copies = copies
         self._to_copy = [key for key, _ in store.items(Table.COPIES)] if copies else []
-        self._journals = store.path / "journal"
         self._live: dict[bytes, Delivery] = {}
         self._unstored: dict[bytes, Delivery] = {}
         self._finished: dict[bytes, Finished] = {}
@@ -70,8 +72,10 @@ class Outbox:
         self._has_room: dict[str, bool] = {}
         self._applied: dict[bytes, int] = {}
         self._sequence = unpack_number(store.get(Table.APPLIED, _SEQUENCE))
-        self.port = Port(shard, Journal(self._journals, store.seq), self.refill)
-        journal = read_journal(self._journals, store.seq)
+        folder = store.path / "journal"
+        journal = read_journal(folder, store.seq)
+        self._journal = Journal(folder, store.seq)
+        self.port = Port(shard, self._journal, self.refill)
         if journal:
             count("journal_results_total", len(journal))
         self._recover(journal)
@@ -191,6 +195,12 @@ class Outbox:
             handing, self._handing = self._handing, []
             self._engine.submit(self.port, handing)
 
+    def absorb(self) -> None:
+        """Take results into the epoch as they come: the less is left for its end, where the source waits."""
+        results = self.port.take_some(ABSORB)
+        if results:
+            self._settle_all(results)
+
     def passed(self, source: str, offset: int) -> None:
         """Say that this shard has seen everything of the source up to and including this offset."""
         key = source_key(source)
@@ -205,22 +215,7 @@ class Outbox:
         released = self.port.take_released()
         dirty = self._store.dirty or self._counters.dirty or bool(self._unstored or released)
         results = self.port.take(self._store.seq + 1, always=dirty)
-        delivered, live, unstored = Outcome.DELIVERED, self._live, self._unstored
-        sent: dict[str, int] = {}
-        for result in results:
-            row = result.delivery.row
-            if result.outcome is delivered and not result.delivery.stored and live.pop(row, None) is not None:
-                # Nearly all: delivered within the epoch it came in, so that no row knows of it.
-                webhook_id = result.delivery.webhook_id
-                sent[webhook_id] = sent.get(webhook_id, 0) + 1
-                unstored.pop(row, None)
-            else:
-                self._settle(result)
-        for webhook_id, number in sent.items():
-            self._in_memory[webhook_id] -= number
-            counts = self._counters.change(webhook_id)
-            counts.pending -= number
-            counts.delivered += number
+        self._settle_all(results)
         self._drop_released(released)
         for delivery in self._unstored.values():
             self._store_row(delivery)
@@ -230,7 +225,6 @@ class Outbox:
             for source, offset in self._applied.items():
                 self._store.put(Table.APPLIED, source, pack_number(offset))
             self._applied.clear()
-        self._settled += [result.delivery.row for result in results if result.outcome is not Outcome.RETRY]
 
     def committed(self) -> None:
         """The epoch is written: let rows be read again and drop journals of durable epochs."""
@@ -244,7 +238,7 @@ class Outbox:
 
     def forget_journals(self) -> None:
         """Delete generations that lie before the store's epoch; call it when that epoch is durable."""
-        delete_before(self._journals, self._store.seq)
+        self._journal.forget_before(self._store.seq)
 
     # --- the engine's thread
 
@@ -262,6 +256,25 @@ class Outbox:
         return found, None
 
     # --- inside
+
+    def _settle_all(self, results: list[Result]) -> None:
+        delivered, live, unstored = Outcome.DELIVERED, self._live, self._unstored
+        sent: dict[str, int] = {}
+        for result in results:
+            row = result.delivery.row
+            if result.outcome is delivered and not result.delivery.stored and live.pop(row, None) is not None:
+                # Nearly all: delivered within the epoch it came in, so that no row knows of it.
+                webhook_id = result.delivery.webhook_id
+                sent[webhook_id] = sent.get(webhook_id, 0) + 1
+                unstored.pop(row, None)
+            else:
+                self._settle(result)
+        for webhook_id, number in sent.items():
+            self._in_memory[webhook_id] -= number
+            counts = self._counters.change(webhook_id)
+            counts.pending -= number
+            counts.delivered += number
+        self._settled += [result.delivery.row for result in results if result.outcome is not Outcome.RETRY]
 
     def _settle(self, result: Result) -> None:
         delivery, outcome = result.delivery, result.outcome
