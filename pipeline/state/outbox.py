@@ -15,18 +15,16 @@ from pipeline.state.codec import (
     dead_delivery,
     key_origin,
     ordered_row,
-    pack_dead,
     pack_number,
-    pack_result,
     pack_row,
     source_key,
-    unpack_dead,
     unpack_number,
-    unpack_result,
     unpack_row,
     webhook_prefix,
 )
 from pipeline.state.counters import Counters
+from pipeline.state.finished import FinishedRequests
+from pipeline.state.graves import Graves
 from pipeline.state.handover import Delivery, Engine, Outcome, Port, Result
 from pipeline.state.journal import Journal, read_journal
 from pipeline.state.store import Store, Table
@@ -59,11 +57,11 @@ class Outbox:
         self._counters = counters
         self._engine = engine
         self._clock = clock
-        self._copies = copies
-        self._to_copy = [key for key, _ in store.items(Table.COPIES)] if copies else []
+        self._graves = Graves(store, copies=copies)
+        self.to_copy = self._graves.to_copy
         self._live: dict[bytes, Delivery] = {}
         self._unstored: dict[bytes, Delivery] = {}
-        self._finished: dict[bytes, Finished] = {}
+        self._finished = FinishedRequests(store)
         self._in_memory: dict[str, int] = {}
         self._settled: list[bytes] = []
         self._dropping: set[bytes] = set()
@@ -98,8 +96,8 @@ class Outbox:
         webhook_id = delivery.webhook_id
         counts = self._counters.change(webhook_id)
         counts.matched += 1
-        if self._finished:
-            before = self._finished.get(delivery.key)
+        if self._finished.known:
+            before = self._finished.known.get(delivery.key)
             if before is not None and self._take_over(delivery, before, origin):
                 return
         behind = ordered and self._is_behind(delivery)
@@ -127,18 +125,7 @@ class Outbox:
             counts = self._counters.change(dead.webhook_id)
             counts.matched += 1
             counts.dead += 1
-        self._put_dead(dead)
-
-    def to_copy(self) -> list[DeadLetter]:
-        """Return the dead letters whose copy is due; with this epoch they count as copied."""
-        keys, self._to_copy = self._to_copy, []
-        found = []
-        for key in keys:
-            self._store.delete(Table.COPIES, key)
-            value = self._store.get(Table.DEAD, key)
-            if value is not None:
-                found.append(unpack_dead(value))
-        return found
+        self._graves.put(dead)
 
     def suppress(self, webhook_id: str) -> None:
         """Count a match that `limit` or `dedupe` held back."""
@@ -150,7 +137,7 @@ class Outbox:
 
     def replay(self, letter: DeadLetter, delivery: Delivery) -> None:
         """Owe a dead letter's delivery again: dead - 1, pending + 1. It goes by way of the disk."""
-        self._store.delete(Table.DEAD, letter.key)
+        self._graves.remove(letter.key)
         counts = self._counters.change(letter.webhook_id)
         counts.dead -= 1
         counts.pending += 1
@@ -221,7 +208,7 @@ class Outbox:
             self._store_row(delivery)
         self._unstored.clear()
         if self._store.dirty or self._counters.dirty:
-            self._expire_finished()
+            self._finished.expire(self._applied)
             for source, offset in self._applied.items():
                 self._store.put(Table.APPLIED, source, pack_number(offset))
             self._applied.clear()
@@ -303,15 +290,7 @@ class Outbox:
     def _store_dead(self, delivery: Delivery, reason: str) -> None:
         _, source, offset, item = key_origin(delivery.key)
         origin = Origin(source.decode("utf-8", "replace"), offset, item)
-        self._put_dead(dead_delivery(delivery, reason, origin, self._clock()))
-
-    def _put_dead(self, dead: DeadLetter) -> None:
-        count("dead_letters_total", webhook=dead.webhook_id, reason=_class_of(dead))
-        self._store.put(Table.DEAD, dead.key, pack_dead(dead))
-        if self._copies:
-            # A row, not a list: what the engine buried at an epoch's end is copied in the next one.
-            self._store.put(Table.COPIES, dead.key, b"")
-            self._to_copy.append(dead.key)
+        self._graves.put(dead_delivery(delivery, reason, origin, self._clock()))
 
     def _store_row(self, delivery: Delivery) -> None:
         self._store.put(Table.OUTBOX, delivery.row, pack_row(delivery))
@@ -330,7 +309,7 @@ class Outbox:
             self._counters.change(delivery.webhook_id).delivered += 1
         else:
             self._counters.change(delivery.webhook_id).dead += 1
-            self._put_dead(dead_delivery(delivery, before.reason, origin, self._clock()))
+            self._graves.put(dead_delivery(delivery, before.reason, origin, self._clock()))
         return True
 
     def _is_behind(self, delivery: Delivery) -> bool:
@@ -343,15 +322,11 @@ class Outbox:
 
     def _recover(self, journal: list[Finished]) -> None:
         """Apply the journal to the outbox (rule 6)."""
-        for key, known in self._store.items(Table.FINISHED):
-            self._finished[key] = unpack_result(known)
         stale: list[bytes] = []
         for result in journal:
             value = self._store.get(Table.OUTBOX, result.row)
             if value is None:
-                self._finished[result.key] = result
-                packed = pack_result(Result(_stub(result), result.outcome, result.reason))
-                self._store.put(Table.FINISHED, result.key, packed)
+                self._finished.add(result)
                 continue
             delivery = unpack_row(result.row, value)
             delivery.attempt, delivery.status = result.attempt, result.status
@@ -363,29 +338,3 @@ class Outbox:
                 stale.append(result.row)
                 self._count_on_disk(delivery.webhook_id)
         self.port.stale = frozenset(stale)
-
-    def _expire_finished(self) -> None:
-        """Drop finished requests whose origin a durable epoch has passed (rule 7)."""
-        if not self._finished:
-            return
-        gone = []
-        for key in self._finished:
-            _, source, offset, _ = key_origin(key)
-            if offset <= self._applied.get(source, -1):
-                gone.append(key)
-        for key in gone:
-            del self._finished[key]
-            self._store.delete(Table.FINISHED, key)
-
-
-def _class_of(dead: DeadLetter) -> str:
-    """Return a reason of few possible values: what a template or a record said is not one."""
-    return dead.reason if dead.kind == "delivery" else dead.kind
-
-
-def _stub(result: Finished) -> Delivery:
-    """Return a delivery that carries just what the journal keeps."""
-    return Delivery(
-        result.key, result.row, "", "", "", "", "", (), b"",
-        attempt=result.attempt, due_ms=result.due_ms, status=result.status, excerpt=result.excerpt,
-    )  # fmt: skip
