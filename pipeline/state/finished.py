@@ -1,4 +1,4 @@
-"""Requests that a crash left without a row: the journal knows them, the replay brings them again (DESIGN 6)."""
+"""Requests that a crash left without a row: the journal knows them, a replay brings them again (DESIGN 6)."""
 
 from __future__ import annotations
 
