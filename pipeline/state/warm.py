@@ -6,12 +6,14 @@ event. Read from end to end the same file takes seconds.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-READ_BYTES = 1 << 20
+PART_BYTES = 64 << 20
+"""Read by one call, which needs neither the interpreter nor memory of its own."""
 
 _MEMINFO = Path("/proc/meminfo")
 _LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -34,11 +36,11 @@ def warm(state: Path) -> int:
     # A store may go away meanwhile, and it is the job that says so.
     with suppress(OSError):
         if fit(files, free_bytes()):
-            buffer = bytearray(READ_BYTES)
-            for path in files:
-                with path.open("rb", buffering=0) as file:
-                    while count := file.readinto(buffer):
-                        done += count
+            with Path(os.devnull).open("wb") as nowhere:
+                for path in files:
+                    with path.open("rb") as file:
+                        while count := os.sendfile(nowhere.fileno(), file.fileno(), None, PART_BYTES):
+                            done += count
     return done
 
 

@@ -28,7 +28,7 @@ def size(state: Path) -> int:
 
 def test_every_store_is_read_to_its_end(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warming, "free_bytes", lambda: 2 * size(state))
-    monkeypatch.setattr(warming, "READ_BYTES", 10_000)
+    monkeypatch.setattr(warming, "PART_BYTES", 10_000)
     assert size(state) > 300_000
     assert warm(state) == size(state)
 
