@@ -9,7 +9,7 @@ import orjson
 from pipeline.model.records import MISSING, Json, PropertyUpdate
 from pipeline.state.store import Store, Table, bounded
 
-User: TypeAlias = "list[Any]"
+Known: TypeAlias = "list[Any]"
 """[The partition of the last update, properties], as a row has it; [None, {}] for nobody."""
 
 CACHE_USERS = 16_384
@@ -26,9 +26,9 @@ class Users:
     def __init__(self, store: Store, cache_users: int = CACHE_USERS) -> None:
         self._store = store
         self._capacity = cache_users
-        self._young: dict[str, User] = {}
-        self._old: dict[str, User] = {}
-        self._changed: dict[str, User] = {}
+        self._young: dict[str, Known] = {}
+        self._old: dict[str, Known] = {}
+        self._changed: dict[str, Known] = {}
         self.misrouted = 0
         """Updates that came from another partition than the user's last one."""
 
@@ -80,7 +80,7 @@ class Users:
                 self._store.delete(Table.USERS, row)
         self._changed.clear()
 
-    def _load(self, key: str) -> User:
+    def _load(self, key: str) -> Known:
         found = self._old.pop(key, None) or self._changed.get(key)
         if found is None:
             value = self._store.get(Table.USERS, _row(key))
