@@ -12,7 +12,7 @@ from pipeline.state.handover import Port
 
 
 class Orders(ABC):
-    """The engine's methods that end in one call of `Core`; callable from any thread, they wait for nothing."""
+    """The engine's methods that end in one call of `Core`; callable from any thread, never waiting."""
 
     @abstractmethod
     def _tell(self, order: Callable[[Core], None]) -> None:
