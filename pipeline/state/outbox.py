@@ -30,7 +30,7 @@ from pipeline.state.journal import Journal, read_journal
 from pipeline.state.store import Store, Table
 from pipeline.telemetry.metrics import count
 
-ABSORB = 8
+ABSORB = 25
 """So many results at a time are worth taking before the epoch's end."""
 
 _SEQUENCE = b"\0sequence"
