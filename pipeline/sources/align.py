@@ -29,7 +29,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, islice, repeat
+from itertools import accumulate, islice
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -41,15 +41,6 @@ BEFORE_ALL = -(1 << 62)
 UNDECIDED_MS = 1000
 """How long a record waits for open transactions. Markers follow a commit within milliseconds."""
 _ENDS_EVERY_MS = 50
-
-
-class Waiting(NamedTuple, Generic[T]):
-    """A fetched record: its offset, its monotone time (ms), when it was fetched (ms, any clock)."""
-
-    offset: int
-    time: int
-    fetched_ms: int
-    item: T
 
 
 Covers: TypeAlias = Mapping[str, int]
@@ -76,7 +67,16 @@ class Side(Generic[T]):
     """Offset before which it ends; None: it never does."""
     released_floor: int = BEFORE_ALL
     """Monotone time (ms) of the last record that left: kept with the position, a restart begins with it."""
-    queue: deque[Waiting[T]] = field(default_factory=deque)
+    offsets: list[int] = field(default_factory=list)
+    """Of the records that are fetched and have not left, in columns: offset, ..."""
+    stamps: list[int] = field(default_factory=list)
+    """... broker time (ms) ..."""
+    times: list[int] = field(default_factory=list)
+    """... that time made monotone ..."""
+    items: list[T] = field(default_factory=list)
+    """... and the record itself."""
+    fetches: deque[tuple[int, int]] = field(default_factory=deque)
+    """When they were fetched (ms, any clock): time of a fetch, and the offset after its last record."""
     known_ends: deque[tuple[int, int]] = field(default_factory=deque)
     """Its ends as answered before: when (ms), and offset."""
     asked: list[Proof] = field(default_factory=list)
@@ -89,12 +89,41 @@ class Side(Generic[T]):
     @property
     def next_offset(self) -> int:
         """Offset of the first record that has not left: where a restart goes on."""
-        return self.queue[0].offset if self.queue else self.position
+        return self.offsets[0] if self.offsets else self.position
+
+    @property
+    def first_fetched_ms(self) -> int:
+        """When the first record that has not left was fetched."""
+        return self.fetches[0][0]
 
     @property
     def done(self) -> bool:
         """True when it stands where it is to stop; records may still be in the queue."""
         return self.stop is not None and self.position >= self.stop
+
+    def release(self, number: int) -> Run[T]:
+        """Let the first records go, and return them."""
+        run = Run(
+            self, self.offsets[:number], self.stamps[:number], self.items[:number], self.first_fetched_ms
+        )
+        self.released_floor = self.times[number - 1]
+        for column in (self.offsets, self.stamps, self.times, self.items):
+            del column[:number]
+        while self.fetches and self.fetches[0][1] <= self.next_offset:
+            self.fetches.popleft()
+        return run
+
+
+class Run(NamedTuple, Generic[T]):
+    """Records of one side that leave one after the other."""
+
+    side: Side[T]
+    offsets: list[int]
+    stamps: Sequence[int]
+    """Their broker times (ms)."""
+    items: list[T]
+    fetched_ms: int
+    """When the first of them was fetched."""
 
 
 class Question(NamedTuple):
@@ -135,9 +164,12 @@ class Alignment(Generic[T]):
             offsets = offsets[: bisect_left(offsets, side.stop)]
         if not offsets:
             return
-        floors = islice(accumulate(times_ms, max, initial=side.floor), 1, None)
-        side.queue.extend(map(Waiting, offsets, floors, repeat(now_ms), items))
-        side.floor = side.queue[-1].time
+        side.times += islice(accumulate(times_ms, max, initial=side.floor), 1, len(offsets) + 1)
+        side.offsets += offsets
+        side.stamps += times_ms[: len(offsets)]
+        side.items += items[: len(offsets)]
+        side.fetches.append((now_ms, offsets[-1] + 1))
+        side.floor = side.times[-1]
         # An end may have been reported already that lies behind a transaction marker after the last record.
         side.position = max(side.position, offsets[-1] + 1)
         side.progress_ms = now_ms
@@ -158,7 +190,7 @@ class Alignment(Generic[T]):
             # It waits for the end of the log, which an open transaction may keep out of reach.
             before = now_ms - self.undecided_ms
             covers = {side.name: self._appended_by(side, before) for side in self.sides}
-            if self._held.queue[0].offset < covers[self._held.name]:
+            if self._held.next_offset < covers[self._held.name]:
                 self._question = Question(covers, committed=True)
         return self._question
 
@@ -167,12 +199,8 @@ class Alignment(Generic[T]):
         return max((end for at, end in side.known_ends if at <= when_ms), default=0)
 
     def _appended_by(self, side: Side[T], when_ms: int) -> int:
-        offset = self._end_known_at(side, when_ms)
-        for waiting in side.queue:
-            if waiting.fetched_ms > when_ms:
-                break
-            offset = max(offset, waiting.offset + 1)
-        return offset
+        fetched = max((end for at, end in side.fetches if at <= when_ms), default=0)
+        return max(fetched, self._end_known_at(side, when_ms))
 
     def answer(self, question: Question, ends: Mapping[str, int], now_ms: int) -> None:
         """The ends of all sides, queried after the question was returned."""
@@ -194,75 +222,82 @@ class Alignment(Generic[T]):
         if self._question is question:
             self._question = None
 
-    def take(self, limit: int, now_ms: int) -> list[tuple[Side[T], Waiting[T]]]:
+    def take(self, limit: int, now_ms: int) -> list[Run[T]]:
         """Return the records that may leave now, in order, at most ``limit``."""
-        taken: list[tuple[Side[T], Waiting[T]]] = []
+        taken: list[Run[T]] = []
         self.held_by = self._held = None
         for side in self.sides:
             for proof in [proof for proof in side.asked if side.position >= proof.end]:
                 side.asked.remove(proof)
                 for name, offset in proof.covers.items():
                     side.covers[name] = max(offset, side.covers.get(name, 0))
-        while len(taken) < limit:
+        while limit > 0:
             first = self._first()
-            if first is None or not self._run(first, limit, now_ms, taken):
+            if first is None:
                 break
+            number, unaligned = self._free(first, limit, now_ms)
+            if number == 0:
+                break
+            self.unaligned += unaligned
+            taken.append(first.release(number))
+            limit -= number
         return taken
 
-    def take_up_to(self, ends: Sequence[int], limit: int) -> list[tuple[Side[T], Waiting[T]]] | None:
+    def take_up_to(self, ends: Sequence[int], limit: int) -> list[Run[T]] | None:
         """Return the records below an offset per side, in order; None while one of them may not be fetched.
 
         For a replay: which records leave together was decided before, so nothing waits for another side.
         """
         if any(side.position < end for side, end in zip(self.sides, ends, strict=True)):
             return None
-        taken: list[tuple[Side[T], Waiting[T]]] = []
-        while len(taken) < limit:
-            below = zip(self.sides, ends, strict=True)
-            waiting = [side for side, end in below if side.queue and side.queue[0].offset < end]
+        taken: list[Run[T]] = []
+        while limit > 0:
+            waiting = {
+                index: side.times[0]
+                for index, (side, end) in enumerate(zip(self.sides, ends, strict=True))
+                if side.offsets and side.offsets[0] < end
+            }
             if not waiting:
                 break
-            first = min(waiting, key=lambda side: side.queue[0].time)
-            taken.append((first, first.queue.popleft()))
-            first.released_floor = taken[-1][1].time
+            index = min(waiting, key=waiting.__getitem__)
+            first = self.sides[index]
+            free = min(limit, bisect_left(first.offsets, ends[index]))
+            for other, time in waiting.items():
+                if other != index:
+                    free = min(free, bisect_left(first.times, time + (index < other)))
+            taken.append(first.release(free))
+            limit -= free
         return taken
 
     def _first(self) -> Side[T] | None:
         """Return the side whose record is next by time; of equal times the side named first."""
-        waiting = [side for side in self.sides if side.queue]
-        return min(waiting, key=lambda side: side.queue[0].time) if waiting else None
+        waiting = [side for side in self.sides if side.offsets]
+        return min(waiting, key=lambda side: side.times[0]) if waiting else None
 
-    def _run(self, side: Side[T], limit: int, now_ms: int, taken: list[tuple[Side[T], Waiting[T]]]) -> bool:
-        """Take records of the side as long as they are next; False when one of them must wait."""
-        queue = side.queue
-        bounds: list[tuple[int, int, Side[T]]] = []
+    def _free(self, side: Side[T], limit: int, now_ms: int) -> tuple[int, bool]:
+        """Return how many records of the side that is next may leave now, and whether without alignment.
+
+        Where its first one must wait it is noted for which side: the one to ask about.
+        """
+        free, unaligned = min(limit, len(side.offsets)), False
         earlier = True  # whether the other side is named before this one: then it wins a tie
         for other in self.sides:
             if other is side:
                 earlier = False
-            elif other.queue:
-                bounds.append((other.queue[0].time + (not earlier), -1, other))
+            elif other.offsets:
+                free = bisect_left(side.times, other.times[0] + (not earlier), 0, free)
             elif not other.done:
-                bounds.append((other.floor + (not earlier), other.covers.get(side.name, 0), other))
-        while queue and len(taken) < limit:
-            head = queue[0]
-            unaligned = False
-            for time_bound, offset_bound, other in bounds:
-                if head.time < time_bound or head.offset < offset_bound:
-                    continue
-                if other.queue:
-                    return True  # the other side's record is next
-                if not self._waited(head, other, now_ms):
-                    self._held, self.held_by = side, other
-                    return False
-                unaligned = True
-            self.unaligned += unaligned
-            taken.append((side, queue.popleft()))
-            side.released_floor = head.time
-        return True
+                passed = bisect_left(side.times, other.floor + (not earlier), 0, free)
+                free = bisect_left(side.offsets, other.covers.get(side.name, 0), passed, free)
+                if free == 0:
+                    if not self._waited(side, other, now_ms):
+                        self._held, self.held_by = side, other
+                        return 0, False
+                    free, unaligned = 1, True
+        return free, unaligned
 
-    def _waited(self, head: Waiting[T], other: Side[T], now_ms: int) -> bool:
+    def _waited(self, side: Side[T], other: Side[T], now_ms: int) -> bool:
         """True when the other side has brought nothing for ``max_wait_ms`` since the record was fetched."""
         if self.max_wait_ms is None:
             return False
-        return now_ms - max(head.fetched_ms, other.progress_ms) >= self.max_wait_ms
+        return now_ms - max(side.first_fetched_ms, other.progress_ms) >= self.max_wait_ms

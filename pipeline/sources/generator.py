@@ -281,9 +281,12 @@ class Shop:
 def write_recording(path: Path, lines: Iterator[bytes]) -> int:
     """Write lines to a file, compressed where its name ends in .gz; return its size in bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = b"".join(line + b"\n" for line in lines)
-    # No time and no name in the gzip header: the same stream gives the same file.
-    path.write_bytes(gzip.compress(text, 9, mtime=0) if path.name.endswith(".gz") else text)
+    if path.name.endswith(".gz"):
+        # No time and no name in the gzip header: the same stream gives the same file.
+        path.write_bytes(gzip.compress(b"".join(line + b"\n" for line in lines), 9, mtime=0))
+    else:
+        with path.open("wb") as out:
+            out.writelines(line + b"\n" for line in lines)
     return path.stat().st_size
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,7 +17,7 @@ from confluent_kafka import (
 )
 
 from pipeline.model.errors import Fatal
-from pipeline.sources.align import Alignment, Question, Side, Waiting
+from pipeline.sources.align import Alignment, Question, Run
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.kafka_admin import KafkaAdmin
 from pipeline.sources.kafka_client import KafkaSettings
@@ -29,18 +30,22 @@ log = logging.get(__name__)
 
 AHEAD = 1000
 """Records of one side that wait in our queue before no more are fetched: the other side lags behind."""
-ASK_EVERY_MS = 2
+ASK_EVERY_MS = 1
+ANSWER_MS = 2
+"""The broker usually answers within one."""
 ASK_AGAIN_MS = 200
 """After a question that failed."""
 ASK_GIVE_UP_MS = 15_000
 """librdkafka gives up after `END_SECS`; this is for a future that it forgets."""
+NO_TIME = -1
+"""librdkafka's time of a message without one."""
 LAG_EVERY_MS = 5000
 WARN_EVERY_MS = 10_000
 CLOSE_SECS = 2.0
 
 _GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
 
-Taken: TypeAlias = list[tuple[Side[Message], Waiting[Message]]]
+Taken: TypeAlias = list[Run[Message]]
 
 
 class KafkaReader:
@@ -81,7 +86,7 @@ class KafkaReader:
         self._warned: dict[int, int] = {}
         self._unaligned = 0
         self._question: tuple[Question, list[Future[Any]]] | None = None
-        self._ask_at = 0
+        self._ask_at = self._asked_at = 0
         self._lag: list[Future[Any]] = []
         self._lag_at = 0
         self._closed = False
@@ -105,7 +110,7 @@ class KafkaReader:
     @property
     def done(self) -> bool:
         """True when every topic has reached the offset where it stops, and all of it was handed out."""
-        return all(stream.side.done and not stream.side.queue for stream in self._streams)
+        return all(stream.side.done and not stream.side.offsets for stream in self._streams)
 
     @property
     def position(self) -> Position:
@@ -115,6 +120,11 @@ class KafkaReader:
             for stream in self._streams
         )
         return (self.VERSION, self._handed_out, sides)
+
+    @property
+    def expects_answer(self) -> bool:
+        """True while records wait for an answer that will be here within a millisecond or so."""
+        return self._question is not None and self._clock_ms() < self._asked_at + ANSWER_MS
 
     def read(self, limit: int) -> RawChunk | None:
         """Return at most ``limit`` records, or None where none may leave now. Never waits for the network.
@@ -132,30 +142,32 @@ class KafkaReader:
             self._on_idle(now)
         if not taken:
             return None
-        self._handed_out += len(taken)
+        self._handed_out += _number(taken)
         return self._chunk(taken)
 
     def _read_alone(self, stream: Stream, limit: int, now: int) -> Taken:
         side = stream.side
-        taken: Taken = []
-        for message in self._consume(stream, limit, now) if not side.done else ():
-            offset = message.offset()
-            if side.stop is not None and offset >= side.stop:
-                side.position = max(side.position, offset)
-                break
-            side.position = max(side.position, offset + 1)
-            taken.append((side, Waiting(offset, 0, now, message)))
-        return taken
+        messages, stamps = self._consume(stream, limit, now) if not side.done else ([], [])
+        if not messages:
+            return []
+        offsets = [message.offset() for message in messages]
+        if side.stop is not None and offsets[-1] >= side.stop:
+            side.position = max(side.position, offsets[-1])
+            offsets = offsets[: bisect_left(offsets, side.stop)]
+            messages, stamps = messages[: len(offsets)], stamps[: len(offsets)]
+        if not offsets:
+            return []
+        side.position = max(side.position, offsets[-1] + 1)
+        return [Run(side, offsets, stamps, messages, now)]
 
     def _read_aligned(self, limit: int, now: int) -> Taken:
         alignment = self._alignment
         self._take_answer(now)
         for stream in self._streams:
             side = stream.side
-            if len(side.queue) < AHEAD and not side.done:
-                messages = self._consume(stream, limit, now)
-                times = [message.timestamp()[1] for message in messages]
-                alignment.add(side, [message.offset() for message in messages], times, messages, now)
+            if len(side.offsets) < AHEAD and not side.done:
+                messages, stamps = self._consume(stream, limit, now)
+                alignment.add(side, [message.offset() for message in messages], stamps, messages, now)
         if self._trail is not None and self._trail.ahead:
             return self._repeat(self._trail, limit)
         taken = alignment.take(limit, now)
@@ -167,9 +179,9 @@ class KafkaReader:
             log.warning("records went on without alignment", partition=self.name, records=fresh)
         if taken and self._trail is not None:
             ends = tuple(stream.side.next_offset for stream in self._streams)
-            self._trail.note(Boundary(self._handed_out + len(taken), ends))
+            self._trail.note(Boundary(self._handed_out + _number(taken), ends))
         if taken:
-            observe("join_wait_seconds", (now - taken[0][1].fetched_ms) / 1000)
+            observe("join_wait_seconds", (now - taken[0].fetched_ms) / 1000)
         return taken
 
     def _repeat(self, trail: Trail, limit: int) -> Taken:
@@ -178,9 +190,10 @@ class KafkaReader:
         taken = self._alignment.take_up_to(boundary.offsets, limit)
         if taken is None:
             return []
-        if self._handed_out + len(taken) == boundary.line:
+        number = _number(taken)
+        if self._handed_out + number == boundary.line:
             trail.ahead.popleft()
-        elif len(taken) < limit:
+        elif number < limit:
             log.warning("topics changed since the crash: the rest is merged anew", partition=self.name)
             trail.ahead.clear()
         return taken
@@ -188,7 +201,7 @@ class KafkaReader:
     def _ask(self, now: int) -> None:
         question = self._alignment.ask(now)
         if question is not None:
-            self._ask_at = now + ASK_EVERY_MS
+            self._asked_at, self._ask_at = now, now + ASK_EVERY_MS
             self._question = question, self._ask_ends(committed=question.committed)
 
     def _ask_ends(self, *, committed: bool) -> list[Future[Any]]:
@@ -235,14 +248,15 @@ class KafkaReader:
         self._lag = self._ask_ends(committed=True)
         self._admin.serve()
 
-    def _consume(self, stream: Stream, limit: int, now: int) -> list[Message]:
-        """Return what has arrived of one topic partition, at most ``limit``, without waiting."""
+    def _consume(self, stream: Stream, limit: int, now: int) -> tuple[list[Message], list[int]]:
+        """Return what has arrived of one topic partition, at most ``limit``, with its times; never waits."""
         messages: list[Message] = stream.consumer.consume(limit, 0)
-        if not messages:
-            return messages
-        if not any([message.error() for message in messages]):  # noqa: C419  # half the time of a generator
-            self._reachability.answered()
-            return messages
+        stamps = [message.timestamp()[1] for message in messages]
+        if NO_TIME not in stamps:
+            # An error has no time: none of them is one.
+            if messages:
+                self._reachability.answered()
+            return messages, stamps
         good = []
         for message in messages:
             error = message.error()
@@ -254,7 +268,7 @@ class KafkaReader:
                 self._reachability.answered()
             else:
                 self._failed(stream, error, now)
-        return good
+        return good, [message.timestamp()[1] for message in good]
 
     def _failed(self, stream: Stream, error: KafkaError, now: int) -> None:
         code, name = error.code(), stream.side.name
@@ -271,17 +285,18 @@ class KafkaReader:
             log.warning("Kafka reports an error, reading goes on", partition=name, reason=error.str())
 
     def _chunk(self, taken: Taken) -> RawChunk:
-        messages = [waiting.item for _, waiting in taken]
+        messages = taken[0].items if len(taken) == 1 else [item for run in taken for item in run.items]
         lines: list[bytes | None] = [message.value() for message in messages]
         headers = [message.headers() for message in messages]
-        received: list[int | None] = [
-            stamp if stamp > 0 else None for _, stamp in [m.timestamp() for m in messages]
-        ]
-        one = len(self._streams) == 1
+        stamps = taken[0].stamps if len(taken) == 1 else [stamp for run in taken for stamp in run.stamps]
+        received: list[int | None] = [stamp if stamp > 0 else None for stamp in stamps]
+        sources: str | list[str] = taken[0].side.name
+        if any(run.side is not taken[0].side for run in taken):
+            sources = [name for run in taken for name in [run.side.name] * len(run.offsets)]
         chunk = RawChunk(
             partition=self.name,
-            sources=taken[0][0].name if one else [side.name for side, _ in taken],
-            offsets=[waiting.offset for _, waiting in taken],
+            sources=sources,
+            offsets=[offset for run in taken for offset in run.offsets],
             lines=lines,
             position=self.position,
             received=received,
@@ -289,14 +304,15 @@ class KafkaReader:
             keys=[message.key() for message in messages],
         )
         if None in lines:
-            self._mark_empty_events(chunk, taken)
+            self._mark_empty_events(chunk)
         return chunk
 
-    def _mark_empty_events(self, chunk: RawChunk, taken: Taken) -> None:
+    def _mark_empty_events(self, chunk: RawChunk) -> None:
         """Make events without a value faults: only in a topic of user updates a null value says something."""
         faults = {}
-        for index, (side, _) in enumerate(taken):
-            if chunk.lines[index] is None and side.name not in self._updates:
+        for index, line in enumerate(chunk.lines):
+            source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[index]
+            if line is None and source not in self._updates:
                 chunk.lines[index] = b""
                 faults[index] = "a record without a value in a topic of events"
         chunk.faults = faults or None
@@ -324,3 +340,7 @@ class KafkaReader:
         deadline = time.monotonic() + CLOSE_SECS
         for thread in closing:
             thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _number(taken: Taken) -> int:
+    return sum([len(run.offsets) for run in taken])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ Token = tuple[str, Position]
 """What Bytewax keeps of a source partition: ("v1", the reader's position)."""
 
 DISK_CHECK_SECS = 1.0
+ANSWER_SECS = 0.0004
+"""How soon to look again while a reader expects an answer."""
 
 _log = log.get("source")
 
@@ -63,6 +65,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.snapped: Position | None = self.reader.position
         self.next_disk_check = 0.0
         self.low_on_disk = False
+        self.gave = False
 
     def next_batch(self) -> Iterable[Intake]:
         """Return the next chunk, a hello first, or nothing while there is none or the job is behind."""
@@ -70,6 +73,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             batch = self.advance()
         if batch is None:
             raise StopIteration
+        self.gave = bool(batch)
         return batch
 
     def advance(self) -> list[Intake] | None:
@@ -146,8 +150,10 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         return self.low_on_disk
 
     def next_awake(self) -> datetime | None:
-        """Poll at once, or a millisecond after nothing came (Bytewax's own rule)."""
-        return None
+        """Poll at once, a millisecond after nothing came (Bytewax's own rule), or when an answer is due."""
+        if self.gave or not getattr(self.reader, "expects_answer", False):
+            return None
+        return datetime.now(UTC) + timedelta(seconds=ANSWER_SECS)
 
     def snapshot(self) -> Token:
         """Return the position after the last chunk."""

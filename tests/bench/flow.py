@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from bytewax.recovery import RecoveryConfig
+from jobs import make_config, make_stream
 from measure import machine
-from suite import make_config, make_stream
 
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline

@@ -1,10 +1,15 @@
-"""Event to POST: from the moment a line is written to a followed file until the receiver has its request.
+"""Event to POST: from the moment an event is written until the receiver has its request.
 
     python tests/bench/latency.py [--rates 1000,5000] [--secs 20] [--sick]
+    python tests/bench/latency.py --kafka 127.0.0.1:9092 [--updates idle|busy]
 
-One process writes events with the time of writing in them, `hookline run --follow` turns each into a POST
-with that time in its body, a receiver in a third process notes when it came. Commits (one per second,
-synced) are included. With --sick, a second webhook on the same events has a receiver that never answers.
+One process writes events with the time of writing in them, to a file or to a topic; `hookline run` turns each
+into a POST with that time in its body; a receiver in a third process notes when it came. Commits (one per
+second, synced) are included, and with --kafka the producer and the broker as well.
+
+--sick: a second webhook on the same events has a receiver that never answers.
+--kafka: from a topic of events, aligned with a topic of user updates. After the first users nothing comes on
+that one (idle), or an update for every fifth event (busy): then an event waits until its updates are read.
 """
 
 from __future__ import annotations
@@ -17,15 +22,23 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import orjson
-from measure import machine
+import uvloop
+from kafka_topics import Filler, make_topics
+from measure import machine, reap
 
-WARM_UP_SECS = 3.0
+WARM_UP_SECS = 5.0
 USERS = 1000
+UPDATE_EVERY = 5
+GRACE_SECS = 0.5
+"""For what is still under way when the last event has been written."""
 
 WEBHOOK = """
 id: {id}
@@ -35,6 +48,23 @@ request:
   body: {{sent: "{{{{ event.properties.sent }}}}", plan: "{{{{ user.properties.plan }}}}"}}
 """
 
+Append = Callable[[list[bytes], list[bytes]], None]
+"""Writes events and updates that were made just now."""
+
+
+@dataclass(slots=True, frozen=True)
+class Latency:
+    """What one run measured."""
+
+    rate: int
+    arrived: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    cpu_us: float
+    """CPU of the job per event, its start included."""
+    rss_bytes: int
+
 
 class Note(asyncio.Protocol):
     """Answers 200 at once and notes how old each event is; requests under /sick are never answered."""
@@ -42,7 +72,7 @@ class Note(asyncio.Protocol):
     ages: ClassVar[list[tuple[float, float]]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport: Any = transport
         self.buffer = b""
 
     def data_received(self, data: bytes) -> None:
@@ -59,7 +89,7 @@ class Note(asyncio.Protocol):
             if b"/sick" in head.split(b"\r\n", 1)[0]:
                 continue
             self.ages.append((now, now - orjson.loads(body)["sent"]))
-            self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")  # type: ignore[attr-defined]
+            self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
 
 def receive(pipe: Connection) -> None:
@@ -72,62 +102,145 @@ def receive(pipe: Connection) -> None:
         await asyncio.to_thread(pipe.recv)
         pipe.send(Note.ages)
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
-def write(stream: Path, rate: int, secs: float) -> None:
+def event(number: int) -> bytes:
+    """Return an event of now."""
+    return orjson.dumps(
+        {
+            "type": "event",
+            "id": f"e{number}",
+            "name": "Purchase",
+            "user_id": f"u{number % USERS}",
+            "properties": {"sent": time.time(), "amount": number},
+        }
+    )
+
+
+def update(number: int, plan: str = "pro") -> bytes:
+    """Return an update of a user."""
+    return orjson.dumps({"type": "user", "user_id": f"u{number % USERS}", "set": {"plan": plan}})
+
+
+def write(append: Append, rate: int, secs: float, *, busy: bool) -> None:
     """Append events at an even rate, in steps of a millisecond or more."""
     begun, sent = time.perf_counter(), 0
+    while (passed := time.perf_counter() - begun) < secs:
+        events, updates = [], []
+        while sent < passed * rate:
+            if busy and sent % UPDATE_EVERY == 0:
+                updates.append(update(sent, f"plan {sent}"))
+            events.append(event(sent))
+            sent += 1
+        append(events, updates)
+        time.sleep(max(0.0005, sent / rate - (time.perf_counter() - begun)))
+
+
+def write_file(stream: Path, rate: int, secs: float) -> None:
+    """Append to a file."""
     with stream.open("ab", buffering=0) as out:
-        while (passed := time.perf_counter() - begun) < secs:
-            lines = []
-            while sent < passed * rate:
-                event = {
-                    "type": "event",
-                    "id": f"e{sent}",
-                    "name": "Purchase",
-                    "user_id": f"u{sent % USERS}",
-                    "properties": {"sent": time.time(), "amount": sent},
-                }
-                lines.append(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE))
-                sent += 1
-            if lines:
-                out.write(b"".join(lines))
-            time.sleep(max(0.0005, sent / rate - (time.perf_counter() - begun)))
+
+        def append(events: list[bytes], updates: list[bytes]) -> None:
+            if events:
+                out.write(b"".join(line + b"\n" for line in events))
+
+        write(append, rate, secs, busy=False)
 
 
-def measure(rate: int, secs: float, *, sick: bool) -> list[float]:
-    """Return the ages in milliseconds of what arrived after the warm-up."""
+def write_topics(brokers: str, topics: tuple[str, str], rate: int, secs: float, busy: bool) -> None:
+    """Append to a topic of events, and to one of updates."""
+    filler = Filler(brokers, linger_ms=1)
+
+    def append(events: list[bytes], updates: list[bytes]) -> None:
+        for line in updates:
+            filler.send(topics[1], line)
+        for line in events:
+            filler.send(topics[0], line)
+        filler.poll()
+
+    write(append, rate, secs, busy=busy)
+    filler.flush()
+
+
+@contextmanager
+def receiving() -> Iterator[tuple[str, Callable[[], list[tuple[float, float]]]]]:
+    """Give the URL of a receiver in another process, and a function that ends it and returns the ages."""
     ours, theirs = multiprocessing.Pipe()
-    receiver = multiprocessing.Process(target=receive, args=(theirs,), daemon=True)
-    receiver.start()
-    url = f"http://127.0.0.1:{ours.recv()}"
-    with tempfile.TemporaryDirectory(prefix="hookline-latency-") as name:
-        folder = Path(name)
-        (folder / "webhooks").mkdir()
-        for webhook in ("fine", "sick") if sick else ("fine",):
-            (folder / "webhooks" / f"{webhook}.yaml").write_text(WEBHOOK.format(id=webhook, url=url))
+    process = multiprocessing.Process(target=receive, args=(theirs,), daemon=True)
+    process.start()
+
+    def end() -> list[tuple[float, float]]:
+        ours.send("stop")
+        ages: list[tuple[float, float]] = ours.recv()
+        return ages
+
+    try:
+        yield f"http://127.0.0.1:{ours.recv()}", end
+    finally:
+        process.kill()
+        process.join()
+
+
+def prepare(folder: Path, url: str, kafka: str | None, *, sick: bool) -> tuple[str, Callable[..., None], Any]:
+    """Write the webhooks and the first users; return the source's config, what writes, and to where."""
+    (folder / "webhooks").mkdir()
+    for webhook in ("fine", "sick") if sick else ("fine",):
+        (folder / "webhooks" / f"{webhook}.yaml").write_text(WEBHOOK.format(id=webhook, url=url))
+    users = [update(number) for number in range(USERS)]
+    if kafka is None:
         stream = folder / "stream.jsonl"
-        users = [{"type": "user", "user_id": f"u{n}", "set": {"plan": "pro"}} for n in range(USERS)]
-        stream.write_bytes(b"".join(orjson.dumps(user) + b"\n" for user in users))
+        stream.write_bytes(b"".join(line + b"\n" for line in users))
+        return f"jsonl: {{paths: [{stream}], follow: true}}", write_file, (stream,)
+    events, updates = make_topics(kafka, "events", "updates")
+    filler = Filler(kafka)
+    for line in users:
+        filler.send(updates, line)
+    filler.flush()
+    source = f'kafka: {{brokers: "{kafka}", events: [{events}], users: [{updates}], group: "{events}"}}'
+    return source, write_topics, (kafka, (events, updates))
+
+
+def measure(
+    rate: int,
+    secs: float,
+    warm_up_secs: float = WARM_UP_SECS,
+    *,
+    sick: bool = False,
+    kafka: str | None = None,
+    busy: bool = False,
+) -> Latency:
+    """Run once; what was written during the warm-up does not count."""
+    with receiving() as (url, end), tempfile.TemporaryDirectory(prefix="hookline-latency-") as name:
+        folder = Path(name)
+        source, writes, where = prepare(folder, url, kafka, sick=sick)
         (folder / "pipeline.yaml").write_text(
-            f"source: {{jsonl: {{paths: [{stream}], follow: true}}}}\n"
-            f"state: {folder / 'state'}\nnetwork: {{allow: [127.0.0.0/8]}}\n"
+            f"source: {{{source}}}\nstate: {folder / 'state'}\nnetwork: {{allow: [127.0.0.0/8]}}\n"
         )
         command = [sys.executable, "-m", "pipeline.cli", "run", "-c", str(folder), "--json"]
-        job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with (folder / "job.log").open("wb") as log:
+            job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         try:
-            writer = multiprocessing.Process(target=write, args=(stream, rate, secs + WARM_UP_SECS))
+            arguments = (*where, rate, secs + warm_up_secs, *([busy] if kafka else []))
+            writer = multiprocessing.Process(target=writes, args=arguments)
             begun = time.time()
             writer.start()
             writer.join()
+            time.sleep(GRACE_SECS)
+            noted = end()
+            early = job.poll()
         finally:
-            job.terminate()
-            job.wait(30)
-    ours.send("stop")
-    ages: list[tuple[float, float]] = ours.recv()
-    receiver.join(5)
-    return [age * 1000 for at, age in ages if at > begun + WARM_UP_SECS]
+            # Its state goes with the folder, and one of its receivers may never answer: nothing to wait for.
+            job.kill()
+            cpu, rss, _ = reap(job)
+        if early is not None:
+            raise RuntimeError(f"the job ended with {early}:\n{(folder / 'job.log').read_text()[-2000:]}")
+        ages = [age * 1000 for at, age in noted if at - age > begun + warm_up_secs]
+    if len(ages) < 2:
+        raise RuntimeError("no event arrived")
+    marks = statistics.quantiles(ages, n=100)
+    per_event = cpu / (rate * (secs + warm_up_secs)) * 1e6
+    return Latency(rate, len(ages), marks[49], marks[98], max(ages), per_event, rss)
 
 
 def main() -> None:
@@ -138,13 +251,18 @@ def main() -> None:
     parser.add_argument("--rates", default="1000,5000")
     parser.add_argument("--secs", type=float, default=20.0)
     parser.add_argument("--sick", action="store_true")
+    parser.add_argument("--kafka", metavar="BROKERS")
+    parser.add_argument("--updates", choices=("idle", "busy"), default="idle")
     chosen = parser.parse_args()
     print(machine())
-    print(f"{'events/s':>10}{'arrived':>10}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
+    print(f"{'events/s':>10}{'arrived':>10}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'CPU us/event':>14}")
     for rate in map(int, chosen.rates.split(",")):
-        ages = measure(rate, chosen.secs, sick=chosen.sick)
-        marks = statistics.quantiles(ages, n=100)
-        print(f"{rate:>10,}{len(ages):>10,}{marks[49]:>9.2f}{marks[98]:>9.2f}{max(ages):>9.2f}", flush=True)
+        one = measure(rate, chosen.secs, sick=chosen.sick, kafka=chosen.kafka, busy=chosen.updates == "busy")
+        print(
+            f"{rate:>10,}{one.arrived:>10,}{one.p50_ms:>9.2f}{one.p99_ms:>9.2f}{one.max_ms:>9.2f}"
+            f"{one.cpu_us:>14.0f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

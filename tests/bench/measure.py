@@ -1,20 +1,25 @@
-"""Running whole programs side by side: CPU, wall time and memory of each run, medians and ratios.
+"""Runs programs in turn and compares them: CPU and wall time per unit, memory, medians and ratios.
 
 Hosts swing by a factor of two within minutes, so candidates take turns: A B C, A B C, ... What is quoted is
-the median, and the ratio to another candidate of the same run.
+the median, and the ratio to another candidate of the same run, taken round by round.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import resource
+import signal
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+Process = subprocess.Popen[bytes]
+WIDTH = 100
 
 
 @dataclass(slots=True, frozen=True)
@@ -25,16 +30,33 @@ class Run:
     """User and system time of the process and its children."""
     wall_secs: float
     rss_bytes: int
+    units: int
+    """How many events or deliveries that was for."""
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU per unit in microseconds."""
+        return self.cpu_secs / self.units * 1e6
+
+    @property
+    def per_sec(self) -> float:
+        """Units per second."""
+        return self.units / self.wall_secs
 
 
 @dataclass(slots=True)
 class Candidate:
-    """A program to measure. ``before`` is called before each run and not measured."""
+    """A program to measure, and for how many units its time is."""
 
     name: str
     command: Sequence[str]
+    units: int
     before: Callable[[], None] = lambda: None
-    env: dict[str, str] = field(default_factory=dict)
+    """Called before each run, and not measured."""
+    watch: Callable[[Process], float] | None = None
+    """For a program that never ends: returns when its work is done, with its rate in units per second."""
+    read: Callable[[str, Run], Run] = lambda output, run: run
+    """Corrects a run by what the program printed about itself."""
     runs: list[Run] = field(default_factory=list)
 
     def median(self, what: str) -> float:
@@ -42,32 +64,44 @@ class Candidate:
         return statistics.median(getattr(run, what) for run in self.runs)
 
 
-def run_once(candidate: Candidate, timeout_secs: float = 300.0) -> Run:
+def run_once(candidate: Candidate, timeout_secs: float = 600.0) -> Run:
     """Run a candidate to its end; raises RuntimeError where it fails."""
     candidate.before()
     begun = time.perf_counter()
     process = subprocess.Popen(
-        candidate.command,
-        env={**os.environ, **candidate.env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
+        candidate.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
     assert process.stdout is not None
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    rate = None
+    if candidate.watch is not None:
+        try:
+            rate = candidate.watch(process)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+    with process.stdout:
+        output = process.stdout.read().decode(errors="replace")
+    cpu, rss, code = reap(process)
     wall = time.perf_counter() - begun
-    if process.returncode:
-        raise RuntimeError(f"{candidate.name} failed ({process.returncode}):\n{output.decode()[-2000:]}")
+    if code or (candidate.watch is not None and rate is None):
+        raise RuntimeError(f"{candidate.name} failed ({code}):\n{output[-2000:]}")
     if wall > timeout_secs:
         raise RuntimeError(f"{candidate.name} took {wall:.0f} s")
-    return Run(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * 1024)
+    return candidate.read(output, Run(cpu, candidate.units / rate if rate else wall, rss, candidate.units))
 
 
-def take_turns(candidates: Sequence[Candidate], rounds: int) -> None:
+def reap(process: Process) -> tuple[float, int, int]:
+    """Wait for a process; return its CPU seconds and memory with those of its children, and its exit code."""
+    if process.returncode is not None:
+        return 0.0, 0, process.returncode
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, process.returncode
+
+
+def take_turns(candidates: Sequence[Candidate], rounds: int, *, warm_up: bool = True) -> None:
     """Run every candidate once per round, after one round that is not counted."""
-    for number in range(rounds + 1):
+    for number in range(0 if warm_up else 1, rounds + 1):
         for candidate in candidates:
             run = run_once(candidate)
             if number:
@@ -94,32 +128,47 @@ SHOWN: dict[str, dict[str, float]] = {}
 """CPU per unit in microseconds and units per second of every row shown so far."""
 
 
-def compare(before: dict[str, dict[str, float]], now: dict[str, dict[str, float]]) -> None:
-    """Print how the rows stand to those of a saved run; only the ratios to a peer survive another machine."""
-    print(f"\n{'against the baseline':<60}{'CPU':>8}{'rate':>8}")
-    for name in before.keys() & now.keys():
-        cpu, rate = (now[name][field] / before[name][field] for field in ("cpu_us", "per_sec"))
-        print(f"{name:<60}{cpu:>8.2f}{rate:>8.2f}")
+def compare(before: Mapping[str, Mapping[str, float]], now: Mapping[str, Mapping[str, float]]) -> None:
+    """Print how the rows stand to those of a saved run; on another machine only the ratios to a peer do."""
+    print(f"\n{'against the baseline':<72}{'CPU':>9}{'rate':>9}")
+    for name in now:
+        if name in before:
+            cpu, rate = (now[name][field] / before[name][field] for field in ("cpu_us", "per_sec"))
+            print(f"{name:<72}{cpu:>9.2f}{rate:>9.2f}")
 
 
-def show(title: str, candidates: Sequence[Candidate], units: int, unit: str, against: str = "") -> None:
-    """Print one table: CPU per unit, units per second, memory, and the ratio to one of the candidates."""
-    print(f"\n{title}")
-    print(f"{'':<34}{'CPU us/' + unit:>16}{unit + '/s':>12}{'RSS MB':>9}{'CPU ratio':>11}{'rate ratio':>12}")
+def heading(title: str) -> None:
+    """Print the title of a table."""
+    print(f"\n{title}\n{'-' * min(WIDTH, len(title))}")
+
+
+def show(title: str, candidates: Sequence[Candidate], unit: str, against: str = "") -> None:
+    """Print one table: CPU per unit, units per second, memory, and the ratios to one of the candidates."""
+    heading(title)
+    print(f"{'':<34}{'us CPU/' + unit:>15}{unit + '/s':>12}{'RSS MB':>9}{'CPU ratio':>12}{'rate ratio':>12}")
     base = next((one for one in candidates if one.name == against), None)
     for one in candidates:
-        cpu, wall = one.median("cpu_secs"), one.median("wall_secs")
-        SHOWN[f"{title}: {one.name}"] = {"cpu_us": cpu / units * 1e6, "per_sec": units / wall}
+        cpu, rate = one.median("cpu_us"), one.median("per_sec")
+        SHOWN[f"{title}: {one.name}"] = {"cpu_us": cpu, "per_sec": rate}
         ratios = ("", "")
         if base is not None and base is not one:
-            ratios = (
-                f"{_ratio(one, base, 'cpu_secs'):.2f}",
-                f"{1 / _ratio(one, base, 'wall_secs'):.2f}",
-            )
+            ratios = f"{_ratio(one, base, 'cpu_us'):.2f}", f"{_ratio(one, base, 'per_sec'):.2f}"
         print(
-            f"{one.name:<34}{cpu / units * 1e6:>16.1f}{units / wall:>12,.0f}"
-            f"{one.median('rss_bytes') / 1e6:>9.0f}{ratios[0]:>11}{ratios[1]:>12}"
+            f"{one.name:<34}{cpu:>15.1f}{rate:>12,.0f}{_memory(one.median('rss_bytes')):>9}"
+            f"{ratios[0]:>12}{ratios[1]:>12}",
+            flush=True,
         )
+
+
+def left_out(what: str) -> None:
+    """Say on the report that something is missing, and why."""
+    print(f"  LEFT OUT: {what}", flush=True)
+
+
+def _memory(rss_bytes: float) -> str:
+    """Return MB. Linux starts the peak of a process with that of who started it: less cannot be told."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return f"{rss_bytes / 1e6:.0f}" if rss_bytes > own * 1.02 else f"< {own / 1e6:.0f}"
 
 
 def _ratio(one: Candidate, base: Candidate, what: str) -> float:

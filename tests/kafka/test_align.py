@@ -100,8 +100,8 @@ class World:
             self.question = None
 
     def take(self, limit: int = 1 << 30) -> None:
-        for side, waiting in self.alignment.take(limit, self.now):
-            self.left.append((side.name, waiting.offset))
+        for run in self.alignment.take(limit, self.now):
+            self.left += [(run.side.name, offset) for offset in run.offsets]
 
     def restart(self) -> None:
         """A new process that knows the positions and floors of what has left."""

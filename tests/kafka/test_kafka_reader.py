@@ -387,3 +387,20 @@ def test_a_closed_reader_may_be_closed_again(topics: Topics) -> None:
     reader = topics.open(events=(topics.create("events"),))
     reader.close()
     reader.close()
+
+
+def test_an_answer_is_expected_shortly_after_a_question_and_no_longer(topics: Topics, tap: Tapper) -> None:
+    events, users = topics.create("events"), topics.create("users")
+    seen = tap(topics.open(events=(events,), users=(users,)))
+    clock = seen.reader._clock_ms
+    now = clock()
+    seen.reader._clock_ms = lambda: now
+    assert not seen.reader.expects_answer, "nothing waits"
+    topics.send(events, b"event")
+    until(lambda: seen.turn() or seen.reader.expects_answer, "a question")
+    assert seen.reader.expects_answer
+    now += 2
+    assert not seen.reader.expects_answer, "a broker that is gone is not waited for in haste"
+    seen.reader._clock_ms = clock
+    assert seen.take(1) == [b"event"]
+    assert not seen.reader.expects_answer

@@ -102,7 +102,7 @@ def test_a_repeated_stretch_has_the_order_of_the_first_time(
         ends[which] += 1
         taken = live.take(takes[number % len(takes)], 0) if number % 3 != 2 else []
         if taken:
-            chunks.append([(side.name, waiting.offset) for side, waiting in taken])
+            chunks.append([(run.side.name, offset) for run in taken for offset in run.offsets])
             a, b = live.sides
             marks.append(((a.next_offset, b.next_offset), (a.released_floor, b.released_floor)))
     crash = min(crash, len(chunks))
@@ -112,7 +112,7 @@ def test_a_repeated_stretch_has_the_order_of_the_first_time(
         again.add(side, list(range(start, len(times))), times[start:], [0] * (len(times) - start), 0)
     for chunk, (offsets, floors) in zip(chunks[crash:], marks[crash + 1 :], strict=True):
         repeated = again.take_up_to(offsets, 200)
-        assert [(side.name, waiting.offset) for side, waiting in repeated or []] == chunk
+        assert [(run.side.name, offset) for run in repeated or [] for offset in run.offsets] == chunk
         assert tuple(side.released_floor for side in again.sides) == floors
 
 

@@ -1,0 +1,285 @@
+"""What is measured: each section runs its candidates in turn and prints one table."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import http_clients
+from jobs import job, make_config, make_stream
+from kafka_topics import NoBroker, broker, filled
+from latency import Latency, measure
+from measure import SHOWN, Candidate, Process, heading, left_out, show, take_turns
+from servers import syslog_ng
+
+HERE = Path(__file__).parent
+PEERS = HERE / "peers"
+USERS = 5_000
+
+
+@dataclass
+class Bench:
+    """One run of the suite: where it works, and how much is measured.
+
+    The numbers are such that the start of a job, half a second of CPU which is counted, is a few percent at
+    most of what is measured. Slower candidates get shorter streams: their start is shorter too.
+    """
+
+    folder: Path
+    origin: str
+    """Of the receiver."""
+    rounds: int = 5
+    warm_up: bool = True
+    deliveries: int = 400_000
+    events: int = 2_000_000
+    posts: int = 200_000
+    latency_secs: float = 6.0
+    warm_up_secs: float = 5.0
+    webhook_counts: tuple[int, ...] = (1, 20, 1_000)
+    shares: tuple[float, ...] = (0.05, 0.0)
+    rates: tuple[int, ...] = (1_000, 5_000)
+    users: int = 10_000_000
+    stack: ExitStack = field(default_factory=ExitStack)
+    _brokers: str | None = None
+    _number: int = 0
+
+    def place(self) -> Path:
+        """Return a new folder."""
+        self._number += 1
+        folder = self.folder / str(self._number)
+        folder.mkdir()
+        return folder
+
+    def stream(self, firing: float, records: int) -> Path:
+        """Return a stream; the same one is made once."""
+        return make_stream(self.folder, firing, records, USERS)
+
+    def brokers(self) -> str:
+        """Return the address of a Kafka broker, started at the first call. Raises NoBroker."""
+        if self._brokers is None:
+            self._brokers = self.stack.enter_context(broker())
+        return self._brokers
+
+    def compare(self, title: str, candidates: list[Candidate], unit: str, against: str = "") -> None:
+        """Run the candidates in turn and print the table."""
+        take_turns(candidates, self.rounds, warm_up=self.warm_up)
+        show(title, candidates, unit, against)
+
+
+def peer(name: str, script: str, stream: Path, url: str, units: int) -> Candidate:
+    """Return a script of peers/ as a candidate."""
+    return Candidate(name, [sys.executable, str(PEERS / script), str(stream), url], units)
+
+
+def syslog(stream: Path, url: str, requests: int, units: int) -> list[Candidate]:
+    """Return syslog-ng as a candidate, nothing where it is not installed."""
+    if syslog_ng() is None:
+        left_out("syslog-ng is not installed (Debian: syslog-ng-core syslog-ng-mod-http)")
+        return []
+    script = [sys.executable, str(PEERS / "syslog_ng.py"), str(stream), url, str(requests)]
+    return [Candidate("syslog-ng, no join, no guarantee", script, units)]
+
+
+def firing(bench: Bench) -> None:
+    """Every event fires: cost of one delivery."""
+    many, few = bench.deliveries, bench.deliveries // 4
+    stream, short = bench.stream(1.0, many), bench.stream(1.0, few)
+    url = f"{bench.origin}/hooks/w0"
+    candidates = [
+        peer("hand-written loop", "loop.py", short, url, few),
+        job("hookline, everything on", make_config(bench.place(), bench.origin, stream), many),
+        peer("per-item Bytewax", "per_item.py", short, url, few),
+        *syslog(short, url, few, few),
+    ]
+    title = f"100 % of {many:,} events fire (the others: {few:,})"
+    bench.compare(title, candidates, "POST", "hand-written loop")
+
+
+def sparse(bench: Bench) -> None:
+    """One event in twenty fires, and none: cost of one event."""
+    url = f"{bench.origin}/hooks/w0"
+    for share in bench.shares:
+        number = bench.events
+        stream = bench.stream(share, number)
+        candidates = [
+            peer("hand-written loop", "loop.py", stream, url, number),
+            job("hookline, everything on", make_config(bench.place(), bench.origin, stream), number),
+        ]
+        if share:
+            few = number // 4
+            candidates += syslog(bench.stream(share, few), url, round(few * share), few)
+        bench.compare(f"{share:.0%} of {number:,} events fire", candidates, "event", "hand-written loop")
+
+
+def webhooks(bench: Bench) -> None:
+    """1, 20 and 1,000 webhooks, of which one fires for one event in twenty."""
+    number = bench.events // 2
+    stream = bench.stream(0.05, number)
+    candidates = [
+        job(f"{count:,} webhooks", make_config(bench.place(), bench.origin, stream, webhooks=count), number)
+        for count in bench.webhook_counts
+    ]
+    bench.compare(f"webhooks: 5 % of {number:,} events fire one of them", candidates, "event", "1 webhooks")
+
+
+def bodies(bench: Bench) -> None:
+    """Bodies of 3 and of 30 fields."""
+    number = bench.deliveries // 2
+    stream = bench.stream(1.0, number)
+    candidates = [
+        job(f"{fields} fields", make_config(bench.place(), bench.origin, stream, fields=fields), number)
+        for fields in (3, 30)
+    ]
+    bench.compare(f"bodies: 100 % of {number:,} events fire", candidates, "POST", "3 fields")
+
+
+def kafka(bench: Bench) -> None:
+    """Events from a topic, aligned with a topic of user updates: one event in twenty fires, and none."""
+    try:
+        brokers = bench.brokers()
+    except NoBroker as reason:
+        left_out(f"kafka: {reason}")
+        return
+    number = bench.events
+    candidates = [
+        kafka_job(bench, f"{share:.0%} fires", brokers, bench.stream(share, number), number)
+        for share in bench.shares
+    ]
+    title = f"kafka: {number:,} events of one partition, aligned with users; rate between commits"
+    bench.compare(title, candidates, "event")
+
+
+def kafka_job(
+    bench: Bench, name: str, brokers: str, stream: Path, number: int, *flags: str, partitions: int = 1
+) -> Candidate:
+    """Return a job that reads the stream from topics, each run as a group of its own."""
+    events, updates = filled(brokers, stream, partitions)
+    source = f'{{kafka: {{brokers: "{brokers}", events: [{events}], users: [{updates}], group: "{events}"}}}}'
+    config = make_config(bench.place(), bench.origin, None, source=source)
+    return job(name, config, number, *flags, watch=reading(config / "state", number + USERS))
+
+
+def reading(state: Path, records: int) -> Callable[[Process], float]:
+    """Return what waits until a job has committed so many records, and returns how many it read per second.
+
+    In a process of its own: what this one has in memory counts as that of the candidates it starts.
+    """
+
+    def watch(process: Process) -> float:
+        script = [sys.executable, str(HERE / "watch.py"), str(state), str(records), str(process.pid)]
+        return float(subprocess.run(script, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+    return watch
+
+
+def processes(bench: Bench) -> None:
+    """Two processes on two cores beside one: from a recording, and from two partitions of a topic."""
+    if (os.cpu_count() or 1) < 2:
+        left_out("processes: there is one core")
+        return
+    number, two = bench.deliveries // 2, ("--processes", "2")
+    stream = bench.stream(1.0, number)
+    one_by_one = [
+        job(name, make_config(bench.place(), bench.origin, stream), number, *flags)
+        for name, flags in (("1 process", ()), ("2 processes", two))
+    ]
+    title = f"processes: a recording (one partition), 100 % of {number:,} events fire"
+    bench.compare(title, one_by_one, "POST", "1 process")
+    try:
+        brokers = bench.brokers()
+    except NoBroker as reason:
+        left_out(f"processes from Kafka: {reason}")
+        return
+    number = bench.events // 2
+    stream = bench.stream(0.05, number)
+    one_by_one = [
+        kafka_job(bench, name, brokers, stream, number, *flags, partitions=2)
+        for name, flags in (("1 process", ()), ("2 processes", two))
+    ]
+    title = f"processes: Kafka, two partitions, 5 % of {number:,} events fire; broker on the same cores"
+    bench.compare(title, one_by_one, "event", "1 process")
+
+
+def http_client(bench: Bench) -> None:
+    """The HTTP client alone, with its slots and signature, beside other clients; 64 connections each."""
+    bench.compare(
+        f"client: {bench.posts:,} POSTs over 64 connections",
+        http_clients.candidates(bench.origin, bench.posts, bench.place()),
+        "POST",
+        http_clients.OURS,
+    )
+
+
+def latencies(bench: Bench) -> None:
+    """Event to POST from a followed file, also with a receiver that never answers, and from Kafka."""
+    cases: list[tuple[str, int, bool, str | None, bool]] = []
+    cases += [(f"file, {rate:,}/s", rate, False, None, False) for rate in bench.rates]
+    cases.append((f"file, {bench.rates[-1]:,}/s, one receiver hangs", bench.rates[-1], True, None, False))
+    try:
+        brokers = bench.brokers()
+    except NoBroker as reason:
+        left_out(f"latency from Kafka: {reason}")
+    else:
+        cases += [(f"Kafka, {rate:,}/s, users idle", rate, False, brokers, False) for rate in bench.rates]
+        rate = bench.rates[-1]
+        cases.append((f"Kafka, {rate:,}/s, users busy", rate, False, brokers, True))
+    found: dict[str, list[Latency]] = {}
+    for number in range(bench.rounds):
+        for name, rate, sick, kafka, busy in cases:
+            one = measure(rate, bench.latency_secs, bench.warm_up_secs, sick=sick, kafka=kafka, busy=busy)
+            found.setdefault(name, []).append(one)
+            print(f"  round {number + 1}: {name} p50 {one.p50_ms:.1f} p99 {one.p99_ms:.1f}", file=sys.stderr)
+    heading(f"latency: event to POST, {bench.latency_secs:g} s each, commits included")
+    print(f"{'':<42}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}{'us CPU/event':>15}{'RSS MB':>10}")
+    for name, runs in found.items():
+        p50, p99, most, cpu, rss = (
+            median([getattr(run, what) for run in runs])
+            for what in ("p50_ms", "p99_ms", "max_ms", "cpu_us", "rss_bytes")
+        )
+        SHOWN[f"latency: {name}"] = {"cpu_us": cpu, "per_sec": 1000 / p50}
+        print(f"{name:<42}{p50:>10.1f}{p99:>10.1f}{most:>10.0f}{cpu:>15.0f}{rss / 1e6:>10.0f}", flush=True)
+
+
+def users(bench: Bench) -> None:
+    """100,000 users and ten million: joins, memory, restart."""
+    heading("users: joins with 100,000 and with ten million users")
+    run_script("users.py", "--users", str(bench.users))
+
+
+def parts(bench: Bench) -> None:
+    """Each part alone: decode, select, join, render, then the flow without HTTP."""
+    for script in ("decode", "match", "join", "render"):
+        heading(f"part: {script}")
+        run_script(f"bench_{script}.py")
+    heading("the flow without HTTP")
+    for share in ("1.0", "0.05", "0"):
+        flags = ("--records", str(bench.events // 10), "--firing", share, "--rounds", str(bench.rounds))
+        run_script("flow.py", *flags)
+
+
+def run_script(name: str, *flags: str) -> None:
+    """Run another script of this folder."""
+    environment = os.environ | {"PYTHONPATH": str(HERE.parent.parent)}
+    subprocess.run([sys.executable, str(HERE / name), *flags], check=True, env=environment)
+
+
+SECTIONS: dict[str, Callable[[Bench], None]] = {
+    "firing": firing,
+    "sparse": sparse,
+    "webhooks": webhooks,
+    "bodies": bodies,
+    "client": http_client,
+    "latency": latencies,
+    "kafka": kafka,
+    "processes": processes,
+    "users": users,
+    "parts": parts,
+}
+USUAL = tuple(name for name in SECTIONS if name not in ("users", "parts"))
+"""What is measured when nothing is asked for: ten million users take some twenty minutes by themselves."""
