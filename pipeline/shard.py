@@ -214,6 +214,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
             for chunk in values:
                 shard.work(chunk)
             shard.outbox.hand_over()
+            shard.outbox.absorb()
             self.job.ended.update((shard.shard, chunk.partition) for chunk in values if chunk.is_last)
             return self.copies()
 

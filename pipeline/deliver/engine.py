@@ -24,11 +24,11 @@ from pipeline.deliver.core import Core
 from pipeline.deliver.guard import Network, parse_allow
 from pipeline.deliver.lane import MAX_BYTES, Lane
 from pipeline.deliver.native import NativeClient
+from pipeline.deliver.orders import Orders
 from pipeline.deliver.pressure import BACKLOG
 from pipeline.deliver.report import EngineStats, Publisher, engine_stats
 from pipeline.deliver.resolve import Lookup, Resolver, system_lookup
 from pipeline.deliver.settle import Settler
-from pipeline.deliver.spec import LaneSpec
 from pipeline.deliver.tls import Contexts
 from pipeline.deliver.tokens import Tokens
 from pipeline.model.errors import Fatal, full_disk
@@ -46,7 +46,7 @@ ALWAYS = 32
 """Deliveries that a lane may hold however full the memory is."""
 
 
-class DeliveryEngine:
+class DeliveryEngine(Orders):
     """One per process; see `state.handover.Engine` for what the shards call.
 
     allow: networks that the guard opens, as CIDR texts. share: this process's part of every rate and
@@ -171,14 +171,6 @@ class DeliveryEngine:
         if self._idle:
             self._wake()
 
-    def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
-        """Say that this many more committed rows of the webhook are on disk and not in memory."""
-        self._tell(lambda core: core.on_disk(port, webhook_id, rows))
-
-    def drop(self, port: Port, rows: list[bytes]) -> None:
-        """Forget deliveries that a command takes out, unless they are being sent; answers `Port.released`."""
-        self._tell(lambda core: core.drop(port, rows))
-
     def busy(self) -> bool:
         """Return whether the source should pause: the engine itself is the bottleneck of a fast lane.
 
@@ -196,11 +188,6 @@ class DeliveryEngine:
 
     # --- control
 
-    def configure(self, specs: Mapping[str, LaneSpec]) -> None:
-        """Take over new versions of webhooks; one that is not named keeps its last for what is pending."""
-        taken = dict(specs)
-        self._tell(lambda core: core.configure(taken))
-
     def renew_secrets(self) -> bool:
         """Look whether files of secrets or certificates have changed; requests to come use what is new.
 
@@ -210,26 +197,6 @@ class DeliveryEngine:
         if any(changed):
             self._tell(lambda core: core.renew())
         return any(changed)
-
-    def enable(self, webhook_id: str) -> None:
-        """Send again to a webhook that a 410 or a command disabled."""
-        self._tell(lambda core: _halt(core, webhook_id, ""))
-
-    def disable(self, webhook_id: str, *, gone: bool = False) -> None:
-        """Send nothing more to a webhook. gone: because of a 410, so a changed definition lifts it."""
-        self._tell(lambda core: _halt(core, webhook_id, "gone" if gone else "disabled"))
-
-    def pause(self, webhook_id: str) -> None:
-        """Send nothing to a webhook for a while."""
-        self._tell(lambda core: _halt(core, webhook_id, "paused"))
-
-    def resume(self, webhook_id: str) -> None:
-        """Send again to a paused webhook."""
-        self._tell(lambda core: _halt(core, webhook_id, "", only="paused"))
-
-    def retry_now(self, webhook_id: str) -> None:
-        """Make everything that waits for the webhook due now."""
-        self._tell(lambda core: core.retry_now(webhook_id))
 
     def stats(self) -> EngineStats:
         """Return the present numbers of every lane; callable from any thread."""
@@ -244,9 +211,9 @@ class DeliveryEngine:
             full = full_disk(self._failure)
             raise full or Fatal(f"the delivery engine failed: {self._failure}") from self._failure
 
-    def _tell(self, command: Callable[[Core], None]) -> None:
+    def _tell(self, order: Callable[[Core], None]) -> None:
         self._check()
-        self._inbox.append(command)
+        self._inbox.append(order)
         self._wake()
 
     def _wake(self, force: bool = False) -> None:
@@ -380,10 +347,3 @@ class DeliveryEngine:
         self._drained.set()
         if not isinstance(error, asyncio.CancelledError):
             log.error("the delivery engine failed", exc_info=error)
-
-
-def _halt(core: Core, webhook_id: str, halt: str, only: str | None = None) -> None:
-    lane = core.lane(webhook_id)
-    if only is None or lane.halt == only:
-        lane.halt = halt  # type: ignore[assignment]  # the callers above pass literals of Halt
-        core.nudge(lane)

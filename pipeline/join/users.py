@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from pipeline.model.records import MISSING, Json, PropertyUpdate
 from pipeline.state.store import Store, Table, bounded
+
+Known: TypeAlias = "list[Any]"
+"""[The partition of the last update, properties], as a row has it; [None, {}] for nobody."""
 
 CACHE_USERS = 16_384
 """Decoded users a shard keeps in memory, in each of two generations."""
@@ -23,17 +26,16 @@ class Users:
     def __init__(self, store: Store, cache_users: int = CACHE_USERS) -> None:
         self._store = store
         self._capacity = cache_users
-        self._young: dict[str, dict[str, Json]] = {}
-        self._old: dict[str, dict[str, Json]] = {}
-        self._changed: dict[str, dict[str, Json]] = {}
-        self._writers: dict[str, str] = {}
+        self._young: dict[str, Known] = {}
+        self._old: dict[str, Known] = {}
+        self._changed: dict[str, Known] = {}
         self.misrouted = 0
         """Updates that came from another partition than the user's last one."""
 
     def get(self, key: str) -> dict[str, Json]:
         """Return the user's properties; empty for an unknown user. The caller must not change them."""
-        found = self._young.get(key)
-        return found if found is not None else self._load(key)
+        properties: dict[str, Json] = (self._young.get(key) or self._load(key))[1]
+        return properties
 
     def apply(self, key: str, update: PropertyUpdate, partition: str) -> dict[str, Any]:
         """Apply an update and return the old values of the properties it really changed.
@@ -41,10 +43,12 @@ class Users:
         A property that was not there has the old value MISSING. ``set`` wins over ``set_once`` for one
         name in one update; ``unset`` comes last.
         """
-        properties = self.get(key)
-        if self._writers.get(key, partition) != partition:
-            self.misrouted += 1
-        self._writers[key] = partition
+        user = self._young.get(key) or self._load(key)
+        writer, properties = user
+        if writer != partition:
+            if writer is not None:
+                self.misrouted += 1
+            user[0] = partition
         old: dict[str, Any] = {}
         if update.delete:
             old = dict(properties)
@@ -63,34 +67,26 @@ class Users:
             if before is not MISSING:
                 old.setdefault(name, before)
         if old:
-            self._changed[key] = properties
+            self._changed[key] = user
         return {name: before for name, before in old.items() if not _undone(before, properties, name)}
 
     def flush(self) -> None:
         """Write the changed users to the store's open epoch."""
-        for key, properties in self._changed.items():
+        for key, user in self._changed.items():
             row = _row(key)
-            if properties:
-                value = orjson.dumps([self._writers.get(key, ""), properties])
-                self._store.put(Table.USERS, row, value)
+            if user[1]:
+                self._store.put(Table.USERS, row, orjson.dumps(user))
             else:
                 self._store.delete(Table.USERS, row)
         self._changed.clear()
 
-    def _load(self, key: str) -> dict[str, Json]:
-        found = self._old.pop(key, None)
-        if found is None:
-            found = self._changed.get(key)
+    def _load(self, key: str) -> Known:
+        found = self._old.pop(key, None) or self._changed.get(key)
         if found is None:
             value = self._store.get(Table.USERS, _row(key))
-            if value is None:
-                found = {}
-            else:
-                self._writers[key], found = orjson.loads(value)
+            found = [None, {}] if value is None else orjson.loads(value)
         if len(self._young) >= self._capacity:
             self._old, self._young = self._young, {}
-            kept = self._old.keys() | self._changed.keys() | {key}
-            self._writers = {k: v for k, v in self._writers.items() if k in kept}
         self._young[key] = found
         return found
 

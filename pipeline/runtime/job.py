@@ -38,6 +38,7 @@ from pipeline.runtime.signals import stop_on_signals
 from pipeline.snapshot import compile_config
 from pipeline.state.peers import Peers, Telling
 from pipeline.state.view import accounting
+from pipeline.state.warm import start_warming
 from pipeline.telemetry import log
 from pipeline.versions import Versions
 
@@ -102,6 +103,8 @@ def open_job(
         ghosts = prepare_recovery(config.state / "recovery")
         if ghosts:
             _log.warning("removed what an unfinished epoch left", rows=ghosts)
+        if cluster.process == 0:
+            start_warming(config.state)
         halts = Halts(config.state)
         engine = DeliveryEngine(
             allow=config.network_allow,

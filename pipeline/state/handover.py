@@ -143,6 +143,20 @@ class Port:
                 self.journal.switch(generation)
             return results
 
+    def take_some(self, least: int) -> list[Result]:
+        """Return what was posted so far where there are at least so many, within the present generation.
+
+        Called by the worker between snapshots. ``parked`` stays: only a commit brings those rows back.
+        """
+        if len(self._results) < least or not self._lock.acquire(blocking=False):
+            # The engine is writing its journal: the next call finds more.
+            return []
+        try:
+            results, self._results = self._results, []
+            return results
+        finally:
+            self._lock.release()
+
     def released(self, asked: list[bytes], free: list[bytes]) -> None:
         """Answer `Engine.drop`: of the rows asked for, these are not being sent, and forgotten."""
         with self._lock:

@@ -29,6 +29,7 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._generation = generation
+        self._on_disk = {number for number, _ in _generations(folder)}
         self._file: int | None = None
 
     def append(self, results: list[Result], now_ms: int) -> None:
@@ -44,6 +45,7 @@ class Journal:
         if self._file is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._file = os.open(_path(self._folder, self._generation), flags, 0o600)
+            self._on_disk.add(self._generation)
         _write_all(self._file, b"".join(entries))
 
     def switch(self, generation: int) -> None:
@@ -54,6 +56,12 @@ class Journal:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def forget_before(self, generation: int) -> None:
+        """Delete the generations below this one: their results are in a durable epoch."""
+        for number in [number for number in tuple(self._on_disk) if number < generation]:
+            _path(self._folder, number).unlink(missing_ok=True)
+            self._on_disk.discard(number)
 
     def close(self) -> None:
         """Close the file; what was written stays."""
@@ -111,13 +119,6 @@ def _write_anew(path: Path, entries: Iterable[bytes]) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-
-
-def delete_before(folder: Path, generation: int) -> None:
-    """Delete the generations below this one: their results are in a durable epoch."""
-    for number, path in _generations(folder):
-        if number < generation:
-            path.unlink(missing_ok=True)
 
 
 def _generations(folder: Path) -> list[tuple[int, Path]]:

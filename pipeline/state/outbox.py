@@ -15,22 +15,23 @@ from pipeline.state.codec import (
     dead_delivery,
     key_origin,
     ordered_row,
-    pack_dead,
     pack_number,
-    pack_result,
     pack_row,
     source_key,
-    unpack_dead,
     unpack_number,
-    unpack_result,
     unpack_row,
     webhook_prefix,
 )
 from pipeline.state.counters import Counters
+from pipeline.state.finished import FinishedRequests
+from pipeline.state.graves import Graves
 from pipeline.state.handover import Delivery, Engine, Outcome, Port, Result
-from pipeline.state.journal import Journal, delete_before, read_journal
+from pipeline.state.journal import Journal, read_journal
 from pipeline.state.store import Store, Table
 from pipeline.telemetry.metrics import count
+
+ABSORB = 25
+"""So many results at a time are worth taking before the epoch's end."""
 
 _SEQUENCE = b"\0sequence"
 """Row of `applied` that holds the shard's running number for ordered deliveries."""
@@ -56,12 +57,11 @@ class Outbox:
         self._counters = counters
         self._engine = engine
         self._clock = clock
-        self._copies = copies
-        self._to_copy = [key for key, _ in store.items(Table.COPIES)] if copies else []
-        self._journals = store.path / "journal"
+        self._graves = Graves(store, copies=copies)
+        self.to_copy = self._graves.to_copy
         self._live: dict[bytes, Delivery] = {}
         self._unstored: dict[bytes, Delivery] = {}
-        self._finished: dict[bytes, Finished] = {}
+        self._finished = FinishedRequests(store)
         self._in_memory: dict[str, int] = {}
         self._settled: list[bytes] = []
         self._dropping: set[bytes] = set()
@@ -70,8 +70,10 @@ class Outbox:
         self._has_room: dict[str, bool] = {}
         self._applied: dict[bytes, int] = {}
         self._sequence = unpack_number(store.get(Table.APPLIED, _SEQUENCE))
-        self.port = Port(shard, Journal(self._journals, store.seq), self.refill)
-        journal = read_journal(self._journals, store.seq)
+        folder = store.path / "journal"
+        journal = read_journal(folder, store.seq)
+        self._journal = Journal(folder, store.seq)
+        self.port = Port(shard, self._journal, self.refill)
         if journal:
             count("journal_results_total", len(journal))
         self._recover(journal)
@@ -94,8 +96,8 @@ class Outbox:
         webhook_id = delivery.webhook_id
         counts = self._counters.change(webhook_id)
         counts.matched += 1
-        if self._finished:
-            before = self._finished.get(delivery.key)
+        if self._finished.known:
+            before = self._finished.known.get(delivery.key)
             if before is not None and self._take_over(delivery, before, origin):
                 return
         behind = ordered and self._is_behind(delivery)
@@ -123,18 +125,7 @@ class Outbox:
             counts = self._counters.change(dead.webhook_id)
             counts.matched += 1
             counts.dead += 1
-        self._put_dead(dead)
-
-    def to_copy(self) -> list[DeadLetter]:
-        """Return the dead letters whose copy is due; with this epoch they count as copied."""
-        keys, self._to_copy = self._to_copy, []
-        found = []
-        for key in keys:
-            self._store.delete(Table.COPIES, key)
-            value = self._store.get(Table.DEAD, key)
-            if value is not None:
-                found.append(unpack_dead(value))
-        return found
+        self._graves.put(dead)
 
     def suppress(self, webhook_id: str) -> None:
         """Count a match that `limit` or `dedupe` held back."""
@@ -146,7 +137,7 @@ class Outbox:
 
     def replay(self, letter: DeadLetter, delivery: Delivery) -> None:
         """Owe a dead letter's delivery again: dead - 1, pending + 1. It goes by way of the disk."""
-        self._store.delete(Table.DEAD, letter.key)
+        self._graves.remove(letter.key)
         counts = self._counters.change(letter.webhook_id)
         counts.dead -= 1
         counts.pending += 1
@@ -191,6 +182,12 @@ class Outbox:
             handing, self._handing = self._handing, []
             self._engine.submit(self.port, handing)
 
+    def absorb(self) -> None:
+        """Take results into the epoch as they come: the less is left for its end, where the source waits."""
+        results = self.port.take_some(ABSORB)
+        if results:
+            self._settle_all(results)
+
     def passed(self, source: str, offset: int) -> None:
         """Say that this shard has seen everything of the source up to and including this offset."""
         key = source_key(source)
@@ -205,32 +202,16 @@ class Outbox:
         released = self.port.take_released()
         dirty = self._store.dirty or self._counters.dirty or bool(self._unstored or released)
         results = self.port.take(self._store.seq + 1, always=dirty)
-        delivered, live, unstored = Outcome.DELIVERED, self._live, self._unstored
-        sent: dict[str, int] = {}
-        for result in results:
-            row = result.delivery.row
-            if result.outcome is delivered and not result.delivery.stored and live.pop(row, None) is not None:
-                # Nearly all: delivered within the epoch it came in, so that no row knows of it.
-                webhook_id = result.delivery.webhook_id
-                sent[webhook_id] = sent.get(webhook_id, 0) + 1
-                unstored.pop(row, None)
-            else:
-                self._settle(result)
-        for webhook_id, number in sent.items():
-            self._in_memory[webhook_id] -= number
-            counts = self._counters.change(webhook_id)
-            counts.pending -= number
-            counts.delivered += number
+        self._settle_all(results)
         self._drop_released(released)
         for delivery in self._unstored.values():
             self._store_row(delivery)
         self._unstored.clear()
         if self._store.dirty or self._counters.dirty:
-            self._expire_finished()
+            self._finished.expire(self._applied)
             for source, offset in self._applied.items():
                 self._store.put(Table.APPLIED, source, pack_number(offset))
             self._applied.clear()
-        self._settled += [result.delivery.row for result in results if result.outcome is not Outcome.RETRY]
 
     def committed(self) -> None:
         """The epoch is written: let rows be read again and drop journals of durable epochs."""
@@ -244,7 +225,7 @@ class Outbox:
 
     def forget_journals(self) -> None:
         """Delete generations that lie before the store's epoch; call it when that epoch is durable."""
-        delete_before(self._journals, self._store.seq)
+        self._journal.forget_before(self._store.seq)
 
     # --- the engine's thread
 
@@ -262,6 +243,25 @@ class Outbox:
         return found, None
 
     # --- inside
+
+    def _settle_all(self, results: list[Result]) -> None:
+        delivered, live, unstored = Outcome.DELIVERED, self._live, self._unstored
+        sent: dict[str, int] = {}
+        for result in results:
+            row = result.delivery.row
+            if result.outcome is delivered and not result.delivery.stored and live.pop(row, None) is not None:
+                # Nearly all: delivered within the epoch it came in, so that no row knows of it.
+                webhook_id = result.delivery.webhook_id
+                sent[webhook_id] = sent.get(webhook_id, 0) + 1
+                unstored.pop(row, None)
+            else:
+                self._settle(result)
+        for webhook_id, number in sent.items():
+            self._in_memory[webhook_id] -= number
+            counts = self._counters.change(webhook_id)
+            counts.pending -= number
+            counts.delivered += number
+        self._settled += [result.delivery.row for result in results if result.outcome is not Outcome.RETRY]
 
     def _settle(self, result: Result) -> None:
         delivery, outcome = result.delivery, result.outcome
@@ -290,15 +290,7 @@ class Outbox:
     def _store_dead(self, delivery: Delivery, reason: str) -> None:
         _, source, offset, item = key_origin(delivery.key)
         origin = Origin(source.decode("utf-8", "replace"), offset, item)
-        self._put_dead(dead_delivery(delivery, reason, origin, self._clock()))
-
-    def _put_dead(self, dead: DeadLetter) -> None:
-        count("dead_letters_total", webhook=dead.webhook_id, reason=_class_of(dead))
-        self._store.put(Table.DEAD, dead.key, pack_dead(dead))
-        if self._copies:
-            # A row, not a list: what the engine buried at an epoch's end is copied in the next one.
-            self._store.put(Table.COPIES, dead.key, b"")
-            self._to_copy.append(dead.key)
+        self._graves.put(dead_delivery(delivery, reason, origin, self._clock()))
 
     def _store_row(self, delivery: Delivery) -> None:
         self._store.put(Table.OUTBOX, delivery.row, pack_row(delivery))
@@ -317,7 +309,7 @@ class Outbox:
             self._counters.change(delivery.webhook_id).delivered += 1
         else:
             self._counters.change(delivery.webhook_id).dead += 1
-            self._put_dead(dead_delivery(delivery, before.reason, origin, self._clock()))
+            self._graves.put(dead_delivery(delivery, before.reason, origin, self._clock()))
         return True
 
     def _is_behind(self, delivery: Delivery) -> bool:
@@ -330,15 +322,11 @@ class Outbox:
 
     def _recover(self, journal: list[Finished]) -> None:
         """Apply the journal to the outbox (rule 6)."""
-        for key, known in self._store.items(Table.FINISHED):
-            self._finished[key] = unpack_result(known)
         stale: list[bytes] = []
         for result in journal:
             value = self._store.get(Table.OUTBOX, result.row)
             if value is None:
-                self._finished[result.key] = result
-                packed = pack_result(Result(_stub(result), result.outcome, result.reason))
-                self._store.put(Table.FINISHED, result.key, packed)
+                self._finished.add(result)
                 continue
             delivery = unpack_row(result.row, value)
             delivery.attempt, delivery.status = result.attempt, result.status
@@ -350,29 +338,3 @@ class Outbox:
                 stale.append(result.row)
                 self._count_on_disk(delivery.webhook_id)
         self.port.stale = frozenset(stale)
-
-    def _expire_finished(self) -> None:
-        """Drop finished requests whose origin a durable epoch has passed (rule 7)."""
-        if not self._finished:
-            return
-        gone = []
-        for key in self._finished:
-            _, source, offset, _ = key_origin(key)
-            if offset <= self._applied.get(source, -1):
-                gone.append(key)
-        for key in gone:
-            del self._finished[key]
-            self._store.delete(Table.FINISHED, key)
-
-
-def _class_of(dead: DeadLetter) -> str:
-    """Return a reason of few possible values: what a template or a record said is not one."""
-    return dead.reason if dead.kind == "delivery" else dead.kind
-
-
-def _stub(result: Finished) -> Delivery:
-    """Return a delivery that carries just what the journal keeps."""
-    return Delivery(
-        result.key, result.row, "", "", "", "", "", (), b"",
-        attempt=result.attempt, due_ms=result.due_ms, status=result.status, excerpt=result.excerpt,
-    )  # fmt: skip

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from bytewax.operators import StatefulBatchLogic
 
-from pipeline.chunks import Routed, Selected
+from pipeline.chunks import Candidates, Routed, Selected
 from pipeline.context import Job
 from pipeline.identity.links import Identity
-from pipeline.model.records import Event
+from pipeline.model.records import Event, Record
 from pipeline.state.counters import RECORDS, Counters
 from pipeline.state.folders import identity_folder
 from pipeline.state.store import Store
@@ -67,17 +67,21 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         """Return one chunk per shard that has records in this one."""
         by_shard: dict[int, Routed] = {}
         shards, identity = self.job.shards, self.identity
+
+        def shard_items(key: str) -> list[tuple[str, Record, Candidates]]:
+            shard = shard_of(key, shards)
+            routed = by_shard.get(shard)
+            if routed is None:
+                routed = by_shard[shard] = Routed(shard, self.partition, self.config, passed=chunk.passed)
+            return routed.items
+
         for record, candidates in chunk.items:
-            # Nearly all records are events, and yield themselves.
-            resolved = (
-                ((identity.own(record), record),) if type(record) is Event else identity.resolve(record)
-            )
-            for key, own in resolved:
-                shard = shard_of(key, shards)
-                routed = by_shard.get(shard)
-                if routed is None:
-                    routed = by_shard[shard] = Routed(shard, self.partition, self.config, passed=chunk.passed)
-                routed.items.append((key, own, candidates))
+            if type(record) is Event:  # nearly all: resolve yields itself
+                key = identity.own(record)
+                shard_items(key).append((key, record, candidates))
+                continue
+            for key, own in identity.resolve(record):
+                shard_items(key).append((key, own, candidates))
         return by_shard.values()
 
     def snapshot(self) -> Token:

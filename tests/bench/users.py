@@ -1,22 +1,32 @@
 """Ten million users: how fast the join is, how much memory it takes, how long a restart takes.
 
-    python tests/bench/users.py [--users 10000000] [--events 500000] [--folder DIR]
+    python tests/bench/users.py [--users 10000000] [--events 1000000] [--folder DIR] [--latency]
 
-First a job reads one update per user, then a second one, on the same state directory, events of random users
-(nobody fires, so that only the join is measured); the same again with 100,000 users. Prints records/s, the
-process's own memory (RSS without pages of the stores' files) and the time from start to the first record.
+First a job reads one update per user, then others, on the same state directory, events of random users
+(nobody fires, so that only the join is measured); the same again with 100,000 users. Prints records/s without
+the time of a restart, how often a join waited for the disk, the process's own memory (RSS without pages of
+the stores' files) and the time from start to end with one event.
+
+--latency: also event to POST (see latency.py) while the store commits updates of random users every second.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import latency
+import orjson
 from measure import machine
 
 WEBHOOK = """
@@ -24,6 +34,24 @@ id: w
 trigger: {events: [Purchase], where: [{user.properties.plan: never}]}
 request: {url: "https://example.com/"}
 """
+
+
+PIPELINE = """
+source: {{jsonl: {{paths: [{stream}], follow: {follow}}}}}
+state: {state}
+network: {{allow: [127.0.0.0/8]}}
+"""
+
+
+@dataclass(slots=True, frozen=True)
+class Run:
+    """One run of the job."""
+
+    secs: float
+    own_bytes: int
+    """The most memory of its own that it had."""
+    waits: int
+    """Page faults that had to read from the disk."""
 
 
 def write_users(path: Path, users: int) -> None:
@@ -60,68 +88,143 @@ def own_memory(pid: int) -> int:
     return 0
 
 
-def run(config: Path, stream: Path) -> tuple[float, int]:
-    """Run the job over a stream; return its seconds and the most own memory it had."""
+def configure(config: Path, webhook: str, stream: Path, *, follow: bool = False) -> None:
+    """Write a config directory with one webhook; its state stays."""
+    (config / "webhooks").mkdir(parents=True, exist_ok=True)
+    (config / "webhooks" / "w.yaml").write_text(webhook)
     (config / "pipeline.yaml").write_text(
-        f"source: {{jsonl: {{paths: [{stream}]}}}}\nstate: {config / 'state'}\n"
+        PIPELINE.format(stream=stream, follow=str(follow).lower(), state=config / "state")
     )
-    begun = time.monotonic()
-    job = subprocess.Popen(
+
+
+def start(config: Path) -> subprocess.Popen[bytes]:
+    """Start the job."""
+    return subprocess.Popen(
         [sys.executable, "-m", "pipeline.cli", "run", "-c", str(config), "--json"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    most = 0
-    while job.poll() is None:
-        try:
-            most = max(most, own_memory(job.pid))
-        except OSError:
+
+
+def run(config: Path, stream: Path) -> Run:
+    """Run the job over a stream."""
+    configure(config, WEBHOOK, stream)
+    begun, most = time.monotonic(), 0
+    job = start(config)
+    while True:
+        pid, status, usage = os.wait4(job.pid, os.WNOHANG)
+        if pid:
             break
-        time.sleep(0.1)
-    if job.wait():
+        most = max(most, own_memory(job.pid))
+        time.sleep(0.02)
+    job.returncode = os.waitstatus_to_exitcode(status)
+    if job.returncode:
         raise RuntimeError(f"the job failed with {job.returncode}")
-    return time.monotonic() - begun, most
+    return Run(time.monotonic() - begun, most, usage.ru_majflt)
 
 
-def measure(folder: Path, users: int, events: int) -> None:
+def measure(config: Path, users: int, events: int) -> None:
     """Print one row."""
-    config = folder / f"{users}"
-    (config / "webhooks").mkdir(parents=True)
-    (config / "webhooks" / "w.yaml").write_text(WEBHOOK)
-    stream, one = folder / "stream.jsonl", folder / "one.jsonl"
+    stream, one, many = (config.parent / f"{name}-{users}.jsonl" for name in ("users", "one", "many"))
     write_users(stream, users)
-    load_secs, load_memory = run(config, stream)
-    write_events(stream, users, events)
-    # Another recording on the same state: the same users, other lines.
-    events_stream = folder / "events.jsonl"
-    stream.rename(events_stream)
-    join_secs, join_memory = run(config, events_stream)
+    load = run(config, stream)
+    stream.unlink()
+    # Other recordings on the same state: the same users, other lines.
     write_events(one, users, 1)
-    restart_secs, _ = run(config, one)
+    restart = run(config, one)
+    write_events(many, users, events)
+    join = run(config, many)
+    many.unlink()
     size = sum(path.stat().st_blocks * 512 for path in (config / "state").rglob("data.mdb"))
     print(
-        f"{users:>12,}{users / load_secs:>14,.0f}{events / join_secs:>14,.0f}"
-        f"{max(load_memory, join_memory) / 1e6:>12,.0f}{restart_secs:>12.1f}{size / 1e6:>12,.0f}",
+        f"{users:>12,}{users / load.secs:>12,.0f}{events / (join.secs - restart.secs):>12,.0f}"
+        f"{join.waits / events:>12.3f}{max(load.own_bytes, join.own_bytes) / 1e6:>12,.0f}"
+        f"{restart.secs:>12.1f}{size / 1e6:>12,.0f}",
         flush=True,
     )
-    events_stream.unlink()
-    one.unlink()
+
+
+def write(stream: Path, users: int, rate: int, updates: int, secs: float) -> None:
+    """Append events and updates of random users at an even rate, in steps of a millisecond or more."""
+    random_ = random.Random(2)
+    begun, sent, updated = time.perf_counter(), 0, 0
+    with stream.open("ab", buffering=0) as out:
+        while (passed := time.perf_counter() - begun) < secs:
+            records: list[dict[str, Any]] = []
+            while updated < passed * updates:
+                user = f"u{random_.randrange(users)}"
+                records.append({"type": "user", "user_id": user, "set": {"seen": time.time()}})
+                updated += 1
+            while sent < passed * rate:
+                event: dict[str, Any] = {"type": "event", "id": f"e{sent}", "name": "Purchase"}
+                event |= {"user_id": f"u{random_.randrange(users)}", "properties": {"sent": time.time()}}
+                records.append(event)
+                sent += 1
+            if records:
+                out.write(b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in records))
+            time.sleep(max(0.0005, sent / rate - (time.perf_counter() - begun)))
+
+
+def measure_latency(config: Path, users: int, rate: int, updates: int, secs: float) -> None:
+    """Print one row of event to POST over a store of these users."""
+    ours, theirs = multiprocessing.Pipe()
+    receiver = multiprocessing.Process(target=latency.receive, args=(theirs,), daemon=True)
+    receiver.start()
+    url = f"http://127.0.0.1:{ours.recv()}"
+    stream = config.parent / f"live-{users}.jsonl"
+    stream.write_bytes(orjson.dumps({"type": "user", "user_id": "u0", "set": {"n": 1}}) + b"\n")
+    configure(config, latency.WEBHOOK.format(id="w", url=url), stream, follow=True)
+    job = start(config)
+    try:
+        writing = (stream, users, rate, updates, secs + latency.WARM_UP_SECS)
+        writer = multiprocessing.Process(target=write, args=writing)
+        begun = time.time()
+        writer.start()
+        writer.join()
+        if job.poll() is not None:
+            raise RuntimeError(f"the job ended with {job.returncode}")
+    finally:
+        job.terminate()
+        job.wait(30)
+    ours.send("stop")
+    came: list[tuple[float, float]] = ours.recv()
+    receiver.join(5)
+    ages = [age * 1000 for at, age in came if at > begun + latency.WARM_UP_SECS]
+    marks = statistics.quantiles(ages, n=100)
+    print(
+        f"{users:>12,}{rate:>12,}{updates:>12,}{len(ages):>12,}"
+        f"{marks[49]:>12.2f}{marks[98]:>12.2f}{max(ages):>12.2f}",
+        flush=True,
+    )
 
 
 def main() -> None:
-    """Print the two rows."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--users", type=int, default=10_000_000)
-    parser.add_argument("--events", type=int, default=500_000)
+    parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--latency", action="store_true")
+    parser.add_argument("--rate", type=int, default=1000, help="events per second of --latency")
+    parser.add_argument("--updates", type=int, default=500, help="updates per second of --latency")
+    parser.add_argument("--secs", type=float, default=20.0, help="of --latency")
     chosen = parser.parse_args()
+    sizes = (100_000, chosen.users)
     print(machine())
-    print(f"{'users':>12}{'updates/s':>14}{'joins/s':>14}{'memory MB':>12}{'restart s':>12}{'store MB':>12}")
+    print(_titles("users", "updates/s", "joins/s", "disk waits", "memory MB", "restart s", "store MB"))
     with tempfile.TemporaryDirectory(prefix="hookline-users-", dir=chosen.folder) as name:
-        for users in (100_000, chosen.users):
-            measure(Path(name), users, chosen.events)
+        for users in sizes:
+            measure(Path(name) / str(users), users, chosen.events)
+        if chosen.latency:
+            print(_titles("users", "events/s", "updates/s", "arrived", "p50 ms", "p99 ms", "max ms"))
+            for users in sizes:
+                measure_latency(Path(name) / str(users), users, chosen.rate, chosen.updates, chosen.secs)
+
+
+def _titles(*titles: str) -> str:
+    return "".join(f"{title:>12}" for title in titles)
 
 
 if __name__ == "__main__":

@@ -37,8 +37,10 @@ ONCE: list[Kill] = [
     ("pipeline.deliver.lane:Lane.release", "after", 90),
     (OUTBOX + "Outbox.committed", "before", 5),
     (OUTBOX + "Outbox.committed", "after", 5),
-    (OUTBOX + "delete_before", "before", 5),
-    (OUTBOX + "delete_before", "after", 5),
+    ("pipeline.state.journal:Journal.forget_before", "before", 5),
+    ("pipeline.state.journal:Journal.forget_before", "after", 5),
+    (OUTBOX + "Outbox.absorb", "before", 9),
+    (OUTBOX + "Outbox.absorb", "after", 9),
     ("pipeline.shard:ShardStep.on_eof", "before", 2),
     ("pipeline.shard:ShardStep.on_eof", "after", 2),
 ]

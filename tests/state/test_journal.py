@@ -10,7 +10,7 @@ from fakes import NOW_MS, delivery
 
 from pipeline.state.codec import Finished, pack_result, unpack_result
 from pipeline.state.handover import Outcome, Result
-from pipeline.state.journal import Journal, delete_before, read_journal
+from pipeline.state.journal import Journal, read_journal
 
 
 def result(offset: int, outcome: Outcome = Outcome.DELIVERED, attempt: int = 1, reason: str = "") -> Result:
@@ -157,7 +157,18 @@ def test_a_switch_begins_a_new_file_and_old_ones_go_when_their_epoch_is_durable(
     for generation in range(3):
         journal.switch(generation)
         journal.append([result(generation)], NOW_MS)
-    journal.close()
-    delete_before(tmp_path, 2)
+    journal.forget_before(2)
     assert names(tmp_path) == ["000000000002.journal"]
+    journal.close()
     assert offsets(read_journal(tmp_path, 2)) == [2]
+
+
+def test_what_a_process_before_left_behind_goes_as_well(tmp_path: Path) -> None:
+    before = Journal(tmp_path, 4)
+    before.append([result(4)], NOW_MS)
+    before.close()
+    journal = Journal(tmp_path, 5)
+    journal.append([result(5)], NOW_MS)
+    journal.forget_before(5)
+    assert names(tmp_path) == ["000000000005.journal"]
+    journal.close()

@@ -11,7 +11,7 @@ from pipeline.model.records import Origin
 from pipeline.state.codec import DeadLetter, delivery_key, pack_row, unpack_dead, unpack_row
 from pipeline.state.counters import WEBHOOK, Counters
 from pipeline.state.handover import Delivery, Outcome
-from pipeline.state.outbox import Outbox
+from pipeline.state.outbox import ABSORB, Outbox
 from pipeline.state.store import Store, Table
 
 
@@ -505,3 +505,36 @@ def test_an_epoch_that_only_drops_begins_a_generation_of_the_journal(tmp_path: P
     bench.crash()
     bench = Bench(tmp_path, seq=2)
     assert bench.numbers() == counts(matched=2, delivered=1, dead=1)
+
+
+def test_results_are_taken_into_the_epoch_before_its_end_and_survive_a_death_before_it(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    for offset in range(ABSORB + 1):
+        bench.admit("w", offset)
+    bench.outbox.hand_over()
+    for row in list(bench.engine.held)[1:]:
+        bench.engine.end(row, Outcome.DELIVERED, status=200)
+    bench.outbox.absorb()
+    assert bench.numbers() == counts(matched=ABSORB + 1, delivered=ABSORB, pending=1)
+    assert bench.store.seq == 0
+    bench.crash()
+    again = Bench(tmp_path)
+    for offset in range(ABSORB + 1):
+        again.admit("w", offset)
+    again.outbox.hand_over()
+    assert len(again.engine.held) == 1
+    again.end_epoch()
+    assert again.numbers() == counts(matched=ABSORB + 1, delivered=ABSORB, pending=1)
+
+
+def test_a_few_results_wait_for_the_epochs_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    made = bench.admit("w", 1)
+    bench.outbox.hand_over()
+    bench.engine.end(made.row, Outcome.DELIVERED, status=200)
+    bench.outbox.absorb()
+    assert bench.numbers() == counts(matched=1, pending=1)
+    bench.end_epoch()
+    assert bench.numbers() == counts(matched=1, delivered=1)

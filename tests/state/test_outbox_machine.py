@@ -9,12 +9,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from fakes import ScriptedEngine, delivery
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from test_outbox import Bench
 
+from pipeline.state import outbox
 from pipeline.state.codec import unpack_dead
 from pipeline.state.handover import Delivery, Outcome, Port
 from pipeline.state.store import Table
@@ -141,6 +143,12 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(webhook=st.sampled_from(WEBHOOKS))
     def refill(self, webhook: str) -> None:
         self.engine.refill(webhook)
+
+    @rule()
+    def absorb(self) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(outbox, "ABSORB", 1)
+            self.bench.outbox.absorb()
 
     @rule()
     def end_epoch(self) -> None:

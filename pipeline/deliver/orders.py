@@ -1,0 +1,59 @@
+"""What other threads ask of the engine: each order is carried out by its own thread, between two turns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+
+from pipeline.deliver.core import Core
+from pipeline.deliver.lane import Halt
+from pipeline.deliver.spec import LaneSpec
+from pipeline.state.handover import Port
+
+
+class Orders(ABC):
+    """The engine's methods that end in one call of `Core`; callable from any thread, never waiting."""
+
+    @abstractmethod
+    def _tell(self, order: Callable[[Core], None]) -> None:
+        """Have the order carried out in the next turn. Raises Fatal where the engine has failed."""
+
+    def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
+        """Say that this many more committed rows of the webhook are on disk and not in memory."""
+        self._tell(lambda core: core.on_disk(port, webhook_id, rows))
+
+    def drop(self, port: Port, rows: list[bytes]) -> None:
+        """Forget deliveries that a command takes out, unless they are being sent; answers `Port.released`."""
+        self._tell(lambda core: core.drop(port, rows))
+
+    def configure(self, specs: Mapping[str, LaneSpec]) -> None:
+        """Take over new versions of webhooks; one that is not named keeps its last for what is pending."""
+        taken = dict(specs)
+        self._tell(lambda core: core.configure(taken))
+
+    def enable(self, webhook_id: str) -> None:
+        """Send again to a webhook that a 410 or a command disabled."""
+        self._tell(lambda core: _halt(core, webhook_id, ""))
+
+    def disable(self, webhook_id: str, *, gone: bool = False) -> None:
+        """Send nothing more to a webhook. gone: because of a 410, so a changed definition lifts it."""
+        self._tell(lambda core: _halt(core, webhook_id, "gone" if gone else "disabled"))
+
+    def pause(self, webhook_id: str) -> None:
+        """Send nothing to a webhook for a while."""
+        self._tell(lambda core: _halt(core, webhook_id, "paused"))
+
+    def resume(self, webhook_id: str) -> None:
+        """Send again to a paused webhook."""
+        self._tell(lambda core: _halt(core, webhook_id, "", only="paused"))
+
+    def retry_now(self, webhook_id: str) -> None:
+        """Make everything that waits for the webhook due now."""
+        self._tell(lambda core: core.retry_now(webhook_id))
+
+
+def _halt(core: Core, webhook_id: str, halt: Halt, only: Halt | None = None) -> None:
+    lane = core.lane(webhook_id)
+    if only is None or lane.halt == only:
+        lane.halt = halt
+        core.nudge(lane)
