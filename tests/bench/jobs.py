@@ -90,7 +90,7 @@ def make_config(
 
 
 def job(
-    name: str, config: Path, units: int, *flags: str, watch: Callable[[Process], float] | None = None
+    name: str, config: Path, units: int, *flags: str, watch: Callable[[Process], float | None] | None = None
 ) -> Candidate:
     """Return the job as a candidate; each run begins with an empty state directory."""
     command = [sys.executable, "-m", "pipeline.cli", "run", "-c", str(config), "--json", "--pin", *flags]

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 
 Process = subprocess.Popen[bytes]
 WIDTH = 100
@@ -53,8 +54,9 @@ class Candidate:
     units: int
     before: Callable[[], None] = lambda: None
     """Called before each run, and not measured."""
-    watch: Callable[[Process], float] | None = None
-    """For a program that never ends: returns when its work is done, with its rate in units per second."""
+    watch: Callable[[Process], float | None] | None = None
+    """For a program that never ends: returns when its work is done, with its rate in units per second, or
+    None when it cannot be told."""
     read: Callable[[str, Run], Run] = lambda output, run: run
     """Corrects a run by what the program printed about itself."""
     runs: list[Run] = field(default_factory=list)
@@ -65,28 +67,28 @@ class Candidate:
 
 
 def run_once(candidate: Candidate, timeout_secs: float = 600.0) -> Run:
-    """Run a candidate to its end; raises RuntimeError where it fails."""
+    """Run a candidate to its end; raises RuntimeError where it fails, or takes longer than that."""
     candidate.before()
     begun = time.perf_counter()
     process = subprocess.Popen(
         candidate.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
     assert process.stdout is not None
-    rate = None
-    if candidate.watch is not None:
-        try:
-            rate = candidate.watch(process)
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-    with process.stdout:
-        output = process.stdout.read().decode(errors="replace")
-    cpu, rss, code = reap(process)
+    # A session of its own: a candidate that hangs goes with all that it started.
+    timer = Timer(timeout_secs, os.killpg, (process.pid, signal.SIGKILL))
+    timer.start()
+    try:
+        rate = candidate.watch(process) if candidate.watch is not None else None
+        if candidate.watch is not None and process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        with process.stdout:
+            output = process.stdout.read().decode(errors="replace")
+        cpu, rss, code = reap(process)
+    finally:
+        timer.cancel()
     wall = time.perf_counter() - begun
     if code or (candidate.watch is not None and rate is None):
         raise RuntimeError(f"{candidate.name} failed ({code}):\n{output[-2000:]}")
-    if wall > timeout_secs:
-        raise RuntimeError(f"{candidate.name} took {wall:.0f} s")
     return candidate.read(output, Run(cpu, candidate.units / rate if rate else wall, rss, candidate.units))
 
 

@@ -165,15 +165,16 @@ def kafka_job(
     return job(name, config, number, *flags, watch=reading(config / "state", number + USERS))
 
 
-def reading(state: Path, records: int) -> Callable[[Process], float]:
+def reading(state: Path, records: int) -> Callable[[Process], float | None]:
     """Return what waits until a job has committed so many records, and returns how many it read per second.
 
     In a process of its own: what this one has in memory counts as that of the candidates it starts.
     """
 
-    def watch(process: Process) -> float:
+    def watch(process: Process) -> float | None:
         script = [sys.executable, str(HERE / "watch.py"), str(state), str(records), str(process.pid)]
-        return float(subprocess.run(script, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        result = subprocess.run(script, capture_output=True, text=True)
+        return float(result.stdout) if result.returncode == 0 else None
 
     return watch
 

@@ -124,6 +124,12 @@ def test_a_candidate_that_fails_says_why() -> None:
         measure.run_once(broken)
 
 
+def test_a_candidate_that_hangs_is_ended() -> None:
+    hanging = Candidate("hanging", ["sleep", "60"], 1)
+    with pytest.raises(RuntimeError, match=r"hanging failed \(-9\)"):
+        measure.run_once(hanging, timeout_secs=0.1)
+
+
 def test_the_rate_of_a_job_that_never_ends_counts_neither_start_nor_the_last_commit() -> None:
     assert watch.rate(0.0, [(5.0, 100), (6.0, 300), (7.0, 500), (9.0, 600)]) == 200
     assert watch.rate(0.0, [(4.0, 100), (5.0, 500)]) == 100, "too few to tell"
