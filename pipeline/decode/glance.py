@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from pipeline.decode.plain import NativeEvent
 from pipeline.decode.posthog import KINDS, PERSON_CALLS
 from pipeline.model.times import MAX_MS
 
@@ -69,21 +70,11 @@ class _Stub(msgspec.Struct, gc=False):
     unusual_chain: Any = msgspec.field(name="elements_chain", default=UNSET)
 
 
-class _Native(msgspec.Struct, gc=False):
-    """A native event with texts where texts are usual: half the time of `_Stub`."""
+class _Native(NativeEvent, gc=False):
+    """Less than half the time of `_Stub`."""
 
-    type: Literal["event"]
-    name: str
-    id: str | None = None
-    kind: str | None = None
-    user_id: str | None = None
-    anonymous_id: str | None = None
-    time: str | int | float | None = None
-    received_at: None = None
-    source: str | None = None
     properties: _Unread | None = None
     context: _Unread | None = None
-    elements: None = None
 
 
 NATIVE_STARTS = (b'{"type":"event"', b'{"type": "event"')

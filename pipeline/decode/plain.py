@@ -10,7 +10,9 @@ from pipeline.model.records import Event, Origin
 from pipeline.model.times import parse_time
 
 
-class _Plain(msgspec.Struct, gc=False):
+class NativeEvent(msgspec.Struct, gc=False):
+    """A native event with texts where texts are usual; what is unusual does not fit and raises."""
+
     type: Literal["event"]
     name: str
     id: str | None = None
@@ -20,12 +22,15 @@ class _Plain(msgspec.Struct, gc=False):
     time: str | int | float | None = None
     received_at: None = None
     source: str | None = None
-    properties: dict[str, Any] | None = None
-    context: dict[str, Any] | None = None
     elements: None = None
 
 
-_read = msgspec.json.Decoder(_Plain).decode
+class _Whole(NativeEvent, gc=False):
+    properties: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+
+
+_read = msgspec.json.Decoder(_Whole).decode
 
 
 def plain_event(line: bytes, origin: Origin, received_at: int | None) -> Event | None:

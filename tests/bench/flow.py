@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bytewax.recovery import RecoveryConfig
-from jobs import make_config, make_stream
+from candidates import make_config, make_stream
 from measure import machine
 
 from pipeline.config.files import read_config

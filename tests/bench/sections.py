@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 import http_clients
-from jobs import job, make_config, make_stream
+from candidates import job, make_config, make_stream
 from kafka_topics import NoBroker, broker, filled
 from latency import Latency, measure
 from measure import SHOWN, Candidate, Process, heading, left_out, show, take_turns
