@@ -31,7 +31,7 @@ parser p {{ json-parser(prefix(".e.")); }};
 filter f {{ "${{.e.name}}" eq "Purchase" }};
 destination d {{ http(url("{url}") method("POST") headers("content-type: application/json") workers(8)
   body('{{"user":"${{.e.user_id}}","amount":${{.e.properties.amount}}}}')); }};
-log {{ source(s); parser(p); filter(f); destination(d); }};
+log {{ source(s); parser(p); filter(f); destination(d); flags(flow-control); }};
 """
 
 
