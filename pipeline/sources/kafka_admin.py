@@ -6,10 +6,10 @@ import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from threading import Thread
 from typing import Any, Literal, TypeAlias
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -25,7 +25,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are pu
 
 from pipeline.model.errors import ConfigError, Fatal, Stopped
 from pipeline.model.stop import requested
-from pipeline.sources.kafka_client import KafkaSettings, make_admin
+from pipeline.sources.kafka_client import KafkaSettings, make_admin, make_consumer
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.brokers import Reachability
 
@@ -57,6 +57,9 @@ RENEW_EVERY_SECS = 1.0
 END_SECS = 5.0
 GROUP_SECS = 2.0
 """How long to wait for the group's coordinator: nothing but lag tools needs it."""
+GROUP_ASK_SECS = 0.5
+GROUP_PAUSE_SECS = 0.02
+"""Before it is asked again after a failure."""
 
 
 class Unanswered(Exception):
@@ -172,20 +175,42 @@ class KafkaAdmin:
     def _group_offsets(self, topic: str, partitions: int, secs: float | None) -> dict[int, int]:
         wanted = [TopicPartition(topic, index) for index in range(partitions)]
         group = self.settings.group
-
-        def ask() -> Future[Any]:
-            return self._client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)])[
-                group
-            ]
-
         try:
-            found = self._wait(ask, secs).topic_partitions
+            found = self._wait(lambda: self._ask_group(wanted), secs)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
                 raise self._forbidden(f"use group `{group}`", "READ on the group") from None
             log.debug("the group's offsets cannot be read", group=group, reason=error.args[0].str())
             return {}
         return {one.partition: one.offset for one in found if one.offset >= 0}
+
+    def _ask_group(self, wanted: list[TopicPartition]) -> Future[Any]:
+        """Ask for committed offsets without waiting.
+
+        By a consumer: the admin client of librdkafka 2.16 crashes the process when it asks a broker that is
+        not the group's coordinator yet or any more (librdkafka issue 5040).
+        """
+        answer: Future[Any] = Future()
+
+        def ask() -> None:
+            consumer = None
+            try:
+                consumer = make_consumer(self.settings, self.reachability, lambda *_: None)
+                answer.set_result(consumer.committed(wanted, timeout=GROUP_ASK_SECS))
+            except Exception as failed:
+                if consumer is not None and isinstance(failed, KafkaException):
+                    # Why there is no coordinator for us is an event of the consumer.
+                    told = consumer.poll(0)
+                    error = told.error() if told is not None else None
+                    failed = failed if error is None else KafkaException(error)
+                time.sleep(GROUP_PAUSE_SECS)
+                answer.set_exception(failed)
+            finally:
+                if consumer is not None:
+                    consumer.close()
+
+        Thread(target=ask, name="group", daemon=True).start()
+        return answer
 
     def ends(self, partitions: Sequence[TopicPartition], *, committed: bool) -> list[Future[Any]]:
         """Ask for the ends of partitions without waiting; the futures answer in about a millisecond."""

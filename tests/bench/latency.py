@@ -37,8 +37,9 @@ from measure import machine, reap
 WARM_UP_SECS = 5.0
 USERS = 1000
 UPDATE_EVERY = 5
-GRACE_SECS = 0.5
-"""For what is still under way when the last event has been written."""
+ARRIVE_SECS = 30.0
+"""How long the last events may take to arrive before those that have are all."""
+SPAWN = multiprocessing.get_context("spawn")
 
 WEBHOOK = """
 id: {id}
@@ -93,13 +94,14 @@ class Note(asyncio.Protocol):
 
 
 def receive(pipe: Connection) -> None:
-    """Serve until told to stop, then send what was noted."""
+    """Serve; say how many events have come whenever asked to, at last what was noted of each."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(Note, "127.0.0.1", 0)
         pipe.send(server.sockets[0].getsockname()[1])
-        await asyncio.to_thread(pipe.recv)
+        while await asyncio.to_thread(pipe.recv) == "count":
+            pipe.send(len(Note.ages))
         pipe.send(Note.ages)
 
     uvloop.run(main())
@@ -125,10 +127,11 @@ def update(number: int, plan: str = "pro") -> bytes:
 
 def write(append: Append, rate: int, secs: float, *, busy: bool) -> None:
     """Append events at an even rate, in steps of a millisecond or more."""
-    begun, sent = time.perf_counter(), 0
-    while (passed := time.perf_counter() - begun) < secs:
+    begun, sent, total = time.perf_counter(), 0, int(rate * secs)
+    while sent < total:
+        due = min(total, (time.perf_counter() - begun) * rate)
         events, updates = [], []
-        while sent < passed * rate:
+        while sent < due:
             if busy and sent % UPDATE_EVERY == 0:
                 updates.append(update(sent, f"plan {sent}"))
             events.append(event(sent))
@@ -164,13 +167,19 @@ def write_topics(brokers: str, topics: tuple[str, str], rate: int, secs: float, 
 
 
 @contextmanager
-def receiving() -> Iterator[tuple[str, Callable[[], list[tuple[float, float]]]]]:
-    """Give the URL of a receiver in another process, and a function that ends it and returns the ages."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=receive, args=(theirs,), daemon=True)
+def receiving() -> Iterator[tuple[str, Callable[[int], list[tuple[float, float]]]]]:
+    """Give the URL of a receiver in another process, and what waits for so many events and returns ages."""
+    ours, theirs = SPAWN.Pipe()
+    process = SPAWN.Process(target=receive, args=(theirs,), daemon=True)
     process.start()
 
-    def end() -> list[tuple[float, float]]:
+    def end(events: int) -> list[tuple[float, float]]:
+        deadline = time.monotonic() + ARRIVE_SECS
+        while time.monotonic() < deadline:
+            ours.send("count")
+            if ours.recv() >= events:
+                break
+            time.sleep(0.05)
         ours.send("stop")
         ages: list[tuple[float, float]] = ours.recv()
         return ages
@@ -222,12 +231,10 @@ def measure(
             job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         try:
             arguments = (*where, rate, secs + warm_up_secs, *([busy] if kafka else []))
-            writer = multiprocessing.Process(target=writes, args=arguments)
-            begun = time.time()
+            writer = SPAWN.Process(target=writes, args=arguments)
             writer.start()
             writer.join()
-            time.sleep(GRACE_SECS)
-            noted = end()
+            noted = end(int(rate * (secs + warm_up_secs)))
             early = job.poll()
         finally:
             # Its state goes with the folder, and one of its receivers may never answer: nothing to wait for.
@@ -235,6 +242,7 @@ def measure(
             cpu, rss, _ = reap(job)
         if early is not None:
             raise RuntimeError(f"the job ended with {early}:\n{(folder / 'job.log').read_text()[-2000:]}")
+        begun = min((at - age for at, age in noted), default=0.0)
         ages = [age * 1000 for at, age in noted if at - age > begun + warm_up_secs]
     if len(ages) < 2:
         raise RuntimeError("no event arrived")

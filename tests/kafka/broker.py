@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,6 +81,7 @@ class Broker:
     address: str
     directory: Path | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    jvm: Sequence[str] = JVM_FLAGS
 
     @classmethod
     def create(
@@ -92,10 +93,12 @@ class Broker:
         more: Mapping[str, int] | None = None,
         scram: Mapping[str, str] | None = None,
         detach: bool = False,
+        jvm: Sequence[str] = JVM_FLAGS,
     ) -> Broker:
         """Format a new node in ``directory``, start it and return when it answers. Raises NoBroker.
 
-        more: ports of further listeners, by security protocol; scram: users of SCRAM-SHA-512, with passwords.
+        more: ports of further listeners, by security protocol; scram: users of SCRAM-SHA-512, with passwords;
+        jvm: flags of the Java machine.
         """
         jars = find_jars()
         directory.mkdir(parents=True, exist_ok=True)
@@ -119,7 +122,7 @@ class Broker:
             words += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         command = [*java(jars), "kafka.tools.StorageTool", *words]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        broker = cls(f"127.0.0.1:{port}", directory)
+        broker = cls(f"127.0.0.1:{port}", directory, jvm=jvm)
         broker.start(detach=detach)
         return broker
 
@@ -144,7 +147,7 @@ class Broker:
         assert self.directory is not None
         with open(self.directory / "broker.log", "ab") as log:
             self.process = subprocess.Popen(
-                [*java(find_jars()), "kafka.Kafka", str(self.directory / "server.properties")],
+                [*java(find_jars(), self.jvm), "kafka.Kafka", str(self.directory / "server.properties")],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -200,9 +203,9 @@ class Broker:
         self.process = None
 
 
-def java(jars: Path) -> list[str]:
+def java(jars: Path, jvm: Sequence[str] = JVM_FLAGS) -> list[str]:
     """Return the start of a command line that runs a class of the broker's jars."""
-    return ["java", *JVM_FLAGS, "-cp", f"{jars}/*"]
+    return ["java", *jvm, "-cp", f"{jars}/*"]
 
 
 def free_port() -> int:

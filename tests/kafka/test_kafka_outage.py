@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -119,3 +121,24 @@ def test_the_broker_command_starts_and_stops_a_broker(tmp_path: Path, broker: Br
     running.process.wait(10)
     assert not down(tmp_path / "k"), "stopped already"
     assert Broker.reopen(tmp_path / "k").address == running.address
+
+
+ASK = """
+import sys, time
+from pipeline.sources.kafka_admin import KafkaAdmin
+from pipeline.sources.kafka_client import KafkaSettings
+began = time.monotonic()
+while time.monotonic() < began + 2:
+    admin = KafkaAdmin(KafkaSettings(sys.argv[1], group=f"group-{time.monotonic_ns()}"))
+    for _ in range(5):
+        admin.check_group("events")
+"""
+
+
+def test_a_broker_whose_coordinator_is_not_ready_yet_crashes_no_job(tmp_path: Path) -> None:
+    cold = Broker.create(tmp_path / "cold")
+    try:
+        jobs = [subprocess.Popen([sys.executable, "-c", ASK, cold.address]) for _ in range(3)]
+        assert [job.wait(60) for job in jobs] == [0, 0, 0]
+    finally:
+        cold.stop()
