@@ -15,7 +15,6 @@ from typing import Protocol
 from pipeline.decode import Headers, cloudevents, decode, strict
 from pipeline.decode.glance import (
     JUDGES,
-    NATIVE_STARTS,
     NOT_SEEN,
     Wants,
     is_good,
@@ -117,7 +116,7 @@ def _left(lines: Sequence[bytes | None], unusual: set[int], format: str, wants: 
     for at, line in enumerate(lines):
         if line is not None and at not in unusual:
             try:
-                if may_be_native and (line.startswith(NATIVE_STARTS) or names_native(line)):
+                if may_be_native and names_native(line):
                     seen = read_native(line)
                     name = seen.name
                     if seen.kind:

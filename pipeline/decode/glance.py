@@ -20,7 +20,7 @@ from pipeline.model.times import MAX_MS
 Wants: TypeAlias = Callable[[str, str], bool]
 """(event name, kind) -> False where no webhook can want such an event."""
 
-NOT_SEEN = (msgspec.DecodeError, ValueError, RecursionError)
+NOT_SEEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a look raises for a line that it cannot read."""
 
 
@@ -77,8 +77,7 @@ class _Native(NativeEvent, gc=False):
     context: _Unread | None = None
 
 
-NATIVE_STARTS = (b'{"type":"event"', b'{"type": "event"')
-"""How nearly every native event begins."""
+_STARTS = (b'{"type":"event"', b'{"type": "event"')
 
 read_native = msgspec.json.Decoder(_Native).decode
 """Read a native event; raises NOT_SEEN for another record and for unusual types."""
@@ -89,16 +88,14 @@ read_any = msgspec.json.Decoder(_Stub).decode
 
 def names_native(line: bytes) -> bool:
     """Return whether the line looks like a native event; where it only looks so, reading it tells."""
-    return line.startswith(NATIVE_STARTS) or b'"type":"event"' in line or b'"type": "event"' in line
+    # Nearly every one begins so, which is told in half the time of a search.
+    return line.startswith(_STARTS) or b'"type":"event"' in line or b'"type": "event"' in line
 
 
 def is_good(event: _Native) -> bool:
-    """Return whether decode would surely make an event of it; may raise ValueError where it would not."""
+    """Return whether decode would surely make an event of it."""
     time = event.time
-    if type(time) is str:
-        if not 2 <= datetime.fromisoformat(time).year <= 9998:
-            return False
-    elif time is not None and not 0 <= time <= MAX_MS:  # type: ignore[operator]  # no text: see above
+    if not is_time(time) and (type(time) is str or not 0 <= time <= MAX_MS):  # type: ignore[operator]  # a number
         return False
     return bool(event.name and (event.user_id or event.anonymous_id))
 

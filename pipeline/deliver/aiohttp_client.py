@@ -71,7 +71,7 @@ class AiohttpClient:
 
         Raises OSError.
         """
-        origin, _ = parse_origin(url)
+        origin, _ = parse_origin(url, tls)
         try:
             await self._resolver.resolve(origin.host, origin.port)
             async with self._session.post(
@@ -79,7 +79,7 @@ class AiohttpClient:
                 data=body,
                 headers=headers,
                 allow_redirects=False,
-                ssl=self.contexts.get(tls) if origin.scheme == "https" else True,
+                ssl=self._ssl(origin),
                 timeout=aiohttp.ClientTimeout(total=TOKEN_TIMEOUT_SECS),
             ) as response:
                 return response.status, await _start(response)

@@ -14,6 +14,7 @@ from math import inf
 from pipeline.config.secrets import Secrets
 from pipeline.deliver.attempt import Attempt, Client
 from pipeline.deliver.clock import Clock
+from pipeline.deliver.credentials import UsedSecrets
 from pipeline.deliver.dispatch import Dispatcher
 from pipeline.deliver.entry import Entry
 from pipeline.deliver.lane import Lane
@@ -59,11 +60,11 @@ class Core:
             clock,
             clients,
             settler,
-            secrets=secrets,
             contexts=contexts,
             fetch_token=fetch_token,
             max_flying=max_flying,
         )
+        self._secrets = secrets
         self._share = share
         self._hungry: deque[Lane] = deque()
         self._tick_at = inf
@@ -88,7 +89,7 @@ class Core:
         """Return the lane of a webhook, making it on first use."""
         lane = self.lanes.get(webhook_id)
         if lane is None:
-            lane = self.lanes[webhook_id] = Lane(webhook_id, self.clock)
+            lane = self.lanes[webhook_id] = Lane(webhook_id, self.clock, UsedSecrets(self._secrets))
         return lane
 
     def nudge(self, lane: Lane) -> None:

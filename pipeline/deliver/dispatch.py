@@ -12,10 +12,8 @@ from heapq import heappop, heappush
 from itertools import count
 from math import inf
 
-from pipeline.config.secrets import Secrets
 from pipeline.deliver.attempt import Attempt, Client
 from pipeline.deliver.clock import Clock
-from pipeline.deliver.credentials import UsedSecrets
 from pipeline.deliver.entry import Entry, Item
 from pipeline.deliver.lane import Lane
 from pipeline.deliver.refill import SLICE
@@ -51,7 +49,6 @@ class Dispatcher:
         clients: Mapping[str, Client],
         settler: Settler,
         *,
-        secrets: Secrets,
         contexts: Contexts,
         fetch_token: Callable[[Lane], None],
         max_flying: int,
@@ -66,7 +63,6 @@ class Dispatcher:
         self._clock = clock
         self._clients = clients
         self._settler = settler
-        self._secrets = secrets
         self._contexts = contexts
         self._fetch_token = fetch_token
         self._max_flying = max_flying
@@ -250,8 +246,6 @@ class Dispatcher:
         """Return the lane's sender, made now where there is none, with the present token."""
         sender, token = lane.sender, lane.token
         if sender is None:
-            if lane.secrets is None:
-                lane.secrets = UsedSecrets(self._secrets)
             sender = lane.sender = Sender(spec, lane.secrets, self._contexts)
         if token is not None and sender.token_generation != token.generation:
             sender.set_token(token.value or "", token.generation)

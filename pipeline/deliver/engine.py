@@ -247,7 +247,7 @@ class DeliveryEngine(Orders):
         native = NativeClient(self._finished, resolver, contexts, max_connections=2 * self._max_flying)
         self._publisher = Publisher(native)
         self._clients = Clients(native, self._finished, resolver, contexts)
-        tokens = Tokens(self._clients, self._secrets, self._clock, self._token_answered)
+        tokens = Tokens(self._clients, self._clock, self._token_answered)
         core = self._core = Core(
             self._clock,
             self._clients,

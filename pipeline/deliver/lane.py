@@ -42,12 +42,12 @@ _order = count()
 class Lane:
     """The queues and limits of one webhook. Used by the engine's thread; plain numbers may be read by any."""
 
-    def __init__(self, webhook_id: str, clock: Clock) -> None:
+    def __init__(self, webhook_id: str, clock: Clock, secrets: UsedSecrets) -> None:
         self.webhook_id = webhook_id
         self.clock = clock
         self.spec: LaneSpec | None = None
         self.sender: Sender | None = None
-        self.secrets: UsedSecrets | None = None
+        self.secrets = secrets
         """What its senders have used so far: answers still on their way may show what a reload replaced."""
         self.trouble_until = 0.0
         """Nothing is sent before: the sender could not be made (a secret is missing)."""
@@ -136,22 +136,16 @@ class Lane:
         """
         delivery = entry.delivery
         row = delivery.row
-        held = self.held
-        if row in held:
+        if row in self.held:
             return True
-        if not self.ordered:
-            held[row] = entry
-            self.held_bytes += len(delivery.body)
-            if self.batcher is None and not delivery.attempt and not delivery.due_ms:
-                self.fresh.append((entry,))
-                return True
-        else:
+        if self.ordered:
             if from_disk:
                 self._forget_parked(row)
             elif delivery.user in self._parked_users:
                 return False
-            held[row] = entry
-            self.held_bytes += len(delivery.body)
+        self.held[row] = entry
+        self.held_bytes += len(delivery.body)
+        if self.ordered:
             queue = self.users.get(delivery.user)
             if queue is not None:
                 queue.append(entry)
@@ -194,11 +188,10 @@ class Lane:
     def take(self) -> tuple[Item, bool] | None:
         """Return the next item to send and whether it is a retry; None where there is none."""
         while True:
-            is_retry = False
             if self.retries and self.flying_retries < self._most_retries():
                 item, is_retry = self.retries.popleft(), True
             elif self.fresh:
-                item = self.fresh.popleft()
+                item, is_retry = self.fresh.popleft(), False
             else:
                 return None
             if len(item) == 1:

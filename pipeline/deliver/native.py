@@ -143,12 +143,6 @@ class NativeClient:
             self._finished(attempt)
 
     def _done(self, connection: Connection, attempt: Attempt | None, stale: bool) -> None:
-        if attempt is not None and not stale and not connection.closed:
-            self._keep(connection, attempt.target.origin)
-            attempt.ended = True
-            attempt.cancel = None
-            self._finished(attempt)
-            return
         if connection.closed:
             self._open.discard(connection)
         if attempt is None:
@@ -162,6 +156,8 @@ class NativeClient:
         if stale:
             attempt.fault = "closed"
             attempt.detail = "the connection was closed before an answer"
+        if not connection.closed:
+            self._keep(connection, attempt.target.origin)
         attempt.ended = True
         attempt.cancel = None
         self._finished(attempt)

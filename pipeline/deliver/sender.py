@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 
-from pipeline.config.secrets import Secrets
 from pipeline.config.slots import fill
 from pipeline.deliver.attempt import Attempt
 from pipeline.deliver.credentials import UsedSecrets, auth_headers, make_signer
@@ -25,8 +24,8 @@ class Sender:
     Made when the first request is sent, so that a missing secret fails the lane and not the start.
     """
 
-    def __init__(self, spec: LaneSpec, secrets: Secrets, contexts: Contexts) -> None:
-        self.secrets = secrets if isinstance(secrets, UsedSecrets) else UsedSecrets(secrets)
+    def __init__(self, spec: LaneSpec, secrets: UsedSecrets, contexts: Contexts) -> None:
+        self.secrets = secrets
         self._spec = spec
         self._tls = contexts.name(spec.receiver, self.secrets.expand)
         self._signer = make_signer(spec.receiver, self.secrets)

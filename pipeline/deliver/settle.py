@@ -30,8 +30,6 @@ from pipeline.telemetry.log import get
 
 log = get(__name__)
 
-_SENT = Outcome.DELIVERED
-
 OVERLOAD = frozenset({408, 425, 429})
 """Statuses below 500 that say "not now"."""
 
@@ -139,10 +137,7 @@ class Settler:
         tally = lane.tally
         tally.delivered += 1
         tally.latency(wall_ms - delivery.created_ms)
-        results = self._results.get(entry.port)
-        if results is None:
-            results = self._results[entry.port] = []
-        results.append(Result(delivery, _SENT))
+        self._result(entry, Outcome.DELIVERED)
         lane.release(entry, now)
 
     def _judge_good(self, lane: Lane, attempt: Attempt, wall_ms: int, now: float) -> None:
@@ -168,7 +163,7 @@ class Settler:
                 self._delivered(lane, entry, attempt.status, now, wall_ms)
                 continue
             error, again = failed[place]
-            shown = excerpt(error.encode("utf-8", "replace"), _secrets(lane)) or text
+            shown = excerpt(error.encode("utf-8", "replace"), lane.secrets) or text
             decision: Decision = Rejected("batch-item")
             if again and spec is not None:
                 # 503 stands for "this one not now": the backoff of any other failure.
@@ -316,7 +311,7 @@ class Settler:
     def _note(self, lane: Lane, attempt: Attempt) -> str:
         """Return the excerpt of an answer that was no success, and show it in the lane's numbers."""
         shown = attempt.detail.encode() if attempt.fault is not None else attempt.answer
-        text = excerpt(shown, _secrets(lane))
+        text = excerpt(shown, lane.secrets)
         lane.tally.status = attempt.status
         lane.tally.error = f"{attempt.fault}: {text}" if attempt.fault is not None else text
         return f"{attempt.fault}: {text}"[:1024] if attempt.fault is not None else text
@@ -326,10 +321,6 @@ class Settler:
         if results is None:
             results = self._results[entry.port] = []
         results.append(Result(entry.delivery, outcome, reason))
-
-
-def _secrets(lane: Lane) -> Any:
-    return lane.secrets
 
 
 def _decoded(answer: bytes) -> Any:

@@ -6,11 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from pipeline.config.secrets import Secrets
 from pipeline.config.settings import ReceiverSettings
 from pipeline.deliver.attempt import Client
 from pipeline.deliver.clock import Clock
-from pipeline.deliver.credentials import UsedSecrets
 from pipeline.deliver.lane import Lane
 from pipeline.deliver.oauth import TokenError, request_token
 from pipeline.model.errors import HooklineError
@@ -26,12 +24,10 @@ class Tokens:
     def __init__(
         self,
         clients: Mapping[str, Client],
-        secrets: Secrets,
         clock: Clock,
         answered: Callable[[Lane], None],
     ) -> None:
         self._clients = clients
-        self._secrets = secrets
         self._clock = clock
         self._answered = answered
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,8 +49,6 @@ class Tokens:
         token, client = lane.token, self._clients["aiohttp"]
         assert token is not None
         assert isinstance(client, AiohttpClient)
-        if lane.secrets is None:
-            lane.secrets = UsedSecrets(self._secrets)
         secrets = lane.secrets
         try:
             receiver = lane.spec.receiver if lane.spec is not None else ReceiverSettings()

@@ -26,6 +26,7 @@ import uvloop
 from pipeline.config.secrets import Secrets
 from pipeline.config.settings import ReceiverSettings, StandardSignature
 from pipeline.deliver.attempt import Attempt
+from pipeline.deliver.credentials import UsedSecrets
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.guard import parse_allow
 from pipeline.deliver.native import NativeClient
@@ -105,43 +106,41 @@ def run_engine(port: int, number: int, secrets: bool) -> tuple[float, float]:
     return cpu, elapsed
 
 
+async def post_all(made: Iterator[Delivery], number: int, slots: int, *, has_secrets: bool = False) -> None:
+    """Send so many deliveries through the native client, signed, with ``slots`` under way."""
+    done = asyncio.get_running_loop().create_future()
+    left = number
+
+    def send_next() -> None:
+        delivery = next(made, None)
+        if delivery is not None:
+            client.send(sender.single(delivery, time.time()))
+
+    def finished(attempt: Attempt) -> None:
+        nonlocal left
+        left -= 1
+        if attempt.status != 200:
+            raise SystemExit(f"{attempt.fault} {attempt.detail}")
+        send_next()
+        if not left:
+            done.set_result(None)
+
+    contexts = Contexts()
+    client = NativeClient(finished, Resolver(parse_allow(LOOPBACK)), contexts)
+    secrets = UsedSecrets(Secrets({"BENCH_KEY": "s3cr3t-key-of-the-bench"}))
+    sender = Sender(LaneSpec("w", receiver=SIGNED, has_secrets=has_secrets), secrets, contexts)
+    for _ in range(slots):
+        send_next()
+    await done
+    await client.close()
+
+
 def run_client(port: int, number: int, secrets: bool, slots: int = 64) -> tuple[float, float]:
     """Return CPU seconds and elapsed seconds of the client with its slots and signature."""
-    made = iter(deliveries(port, number, secrets))
-
-    async def main() -> None:
-        done = asyncio.get_running_loop().create_future()
-        left = number
-
-        def send_next() -> None:
-            delivery = next(made, None)
-            if delivery is not None:
-                client.send(sender.single(delivery, time.time()))
-
-        def finished(attempt: Attempt) -> None:
-            nonlocal left
-            left -= 1
-            if attempt.status != 200:
-                raise SystemExit(f"{attempt.fault} {attempt.detail}")
-            send_next()
-            if not left:
-                done.set_result(None)
-
-        contexts = Contexts()
-        client = NativeClient(finished, Resolver(parse_allow(LOOPBACK)), contexts)
-        sender = Sender(
-            LaneSpec("w", receiver=SIGNED, has_secrets=secrets),
-            Secrets({"BENCH_KEY": "s3cr3t-key-of-the-bench"}),
-            contexts,
-        )
-        for _ in range(slots):
-            send_next()
-        await done
-        await client.close()
-
+    made = deliveries(port, number, secrets)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         cpu, start = time.process_time(), time.perf_counter()
-        runner.run(main())
+        runner.run(post_all(iter(made), number, slots, has_secrets=secrets))
         return time.process_time() - cpu, time.perf_counter() - start
 
 

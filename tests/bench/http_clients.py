@@ -24,23 +24,14 @@ from pathlib import Path
 
 import aiohttp
 import uvloop
+from bench_deliver import post_all
 from measure import Candidate, Run, left_out
 
-from pipeline.config.secrets import Secrets
-from pipeline.config.settings import ReceiverSettings, StandardSignature
-from pipeline.deliver.attempt import Attempt
-from pipeline.deliver.guard import parse_allow
-from pipeline.deliver.native import NativeClient
-from pipeline.deliver.resolve import Resolver
-from pipeline.deliver.sender import Sender
-from pipeline.deliver.spec import LaneSpec
-from pipeline.deliver.tls import Contexts
 from pipeline.state.handover import Delivery
 
 OURS = "hookline's client, signed"
 CONNECTIONS = 64
 BODY = b'{"user":"u-123456","plan":"pro","amount":149.95}'
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 WRK = """
 wrk.method = "POST"
 wrk.body = '{body}'
@@ -50,35 +41,12 @@ wrk.headers["content-type"] = "application/json"
 
 async def native(url: str, posts: int) -> None:
     """Send the POSTs through the job's client."""
-    done = asyncio.get_running_loop().create_future()
-    left, now = posts, int(time.time() * 1000)
+    now = int(time.time() * 1000)
     made = (
         Delivery(b"w\0%d" % n, b"w\0%d" % n, "w", f"msg_{n:032x}", "c", "POST", url, (), BODY, created_ms=now)
         for n in range(posts)
     )
-
-    def send_next() -> None:
-        delivery = next(made, None)
-        if delivery is not None:
-            client.send(sender.single(delivery, time.time()))
-
-    def finished(attempt: Attempt) -> None:
-        nonlocal left
-        left -= 1
-        if attempt.status != 200:
-            raise SystemExit(f"{attempt.fault} {attempt.detail}")
-        send_next()
-        if not left:
-            done.set_result(None)
-
-    contexts, secrets = Contexts(), Secrets({})
-    client = NativeClient(finished, Resolver(parse_allow(("127.0.0.0/8",))), contexts)
-    receiver = ReceiverSettings(signature=StandardSignature((SECRET,)))
-    sender = Sender(LaneSpec("w", receiver=receiver), secrets, contexts)
-    for _ in range(CONNECTIONS):
-        send_next()
-    await done
-    await client.close()
+    await post_all(made, posts, CONNECTIONS)
 
 
 async def session(url: str, posts: int) -> None:

@@ -125,15 +125,29 @@ def update(number: int, plan: str = "pro") -> bytes:
     return orjson.dumps({"type": "user", "user_id": f"u{number % USERS}", "set": {"plan": plan}})
 
 
-def write(append: Append, rate: int, secs: float, *, busy: bool) -> None:
-    """Append events at an even rate, in steps of a millisecond or more."""
-    begun, sent, total = time.perf_counter(), 0, int(rate * secs)
+def changing(number: int) -> bytes:
+    """Return an update that gives a user another plan than before."""
+    return update(number, f"plan {number}")
+
+
+def write(
+    append: Append,
+    rate: int,
+    secs: float,
+    *,
+    updates_per_event: float = 0.0,
+    event: Callable[[int], bytes] = event,
+    update: Callable[[int], bytes] = changing,
+) -> None:
+    """Append events, and updates among them, at an even rate, in steps of a millisecond or more."""
+    begun, sent, updated, total = time.perf_counter(), 0, 0, int(rate * secs)
     while sent < total:
         due = min(total, (time.perf_counter() - begun) * rate)
         events, updates = [], []
         while sent < due:
-            if busy and sent % UPDATE_EVERY == 0:
-                updates.append(update(sent, f"plan {sent}"))
+            while updated < (sent + 1) * updates_per_event:
+                updates.append(update(sent))
+                updated += 1
             events.append(event(sent))
             sent += 1
         append(events, updates)
@@ -148,7 +162,7 @@ def write_file(stream: Path, rate: int, secs: float) -> None:
             if events:
                 out.write(b"".join(line + b"\n" for line in events))
 
-        write(append, rate, secs, busy=False)
+        write(append, rate, secs)
 
 
 def write_topics(brokers: str, topics: tuple[str, str], rate: int, secs: float, busy: bool) -> None:
@@ -162,7 +176,7 @@ def write_topics(brokers: str, topics: tuple[str, str], rate: int, secs: float, 
             filler.send(topics[0], line)
         filler.poll()
 
-    write(append, rate, secs, busy=busy)
+    write(append, rate, secs, updates_per_event=1 / UPDATE_EVERY if busy else 0.0)
     filler.flush()
 
 

@@ -13,7 +13,6 @@ the stores' files) and the time from start to end with one event.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import random
 import statistics
@@ -145,50 +144,45 @@ def measure(config: Path, users: int, events: int) -> None:
 
 
 def write(stream: Path, users: int, rate: int, updates: int, secs: float) -> None:
-    """Append events and updates of random users at an even rate, in steps of a millisecond or more."""
+    """Append events and updates of random users at an even rate."""
     random_ = random.Random(2)
-    begun, sent, updated = time.perf_counter(), 0, 0
+
+    def line(more: dict[str, Any]) -> bytes:
+        return orjson.dumps({"user_id": f"u{random_.randrange(users)}", **more})
+
+    def event(number: int) -> bytes:
+        own = {"id": f"e{number}", "name": "Purchase", "properties": {"sent": time.time()}}
+        return line({"type": "event", **own})
+
+    def update(number: int) -> bytes:
+        return line({"type": "user", "set": {"seen": time.time()}})
+
     with stream.open("ab", buffering=0) as out:
-        while (passed := time.perf_counter() - begun) < secs:
-            records: list[dict[str, Any]] = []
-            while updated < passed * updates:
-                user = f"u{random_.randrange(users)}"
-                records.append({"type": "user", "user_id": user, "set": {"seen": time.time()}})
-                updated += 1
-            while sent < passed * rate:
-                event: dict[str, Any] = {"type": "event", "id": f"e{sent}", "name": "Purchase"}
-                event |= {"user_id": f"u{random_.randrange(users)}", "properties": {"sent": time.time()}}
-                records.append(event)
-                sent += 1
-            if records:
-                out.write(b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in records))
-            time.sleep(max(0.0005, sent / rate - (time.perf_counter() - begun)))
+        latency.write(
+            lambda events, changes: out.write(b"".join(one + b"\n" for one in (*changes, *events))),
+            rate, secs, updates_per_event=updates / rate, event=event, update=update,
+        )  # fmt: skip
 
 
 def measure_latency(config: Path, users: int, rate: int, updates: int, secs: float) -> None:
     """Print one row of event to POST over a store of these users."""
-    ours, theirs = multiprocessing.Pipe()
-    receiver = multiprocessing.Process(target=latency.receive, args=(theirs,), daemon=True)
-    receiver.start()
-    url = f"http://127.0.0.1:{ours.recv()}"
-    stream = config.parent / f"live-{users}.jsonl"
-    stream.write_bytes(orjson.dumps({"type": "user", "user_id": "u0", "set": {"n": 1}}) + b"\n")
-    configure(config, latency.WEBHOOK.format(id="w", url=url), stream, follow=True)
-    job = start(config)
-    try:
-        writing = (stream, users, rate, updates, secs + latency.WARM_UP_SECS)
-        writer = multiprocessing.Process(target=write, args=writing)
-        begun = time.time()
-        writer.start()
-        writer.join()
-        if job.poll() is not None:
-            raise RuntimeError(f"the job ended with {job.returncode}")
-    finally:
-        job.terminate()
-        job.wait(30)
-    ours.send("stop")
-    came: list[tuple[float, float]] = ours.recv()
-    receiver.join(5)
+    written = secs + latency.WARM_UP_SECS
+    with latency.receiving() as (url, end):
+        stream = config.parent / f"live-{users}.jsonl"
+        stream.write_bytes(orjson.dumps({"type": "user", "user_id": "u0", "set": {"n": 1}}) + b"\n")
+        configure(config, latency.WEBHOOK.format(id="w", url=url), stream, follow=True)
+        job = start(config)
+        try:
+            writer = latency.SPAWN.Process(target=write, args=(stream, users, rate, updates, written))
+            begun = time.time()
+            writer.start()
+            writer.join()
+            came = end(int(rate * written))
+            if job.poll() is not None:
+                raise RuntimeError(f"the job ended with {job.returncode}")
+        finally:
+            job.terminate()
+            job.wait(30)
     ages = [age * 1000 for at, age in came if at > begun + latency.WARM_UP_SECS]
     marks = statistics.quantiles(ages, n=100)
     print(

@@ -105,7 +105,7 @@ def test_a_header_of_the_webhook_takes_the_place_of_ours() -> None:
 
 
 def test_heads_are_built_once_per_url_and_headers() -> None:
-    sender = Sender(LaneSpec("w"), Secrets({}), Contexts())
+    sender = Sender(LaneSpec("w"), UsedSecrets(Secrets({})), Contexts())
     first = sender.single(delivery(1), 1000.0)
     again = sender.single(delivery(2), 1000.5)
     other = sender.single(delivery(3, url="http://127.0.0.1:1/other"), 1001.0)
@@ -123,7 +123,7 @@ def test_heads_are_built_once_per_url_and_headers() -> None:
 )
 def test_a_secret_that_no_header_can_carry_is_refused_without_being_shown(auth: object) -> None:
     receiver = ReceiverSettings(auth=auth)  # type: ignore[arg-type]
-    secrets = Secrets({"T": "line\nbreak-secret"})
+    secrets = UsedSecrets(Secrets({"T": "line\nbreak-secret"}))
     if isinstance(auth, BasicAuth):
         Sender(LaneSpec("w", receiver=receiver), secrets, Contexts())  # base64 carries anything
         return
@@ -135,7 +135,7 @@ def test_a_secret_that_no_header_can_carry_is_refused_without_being_shown(auth: 
 def test_a_missing_secret_is_named() -> None:
     receiver = ReceiverSettings(auth=BearerAuth("${NOWHERE}"))
     with pytest.raises(ConfigError, match="NOWHERE"):
-        Sender(LaneSpec("w", receiver=receiver), Secrets({}), Contexts())
+        Sender(LaneSpec("w", receiver=receiver), UsedSecrets(Secrets({})), Contexts())
 
 
 # --- excerpts
