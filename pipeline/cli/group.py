@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -127,8 +127,32 @@ def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[i
     not cured by that and end the group at once.
     """
     wait = FIRST_WAIT_SECS
+    while True:
+        begun = time.monotonic()
+        group = Group(words, processes)
+        if requested():
+            return 0, group.latency()
+        group.start()
+        with passing_signals(group) as stopped:
+            code = group.wait()
+            if code in (0, Exit.PROBLEMS, Exit.USAGE, Exit.STATE) or not restart or stopped.is_set():
+                return code, group.latency()
+            if time.monotonic() - begun > LONGEST_WAIT_SECS:
+                wait = FIRST_WAIT_SECS
+            _log.warning("starting again", exit=code, wait_secs=wait)
+            if stopped.wait(wait):
+                return 0, group.latency()
+            wait = min(wait * 2, LONGEST_WAIT_SECS)
+
+
+@contextlib.contextmanager
+def passing_signals(group: Group) -> Iterator[threading.Event]:
+    """Pass SIGTERM and SIGINT on to a group whose members are all there; gives an event that tells of one.
+
+    A signal that came while they were started was kept (see `model.stop`) and is passed on now: a handler
+    that passed it on at once would miss the members that start after it.
+    """
     stopped = threading.Event()
-    group = Group(words, processes)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopped.set()
@@ -136,25 +160,9 @@ def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[i
 
     before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
-        while True:
-            begun = time.monotonic()
-            # A signal waits until all are there: none is forgotten, and none is started after it.
-            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-            try:
-                if stopped.is_set() or requested():
-                    return 0, group.latency()
-                group.start()
-            finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            code = group.wait()
-            if code in (0, Exit.PROBLEMS, Exit.USAGE, Exit.STATE) or not restart or stopped.is_set():
-                return code, group.latency()
-            if time.monotonic() - begun > LONGEST_WAIT_SECS:
-                wait = FIRST_WAIT_SECS
-            _log.warning("starting again", exit=code, wait_secs=wait)
-            stopped.wait(wait)
-            wait = min(wait * 2, LONGEST_WAIT_SECS)
-            group = Group(words, processes)
+        if requested():
+            stop(signal.SIGTERM, None)
+        yield stopped
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -190,6 +198,5 @@ def free_ports(number: int) -> list[int]:
 
 def begin_as_member() -> None:
     """Let a member stop when this process is killed. Runs in the child, before the program starts."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

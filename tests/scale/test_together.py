@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from clusters import Cluster
 from running import Bench, until
 
+from pipeline.cli import group
 from pipeline.cli.group import Group
 from pipeline.model.errors import StateError
+from pipeline.model.stop import SIGNALS, forget, listen
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.directory import StateDirectory
 from pipeline.state.peers import Peers
@@ -118,6 +125,33 @@ def test_a_group_that_is_stopped_while_it_starts_ends_well(folder: Path, receive
     finally:
         job.kill()
         job.communicate()
+
+
+def test_a_stop_between_the_starts_of_two_members_reaches_both(monkeypatch: pytest.MonkeyPatch):
+    members: list[subprocess.Popen[bytes]] = []
+
+    def start_one(_command: list[str], **given: Any) -> subprocess.Popen[bytes]:
+        sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
+        members.append(subprocess.Popen(sleeping, **given))
+        if len(members) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return members[-1]
+
+    monkeypatch.setattr(group, "subprocess", SimpleNamespace(Popen=start_one, DEVNULL=-3, PIPE=-1))
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    over = threading.Event()
+    threading.Thread(target=over.wait, daemon=True).start()  # as the one that shows the progress
+    try:
+        listen()
+        begun = time.monotonic()
+        assert group.run_group(["run"], 2, restart=False) == (0, {"p50": 0.0, "p99": 0.0})
+        assert time.monotonic() - begun < 50
+        assert [member.returncode for member in members] == [-signal.SIGTERM] * 2
+    finally:
+        over.set()
+        forget()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_only_processes_of_one_name_share_a_state_directory(tmp_path: Path):
