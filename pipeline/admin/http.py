@@ -6,28 +6,12 @@ import asyncio
 import os
 import resource
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import orjson
 from aiohttp import web
 
+from pipeline.admin.views import Views
 from pipeline.telemetry import metrics
-
-
-@dataclass(slots=True, frozen=True)
-class Views:
-    """What the job shows; thread-safe functions that do not block for long."""
-
-    status: Callable[[], dict[str, Any]]
-    """The accounting of DESIGN 10, and whatever else `hookline status --json` has."""
-    unhealthy: Callable[[], str | None]
-    """Why the job must be restarted; None while it is well."""
-    unready: Callable[[], str | None]
-    """Why the job is not taking records in yet; None when it does."""
-    refresh: Callable[[], None] = lambda: None
-    """Brings the metrics up to date before they are read."""
 
 
 def make_app(views: Views) -> web.Application:

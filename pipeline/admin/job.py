@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.admin.collect import collect, totals
-from pipeline.admin.http import Views
 from pipeline.admin.service import AdminService
+from pipeline.admin.views import Views
 from pipeline.context import Job
 
 

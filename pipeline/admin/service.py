@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import threading
 from pathlib import Path
-
-from aiohttp import web
+from typing import TYPE_CHECKING
 
 from pipeline.admin.address import parse_address
 from pipeline.admin.control import Commands, serve, socket_path
-from pipeline.admin.http import Views, make_app
+from pipeline.admin.views import Views
 from pipeline.model.errors import UsageError
 from pipeline.telemetry import log
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 _log = log.get(__name__)
 STOP_SECS = 2.0
@@ -67,6 +69,11 @@ class AdminService:
         self._server = await serve(self._socket, self._commands)
         if self._address is None:
             return
+        # Here, since aiohttp takes a tenth of a second to import.
+        from aiohttp import web
+
+        from pipeline.admin.http import make_app
+
         host, port = self._address
         self._runner = web.AppRunner(make_app(self._views), access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
