@@ -73,6 +73,8 @@ class _Stub(msgspec.Struct, gc=False):
 class _Native(NativeEvent, gc=False):
     """Less than half the time of `_Stub`."""
 
+    time: datetime | int | float | None = None
+    """Text as RFC 3339 has it, all of which decode reads too; other texts do not fit."""
     properties: _Unread | None = None
     context: _Unread | None = None
 
@@ -94,10 +96,12 @@ def names_native(line: bytes) -> bool:
 
 def is_good(event: _Native) -> bool:
     """Return whether decode would surely make an event of it."""
-    time = event.time
-    if not is_time(time) and (type(time) is str or not 0 <= time <= MAX_MS):  # type: ignore[operator]  # a number
+    if not event.name or not (event.user_id or event.anonymous_id):
         return False
-    return bool(event.name and (event.user_id or event.anonymous_id))
+    time = event.time
+    if isinstance(time, datetime):
+        return 2 <= time.year <= 9998
+    return time is None or 0 <= time <= MAX_MS
 
 
 # --- Judges: True for an event that decode would surely give, and that is not wanted.

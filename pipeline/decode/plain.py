@@ -19,13 +19,13 @@ class NativeEvent(msgspec.Struct, gc=False):
     kind: str | None = None
     user_id: str | None = None
     anonymous_id: str | None = None
-    time: str | int | float | None = None
     received_at: None = None
     source: str | None = None
     elements: None = None
 
 
 class _Whole(NativeEvent, gc=False):
+    time: str | int | float | None = None
     properties: dict[str, Any] | None = None
     context: dict[str, Any] | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from itertools import product
 from typing import Any
 
 import orjson
@@ -201,6 +202,28 @@ def test_every_json_parsing_case_is_judged_alike() -> None:
     chunk = chunk_of(but_for_huge_numbers([*texts, *inside]))
     assert len(chunk) > 600
     assert scan(chunk, wants=wants_none) == expected(chunk, "auto", wants_none)
+
+
+@pytest.mark.parametrize("wants", [wants_none, wants_a])
+def test_every_way_to_write_a_time_is_judged_alike(wants: Any) -> None:
+    dates = ("0001-01-01", "2026-03-02", "2026-02-30", "9999-12-31", "20260302", "2026-W10-1", "2026-3-2")
+    clocks = (
+        "08:03:20",
+        "08:03:60",
+        "24:00:00",
+        "08:03",
+        "23:59:59.9999999",
+        "08:03:20.1",
+        "08:03:20,5",
+        "8",
+    )
+    zones = ("", "Z", "z", "+05:30", "-23:59", "+24:00", "+0530", "-05")
+    texts = ["", *dates, *map("".join, product(dates, "Tt _", clocks, zones))]
+    event = {"type": "event", "name": "A", "user_id": "u"}
+    chunk = chunk_of([orjson.dumps(event | {"time": text}) for text in texts])
+    found = scan(chunk, wants=wants)
+    assert found == expected(chunk, "auto", wants)
+    assert 0 < found.invalid < found.read
 
 
 def test_the_shop_is_judged_alike_and_skips_what_nobody_wants() -> None:
