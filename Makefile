@@ -87,6 +87,8 @@ $(RUN): requirements/run.lock pyproject.toml | $(BIN)/python
 	@echo 'Installing what Hookline needs into $(VENV) ...' >&2
 	@$(PIP) --require-hashes --no-deps -r requirements/run.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@# Also where PYTHONDONTWRITEBYTECODE is set: compiling at each start would take a quarter of a second.
+	@$(BIN)/python -m compileall -q pipeline dataflows
 	@touch $@
 
 $(DEV): requirements/dev.lock $(RUN)
