@@ -122,7 +122,7 @@ def test_heads_are_built_once_per_url_and_headers() -> None:
     "auth", [BearerAuth("${T}"), HeaderAuth("x-key", "${T}"), BasicAuth("${T}", "x"), BasicAuth("x", "${T}")]
 )
 def test_a_secret_that_no_header_can_carry_is_refused_without_being_shown(auth: object) -> None:
-    receiver = ReceiverSettings(auth=auth)  # type: ignore[arg-type]
+    receiver = ReceiverSettings(auth=auth)  # type: ignore[arg-type]  # one of the union
     secrets = UsedSecrets(Secrets({"T": "line\nbreak-secret"}))
     if isinstance(auth, BasicAuth):
         Sender(LaneSpec("w", receiver=receiver), secrets, Contexts())  # base64 carries anything

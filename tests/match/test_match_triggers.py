@@ -101,7 +101,7 @@ def test_a_clause_that_many_share_is_evaluated_once_per_event() -> None:
     calls = []
     for trigger in compiled:
         inner = trigger.nodes[0].test
-        trigger.nodes[0].test = lambda one, by, scope, inner=inner: calls.append(1) or inner(one, by, scope)  # type: ignore[misc]
+        trigger.nodes[0].test = lambda one, by, scope, inner=inner: calls.append(1) or inner(one, by, scope)  # type: ignore[misc]  # append returns None
     index = TriggerIndex(compiled)
     assert index.select(event("A", {"amount": 9, "n": 3})) == (0, 1, 2)
     assert len(calls) == 1

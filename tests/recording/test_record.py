@@ -24,7 +24,7 @@ class FakeReader:
 
     def __init__(self, name: str, rows: list[Row], position: Position | None, chunk: int) -> None:
         self.name, self.rows, self.size = name, rows, chunk
-        self.at = int(position[1]) if position else 0  # type: ignore[call-overload]
+        self.at = int(position[1]) if position else 0  # type: ignore[call-overload]  # opaque to all but its reader
         self.committed: list[Position] = []
         self.closed = False
 
@@ -245,7 +245,7 @@ def test_a_recorder_without_news_waits_instead_of_spinning(tmp_path: Path) -> No
     waits: list[float] = []
 
     class Quiet(FakeReader):
-        done = False  # type: ignore[assignment]
+        done = False  # type: ignore[assignment]  # a property of the parent
 
         def read(self, limit: int) -> RawChunk | None:
             return None

@@ -103,7 +103,7 @@ class Running:
             self.source.reader.read = read  # type: ignore[union-attr, method-assign]
             raise KeyboardInterrupt
 
-        self.source.reader.read = die  # type: ignore[method-assign]
+        self.source.reader.read = die  # type: ignore[method-assign]  # that is the fault
         self.job.guard = lambda: None
         if not self.source.version:
             self.source.advance()  # the hello
