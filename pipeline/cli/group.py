@@ -140,9 +140,11 @@ def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[i
             if time.monotonic() - begun > LONGEST_WAIT_SECS:
                 wait = FIRST_WAIT_SECS
             _log.warning("starting again", exit=code, wait_secs=wait)
-            if stopped.wait(wait):
-                return 0, group.latency()
+            stopped.wait(wait)
             wait = min(wait * 2, LONGEST_WAIT_SECS)
+        # Asked here, where the handlers are the old ones again and no signal falls in between.
+        if stopped.is_set():
+            return 0, group.latency()
 
 
 @contextlib.contextmanager
