@@ -25,7 +25,7 @@ import orjson
 
 from pipeline.cli.exits import Exit
 from pipeline.model.errors import Fatal
-from pipeline.model.stop import SIGNALS, requested
+from pipeline.model.stop import handled_by, requested
 from pipeline.telemetry import log
 
 END_SECS = 10.0
@@ -160,14 +160,10 @@ def passing_signals(group: Group) -> Iterator[threading.Event]:
         stopped.set()
         group.stop()
 
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
-    try:
+    with handled_by(stop):
         if requested():
             stop(signal.SIGTERM, None)
         yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def parse_member(text: str) -> Any:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from pipeline.model.stop import forget, note, requested
+from pipeline.model.stop import forget, handled_by, note, requested
 
 
 @contextmanager
@@ -23,10 +22,8 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
         asked = True
         note(number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield lambda: asked
+        with handled_by(stop):
+            yield lambda: asked
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         forget()

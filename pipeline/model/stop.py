@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -15,6 +17,17 @@ def listen() -> None:
     """Keep SIGTERM and SIGINT from now on; a second one ends the process at once."""
     for number in SIGNALS:
         signal.signal(number, _keep)
+
+
+@contextmanager
+def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let a function handle SIGTERM and SIGINT; the old handlers are back afterwards."""
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def requested() -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from pipeline.context import Job
-from pipeline.model.stop import SIGNALS, forget, note, requested
+from pipeline.model.stop import forget, handled_by, note, requested
 from pipeline.telemetry import log
 
 _log = log.get("job")
@@ -33,12 +33,10 @@ def stop_on_signals(job: Job) -> Iterator[None]:
         note(number)
         _log.info("stopping", signal=signal.Signals(number).name, drain_secs=job.stop_drain_secs)
 
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
-    if requested():
-        job.stopping = True
     try:
-        yield
+        with handled_by(stop):
+            if requested():
+                job.stopping = True
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         forget()

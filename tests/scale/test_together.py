@@ -20,7 +20,7 @@ from running import Bench, until
 from pipeline.cli import group
 from pipeline.cli.group import Group
 from pipeline.model.errors import StateError
-from pipeline.model.stop import SIGNALS, forget, listen
+from pipeline.model.stop import forget, handled_by, listen
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.directory import StateDirectory
 from pipeline.state.peers import Peers
@@ -137,21 +137,20 @@ def test_a_stop_between_the_starts_of_two_members_reaches_both(monkeypatch: pyte
             os.kill(os.getpid(), signal.SIGTERM)
         return members[-1]
 
-    monkeypatch.setattr(group, "subprocess", SimpleNamespace(Popen=start_one, DEVNULL=-3, PIPE=-1))
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    fake = SimpleNamespace(Popen=start_one, DEVNULL=subprocess.DEVNULL, PIPE=subprocess.PIPE)
+    monkeypatch.setattr(group, "subprocess", fake)
     over = threading.Event()
     threading.Thread(target=over.wait, daemon=True).start()  # as the one that shows the progress
     try:
-        listen()
-        begun = time.monotonic()
-        assert group.run_group(["run"], 2, restart=False) == (0, {"p50": 0.0, "p99": 0.0})
-        assert time.monotonic() - begun < 50
-        assert [member.returncode for member in members] == [-signal.SIGTERM] * 2
+        with handled_by(lambda number, frame: None):  # puts back what was there before `listen`
+            listen()
+            begun = time.monotonic()
+            assert group.run_group(["run"], 2, restart=False) == (0, {"p50": 0.0, "p99": 0.0})
+            assert time.monotonic() - begun < 50
+            assert [member.returncode for member in members] == [-signal.SIGTERM] * 2
     finally:
         over.set()
         forget()
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def test_only_processes_of_one_name_share_a_state_directory(tmp_path: Path):
