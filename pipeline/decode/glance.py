@@ -23,6 +23,9 @@ Wants: TypeAlias = Callable[[str, str], bool]
 NOT_SEEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a look raises for a line that it cannot read."""
 
+_FIRST_YEAR, _LAST_YEAR = 2, 9998
+"""Well inside the years that can be printed, whatever the zone."""
+
 
 class _Unread(msgspec.Struct, gc=False):
     """An object that is checked and not read."""
@@ -100,7 +103,7 @@ def is_good(event: _Native) -> bool:
         return False
     time = event.time
     if isinstance(time, datetime):
-        return 2 <= time.year <= 9998
+        return _FIRST_YEAR <= time.year <= _LAST_YEAR
     return time is None or 0 <= time <= MAX_MS
 
 
@@ -198,7 +201,7 @@ def is_time(value: Any) -> bool:
     """Return True for ISO 8601 text well inside the years that can be printed, and where there is none."""
     if type(value) is str:
         try:
-            return 2 <= datetime.fromisoformat(value).year <= 9998
+            return _FIRST_YEAR <= datetime.fromisoformat(value).year <= _LAST_YEAR
         except ValueError:
             return False
     return value is None
