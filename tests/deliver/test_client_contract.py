@@ -372,7 +372,7 @@ def test_a_name_that_changes_its_address_is_judged_at_each_dial(client: Any, rec
         url = f"http://receiver.example:{receiver.port}/"
         receiver.answer({"*": ["connection-close"]})
         assert (await sending.send(url)).status == 200
-        sending.client._resolver.forget("receiver.example", receiver.port)  # type: ignore[attr-defined]  # only the native one has it
+        sending.client._resolver.forget("receiver.example", receiver.port)  # type: ignore[attr-defined]  # both clients have one
         assert (await sending.send(url)).fault == "guard-refused"
         assert len(receiver.requests) == 1
 

@@ -32,7 +32,7 @@ def rig_with(*, luck: float = 0.5, wrap: Any = None, **settings: Any) -> Rig:
 
 
 def bodies(attempt: Attempt) -> list[Any]:
-    return orjson.loads(attempt.body)  # type: ignore[no-any-return]  # an object, by what was sent
+    return orjson.loads(attempt.body)  # type: ignore[no-any-return]  # a list was sent
 
 
 def items(*numbers: int, **fields: Any) -> list[Any]:

@@ -100,7 +100,7 @@ class Running:
         read = self.source.reader.read
 
         def die(limit: int) -> RawChunk:
-            self.source.reader.read = read  # type: ignore[union-attr, method-assign]
+            self.source.reader.read = read  # type: ignore[union-attr, method-assign]  # as it was
             raise KeyboardInterrupt
 
         self.source.reader.read = die  # type: ignore[method-assign]  # that is the fault
