@@ -17,8 +17,8 @@ def get_flow(
     to: str | None = None,
 ) -> Dataflow:
     """Prepare a replay in this process and return its dataflow; times are ISO 8601."""
+    from pipeline.job.replay import Replay
     from pipeline.model.times import parse_time
-    from pipeline.replay import Replay
     from pipeline.runtime.bytewax_run import prepare
 
     return prepare(

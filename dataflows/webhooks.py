@@ -17,8 +17,8 @@ def get_flow() -> Dataflow:
 
     What is wrong with the config or the state ends the process, as it ends `hookline run`.
     """
-    from pipeline.cli.run import observe
+    from pipeline.runtime.accompany import accompany
     from pipeline.runtime.bytewax_run import prepare
 
     metrics = os.environ.get("HOOKLINE_METRICS")
-    return prepare(observe=lambda job, process: observe(job, process, metrics))
+    return prepare(observe=lambda job, process: accompany(job, process, metrics))

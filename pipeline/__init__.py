@@ -1,0 +1,24 @@
+"""Hookline: a stream of product events becomes webhooks. The rooms, in the order in which data walks down.
+
+cli         words, tables, exit codes: no logic
+operate     what a person may ask of a config or a job: status, dead letters, check, explain, tests
+runtime     one process of a job: its parts, its state directory, recovery, cluster, reload
+admin       what a running job answers: a socket for commands, HTTP views for health and metrics
+job         the dataflow and its steps: source, select, identity, shard, copies
+compile     config texts become a snapshot of plain functions; lint; versions
+recording   streams kept as files, and files put into topics
+deliver     the engine: lanes (whose turn it is), requests (the bytes), http (the wire)
+outbox      what is owed, done, dead, counted: handover, journal, dead letters, copies
+sources     readers of files and topics, merged by time
+kafka       librdkafka for everybody: clients, questions to brokers, files
+match       conditions, labels, triggers
+render      templates, bodies, requests
+join        users, links, limits
+config      files and the job's own settings; yaml (places and slips), models
+decode      raw records become events, updates, links: one module per shape
+store       bytes on disk: LMDB, one transaction per epoch, undo
+language    paths, secrets, slots, units: the words that match, render and config share
+telemetry   the table of metrics, the log
+receiver    the receiver of tests, tours and `hookline receiver`
+model       records, times, errors, exit codes: imports nothing of ours
+"""

@@ -13,18 +13,18 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from pipeline.config.case_models import CaseFile
 from pipeline.config.job import variables
-from pipeline.config.job_models import PipelineFile
-from pipeline.config.label_models import LabelFile
-from pipeline.config.models import WebhookFile
-from pipeline.config.schema import schema, write_schemas
-from pipeline.config.units import show_duration
-from pipeline.config.validate import submodel
-from pipeline.match.convert import CONVERSIONS
-from pipeline.match.operators import MODIFIERS, OPERATORS, Example
+from pipeline.config.models.case import CaseFile
+from pipeline.config.models.job import PipelineFile
+from pipeline.config.models.label import LabelFile
+from pipeline.config.models.schema import schema, write_schemas
+from pipeline.config.models.validate import submodel
+from pipeline.config.models.webhook import WebhookFile
+from pipeline.language.units import show_duration
+from pipeline.match.operators.conversions import CONVERSIONS
+from pipeline.match.operators.table import MODIFIERS, OPERATORS, Example
 from pipeline.model.records import MISSING
-from pipeline.render import filters
+from pipeline.render.filters import table as filters
 
 _HEAD = """\
 # Config reference

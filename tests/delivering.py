@@ -17,15 +17,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pipeline.config.secrets import Secrets
-from pipeline.deliver.attempt import Attempt, Fault
-from pipeline.deliver.clock import Clock
 from pipeline.deliver.core import Core
-from pipeline.deliver.lane import Lane
-from pipeline.deliver.settle import Settler
-from pipeline.deliver.spec import LaneSpec
-from pipeline.deliver.tls import Contexts
-from pipeline.state.handover import Delivery, Outcome, Port, Result
+from pipeline.deliver.http.attempt import Attempt, Fault
+from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.lanes.clock import Clock
+from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.results import Settler
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.language.secrets import Secrets
+from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 START_MS = 1_700_000_000_000

@@ -9,10 +9,10 @@ from typing import Any
 import lmdb
 import pytest
 
-from pipeline.deliver.report import EngineStats
+from pipeline.deliver.stats import EngineStats
 from pipeline.model.records import Event, IdentityLink, Origin, PropertyUpdate
-from pipeline.state.codec import delivery_key
-from pipeline.state.handover import Delivery, Outcome, Port, Result
+from pipeline.outbox.codec import delivery_key
+from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 
 NOW_MS = 1_750_000_000_000
 

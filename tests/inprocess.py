@@ -11,9 +11,9 @@ import pytest
 from fakes import RecordingEngine
 
 from pipeline.config.job import load_pipeline
-from pipeline.context import Job
-from pipeline.runtime import job as runtime
-from pipeline.state.handover import Delivery, Port
+from pipeline.job.context import Job
+from pipeline.outbox.handover import Delivery, Port
+from pipeline.runtime import process as runtime
 
 
 class Crash(Exception):
@@ -68,7 +68,7 @@ def run_flow(
     threshold = gc.get_threshold()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runtime, "DeliveryEngine", lambda **_: engine)
-        patch.setattr("pipeline.steps.source.CHUNK_LINES", chunk)
+        patch.setattr("pipeline.job.steps.source.CHUNK_LINES", chunk)
         patch.setattr(runtime.ConfigWatcher, "start", lambda self: None)
         patch.setattr(runtime.ConfigWatcher, "stop", lambda self: None)
         patch.setattr(gc, "freeze", lambda: None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pipeline.config.diagnostics import Problem, Problems
-from pipeline.match.conditions import Condition, compile_condition
+from pipeline.config.yaml.diagnostics import Problem, Problems
+from pipeline.match.conditions.compile import Condition, compile_condition
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
 from pipeline.model.records import MISSING, Event, Json, Origin, User

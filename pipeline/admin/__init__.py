@@ -1,0 +1,1 @@
+"""What a running job answers: commands over a unix socket, health and metrics over HTTP."""

@@ -6,10 +6,10 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.admin.collect import collect, totals
+from pipeline.admin.gauges import collect, totals
 from pipeline.admin.service import AdminService
 from pipeline.admin.views import Views
-from pipeline.context import Job
+from pipeline.job.context import Job
 
 
 def admin_service(job: Job, *, address: str | None, process: int = 0) -> AdminService:

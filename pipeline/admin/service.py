@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.admin.address import parse_address
-from pipeline.admin.control import Commands, serve, socket_path
+from pipeline.admin.socket import Commands, serve, socket_path
 from pipeline.admin.views import Views
 from pipeline.model.errors import UsageError
 from pipeline.telemetry import log

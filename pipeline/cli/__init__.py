@@ -11,7 +11,7 @@ STOPPABLE = frozenset({"run", "replay"})
 
 
 def main() -> None:
-    """Run the command line of this process; never returns. Exit codes: `pipeline.cli.exits`."""
+    """Run the command line of this process; never returns. Exit codes: `pipeline.model.exits`."""
     if STOPPABLE & set(sys.argv[1:2]):
         # Before the imports: a job that is stopped while it starts ends as cleanly as a running one.
         listen()

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import click
 
-from pipeline.cli.exits import MEANING, Exit
 from pipeline.model.errors import HooklineError, Stopped, full_disk
+from pipeline.model.exits import MEANING, Exit
 
 
 class Verb(NamedTuple):
@@ -24,31 +24,31 @@ class Verb(NamedTuple):
 
 GROUPS: dict[str, dict[str, Verb]] = {
     "Run a job": {
-        "run": Verb("run:run", "run the job: read a stream, fire the webhooks"),
-        "replay": Verb("replay:replay", "run a recorded stream once more, e.g. for a new webhook"),
-        "record": Verb("record:record", "keep what comes in, for replays"),
-        "produce": Verb("produce:produce", "load a recording into Kafka topics"),
+        "run": Verb("jobs.run:run", "run the job: read a stream, fire the webhooks"),
+        "replay": Verb("jobs.replay:replay", "run a recorded stream once more, e.g. for a new webhook"),
+        "record": Verb("jobs.record:record", "keep what comes in, for replays"),
+        "produce": Verb("jobs.produce:produce", "load a recording into Kafka topics"),
     },
     "Write webhooks": {
-        "check": Verb("check:check", "show everything that is wrong with a config"),
-        "test": Verb("test:test", "run the tests beside the webhooks"),
-        "explain": Verb("explain:explain", "show for one event which clause holds and what is sent"),
-        "send": Verb("send:send", "really send one request and show the answer"),
-        "diff": Verb("diff:diff", "show what another config would have sent for a recording"),
-        "new": Verb("new:new", "write a commented webhook file to start from"),
-        "config": Verb("config:config", "show the job's settings and where each comes from"),
-        "schema": Verb("schema:schema", "print the JSON Schema of config files, for editors"),
+        "check": Verb("author.check:check", "show everything that is wrong with a config"),
+        "test": Verb("author.test:test", "run the tests beside the webhooks"),
+        "explain": Verb("author.explain:explain", "show for one event which clause holds and what is sent"),
+        "send": Verb("author.send:send", "really send one request and show the answer"),
+        "diff": Verb("author.diff:diff", "show what another config would have sent for a recording"),
+        "new": Verb("author.new:new", "write a commented webhook file to start from"),
+        "config": Verb("author.config:config", "show the job's settings and where each comes from"),
+        "schema": Verb("author.schema:schema", "print the JSON Schema of config files, for editors"),
     },
     "Look after a job": {
-        "status": Verb("status:status", "show what was read, delivered, given up and is owed"),
-        "dlq": Verb("dlq:dlq", "list, show, export, send again or delete dead letters"),
-        "outbox": Verb("outbox:outbox", "list what is owed, send it now, or give it up"),
-        "webhook": Verb("webhook:webhook", "enable, disable, pause or resume one webhook"),
-        "state": Verb("state:state", "check, compact or rebuild a state directory"),
+        "status": Verb("state.status:status", "show what was read, delivered, given up and is owed"),
+        "dlq": Verb("state.dlq:dlq", "list, show, export, send again or delete dead letters"),
+        "outbox": Verb("state.outbox:outbox", "list what is owed, send it now, or give it up"),
+        "webhook": Verb("state.webhook:webhook", "enable, disable, pause or resume one webhook"),
+        "state": Verb("state.state:state", "check, compact or rebuild a state directory"),
     },
     "Other": {
-        "receiver": Verb("receiver:receiver", "receive webhooks here: show them, check signatures"),
-        "secret": Verb("secret:secret", "make a signing secret"),
+        "receiver": Verb("jobs.receiver:receiver", "receive webhooks here: show them, check signatures"),
+        "secret": Verb("author.secret:secret", "make a signing secret"),
         "version": Verb("version:version", "print the version"),
     },
 }

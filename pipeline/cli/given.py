@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from pipeline.decode import FORMATS, decode
+from pipeline.decode.shapes import FORMATS, decode
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Event, Invalid, Json, Origin, PropertyUpdate, Record
 
 if TYPE_CHECKING:
-    from pipeline.snapshot import Snapshot
+    from pipeline.compile.snapshot import Snapshot
 
 GIVEN = Path("-")
 format_option = click.option(
@@ -44,9 +44,9 @@ def load_snapshot(config: Path) -> Snapshot:
     """
     from dataclasses import replace
 
+    from pipeline.compile.snapshot import compile_config
     from pipeline.config.files import read_config
     from pipeline.config.job import load_pipeline
-    from pipeline.snapshot import compile_config
 
     defaults = replace(load_pipeline(config).require().defaults, network_allow=("0.0.0.0/0", "::/0"))
     return compile_config(read_config(config, defaults=defaults), secrets=None).require()
@@ -114,7 +114,7 @@ def known_update(records: Sequence[Record], user_file: Path | None) -> PropertyU
 
 def read_stream(paths: Sequence[str], format: str = "auto") -> Iterator[Record]:
     """Yield every record of recordings, in the order in which the job would take them."""
-    from pipeline.sources.jsonl import Recording
+    from pipeline.sources.files.recording import Recording
 
     reader = Recording(paths)
     try:

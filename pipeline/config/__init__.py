@@ -1,0 +1,1 @@
+"""Config files as they are read: texts, webhooks, the settings of the job."""

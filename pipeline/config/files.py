@@ -16,9 +16,15 @@ from typing import Any
 
 import orjson
 
-from pipeline.config.document import Document
-from pipeline.config.loader import decode_text, parse_yaml
-from pipeline.config.secrets import PlaceholderError, SecretRef, Secrets, origin_refs, parse_placeholders
+from pipeline.config.yaml.document import Document
+from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.language.secrets import (
+    PlaceholderError,
+    SecretRef,
+    Secrets,
+    origin_refs,
+    parse_placeholders,
+)
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Json
 

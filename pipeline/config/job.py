@@ -14,17 +14,17 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 
-from pipeline.config import scalars
-from pipeline.config.diagnostics import KeyPath, Problems
-from pipeline.config.document import Document, locate
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
-from pipeline.config.job_models import JsonlSource, KafkaSource, PipelineFile
-from pipeline.config.loader import decode_text, parse_yaml
-from pipeline.config.locating import place
-from pipeline.config.placeholders import substitute
-from pipeline.config.report import Finding, in_order, render
-from pipeline.config.secrets import Secrets
-from pipeline.config.validate import check, submodel
+from pipeline.config.models.job import JsonlSource, KafkaSource, PipelineFile
+from pipeline.config.models.validate import check, submodel
+from pipeline.config.yaml import scalars
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.document import Document, locate
+from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.config.yaml.locating import place
+from pipeline.config.yaml.placeholders import substitute
+from pipeline.config.yaml.report import Finding, in_order, render
+from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Json
 

@@ -9,9 +9,6 @@ from typing import Any
 
 import orjson
 
-from pipeline.config.diagnostics import Problems
-from pipeline.config.document import Document, Node
-from pipeline.config.extends import merge_data, resolve_base
 from pipeline.config.files import (
     ConfigText,
     is_setting,
@@ -21,13 +18,16 @@ from pipeline.config.files import (
     list_names,
     read_list,
 )
-from pipeline.config.label_models import LabelFile
-from pipeline.config.locating import place
-from pipeline.config.models import WebhookFile
-from pipeline.config.placeholders import Settings, everywhere, substitute
-from pipeline.config.report import Finding
-from pipeline.config.salvage import salvage
-from pipeline.config.validate import check
+from pipeline.config.models.label import LabelFile
+from pipeline.config.models.salvage import salvage
+from pipeline.config.models.validate import check
+from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.config.yaml.document import Document, Node
+from pipeline.config.yaml.extends import merge_data, resolve_base
+from pipeline.config.yaml.locating import place
+from pipeline.config.yaml.placeholders import Settings, everywhere, substitute
+from pipeline.config.yaml.report import Finding
 from pipeline.model.records import Json
 
 

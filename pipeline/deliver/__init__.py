@@ -1,1 +1,1 @@
-"""Delivery: lanes, policy, HTTP clients, network guard, signatures (DESIGN 7)."""
+"""The delivery engine: one thread, one lane per webhook."""

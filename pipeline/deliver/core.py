@@ -11,19 +11,20 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
-from pipeline.config.secrets import Secrets
-from pipeline.deliver.attempt import Attempt, Client
-from pipeline.deliver.clock import Clock
-from pipeline.deliver.credentials import UsedSecrets
-from pipeline.deliver.dispatch import Dispatcher
-from pipeline.deliver.entry import Entry
-from pipeline.deliver.lane import Lane
-from pipeline.deliver.pressure import is_fast, under_pressure
-from pipeline.deliver.refill import DiskRows, refill, told
-from pipeline.deliver.settle import Settler
-from pipeline.deliver.spec import LaneSpec
-from pipeline.deliver.tls import Contexts
-from pipeline.state.handover import Delivery, Port
+from pipeline.deliver.http.attempt import Attempt, Client
+from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.lanes.clock import Clock
+from pipeline.deliver.lanes.disk import DiskRows
+from pipeline.deliver.lanes.entry import Entry
+from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.pressure import is_fast, under_pressure
+from pipeline.deliver.lanes.refill import refill
+from pipeline.deliver.lanes.results import Settler
+from pipeline.deliver.lanes.turns import Dispatcher
+from pipeline.deliver.requests.credentials import UsedSecrets
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.language.secrets import Secrets
+from pipeline.outbox.handover import Delivery, Port
 
 TICK_SECS = 0.1
 
@@ -118,7 +119,7 @@ class Core:
         if disk is None:
             disk = lane.disk[port] = DiskRows(port)
         lane.rows_committed(port)
-        told(disk, rows)
+        disk.add(rows)
         self.nudge(lane)
 
     def drop(self, port: Port, rows: Sequence[bytes]) -> None:

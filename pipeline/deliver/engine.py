@@ -16,23 +16,23 @@ from math import inf
 
 import uvloop
 
-from pipeline.config.secrets import Secrets
-from pipeline.deliver.attempt import Attempt, Client
-from pipeline.deliver.clients import Clients, connection_limit
-from pipeline.deliver.clock import Clock
 from pipeline.deliver.core import Core
-from pipeline.deliver.guard import Network, parse_allow
-from pipeline.deliver.lane import MAX_BYTES, Lane
-from pipeline.deliver.native import NativeClient
+from pipeline.deliver.http.attempt import Attempt, Client
+from pipeline.deliver.http.choose import Clients, connection_limit
+from pipeline.deliver.http.client import NativeClient
+from pipeline.deliver.http.guard import Network, parse_allow
+from pipeline.deliver.http.resolve import Lookup, Resolver, system_lookup
+from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.lanes.access_tokens import Tokens
+from pipeline.deliver.lanes.clock import Clock
+from pipeline.deliver.lanes.lane import MAX_BYTES, Lane
+from pipeline.deliver.lanes.pressure import BACKLOG
+from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.orders import Orders
-from pipeline.deliver.pressure import BACKLOG
-from pipeline.deliver.report import EngineStats, Publisher, engine_stats
-from pipeline.deliver.resolve import Lookup, Resolver, system_lookup
-from pipeline.deliver.settle import Settler
-from pipeline.deliver.tls import Contexts
-from pipeline.deliver.tokens import Tokens
+from pipeline.deliver.stats import EngineStats, Publisher, engine_stats
+from pipeline.language.secrets import Secrets
 from pipeline.model.errors import Fatal, full_disk
-from pipeline.state.handover import Delivery, Port
+from pipeline.outbox.handover import Delivery, Port
 from pipeline.telemetry.log import get
 
 log = get(__name__)

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 from pipeline.deliver.core import Core
-from pipeline.deliver.lane import Halt
-from pipeline.deliver.spec import LaneSpec
-from pipeline.state.handover import Port
+from pipeline.deliver.lanes.lane import Halt
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.outbox.handover import Port
 
 
 class Orders(ABC):

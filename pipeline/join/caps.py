@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from pipeline.state.store import Store, Table, bounded
+from pipeline.store.store import Store, Table, bounded
 
 SWEEP_ROWS = 256
 """Rows looked at per epoch for what has expired."""

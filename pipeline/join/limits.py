@@ -15,8 +15,8 @@ from typing import Final, Protocol
 
 import orjson
 
-from pipeline.config.limits import Dedupe, Limit, Limits, Repeat
-from pipeline.config.paths import Getter
+from pipeline.language.limits import Dedupe, Limit, Limits, Repeat
+from pipeline.language.paths import Getter
 from pipeline.model.records import MISSING, Event, Json, Missing, User
 
 __all__ = ["CapsStore", "Dedupe", "Limit", "Limits", "Repeat", "Verdict", "check"]

@@ -1,0 +1,1 @@
+"""Which webhooks want an event: conditions, labels, triggers."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from pipeline.config.diagnostics import Problems
-from pipeline.config.paths import ANY, Part, Path, Scope
-from pipeline.match.leaves import compile_on_path
-from pipeline.match.nodes import Node
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.language.paths import ANY, Part, Path, Scope
+from pipeline.match.conditions.leaves import compile_on_path
+from pipeline.match.conditions.nodes import Node
 from pipeline.model.records import MISSING, Event, Json, Missing, User
 
 FIELDS: Final = ("text", "href", "path", "url")

@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from pipeline.config.paths import Getter
+from pipeline.language.paths import Getter
+from pipeline.match.conditions.nodes import Node, Predicate, all_of, any_of
 from pipeline.match.labels import UPDATE
-from pipeline.match.nodes import Node, Predicate, all_of, any_of
 from pipeline.match.triggers import Trigger
 from pipeline.model.records import Event, Json, User
 

@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.config.diagnostics import Problems
-from pipeline.config.paths import Scope
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.language.paths import Scope
 from pipeline.match.captures import compile_capture
-from pipeline.match.conditions import compile_condition
-from pipeline.match.nodes import Condition, Node, any_of, conjunction, holds_always
+from pipeline.match.conditions.compile import compile_condition
+from pipeline.match.conditions.nodes import Condition, Node, any_of, conjunction, holds_always
 from pipeline.model.records import Event, Json, User
 
 UPDATE: Final = "update"

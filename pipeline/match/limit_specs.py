@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from pipeline.config.diagnostics import Problems
-from pipeline.config.limits import Dedupe, Limit, Limits, Repeat
-from pipeline.config.paths import Getter, Path, PathError, compile_path, parse_path, unknown_var
-from pipeline.config.units import parse_duration
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.language.limits import Dedupe, Limit, Limits, Repeat
+from pipeline.language.paths import Getter, Path, PathError, compile_path, parse_path, unknown_var
+from pipeline.language.units import parse_duration
 from pipeline.match.labels import Labels
 from pipeline.model.records import Json
 

@@ -9,17 +9,13 @@ from typing import Final, Literal
 
 import orjson
 
-from pipeline.config.diagnostics import Problems
-from pipeline.config.limits import Limits
-from pipeline.config.paths import (
-    Scope,
-    compile_path,
-    did_you_mean,
-)
-from pipeline.match.conditions import compile_condition
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.language.limits import Limits
+from pipeline.language.paths import Scope, compile_path, did_you_mean
+from pipeline.match.conditions.compile import compile_condition
+from pipeline.match.conditions.nodes import Condition, Node, Predicate, conjunction, none_of
 from pipeline.match.labels import Alternative, Labels
 from pipeline.match.limit_specs import TriggerContext, compile_limits, one_path
-from pipeline.match.nodes import Condition, Node, Predicate, conjunction, none_of
 from pipeline.model.records import MISSING, Event, Json, User
 
 _NO_EVENTS: Final = {

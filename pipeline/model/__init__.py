@@ -1,0 +1,1 @@
+"""Records, times, errors: imports nothing of ours."""

@@ -9,7 +9,7 @@
     ├── StateError       the state directory is in use or damaged        exit 3
     └── Fatal            log, stop the job                               exit 4
 
-What a receiver answers is no exception: outcomes are data (pipeline/deliver/policy.py).
+What a receiver answers is no exception: outcomes are data (pipeline/deliver/lanes/policy.py).
 """
 
 from __future__ import annotations

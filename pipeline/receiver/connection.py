@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+from pipeline.receiver.answer import Answer
 from pipeline.receiver.faults import FAULTS
-from pipeline.receiver.record import Recorder, Request, now_secs
-from pipeline.receiver.script import Answer, Script
+from pipeline.receiver.received import Recorder, Request, now_secs
+from pipeline.receiver.script import Script
 
 MAX_HEAD = 64 * 1024
 MAX_BODY = 64 * 1024 * 1024
@@ -43,7 +44,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.transport: asyncio.Transport
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.served = 0
         self._buffer = b""
         self._busy = False

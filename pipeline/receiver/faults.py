@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from pipeline.receiver.connection import Connection
-    from pipeline.receiver.script import Answer
+from pipeline.receiver.answer import Answer
 
-Fault = Callable[["Connection", "Answer"], None]
+
+class Wire(Protocol):
+    """What a fault needs of a connection."""
+
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+    served: int
+
+    def answered(self) -> None:
+        """The answer is out; go on with the next request."""
+
+
+Fault = Callable[[Wire, Answer], None]
 DRIP_SECS = 0.05
 
 
@@ -20,7 +31,7 @@ def _write(*pieces: bytes) -> Fault:
     """Answer with these bytes and go on."""
     wire = b"".join(pieces)
 
-    def fault(connection: Connection, answer: Answer) -> None:
+    def fault(connection: Wire, answer: Answer) -> None:
         connection.transport.write(wire)
         connection.answered()
 
@@ -30,7 +41,7 @@ def _write(*pieces: bytes) -> Fault:
 def _write_and_close(*pieces: bytes) -> Fault:
     wire = b"".join(pieces)
 
-    def fault(connection: Connection, answer: Answer) -> None:
+    def fault(connection: Wire, answer: Answer) -> None:
         connection.transport.write(wire)
         connection.transport.close()
 
@@ -40,7 +51,7 @@ def _write_and_close(*pieces: bytes) -> Fault:
 def _stream(pieces: Callable[[], Iterator[bytes]], pause_secs: float = 0.0) -> Fault:
     """Answer piece by piece for as long as the client listens."""
 
-    def fault(connection: Connection, answer: Answer) -> None:
+    def fault(connection: Wire, answer: Answer) -> None:
         source = pieces()
 
         def step() -> None:
@@ -60,28 +71,28 @@ def _stream(pieces: Callable[[], Iterator[bytes]], pause_secs: float = 0.0) -> F
     return fault
 
 
-def _reset(connection: Connection) -> None:
+def _reset(connection: Wire) -> None:
     """Close so that the peer gets a RST instead of a FIN."""
     sock = connection.transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.transport.abort()
 
 
-def _hang(connection: Connection, answer: Answer) -> None:
+def _hang(connection: Wire, answer: Answer) -> None:
     """Never answer."""
 
 
-def _half_close(connection: Connection, answer: Answer) -> None:
+def _half_close(connection: Wire, answer: Answer) -> None:
     """Close our side only, without an answer."""
     connection.transport.write_eof()
 
 
-def _reset_mid_body(connection: Connection, answer: Answer) -> None:
+def _reset_mid_body(connection: Wire, answer: Answer) -> None:
     connection.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
     connection.loop.call_later(0.02, _reset, connection)
 
 
-def _stale(connection: Connection, answer: Answer) -> None:
+def _stale(connection: Wire, answer: Answer) -> None:
     """Serve the first request of each connection, close without an answer at the second."""
     if connection.served > 1:
         connection.transport.close()
@@ -96,7 +107,7 @@ def _bomb() -> bytes:
     return packer.compress(bytes(10 << 20)) + packer.flush()
 
 
-def _gzip_bomb(connection: Connection, answer: Answer) -> None:
+def _gzip_bomb(connection: Wire, answer: Answer) -> None:
     body = _bomb()
     head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body)
     connection.transport.write(head + body)

@@ -13,65 +13,42 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-
-@dataclass(slots=True, frozen=True)
-class Answer:
-    """One answer."""
-
-    status: int = 200
-    fault: str | None = None
-    """A name from faults.FAULTS: how the answer is broken."""
-    delay_secs: float = 0.0
-    body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = ()
-    wire: bytes = b""
-    """The whole answer, where it is a plain one; made once."""
-
-    @classmethod
-    def of(cls, value: Any) -> Answer:
-        """Return the answer that a script's value stands for; raises ValueError."""
-        if isinstance(value, Answer):
-            return value
-        if isinstance(value, bool):
-            raise ValueError("an answer is a status, a fault's name or an object, not true or false")
-        if isinstance(value, int):
-            return _plain(value, b"", ())
-        if isinstance(value, str):
-            from pipeline.receiver.faults import FAULTS
-
-            if value not in FAULTS:
-                raise ValueError(f"{value} is no fault; there are: {', '.join(sorted(FAULTS))}")
-            return cls(fault=value)
-        if not isinstance(value, dict):
-            raise ValueError("an answer is a status, a fault's name or an object")
-        unknown = value.keys() - {"status", "fault", "delay_secs", "body", "headers"}
-        if unknown:
-            raise ValueError(f"an answer has no field {', '.join(sorted(unknown))}")
-        if value.get("fault") is not None:
-            cls.of(value["fault"])
-        body = value.get("body", "")
-        headers = tuple((str(name), str(text)) for name, text in dict(value.get("headers", {})).items())
-        plain = _plain(
-            int(value.get("status", 200)), body if isinstance(body, bytes) else str(body).encode(), headers
-        )
-        return cls(
-            plain.status,
-            value.get("fault"),
-            float(value.get("delay_secs", 0)),
-            plain.body,
-            headers,
-            plain.wire,
-        )
+from pipeline.receiver.answer import Answer, plain_answer
+from pipeline.receiver.faults import FAULTS
 
 
-def _plain(status: int, body: bytes, headers: tuple[tuple[str, str], ...]) -> Answer:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    length = "" if status in (204, 304) or status < 200 else f"content-length: {len(body)}\r\n"
-    wire = f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\n{lines}{length}\r\n".encode("latin-1")
-    return Answer(status, None, 0.0, body, headers, wire + (b"" if status in (204, 304) else body))
-
-
-_REASONS = {200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 500: "Internal Server Error"}
+def answer_of(value: Any) -> Answer:
+    """Return the answer that a script's value stands for; raises ValueError."""
+    if isinstance(value, Answer):
+        return value
+    if isinstance(value, bool):
+        raise ValueError("an answer is a status, a fault's name or an object, not true or false")
+    if isinstance(value, int):
+        return plain_answer(value, b"", ())
+    if isinstance(value, str):
+        if value not in FAULTS:
+            raise ValueError(f"{value} is no fault; there are: {', '.join(sorted(FAULTS))}")
+        return Answer(fault=value)
+    if not isinstance(value, dict):
+        raise ValueError("an answer is a status, a fault's name or an object")
+    unknown = value.keys() - {"status", "fault", "delay_secs", "body", "headers"}
+    if unknown:
+        raise ValueError(f"an answer has no field {', '.join(sorted(unknown))}")
+    if value.get("fault") is not None:
+        answer_of(value["fault"])
+    body = value.get("body", "")
+    headers = tuple((str(name), str(text)) for name, text in dict(value.get("headers", {})).items())
+    plain = plain_answer(
+        int(value.get("status", 200)), body if isinstance(body, bytes) else str(body).encode(), headers
+    )
+    return Answer(
+        plain.status,
+        value.get("fault"),
+        float(value.get("delay_secs", 0)),
+        plain.body,
+        headers,
+        plain.wire,
+    )
 
 
 @dataclass(slots=True)
@@ -101,7 +78,7 @@ class Script:
         self._paths: dict[str, Steps] = {}
         for path, value in ({"*": [200]} if paths is None else paths).items():
             self._paths[path] = _steps(value)
-        self._default = self._paths.get("*") or Steps([Answer.of(200)])
+        self._default = self._paths.get("*") or Steps([answer_of(200)])
 
     def answer(self, path: str, message_id: str) -> Answer:
         """Return the answer for the next request of a path (without its query)."""
@@ -120,4 +97,4 @@ def _steps(value: Any) -> Steps:
     values = value if isinstance(value, list) else [value]
     if not values:
         raise ValueError("a path needs at least one answer")
-    return Steps([Answer.of(each) for each in values], per_id)
+    return Steps([answer_of(each) for each in values], per_id)

@@ -14,7 +14,7 @@ from typing import Any
 import uvloop
 
 from pipeline.receiver.connection import Connection, Desk
-from pipeline.receiver.record import Recorder, Request
+from pipeline.receiver.received import Recorder, Request
 from pipeline.receiver.script import Script
 
 

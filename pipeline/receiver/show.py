@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from pipeline.receiver.record import Request
+from pipeline.receiver.received import Request
 from pipeline.receiver.verify import check_request
 
 _SHOWN_BODY = 2000

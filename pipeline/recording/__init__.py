@@ -1,0 +1,1 @@
+"""Streams kept as files, and files put into topics."""

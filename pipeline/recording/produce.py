@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipeline.decode import decode
+from pipeline.decode.shapes import decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
-from pipeline.recording.native import native_line
+from pipeline.recording.native_lines import native_line
 from pipeline.recording.record import messages
+from pipeline.recording.topic_writer import TopicWriter
 from pipeline.sources.chunk import CHUNK_LINES
-from pipeline.sources.kafka_writer import TopicWriter
+from pipeline.sources.files.recorded import Message
 from pipeline.sources.reader import Reader
-from pipeline.sources.recorded import Message
 
 Times = Literal["now", "keep"]
 

@@ -1,4 +1,4 @@
-"""``hookline record``: what comes in, kept as JSON lines with origin, key and headers (sources/recorded.py).
+"""``hookline record``: what comes in, kept as JSON lines with origin, key and headers.
 
 The lines of a source partition are in the order in which the job would have taken them. Each line is there at
 least once; in fact once, as long as the topics still hold what was read after the last sync.
@@ -20,8 +20,8 @@ import orjson
 from pipeline.model.errors import Fatal, StateError
 from pipeline.recording.segments import Compression, Segment
 from pipeline.sources.chunk import CHUNK_LINES, Position, RawChunk
+from pipeline.sources.files.recorded import Message, dump_line
 from pipeline.sources.reader import Reader
-from pipeline.sources.recorded import Message, dump_line
 
 STATE = ".record.json"
 IDLE_SECS = 0.005
@@ -30,7 +30,7 @@ UNSYNCED_BYTES = 32 << 20
 
 
 class Source(Protocol):
-    """What has partitions to record, such as `pipeline.sources.kafka.KafkaSource`."""
+    """What has partitions to record, such as `pipeline.sources.topics.source.KafkaSource`."""
 
     def list_partitions(self) -> list[str]:
         """Return the names of the source partitions."""

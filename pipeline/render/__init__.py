@@ -1,0 +1,1 @@
+"""A webhook's `request:` compiled once, rendered per event."""

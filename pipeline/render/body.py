@@ -15,13 +15,13 @@ from urllib.parse import quote_plus
 
 import orjson
 
-from pipeline.config.paths import Getter, Scope
+from pipeline.language.paths import Getter, Scope
 from pipeline.model.errors import RenderError
 from pipeline.model.records import MISSING, Event, Json, Missing, User
 from pipeline.render.loops import OMIT, Splice, compile_loop, compile_spread
-from pipeline.render.spot import Spot
-from pipeline.render.template import Template, compile_text, mentions_secrets
-from pipeline.render.values import reason_of, show
+from pipeline.render.templates.spot import Spot
+from pipeline.render.templates.template import Template, compile_text, mentions_secrets
+from pipeline.render.values.printing import reason_of, show
 
 DIRECTIVES: Final = ("$if", "$then", "$else", "$for", "$do", "$spread")
 

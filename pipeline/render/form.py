@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 from pipeline.model.records import Json
 from pipeline.render.body import FormText
-from pipeline.render.values import Failure, kind, to_text
+from pipeline.render.values.printing import Failure, kind, to_text
 
 
 def encode_form(value: Json) -> bytes:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pipeline.config.paths import Getter, Scope
-from pipeline.config.slots import Headers, header_safe
+from pipeline.language.paths import Getter, Scope
+from pipeline.language.slots import Headers, header_safe
 from pipeline.model.errors import RenderError
 from pipeline.model.records import MISSING, Event, Json, User
-from pipeline.render.spot import Spot, guarded
-from pipeline.render.template import compile_text, mentions_secrets
-from pipeline.render.values import Failure, to_text
+from pipeline.render.templates.spot import Spot, guarded
+from pipeline.render.templates.template import compile_text, mentions_secrets
+from pipeline.render.values.printing import Failure, to_text
 
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 RESERVED: Final = frozenset(

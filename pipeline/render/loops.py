@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from pipeline.config.paths import Getter, Scope
+from pipeline.language.paths import Getter, Scope
 from pipeline.model.errors import RenderError
 from pipeline.model.records import MISSING, Event, Json, Missing, User
-from pipeline.render.spot import Spot
-from pipeline.render.template import compile_text
-from pipeline.render.values import kind, show
+from pipeline.render.templates.spot import Spot
+from pipeline.render.templates.template import compile_text
+from pipeline.render.values.printing import kind, show
 
 MAX_LOOP: Final = 1_000
 MAX_TURNS: Final = 10_000

@@ -1,6 +1,6 @@
 """A webhook's `request:` compiled once, rendered per event.
 
-What comes out holds secrets only as slots (config/slots.py); the delivery engine fills them when it sends.
+What comes out holds secrets only as slots (language/slots.py); the delivery engine fills them when it sends.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import Final, Literal, cast
 import msgspec
 import orjson
 
-from pipeline.config.diagnostics import Problems
-from pipeline.config.paths import Getter, Scope
-from pipeline.config.secrets import SecretRef, Secrets
-from pipeline.config.slots import Encoding, Headers, header_safe
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.language.paths import Getter, Scope
+from pipeline.language.secrets import SecretRef, Secrets
+from pipeline.language.slots import Encoding, Headers, header_safe
 from pipeline.model.errors import RenderError
 from pipeline.model.records import MISSING, Event, Json, User
 from pipeline.render.body import Part, compile_body
 from pipeline.render.form import encode_form
 from pipeline.render.headers import compile_headers
 from pipeline.render.loops import OMIT
-from pipeline.render.spot import ConditionCompiler, LineOf, MissingRule, Spot, fail
+from pipeline.render.templates.spot import ConditionCompiler, LineOf, MissingRule, Spot, fail
 from pipeline.render.url import compile_url
-from pipeline.render.values import Failure, reason_of
+from pipeline.render.values.printing import Failure, reason_of
 
 METHODS: Final = ("POST", "PUT", "PATCH", "GET", "DELETE")
 BODILESS: Final = ("GET", "DELETE")

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from pipeline.config.paths import Getter, Scope
-from pipeline.config.secrets import PlaceholderError, SecretRef, origin_end, parse_placeholders
-from pipeline.config.slots import PATH_SAFE
+from pipeline.language.paths import Getter, Scope
+from pipeline.language.secrets import PlaceholderError, SecretRef, origin_end, parse_placeholders
+from pipeline.language.slots import PATH_SAFE
 from pipeline.model.errors import RenderError
 from pipeline.model.records import Event, Json, User
-from pipeline.render.names import TemplateError, check_closed
-from pipeline.render.spot import Spot
-from pipeline.render.template import Template, compile_text, constant_template
-from pipeline.render.values import Failure, show, to_text
+from pipeline.render.templates.names import TemplateError, check_closed
+from pipeline.render.templates.spot import Spot
+from pipeline.render.templates.template import Template, compile_text, constant_template
+from pipeline.render.values.printing import Failure, show, to_text
 
 _INSIDE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\$\{(?!\{)[^}]*\}", re.DOTALL)
 _DOTS: Final = re.compile(r"(^|/)\.{1,2}(/|$)")

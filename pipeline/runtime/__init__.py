@@ -1,0 +1,1 @@
+"""One process of a job, from its config to its summary."""

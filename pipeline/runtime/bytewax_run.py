@@ -14,10 +14,10 @@ from bytewax.dataflow import Dataflow
 from bytewax.run import _parse_args
 
 from pipeline.config.job import load_pipeline
-from pipeline.context import Job
+from pipeline.job.context import Job
+from pipeline.job.replay import Replay
 from pipeline.model.errors import Fatal, HooklineError, UsageError
-from pipeline.replay import Replay
-from pipeline.runtime.job import Cluster, open_job
+from pipeline.runtime.process import Cluster, open_job
 from pipeline.runtime.signals import stop_on_signals
 from pipeline.telemetry import log
 

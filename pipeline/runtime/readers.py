@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pipeline.config.job import PipelineConfig
-from pipeline.config.job_models import JsonlSource
-from pipeline.context import ReaderFactory
+from pipeline.config.models.job import JsonlSource
+from pipeline.job.context import ReaderFactory
+from pipeline.job.replay import Paced
 from pipeline.model.errors import ConfigError
-from pipeline.replay import Paced
-from pipeline.sources.jsonl import Recording
+from pipeline.sources.files.recording import Recording
 from pipeline.sources.reader import Reader
 
 RECORDING = "recording"
@@ -78,7 +78,7 @@ def _readers(config: PipelineConfig, aside: Literal["record", "replay"] | None) 
     if isinstance(source, JsonlSource):
         return Recordings(source, follow=source.follow and aside is None)
     # librdkafka takes a tenth of a second to load: only for those who read topics.
-    from pipeline.sources.kafka import KafkaSource
-    from pipeline.sources.kafka_client import KafkaSettings
+    from pipeline.kafka.client import KafkaSettings
+    from pipeline.sources.topics.source import KafkaSource
 
     return KafkaSource(KafkaSettings.of(source, max_wait_secs=config.join_max_wait_secs, aside=aside))

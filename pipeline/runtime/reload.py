@@ -8,15 +8,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.compile.snapshot import compile_config
+from pipeline.compile.versions import Versions
 from pipeline.config.files import ConfigText, read_config
 from pipeline.config.job import PipelineConfig
-from pipeline.config.secrets import Secrets
 from pipeline.config.watch import Changed, Watcher
+from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
-from pipeline.snapshot import compile_config
 from pipeline.telemetry import log
 from pipeline.telemetry.metrics import count, gauge
-from pipeline.versions import Versions
 
 POLL_SECS = 0.25
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from pipeline.context import Job
+from pipeline.job.context import Job
 from pipeline.model.stop import forget, handled_by, note, requested
 from pipeline.telemetry import log
 

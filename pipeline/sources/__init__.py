@@ -1,0 +1,1 @@
+"""Readers: each brings one source partition, in order."""

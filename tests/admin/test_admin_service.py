@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from pipeline.admin.address import parse_address
-from pipeline.admin.control import NotRunning, ask, socket_path
 from pipeline.admin.service import AdminService
+from pipeline.admin.socket import NotRunning, ask, socket_path
 from pipeline.admin.views import Views
 from pipeline.model.errors import HooklineError, StateError, UsageError
 from pipeline.telemetry import metrics

@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import read_config
-from pipeline.snapshot import compile_config
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "config" / "examples"
 

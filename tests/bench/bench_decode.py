@@ -15,11 +15,11 @@ from collections.abc import Callable
 import msgspec
 import orjson
 
-from pipeline.decode import decode
-from pipeline.decode.fast import scan
+from pipeline.decode.scan import scan
+from pipeline.decode.shapes import decode
 from pipeline.model.records import Origin
+from pipeline.recording.shop import Shop
 from pipeline.sources.chunk import CHUNK_LINES, RawChunk
-from pipeline.sources.generator import Shop
 
 ROUNDS = 5
 

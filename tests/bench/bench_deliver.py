@@ -23,19 +23,19 @@ from multiprocessing.connection import Connection
 
 import uvloop
 
-from pipeline.config.secrets import Secrets
-from pipeline.config.settings import ReceiverSettings, StandardSignature
-from pipeline.deliver.attempt import Attempt
-from pipeline.deliver.credentials import UsedSecrets
+from pipeline.config.models.settings import ReceiverSettings, StandardSignature
 from pipeline.deliver.engine import DeliveryEngine
-from pipeline.deliver.guard import parse_allow
-from pipeline.deliver.native import NativeClient
-from pipeline.deliver.resolve import Resolver
-from pipeline.deliver.sender import Sender
-from pipeline.deliver.spec import LaneSpec
-from pipeline.deliver.tls import Contexts
+from pipeline.deliver.http.attempt import Attempt
+from pipeline.deliver.http.client import NativeClient
+from pipeline.deliver.http.guard import parse_allow
+from pipeline.deliver.http.resolve import Resolver
+from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.requests.credentials import UsedSecrets
+from pipeline.deliver.requests.sender import Sender
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.language.secrets import Secrets
+from pipeline.outbox.handover import Delivery, Port, Result
 from pipeline.receiver.server import serve
-from pipeline.state.handover import Delivery, Port, Result
 
 BODY = b'{"event":"Purchase","user":"u-123456","plan":"pro","amount":149.95,"currency":"EUR","items":3}'
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.join.users import Users
 from pipeline.model.records import Origin, PropertyUpdate
-from pipeline.state.store import Store
+from pipeline.store.store import Store
 
 USERS, ROUNDS = 10_000, 5
 

@@ -9,7 +9,7 @@ import platform
 import time
 from typing import Any
 
-from pipeline.config.diagnostics import Problems
+from pipeline.config.yaml.diagnostics import Problems
 from pipeline.match.index import TriggerIndex
 from pipeline.match.triggers import compile_trigger
 from pipeline.model.records import Event, Origin

@@ -45,7 +45,7 @@ def make_stream(folder: Path, firing: float, records: int, users: int) -> Path:
     if not path.exists():
         flags = f"--out {path} --users {users} --records {users + records} --firing {firing}"
         # In a process of its own: the memory of this one would count as that of each candidate it starts.
-        command = [sys.executable, "-m", "pipeline.sources.generator", *flags.split()]
+        command = [sys.executable, "-m", "pipeline.recording.shop", *flags.split()]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return path
 

@@ -22,16 +22,16 @@ from bytewax.recovery import RecoveryConfig
 from candidates import make_config, make_stream
 from measure import machine
 
+from pipeline.compile.snapshot import compile_config
+from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
-from pipeline.context import Job
-from pipeline.flow import build_flow
-from pipeline.runtime.job import GC_THRESHOLD
+from pipeline.job.context import Job
+from pipeline.job.flow import build_flow
+from pipeline.outbox.handover import Delivery, Outcome, Port, Result
+from pipeline.runtime.process import GC_THRESHOLD
 from pipeline.runtime.readers import make_readers
-from pipeline.runtime.recovery import prepare_recovery
-from pipeline.snapshot import compile_config
-from pipeline.state.handover import Delivery, Outcome, Port, Result
-from pipeline.versions import Versions
+from pipeline.runtime.state.recovery import prepare_recovery
 
 
 class AtOnce:

@@ -27,7 +27,7 @@ import uvloop
 from bench_deliver import post_all
 from measure import Candidate, Run, left_out
 
-from pipeline.state.handover import Delivery
+from pipeline.outbox.handover import Delivery
 
 OURS = "hookline's client, signed"
 CONNECTIONS = 64

@@ -101,7 +101,7 @@ def main() -> None:
         print(f"machine:  {machine()}")
         print(wrapped("python:   ", [f"{name} {version(name)}" for name in LIBRARIES]))
         print(wrapped("programs: ", [f"{name} {number}" for name, number in programs().items()]))
-        print("stream:   of the seeded generator (pipeline/sources/generator.py): 5,000 users, then events")
+        print("stream:   of the seeded generator (pipeline/recording/shop.py): 5,000 users, then events")
         print(f"receiver: {what}")
         print(
             f"figures:  medians of {bench.rounds} rounds, candidates in turn; ratios round by round; CPU is"

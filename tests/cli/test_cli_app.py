@@ -12,8 +12,8 @@ import click
 import pytest
 
 from pipeline.cli import app
-from pipeline.cli.exits import MEANING, Exit
 from pipeline.model import errors
+from pipeline.model.exits import MEANING, Exit
 
 COMMAND = Path(sys.executable).with_name("hookline")
 

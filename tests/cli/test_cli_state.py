@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.records import Origin
-from pipeline.state.codec import DeadLetter, delivery_key, pack_dead, pack_number
-from pipeline.state.store import Store, Table
+from pipeline.outbox.codec import DeadLetter, delivery_key, pack_dead, pack_number
+from pipeline.store.store import Store, Table
 
 COMMAND = Path(sys.executable).with_name("hookline")
 HOUR = 3_600_000

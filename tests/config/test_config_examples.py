@@ -11,16 +11,16 @@ import pytest
 import yaml
 from samples import ROOT, shared_data
 
-from pipeline.cases import CaseFile, find_tests, render_results, run_tests
+from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config, read_files
 from pipeline.config.job import load_pipeline
-from pipeline.config.loader import parse_yaml
-from pipeline.config.schema import SCHEMAS, schema
-from pipeline.decode import decode
-from pipeline.dryrun import DryRun
+from pipeline.config.models.schema import SCHEMAS, schema
+from pipeline.config.yaml.loader import parse_yaml
+from pipeline.decode.shapes import decode
 from pipeline.model.records import Origin
+from pipeline.operate.cases import CaseFile, find_tests, render_results, run_tests
+from pipeline.operate.dry_run import DryRun
 from pipeline.reference import reference
-from pipeline.snapshot import Snapshot, compile_config
 
 CONFIG = ROOT / "config"
 EXAMPLES = sorted(path.stem for path in (CONFIG / "examples").glob("*.yaml") if ".test" not in path.name)

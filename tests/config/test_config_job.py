@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.job import load_pipeline, variables
-from pipeline.config.job_models import JsonlSource, KafkaSource
-from pipeline.config.report import render
+from pipeline.config.models.job import JsonlSource, KafkaSource
+from pipeline.config.yaml.report import render
 from pipeline.model.errors import ConfigError
 
 

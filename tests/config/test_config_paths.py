@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from matching import NOON, event, user
 from samples import shared_data
 
-from pipeline.config.paths import (
+from pipeline.language.paths import (
     ANY,
     PathError,
     compile_path,

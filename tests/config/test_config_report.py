@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.files import read_config
-from pipeline.config.report import Finding, render, render_finding
 from pipeline.config.webhooks import check_files
+from pipeline.config.yaml.report import Finding, render, render_finding
 
 GOOD = """\
 id: {id}

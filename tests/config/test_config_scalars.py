@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.loader import parse_yaml
-from pipeline.config.scalars import resolve
+from pipeline.config.yaml.loader import parse_yaml
+from pipeline.config.yaml.scalars import resolve
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.secrets import (
+from pipeline.language.secrets import (
     PlaceholderError,
     SecretRef,
     Secrets,
@@ -16,7 +16,7 @@ from pipeline.config.secrets import (
     origin_refs,
     parse_placeholders,
 )
-from pipeline.config.slots import fill, has_slots, header_safe, mask, slot
+from pipeline.language.slots import fill, has_slots, header_safe, mask, slot
 from pipeline.model.errors import ConfigError, RenderError
 
 

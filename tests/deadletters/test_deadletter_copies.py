@@ -10,12 +10,12 @@ import msgspec
 import orjson
 import pytest
 
-from pipeline.config.slots import CLOSE, OPEN
-from pipeline.deadletters.copies import BothCopies, JsonlCopies, open_copies
-from pipeline.deadletters.record import as_json_value, key_of, to_json
+from pipeline.language.slots import CLOSE, OPEN
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Origin
-from pipeline.state.codec import DeadLetter, delivery_key, replay_key
+from pipeline.outbox.codec import DeadLetter, delivery_key, replay_key
+from pipeline.outbox.copies import BothCopies, JsonlCopies, open_copies
+from pipeline.outbox.dead_letter_json import as_json_value, key_of, to_json
 from pipeline.telemetry import metrics
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from samples import shared_data
 
-from pipeline.decode import decode
+from pipeline.decode.shapes import decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 
 

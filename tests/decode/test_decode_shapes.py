@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.decode import _SHAPES, FORMATS, OUR_FAULT, decode
+from pipeline.decode.shapes import _SHAPES, FORMATS, OUR_FAULT, decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 
 HERE = Origin("a.jsonl", 7)

@@ -14,14 +14,14 @@ import pytest
 import uvloop
 from delivering import LOOPBACK, Certificates
 
-from pipeline.config.settings import MtlsSettings, ReceiverSettings
-from pipeline.deliver.aiohttp_client import AiohttpClient
-from pipeline.deliver.attempt import MAX_BODY, Attempt, Client
-from pipeline.deliver.guard import parse_allow
-from pipeline.deliver.native import NativeClient
-from pipeline.deliver.resolve import AddrInfo, Resolver, system_lookup
-from pipeline.deliver.target import build_target
-from pipeline.deliver.tls import Contexts
+from pipeline.config.models.settings import MtlsSettings, ReceiverSettings
+from pipeline.deliver.http.aiohttp_client import AiohttpClient
+from pipeline.deliver.http.attempt import MAX_BODY, Attempt, Client
+from pipeline.deliver.http.client import NativeClient
+from pipeline.deliver.http.guard import parse_allow
+from pipeline.deliver.http.resolve import AddrInfo, Resolver, system_lookup
+from pipeline.deliver.http.target import build_target
+from pipeline.deliver.http.tls import Contexts
 from pipeline.receiver.faults import FAULTS
 from pipeline.receiver.server import Receiver
 

@@ -11,11 +11,11 @@ from delivering import Rig, delivery
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.settings import BatchSettings, DeliverySettings, RetrySettings
-from pipeline.deliver.attempt import Attempt
-from pipeline.deliver.batch import failed_items
-from pipeline.deliver.spec import LaneSpec
-from pipeline.state.handover import Outcome
+from pipeline.config.models.settings import BatchSettings, DeliverySettings, RetrySettings
+from pipeline.deliver.http.attempt import Attempt
+from pipeline.deliver.lanes.batch import failed_items
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.outbox.handover import Outcome
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from delivering import START_MS, Rig, delivery
 
-from pipeline.config.settings import (
+from pipeline.config.models.settings import (
     BatchSettings,
     DeliverySettings,
     OAuth2Auth,
     ReceiverSettings,
     RetrySettings,
 )
-from pipeline.deliver.lane import MAX_ENTRIES
-from pipeline.deliver.limits import Breaker, Concurrency
-from pipeline.deliver.spec import LaneSpec
-from pipeline.state.handover import Outcome
+from pipeline.deliver.lanes.lane import MAX_ENTRIES
+from pipeline.deliver.lanes.throttle import Breaker, Concurrency
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.outbox.handover import Outcome
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 

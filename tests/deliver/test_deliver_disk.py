@@ -7,11 +7,11 @@ from typing import Any
 
 from delivering import START_MS, Disk, Rig, delivery
 
-from pipeline.config.settings import DeliverySettings, RetrySettings
-from pipeline.deliver.lane import MAX_ENTRIES
-from pipeline.deliver.refill import SLICE
-from pipeline.deliver.spec import LaneSpec
-from pipeline.state.handover import Outcome
+from pipeline.config.models.settings import DeliverySettings, RetrySettings
+from pipeline.deliver.lanes.lane import MAX_ENTRIES
+from pipeline.deliver.lanes.refill import SLICE
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.outbox.handover import Outcome
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 
@@ -296,7 +296,7 @@ def test_after_a_kill_later_ones_wait_for_a_retry_that_only_the_journal_knows() 
 def test_what_is_remembered_of_parked_users_is_forgotten_after_two_commits() -> None:
     rig = ordered_rig()
     lane = rig.core.lane("w")
-    from pipeline.deliver.entry import Entry
+    from pipeline.deliver.lanes.entry import Entry
 
     entry = Entry(rig.disk.port, ordered(0, 0, 1))
     lane.note_parked(entry)

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from delivering import LOOPBACK, Certificates, Disk, Journal, delivery
 
-from pipeline.config.secrets import Secrets
-from pipeline.config.settings import (
+from pipeline.config.models.settings import (
     BasicAuth,
     BearerAuth,
     DeliverySettings,
@@ -27,12 +26,13 @@ from pipeline.config.settings import (
     StandardSignature,
 )
 from pipeline.deliver.engine import DeliveryEngine
-from pipeline.deliver.report import LaneStats
-from pipeline.deliver.spec import LaneSpec
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.deliver.stats import LaneStats
+from pipeline.language.secrets import Secrets
 from pipeline.model.errors import Fatal
+from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.receiver.server import Receiver
 from pipeline.receiver.verify import check_request
-from pipeline.state.handover import Delivery, Outcome, Port, Result
 from pipeline.telemetry import metrics
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
@@ -474,7 +474,7 @@ def test_counts_reach_the_metrics(receiver: Receiver, start: Any) -> None:
 
 
 def test_a_recording_receiver_has_the_same_requests_on_disk(tmp_path: Path, start: Any) -> None:
-    from pipeline.receiver.record import read_records
+    from pipeline.receiver.received import read_records
 
     with Receiver(record=tmp_path / "requests.jsonl") as receiver:
         engine, disk = start(LaneSpec("w")), Disk()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.deliver.guard import (
+from pipeline.deliver.http.guard import (
     GuardRefusal,
     check_address,
     check_url_literal,
@@ -19,7 +19,7 @@ from pipeline.deliver.guard import (
     parse_allow,
     refusal,
 )
-from pipeline.deliver.resolve import Resolver
+from pipeline.deliver.http.resolve import Resolver
 
 REFUSED = """
 0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.255 127.0.0.1 127.1.2.3 169.254.169.254

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.deliver.limits import MIN_REQUESTS, START, Breaker, Concurrency, TokenBucket
+from pipeline.deliver.lanes.throttle import MIN_REQUESTS, START, Breaker, Concurrency, TokenBucket
 
 
 def receiver_with(capacity: int, base_secs: float, limit: Concurrency, rounds: int) -> list[int]:

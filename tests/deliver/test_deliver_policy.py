@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.settings import RetrySettings
-from pipeline.deliver.policy import (
+from pipeline.config.models.settings import RetrySettings
+from pipeline.deliver.lanes.policy import (
     MAX_RETRY_AFTER_SECS,
     Delivered,
     Disable,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.deliver.attempt import MAX_BODY, Attempt
-from pipeline.deliver.protocol import KNOWN_ANSWERS, KNOWN_BYTES, Connection, Known
-from pipeline.deliver.target import build_target
+from pipeline.deliver.http.attempt import MAX_BODY, Attempt
+from pipeline.deliver.http.connection import KNOWN_ANSWERS, KNOWN_BYTES, Connection, Known
+from pipeline.deliver.http.target import build_target
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pipeline.config.settings import BatchSettings, DeliverySettings, RetrySettings
-from pipeline.deliver.limits import Breaker, Concurrency
-from pipeline.deliver.spec import LaneSpec
-from pipeline.state.handover import Delivery, Outcome, Result
+from pipeline.config.models.settings import BatchSettings, DeliverySettings, RetrySettings
+from pipeline.deliver.lanes.throttle import Breaker, Concurrency
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.outbox.handover import Delivery, Outcome, Result
 
 ROOM = 160
 COUNT = 1200
@@ -23,7 +23,7 @@ KINDS = ("plain", "ordered", "batched")
 
 
 class Worker:
-    """The shard's side, as state/outbox.py does it: rows, what is live, what is behind."""
+    """The shard's side, as outbox/outbox.py does it: rows, what is live, what is behind."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig

@@ -7,15 +7,15 @@ from delivering import delivery
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.secrets import Secrets
-from pipeline.config.settings import BasicAuth, BearerAuth, HeaderAuth, ReceiverSettings
-from pipeline.deliver.credentials import UsedSecrets
-from pipeline.deliver.excerpt import MAX_EXCERPT, excerpt
-from pipeline.deliver.sender import Sender
-from pipeline.deliver.spec import LaneSpec
-from pipeline.deliver.tally import Tally, quantiles
-from pipeline.deliver.target import TargetError, build_target, parse_origin
-from pipeline.deliver.tls import Contexts
+from pipeline.config.models.settings import BasicAuth, BearerAuth, HeaderAuth, ReceiverSettings
+from pipeline.deliver.http.target import TargetError, build_target, parse_origin
+from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.lanes.counts import Tally, quantiles
+from pipeline.deliver.requests.credentials import UsedSecrets
+from pipeline.deliver.requests.excerpt import MAX_EXCERPT, excerpt
+from pipeline.deliver.requests.sender import Sender
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import shared_data
 
-from pipeline.deliver.signing import HmacSigner, SecretError, StandardSigner
+from pipeline.deliver.requests.signing import HmacSigner, SecretError, StandardSigner
 from pipeline.receiver.verify import check_request, is_signed
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline import reference
-from pipeline.cli import app, exits
+from pipeline.cli import app
 from pipeline.decode import native
+from pipeline.model import exits
 from pipeline.telemetry import metrics
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -110,7 +110,7 @@ def test_a_command_with_a_typo_would_be_found():
 
 
 def test_the_job_has_a_clean_config():
-    from pipeline.cli.check import examine
+    from pipeline.cli.author.check import examine
 
     verdict = examine(DOCKER / "config", offline=True)
     # Inside one machine's network TLS would protect nothing.

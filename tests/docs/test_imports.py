@@ -13,15 +13,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 DOORS = {
-    "bytewax": [
-        "pipeline/flow.py",
-        "pipeline/shard.py",
-        "pipeline/steps/*",
-        "pipeline/runtime/*",
-        "dataflows/*",
+    "bytewax": ["pipeline/job/flow.py", "pipeline/job/steps/*", "pipeline/runtime/*", "dataflows/*"],
+    "confluent_kafka": [
+        "pipeline/kafka/*",
+        "pipeline/sources/topics/*",
+        "pipeline/outbox/kafka_copies.py",
+        "pipeline/recording/topic_writer.py",
     ],
-    "confluent_kafka": ["pipeline/sources/kafka*", "pipeline/deadletters/kafka*"],
-    "lmdb": ["pipeline/state/*"],
+    "lmdb": ["pipeline/store/*", "pipeline/outbox/*"],
     "click": ["pipeline/cli/*"],
     "rich": ["pipeline/cli/*"],
     "pydantic": ["pipeline/config/*", "pipeline/reference.py"],

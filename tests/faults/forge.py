@@ -25,9 +25,9 @@ from queue import Queue
 from typing import Any, NoReturn
 
 IMPORTED = (
-    "pipeline.cli.run", "pipeline.cli.check", "pipeline.runtime.job", "pipeline.admin.service",
-    "pipeline.config.models", "pipeline.deliver.aiohttp_client", "bytewax.recovery", "aiohttp",
-    "encodings.utf_8_sig", "ctypes", "multiprocessing.util", "sqlite3",
+    "pipeline.cli.jobs.run", "pipeline.cli.author.check", "pipeline.runtime.process",
+    "pipeline.admin.service", "pipeline.config.models.webhook", "pipeline.deliver.http.aiohttp_client",
+    "bytewax.recovery", "aiohttp", "encodings.utf_8_sig", "ctypes", "multiprocessing.util", "sqlite3",
 )  # fmt: skip
 
 

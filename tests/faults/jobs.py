@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from forge import Child, forge
 from running import Bench, until
 
-from pipeline.receiver.record import Request
+from pipeline.receiver.received import Request
 
 SICK = {"hanging": "hang", "slow": {"delay_secs": 10}, "failing": 500, "resetting": "reset"}
 """Webhooks with a sick receiver, and what it answers."""

@@ -14,7 +14,7 @@ from running import Bench, until
 from pipeline.receiver.server import Receiver
 
 CONCURRENCY = 16
-UNBROKEN = {"pipeline.deliver.limits:THRESHOLD": 2.0}
+UNBROKEN = {"pipeline.deliver.lanes.throttle:THRESHOLD": 2.0}
 """The breaker stays closed. A receiver that fails every message twice looks to it like one that is down, and
 waiting for its probes is not what is tried here."""
 

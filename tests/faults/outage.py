@@ -9,8 +9,8 @@ from pathlib import Path
 from jobs import Job, accounted, event_of, ids, ready, state_bytes
 from running import Bench, until
 
-from pipeline.deliver.lane import MAX_ENTRIES
-from pipeline.deliver.pressure import BACKLOG
+from pipeline.deliver.lanes.lane import MAX_ENTRIES
+from pipeline.deliver.lanes.pressure import BACKLOG
 from pipeline.receiver.server import Receiver
 
 CONCURRENCY = 64

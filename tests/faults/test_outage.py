@@ -8,7 +8,7 @@ from jobs import Job, accounted
 from outage import free_port, outage
 from running import Bench, until
 
-from pipeline.deliver.lane import MAX_ENTRIES
+from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.receiver.server import Receiver
 
 

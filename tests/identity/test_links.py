@@ -12,9 +12,9 @@ from fakes import event, link, update
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.identity.links import Identity
+from pipeline.join.links import Identity
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
-from pipeline.state.store import Store, Table
+from pipeline.store.store import Store, Table
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.join.users import Users, same
 from pipeline.model.records import MISSING, PropertyUpdate
-from pipeline.state.store import Store, Table
+from pipeline.store.store import Store, Table
 
 NAMES = st.sampled_from(["plan", "age", "x"])
 VALUES = st.sampled_from([None, True, 1, 1.0, 0, "", "pro", [], [1], [True], {"a": 1}, {"a": 1.0}, {"b": []}])

@@ -10,7 +10,7 @@ from broker import Broker, NoBroker
 from secured import PASSWORD, USER, Security
 from topics import Tap, Topics
 
-from pipeline.sources.kafka_reader import KafkaReader
+from pipeline.sources.topics.topic_reader import KafkaReader
 from pipeline.telemetry import metrics
 
 REQUIRED = os.environ.get("CI") == "true" and "kafka" not in os.environ.get("HOOKLINE_ALLOW_SKIP", "").split(

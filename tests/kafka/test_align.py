@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.align import Alignment, Question, Side
+from pipeline.sources.topics.merge import Alignment, Question, Side
 
 UPDATES, EVENTS, CLICKS = "updates", "events", "clicks"
 

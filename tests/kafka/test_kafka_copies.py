@@ -10,11 +10,11 @@ import pytest
 from broker import free_port
 from topics import Tap, Topics
 
-from pipeline.deadletters.copies import open_copies
-from pipeline.deadletters.kafka import KafkaCopies
 from pipeline.model.errors import ConfigError, Fatal
-from pipeline.sources.kafka_reader import KafkaReader
-from pipeline.state.codec import DeadLetter
+from pipeline.outbox.codec import DeadLetter
+from pipeline.outbox.copies import open_copies
+from pipeline.outbox.kafka_copies import KafkaCopies
+from pipeline.sources.topics.topic_reader import KafkaReader
 from pipeline.telemetry import metrics
 
 Tapper = Callable[[KafkaReader], Tap]

@@ -13,7 +13,7 @@ import pytest
 from broker import Broker, down, free_port, up
 from topics import Tap, Topics, until
 
-from pipeline.sources.kafka_reader import KafkaReader
+from pipeline.sources.topics.topic_reader import KafkaReader
 from pipeline.telemetry import metrics
 
 Tapper = Callable[[KafkaReader], Tap]
@@ -125,8 +125,8 @@ def test_the_broker_command_starts_and_stops_a_broker(tmp_path: Path, broker: Br
 
 ASK = """
 import sys, time
-from pipeline.sources.kafka_admin import KafkaAdmin
-from pipeline.sources.kafka_client import KafkaSettings
+from pipeline.kafka.admin import KafkaAdmin
+from pipeline.kafka.client import KafkaSettings
 began = time.monotonic()
 while time.monotonic() < began + 2:
     admin = KafkaAdmin(KafkaSettings(sys.argv[1], group=f"group-{time.monotonic_ns()}"))

@@ -9,10 +9,10 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 from topics import Tap, Topics, until
 
+from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, StateError
-from pipeline.sources.kafka import KafkaSource
-from pipeline.sources.kafka_client import KafkaSettings
-from pipeline.sources.kafka_reader import KafkaReader
+from pipeline.sources.topics.source import KafkaSource
+from pipeline.sources.topics.topic_reader import KafkaReader
 from pipeline.telemetry import metrics
 
 Tapper = Callable[[KafkaReader], Tap]

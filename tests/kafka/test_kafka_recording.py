@@ -12,7 +12,7 @@ from topics import Topics
 from pipeline.model.errors import Fatal
 from pipeline.recording.produce import produce
 from pipeline.recording.record import record
-from pipeline.sources.jsonl import Recording
+from pipeline.sources.files.recording import Recording
 
 
 def shop(path: Path, users: int = 20, rounds: int = 10) -> list[bytes]:
@@ -119,7 +119,7 @@ def test_a_recording_of_topics_can_be_loaded_into_topics_again(topics: Topics, t
 
 def test_brokers_that_do_not_answer_are_told(tmp_path: Path) -> None:
     shop(tmp_path / "shop.jsonl", 1, 1)
-    from pipeline.sources.kafka_writer import TopicWriter
+    from pipeline.recording.topic_writer import TopicWriter
 
     with pytest.raises(Fatal, match=r"no Kafka broker at .* answered"):
         TopicWriter(f"127.0.0.1:{free_port()}", connect_secs=0.3).ensure(["events"], 1, {})

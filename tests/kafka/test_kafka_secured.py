@@ -18,13 +18,13 @@ from secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, permit
 from test_kafka_copies import letter
 from topics import Tap, Topics, until
 
-from pipeline.deadletters.copies import open_copies
+from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, HooklineError
+from pipeline.outbox.copies import open_copies
 from pipeline.receiver.server import Receiver
-from pipeline.sources.kafka import KafkaSource
-from pipeline.sources.kafka_client import KafkaSettings
-from pipeline.sources.kafka_reader import KafkaReader
-from pipeline.sources.kafka_writer import TopicWriter
+from pipeline.recording.topic_writer import TopicWriter
+from pipeline.sources.topics.source import KafkaSource
+from pipeline.sources.topics.topic_reader import KafkaReader
 
 Tapper = Callable[[KafkaReader], Tap]
 WRONG = f"{CANARY}-mistyped"

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from topics import Tap, Topics
 
-from pipeline.sources.align import Alignment, Side
-from pipeline.sources.kafka_reader import KafkaReader
-from pipeline.sources.kafka_trail import FILE, REWRITE_BYTES, Boundary, Trail
+from pipeline.sources.topics.merge import Alignment, Side
+from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.topics.trail import FILE, REWRITE_BYTES, Boundary, Trail
 
 Tapper = Callable[[KafkaReader], Tap]
 

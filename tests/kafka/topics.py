@@ -12,10 +12,10 @@ from broker import Broker
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from pipeline.kafka.client import KafkaSettings
 from pipeline.sources.chunk import Position, RawChunk
-from pipeline.sources.kafka import KafkaSource
-from pipeline.sources.kafka_client import KafkaSettings
-from pipeline.sources.kafka_reader import KafkaReader
+from pipeline.sources.topics.source import KafkaSource
+from pipeline.sources.topics.topic_reader import KafkaReader
 
 WAIT_SECS = 20.0
 

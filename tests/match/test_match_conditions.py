@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from matching import condition, event, holds, labels_of, problems_of, user
 from samples import shared_data
 
-from pipeline.config.diagnostics import Problems
-from pipeline.match.conditions import compile_condition
-from pipeline.match.convert import CONVERSIONS
-from pipeline.match.operators import OPERATORS
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.match.conditions.compile import compile_condition
+from pipeline.match.operators.conversions import CONVERSIONS
+from pipeline.match.operators.table import OPERATORS
 from pipeline.model.records import Json
 
 A, B, C = ({f"event.properties.{name}": 1} for name in "abc")

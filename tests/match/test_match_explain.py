@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matching import condition, event, labels_of, trigger_of, user
 
-from pipeline.match.explain import explain, explain_trigger
+from pipeline.match.verdicts import explain, explain_trigger
 from pipeline.model.records import MISSING
 
 LABELS = labels_of(

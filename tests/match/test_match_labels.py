@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matching import event, holds, labels_of, trigger_of, user
 from samples import shared_data
 
-from pipeline.config.diagnostics import Problem, Problems
+from pipeline.config.yaml.diagnostics import Problem, Problems
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import compile_labels
 from pipeline.match.selectors import SelectorError, compile_selector

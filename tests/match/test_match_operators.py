@@ -9,8 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matching import event, holds, holds_for, problems_of, user
 
-from pipeline.match.convert import CONVERSIONS, Conversion
-from pipeline.match.operators import MODIFIERS, OPERATORS, REMEDIES, SYNONYMS, Example, Operator
+from pipeline.match.operators.conversions import CONVERSIONS, Conversion
+from pipeline.match.operators.table import (
+    MODIFIERS,
+    OPERATORS,
+    REMEDIES,
+    SYNONYMS,
+    Example,
+    Operator,
+)
 from pipeline.model.records import MISSING, Json
 from pipeline.model.times import MAX_MS, MIN_MS, format_iso
 

@@ -9,9 +9,9 @@ import yaml
 from matching import trigger_of
 from samples import shared_data
 
-from pipeline.match.explain import explain_trigger
 from pipeline.match.index import TriggerIndex
 from pipeline.match.triggers import Trigger
+from pipeline.match.verdicts import explain_trigger
 from pipeline.model.records import Event, Origin, User
 from pipeline.model.times import parse_time
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matching import event, labels_of, trigger_of, user
 
-from pipeline.config.diagnostics import Problem, Problems
+from pipeline.config.yaml.diagnostics import Problem, Problems
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger

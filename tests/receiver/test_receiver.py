@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.receiver.answer import Answer
 from pipeline.receiver.faults import FAULTS
-from pipeline.receiver.record import Request, read_records
-from pipeline.receiver.script import Answer, Script
+from pipeline.receiver.received import Request, read_records
+from pipeline.receiver.script import Script, answer_of
 from pipeline.receiver.server import Receiver
 from pipeline.receiver.show import printer
 
@@ -196,4 +197,4 @@ def test_it_shows_what_arrives_and_judges_signatures() -> None:
 
 
 def test_an_answer_may_be_given_as_such() -> None:
-    assert Answer.of(Answer(418)).status == 418
+    assert answer_of(Answer(418)).status == 418

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decode import decode
+from pipeline.decode.shapes import decode
 from pipeline.model.records import Event, Origin, PropertyUpdate
-from pipeline.recording.native import native_line
+from pipeline.recording.native_lines import native_line
 from pipeline.recording.produce import Order, Part, _parts
-from pipeline.sources.recorded import Message
+from pipeline.sources.files.recorded import Message
 
 ORIGIN = Origin("file", 0)
 

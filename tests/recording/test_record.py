@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.model.errors import Fatal, StateError
 from pipeline.recording.record import Recorded, record
 from pipeline.sources.chunk import Position, RawChunk
-from pipeline.sources.jsonl import Recording
+from pipeline.sources.files.recording import Recording
 
 Row = tuple[int | None, bytes | None]
 """Broker time, value."""

@@ -3,8 +3,8 @@
 Started as a server that has imported everything: for each line of JSON on stdin it forks a child that runs
 the real command line, and prints the child's number. Nothing in the product knows of this.
 
-    {"argv": ["run", ...], "out": "folder", "kills": [["pipeline.state.store:Store.commit", "after", 3]],
-     "off": ["undo"], "set": {"pipeline.deliver.lane:MAX_ENTRIES": 20}}
+    {"argv": ["run", ...], "out": "folder", "kills": [["pipeline.store.store:Store.commit", "after", 3]],
+     "off": ["undo"], "set": {"pipeline.deliver.lanes.lane:MAX_ENTRIES": 20}}
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def kill_at(place: str, when: str, nth: int) -> None:
 
 def kill_after_snapshot(nth: int) -> None:
     """Die in the first call of the source after its nth snapshot: the epoch has just become durable."""
-    from pipeline.steps.source import SourcePartition
+    from pipeline.job.steps.source import SourcePartition
 
     advance = SourcePartition.advance
     seen = 0
@@ -73,7 +73,7 @@ def kill_after_snapshot(nth: int) -> None:
 
 def without_undo() -> None:
     """Believe the store, whatever epoch Bytewax resumes."""
-    from pipeline.state.store import Store
+    from pipeline.store.store import Store
 
     def resume(self: Any, seq: int) -> bool:
         ahead = self.seq == seq + 1
@@ -90,14 +90,14 @@ def without_undo() -> None:
 
 def without_journal() -> None:
     """Keep results in memory only."""
-    from pipeline.state.journal import Journal
+    from pipeline.outbox.journal import Journal
 
     Journal.append = lambda self, results, now_ms: None  # type: ignore[method-assign]
 
 
 def without_hello() -> None:
     """Let the source begin with its first chunk: a shard without input is never built."""
-    from pipeline.steps.source import SourcePartition
+    from pipeline.job.steps.source import SourcePartition
 
     advance = SourcePartition.advance
 
@@ -114,7 +114,7 @@ def without_hello() -> None:
 
 def without_purge() -> None:
     """Leave the rows of unfinished epochs in Bytewax' store."""
-    recovery = importlib.import_module("pipeline.runtime.recovery")
+    recovery = importlib.import_module("pipeline.runtime.state.recovery")
     recovery.delete_ghosts = lambda parts: 0
 
 
@@ -156,7 +156,12 @@ def run_child(job: dict[str, Any]) -> None:
 
 def serve() -> None:
     """Fork a child per line of stdin; print its number, and its status when it has ended."""
-    for module in ("pipeline.cli.run", "pipeline.runtime.job", "pipeline.admin.service", "bytewax.recovery"):
+    for module in (
+        "pipeline.cli.jobs.run",
+        "pipeline.runtime.process",
+        "pipeline.admin.service",
+        "bytewax.recovery",
+    ):
         importlib.import_module(module)
     print("ready", flush=True)
     for line in sys.stdin:

@@ -19,8 +19,8 @@ from failing import KILLED
 from receiving import Receiver
 from running import until
 
-from pipeline.deliver.refill import SLICE
-from pipeline.state.view import accounting, dead_letters
+from pipeline.deliver.lanes.refill import SLICE
+from pipeline.outbox.view import accounting, dead_letters
 
 WEBHOOKS = {
     "plain": "trigger: {events: [Purchase]}\nrequest:\n  url: {url}/plain\n"
@@ -49,7 +49,7 @@ CONCURRENCY = 8
 Kill = tuple[str, str, int]
 """A function (or "durable"), before or after it, and which of its calls."""
 
-STORE = "pipeline.state.store:Store."
+STORE = "pipeline.store.store:Store."
 
 SOME_SHARDS_AHEAD: Kill = (STORE + "commit", "after", 7)
 """With three shards and one identity store this is in the middle of an epoch's commits."""
@@ -209,7 +209,7 @@ class Trial:
                 "out": str(self.folder),
                 "kills": kills,
                 "off": off,
-                "set": {"pipeline.deliver.lane:MAX_ENTRIES": self.memory},
+                "set": {"pipeline.deliver.lanes.lane:MAX_ENTRIES": self.memory},
             }
         )
 

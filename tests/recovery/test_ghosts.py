@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.errors import StateError
-from pipeline.runtime.recovery import prepare_recovery, resume_epoch
+from pipeline.runtime.state.recovery import prepare_recovery, resume_epoch
 
 FLOW = Path(__file__).with_name("ghostly.py")
 

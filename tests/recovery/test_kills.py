@@ -16,33 +16,33 @@ from receiving import Receiver
 
 TRIES = 6
 
-OUTBOX = "pipeline.state.outbox:"
+OUTBOX = "pipeline.outbox.outbox:"
 
 ONCE: list[Kill] = [
     (STORE + "_begin", "before", 3),
     (STORE + "_begin", "after", 6),
     *((STORE + "commit", "after", nth) for nth in (5, 6, 7, 8)),
     (STORE + "commit", "before", 6),
-    ("pipeline.shard:ShardStep.snapshot", "after", 6),
-    ("pipeline.steps.source:SourcePartition.snapshot", "after", 2),
+    ("pipeline.job.steps.shard:ShardStep.snapshot", "after", 6),
+    ("pipeline.job.steps.source:SourcePartition.snapshot", "after", 2),
     ("durable", "", 1),
     ("durable", "", 3),
-    ("pipeline.state.journal:Journal.append", "before", 6),
-    ("pipeline.state.journal:Journal.append", "after", 6),
-    ("pipeline.state.journal:Journal.switch", "before", 5),
-    ("pipeline.state.journal:Journal.switch", "after", 5),
-    ("pipeline.state.handover:Port.post", "after", 8),
-    ("pipeline.state.handover:Port.take", "after", 5),
-    ("pipeline.deliver.lane:Lane.release", "before", 90),
-    ("pipeline.deliver.lane:Lane.release", "after", 90),
+    ("pipeline.outbox.journal:Journal.append", "before", 6),
+    ("pipeline.outbox.journal:Journal.append", "after", 6),
+    ("pipeline.outbox.journal:Journal.switch", "before", 5),
+    ("pipeline.outbox.journal:Journal.switch", "after", 5),
+    ("pipeline.outbox.handover:Port.post", "after", 8),
+    ("pipeline.outbox.handover:Port.take", "after", 5),
+    ("pipeline.deliver.lanes.lane:Lane.release", "before", 90),
+    ("pipeline.deliver.lanes.lane:Lane.release", "after", 90),
     (OUTBOX + "Outbox.committed", "before", 5),
     (OUTBOX + "Outbox.committed", "after", 5),
-    ("pipeline.state.journal:Journal.forget_before", "before", 5),
-    ("pipeline.state.journal:Journal.forget_before", "after", 5),
+    ("pipeline.outbox.journal:Journal.forget_before", "before", 5),
+    ("pipeline.outbox.journal:Journal.forget_before", "after", 5),
     (OUTBOX + "Outbox.absorb", "before", 9),
     (OUTBOX + "Outbox.absorb", "after", 9),
-    ("pipeline.shard:ShardStep.on_eof", "before", 2),
-    ("pipeline.shard:ShardStep.on_eof", "after", 2),
+    ("pipeline.job.steps.shard:ShardStep.on_eof", "before", 2),
+    ("pipeline.job.steps.shard:ShardStep.on_eof", "after", 2),
 ]
 
 WHILE_RECOVERING: list[Kill] = [
@@ -50,11 +50,11 @@ WHILE_RECOVERING: list[Kill] = [
     (STORE + "_undo_epoch", "after", 1),
     (STORE + "resume", "after", 2),
     (OUTBOX + "read_journal", "after", 2),
-    ("pipeline.state.journal:_write_anew", "before", 1),
-    ("pipeline.state.journal:_write_anew", "after", 1),
+    ("pipeline.outbox.journal:_write_anew", "before", 1),
+    ("pipeline.outbox.journal:_write_anew", "after", 1),
     (OUTBOX + "Outbox._recover", "after", 1),
-    ("pipeline.runtime.recovery:delete_ghosts", "before", 1),
-    ("pipeline.runtime.recovery:delete_ghosts", "after", 1),
+    ("pipeline.runtime.state.recovery:delete_ghosts", "before", 1),
+    ("pipeline.runtime.state.recovery:delete_ghosts", "after", 1),
     (STORE + "commit", "before", 2),
     (STORE + "commit", "after", 2),
     ("durable", "", 1),
@@ -99,7 +99,7 @@ def test_kill_after_kill_after_kill_changes_nothing(check_kills: Callable[..., N
         (STORE + "_undo_epoch", "before", 2),
         (STORE + "_undo_epoch", "after", 1),
         (STORE + "commit", "after", 3),
-        ("pipeline.state.handover:Port.post", "after", 3),
+        ("pipeline.outbox.handover:Port.post", "after", 3),
         (STORE + "commit", "after", 6),
     )
 
@@ -112,9 +112,9 @@ def test_kill_after_kill_after_kill_changes_nothing(check_kills: Callable[..., N
     [
         STORE + "_begin",
         STORE + "commit",
-        "pipeline.state.journal:Journal.append",
-        "pipeline.state.handover:Port.post",
-        "pipeline.deliver.lane:Lane.release",
+        "pipeline.outbox.journal:Journal.append",
+        "pipeline.outbox.handover:Port.post",
+        "pipeline.deliver.lanes.lane:Lane.release",
     ],
 )
 def test_a_kill_at_any_time_changes_nothing(

@@ -11,7 +11,7 @@ from receiving import Receiver
 
 TRIES = 6
 
-DIE_WITH_RESULTS: Kill = ("pipeline.state.handover:Port.post", "after", 8)
+DIE_WITH_RESULTS: Kill = ("pipeline.outbox.handover:Port.post", "after", 8)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from running import Bench, lines_of, until
 
-from pipeline.cli.group import free_ports
 from pipeline.receiver.server import Receiver
+from pipeline.runtime.supervisor import free_ports
 
 EFFECTIVE_SECS = 2.0
 BODY = "  body: {id: '{{ event.id }}', version: '{{ vars.version }}'}\n"

@@ -15,7 +15,7 @@ import pytest
 from running import Bench, until
 
 from pipeline.config.files import ConfigText
-from pipeline.receiver.record import Request
+from pipeline.receiver.received import Request
 from pipeline.receiver.server import Receiver
 
 

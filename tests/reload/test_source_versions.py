@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.job.steps.source import SourcePartition
 from pipeline.sources.chunk import RawChunk
-from pipeline.steps.source import SourcePartition
 
 
 class Text:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.config.diagnostics import Problems
-from pipeline.config.paths import Scope
-from pipeline.config.secrets import Secrets
-from pipeline.config.slots import mask
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.language.paths import Scope
+from pipeline.language.secrets import Secrets
+from pipeline.language.slots import mask
 from pipeline.model.records import Event, Origin, User
 from pipeline.model.times import parse_time
 from pipeline.render.request import Rendered, RequestTemplate, compile_request
@@ -41,7 +41,7 @@ def a_user(properties: dict[str, Any] | None = None, **fields: Any) -> User:
 
 def path_equals(tree: Any, problems: Problems) -> Any:
     """Compile the only condition these tests need: one path that equals a value."""
-    from pipeline.config.paths import EVENT_ROOTS, compile_path, parse_path
+    from pipeline.language.paths import EVENT_ROOTS, compile_path, parse_path
 
     ((path, wanted),) = tree.items()
     get = compile_path(parse_path(path, (*EVENT_ROOTS, "item", "index")))

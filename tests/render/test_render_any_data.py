@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from rendering import a_user, an_event, compiled, rendered
 from samples import shared_data
 
-from pipeline.config.slots import header_safe
+from pipeline.language.slots import header_safe
 from pipeline.model.errors import RenderError
-from pipeline.render.filters import FILTERS
+from pipeline.render.filters.table import FILTERS
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SCALARS = (

@@ -8,12 +8,12 @@ import orjson
 import pytest
 from rendering import a_user, an_event, compiled, mistakes, rendered
 
-from pipeline.config.diagnostics import Problems
-from pipeline.config.secrets import Secrets
-from pipeline.config.settings import BatchSettings
-from pipeline.config.slots import fill, mask
+from pipeline.config.models.settings import BatchSettings
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.language.secrets import Secrets
+from pipeline.language.slots import fill, mask
 from pipeline.model.errors import RenderError
-from pipeline.render.batch import compile_wrap, split_array
+from pipeline.render.wrap import compile_wrap, split_array
 
 PROPERTIES = {
     "text": "a",

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.times import EPOCH, MAX_MS, MIN_MS, parse_time
-from pipeline.render.dates import format_time, zone
-from pipeline.render.values import Failure
+from pipeline.render.values.printing import Failure
+from pipeline.render.values.strftime import format_time, zone
 
 AT = parse_time("2026-03-05T04:07:09.045Z")
 

@@ -10,8 +10,8 @@ import pytest
 from rendering import a_user, an_event, compiled, mistakes, rendered
 
 from pipeline.model.errors import RenderError
-from pipeline.render.filter import Example, Filter
-from pipeline.render.filters import FILTERS, reference
+from pipeline.render.filters.filter import Example, Filter
+from pipeline.render.filters.table import FILTERS, reference
 
 
 def value_of(template: str, properties: dict[str, Any] | None = None, **options: Any) -> Any:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rendering import a_user, an_event, rendered, shown
 
-from pipeline.config.loader import parse_yaml
-from pipeline.config.secrets import Secrets
+from pipeline.config.yaml.loader import parse_yaml
+from pipeline.language.secrets import Secrets
 
 FOLDER = Path(__file__).resolve().parent.parent / "golden" / "render"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from rendering import a_user, an_event, compiled, mistakes, rendered, shown
 
-from pipeline.config.secrets import Secrets
-from pipeline.config.slots import fill
+from pipeline.language.secrets import Secrets
+from pipeline.language.slots import fill
 from pipeline.model.errors import RenderError
 
 NASTY = "a/b?c&d=e%#ü 1"

@@ -10,15 +10,15 @@ import pytest
 from rendering import a_user, an_event, path_equals, shown
 from samples import shared_data
 
-from pipeline.config.diagnostics import Problems
-from pipeline.config.loader import parse_yaml
-from pipeline.config.paths import EVENT_ROOTS, compile_path, parse_path
-from pipeline.config.settings import BatchSettings
+from pipeline.config.models.settings import BatchSettings
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.config.yaml.loader import parse_yaml
+from pipeline.language.paths import EVENT_ROOTS, compile_path, parse_path
 from pipeline.model.errors import RenderError
 from pipeline.model.records import MISSING
 from pipeline.model.times import parse_time
-from pipeline.render.batch import compile_wrap
 from pipeline.render.request import compile_request
+from pipeline.render.wrap import compile_wrap
 
 SETTINGS = {"SLACK_PATH": "T1/B2/x", "PIXEL": "999"}
 

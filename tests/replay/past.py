@@ -11,7 +11,7 @@ from typing import Any
 
 from running import HOOKLINE, Bench
 
-from pipeline.receiver.record import Request
+from pipeline.receiver.received import Request
 from pipeline.receiver.server import Receiver
 
 BEGIN = 1_750_000_000

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from fakes import NOW_MS
 
+from pipeline.job.replay import Paced, Replay
 from pipeline.model.errors import UsageError
 from pipeline.model.records import Event, Origin
-from pipeline.replay import Paced, Replay
 from pipeline.sources.chunk import RawChunk
 
 

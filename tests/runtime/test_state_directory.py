@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.errors import StateError
-from pipeline.runtime.directory import META, StateDirectory
+from pipeline.runtime.state.directory import META, StateDirectory
 
 
 def test_a_directory_has_one_owner_until_he_lets_go(tmp_path: Path) -> None:

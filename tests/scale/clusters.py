@@ -13,7 +13,7 @@ from typing import Any
 
 from running import Bench
 
-from pipeline.cli.group import free_ports
+from pipeline.runtime.supervisor import free_ports
 
 ENTRY = Path(__file__).with_name("member.py")
 BYTEWAX = [sys.executable, "-m", "bytewax.run"]

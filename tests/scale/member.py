@@ -1,6 +1,6 @@
 """`hookline` in a process of its own, with other module constants or source partitions than it has.
 
-    python member.py '{"set": {"pipeline.deliver.lane:MAX_ENTRIES": 20}, "partitions": {"p0": "a"}}' run ...
+    python member.py '{"set": {"pipeline.deliver.lanes.lane:MAX_ENTRIES": 20}, "partitions": {"p0": "a"}}' run
 
 partitions: each is one growing or finished file. Nothing in the product knows of this.
 """
@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from pipeline.config.job import PipelineConfig
-from pipeline.sources.jsonl import Recording
+from pipeline.sources.files.recording import Recording
 from pipeline.sources.reader import Reader
 
 
@@ -42,7 +42,7 @@ def alter(values: dict[str, Any]) -> None:
 
 def use_partitions(files: dict[str, str]) -> None:
     """Let every job of this process read these."""
-    for module in ("pipeline.runtime.job", "pipeline.runtime.rebuild"):
+    for module in ("pipeline.runtime.process", "pipeline.runtime.state.rebuild"):
         holder: Any = importlib.import_module(module)
 
         def make(config: PipelineConfig, *_more: Any, **_named: Any) -> Partitions:

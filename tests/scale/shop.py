@@ -10,7 +10,7 @@ from pathlib import Path
 
 from running import Bench
 
-from pipeline.receiver.record import Request
+from pipeline.receiver.received import Request
 from pipeline.receiver.server import Receiver
 
 WEBHOOKS = {

@@ -14,10 +14,10 @@ import pytest
 from clusters import ENTRY, Cluster
 from running import Bench, until
 
+from pipeline.job.steps.keys import shard_of
+from pipeline.outbox.view import rows
 from pipeline.receiver.server import Receiver
-from pipeline.state.store import Table
-from pipeline.state.view import rows
-from pipeline.steps.keys import shard_of
+from pipeline.store.store import Table
 
 SHARDS = 4
 NAMES = ("p0", "p1", "p2")

@@ -12,7 +12,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.operators import StatefulBatchLogic
 from bytewax.testing import TestingSink, cluster_main
 
-from pipeline.steps.keys import MAX_SHARDS, identity_key, shard_key
+from pipeline.job.steps.keys import MAX_SHARDS, identity_key, shard_key
 
 
 class Once(StatefulSourcePartition[Any, None]):

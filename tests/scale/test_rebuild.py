@@ -12,9 +12,9 @@ import pytest
 from running import Bench
 from shop import Undisturbed, lines, open_shop, sent
 
+from pipeline.outbox.view import rows
 from pipeline.receiver.server import Receiver
-from pipeline.state.store import Table
-from pipeline.state.view import rows
+from pipeline.store.store import Table
 
 HALF = 1200
 

@@ -14,8 +14,8 @@ from clusters import Cluster
 from running import Bench, until
 from shop import Undisturbed, open_shop, sent, totals
 
-from pipeline.cli.group import free_ports
 from pipeline.receiver.server import Receiver
+from pipeline.runtime.supervisor import free_ports
 
 SLOW = {"*": {"delay_secs": 0.4}}
 """So slow that a clean stop, which sends for 5 s more, leaves something to the others."""

@@ -17,16 +17,16 @@ import pytest
 from clusters import Cluster
 from running import Bench, until
 
-from pipeline.cli import group
-from pipeline.cli.group import Group
+from pipeline.job.peers import Peers
+from pipeline.job.steps.keys import shard_of
 from pipeline.model.errors import StateError
 from pipeline.model.stop import forget, handled_by, listen
 from pipeline.receiver.server import Receiver
-from pipeline.runtime.directory import StateDirectory
-from pipeline.state.peers import Peers
-from pipeline.steps.keys import shard_of
+from pipeline.runtime import supervisor as group
+from pipeline.runtime.state.directory import StateDirectory
+from pipeline.runtime.supervisor import Group
 
-FEW_IN_MEMORY = {"pipeline.deliver.lane:MAX_ENTRIES": 150}
+FEW_IN_MEMORY = {"pipeline.deliver.lanes.lane:MAX_ENTRIES": 150}
 """Less than the stream has: the rest goes by way of the disk, and comes back after commits only."""
 
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pipeline.cases import CaseResult, find_tests, junit, render_results, run_tests
+from pipeline.operate.cases import CaseResult, find_tests, junit, render_results, run_tests
 
 WEBHOOK = """\
 id: a

@@ -5,12 +5,18 @@ from typing import Any
 
 import pytest
 
+from pipeline.compile.snapshot import Report, Webhook, compile_config
 from pipeline.config.files import ConfigText, JobDefaults, read_config
-from pipeline.config.secrets import Secrets
-from pipeline.config.settings import BearerAuth, HmacSignature, MtlsSettings, RetrySettings, StandardSignature
+from pipeline.config.models.settings import (
+    BearerAuth,
+    HmacSignature,
+    MtlsSettings,
+    RetrySettings,
+    StandardSignature,
+)
+from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Event, Origin, User
-from pipeline.snapshot import Report, Webhook, compile_config
 
 GOOD = "id: {id}\ntrigger: {{events: [Purchase]}}\nrequest: {{url: 'https://x.example/'}}\n"
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import ROOT
 
+from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import ConfigText
-from pipeline.snapshot import compile_config
 
 WEBHOOKS = [
     path.read_text()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from samples import ROOT
 
-from pipeline.sources.generator import RECORDING, RECORDS, Shop, write_recording
+from pipeline.recording.shop import RECORDING, RECORDS, Shop, write_recording
 
 
 def test_the_shipped_recording_is_what_the_generator_makes() -> None:

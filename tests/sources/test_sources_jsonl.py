@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.errors import ConfigError, StateError
-from pipeline.sources import blocks
 from pipeline.sources.chunk import RawChunk
-from pipeline.sources.jsonl import Recording
+from pipeline.sources.files import blocks
+from pipeline.sources.files.recording import Recording
 
 Place = tuple[str, int, bytes | None]
 

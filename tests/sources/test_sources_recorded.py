@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.errors import InvalidRecord
-from pipeline.sources.jsonl import Recording
+from pipeline.sources.files.recorded import Message, dump_line, parse_line
+from pipeline.sources.files.recording import Recording
 from pipeline.sources.peek import peek
-from pipeline.sources.recorded import Message, dump_line, parse_line
 
 VALUES = (
     st.none()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from fakes import NOW_MS, delivery
 
-from pipeline.state.codec import Finished, pack_result, unpack_result
-from pipeline.state.handover import Outcome, Result
-from pipeline.state.journal import Journal, read_journal
+from pipeline.outbox.codec import Finished, pack_result, unpack_result
+from pipeline.outbox.handover import Outcome, Result
+from pipeline.outbox.journal import Journal, read_journal
 
 
 def result(offset: int, outcome: Outcome = Outcome.DELIVERED, attempt: int = 1, reason: str = "") -> Result:

@@ -8,11 +8,11 @@ import pytest
 from fakes import NOW_MS, ScriptedEngine, clock, delivery
 
 from pipeline.model.records import Origin
-from pipeline.state.codec import DeadLetter, delivery_key, pack_row, unpack_dead, unpack_row
-from pipeline.state.counters import WEBHOOK, Counters
-from pipeline.state.handover import Delivery, Outcome
-from pipeline.state.outbox import ABSORB, Outbox
-from pipeline.state.store import Store, Table
+from pipeline.outbox.codec import DeadLetter, delivery_key, pack_row, unpack_dead, unpack_row
+from pipeline.outbox.counters import WEBHOOK, Counters
+from pipeline.outbox.handover import Delivery, Outcome
+from pipeline.outbox.outbox import ABSORB, Outbox
+from pipeline.store.store import Store, Table
 
 
 class Bench:

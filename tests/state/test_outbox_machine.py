@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from test_outbox import Bench
 
-from pipeline.state import outbox
-from pipeline.state.codec import unpack_dead
-from pipeline.state.handover import Delivery, Outcome, Port
-from pipeline.state.store import Table
+from pipeline.outbox import outbox
+from pipeline.outbox.codec import unpack_dead
+from pipeline.outbox.handover import Delivery, Outcome, Port
+from pipeline.store.store import Table
 
 WEBHOOKS = ("w", "w-ordered", "other")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from fakes import NOW_MS, delivery
 
-from pipeline.state.handover import Outcome, Port, Result
-from pipeline.state.journal import Journal, read_journal
+from pipeline.outbox.handover import Outcome, Port, Result
+from pipeline.outbox.journal import Journal, read_journal
 
 
 @pytest.fixture(autouse=True)

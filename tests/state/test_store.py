@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.errors import StateError
-from pipeline.state.store import Store, Table, bounded
+from pipeline.store.store import Store, Table, bounded
 
 KEYS = st.sampled_from([b"a", b"b", b"c", b"d"])
 CHANGES = st.lists(
@@ -131,7 +131,7 @@ def test_long_keys_are_hashed_and_stay_apart() -> None:
 def test_large_epochs_go_to_the_transaction_early_and_still_undo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.state.store.FLUSH_BYTES", 100)
+    monkeypatch.setattr("pipeline.store.store.FLUSH_BYTES", 100)
     store = Store(tmp_path)
     store.put(Table.USERS, b"u", b"before")
     store.commit()

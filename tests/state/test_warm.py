@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.state import warm as warming
-from pipeline.state.folders import identity_folder, shard_folder
-from pipeline.state.store import Store, Table
-from pipeline.state.warm import fit, free_bytes, start_warming, warm
+from pipeline.store import warm as warming
+from pipeline.store.folders import identity_folder, shard_folder
+from pipeline.store.store import Store, Table
+from pipeline.store.warm import fit, free_bytes, start_warming, warm
 
 
 @pytest.fixture

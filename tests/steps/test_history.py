@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.job.steps import history
+from pipeline.job.steps.history import History
+from pipeline.job.steps.source import SourcePartition
 from pipeline.sources.chunk import RawChunk
-from pipeline.steps import history
-from pipeline.steps.history import History
-from pipeline.steps.source import SourcePartition
 
 LINES = 60
 

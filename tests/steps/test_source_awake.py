@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.steps.source import SourcePartition
+from pipeline.job.steps.source import SourcePartition
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pipeline.job.steps.select import MAX_STRETCH, stretched
 from pipeline.sources.chunk import CHUNK_LINES
-from pipeline.steps.select import MAX_STRETCH, stretched
 
 
 def test_chunks_of_which_little_is_left_grow_to_a_bound() -> None:

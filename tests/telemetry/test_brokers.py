@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from pipeline.kafka.brokers import Reachability
 from pipeline.telemetry import metrics
-from pipeline.telemetry.brokers import Reachability
 
 
 @dataclass

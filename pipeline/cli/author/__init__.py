@@ -1,0 +1,1 @@
+"""Verbs for who writes webhooks: check, test, explain, send, diff, new, config, schema, secret."""

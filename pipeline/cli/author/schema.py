@@ -1,0 +1,33 @@
+"""``hookline schema``: JSON Schema of the config files, for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli.output import print_json, say
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["webhook", "label", "pipeline"]), required=False)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory to write all three to, as config/schema/ has them.",
+)
+def schema(kind: str | None, output: Path | None) -> None:
+    """Print the JSON Schema of webhook, label or pipeline files.
+
+    Editors with a YAML language server use it when a file begins with
+    `# yaml-language-server: $schema=../schema/webhook.json`.
+    """
+    from pipeline.config.models.schema import schema as schema_of
+    from pipeline.config.models.schema import write_schemas
+
+    if output is None:
+        print_json(schema_of(kind or "webhook"))
+        return
+    for path in write_schemas(output):
+        say(f"{path} written")

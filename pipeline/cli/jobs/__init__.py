@@ -1,0 +1,1 @@
+"""Verbs that run something until it ends: run, replay, record, produce, receiver."""

@@ -1,0 +1,173 @@
+"""``hookline produce``: load a recording into Kafka topics, or let a shop make events."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from pipeline.cli.jobs.replay import Rate
+from pipeline.cli.jobs.stopping import stop_flag
+from pipeline.cli.output import json_option, print_json, say
+from pipeline.sources.chunk import Position, RawChunk
+
+REPORT_SECS = 0.5
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[FILE]...")
+@click.option(
+    "--brokers", required=True, envvar="HOOKLINE_BROKERS", show_envvar=True, help="HOST:PORT[,HOST:PORT]."
+)
+@click.option("--events", default="events", show_default=True, metavar="TOPIC", help="Topic of events.")
+@click.option(
+    "--users", default="user-properties", show_default=True, metavar="TOPIC", help="Topic of user properties."
+)
+@click.option("--one-topic", is_flag=True, help="Put user properties into the topic of events.")
+@click.option(
+    "--partitions",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Of topics that are not there yet.",
+)
+@click.option(
+    "--times",
+    type=click.Choice(["now", "keep"]),
+    default="now",
+    show_default=True,
+    help="Broker times: the present, or those of the records.",
+)
+@click.option(
+    "--setting",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Setting of librdkafka: TLS, SASL. `${NAME}` and `${file:PATH}` stand for secrets.",
+)
+@click.option("--generate", is_flag=True, help="Instead of files: events of a made-up shop, until Ctrl-C.")
+@click.option(
+    "--rate", type=Rate(), default=50.0, metavar="N/s", help="With --generate: records a second (50/s)."
+)
+@json_option
+def produce(
+    paths: tuple[str, ...],
+    brokers: str,
+    events: str,
+    users: str,
+    one_topic: bool,
+    partitions: int,
+    times: Any,
+    settings: tuple[str, ...],
+    generate: bool,
+    rate: float,
+    as_json: bool,
+) -> None:
+    """Load recordings into topics, keyed by user; topics that are not there are created.
+
+    Updates go to the topic of user properties, and broker times keep the order of the lines, so that the job
+    reads from the topics what it would read from the files.
+    """
+    from pipeline.recording import produce as production
+    from pipeline.sources.files.recording import Recording
+    from pipeline.telemetry import log, screen
+
+    if bool(paths) == generate:
+        raise click.UsageError("name recordings to load, or --generate")
+    log.setup()
+    terminal = sys.stderr.isatty()
+    told = time.monotonic()
+
+    def progress(done: production.Produced) -> None:
+        nonlocal told
+        if terminal and time.monotonic() >= told + REPORT_SECS:
+            told = time.monotonic()
+            screen.show(f"{sum(done.messages.values()):,} messages")
+
+    with stop_flag() as stopping:
+        done = production.produce(
+            Generated(rate) if generate else Recording(paths),
+            brokers,
+            events=events,
+            users=None if one_topic else users,
+            partitions=partitions,
+            times=times,
+            settings=parse_settings(settings),
+            stopping=stopping,
+            progress=progress,
+        )
+    if terminal:
+        screen.show("")
+    if as_json:
+        print_json({"messages": done.messages, "invalid": done.invalid, "created": done.created})
+        return
+    for topic, number in done.messages.items():
+        say(f"{topic}: {number:,} messages" + (" (new topic)" if topic in done.created else ""))
+    if done.invalid:
+        say(f"{done.invalid:,} lines are no records; they are in {events} as they are")
+
+
+def parse_settings(given: tuple[str, ...]) -> dict[str, str]:
+    """Return settings of librdkafka from NAME=VALUE, with secrets in place; raises a usage error."""
+    from pipeline.language.secrets import PlaceholderError, Secrets
+    from pipeline.model.errors import ConfigError
+
+    settings, secrets = {}, Secrets()
+    for text in given:
+        name, found, value = text.partition("=")
+        if not found:
+            raise click.UsageError("--setting wants NAME=VALUE, such as security.protocol=SASL_SSL")
+        try:
+            settings[name] = secrets.expand(value)
+        except PlaceholderError as error:
+            raise click.UsageError(f"--setting {name}: {error.message} ({error.hint})") from None
+        except ConfigError as error:
+            raise click.UsageError(f"--setting {name}: {error}") from None
+    return settings
+
+
+class Generated:
+    """A reader over a shop that goes on for ever, at a steady rate, with present times."""
+
+    name = "generated"
+    done = False
+
+    def __init__(self, per_sec: float) -> None:
+        self._per_sec = per_sec
+        self._begun = time.monotonic()
+        self._made = 0
+        self._records = self._present()
+
+    @property
+    def position(self) -> Position:
+        """Where it stands: a number of records that means nothing to another run."""
+        return ("generated-1", self._made)
+
+    def read(self, limit: int) -> RawChunk | None:
+        """Return what is due by now."""
+        due = int((time.monotonic() - self._begun) * self._per_sec) - self._made
+        lines = [next(self._records) for _ in range(min(due, limit))]
+        if not lines:
+            return None
+        first, self._made = self._made, self._made + len(lines)
+        return RawChunk(self.name, self.name, list(range(first, self._made)), [*lines], self.position)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def _present(self) -> Iterator[bytes]:
+        import orjson
+
+        from pipeline.model.times import format_iso
+        from pipeline.recording.shop import Shop
+
+        # Another run is another shop day: its events have ids of their own.
+        run = time.time_ns() // 1_000_000
+        for record in Shop(seed=run).records():
+            if "id" in record:
+                record["id"] = f"{run:x}-{record['id']}"
+            record["time"] = format_iso(time.time_ns() // 1_000_000)
+            yield orjson.dumps(record)

@@ -1,0 +1,84 @@
+"""``hookline record``: keep what comes in, for replays."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.cli.jobs.stopping import stop_flag
+from pipeline.cli.options import config_option, setting
+from pipeline.cli.output import json_option, print_json, say
+
+
+@click.command()
+@config_option
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Directory to write to."
+)
+@setting(
+    "--source", env="HOOKLINE_SOURCE", multiple=True, metavar="PATH", help="Record files instead of topics."
+)
+@click.option(
+    "--compression",
+    type=click.Choice(["zst", "gz", "none"]),
+    default="zst",
+    show_default=True,
+    help="Of the files.",
+)
+@click.option(
+    "--rotate-mb",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    help="Begin a new file after so much.",
+)
+@click.option(
+    "--rotate-minutes", type=click.IntRange(1), default=60, show_default=True, help="Or after so long."
+)
+@json_option
+def record(
+    config: Path,
+    out: Path,
+    source: tuple[str, ...],
+    compression: Any,
+    rotate_mb: int,
+    rotate_minutes: int,
+    as_json: bool,
+) -> None:
+    """Write the job's source to files of JSON lines with origin, key and headers, until Ctrl-C.
+
+    Each message is there at least once, with its topic, partition and offset: a replay of the recording sends
+    the webhook-ids of the live run. The same command again goes on where it was stopped.
+    """
+    from pipeline.cli.jobs.run import load
+    from pipeline.recording import record as recording
+    from pipeline.runtime.readers import make_readers
+    from pipeline.telemetry import log, screen
+
+    job = load(config, {"source": source})
+    log.setup(job.log_level, job.log_format)
+    terminal = sys.stderr.isatty()
+
+    def progress(done: recording.Recorded) -> None:
+        if terminal:
+            screen.show(f"{done.records:,} records, {done.bytes:,} bytes")
+
+    with stop_flag() as stopping:
+        done = recording.record(
+            make_readers(job, aside="record"),
+            out,
+            compression=compression,
+            rotate_bytes=rotate_mb << 20,
+            rotate_secs=rotate_minutes * 60.0,
+            stopping=stopping,
+            progress=progress,
+        )
+    if terminal:
+        screen.show("")
+    if as_json:
+        print_json({"records": done.records, "bytes": done.bytes, "files": done.files})
+        return
+    say(f"{done.records:,} records ({done.bytes:,} bytes) written to {out}")

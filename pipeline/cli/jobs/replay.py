@@ -1,0 +1,187 @@
+"""``hookline replay``: a recorded stream once more, with the webhook-ids of the live run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import When, config_option, setting
+from pipeline.cli.output import json_option, print_json_lines, say
+
+if TYPE_CHECKING:
+    from pipeline.config.job import PipelineConfig
+    from pipeline.job.replay import Replay
+
+
+class Speed(click.ParamType[float]):
+    """How fast event time passes: ``max``, or a multiple of the clock such as 1x or 10x."""
+
+    name = "speed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the multiple; 0 for ``max``."""
+        if value == "max":
+            return 0.0
+        try:
+            speed = float(str(value).removesuffix("x"))
+        except ValueError:
+            speed = 0.0
+        if not 0.001 <= speed <= 1_000_000:
+            self.fail(f"`{value}` is no speed; want max, 1x, 10x", param, ctx)
+        return speed
+
+
+class Rate(click.ParamType[float]):
+    """Requests per second: ``100`` or ``100/s``."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return requests per second."""
+        try:
+            rate = float(str(value).removesuffix("/s"))
+        except ValueError:
+            rate = 0.0
+        if rate <= 0:
+            self.fail(f"`{value}` is no rate; want 100/s", param, ctx)
+        return rate
+
+
+@click.command()
+@config_option
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--from-kafka", is_flag=True, help="Replay the topics of the config up to their present end.")
+@click.option(
+    "--from", "since", type=When(), help="Fire events at or after this time; earlier ones are read."
+)
+@click.option("--webhook", "webhooks", multiple=True, metavar="ID", help="Only this webhook; several times.")
+@click.option("--user", metavar="ID", help="Only events of this user.")
+@click.option(
+    "--speed",
+    type=Speed(),
+    default="max",
+    show_default=True,
+    help="How fast event time passes: 1x, 10x, max.",
+)
+@click.option("--rate", type=Rate(), metavar="N/s", help="Requests per second and webhook, at the most.")
+@click.option("--dry-run", is_flag=True, help="Send nothing; print each request as one line of JSON.")
+@click.option(
+    "--to",
+    "ends",
+    multiple=True,
+    metavar="TIME|URL",
+    help="A time: fire events before it. A URL: send to this origin instead, http://127.0.0.1:9000",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The replay's own state directory; by default one beside the job's, named after these words.",
+)
+@setting("--allow", env="HOOKLINE_NETWORK_ALLOW", multiple=True, metavar="CIDR", help="Open a network.")
+@json_option
+def replay(
+    config: Path,
+    paths: tuple[str, ...],
+    from_kafka: bool,
+    since: int | None,
+    webhooks: tuple[str, ...],
+    user: str | None,
+    speed: float,
+    rate: float | None,
+    dry_run: bool,
+    ends: tuple[str, ...],
+    state: Path | None,
+    allow: tuple[str, ...],
+    as_json: bool,
+) -> int | None:
+    """Run a recorded stream through the webhooks once more: a backfill of a new one, or a repair.
+
+    The whole stream is read, so that each event finds the user's properties as they were; --from, --to,
+    --webhook and --user say what fires. Requests carry the webhook-ids of the live run and
+    `webhook-replay: true`. The same command again goes on where it was stopped.
+    """
+    from pipeline.cli.jobs.run import load
+    from pipeline.job.replay import Replay
+    from pipeline.telemetry import log
+
+    if bool(paths) == from_kafka:
+        raise click.UsageError("name recordings to replay, or --from-kafka")
+    until, to = ends_of(ends)
+    chosen = Replay(since, until, frozenset(webhooks), user, to, rate, speed or None)
+    job = load(config, {"source": paths, "allow": allow})
+    log.setup(job.log_level, job.log_format)
+    if dry_run:
+        if from_kafka:
+            raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
+        print_json_lines(requests(config, paths, job, chosen))
+        return None
+    return run(config, job, chosen, state, as_json)
+
+
+def ends_of(ends: tuple[str, ...]) -> tuple[int | None, str | None]:
+    """Return the time and the origin that ``--to`` names; raises a usage error for more than one of each."""
+    urls = [end for end in ends if "://" in end]
+    times = [end for end in ends if "://" not in end]
+    if len(urls) > 1 or len(times) > 1:
+        raise click.UsageError("--to takes one time and one URL at most")
+    return (When().convert(times[0], None, None) if times else None), (urls[0] if urls else None)
+
+
+def requests(
+    config: Path, paths: tuple[str, ...], job: PipelineConfig, chosen: Replay
+) -> Iterator[dict[str, Any]]:
+    """Yield the requests that the replay would send, in stream order."""
+    from pipeline.cli.given import load_snapshot, read_stream
+    from pipeline.cli.requests import as_json_value
+    from pipeline.model.records import Invalid
+    from pipeline.operate.dry_run import DryRun
+
+    snapshot = load_snapshot(config)
+    check_webhooks(chosen, [webhook.id for webhook in snapshot.webhooks])
+    rehearsal = DryRun(snapshot, chosen.webhooks or None, chosen.wants)
+    for record in read_stream(paths, job.source.format if job.source is not None else "auto"):
+        if isinstance(record, Invalid):
+            continue
+        for fired in rehearsal.feed(record):
+            if fired.request is None:
+                continue
+            row = as_json_value(fired)
+            row["url"] = chosen.redirect(row["url"])
+            row["headers"]["webhook-replay"] = "true"
+            yield row
+
+
+def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, as_json: bool) -> int | None:
+    """Run the replay as a job of its own, with a summary."""
+    from dataclasses import replace
+
+    from pipeline.cli.jobs.run import read_before, show
+    from pipeline.compile.snapshot import compile_config
+    from pipeline.config.files import read_config
+    from pipeline.runtime.accompany import accompany
+    from pipeline.runtime.process import run_job
+
+    text = read_config(config, defaults=job.defaults)
+    check_webhooks(chosen, [webhook.id for webhook in compile_config(text).require().webhooks])
+    if state is None:
+        words = repr((job.source, chosen.since_ms, chosen.until_ms, sorted(chosen.webhooks), chosen.user_id))
+        name = blake2b(f"{words}{chosen.to}".encode(), digest_size=4).hexdigest()
+        state = job.state.with_name(f"{job.state.name}-replay-{name}")
+    say(f"replaying with the state directory {state}")
+    job = replace(job, state=state)
+    before = read_before(state)
+    summary = run_job(job, config, replay=chosen, observe=lambda job: accompany(job, 0))
+    show(summary.to_json(), before, as_json)
+    return None
+
+
+def check_webhooks(chosen: Replay, known: list[str]) -> None:
+    """Refuse a webhook that does not exist, before anything is sent."""
+    for webhook in sorted(chosen.webhooks):
+        if webhook not in known:
+            raise click.UsageError(f"there is no webhook `{webhook}`; the config has {', '.join(known)}")

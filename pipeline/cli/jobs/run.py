@@ -1,0 +1,191 @@
+"""``hookline run``: the job, from its config to the summary."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.accounts import records_line, show_webhooks
+from pipeline.cli.options import config_option, setting, state_option
+from pipeline.cli.output import json_option, print_json, print_json_lines, say
+from pipeline.model.exits import Exit
+
+if TYPE_CHECKING:
+    from pipeline.config.job import PipelineConfig
+
+
+@click.command()
+@config_option
+@setting(
+    "--source",
+    env="HOOKLINE_SOURCE",
+    multiple=True,
+    metavar="PATH",
+    help="Recording to read: a file, a directory, or - for stdin; may be given several times.",
+)
+@state_option
+@setting("--follow", env="HOOKLINE_FOLLOW", is_flag=True, help="Go on reading as the files grow.")
+@setting("--shards", env="HOOKLINE_SHARDS", type=int, help="Parts of the users; fixed for a state directory.")
+@setting("--epoch", env="HOOKLINE_EPOCH", metavar="TIME", help="Time between two commits, e.g. 1s.")
+@setting(
+    "--allow",
+    env="HOOKLINE_NETWORK_ALLOW",
+    multiple=True,
+    metavar="CIDR",
+    help="Open a network that the guard refuses, e.g. 127.0.0.0/8; may be given several times.",
+)
+@setting("--log-level", env="HOOKLINE_LOG_LEVEL", help="debug, info, warning or error.")
+@setting("--log-format", env="HOOKLINE_LOG_FORMAT", help="auto, console or json.")
+@click.option(
+    "--metrics",
+    metavar="ADDRESS",
+    envvar="HOOKLINE_METRICS",
+    show_envvar=True,
+    help="Serve /metrics, /healthz, /readyz and /status on PORT or HOST:PORT.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    envvar="HOOKLINE_PROCESSES",
+    show_envvar=True,
+    help="Processes on this machine; the shards are spread over them.",
+)
+@click.option(
+    "--restart", is_flag=True, help="Start again, with growing waits, after a fatal error or a crash."
+)
+@click.option(
+    "--pin",
+    is_flag=True,
+    envvar="HOOKLINE_PIN",
+    show_envvar=True,
+    help="Keep the process on one core, each of several on its own: less CPU per delivery.",
+)
+@click.option("--member", hidden=True, help="Place in the group that this process belongs to.")
+@click.option("--fail-on-dead", is_flag=True, help="Exit 1 if there are dead letters at the end.")
+@json_option
+def run(
+    config: Path,
+    metrics: str | None,
+    processes: int,
+    restart: bool,
+    pin: bool,
+    member: str | None,
+    fail_on_dead: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Run the job: read the source, fire the webhooks, end with a summary.
+
+    A recording is read to its end; a job that follows files or reads topics runs until SIGTERM or Ctrl-C.
+    What is not delivered by then is kept in the state directory, and the next run goes on with it.
+    """
+    from pipeline.telemetry import log
+
+    job_config = load(config, flags, quiet=member is not None)
+    log.setup(job_config.log_level, job_config.log_format)
+    before = 0 if member else read_before(job_config.state)
+    if (processes > 1 or restart) and member is None:
+        summary = run_together(job_config, processes, restart)
+    else:
+        summary = run_alone(job_config, config, metrics, member, pin=pin)
+    if member is not None:
+        print_json_lines([summary])
+        return Exit.OK
+    show(summary, before, as_json)
+    dead = sum(counts["dead"] for counts in summary["webhooks"].values()) + summary["records"]["invalid"]
+    return Exit.PROBLEMS if fail_on_dead and dead else Exit.OK
+
+
+def run_alone(
+    job_config: PipelineConfig, config: Path, metrics: str | None, member: str | None, *, pin: bool = False
+) -> dict[str, Any]:
+    """Run the job, or one member of it, in this process and return its summary."""
+    from pipeline.runtime.accompany import accompany
+    from pipeline.runtime.affinity import keep_on_one_core
+    from pipeline.runtime.process import Cluster, run_job
+    from pipeline.runtime.supervisor import parse_member
+
+    cluster = parse_member(member) if member else Cluster()
+    if pin:
+        keep_on_one_core(cluster.process)
+    summary = run_job(
+        job_config,
+        config,
+        cluster=cluster,
+        observe=lambda job: accompany(job, cluster.process, metrics, progress=member is None),
+    )
+    return summary.to_json()
+
+
+def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> dict[str, Any]:
+    """Run the job in processes of their own and return the summary of all; exits as the job did."""
+    from pipeline.runtime.progress import Progress, look_through
+    from pipeline.runtime.supervisor import run_group
+
+    begun = time.monotonic()
+    progress = Progress(look_through(lambda: account(job_config.state)))
+    try:
+        code, latency = run_group(sys.argv[1:], processes, restart=restart)
+    finally:
+        progress.stop()
+    if code:
+        raise click.exceptions.Exit(code)
+    elapsed = round(time.monotonic() - begun, 3)
+    return {**account(job_config.state), "latency_ms": latency, "elapsed_secs": elapsed}
+
+
+def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> PipelineConfig:
+    """Return the job's settings; says what is doubtful, raises ConfigError for what is wrong."""
+    from pipeline.config.job import load_pipeline
+    from pipeline.config.yaml.report import render
+
+    names = {"source": "source.jsonl.paths", "follow": "source.jsonl.follow", "allow": "network.allow"}
+    given: dict[str, Any] = {}
+    for flag, value in flags.items():
+        name = names.get(flag, flag.replace("log_", "log."))
+        given[name] = list(value) or None if isinstance(value, tuple) else value or None
+        if isinstance(value, Path):
+            given[name] = str(value)
+    report = load_pipeline(config, flags=given, check_source=True)
+    loaded = report.require()
+    if report.findings and not quiet:
+        say(render(report.findings, root=report.root))
+    return loaded
+
+
+def read_before(state: Path) -> int:
+    """Return how many records earlier runs on this state directory have read."""
+    return int(account(state)["records"]["read"])
+
+
+def account(state: Path) -> dict[str, Any]:
+    """Return the accounting of a state directory; zeros where there is none yet."""
+    from pipeline.model.errors import StateError
+    from pipeline.outbox.counters import RECORDS
+    from pipeline.outbox.view import accounting
+
+    try:
+        return accounting(state)
+    except StateError:
+        return {"records": dict.fromkeys(RECORDS, 0), "webhooks": {}}
+
+
+def show(summary: dict[str, Any], before: int, as_json: bool) -> None:
+    """Print the summary: as JSON alone, or as a table for a person."""
+    if as_json:
+        print_json(summary)
+        return
+    click.echo()
+    show_webhooks(summary["webhooks"])
+    read, secs = summary["records"]["read"] - before, summary["elapsed_secs"]
+    click.echo(f"\n{records_line(summary['records'])}")
+    click.echo(f"this run: {read:,} records in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
+    latency = summary["latency_ms"]
+    if latency.get("p50"):
+        click.echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")

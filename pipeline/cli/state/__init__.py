@@ -1,0 +1,1 @@
+"""Verbs over a state directory: status, dlq, outbox, webhook, state."""

@@ -1,0 +1,96 @@
+"""``hookline state``: looking after a state directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import orjson
+
+from pipeline.cli.options import config_option, state_dir, state_option
+from pipeline.cli.output import json_option, print_json, say, table
+from pipeline.model.exits import Exit
+
+
+@click.group()
+def state() -> None:
+    """Check a state directory, give unused space back, or rebuild what is lost."""
+
+
+@state.command()
+@config_option
+@state_option
+@json_option
+def check(config: Path, state: Path | None, as_json: bool) -> int:
+    """Read every row of a state directory; also beside a running job. Exit code 1 if one is damaged."""
+    from pipeline.outbox import care
+    from pipeline.outbox.view import stores
+
+    where = state_dir(config, state)
+    folders = stores(where)
+    count, problems = care.check(where)
+    if as_json:
+        print_json({"stores": len(folders), "rows": count, "problems": problems})
+    else:
+        for problem in problems:
+            click.echo(f"error: {problem}")
+        click.echo(f"{where}: {len(folders)} stores, {count:,} rows, {len(problems) or 'no'} problems")
+    return Exit.PROBLEMS if problems else Exit.OK
+
+
+@state.command()
+@config_option
+@state_option
+@json_option
+def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
+    """Make stores anew whose files are gone: users and links, read again from the source.
+
+    What a lost store owed, its dead letters, limits and counts cannot come back.
+    """
+    from dataclasses import replace
+
+    from pipeline.config.job import load_pipeline
+    from pipeline.runtime.state.rebuild import rebuild as rebuild_stores
+
+    job = load_pipeline(config, check_source=True).require()
+    done = rebuild_stores(
+        replace(job, state=state_dir(config, state)), lambda records: say(f"{records:,} records read")
+    )
+    if as_json:
+        print_json({"shards": done.shards, "identities": done.identities, "records": done.records})
+    elif not done.shards and not done.identities:
+        click.echo("nothing is missing")
+    else:
+        click.echo(
+            f"rebuilt {len(done.shards)} shards and {len(done.identities)} identity stores "
+            f"from {done.records:,} records"
+        )
+
+
+@state.command()
+@config_option
+@state_option
+@json_option
+def compact(config: Path, state: Path | None, as_json: bool) -> None:
+    """Write the stores of a stopped job anew, without the space that deleted rows left."""
+    from pipeline.outbox import care
+    from pipeline.outbox.view import stores
+    from pipeline.runtime.state.directory import META, StateDirectory
+
+    where = state_dir(config, state)
+    stores(where)
+    shards = int(orjson.loads((where / META).read_bytes())["shards"])
+    directory = StateDirectory(where, shards=shards)
+    try:
+        done = list(care.compact(where))
+    finally:
+        directory.close()
+    if as_json:
+        print_json([
+            {"store": str(one.store.relative_to(where)), "before_bytes": one.before, "after_bytes": one.after}
+            for one in done
+        ])  # fmt: skip
+        return
+    rows = [(str(one.store.relative_to(where)), one.before, one.after) for one in done]
+    table(("store", "bytes before", "after"), rows, right=("bytes before", "after"))
+    say(f"{sum(one.before - one.after for one in done):,} bytes given back")

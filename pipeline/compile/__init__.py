@@ -1,0 +1,1 @@
+"""Config texts become an immutable snapshot of plain functions and tables."""

@@ -1,0 +1,185 @@
+"""What a config says although it probably should not: addresses that are refused, secrets in plain sight."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from pipeline.config.files import ConfigText
+from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.placeholders import Settings
+from pipeline.deliver.http.guard import check_url_literal, parse_allow
+from pipeline.deliver.requests.signing import SecretError, StandardSigner
+from pipeline.language.secrets import (
+    PlaceholderError,
+    SecretRef,
+    Secrets,
+    origin_end,
+    parse_placeholders,
+)
+from pipeline.model.errors import ConfigError
+
+
+def lint_webhook(
+    model: WebhookFile, text: ConfigText, problems: Problems, secrets: Secrets | None = None
+) -> None:
+    """Add what was found in one webhook file that its model and compilers accept.
+
+    secrets: where given, what authentication, signature and proxy need must have a value, signing secrets
+    must be readable, and certificate files must be there.
+    """
+    _check_address(("request", "url"), model.request.url, text, problems)
+    auth = model.request.auth
+    if auth is not None and auth.oauth2 is not None:
+        place: KeyPath = ("request", "auth", "oauth2", "token_url")
+        _check_address(place, auth.oauth2.token_url, text, problems)
+    for path, used in _receiver_texts(model):
+        _check_placeholders(path, used, problems, secrets)
+    if secrets is not None:
+        _check_signing_secrets(model, problems, secrets)
+        _check_files(model, problems, secrets)
+    for path, value in _secret_values(model):
+        if value and "${" not in value:
+            problems.warn(
+                path,
+                "plain-secret",
+                f"a secret stands in the file (`{_dotted(path)}`)",
+                hint="put it into the environment and write ${NAME}",
+            )
+
+
+def _check_placeholders(path: KeyPath, text: str, problems: Problems, secrets: Secrets | None) -> None:
+    try:
+        parts = parse_placeholders(text)
+    except PlaceholderError as error:
+        problems.error(path, "placeholder", error.message, hint=error.hint, offset=error.offset)
+        return
+    for part in parts:
+        if isinstance(part, SecretRef) and secrets is not None and not secrets.known(part):
+            what = f"the file `{part.file}` cannot be read" if part.file else f"`{part.key}` is not set"
+            hint = None if part.file else f"set it in the environment, or write `${{{part.key}:-default}}`"
+            at = max(0, text.find("${" + part.key))
+            problems.error(
+                path,
+                "missing-secret",
+                f"secret {part}: {what}",
+                hint=hint,
+                offset=at,
+                length=len(part.key) + 3,
+            )
+
+
+def _check_signing_secrets(model: WebhookFile, problems: Problems, secrets: Secrets) -> None:
+    signature = model.request.signature
+    if signature is None or signature.standard_webhooks is None:
+        return
+    for index, text in enumerate(signature.standard_webhooks.secrets):
+        value = _expanded(text, secrets)
+        if value is None:
+            continue
+        try:
+            StandardSigner([value])
+        except SecretError as error:
+            place = ("request", "signature", "standard_webhooks", "secrets", index)
+            hint = "make one with `hookline secret new`"
+            problems.error(place, "wrong-secret", str(error), hint=hint)
+
+
+def _check_files(model: WebhookFile, problems: Problems, secrets: Secrets) -> None:
+    request = model.request
+    named: list[tuple[KeyPath, str | None]] = [(("request", "ca"), request.ca)]
+    if request.auth is not None and request.auth.mtls is not None:
+        at = ("request", "auth", "mtls")
+        named += [((*at, "cert"), request.auth.mtls.cert), ((*at, "key"), request.auth.mtls.key)]
+    for path, text in named:
+        value = _expanded(text, secrets) if text is not None else None
+        if value is not None and not os.path.isfile(value):
+            hint = None if os.path.isabs(value) else f"looked for it in {os.getcwd()}"
+            problems.error(path, "missing-file", f"there is no file `{text}`", hint=hint)
+
+
+def _expanded(text: str, secrets: Secrets) -> str | None:
+    try:
+        return secrets.expand(text)
+    except (ConfigError, PlaceholderError):
+        return None  # reported where it stands
+
+
+def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems) -> None:
+    origin = _origin(url, Settings(text.settings))
+    if origin is None:
+        return  # the request's compiler says why
+    try:
+        parts = urlsplit(origin)
+        host = parts.hostname or ""
+    except ValueError:
+        return
+    allow = parse_allow(text.defaults.network_allow)
+    why = check_url_literal(host, allow)
+    if why is not None:
+        problems.error(
+            path,
+            "refused-address",
+            f"`{host}` will not be dialled: {why}",
+            hint="open it with `network: {allow: [..]}` in pipeline.yaml if that is meant",
+        )
+    elif parts.scheme == "http" and check_url_literal(host) is None:
+        problems.warn(path, "no-tls", f"requests to `{host}` travel unencrypted", hint="use https://")
+
+
+def _origin(url: str, settings: Settings) -> str | None:
+    try:
+        before = parse_placeholders(url[: origin_end(url)])
+    except PlaceholderError:
+        return None
+    if any(isinstance(part, SecretRef) and not settings.known(part) for part in before):
+        return None
+    return "".join(settings.resolve(part) if isinstance(part, SecretRef) else part for part in before)
+
+
+def _receiver_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the texts that the engine expands when it sends: all but URL, headers and body."""
+    request = model.request
+    if request.auth is not None:
+        auth = request.auth.model_dump(exclude_none=True)
+        for kind, fields in auth.items():
+            for name, value in fields.items():
+                yield ("request", "auth", kind, name), value
+    if request.signature is not None:
+        if request.signature.hmac is not None:
+            yield ("request", "signature", "hmac", "secret"), request.signature.hmac.secret
+        if request.signature.standard_webhooks is not None:
+            for index, value in enumerate(request.signature.standard_webhooks.secrets):
+                yield ("request", "signature", "standard_webhooks", "secrets", index), value
+    if request.ca is not None:
+        yield ("request", "ca"), request.ca
+    if model.delivery.proxy is not None:
+        yield ("delivery", "proxy"), model.delivery.proxy
+
+
+def _secret_values(model: WebhookFile) -> Iterator[tuple[KeyPath, str | None]]:
+    auth, signature = model.request.auth, model.request.signature
+    if auth is not None:
+        at = ("request", "auth")
+        if auth.basic is not None:
+            yield (*at, "basic", "password"), auth.basic.password
+        if auth.bearer is not None:
+            yield (*at, "bearer", "token"), auth.bearer.token
+        if auth.header is not None:
+            yield (*at, "header", "value"), auth.header.value
+        if auth.oauth2 is not None:
+            yield (*at, "oauth2", "client_secret"), auth.oauth2.client_secret
+            yield (*at, "oauth2", "refresh_token"), auth.oauth2.refresh_token
+    if signature is not None:
+        at = ("request", "signature")
+        if signature.hmac is not None:
+            yield (*at, "hmac", "secret"), signature.hmac.secret
+        if signature.standard_webhooks is not None:
+            for index, secret in enumerate(signature.standard_webhooks.secrets):
+                yield (*at, "standard_webhooks", "secrets", index), secret
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(str(part) for part in path)

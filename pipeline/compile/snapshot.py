@@ -1,0 +1,292 @@
+"""Config texts become an immutable snapshot: plain functions and tables, nothing decided per event.
+
+The one place where the models meet the compilers of match, render and deliver. Everything that is wrong
+is collected; a snapshot exists only where nothing is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from pipeline.compile.lint import lint_webhook
+from pipeline.config.files import ConfigText
+from pipeline.config.models.convert import delivery_settings, receiver_settings
+from pipeline.config.models.settings import DeliverySettings, ReceiverSettings
+from pipeline.config.models.validate import suggest
+from pipeline.config.webhooks import CheckedConfig, CheckedFile, check_files
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.document import locate
+from pipeline.config.yaml.report import Finding, in_order, render, summary
+from pipeline.deliver.requests.spec import FailWhen, LaneSpec
+from pipeline.join.limits import CapsStore, Verdict, check
+from pipeline.language.paths import EVENT_ROOTS
+from pipeline.language.secrets import Secrets
+from pipeline.match.conditions.compile import Predicate, compile_condition
+from pipeline.match.index import TriggerIndex
+from pipeline.match.labels import Labels, compile_labels
+from pipeline.match.triggers import Trigger, compile_trigger
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import Event, Json, User
+from pipeline.render.request import RequestTemplate, compile_request
+from pipeline.render.wrap import compile_wrap
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Webhook:
+    """One webhook, ready to match, render and deliver."""
+
+    id: str
+    enabled: bool
+    trigger: Trigger
+    request: RequestTemplate
+    delivery: DeliverySettings
+    receiver: ReceiverSettings
+    spec: LaneSpec
+    definition: str
+    """Hash of its own text."""
+    file: str
+    """Its file, relative to the config directory."""
+    data: Mapping[str, Json] = field(repr=False)
+    """What the file says, bases and defaults merged, for `explain`."""
+    asks_user: bool = field(init=False)
+    """False where every candidate fires: nothing is left to `judge` once the event's side holds."""
+
+    def __post_init__(self) -> None:
+        """Note what the trigger still asks for."""
+        asks = self.trigger.user_side is not None or self.trigger.limits is not None
+        object.__setattr__(self, "asks_user", asks)
+
+    def judge(self, caps: CapsStore, user_key: str, event: Event, user: User) -> Verdict:
+        """Return what becomes of a candidate: the user's side of its conditions, then its limits."""
+        trigger = self.trigger
+        if trigger.user_side is not None and not trigger.user_side(event, user, None):
+            return Verdict.NOT_YET
+        return Verdict.FIRE if trigger.limits is None else check(trigger.limits, caps, user_key, event, user)
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Snapshot:
+    """One version of the config. ``webhooks`` is in the order of the files' names."""
+
+    hash: str
+    text: ConfigText
+    webhooks: tuple[Webhook, ...]
+    by_id: Mapping[str, Webhook]
+    triggers: TriggerIndex
+    """Over the enabled webhooks; index i is ``webhooks[i]``."""
+    labels: Labels
+    lists: Mapping[str, Mapping[str, Sequence[str]]]
+    """Per webhook: the entries of the list files that it names."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What compiling found; ``snapshot`` is None where there is an error."""
+
+    snapshot: Snapshot | None
+    findings: list[Finding]
+    root: str = ""
+    webhooks: int = 0
+    labels: int = 0
+
+    @property
+    def errors(self) -> int:
+        """How many of the findings are errors."""
+        return sum(not finding.warning for finding in self.findings)
+
+    @property
+    def warnings(self) -> int:
+        """How many of the findings are warnings."""
+        return len(self.findings) - self.errors
+
+    def render(self) -> str:
+        """Return every finding with its place and the closing line; "" where there is none."""
+        return render(self.findings, root=self.root)
+
+    def summary(self) -> str:
+        """Return the closing line alone."""
+        return summary(self.findings)
+
+    def require(self) -> Snapshot:
+        """Return the snapshot; raises ConfigError that shows every problem."""
+        if self.snapshot is None:
+            raise ConfigError(self.render())
+        return self.snapshot
+
+
+class _FromEnvironment:
+    """Secrets are looked up in the environment of this process, files below the config directory."""
+
+
+FROM_ENVIRONMENT: Final = _FromEnvironment()
+
+
+def compile_config(
+    text: ConfigText,
+    *,
+    secrets: Secrets | _FromEnvironment | None = FROM_ENVIRONMENT,
+    offline: bool = False,
+) -> Report:
+    """Compile a config; equal texts give equal snapshots on every host.
+
+    secrets: where they are looked up, so that a missing one is an error; None: they are not looked up
+    (a version of long ago that only has to render again).
+    offline: secrets and settings without a value are no faults either; where a setting is missing there is
+    no snapshot, although there may be no error.
+    """
+    if offline:
+        secrets = None
+    elif isinstance(secrets, _FromEnvironment):
+        secrets = Secrets(os.environ, Path(text.root))
+    checked = check_files(text)
+    entries = {name: found for file in checked.labels for name, found in file.lists.items()}
+    labels = compile_labels([(file.data, file.problems) for file in checked.labels], lists=entries)
+    exclude = tuple(_known_labels(text.defaults.exclude, labels, checked))
+    webhooks = [_compile(file, text, labels, exclude, secrets) for file in checked.webhooks]
+    for file in checked.partial:
+        _compile(file, text, labels, exclude, secrets)  # for its problems alone
+    return _report(text, checked, labels, webhooks, offline)
+
+
+def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) -> Iterator[str]:
+    """Yield the excluded labels that exist; the others are one fault, not one of every webhook."""
+    for name in names:
+        if name in labels.names():
+            yield name
+        elif name not in checked.broken_labels:
+            hint = suggest(name, list(labels.names())) or "labels are files in labels/"
+            message = f"`exclude` names the label `{name}`, which does not exist"
+            checked.findings.append(Finding("pipeline.yaml", 0, 0, "unknown-label", message, hint))
+
+
+def _compile(
+    file: CheckedFile, text: ConfigText, labels: Labels, exclude: tuple[str, ...], secrets: Secrets | None
+) -> Webhook:
+    model, problems = file.model, file.problems
+    trigger = compile_trigger(
+        file.data,
+        model.id,
+        labels=labels,
+        exclude=() if model.include_excluded else exclude,
+        lists=file.lists,
+        vars=model.vars,
+        problems=problems,
+    )
+    if not model.enabled:
+        trigger = replace(trigger, events=(), changes=None)
+    delivery = delivery_settings(model.delivery)
+    batch = delivery.batch
+    lines = partial(_line_of, file)
+    request = compile_request(
+        file.data["request"],
+        vars=model.vars,
+        condition=partial(_condition, labels=labels, file=file),
+        settings=text.settings,
+        secrets=secrets,
+        problems=problems.at("request"),
+        file=file.file,
+        line_of=lines,
+        batch_as=batch.as_ if batch is not None else None,
+    )
+    wrap = None
+    if batch is not None:
+        wrap = compile_wrap(
+            batch,
+            vars=model.vars,
+            problems=problems.at("delivery", "batch"),
+            file=file.file,
+            secrets=secrets,
+            line_of=lines,
+        )
+    receiver = receiver_settings(model.request)
+    lint_webhook(model, text, problems, secrets)
+    spec = LaneSpec(
+        webhook_id=model.id,
+        definition=file.definition,
+        enabled=model.enabled,
+        delivery=delivery,
+        receiver=receiver,
+        encoding=model.request.encoding,
+        has_secrets=request.has_secrets or (batch is not None and "${" in str(batch.wrap)),
+        wrap=wrap,
+        fail_when=_fail_when(delivery, file, labels),
+    )
+    return Webhook(
+        id=model.id,
+        enabled=model.enabled,
+        trigger=trigger,
+        request=request,
+        delivery=delivery,
+        receiver=receiver,
+        spec=spec,
+        definition=spec.definition,
+        file=file.file,
+        data=file.data,
+    )
+
+
+def _condition(tree: Json, problems: Problems, *, labels: Labels, file: CheckedFile) -> Predicate:
+    """Compile the condition of an `$if`; inside a `$for` it may read the item."""
+    roots = (*EVENT_ROOTS, "item", "index")
+    return compile_condition(
+        tree, problems, labels=labels, lists=file.lists, vars=file.model.vars, roots=roots
+    ).whole
+
+
+def _fail_when(delivery: DeliverySettings, file: CheckedFile, labels: Labels) -> FailWhen | None:
+    if delivery.fail_when is None:
+        return None
+    problems = file.problems.at("delivery", "fail_when")
+    return compile_condition(
+        delivery.fail_when,
+        problems,
+        labels=labels,
+        lists=file.lists,
+        vars=file.model.vars,
+        roots=("response", "vars"),
+    ).whole
+
+
+def _line_of(file: CheckedFile, path: KeyPath) -> int | None:
+    """Return the line of a key path for the reasons of dead letters; None for what stands in a base."""
+    found = locate(file.root, path)
+    if found.node.document is not file.root.document:
+        return None
+    return (found.key or found.node.span).line + 1
+
+
+def _report(
+    text: ConfigText, checked: CheckedConfig, labels: Labels, webhooks: list[Webhook], offline: bool
+) -> Report:
+    findings = list(checked.findings)
+    for file in (*checked.labels, *checked.webhooks, *checked.partial):
+        findings.extend(found for found in file.findings() if not _follows(found, checked.broken_labels))
+    findings = in_order(findings)
+    unset = {(found.file, found.line) for found in findings if found.code == "missing-setting"}
+    findings = [
+        found
+        for found in findings
+        if (found.file, found.line) not in unset or (found.code == "missing-setting" and not offline)
+    ]
+    report = Report(None, findings, text.root, len(webhooks), len(checked.labels))
+    if report.errors == 0 and not unset:
+        report.snapshot = Snapshot(
+            hash=text.hash,
+            text=text,
+            webhooks=tuple(webhooks),
+            by_id={webhook.id: webhook for webhook in webhooks},
+            triggers=TriggerIndex([webhook.trigger for webhook in webhooks]),
+            labels=labels,
+            lists={file.model.id: file.lists for file in checked.webhooks},
+        )
+    return report
+
+
+def _follows(finding: Finding, broken_labels: Collection[str]) -> bool:
+    """Return whether a finding only follows from a label file that has its own errors."""
+    return finding.code == "unknown-label" and any(f"`{name}`" in finding.message for name in broken_labels)

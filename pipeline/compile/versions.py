@@ -1,0 +1,149 @@
+"""Config versions that this process knows, by hash: each event runs under exactly one of them.
+
+A version's text is on disk before its first chunk, so that a crash can replay a stretch under the
+versions it ran under before; it also travels in-band to other processes (DESIGN 2, Config).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from pipeline.compile.snapshot import Snapshot, compile_config
+from pipeline.config.files import ConfigText
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.model.errors import StateError
+from pipeline.store.folders import sync_folder
+from pipeline.telemetry import log
+
+KEEP = 200
+"""Texts kept on disk; older ones are deleted at start."""
+
+_log = log.get("config")
+
+
+class Versions:
+    """The compiled versions of this process.
+
+    on_specs: called with the lane settings of every webhook known so far, whenever they change.
+    """
+
+    def __init__(
+        self, folder: Path, latest: Snapshot, on_specs: Callable[[dict[str, LaneSpec]], None]
+    ) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._compiled: dict[str, Snapshot] = {}
+        self.specs: dict[str, LaneSpec] = {}
+        """The newest lane settings of every webhook that any known version has."""
+        self._on_specs = on_specs
+        self._sought: set[str] = set()
+        """Webhooks that were looked for in the stored versions."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in self._paths()[KEEP:]:
+            path.unlink(missing_ok=True)
+        self.latest = latest
+        self.install(latest)
+
+    def install(self, snapshot: Snapshot) -> None:
+        """Make a version the latest one; its text is on disk when this returns."""
+        with self._lock:
+            self._save(snapshot.text)
+            self._compiled[snapshot.hash] = snapshot
+            self.latest = snapshot
+            self._announce(snapshot)
+
+    def get(self, version: str, text: bytes | None = None) -> Snapshot:
+        """Return a compiled version; ``text`` is what came in-band, in case it is not known here yet.
+
+        Raises StateError where neither memory, ``text`` nor the state directory has it.
+        """
+        found = self._compiled.get(version)
+        if found is not None:
+            return found
+        with self._lock:
+            if text is None:
+                try:
+                    text = self._path(version).read_bytes()
+                except OSError as error:
+                    raise StateError(
+                        f"config version {version[:12]} is not in {self._folder}: the state directory is "
+                        "incomplete. Restore it as a whole, or start with an empty one."
+                    ) from error
+            config = ConfigText.from_bytes(text)
+            snapshot = compile_config(config, secrets=None).snapshot
+            if snapshot is None:
+                raise StateError(f"config version {version[:12]} was written by another version of Hookline.")
+            self._save(config)
+            self._compiled[version] = snapshot
+            # What matches now must be sent now. For webhooks known here this process's own files decide.
+            self._add(snapshot, {webhook.id for webhook in snapshot.webhooks})
+            return snapshot
+
+    def learn(self, webhook_ids: Collection[str]) -> None:
+        """Find the lane settings of webhooks that are in no config any more, as their last version had them.
+
+        What they owe is still sent. Versions that name them are compiled, the newest first, until all are
+        found.
+        """
+        with self._lock:
+            missing = set(webhook_ids) - self.specs.keys() - self._sought
+            self._sought |= missing
+            for text in self._stored() if missing else ():
+                if not any(name in file for name in missing for file in text.files.values()):
+                    continue
+                snapshot = self._compiled.get(text.hash) or compile_config(text, secrets=None).snapshot
+                if snapshot is None:
+                    _log.warning("old config version is not understood any more", version=text.hash)
+                    continue
+                missing -= self._add(snapshot, missing)
+                if not missing:
+                    return
+
+    def _add(self, snapshot: Snapshot, webhook_ids: Collection[str]) -> set[str]:
+        """Add the settings of those of these webhooks that are not known yet; return which."""
+        found = {
+            webhook.id: webhook.spec
+            for webhook in snapshot.webhooks
+            if webhook.id in webhook_ids and webhook.id not in self.specs
+        }
+        if found:
+            self.specs = self.specs | found
+            self._on_specs(found)
+        return set(found)
+
+    def _announce(self, snapshot: Snapshot) -> None:
+        self.specs = self.specs | {webhook.id: webhook.spec for webhook in snapshot.webhooks}
+        self._on_specs(self.specs)
+
+    def _paths(self) -> list[Path]:
+        """Return the stored texts, the newest first."""
+        found = []
+        for path in self._folder.glob("*.config"):
+            try:
+                found.append((path.stat().st_mtime_ns, path))
+            except FileNotFoundError:
+                pass  # another process of the job tidies up as well
+        return [path for _, path in sorted(found, reverse=True)]
+
+    def _stored(self) -> Iterator[ConfigText]:
+        for path in self._paths():
+            try:
+                yield ConfigText.from_bytes(path.read_bytes())
+            except FileNotFoundError:
+                pass  # as above
+
+    def _save(self, text: ConfigText) -> None:
+        path = self._path(text.hash)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        with partial.open("wb") as file:
+            file.write(text.to_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        sync_folder(self._folder)
+
+    def _path(self, version: str) -> Path:
+        return self._folder / f"{version}.config"

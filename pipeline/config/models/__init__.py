@@ -1,0 +1,1 @@
+"""What each kind of config file may hold, and its JSON Schema."""

@@ -1,0 +1,234 @@
+"""What config/pipeline.yaml may hold: how the whole job runs (DESIGN 10)."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from pipeline.config.models.fields import Duration, Names, Section, Size, checked
+from pipeline.config.models.webhook import DeliverySection
+from pipeline.model.times import parse_time
+
+MAX_SHARDS = 64
+"""As many keys are known that Bytewax spreads evenly (job/steps/keys.py)."""
+
+Format = Literal["auto", "native", "heap", "segment", "posthog", "cloudevents"]
+
+
+def _networks(value: object) -> object:
+    entries = [value] if isinstance(value, str) else value
+    if not isinstance(entries, list):
+        return entries  # pydantic says that it must be a list
+    for entry in entries:
+        if not isinstance(entry, str):
+            continue
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError as error:
+            told = "it has bits set beyond the mask" if "host bits" in str(error) else "it is no CIDR"
+            raise ValueError(
+                f"`{entry}` is not a network: {told} (write 127.0.0.0/8, 10.1.2.3/32, fd00::/8)"
+            ) from None
+    return entries
+
+
+Networks = Annotated[
+    list[str],
+    BeforeValidator(checked(_networks)),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "title": "list of CIDR networks"}),
+]
+
+
+def _start(value: object) -> object:
+    if value in ("earliest", "latest"):
+        return value
+    try:
+        return parse_time(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; `earliest`, `latest` or a time is wanted") from None
+
+
+Settings = dict[str, str | bool | int | float | None]
+"""Names and values of librdkafka's settings."""
+
+Start = Annotated[
+    Literal["earliest", "latest"] | int,
+    BeforeValidator(checked(_start)),
+    WithJsonSchema(
+        {
+            "anyOf": [{"enum": ["earliest", "latest"]}, {"type": ["string", "integer"]}],
+            "title": "earliest, latest or a time",
+            "examples": ["earliest", "2026-11-01T00:00:00Z"],
+        }
+    ),
+]
+"""``earliest``, ``latest``, or unix milliseconds from any time form."""
+
+
+class JsonlSource(Section):
+    """Recordings: files of JSON lines (`.gz`, `.zst` too), directories of them, or `-`."""
+
+    paths: Names | None = Field(
+        default=None,
+        description="Files or directories; `-` reads stdin.",
+        examples=[["recordings/shop.jsonl.gz"]],
+    )
+    events: Names | None = Field(default=None, description="Instead of `paths`: files with events.")
+    users: Names | None = Field(
+        default=None, description="With `events`: files with user updates, merged by time."
+    )
+    follow: bool = Field(default=False, description="Go on reading as the files grow.")
+    format: Format = Field(default="auto", description="Shape of the records; `auto` recognises each one.")
+
+    @model_validator(mode="after")
+    def _some_paths(self) -> JsonlSource:
+        if self.paths is not None and (self.events is not None or self.users is not None):
+            message = "`paths` and `events`/`users` exclude each other: keep one"
+            raise PydanticCustomError("one-of", "{message}", {"message": message})
+        if not self.paths and not self.events and not self.users:
+            raise PydanticCustomError(
+                "missing-field",
+                "{message}",
+                {"message": "a jsonl source needs `paths`, or `events` and `users`"},
+            )
+        return self
+
+
+class KafkaSource(Section):
+    """Kafka topics."""
+
+    brokers: str = Field(description="Bootstrap servers.", examples=["127.0.0.1:9092"])
+    events: Names = Field(default_factory=list, description="Topics with events (or with both).")
+    users: Names = Field(default_factory=list, description="Topics with user updates.")
+    group: str = Field(
+        default="hookline", description="Group under which offsets are committed, for lag tools."
+    )
+    start: Start = Field(
+        default="earliest",
+        description="Where an event topic without a stored offset begins: `earliest`, `latest`, or a broker "
+        "time. Topics of user updates always begin at their first record.",
+    )
+    out_of_range: Literal["error", "earliest", "latest"] = Field(
+        default="error", description="What happens where retention has removed the stored offset."
+    )
+    format: Format = Field(default="auto", description="Shape of the records; `auto` recognises each one.")
+    settings: Settings = Field(
+        default_factory=dict,
+        description="Passed to librdkafka: TLS, SASL and tuning.",
+        examples=[{"security.protocol": "SASL_SSL", "sasl.password": "${KAFKA_PASSWORD}"}],
+    )
+
+    @model_validator(mode="after")
+    def _some_topics(self) -> KafkaSource:
+        if not self.events and not self.users:
+            raise PydanticCustomError(
+                "missing-field", "{message}", {"message": "a kafka source needs `events`, `users` or both"}
+            )
+        return self
+
+
+class SourceSection(Section):
+    """Where records come from: one of jsonl and kafka."""
+
+    jsonl: JsonlSource | None = Field(default=None, description="Recordings.")
+    kafka: KafkaSource | None = Field(default=None, description="Kafka topics.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SourceSection:
+        if self.jsonl is not None and self.kafka is not None:
+            message = "`jsonl` and `kafka` exclude each other: keep one"
+            raise PydanticCustomError("one-of", "{message}", {"message": message})
+        return self
+
+
+class JoinSection(Section):
+    """How events wait for user properties."""
+
+    max_wait: Duration | None = Field(
+        default=None,
+        description="Let an event go on after so long without progress of the users side; null: never.",
+    )
+
+
+class NetworkSection(Section):
+    """Which addresses may be reached."""
+
+    allow: Networks = Field(
+        default_factory=list,
+        description="Networks opened although they are private or local.",
+        examples=[["127.0.0.0/8"]],
+    )
+
+
+class DeadLettersKafka(Section):
+    """Copies of dead letters to a topic."""
+
+    topic: str = Field(description="The topic.")
+    brokers: str | None = Field(
+        default=None, description="Bootstrap servers; by default the source's, with the source's `settings`."
+    )
+    settings: Settings = Field(
+        default_factory=dict, description="Passed to librdkafka; win over those of the source."
+    )
+
+
+class DeadLettersJsonl(Section):
+    """Copies of dead letters to a file."""
+
+    path: str = Field(description="The file; lines are appended.", examples=["dead-letters.jsonl"])
+
+
+class DeadLettersSection(Section):
+    """Where copies of dead letters go; they are always kept in the state directory."""
+
+    kafka: DeadLettersKafka | None = Field(default=None, description="A Kafka topic.")
+    jsonl: DeadLettersJsonl | None = Field(default=None, description="A file of JSON lines.")
+
+
+class LogSection(Section):
+    """What the job prints."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level shown."
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="`auto`: console on a terminal, JSON lines elsewhere."
+    )
+
+
+class PipelineFile(Section):
+    """How the job runs. Every field has a default but the source."""
+
+    source: SourceSection | None = Field(
+        default=None, description="Where records come from.", examples=[{"jsonl": {"paths": ["shop.jsonl"]}}]
+    )
+    state: str = Field(default="./state", min_length=1, description="The state directory.")
+    epoch: Duration = Field(default=1.0, description="Time between two commits.")
+    shards: int = Field(
+        default=8,
+        ge=1,
+        le=MAX_SHARDS,
+        description="How many parts the users are split into; fixed for a state directory.",
+    )
+    disk_reserve: Size = Field(
+        default=256 << 20,
+        description="Reading pauses while the state directory's disk has less room than this.",
+        examples=["256MiB"],
+    )
+    join: JoinSection = Field(default_factory=JoinSection, description="Events and user properties.")
+    network: NetworkSection = Field(default_factory=NetworkSection, description="The network guard.")
+    exclude: Names = Field(
+        default_factory=list,
+        description="Labels that no webhook fires for, unless it says `include_excluded`.",
+        examples=[["internal"]],
+    )
+    delivery: DeliverySection = Field(
+        default_factory=DeliverySection, description="Defaults for every webhook's `delivery`."
+    )
+    dead_letters: DeadLettersSection = Field(
+        default_factory=DeadLettersSection, description="Copies of dead letters."
+    )
+    log: LogSection = Field(default_factory=LogSection, description="Log.")

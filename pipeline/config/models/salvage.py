@@ -1,0 +1,65 @@
+"""What is left of a webhook with faults, so that the compilers find the others in the same run."""
+
+from __future__ import annotations
+
+from pipeline.config.models.validate import check
+from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
+from pipeline.model.records import Json
+
+_ROUNDS = 4
+
+
+def salvage(data: dict[str, Json], problems: Problems) -> tuple[dict[str, Json], WebhookFile | None]:
+    """Return a copy of the data without its faulty fields, and the model that accepts it (None: no luck).
+
+    Required fields that are missing get a stand-in. Faults that a model only sees once others are gone are
+    added to the problems.
+    """
+    kept = _copy(data)
+    found = problems.found
+    for _ in range(_ROUNDS):
+        for problem in found:
+            _remove(kept, problem)
+        _stand_in(kept)
+        again = Problems()
+        model = check(WebhookFile, kept, again, what="a webhook")
+        if model is not None:
+            return kept, model
+        found = again.found
+        problems.found.extend(problem for problem in found if problem.code == "one-of")
+    return kept, None
+
+
+def _remove(kept: dict[str, Json], problem: Problem) -> None:
+    path: KeyPath = problem.path
+    if problem.code == "one-of" and path == ("trigger",):
+        kept["trigger"].pop("changes", None)
+    if not path or (path in (("trigger",), ("request",)) and problem.code != "wrong-type"):
+        return
+    holder, last = kept, path[0]
+    here: Json = kept
+    for part in path:
+        if isinstance(here, dict) and part in here:
+            holder, last, here = here, part, here[part]
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[part]
+        else:
+            return
+    holder.pop(str(last), None)
+
+
+def _stand_in(kept: dict[str, Json]) -> None:
+    kept.setdefault("id", "unnamed")
+    trigger = kept.setdefault("trigger", {})
+    if isinstance(trigger, dict) and "events" not in trigger and "changes" not in trigger:
+        trigger["events"] = ["*"]
+    request = kept.setdefault("request", {})
+    if isinstance(request, dict):
+        request.setdefault("url", "https://example.com/")
+
+
+def _copy(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _copy(inner) for key, inner in value.items()}
+    return [_copy(inner) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,239 @@
+"""Check plain data against a model and turn pydantic's findings into problems a person can act on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.model.records import Json
+
+M = TypeVar("M", bound=BaseModel)
+
+_SYNONYMS = {
+    "condition": "where",
+    "conditions": "where",
+    "data": "body",
+    "endpoint": "url",
+    "event": "events",
+    "filter": "where",
+    "filters": "where",
+    "if": "where",
+    "name": "id",
+    "on": "trigger",
+    "params": "query",
+    "payload": "body",
+    "property_changes": "changes",
+    "rate_limit": "rate",
+    "retries": "retry",
+    "secret": "signature",
+    "tls": "ca",
+    "type": "kind",
+    "variables": "vars",
+    "when": "where",
+}
+"""What other products call it."""
+
+
+def check(model: type[M], data: Json, problems: Problems, *, what: str) -> M | None:
+    """Return the model's instance, or None after noting every problem. ``what``: "a webhook"."""
+    if not isinstance(data, dict):
+        problems.error((), "wrong-type", f"{what} is a map of fields, not {describe(data)}")
+        return None
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        found = Problems()
+        for detail in error.errors(include_url=False):
+            _note(model, data, detail, found, what)
+        # `triger` is one slip, not a field too many and another one missing.
+        meant = {
+            (problem.path[:-1], problem.hint) for problem in found.found if problem.code == "unknown-field"
+        }
+        for problem in found.found:
+            name = problem.message.rpartition(" the field ")[2]
+            if problem.code != "missing-field" or (problem.path, f"did you mean {name}?") not in meant:
+                problems.found.append(replace(problem, path=problems.prefix + problem.path))
+        return None
+
+
+def _note(model: type[BaseModel], data: Json, detail: Any, problems: Problems, what: str) -> None:
+    path = _real_path(data, detail["loc"])
+    kind, context = detail["type"], detail.get("ctx", {})
+    name = f"`{_dotted(path)}`" if path else what
+    if kind == "extra_forbidden":
+        field = str(path[-1])
+        section = _section_at(model, path[:-1])
+        owner = f"`{_dotted(path[:-1])}`" if path[:-1] else what
+        hint = suggest_field(field, section, model)
+        problems.error(path, "unknown-field", f"`{field}` is not a field of {owner}", hint=hint, on_key=True)
+    elif kind == "missing":
+        owner = f"`{_dotted(path[:-1])}`" if path[:-1] else what
+        problems.error(
+            path[:-1],
+            "missing-field",
+            f"{owner} needs the field `{path[-1]}`",
+            hint=_example(model, path),
+            on_key=True,
+        )
+    elif "message" in context:
+        problems.error(path, kind, str(context["message"]), on_key=kind in ("missing-field", "one-of"))
+    else:
+        code, wish, remedy = _wish(kind, context, detail.get("input"))
+        found = describe(detail.get("input"))
+        problems.error(path, code, f"{name} must be {wish}, not {found}", hint=remedy)
+
+
+def _wish(kind: str, context: Mapping[str, Any], found: Json) -> tuple[str, str, str | None]:
+    """Return (code, what is wanted, hint)."""
+    if kind == "literal_error":
+        # pydantic gives "'a', 'b' or 'c'".
+        options = [part.strip(" '") for part in str(context["expected"]).replace(" or ", ", ").split(", ")]
+        wish = ", ".join(f"`{option}`" for option in options[:-1])
+        wish = f"{wish} or `{options[-1]}`" if wish else f"`{options[-1]}`"
+        return "wrong-value", wish, suggest(str(found), options)
+    if kind == "bool_type":
+        word = str(found).lower() if isinstance(found, str) else ""
+        meant = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
+        hint = f"write `{meant[word]}`" if word in meant else None
+        return "wrong-type", "true or false", hint
+    if kind in ("int_type", "int_from_float"):
+        hint = f"write `{found}` without quotes" if isinstance(found, str) and found.isdigit() else None
+        return "wrong-type", "a whole number", hint
+    if kind == "float_type":
+        return "wrong-type", "a number", None
+    if kind == "string_type":
+        quoted = {True: "true", False: "false"}.get(found, found) if isinstance(found, bool) else found
+        hint = f'quote it: "{quoted}"' if isinstance(found, (bool, int, float)) else None
+        return "wrong-type", "a text", hint
+    if kind in ("dict_type", "model_type", "model_attributes_type"):
+        return "wrong-type", "a map of fields", None
+    if kind == "list_type":
+        return "wrong-type", "a list", None
+    if kind == "greater_than_equal":
+        return "wrong-value", f"{context['ge']} or more", None
+    if kind == "greater_than":
+        return "wrong-value", f"more than {context['gt']:g}", None
+    if kind == "less_than_equal":
+        return (
+            "wrong-value",
+            f"{context['le']:g} or less" if isinstance(context["le"], float) else f"{context['le']} or less",
+            None,
+        )
+    if kind in ("too_short", "string_too_short"):
+        return "wrong-value", "not empty", None
+    return "wrong-value", f"valid ({kind.replace('_', ' ')})", None
+
+
+def describe(value: Json) -> str:
+    """Return what was found, short enough for a message: ``a text ("64")``."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    if isinstance(value, str):
+        shown = value if len(value) <= 40 else value[:37] + "..."
+        return f'the text "{shown}"'
+    return "a list" if isinstance(value, list) else "a map"
+
+
+def suggest(word: str, options: list[str]) -> str | None:
+    """Return ``did you mean `x`?`` where one option is close, else None."""
+    by_fold = {option.lower(): option for option in options}
+    close = difflib.get_close_matches(word.lower(), by_fold, n=1, cutoff=0.6)
+    return f"did you mean `{by_fold[close[0]]}`?" if close else None
+
+
+def suggest_field(word: str, section: type[BaseModel], root: type[BaseModel]) -> str:
+    """Return the remedy for an unknown field: the close name, its right place, or all the names there are."""
+    names = field_names(section)
+    synonym = _SYNONYMS.get(word.lower())
+    # A synonym wins over likeness: `event` is meant as `events`, but so is `retries` as `retry`.
+    if synonym in names:
+        return f"did you mean `{synonym}`?"
+    close = suggest(word, names)
+    if close is not None and difflib.SequenceMatcher(None, word, close.split("`")[1]).ratio() > 0.8:
+        return close
+    places = [place for place, name in _places(root) if name == word]
+    if places:
+        listed = " or ".join(f"`{place}`" if place else "the top of the file" for place in places[:2])
+        return f"it belongs under {listed}"
+    if close is not None:
+        return close
+    if synonym is not None:
+        owners = [f"{place}.{name}" if place else name for place, name in _places(root) if name == synonym]
+        if owners:
+            return f"did you mean `{owners[0]}`?"
+    return "fields: " + ", ".join(names)
+
+
+def field_names(model: type[BaseModel]) -> list[str]:
+    """Return the names of a model's fields as they are written in a file."""
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def submodel(annotation: Any) -> type[BaseModel] | None:
+    """Return the model inside an annotation such as ``Retry | None`` or ``list[LabelEntry]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        found = submodel(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _places(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, info in model.model_fields.items():
+        shown = info.alias or name
+        yield prefix, shown
+        inner = submodel(info.annotation)
+        if inner is not None:
+            yield from _places(inner, f"{prefix}.{shown}" if prefix else shown)
+
+
+def _section_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
+    section = model
+    for part in path:
+        for name, info in section.model_fields.items():
+            if part in (info.alias, name):
+                section = submodel(info.annotation) or section
+    return section
+
+
+def _real_path(data: Json, loc: tuple[str | int, ...]) -> KeyPath:
+    """Drop what pydantic adds to a location that is no key of the data (tags of unions)."""
+    path: list[str | int] = []
+    here = data
+    for index, part in enumerate(loc):
+        last = index == len(loc) - 1
+        if isinstance(here, dict) and (part in here or last):
+            path.append(part)
+            here = here.get(part)
+        elif isinstance(here, list) and isinstance(part, int):
+            path.append(part)
+            here = here[part] if part < len(here) else None
+    return tuple(path)
+
+
+def _example(model: type[BaseModel], path: KeyPath) -> str | None:
+    section = _section_at(model, path[:-1])
+    for name, info in section.model_fields.items():
+        if path[-1] in (info.alias, name) and info.examples:
+            example = info.examples[0]
+            if isinstance(example, (str, int, float)):
+                return f"for example `{path[-1]}: {example}`"
+    return None
+
+
+def _dotted(path: KeyPath) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text

@@ -1,0 +1,120 @@
+"""Put the values of plain settings (``${NAME}`` outside secrets) into parsed data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from pipeline.config.yaml import scalars
+from pipeline.config.yaml.diagnostics import KeyPath, Problem
+from pipeline.config.yaml.document import UNSET, Document, Node
+from pipeline.config.yaml.locating import place
+from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import Json
+
+
+class Lookup(Protocol):
+    """Where values come from: the environment, or the settings that a config text carries."""
+
+    def known(self, ref: SecretRef) -> bool:
+        """Return whether `resolve` would give a value."""
+
+    def resolve(self, ref: SecretRef) -> str:
+        """Return the value; raises ConfigError where there is none."""
+
+
+class Settings:
+    """Looks up values in a config text's settings; defaults stand in for what is not set."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def known(self, ref: SecretRef) -> bool:
+        """Return whether there is a value or a default."""
+        return ref.key in self._values or ref.default is not None
+
+    def resolve(self, ref: SecretRef) -> str:
+        """Return the value or the default."""
+        value = self._values.get(ref.key, ref.default)
+        if value is None:
+            raise ConfigError(f"the setting {ref} is not set")
+        return value
+
+
+def everywhere(_: KeyPath) -> bool:
+    """All places of a file hold plain settings."""
+    return True
+
+
+def substitute(
+    document: Document,
+    lookup: Lookup,
+    *,
+    wanted: Callable[[KeyPath], bool] = everywhere,
+) -> None:
+    """Replace the placeholders of a document in place, once; what is missing is added to its findings.
+
+    An unquoted value is read anew, so that ``concurrency: ${N}`` is a number.
+    """
+    if document.root is not None and not document.settled:
+        document.settled = True
+        _walk(document.root, (), document, lookup, wanted)
+
+
+def _walk(
+    node: Node, path: KeyPath, document: Document, lookup: Lookup, wanted: Callable[[KeyPath], bool]
+) -> None:
+    if node.items is not None:
+        for key, (_, inner) in node.items.items():
+            _walk(inner, (*path, key), document, lookup, wanted)
+            if inner.value is UNSET:
+                del node.value[key]
+            else:
+                node.value[key] = inner.value
+    elif node.elements is not None:
+        for index, inner in enumerate(node.elements):
+            _walk(inner, (*path, index), document, lookup, wanted)
+            if inner.value is not UNSET:
+                node.value[index] = inner.value
+    elif isinstance(node.value, str) and "${" in node.value and wanted(path):
+        text = node.value
+        problem = _resolve(node, path, lookup)
+        if problem is not None:
+            value, node.value = node.value, text  # the place is found in the text as written
+            document.findings.append(place(document, problem))
+            node.value = value
+
+
+def _resolve(node: Node, path: KeyPath, lookup: Lookup) -> Problem | None:
+    try:
+        parts = parse_placeholders(node.value)
+    except PlaceholderError as error:
+        return Problem(path, "placeholder", error.message, error.hint, offset=error.offset)
+    texts = []
+    for part in parts:
+        if isinstance(part, str):
+            texts.append(part)
+        elif lookup.known(part):
+            texts.append(lookup.resolve(part))
+        else:
+            problem = missing_setting(path, part, node.value)
+            node.value = UNSET
+            return problem
+    node.value = _reread("".join(texts)) if not node.style and len(parts) == 1 else "".join(texts)
+    return None
+
+
+def missing_setting(path: KeyPath, ref: SecretRef, text: str) -> Problem:
+    """Return the problem of a placeholder without a value."""
+    what = f"the file `{ref.file}` cannot be read" if ref.file else f"the variable `{ref.key}` is not set"
+    remedy = None if ref.file else f"set it in the environment, or give a default: `${{{ref.key}:-...}}`"
+    offset = max(0, text.find("${" + ref.key))
+    return Problem(path, "missing-setting", what, remedy, offset=offset, length=len(ref.key) + 3)
+
+
+def _reread(text: str) -> Json:
+    try:
+        return scalars.resolve(text)
+    except ValueError:
+        return text  # a number beyond 64 bits stays a text; the field's own check speaks

@@ -1,0 +1,187 @@
+"""What libyaml could not parse: its message, the likely slip, and how to write it instead."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from yaml import MarkedYAMLError, YAMLError
+
+from pipeline.config.yaml.document import Document, Span
+from pipeline.config.yaml.report import Finding
+
+
+class UnquotedTemplate(YAMLError):
+    """``{{ x }}`` without quotes: YAML reads a map whose key is a map."""
+
+    def __init__(self, line: int, column: int) -> None:
+        super().__init__("a template without quotes is read as a map")
+        self.line = line
+        self.column = column
+
+
+@dataclass(slots=True, frozen=True)
+class Fault:
+    """A syntax error; ``repair`` is the line as it was probably meant (None: unknown)."""
+
+    finding: Finding
+    line: int
+    repair: str | None = None
+
+
+_VALUE = re.compile(
+    r"""(?P<lead>\s*(?:-\s+)*(?:(?:"[^"]*"|'[^']*'|[^\s#"'{}\[\],&*!|>%@`][^#"{}\[\]]*?)\s*:\s+)?)(?P<value>\S.*?)(?P<tail>\s*(?:\s\#.*)?)$""",
+    re.VERBOSE,
+)
+_FLOW_TEMPLATE = re.compile(r"\{\{.*?\}\}[^,\]}]*")
+_LOOKBACK = 3
+"""libyaml notices some slips only at the next token, a few lines further down."""
+
+
+def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
+    """Return the finding for a parser's error, with a repair where the slip is a known one."""
+    if isinstance(error, UnquotedTemplate):
+        return _unquoted_template(document, error)
+    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+    line = min(mark.line, max(0, len(document.lines) - 1)) if mark is not None else 0
+    column = mark.column if mark is not None else 0
+    message = _message(error)
+    unclosed = _unclosed(document, error, message, repaired)
+    if unclosed is not None:
+        return unclosed
+    tab = _indenting_tab(document, line)
+    if tab is not None:
+        span = Span(line, tab, line, tab + 1)
+        hint = "indent with spaces: YAML allows no tabs there"
+        return Fault(document.finding(span, "yaml-syntax", message, hint=hint), line)
+    for number in range(line, max(-1, line - 1 - _LOOKBACK), -1):
+        if number in repaired:
+            continue
+        slip = _slip(document.lines[number], column if number == line else None)
+        if slip is not None:
+            start, value, hint, repair = slip
+            span = Span(number, start, number, start + len(value))
+            return Fault(document.finding(span, "yaml-syntax", message, hint=hint), number, repair)
+    span = Span(line, column, line, column + 1)
+    remedy = _general(message)
+    before = document.lines[line][:column].rstrip()[-1:]
+    if remedy is None and before in ("'", '"'):
+        inner = '\\"' if before == '"' else "''"
+        remedy = f"the text ends at the {before} before; write a quote inside it as {inner}"
+    return Fault(document.finding(span, "yaml-syntax", message, hint=remedy), line)
+
+
+_OPENED = {"while parsing a flow sequence": "]", "while parsing a flow mapping": "}"}
+
+
+def _unclosed(document: Document, error: YAMLError, message: str, repaired: set[int]) -> Fault | None:
+    """A bracket or quote without its partner: libyaml stumbles lines later, a person looks at its start."""
+    if not isinstance(error, MarkedYAMLError) or error.context_mark is None or error.problem_mark is None:
+        return None
+    line, column = error.context_mark.line, error.context_mark.column
+    if line == error.problem_mark.line or line >= len(document.lines) or line in repaired:
+        return None
+    source = document.lines[line]
+    opened = source[column : column + 1]
+    if error.context in _OPENED:
+        close = _OPENED[error.context]
+    elif error.context == "while scanning a quoted scalar":
+        close = opened
+    else:
+        return None
+    span = Span(line, column, line, column + 1)
+    finding = document.finding(span, "yaml-syntax", message, hint=f"this {opened} is not closed by {close}")
+    # Put right only where the next line goes on with something else.
+    following = document.lines[line + 1] if line + 1 < len(document.lines) else ""
+    repair = f"{source.rstrip()}{close}" if re.match(r"\s*(-\s+)?[\w$.-]+:(\s|$)", following) else None
+    return Fault(finding, line, repair)
+
+
+def _unquoted_template(document: Document, error: UnquotedTemplate) -> Fault:
+    source = document.lines[error.line]
+    column = error.column
+    match = _VALUE.match(source)
+    if match is not None and len(match["lead"]) == column:
+        value, prefix = match["value"], "quote the value"
+    else:
+        found = _FLOW_TEMPLATE.match(source, column)
+        value, prefix = (found[0].rstrip() if found is not None else source[column:].strip()), "quote it"
+    repair = source[:column] + quote(value) + source[column + len(value) :]
+    span = Span(error.line, column, error.line, column + len(value))
+    message = "a template without quotes is read as a map"
+    finding = document.finding(span, "unquoted-template", message, hint=f"{prefix}: {quote(value)}")
+    return Fault(finding, error.line, repair)
+
+
+def _message(error: YAMLError) -> str:
+    if not isinstance(error, MarkedYAMLError):
+        return str(error).splitlines()[0] if str(error) else "the file is not YAML"
+    problem = error.problem or "the file is not YAML"
+    context = error.context
+    if context and error.context_mark is not None and error.problem_mark is not None:
+        if error.context_mark.line != error.problem_mark.line:
+            return f"{context} that begins in line {error.context_mark.line + 1}: {problem}"
+        return f"{context}: {problem}"
+    return problem
+
+
+def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] | None:
+    """Return (column, text, hint, repaired line) where the line holds a value that must be quoted."""
+    match = _VALUE.match(source)
+    if match is None:
+        return None
+    lead, value = match["lead"], match["value"]
+    if value[0] == "{" and value.startswith("{{"):
+        return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + match["tail"]
+    if value[0] in "@`%" or re.fullmatch(r"\*", value) or re.match(r"\*[^\w]", value):
+        return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + match["tail"]
+    if value[0] in "[{":
+        return _flow_slip(source, len(lead), value)
+    if column is not None and value[0] not in "\"'|>&!" and ": " in value + " " and lead.strip():
+        return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + match["tail"]
+    if value[0] in "\"'" and column is not None and column > len(lead):
+        inner = '\\"' if value[0] == '"' else "''"
+        hint = f"the value goes on after its closing {value[0]}; write inner quotes as {inner}"
+        return len(lead), value, hint, None
+    return None
+
+
+def _flow_slip(source: str, start: int, value: str) -> tuple[int, str, str, str | None] | None:
+    """A slip inside ``{...}`` or ``[...]`` on one line: ``[*]``, ``{a: @b}``, ``{url: x/${NAME}}``."""
+    for pattern in (r"(?<=[\[,:\s])\*(?=\s*[,\]}])", r"(?<=[\[,:\s])[@`%][^,\]}]*", r"\{\{.*?\}\}[^,\]}]*"):
+        found = re.search(pattern, source[start:])
+        if found is not None and source[start + found.start() - 1] not in "\"'":
+            at, text = start + found.start(), found[0].rstrip()
+            repair = source[:at] + quote(text) + source[at + len(text) :]
+            return at, text, f"quote it: {quote(text)}", repair
+    found = re.search(
+        r"(?<=[\s,:\[])(?:[^\s\"'{}\[\],:][^\s\"'{}\[\],]*)?\$\{[^}]*\}[^\s,}\]]*", source[start:]
+    )
+    if found is not None:
+        at, text = start + found.start(), found[0]
+        repair = source[:at] + quote(text) + source[at + len(text) :]
+        return at, text, f"quote it: {quote(text)}", repair
+    return None
+
+
+def _indenting_tab(document: Document, line: int) -> int | None:
+    source = document.lines[line]
+    indent = source[: len(source) - len(source.lstrip())]
+    return indent.index("\t") if "\t" in indent else None
+
+
+def _general(message: str) -> str | None:
+    if "could not find expected ':'" in message:
+        return "a key needs a `:` after it"
+    if "did not find expected key" in message or "did not find expected '-' indicator" in message:
+        return "is it indented like its neighbours?"
+    if "unexpected end of stream" in message:
+        return "a quote is not closed"
+    return None
+
+
+def quote(text: str) -> str:
+    """Return the text as a YAML scalar in quotes."""
+    if '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return "'" + text.replace("'", "''") + "'"

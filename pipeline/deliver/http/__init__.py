@@ -1,0 +1,1 @@
+"""The wire: clients, connections, names, addresses that may be dialled."""

@@ -1,0 +1,208 @@
+"""The native client: pooled HTTP/1.1 connections on our own protocol, no task or future per request."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+
+from aiohappyeyeballs import start_connection
+
+from pipeline.deliver.http.attempt import Attempt, Fault
+from pipeline.deliver.http.connection import Connection, Known
+from pipeline.deliver.http.guard import GuardRefusal
+from pipeline.deliver.http.resolve import Resolver
+from pipeline.deliver.http.target import Origin
+from pipeline.deliver.http.tls import Contexts
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+IDLE_SECS = 30.0
+"""How long an unused connection is kept. Most servers keep theirs for longer."""
+
+
+class NativeClient:
+    """See `attempt.Client`. Used by one event loop.
+
+    max_connections: open connections in all; the longest idle one makes room for a new one.
+    """
+
+    def __init__(
+        self,
+        finished: Callable[[Attempt], None],
+        resolver: Resolver,
+        contexts: Contexts,
+        *,
+        max_connections: int = 4096,
+        idle_secs: float = IDLE_SECS,
+    ) -> None:
+        self._finished = finished
+        self._resolver = resolver
+        self._contexts = contexts
+        self._max = max_connections
+        self._idle_secs = idle_secs
+        self._idle: dict[Origin, deque[Connection]] = {}
+        self._open: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._known: Known = {}
+        self._loop = asyncio.get_running_loop()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self.opened = 0
+        """Connections made so far."""
+
+    @property
+    def open_connections(self) -> int:
+        """Return how many connections are open."""
+        return len(self._open)
+
+    def send(self, attempt: Attempt) -> None:
+        """Write the request to an idle connection or begin a new one."""
+        idle = self._idle.get(attempt.target.origin)
+        while idle:
+            connection = idle.pop()
+            if not connection.closed:
+                attempt.cancel = connection.close
+                connection.send(attempt, _wire(attempt))
+                return
+        self._connect(attempt)
+
+    def abort(self, attempt: Attempt, fault: Fault | None, detail: str = "") -> None:
+        """End the attempt now."""
+        if attempt.abort(fault, detail):
+            self._finished(attempt)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for connection in list(self._open):
+            connection.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._idle.clear()
+
+    # --- inside
+
+    def _connect(self, attempt: Attempt) -> None:
+        if len(self._open) + len(self._tasks) >= self._max:
+            self._make_room()
+        task = self._loop.create_task(self._dial(attempt))
+        attempt.cancel = task.cancel
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _dial(self, attempt: Attempt) -> None:
+        origin = attempt.target.origin
+        fault: Fault = "dns"
+        try:
+            addresses = await self._resolver.resolve(origin.host, origin.port)
+            fault = "connect"
+            sock = await start_connection(addresses, happy_eyeballs_delay=0.25, loop=self._loop)
+            try:
+                context = self._contexts.get(origin.tls) if origin.scheme == "https" else None
+                if context is not None:
+                    fault = "tls"
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(self._done, self._known),
+                    sock=sock,
+                    ssl=context,
+                    server_hostname=origin.host if context is not None else None,
+                )
+            except BaseException:
+                sock.close()
+                raise
+        except GuardRefusal as error:
+            self._fail(attempt, "guard-refused", str(error))
+            return
+        except ssl.SSLError as error:
+            self._fail(attempt, "tls", str(error))
+            return
+        except (OSError, UnicodeError) as error:
+            if fault == "connect":
+                self._resolver.forget(origin.host, origin.port)
+            self._fail(attempt, fault, str(error) or type(error).__name__)
+            return
+        self.opened += 1
+        self._open.add(connection)
+        if attempt.ended:
+            connection.close()
+        elif connection.closed:
+            self._fail(attempt, "protocol", "the receiver spoke or hung up before it was asked")
+        else:
+            attempt.cancel = connection.close
+            connection.send(attempt, _wire(attempt))
+
+    def _fail(self, attempt: Attempt, fault: Fault, detail: str) -> None:
+        if not attempt.ended:
+            attempt.ended = True
+            attempt.cancel = None
+            attempt.fault = fault
+            attempt.detail = detail
+            self._finished(attempt)
+
+    def _done(self, connection: Connection, attempt: Attempt | None, stale: bool) -> None:
+        if connection.closed:
+            self._open.discard(connection)
+        if attempt is None:
+            return
+        if stale and not attempt.renewed:
+            # The receiver closed the kept-alive connection while the request was on its way. Others in
+            # the pool are as old, so the one retry takes a new connection.
+            attempt.renewed = True
+            self._connect(attempt)
+            return
+        if stale:
+            attempt.fault = "closed"
+            attempt.detail = "the connection was closed before an answer"
+        if not connection.closed:
+            self._keep(connection, attempt.target.origin)
+        attempt.ended = True
+        attempt.cancel = None
+        self._finished(attempt)
+
+    def _keep(self, connection: Connection, origin: Origin) -> None:
+        """Put an open connection by for the next request."""
+        idle = self._idle.get(origin)
+        if idle is None:
+            idle = self._idle[origin] = deque()
+        connection.idle_since = self._loop.time()
+        idle.append(connection)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(self._idle_secs / 4, self._sweep)
+
+    def _make_room(self) -> None:
+        oldest = min(
+            (idle[0] for idle in self._idle.values() if idle), key=lambda each: each.idle_since, default=None
+        )
+        if oldest is not None:
+            self._discard(oldest)
+            for idle in self._idle.values():
+                if idle and idle[0] is oldest:
+                    idle.popleft()
+
+    def _discard(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        connection.close()
+
+    def _sweep(self) -> None:
+        """Close what was idle for too long; the oldest are on the left."""
+        self._sweeper = None
+        limit = self._loop.time() - self._idle_secs
+        for origin, idle in list(self._idle.items()):
+            while idle and (idle[0].closed or idle[0].idle_since < limit):
+                self._discard(idle.popleft())
+            if not idle:
+                del self._idle[origin]
+        if self._idle:
+            self._sweeper = self._loop.call_later(self._idle_secs / 4, self._sweep)
+
+
+def _wire(attempt: Attempt) -> bytes:
+    """Return the whole request, for one write."""
+    target, body = attempt.target, attempt.body
+    if body or target.method in _WITH_BODY:
+        length = b"content-length: %d\r\n\r\n" % len(body)
+        return b"".join((target.prefix, attempt.extra, length, body))
+    return b"".join((target.prefix, attempt.extra, b"\r\n"))

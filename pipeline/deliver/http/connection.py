@@ -1,0 +1,239 @@
+"""One HTTP/1.1 connection of the native client: an asyncio protocol around httptools' response parser.
+
+It owns what a library would: when a message ends (lengths, chunks, end of file), 1xx answers, what may be
+reused, limits on head and body, and data that nobody asked for. One request at a time, no pipelining.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import TypeAlias, cast
+
+import httptools
+
+from pipeline.deliver.http.attempt import MAX_BODY, MAX_HEAD, MAX_HEADERS, Attempt, Fault
+
+_RETRY_AFTER, _CONTENT_LENGTH, _TRANSFER_ENCODING = 11, 14, 17
+"""Lengths of the header names that matter; comparing lengths first keeps other headers cheap."""
+
+KNOWN_BYTES = 512
+"""Whole answers up to this length are remembered; their number is bounded as well."""
+KNOWN_ANSWERS = 256
+
+Known: TypeAlias = "dict[bytes, tuple[int, bytes]]"
+"""Bytes of a whole answer -> its status and body, where nothing else of it matters."""
+
+_MAX_RECEIVED = MAX_HEAD + 8 * MAX_BODY
+"""Bytes of one answer on the wire: one-byte chunks and trailers are longer than what they carry."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection to one origin; ``idle`` while it has no attempt."""
+
+    __slots__ = (
+        "_body", "_framed", "_has_body_end", "_head_done", "_headers", "_keep", "_known", "_leftover",
+        "_on_done", "_parser", "_received", "_size", "_status", "attempt", "closed", "idle_since",
+        "transport", "used",
+    )  # fmt: skip
+
+    def __init__(
+        self, on_done: Callable[[Connection, Attempt | None, bool], None], known: Known | None = None
+    ) -> None:
+        """on_done(connection, attempt, stale): the attempt ended (its answer is filled in), or (None) an
+        idle connection closed. stale: a kept-alive connection was closed before any byte of an answer.
+
+        known: answers that were parsed before, shared by connections. A receiver says the same most of the
+        time (its date changes once a second), and the same bytes are the same answer: what is found here need
+        not be parsed again (a fifth of a request's cost).
+        """
+        self._on_done = on_done
+        self._known: Known = {} if known is None else known
+        self.transport: asyncio.Transport | None = None
+        self.attempt: Attempt | None = None
+        self.closed = False
+        self.used = 0
+        self.idle_since = 0.0
+        self._reset()
+        self._parser = httptools.HttpResponseParser(self)
+
+    def _reset(self) -> None:
+        self._received = 0
+        self._headers = 0
+        self._size = 0
+        self._status = 0
+        self._keep = False
+        self._head_done = False
+        self._framed = False
+        self._has_body_end = False
+        self._leftover = False
+        self._body: bytes | None = None
+
+    # --- from the pool
+
+    def send(self, attempt: Attempt, data: bytes) -> None:
+        """Write a request; the connection must be open and idle."""
+        self.attempt = attempt
+        self.used += 1
+        self._received = 0
+        self.transport.write(data)  # type: ignore[union-attr]  # open means that there is a transport
+
+    def close(self) -> None:
+        """Close at once, without a report."""
+        self.attempt = None
+        self.closed = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    # --- asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self.transport = cast(asyncio.Transport, transport)
+        if self.closed:
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; end the attempt when its answer is complete or over a limit."""
+        attempt = self.attempt
+        if attempt is None:
+            # Nobody asked: what comes next could be taken for the answer to a later request.
+            self._lose()
+            return
+        if not self._received:
+            known = self._known.get(data)
+            if known is not None and not self.transport.get_write_buffer_size():  # type: ignore[union-attr]  # data came
+                attempt.status, attempt.answer = known
+                self.attempt = None
+                self._on_done(self, attempt, False)
+                return
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail("protocol", "the receiver switched protocols")
+            return
+        except httptools.HttpParserError as error:
+            if not self._has_body_end:
+                self._fail("protocol", f"not an HTTP response: {error}")
+                return
+            self._leftover = True
+        if self._has_body_end:
+            is_whole = len(data) == self._received <= KNOWN_BYTES
+            self._end(self._keep and not self._leftover)
+            if is_whole and not self.closed:
+                self._remember(data, attempt)
+        elif self._size > MAX_BODY or (self._head_done and self._received > _MAX_RECEIVED):
+            self._end(False)
+        elif not self._head_done and (self._received > MAX_HEAD or self._headers > MAX_HEADERS):
+            self._fail("head-limit", f"over {MAX_HEAD} bytes or {MAX_HEADERS} headers before the body")
+
+    def eof_received(self) -> None:
+        """Let the transport close; `connection_lost` decides what that means."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the attempt: by end of file where that is the body's end, else as a fault."""
+        self.closed = True
+        attempt = self.attempt
+        if attempt is None:
+            self._on_done(self, None, False)
+        elif self._head_done and not self._framed and exc is None:
+            self._end(False)
+        elif self._received == 0 and self.used > 1 and not isinstance(exc, ssl.SSLError):
+            self.attempt = None
+            self._on_done(self, attempt, True)
+        elif exc is None:
+            self._fail("closed", "the connection was closed before the answer was complete")
+        else:
+            self._fail("tls" if isinstance(exc, ssl.SSLError) else "reset", f"{type(exc).__name__}: {exc}")
+
+    # --- httptools
+
+    def on_message_begin(self) -> None:
+        """A second message in answer to one request: never reuse this connection."""
+        if self._has_body_end:
+            self._leftover = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Pick out the three headers that matter."""
+        self._headers += 1
+        length = len(name)
+        if length == _RETRY_AFTER:
+            if name.lower() == b"retry-after" and self.attempt is not None and not self._has_body_end:
+                self.attempt.retry_after = value.decode("latin-1")
+        elif (length == _CONTENT_LENGTH and name.lower() == b"content-length") or (
+            length == _TRANSFER_ENCODING and name.lower() == b"transfer-encoding"
+        ):
+            self._framed = True
+
+    def on_headers_complete(self) -> None:
+        """Note the end of a head, unless it is a 1xx one; a HEAD answer ends here."""
+        if self._has_body_end:
+            return
+        status = self._parser.get_status_code()
+        if status >= 200:
+            self._head_done = True
+            self._status = status
+            if self.attempt is not None and self.attempt.target.method == "HEAD":
+                # The parser cannot be told that no body follows, so the connection is not reused.
+                self._has_body_end = True
+
+    def on_body(self, data: bytes) -> None:
+        """Keep the start of the body, count all of it."""
+        if self._has_body_end:
+            return
+        self._size += len(data)
+        if self._body is None:
+            self._body = data
+        elif len(self._body) < MAX_BODY:
+            self._body += data
+
+    def on_message_complete(self) -> None:
+        """Note the end of the answer; 1xx answers are not it."""
+        if self._head_done and not self._has_body_end:
+            self._keep = self._parser.should_keep_alive()
+            self._has_body_end = True
+        elif not self._head_done:
+            self._framed = False
+            if self.attempt is not None:
+                self.attempt.retry_after = None
+
+    # --- inside
+
+    def _end(self, keep: bool) -> None:
+        """Report the answer."""
+        attempt = self.attempt
+        if attempt is None:
+            return
+        self.attempt = None
+        attempt.status = self._status
+        if self._body is not None:
+            attempt.answer = self._body[:MAX_BODY]
+        # Bytes still unsent: the receiver answered early, the rest of the request would be read as a next.
+        if not keep or self.closed or self.transport.get_write_buffer_size():  # type: ignore[union-attr]  # data came
+            self._lose()
+        else:
+            self._reset()
+        self._on_done(self, attempt, False)
+
+    def _remember(self, data: bytes, attempt: Attempt) -> None:
+        """Keep an answer that came in one piece, said all in itself and left the connection open."""
+        if attempt.retry_after is None:
+            if len(self._known) >= KNOWN_ANSWERS:
+                self._known.clear()
+            self._known[data] = (attempt.status, attempt.answer)
+
+    def _fail(self, fault: Fault, detail: str) -> None:
+        attempt, self.attempt = self.attempt, None
+        self._lose()
+        if attempt is not None:
+            attempt.fault = fault
+            attempt.detail = detail
+            self._on_done(self, attempt, False)
+
+    def _lose(self) -> None:
+        """Close without a report."""
+        if not self.closed:
+            self.closed = True
+            self.transport.abort()  # type: ignore[union-attr]  # data came, so there is a transport

@@ -1,0 +1,126 @@
+"""Names to judged addresses: each answer passes the guard before it is dialled.
+
+`getaddrinfo` blocks and cannot be cancelled, so every lookup has a thread of its own: a name server that
+hangs for one webhook must not use up a pool that the others wait for. Lookups of one name are shared, and
+good answers are kept for a short time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from pipeline.deliver.http.guard import (
+    GuardRefusal,
+    Network,
+    check_address,
+    check_url_literal,
+    literal_address,
+)
+
+AddrInfo: TypeAlias = "tuple[int, int, int, str, tuple[Any, ...]]"
+Lookup: TypeAlias = Callable[[str, int], Sequence[AddrInfo]]
+"""Blocking: the addresses of a host and port, as `socket.getaddrinfo` returns them."""
+
+KEEP_SECS = 30.0
+
+
+def system_lookup(host: str, port: int) -> Sequence[AddrInfo]:
+    """Ask the system's resolver; raises OSError."""
+    found: Sequence[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return found
+
+
+class Resolver:
+    """Resolves and judges. Used by one event loop."""
+
+    def __init__(self, allow: Sequence[Network] = (), lookup: Lookup = system_lookup) -> None:
+        self._allow = allow
+        self._lookup = lookup
+        self._kept: dict[tuple[str, int], tuple[float, list[AddrInfo]]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Future[list[AddrInfo]]] = {}
+
+    async def resolve(self, host: str, port: int) -> list[AddrInfo]:
+        """Return the addresses that may be dialled, in the resolver's order.
+
+        Raises GuardRefusal where no answer may be dialled, OSError where the name has none.
+        """
+        self.check_literal(host)
+        literal = literal_address(host)
+        if literal is not None:
+            return [_literal_info(literal, port)]
+        loop = asyncio.get_running_loop()
+        key = (host, port)
+        kept = self._kept.get(key)
+        if kept is not None and loop.time() < kept[0]:
+            return kept[1]
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = self._ask(loop, host, port)
+            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+        answers = self._judge(host, await asyncio.shield(asking))
+        if len(self._kept) > 1000:
+            self._kept.clear()
+        self._kept[key] = (loop.time() + KEEP_SECS, answers)
+        return answers
+
+    def check_literal(self, host: str) -> None:
+        """Raise GuardRefusal where the host, as it is written, must not be reached, not by a proxy either."""
+        why = check_url_literal(host, self._allow)
+        if why is not None:
+            raise GuardRefusal(f"{host} is {why}; `network.allow` opens it where that is meant")
+
+    def forget(self, host: str, port: int) -> None:
+        """Ask again next time: nothing answered at these addresses."""
+        self._kept.pop((host, port), None)
+
+    def _judge(self, host: str, answers: Sequence[AddrInfo]) -> list[AddrInfo]:
+        good: list[AddrInfo] = []
+        refused: GuardRefusal | None = None
+        for answer in answers:
+            try:
+                check_address(host, answer[4][0], self._allow)
+            except GuardRefusal as error:
+                refused = refused or error
+            else:
+                good.append(answer)
+        if good:
+            return good
+        raise refused or OSError(f"no address for {host}")
+
+    def _ask(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> asyncio.Future[list[AddrInfo]]:
+        future: asyncio.Future[list[AddrInfo]] = loop.create_future()
+        # Whoever asked may have given up: an answer that nobody awaits is no error.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+        def settle(answers: list[AddrInfo], error: Exception | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(answers)
+            else:
+                future.set_exception(error)
+
+        def run() -> None:
+            answers: list[AddrInfo] = []
+            failure: Exception | None = None
+            try:
+                answers = list(self._lookup(host, port))
+            except (OSError, UnicodeError) as error:
+                failure = error
+            try:
+                loop.call_soon_threadsafe(settle, answers, failure)
+            except RuntimeError:
+                pass  # the engine stopped meanwhile
+
+        threading.Thread(target=run, name=f"resolve {host}"[:15], daemon=True).start()
+        return future
+
+
+def _literal_info(address: str, port: int) -> AddrInfo:
+    if ":" in address:
+        return (socket.AF_INET6, socket.SOCK_STREAM, 0, "", (address, port, 0, 0))
+    return (socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port))

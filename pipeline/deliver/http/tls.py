@@ -1,0 +1,94 @@
+"""TLS settings: one SSLContext per combination of CA file and client certificate."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable
+from functools import lru_cache
+
+from pipeline.config.models.settings import ReceiverSettings
+
+
+@lru_cache(maxsize=1)
+def _default() -> ssl.SSLContext:
+    """Return the shared context: loading the system's authorities costs tens of milliseconds."""
+    return _configured(ssl.create_default_context())
+
+
+def _configured(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def build_context(ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext:
+    """Return a context that verifies the peer and its host name; raises OSError (ssl.SSLError is one).
+
+    ca: a PEM file that replaces the system's authorities. cert, key: PEM files of a client certificate.
+    """
+    if ca is None and cert is None:
+        return _default()
+    context = _configured(ssl.create_default_context(cafile=ca))
+    if cert is not None:
+        # Without a password callback OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(cert, key, password=lambda: b"")
+    return context
+
+
+class Contexts:
+    """The contexts in use, by name; a name is part of a connection's origin."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._files: dict[str, int] = {}
+        """The files in use, with their times."""
+
+    def name(self, receiver: ReceiverSettings, resolve: Callable[[str], str]) -> str:
+        """Return the name of a receiver's context, making it on first use; raises OSError.
+
+        ``resolve`` puts secrets into a setting's text.
+        """
+        ca = resolve(receiver.ca) if receiver.ca else None
+        cert = resolve(receiver.mtls.cert) if receiver.mtls else None
+        key = resolve(receiver.mtls.key) if receiver.mtls else None
+        files = [path for path in (ca, cert, key) if path is not None]
+        # With their times, so that a certificate renewed in place is another one.
+        name = "|".join(f"{path}@{self._time(path)}" for path in files)
+        if name and name not in self._contexts:
+            self._contexts[name] = build_context(ca, cert, key)
+        return name
+
+    def name_for_tokens(self, receiver: ReceiverSettings, resolve: Callable[[str], str]) -> str:
+        """Return the name of the context for the token endpoint of a receiver; raises OSError.
+
+        The receiver's own authority is trusted there as well as the system's: the endpoint may be a
+        neighbour of the receiver, or a service that everybody knows.
+        """
+        if not receiver.ca:
+            return ""
+        ca = resolve(receiver.ca)
+        name = f"+{ca}@{self._time(ca)}"
+        if name not in self._contexts:
+            context = _configured(ssl.create_default_context())
+            context.load_verify_locations(cafile=ca)
+            self._contexts[name] = context
+        return name
+
+    def _time(self, path: str) -> int:
+        time = self._files[path] = os.stat(path).st_mtime_ns
+        return time
+
+    def changed(self) -> bool:
+        """Return whether a file in use was written since it was last looked at; callable from any thread."""
+        changed = False
+        for path, known in list(self._files.items()):
+            try:
+                changed |= self._time(path) != known
+            except OSError:
+                pass  # it may be in the middle of being replaced
+        return changed
+
+    def get(self, name: str) -> ssl.SSLContext:
+        """Return the context of a name."""
+        return self._contexts[name] if name else _default()

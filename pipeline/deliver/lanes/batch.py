@@ -1,0 +1,96 @@
+"""Batches: which deliveries go into one request, and which of them a response says have failed.
+
+A batch's ``webhook-id`` depends on its members alone (sender.batch_id). While the process lives a failed
+batch is repeated with the same members, so with the same id and body; after a restart members may be grouped
+otherwise, and the batch then has another id. Receivers that must not take a member twice look at an id in
+the member's own body.
+
+A receiver that took only a part answers 2xx with a JSON object that names what failed by its place in the
+batch: ``{"failed": [0, 3]}`` or ``{"failed": [{"index": 3, "error": "why", "retry": false}]}``. Those are
+retried (with ``"retry": false`` dead-lettered), the others are delivered. Anything else in such an answer
+is ignored; an index outside the batch is too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.config.models.settings import BatchSettings
+from pipeline.deliver.lanes.entry import Entry, Item
+
+
+@dataclass(slots=True)
+class _Collecting:
+    """Members of a batch that is not full."""
+
+    entries: list[Entry]
+    size: int
+    due: float
+
+
+@dataclass(slots=True)
+class Batcher:
+    """Collects deliveries with the same method, URL and headers until a batch is full or old enough."""
+
+    settings: BatchSettings
+    _open: dict[Any, _Collecting] = field(default_factory=dict)
+
+    def add(self, entry: Entry, now: float) -> Item | None:
+        """Add a delivery; return a batch where this one filled or overflowed it."""
+        delivery = entry.delivery
+        key = (delivery.method, delivery.url, delivery.headers)
+        size = len(delivery.body) + 1
+        done: Item | None = None
+        collecting = self._open.get(key)
+        if collecting is not None and collecting.size + size > self.settings.max_bytes:
+            done = tuple(collecting.entries)
+            collecting = None
+        if collecting is None:
+            collecting = self._open[key] = _Collecting([], 0, now + self.settings.max_wait_secs)
+        collecting.entries.append(entry)
+        collecting.size += size
+        if done is None and len(collecting.entries) >= self.settings.max_events:
+            del self._open[key]
+            return tuple(collecting.entries)
+        return done
+
+    def due(self, now: float) -> list[Item]:
+        """Return the batches that have waited long enough (or are full)."""
+        return self._take(lambda each: each.due <= now or len(each.entries) >= self.settings.max_events)
+
+    def flush(self) -> list[Item]:
+        """Return all that is collected."""
+        return self._take(lambda each: True)
+
+    def next_due(self) -> float:
+        """Return when the next batch is due; infinity where nothing is collected."""
+        return min((each.due for each in self._open.values()), default=float("inf"))
+
+    def __len__(self) -> int:
+        return sum(len(each.entries) for each in self._open.values())
+
+    def _take(self, wanted: Any) -> list[Item]:
+        keys = [key for key, each in self._open.items() if wanted(each)]
+        return [tuple(self._open.pop(key).entries) for key in keys]
+
+
+def failed_items(answer: Any, members: int) -> dict[int, tuple[str, bool]]:
+    """Return what a decoded answer says has failed: place -> (error text, whether to try again)."""
+    found: dict[int, tuple[str, bool]] = {}
+    listed = answer.get("failed") if isinstance(answer, dict) else None
+    if not isinstance(listed, list):
+        return found
+    for each in listed:
+        index, error, again = each, "", True
+        if isinstance(each, dict):
+            index, error, again = each.get("index"), each.get("error", ""), each.get("retry", True)
+        if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < members:
+            found[index] = (error if isinstance(error, str) else str(error), again is not False)
+    return found
+
+
+def halves(item: Item) -> tuple[Item, Item]:
+    """Return a batch in two, for a receiver that found it too large."""
+    middle = len(item) // 2
+    return item[:middle], item[middle:]

@@ -1,0 +1,45 @@
+"""What is known of the rows that a webhook has on disk and not in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.outbox.handover import Port
+
+
+@dataclass(slots=True)
+class DiskRows:
+    """What is known of one shard's rows of one webhook."""
+
+    port: Port
+    rows: int = 0
+    """How many are on disk only; an estimate until a pass has ended."""
+    wanted: bool = False
+    """True where a pass may find something."""
+    cursor: bytes | None = None
+    running: bool = False
+    earliest: float = float("inf")
+    """When the first row that a pass left on disk is due."""
+    left: int = 0
+    """Rows that the running pass left on disk."""
+    resting_until: float = 0.0
+    early: bool = False
+    """True: rows count as due now, because the receiver has just healed."""
+    again: bool = False
+    """Rows were added while a pass ran."""
+    blocked_user: str | None = None
+    """The user whose older row this pass left on disk: his later ones stay too."""
+
+    def next_due(self) -> float:
+        """Return when a pass may find something; infinity where nothing is on disk."""
+        if self.running or self.wanted:
+            return self.resting_until
+        return max(self.earliest, self.resting_until)
+
+    def add(self, rows: int) -> None:
+        """Take note of rows that were added."""
+        self.rows += rows
+        if self.running:
+            self.again = True
+        else:
+            self.wanted = True

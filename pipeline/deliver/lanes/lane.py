@@ -1,0 +1,315 @@
+"""A lane: what the engine holds in memory for one webhook, and what of it may be sent next."""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+from itertools import count
+from math import ceil, inf
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from pipeline.config.models.settings import OAuth2Auth
+from pipeline.deliver.http.attempt import Attempt
+from pipeline.deliver.lanes.batch import Batcher
+from pipeline.deliver.lanes.clock import Clock
+from pipeline.deliver.lanes.counts import Tally
+from pipeline.deliver.lanes.entry import Entry, Item
+from pipeline.deliver.lanes.policy import MAX_RETRY_AFTER_SECS
+from pipeline.deliver.lanes.throttle import Breaker, Concurrency, TokenBucket
+from pipeline.deliver.requests.oauth import Token
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.outbox.handover import Port
+
+if TYPE_CHECKING:
+    from pipeline.deliver.lanes.disk import DiskRows
+    from pipeline.deliver.requests.credentials import UsedSecrets
+    from pipeline.deliver.requests.sender import Sender
+
+MAX_ENTRIES = 1000
+MAX_BYTES = 32 * 1024 * 1024
+WAITING_SHARE = 0.5
+"""The part of a lane's memory that waiting retries may fill; later ones are parked on disk."""
+RETRY_SHARE = 0.5
+"""The part of a lane's slots that retries may take."""
+PARK_FROM_SECS = 2.0
+"""What is due sooner than a commit could bring it back is not parked."""
+
+Halt: TypeAlias = Literal["", "gone", "disabled", "paused"]
+
+_order = count()
+
+
+class Lane:
+    """The queues and limits of one webhook. Used by the engine's thread; plain numbers may be read by any."""
+
+    def __init__(self, webhook_id: str, clock: Clock, secrets: UsedSecrets) -> None:
+        self.webhook_id = webhook_id
+        self.clock = clock
+        self.spec: LaneSpec | None = None
+        self.sender: Sender | None = None
+        self.secrets = secrets
+        """What its senders have used so far: answers still on their way may show what a reload replaced."""
+        self.trouble_until = 0.0
+        """Nothing is sent before: the sender could not be made (a secret is missing)."""
+        self.halt: Halt = ""
+        """gone: a 410 answer; disabled, paused: a command."""
+        self.held: dict[bytes, Entry] = {}
+        self.held_bytes = 0
+        self.fresh: deque[Item] = deque()
+        self.retries: deque[Item] = deque()
+        self.waiting: list[tuple[float, int, Item]] = []
+        self.flying: dict[Attempt, None] = {}
+        self.flying_retries = 0
+        self.users: dict[str, deque[Entry]] = {}
+        """Ordered lanes: everything in memory by user, the one that may be sent first."""
+        self._parked: dict[bytes, tuple[str, int]] = {}
+        self._parked_users: dict[str, int] = {}
+        self.ordered = False
+        self.batcher: Batcher | None = None
+        self.limit = Concurrency(1)
+        self.bucket: TokenBucket | None = None
+        self.breaker = Breaker()
+        self.token: Token | None = None
+        self.disk: dict[Port, DiskRows] = {}
+        self.longest_delay_secs = MAX_RETRY_AFTER_SECS
+        self.max_entries = MAX_ENTRIES
+        self.asked_until = 0.0
+        """The latest time before which the receiver asked not to be tried again, of any delivery."""
+        self.armed = inf
+        """When the engine looks at the lane next without a cause."""
+        self.in_ring = False
+        self.fast = True
+        """True where pausing the source for it costs others next to nothing; see pressure.py."""
+        self.seen = (0, 0)
+        self.success = 1.0
+        """Share of good answers, smoothed; with ``seen`` for pressure.py."""
+        self.is_hungry = False
+        self.tally = Tally()
+
+    def configure(self, spec: LaneSpec, share: float, now: float) -> None:
+        """Take over a new version of the webhook; what is queued stays."""
+        before = self.spec
+        if spec == before:
+            return
+        self.spec = spec
+        self.sender = None
+        self.trouble_until = 0.0
+        delivery = spec.delivery
+        self.ordered = delivery.ordering == "per_user"
+        self.limit.resize(ceil(delivery.concurrency * share))
+        if before is None:
+            self.limit = Concurrency(ceil(delivery.concurrency * share))
+        rate = delivery.rate_per_sec
+        if before is None or rate != before.delivery.rate_per_sec:
+            self.bucket = TokenBucket(rate * share, now) if rate is not None else None
+        if before is None or delivery.batch != before.delivery.batch:
+            if self.batcher is not None:
+                self.fresh.extend(self.batcher.flush())
+            self.batcher = Batcher(delivery.batch) if delivery.batch is not None else None
+        auth = spec.receiver.auth
+        if before is None or auth != before.receiver.auth:
+            self.token = Token(auth) if isinstance(auth, OAuth2Auth) else None
+        self.max_entries = MAX_ENTRIES
+        if delivery.batch is not None:
+            # One batch in the making and one on its way.
+            self.max_entries = max(MAX_ENTRIES, 2 * delivery.batch.max_events)
+        self.longest_delay_secs = max(delivery.retry.max_delay_secs, MAX_RETRY_AFTER_SECS)
+        if before is not None and spec.definition != before.definition:
+            if self.halt == "gone":
+                self.halt = ""
+            self.breaker = Breaker()
+
+    def renew(self) -> None:
+        """Use secrets and certificates as they are now, for requests to come."""
+        self.sender = None
+        self.trouble_until = 0.0
+        if self.token is not None:
+            self.token = Token(self.token.auth)
+
+    # --- filling
+
+    def push(self, entry: Entry, now: float, *, from_disk: bool = False) -> bool:
+        """Take a delivery into memory; False where it must be parked instead.
+
+        That is so in an ordered lane where an older one of the same user was parked and is not back. Rows
+        from disk come in their order, so nothing older can be behind them.
+        """
+        delivery = entry.delivery
+        row = delivery.row
+        if row in self.held:
+            return True
+        if self.ordered:
+            if from_disk:
+                self._forget_parked(row)
+            elif delivery.user in self._parked_users:
+                return False
+        self.held[row] = entry
+        self.held_bytes += len(delivery.body)
+        if self.ordered:
+            queue = self.users.get(delivery.user)
+            if queue is not None:
+                queue.append(entry)
+                return True
+            self.users[delivery.user] = deque((entry,))
+        self.enqueue(entry, now)
+        return True
+
+    def enqueue(self, entry: Entry, now: float) -> None:
+        """Put an entry where it is sent from, or where it waits for its due time."""
+        delivery = entry.delivery
+        if delivery.due_ms:
+            due = min(self.clock.monotonic_of(delivery.due_ms), now + self.longest_delay_secs)
+            if due > now:
+                self.wait((entry,), due)
+                return
+        if self.batcher is not None:
+            batch = self.batcher.add(entry, now)
+            if batch is not None:
+                self.fresh.append(batch)
+        elif delivery.attempt:
+            self.retries.append((entry,))
+        else:
+            self.fresh.append((entry,))
+
+    def wait(self, item: Item, due: float) -> None:
+        """Let an item wait until its due time."""
+        heappush(self.waiting, (due, next(_order), item))
+
+    # --- sending
+
+    def wake(self, now: float, flush: bool) -> None:
+        """Move what has become due to the queues. flush: batches do not wait to be full."""
+        waiting = self.waiting
+        while waiting and waiting[0][0] <= now:
+            self.retries.append(heappop(waiting)[2])
+        if self.batcher is not None:
+            self.fresh.extend(self.batcher.flush() if flush else self.batcher.due(now))
+
+    def take(self) -> tuple[Item, bool] | None:
+        """Return the next item to send and whether it is a retry; None where there is none."""
+        while True:
+            if self.retries and self.flying_retries < self._most_retries():
+                item, is_retry = self.retries.popleft(), True
+            elif self.fresh:
+                item, is_retry = self.fresh.popleft(), False
+            else:
+                return None
+            if len(item) == 1:
+                if not item[0].gone:
+                    return item, is_retry
+                continue
+            if any(entry.gone for entry in item):
+                item = tuple(entry for entry in item if not entry.gone)
+            if item:
+                return item, is_retry
+
+    def has_next(self) -> bool:
+        """Return whether `take` would find something."""
+        return bool(self.fresh) or (bool(self.retries) and self.flying_retries < self._most_retries())
+
+    def _most_retries(self) -> int:
+        return max(1, int(self.limit.limit * RETRY_SHARE))
+
+    def is_free(self, now: float) -> bool:
+        """Return whether nothing but its slots holds the lane back."""
+        spec = self.spec
+        return (
+            spec is not None
+            and spec.enabled
+            and not self.halt
+            and self.breaker.state == "closed"
+            and self.bucket is None
+            and self.trouble_until <= now
+        )
+
+    def blocked_until(self, now: float) -> float:
+        """Return 0 where something may be sent, else when to look again (infinity: an event will tell)."""
+        spec = self.spec
+        if spec is None or self.halt or not spec.enabled or len(self.flying) >= int(self.limit.limit):
+            return inf
+        if self.breaker.state != "closed" and not self.breaker.allows(now):
+            return self.breaker.until if self.breaker.state == "open" else inf
+        if self.trouble_until > now:
+            return self.trouble_until
+        if self.bucket is not None:
+            wait = self.bucket.wait(now)
+            if wait:
+                return now + wait
+        return 0.0
+
+    # --- leaving
+
+    def release(self, entry: Entry, now: float) -> None:
+        """Forget an entry that has ended; in an ordered lane the user's next one may go."""
+        delivery = entry.delivery
+        if self.held.pop(delivery.row, None) is None:
+            return
+        self.held_bytes -= len(delivery.body)
+        if self.ordered or self.users:
+            queue = self.users.get(delivery.user)
+            if queue is None:
+                return
+            was_head = queue[0] is entry
+            queue.remove(entry)
+            if not queue:
+                del self.users[delivery.user]
+            elif was_head:
+                self.enqueue(queue[0], now)
+
+    def should_park(self, due: float, now: float) -> bool:
+        """Return whether a retry due then must wait on disk."""
+        return len(self.waiting) >= self.max_entries * WAITING_SHARE and due - now > PARK_FROM_SECS
+
+    def park(self, entry: Entry) -> list[Entry]:
+        """Put an entry out of memory, in an ordered lane with all that the user has behind it."""
+        queue = self.users.pop(entry.delivery.user, None) if self.ordered else None
+        leaving = [entry] if queue is None else list(queue)
+        for each in leaving:
+            each.gone = True
+            self.held.pop(each.delivery.row, None)
+            self.held_bytes -= len(each.delivery.body)
+            self.note_parked(each)
+        return leaving
+
+    def note_parked(self, entry: Entry) -> None:
+        """Remember that an ordered delivery is on its way to disk: later ones of the user follow it."""
+        if self.ordered:
+            user = entry.delivery.user
+            self._parked[entry.delivery.row] = (user, 2)
+            self._parked_users[user] = self._parked_users.get(user, 0) + 1
+
+    def is_parked(self, row: bytes) -> bool:
+        """Return whether the row is on its way to disk."""
+        return row in self._parked
+
+    def rows_committed(self, port: Port) -> None:
+        """A commit of the port's shard is done: what was parked before the one before it is on disk.
+
+        The worker takes results, commits, then says so; a result posted in between is not in that commit
+        but surely in the next. From then on the shard itself sends later ones of the user to disk.
+        """
+        for row, (user, commits) in list(self._parked.items()):
+            if commits > 1:
+                self._parked[row] = (user, commits - 1)
+                continue
+            self._forget_parked(row)
+
+    def _forget_parked(self, row: bytes) -> None:
+        if row not in self._parked:
+            return
+        user, _ = self._parked.pop(row)
+        left = self._parked_users.get(user, 0) - 1
+        if left > 0:
+            self._parked_users[user] = left
+        else:
+            self._parked_users.pop(user, None)
+
+    # --- numbers
+
+    def ready(self) -> int:
+        """Return how many items are in the queues."""
+        return len(self.fresh) + len(self.retries)
+
+    def on_disk(self) -> int:
+        """Return how many rows are on disk only; an estimate."""
+        return sum(disk.rows for disk in list(self.disk.values()))

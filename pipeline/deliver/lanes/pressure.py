@@ -1,0 +1,51 @@
+"""When the source should pause: only where waiting costs the other webhooks next to nothing.
+
+A lane that takes at least `FAST` requests per second empties its queue within some hundred milliseconds, so
+pausing for it is cheaper than writing its requests to disk. One that is slow, fails or hangs never pauses
+anything: its requests go to disk (P4).
+"""
+
+from __future__ import annotations
+
+from pipeline.deliver.lanes.lane import Lane
+
+FAST = 1000.0
+"""Requests per second."""
+BACKLOG = 500
+"""Deliveries in a lane's memory, or on the way to the engine, from which the source pauses."""
+
+
+def is_fast(lane: Lane, now: float) -> bool:
+    """Return whether the lane takes `FAST` requests per second, by its concurrency and its round trips.
+
+    A request that has no answer yet counts with its age: a receiver that begins to hang is seen at once.
+    """
+    spec = lane.spec
+    tally = lane.tally
+    failed = tally.retried + tally.dead
+    good, bad = tally.delivered - lane.seen[0], failed - lane.seen[1]
+    lane.seen = (tally.delivered, failed)
+    if good + bad:
+        lane.success += (good / (good + bad) - lane.success) * 0.5
+    if spec is None or lane.halt or not spec.enabled or lane.breaker.state != "closed":
+        return False
+    rate = spec.delivery.rate_per_sec
+    if rate is not None and rate < FAST:
+        return False
+    oldest = now - next(iter(lane.flying)).started if lane.flying else 0.0
+    trip = max(lane.limit.round_trip, oldest)
+    slots = lane.limit.limit
+    if lane.ordered:
+        slots = min(slots, len(lane.users))
+    size = spec.delivery.batch.max_events if spec.delivery.batch is not None else 1
+    return trip == 0.0 or slots * size / trip * lane.success >= FAST
+
+
+def under_pressure(lane: Lane) -> bool:
+    """Return whether the source should pause for this lane."""
+    if not lane.fast or len(lane.held) <= BACKLOG:
+        return False
+    if lane.batcher is not None:
+        # What is being collected waits for its time, not for the receiver.
+        return lane.ready() > 1
+    return len(lane.held) - len(lane.waiting) > BACKLOG

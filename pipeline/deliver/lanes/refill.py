@@ -1,0 +1,64 @@
+"""Bringing rows back from the outbox: one pass after another over what a shard stores for a webhook.
+
+A pass reads committed rows in key order, a slice at a time, while the lane has room. Rows that are not due
+stay on disk; the pass remembers the earliest. Rows that the engine holds, or whose result is not committed
+yet, are passed over.
+"""
+
+from __future__ import annotations
+
+from pipeline.deliver.lanes.disk import DiskRows
+from pipeline.deliver.lanes.entry import Entry
+from pipeline.deliver.lanes.lane import Lane
+
+SLICE = 100
+SOON_SECS = 1.0
+"""Rows due within this time are read as if they were due: another pass would cost more."""
+PASS_SHARE = 20.0
+"""A pass that brought nothing back is repeated only after this many times its own duration."""
+
+
+def refill(lane: Lane, disk: DiskRows, now: float) -> list[Entry]:
+    """Read one slice and return what the lane must take into memory, in row order."""
+    clock = lane.clock
+    if not disk.running:
+        disk.running, disk.wanted, disk.again = True, False, False
+        disk.cursor, disk.earliest, disk.left, disk.blocked_user = None, float("inf"), 0, None
+    # Copied before the read begins: a row whose result is committed in between is still in the copy.
+    # What is stale leaves `settling` first, so it is asked for first.
+    stale = disk.port.stale
+    settling = disk.port.settling.copy()
+    deliveries, disk.cursor = disk.port.refill(lane.webhook_id, disk.cursor, SLICE)
+    limit_ms = clock.steady_ms(now + SOON_SECS)
+    furthest_ms = clock.steady_ms(now + lane.longest_delay_secs)
+    found: list[Entry] = []
+    for delivery in deliveries:
+        row = delivery.row
+        if row in lane.held:
+            continue
+        if row in settling:
+            if row in stale or lane.is_parked(row):
+                disk.blocked_user = delivery.user
+            continue
+        if lane.ordered and delivery.user == disk.blocked_user:
+            disk.left += 1
+            continue
+        # No delay is longer: a due time further away was written under another clock, and is not believed.
+        if limit_ms < delivery.due_ms <= furthest_ms and not disk.early:
+            disk.left += 1
+            disk.earliest = min(disk.earliest, clock.monotonic_of(delivery.due_ms))
+            if lane.ordered:
+                disk.blocked_user = delivery.user
+            continue
+        if disk.early or delivery.due_ms > furthest_ms:
+            delivery.due_ms = 0
+        delivery.stored = True
+        found.append(Entry(disk.port, delivery))
+    disk.rows = max(0, disk.rows - len(found))
+    if disk.cursor is None:
+        disk.running, disk.early = False, False
+        disk.rows = disk.left
+        disk.wanted = disk.again
+        if not found:
+            disk.resting_until = now + PASS_SHARE * (clock.now() - now)
+    return found

@@ -1,0 +1,330 @@
+"""The end of an attempt: what the policy says is carried out on the lane, and results are written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+import orjson
+
+from pipeline.deliver.http.attempt import Attempt
+from pipeline.deliver.lanes.batch import failed_items, halves
+from pipeline.deliver.lanes.clock import Clock
+from pipeline.deliver.lanes.entry import Entry, Item
+from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.policy import (
+    DELIVERED,
+    Decision,
+    Delivered,
+    Disable,
+    Rejected,
+    RetryAt,
+    decide,
+    retry_after_secs,
+)
+from pipeline.deliver.requests.excerpt import excerpt
+from pipeline.outbox.handover import Outcome, Port, Result
+from pipeline.telemetry.log import get
+
+log = get(__name__)
+
+OVERLOAD = frozenset({408, 425, 429})
+"""Statuses below 500 that say "not now"."""
+
+
+@dataclass(slots=True)
+class Settler:
+    """Carries out what follows from attempts, and posts the results of one loop turn.
+
+    on_gone: called with webhook id and definition when a 410 answer disables a webhook.
+    """
+
+    clock: Clock
+    random: Callable[[], float]
+    on_gone: Callable[[str, str], None]
+    _results: dict[Port, list[Result]] = field(default_factory=dict)
+
+    def settle(self, attempts: Sequence[Attempt], now: float, wall_ms: int) -> Collection[Lane]:
+        """Settle finished attempts; return the lanes that have free slots. Results are kept for `post`."""
+        by_lane: dict[Lane, list[Attempt]] = {}
+        for attempt in attempts:
+            ended = by_lane.get(attempt.owner)
+            if ended is None:
+                by_lane[attempt.owner] = [attempt]
+            else:
+                ended.append(attempt)
+        for lane, ended in by_lane.items():
+            self._settle(lane, ended, now, wall_ms)
+        return by_lane
+
+    def _settle(self, lane: Lane, attempts: list[Attempt], now: float, wall_ms: int) -> None:
+        spec, tally, flying = lane.spec, lane.tally, lane.flying
+        outcomes = tally.outcomes
+        in_flight = len(flying)
+        # Several items only where a reload has just ended the webhook's batches.
+        is_plain = spec is None or (spec.fail_when is None and spec.delivery.batch is None)
+        good = 0
+        quickest = inf
+        for attempt in attempts:
+            status = attempt.status
+            key = attempt.fault or status
+            outcomes[key] = outcomes.get(key, 0) + 1
+            if 200 <= status < 300 and attempt.fault is None:
+                good += 1
+                # The least of a turn: what other requests of the turn cost is our own time.
+                trip = now - attempt.started
+                if trip < quickest:
+                    quickest = trip
+                if is_plain:
+                    for entry in attempt.items:
+                        self._delivered(lane, entry, status, now, wall_ms)
+                else:
+                    self._judge_good(lane, attempt, wall_ms, now)
+            else:
+                self._judge_bad(lane, attempt, now)
+            flying.pop(attempt, None)
+            if attempt.is_retry:
+                lane.flying_retries -= 1
+            if attempt.is_probe:
+                lane.breaker.probes = max(0, lane.breaker.probes - 1)
+        if good:
+            tally.trip(quickest, good)
+            lane.limit.succeeded(now, good, quickest, in_flight)
+            if lane.breaker.succeeded(now, good):
+                self.healed(lane, now)
+            elif lane.breaker.state == "half-open" and not lane.has_next() and in_flight == good:
+                # Nothing is there for another probe: what waits shall not wait for its time.
+                lane.breaker.close(now)
+                self.healed(lane, now)
+
+    def post(self, now_ms: int) -> None:
+        """Write and queue the results: one journal write per shard (DESIGN 6, rule 6)."""
+        if self._results:
+            results, self._results = self._results, {}
+            for port, each in results.items():
+                port.post(each, now_ms)
+
+    def end(self, lane: Lane, entry: Entry, reason: str, now: float) -> None:
+        """Let a delivery die."""
+        lane.tally.dead += 1
+        self._result(entry, Outcome.DEAD, reason)
+        lane.release(entry, now)
+
+    def parked(self, entries: Sequence[Entry]) -> None:
+        """Give deliveries back to the shard's disk."""
+        for entry in entries:
+            self._result(entry, Outcome.PARKED)
+
+    def age_secs(self, entry: Entry, now: float) -> float:
+        """Return the seconds since the match, by the slower of two clocks.
+
+        One steps with the machine's clock, the other does not: neither may age a delivery by an hour.
+        """
+        now_ms = min(self.clock.steady_ms(now), int(self.clock.wall() * 1000))
+        return (now_ms - entry.delivery.created_ms) / 1000
+
+    # --- answers
+
+    def _delivered(self, lane: Lane, entry: Entry, status: int, now: float, wall_ms: int) -> None:
+        delivery = entry.delivery
+        delivery.status = status
+        if delivery.attempt:
+            delivery.due_ms = 0
+            delivery.excerpt = ""
+        delivery.attempt += 1
+        tally = lane.tally
+        tally.delivered += 1
+        tally.latency(wall_ms - delivery.created_ms)
+        self._result(entry, Outcome.DELIVERED)
+        lane.release(entry, now)
+
+    def _judge_good(self, lane: Lane, attempt: Attempt, wall_ms: int, now: float) -> None:
+        """A 2xx answer whose content may say otherwise."""
+        answer = _decoded(attempt.answer)
+        spec = lane.spec
+        text = ""
+        if spec is not None and spec.fail_when is not None:
+            fields = answer if isinstance(answer, dict) else {}
+            response = fields | {"status": attempt.status, "body": answer}
+            if spec.fail_when(None, None, {"response": response}):
+                text = self._note(lane, attempt)
+                for entry in attempt.items:
+                    self._finish(lane, entry, attempt.status, text, Rejected("fail-when"), now)
+                return
+        batched = spec is not None and spec.delivery.batch is not None
+        failed = failed_items(answer, len(attempt.items)) if batched else {}
+        if failed:
+            text = self._note(lane, attempt)
+        retries: list[tuple[Entry, RetryAt]] = []
+        for place, entry in enumerate(attempt.items):
+            if place not in failed:
+                self._delivered(lane, entry, attempt.status, now, wall_ms)
+                continue
+            error, again = failed[place]
+            shown = excerpt(error.encode("utf-8", "replace"), lane.secrets) or text
+            decision: Decision = Rejected("batch-item")
+            if again and spec is not None:
+                # 503 stands for "this one not now": the backoff of any other failure.
+                decision = self._decide(lane, attempt, entry, 503, self.random(), now)
+            self._finish(lane, entry, attempt.status, shown, decision, now, retries)
+        self._regroup(lane, retries, now)
+
+    def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> None:
+        status, fault = attempt.status, attempt.fault
+        if status == 401 and self._reauthorise(lane, attempt):
+            return
+        if status == 413 and len(attempt.items) > 1:
+            for half in reversed(halves(attempt.items)):
+                lane.retries.appendleft(half)
+            return
+        text = self._note(lane, attempt)
+        if fault not in (None, "guard-refused", "request") or status >= 500 or status in OVERLOAD:
+            self._overload(lane, attempt, now)
+        elif fault is None and lane.breaker.succeeded(now):
+            # Whatever it thinks of this request, it answers.
+            self.healed(lane, now)
+        retries: list[tuple[Entry, RetryAt]] = []
+        luck = self.random()
+        for entry in attempt.items:
+            decision = self._decide(lane, attempt, entry, status, luck, now)
+            self._finish(lane, entry, status, text, decision, now, retries)
+        self._regroup(lane, retries, now)
+
+    def _decide(
+        self, lane: Lane, attempt: Attempt, entry: Entry, status: int, luck: float, now: float
+    ) -> Decision:
+        spec = lane.spec
+        if spec is None:
+            return DELIVERED if 200 <= status < 300 else RetryAt(1.0)
+        return decide(
+            status,
+            attempt.fault,
+            attempt.retry_after,
+            attempt=entry.delivery.attempt + 1,
+            age_secs=self.age_secs(entry, now),
+            settings=spec.delivery.retry,
+            wall_secs=self.clock.wall(),
+            random=lambda: luck,
+        )
+
+    def _finish(
+        self,
+        lane: Lane,
+        entry: Entry,
+        status: int,
+        text: str,
+        decision: Decision,
+        now: float,
+        retries: list[tuple[Entry, RetryAt]] | None = None,
+    ) -> None:
+        """Write an attempt's end into the delivery and its result; retries are collected."""
+        delivery = entry.delivery
+        delivery.attempt += 1
+        delivery.status = status
+        delivery.excerpt = text
+        match decision:
+            case Rejected(reason):
+                delivery.due_ms = 0
+                self.end(lane, entry, reason, now)
+                return
+            case Disable():
+                self._gone(lane)
+                decision = RetryAt(0.0)
+            case Delivered():
+                self._delivered(lane, entry, status, now, int(self.clock.wall() * 1000))
+                return
+        due = now + decision.delay_secs
+        entry.asked_until = now + decision.asked_secs if decision.asked_secs else 0.0
+        delivery.due_ms = self.clock.steady_ms(due)
+        lane.tally.retried += 1
+        self._result(entry, Outcome.RETRY)
+        if retries is not None:
+            retries.append((entry, decision))
+
+    def _regroup(self, lane: Lane, retries: list[tuple[Entry, RetryAt]], now: float) -> None:
+        """Let retries wait for their due time: the members of a batch together, at the latest one's."""
+        if not retries:
+            return
+        due = now + max(decision.delay_secs for _, decision in retries)
+        item: Item = tuple(entry for entry, _ in retries)
+        if lane.should_park(due, now):
+            for entry in item:
+                if not entry.gone:
+                    self.parked(lane.park(entry))
+        elif due <= now:
+            lane.retries.appendleft(item)
+        else:
+            lane.wait(item, due)
+
+    def _reauthorise(self, lane: Lane, attempt: Attempt) -> bool:
+        """Send once more with another token where a token was refused; True where that is done."""
+        if lane.token is None or any(entry.reauthorised for entry in attempt.items):
+            return False
+        lane.token.refuse(attempt.generation)
+        for entry in attempt.items:
+            entry.reauthorised = True
+        lane.retries.appendleft(attempt.items)
+        return True
+
+    def _gone(self, lane: Lane) -> None:
+        if lane.halt:
+            return
+        lane.halt = "gone"
+        definition = lane.spec.definition if lane.spec is not None else ""
+        log.error("webhook disabled: its receiver answered 410 Gone", webhook=lane.webhook_id)
+        try:
+            self.on_gone(lane.webhook_id, definition)
+        except OSError as error:
+            # It is disabled all the same; after a restart its next 410 disables it again.
+            log.error("a disabled webhook could not be noted", webhook=lane.webhook_id, error=str(error))
+
+    def _overload(self, lane: Lane, attempt: Attempt, now: float) -> None:
+        lane.limit.overloaded(now)
+        was = lane.breaker.state
+        header = attempt.retry_after
+        asked = retry_after_secs(header, self.clock.wall()) if header else 0.0
+        lane.asked_until = max(lane.asked_until, now + asked)
+        lane.breaker.failed(now, asked)
+        if lane.breaker.state == "open" and was == "closed":
+            log.warning(
+                "receiver fails, probing it from now on", webhook=lane.webhook_id, error=lane.tally.error
+            )
+
+    def healed(self, lane: Lane, now: float) -> None:
+        """The breaker has closed: what waits becomes due soon, spread over time, on disk too."""
+        lane.limit.restart()
+        spread = min(10.0, 0.01 * len(lane.waiting))
+        waiting, lane.waiting = lane.waiting, []
+        for due, _, item in waiting:
+            soon = max(now + self.random() * spread, max(entry.asked_until for entry in item))
+            lane.wait(item, min(due, soon))
+        for disk in lane.disk.values():
+            # Rows do not say whether their delay was asked for: where any was, they keep their time.
+            if disk.rows and lane.asked_until <= now:
+                disk.early = True
+                disk.again = disk.wanted = True
+                disk.resting_until = 0.0
+        log.info("receiver is well again", webhook=lane.webhook_id)
+
+    def _note(self, lane: Lane, attempt: Attempt) -> str:
+        """Return the excerpt of an answer that was no success, and show it in the lane's numbers."""
+        shown = attempt.detail.encode() if attempt.fault is not None else attempt.answer
+        text = excerpt(shown, lane.secrets)
+        lane.tally.status = attempt.status
+        lane.tally.error = f"{attempt.fault}: {text}" if attempt.fault is not None else text
+        return f"{attempt.fault}: {text}"[:1024] if attempt.fault is not None else text
+
+    def _result(self, entry: Entry, outcome: Outcome, reason: str = "") -> None:
+        results = self._results.get(entry.port)
+        if results is None:
+            results = self._results[entry.port] = []
+        results.append(Result(entry.delivery, outcome, reason))
+
+
+def _decoded(answer: bytes) -> Any:
+    try:
+        return orjson.loads(answer)
+    except ValueError:
+        return None

@@ -1,0 +1,287 @@
+"""Who sends next: lanes in turn, each as far as its limits and its part of the connections allow.
+
+Lanes with something to do wait in a ring; the others are looked at when their due time comes, which is one
+entry per lane in one heap.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from heapq import heappop, heappush
+from itertools import count
+from math import inf
+
+from pipeline.deliver.http.attempt import Attempt, Client
+from pipeline.deliver.http.target import NOWHERE
+from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.lanes.clock import Clock
+from pipeline.deliver.lanes.entry import Entry, Item
+from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.refill import SLICE
+from pipeline.deliver.lanes.results import Settler
+from pipeline.deliver.requests.sender import Sender
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.model.errors import ConfigError, HooklineError
+from pipeline.telemetry.log import get
+
+log = get(__name__)
+
+QUANTUM = 16
+"""Requests that a lane may send before the next one has its turn."""
+LOW_WATER = 250
+"""Below this many items in its queues a lane reads rows from disk."""
+TROUBLE_SECS = 5.0
+"""How long a lane waits whose requests cannot be made (a missing secret, an unreadable certificate)."""
+
+_order = count()
+
+
+class Dispatcher:
+    """Sends what may be sent. Used by `Core`.
+
+    fetch_token: see `Core`.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        clients: Mapping[str, Client],
+        settler: Settler,
+        *,
+        contexts: Contexts,
+        fetch_token: Callable[[Lane], None],
+        max_flying: int,
+    ) -> None:
+        self.flying = 0
+        self.flushing = False
+        """True while draining: batches do not wait to be full."""
+        self.closed = False
+        """True at the end of draining: nothing more is sent, what awaits its response may still get it."""
+        self.unsent: list[Attempt] = []
+        """Attempts that ended before they were sent: their request cannot be made."""
+        self._clock = clock
+        self._clients = clients
+        self._settler = settler
+        self._contexts = contexts
+        self._fetch_token = fetch_token
+        self._max_flying = max_flying
+        self._ring: deque[Lane] = deque()
+        self._squeezed: set[Lane] = set()
+        """Lanes that wait for connections of others."""
+        self._heap: list[tuple[float, int, Lane]] = []
+
+    # --- the ring
+
+    def nudge(self, lane: Lane) -> None:
+        """Look at the lane in this turn or the next."""
+        if not lane.in_ring:
+            lane.in_ring = True
+            self._ring.append(lane)
+
+    def freed(self, count: int) -> None:
+        """So many connections are free again."""
+        self.flying -= count
+        for lane in self._squeezed:
+            self.nudge(lane)
+        self._squeezed.clear()
+
+    def run(self, now: float, wall: float, done: Callable[[Lane], None]) -> None:
+        """Let every lane in the ring send what it may; ``done`` is called with each that has."""
+        ring = self._ring
+        if self.closed:
+            for lane in ring:
+                lane.in_ring = False
+            ring.clear()
+            return
+        now_ms = min(self._clock.steady_ms(now), int(wall * 1000))
+        while ring:
+            lane = ring.popleft()
+            lane.in_ring = False
+            if self._serve(lane, now, wall, now_ms):
+                lane.in_ring = True
+                ring.append(lane)
+            else:
+                done(lane)
+                self._arm(lane, now)
+
+    def is_idle(self) -> bool:
+        """Return whether nothing is in flight or about to be."""
+        return not self.flying and not self._ring
+
+    # --- due times
+
+    def next_due(self) -> float:
+        """Return when a lane must be looked at; infinity: never."""
+        while self._heap and self._heap[0][0] != self._heap[0][2].armed:
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else inf
+
+    def wake(self, now: float) -> None:
+        """Look at the lanes whose time has come, and end attempts that took too long."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            due, _, lane = heappop(heap)
+            if due != lane.armed:
+                continue
+            lane.armed = inf
+            for attempt in list(lane.flying):
+                if attempt.deadline <= now:
+                    secs = attempt.deadline - attempt.started
+                    self._client(lane).abort(attempt, "timeout", f"no complete answer within {secs:g} s")
+            self.nudge(lane)
+
+    def lane_due(self, lane: Lane, now: float) -> float:
+        """Return when something can happen in the lane without another event; infinity: never."""
+        due = lane.waiting[0][0] if lane.waiting else inf
+        if lane.flying:
+            due = min(due, next(iter(lane.flying)).deadline)
+        if lane.batcher is not None:
+            due = min(due, lane.batcher.next_due())
+        if lane.fresh or lane.retries:
+            waits = lane in self._squeezed or not lane.has_next()
+            blocked = inf if waits else lane.blocked_until(now)
+            if not blocked and lane.token is not None and not lane.token.usable(now):
+                blocked = inf if lane.token.asking else lane.token.retry_at
+            due = min(due, blocked or now, self._next_old(lane, now))
+        if lane.disk and self.has_room(lane):
+            due = min(due, *(disk.next_due() for disk in lane.disk.values()))
+        return due
+
+    def has_room(self, lane: Lane) -> bool:
+        """Return whether the lane should read rows from disk."""
+        return (
+            lane.spec is not None and lane.ready() < LOW_WATER and len(lane.held) < lane.max_entries - SLICE
+        )
+
+    def _arm(self, lane: Lane, now: float) -> None:
+        due = self.lane_due(lane, now)
+        if due < lane.armed:
+            lane.armed = due
+            heappush(self._heap, (due, next(_order), lane))
+
+    # --- sending
+
+    def _serve(self, lane: Lane, now: float, wall: float, now_ms: int) -> bool:
+        """Send up to a quantum of a lane's requests; True where it may send more at once."""
+        lane.wake(now, self.flushing)
+        if not lane.has_next():
+            return False
+        oldest_ms = now_ms - int(self._max_age(lane) * 1000)
+        flying, fresh = lane.flying, lane.fresh
+        slots = int(lane.limit.limit) if lane.is_free(now) else 0
+        most = self._max_flying - self.flying
+        for _ in range(max(1, min(QUANTUM, most // (4 * len(self._ring) + 4)))):
+            if not fresh and not lane.has_next():
+                return False
+            # Only the slots can run out in a free lane while it is served.
+            if len(flying) >= slots and lane.blocked_until(now):
+                self._expire(lane, oldest_ms, now)
+                return False
+            # A lane may hold as many connections as are left, so that those that hang cannot take them all,
+            # and one in any case.
+            if flying and len(flying) >= self._max_flying - self.flying:
+                self._squeezed.add(lane)
+                return False
+            if lane.token is not None and not lane.token.usable(now):
+                self._expire(lane, oldest_ms, now)
+                self._want_token(lane, now)
+                return False
+            taken = lane.take()
+            if taken is None:
+                return False
+            item, is_retry = taken
+            if item[0].delivery.created_ms <= oldest_ms:
+                self._bury(lane, item, now)
+            elif not self._send(lane, item, is_retry, now, wall):
+                return False
+        return True
+
+    def _send(self, lane: Lane, item: Item, is_retry: bool, now: float, wall: float) -> bool:
+        """Send one item; False where the webhook's own settings make that impossible now."""
+        spec = lane.spec
+        assert spec is not None  # a lane without one is blocked
+        try:
+            sender = lane.sender
+            if sender is None or lane.token is not None:
+                sender = self._sender(lane, spec)
+            if spec.delivery.batch is None:
+                attempt = sender.single(item[0].delivery, wall)
+            else:
+                attempt = sender.batch([entry.delivery for entry in item], wall)
+        except (HooklineError, ValueError, OSError) as error:
+            if lane.sender is None or isinstance(error, ConfigError):
+                lane.sender = None
+                lane.trouble_until = now + TROUBLE_SECS
+                lane.tally.error = str(error)
+                log.error("requests cannot be made", webhook=lane.webhook_id, error=str(error))
+                (lane.retries if is_retry else lane.fresh).appendleft(item)
+                return False
+            # Of this request alone: it would fail the same way again.
+            attempt = Attempt(NOWHERE, b"", b"")
+            attempt.fault, attempt.detail, attempt.ended = "request", str(error), True
+        attempt.owner = lane
+        attempt.items = item
+        attempt.started = now
+        attempt.deadline = now + spec.delivery.timeout_secs
+        lane.flying[attempt] = None
+        self.flying += 1
+        if is_retry:
+            attempt.is_retry = True
+            lane.flying_retries += 1
+        if lane.token is not None:
+            attempt.generation = lane.token.generation
+        if lane.breaker.state != "closed":
+            attempt.is_probe = True
+            lane.breaker.probes += 1
+        if lane.bucket is not None:
+            lane.bucket.take()
+        if attempt.ended:
+            self.unsent.append(attempt)
+        else:
+            self._client(lane).send(attempt)
+        return True
+
+    def _sender(self, lane: Lane, spec: LaneSpec) -> Sender:
+        """Return the lane's sender, made now where there is none, with the present token."""
+        sender, token = lane.sender, lane.token
+        if sender is None:
+            sender = lane.sender = Sender(spec, lane.secrets, self._contexts)
+        if token is not None and sender.token_generation != token.generation:
+            sender.set_token(token.value or "", token.generation)
+        return sender
+
+    def _client(self, lane: Lane) -> Client:
+        delivery = lane.spec.delivery if lane.spec is not None else None
+        if delivery is None:
+            return self._clients["native"]
+        # Only that client knows proxies.
+        return self._clients["aiohttp" if delivery.proxy else delivery.client]
+
+    def _want_token(self, lane: Lane, now: float) -> None:
+        token = lane.token
+        if token is not None and not token.asking and token.retry_at <= now:
+            token.asking = True
+            self._fetch_token(lane)
+
+    # --- age
+
+    def _max_age(self, lane: Lane) -> float:
+        return lane.spec.delivery.retry.max_age_secs if lane.spec is not None else 1e10
+
+    def _expire(self, lane: Lane, oldest_ms: int, now: float) -> None:
+        """Let die what is too old, from the heads of queues that cannot be sent now."""
+        for queue in (lane.fresh, lane.retries):
+            while queue and queue[0][0].delivery.created_ms <= oldest_ms:
+                self._bury(lane, queue.popleft(), now)
+
+    def _bury(self, lane: Lane, item: Item, now: float) -> None:
+        for entry in item:
+            if not entry.gone:
+                self._settler.end(lane, entry, "max-age", now)
+
+    def _next_old(self, lane: Lane, now: float) -> float:
+        """Return when the head of a queue is too old."""
+        heads: list[Entry] = [queue[0][0] for queue in (lane.fresh, lane.retries) if queue]
+        left = min(self._max_age(lane) - self._settler.age_secs(entry, now) for entry in heads)
+        return now + max(0.0, left)

@@ -1,0 +1,143 @@
+"""From deliveries to the bytes of a request: secrets put in, headers added, signed."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+
+from pipeline.deliver.http.attempt import Attempt
+from pipeline.deliver.http.target import Target, build_target
+from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.requests.credentials import UsedSecrets, auth_headers, make_signer
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.language.slots import fill
+from pipeline.outbox.handover import Delivery, Headers
+
+_KEPT_TARGETS = 256
+_SLOT = re.compile(b"\x01[^\x02]*\x02")
+_BODYLESS = frozenset({"GET", "DELETE", "HEAD"})
+
+
+class Sender:
+    """Makes attempts of one webhook. Raises what cannot be sent as ValueError or ConfigError.
+
+    Made when the first request is sent, so that a missing secret fails the lane and not the start.
+    """
+
+    def __init__(self, spec: LaneSpec, secrets: UsedSecrets, contexts: Contexts) -> None:
+        self.secrets = secrets
+        self._spec = spec
+        self._tls = contexts.name(spec.receiver, self.secrets.expand)
+        self._signer = make_signer(spec.receiver, self.secrets)
+        self._auth = auth_headers(spec.receiver, self.secrets)
+        proxy = spec.delivery.proxy
+        self._proxy = self.secrets.expand(proxy) if proxy else None
+        form, ndjson = spec.encoding == "form", spec.delivery.batch and spec.delivery.batch.as_ == "ndjson"
+        self._content_type = (
+            "application/x-www-form-urlencoded"
+            if form
+            else "application/x-ndjson"
+            if ndjson
+            else "application/json"
+        )
+        self._values: dict[bytes, bytes] = {}
+        self._targets: dict[tuple[str, str, Headers], Target] = {}
+        self._last: tuple[str, str, Headers] | None = None
+        self._last_target: Target | None = None
+        self._second = 0
+        self.token_generation = 0
+        """Which OAuth2 token is in use."""
+        self._timestamp = b"0"
+        self._first_time = _lines(b"0", 1)
+        """The header lines about time and attempt of a first attempt; they change once a second."""
+
+    def set_token(self, token: str, generation: int) -> None:
+        """Authenticate with this OAuth2 token from now on."""
+        self.token_generation = generation
+        self.secrets.remember(token, "${oauth2 token}")
+        self._auth = f"authorization: Bearer {token}\r\n".encode("latin-1")
+
+    def single(self, delivery: Delivery, wall: float) -> Attempt:
+        """Return the attempt of one delivery. ``wall``: unix seconds for ``webhook-timestamp``."""
+        body = delivery.body
+        if self._spec.has_secrets and b"\x01" in body:
+            body = _SLOT.sub(self._value, body)
+        return self._build(
+            delivery, delivery.message_id.encode(), body, delivery.attempt, delivery.replay, wall
+        )
+
+    def batch(self, deliveries: list[Delivery], wall: float) -> Attempt:
+        """Return the attempt of several deliveries with the same method, URL and headers."""
+        wrap = self._spec.wrap
+        bodies = [delivery.body for delivery in deliveries]
+        if wrap is not None:
+            body = wrap(bodies)
+        elif self._content_type == "application/x-ndjson":
+            body = b"\n".join(bodies) + b"\n"
+        else:
+            body = b"[" + b",".join(bodies) + b"]"
+        if self._spec.has_secrets and b"\x01" in body:
+            body = _SLOT.sub(self._value, body)
+        first = deliveries[0]
+        attempt = min(delivery.attempt for delivery in deliveries)
+        replay = any(delivery.replay for delivery in deliveries)
+        return self._build(first, batch_id(deliveries), body, attempt, replay, wall)
+
+    def _value(self, found: re.Match[bytes]) -> bytes:
+        """Return what stands for a slot of a body; looked up and escaped once."""
+        slot = found.group()
+        value = self._values.get(slot)
+        if value is None:
+            _, _, value = fill("", (), slot, encoding=self._spec.encoding, secrets=self.secrets)
+            self._values[slot] = value
+        return value
+
+    def _build(
+        self, head: Delivery, message_id: bytes, body: bytes, attempt: int, replay: bool, wall: float
+    ) -> Attempt:
+        key = (head.method, head.url, head.headers)
+        if key == self._last and self._last_target is not None:
+            target = self._last_target
+        else:
+            target = self._target(key)
+        second = int(wall)
+        if second != self._second:
+            self._second = second
+            self._timestamp = b"%d" % second
+            self._first_time = _lines(self._timestamp, 1)
+        signed = b"" if self._signer is None else self._signer.lines(message_id, self._timestamp, body)
+        times = _lines(self._timestamp, attempt + 1) if attempt else self._first_time
+        extra = b"".join((b"webhook-id: ", message_id, times, self._auth, signed))
+        if replay:
+            extra += b"webhook-replay: true\r\n"
+        made = Attempt(target, extra, body)
+        if self._proxy is not None:
+            made.proxy = self._proxy
+        return made
+
+    def _target(self, key: tuple[str, str, Headers]) -> Target:
+        target = self._targets.get(key)
+        if target is None:
+            method, url, headers = key
+            if self._spec.has_secrets:
+                url, headers, _ = fill(url, headers, b"", encoding=self._spec.encoding, secrets=self.secrets)
+            content_type = None if method in _BODYLESS else self._content_type
+            target = build_target(method, url, headers, content_type, self._tls)
+            if len(self._targets) >= _KEPT_TARGETS:
+                self._targets.clear()
+            self._targets[key] = target
+        self._last, self._last_target = key, target
+        return target
+
+
+def _lines(timestamp: bytes, attempt: int) -> bytes:
+    """Return what follows the message's id."""
+    return b"\r\nwebhook-timestamp: %b\r\nwebhook-attempt: %d\r\n" % (timestamp, attempt)
+
+
+def batch_id(deliveries: list[Delivery]) -> bytes:
+    """Return the ``webhook-id`` of a batch: it depends on its members alone, in their order."""
+    digest = blake2b(digest_size=16)
+    for delivery in deliveries:
+        digest.update(delivery.message_id.encode() + b"\n")
+    return b"msg_" + digest.hexdigest().encode()

@@ -1,0 +1,143 @@
+"""The engine's numbers: for `hookline status` and the run's summary, and for the metrics."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+
+from pipeline.deliver.http.client import NativeClient
+from pipeline.deliver.lanes.counts import quantiles
+from pipeline.deliver.lanes.lane import Lane
+from pipeline.telemetry.metrics import count, gauge, set_histogram
+
+PUBLISH_SECS = 1.0
+LANES_PER_TURN = 20
+
+
+@dataclass(slots=True, frozen=True)
+class LaneStats:
+    """One webhook, now."""
+
+    webhook_id: str
+    state: str
+    """active, off (`enabled: false`), gone (410), disabled, paused, unknown (in no config)."""
+    breaker: str
+    queued: int
+    in_flight: int
+    waiting: int
+    on_disk: int
+    """Rows on disk only; an estimate between two passes."""
+    limit: int
+    """Requests that may be in flight."""
+    delivered: int
+    retried: int
+    dead: int
+    p50_ms: float
+    """Match to the answer of the last attempt."""
+    p99_ms: float
+    status: int
+    error: str
+
+
+@dataclass(slots=True, frozen=True)
+class EngineStats:
+    """All webhooks of a process, now."""
+
+    lanes: dict[str, LaneStats]
+    in_flight: int
+    p50_ms: float
+    p99_ms: float
+
+
+def engine_stats(lanes: Sequence[Lane], in_flight: int) -> EngineStats:
+    """Return the numbers of every lane; reads plain numbers only, so any thread may call it."""
+    p50, p99 = quantiles((lane.tally.latencies for lane in lanes), (0.5, 0.99))
+    return EngineStats({lane.webhook_id: lane_stats(lane) for lane in lanes}, in_flight, p50, p99)
+
+
+def lane_stats(lane: Lane) -> LaneStats:
+    """Return the numbers of one lane."""
+    tally = lane.tally
+    flying = len(lane.flying)
+    p50, p99 = quantiles((tally.latencies,), (0.5, 0.99))
+    held, waiting = len(lane.held), len(lane.waiting)
+    return LaneStats(
+        webhook_id=lane.webhook_id,
+        state=_state(lane),
+        breaker=lane.breaker.state,
+        queued=max(0, held - waiting - flying),
+        in_flight=flying,
+        waiting=waiting,
+        on_disk=lane.on_disk(),
+        limit=int(lane.limit.limit),
+        delivered=tally.delivered,
+        retried=tally.retried,
+        dead=tally.dead,
+        p50_ms=p50,
+        p99_ms=p99,
+        status=tally.status,
+        error=tally.error,
+    )
+
+
+def _state(lane: Lane) -> str:
+    if lane.spec is None:
+        return "unknown"
+    return lane.halt or ("active" if lane.spec.enabled else "off")
+
+
+class Publisher:
+    """Brings the metrics up to date, of a few lanes per turn: no delivery must wait for all of them."""
+
+    def __init__(self, native: NativeClient) -> None:
+        self._native = native
+        self._at = inf
+        self._left: deque[Lane] = deque()
+        self._was_flying = False
+
+    def wanted(self, now: float) -> None:
+        """Something may have changed without a request."""
+        self._at = min(self._at, now + PUBLISH_SECS)
+
+    def run(self, lanes: Mapping[str, Lane], flying: int, now: float, *, all_now: bool) -> float:
+        """Do a part; return when to go on: once a second while something is sent, and once more after."""
+        if self._at == inf and flying:
+            self._at = now + PUBLISH_SECS
+        if all_now or (now >= self._at and not self._left):
+            self._left = deque(lanes.values())
+            gauge("connections_open", self._native.open_connections)
+            gauge("connections_opened_total", self._native.opened)
+            self._at = now + PUBLISH_SECS if flying or self._was_flying else inf
+            self._was_flying = flying > 0
+        for _ in range(len(self._left) if all_now else LANES_PER_TURN):
+            if not self._left:
+                return self._at
+            publish(self._left.popleft())
+        return now + PUBLISH_SECS / 100 if self._left else self._at
+
+
+def publish(lane: Lane) -> None:
+    """Bring the metrics of a lane up to date; called about once a second, so that no request pays for it."""
+    tally, webhook_id = lane.tally, lane.webhook_id
+    flying = len(lane.flying)
+    gauge("webhook_disabled", int(bool(lane.halt)), webhook=webhook_id)
+    if not flying and tally.published == tally.outcomes and not lane.held and not tally.shown:
+        return
+    for outcome, n in tally.outcomes.items():
+        new = n - tally.published.get(outcome, 0)
+        if new:
+            count("attempts_total", new, webhook=webhook_id, outcome=str(outcome))
+            if outcome == "guard-refused":
+                count("guard_refused_total", new, webhook=webhook_id)
+    tally.published = tally.outcomes.copy()
+    latencies = {ms / 1000: n for ms, n in tally.latencies.items()}
+    set_histogram("delivery_latency_seconds", latencies, webhook=webhook_id)
+    trips = {tenths / 10_000: n for tenths, n in tally.trips.items()}
+    set_histogram("attempt_seconds", trips, webhook=webhook_id)
+    tally.shown = bool(flying or lane.held)
+    gauge("lane_in_flight", flying, webhook=webhook_id)
+    gauge("lane_waiting", max(0, len(lane.held) - flying), webhook=webhook_id)
+    gauge("lane_concurrency", int(lane.limit.limit), webhook=webhook_id)
+    gauge("lane_breaker_open", int(lane.breaker.state != "closed"), webhook=webhook_id)

@@ -1,0 +1,1 @@
+"""The dataflow of a job and what its steps share."""

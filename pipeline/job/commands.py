@@ -1,0 +1,135 @@
+"""What a person may ask of dead letters and of what is owed: transitions of a shard, counted (DESIGN 6.8).
+
+A running job is asked over its admin socket; for one that is stopped, the request is left in the shard's
+folder and done at the next start. Each request can be done twice without harm.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import orjson
+
+from pipeline.job.steps.shard import Shard
+from pipeline.model.errors import RenderError
+from pipeline.model.records import Event, Origin, User
+from pipeline.model.times import parse_time
+from pipeline.outbox.codec import DeadLetter, replay_key, unpack_dead
+from pipeline.outbox.handover import Delivery
+from pipeline.store.store import Table
+from pipeline.telemetry import log
+
+Action: TypeAlias = Literal["replay", "purge", "drop"]
+
+FOLDER = "commands"
+"""Where requests for a stopped job wait, in the shard's folder."""
+
+_log = log.get("commands")
+
+
+def execute(shard: Shard, action: Action, keys: Sequence[bytes]) -> int:
+    """Do one request in the shard's open epoch; return how many of the keys it concerned.
+
+    replay, purge: keys of dead letters. drop: rows of the outbox.
+    """
+    if action == "drop":
+        return shard.outbox.drop(list(keys))
+    work: Callable[[Shard, DeadLetter], bool] = {"replay": replay, "purge": purge}[action]
+    done = 0
+    for key in keys:
+        value = shard.store.get(Table.DEAD, key)
+        if value is not None and work(shard, unpack_dead(value)):
+            done += 1
+    return done
+
+
+def purge(shard: Shard, letter: DeadLetter) -> bool:
+    """Delete a dead letter; it stays counted as dead."""
+    shard.store.delete(Table.DEAD, letter.key)
+    return True
+
+
+def replay(shard: Shard, letter: DeadLetter) -> bool:
+    """Owe a dead letter again, with its webhook-id; one that could not be rendered is rendered anew."""
+    if letter.kind == "record":
+        return False
+    delivery = _again(letter) if letter.kind == "delivery" else _render(shard, letter)
+    if delivery is None:
+        return False
+    delivery.created_ms = shard.job.clock()
+    shard.outbox.replay(letter, delivery)
+    return True
+
+
+def _again(letter: DeadLetter) -> Delivery:
+    key = replay_key(letter.key, letter.dead_ms)
+    return Delivery(
+        key, key, letter.webhook_id, letter.message_id, letter.config, letter.method, letter.url,
+        letter.headers, letter.body, letter.user, replay=True,
+    )  # fmt: skip
+
+
+def _render(shard: Shard, letter: DeadLetter) -> Delivery | None:
+    webhook = shard.job.versions.latest.by_id.get(letter.webhook_id)
+    if webhook is None:
+        return None
+    seen = orjson.loads(letter.body)
+    origin = Origin(letter.source, letter.offset, letter.item)
+    try:
+        request = webhook.request.render(_event(seen["event"], origin), _user(seen["event"], seen["user"]))
+    except RenderError as error:
+        _log.warning("still cannot be rendered", webhook=letter.webhook_id, reason=str(error))
+        return None
+    key = replay_key(letter.key, letter.dead_ms)
+    return Delivery(
+        key, key, letter.webhook_id, letter.message_id, shard.job.versions.latest.hash, request.method,
+        request.url, request.headers, request.body, letter.user, replay=True,
+    )  # fmt: skip
+
+
+def _event(seen: dict[str, Any], origin: Origin) -> Event:
+    return Event(
+        seen.get("id"), str(seen["name"]), str(seen["kind"]), seen.get("user_id"),
+        seen.get("anonymous_id"), _time(seen.get("time")), _time(seen.get("received_at")), seen.get("source"),
+        seen.get("properties") or {}, seen.get("context") or {}, origin,
+    )  # fmt: skip
+
+
+def _user(event: dict[str, Any], seen: dict[str, Any]) -> User:
+    user_id = seen.get("id")
+    return User(user_id, event.get("anonymous_id"), user_id is not None, seen.get("properties") or {})
+
+
+def _time(value: Any) -> int | None:
+    return None if value is None else parse_time(value)
+
+
+# --- for a job that is stopped
+
+
+def leave(shard_folder: Path, action: Action, keys: Sequence[bytes]) -> None:
+    """Leave a request for the shard's next start; it is on disk when this returns."""
+    folder = shard_folder / FOLDER
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{time.time_ns()}-{os.getpid()}.json"
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        file.write(orjson.dumps({"action": action, "keys": [key.hex() for key in keys]}))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def execute_left(shard: Shard) -> list[Path]:
+    """Do what was left for this shard; the files may go once the epoch is durable."""
+    done = []
+    for path in sorted((shard.store.path / FOLDER).glob("*.json")):
+        request = orjson.loads(path.read_bytes())
+        number = execute(shard, request["action"], [bytes.fromhex(key) for key in request["keys"]])
+        _log.info("did what was left for the stopped job", action=request["action"], number=number)
+        done.append(path)
+    return done

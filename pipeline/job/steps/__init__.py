@@ -1,0 +1,1 @@
+"""The steps of the flow, one chunk of records at a time."""

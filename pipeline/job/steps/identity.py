@@ -1,0 +1,100 @@
+"""The identity and route steps: anonymous ids become users, records go to their shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bytewax.operators import StatefulBatchLogic
+
+from pipeline.job.context import Job
+from pipeline.job.steps.chunks import Candidates, Routed, Selected
+from pipeline.job.steps.keys import shard_key, shard_of
+from pipeline.join.links import Identity
+from pipeline.model.records import Event, Record
+from pipeline.outbox.counters import RECORDS, Counters
+from pipeline.store.folders import identity_folder
+from pipeline.store.store import Store
+
+Token = tuple[str, str, int]
+"""What Bytewax keeps of an identity key: ("v1", source partition, the store's sequence number)."""
+
+
+class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
+    """One source partition's links and counts, in the order of its records."""
+
+    def __init__(self, job: Job, token: Token | None) -> None:
+        self.job = job
+        self.token = token
+        self.partition = ""
+        self.config = ""
+
+    def on_batch(self, values: list[Selected]) -> tuple[Iterable[Routed], bool]:
+        """Resolve the chunks' records and split them by shard; a new config version goes to every shard."""
+        with self.job.guard():
+            routed: list[Routed] = []
+            for chunk in values:
+                if not self.partition:
+                    self.build(chunk.key)
+                if chunk.partition == self.partition or not self.config:
+                    self.config = chunk.config
+                if chunk.text is not None or chunk.is_last:
+                    routed.extend(
+                        Routed(shard, chunk.partition, chunk.config, chunk.text, is_last=chunk.is_last)
+                        for shard in range(self.job.shards)
+                    )
+                self.count(chunk)
+                if chunk.items:
+                    routed.extend(self.route(chunk))
+            return routed, self.RETAIN
+
+    def build(self, partition: str) -> None:
+        """Open the store at the epoch that Bytewax resumed."""
+        self.partition = partition
+        self.store = Store(identity_folder(self.job.state, partition))
+        self.job.stores.append(self.store)
+        self.store.resume(self.token[2] if self.token is not None else 0)
+        self.identity = Identity(self.store)
+        self.counters = Counters(self.store)
+
+    def count(self, chunk: Selected) -> None:
+        """Add what select counted to the partition's records."""
+        if chunk.counts is not None:
+            for name, number in zip(RECORDS, chunk.counts, strict=True):
+                if number:
+                    self.counters.add(f"record/{name}", number)
+
+    def route(self, chunk: Selected) -> Iterable[Routed]:
+        """Return one chunk per shard that has records in this one."""
+        by_shard: dict[int, Routed] = {}
+        shards, identity = self.job.shards, self.identity
+
+        def shard_items(key: str) -> list[tuple[str, Record, Candidates]]:
+            shard = shard_of(key, shards)
+            routed = by_shard.get(shard)
+            if routed is None:
+                routed = by_shard[shard] = Routed(shard, self.partition, self.config, passed=chunk.passed)
+            return routed.items
+
+        for record, candidates in chunk.items:
+            if type(record) is Event:  # nearly all: resolve yields itself
+                key = identity.own(record)
+                shard_items(key).append((key, record, candidates))
+                continue
+            for key, own in identity.resolve(record):
+                shard_items(key).append((key, own, candidates))
+        return by_shard.values()
+
+    def snapshot(self) -> Token:
+        """Commit the epoch; see DESIGN 6."""
+        with self.job.guard():
+            if not self.partition:
+                return self.token or ("v1", "", 0)
+            self.counters.flush()
+            seq = self.store.commit()
+            self.job.records[self.partition] = self.counters.copy()
+            return ("v1", self.partition, seq)
+
+
+def to_shard(item: tuple[str, Routed]) -> tuple[str, Routed]:
+    """Give a routed chunk its shard's key."""
+    return shard_key(item[1].shard), item[1]

@@ -1,0 +1,159 @@
+"""Who an anonymous id is: links, and the profiles of ids that are not linked yet (DESIGN 6, Identity)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from pipeline.model.records import (
+    Event,
+    IdentityLink,
+    Invalid,
+    Json,
+    Origin,
+    PropertyUpdate,
+    Record,
+)
+from pipeline.store.store import Store, Table, bounded
+
+CACHE_IDS = 65_536
+"""Anonymous ids (linked or not) a key keeps in memory, in each of two generations."""
+
+
+PROFILE_ITEM = 1 << 31
+"""Set in ``origin.item`` of the update that a link brings: the record that holds the link may hold an update
+as well, and both may fire one webhook."""
+
+
+def user_key(user_id: str | None, anonymous_id: str | None) -> str:
+    """Return the key of a user's row: user ids and anonymous ids never collide."""
+    return f"u:{user_id}" if user_id is not None else f"a:{anonymous_id}"
+
+
+class Identity:
+    """The links that one source partition has seen, applied to its records in stream order."""
+
+    def __init__(self, store: Store, cache_ids: int = CACHE_IDS) -> None:
+        self._store = store
+        self._capacity = cache_ids
+        self._young: dict[str, str | None] = {}
+        self._old: dict[str, str | None] = {}
+        # Alias calls may join ids that were used as user ids. They are few, so all are in memory, and
+        # events of ordinary user ids cost one look into a dict.
+        self._merged: dict[str, str] = {
+            orjson.loads(value)[0]: orjson.loads(value)[1] for _, value in store.items(Table.MERGED)
+        }
+
+    def resolve(self, record: Record) -> Iterator[tuple[str, Record]]:
+        """Yield the record as its user's, with the user's key; a link yields the profile it brings."""
+        if isinstance(record, Event):
+            yield self.own(record), record
+        elif isinstance(record, PropertyUpdate):
+            key = self.own(record)
+            if record.user_id is None:
+                self._remember(str(record.anonymous_id), record)
+            yield key, record
+        elif isinstance(record, IdentityLink):
+            yield from self.link(record)
+        elif isinstance(record, Invalid):
+            yield str(record.origin), record
+
+    def link(self, link: IdentityLink) -> Iterator[tuple[str, Record]]:
+        """Apply a link: the first one of an anonymous id counts, and brings its profile to the user."""
+        anonymous_id, user_id = link.anonymous_id, self._current(link.user_id)
+        if anonymous_id == user_id:
+            return
+        if link.alias and anonymous_id not in self._merged:
+            self._merged[anonymous_id] = user_id
+            pair = orjson.dumps([anonymous_id, user_id])
+            self._store.put(Table.MERGED, _row(anonymous_id), pair)
+        if self._alias(anonymous_id) is not None:
+            return
+        self._cache(anonymous_id, user_id)
+        self._store.put(Table.ALIASES, _row(anonymous_id), user_id.encode())
+        profile = self._store.get(Table.PROFILES, _row(anonymous_id))
+        if profile is None:
+            return
+        self._store.delete(Table.PROFILES, _row(anonymous_id))
+        origin = link.origin._replace(item=link.origin.item | PROFILE_ITEM)
+        known = _update(origin, link.time, user_id=user_id, set_once=orjson.loads(profile))
+        yield user_key(user_id, None), known
+        forgotten = _update(link.origin, link.time, anonymous_id=anonymous_id, delete=True)
+        yield user_key(None, anonymous_id), forgotten
+
+    def own(self, record: Event | PropertyUpdate) -> str:
+        """Give an event or update to its user, in place, and return the user's key."""
+        if record.user_id is None:
+            if record.anonymous_id is not None:
+                record.user_id = self._alias(record.anonymous_id)
+        elif self._merged:
+            record.user_id = self._current(record.user_id)
+        return user_key(record.user_id, record.anonymous_id)
+
+    def _current(self, user_id: str) -> str:
+        """Follow alias calls; a circle of them ends where it began."""
+        seen = {user_id}
+        while (following := self._merged.get(user_id)) is not None and following not in seen:
+            user_id = following
+            seen.add(user_id)
+        return user_id
+
+    def _alias(self, anonymous_id: str) -> str | None:
+        if anonymous_id in self._young:
+            found = self._young[anonymous_id]
+        elif anonymous_id in self._old:
+            found = self._old.pop(anonymous_id)
+            self._cache(anonymous_id, found)
+        else:
+            row = self._store.get(Table.ALIASES, _row(anonymous_id))
+            found = row.decode() if row is not None else None
+            self._cache(anonymous_id, found)
+        return self._current(found) if found is not None and self._merged else found
+
+    def _cache(self, anonymous_id: str, user_id: str | None) -> None:
+        if len(self._young) >= self._capacity:
+            self._old, self._young = self._young, {}
+        self._young[anonymous_id] = user_id
+
+    def _remember(self, anonymous_id: str, update: PropertyUpdate) -> None:
+        row = _row(anonymous_id)
+        before = self._store.get(Table.PROFILES, row)
+        profile: dict[str, Json] = orjson.loads(before) if before is not None and not update.delete else {}
+        profile.update(update.set)
+        for name, value in update.set_once.items():
+            profile.setdefault(name, value)
+        for name in update.unset:
+            profile.pop(name, None)
+        if profile:
+            self._store.put(Table.PROFILES, row, orjson.dumps(profile))
+        elif before is not None:
+            self._store.delete(Table.PROFILES, row)
+
+
+def _update(
+    origin: Origin,
+    time: int | None,
+    *,
+    user_id: str | None = None,
+    anonymous_id: str | None = None,
+    set_once: dict[str, Json] | None = None,
+    delete: bool = False,
+) -> PropertyUpdate:
+    return PropertyUpdate(
+        id=None,
+        user_id=user_id,
+        anonymous_id=anonymous_id,
+        time=time,
+        received_at=None,
+        source=None,
+        set={},
+        set_once=set_once or {},
+        unset=(),
+        origin=origin,
+        delete=delete,
+    )
+
+
+def _row(anonymous_id: str) -> bytes:
+    return bounded(anonymous_id.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,1 @@
+"""librdkafka for everybody: how clients are set up, what brokers say."""

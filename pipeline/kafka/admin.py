@@ -1,0 +1,283 @@
+"""Questions to the brokers: which topics and partitions there are, and where they begin and end."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from threading import Thread
+from typing import Any, Literal, TypeAlias
+
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are public in its documentation
+    AclOperation,
+    AdminClient,
+    NewTopic,
+    OffsetSpec,
+)
+
+from pipeline.kafka.brokers import Reachability
+from pipeline.kafka.client import KafkaSettings, make_admin, make_consumer
+from pipeline.model.errors import ConfigError, Fatal, Stopped
+from pipeline.model.stop import requested
+from pipeline.telemetry import log as logging
+
+log = logging.get(__name__)
+
+Place: TypeAlias = Literal["earliest", "latest", "log_end"] | int
+"""A place in a topic partition: its first record, the end of what is committed, the end of the log, or the
+first record at a broker time in unix ms (the committed end if there is none).
+"""
+
+EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # a factory without annotations
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # a factory without annotations
+_UNANSWERED = (
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._NOENT,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+)
+"""Errors that pass when the brokers are up again."""
+RENEW_EVERY_SECS = 1.0
+END_SECS = 5.0
+GROUP_SECS = 2.0
+"""How long to wait for the group's coordinator: nothing but lag tools needs it."""
+GROUP_ASK_SECS = 0.5
+GROUP_PAUSE_SECS = 0.02
+"""Before it is asked again after a failure."""
+
+
+class Unanswered(Exception):
+    """What we can do without was not answered in time."""
+
+
+class KafkaAdmin:
+    """One per process. What waits does so for ``connect_secs`` at most, and only when the job starts.
+
+    Raises ConfigError where a topic or the brokers refuse us, Fatal where no broker answers in time.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self.settings = settings
+        self.reachability = Reachability(settings.brokers)
+        self._client = make_admin(settings, self.reachability)
+        self._renewed = time.monotonic()
+        self._retired: list[tuple[float, AdminClient]] = []
+        """Clients that may still owe answers, and when they may go: their futures end with them."""
+
+    def partition_counts(self) -> dict[str, int]:
+        """Return how many partitions each configured topic has."""
+        return {
+            topic: self._partition_count(topic) for topic in (*self.settings.users, *self.settings.events)
+        }
+
+    def _partition_count(self, topic: str) -> int:
+        found = self.look_at(topic, AclOperation.READ)
+        if found is None:
+            raise self._unknown(topic)
+        return len(found.partitions)
+
+    def look_at(self, topic: str, wanted: Any) -> Any:
+        """Return the description of a topic, None where there is none.
+
+        Raises ConfigError where we may not do the wanted operation (an ``AclOperation``) there.
+        """
+        try:
+            found = self._wait(lambda: self.describe([topic], operations=True)[topic])
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise self._forbidden(f"{wanted.name} topic `{topic}`", f"{wanted.name} on it") from None
+            where = self.settings.brokers
+            raise Fatal(f"Kafka at {where} cannot describe topic `{topic}`: {error.args[0].str()}") from None
+        # Brokers that do not tell (or tell nothing) are taken at their word when it comes to that.
+        allowed = set(found.authorized_operations or ())
+        if allowed and not allowed & {wanted, AclOperation.ALL, AclOperation.ANY}:
+            raise self._forbidden(f"{wanted.name} topic `{topic}`", f"{wanted.name} on it")
+        return found
+
+    def _forbidden(self, what: str, needs: str) -> ConfigError:
+        name = (self.settings.settings or {}).get("sasl.username")
+        user = "our user" if name is None else f"user `{name}`"
+        return ConfigError(f"Kafka at {self.settings.brokers} does not let us {what}: {user} needs {needs}")
+
+    def _unknown(self, topic: str) -> ConfigError:
+        try:
+            known = [name for name in self._client.list_topics(timeout=2.0).topics if name[:2] != "__"]
+        except KafkaException:
+            known = []
+        near = difflib.get_close_matches(topic, known, 1)
+        listed = ", ".join(sorted(known)[:20]) or "none"
+        hint = f"did you mean `{near[0]}`?" if near else f"topics there: {listed}"
+        return ConfigError(f"topic `{topic}` does not exist at {self.settings.brokers}; {hint}")
+
+    def create(self, topics: Sequence[str], partitions: int, config: Mapping[str, str]) -> None:
+        """Create topics; one that another made meanwhile is fine."""
+        for topic in topics:
+            self._create(NewTopic(topic, partitions, config=dict(config)))
+
+    def _create(self, new: NewTopic) -> None:
+        try:
+            self._wait(lambda: self._client.create_topics([new])[new.topic])
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
+                raise self._forbidden(f"create topic `{new.topic}`", "CREATE on it") from None
+            if code != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise Fatal(f"cannot create topic `{new.topic}`: {error.args[0].str()}") from None
+
+    def find(self, topic: str, index: int, place: Place) -> int:
+        """Return the offset of a place in a topic partition."""
+        if isinstance(place, str):
+            spec = EARLIEST if place == "earliest" else LATEST
+        else:
+            spec = OffsetSpec.for_timestamp(place)
+        partition = TopicPartition(topic, index)
+        try:
+            found = self._wait(lambda: self._offsets([partition], spec, committed=place != "log_end")[0])
+        except KafkaException as error:
+            raise Fatal(f"cannot find an offset of {topic}/{index}: {error.args[0].str()}") from None
+        offset = int(found.offset)
+        if offset < 0:  # no record is as young as the time that was asked for
+            return self.find(topic, index, "latest")
+        return offset
+
+    def group_offsets(self, topic: str, partitions: int) -> dict[int, int]:
+        """Return the committed offsets of the job's group by partition; {} where they cannot be had.
+
+        Raises ConfigError where the group is not ours to use.
+        """
+        return self._group_offsets(topic, partitions, None)
+
+    def check_group(self, topic: str) -> None:
+        """Raise ConfigError where the group is not ours to use; a coordinator that is away says nothing."""
+        try:
+            self._group_offsets(topic, 1, GROUP_SECS)
+        except Unanswered:
+            log.debug("the coordinator of the group does not answer", group=self.settings.group)
+
+    def _group_offsets(self, topic: str, partitions: int, secs: float | None) -> dict[int, int]:
+        wanted = [TopicPartition(topic, index) for index in range(partitions)]
+        group = self.settings.group
+        try:
+            found = self._wait(lambda: self._ask_group(wanted), secs)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                raise self._forbidden(f"use group `{group}`", "READ on the group") from None
+            log.debug("the group's offsets cannot be read", group=group, reason=error.args[0].str())
+            return {}
+        return {one.partition: one.offset for one in found if one.offset >= 0}
+
+    def _ask_group(self, wanted: list[TopicPartition]) -> Future[Any]:
+        """Ask for committed offsets without waiting.
+
+        By a consumer: the admin client of librdkafka 2.16 crashes the process when it asks a broker that is
+        not the group's coordinator yet or any more (librdkafka issue 5040).
+        """
+        answer: Future[Any] = Future()
+
+        def ask() -> None:
+            consumer = None
+            try:
+                consumer = make_consumer(self.settings, self.reachability, lambda *_: None)
+                answer.set_result(consumer.committed(wanted, timeout=GROUP_ASK_SECS))
+            except Exception as failed:
+                if consumer is not None and isinstance(failed, KafkaException):
+                    # Why there is no coordinator for us is an event of the consumer.
+                    told = consumer.poll(0)
+                    error = told.error() if told is not None else None
+                    failed = failed if error is None else KafkaException(error)
+                time.sleep(GROUP_PAUSE_SECS)
+                answer.set_exception(failed)
+            finally:
+                if consumer is not None:
+                    consumer.close()
+
+        Thread(target=ask, name="group", daemon=True).start()
+        return answer
+
+    def ends(self, partitions: Sequence[TopicPartition], *, committed: bool) -> list[Future[Any]]:
+        """Ask for the ends of partitions without waiting; the futures answer in about a millisecond."""
+        return self._offsets(partitions, LATEST, committed=committed)
+
+    def describe(self, topics: Sequence[str], *, operations: bool = False) -> dict[str, Future[Any]]:
+        """Ask what topics look like, and with ``operations`` what we may do there, without waiting."""
+        return self._client.describe_topics(
+            TopicCollection(list(topics)),
+            include_authorized_operations=operations,
+            request_timeout=END_SECS,
+        )
+
+    def serve(self) -> None:
+        """Let the client say what it has to say; without waiting. Call it now and then."""
+        self._client.poll(0)
+
+    def renew(self) -> None:
+        """Begin with a new client after a question failed, without waiting.
+
+        After a broker's restart librdkafka 2.16 asks with the old leader epoch until its metadata expire.
+        """
+        now = time.monotonic()
+        if now >= self._renewed + RENEW_EVERY_SECS:
+            self._renewed = now
+            self._retired = [retired for retired in self._retired if retired[0] > now]
+            self._retired.append((now + 2 * END_SECS, self._client))
+            self._client = make_admin(self.settings, self.reachability)
+
+    def _offsets(
+        self, partitions: Sequence[TopicPartition], spec: Any, *, committed: bool
+    ) -> list[Future[Any]]:
+        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        futures = self._client.list_offsets(
+            dict.fromkeys(partitions, spec), isolation_level=level, request_timeout=END_SECS
+        )
+        return [futures[partition] for partition in partitions]
+
+    def _wait(self, ask: Callable[[], Future[Any]], secs: float | None = None) -> Any:
+        """Return the answer, asking again while brokers are on their way up. Raises KafkaException too.
+
+        secs: wait so long only, and raise Unanswered.
+        """
+        deadline = time.monotonic() + (self.settings.connect_secs if secs is None else secs)
+        future = ask()
+        while True:
+            try:
+                answer = future.result(timeout=0.02)
+                self.reachability.answered()
+                return answer
+            except TimeoutError:
+                pass
+            except KafkaException as failed:
+                if failed.args[0].code() not in _UNANSWERED:
+                    self.reachability.answered()
+                    raise
+                self.renew()
+                future = ask()
+            self.serve()
+            if self.reachability.refusal:
+                raise ConfigError(f"Kafka at {self.settings.brokers} refuses us: {self.reachability.refusal}")
+            if requested():
+                raise Stopped(f"stopped while waiting for Kafka at {self.settings.brokers}; nothing was done")
+            if time.monotonic() > deadline:
+                if secs is not None:
+                    raise Unanswered
+                raise Fatal(
+                    f"no Kafka broker at {self.settings.brokers} answered within "
+                    f"{self.settings.connect_secs:g} s: {self.reachability.reason}"
+                )

@@ -1,0 +1,154 @@
+"""How librdkafka is set up for the Kafka source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from pipeline.config.models.job import KafkaSource as KafkaModel
+from pipeline.kafka.brokers import Reachability
+from pipeline.kafka.files import missing_file
+from pipeline.model.errors import ConfigError
+
+Client = TypeVar("Client", AdminClient, Consumer)
+
+OWN = frozenset(
+    {
+        "bootstrap.servers",
+        "group.id",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.partition.eof",
+        "auto.offset.reset",
+        "isolation.level",
+    }
+)
+"""Settings on which the promises rest: they cannot be passed through."""
+
+FETCH_WAIT_MS = 10
+"""How long the broker holds an empty fetch. After a transaction its end is only told by an empty fetch."""
+QUEUE_KBYTES = 16 * 1024
+"""What librdkafka may fetch ahead, per topic partition."""
+
+
+@dataclass(slots=True, frozen=True)
+class KafkaSettings:
+    """Which topics are read, from where on, and how the brokers are reached."""
+
+    brokers: str
+    events: tuple[str, ...] = ()
+    """Topics with events, or with events and user updates."""
+    users: tuple[str, ...] = ()
+    """Topics with user updates alone; null values delete the user of the key."""
+    group: str = "hookline"
+    start: Literal["earliest", "latest"] | int = "earliest"
+    """Where event topics begin without a stored offset; a number is a broker time in unix ms."""
+    users_start: Literal["earliest", "latest"] | int = "earliest"
+    """The same for topics of user updates: from the beginning, or events would miss what was set before."""
+    stop: Literal["never", "end"] | int = "never"
+    """Where reading ends: never, at the ends found when it starts, or at a broker time in unix ms."""
+    out_of_range: Literal["error", "earliest", "latest"] = "error"
+    max_wait_secs: float | None = None
+    settings: Mapping[str, Any] | None = None
+    """Passed to librdkafka."""
+    connect_secs: float = 10.0
+    """How long the brokers may take to answer when the job starts."""
+
+    @classmethod
+    def of(
+        cls,
+        model: KafkaModel,
+        *,
+        max_wait_secs: float | None = None,
+        aside: Literal["record", "replay"] | None = None,
+    ) -> KafkaSettings:
+        """Return what ``source.kafka`` of pipeline.yaml says.
+
+        aside: for a recorder or a replay, which must not move the live job's group. A replay reads the whole
+        of the topics, up to their present end.
+        """
+        return cls(
+            brokers=model.brokers,
+            events=tuple(model.events),
+            users=tuple(model.users),
+            group=f"{model.group}-{aside}" if aside else model.group,
+            start="earliest" if aside == "replay" else model.start,
+            stop="end" if aside == "replay" else "never",
+            out_of_range=model.out_of_range,
+            max_wait_secs=max_wait_secs,
+            settings=model.settings,
+        )
+
+
+def client_settings(settings: KafkaSettings, reachability: Reachability) -> dict[str, Any]:
+    """Return what every client of the job is made with. Raises ConfigError for settings that are not open."""
+    given = dict(settings.settings or {})
+    for name in sorted(OWN & given.keys()):
+        raise ConfigError(f"source.kafka.settings: `{name}` is set by Hookline and cannot be changed")
+    return {
+        "bootstrap.servers": settings.brokers,
+        "client.id": "hookline",
+        "reconnect.backoff.max.ms": 1000,
+        **given,
+        "error_cb": reachability.failed,
+        "logger": reachability.messages,
+    }
+
+
+def make_admin(settings: KafkaSettings, reachability: Reachability) -> AdminClient:
+    """Return a client for questions. Raises ConfigError for settings that librdkafka refuses."""
+    base = client_settings(settings, reachability)
+    consumers_only = ("fetch.", "queued.", "session.", "max.poll", "check.crcs")
+    return _made(
+        AdminClient, {name: value for name, value in base.items() if not name.startswith(consumers_only)}
+    )
+
+
+def make_consumer(
+    settings: KafkaSettings, reachability: Reachability, committed: Callable[..., None]
+) -> Consumer:
+    """Return a consumer that is told what to read and commits only what it is told to."""
+    return _made(
+        Consumer,
+        {
+            "fetch.wait.max.ms": FETCH_WAIT_MS,
+            "queued.max.messages.kbytes": QUEUE_KBYTES,
+            # With a full queue the next fetch comes when there is room again, not a second later.
+            "fetch.queue.backoff.ms": 10,
+            # When a connection is lost the fetch is repeated at once, not after half a second.
+            "fetch.error.backoff.ms": 50,
+            **client_settings(settings, reachability),
+            "group.id": settings.group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            # An offset that is gone is our decision, never a silent jump.
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "on_commit": committed,
+        },
+    )
+
+
+def _made(kind: Callable[[dict[str, Any]], Client], settings: dict[str, Any]) -> Client:
+    absent = missing_file(settings)
+    if absent is not None:
+        raise ConfigError(f"source.kafka.settings: {absent}")
+    try:
+        return kind(settings)
+    except KafkaException as refused:
+        reason = refused.args[0].str().removeprefix("Failed to create admin client: ")
+        raise ConfigError(f"source.kafka.settings: {reason}") from None
+
+
+def check_settings(settings: KafkaSettings) -> str | None:
+    """Return what is wrong with the settings for librdkafka, None if nothing is. Contacts nobody."""
+    try:
+        make_admin(replace(settings, brokers=""), Reachability(""))
+    except ConfigError as error:
+        return str(error)
+    return None

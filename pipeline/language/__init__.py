@@ -1,0 +1,1 @@
+"""The words that match, render and config share: paths, secrets, slots, units."""

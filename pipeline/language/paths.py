@@ -1,0 +1,272 @@
+"""Paths compiled to functions that read them, and the views that ``{{ event }}`` and ``{{ user }}`` are.
+
+Reading never raises: a step that the data does not have gives `MISSING`. The grammar is in path_syntax.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Final, TypeAlias
+
+from pipeline.language.path_syntax import (
+    ANY,
+    EVENT_ROOTS,
+    FIELDS,
+    OPEN_FIELDS,
+    AnyElement,
+    Part,
+    Path,
+    PathError,
+    did_you_mean,
+    parse_path,
+    unknown_var,
+)
+from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.times import format_iso
+
+__all__ = [
+    "ANY",
+    "EVENT_ROOTS",
+    "FIELDS",
+    "OPEN_FIELDS",
+    "AnyElement",
+    "Getter",
+    "Part",
+    "Path",
+    "PathError",
+    "Scope",
+    "compile_path",
+    "compile_time",
+    "did_you_mean",
+    "event_view",
+    "parse_path",
+    "step",
+    "unknown_var",
+    "user_view",
+]
+
+Scope: TypeAlias = Mapping[str, Json] | None
+"""Values of the roots beside event, user and vars: item, index, items, response."""
+Getter: TypeAlias = Callable[[Event, User, Scope], Json | Missing]
+
+
+def event_view(event: Event) -> dict[str, Json]:
+    """Return what ``{{ event }}`` is: every field but origin and elements; unknown ones are left out."""
+    view: dict[str, Json] = {}
+    if event.id is not None:
+        view["id"] = event.id
+    view["name"] = event.name
+    view["kind"] = event.kind
+    for name, ms in (("time", event.time), ("received_at", event.received_at)):
+        at = _iso(ms)
+        if at is not MISSING:
+            view[name] = at
+    for name, value in (
+        ("source", event.source),
+        ("user_id", event.user_id),
+        ("anonymous_id", event.anonymous_id),
+    ):
+        if value is not None:
+            view[name] = value
+    view["properties"] = event.properties
+    view["context"] = event.context
+    return view
+
+
+def user_view(user: User) -> dict[str, Json]:
+    """Return what ``{{ user }}`` is: id (left out where it is unknown), identified and properties."""
+    if user.id is None:
+        return {"identified": user.identified, "properties": user.properties}
+    return {"id": user.id, "identified": user.identified, "properties": user.properties}
+
+
+def _iso(ms: int | None) -> str | Missing:
+    if ms is None:
+        return MISSING
+    try:
+        return format_iso(ms)
+    except (OverflowError, ValueError):
+        return MISSING  # a time outside the years 1 to 9999 has no text
+
+
+def compile_time(path: Path) -> Callable[[Event], int | None] | None:
+    """Return a reader of the milliseconds behind ``event.time`` and ``event.received_at``, else None.
+
+    For those who would only parse the text again.
+    """
+    if path.root != "event" or path.parts not in (("time",), ("received_at",)):
+        return None
+    return attrgetter(str(path.parts[0]))
+
+
+def step(value: Json | Missing, key: Json | Missing) -> Json | Missing:
+    """Return what a name or an index leads to, or MISSING; never raises."""
+    if type(value) is dict:
+        return value.get(key, MISSING) if type(key) is str else MISSING
+    if type(value) is list and type(key) is int:
+        try:
+            return value[key]
+        except IndexError:
+            return MISSING
+    return MISSING
+
+
+def compile_path(path: Path, vars: Mapping[str, Json] = {}) -> Getter:
+    """Return a function that reads the path: its value, or MISSING.
+
+    A path with ``[*]`` gives the list of all values found, or MISSING where there is none.
+    """
+    base, parts = _base(path, vars)
+    if path.has_any:
+        return _many(base, parts, vars)
+    if not parts:
+        return base
+    names = [part for part in parts if isinstance(part, str)]
+    shortcut = _shortcut(path, names) if len(names) == len(parts) <= 2 else None
+    return shortcut or _walk(base, parts, vars)
+
+
+def _base(path: Path, vars: Mapping[str, Json]) -> tuple[Getter, tuple[Part, ...]]:
+    """Return the getter of the root (or its fixed field) and the parts that are left."""
+    root, parts = path.root, path.parts
+    if root == "event":
+        if not parts:
+            return (lambda event, user, scope: event_view(event)), ()
+        return _EVENT_FIELDS[str(parts[0])], parts[1:]
+    if root == "user":
+        if not parts:
+            return (lambda event, user, scope: user_view(user)), ()
+        return _USER_FIELDS[str(parts[0])], parts[1:]
+    if root == "vars":
+        return _constant(vars, parts)
+    return (lambda event, user, scope: MISSING if scope is None else scope.get(root, MISSING)), parts
+
+
+def _constant(vars: Mapping[str, Json], parts: tuple[Part, ...]) -> tuple[Getter, tuple[Part, ...]]:
+    value: Json | Missing = dict(vars)
+    for count, part in enumerate(parts):
+        if not isinstance(part, str | int):
+            rest = parts[count:]
+            break
+        value = step(value, part)
+    else:
+        rest = ()
+    return (lambda event, user, scope: value), rest
+
+
+def _shortcut(path: Path, parts: list[str]) -> Getter | None:
+    """Return the fastest reader for one or two names below properties or context (the common case)."""
+    holder = (path.root, path.parts[0])
+    first = parts[0]
+    if len(parts) == 1:
+        if holder == ("event", "properties"):
+            return lambda event, user, scope: event.properties.get(first, MISSING)
+        if holder == ("user", "properties"):
+            return lambda event, user, scope: user.properties.get(first, MISSING)
+        if holder == ("event", "context"):
+            return lambda event, user, scope: event.context.get(first, MISSING)
+        return None
+    second = parts[1]
+    if holder == ("event", "properties"):
+
+        def from_event(event: Event, user: User, scope: Scope) -> Json | Missing:
+            inner = event.properties.get(first)
+            return inner.get(second, MISSING) if type(inner) is dict else MISSING
+
+        return from_event
+    if holder == ("user", "properties"):
+
+        def from_user(event: Event, user: User, scope: Scope) -> Json | Missing:
+            inner = user.properties.get(first)
+            return inner.get(second, MISSING) if type(inner) is dict else MISSING
+
+        return from_user
+    if holder == ("event", "context"):
+
+        def from_context(event: Event, user: User, scope: Scope) -> Json | Missing:
+            inner = event.context.get(first)
+            return inner.get(second, MISSING) if type(inner) is dict else MISSING
+
+        return from_context
+    return None
+
+
+def _walk(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Json]) -> Getter:
+    if all(isinstance(part, str) for part in parts):
+        names = tuple(str(part) for part in parts)
+
+        def by_names(event: Event, user: User, scope: Scope) -> Json | Missing:
+            value = base(event, user, scope)
+            for name in names:
+                if type(value) is not dict:
+                    return MISSING
+                value = value.get(name, MISSING)
+            return value
+
+        return by_names
+    steps = _steps(parts, vars)
+
+    def by_steps(event: Event, user: User, scope: Scope) -> Json | Missing:
+        value = base(event, user, scope)
+        for key, dynamic in steps:
+            if value is MISSING:
+                return MISSING
+            value = step(value, key if dynamic is None else _as_key(value, dynamic(event, user, scope)))
+        return value
+
+    return by_steps
+
+
+def _many(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Json]) -> Getter:
+    steps = _steps(parts, vars)
+
+    def all_values(event: Event, user: User, scope: Scope) -> Json | Missing:
+        values = [base(event, user, scope)]
+        for key, dynamic in steps:
+            if key is ANY:
+                values = [element for value in values if type(value) is list for element in value]
+                continue
+            named = None if dynamic is None else dynamic(event, user, scope)
+            values = [
+                found
+                for value in values
+                if (found := step(value, key if dynamic is None else _as_key(value, named))) is not MISSING
+            ]
+        return values or MISSING
+
+    return all_values
+
+
+def _steps(parts: tuple[Part, ...], vars: Mapping[str, Json]) -> tuple[tuple[Json, Getter | None], ...]:
+    return tuple((part, compile_path(part, vars) if isinstance(part, Path) else None) for part in parts)
+
+
+def _as_key(value: Json | Missing, key: Json | Missing) -> Json | Missing:
+    """Let whole numbers name the keys of a map as their text does: ``vars.owners[event.properties.team]``."""
+    return str(key) if type(key) is int and type(value) is dict else key
+
+
+def _present(value: Json | None) -> Json | Missing:
+    return MISSING if value is None else value
+
+
+_EVENT_FIELDS: Final[Mapping[str, Getter]] = {
+    "id": lambda event, user, scope: _present(event.id),
+    "name": lambda event, user, scope: event.name,
+    "kind": lambda event, user, scope: event.kind,
+    "time": lambda event, user, scope: _iso(event.time),
+    "received_at": lambda event, user, scope: _iso(event.received_at),
+    "source": lambda event, user, scope: _present(event.source),
+    "user_id": lambda event, user, scope: _present(event.user_id),
+    "anonymous_id": lambda event, user, scope: _present(event.anonymous_id),
+    "properties": lambda event, user, scope: event.properties,
+    "context": lambda event, user, scope: event.context,
+}
+_USER_FIELDS: Final[Mapping[str, Getter]] = {
+    "id": lambda event, user, scope: _present(user.id),
+    "anonymous_id": lambda event, user, scope: _present(user.anonymous_id),
+    "identified": lambda event, user, scope: user.identified,
+    "properties": lambda event, user, scope: user.properties,
+    "before": lambda event, user, scope: _present(user.before),
+}

@@ -1,0 +1,1 @@
+"""A condition tree becomes one function."""

@@ -1,0 +1,312 @@
+"""One clause: a path, its conversion, an operator and an operand, compiled to one function.
+
+A clause is made once for every operator of a map such as ``{as: version, gte: "4.9", lt: "5"}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import tzinfo
+from operator import eq, ge, gt, le, lt
+from typing import Final
+
+from pipeline.language.paths import Getter, Path, Scope, compile_path, compile_time
+from pipeline.match.conditions.nodes import Predicate
+from pipeline.match.operators.addresses import Network, to_ip
+from pipeline.match.operators.comparisons import Test, make_test
+from pipeline.match.operators.conversions import OperandError
+from pipeline.match.operators.dates import minute_at, to_date, weekday_at, zone
+from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone
+from pipeline.match.operators.patterns import PatternError
+from pipeline.match.operators.table import OPERATORS, Operator
+from pipeline.match.operators.values import comparable, fold, is_number, present
+from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.times import MAX_MS, MIN_MS
+
+
+def compile_clause(
+    path: Path, vars: Mapping[str, Json], operator: Operator, operand: Operand, options: Options
+) -> Predicate:
+    """Return the predicate of one operator; raises OperandError for an invalid pattern."""
+    positive = OPERATORS[operator.negates] if operator.negates else operator
+    read = _of_time(path, options) or _converted(compile_path(path, vars), path.has_any, options)
+    holds = _positive(read, path.has_any, positive, operand, options)
+    if operator.negates is None:
+        return holds
+    return lambda event, user, scope: not holds(event, user, scope)
+
+
+def _positive(read: Getter, many: bool, operator: Operator, operand: Operand, options: Options) -> Predicate:
+    if operator.wants == "flag":
+        return _flag(read, many, operator.name == "present", bool(operand))
+    if isinstance(operand, Dynamic) and operand.converted:
+        return _relative(read, operator, operand)
+    if _is_dynamic(operand):
+        return _dynamic(read, many, operator, operand, options)
+    try:
+        test = make_test(operator.name, operand, ignore_case=options.ignore_case)
+    except PatternError as error:
+        raise OperandError(f"invalid {operator.name}: {error}", _pattern_hint(str(error))) from None
+    if many:
+        return _over_many(read, test, operator.whole)
+    if operator.whole or (options.conversion is not None and options.conversion.whole):
+        return lambda event, user, scope: test(read(event, user, scope))
+    if operator.name == "eq" and type(operand) is str:
+        return _equals_text(read, operand)
+
+    def over_one(event: Event, user: User, scope: Scope) -> bool:
+        value = read(event, user, scope)
+        if value is MISSING:
+            return False
+        if type(value) is list:
+            return test(value) or any(map(test, value))
+        return test(value)
+
+    return over_one
+
+
+def _pattern_hint(message: str) -> str | None:
+    if "(?" in message or "perl operator" in message:
+        return "RE2 has no look-around and no back-references: split the condition in two"
+    return None
+
+
+def _equals_text(read: Getter, operand: str) -> Predicate:
+    """The commonest clause of all, in one comparison."""
+
+    def test(event: Event, user: User, scope: Scope) -> bool:
+        value = read(event, user, scope)
+        return bool(value == operand) or (type(value) is list and operand in value)
+
+    return test
+
+
+def _over_many(read: Getter, test: Test, whole: bool) -> Predicate:
+    def over_many(event: Event, user: User, scope: Scope) -> bool:
+        values = read(event, user, scope)
+        if type(values) is not list:
+            return False
+        for value in values:
+            if test(value) or (not whole and type(value) is list and any(map(test, value))):
+                return True
+        return False
+
+    return over_many
+
+
+def _flag(read: Getter, many: bool, is_present: bool, wanted: bool) -> Predicate:
+    def found(value: Json | Missing) -> bool:
+        return present(value) if is_present else value is not MISSING and value is not None
+
+    def flag(event: Event, user: User, scope: Scope) -> bool:
+        value = read(event, user, scope)
+        if many and type(value) is list:
+            return any(map(found, value)) is wanted
+        return found(value) is wanted
+
+    return flag
+
+
+def _converted(get: Getter, many: bool, options: Options) -> Getter:
+    """Return a getter whose values are converted and folded; arrays keep the elements that convert."""
+    conversion, tz = options.conversion, options.tz
+    if conversion is None:
+        if not options.ignore_case:
+            return get
+        if many:
+            return lambda event, user, scope: _fold_each(get(event, user, scope))
+        return lambda event, user, scope: fold(get(event, user, scope))
+    convert, whole = conversion.value, conversion.whole
+
+    def read(event: Event, user: User, scope: Scope) -> Json | Missing:
+        value = get(event, user, scope)
+        if value is MISSING:
+            return MISSING
+        at = _zone_of(tz, event, user, scope)
+        if type(value) is list and (many or not whole):
+            value = _convert_list(value, convert, at, flat=not whole)
+        else:
+            value = convert(value, at)
+        return fold(value) if options.ignore_case else value
+
+    return read
+
+
+def _of_time(path: Path, options: Options) -> Getter | None:
+    """Return the converted event time without the way over its text; None for other paths."""
+    time, conversion, tz = compile_time(path), options.conversion, options.tz
+    if time is None or conversion is None or conversion.name not in _AT:
+        return None
+    convert = _AT[conversion.name]
+
+    def read(event: Event, user: User, scope: Scope) -> Json | Missing:
+        ms = time(event)
+        if ms is None or not MIN_MS <= ms <= MAX_MS:
+            return MISSING
+        return convert(ms, _zone_of(tz, event, user, scope))
+
+    return read
+
+
+_AT: Final[dict[str, Callable[[int, tzinfo | None], int]]] = {
+    "date": lambda ms, tz: ms,
+    "weekday": weekday_at,
+    "hour": minute_at,
+}
+
+
+def _relative(read: Getter, operator: Operator, operand: Dynamic) -> Predicate:
+    """Compare moments with one that is relative to the event."""
+    moment_of, compare = operand.read, _COMPARE[operator.name]
+
+    def relative(event: Event, user: User, scope: Scope) -> bool:
+        value, moment = read(event, user, scope), moment_of(event, user, scope)
+        if moment is MISSING:
+            return False
+        if type(value) is list:
+            return any(type(one) is int and compare(one, moment) for one in value)
+        return type(value) is int and compare(value, moment)
+
+    return relative
+
+
+_COMPARE: Final[dict[str, Callable[[Json, Json], bool]]] = {
+    "eq": eq,
+    "gt": gt,
+    "gte": ge,
+    "lt": lt,
+    "lte": le,
+    "before": lt,
+    "after": gt,
+}
+
+
+def _fold_each(values: Json | Missing) -> Json | Missing:
+    return [fold(value) for value in values] if type(values) is list else values
+
+
+def _convert_list(
+    values: list[Json],
+    convert: Callable[[Json, tzinfo | None], Json | Missing],
+    at: tzinfo | None,
+    *,
+    flat: bool,
+) -> Json | Missing:
+    found: list[Json] = []
+    for value in values:
+        for one in value if flat and type(value) is list else (value,):
+            converted = convert(one, at)
+            if converted is not MISSING:
+                found.append(converted)
+    return found or MISSING
+
+
+def _zone_of(tz: Zone, event: Event, user: User, scope: Scope) -> tzinfo | None:
+    """Return the zone; UTC (None) where a path leads nowhere or to no zone, as documented for `tz`."""
+    if tz is None or isinstance(tz, tzinfo):
+        return tz
+    name = tz(event, user, scope)
+    return zone(name) if type(name) is str else None
+
+
+def _is_dynamic(operand: Operand) -> bool:
+    if isinstance(operand, Dynamic):
+        return True
+    return type(operand) is list and any(isinstance(part, Dynamic) for part in operand)
+
+
+def _dynamic(read: Getter, many: bool, operator: Operator, operand: Operand, options: Options) -> Predicate:
+    """Compare with what other paths hold: the operand is read, converted and folded for every event."""
+
+    def resolve(part: Operand, event: Event, user: User, scope: Scope) -> list[Json]:
+        """Return the values that one part of the operand stands for; none where it is missing."""
+        if not isinstance(part, Dynamic):
+            return [part]
+        value = part.read(event, user, scope)
+        if value is MISSING:
+            return []
+        values = value if part.many and type(value) is list else [value]
+        if operator.wants == "list" or operator.wants in ("text", "element"):
+            values = [one for value in values for one in (value if type(value) is list else (value,))]
+        if options.conversion is not None and not part.converted:
+            at = _zone_of(options.tz, event, user, scope)
+            values = [found for one in values if (found := _operand_value(one, options, at)) is not MISSING]
+        return [fold(one) for one in values] if options.ignore_case else values
+
+    parts = operand if type(operand) is list else [operand]
+    fitting = _fitting(operator)
+
+    def dynamic(event: Event, user: User, scope: Scope) -> bool:
+        value = read(event, user, scope)
+        if value is MISSING:
+            return False
+        resolved = [resolve(part, event, user, scope) for part in parts]
+        if operator.wants == "range":
+            if not all(resolved):
+                return False
+            tests = [
+                make_test("between", [low, high])
+                for low in resolved[0]
+                for high in resolved[1]
+                if _ordered(low, high, options)
+            ]
+        elif operator.wants == "list":
+            tests = [make_test("in", flat)] if (flat := [one for group in resolved for one in group]) else []
+        else:
+            tests = [make_test(operator.name, one) for group in resolved for one in group if fitting(one)]
+        for one in value if many and type(value) is list else (value,):
+            for test in tests:
+                if test(one) or (not operator.whole and type(one) is list and any(map(test, one))):
+                    return True
+        return False
+
+    def guarded(event: Event, user: User, scope: Scope) -> bool:
+        try:
+            return dynamic(event, user, scope)
+        except RecursionError:
+            return False  # two values nested hundreds deep: not worth the stack of the whole job
+
+    return guarded
+
+
+def _fitting(operator: Operator) -> Callable[[Json], bool]:
+    """Return which values of a path can be operands: `>` has no meaning for booleans and objects."""
+    if operator.wants == "text":
+        return lambda value: type(value) is str
+    if operator.wants in ("order", "date"):
+        return _can_be_ordered
+    return lambda value: True
+
+
+def _can_be_ordered(value: Json) -> bool:
+    return is_number(value) or type(value) in (str, tuple)
+
+
+def _ordered(low: Json, high: Json, options: Options) -> bool:
+    if not comparable(low, high):
+        return False
+    circular = options.conversion is not None and options.conversion.circular
+    return circular or bool(low <= high)
+
+
+def _operand_value(value: Json, options: Options, at: tzinfo | None) -> Json | Missing:
+    """Convert what a path operand holds, as the value itself is converted."""
+    conversion = options.conversion
+    if conversion is None:
+        return value
+    if conversion.name == "ip":
+        found: Json = to_ip(value)
+        if found is not MISSING:
+            return Network(found[0], found[1], 32 if found[0] == 4 else 128)
+        try:
+            return conversion.operand(value, at)
+        except OperandError:
+            return MISSING
+    if conversion.name == "size" and is_number(value):
+        return value
+    if conversion.name in ("hour", "weekday") and to_date(value, at) is MISSING:
+        try:
+            return conversion.operand(value, at)
+        except OperandError:
+            return MISSING
+    return conversion.value(value, at)

@@ -1,0 +1,194 @@
+"""Compiles a condition tree (LANGUAGE 3) into functions; every mistake becomes a problem with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Final
+
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.language.paths import EVENT_ROOTS, Path, Scope, compile_path, did_you_mean
+from pipeline.match.conditions.compiling import (
+    ELEMENT,
+    Context,
+    LabelSource,
+    checked_path,
+    kind_of,
+    path_key,
+)
+from pipeline.match.conditions.leaves import is_operators, on_path, operators_on
+from pipeline.match.conditions.nodes import (
+    Condition,
+    Node,
+    Predicate,
+    all_nodes,
+    conjunction,
+    group,
+)
+from pipeline.model.records import Event, Json, User
+
+__all__ = ["Condition", "LabelSource", "Node", "Predicate", "compile_condition"]
+
+_MAX_DEPTH: Final = 150
+
+
+def compile_condition(
+    tree: Json,
+    problems: Problems,
+    *,
+    labels: LabelSource | None = None,
+    lists: Mapping[str, Collection[str]] | None = None,
+    vars: Mapping[str, Json] | None = None,
+    roots: Collection[str] = EVENT_ROOTS,
+) -> Condition:
+    """Return the compiled condition; what is wrong is added to the problems.
+
+    lists: the lines of each list file, by the name that ``{file: ...}`` uses.
+    roots: the roots that paths may start with (`event`, `user`, `vars`; in bodies also `item`, ...).
+    A tree with errors gives a condition that never holds for the faulty clauses: it must not be run.
+    """
+    context = Context(problems, labels, lists or {}, vars or {}, roots)
+    node = _tree(tree, context)
+    return conjunction([node] if node is not None else [])
+
+
+def _tree(tree: Json, context: Context) -> Node | None:
+    """Return the node of a list or map of conditions: all of them."""
+    if context.depth > _MAX_DEPTH:
+        context.problems.error((), "too-deep", "conditions are nested too deeply")
+        return None
+    if type(tree) is list:
+        if not tree:
+            context.problems.error((), "empty-condition", "an empty list of conditions", hint="leave it out")
+            return None
+        return all_nodes([_tree(part, context.at(index)) for index, part in enumerate(tree)])
+    if type(tree) is not dict:
+        context.problems.error(
+            (),
+            "wrong-condition",
+            f"a condition is a map such as {{event.properties.plan: pro}}, not {kind_of(tree)}",
+        )
+        return None
+    if not tree:
+        context.problems.error((), "empty-condition", "an empty condition", hint="leave it out")
+        return None
+    return all_nodes([_entry(key, value, context) for key, value in tree.items()])
+
+
+def _entry(key: Json, value: Json, context: Context) -> Node | None:
+    if type(key) is not str:
+        context.problems.error((key,), "wrong-path", f"{key!r} is no path", on_key=True)
+        return None
+    if key in ("all", "any"):
+        return _all_or_any(key, value, context.at(key))
+    if key == "not":
+        return _not(value, context.at(key))
+    if key == "any_element":
+        return _any_elements(value, context.at(key))
+    if key == "label":
+        return _label(value, context.at(key))
+    return on_path(key, value, context)
+
+
+def _all_or_any(kind: str, value: Json, context: Context) -> Node | None:
+    if type(value) is dict and kind == "any" and len(value) > 1:
+        parts = [({name: one}, context.at()) for name, one in value.items()]
+    elif type(value) is list:
+        parts = [(part, context.at(index)) for index, part in enumerate(value)]
+    else:
+        parts = [(value, context)]
+    if not parts:
+        never = "never" if kind == "any" else "always"
+        context.problems.error(
+            (), "empty-condition", f"`{kind}` of an empty list {never} holds", hint="leave it out"
+        )
+        return None
+    nodes = [node for part, place in parts if (node := _tree(part, place)) is not None]
+    if not nodes:
+        return None
+    if kind == "all":
+        return all_nodes(list(nodes))
+    return group("any", nodes)
+
+
+def _not(value: Json, context: Context) -> Node | None:
+    if type(value) is list and len(value) != 1:
+        context.problems.error(
+            (),
+            "wrong-condition",
+            f"`not` takes one condition, not a list of {len(value)}",
+            hint="write not: {any: [...]} for none of them, not: {all: [...]} for not all of them",
+        )
+        return None
+    node = _tree(value, context)
+    return None if node is None else group("not", [node])
+
+
+def _label(value: Json, context: Context) -> Node | None:
+    names = value if type(value) is list else [value]
+    nodes: list[Node] = []
+    for index, name in enumerate(names):
+        place: tuple[str | int, ...] = (index,) if type(value) is list else ()
+        if type(name) is not str:
+            context.problems.error(place, "wrong-label", f"`label` takes a name, not {kind_of(name)}")
+            continue
+        node = context.labels.node(name) if context.labels is not None else None
+        if node is None:
+            close = did_you_mean(name, context.labels.names() if context.labels is not None else ())
+            context.problems.error(
+                place,
+                "unknown-label",
+                f"there is no label `{name}`",
+                hint=f"did you mean `{close}`?" if close else "labels are files in config/labels/",
+            )
+            continue
+        nodes.append(
+            Node(node.test, node.key, node.reads_user, f"label: {name}", kind="label", children=(node,))
+        )
+    if len(nodes) <= 1:
+        return nodes[0] if nodes else None
+    return group("any", nodes)
+
+
+def _any_elements(value: Json, context: Context) -> Node | None:
+    if type(value) is not dict or not value:
+        context.problems.error(
+            (),
+            "wrong-condition",
+            "`any_element` takes a path and the conditions on one element",
+            hint="any_element: {event.properties.products: [{category: Shoes}, {qty: {gte: 2}}]}",
+        )
+        return None
+    return all_nodes([_any_element(key, inner, context) for key, inner in value.items()])
+
+
+def _any_element(key: Json, value: Json, context: Context) -> Node | None:
+    path = checked_path(key, context)
+    if is_operators(value):
+        inner = operators_on(Path(ELEMENT, (), "element"), value, context.at(key))
+    else:
+        inner = _tree(value, replace(context.at(key), in_element=True))
+    if path is None or inner is None:
+        return None
+    read, test, many = compile_path(path, context.vars), inner.test, path.has_any
+
+    def holds(event: Event, user: User, scope: Scope) -> bool:
+        found = read(event, user, scope)
+        if type(found) is not list:
+            return False
+        for one in found:
+            for element in one if many and type(one) is list else (one,):
+                if test(event, user, {**(scope or {}), ELEMENT: element}):
+                    return True
+        return False
+
+    return Node(
+        test=holds,
+        key=f"any_element({path_key(path)},{inner.key})",
+        reads_user=path.reads_user or inner.reads_user,
+        text=f"any_element: {path.text}",
+        kind="any_element",
+        children=(inner,),
+        path=path.text,
+        read=read,
+    )

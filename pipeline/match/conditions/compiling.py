@@ -1,0 +1,141 @@
+"""What the parts of a condition tree share while it is compiled: where we are, and what is known there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.language.paths import Path, PathError, did_you_mean, parse_path, unknown_var
+from pipeline.match.conditions.nodes import Node
+from pipeline.match.operators.table import OPERATORS
+from pipeline.model.records import Json
+
+GROUPS: Final = ("all", "any", "not", "any_element", "label")
+OTHER_GROUPS: Final = {
+    "and": "all",
+    "&&": "all",
+    "every": "all",
+    "or": "any",
+    "||": "any",
+    "some": "any",
+    "none": "not",
+    "nor": "not",
+    "nand": "not",
+    "labels": "label",
+    "element": "any_element",
+    "elem_match": "any_element",
+    "elemMatch": "any_element",
+    "where": "all",
+}
+ELEMENT: Final = "element"
+"""The root of paths inside `any_element`, which start at the element."""
+
+
+class LabelSource(Protocol):
+    """What conditions need of the labels: the node of each, and their names for hints."""
+
+    def node(self, name: str) -> Node | None:
+        """Return the label's condition, or None where there is no such label."""
+
+    def names(self) -> Collection[str]:
+        """Return all names."""
+
+
+@dataclass(slots=True, frozen=True)
+class Context:
+    """What a condition is compiled in; `at` goes one step down the tree."""
+
+    problems: Problems
+    labels: LabelSource | None
+    lists: Mapping[str, Collection[str]]
+    vars: Mapping[str, Json]
+    roots: Collection[str]
+    in_element: bool = False
+    depth: int = 0
+
+    def at(self, *parts: str | int) -> Context:
+        """Return the context of a part of the tree."""
+        return Context(
+            self.problems.at(*parts),
+            self.labels,
+            self.lists,
+            self.vars,
+            self.roots,
+            self.in_element,
+            self.depth + 1,
+        )
+
+
+def checked_path(key: Json, context: Context, *, on_key: bool = True) -> Path | None:
+    """Return the path that a key (or an operand) says; None, with a problem, where it is none."""
+    place = (key,) if on_key else ()
+    if type(key) is not str:
+        context.problems.error(place, "wrong-path", f"{kind_of(key)} is no path", on_key=on_key)
+        return None
+    shift = 0
+    try:
+        if context.in_element and on_key:
+            prefix = ELEMENT + ("" if key.startswith("[") else ".")
+            shift = len(prefix)
+            path = parse_path(prefix + key, (ELEMENT,))
+            _warn_absolute(key, context)
+            return Path(path.root, path.parts, key)
+        path = parse_path(key, context.roots)
+    except PathError as error:
+        hint = _group_hint(key, context) if on_key else None
+        offset = max(error.offset - shift, 0)
+        context.problems.error(
+            place, "wrong-path", error.message, hint=hint or error.hint, on_key=on_key, offset=offset or None
+        )
+        return None
+    wrong = unknown_var(path, context.vars)
+    if wrong is not None:
+        context.problems.error(
+            place, "unknown-var", wrong.message, hint=wrong.hint, on_key=on_key, offset=wrong.offset
+        )
+        return None
+    return path
+
+
+def _warn_absolute(key: str, context: Context) -> None:
+    try:
+        parse_path(key, context.roots)
+    except PathError:
+        return
+    context.problems.warn(
+        (key,),
+        "path-of-element",
+        f"inside `any_element` paths start at the element: `{key}` is a field of it here",
+        hint="put conditions on event and user beside `any_element`",
+        on_key=True,
+    )
+
+
+def _group_hint(key: str, context: Context) -> str | None:
+    bare = key.lstrip("$").lower()
+    group = bare if bare in GROUPS else OTHER_GROUPS.get(bare)
+    if group is None and "." not in key:
+        group = did_you_mean(key, GROUPS)
+    if group is not None:
+        return f"did you mean `{group}`?"
+    if bare in OPERATORS:
+        return f"an operator stands below a path: event.properties.x: {{{bare}: ...}}"
+    return None
+
+
+def path_key(path: Path) -> str:
+    """Return the same text for paths that lead to the same place."""
+    return f"{path.root}{path.parts!r}"
+
+
+def kind_of(value: Json) -> str:
+    """Return what a value is, for messages."""
+    if value is None:
+        return "nothing"
+    if type(value) is bool:
+        return "true" if value else "false"
+    if type(value) is list:
+        return "a list"
+    return "a map" if type(value) is dict else repr(value)

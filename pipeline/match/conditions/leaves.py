@@ -1,0 +1,322 @@
+"""The leaves of a condition tree: what is said about one path, compiled to nodes.
+
+Every mistake becomes a problem with its place and its remedy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import tzinfo
+
+import orjson
+
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.language.paths import (
+    EVENT_ROOTS,
+    OPEN_FIELDS,
+    Path,
+    compile_path,
+    did_you_mean,
+    parse_path,
+)
+from pipeline.match.conditions.clauses import compile_clause
+from pipeline.match.conditions.compiling import ELEMENT, GROUPS, Context, checked_path, path_key
+from pipeline.match.conditions.nodes import Node, all_nodes
+from pipeline.match.operators.conversions import CONVERSIONS
+from pipeline.match.operators.dates import zone
+from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone, check_operand
+from pipeline.match.operators.table import MODIFIERS, OPERATORS, REMEDIES, SYNONYMS, Operator
+from pipeline.match.operators.values import OperandError
+from pipeline.model.records import Json
+
+
+def compile_on_path(path: Path, value: Json, problems: Problems) -> Node | None:
+    """Return the node of what is said about one path: a value, a list, or a map of operators."""
+    return operators_on(path, value, Context(problems, None, {}, {}, EVENT_ROOTS))
+
+
+def is_operators(value: Json) -> bool:
+    """True for a map of operators, or a list of such maps: conditions on the element itself."""
+    maps = value if type(value) is list else [value]
+    return bool(maps) and all(
+        type(one) is dict and one and all(key in OPERATORS or key in MODIFIERS for key in one) for one in maps
+    )
+
+
+def on_path(key: str, value: Json, context: Context) -> Node | None:
+    """Return the node of one entry of a condition map: a path and what is said about it."""
+    path = checked_path(key, context)
+    if path is None:
+        return None
+    return operators_on(path, value, context.at(key))
+
+
+def operators_on(path: Path, value: Json, context: Context) -> Node | None:
+    """Return the node of everything that is said about one path."""
+    if type(value) is dict:
+        if not value:
+            context.problems.error(
+                (), "empty-condition", "an empty map of operators", hint="write {exists: true}"
+            )
+            return None
+        if len(value) == 1 and not value.keys().isdisjoint(("path", "file")):
+            shorthand = OPERATORS["eq" if "path" in value else "in"]
+            return _clause(path, shorthand, value, Options(), {}, context)
+        return _operator_map(path, value, context)
+    if type(value) is list:
+        if path.root == ELEMENT and is_operators(value):
+            return all_nodes([_operator_map(path, one, context.at(index)) for index, one in enumerate(value)])
+        return _clause(path, OPERATORS["in"], value, Options(), {}, context)
+    return _clause(path, OPERATORS["eq"], value, Options(), {}, context)
+
+
+def _operator_map(path: Path, value: dict[str, Json], context: Context) -> Node | None:
+    options = _options(value, context)
+    names = [name for name in value if name not in MODIFIERS]
+    if not names:
+        context.problems.error(
+            (), "empty-condition", "an operator is missing", hint="for example {as: version, gte: ...}"
+        )
+        return None
+    nodes: list[Node | None] = []
+    for name in names:
+        operator = OPERATORS.get(name) if type(name) is str else None
+        if operator is None:
+            _unknown_operator(name, value, context)
+            continue
+        fitting = _fitting_options(operator, options, context) if options is not None else None
+        if fitting is not None:
+            beside = {key: value[key] for key in MODIFIERS if key in value}
+            nodes.append(_clause(path, operator, value[name], fitting, beside, context.at(name)))
+    _lint_negation(path, value, context)
+    return all_nodes(nodes)
+
+
+def _unknown_operator(name: Json, value: dict[str, Json], context: Context) -> None:
+    bare = str(name).lstrip("$")
+    key = bare.lower()
+    meant = key if key in OPERATORS else SYNONYMS.get(key)
+    remedy = REMEDIES.get(key)
+    if meant is None and remedy is None:
+        meant = did_you_mean(bare, [*OPERATORS, *MODIFIERS])
+    hint = remedy if meant is None else f"did you mean `{meant}`?"
+    if hint is None:
+        hint = f"operators are {', '.join(OPERATORS)}"
+        if bare in GROUPS:
+            hint = f"`{bare}` stands above paths, not below one"
+    context.problems.error((name,), "unknown-operator", f"`{name}` is no operator", hint=hint, on_key=True)
+
+
+def _options(value: dict[str, Json], context: Context) -> Options | None:
+    """Return the modifiers of a map; None where one is wrong."""
+    before = context.problems.errors
+    conversion = None
+    if "as" in value:
+        word = value["as"]
+        conversion = CONVERSIONS.get(word) if type(word) is str else None
+        if conversion is None:
+            close = did_you_mean(str(word), CONVERSIONS)
+            hint = f"did you mean `{close}`?" if close else f"it is one of {', '.join(CONVERSIONS)}"
+            context.problems.error(("as",), "unknown-conversion", f"`as: {word}` is not known", hint=hint)
+    fold = value.get("ignore_case", False)
+    if type(fold) is not bool:
+        context.problems.error(("ignore_case",), "wrong-operand", "`ignore_case` takes true or false")
+    tz = _tz(value["tz"], context.at("tz")) if "tz" in value else None
+    if context.problems.errors > before:
+        return None
+    if tz is not None and not (
+        (conversion is not None and conversion.zoned) or "before" in value or "after" in value
+    ):
+        context.problems.error(
+            ("tz",),
+            "wrong-operand",
+            "`tz` has no meaning here",
+            hint="it goes with as: date, weekday or hour",
+            on_key=True,
+        )
+        return None
+    return Options(conversion, bool(fold), tz)
+
+
+def _tz(name: Json, context: Context) -> Zone:
+    found = zone(name) if type(name) is str else None
+    if found is not None:
+        return found
+    if type(name) is str and name.split(".")[0] in context.roots and "." in name:
+        path = checked_path(name, context, on_key=False)
+        return None if path is None else compile_path(path, context.vars)
+    context.problems.error(
+        (), "wrong-operand", f"{name!r} is neither an IANA time zone nor a path", hint="such as Europe/Berlin"
+    )
+    return None
+
+
+def _fitting_options(operator: Operator, options: Options, context: Context) -> Options | None:
+    """Return what of the modifiers applies to this operator; None (with a problem) where they do not fit."""
+    conversion = options.conversion
+    if operator.wants == "flag":
+        return replace(options, ignore_case=False)
+    if operator.wants == "date":
+        if conversion is not None and conversion.name != "date":
+            context.problems.error(
+                (operator.name,),
+                "wrong-operand",
+                f"`{operator.name}` compares dates, not what `as: {conversion.name}` gives",
+                on_key=True,
+            )
+            return None
+        conversion = CONVERSIONS["date"]
+    elif conversion is not None and operator.name not in conversion.operators:
+        fitting = ", ".join(name for name in OPERATORS if name in conversion.operators)
+        context.problems.error(
+            (operator.name,),
+            "wrong-operand",
+            f"`{operator.name}` has no meaning after `as: {conversion.name}`",
+            hint=f"after it stand {fitting}, exists and present",
+            on_key=True,
+        )
+        return None
+    if options.ignore_case and (
+        not operator.cased or (conversion is not None and conversion.name not in ("text", "domain"))
+    ):
+        context.problems.error(
+            ("ignore_case",),
+            "wrong-operand",
+            f"`ignore_case` has no meaning for `{operator.name}` here",
+            hint="it goes with eq, in and the text operators",
+            on_key=True,
+        )
+        return None
+    zoned = conversion is not None and conversion.zoned
+    return Options(conversion, options.ignore_case, options.tz if zoned else None)
+
+
+def _lint_negation(path: Path, value: dict[str, Json], context: Context) -> None:
+    """`ne` also holds for what is missing: those who do not mean that get to know it."""
+    may_be_missing = bool(path.parts) and path.parts[0] in OPEN_FIELDS
+    if "ne" in value and may_be_missing and not value.keys() & {"exists", "present"}:
+        context.problems.warn(
+            ("ne",),
+            "ne-holds-for-missing",
+            f"`ne` also holds where {path.text} is missing",
+            hint="add `exists: true` beside it if that is not meant, or `exists: false` in an `any` if it is",
+            on_key=True,
+        )
+
+
+def _clause(
+    path: Path, operator: Operator, raw: Json, options: Options, beside: dict[str, Json], context: Context
+) -> Node | None:
+    before = context.problems.errors
+    reads: list[Path] = []
+    operand = _operand(raw, operator, context, reads)
+    if context.problems.errors > before:
+        return None
+    tz = beside.get("tz")
+    if type(tz) is str and not isinstance(options.tz, tzinfo) and options.tz is not None:
+        reads.append(parse_path(tz, context.roots))
+    try:
+        checked, warning = check_operand(operator, operand, options)
+        test = compile_clause(path, context.vars, operator, checked, options)
+    except OperandError as error:
+        context.problems.error((), "wrong-operand", error.message, hint=error.hint)
+        return None
+    if warning is not None:
+        context.problems.warn((), "typed-comparison", warning)
+    return Node(
+        test=test,
+        key=_clause_key(path, operator, raw, beside, reads, context),
+        reads_user=path.reads_user or any(read.reads_user for read in reads),
+        text=f"{path.text}: {_shown({**beside, operator.name: raw})}",
+        path=path.text,
+        read=compile_path(path, context.vars),
+        operand=raw,
+        values=_needed_values(path, operator, checked, options),
+    )
+
+
+def _operand(raw: Json, operator: Operator, context: Context, reads: list[Path]) -> Operand:
+    """Return the operand with ``{path: ...}`` and ``{file: ...}`` replaced; problems where it is wrong."""
+    if type(raw) is list:
+        return [_operand_part(part, operator, context.at(index), reads) for index, part in enumerate(raw)]
+    return _operand_part(raw, operator, context, reads)
+
+
+def _operand_part(raw: Json, operator: Operator, context: Context, reads: list[Path]) -> Operand:
+    if type(raw) is not dict:
+        return raw
+    if "path" in raw and len(raw) == 1:
+        inside = replace(context.at("path"), in_element=False)
+        path = checked_path(raw["path"], inside, on_key=False)
+        if path is None:
+            return None
+        reads.append(path)
+        return Dynamic(compile_path(path, context.vars), path.has_any)
+    if "file" in raw and len(raw) == 1:
+        return _list_file(raw["file"], operator, context.at("file"))
+    close = did_you_mean(str(next(iter(raw))), ("path", "file")) if len(raw) == 1 else None
+    if close is not None or operator.name not in ("eq", "ne", "in", "not_in", "contains", "not_contains"):
+        context.problems.error(
+            (),
+            "wrong-operand",
+            f"a map is no operand of `{operator.name}`",
+            hint=f"did you mean {{{close}: ...}}?" if close else "for another path write {path: ...}",
+        )
+    return raw
+
+
+def _list_file(name: Json, operator: Operator, context: Context) -> Operand:
+    if operator.wants != "list":
+        context.problems.error((), "wrong-operand", "a list file goes with `in` and `not_in`")
+        return None
+    lines = context.lists.get(name) if type(name) is str else None
+    if lines is None:
+        close = did_you_mean(str(name), context.lists)
+        context.problems.error(
+            (),
+            "unknown-file",
+            f"there is no list file `{name}`",
+            hint=f"did you mean `{close}`?" if close else "its name is relative to the config folder",
+        )
+        return None
+    if not lines:
+        context.problems.error((), "empty-condition", f"the list file `{name}` is empty")
+        return None
+    return sorted(lines)
+
+
+def _clause_key(
+    path: Path,
+    operator: Operator,
+    raw: Json,
+    beside: dict[str, Json],
+    reads: list[Path],
+    context: Context,
+) -> str:
+    vars = context.vars if any(read.reads_vars for read in (path, *reads)) else None
+    dumped = orjson.dumps(
+        [path_key(path), operator.name, beside, vars],
+        option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS,
+        default=str,
+    )
+    # repr, not JSON: 5 and 5.0 may share a closure or not, but 2**70 must not fail here.
+    return f"{dumped.decode()}{raw!r}"
+
+
+def _needed_values(path: Path, operator: Operator, operand: Operand, options: Options) -> tuple[Json, ...]:
+    """Return the texts and numbers of which the path's value (or an element of it) must be one."""
+    if options.conversion is not None or options.ignore_case or path.has_any or path.root != "event":
+        return ()
+    values = [operand] if operator.name == "eq" else operand if operator.name == "in" else []
+    if type(values) is not list or not all(type(value) in (str, int) for value in values):
+        return ()
+    return tuple(values)
+
+
+def _shown(value: Json) -> str:
+    """Return a value as one line of JSON-like text, cut where it is long."""
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=str).decode()
+    except TypeError:
+        text = repr(value)
+    return text if len(text) <= 200 else text[:199] + "…"

@@ -1,0 +1,109 @@
+"""Domains of e-mail addresses and URLs, IP addresses and CIDR blocks."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import tzinfo
+from socket import AF_INET, inet_pton
+from typing import Final
+from urllib.parse import urlsplit
+
+from pipeline.match.operators.values import OperandError
+from pipeline.model.records import MISSING, Json, Missing
+
+_HOST: Final = re.compile(r"(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W_](?:[\w-]*[^\W_])?\.?")
+_LABELS: Final = re.compile(r"[\w.-]+")
+
+
+def to_domain(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+    """Return the lower-case domain of an e-mail address, a URL or a bare host name."""
+    if type(value) is not str or len(value) > 8192:
+        return MISSING
+    text = value.strip()
+    if "://" in text or text.startswith("//"):
+        try:
+            host = urlsplit(text).hostname or ""
+        except ValueError:
+            return MISSING
+        return host.rstrip(".").lower() if _LABELS.fullmatch(host) else MISSING
+    if "@" in text:
+        if text[:7].lower() == "mailto:":
+            text = text[7:].split("?", 1)[0]
+        local, _, host = text.rpartition("@")
+        return host.rstrip(".").lower() if local and host and _LABELS.fullmatch(host) else MISSING
+    return text.rstrip(".").lower() if _HOST.fullmatch(text) else MISSING
+
+
+def domain_operand(value: Json, tz: tzinfo | None) -> Json:
+    """Return the operand after `as: domain`; raises OperandError."""
+    if type(value) is not str or not value.strip():
+        raise OperandError("a domain is wanted here", "such as acme.com")
+    if "@" in value or "/" in value:
+        raise OperandError(f'"{value}" is more than a domain', "write the part after `@` or `//`: acme.com")
+    return value.strip().rstrip(".").lower()
+
+
+class Network:
+    """An operand after `as: ip`: one address or a CIDR block."""
+
+    __slots__ = ("address", "bits", "version")
+
+    def __init__(self, version: int, address: int, bits: int) -> None:
+        self.version = version
+        self.bits = bits
+        self.address = address >> ((32 if version == 4 else 128) - bits)
+
+
+class Networks:
+    """A set of addresses and blocks: one lookup per prefix length, whatever the number of blocks."""
+
+    __slots__ = ("_blocks",)
+
+    def __init__(self, networks: list[Network]) -> None:
+        blocks: dict[tuple[int, int], set[int]] = {}
+        for network in networks:
+            blocks.setdefault((network.version, network.bits), set()).add(network.address)
+        self._blocks = tuple((version, bits, frozenset(found)) for (version, bits), found in blocks.items())
+
+    def __contains__(self, value: Json | Missing) -> bool:
+        if type(value) is not tuple:
+            return False
+        version, address = value
+        width = 32 if version == 4 else 128
+        return any(
+            version == other and address >> (width - bits) in found for other, bits, found in self._blocks
+        )
+
+
+def to_ip(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+    """Return (version, number) of an IP address; an IPv4-mapped one is the IPv4 address in it."""
+    if type(value) is not str:
+        return MISSING
+    text = value.strip()
+    try:
+        if ":" not in text:
+            return (4, int.from_bytes(inet_pton(AF_INET, text)))
+        address = ipaddress.IPv6Address(text)
+    except (ValueError, OSError):
+        return MISSING
+    if address.ipv4_mapped is not None:
+        return (4, int(address.ipv4_mapped))
+    return (6, int(address))
+
+
+def ip_operand(value: Json, tz: tzinfo | None) -> Json:
+    """Return the address or block after `as: ip`; raises OperandError."""
+    if type(value) is str:
+        single: Json = to_ip(value)
+        if single is not MISSING:
+            return Network(single[0], single[1], 32 if single[0] == 4 else 128)
+        try:
+            network = ipaddress.ip_network(value.strip(), strict=False)
+        except ValueError:
+            pass
+        else:
+            return Network(network.version, int(network.network_address), network.prefixlen)
+    raise OperandError(
+        "an IP address or a CIDR block is wanted here", 'such as "203.0.113.9" or "10.0.0.0/8"'
+    )

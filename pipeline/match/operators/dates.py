@@ -1,0 +1,111 @@
+"""Dates, weekdays and times of day, in a time zone."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta, tzinfo
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from pipeline.match.operators.values import OperandError
+from pipeline.model.records import MISSING, Json, Missing
+from pipeline.model.times import EPOCH, parse_time
+
+_HOUR: Final = re.compile(r"(?:([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00)", re.ASCII)
+_ZONELESS: Final = re.compile(r"(?:Z|z|[+-][0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2})?)?)\s*$", re.ASCII)
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WEEKDAY_NAMES: Final = {
+    "monday": 0,
+    "tuesday": 1,
+    "wednesday": 2,
+    "thursday": 3,
+    "friday": 4,
+    "saturday": 5,
+    "sunday": 6,
+    **{name: index for index, name in enumerate(WEEKDAYS)},
+}
+
+
+def to_date(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+    """Return milliseconds for ISO 8601 (without zone: in ``tz``, else UTC), unix seconds or milliseconds."""
+    if type(value) is bool:
+        return MISSING
+    try:
+        ms = parse_time(value)
+    except (ValueError, OverflowError):
+        return MISSING
+    if tz is None or type(value) is not str or _ZONELESS.search(value, 10) or value.strip().isdigit():
+        return ms
+    return ms - _offset(ms, tz, local=True)
+
+
+def _offset(ms: int, tz: tzinfo, *, local: bool = False) -> int:
+    """Return by how many milliseconds the zone is ahead of UTC then."""
+    try:
+        at = EPOCH + timedelta(milliseconds=ms)
+        at = at.replace(tzinfo=tz) if local else at.astimezone(tz)
+        ahead = at.utcoffset()
+    except (OverflowError, ValueError):
+        return 0  # the first and last hours of the years 1 to 9999
+    return 0 if ahead is None else ahead // timedelta(milliseconds=1)
+
+
+def date_operand(value: Json, tz: tzinfo | None) -> Json:
+    """Return the moment after `as: date`, before or after; raises OperandError."""
+    ms = to_date(value, tz)
+    if ms is MISSING:
+        raise OperandError(
+            "a date is wanted here",
+            'ISO 8601 ("2026-01-31", "2026-01-31T09:00:00Z"), unix seconds, or relative to the event: -30d',
+        )
+    return ms
+
+
+def to_weekday(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+    """Return 0 (Monday) to 6 for a date, in the zone."""
+    ms = to_date(value, tz)
+    return MISSING if type(ms) is not int else weekday_at(ms, tz)
+
+
+def weekday_at(ms: int, tz: tzinfo | None) -> int:
+    """Return 0 (Monday) to 6 for unix milliseconds, in the zone."""
+    return ((ms if tz is None else ms + _offset(ms, tz)) // 86_400_000 + 3) % 7
+
+
+def weekday_operand(value: Json, tz: tzinfo | None) -> Json:
+    """Return the day after `as: weekday`; raises OperandError."""
+    day = _WEEKDAY_NAMES.get(value.lower()) if type(value) is str else None
+    if day is None:
+        raise OperandError("a weekday is wanted here", "mon, tue, wed, thu, fri, sat or sun")
+    return day
+
+
+def to_hour(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+    """Return the minute of the day (0 to 1439) of a date, in the zone."""
+    ms = to_date(value, tz)
+    return MISSING if type(ms) is not int else minute_at(ms, tz)
+
+
+def minute_at(ms: int, tz: tzinfo | None) -> int:
+    """Return the minute of the day (0 to 1439) of unix milliseconds, in the zone."""
+    return (ms if tz is None else ms + _offset(ms, tz)) // 60_000 % 1440
+
+
+def hour_operand(value: Json, tz: tzinfo | None) -> Json:
+    """Return the minute of the day after `as: hour`; raises OperandError."""
+    found = _HOUR.fullmatch(value) if type(value) is str else None
+    if found is None:
+        raise OperandError("a time of day is wanted here", 'such as "09:00" or "17:30"')
+    return 1440 if found[1] is None else int(found[1]) * 60 + int(found[2])
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> tzinfo | None:
+    """Return the IANA time zone, or None where there is none of that name."""
+    if len(name) > 100 or "\x00" in name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, ImportError, LookupError):
+        return None  # zoneinfo raises each of these for names that are paths, folders or unknown

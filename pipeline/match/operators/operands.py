@@ -1,0 +1,174 @@
+"""What stands after an operator: checked, converted and folded at load."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Final, TypeAlias
+
+from pipeline.language.paths import Getter, Scope
+from pipeline.language.units import parse_duration
+from pipeline.match.operators.conversions import Conversion, OperandError
+from pipeline.match.operators.table import Operator
+from pipeline.match.operators.values import fold, is_number
+from pipeline.model.records import MISSING, Event, Json, Missing, User
+
+Zone: TypeAlias = "Getter | tzinfo | None"
+"""A fixed time zone, a path to one, or None: UTC."""
+
+_RELATIVE: Final = re.compile(r"([+-])\s*([0-9].*)")
+_LOOKS: Final = (
+    (
+        re.compile(r"\s*[+-]?[0-9]+(\.[0-9]+)?\s*", re.ASCII),
+        "a number",
+        "write it without quotes, or add `as: number`",
+    ),
+    (
+        re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.ASCII),
+        "a date",
+        "use before or after, or add `as: date`",
+    ),
+    (re.compile(r"v?[0-9]+\.[0-9]+\.[0-9].*", re.ASCII), "a version", "add `as: version`"),
+)
+
+
+@dataclass(slots=True, frozen=True)
+class Dynamic:
+    """An operand that is known only for an event: another path, or a relative date."""
+
+    read: Getter
+    """The operand before its conversion, or MISSING; a relative date is already a moment."""
+    many: bool = False
+    """True: the path has ``[*]``, any of its values may be meant."""
+    converted: bool = False
+
+
+Operand: TypeAlias = "Json | Dynamic"
+
+
+@dataclass(slots=True, frozen=True)
+class Options:
+    """What stands beside the operators in one map."""
+
+    conversion: Conversion | None = None
+    ignore_case: bool = False
+    tz: Zone = None
+
+
+def relative_date(value: Json) -> Dynamic | None:
+    """Return the moment that ``-30d``, ``+1h`` or ``now`` means for an event; None for anything else."""
+    if value == "now":
+        shift = 0
+    else:
+        found = _RELATIVE.fullmatch(value) if type(value) is str else None
+        if found is None:
+            return None
+        try:
+            shift = round(parse_duration(found[2]) * 1000)
+        except ValueError as error:
+            raise OperandError(
+                f"{value!r} is no time relative to the event: {error}", "such as -30d"
+            ) from None
+        if found[1] == "-":
+            shift = -shift
+
+    def read(event: Event, user: User, scope: Scope) -> Json | Missing:
+        return MISSING if event.time is None else event.time + shift
+
+    return Dynamic(read, converted=True)
+
+
+def check_operand(operator: Operator, value: Operand, options: Options) -> tuple[Operand, str | None]:
+    """Return the operand, converted and folded, and a warning or None; raises OperandError."""
+    conversion = options.conversion
+    if operator.wants == "flag":
+        if type(value) is not bool:
+            raise OperandError(f"`{operator.name}` takes true or false")
+        return value, None
+    if operator.wants == "list":
+        if isinstance(value, Dynamic):
+            return value, None
+        if type(value) is not list:
+            raise OperandError(f"`{operator.name}` takes a list", f"write {operator.name}: [{_shown(value)}]")
+        if not value:
+            raise OperandError(
+                f"`{operator.name}` with an empty list {'never' if not operator.negates else 'always'} holds"
+            )
+        return _each(operator, value, options), None
+    if operator.wants == "range":
+        if type(value) is not list or len(value) != 2:
+            raise OperandError("`between` takes two values", "write between: [low, high], both included")
+        low, high = _each(operator, value, options)
+        _check_range(low, high, conversion is not None and conversion.circular)
+        return [low, high], _looks_like(low, options)
+    if type(value) is list and operator.wants in ("text", "element"):
+        if not value:
+            raise OperandError(f"`{operator.name}` with an empty list never holds")
+        return _each(operator, value, options), None
+    if type(value) is list and operator.name not in ("eq", "ne"):
+        raise OperandError(f"`{operator.name}` takes one value, not a list")
+    if type(value) is list and conversion is not None:
+        raise OperandError(
+            f"`{operator.name}` after `as:` takes one value", "for any of several write in: [...]"
+        )
+    checked = _one(operator, value, options)
+    if type(checked) is list:
+        return checked, "a list after `eq` or `ne` means the whole array; for any of several write in: [...]"
+    return checked, _looks_like(checked, options) if operator.wants == "order" else None
+
+
+def _check_range(low: Operand, high: Operand, circular: bool) -> None:
+    if isinstance(low, Dynamic) or isinstance(high, Dynamic):
+        return
+    if not (is_number(low) and is_number(high)) and type(low) is not type(high):
+        raise OperandError("the two ends of `between` are of different types")
+    if low > high and not circular:
+        raise OperandError(
+            "the first value of `between` is greater than the second", "write the lower one first"
+        )
+
+
+def _each(operator: Operator, values: list[Operand], options: Options) -> list[Operand]:
+    return [_one(operator, value, options) for value in values]
+
+
+def _one(operator: Operator, value: Operand, options: Options) -> Operand:
+    if isinstance(value, Dynamic):
+        if operator.name in ("glob", "regex"):
+            raise OperandError(
+                f"a pattern of `{operator.name}` cannot come from a path", "patterns are checked at load"
+            )
+        return value
+    if type(value) is float and (value != value or value in (float("inf"), float("-inf"))):
+        raise OperandError("NaN and infinity are no JSON numbers")
+    conversion = options.conversion
+    if conversion is not None:
+        if conversion.name == "date" and (moment := relative_date(value)) is not None:
+            return moment
+        tz = options.tz if isinstance(options.tz, tzinfo) else None
+        return fold(conversion.operand(value, tz)) if options.ignore_case else conversion.operand(value, tz)
+    if operator.wants == "text" and type(value) is not str:
+        raise OperandError(
+            f"`{operator.name}` takes text", f'write it in quotes: "{value}"' if is_number(value) else None
+        )
+    if operator.wants in ("order", "range") and not (is_number(value) or type(value) is str):
+        raise OperandError(f"`{operator.name}` takes a number or a text")
+    return fold(value) if options.ignore_case and operator.name != "regex" else value
+
+
+def _looks_like(value: Operand, options: Options) -> str | None:
+    if type(value) is not str or options.conversion is not None:
+        return None
+    for pattern, kind, remedy in _LOOKS:
+        if pattern.fullmatch(value):
+            return (
+                f'"{value}" looks like {kind} but is a text, and texts compare by their characters: {remedy}'
+            )
+    return None
+
+
+def _shown(value: Json) -> str:
+    return (
+        value if type(value) is str and value.isalnum() else repr(value) if type(value) is str else str(value)
+    )

@@ -1,0 +1,304 @@
+"""Config tests: `*.test.yaml` beside the webhooks, run through the same code as the job."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape, quoteattr
+
+import orjson
+
+from pipeline.compile.snapshot import Snapshot, compile_config
+from pipeline.config.files import JobDefaults, config_files, is_yaml, read_files
+from pipeline.config.models.case import Case, CaseFile, ExpectedRequest
+from pipeline.config.models.validate import check
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.config.yaml.locating import place
+from pipeline.config.yaml.report import Finding, render
+from pipeline.decode.shapes import decode
+from pipeline.model.records import Invalid, Json, Origin, PropertyUpdate, Record
+from pipeline.model.times import parse_time
+from pipeline.operate.dry_run import DryRun, Fired
+
+SUFFIXES = (".test.yaml", ".test.yml")
+NOW = parse_time("2026-01-01T12:00:00Z")
+"""When events happen that do not say it; each a second after the one before."""
+
+
+@dataclass(slots=True)
+class CaseResult:
+    """What became of one test; ``failures`` is empty where it holds."""
+
+    file: str
+    name: str
+    line: int = 0
+    failures: list[str] = field(default_factory=list)
+    secs: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was as expected."""
+        return not self.failures
+
+
+def find_tests(directory: Path) -> list[Path]:
+    """Return all test files below a config directory, sorted."""
+    return sorted(path for path in directory.rglob("*") if path.name.endswith(SUFFIXES) and path.is_file())
+
+
+def run_tests(
+    directory: Path, paths: Sequence[Path] | None = None, *, environ: Mapping[str, str] | None = None
+) -> list[CaseResult]:
+    """Run the tests below a config directory, or only these files of it, in the order of their names.
+
+    A file that is broken gives one failed result with its problems; nothing raises.
+    """
+    found = find_tests(directory) if paths is None else paths
+    return [result for path in found for result in run_file(path, directory, environ=environ)]
+
+
+def run_file(
+    path: Path, directory: Path, *, environ: Mapping[str, str] | None = None
+) -> Iterator[CaseResult]:
+    """Yield the result of every case of a test file; the webhook is the file of the same stem beside it."""
+    shown = os.path.relpath(path, directory)
+    cases, lines, trouble = _load(path, shown)
+    if cases is None:
+        yield CaseResult(shown, "the file is a test", 0, [trouble])
+        return
+    snapshot, trouble = _compile(path, directory, cases, os.environ if environ is None else environ)
+    if snapshot is None:
+        yield CaseResult(shown, "the webhook has no errors", 0, [trouble])
+        return
+    for case, line in zip(cases.cases, lines, strict=True):
+        started = time.perf_counter()
+        failures = run_case(snapshot, case, format=cases.format)
+        yield CaseResult(shown, case.name, line, failures, time.perf_counter() - started)
+
+
+def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[str]:
+    """Return what was not as expected, each a text of one or more lines; empty where the case holds."""
+    run = DryRun(snapshot)
+    failures: list[str] = []
+    for user in case.users:
+        run.know(_known(user.id, user.anonymous_id, user.properties))
+    only = case.users[0].id if len(case.users) == 1 else None
+    fired: list[Fired] = []
+    for number, given in enumerate(case.events):
+        for record in _records(given, number, only, format):
+            if isinstance(record, Invalid):
+                failures.append(f"event {number + 1} is invalid: {record.reason}")
+            else:
+                fired += [one for one in run.feed(record) if not one.suppressed]
+    if failures:
+        return failures
+    for number, (wanted, got) in enumerate(zip(case.expect, fired, strict=False), 1):
+        lines = _compare(wanted, got, case.exact)
+        if lines:
+            failures.append("\n".join([f"request {number}:", *(f"  {line}" for line in lines)]))
+    for number, extra in enumerate(fired[len(case.expect) :], len(case.expect) + 1):
+        failures.append(f"request {number} was not expected:\n  {_told(extra)}")
+    for number in range(len(fired) + 1, len(case.expect) + 1):
+        failures.append(f"request {number} was expected and not made")
+    return failures
+
+
+def render_results(results: Sequence[CaseResult]) -> str:
+    """Return the failed tests with their differences, and a closing line."""
+    lines: list[str] = []
+    for result in results:
+        if not result.passed:
+            where = f"{result.file}:{result.line}" if result.line else result.file
+            lines.append(f"FAILED {where}: {result.name}")
+            lines += [f"  {line}" for failure in result.failures for line in failure.splitlines()]
+    failed = sum(not result.passed for result in results)
+    passed = len(results) - failed
+    files = len({result.file for result in results})
+    lines.append(f"{passed} passed, {failed} failed in {files} file{'s' * (files != 1)}")
+    return "\n".join(lines)
+
+
+def junit(results: Sequence[CaseResult]) -> str:
+    """Return the results as JUnit XML, for CI."""
+    failed = sum(not result.passed for result in results)
+    secs = sum(result.secs for result in results)
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<testsuites tests="{len(results)}" failures="{failed}" time="{secs:.3f}">',
+        f'  <testsuite name="hookline" tests="{len(results)}" failures="{failed}" time="{secs:.3f}">',
+    ]
+    for result in results:
+        head = (
+            f"    <testcase classname={_attribute(result.file)} name={_attribute(result.name)} "
+            f'file={_attribute(result.file)} line="{result.line}" time="{result.secs:.3f}"'
+        )
+        if result.passed:
+            lines.append(f"{head}/>")
+        else:
+            text = "\n".join(result.failures)
+            first = result.failures[0].splitlines()[0]
+            lines.append(
+                f"{head}><failure message={_attribute(first)}>{escape(_xml(text))}</failure></testcase>"
+            )
+    return "\n".join([*lines, "  </testsuite>", "</testsuites>"]) + "\n"
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_xml(text))
+
+
+def _xml(text: str) -> str:
+    """Return a text without what XML cannot hold."""
+    return "".join(c if c >= " " or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+
+
+def _load(path: Path, shown: str) -> tuple[CaseFile | None, list[int], str]:
+    try:
+        document = parse_yaml(decode_text(path.read_bytes()), shown)
+    except OSError as error:
+        return None, [], f"cannot be read: {error.strerror or error}"
+    except ValueError as error:
+        return None, [], str(error)
+    findings = list(document.findings)
+    problems = Problems()
+    cases = None
+    if document.root is not None:
+        cases = check(CaseFile, document.root.value, problems, what="a test file")
+        findings += [place(document, problem) for problem in problems.found]
+    if cases is None or document.root is None or any(not finding.warning for finding in findings):
+        return None, [], render(findings)
+    assert document.root.items is not None  # the model accepted a map
+    listed = document.root.items["cases"][1].elements or []
+    return cases, [node.span.line + 1 for node in listed], ""
+
+
+def _compile(
+    path: Path, directory: Path, cases: CaseFile, environ: Mapping[str, str]
+) -> tuple[Snapshot | None, str]:
+    stem = path.name.rsplit(".test.", 1)[0]
+    target = next(
+        (f"{stem}{end}" for end in (".yaml", ".yml") if (path.parent / f"{stem}{end}").is_file()), None
+    )
+    if target is None:
+        return None, f"there is no webhook `{stem}.yaml` beside the test"
+    bases = sorted(entry for entry in os.listdir(path.parent) if entry.startswith("_") and is_yaml(entry))
+    labels = [name for name in config_files(directory) if name.startswith("labels/")]
+    text = read_files(
+        directory,
+        [*labels, *(f"webhooks/{name}" for name in (*bases, target))],
+        webhooks=path.parent,
+        environ={**environ, **cases.settings},
+        # A test never sends: where the webhook may connect to is no question here.
+        defaults=JobDefaults(exclude=tuple(cases.exclude), network_allow=("0.0.0.0/0", "::/0")),
+    )
+    report = compile_config(text, secrets=None)
+    if report.snapshot is None:
+        folder = os.path.relpath(path.parent, directory)
+        errors = [finding for finding in report.findings if not finding.warning]
+        return None, render([_moved(finding, folder) for finding in errors])
+    return report.snapshot, ""
+
+
+def _moved(finding: Finding, folder: str) -> Finding:
+    name = finding.file.removeprefix("webhooks/")
+    if name == finding.file:
+        return finding
+    return Finding(
+        os.path.join(folder, name), finding.line, finding.column, finding.code, finding.message, finding.hint,
+        finding.warning, finding.source, finding.length,
+    )  # fmt: skip
+
+
+def _known(user_id: str | None, anonymous_id: str | None, properties: dict[str, Json]) -> PropertyUpdate:
+    origin = Origin("given", 0)
+    return PropertyUpdate(None, user_id, anonymous_id, NOW, NOW, None, properties, {}, (), origin)
+
+
+def _records(given: dict[str, Json], number: int, only: str | None, format: str) -> list[Record]:
+    record = dict(given)
+    if format == "native":
+        record = {"type": "event", **record}
+        if only is not None and "user_id" not in record and "anonymous_id" not in record:
+            record["user_id"] = only
+    origin = Origin("test", number)
+    return decode(orjson.dumps(record), format=format, origin=origin, received_at=NOW + number * 1000)
+
+
+def _compare(wanted: ExpectedRequest, got: Fired, exact: bool) -> list[str]:
+    """Return the lines of the differences between a request and what was expected."""
+    if wanted.dead_letter is not None:
+        if got.request is not None:
+            return [f"expected a dead letter: {wanted.dead_letter}", f"but it is sent: {_told(got)}"]
+        if wanted.dead_letter in got.reason:
+            return []
+        return ["the dead letter's reason", f"- {wanted.dead_letter}", f"+ {got.reason}"]
+    if got.request is None:
+        return ["it becomes a dead letter", f"+ {got.reason}"]
+    lines: list[str] = []
+    if wanted.method is not None:
+        lines += _differ("method", wanted.method, got.request.method, exact=True)
+    if wanted.url is not None:
+        lines += _differ("url", wanted.url, got.url, exact=True)
+    headers = {name.lower(): value for name, value in got.headers.items()}
+    for name, value in wanted.headers.items():
+        lines += _differ(f"headers.{name}", value, headers.get(name.lower(), _ABSENT), exact=True)
+    if "body" in wanted.model_fields_set:
+        lines += _differ("body", wanted.body, _body(got, wanted.body), exact)
+    return lines
+
+
+def _body(got: Fired, wanted: Json) -> Json:
+    body = got.body
+    if got.webhook.spec.encoding == "form":
+        text = body.decode()
+        return dict(parse_qsl(text, keep_blank_values=True)) if isinstance(wanted, dict) else text
+    return orjson.loads(body) if body else None
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "(absent)"
+
+
+_ABSENT = _Absent()
+
+
+def _differ(path: str, wanted: Json, got: Json, exact: bool) -> list[str]:
+    if isinstance(wanted, dict) and isinstance(got, dict):
+        lines = [
+            line
+            for key, value in wanted.items()
+            for line in _differ(f"{path}.{key}", value, got.get(key, _ABSENT), exact)
+        ]
+        if exact:
+            lines += [f"{path}.{key}\n  + {_json(value)}" for key, value in got.items() if key not in wanted]
+        return [part for line in lines for part in line.split("\n")]
+    if isinstance(wanted, list) and isinstance(got, list):
+        if len(wanted) == len(got):
+            pairs = enumerate(zip(wanted, got, strict=True))
+            return [line for index, (a, b) in pairs for line in _differ(f"{path}[{index}]", a, b, exact)]
+        return [
+            f"{path}: {len(wanted)} elements expected, {len(got)} found",
+            f"  - {_json(wanted)}",
+            f"  + {_json(got)}",
+        ]
+    # 1 is not true, and 3.0 is 3: as a receiver's JSON reader sees it.
+    if wanted == got and isinstance(wanted, bool) == isinstance(got, bool):
+        return []
+    return [path, f"  - {_json(wanted)}", f"  + {_json(got)}"]
+
+
+def _json(value: Json) -> str:
+    return str(value) if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+
+
+def _told(fired: Fired) -> str:
+    if fired.request is None:
+        return f"a dead letter of {fired.webhook.id}: {fired.reason}"
+    return f"{fired.request.method} {fired.url} {fired.body.decode()[:2000]}"

@@ -1,0 +1,1 @@
+"""What webhooks owe: handed over, stored, journalled, dead, counted."""

@@ -1,0 +1,136 @@
+"""Copies of dead letters to a file or a topic, beside the letters that are kept in the state directory.
+
+At least once: a letter counts as copied with the epoch in which `flush` returned, so what a crash leaves
+uncertain is written again under the same key.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.model.errors import Fatal
+from pipeline.outbox.codec import DeadLetter
+from pipeline.outbox.dead_letter_json import to_json
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.metrics import count
+
+log = logging.get(__name__)
+
+
+class Copies(Protocol):
+    """Where copies go. Used by one thread."""
+
+    def write(self, letter: DeadLetter) -> None:
+        """Take a copy; it is safe when `flush` has returned."""
+
+    def flush(self) -> None:
+        """Return when every copy is safe; raises Fatal where that cannot be had."""
+
+    def close(self) -> None:
+        """Let go; never raises."""
+
+
+class JsonlCopies:
+    """Appends one JSON object per line to a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._waiting: list[bytes] = []
+        self._torn = b""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._end_torn_line()
+        except OSError as error:
+            raise Fatal(f"cannot write copies of dead letters to {path}: {error.strerror}") from None
+
+    def _end_torn_line(self) -> None:
+        """After a crash in the middle of a write the next line must not be glued to the torn one."""
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            self._torn = b"\n"
+
+    def write(self, letter: DeadLetter) -> None:
+        """Take a copy; it is safe when `flush` has returned."""
+        self._waiting.append(to_json(letter) + b"\n")
+
+    def flush(self) -> None:
+        """Write what waits and sync it to disk. Raises Fatal where that fails."""
+        if not self._waiting:
+            return
+        data = self._torn + b"".join(self._waiting)
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+            os.fsync(self._file)
+        except OSError as error:
+            count("dead_letter_copies_total", len(self._waiting), result="error")
+            raise Fatal(
+                f"cannot write copies of dead letters to {self._path}: {error.strerror}; "
+                "nothing is lost, they are kept in the state directory and copied at the next start"
+            ) from None
+        count("dead_letter_copies_total", len(self._waiting), result="ok")
+        self._waiting.clear()
+        self._torn = b""
+
+    def close(self) -> None:
+        """Close the file."""
+        try:
+            os.close(self._file)
+        except OSError as error:
+            log.warning("the file of dead letters did not close", path=str(self._path), reason=error.strerror)
+
+
+class BothCopies:
+    """Writes every copy to each of several places."""
+
+    def __init__(self, places: Sequence[Copies]) -> None:
+        self._places = places
+
+    def write(self, letter: DeadLetter) -> None:
+        """Take a copy; it is safe when `flush` has returned."""
+        for place in self._places:
+            place.write(letter)
+
+    def flush(self) -> None:
+        """Return when every copy is safe everywhere."""
+        for place in self._places:
+            place.flush()
+
+    def close(self) -> None:
+        """Let go of all places."""
+        for place in self._places:
+            place.close()
+
+
+def open_copies(
+    *,
+    kafka: Mapping[str, Any] | None = None,
+    jsonl: str | None = None,
+    brokers: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Copies | None:
+    """Return where `dead_letters` of pipeline.yaml sends copies; None where it names nothing.
+
+    kafka: its ``topic``, ``brokers`` and ``settings``. Without brokers of its own the copies go to those of
+    the source, given as ``brokers``, with the source's ``settings`` beneath its own.
+    Raises ConfigError for a topic or settings that cannot be used, Fatal for a file or brokers out of reach.
+    """
+    places: list[Copies] = []
+    if jsonl is not None:
+        places.append(JsonlCopies(Path(jsonl)))
+    if kafka is not None:
+        # librdkafka takes a tenth of a second to load: only for those who write to topics.
+        from pipeline.outbox.kafka_copies import KafkaCopies
+
+        own = kafka.get("settings") or {}
+        if kafka.get("brokers"):
+            places.append(KafkaCopies(kafka["brokers"], str(kafka["topic"]), own))
+        else:
+            places.append(KafkaCopies(brokers or "", str(kafka["topic"]), {**(settings or {}), **own}))
+    if len(places) > 1:
+        return BothCopies(places)
+    return places[0] if places else None

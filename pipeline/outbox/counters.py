@@ -1,0 +1,98 @@
+"""Counters as rows of a store: an epoch that is undone is uncounted (DESIGN 6, rule 8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.outbox.codec import pack_number, unpack_number
+from pipeline.store.store import Store, Table
+
+RECORDS = ("read", "events", "updates", "links", "invalid")
+"""What a source has seen; kept by the identity step, which sees every chunk of its partition."""
+
+WEBHOOK = ("matched", "delivered", "dead", "pending", "suppressed")
+"""What a shard keeps per webhook: matched = delivered + dead + pending + suppressed."""
+
+
+@dataclass(slots=True)
+class WebhookCounts:
+    """What became of one webhook's matches in one shard."""
+
+    matched: int = 0
+    delivered: int = 0
+    dead: int = 0
+    pending: int = 0
+    suppressed: int = 0
+
+
+class Counters:
+    """The numbers of one store. A row's name is ``record/<field>`` or ``<webhook id>/<field>``."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._written = read_counters(store)
+        self._records: dict[str, int] = {}
+        self._webhooks: dict[str, WebhookCounts] = {}
+        self._touched: set[str] = set()
+        for name, number in self._written.items():
+            owner, _, field = name.rpartition("/")
+            if owner == "record":
+                self._records[name] = number
+            else:
+                setattr(self._webhooks.setdefault(owner, WebhookCounts()), field, number)
+
+    def add(self, name: str, number: int = 1) -> None:
+        """Add to a counter of records, ``record/<field>``; it is written with the epoch."""
+        self._records[name] = self._records.get(name, 0) + number
+
+    def change(self, webhook_id: str) -> WebhookCounts:
+        """Return a webhook's counts, to be changed; they are written with the epoch."""
+        self._touched.add(webhook_id)
+        counts = self._webhooks.get(webhook_id)
+        if counts is None:
+            counts = self._webhooks[webhook_id] = WebhookCounts()
+        return counts
+
+    def pending(self, webhook_id: str) -> int:
+        """Return how many requests of a webhook are owed."""
+        counts = self._webhooks.get(webhook_id)
+        return 0 if counts is None else counts.pending
+
+    def get(self, name: str) -> int:
+        """Return a counter's value by the name of its row, this epoch included; 0 for an unknown one."""
+        return self.copy().get(name, 0)
+
+    @property
+    def dirty(self) -> bool:
+        """True where something was counted since the last flush."""
+        return bool(self._touched) or any(
+            self._written.get(name) != number for name, number in self._records.items()
+        )
+
+    def flush(self) -> None:
+        """Write what changed to the store's open epoch."""
+        changed = self._records.items() | {
+            (f"{webhook_id}/{field}", getattr(self._webhooks[webhook_id], field))
+            for webhook_id in self._touched
+            for field in WEBHOOK
+        }
+        for name, number in changed:
+            if self._written.get(name, 0) != number:
+                self._store.put(Table.COUNTERS, name.encode(), pack_number(number))
+                self._written[name] = number
+        self._touched.clear()
+
+    def copy(self) -> dict[str, int]:
+        """Return all values by the names of their rows."""
+        return self._records | {
+            f"{webhook_id}/{field}": number
+            for webhook_id, counts in self._webhooks.items()
+            for field in WEBHOOK
+            if (number := getattr(counts, field)) or f"{webhook_id}/{field}" in self._written
+        }
+
+
+def read_counters(store: Store) -> dict[str, int]:
+    """Return the committed counters of a store."""
+    rows = store.committed(Table.COUNTERS, b"", b"")
+    return {key.decode(): unpack_number(value) for key, value in rows}

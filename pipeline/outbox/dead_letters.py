@@ -1,0 +1,48 @@
+"""The dead letters of one shard, and which of them are still to be copied elsewhere."""
+
+from __future__ import annotations
+
+from pipeline.outbox.codec import DeadLetter, pack_dead, unpack_dead
+from pipeline.store.store import Store, Table
+from pipeline.telemetry.metrics import count
+
+
+class Graves:
+    """The tables `dead` and `copies`.
+
+    copies: whether the job copies dead letters somewhere (DESIGN 10).
+    """
+
+    def __init__(self, store: Store, *, copies: bool) -> None:
+        self._store = store
+        self._copies = copies
+        self._to_copy = [key for key, _ in store.items(Table.COPIES)] if copies else []
+
+    def put(self, dead: DeadLetter) -> None:
+        """Keep a dead letter, and note that its copy is due."""
+        count("dead_letters_total", webhook=dead.webhook_id, reason=_class_of(dead))
+        self._store.put(Table.DEAD, dead.key, pack_dead(dead))
+        if self._copies:
+            # A row, not a list: what the engine buried at an epoch's end is copied in the next one.
+            self._store.put(Table.COPIES, dead.key, b"")
+            self._to_copy.append(dead.key)
+
+    def remove(self, key: bytes) -> None:
+        """Forget a dead letter: it is sent again."""
+        self._store.delete(Table.DEAD, key)
+
+    def to_copy(self) -> list[DeadLetter]:
+        """Return the dead letters whose copy is due; with this epoch they count as copied."""
+        keys, self._to_copy = self._to_copy, []
+        found = []
+        for key in keys:
+            self._store.delete(Table.COPIES, key)
+            value = self._store.get(Table.DEAD, key)
+            if value is not None:
+                found.append(unpack_dead(value))
+        return found
+
+
+def _class_of(dead: DeadLetter) -> str:
+    """Return a reason of few possible values: what a template or a record said is not one."""
+    return dead.reason if dead.kind == "delivery" else dead.kind

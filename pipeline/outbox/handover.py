@@ -1,0 +1,199 @@
+"""What passes between a shard's worker thread and the delivery engine's thread.
+
+The worker hands over `Delivery` objects and later takes `Result`s. The only meeting point is a shard's
+`Port`: the engine appends results to the journal and queues them under the port's lock, the worker takes
+them and switches the journal's generation under the same lock (DESIGN 6, rules 3 and 6).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Protocol
+
+import msgspec
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Delivery(msgspec.Struct, eq=False, gc=False):
+    """One request that one webhook owes its receiver.
+
+    Written by the worker when it is made; from the hand-over on, the engine alone changes the fields
+    under "state" and the worker alone changes ``stored``.
+    """
+
+    key: bytes
+    """The delivery key: webhook id and origin; names it in journal and dead letters."""
+    row: bytes
+    """Its key in the outbox: the delivery key, or webhook, user and sequence where order matters."""
+    webhook_id: str
+    message_id: str
+    """The ``webhook-id`` header: the same in every attempt and every replay."""
+    config: str
+    """Hash of the config version that rendered it."""
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+    """URL, headers and body hold secrets only as slots (render/secrets.py)."""
+    user: str = ""
+    """Queue for ``ordering: per_user``; "" where order does not matter."""
+    sequence: int = 0
+    """Place in the shard's order; set for ordered webhooks."""
+    created_ms: int = 0
+    """Wall clock (unix ms) of the match; ``max_age`` counts from here."""
+    replay: bool = False
+    # --- state, changed by the engine
+    attempt: int = 0
+    """Attempts finished so far."""
+    due_ms: int = 0
+    """Wall clock (unix ms) before which it must not be sent again; 0: at once."""
+    status: int = 0
+    """Status of the last response; 0 where there was none."""
+    excerpt: str = ""
+    """Start of the last response, or what went wrong; escaped, at most 1,024 bytes."""
+    # --- changed by the worker
+    stored: bool = False
+    """True while a row of the outbox holds it."""
+
+
+class Outcome(IntEnum):
+    """What became of an attempt. The numbers are part of the journal's format."""
+
+    DELIVERED = 1
+    RETRY = 2
+    DEAD = 3
+    PARKED = 4
+    """Put out of the engine's memory unchanged; its outbox row will bring it back. Never journaled."""
+
+
+class Result(msgspec.Struct, gc=False):
+    """The end of one attempt, as the worker sees it. Never changed (freezing it would double its cost)."""
+
+    delivery: Delivery
+    outcome: Outcome
+    reason: str = ""
+    """Why it died: a stable kebab-case word (``status-400``, ``max-age``, ``guard-refused``, ...)."""
+
+
+class JournalWriter(Protocol):
+    """Where results survive until the next commit (outbox/journal.py)."""
+
+    def append(self, results: list[Result], now_ms: int) -> None:
+        """Write the results with one unsynced write."""
+
+    def switch(self, generation: int) -> None:
+        """Write the following results to another generation's file."""
+
+
+class Port:
+    """Meeting point of one shard's worker with the engine.
+
+    ``refill`` reads committed rows of the outbox that the engine does not hold: called by the engine's
+    thread, it returns at most ``limit`` deliveries of the webhook in key order after ``cursor``, and the
+    cursor for the next call (None: the end was reached).
+    """
+
+    def __init__(
+        self,
+        shard: int,
+        journal: JournalWriter,
+        refill: Callable[[str, bytes | None, int], tuple[list[Delivery], bytes | None]],
+    ) -> None:
+        self.shard = shard
+        self.refill = refill
+        self.journal = journal
+        self._lock = threading.Lock()
+        self._results: list[Result] = []
+        self._released: list[tuple[list[bytes], list[bytes]]] = []
+        self.settling: set[bytes] = set()
+        """Rows with a final result that is not committed yet: they must not be read again."""
+        self.parked = False
+        """True where a delivery was parked since the last `take`: neither side counts it until the commit."""
+        self.stale: frozenset[bytes] = frozenset()
+        """Of these, rows that are still owed: a journal knows more of them than the disk, until the next
+        commit. Later ones of an ordered user must not overtake them."""
+
+    def post(self, results: list[Result], now_ms: int) -> None:
+        """Journal the results, then queue them for the worker. Called by the engine, once per loop turn."""
+        with self._lock:
+            self.journal.append(results, now_ms)
+            self._results.extend(results)
+            retry, parked = Outcome.RETRY, Outcome.PARKED
+            for result in results:
+                outcome = result.outcome
+                # Also what is not stored yet: the worker may be writing its row at this moment.
+                if outcome is not retry:
+                    self.settling.add(result.delivery.row)
+                    if outcome is parked:
+                        self.parked = True
+
+    def take(self, generation: int, *, always: bool = True) -> list[Result]:
+        """Return what was posted and switch the journal. Called by the worker in ``snapshot()``.
+
+        With ``always`` off the journal is switched only where there are results: the epoch has nothing
+        else to commit, and a generation belongs to the commit that its results go into.
+        """
+        with self._lock:
+            results, self._results = self._results, []
+            self.parked = False
+            if results or always:
+                self.journal.switch(generation)
+            return results
+
+    def take_some(self, least: int) -> list[Result]:
+        """Return what was posted so far where there are at least so many, within the present generation.
+
+        Called by the worker between snapshots. ``parked`` stays: only a commit brings those rows back.
+        """
+        if len(self._results) < least or not self._lock.acquire(blocking=False):
+            # The engine is writing its journal: the next call finds more.
+            return []
+        try:
+            results, self._results = self._results, []
+            return results
+        finally:
+            self._lock.release()
+
+    def released(self, asked: list[bytes], free: list[bytes]) -> None:
+        """Answer `Engine.drop`: of the rows asked for, these are not being sent, and forgotten."""
+        with self._lock:
+            self._released.append((asked, free))
+
+    def take_released(self) -> list[tuple[list[bytes], list[bytes]]]:
+        """Return what was released since the last call. Called by the worker in ``snapshot()``."""
+        if not self._released:
+            return []
+        with self._lock:
+            released, self._released = self._released, []
+            return released
+
+    def settled(self, rows: list[bytes]) -> None:
+        """The results of these rows are committed. Called by the worker after a commit."""
+        with self._lock:
+            self.settling.difference_update(rows)
+
+
+class Engine(Protocol):
+    """What a shard needs of the delivery engine (deliver/engine.py). All methods are thread-safe."""
+
+    def attach(self, port: Port) -> None:
+        """Make a shard known, before its first hand-over."""
+
+    def accepts(self, webhook_id: str) -> bool:
+        """True while the webhook's lane has room in memory; False: write the row to the outbox instead."""
+
+    def submit(self, port: Port, deliveries: list[Delivery]) -> None:
+        """Hand deliveries over; never blocks."""
+
+    def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
+        """Say that this many committed rows of the webhook wait in the shard's outbox, not in memory."""
+
+    def drop(self, port: Port, rows: list[bytes]) -> None:
+        """Forget deliveries that a command takes out of the outbox, unless they are being sent.
+
+        The rows must be in ``port.settling``, so that they are not read again; the answer comes as
+        ``port.released``, without results.
+        """

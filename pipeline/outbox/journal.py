@@ -1,0 +1,137 @@
+"""The journal: what became of attempts since the last commit (DESIGN 6, rule 6).
+
+One file per generation, named after the store's sequence number when it was begun. An entry is length,
+CRC-32 and a packed result. Writes are not synced: they survive the death of the process, and after a
+power cut the torn tail is ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.outbox.codec import Finished, pack_result, unpack_result
+from pipeline.outbox.handover import Outcome, Result
+
+_ENTRY = struct.Struct("<II")
+_MIN_ENTRY = 16
+"""Shorter ones are no results: after a power cut a tail may be all zeros, and the CRC of nothing is zero."""
+_MAX_ENTRY = 1 << 20
+
+
+class Journal:
+    """The journal of one shard, appended by the engine's thread under the port's lock."""
+
+    def __init__(self, folder: Path, generation: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._generation = generation
+        self._on_disk = {number for number, _ in _generations(folder)}
+        self._file: int | None = None
+
+    def append(self, results: list[Result], now_ms: int) -> None:
+        """Write the results with one unsynced write; what is parked says nothing new and is left out."""
+        parked = Outcome.PARKED
+        entries: list[bytes] = []
+        for result in results:
+            if result.outcome is not parked:
+                data = pack_result(result)
+                entries += (_ENTRY.pack(len(data), zlib.crc32(data)), data)
+        if not entries:
+            return
+        if self._file is None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._file = os.open(_path(self._folder, self._generation), flags, 0o600)
+            self._on_disk.add(self._generation)
+        _write_all(self._file, b"".join(entries))
+
+    def switch(self, generation: int) -> None:
+        """Write the following results to the file of another generation."""
+        if generation == self._generation:
+            return
+        self._generation = generation
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def forget_before(self, generation: int) -> None:
+        """Delete the generations below this one: their results are in a durable epoch."""
+        for number in [number for number in tuple(self._on_disk) if number < generation]:
+            _path(self._folder, number).unlink(missing_ok=True)
+            self._on_disk.discard(number)
+
+    def close(self) -> None:
+        """Close the file; what was written stays."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def read_journal(folder: Path, since: int) -> list[Finished]:
+    """Return the last result of each delivery key in generations ``since`` and later.
+
+    Earlier generations are deleted. What is returned then stands in the file of ``since`` alone: after an
+    undo the next results are appended there, and a later generation left beside it would be read after
+    them although it is older.
+    """
+    found: dict[bytes, bytes] = {}
+    later: list[Path] = []
+    torn = False
+    for generation, path in _generations(folder):
+        if generation < since:
+            path.unlink(missing_ok=True)
+            continue
+        if generation > since:
+            later.append(path)
+        entries, whole = _entries(path.read_bytes())
+        torn |= not whole
+        for entry in entries:
+            found[unpack_result(entry).key] = entry
+    if torn or later:
+        _write_anew(_path(folder, since), found.values())
+        for path in later:
+            path.unlink()
+    return [unpack_result(entry) for entry in found.values()]
+
+
+def _entries(data: bytes) -> tuple[list[bytes], bool]:
+    """Return the whole entries of a file, and False where a torn one follows them."""
+    found: list[bytes] = []
+    end = 0
+    while end + _ENTRY.size <= len(data):
+        length, crc = _ENTRY.unpack_from(data, end)
+        entry = data[end + _ENTRY.size : end + _ENTRY.size + length]
+        if not _MIN_ENTRY <= length <= _MAX_ENTRY or len(entry) < length or zlib.crc32(entry) != crc:
+            break
+        found.append(entry)
+        end += _ENTRY.size + length
+    return found, end == len(data)
+
+
+def _write_anew(path: Path, entries: Iterable[bytes]) -> None:
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        for entry in entries:
+            file.write(_ENTRY.pack(len(entry), zlib.crc32(entry)) + entry)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _generations(folder: Path) -> list[tuple[int, Path]]:
+    if not folder.is_dir():
+        return []
+    return sorted((int(path.stem), path) for path in folder.glob("*.journal"))
+
+
+def _path(folder: Path, generation: int) -> Path:
+    return folder / f"{generation:012d}.journal"
+
+
+def _write_all(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]

@@ -1,0 +1,205 @@
+"""Copies of dead letters to a Kafka topic, keyed by delivery key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public in its documentation
+    AclOperation,
+    AdminClient,
+)
+
+from pipeline.kafka.brokers import Reachability
+from pipeline.kafka.files import missing_file
+from pipeline.model.errors import ConfigError, Fatal, Stopped
+from pipeline.model.stop import requested
+from pipeline.outbox.codec import DeadLetter
+from pipeline.outbox.dead_letter_json import key_of, to_json
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.metrics import count
+
+log = logging.get(__name__)
+
+FLUSH_SECS = 30.0
+"""How long the brokers may be away before the job stops; it goes on from the last commit when restarted."""
+
+_UNANSWERED = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
+_TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE)
+
+
+class KafkaCopies:
+    """Produces copies; each is acknowledged by all in-sync replicas before `flush` returns.
+
+    Raises ConfigError for a topic or settings that cannot be used, Fatal where no broker answers.
+    """
+
+    def __init__(
+        self,
+        brokers: str,
+        topic: str,
+        settings: Mapping[str, Any],
+        *,
+        flush_secs: float = FLUSH_SECS,
+        connect_secs: float = 10.0,
+    ) -> None:
+        if not brokers:
+            raise ConfigError("dead_letters.kafka needs `brokers`: the source has none to take over")
+        self._where = f"topic `{topic}` at {brokers}"
+        self._topic = topic
+        self._user = settings.get("sasl.username")
+        self._flush_secs = flush_secs
+        self._waiting = 0
+        self._failed: KafkaError | None = None
+        self._too_large: list[DeadLetter] = []
+        self._reachability = Reachability(brokers)
+        base = {
+            "bootstrap.servers": brokers,
+            "client.id": "hookline-dead-letters",
+            **settings,
+            "logger": self._reachability.messages,
+            "error_cb": self._reachability.failed,
+        }
+        absent = missing_file(settings)
+        if absent is not None:
+            raise ConfigError(f"dead_letters.kafka.settings: {absent}")
+        try:
+            # Asked by a client of its own: a producer tells why brokers do not answer only afterwards.
+            self._check(AdminClient(base), connect_secs)
+            self._producer = Producer({"acks": "all", "enable.idempotence": True, "linger.ms": 5, **base})
+        except KafkaException as refused:
+            reason = refused.args[0].str().removeprefix("Failed to create admin client: ")
+            raise ConfigError(f"dead_letters.kafka.settings: {reason}") from None
+
+    def _check(self, client: AdminClient, connect_secs: float) -> None:
+        """Refuse a topic that we cannot write to now rather than at the first dead letter."""
+        asked = client.describe_topics(
+            TopicCollection([self._topic]), include_authorized_operations=True, request_timeout=connect_secs
+        )[self._topic]
+        while True:
+            try:
+                # Brokers that do not tell what is allowed are taken at their word when it comes to that.
+                allowed = set(asked.result(timeout=0.02).authorized_operations or ())
+                break
+            except TimeoutError:
+                client.poll(0)
+            except KafkaException as error:
+                raise self._unusable(error.args[0]) from None
+            if requested():
+                raise Stopped(f"stopped while waiting for {self._where}; nothing was done")
+            if self._reachability.refusal:
+                raise ConfigError(
+                    f"Kafka refuses us for copies of dead letters to {self._where}: "
+                    f"{self._reachability.refusal}"
+                )
+        self._reachability.answered()
+        if allowed and not allowed & {AclOperation.WRITE, AclOperation.ALL, AclOperation.ANY}:
+            raise self._forbidden()
+
+    def _unusable(self, error: KafkaError) -> ConfigError | Fatal:
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return ConfigError(f"{self._where} does not exist: create it for copies of dead letters")
+        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return self._forbidden()
+        reason = error.str() if error.code() not in _UNANSWERED else self._reachability.reason
+        return Fatal(f"cannot reach {self._where} for copies of dead letters: {reason}")
+
+    def _forbidden(self) -> ConfigError:
+        user = "our user" if self._user is None else f"user `{self._user}`"
+        return ConfigError(
+            f"Kafka does not let us write copies of dead letters to {self._where}: {user} needs WRITE on it"
+        )
+
+    def write(self, letter: DeadLetter) -> None:
+        """Take a copy; it is safe when `flush` has returned."""
+        self._produce(letter, to_json(letter))
+
+    def _produce(self, letter: DeadLetter, value: bytes) -> None:
+        key = key_of(letter).encode("utf-8", "backslashreplace")
+        deadline = time.monotonic() + self._flush_secs
+        while True:
+            try:
+                self._producer.produce(self._topic, value, key, on_delivery=partial(self._delivered, letter))
+                break
+            except BufferError:
+                self._heard(self._producer.poll, 0.1)
+                if time.monotonic() > deadline:
+                    raise self._fatal("the brokers take nothing") from None
+            except KafkaException as error:
+                if error.args[0].code() not in _TOO_LARGE:
+                    raise self._fatal(error.args[0].str()) from None
+                self._too_large.append(letter)
+                break
+        self._waiting += 1
+
+    def _heard(self, call: Callable[[float], int], secs: float) -> None:
+        """Let callbacks run. Where the client gave up that comes as an exception, perhaps inside another."""
+        try:
+            call(secs)
+        except (KafkaException, SystemError) as failed:
+            raise self._fatal(f"the client gave up: {failed.__cause__ or failed}") from None
+
+    def _delivered(self, letter: DeadLetter, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self._waiting -= 1
+        elif error.code() in _TOO_LARGE:
+            self._too_large.append(letter)
+        else:
+            self._failed = error
+
+    def flush(self) -> None:
+        """Return when every copy is acknowledged. Raises Fatal where the brokers do not within the time.
+
+        A letter that is too large for the topic is copied without its body; where even that is refused the
+        letter is in the state directory only. Either is logged, and stops nothing.
+        """
+        if not self._waiting:
+            return
+        copies = self._waiting
+        self._failed = None
+        self._heard(self._producer.flush, self._flush_secs)
+        large, self._too_large = self._too_large, []
+        for letter in large:
+            copies -= not self._squeeze(letter)
+        if self._waiting:
+            raise self._fatal(self._why())
+        count("dead_letter_copies_total", copies, result="ok")
+
+    def _why(self) -> str:
+        """Return why copies were not acknowledged: librdkafka itself only knows that the time was up."""
+        failed = self._failed
+        if failed is None:
+            return self._reachability.reason
+        if failed.code() == KafkaError._MSG_TIMED_OUT and self._reachability.down:
+            return f"{failed.str()} ({self._reachability.reason})"
+        return failed.str()
+
+    def _squeeze(self, letter: DeadLetter) -> bool:
+        """Copy a letter refused for its size: alone, as brokers judge whole batches; then smaller."""
+        for body in (True, False):
+            self._waiting -= 1
+            self._produce(letter, to_json(letter, body=body))
+            self._heard(self._producer.flush, self._flush_secs)
+            if not self._too_large:
+                if not body:
+                    log.warning("a dead letter is copied without its large body", key=key_of(letter))
+                return True
+            self._too_large.clear()
+        self._waiting -= 1
+        count("dead_letter_copies_total", 1, result="error")
+        log.error("a dead letter is too large for the topic and was not copied", key=key_of(letter))
+        return False
+
+    def _fatal(self, reason: str) -> Fatal:
+        count("dead_letter_copies_total", self._waiting, result="error")
+        return Fatal(
+            f"cannot write copies of dead letters to {self._where}: {reason}; "
+            "nothing is lost, they are kept in the state directory and copied at the next start"
+        )
+
+    def close(self) -> None:
+        """Forget what is not acknowledged: it will be written again. Does not wait."""
+        self._producer.purge(blocking=False)

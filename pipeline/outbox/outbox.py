@@ -1,0 +1,340 @@
+"""The outbox of one shard: what its webhooks owe, in memory, on disk and in the journal.
+
+The worker thread calls everything but `refill`, which the engine's thread calls on committed rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.model.records import Origin
+from pipeline.outbox.codec import (
+    PLACE_BYTES,
+    DeadLetter,
+    Finished,
+    dead_delivery,
+    key_origin,
+    ordered_row,
+    pack_number,
+    pack_row,
+    source_key,
+    unpack_number,
+    unpack_row,
+    webhook_prefix,
+)
+from pipeline.outbox.counters import Counters
+from pipeline.outbox.dead_letters import Graves
+from pipeline.outbox.finished import FinishedRequests
+from pipeline.outbox.handover import Delivery, Engine, Outcome, Port, Result
+from pipeline.outbox.journal import Journal, read_journal
+from pipeline.store.store import Store, Table
+from pipeline.telemetry.metrics import count
+
+ABSORB = 25
+"""So many results at a time are worth taking before the epoch's end."""
+
+_SEQUENCE = b"\0sequence"
+"""Row of `applied` that holds the shard's running number for ordered deliveries."""
+
+
+class Outbox:
+    """What one shard has handed to the engine and what waits on disk.
+
+    clock: returns unix milliseconds; for ``dead_ms`` only, never for a decision about events.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        counters: Counters,
+        engine: Engine,
+        shard: int,
+        clock: Callable[[], int],
+        *,
+        copies: bool = False,
+    ) -> None:
+        self._store = store
+        self._counters = counters
+        self._engine = engine
+        self._clock = clock
+        self._graves = Graves(store, copies=copies)
+        self.to_copy = self._graves.to_copy
+        self._live: dict[bytes, Delivery] = {}
+        self._unstored: dict[bytes, Delivery] = {}
+        self._finished = FinishedRequests(store)
+        self._in_memory: dict[str, int] = {}
+        self._settled: list[bytes] = []
+        self._dropping: set[bytes] = set()
+        self._new_on_disk: dict[str, int] = {}
+        self._handing: list[Delivery] = []
+        self._has_room: dict[str, bool] = {}
+        self._applied: dict[bytes, int] = {}
+        self._sequence = unpack_number(store.get(Table.APPLIED, _SEQUENCE))
+        folder = store.path / "journal"
+        journal = read_journal(folder, store.seq)
+        self._journal = Journal(folder, store.seq)
+        self.port = Port(shard, self._journal, self.refill)
+        if journal:
+            count("journal_results_total", len(journal))
+        self._recover(journal)
+        self.port.settling.update(self._settled)
+        engine.attach(self.port)
+        for name, pending in counters.copy().items():
+            webhook_id, _, counter = name.rpartition("/")
+            rows = pending - self._new_on_disk.get(webhook_id, 0)
+            if counter == "pending" and rows > 0:
+                engine.on_disk(self.port, webhook_id, rows)
+
+    # --- the worker, while it works through a chunk
+
+    def pending(self, webhook_id: str) -> int:
+        """Return how many requests of the webhook are owed: rows and live requests."""
+        return self._counters.pending(webhook_id)
+
+    def admit(self, delivery: Delivery, origin: Origin, *, ordered: bool) -> None:
+        """Take over a new delivery: it will be sent, or it is known how it ended before a crash."""
+        webhook_id = delivery.webhook_id
+        counts = self._counters.change(webhook_id)
+        counts.matched += 1
+        if self._finished.known:
+            before = self._finished.known.get(delivery.key)
+            if before is not None and self._take_over(delivery, before, origin):
+                return
+        behind = ordered and self._is_behind(delivery)
+        counts.pending += 1
+        if ordered:
+            self._sequence += 1
+            delivery.sequence = self._sequence
+            delivery.row = ordered_row(webhook_id, delivery.user, delivery.sequence)
+            self._store.put(Table.APPLIED, _SEQUENCE, pack_number(self._sequence))
+        has_room = self._has_room.get(webhook_id)
+        if has_room is None:
+            # Until the next hand-over the engine would not count what it is about to get.
+            has_room = self._has_room[webhook_id] = self._engine.accepts(webhook_id)
+        if behind or not has_room:
+            self._store_row(delivery)
+            self._count_on_disk(webhook_id)
+            return
+        self._live[delivery.row] = self._unstored[delivery.row] = delivery
+        self._in_memory[webhook_id] = self._in_memory.get(webhook_id, 0) + 1
+        self._handing.append(delivery)
+
+    def bury(self, dead: DeadLetter) -> None:
+        """Take over something that can never be sent: a record, or a delivery that could not be rendered."""
+        if dead.webhook_id:
+            counts = self._counters.change(dead.webhook_id)
+            counts.matched += 1
+            counts.dead += 1
+        self._graves.put(dead)
+
+    def suppress(self, webhook_id: str) -> None:
+        """Count a match that `limit` or `dedupe` held back."""
+        counts = self._counters.change(webhook_id)
+        counts.matched += 1
+        counts.suppressed += 1
+
+    # --- the worker, for commands (DESIGN 6, rule 8)
+
+    def replay(self, letter: DeadLetter, delivery: Delivery) -> None:
+        """Owe a dead letter's delivery again: dead - 1, pending + 1. It goes by way of the disk."""
+        self._graves.remove(letter.key)
+        counts = self._counters.change(letter.webhook_id)
+        counts.dead -= 1
+        counts.pending += 1
+        self._store_row(delivery)
+        self._count_on_disk(letter.webhook_id)
+
+    def drop(self, rows: list[bytes]) -> int:
+        """Give up what these rows owe, as soon as the engine lets go of them; return how many there are."""
+        rows = [row for row in rows if self._store.get(Table.OUTBOX, row) is not None]
+        if rows:
+            self._dropping.update(rows)
+            self.port.settling.update(rows)
+            self._engine.drop(self.port, rows)
+        return len(rows)
+
+    def _drop_released(self, released: list[tuple[list[bytes], list[bytes]]]) -> None:
+        for asked, free in released:
+            for row in free:
+                value = self._store.get(Table.OUTBOX, row)
+                if value is None or row not in self._dropping:
+                    continue
+                delivery = self._live.get(row) or unpack_row(row, value)
+                delivery.stored = True
+                self._settle(Result(delivery, Outcome.DEAD, "dropped"))
+            self._dropping.difference_update(asked)
+            # What was being sent is asked for again: it ends, or the engine lets go of it later.
+            held = [
+                row for row in set(asked).difference(free) if self._store.get(Table.OUTBOX, row) is not None
+            ]
+            self.drop(held)
+            self._settled += set(asked).difference(held)
+
+    @property
+    def waits_for_commit(self) -> bool:
+        """True where there is something that the engine can only read after the epoch's end."""
+        return self.port.parked or bool(self._new_on_disk)
+
+    def hand_over(self) -> None:
+        """Give the engine what was admitted since the last call."""
+        self._has_room.clear()
+        if self._handing:
+            handing, self._handing = self._handing, []
+            self._engine.submit(self.port, handing)
+
+    def absorb(self) -> None:
+        """Take results into the epoch as they come: the less is left for its end, where the source waits."""
+        results = self.port.take_some(ABSORB)
+        if results:
+            self._settle_all(results)
+
+    def passed(self, source: str, offset: int) -> None:
+        """Say that this shard has seen everything of the source up to and including this offset."""
+        key = source_key(source)
+        if offset > self._applied.get(key, -1):
+            self._applied[key] = offset
+
+    # --- the worker, at the epoch's end (DESIGN 6, rules 3 and 4)
+
+    def collect(self) -> None:
+        """Take what the engine finished into the epoch and store what is still owed."""
+        # Before the results: what ended before it could be dropped is then among them, and is not dropped.
+        released = self.port.take_released()
+        dirty = self._store.dirty or self._counters.dirty or bool(self._unstored or released)
+        results = self.port.take(self._store.seq + 1, always=dirty)
+        self._settle_all(results)
+        self._drop_released(released)
+        for delivery in self._unstored.values():
+            self._store_row(delivery)
+        self._unstored.clear()
+        if self._store.dirty or self._counters.dirty:
+            self._finished.expire(self._applied)
+            for source, offset in self._applied.items():
+                self._store.put(Table.APPLIED, source, pack_number(offset))
+            self._applied.clear()
+
+    def committed(self) -> None:
+        """The epoch is written: let rows be read again and drop journals of durable epochs."""
+        if self._settled:
+            self.port.settled(self._settled)
+            self._settled = []
+            self.port.stale = frozenset()
+        for webhook_id, rows in self._new_on_disk.items():
+            self._engine.on_disk(self.port, webhook_id, rows)
+        self._new_on_disk.clear()
+
+    def forget_journals(self) -> None:
+        """Delete generations that lie before the store's epoch; call it when that epoch is durable."""
+        self._journal.forget_before(self._store.seq)
+
+    # --- the engine's thread
+
+    def refill(
+        self, webhook_id: str, cursor: bytes | None, limit: int
+    ) -> tuple[list[Delivery], bytes | None]:
+        """Return committed rows after the cursor; see `Port`."""
+        prefix = webhook_prefix(webhook_id)
+        start = prefix if cursor is None else cursor + b"\0"
+        found: list[Delivery] = []
+        for row, value in self._store.committed(Table.OUTBOX, start, prefix):
+            found.append(unpack_row(row, value))
+            if len(found) >= limit:
+                return found, row
+        return found, None
+
+    # --- inside
+
+    def _settle_all(self, results: list[Result]) -> None:
+        delivered, live, unstored = Outcome.DELIVERED, self._live, self._unstored
+        sent: dict[str, int] = {}
+        for result in results:
+            row = result.delivery.row
+            if result.outcome is delivered and not result.delivery.stored and live.pop(row, None) is not None:
+                # Nearly all: delivered within the epoch it came in, so that no row knows of it.
+                webhook_id = result.delivery.webhook_id
+                sent[webhook_id] = sent.get(webhook_id, 0) + 1
+                unstored.pop(row, None)
+            else:
+                self._settle(result)
+        for webhook_id, number in sent.items():
+            self._in_memory[webhook_id] -= number
+            counts = self._counters.change(webhook_id)
+            counts.pending -= number
+            counts.delivered += number
+        self._settled += [result.delivery.row for result in results if result.outcome is not Outcome.RETRY]
+
+    def _settle(self, result: Result) -> None:
+        delivery, outcome = result.delivery, result.outcome
+        row, webhook_id = delivery.row, delivery.webhook_id
+        if outcome is Outcome.RETRY:
+            if delivery.stored:
+                self._store.put(Table.OUTBOX, row, pack_row(delivery))
+            return
+        if self._live.pop(row, None) is not None:
+            self._in_memory[webhook_id] -= 1
+        self._unstored.pop(row, None)
+        if outcome is Outcome.PARKED:
+            self._store_row(delivery)
+            self._count_on_disk(webhook_id)
+            return
+        if delivery.stored:
+            self._store.delete(Table.OUTBOX, row)
+        counts = self._counters.change(webhook_id)
+        counts.pending -= 1
+        if outcome is Outcome.DELIVERED:
+            counts.delivered += 1
+            return
+        counts.dead += 1
+        self._store_dead(delivery, result.reason)
+
+    def _store_dead(self, delivery: Delivery, reason: str) -> None:
+        _, source, offset, item = key_origin(delivery.key)
+        origin = Origin(source.decode("utf-8", "replace"), offset, item)
+        self._graves.put(dead_delivery(delivery, reason, origin, self._clock()))
+
+    def _store_row(self, delivery: Delivery) -> None:
+        self._store.put(Table.OUTBOX, delivery.row, pack_row(delivery))
+        delivery.stored = True
+
+    def _count_on_disk(self, webhook_id: str) -> None:
+        self._new_on_disk[webhook_id] = self._new_on_disk.get(webhook_id, 0) + 1
+
+    def _take_over(self, delivery: Delivery, before: Finished, origin: Origin) -> bool:
+        """Give a regenerated delivery the state it had before the crash; True where it has ended."""
+        delivery.attempt, delivery.status = before.attempt, before.status
+        delivery.due_ms, delivery.excerpt = before.due_ms, before.excerpt
+        if before.outcome is Outcome.RETRY:
+            return False
+        if before.outcome is Outcome.DELIVERED:
+            self._counters.change(delivery.webhook_id).delivered += 1
+        else:
+            self._counters.change(delivery.webhook_id).dead += 1
+            self._graves.put(dead_delivery(delivery, before.reason, origin, self._clock()))
+        return True
+
+    def _is_behind(self, delivery: Delivery) -> bool:
+        """True where an older delivery of the same user and webhook is on disk and not in memory here."""
+        webhook_id = delivery.webhook_id
+        if self.pending(webhook_id) == self._in_memory.get(webhook_id, 0):
+            return False
+        prefix = ordered_row(webhook_id, delivery.user, 0)[:-PLACE_BYTES]
+        return any(row not in self._live for row, _ in self._store.items(Table.OUTBOX, prefix))
+
+    def _recover(self, journal: list[Finished]) -> None:
+        """Apply the journal to the outbox (rule 6)."""
+        stale: list[bytes] = []
+        for result in journal:
+            value = self._store.get(Table.OUTBOX, result.row)
+            if value is None:
+                self._finished.add(result)
+                continue
+            delivery = unpack_row(result.row, value)
+            delivery.attempt, delivery.status = result.attempt, result.status
+            delivery.due_ms, delivery.excerpt = result.due_ms, result.excerpt
+            self._settle(Result(delivery, result.outcome, result.reason))
+            # Until the next commit the row on disk says what was true before this result.
+            self._settled.append(result.row)
+            if result.outcome is Outcome.RETRY:
+                stale.append(result.row)
+                self._count_on_disk(delivery.webhook_id)
+        self.port.stale = frozenset(stale)

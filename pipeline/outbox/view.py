@@ -1,0 +1,101 @@
+"""The committed state of a job, read from outside: beside a running job, or after one.
+
+Nothing here writes and nothing takes the state's lock; each store is read in one consistent snapshot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from pipeline.model.errors import StateError
+from pipeline.outbox.codec import (
+    DeadLetter,
+    unpack_dead,
+    unpack_number,
+    unpack_row,
+    webhook_prefix,
+)
+from pipeline.outbox.counters import RECORDS, WEBHOOK
+from pipeline.outbox.handover import Delivery
+from pipeline.store.store import RESTORE, Table, is_cut
+
+
+def stores(state: Path) -> list[Path]:
+    """Return the folders of all stores of a state directory; raises StateError where there is none."""
+    found = sorted(path.parent for path in state.rglob("data.mdb"))
+    if not found:
+        raise StateError(
+            f"{state} holds no state: no job has run on it yet, or --state names another folder."
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _reading(path: Path, table: Table, prefix: bytes) -> Iterator[Iterator[tuple[bytes, bytes]]]:
+    """Give the committed rows of one table whose key starts with the prefix."""
+    try:
+        try:
+            env = lmdb.open(str(path), readonly=True, max_dbs=len(Table) + 2, readahead=False)
+        except (lmdb.ReadonlyError, lmdb.LockError):
+            # A folder that this user may not write to: read without a reader's slot.
+            env = lmdb.open(str(path), readonly=True, lock=False, max_dbs=len(Table) + 2, readahead=False)
+    except lmdb.Error as error:
+        raise StateError(f"{path}: the store cannot be read ({error}). {RESTORE}") from error
+    with env:
+        if is_cut(path, env):
+            raise StateError(f"{path}: the store cannot be read (its file has been cut off). {RESTORE}")
+        try:
+            db = env.open_db(table.name.lower().encode(), create=False)
+        except lmdb.NotFoundError:
+            yield iter(())
+            return
+        with env.begin() as txn:
+            yield _rows(txn.cursor(db=db), prefix)
+
+
+def _rows(cursor: Any, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    found = cursor.set_range(prefix) if prefix else cursor.first()
+    while found and cursor.key().startswith(prefix):
+        yield cursor.item()
+        found = cursor.next()
+
+
+def rows(state: Path, table: Table, prefix: bytes = b"") -> Iterator[tuple[Path, bytes, bytes]]:
+    """Yield (store, key, value) of one table over all stores, keys in order within a store."""
+    for path in stores(state):
+        with _reading(path, table, prefix) as found:
+            for key, value in found:
+                yield path, key, value
+
+
+def accounting(state: Path) -> dict[str, dict[str, Any]]:
+    """Return the ``records`` and ``webhooks`` of DESIGN 10, cumulative over the state directory's life."""
+    total: Counter[str] = Counter()
+    for _, key, value in rows(state, Table.COUNTERS):
+        total[key.decode()] += unpack_number(value)
+    records = {name: total.pop(f"record/{name}", 0) for name in RECORDS}
+    webhooks: dict[str, dict[str, int]] = {}
+    for name, number in sorted(total.items()):
+        webhook_id, _, counter = name.rpartition("/")
+        if counter in WEBHOOK:
+            webhooks.setdefault(webhook_id, dict.fromkeys(WEBHOOK, 0))[counter] = number
+    return {"records": records, "webhooks": webhooks}
+
+
+def dead_letters(state: Path) -> Iterator[tuple[Path, DeadLetter]]:
+    """Yield every dead letter with the folder of its store, invalid records included."""
+    for store, _, value in rows(state, Table.DEAD):
+        yield store, unpack_dead(value)
+
+
+def owed(state: Path, webhook_id: str | None = None) -> Iterator[tuple[Path, Delivery]]:
+    """Yield the requests that wait on disk with the folder of their store, of one webhook or of all."""
+    prefix = webhook_prefix(webhook_id) if webhook_id else b""
+    for store, row, value in rows(state, Table.OUTBOX, prefix):
+        yield store, unpack_row(row, value)

@@ -1,0 +1,108 @@
+"""Puts messages into topics: for `hookline produce`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public in its documentation
+    AclOperation,
+)
+
+from pipeline.kafka.admin import KafkaAdmin
+from pipeline.kafka.client import KafkaSettings, client_settings
+from pipeline.model.errors import ConfigError, Fatal
+from pipeline.sources.chunk import Headers
+
+WAIT_SECS = 30.0
+
+
+class TopicWriter:
+    """A producer whose messages of one key keep their order and go to the same partition of every topic.
+
+    Raises ConfigError for settings that cannot be used, Fatal where the brokers do not answer or refuse.
+    """
+
+    def __init__(
+        self, brokers: str, settings: Mapping[str, Any] | None = None, *, connect_secs: float = 10.0
+    ) -> None:
+        self._brokers = brokers
+        self._failed: KafkaError | None = None
+        given = KafkaSettings(brokers, settings=settings, connect_secs=connect_secs)
+        self._admin = KafkaAdmin(given)
+        own = {
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+            "linger.ms": 20,
+            # The partitioner of Kafka's own clients: what they write later lands beside what we write.
+            "partitioner": "murmur2_random",
+        }
+        try:
+            self._producer = Producer({**own, **client_settings(given, self._admin.reachability)})
+        except KafkaException as refused:
+            raise ConfigError(f"kafka settings: {refused.args[0].str()}") from None
+
+    def ensure(self, topics: Iterable[str], partitions: int, config: Mapping[str, str]) -> list[str]:
+        """Create the topics that are not there; return their names.
+
+        Raises ConfigError where the brokers refuse us or a topic is not ours to write, Fatal where they do
+        not answer.
+        """
+        missing = [topic for topic in topics if self._admin.look_at(topic, AclOperation.WRITE) is None]
+        self._admin.create(missing, partitions, config)
+        return missing
+
+    def send(
+        self, topic: str, value: bytes | None, *, key: bytes | None, time_ms: int, headers: Headers | None
+    ) -> None:
+        """Hand a message over; waits only while the queue is full. Raises Fatal if an earlier one failed."""
+        deadline = time.monotonic() + WAIT_SECS
+        while True:
+            try:
+                self._producer.produce(
+                    topic,
+                    value,
+                    key,
+                    timestamp=time_ms,
+                    headers=list(headers or ()),
+                    on_delivery=self._delivered,
+                )
+            except BufferError:
+                self._heard(self._producer.poll, 0.1)
+                if time.monotonic() > deadline:
+                    raise Fatal(f"the brokers at {self._brokers} take nothing") from None
+                continue
+            except KafkaException as error:
+                raise Fatal(f"cannot write to topic `{topic}`: {error.args[0].str()}") from None
+            break
+        self._heard(self._producer.poll, 0)
+        self._check()
+
+    def _heard(self, call: Callable[[float], int], secs: float) -> int:
+        """Return what a call returned that lets callbacks run; raises Fatal where the client gave up.
+
+        That comes as an exception, wrapped in another one where a callback ran while it was on its way.
+        """
+        try:
+            return call(secs)
+        except (KafkaException, SystemError) as failed:
+            raise Fatal(
+                f"the Kafka client gave up on {self._brokers}: {failed.__cause__ or failed}"
+            ) from None
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failed = error
+
+    def _check(self) -> None:
+        if self._failed is not None:
+            raise Fatal(f"a message was not taken by {self._brokers}: {self._failed.str()}")
+
+    def flush(self) -> None:
+        """Return when everything is acknowledged. Raises Fatal where it is not in time."""
+        left = self._heard(self._producer.flush, WAIT_SECS)
+        self._check()
+        if left:
+            raise Fatal(f"{left} messages were not acknowledged by {self._brokers} in {WAIT_SECS:.0f} s")

@@ -1,0 +1,289 @@
+"""Filters on arrays. As in Liquid, inner arrays are spread, and any other value is an array of one."""
+
+# ruff: noqa: D103 - what a filter gives stands in the table at the end, which the reference is made of
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from pipeline.model.records import MISSING, Json, Missing
+from pipeline.render.filters.filter import Example, Filter
+from pipeline.render.filters.numbers import DECIMAL
+from pipeline.render.values.printing import (
+    MAX_ITEMS,
+    MAX_RESULT,
+    Failure,
+    bounded,
+    exact,
+    finite,
+    refuse,
+    to_count,
+    to_number,
+    to_text,
+)
+
+_DEPTH: Final = 5
+_ABSENT: Final = object()
+
+
+def _spread(values: list[Json], depth: int = _DEPTH) -> Iterator[Json]:
+    for value in values:
+        if depth and type(value) is list:
+            yield from _spread(value, depth - 1)
+        else:
+            yield value
+
+
+def elements(value: Json) -> list[Json]:
+    """Return the value as a flat array."""
+    return list(_spread(value)) if type(value) is list else [value]
+
+
+def _field(element: Json, key: Json, whose: str) -> Json:
+    """Return an element's field, None where it has none; raises Failure where it is no object."""
+    if type(element) is dict:
+        return element.get(to_text(key))
+    if element is None:
+        return None
+    return refuse(whose, "objects in the array", element)
+
+
+def _same(left: Json, right: Json) -> bool:
+    """Compare by type and value: true is not 1, but 5 is 5.0."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return bool(left == right)
+
+
+def _matching(value: Json, key: Json, wanted: Json, whose: str) -> Iterator[tuple[int, bool, Json]]:
+    for index, element in enumerate(elements(value)):
+        found = _field(element, key, whose)
+        holds = found is not None and found is not False if wanted is None else _same(found, wanted)
+        yield index, holds, element
+
+
+def where(value: Json, key: Json, wanted: Json = None) -> list[Json]:
+    return [element for _, holds, element in _matching(value, key, wanted, "where") if holds]
+
+
+def reject(value: Json, key: Json, wanted: Json = None) -> list[Json]:
+    return [element for _, holds, element in _matching(value, key, wanted, "reject") if not holds]
+
+
+def find(value: Json, key: Json, wanted: Json = None) -> Json:
+    return next((element for _, holds, element in _matching(value, key, wanted, "find") if holds), None)
+
+
+def find_index(value: Json, key: Json, wanted: Json = None) -> int | None:
+    return next((index for index, holds, _ in _matching(value, key, wanted, "find_index") if holds), None)
+
+
+def has(value: Json, key: Json, wanted: Json = None) -> bool:
+    return any(holds for _, holds, _ in _matching(value, key, wanted, "has"))
+
+
+def map_(value: Json, key: Json) -> list[Json]:
+    return [_field(element, key, "map") for element in elements(value)]
+
+
+def join(value: Json, separator: Json = " ") -> str:
+    texts, between = [to_text(element) for element in elements(value)], to_text(separator)
+    if sum(map(len, texts)) + len(between) * len(texts) > 2 * MAX_RESULT:
+        raise Failure("a filter's result is larger than 1 MiB")
+    return between.join(texts)
+
+
+def first(value: Json) -> Json:
+    if type(value) is dict:
+        return next(([name, one] for name, one in value.items()), None)
+    return value[0] if type(value) is list and value else None
+
+
+def last(value: Json) -> Json:
+    return value[-1] if type(value) is list and value else None
+
+
+def concat(value: Json, other: Json) -> list[Json]:
+    if type(other) is not list:
+        refuse("concat", "an array", other)
+    left = elements(value)
+    if len(left) + len(other) > MAX_ITEMS:
+        raise Failure(f"a filter's result has more than {MAX_ITEMS:,} elements")
+    return [*left, *other]
+
+
+def reverse(value: Json) -> list[Json]:
+    return elements(value)[::-1]
+
+
+def _sorted(value: Json, key: Json, whose: str, natural: bool) -> list[Json]:
+    keyed: list[tuple[Any, Json]] = []
+    without: list[Json] = []
+    for element in elements(value):
+        by = element if key is None else _field(element, key, whose)
+        if by is None:
+            without.append(element)
+        else:
+            keyed.append((to_text(by).lower() if natural else by, element))
+    kinds = {bool: "boolean", int: "number", float: "number", str: "text"}
+    if len({kinds.get(type(by), "other") for by, _ in keyed}) > 1 or any(
+        type(by) not in kinds for by, _ in keyed
+    ):
+        raise Failure(f"{whose} wants elements that compare: all numbers or all texts", value)
+    return [element for _, element in sorted(keyed, key=lambda pair: pair[0])] + without
+
+
+def sort(value: Json, key: Json = None) -> list[Json]:
+    return _sorted(value, key, "sort", natural=False)
+
+
+def sort_natural(value: Json, key: Json = None) -> list[Json]:
+    return _sorted(value, key, "sort_natural", natural=True)
+
+
+def uniq(value: Json, key: Json = None) -> list[Json]:
+    seen: set[bytes] = set()
+    kept: list[Json] = []
+    for element in elements(value):
+        by = element if key is None else _field(element, key, "uniq")
+        try:
+            name = orjson.dumps(by, option=orjson.OPT_SORT_KEYS)
+        except TypeError:
+            raise Failure("uniq found a value that JSON cannot hold") from None
+        if name not in seen:
+            seen.add(name)
+            kept.append(element)
+    return kept
+
+
+def sum_(value: Json, key: Json = None) -> int | float:
+    whole, exactly, fractions = 0, Decimal(), False
+    for element in elements(value):
+        number = element if key is None else _field(element, key, "sum")
+        if number is None:
+            continue
+        number = to_number(number, "sum")
+        if isinstance(number, int):
+            whole += number
+        else:
+            exactly, fractions = DECIMAL.add(exactly, exact(number)), True
+    return finite(float(DECIMAL.add(exactly, Decimal(whole)))) if fractions else bounded(whole)
+
+
+def size(value: Json) -> int:
+    return len(value) if isinstance(value, str | list | dict) else 0
+
+
+def slice_(value: Json, start: Json, length: Json = 1) -> str | list[Json]:
+    whole: str | list[Json] = value if type(value) is list else to_text(value)
+    begin, count = to_count(start, "slice"), to_count(1 if length is None else length, "slice")
+    if begin < 0:
+        begin = max(0, len(whole) + begin) if len(whole) + begin >= 0 else len(whole)
+    return whole[begin : begin + max(0, count)]
+
+
+def compact(value: Json | Missing, key: Json = None) -> list[Json] | dict[str, Json]:
+    if type(value) is dict:
+        return {name: one for name, one in value.items() if one is not None}
+    if value is None or value is MISSING:
+        return []
+    return [
+        element
+        for element in elements(value)
+        if (element if key is None else _field(element, key, "compact")) is not None
+    ]
+
+
+_ITEMS: Final = [{"id": "p1", "price": 10.5, "new": True}, {"id": "p2", "price": 3}]
+
+TABLE: Final = (
+    Filter(
+        "where",
+        where,
+        "the objects whose field has the value, or any value but false",
+        (
+            Example(_ITEMS, "where: 'id', 'p2' | map: 'price'", [3]),
+            Example(_ITEMS, "where: 'new' | size", 1),
+        ),
+    ),
+    Filter(
+        "reject",
+        reject,
+        "the objects that `where` leaves out",
+        (Example(_ITEMS, "reject: 'new' | map: 'id'", ["p2"]),),
+    ),
+    Filter(
+        "find",
+        find,
+        "the first object that `where` keeps",
+        (Example(_ITEMS, "find: 'id', 'p2'", {"id": "p2", "price": 3}),),
+    ),
+    Filter("find_index", find_index, "its index, from 0", (Example(_ITEMS, "find_index: 'id', 'p2'", 1),)),
+    Filter("has", has, "whether there is one", (Example(_ITEMS, "has: 'id', 'p3'", False),)),
+    Filter("map", map_, "one field of each object", (Example(_ITEMS, "map: 'id'", ["p1", "p2"]),)),
+    Filter(
+        "join",
+        join,
+        "one text, with a separator (a blank)",
+        (Example(["a", 1, None], "join: ', '", "a, 1, "),),
+    ),
+    Filter("first", first, "the first element", (Example([1, 2], "first", 1),)),
+    Filter("last", last, "the last element", (Example([1, 2], "last", 2),)),
+    Filter(
+        "concat",
+        concat,
+        "two arrays as one",
+        (Example([1], "concat: event.properties.x", [1, 1]),),
+        grows=True,
+    ),
+    Filter("reverse", reverse, "in reverse", (Example([1, 2], "reverse", [2, 1]),)),
+    Filter(
+        "sort",
+        sort,
+        "sorted, by a field where one is named; null last",
+        (
+            Example([3, 1, 2.5], "sort", [1, 2.5, 3]),
+            Example(_ITEMS, "sort: 'price' | map: 'id'", ["p2", "p1"]),
+        ),
+    ),
+    Filter(
+        "sort_natural",
+        sort_natural,
+        "sorted without regard to case",
+        (Example(["b", "A"], "sort_natural", ["A", "b"]),),
+    ),
+    Filter("uniq", uniq, "each value once", (Example([1, 2, 1], "uniq", [1, 2]),)),
+    Filter(
+        "sum",
+        sum_,
+        "the sum, of a field where one is named; null counts as 0",
+        (Example(_ITEMS, "sum: 'price'", 13.5), Example([1, 2], "sum", 3)),
+    ),
+    Filter(
+        "size",
+        size,
+        "how many characters, elements or keys",
+        (Example("abc", "size", 3), Example([1, 2], "size", 2), Example({"a": 1}, "size", 1)),
+    ),
+    Filter(
+        "slice",
+        slice_,
+        "so many characters or elements (1) from a place on, from the end where it is negative",
+        (
+            Example("abcdef", "slice: 1, 3", "bcd"),
+            Example(["a", "b", "c"], "slice: 1, 99", ["b", "c"]),
+            Example("abcdef", "slice: -3, 2", "de"),
+        ),
+    ),
+    Filter(
+        "compact",
+        compact,
+        "without null, in an array (by a field where one is named) or an object; missing gives []",
+        (Example([1, None], "compact", [1]), Example({"a": None, "b": 1}, "compact", {"b": 1})),
+        takes_missing=True,
+    ),
+)

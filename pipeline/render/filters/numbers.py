@@ -1,0 +1,182 @@
+"""Filters on numbers. A text that is a number counts as one; anything else is an error, never a 0."""
+
+# ruff: noqa: D103 - what a filter gives stands in the table at the end, which the reference is made of
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from typing import Final
+
+from pipeline.model.records import Json
+from pipeline.render.filters.filter import Example, Filter
+from pipeline.render.values.printing import (
+    Failure,
+    bounded,
+    exact,
+    finite,
+    to_count,
+    to_number,
+    to_text,
+)
+
+DECIMAL: Final = Context(prec=40)
+"""How decimals are calculated: far more digits than a float has, whatever the process's own context says."""
+_WIDE: Final = Context(prec=700)
+"""Enough for every digit of the largest float, with its fraction."""
+
+
+def abs_(value: Json) -> int | float:
+    return abs(to_number(value, "abs"))
+
+
+def at_least(value: Json, other: Json) -> int | float:
+    return max(to_number(value, "at_least"), to_number(other, "at_least"))
+
+
+def at_most(value: Json, other: Json) -> int | float:
+    return min(to_number(value, "at_most"), to_number(other, "at_most"))
+
+
+def ceil(value: Json) -> int:
+    return bounded(math.ceil(to_number(value, "ceil")))
+
+
+def floor(value: Json) -> int:
+    return bounded(math.floor(to_number(value, "floor")))
+
+
+def plus(value: Json, other: Json) -> int | float:
+    left, right = to_number(value, "plus"), to_number(other, "plus")
+    if isinstance(left, int) and isinstance(right, int):
+        return bounded(left + right)
+    return finite(float(DECIMAL.add(exact(left), exact(right))))
+
+
+def minus(value: Json, other: Json) -> int | float:
+    left, right = to_number(value, "minus"), to_number(other, "minus")
+    if isinstance(left, int) and isinstance(right, int):
+        return bounded(left - right)
+    return finite(float(DECIMAL.subtract(exact(left), exact(right))))
+
+
+def times(value: Json, other: Json) -> int | float:
+    left, right = to_number(value, "times"), to_number(other, "times")
+    if isinstance(left, int) and isinstance(right, int):
+        return bounded(left * right)
+    return finite(float(DECIMAL.multiply(exact(left), exact(right))))
+
+
+def divided_by(value: Json, other: Json) -> int | float:
+    left, right = to_number(value, "divided_by"), to_number(other, "divided_by")
+    if right == 0:
+        raise Failure("divided_by: nothing can be divided by 0", value)
+    if isinstance(left, int) and isinstance(right, int):
+        return left // right
+    return finite(left / right)
+
+
+def modulo(value: Json, other: Json) -> int | float:
+    left, right = to_number(value, "modulo"), to_number(other, "modulo")
+    if right == 0:
+        raise Failure("modulo: nothing can be divided by 0", value)
+    if isinstance(left, int) and isinstance(right, int):
+        return left % right
+    try:
+        return float(_WIDE.remainder(exact(left), exact(right)))
+    except InvalidOperation:
+        raise Failure("modulo: the numbers are too far apart", value) from None
+
+
+def _rounded(number: int | float, digits: int) -> Decimal:
+    return exact(number).quantize(Decimal((0, (1,), -digits)), ROUND_HALF_UP, _WIDE)
+
+
+def round_(value: Json, digits: Json = 0) -> int | float:
+    number, places = to_number(value, "round"), to_count(0 if digits is None else digits, "round")
+    if not -20 <= places <= 20:
+        raise Failure("round wants between -20 and 20 digits", digits)
+    rounded = _rounded(number, places)
+    return finite(float(rounded)) if places > 0 else bounded(int(rounded))
+
+
+def format_number(value: Json, digits: Json = None, point: Json = ".", separator: Json = ",") -> str:
+    number = to_number(value, "format_number")
+    if digits is None:
+        text = f"{exact(number):,f}"
+    else:
+        places = to_count(digits, "format_number")
+        if not 0 <= places <= 20:
+            raise Failure("format_number wants between 0 and 20 digits", digits)
+        text = f"{_rounded(number, places):,f}"
+    if (point, separator) == (".", ","):
+        return text
+    whole, _, fraction = text.partition(".")
+    return whole.replace(",", to_text(separator)) + (to_text(point) + fraction if fraction else "")
+
+
+def to_number_(value: Json) -> int | float:
+    return to_number(value, "to_number")
+
+
+def to_integer(value: Json) -> int:
+    if value is True or value is False:
+        raise Failure("to_integer wants a number, not a boolean", value)
+    return bounded(int(to_number(value, "to_integer")))
+
+
+TABLE: Final = (
+    Filter("abs", abs_, "without its sign", (Example(-3, "abs", 3),)),
+    Filter("at_least", at_least, "not below a number", (Example(4, "at_least: 5", 5),)),
+    Filter("at_most", at_most, "not above a number", (Example(4, "at_most: 3", 3),)),
+    Filter("ceil", ceil, "rounded up", (Example(1.2, "ceil", 2),)),
+    Filter("floor", floor, "rounded down", (Example(-1.2, "floor", -2),)),
+    Filter("plus", plus, "the sum", (Example(0.1, "plus: 0.2", 0.3), Example("5", "plus: 1", 6))),
+    Filter("minus", minus, "the difference", (Example(0.3, "minus: 0.1", 0.2),)),
+    Filter(
+        "times",
+        times,
+        "the product, exact for decimals",
+        (Example(10.55, "times: 3", 31.65), Example(4294967297, "times: 2147483647", 9223372034707292159)),
+    ),
+    Filter(
+        "divided_by",
+        divided_by,
+        "the quotient; of two whole numbers it is rounded down",
+        (Example(7, "divided_by: 2", 3), Example(7, "divided_by: 2.0", 3.5)),
+    ),
+    Filter("modulo", modulo, "the remainder", (Example(7, "modulo: 3", 1), Example(7.5, "modulo: 2", 1.5))),
+    Filter(
+        "round",
+        round_,
+        "rounded half up to so many digits (0)",
+        (
+            Example(2.5, "round", 3),
+            Example(-2.5, "round", -3),
+            Example(1.005, "round: 2", 1.01),
+            Example(1250, "round: -2", 1300),
+        ),
+    ),
+    Filter(
+        "format_number",
+        format_number,
+        "a text with thousands separators and so many digits; decimal point and separator can be given",
+        (
+            Example(1534.7, "format_number: 2", "1,534.70"),
+            Example(1534.7, "format_number: 2, ',', '.'", "1.534,70"),
+            Example(1234567, "format_number", "1,234,567"),
+        ),
+    ),
+    Filter(
+        "to_number",
+        to_number_,
+        "the number a text says",
+        (Example("12.50", "to_number", 12.5), Example("7", "to_number", 7)),
+    ),
+    Filter(
+        "to_integer",
+        to_integer,
+        "a whole number; a fraction is cut off",
+        (Example("1795445400", "to_integer", 1795445400), Example(12.9, "to_integer", 12)),
+    ),
+)

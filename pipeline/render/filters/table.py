@@ -1,0 +1,41 @@
+"""The filters of templates: one table that the compiler, the reference and the tests read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.render.filters import (
+    data as filters_data,
+)
+from pipeline.render.filters import (
+    lists as filters_list,
+)
+from pipeline.render.filters import (
+    numbers as filters_number,
+)
+from pipeline.render.filters import (
+    texts as filters_text,
+)
+from pipeline.render.filters.filter import Filter
+
+FILTERS: Final[dict[str, Filter]] = {
+    filter_.name: filter_
+    for filter_ in sorted(
+        (*filters_text.TABLE, *filters_number.TABLE, *filters_list.TABLE, *filters_data.TABLE),
+        key=lambda filter_: filter_.name,
+    )
+}
+
+
+def reference() -> str:
+    """Return the table of filters as Markdown, for the generated field reference."""
+    rows = ["| filter | what it gives | example |", "|---|---|---|"]
+    for filter_ in FILTERS.values():
+        example = filter_.examples[0]
+        shown = " ".join(f"`{part}`" for part in (example.shown,)).replace("|", "\\|")
+        rows.append(
+            f"| `{filter_.name}` | {filter_.meaning} | {shown} → `{example.shown_result}` |".replace(
+                "``", "` `"
+            )
+        )
+    return "\n".join(rows) + "\n"

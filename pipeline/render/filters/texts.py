@@ -1,0 +1,339 @@
+"""Filters on texts. Other values are turned into text first, as they print in a template."""
+
+# ruff: noqa: D103 - what a filter gives stands in the table at the end, which the reference is made of
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+from html.parser import HTMLParser
+from typing import Final
+from urllib.parse import quote_plus, unquote_plus
+
+from pipeline.model.records import Json
+from pipeline.render.filters.filter import Example, Filter
+from pipeline.render.values.printing import MAX_RESULT, Failure, to_count, to_text
+
+_LINE_END: Final = re.compile(r"\r?\n")
+_SPACES: Final = re.compile(r"\s+")
+_JS_UNSAFE: Final = re.compile(r"[\x00-\x1f\\'\"><&=\-;`\u2028\u2029]")
+
+
+def append(value: Json, text: Json) -> str:
+    return to_text(value) + to_text(text)
+
+
+def prepend(value: Json, text: Json) -> str:
+    return to_text(text) + to_text(value)
+
+
+def capitalize(value: Json) -> str:
+    return to_text(value).capitalize()
+
+
+def downcase(value: Json) -> str:
+    return to_text(value).lower()
+
+
+def upcase(value: Json) -> str:
+    return to_text(value).upper()
+
+
+def strip(value: Json) -> str:
+    return to_text(value).strip()
+
+
+def lstrip(value: Json) -> str:
+    return to_text(value).lstrip()
+
+
+def rstrip(value: Json) -> str:
+    return to_text(value).rstrip()
+
+
+def squish(value: Json) -> str:
+    return _SPACES.sub(" ", to_text(value).strip())
+
+
+def strip_newlines(value: Json) -> str:
+    return _LINE_END.sub("", to_text(value))
+
+
+def newline_to_br(value: Json) -> str:
+    return _LINE_END.sub("<br />\n", to_text(value))
+
+
+def escape(value: Json) -> str:
+    return html.escape(to_text(value))
+
+
+def escape_once(value: Json) -> str:
+    return html.escape(html.unescape(to_text(value)))
+
+
+def escapejs(value: Json) -> str:
+    return _JS_UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04X}", to_text(value))
+
+
+def _replace(text: str, old: str, new: str, count: int = -1) -> str:
+    """Replace, but look first how large the result would be: a template must not fill the memory."""
+    found = text.count(old)
+    if count >= 0:
+        found = min(found, count)
+    if len(text) + found * (len(new) - len(old)) > 2 * MAX_RESULT:
+        raise Failure("a filter's result is larger than 1 MiB")
+    return text.replace(old, new, count)
+
+
+def replace(value: Json, old: Json, new: Json = "") -> str:
+    return _replace(to_text(value), to_text(old), to_text(new))
+
+
+def replace_first(value: Json, old: Json, new: Json = "") -> str:
+    return _replace(to_text(value), to_text(old), to_text(new), 1)
+
+
+def replace_last(value: Json, old: Json, new: Json = "") -> str:
+    text, wanted = to_text(value), to_text(old)
+    at = text.rfind(wanted)
+    return text if at < 0 else text[:at] + to_text(new) + text[at + len(wanted) :]
+
+
+def remove(value: Json, old: Json) -> str:
+    return replace(value, old)
+
+
+def remove_first(value: Json, old: Json) -> str:
+    return replace_first(value, old)
+
+
+def remove_last(value: Json, old: Json) -> str:
+    return replace_last(value, old)
+
+
+def split(value: Json, separator: Json = " ") -> list[str]:
+    text, between = to_text(value), to_text(separator)
+    if between == "":
+        return list(text)
+    if text in ("", between):
+        return []
+    return text.split(None if between == " " else between)
+
+
+class _Stripper(HTMLParser):
+    """Collects the text outside of tags, scripts and styles."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.kept: list[str] = []
+        self.depth = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.depth += tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.depth = max(0, self.depth - (tag in ("script", "style")))
+
+    def handle_data(self, data: str) -> None:
+        if not self.depth:
+            self.kept.append(data)
+
+    def handle_entityref(self, name: str) -> None:
+        self.handle_data(f"&{name};")
+
+    def handle_charref(self, name: str) -> None:
+        self.handle_data(f"&#{name};")
+
+
+def strip_html(value: Json) -> str:
+    text = to_text(value)
+    if "<" not in text or ">" not in text:
+        return text
+    if len(text) > MAX_RESULT // 8:
+        # The parser's time is quadratic on broken markup such as a long row of "<!".
+        raise Failure("strip_html wants a text of at most 128 KiB", text)
+    stripper = _Stripper()
+    stripper.feed(text)
+    stripper.close()
+    return "".join(stripper.kept)
+
+
+def truncate(value: Json, length: Json = 50, end: Json = "...") -> str:
+    text, most, tail = to_text(value), to_count(length, "truncate"), to_text(end)
+    if len(text) <= most:
+        return text
+    return text[: max(0, most - len(tail))] + tail
+
+
+def truncatewords(value: Json, count: Json = 15, end: Json = "...") -> str:
+    words, most = to_text(value).split(), max(1, to_count(count, "truncatewords"))
+    return " ".join(words) if len(words) <= most else " ".join(words[:most]) + to_text(end)
+
+
+def url_encode(value: Json) -> str:
+    return quote_plus(_utf8(to_text(value)))
+
+
+def url_decode(value: Json) -> str:
+    return unquote_plus(to_text(value))
+
+
+def base64_encode(value: Json) -> str:
+    return base64.b64encode(_utf8(to_text(value))).decode()
+
+
+def base64_url_safe_encode(value: Json) -> str:
+    return base64.urlsafe_b64encode(_utf8(to_text(value))).decode()
+
+
+def base64_decode(value: Json) -> str:
+    return _decode(to_text(value), b"+/")
+
+
+def base64_url_safe_decode(value: Json) -> str:
+    return _decode(to_text(value), b"-_")
+
+
+def _decode(text: str, letters: bytes) -> str:
+    compact = "".join(text.split())
+    padded = compact + "=" * (-len(compact) % 4)
+    try:
+        return base64.b64decode(padded, letters, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise Failure("this is no base64 of a UTF-8 text", text) from None
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise Failure(
+            "a text holds half of a surrogate pair, which is no valid Unicode", ascii(text)
+        ) from None
+
+
+def to_string(value: Json) -> str:
+    return to_text(value)
+
+
+TABLE: Final = (
+    Filter("append", append, "the text with another behind it", (Example("a", "append: '.png'", "a.png"),)),
+    Filter("prepend", prepend, "the text with another before it", (Example("b", "prepend: 'a'", "ab"),)),
+    Filter(
+        "capitalize",
+        capitalize,
+        "first letter upper case, the rest lower case",
+        (Example("anN", "capitalize", "Ann"),),
+    ),
+    Filter("downcase", downcase, "lower case", (Example("Ann@ACME.com", "downcase", "ann@acme.com"),)),
+    Filter("upcase", upcase, "upper case", (Example("de", "upcase", "DE"),)),
+    Filter("strip", strip, "without white space at both ends", (Example(" a b ", "strip", "a b"),)),
+    Filter("lstrip", lstrip, "without white space at the start", (Example(" a ", "lstrip", "a "),)),
+    Filter("rstrip", rstrip, "without white space at the end", (Example(" a ", "rstrip", " a"),)),
+    Filter("squish", squish, "each run of white space one blank", (Example(" a \n b ", "squish", "a b"),)),
+    Filter(
+        "strip_newlines", strip_newlines, "without line ends", (Example("a\r\nb", "strip_newlines", "ab"),)
+    ),
+    Filter(
+        "newline_to_br",
+        newline_to_br,
+        "`<br />` before each line end",
+        (Example("a\nb", "newline_to_br", "a<br />\nb"),),
+    ),
+    Filter(
+        "escape",
+        escape,
+        "escaped for HTML",
+        (Example("<a> & 'b'", "escape", "&lt;a&gt; &amp; &#x27;b&#x27;"),),
+    ),
+    Filter(
+        "escape_once",
+        escape_once,
+        "escaped for HTML, what is escaped already stays",
+        (Example("&lt;a&gt; & b", "escape_once", "&lt;a&gt; &amp; b"),),
+    ),
+    Filter(
+        "escapejs", escapejs, "escaped for a JavaScript string", (Example("a'b", "escapejs", "a\\u0027b"),)
+    ),
+    Filter(
+        "replace",
+        replace,
+        "every occurrence replaced",
+        (Example("a-b-c", "replace: '-', '+'", "a+b+c"), Example("ab", "replace: '', '.'", ".a.b.")),
+    ),
+    Filter(
+        "replace_first",
+        replace_first,
+        "the first replaced",
+        (Example("aa", "replace_first: 'a', 'b'", "ba"),),
+    ),
+    Filter(
+        "replace_last", replace_last, "the last replaced", (Example("aa", "replace_last: 'a', 'b'", "ab"),)
+    ),
+    Filter("remove", remove, "every occurrence removed", (Example("+49 15", "remove: '+'", "49 15"),)),
+    Filter("remove_first", remove_first, "the first removed", (Example("abab", "remove_first: 'a'", "bab"),)),
+    Filter("remove_last", remove_last, "the last removed", (Example("abab", "remove_last: 'a'", "abb"),)),
+    Filter(
+        "split",
+        split,
+        "the parts between a separator; `' '` is any white space, `''` gives characters",
+        (
+            Example("a,b,,c", "split: ','", ["a", "b", "", "c"]),
+            Example(" Ann  Lee ", "split: ' '", ["Ann", "Lee"]),
+            Example("abc", "split: ''", ["a", "b", "c"]),
+            Example("", "split: ','", []),
+        ),
+    ),
+    Filter(
+        "strip_html",
+        strip_html,
+        "without tags, scripts and styles",
+        (Example("<p>a <b>b</b></p><script>x()</script>", "strip_html", "a b"),),
+    ),
+    Filter(
+        "truncate",
+        truncate,
+        "at most so many characters (50), the end mark (`...`) included",
+        (Example("abcdefgh", "truncate: 6", "abc..."), Example("abcdef", "truncate: 6", "abcdef")),
+    ),
+    Filter(
+        "truncatewords",
+        truncatewords,
+        "at most so many words (15), then the end mark (`...`)",
+        (Example("a b c", "truncatewords: 2", "a b..."), Example("a b", "truncatewords: 2", "a b")),
+    ),
+    Filter(
+        "url_encode", url_encode, "encoded for a form or query", (Example("a b&c", "url_encode", "a+b%26c"),)
+    ),
+    Filter(
+        "url_decode", url_decode, "decoded from a form or query", (Example("a+b%26c", "url_decode", "a b&c"),)
+    ),
+    Filter(
+        "base64_encode", base64_encode, "base64 of the UTF-8 text", (Example("a?", "base64_encode", "YT8="),)
+    ),
+    Filter("base64_decode", base64_decode, "the text of a base64", (Example("YT8=", "base64_decode", "a?"),)),
+    Filter(
+        "base64_url_safe_encode",
+        base64_url_safe_encode,
+        "base64 with `-` and `_`",
+        (Example("a??>", "base64_url_safe_encode", "YT8_Pg=="),),
+    ),
+    Filter(
+        "base64_url_safe_decode",
+        base64_url_safe_decode,
+        "the text of a base64 with `-` and `_`",
+        (Example("YT8_Pg==", "base64_url_safe_decode", "a??>"),),
+    ),
+    Filter(
+        "to_string",
+        to_string,
+        "the text that the value prints as",
+        (
+            Example(1534.7, "to_string", "1534.7"),
+            Example(True, "to_string", "true"),
+            Example({"a": [1]}, "to_string", '{"a":[1]}'),
+        ),
+    ),
+)

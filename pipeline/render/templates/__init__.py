@@ -1,0 +1,1 @@
+"""Liquid, in a safe subset, compiled to plain functions."""

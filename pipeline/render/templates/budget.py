@@ -1,0 +1,52 @@
+"""What one template may do for one event.
+
+Everything is counted, nothing is timed: turns of loops, the output, what filters work on inside loops. A
+template that goes too far is dead-lettered at the same point in every replay.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.render.values.printing import MAX_RESULT, Failure
+
+MAX_ITERATIONS: Final = 10_000
+MAX_STEPS: Final = 1_000_000
+"""Tags and expressions that a template's loops may run in all."""
+MAX_WORK: Final = 4 * MAX_RESULT
+"""Characters and elements that the filters inside a template's loops may read and make in all."""
+
+
+class Run:
+    """The output and the budgets of one template for one event."""
+
+    __slots__ = ("iterations", "parts", "room", "steps", "work")
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.room = MAX_RESULT
+        self.iterations = 0
+        self.steps = 0
+        self.work = MAX_WORK
+
+    def write(self, text: str) -> None:
+        """Add to the output. Raises Failure where it gets larger than a template may write."""
+        self.room -= len(text)
+        if self.room < 0:
+            raise Failure("the template's output is larger than 1 MiB")
+        self.parts.append(text)
+
+    def turn(self, steps: int) -> None:
+        """Count one turn of a loop with so many steps. Raises Failure at one too many."""
+        self.iterations += 1
+        self.steps += steps
+        if self.iterations > MAX_ITERATIONS:
+            raise Failure(f"the template's loops turn more than {MAX_ITERATIONS:,} times")
+        if self.steps > MAX_STEPS:
+            raise Failure(f"the template's loops run more than {MAX_STEPS:,} steps")
+
+    def spend(self, size: int) -> None:
+        """Count what a filter read or made. Raises Failure where it is too much in all."""
+        self.work -= size
+        if self.work < 0:
+            raise Failure("the filters in the template's loops work on more than 4 MiB")

@@ -1,0 +1,226 @@
+"""Calling filters: checking the call at load, and the function that makes it per event."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipeline.language.paths import Getter, Scope, did_you_mean
+from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.render.filters.filter import Filter
+from pipeline.render.filters.table import FILTERS
+from pipeline.render.templates.names import TemplateError
+from pipeline.render.values.printing import MAX_RESULT, Failure, check_size, check_weight, weigh
+
+RUN: Final = "\x00run"
+"""Where statements.py keeps the state of a running template in its scope; no path can name it."""
+_SMALL: Final = ("int", "float", "int | float", "bool", "int | None")
+"""Result types that need no check of their size."""
+_SHORT: Final = MAX_RESULT // 4
+"""Characters that are within the limit however they are encoded."""
+NO_EVENT: Any = None
+NO_USER: Any = None
+"""Stand in where nothing depends on event and user."""
+
+Check = Callable[[Any], Any]
+
+
+@dataclass(slots=True, frozen=True)
+class Names:
+    """What an expression may refer to."""
+
+    roots: tuple[str, ...]
+    vars: Mapping[str, Json]
+    metered: bool = False
+    """True inside a template with loops: what filters make is counted against the template's budget."""
+    warn: Callable[[str, int, str], None] = lambda message, offset, hint: None
+    """Takes what works but is probably not meant: message, offset, hint."""
+
+
+class _Constant:
+    """A function that always gives the same value, so that the compiler can see it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Json | Missing) -> None:
+        self.value = value
+
+    def __call__(self, event: Event, user: User, scope: Scope) -> Json | Missing:
+        return self.value
+
+
+def constant(value: Json | Missing) -> Getter:
+    """Return a function that always gives this value; `known` tells it from others."""
+    return _Constant(value)
+
+
+def known(getter: Getter) -> bool:
+    """Return whether a function is known at load to give always the same value."""
+    return isinstance(getter, _Constant)
+
+
+def value_of(getter: Getter) -> Json | Missing:
+    """Return the value of a function that is `known`."""
+    assert isinstance(getter, _Constant)
+    return getter.value
+
+
+def find_filter(name: str, at: int) -> Filter:
+    """Return the filter of a name; raises TemplateError where there is none."""
+    filter_ = FILTERS.get(name)
+    if filter_ is None:
+        close = did_you_mean(name, FILTERS)
+        hint = f"did you mean `{close}`?" if close else "the reference lists all filters"
+        raise TemplateError(f"there is no filter `{name}`", at, hint, len(name))
+    return filter_
+
+
+def compile_call(
+    filter_: Filter, left: Getter, positional: list[Getter], options: dict[str, Getter], at: int, names: Names
+) -> Getter:
+    """Return the function that applies a filter; raises TemplateError where the call is wrong."""
+    _check_count(filter_, len(positional), at)
+    _lint(filter_.name, positional, options, at, names)
+    if names.metered and not known(left):
+        left = metered(left)
+    check: Check | None = check_size
+    if filter_.grows:
+        check = check_weight
+    elif inspect.signature(filter_.function).return_annotation in _SMALL:
+        check = None
+    whole = _call(filter_, left, positional, options, check)
+    if known(left) and not filter_.takes_event_time and all(map(known, [*positional, *options.values()])):
+        try:
+            # Nothing in it depends on the event: evaluate it now, and show at load what would always fail.
+            return constant(whole(NO_EVENT, NO_USER, None))
+        except Failure as failure:
+            raise TemplateError(failure.reason, at, None, len(filter_.name)) from None
+    return metered(whole) if names.metered else whole
+
+
+def _check_count(filter_: Filter, given: int, at: int) -> None:
+    if filter_.least <= given <= filter_.most:
+        return
+    if filter_.least == filter_.most:
+        wish = f"{filter_.least or 'no'} argument{'s' * (filter_.least != 1)}"
+    elif filter_.most == 99:
+        wish = f"at least {filter_.least} arguments"
+    else:
+        wish = f"{filter_.least} to {filter_.most} arguments"
+    raise TemplateError(
+        f"`{filter_.name}` takes {wish}, not {given}",
+        at,
+        f"e.g. `{filter_.examples[0].call}`",
+        len(filter_.name),
+    )
+
+
+def _lint(name: str, positional: list[Getter], options: Mapping[str, Getter], at: int, names: Names) -> None:
+    given = value_of(positional[0]) if positional and known(positional[0]) else MISSING
+    if name == "default" and isinstance(given, bool) and "allow_false" not in options:
+        names.warn(
+            "`default` also replaces false",
+            at,
+            f"write `default: {str(given).lower()}, allow_false: true` to keep a false that was sent",
+        )
+    if name == "divided_by" and type(given) is int and given:
+        names.warn(
+            "a whole number divided by a whole number is rounded down",
+            at,
+            f"write `divided_by: {given}.0` for the exact quotient",
+        )
+
+
+def _call(
+    filter_: Filter, left: Getter, positional: list[Getter], options: dict[str, Getter], check: Check | None
+) -> Getter:
+    function = filter_.function
+    if not filter_.takes_missing and not filter_.takes_event_time and all(map(known, positional)):
+        fixed = tuple(None if value_of(get) is MISSING else value_of(get) for get in positional)
+        return _with_constants(function, left, fixed, check)
+    if filter_.takes_event_time:
+        call = _with_time(function, left, positional)
+    elif filter_.takes_missing:
+        call = _with_missing(function, left, positional, options)
+    else:
+        call = _with_values(function, left, positional)
+    if check is None:
+        return call
+
+    def checked(event: Event, user: User, scope: Scope) -> Json | Missing:
+        return check(call(event, user, scope))
+
+    return checked
+
+
+def _with_constants(
+    function: Callable[..., Any], left: Getter, fixed: tuple[Json, ...], check: Check | None
+) -> Getter:
+    def with_constants(event: Event, user: User, scope: Scope) -> Json | Missing:
+        value = left(event, user, scope)
+        if value is None or value is MISSING:
+            return value
+        result = function(value, *fixed)
+        if check is None or (type(result) is str and len(result) < _SHORT):
+            return result
+        return check(result)
+
+    return with_constants
+
+
+def _with_values(function: Callable[..., Any], left: Getter, positional: list[Getter]) -> Getter:
+    def with_values(event: Event, user: User, scope: Scope) -> Json | Missing:
+        value = left(event, user, scope)
+        if value is None or value is MISSING:
+            return value
+        return function(value, *_arguments(positional, event, user, scope))
+
+    return with_values
+
+
+def _with_time(function: Callable[..., Any], left: Getter, positional: list[Getter]) -> Getter:
+    def with_time(event: Event, user: User, scope: Scope) -> Json | Missing:
+        value = left(event, user, scope)
+        if value is None or value is MISSING:
+            return value
+        return function(value, *_arguments(positional, event, user, scope), event_ms=event.time)
+
+    return with_time
+
+
+def _arguments(positional: list[Getter], event: Event, user: User, scope: Scope) -> list[Json]:
+    return [None if (one := get(event, user, scope)) is MISSING else one for get in positional]
+
+
+def _with_missing(
+    function: Callable[..., Any], left: Getter, positional: list[Getter], options: dict[str, Getter]
+) -> Getter:
+    if all(map(known, [*positional, *options.values()])):
+        fixed = tuple(map(value_of, positional))
+        named = {name: value_of(get) for name, get in options.items()}
+
+        def with_constants(event: Event, user: User, scope: Scope) -> Json | Missing:
+            return function(left(event, user, scope), *fixed, **named)
+
+        return with_constants
+
+    def with_missing(event: Event, user: User, scope: Scope) -> Json | Missing:
+        now = {name: get(event, user, scope) for name, get in options.items()}
+        value = left(event, user, scope)
+        return function(value, *[get(event, user, scope) for get in positional], **now)
+
+    return with_missing
+
+
+def metered(inner: Getter) -> Getter:
+    """Return the function with the size of what it gives counted against the template's budget."""
+
+    def counted(event: Event, user: User, scope: Scope) -> Json | Missing:
+        result = inner(event, user, scope)
+        if scope is not None and type(result) in (str, list, dict):
+            scope[RUN].spend(len(result) if type(result) is str else weigh(result))
+        return result
+
+    return counted

@@ -1,0 +1,230 @@
+"""Parsed Liquid expressions become plain functions ``(event, user, scope) -> value``.
+
+Missing stays MISSING from the path through the filters to the end, so that a body can tell it from null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from liquid.builtin.expressions import (
+    BooleanExpression,
+    FilteredExpression,
+    KeywordArgument,
+    Nil,
+    Path,
+    TernaryFilteredExpression,
+)
+from liquid.builtin.expressions import Filter as FilterCall
+from liquid.builtin.expressions.logical import (
+    ContainsExpression,
+    EqExpression,
+    GeExpression,
+    GtExpression,
+    LeExpression,
+    LogicalAndExpression,
+    LogicalNotExpression,
+    LogicalOrExpression,
+    LtExpression,
+    NeExpression,
+)
+from liquid.builtin.expressions.primitive import Blank, Empty, Literal, RangeLiteral
+from liquid.expression import Expression
+
+from pipeline.language.paths import Getter, Scope, did_you_mean
+from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.render.templates.calls import (
+    NO_EVENT,
+    NO_USER,
+    Names,
+    compile_call,
+    constant,
+    find_filter,
+    known,
+    metered,
+)
+from pipeline.render.templates.names import TemplateError, compile_name
+from pipeline.render.values.ordering import BLANK, EMPTY, contains, equal, less, truthy
+from pipeline.render.values.printing import Failure, to_count
+
+MAX_RANGE: Final = 10_000
+MAX_CHAIN: Final = 50
+"""Filters of one expression, and operators of one condition: far below what the stack holds."""
+
+
+def compile_expression(expression: Expression, names: Names) -> Getter:
+    """Return the function that evaluates an expression; it raises Failure where it fails for an event."""
+    match expression:
+        case FilteredExpression():
+            return _filtered(compile_expression(expression.left, names), expression.filters, names)
+        case TernaryFilteredExpression():
+            return _ternary(expression, names)
+        case Path():
+            if len(expression.path) != 1 or not isinstance(expression.path[0], str):
+                raise TemplateError("this is no path", expression.token.start_index)
+            return compile_name(expression.path[0], expression.token.start_index, names.roots, names.vars)
+        case RangeLiteral():
+            return _range(expression, names)
+        case Nil():
+            return constant(None)
+        case Empty() | Blank():
+            return constant("")
+        case Literal():
+            return constant(_literal(expression))
+        case BooleanExpression():
+            return compile_condition(expression, names)
+    raise TemplateError("this cannot stand here", expression.token.start_index)
+
+
+def _literal(expression: Literal[Any]) -> Json:
+    value = expression.value
+    at = expression.token.start_index
+    if isinstance(value, str):
+        secret = value.find("${")
+        if secret >= 0 and value[secret : secret + 3] != "${{":
+            raise TemplateError(
+                "a secret cannot be used inside an expression: it is put in when the request is sent",
+                at + 1 + secret,
+                "place `${NAME}` in the text outside of `{{ }}`",
+            )
+    if isinstance(value, int) and not -(1 << 64) < value < 1 << 64:
+        raise TemplateError("the integer has more than 64 bits", at)
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        raise TemplateError("the number is too large", at)
+    return value
+
+
+def _filtered(left: Getter, calls: list[FilterCall] | None, names: Names) -> Getter:
+    if calls and len(calls) > MAX_CHAIN:
+        raise TemplateError(
+            f"an expression takes at most {MAX_CHAIN} filters", calls[MAX_CHAIN].token.start_index
+        )
+    for call in calls or ():
+        left = _apply(left, call, names)
+    return left
+
+
+def _apply(left: Getter, call: FilterCall, names: Names) -> Getter:
+    at = call.token.start_index
+    filter_ = find_filter(call.name, at)
+    positional: list[Getter] = []
+    options: dict[str, Getter] = {}
+    for argument in call.args:
+        if isinstance(argument, KeywordArgument):
+            if argument.name not in filter_.options:
+                wanted = did_you_mean(argument.name, filter_.options)
+                raise TemplateError(
+                    f"`{call.name}` has no option `{argument.name}`",
+                    argument.token.start_index,
+                    f"did you mean `{wanted}`?" if wanted else None,
+                    len(argument.name),
+                )
+            options[argument.name] = compile_expression(argument.value, names)
+        else:
+            positional.append(compile_expression(argument.value, names))
+    return compile_call(filter_, left, positional, options, at, names)
+
+
+def _ternary(expression: TernaryFilteredExpression, names: Names) -> Getter:
+    left = compile_expression(expression.left, names)
+    condition = compile_condition(expression.condition, names)
+    other = constant(MISSING)
+    if expression.alternative is not None:
+        other = _filtered(compile_expression(expression.alternative, names), expression.filters, names)
+
+    def either(event: Event, user: User, scope: Scope) -> Json | Missing:
+        return left(event, user, scope) if condition(event, user, scope) else other(event, user, scope)
+
+    return _filtered(either, expression.tail_filters, names)
+
+
+def _range(expression: RangeLiteral, names: Names) -> Getter:
+    start, stop = compile_expression(expression.start, names), compile_expression(expression.stop, names)
+
+    def numbers(event: Event, user: User, scope: Scope) -> Json | Missing:
+        low = to_count(start(event, user, scope), "a range")
+        high = to_count(stop(event, user, scope), "a range")
+        if high - low >= MAX_RANGE:
+            raise Failure(f"a range has more than {MAX_RANGE:,} numbers", f"({low}..{high})")
+        return list(range(low, high + 1))
+
+    if known(start) and known(stop):
+        try:
+            return constant(numbers(NO_EVENT, NO_USER, None))
+        except Failure as failure:
+            raise TemplateError(failure.reason, expression.token.start_index) from None
+    return numbers
+
+
+Test = Callable[[Event, User, Scope], bool]
+
+
+def compile_condition(expression: Expression, names: Names) -> Test:
+    """Return the function that tells whether a condition of Liquid holds."""
+    match expression:
+        case BooleanExpression():
+            _check_operators(expression)
+            return compile_condition(expression.expression, names)
+        case LogicalAndExpression():
+            first, second = (
+                compile_condition(expression.left, names),
+                compile_condition(expression.right, names),
+            )
+            return lambda event, user, scope: first(event, user, scope) and second(event, user, scope)
+        case LogicalOrExpression():
+            first, second = (
+                compile_condition(expression.left, names),
+                compile_condition(expression.right, names),
+            )
+            return lambda event, user, scope: first(event, user, scope) or second(event, user, scope)
+        case LogicalNotExpression():
+            inner = compile_condition(expression.right, names)
+            return lambda event, user, scope: not inner(event, user, scope)
+    for kind_, compare in _COMPARISONS.items():
+        if isinstance(expression, kind_):
+            return _compared(expression, compare, names)
+    value = compile_expression(expression, names)
+    return lambda event, user, scope: truthy(value(event, user, scope))
+
+
+def _check_operators(expression: Expression) -> None:
+    todo: list[Expression] = [expression]
+    seen = 0
+    while todo:
+        one = todo.pop()
+        seen += isinstance(one, LogicalAndExpression | LogicalOrExpression | LogicalNotExpression)
+        if seen > MAX_CHAIN:
+            raise TemplateError(f"a condition takes at most {MAX_CHAIN} operators", one.token.start_index)
+        todo.extend(one.children())
+
+
+def _compared(expression: Any, compare: Callable[[Json, Json], bool], names: Names) -> Test:
+    left, right = _operand(expression.left, names), _operand(expression.right, names)
+    if names.metered:
+        left, right = (get if known(get) else metered(get) for get in (left, right))
+
+    def compared(event: Event, user: User, scope: Scope) -> bool:
+        one, other = left(event, user, scope), right(event, user, scope)
+        return compare(None if one is MISSING else one, None if other is MISSING else other)
+
+    return compared
+
+
+def _operand(expression: Expression, names: Names) -> Getter:
+    if isinstance(expression, Empty):
+        return constant(EMPTY)
+    if isinstance(expression, Blank):
+        return constant(BLANK)
+    return compile_expression(expression, names)
+
+
+_COMPARISONS: Final[dict[type[Expression], Callable[[Json, Json], bool]]] = {
+    EqExpression: equal,
+    NeExpression: lambda left, right: not equal(left, right),
+    LtExpression: lambda left, right: less(left, right, or_equal=False),
+    LeExpression: lambda left, right: less(left, right, or_equal=True),
+    GtExpression: lambda left, right: less(right, left, or_equal=False),
+    GeExpression: lambda left, right: less(right, left, or_equal=True),
+    ContainsExpression: contains,
+}

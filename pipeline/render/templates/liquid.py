@@ -1,0 +1,241 @@
+"""Parsing Liquid: python-liquid's parser with our paths and a short list of tags.
+
+Only its parser is used. What it returns is compiled to plain functions (expressions.py, statements.py), so
+that none of its run time (undefined values, attribute look-ups, loaders, the clock) is ever reached.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final
+
+from liquid import Environment, Mode, Token
+from liquid.ast import Node
+from liquid.builtin.content import Literal as ContentTag
+from liquid.builtin.expressions import FilteredExpression, parse_primitive
+from liquid.builtin.illegal import Illegal
+from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags.assign_tag import AssignTag
+from liquid.builtin.tags.capture_tag import CaptureTag
+from liquid.builtin.tags.case_tag import CaseTag
+from liquid.builtin.tags.comment_tag import CommentTag
+from liquid.builtin.tags.echo_tag import EchoTag
+from liquid.builtin.tags.for_tag import BreakTag, ContinueTag, ForTag
+from liquid.builtin.tags.if_tag import IfTag
+from liquid.builtin.tags.inline_comment_tag import InlineCommentTag
+from liquid.builtin.tags.unless_tag import UnlessTag
+from liquid.exceptions import LiquidError
+from liquid.expression import Expression
+from liquid.parser import get_parser
+from liquid.stream import TokenStream
+from liquid.tag import Tag
+from liquid.token import TOKEN_COMMA, TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_OR, TOKEN_OUTPUT, TOKEN_WORD
+
+from pipeline.language.paths import did_you_mean
+from pipeline.render.templates.names import TemplateError, scan_path
+
+TAGS: Final = (
+    "assign",
+    "break",
+    "capture",
+    "case",
+    "comment",
+    "continue",
+    "echo",
+    "for",
+    "if",
+    "raw",
+    "unless",
+)
+
+_KEYWORDS: Final = frozenset(
+    (
+        *("true", "false", "nil", "null", "empty", "blank", "and", "or", "contains", "not", "in", "offset"),
+        *("limit", "reversed", "cols", "continue", "with", "for", "as", "if", "else", "required"),
+    )
+)
+_OPERATORS: Final = {
+    **{"==": "eq", "!=": "ne", "<>": "ltgt", "<=": "le", ">=": "ge", "..": "range", "||": "dpipe"},
+    **{"<": "lt", ">": "gt", "=": "assign", "|": "pipe", ":": "colon", ",": "comma", ")": "rparen"},
+}
+_QUOTED: Final = re.compile(r'"[^"]*"|\'[^\']*\'')
+_FLOAT: Final = re.compile(r"-?\d+\.(?!\.)\d*")
+_INTEGER: Final = re.compile(r"-?\d+\b")
+_RANGE: Final = re.compile(r"\((?=[^()]+?\.\.)")
+_UNCLOSED: Final = re.compile(r"expected tag (\w+), found")
+_COMPARING: Final = frozenset(("eq", "ne", "ltgt", "le", "ge", "lt", "gt", "and", "or", "contains"))
+_SPACE: Final = re.compile(r"\s+")
+
+
+def tokenize(text: str, parent: Token) -> Iterator[Token]:
+    """Yield the tokens of one expression; a whole path is one word."""
+    at = 0
+
+    def token(name: str, value: str) -> Token:
+        return Token(name, value, parent.start_index + at, parent.source)
+
+    while at < len(text):
+        char = text[at]
+        if space := _SPACE.match(text, at):
+            at = space.end()
+            continue
+        if char.isalpha() or char == "_":
+            try:
+                end = scan_path(text, at)
+            except TemplateError as error:
+                raise TemplateError(error.message, parent.start_index + error.offset, error.hint) from None
+            word = text[at:end]
+            yield token(word if word in _KEYWORDS else TOKEN_WORD, word)
+        elif quoted := _QUOTED.match(text, at):
+            end = quoted.end()
+            yield token("string", text[at + 1 : end - 1])
+        elif number := _FLOAT.match(text, at):
+            end = number.end()
+            yield token("float", number.group())
+        elif number := _INTEGER.match(text, at):
+            end = number.end()
+            yield token("integer", number.group())
+        elif _RANGE.match(text, at):
+            end = at + 1
+            yield token("rangeexpression", "(")
+        elif char == "(":
+            end = at + 1
+            yield token("lparen", "(")
+        elif text[at : at + 2] in _OPERATORS:
+            end = at + 2
+            yield token(_OPERATORS[text[at:end]], text[at:end])
+        elif char in _OPERATORS:
+            end = at + 1
+            yield token(_OPERATORS[char], char)
+        else:
+            raise TemplateError(*_unexpected(text, at, parent.start_index))
+        at = end
+
+
+def _unexpected(text: str, at: int, base: int) -> tuple[str, int, str | None]:
+    if text[at] in "\"'":
+        return f"the quote {text[at]} is not closed", base + at, "add the closing quote"
+    hint = None
+    if text[at : at + 2] == "${":
+        return (
+            "a secret cannot be used inside an expression: it is put in when the request is sent",
+            base + at,
+            "place `${NAME}` in the text outside of `{{ }}`",
+        )
+    if text[at] == "[":
+        hint = "a path starts with a root such as `event`"
+    if text[at] in "+*/%":
+        hint = "write `| plus: 1`, `| times: 2`, ...: there are no arithmetic signs"
+    if text[at] == "&":
+        hint = "write `and`"
+    return f"{text[at]!r} is not expected here", base + at, hint
+
+
+class _Inner(TokenStream):
+    """The tokens of one expression; its end knows its place."""
+
+    def __init__(self, parent: Token) -> None:
+        super().__init__(tokenize(parent.value, parent))
+        self.eof = Token(TOKEN_EOF, "", parent.start_index + len(parent.value), parent.source)
+
+
+class _Stream(TokenStream):
+    def into_inner(self, *, tag: Token | None = None, eat: bool = True) -> TokenStream:
+        token = self.current
+        if token.kind != TOKEN_EXPRESSION:
+            missing = tag or token
+            raise TemplateError(f"the tag `{missing.value}` lacks its expression", missing.start_index)
+        if eat:
+            next(self)
+        return _Inner(token)
+
+
+class _Output(Output):
+    def parse(self, stream: TokenStream) -> OutputNode:
+        token = stream.eat(TOKEN_OUTPUT)
+        inner = stream.expect(TOKEN_EXPRESSION)
+        if not inner.value:
+            raise TemplateError("the expression is empty", token.start_index, None, len(token.value))
+        return OutputNode(token, FilteredExpression.parse(self.env, _Inner(inner)))
+
+
+class _If(IfTag):
+    mode = Mode.STRICT
+
+
+class _Unless(UnlessTag):
+    mode = Mode.STRICT
+
+
+class _Case(CaseTag):
+    def _parse_when_expression(self, stream: TokenStream) -> list[Expression]:
+        values = [parse_primitive(self.env, stream)]
+        while stream.current.kind in (TOKEN_COMMA, TOKEN_OR):
+            next(stream)
+            values.append(parse_primitive(self.env, stream))
+        stream.expect_eos()
+        return values
+
+
+class _Environment(Environment):
+    ternary_expressions = True
+    logical_not_operator = True
+    logical_parentheses = True
+    block_nesting_limit = 20
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        tags: tuple[type[Tag], ...] = (
+            *(ContentTag, _Output, Illegal, _If, _Unless, _Case, ForTag, BreakTag, ContinueTag),
+            *(AssignTag, CaptureTag, CommentTag, EchoTag, InlineCommentTag),
+        )
+        for tag in tags:
+            self.add_tag(tag)
+
+
+@cache
+def _environment() -> Environment:
+    return _Environment(tolerance=Mode.STRICT)
+
+
+def parse(text: str) -> list[Node]:
+    """Return the nodes of a template; raises TemplateError where it has a mistake."""
+    environment = _environment()
+    try:
+        return get_parser(environment).parse(_Stream(environment.tokenizer()(text)))
+    except LiquidError as error:
+        raise _explain(error, text) from None
+    except RecursionError:
+        raise TemplateError("the template is nested too deeply", 0) from None
+    except ValueError as error:
+        raise TemplateError(str(error), 0) from None
+
+
+def _explain(error: LiquidError, text: str) -> TemplateError:
+    token: Any = error.token
+    message = str(error.args[0]) if error.args else "the template has a mistake"
+    if token is None or token.start_index < 0:
+        offset, found, length = len(text), "", None
+    else:
+        offset, found, length = token.start_index, token.value, len(token.value) or None
+    if token is not None and token.kind == "tag" and "unexpected tag" in message:
+        if found.startswith("end") or found in ("else", "elsif", "when"):
+            return TemplateError(f"`{found}` stands outside of its block", offset, None, length)
+        close = did_you_mean(found, TAGS)
+        hint = f"did you mean `{close}`?" if close else "the tags are " + ", ".join(TAGS)
+        return TemplateError(f"there is no tag `{found}`", offset, hint, length)
+    if "found end of file" in message or "missing tag name" in message:
+        return TemplateError("`{{` or `{%` is not closed", offset, "close it by `}}` or `%}`", 2)
+    if unclosed := _UNCLOSED.match(message):
+        return TemplateError(f"`{unclosed.group(1)}` is missing", offset)
+    shown = f"`{found}`" if found else "the end"
+    if message.startswith("expected word"):
+        return TemplateError(f"a filter's name is expected, not {shown}", offset, None, length)
+    if message.startswith(("expected end of expression", "unexpected token")):
+        told = "a comparison stands in `'a' if x > 5 else 'b'` or in `{% if %}`"
+        compares = token is not None and token.kind in _COMPARING
+        return TemplateError(f"{shown} is not expected here", offset, told if compares else None, length)
+    if message.startswith("expected a primitive expression"):
+        return TemplateError(f"a value is expected, not {shown}", offset, None, length)
+    return TemplateError(message.replace("'", "`"), offset, None, length)

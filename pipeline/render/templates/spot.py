@@ -1,0 +1,109 @@
+"""Where in a webhook's file something is compiled, and what may be used there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, NoReturn
+
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.language.paths import EVENT_ROOTS, Getter, Scope
+from pipeline.language.secrets import SecretRef, Secrets
+from pipeline.model.errors import RenderError
+from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.render.values.printing import Failure, show
+
+MissingRule = Literal["null", "omit", "omit_empty", "dead_letter"]
+Predicate = Callable[[Event, User, Scope], bool]
+ConditionCompiler = Callable[[Json, Problems], Predicate]
+LineOf = Callable[[KeyPath], int | None]
+
+
+@dataclass(slots=True, frozen=True)
+class Spot:
+    """A place in the file: problems are reported here, and failures at run time name it."""
+
+    problems: Problems
+    file: str
+    vars: Mapping[str, Json]
+    path: KeyPath = ()
+    """Keys from where ``problems`` starts (the webhook's `request`, or its `batch`)."""
+    roots: tuple[str, ...] = EVENT_ROOTS
+    missing: MissingRule = "null"
+    form: bool = False
+    """True where the body is sent as a form."""
+    condition: ConditionCompiler | None = None
+    secrets: Secrets | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Placeholders that are plain settings here: they are put in at load."""
+    line_of: LineOf | None = None
+    shift: int = 0
+    """Where the text that is compiled begins inside the value: a URL is compiled part by part."""
+    used: set[SecretRef] = field(default_factory=set)
+    """Collects the secrets that the request uses; shared by all spots of one request."""
+
+    def at(self, *parts: str | int, roots: tuple[str, ...] = ()) -> Spot:
+        """Return the spot of a nested key, where more roots may be known."""
+        more = tuple(root for root in roots if root not in self.roots)
+        return replace(self, path=(*self.path, *parts), roots=self.roots + more)
+
+    def shifted(self, by: int) -> Spot:
+        """Return the spot of a part that begins so many characters further on."""
+        return replace(self, shift=self.shift + by)
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        offset: int | None = None,
+        length: int | None = None,
+        on_key: bool = False,
+    ) -> None:
+        """Report an error here."""
+        at = None if offset is None else offset + self.shift
+        self.problems.error(self.path, code, message, hint=hint, offset=at, length=length, on_key=on_key)
+
+    def use(self, ref: SecretRef, offset: int | None = None) -> None:
+        """Note that a secret is used here; report it where it has no value."""
+        self.used.add(ref)
+        if self.secrets is not None and not self.secrets.known(ref):
+            what = f"the file `{ref.file}` cannot be read" if ref.file else f"`{ref.key}` is not set"
+            self.error(
+                "missing-secret",
+                f"secret {ref}: {what}",
+                hint=None if ref.file else f"set it in the environment, or write `${{{ref.key}:-default}}`",
+                offset=offset,
+            )
+
+    def place(self, source: str) -> str:
+        """Return how a message names this spot: ``file:line, request.body.text: {{ template }}``."""
+        full = self.problems.prefix + self.path
+        line = self.line_of(full) if self.line_of is not None else None
+        where = f"{self.file}:{line}" if line else self.file
+        shown = " ".join(source.split())
+        dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in full).lstrip(".")
+        return f"{where}, {dotted}: {shown if len(shown) <= 120 else shown[:120] + '...'}"
+
+
+def fail(failure: Exception, place: str) -> NoReturn:
+    """Raise the RenderError of a failure: reason, value and place."""
+    if isinstance(failure, RenderError):
+        raise failure
+    if isinstance(failure, Failure):
+        shown = "" if failure.value is MISSING else f": {show(failure.value)}"
+        raise RenderError(f"{failure.reason}{shown} ({place})") from None
+    raise RenderError(f"{type(failure).__name__}: {str(failure)[:200]} ({place})") from failure
+
+
+def guarded(getter: Getter, place: str) -> Getter:
+    """Return the function with every failure turned into a RenderError that names its place."""
+
+    def guard(event: Event, user: User, scope: Scope) -> Json | Missing:
+        try:
+            return getter(event, user, scope)
+        except Exception as failure:  # whatever goes wrong for one event is one dead letter, never a crash
+            fail(failure, place)
+
+    return guard

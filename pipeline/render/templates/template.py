@@ -1,0 +1,218 @@
+"""A text with ``{{ expressions }}`` and ``${SECRETS}`` becomes a value, a lookup, or a function.
+
+Text made of plain paths is cut into segments here and never sees Liquid. A value that is one expression
+keeps its type; with text around it, or with tags, it is a string.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.language.paths import Getter, Scope
+from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
+from pipeline.language.slots import CLOSE, OPEN, slot
+from pipeline.model.records import MISSING, Event, Json, User
+from pipeline.render.templates.names import TemplateError, check_closed, compile_name, scan_path
+from pipeline.render.templates.spot import Spot, fail, guarded
+from pipeline.render.values.printing import to_text
+
+_PLAIN: Final = re.compile(r"\{\{[ \t\n]*([^\W\d][^{}|]*?)[ \t\n]*\}\}")
+_PROPERTY: Final = re.compile(r"\{\{\s*(event|user)\.properties\.([\w$-]+)\s*\}\}\n*")
+_WORDS: Final = frozenset(("true", "false", "nil", "null", "empty", "blank"))
+_INSIDE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_OPENS: Final = re.compile(r"\{\{|\{%")
+
+Encode = Callable[[str], str]
+Literal = Callable[[str, int], str]
+Secrets = Callable[[], bool]
+
+
+@dataclass(slots=True, frozen=True)
+class Template:
+    """A compiled text."""
+
+    get: Getter
+    constant: bool = False
+    """True where nothing depends on the event; ``value`` is then what comes out."""
+    value: Json = None
+    typed: bool = False
+    """True where it is one expression: the result keeps its type and may be MISSING."""
+    lookup: tuple[str, str] | None = None
+    """Root and name where it is a path such as `event.properties.amount`: it can be read without a call."""
+    slots: bool = False
+    """True where secrets stand in it: the text is encoded and holds slots."""
+
+
+def compile_text(
+    text: str, spot: Spot, *, encode: Encode | None = None, literal: Encode | None = None
+) -> Template:
+    """Return the compiled text; mistakes are reported at the spot and give a constant "".
+
+    encode: escapes values for their place; the result is then always text, never typed. Text that
+    `mentions_secrets` must be given one, so that no value can look like a slot. literal: escapes the text
+    around the values likewise.
+    """
+    try:
+        return _compile(text, spot, encode, literal)
+    except TemplateError as error:
+        spot.error(
+            "template-syntax", error.message, hint=error.hint, offset=error.offset, length=error.length
+        )
+    except PlaceholderError as error:
+        spot.error("placeholder", error.message, hint=error.hint, offset=error.offset)
+    except RecursionError:
+        spot.error("template-syntax", "the template is nested too deeply")
+    return constant_template("")
+
+
+def mentions_secrets(text: str) -> bool:
+    """Return whether secrets stand in a text, outside of its expressions and tags."""
+    try:
+        check_closed(text)
+        return any(isinstance(part, SecretRef) for part in parse_placeholders(_INSIDE.sub(" ", text)))
+    except (PlaceholderError, TemplateError):
+        return False  # compile_text reports it
+
+
+def constant_template(value: Json, *, slots: bool = False) -> Template:
+    """Return the template of a value that never changes."""
+    return Template(lambda event, user, scope: value, constant=True, value=value, slots=slots)
+
+
+def _compile(text: str, spot: Spot, encode: Encode | None, literal: Encode | None) -> Template:
+    secrets = False
+
+    def literal_text(part: str, offset: int) -> str:
+        nonlocal secrets
+        made = ""
+        for piece in _placeholders(part, offset):
+            if isinstance(piece, SecretRef) and piece.key in spot.settings:
+                piece = spot.settings[piece.key]
+            if isinstance(piece, str):
+                made += literal(piece) if literal is not None else piece
+            else:
+                secrets = True
+                spot.use(piece, offset + part.find("${"))
+                made += slot(piece)
+        return made
+
+    if OPEN in text or CLOSE in text:
+        raise PlaceholderError("the text holds a control character", text.find(OPEN), "remove it")
+    check_closed(text)
+    if _OPENS.search(text) is None:
+        return constant_template(literal_text(text, 0), slots=secrets)
+    segments = _plain_segments(text, spot, literal_text)
+    if segments is not None:
+        only = segments[0]
+        if len(segments) == 1 and encode is None and not isinstance(only, str):
+            return Template(only, typed=True, lookup=_lookup(text))
+        return Template(_joined(segments, spot.place(text), encode), slots=secrets)
+    return _compile_liquid(text, spot, encode, literal_text, lambda: secrets)
+
+
+def _placeholders(part: str, offset: int) -> list[str | SecretRef]:
+    try:
+        return parse_placeholders(part)
+    except PlaceholderError as error:
+        raise PlaceholderError(error.message, offset + error.offset, error.hint) from None
+
+
+def _plain_segments(text: str, spot: Spot, literal_text: Literal) -> list[str | Getter] | None:
+    """Return literal texts and lookups, or None where the text holds more than plain paths."""
+    found = list(_PLAIN.finditer(text))
+    if _OPENS.search(_PLAIN.sub("", text)) is not None:
+        return None
+    for match in found:
+        if match.group(1) in _WORDS or not _is_path(match.group(1)):
+            return None
+    alone = len(found) == 1 and not found[0].start() and not text[found[0].end() :].rstrip("\n")
+    segments: list[str | Getter] = []
+    end = 0
+    for match in found:
+        if match.start() > end:
+            segments.append(literal_text(text[end : match.start()], end))
+        segments.append(compile_name(match.group(1), match.start(1), spot.roots, spot.vars))
+        end = match.end()
+    if end < len(text) and not alone:
+        segments.append(literal_text(text[end:], end))
+    return segments
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return scan_path(text, 0) == len(text)
+    except TemplateError:
+        return False  # Liquid's parser reports it, with its place
+
+
+def _lookup(text: str) -> tuple[str, str] | None:
+    found = _PROPERTY.fullmatch(text)
+    return (found.group(1), found.group(2)) if found is not None else None
+
+
+def _joined(segments: list[str | Getter], place: str, encode: Encode | None) -> Getter:
+    """Return the function that writes the segments one after the other."""
+    lookups = [segment for segment in segments if not isinstance(segment, str)]
+    if len(lookups) == 1 and encode is None:
+        at = segments.index(lookups[0])
+        before, after = "".join(map(str, segments[:at])), "".join(map(str, segments[at + 1 :]))
+        get = lookups[0]
+
+        def around(event: Event, user: User, scope: Scope) -> str:
+            value = get(event, user, scope)
+            if type(value) is not str:
+                try:
+                    value = to_text(value)
+                except Exception as failure:  # one dead letter, never a crash
+                    fail(failure, place)
+            return before + value + after
+
+        return around
+    parts = [(segment, None) if isinstance(segment, str) else ("", segment) for segment in segments]
+
+    def joined(event: Event, user: User, scope: Scope) -> str:
+        texts = []
+        try:
+            for text, get in parts:
+                if get is None:
+                    texts.append(text)
+                    continue
+                value = get(event, user, scope)
+                made = value if type(value) is str else to_text(value)
+                texts.append(made if encode is None else encode(made))
+        except Exception as failure:  # one dead letter, never a crash
+            fail(failure, place)
+        return "".join(texts)
+
+    return joined
+
+
+def _compile_liquid(
+    text: str, spot: Spot, encode: Encode | None, literal: Literal, secrets: Secrets
+) -> Template:
+    # Imported here: python-liquid takes 0.1 s to load, and configs of plain paths do without it.
+    from liquid.builtin.output import OutputNode
+
+    from pipeline.render.templates.calls import Names, known, value_of
+    from pipeline.render.templates.expressions import compile_expression
+    from pipeline.render.templates.liquid import parse
+    from pipeline.render.templates.statements import Writing, compile_statements
+
+    bare = text.rstrip("\n") if text.rstrip("\n").endswith("}}") else text
+    nodes = parse(bare)
+
+    def warn(message: str, offset: int, hint: str) -> None:
+        spot.problems.warn(spot.path, "template", message, hint=hint, offset=offset)
+
+    names = Names(spot.roots, spot.vars, warn=warn)
+    if len(nodes) == 1 and isinstance(nodes[0], OutputNode) and encode is None:
+        get = compile_expression(nodes[0].expression, names)
+        if known(get) and value_of(get) is not MISSING:
+            return constant_template(value_of(get))
+        return Template(guarded(get, spot.place(text)), typed=True)
+    nodes = nodes if bare == text else parse(text)
+    get = compile_statements(nodes, Writing(names, encode, literal), text)
+    return Template(guarded(get, spot.place(text)), slots=secrets())

@@ -1,0 +1,56 @@
+"""How Liquid compares values."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pipeline.model.records import MISSING, Json, Missing
+from pipeline.render.values.printing import Failure, kind, to_text
+
+EMPTY: Final[Any] = object()
+"""What `empty` is in a comparison."""
+BLANK: Final[Any] = object()
+"""What `blank` is in a comparison."""
+
+
+def truthy(value: Json | Missing) -> bool:
+    """Return whether Liquid takes a value for true: everything but missing, null and false."""
+    return not (value is None or value is MISSING or value is False)
+
+
+def equal(left: Json, right: Json) -> bool:
+    """Compare as Liquid does; `empty` and `blank` equal what is empty or blank; true is not 1."""
+    if left is EMPTY or left is BLANK:
+        left, right = right, left
+    if right is EMPTY:
+        return left is EMPTY or (type(left) in (str, list, dict) and not left)
+    if right is BLANK:
+        if type(left) is str:
+            return not left.strip()
+        return left is BLANK or left is None or left is False or (type(left) in (list, dict) and not left)
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return bool(left == right)
+
+
+def less(left: Json, right: Json, *, or_equal: bool) -> bool:
+    """Return the order of two numbers or two texts; null is in no order, other types are a Failure."""
+    if left is None or right is None:
+        return False
+    for types in ((str,), (int, float)):
+        if type(left) in types and type(right) in types:
+            return bool(left <= right if or_equal else left < right)
+    raise Failure(f"{kind(left)} and {kind(right)} have no order", left)
+
+
+def contains(left: Json, right: Json) -> bool:
+    """Return whether a text holds a text, an array an element, an object a key."""
+    if not truthy(left) or not truthy(right):
+        return False
+    if type(left) is str:
+        return to_text(right) in left
+    if type(left) is list:
+        return any(equal(element, right) for element in left)
+    if type(left) is dict:
+        return type(right) is str and right in left
+    raise Failure(f"{kind(left)} contains nothing", left)

@@ -1,0 +1,235 @@
+"""One process of a job, from the config to the summary."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from bytewax.dataflow import Dataflow
+from bytewax.recovery import RecoveryConfig
+
+from pipeline.compile.snapshot import compile_config
+from pipeline.compile.versions import Versions
+from pipeline.config.files import read_config
+from pipeline.config.job import PipelineConfig
+from pipeline.config.models.job import JsonlSource, KafkaSource
+from pipeline.deliver.engine import DeliveryEngine
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.job.commands import execute_left
+from pipeline.job.context import Job
+from pipeline.job.flow import build_flow
+from pipeline.job.peers import Peers, Telling
+from pipeline.job.replay import Replay
+from pipeline.language.secrets import Secrets
+from pipeline.model.errors import Fatal, HooklineError, full_disk
+from pipeline.outbox.copies import Copies, open_copies
+from pipeline.outbox.view import accounting
+from pipeline.runtime.panics import held_back
+from pipeline.runtime.readers import make_readers
+from pipeline.runtime.reload import ConfigWatcher
+from pipeline.runtime.requests import Control
+from pipeline.runtime.signals import stop_on_signals
+from pipeline.runtime.state.directory import StateDirectory
+from pipeline.runtime.state.halts import Halts
+from pipeline.runtime.state.recovery import prepare_recovery
+from pipeline.store.warm import start_warming
+from pipeline.telemetry import log
+
+GC_THRESHOLD = 50_000
+"""Objects between two young collections. The records of a chunk live for a moment and hold no cycles; the
+default of 700 walks them for nothing."""
+
+_log = log.get("job")
+
+
+@dataclass(slots=True, frozen=True)
+class Cluster:
+    """Where this process stands in a job of several; the defaults are a job of one."""
+
+    process: int = 0
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def processes(self) -> int:
+        """How many processes the job has."""
+        return max(1, len(self.addresses))
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did: the accounting over the life of the state directory, and this run's figures."""
+
+    records: dict[str, int]
+    webhooks: dict[str, dict[str, int]]
+    latency_ms: dict[str, float] = field(default_factory=dict)
+    elapsed_secs: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the keys of DESIGN 10."""
+        return {
+            "records": self.records,
+            "webhooks": self.webhooks,
+            "latency_ms": self.latency_ms,
+            "elapsed_secs": round(self.elapsed_secs, 3),
+        }
+
+
+@contextmanager
+def open_job(
+    config: PipelineConfig,
+    config_dir: Path,
+    *,
+    cluster: Cluster = Cluster(),
+    replay: Replay | None = None,
+) -> Iterator[tuple[Job, Dataflow]]:
+    """Prepare everything and give the job and its dataflow; everything is closed at the end.
+
+    Raises ConfigError, StateError or Fatal; nothing has been read or sent by then.
+    """
+    with ExitStack() as stack:
+        snapshot = compile_config(
+            read_config(config_dir, defaults=config.defaults), secrets=Secrets(os.environ, config_dir)
+        ).require()
+        job_name = ";".join(cluster.addresses) if cluster.processes > 1 else ""
+        directory = StateDirectory(config.state, shards=config.shards, job=job_name)
+        stack.callback(directory.close)
+        ghosts = prepare_recovery(config.state / "recovery")
+        if ghosts:
+            _log.warning("removed what an unfinished epoch left", rows=ghosts)
+        if cluster.process == 0:
+            start_warming(config.state)
+        halts = Halts(config.state)
+        engine = DeliveryEngine(
+            allow=config.network_allow,
+            secrets=Secrets(os.environ, config_dir),
+            share=1 / cluster.processes,
+            on_gone=halts.gone,
+        )
+
+        def take_over(specs: dict[str, LaneSpec]) -> None:
+            engine.configure(specs if replay is None else replay.limit(specs))
+            halts.lift({name: spec.definition for name, spec in specs.items()})
+
+        job = Job(
+            state=config.state,
+            shards=config.shards,
+            epoch_secs=config.epoch_secs,
+            disk_reserve_bytes=config.disk_reserve_bytes,
+            readers=make_readers(
+                config,
+                replay.speed if replay is not None else None,
+                aside="replay" if replay is not None else None,
+            ),
+            versions=Versions(
+                config.state / "versions",
+                snapshot,
+                take_over,
+            ),
+            replay=replay,
+            engine=engine,
+            on_build=execute_left,
+            format=config.source.format if config.source is not None else "auto",
+            finite=replay is not None or _ends(config),
+            copies=_open_copies(config) if replay is None else None,
+        )
+        if cluster.processes > 1:
+            job.peers = Peers(config.state, cluster.process, cluster.processes, job_name)
+        # In reverse order at the end: the engine first, it reads the stores.
+        stack.callback(job.close)
+        stack.callback(engine.stop)
+        engine.start()
+        if job.peers is not None:
+            stack.callback(Telling(job.peers, job.tell).stop)
+        job.versions.learn(halts.all())
+        halts.restore(engine, {name: spec.definition for name, spec in job.versions.specs.items()})
+        job.control = Control(job, halts).table()
+        if replay is None:
+            watcher = ConfigWatcher(config_dir, config, job.versions, engine.renew_secrets)
+            stack.callback(watcher.stop)
+            watcher.start()
+            job.config_problems = lambda: watcher.problems
+        yield job, build_flow(job)
+
+
+def run_job(
+    config: PipelineConfig,
+    config_dir: Path,
+    *,
+    cluster: Cluster = Cluster(),
+    replay: Replay | None = None,
+    observe: Callable[[Job], Callable[[], None]] | None = None,
+) -> Summary:
+    """Run a job to the end of its input or to a signal, and return what it did.
+
+    observe: called with the job when it begins; what it returns is called when it has ended (progress,
+    admin socket). Raises what stopped the job: StateError, or Fatal with the first cause.
+    """
+    from bytewax._bytewax import cluster_main, run_main
+
+    begun = time.monotonic()
+    with open_job(config, config_dir, cluster=cluster, replay=replay) as (job, flow), stop_on_signals(job):
+        done = observe(job) if observe is not None else None
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 20, 50)
+        recovery = RecoveryConfig(str(config.state / "recovery"))
+        interval = timedelta(seconds=config.epoch_secs)
+        try:
+            if cluster.processes > 1:
+                cluster_main(
+                    flow,
+                    list(cluster.addresses),
+                    cluster.process,
+                    epoch_interval=interval,
+                    recovery_config=recovery,
+                )
+            else:
+                with held_back() as job.on_planned_end:
+                    run_main(flow, epoch_interval=interval, recovery_config=recovery)
+        except BaseException as error:
+            raise _cause(job, cluster, error) from error
+        finally:
+            if done is not None:
+                done()
+        if job.failure is not None:
+            raise _cause(job, cluster, job.failure)
+        stats = job.engine.stats()
+    total = accounting(config.state)
+    return Summary(
+        total["records"],
+        total["webhooks"],
+        {"p50": stats.p50_ms, "p99": stats.p99_ms},
+        time.monotonic() - begun,
+    )
+
+
+def _cause(job: Job, cluster: Cluster, error: BaseException) -> BaseException:
+    """Return the error to show: the first one a step raised, not Bytewax' wrapping of it."""
+    first = job.failure or error
+    if isinstance(first, (HooklineError, KeyboardInterrupt, SystemExit)):
+        return first
+    if cluster.processes > 1 and job.failure is None and "thread panic" in str(first):
+        # So Bytewax says that a connection to another process was lost.
+        return Fatal(f"process {cluster.process} ends because another process of the job is gone")
+    return full_disk(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")
+
+
+def _ends(config: PipelineConfig) -> bool:
+    return isinstance(config.source, JsonlSource) and not config.source.follow
+
+
+def _open_copies(config: PipelineConfig) -> Copies | None:
+    """Open what `dead_letters` names. A replay keeps its dead letters to itself."""
+    topics = config.source if isinstance(config.source, KafkaSource) else None
+    return open_copies(
+        kafka=config.dead_letters_kafka,
+        jsonl=config.dead_letters_jsonl,
+        brokers=topics.brokers if topics is not None else None,
+        settings=topics.settings if topics is not None else None,
+    )

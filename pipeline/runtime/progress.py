@@ -1,0 +1,108 @@
+"""What a running job says of itself: one changing line on a terminal, a log line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pipeline.telemetry import log, screen
+
+if TYPE_CHECKING:
+    from pipeline.job.context import Job
+
+TERMINAL_SECS = 0.25
+LOG_SECS = 10.0
+
+Look: TypeAlias = Callable[[], tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]]
+"""Returns the records, the webhooks' counts, and how many bytes of how many are read (0: unknown)."""
+
+_log = log.get("job")
+
+
+class Progress:
+    """Tells how far a job is, from its start to `stop`."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._terminal = sys.stderr.isatty()
+        self._begun = time.monotonic()
+        self._before: tuple[float, int] | None = None
+        self._rate = 0.0
+        self._first: int | None = None
+        """Bytes that earlier runs had read."""
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Say no more, and clear the terminal's line."""
+        self._stopped.set()
+        self._thread.join(1.0)
+        if self._terminal:
+            screen.show("")
+
+    def _run(self) -> None:
+        while not self._stopped.wait(TERMINAL_SECS if self._terminal else LOG_SECS):
+            facts = self.facts()
+            if self._terminal:
+                screen.show(render(facts))
+            else:
+                _log.info("progress", **facts)
+
+    def facts(self) -> dict[str, int]:
+        """Return records read, their rate, the share of the input in percent, and what became of matches.
+
+        ``left_secs``: when the input will be read, if it goes on like this.
+        """
+        records, webhooks, (done, of) = self._look()
+        now, read = time.monotonic(), records["read"]
+        if self._before is None:
+            self._before = (now, read)
+        then, before = self._before
+        if read != before and now - then >= 1.0:
+            self._rate = (read - before) / (now - then)
+            self._before = (now, read)
+        facts = {"records": read, "per_sec": round(self._rate)}
+        if of:
+            facts["percent"] = min(100, done * 100 // of)
+            self._first = done if self._first is None else self._first
+            if self._first < done < of:
+                facts["left_secs"] = round((now - self._begun) * (of - done) / (done - self._first))
+        for name in ("delivered", "pending", "dead"):
+            facts[name] = sum(counts[name] for counts in webhooks.values())
+        return facts
+
+
+def look_at(job: Job) -> Look:
+    """Return a look at a job in this process."""
+    from pipeline.admin.gauges import totals
+
+    def look() -> tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]:
+        known = list(job.source_bytes.values())
+        return *totals(job), (sum(done for done, _ in known), sum(of for _, of in known))
+
+    return look
+
+
+def look_through(account: Callable[[], dict[str, Any]]) -> Look:
+    """Return a look at a job of several processes: what they have committed."""
+
+    def look() -> tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]:
+        found = account()
+        return found["records"], found["webhooks"], (0, 0)
+
+    return look
+
+
+def render(facts: dict[str, int]) -> str:
+    """Return the line for a terminal."""
+    parts = [f"{facts['percent']:3d}%"] if "percent" in facts else []
+    parts += [f"{facts['records']:,} records", f"{facts['per_sec']:,}/s", f"{facts['delivered']:,} delivered"]
+    parts += [f"{facts[name]:,} {name}" for name in ("pending", "dead") if facts[name]]
+    if "left_secs" in facts:
+        minutes, secs = divmod(facts["left_secs"], 60)
+        parts.append(f"{minutes}:{secs:02d} left")
+    return "  ".join(parts)

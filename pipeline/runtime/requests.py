@@ -1,0 +1,85 @@
+"""The commands of the admin socket: each waits until what it changed is committed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pipeline.job.commands import Action, execute
+from pipeline.job.context import Job
+from pipeline.job.steps.shard import Shard
+from pipeline.model.errors import HooklineError
+from pipeline.runtime.state.halts import Halts
+
+ANSWER_SECS = 30.0
+"""How long a command may wait for its epoch."""
+
+
+class Control:
+    """What a running job can be asked. Every method may be called by any thread."""
+
+    def __init__(self, job: Job, halts: Halts) -> None:
+        self._job = job
+        self._halts = halts
+
+    def table(self) -> dict[str, Callable[..., Any]]:
+        """Return the commands by name."""
+        return {
+            "dlq-replay": lambda keys: self.on_shards("replay", keys),
+            "dlq-purge": lambda keys: self.on_shards("purge", keys),
+            "outbox-drop": lambda keys: self.on_shards("drop", keys),
+            "outbox-retry-now": self.retry_now,
+            "webhook-enable": lambda webhook: self.halt(webhook, None),
+            "webhook-disable": lambda webhook: self.halt(webhook, "disabled"),
+            "webhook-pause": lambda webhook: self.halt(webhook, "paused"),
+            "webhook-resume": lambda webhook: self.halt(webhook, None),
+        }
+
+    def on_shards(self, action: Action, keys: Sequence[str]) -> int:
+        """Do something with rows of this process's shards; keys are hex. Returns how many it concerned."""
+        wanted = [bytes.fromhex(key) for key in keys]
+        done = threading.Semaphore(0)
+        numbers: list[int] = []
+
+        def ask(shard: Shard) -> None:
+            numbers.append(execute(shard, action, wanted))
+            shard.after_commit.append(done.release)
+
+        self._wait_for_shards()
+        shards = list(self._job.shards_here)
+        for shard in shards:
+            self._job.commands.setdefault(shard, deque()).append(ask)
+        for _ in shards:
+            if not done.acquire(timeout=ANSWER_SECS):
+                raise HooklineError("the job did not commit in time; ask `hookline status` what became of it")
+        return sum(numbers)
+
+    def retry_now(self, webhook: str) -> int:
+        """Make everything that waits for the webhook due now."""
+        self._known(webhook)
+        self._wait_for_shards()
+        self._job.engine.retry_now(webhook)
+        return 1
+
+    def halt(self, webhook: str, state: str | None) -> int:
+        """Stop sending to a webhook, or send again; remembered over restarts."""
+        self._known(webhook)
+        self._halts.set(webhook, state)
+        self._halts.apply(self._job.engine, webhook)
+        return 1
+
+    def _wait_for_shards(self) -> None:
+        """Return once the shards of this process are open: a job that has just begun knows of no rows."""
+        wanted = self._job.shards if self._job.peers is None else 1
+        deadline = time.monotonic() + ANSWER_SECS
+        while len(self._job.shards_here) < wanted:
+            if time.monotonic() > deadline:
+                raise HooklineError("the job has not opened its state yet; ask again later")
+            time.sleep(0.02)
+
+    def _known(self, webhook: str) -> None:
+        if webhook not in self._job.versions.specs:
+            raise HooklineError(f"there is no webhook `{webhook}`")

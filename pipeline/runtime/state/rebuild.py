@@ -1,0 +1,201 @@
+"""Rebuild stores whose files are gone: users and links again from the source, up to where the job was."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pipeline.config.job import PipelineConfig
+from pipeline.decode.scan import scan
+from pipeline.job.context import ReaderFactory
+from pipeline.job.steps.keys import shard_of
+from pipeline.join.links import Identity
+from pipeline.join.users import Users
+from pipeline.model.errors import StateError
+from pipeline.model.records import IdentityLink, PropertyUpdate, Record
+from pipeline.runtime.readers import make_readers
+from pipeline.runtime.state.directory import StateDirectory
+from pipeline.runtime.state.resume import read_tokens
+from pipeline.store.folders import identity_folder, shard_folder
+from pipeline.store.store import Store
+
+COMMIT_EVERY = 50_000
+"""Records between two commits: what is rebuilt need not fit into memory."""
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What was rebuilt."""
+
+    shards: list[int] = field(default_factory=list)
+    identities: list[str] = field(default_factory=list)
+    records: int = 0
+
+
+def rebuild(config: PipelineConfig, progress: Callable[[int], None] = lambda records: None) -> Rebuilt:
+    """Rebuild every missing store of a stopped job's state directory.
+
+    Users are what the source says of them up to the position of the last durable epoch. What a lost store
+    owed, its dead letters, limits and counts are gone: they are nowhere else. Raises StateError where
+    nothing can be rebuilt, and what the source raises where it cannot be read from its beginning.
+    """
+    with ExitStack() as stack:
+        directory = StateDirectory(config.state, shards=config.shards)
+        stack.callback(directory.close)
+        tokens = read_tokens(config.state / "recovery")
+        if not tokens.get("source"):
+            raise StateError(
+                f"{config.state} has no recovery store: there is no position to rebuild up to. Start with an "
+                "empty state directory; the job then reads the source from its beginning."
+            )
+        return _Rebuilding(config, tokens, make_readers(config), stack).run(progress)
+
+
+class _Rebuilding:
+    def __init__(
+        self,
+        config: PipelineConfig,
+        tokens: dict[str, dict[str, Any]],
+        readers: ReaderFactory,
+        stack: ExitStack,
+    ) -> None:
+        self.config = config
+        self.tokens = tokens
+        self.readers = readers
+        self.stack = stack
+        self.workshop = config.state / "rebuilding"
+        shutil.rmtree(self.workshop, ignore_errors=True)
+        self.stores: list[tuple[Store, int, Path]] = []
+        self.scratches: list[Store] = []
+        self.users: dict[int, Users] = {}
+        self.done = Rebuilt()
+        stack.callback(self.close)
+        for _, shard, seq in tokens.get("shard", {}).values():
+            if is_lost(shard_folder(config.state, shard), seq):
+                store = self.open(shard_folder(config.state, shard), seq)
+                self.users[shard] = Users(store)
+                self.done.shards.append(shard)
+
+    def run(self, progress: Callable[[int], None]) -> Rebuilt:
+        lost = {
+            name: seq
+            for _, name, seq in self.tokens.get("identity", {}).values()
+            if is_lost(identity_folder(self.config.state, name), seq)
+        }
+        if not self.users and not lost:
+            return self.done
+        positions = {name: position for name, (_, position) in sorted(self.tokens["source"].items())}
+        identities = {name: self.identity(name, lost.get(name)) for name in positions}
+        since = 0
+        for partition, record in self.records(positions):
+            # As in the running job: a link also goes to the other partitions, where the id may turn up.
+            for name in identities if isinstance(record, IdentityLink) else (partition,):
+                for key, own in identities[name].resolve(record):
+                    users = self.users.get(shard_of(key, self.config.shards))
+                    if users is not None and isinstance(own, PropertyUpdate):
+                        users.apply(key, own, name)
+            since += 1
+            if since >= COMMIT_EVERY:
+                since = 0
+                progress(self.done.records)
+                self.commit()
+        self.flush()
+        while self.stores:
+            store, seq, folder = self.stores.pop()
+            store.commit_as(seq)
+            store.close()
+            folder.mkdir(parents=True, exist_ok=True)
+            (store.path / "data.mdb").replace(folder / "data.mdb")
+        return self.done
+
+    def identity(self, partition: str, lost: int | None) -> Identity:
+        if lost is None:
+            # Links are needed to know whose an update is; the store that has them is not touched.
+            scratch = self.stack.enter_context(TemporaryDirectory(prefix="hookline-rebuild-"))
+            store = Store(Path(scratch))
+            self.stack.callback(store.close)
+            self.scratches.append(store)
+        else:
+            store = self.open(identity_folder(self.config.state, partition), lost)
+            self.done.identities.append(partition)
+        return Identity(store)
+
+    def records(self, positions: dict[str, Any]) -> Iterator[tuple[str, Record]]:
+        """Yield the updates and links of all partitions up to these positions, each with its partition."""
+        format = self.config.source.format if self.config.source is not None else "auto"
+        readers = {name: self.readers.open(name, None) for name in positions}
+        for reader in readers.values():
+            self.stack.callback(reader.close)
+        while readers:
+            idle = True
+            for name, reader in list(readers.items()):
+                target = positions[name]
+                if reached(reader.position, target):
+                    del readers[name]
+                    continue
+                chunk = reader.read(limit_to(reader.position, target))
+                if chunk is None:
+                    if reader.done:
+                        raise StateError(
+                            f"{name}: the source ends before the position that the job had reached; "
+                            "it is not the one that this state directory was made from"
+                        )
+                    continue
+                idle = False
+                self.done.records += len(chunk)
+                for record in scan(chunk, format=format, wants=lambda name, kind: False).records:
+                    yield name, record
+            if idle and readers:
+                time.sleep(0.01)  # a broker has nothing for us yet
+
+    def open(self, folder: Path, seq: int) -> Store:
+        """Return a store that takes its place when it is complete: half of one must not look like one."""
+        store = Store(self.workshop / str(len(self.stores)))
+        self.stores.append((store, seq, folder))
+        return store
+
+    def flush(self) -> None:
+        for users in self.users.values():
+            users.flush()
+
+    def close(self) -> None:
+        for store, _, _ in self.stores:
+            store.close()
+        shutil.rmtree(self.workshop, ignore_errors=True)
+
+    def commit(self) -> None:
+        self.flush()
+        for store in [store for store, _, _ in self.stores] + self.scratches:
+            store.commit()
+
+
+def is_lost(folder: Path, seq: int) -> bool:
+    """Return whether a store is not there, or is the empty one that a start in vain has made in its place."""
+    if not (folder / "data.mdb").exists():
+        return True
+    store = Store(folder)
+    try:
+        return seq > 0 and store.seq == 0
+    finally:
+        store.close()
+
+
+def reached(position: Any, target: Any) -> bool:
+    """Return whether a reader has come to the position: by lines, or for topics by their offsets."""
+    if position[0].startswith("kafka"):
+        have = {topic: offset for topic, offset, *_ in position[2]}
+        return all(have.get(topic, -1) >= offset for topic, offset, *_ in target[2])
+    return bool(position[1] >= target[1])
+
+
+def limit_to(position: Any, target: Any) -> int:
+    """Return how many lines may be read next without passing the target."""
+    if position[0].startswith("kafka"):
+        return 200
+    return min(200, int(target[1]) - int(position[1]))

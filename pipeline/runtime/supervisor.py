@@ -1,0 +1,200 @@
+"""A job of several processes on one machine: started together, stopped together, restarted together.
+
+Each member runs `hookline run` with the hidden flag ``--member``. Members have sessions of their own: a
+Ctrl-C or a signal to the group reaches this process alone, which passes it on: the first stops them cleanly,
+a second ends them at once. Bytewax cannot go on without a member: when one is gone, all are ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import orjson
+
+from pipeline.model.errors import Fatal
+from pipeline.model.exits import Exit
+from pipeline.model.stop import handled_by, requested
+from pipeline.telemetry import log
+
+END_SECS = 10.0
+"""How long the others may take to end after one is gone, before they are killed."""
+CAUSE_SECS = 0.5
+"""How long to wait for the end of a process that is the cause of another's."""
+FIRST_WAIT_SECS = 1.0
+LONGEST_WAIT_SECS = 60.0
+PORTS = range(20_000, 32_000)
+_PR_SET_PDEATHSIG = 1
+_log = log.get("group")
+
+
+@dataclass(slots=True)
+class Group:
+    """The members of one start. ``words`` are the command line of ``hookline run``, without the program."""
+
+    words: Sequence[str]
+    processes: int
+    members: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    outputs: dict[int, bytes] = field(default_factory=dict)
+    stopping: bool = False
+
+    def start(self) -> None:
+        """Start every member."""
+        addresses = ";".join(f"127.0.0.1:{port}" for port in free_ports(self.processes))
+        for number in range(self.processes):
+            command = [sys.executable, "-m", "pipeline.cli", *self.words, "--member", f"{number}@{addresses}"]
+            self.members.append(
+                subprocess.Popen(
+                    command,
+                    # The one that owns a source partition reads it, for `--source -`.
+                    stdin=subprocess.DEVNULL if sys.stdin is None or sys.stdin.isatty() else None,
+                    stdout=subprocess.PIPE,
+                    start_new_session=True,
+                    preexec_fn=begin_as_member,
+                )
+            )
+
+    def stop(self) -> None:
+        """Ask every member to stop cleanly, or at once where it was asked before."""
+        self.stopping = True
+        self._signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Return when all members are gone: 0, or the exit code of the first that failed.
+
+        Stopped before every member knew how to stop: nothing has begun, and that is no failure.
+        """
+        ended: list[tuple[int, int]] = []
+        told = threading.Condition()
+
+        def watch(number: int) -> None:
+            self.outputs[number] = self.members[number].communicate()[0]
+            with told:
+                ended.append((number, self.members[number].returncode))
+                told.notify()
+
+        for number in range(self.processes):
+            threading.Thread(target=watch, args=(number,), daemon=True).start()
+        deadline: float | None = None
+        failed: int | None = None
+        with told:
+            while len(ended) < self.processes:
+                told.wait(0.2)
+                if failed is None and self.stopping and any(code == -signal.SIGTERM for _, code in ended):
+                    self._signal(signal.SIGKILL)  # the others wait for it to join them
+                    told.wait_for(lambda: len(ended) == self.processes)
+                    return 0
+                if failed is None and any(code for _, code in ended):
+                    # Its peers panic at once: a moment later it is known who was first, a kill before all.
+                    told.wait_for(lambda: len(ended) == self.processes, CAUSE_SECS)
+                    number, failed = min((one for one in ended if one[1]), key=lambda one: one[1] > 0)
+                    _log.error("a process ended", process=number, exit=failed, pid=self.members[number].pid)
+                    if not self.stopping:
+                        self.stop()
+                    deadline = time.monotonic() + END_SECS
+                if deadline is not None and time.monotonic() > deadline:
+                    self._signal(signal.SIGKILL)
+        return 0 if failed is None else failed if failed > 0 else int(Exit.FATAL)
+
+    def latency(self) -> dict[str, float]:
+        """Return the worst latencies of the members: each sees only its own deliveries."""
+        # The last line is the summary; before it Bytewax may say that it waits for the others to listen.
+        lines = [output.splitlines()[-1] for output in self.outputs.values() if output]
+        found = [orjson.loads(line)["latency_ms"] for line in lines if line.startswith(b"{")]
+        return {name: max((one[name] or 0.0 for one in found), default=0.0) for name in ("p50", "p99")}
+
+    def _signal(self, number: int) -> None:
+        for member in self.members:
+            with contextlib.suppress(ProcessLookupError):
+                member.send_signal(number)
+
+
+def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[int, dict[str, float]]:
+    """Run a job of several processes; return its exit code and latencies.
+
+    restart: start all anew when one fails, after 1 s, 2 s, ... 60 s; problems of config, usage or state are
+    not cured by that and end the group at once.
+    """
+    wait = FIRST_WAIT_SECS
+    while True:
+        begun = time.monotonic()
+        group = Group(words, processes)
+        if requested():
+            return 0, group.latency()
+        group.start()
+        with passing_signals(group) as stopped:
+            code = group.wait()
+            if code in (0, Exit.PROBLEMS, Exit.USAGE, Exit.STATE) or not restart or stopped.is_set():
+                return code, group.latency()
+            if time.monotonic() - begun > LONGEST_WAIT_SECS:
+                wait = FIRST_WAIT_SECS
+            _log.warning("starting again", exit=code, wait_secs=wait)
+            stopped.wait(wait)
+            wait = min(wait * 2, LONGEST_WAIT_SECS)
+        # Asked here, where the handlers are the old ones again and no signal falls in between.
+        if stopped.is_set():
+            return 0, group.latency()
+
+
+@contextlib.contextmanager
+def passing_signals(group: Group) -> Iterator[threading.Event]:
+    """Pass SIGTERM and SIGINT on to a group whose members are all there; gives an event that tells of one.
+
+    A signal that came while they were started was kept (see `model.stop`) and is passed on now: a handler
+    that passed it on at once would miss the members that start after it.
+    """
+    stopped = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopped.set()
+        group.stop()
+
+    with handled_by(stop):
+        if requested():
+            stop(signal.SIGTERM, None)
+        yield stopped
+
+
+def parse_member(text: str) -> Any:
+    """Return the place in the cluster that ``--member`` names."""
+    from pipeline.runtime.process import Cluster
+
+    number, _, addresses = text.partition("@")
+    return Cluster(int(number), tuple(addresses.split(";")))
+
+
+def free_ports(number: int) -> list[int]:
+    """Return ports of this machine that nobody listens on.
+
+    They lie below the range from which systems take ports for outgoing connections: a port of that range
+    could be taken by anybody in the moment before the member listens on it.
+    """
+    found: list[int] = []
+    with contextlib.ExitStack() as stack:
+        for port in random.sample(PORTS, len(PORTS)):
+            one = stack.enter_context(socket.socket())
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found.append(port)
+            if len(found) == number:
+                return found
+    raise Fatal("no free ports for the processes of the job")
+
+
+def begin_as_member() -> None:
+    """Let a member stop when this process is killed. Runs in the child, before the program starts."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

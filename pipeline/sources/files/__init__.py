@@ -1,0 +1,1 @@
+"""Recordings: JSON lines in files, read and merged."""

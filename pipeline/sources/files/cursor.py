@@ -1,0 +1,326 @@
+"""One file of a recording, read forward: lines with their offsets, and where to go on from."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from pipeline.model.errors import Fatal, InvalidRecord, StateError
+from pipeline.sources.files import recorded
+from pipeline.sources.files.blocks import Blocks, Damaged
+from pipeline.sources.files.digests import StreamDigest, digest
+from pipeline.sources.files.file_set import STDIN, Input
+from pipeline.sources.files.lines import Lines, LineSplitter
+from pipeline.sources.peek import peek
+
+HEAD_BYTES = 1024
+"""How much of a file's beginning identifies it."""
+
+_FIRST_LINE_BYTES = 1 << 16
+_BEFORE_ALL_TIMES = -(2**63)
+
+
+class Entry(NamedTuple):
+    """What the recovery state remembers of one file. Names, not inodes: a restored copy is the same file."""
+
+    name: str
+    head_bytes: int
+    """How many bytes the digest covers: HEAD_BYTES, or fewer of a file that was still short."""
+    digest: str
+    """Of the file's first bytes; of a pipe: of everything before ``offset``."""
+    offset: int
+    """Where the next line starts, in the decompressed stream."""
+    size: int
+    """Bytes on disk that were read when it was finished; else 0."""
+    finished: bool
+    latest: int | None
+    """The running maximum of the record times."""
+
+
+class Cursor:
+    """Reads one input. ``fill()`` gets the next lines; the reader hands them out and calls ``advance``."""
+
+    def __init__(
+        self, source: Input, entries: dict[str, Entry], *, follow: bool, max_line_bytes: int
+    ) -> None:
+        self.name = source.name
+        self.source = source
+        self.follow = follow
+        self.ended = False
+        self.damage: str | None = None
+        self.buffer = Lines([], [0])
+        self.index = 0
+        self.latest: int | None = None
+        self.total_bytes = 0
+        self._max_line_bytes = max_line_bytes
+        self._entries = entries
+        self._order: tuple[int, int] | None = None
+        self._latest_with_order: int | None = None
+        self._fd = -1
+        self._blocks: Blocks | None = None
+        self._finished = False
+        self._finished_size = 0
+        self._is_named = True
+        self._splitter = LineSplitter(0, max_line_bytes)
+        self._to_skip = 0
+        self._head = (0, digest(b""))
+        self._is_recorded: bool | None = None
+        self._stream = StreamDigest()
+        self._open()
+
+    # --- opening and resuming
+
+    def _open(self) -> None:
+        try:
+            self._fd = os.dup(0) if self.source.path == STDIN else os.open(self.source.path, os.O_RDONLY)
+            self._blocks = Blocks(self._fd)
+        except OSError as error:
+            raise Fatal(f"{self.source.path}: cannot be read: {error.strerror}") from error
+        if self.source.path == STDIN or self._blocks.is_stream:
+            self._blocks.is_stream = True
+            self._is_named = False
+            return
+        entry = self._entries.get(self.name)
+        size = self.total_bytes = os.fstat(self._fd).st_size
+        head = os.pread(self._fd, HEAD_BYTES, 0)
+        self._is_recorded = head.startswith(recorded.PREFIX) if head and head[:1] == b"{" else None
+        if entry is None:
+            return
+        self._check(entry, size, head)
+        self.latest = entry.latest
+        self.buffer = Lines([], [entry.offset])
+        self._head = (entry.head_bytes, entry.digest)
+        if entry.finished and size == entry.size:
+            self.ended = self._finished = not self.follow
+        self._splitter = LineSplitter(entry.offset, self._max_line_bytes)
+        if self.ended:
+            self._finished_size = size
+            self._close_fd()
+        elif _is_compressed(head):
+            self._to_skip = entry.offset
+        else:
+            self._blocks.seek(entry.offset)
+
+    def _check(self, entry: Entry, size: int, head: bytes) -> None:
+        remedy = (
+            "A recording may grow, but what was read of it must stay as it is: put the old file back, "
+            "give the new one another name, or start with an empty state directory"
+        )
+        least = entry.size if entry.finished else 0 if _is_compressed(head) else entry.offset
+        if size < least:
+            raise StateError(f"{self.source.path}: it has {size} bytes, {least} of it were read. {remedy}")
+        if digest(head[: entry.head_bytes]) != entry.digest:
+            raise StateError(f"{self.source.path}: its beginning is not what was read before. {remedy}")
+
+    # --- reading
+
+    @property
+    def is_empty(self) -> bool:
+        """True where every line that was got has been handed out."""
+        return self.index >= len(self.buffer.lines)
+
+    @property
+    def is_pipe(self) -> bool:
+        """True for standard input and other pipes: they end when their writer is gone, also when followed."""
+        return self._blocks is not None and self._blocks.is_stream
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes read from the disk."""
+        return self._blocks.fed if self._blocks is not None else self.total_bytes
+
+    def fill(self) -> bool:
+        """Get lines when all were handed out; False where there are none now (or ever: ``ended``)."""
+        while not self.ended:
+            assert self._blocks is not None  # closed only when ended
+            try:
+                block = b"" if self._splitter.has_rest else self._blocks.read()
+            except Damaged as error:
+                return self._stop_at_damage(error)
+            except OSError as error:
+                raise Fatal(f"{self.source.path}: cannot be read: {error.strerror}") from error
+            if block is None:
+                return False
+            if not block and not self._splitter.has_rest:
+                return self._at_end(self._blocks)
+            if self._take(block):
+                return True
+        return False
+
+    def advance(self, lines: int) -> None:
+        """Count this many lines as handed out."""
+        self.index += lines
+        if self._order is not None:
+            self.latest = self._latest_with_order
+            self._order = None
+
+    def order(self) -> tuple[int, int]:
+        """Return the sort key of the next line: latest time so far, and 0 for an update, 1 for an event.
+
+        Lines before the first time of a file sort before everything.
+        """
+        if self._order is None:
+            when, is_update = peek(self.buffer.lines[self.index])
+            if self.buffer.messages is not None:
+                when = self.buffer.messages[self.index].time
+            if when is None or (self.latest is not None and when < self.latest):
+                when = self.latest
+            side = self.source.side
+            self._latest_with_order = when
+            self._order = (
+                _BEFORE_ALL_TIMES if when is None else when,
+                side if side is not None else 0 if is_update else 1,
+            )
+        return self._order
+
+    def _at_end(self, blocks: Blocks) -> bool:
+        if self.follow and not blocks.is_stream:
+            self._check_followed(blocks)
+            return False
+        if blocks.is_cut:
+            return self._stop_at_damage(Damaged(blocks.fed, "it is cut off"))
+        got = False
+        if self._stream.first or self._splitter.has_open_line:
+            got = self._take(b"\n")
+            if got:
+                # There is no line end in the file: the offset must not count one.
+                self.buffer.starts[-1] -= 1
+        if self._to_skip:
+            raise StateError(
+                f"{self.source.path}: it ends {self._to_skip} bytes before the place that was read before. "
+                "Put the old file back, or start with an empty state directory"
+            )
+        self._finish()
+        return got
+
+    def _finish(self) -> None:
+        self.ended = self._finished = True
+        self._finished_size = self._blocks.fed if self._blocks is not None else 0
+        self._know_head(HEAD_BYTES)
+        self._close_fd()
+
+    def _check_followed(self, blocks: Blocks) -> None:
+        remedy = "Follow the directory instead of the file where files are rotated"
+        if os.fstat(self._fd).st_size < blocks.fed:
+            raise StateError(f"{self.source.path}: it shrank while it was followed. {remedy}")
+        try:
+            now = os.stat(self.source.path).st_ino
+        except FileNotFoundError:
+            return
+        if now != os.fstat(self._fd).st_ino:
+            raise StateError(
+                f"{self.source.path}: another file took its name while it was followed. {remedy}"
+            )
+
+    def _stop_at_damage(self, error: Damaged) -> bool:
+        """Hand out what is left as one line with a fault. Not finished: repaired, the file goes on here."""
+        reason = f"{self.source.path}: damaged at byte {error.byte}: {error.reason}; what follows is not read"
+        self.damage = reason
+        self.ended = True
+        self._close_fd()
+        at = self._splitter.next_start
+        self.buffer = Lines([self._splitter.open_line], [at, at], {0: reason})
+        self.index = 0
+        return True
+
+    def _take(self, block: bytes) -> bool:
+        """Split a block into lines; True where there are any."""
+        assert self._blocks is not None  # closed only when ended
+        if not self._is_named:
+            block = self._name_stream(block)
+            if not block:
+                return False
+        if self._to_skip:
+            passed = min(self._to_skip, len(block))
+            self._to_skip -= passed
+            if self._blocks.is_stream:
+                self._stream.skip(block[:passed], self._to_skip == 0, self.name)
+            block = block[passed:]
+            if not block:
+                return False
+        found = self._splitter.push(block)
+        if self._blocks.is_stream:
+            self._stream.keep(block)
+        if not found.lines and found.starts == self.buffer.starts[-1:]:
+            return False
+        self.buffer = found
+        self.index = 0
+        if self._is_recorded is None and found.lines:
+            self._is_recorded = (found.lines[0] or b"").startswith(recorded.PREFIX)
+        if self._is_recorded:
+            _unwrap(found, self.name)
+        return bool(found.lines)
+
+    # --- pipes
+
+    def _name_stream(self, block: bytes) -> bytes:
+        """Name a pipe after its first line, so that the same stream given again goes on where it stopped.
+
+        Returns what is to be split: nothing before the first line is complete.
+        """
+        self._stream.first += block
+        cut = self._stream.first.find(b"\n")
+        if cut < 0 and len(self._stream.first) < _FIRST_LINE_BYTES:
+            return b""
+        block, self._stream.first = self._stream.first, b""
+        self._is_named = True
+        self.name = f"stdin-{digest(block[:cut] if cut >= 0 else block[:_FIRST_LINE_BYTES])[:8]}"
+        entry = self._entries.get(self.name)
+        if entry is not None:
+            self.latest = entry.latest
+            self._to_skip = entry.offset
+            self._splitter = LineSplitter(entry.offset, self._max_line_bytes)
+            self._stream.expected = entry.digest
+            self.buffer = Lines([], [entry.offset])
+            self.index = 0
+        return block
+
+    # --- where to go on from
+
+    def entry(self) -> Entry | None:
+        """Return what the recovery state has to remember; None before anything was read of a pipe."""
+        offset = self.buffer.starts[self.index]
+        finished = self._finished and self.is_empty
+        if self._blocks is not None and self._blocks.is_stream:
+            if not self._is_named:
+                return None
+            return Entry(self.name, 0, self._stream.digest_at(offset), offset, 0, finished, self.latest)
+        size = self._finished_size if finished else 0
+        # Of a plain file only what was handed out: a torn last line may be written anew.
+        is_plain = self._blocks is None or not self._blocks.is_compressed
+        self._know_head(min(HEAD_BYTES, offset) if is_plain else HEAD_BYTES)
+        return Entry(self.name, *self._head, offset, size, finished, self.latest)
+
+    def _know_head(self, size: int) -> None:
+        if self._head[0] < size and self._fd >= 0 and not (self._blocks and self._blocks.is_stream):
+            head = os.pread(self._fd, size, 0)
+            self._head = (len(head), digest(head))
+
+    def _close_fd(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def close(self) -> None:
+        """Close the file. Never raises."""
+        try:
+            self._close_fd()
+        except OSError:
+            pass  # it is being given up anyway
+
+
+def _unwrap(found: Lines, name: str) -> None:
+    """Put recorded messages in the place of the lines that hold them."""
+    found.messages = []
+    for at, line in enumerate(found.lines):
+        try:
+            message = recorded.parse_line(line or b"")
+        except InvalidRecord as error:
+            found.faults.setdefault(at, str(error))
+            message = recorded.Message(name, found.starts[at], None, None, None, line)
+        found.messages.append(message)
+    found.lines = [message.value for message in found.messages]
+
+
+def _is_compressed(head: bytes) -> bool:
+    return head[:2] == b"\x1f\x8b" or head[:4] == b"\x28\xb5\x2f\xfd" or head[1:4] == b"\x2a\x4d\x18"

@@ -1,0 +1,220 @@
+"""A recording: JSON lines in one file or many, as one source partition (DESIGN 5).
+
+One file is read in order, without looking at its times. Several are merged by the running maximum of their
+record times; ties: update before event, then file name, then offset. The position holds a place per file, so
+files may join or leave between runs.
+
+While files are followed, a line goes out as soon as every other file was seen to have nothing before it: what
+was appended to one file before something else was appended to another is handed out in that order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heapify, heappop, heapreplace
+
+from pipeline.model.errors import StateError
+from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.files.cursor import Cursor, Entry
+from pipeline.sources.files.file_set import Input, find_inputs, name_apart
+from pipeline.sources.files.gathered import Gathered, add_messages
+
+VERSION = "jsonl-1"
+
+MAX_LINE_BYTES = 16 << 20
+
+RESCAN_SECS = 1.0
+"""How often a followed directory is searched for new files."""
+
+
+class Recording:
+    """A `Reader` (sources/reader.py) over JSON lines.
+
+    Raises ConfigError where a path leads nowhere, StateError where the files are not those that ``resume``
+    speaks of, Fatal where a file cannot be read. Compressed files that end early or are damaged do not raise:
+    the rest of such a file is one line with a fault, and ``problems`` says so.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str] = (),
+        *,
+        events: Sequence[str] = (),
+        users: Sequence[str] = (),
+        follow: bool = False,
+        name: str = "recording",
+        resume: Position | None = None,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.problems: list[str] = []
+        self._given = (tuple(paths), tuple(events), tuple(users))
+        self._follow = follow
+        self._max_line_bytes = max_line_bytes
+        self._clock = clock
+        self._scanned_at = clock()
+        self._count, self._entries = _read_position(resume)
+        self._resumed_names = frozenset(self._entries)
+        self._cursors: list[Cursor] = []
+        try:
+            self._open(self._find())
+        except BaseException:
+            self.close()
+            raise
+
+    def _find(self) -> list[Input]:
+        paths, events, users = self._given
+        found = find_inputs(paths, may_be_empty=self._follow)
+        found += find_inputs(events, 1, may_be_empty=self._follow)
+        found += find_inputs(users, 0, may_be_empty=self._follow)
+        return name_apart(found)
+
+    def _open(self, inputs: Iterable[Input]) -> None:
+        for source in inputs:
+            if source.sole_name in self._resumed_names and source.name not in self._resumed_names:
+                raise StateError(
+                    f"{source.path}: several files are called {source.sole_name}, and the state directory "
+                    "knows one of that name. Rename the others, or start with an empty state directory"
+                )
+            self._cursors.append(
+                Cursor(source, self._entries, follow=self._follow, max_line_bytes=self._max_line_bytes)
+            )
+        self._cursors.sort(key=lambda cursor: cursor.source.name)
+
+    # --- what every reader has
+
+    @property
+    def done(self) -> bool:
+        """True when every file was handed out to its end; never while files are followed."""
+        if self._follow and (not self._cursors or any(not cursor.is_pipe for cursor in self._cursors)):
+            return False
+        return all(cursor.ended and cursor.is_empty for cursor in self._cursors)
+
+    @property
+    def position(self) -> Position:
+        """``(version, lines handed out, (cursor.Entry as a tuple, ...))``."""
+        return (VERSION, self._count, tuple(tuple(entry) for entry in self._entries.values()))
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """(bytes read, bytes there are on disk); the second is 0 for a pipe."""
+        return (
+            sum(cursor.read_bytes for cursor in self._cursors),
+            sum(cursor.total_bytes for cursor in self._cursors),
+        )
+
+    def read(self, limit: int) -> RawChunk | None:
+        """Return at most ``limit`` lines, or None where there is nothing now. Never waits."""
+        if self._follow:
+            self._rescan()
+        # Where one file is left there is nothing to merge, and no line need be looked into.
+        left = [cursor for cursor in self._cursors if not (cursor.ended and cursor.is_empty)]
+        is_alone = len(left) == 1 and (not self._follow or len(self._cursors) == 1)
+        chunk = self._read_one(left[0], limit) if is_alone else self._read_merged(limit)
+        if chunk is not None:
+            chunk.position = self.position
+        return chunk
+
+    def close(self) -> None:
+        """Close the files. Never raises."""
+        for cursor in self._cursors:
+            cursor.close()
+
+    # --- one file
+
+    def _read_one(self, cursor: Cursor, limit: int) -> RawChunk | None:
+        if cursor.is_empty and not self._fill(cursor):
+            self._remember(cursor)
+            return None
+        start = cursor.index
+        end = min(start + limit, len(cursor.buffer.lines))
+        found = cursor.buffer
+        chunk = RawChunk(self.name, cursor.name, found.starts[start:end], found.lines[start:end], ())
+        if found.messages is not None:
+            add_messages(chunk, found.messages[start:end])
+        if found.faults:
+            faults = {at - start: reason for at, reason in found.faults.items() if start <= at < end}
+            chunk.faults = faults or None
+        cursor.advance(end - start)
+        self._count += end - start
+        self._remember(cursor)
+        return chunk
+
+    # --- several files
+
+    def _read_merged(self, limit: int) -> RawChunk | None:
+        if not self._fill_all():
+            return None
+        heap = [(cursor.order(), at) for at, cursor in enumerate(self._cursors) if not cursor.is_empty]
+        heapify(heap)
+        gathered = Gathered(self.name)
+        touched: set[int] = set()
+        while heap and len(gathered) < limit:
+            _, at = heap[0]
+            cursor = self._cursors[at]
+            gathered.add(cursor)
+            cursor.advance(1)
+            touched.add(at)
+            if not cursor.is_empty or (not self._follow and self._fill(cursor)):
+                heapreplace(heap, (cursor.order(), at))
+            else:
+                heappop(heap)
+                # Followed files: others may get lines before this one does. A pipe: wait for it.
+                if self._follow or not cursor.ended:
+                    break
+        self._count += len(gathered)
+        for at in touched:
+            self._remember(self._cursors[at])
+        return gathered.chunk()
+
+    def _fill_all(self) -> bool:
+        """Get lines of every file; False where one must be waited for, or none has any."""
+        empty = [cursor for cursor in self._cursors if cursor.is_empty]
+        got = True
+        while got:
+            # Once around without finding anything: what was found has nothing before it elsewhere.
+            got = sum(self._fill(cursor) for cursor in empty) > 0
+            empty = [cursor for cursor in empty if cursor.is_empty]
+            if not self._follow:
+                break
+        for cursor in empty:
+            if cursor.ended:
+                self._remember(cursor)
+            elif not self._follow:
+                return False
+        return len(empty) < len(self._cursors)
+
+    def _fill(self, cursor: Cursor) -> bool:
+        got = cursor.fill()
+        if cursor.damage is not None and cursor.damage not in self.problems:
+            self.problems.append(cursor.damage)
+        return got
+
+    def _remember(self, cursor: Cursor) -> None:
+        entry = cursor.entry()
+        if entry is not None:
+            self._entries[entry.name] = entry
+
+    def _rescan(self) -> None:
+        now = self._clock()
+        if now - self._scanned_at < RESCAN_SECS:
+            return
+        self._scanned_at = now
+        known = {cursor.source.path for cursor in self._cursors}
+        self._open(source for source in self._find() if source.path not in known)
+
+
+def _read_position(position: Position | None) -> tuple[int, dict[str, Entry]]:
+    if position is None:
+        return 0, {}
+    if len(position) != 3 or position[0] != VERSION:
+        raise StateError(
+            f"the recovery state holds the position {str(position[:1])[:40]}, {VERSION} is wanted: "
+            "it is from another version or another kind of source. Start with an empty state directory"
+        )
+    _, lines, entries = position
+    assert isinstance(lines, int)  # written by us under this version
+    assert isinstance(entries, tuple)  # written by us under this version
+    return lines, {entry[0]: Entry(*entry) for entry in entries}

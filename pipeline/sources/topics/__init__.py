@@ -1,0 +1,1 @@
+"""Kafka topics: read side by side, merged by broker time."""

@@ -1,0 +1,65 @@
+"""One topic partition as it is read: its consumer, its side in the merge, its place in the group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from pipeline.sources.topics.merge import Side
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.metrics import count
+
+log = logging.get(__name__)
+
+Message: TypeAlias = Any
+"""A confluent_kafka.Message; its stubs allow None where a fetched message has a value."""
+
+
+@dataclass(slots=True)
+class Stream:
+    """One topic partition. Made with a consumer that is not assigned yet."""
+
+    topic: str
+    index: int
+    updates: bool
+    """True for a topic of user updates alone."""
+    side: Side[Message]
+    consumer: Consumer
+    committed: int = -1
+    """Offset last committed for the group."""
+
+    def go_to(self, offset: int) -> None:
+        """Fetch from this offset on."""
+        self.side.position = offset
+        # Assign, not subscribe: Bytewax owns partition assignment and offsets.
+        self.consumer.assign([TopicPartition(self.topic, self.index, offset)])
+
+    def commit(self, offset: int) -> None:
+        """Commit the group's offset, without waiting for the answer."""
+        if offset == self.committed:
+            return
+        self.committed = offset
+        where = [TopicPartition(self.topic, self.index, offset)]
+        try:
+            self.consumer.commit(offsets=where, asynchronous=True)
+        except KafkaException as failed:
+            group_committed(failed.args[0], where)
+
+    def close(self) -> None:
+        """Close the consumer; without brokers this may take a minute. Never raises."""
+        try:
+            self.consumer.close()
+        except (KafkaException, RuntimeError) as failed:
+            log.warning("a consumer did not close cleanly", partition=self.side.name, reason=str(failed))
+
+
+def group_committed(error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:
+    """librdkafka's ``on_commit``: offsets of the group are for lag tools, so a failure stops nothing."""
+    if error is None or error.code() == KafkaError._NO_OFFSET:
+        return
+    where = ",".join(f"{one.topic}/{one.partition}" for one in partitions)
+    count("source_commit_failures_total", 1)
+    log.warning("group offsets were not committed", partitions=where, reason=error.str())

@@ -1,0 +1,346 @@
+"""Reads partition i of every topic of a Kafka source as one source partition, aligned by broker time."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Thread
+from typing import Any, TypeAlias
+
+from confluent_kafka import (
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+
+from pipeline.kafka.admin import KafkaAdmin
+from pipeline.kafka.client import KafkaSettings
+from pipeline.model.errors import Fatal
+from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.topics.merge import Alignment, Question, Run
+from pipeline.sources.topics.stream import Message, Stream
+from pipeline.sources.topics.trail import Boundary, Trail
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.metrics import count, gauge, observe
+
+log = logging.get(__name__)
+
+AHEAD = 1000
+"""Records of one side that wait in our queue before no more are fetched: the other side lags behind."""
+ASK_EVERY_MS = 1
+ANSWER_MS = 2
+"""The broker usually answers within one."""
+ASK_AGAIN_MS = 200
+"""After a question that failed."""
+ASK_GIVE_UP_MS = 15_000
+"""librdkafka gives up after `END_SECS`; this is for a future that it forgets."""
+NO_TIME = -1
+"""librdkafka's time of a message without one."""
+LAG_EVERY_MS = 5000
+WARN_EVERY_MS = 10_000
+CLOSE_SECS = 2.0
+
+_GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
+
+Taken: TypeAlias = list[Run[Message]]
+
+
+class KafkaReader:
+    """One source partition, see `pipeline.sources.reader.Reader`.
+
+    Its position is ``(version, records handed out, ((topic, offset, floor, stop), ...))``.
+    """
+
+    VERSION = "kafka-1"
+
+    def __init__(
+        self,
+        name: str,
+        streams: Sequence[Stream],
+        settings: KafkaSettings,
+        admin: KafkaAdmin,
+        *,
+        handed_out: int = 0,
+        relocate: Callable[[Stream], int],
+        on_idle: Callable[[int], None],
+        clock_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
+    ) -> None:
+        self.name = name
+        self._streams = list(streams)
+        self._settings = settings
+        self._admin = admin
+        self._reachability = admin.reachability
+        self._handed_out = handed_out
+        self._relocate = relocate
+        self._on_idle = on_idle
+        self._clock_ms = clock_ms
+        wait = settings.max_wait_secs
+        self._alignment: Alignment[Message] = Alignment(
+            [stream.side for stream in streams], max_wait_ms=None if wait is None else int(wait * 1000)
+        )
+        self._updates = {stream.side.name for stream in streams if stream.updates or not settings.users}
+        """Sides where a null value deletes a user."""
+        self._warned: dict[int, int] = {}
+        self._unaligned = 0
+        self._question: tuple[Question, list[Future[Any]]] | None = None
+        self._ask_at = self._asked_at = 0
+        self._lag: list[Future[Any]] = []
+        self._lag_at = 0
+        self._closed = False
+        self._trail: Trail | None = None
+
+    def keep_trail(self, folder: Path) -> None:
+        """Write the ends of chunks to a folder of the state directory, and repeat those found there.
+
+        To be called before the first `read`. One topic alone has only one order and needs no trail.
+        """
+        if len(self._streams) == 1:
+            return
+        names = [stream.side.name for stream in self._streams]
+        base = [stream.side.next_offset for stream in self._streams]
+        self._trail = Trail(folder, names, base, self._handed_out)
+        for stream, begin in zip(self._streams, self._trail.base, strict=True):
+            if begin != stream.side.position:
+                # A crash before the first epoch was durable: `latest` is where it was then.
+                stream.go_to(begin)
+
+    @property
+    def done(self) -> bool:
+        """True when every topic has reached the offset where it stops, and all of it was handed out."""
+        return all(stream.side.done and not stream.side.offsets for stream in self._streams)
+
+    @property
+    def position(self) -> Position:
+        """Where the reader stands: per topic the next offset, the floor of the merge and the stop."""
+        sides = tuple(
+            (stream.topic, stream.side.next_offset, stream.side.released_floor, stream.side.stop)
+            for stream in self._streams
+        )
+        return (self.VERSION, self._handed_out, sides)
+
+    @property
+    def expects_answer(self) -> bool:
+        """True while records wait for an answer that will be here within a millisecond or so."""
+        return self._question is not None and self._clock_ms() < self._asked_at + ANSWER_MS
+
+    def read(self, limit: int) -> RawChunk | None:
+        """Return at most ``limit`` records, or None where none may leave now. Never waits for the network.
+
+        Raises StateError for an offset that is gone (unless `out_of_range` says where to go on), Fatal for a
+        topic that is gone or closed to us.
+        """
+        now = self._clock_ms()
+        if len(self._streams) == 1:
+            taken = self._read_alone(self._streams[0], limit, now)
+        else:
+            taken = self._read_aligned(limit, now)
+        if now >= self._lag_at:
+            self._watch_lag(now)
+            self._on_idle(now)
+        if not taken:
+            return None
+        self._handed_out += _number(taken)
+        return self._chunk(taken)
+
+    def _read_alone(self, stream: Stream, limit: int, now: int) -> Taken:
+        side = stream.side
+        messages, stamps = self._consume(stream, limit, now) if not side.done else ([], [])
+        if not messages:
+            return []
+        offsets = [message.offset() for message in messages]
+        if side.stop is not None and offsets[-1] >= side.stop:
+            side.position = max(side.position, offsets[-1])
+            offsets = offsets[: bisect_left(offsets, side.stop)]
+            messages, stamps = messages[: len(offsets)], stamps[: len(offsets)]
+        if not offsets:
+            return []
+        side.position = max(side.position, offsets[-1] + 1)
+        return [Run(side, offsets, stamps, messages, now)]
+
+    def _read_aligned(self, limit: int, now: int) -> Taken:
+        alignment = self._alignment
+        self._take_answer(now)
+        for stream in self._streams:
+            side = stream.side
+            if len(side.offsets) < AHEAD and not side.done:
+                messages, stamps = self._consume(stream, limit, now)
+                alignment.add(side, [message.offset() for message in messages], stamps, messages, now)
+        if self._trail is not None and self._trail.ahead:
+            return self._repeat(self._trail, limit)
+        taken = alignment.take(limit, now)
+        if alignment.held_by is not None and self._question is None and now >= self._ask_at:
+            self._ask(now)
+        if alignment.unaligned > self._unaligned:
+            fresh, self._unaligned = alignment.unaligned - self._unaligned, alignment.unaligned
+            count("join_unaligned_total", fresh)
+            log.warning("records went on without alignment", partition=self.name, records=fresh)
+        if taken and self._trail is not None:
+            ends = tuple(stream.side.next_offset for stream in self._streams)
+            self._trail.note(Boundary(self._handed_out + _number(taken), ends))
+        if taken:
+            observe("join_wait_seconds", (now - taken[0].fetched_ms) / 1000)
+        return taken
+
+    def _repeat(self, trail: Trail, limit: int) -> Taken:
+        """Return the next chunk of the trail once all of it was fetched."""
+        boundary = trail.ahead[0]
+        taken = self._alignment.take_up_to(boundary.offsets, limit)
+        if taken is None:
+            return []
+        number = _number(taken)
+        if self._handed_out + number == boundary.line:
+            trail.ahead.popleft()
+        elif number < limit:
+            log.warning("topics changed since the crash: the rest is merged anew", partition=self.name)
+            trail.ahead.clear()
+        return taken
+
+    def _ask(self, now: int) -> None:
+        question = self._alignment.ask(now)
+        if question is not None:
+            self._asked_at, self._ask_at = now, now + ASK_EVERY_MS
+            self._question = question, self._ask_ends(committed=question.committed)
+
+    def _ask_ends(self, *, committed: bool) -> list[Future[Any]]:
+        partitions = [TopicPartition(stream.topic, stream.index) for stream in self._streams]
+        return self._admin.ends(partitions, committed=committed)
+
+    def _take_answer(self, now: int) -> None:
+        if self._question is None:
+            return
+        question, futures = self._question
+        answered = all(future.done() for future in futures)
+        if not answered and now < self._ask_at + ASK_GIVE_UP_MS:
+            return
+        self._question = None
+        ends = self._ends(futures) if answered else None
+        if ends is None:
+            self._alignment.lost(question)
+            self._ask_at = now + ASK_AGAIN_MS
+        else:
+            self._alignment.answer(question, ends, now)
+
+    def _ends(self, futures: list[Future[Any]]) -> dict[str, int] | None:
+        """Return the answered end of every side, or None where the question failed: it is asked again."""
+        try:
+            ends = {
+                s.side.name: int(future.result().offset)
+                for s, future in zip(self._streams, futures, strict=True)
+            }
+        except KafkaException as failed:
+            log.debug("the ends of the topics are unknown", partition=self.name, reason=failed.args[0].str())
+            self._admin.renew()
+            return None
+        self._reachability.answered()
+        return ends
+
+    def _watch_lag(self, now: int) -> None:
+        """Measure how far behind we are, without waiting: ask now, look at the answer next time."""
+        self._lag_at = now + LAG_EVERY_MS
+        if self._lag and all(future.done() for future in self._lag):
+            ends = self._ends(self._lag)
+            for stream in self._streams if ends else ():
+                side = stream.side
+                gauge("source_lag", max(0, (ends or {})[side.name] - side.next_offset), partition=side.name)
+        self._lag = self._ask_ends(committed=True)
+        self._admin.serve()
+
+    def _consume(self, stream: Stream, limit: int, now: int) -> tuple[list[Message], list[int]]:
+        """Return what has arrived of one topic partition, at most ``limit``, with its times; never waits."""
+        messages: list[Message] = stream.consumer.consume(limit, 0)
+        stamps = [message.timestamp()[1] for message in messages]
+        if NO_TIME not in stamps:
+            # An error has no time: none of them is one.
+            if messages:
+                self._reachability.answered()
+            return messages, stamps
+        good = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                good.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                # Records before it in the same batch are added first: position only grows.
+                self._alignment.reached(stream.side, message.offset(), now)
+                self._reachability.answered()
+            else:
+                self._failed(stream, error, now)
+        return good, [message.timestamp()[1] for message in good]
+
+    def _failed(self, stream: Stream, error: KafkaError, now: int) -> None:
+        code, name = error.code(), stream.side.name
+        if code == KafkaError._AUTO_OFFSET_RESET:
+            stream.go_to(self._relocate(stream))
+        elif code in _GONE:
+            raise Fatal(f"{name} is gone: {error.str()}")
+        elif code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise Fatal(f"Kafka does not let us read {name}: {error.str()}; the user needs READ on it")
+        elif error.fatal():
+            raise Fatal(f"the Kafka client gave up on {name}: {error.str()}")
+        elif now >= self._warned.get(code, 0):
+            self._warned[code] = now + WARN_EVERY_MS
+            log.warning("Kafka reports an error, reading goes on", partition=name, reason=error.str())
+
+    def _chunk(self, taken: Taken) -> RawChunk:
+        messages = taken[0].items if len(taken) == 1 else [item for run in taken for item in run.items]
+        lines: list[bytes | None] = [message.value() for message in messages]
+        headers = [message.headers() for message in messages]
+        stamps = taken[0].stamps if len(taken) == 1 else [stamp for run in taken for stamp in run.stamps]
+        received: list[int | None] = [stamp if stamp > 0 else None for stamp in stamps]
+        sources: str | list[str] = taken[0].side.name
+        if any(run.side is not taken[0].side for run in taken):
+            sources = [name for run in taken for name in [run.side.name] * len(run.offsets)]
+        chunk = RawChunk(
+            partition=self.name,
+            sources=sources,
+            offsets=[offset for run in taken for offset in run.offsets],
+            lines=lines,
+            position=self.position,
+            received=received,
+            headers=headers if any(headers) else None,
+            keys=[message.key() for message in messages],
+        )
+        if None in lines:
+            self._mark_empty_events(chunk)
+        return chunk
+
+    def _mark_empty_events(self, chunk: RawChunk) -> None:
+        """Make events without a value faults: only in a topic of user updates a null value says something."""
+        faults = {}
+        for index, line in enumerate(chunk.lines):
+            source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[index]
+            if line is None and source not in self._updates:
+                chunk.lines[index] = b""
+                faults[index] = "a record without a value in a topic of events"
+        chunk.faults = faults or None
+
+    def durable(self, position: Position) -> None:
+        """Commit the group's offsets up to a position that is safe on disk. Does not wait for the answer."""
+        stored: Any = position[2]
+        if self._trail is not None:
+            self._trail.forget(int(position[1]))  # type: ignore[call-overload]  # a number, see chunk.Position
+        places = {topic: offset for topic, offset, _, _ in stored}
+        for stream in self._streams:
+            stream.commit(places.get(stream.topic, stream.committed))
+
+    def close(self) -> None:
+        """Let go of the connections; commits nothing. Never raises, and waits `CLOSE_SECS` at most."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._trail is not None:
+            self._trail.close()
+        # Without brokers librdkafka waits for a minute to finish what is under way.
+        closing = [Thread(target=stream.close, daemon=True) for stream in self._streams]
+        for thread in closing:
+            thread.start()
+        deadline = time.monotonic() + CLOSE_SECS
+        for thread in closing:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _number(taken: Taken) -> int:
+    return sum([len(run.offsets) for run in taken])
