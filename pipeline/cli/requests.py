@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from pipeline.operate.dry_run import Fired
+    from pipeline.job.story import Match
 
 CONTENT_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
 
-def as_json_value(fired: Fired) -> dict[str, Any]:
+def as_json_value(fired: Match) -> dict[str, Any]:
     """Return a match as JSON data: the request, or why there would be none."""
     row: dict[str, Any] = {"webhook": fired.webhook.id}
     if fired.request is None:
@@ -28,7 +28,7 @@ def as_json_value(fired: Fired) -> dict[str, Any]:
     }
 
 
-def body_value(fired: Fired) -> Any:
+def body_value(fired: Match) -> Any:
     """Return the body as JSON data, or as text where it is a form; None where there is none."""
     body = fired.body
     if not body:
@@ -38,7 +38,7 @@ def body_value(fired: Fired) -> Any:
     return orjson.loads(body)
 
 
-def as_text(fired: Fired) -> str:
+def as_text(fired: Match) -> str:
     """Return the request in the order in which it goes out."""
     if fired.request is None:
         return "suppressed by `limit` or `dedupe`" if fired.suppressed else f"dead letter: {fired.reason}"

@@ -22,9 +22,10 @@ from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.config.yaml.report import Finding, render
 from pipeline.decode.shapes import decode
+from pipeline.job.rehearse import Rehearsal
+from pipeline.job.story import Match
 from pipeline.model.records import Invalid, Json, Origin, PropertyUpdate, Record
 from pipeline.model.times import parse_time
-from pipeline.operate.dry_run import DryRun, Fired
 
 SUFFIXES = (".test.yaml", ".test.yml")
 NOW = parse_time("2026-01-01T12:00:00Z")
@@ -84,18 +85,18 @@ def run_file(
 
 def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[str]:
     """Return what was not as expected, each a text of one or more lines; empty where the case holds."""
-    run = DryRun(snapshot)
+    run = Rehearsal(snapshot)
     failures: list[str] = []
     for user in case.users:
         run.know(_known(user.id, user.anonymous_id, user.properties))
     only = case.users[0].id if len(case.users) == 1 else None
-    fired: list[Fired] = []
+    fired: list[Match] = []
     for number, given in enumerate(case.events):
         for record in _records(given, number, only, format):
             if isinstance(record, Invalid):
                 failures.append(f"event {number + 1} is invalid: {record.reason}")
             else:
-                fired += [one for one in run.feed(record) if not one.suppressed]
+                fired += [one for one in run.rehearse(record) if not one.suppressed]
     if failures:
         return failures
     for number, (wanted, got) in enumerate(zip(case.expect, fired, strict=False), 1):
@@ -230,7 +231,7 @@ def _records(given: dict[str, Json], number: int, only: str | None, format: str)
     return decode(orjson.dumps(record), format=format, origin=origin, received_at=NOW + number * 1000)
 
 
-def _compare(wanted: ExpectedRequest, got: Fired, exact: bool) -> list[str]:
+def _compare(wanted: ExpectedRequest, got: Match, exact: bool) -> list[str]:
     """Return the lines of the differences between a request and what was expected."""
     if wanted.dead_letter is not None:
         if got.request is not None:
@@ -253,7 +254,7 @@ def _compare(wanted: ExpectedRequest, got: Fired, exact: bool) -> list[str]:
     return lines
 
 
-def _body(got: Fired, wanted: Json) -> Json:
+def _body(got: Match, wanted: Json) -> Json:
     body = got.body
     if got.webhook.spec.encoding == "form":
         text = body.decode()
@@ -298,7 +299,7 @@ def _json(value: Json) -> str:
     return str(value) if value is _ABSENT else json.dumps(value, ensure_ascii=False)
 
 
-def _told(fired: Fired) -> str:
+def _told(fired: Match) -> str:
     if fired.request is None:
         return f"a dead letter of {fired.webhook.id}: {fired.reason}"
     return f"{fired.request.method} {fired.url} {fired.body.decode()[:2000]}"

@@ -17,9 +17,9 @@ from pipeline.config.job import load_pipeline
 from pipeline.config.models.schema import SCHEMAS, schema
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.decode.shapes import decode
+from pipeline.job.rehearse import Rehearsal
 from pipeline.model.records import Origin
 from pipeline.operate.cases import CaseFile, find_tests, render_results, run_tests
-from pipeline.operate.dry_run import DryRun
 from pipeline.reference import reference
 
 CONFIG = ROOT / "config"
@@ -42,14 +42,14 @@ def example(name: str) -> Snapshot:
 
 
 def bodies(name: str, user: dict[str, Any], *events: dict[str, Any]) -> list[Any]:
-    run = DryRun(example(name))
+    run = Rehearsal(example(name))
     lines = [{"type": "user", "user_id": "u1", "set": user}]
     lines += [{"type": "event", "user_id": "u1", "time": "2026-03-02T08:13:50Z", **event} for event in events]
     fired = [
         one
         for number, line in enumerate(lines)
         for record in decode(json.dumps(line).encode(), origin=Origin("x", number))
-        for one in run.feed(record)
+        for one in run.rehearse(record)
     ]
     assert all(one.request is not None for one in fired)
     return [json.loads(one.body) for one in fired]

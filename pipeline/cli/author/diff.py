@@ -16,7 +16,7 @@ from pipeline.cli.output import json_option, print_json, table
 from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
-    from pipeline.operate.dry_run import Fired
+    from pipeline.job.story import Match
 
 COLUMNS = ("same", "appear", "vanish", "change")
 
@@ -64,16 +64,18 @@ def diff(old: Path, new: Path, streams: tuple[str, ...], samples: int, exit_code
 def compare(old: Path, new: Path, streams: tuple[str, ...], samples: int) -> dict[str, Difference]:
     """Return the differences per webhook, in the order of the two configs."""
     from pipeline.cli.given import load_snapshot, read_stream
+    from pipeline.job.rehearse import Rehearsal
     from pipeline.model.records import Invalid
-    from pipeline.operate.dry_run import DryRun
 
     snapshots = load_snapshot(old), load_snapshot(new)
-    runs = DryRun(snapshots[0]), DryRun(snapshots[1])
+    runs = Rehearsal(snapshots[0]), Rehearsal(snapshots[1])
     found = {webhook.id: Difference() for snapshot in snapshots for webhook in snapshot.webhooks}
     for record in read_stream(streams):
         if isinstance(record, Invalid):
             continue
-        before, after = ({(one.webhook.id, one.message_id): one for one in run.feed(record)} for run in runs)
+        before, after = (
+            {(one.webhook.id, one.message_id): one for one in run.rehearse(record)} for run in runs
+        )
         for (webhook, kind), (was, now) in _pairs(before, after):
             found[webhook].add(kind, was, now, samples)
     return found
@@ -88,7 +90,7 @@ def as_json_value(one: Difference) -> dict[str, Any]:
 
 
 def _pairs(
-    before: dict[tuple[str, str], Fired], after: dict[tuple[str, str], Fired]
+    before: dict[tuple[str, str], Match], after: dict[tuple[str, str], Match]
 ) -> Iterator[tuple[tuple[str, str], tuple[Any, Any]]]:
     for key in dict.fromkeys([*before, *after]):
         was = requests.as_json_value(before[key]) if key in before else None

@@ -17,8 +17,8 @@ from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.compile.snapshot import Webhook
+    from pipeline.job.story import Match
     from pipeline.match.verdicts import Finding
-    from pipeline.operate.dry_run import Fired
 
 
 class Explained(NamedTuple):
@@ -27,7 +27,7 @@ class Explained(NamedTuple):
     webhook: Webhook
     event: str
     findings: list[Finding]
-    fired: Fired | None
+    fired: Match | None
 
 
 @click.command()
@@ -56,21 +56,21 @@ def examine(
     config: Path, event_file: Path, user_file: Path | None, format: str, only: str | None
 ) -> Iterator[Explained]:
     """Yield the verdict of every webhook, or of the one, over each event of the file."""
+    from pipeline.job.rehearse import Rehearsal
     from pipeline.match.verdicts import explain_trigger
-    from pipeline.operate.dry_run import DryRun
 
     snapshot = given.load_snapshot(config)
     webhooks = [one for one in snapshot.webhooks if only in (None, one.id)]
     if not webhooks:
         raise UsageError(f"there is no webhook `{only}`; there are: {', '.join(snapshot.by_id)}")
-    run = DryRun(snapshot, only=None if only is None else {only})
+    run = Rehearsal(snapshot)
     records = given.given_records(event_file, format, given.given_user(user_file)[0])
     known = given.known_update(records, user_file)
     if known is not None:
         run.know(known)
     for record in records:
-        for key, candidates, event, user in run.join(record):
-            fired = {one.webhook.id: one for one in run.fire(key, candidates, event, user)}
+        for event, user, matches in run.moments(record):
+            fired = {one.webhook.id: one for one in matches}
             for webhook in webhooks:
                 findings = explain_trigger(webhook.trigger, event, user)
                 yield Explained(webhook, event.name, findings, fired.get(webhook.id))

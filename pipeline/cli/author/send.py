@@ -18,7 +18,7 @@ from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.compile.snapshot import Snapshot
-    from pipeline.operate.dry_run import Fired
+    from pipeline.job.story import Match
     from pipeline.outbox.handover import Result
 
 TEST_HEADER = ("webhook-test", "true")
@@ -77,23 +77,24 @@ def send(
     return Exit.OK if answer["outcome"] == "delivered" else Exit.PROBLEMS
 
 
-def render(snapshot: Snapshot, webhook: str, event_file: Path, user_file: Path | None, format: str) -> Fired:
+def render(snapshot: Snapshot, webhook: str, event_file: Path, user_file: Path | None, format: str) -> Match:
     """Return the request of the webhook for the event; whether its trigger holds is said, not asked."""
-    from pipeline.job.steps.shard import message_name
+    from pipeline.job.rehearse import Rehearsal
+    from pipeline.job.replay import Replay
+    from pipeline.job.story import Match
     from pipeline.model.errors import RenderError
-    from pipeline.operate.dry_run import DryRun, Fired
 
     found = snapshot.by_id.get(webhook)
     if found is None:
         raise UsageError(f"there is no webhook `{webhook}`; there are: {', '.join(snapshot.by_id)}")
-    run = DryRun(snapshot, only={webhook})
+    run = Rehearsal(snapshot, Replay(webhooks=frozenset({webhook})))
     records = given.given_records(event_file, format, given.given_user(user_file)[0])
     known = given.known_update(records, user_file)
     if known is not None:
         run.know(known)
     for record in records:
-        for key, candidates, event, user in run.join(record):
-            for fired in run.fire(key, candidates, event, user):
+        for event, user, matches in run.moments(record):
+            for fired in matches:
                 if fired.request is None and not fired.suppressed:
                     raise ConfigError(f"{webhook}: it cannot be rendered: {fired.reason}")
                 if fired.request is not None:
@@ -103,11 +104,11 @@ def render(snapshot: Snapshot, webhook: str, event_file: Path, user_file: Path |
                 request = found.request.render(event, user)
             except RenderError as error:
                 raise ConfigError(f"{webhook}: it cannot be rendered: {error}") from error
-            return Fired(found, message_name(found.id, event), request, "", event, user)
+            return Match("", found, event, user, request)
     raise ConfigError(f"{event_file}: error[record]: there is no event in it, and no change of a property")
 
 
-def deliver(snapshot: Snapshot, fired: Fired, allow: tuple[str, ...], config: Path) -> Result:
+def deliver(snapshot: Snapshot, fired: Match, allow: tuple[str, ...], config: Path) -> Result:
     """Send the request through a delivery engine of its own and return what came of the first attempt."""
     from dataclasses import replace
 

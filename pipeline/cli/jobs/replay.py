@@ -138,16 +138,16 @@ def requests(
     """Yield the requests that the replay would send, in stream order."""
     from pipeline.cli.given import load_snapshot, read_stream
     from pipeline.cli.requests import as_json_value
+    from pipeline.job.rehearse import Rehearsal
     from pipeline.model.records import Invalid
-    from pipeline.operate.dry_run import DryRun
 
     snapshot = load_snapshot(config)
     check_webhooks(chosen, [webhook.id for webhook in snapshot.webhooks])
-    rehearsal = DryRun(snapshot, chosen.webhooks or None, chosen.wants)
+    rehearsal = Rehearsal(snapshot, chosen)
     for record in read_stream(paths, job.source.format if job.source is not None else "auto"):
         if isinstance(record, Invalid):
             continue
-        for fired in rehearsal.feed(record):
+        for fired in rehearsal.rehearse(record):
             if fired.request is None:
                 continue
             row = as_json_value(fired)
