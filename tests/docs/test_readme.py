@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -29,14 +28,6 @@ def test_files_and_folders_that_are_named_exist():
     )
     assert names
     assert [name for name in names if not (ROOT / name).exists()] == []
-
-
-def test_every_dependency_is_in_the_table_with_its_reason():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = {re.split(r"[<>=\[ ]", line)[0] for line in project["dependencies"]}
-    table = README.partition("## Dependencies")[2]
-    assert {name for name in wanted if f"| `{name}` |" not in table} == set()
-    assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == wanted
 
 
 def test_targets_of_make_that_are_named_exist():

@@ -1,0 +1,45 @@
+"""What is imported is declared, and what is declared stands in the table of the README with its reason."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TABLE = (ROOT / "README.md").read_text().partition("## Dependencies")[2]
+
+
+def declared() -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+
+
+def imported() -> set[str]:
+    """Return the top-level modules that the product imports, wherever in a file."""
+    found: set[str] = set()
+    for path in [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "dataflows").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {"pipeline", "dataflows"}
+
+
+def test_every_package_that_is_imported_is_declared():
+    providers = packages_distributions()
+    wanted = {name: {canonicalize_name(one) for one in providers.get(name, [])} for name in imported()}
+    assert len(wanted) > 15
+    assert {name: providers for name, providers in wanted.items() if not providers & declared()} == {}
+
+
+def test_every_dependency_is_in_the_table_with_its_reason():
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.+) \|$", TABLE, re.MULTILINE))
+    assert {canonicalize_name(name) for name in rows} == declared()
