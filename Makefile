@@ -22,7 +22,7 @@ setup: $(RUN) ## make .venv with the command .venv/bin/hookline
 dev: $(DEV) ## make .venv with the tools for tests and checks as well
 
 run: $(RUN) ## the demo: a recorded shop becomes webhooks to a receiver on this machine
-	@$(BIN)/python -m pipeline.cli.demo $(ARGS)
+	@$(BIN)/python docs/demo.py $(ARGS)
 
 test: lint unit ## all checks and all tests
 
@@ -55,8 +55,8 @@ kafka: $(DEV) ## start a Kafka broker on this machine (Java 17 and Maven) and le
 kafka-stop: $(DEV) ## stop that broker; what it stored is kept
 	$(BIN)/python tests/kafka/broker.py down $(ARGS)
 
-docs: $(DEV) ## write the generated parts of README and config again
-	$(BIN)/python tests/docs/generate.py
+docs: $(DEV) ## write the generated parts of the pages and of config again
+	$(BIN)/python docs/generate.py
 
 lock: $(DEV) ## compile requirements/*.lock anew from pyproject.toml
 	$(BIN)/python -m pip -q install uv

@@ -1,6 +1,6 @@
-"""Writes the generated parts of the documentation; `make docs` runs it, a test finds drift.
+"""Writes the generated parts of all pages, config/README.md and config/schema/. A test finds drift.
 
-A part stands between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``.
+`make docs` runs it. Parts of a page stand between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline import reference
+import reference
+
 from pipeline.cli import app, exits
 from pipeline.decode import native
 from pipeline.telemetry import metrics
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def verbs() -> str:
@@ -41,7 +42,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": metrics.render_table,
     "native format": native_format,
 }
-FILES = [ROOT / "README.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
 
@@ -58,7 +59,7 @@ def named(text: str) -> list[str]:
 
 def main() -> None:
     """Write every file whose generated parts have drifted, and the pages that are generated as a whole."""
-    for path in FILES:
+    for path in PAGES:
         before = path.read_text()
         after = generated(before)
         if after != before:
