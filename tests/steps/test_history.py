@@ -120,9 +120,11 @@ class Runs:
     def _end(self, committed: bool, left: bytes) -> None:
         if committed and self.taken is not None:
             self.durable = self.taken
-        self.taken = None
+        self.taken, synced = None, self.disk
         self.partition.close()
+        # The job was gone before it could close the file.
         self._file.write_bytes(left)
+        self.disk = synced
         self.start()
 
     @property
