@@ -13,10 +13,9 @@ from hashlib import blake2b
 from struct import pack, unpack
 from typing import Final, Protocol
 
-import orjson
-
 from pipeline.language.limits import Dedupe, Limit, Limits, Repeat
 from pipeline.language.paths import Getter
+from pipeline.model.json import canonical
 from pipeline.model.records import MISSING, Event, Json, Missing, User
 
 __all__ = ["CapsStore", "Dedupe", "Limit", "Limits", "Repeat", "Verdict", "check"]
@@ -139,21 +138,9 @@ def _key(kind: bytes, limits: Limits, user_key: str, value: Json) -> bytes:
     if len(user) > _MAX_USER_BYTES:
         user = blake2b(user, digest_size=16).digest()
     rest = blake2b(
-        limits.webhook_id.encode("utf-8", "surrogatepass") + b"\0" + _canonical(value), digest_size=16
+        limits.webhook_id.encode("utf-8", "surrogatepass") + b"\0" + canonical(value), digest_size=16
     )
     return user + b"\0" + kind + rest.digest()
-
-
-def _canonical(value: Json) -> bytes:
-    """Return the same bytes for equal values: 5 and 5.0 are equal, "5" is not."""
-    if type(value) is str:
-        return b'"' + value.encode("utf-8", "surrogatepass")
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return repr(value).encode("utf-8", "surrogatepass")
 
 
 def _times(stored: bytes | None) -> list[int]:

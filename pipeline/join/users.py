@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from pipeline.model.json import equal, same
 from pipeline.model.records import MISSING, Json, PropertyUpdate
 from pipeline.store.store import Store, Table, bounded
 
@@ -91,23 +92,12 @@ class Users:
         return found
 
 
-def same(a: Json, b: Json) -> bool:
-    """Return whether two JSON values are the same, types included (1 is not true, 1 is not 1.0)."""
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(value, b[name]) for name, value in a.items())
-    if isinstance(a, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b)
-
-
 def _undone(before: Any, properties: dict[str, Json], name: str) -> bool:
-    """True where one update changed a property and then changed it back."""
+    """True where the new value equals the old one: changed back, or written otherwise (5, then 5.0)."""
     after = properties.get(name, MISSING)
     if before is MISSING or after is MISSING:
         return before is after
-    return same(before, after)
+    return equal(before, after)
 
 
 def _row(key: str) -> bytes:

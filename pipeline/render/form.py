@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import quote_plus
 
+from pipeline.model.json import kind_of
 from pipeline.model.records import Json
 from pipeline.render.body import FormText
-from pipeline.render.values.printing import Failure, kind, to_text
+from pipeline.render.values.printing import Failure, to_text
 
 
 def encode_form(value: Json) -> bytes:
@@ -17,7 +18,7 @@ def encode_form(value: Json) -> bytes:
     object or holds text that is no valid Unicode.
     """
     if not isinstance(value, dict):
-        raise Failure(f"a form wants an object, not {kind(value)}", value)
+        raise Failure(f"a form wants an object, not {kind_of(value)}", value)
     try:
         return "&".join(f"{quote_plus(name)}={_encoded(one)}" for name, one in _pairs(value)).encode()
     except UnicodeEncodeError:

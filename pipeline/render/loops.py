@@ -7,10 +7,11 @@ from typing import Any, Final, Protocol
 
 from pipeline.language.paths import Getter, Scope
 from pipeline.model.errors import RenderError
+from pipeline.model.json import kind_of
 from pipeline.model.records import MISSING, Event, Json, Missing, User
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import compile_text
-from pipeline.render.values.printing import kind, show
+from pipeline.render.values.printing import show
 
 MAX_LOOP: Final = 1_000
 MAX_TURNS: Final = 10_000
@@ -82,7 +83,7 @@ def compile_loop(tree: Json, element: Getter, spot: Spot, at: Spot) -> Getter:
             items = [{"key": key, "value": one} for key, one in value.items()]
         else:
             raise RenderError(
-                f"`$for` wants an array or an object, not {kind(value)}: {show(value)} ({place})"
+                f"`$for` wants an array or an object, not {kind_of(value)}: {show(value)} ({place})"
             )
         if len(items) > MAX_LOOP:
             raise RenderError(f"`$for` takes at most {MAX_LOOP:,} items, not {len(items):,} ({place})")
@@ -128,7 +129,7 @@ def compile_spread(
             elif value is MISSING and demanded:
                 raise RenderError(f"required value is missing ({place})")
             elif value is not None and value is not MISSING and value is not OMIT:
-                raise RenderError(f"`$spread` wants an object, not {kind(value)}: {show(value)} ({place})")
+                raise RenderError(f"`$spread` wants an object, not {kind_of(value)}: {show(value)} ({place})")
         if omit_empty:
             return {key: one for key, one in built.items() if one is not None and one not in ("", [], {})}
         return built

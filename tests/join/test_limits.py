@@ -107,6 +107,16 @@ def test_users_webhooks_and_by_values_count_apart() -> None:
     assert run(spec, [9], rows, page={"a": [1]}) == [SUPPRESS]
 
 
+@pytest.mark.parametrize("other", [5.0, [5.0], {"a": [5.0]}])
+def test_a_by_value_is_the_same_however_its_numbers_are_written(other: Json) -> None:
+    rows = Rows()
+    spec = limits(dedupe={"by": "event.properties.n"})
+    whole = {float: 5, list: [5], dict: {"a": [5]}}[type(other)]
+    assert run(spec, [0], rows, n=whole) == [FIRE]
+    assert run(spec, [1], rows, n=other) == [SUPPRESS]
+    assert run(spec, [2], rows, n="5") == [FIRE]
+
+
 def test_an_event_without_the_by_value_stands_alone() -> None:
     assert run(limits(limit={"every": "24h", "by": "event.properties.page"}), [0, 1]) == [FIRE, FIRE]
     assert run(limits(repeat={"count": 2, "within": "1h", "by": "event.properties.page"}), [0, 1]) == [

@@ -13,7 +13,7 @@ from pipeline.match.conditions.compiling import (
     Context,
     LabelSource,
     checked_path,
-    kind_of,
+    describe,
     path_key,
 )
 from pipeline.match.conditions.leaves import is_operators, on_path, operators_on
@@ -66,7 +66,7 @@ def _tree(tree: Json, context: Context) -> Node | None:
         context.problems.error(
             (),
             "wrong-condition",
-            f"a condition is a map such as {{event.properties.plan: pro}}, not {kind_of(tree)}",
+            f"a condition is a map such as {{event.properties.plan: pro}}, not {describe(tree)}",
         )
         return None
     if not tree:
@@ -130,7 +130,7 @@ def _label(value: Json, context: Context) -> Node | None:
     for index, name in enumerate(names):
         place: tuple[str | int, ...] = (index,) if type(value) is list else ()
         if type(name) is not str:
-            context.problems.error(place, "wrong-label", f"`label` takes a name, not {kind_of(name)}")
+            context.problems.error(place, "wrong-label", f"`label` takes a name, not {describe(name)}")
             continue
         node = context.labels.node(name) if context.labels is not None else None
         if node is None:

@@ -72,7 +72,7 @@ def checked_path(key: Json, context: Context, *, on_key: bool = True) -> Path | 
     """Return the path that a key (or an operand) says; None, with a problem, where it is none."""
     place = (key,) if on_key else ()
     if type(key) is not str:
-        context.problems.error(place, "wrong-path", f"{kind_of(key)} is no path", on_key=on_key)
+        context.problems.error(place, "wrong-path", f"{describe(key)} is no path", on_key=on_key)
         return None
     shift = 0
     try:
@@ -130,7 +130,7 @@ def path_key(path: Path) -> str:
     return f"{path.root}{path.parts!r}"
 
 
-def kind_of(value: Json) -> str:
+def describe(value: Json) -> str:
     """Return what a value is, for messages."""
     if value is None:
         return "nothing"

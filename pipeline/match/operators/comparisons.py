@@ -7,7 +7,8 @@ from typing import Final, TypeAlias
 
 from pipeline.match.operators.addresses import Network, Networks
 from pipeline.match.operators.patterns import compile_glob, compile_regex
-from pipeline.match.operators.values import Members, comparable, equal, is_number
+from pipeline.match.operators.values import Members, comparable, is_number
+from pipeline.model.json import equal
 from pipeline.model.records import Json, Missing
 
 Test: TypeAlias = Callable[[Json | Missing], bool]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.model.json import equal
 from pipeline.model.records import MISSING, Json
 
 
@@ -18,28 +19,6 @@ def is_number(value: Json) -> bool:
     """True for JSON numbers; bool is none, though Python calls it an int."""
     kind = type(value)
     return kind is int or kind is float
-
-
-def equal(left: Json, right: Json) -> bool:
-    """True where both are the same JSON value: 5 is 5.0 (exactly, also beyond 2**53), never "5" or true."""
-    kind = type(left)
-    if kind is list:
-        return (
-            type(right) is list
-            and len(left) == len(right)
-            and all(equal(one, other) for one, other in zip(left, right, strict=True))
-        )
-    if kind is dict:
-        return (
-            type(right) is dict
-            and left.keys() == right.keys()
-            and all(equal(value, right[name]) for name, value in left.items())
-        )
-    if kind is bool or type(right) is bool:
-        return left is right
-    if left is MISSING or right is MISSING:
-        return False
-    return bool(left == right)
 
 
 def comparable(left: Json, right: Json) -> bool:

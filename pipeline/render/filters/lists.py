@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from pipeline.model.json import equal
 from pipeline.model.records import MISSING, Json, Missing
 from pipeline.render.filters.filter import Example, Filter
 from pipeline.render.filters.numbers import DECIMAL
@@ -52,17 +53,10 @@ def _field(element: Json, key: Json, whose: str) -> Json:
     return refuse(whose, "objects in the array", element)
 
 
-def _same(left: Json, right: Json) -> bool:
-    """Compare by type and value: true is not 1, but 5 is 5.0."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    return bool(left == right)
-
-
 def _matching(value: Json, key: Json, wanted: Json, whose: str) -> Iterator[tuple[int, bool, Json]]:
     for index, element in enumerate(elements(value)):
         found = _field(element, key, whose)
-        holds = found is not None and found is not False if wanted is None else _same(found, wanted)
+        holds = found is not None and found is not False if wanted is None else equal(found, wanted)
         yield index, holds, element
 
 

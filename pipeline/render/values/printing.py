@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
+from pipeline.model.json import kind_of
 from pipeline.model.records import MISSING, Json, Missing
 
 MAX_RESULT: Final = 1 << 20
@@ -38,24 +39,6 @@ def show(value: object) -> str:
     except (TypeError, ValueError):
         text = repr(value)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
-
-
-def kind(value: object) -> str:
-    """Return the word for a value's type."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text"
-        case list():
-            return "an array"
-        case dict():
-            return "an object"
-    return "nothing"
 
 
 def to_text(value: Json | Missing) -> str:
@@ -117,7 +100,7 @@ def to_number(value: Json | Missing, whose: str) -> int | float:
             return int(text)
         if _NUMBER.fullmatch(text):
             return finite(float(text)) if not text.lstrip("+-").isdigit() else bounded(_big(text))
-    raise Failure(f"{whose} wants a number, not {kind(value)}", value)
+    raise Failure(f"{whose} wants a number, not {kind_of(value)}", value)
 
 
 def _big(text: str) -> int:
@@ -179,7 +162,7 @@ def check_weight(result: Json) -> Json:
 
 def refuse(whose: str, wish: str, value: object) -> NoReturn:
     """Raise the Failure that names who wanted what, and what came."""
-    raise Failure(f"{whose} wants {wish}, not {kind(value)}", value)
+    raise Failure(f"{whose} wants {wish}, not {kind_of(value)}", value)
 
 
 Function = Callable[..., Any]
