@@ -14,6 +14,7 @@ from pipeline.config.models.settings import (
     RetrySettings,
     StandardSignature,
 )
+from pipeline.language.headers import RESERVED
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Event, Origin, User
@@ -197,6 +198,25 @@ def test_every_secret_of_a_receiver_must_have_a_value(compiled, tmp_path: Path) 
     assert "not base64" not in report.render()
     offline = compile_config(ConfigText({"webhooks/a.yaml": text}), offline=True)
     assert [found.code for found in offline.findings] == ["placeholder"]
+
+
+@pytest.mark.parametrize("name", [*sorted(RESERVED), "Webhook-Id", "a b", ""])
+def test_a_name_that_headers_refuses_is_refused_wherever_a_header_is_named(compiled, name: str) -> None:
+    for part in (
+        f"headers: {{'{name}': x}}",
+        f"auth: {{header: {{name: '{name}', value: '${{S}}'}}}}",
+        f"signature: {{hmac: {{header: '{name}', secret: '${{S}}'}}}}",
+    ):
+        text = GOOD.format(id="a").replace("x.example/'", f"x.example/', {part}")
+        (finding,) = compiled(environ={"S": "secret-value"}, webhooks__a=text).findings
+        assert finding.code == ("header-reserved" if name.strip("a b") else "header-name"), part
+
+
+def test_an_hmac_may_stand_where_our_signature_would(compiled) -> None:
+    text = GOOD.format(id="a").replace(
+        "x.example/'", "x.example/', signature: {hmac: {header: Webhook-Signature, secret: '${S}'}}"
+    )
+    assert compiled(environ={"S": "secret-value"}, webhooks__a=text).findings == []
 
 
 def test_faults_of_every_compiler_are_shown_at_their_places(compiled) -> None:
