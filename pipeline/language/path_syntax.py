@@ -8,13 +8,13 @@ brackets for everything else: ``["Sales Rep"]``, ``['a.b']``, ``[0]``, ``[-1]``,
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias
 
 from pipeline.model.records import Json
+from pipeline.model.words import did_you_mean
 
 EVENT_ROOTS: Final = ("event", "user", "vars")
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -111,14 +111,6 @@ class Path:
     def has_any(self) -> bool:
         """True where a step is ``[*]``: the path then has many values, not one."""
         return any(part is ANY for part in self.parts)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that was probably meant, or None."""
-    known = list(known)
-    lowered = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    return lowered[close[0]] if close else None
 
 
 def parse_path(text: str, roots: Collection[str] = EVENT_ROOTS) -> Path:

@@ -18,7 +18,6 @@ from pipeline.language.path_syntax import (
     Part,
     Path,
     PathError,
-    did_you_mean,
     parse_path,
     unknown_var,
 )
@@ -38,7 +37,6 @@ __all__ = [
     "Scope",
     "compile_path",
     "compile_time",
-    "did_you_mean",
     "event_view",
     "parse_path",
     "step",

@@ -9,13 +9,14 @@ from typing import Final, Literal
 
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.limits import Limits
-from pipeline.language.paths import Scope, compile_path, did_you_mean
+from pipeline.language.paths import Scope, compile_path
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, Predicate, conjunction, none_of
 from pipeline.match.labels import Alternative, Labels
 from pipeline.match.limit_specs import TriggerContext, compile_limits, one_path
 from pipeline.model.json import canonical
 from pipeline.model.records import MISSING, Event, Json, User
+from pipeline.model.words import did_you_mean
 
 _NO_EVENTS: Final = {
     "$identify": 'identify calls are no events: write `changes: "*"` instead of `events`',

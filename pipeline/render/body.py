@@ -5,7 +5,6 @@ A body is built as a tree and dumped once; keys are never templated, and nothing
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import orjson
 from pipeline.language.paths import Getter, Scope
 from pipeline.model.errors import RenderError
 from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.words import did_you_mean
 from pipeline.render.loops import OMIT, Splice, compile_loop, compile_spread
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, mentions_secrets
@@ -209,13 +209,13 @@ def _check_key(key: object, spot: Spot) -> None:
         )
     elif key.startswith("$") and not key.startswith("$$") and key not in DIRECTIVES:
         swapped = [name for name in DIRECTIVES if sorted(name) == sorted(key.lower())]
-        close = swapped or difflib.get_close_matches(key.lower(), DIRECTIVES, n=1, cutoff=0.75)
+        close = swapped[0] if swapped else did_you_mean(key, DIRECTIVES, likeness=0.75)
         if close:
             spot.problems.warn(
                 (*spot.path, key),
                 "unknown-directive",
                 f"`{key}` is sent as an ordinary key",
-                hint=f"did you mean `{close[0]}`? (`${key}` says that it is meant literally)",
+                hint=f"did you mean `{close}`? (`${key}` says that it is meant literally)",
                 on_key=True,
             )
 

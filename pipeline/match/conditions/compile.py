@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.paths import EVENT_ROOTS, Path, Scope, compile_path, did_you_mean
+from pipeline.language.paths import EVENT_ROOTS, Path, Scope, compile_path
 from pipeline.match.conditions.compiling import (
     ELEMENT,
     Context,
@@ -26,6 +26,7 @@ from pipeline.match.conditions.nodes import (
     group,
 )
 from pipeline.model.records import Event, Json, User
+from pipeline.model.words import did_you_mean
 
 __all__ = ["Condition", "LabelSource", "Node", "Predicate", "compile_condition"]
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.paths import Path, PathError, did_you_mean, parse_path, unknown_var
+from pipeline.language.paths import Path, PathError, parse_path, unknown_var
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.operators.table import OPERATORS
 from pipeline.model.records import Json
+from pipeline.model.words import did_you_mean
 
 GROUPS: Final = ("all", "any", "not", "any_element", "label")
 OTHER_GROUPS: Final = {

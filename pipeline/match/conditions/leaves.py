@@ -16,7 +16,6 @@ from pipeline.language.paths import (
     OPEN_FIELDS,
     Path,
     compile_path,
-    did_you_mean,
     parse_path,
 )
 from pipeline.match.conditions.clauses import compile_clause
@@ -28,6 +27,7 @@ from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone, c
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, REMEDIES, SYNONYMS, Operator
 from pipeline.match.operators.values import OperandError
 from pipeline.model.records import Json
+from pipeline.model.words import did_you_mean
 
 
 def compile_on_path(path: Path, value: Json, problems: Problems) -> Node | None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeline.language.paths import Getter, Scope, did_you_mean
+from pipeline.language.paths import Getter, Scope
 from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.words import did_you_mean
 from pipeline.render.filters.filter import Filter
 from pipeline.render.filters.table import FILTERS
 from pipeline.render.templates.names import TemplateError

@@ -32,8 +32,9 @@ from liquid.builtin.expressions.logical import (
 from liquid.builtin.expressions.primitive import Blank, Empty, Literal, RangeLiteral
 from liquid.expression import Expression
 
-from pipeline.language.paths import Getter, Scope, did_you_mean
+from pipeline.language.paths import Getter, Scope
 from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.words import did_you_mean
 from pipeline.render.templates.calls import (
     NO_EVENT,
     NO_USER,
