@@ -15,8 +15,8 @@ from typing import Final, Protocol
 
 from pipeline.language.limits import Dedupe, Limit, Limits, Repeat
 from pipeline.language.paths import Getter
-from pipeline.model.json import canonical
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value, canonical
+from pipeline.model.records import MISSING, Event, Missing, User
 
 __all__ = ["CapsStore", "Dedupe", "Limit", "Limits", "Repeat", "Verdict", "check"]
 
@@ -120,7 +120,7 @@ def _is_over(limits: Limits, limit: Limit, caps: CapsStore, user_key: str, event
     return False
 
 
-def _by(by: Getter | None, event: Event, user: User) -> Json | Missing:
+def _by(by: Getter | None, event: Event, user: User) -> Value | Missing:
     """Return what is counted separately; None for `by: null`, which counts everything together."""
     return None if by is None else by(event, user, None)
 
@@ -132,7 +132,7 @@ def _at(event: Event, times: list[int]) -> int:
     return times[-1] if times else 0
 
 
-def _key(kind: bytes, limits: Limits, user_key: str, value: Json) -> bytes:
+def _key(kind: bytes, limits: Limits, user_key: str, value: Value) -> bytes:
     """Return the key: the user first, so that the rows of one user lie together."""
     user = user_key.encode("utf-8", "surrogatepass")
     if len(user) > _MAX_USER_BYTES:

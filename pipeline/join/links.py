@@ -6,15 +6,8 @@ from collections.abc import Iterator
 
 import orjson
 
-from pipeline.model.records import (
-    Event,
-    IdentityLink,
-    Invalid,
-    Json,
-    Origin,
-    PropertyUpdate,
-    Record,
-)
+from pipeline.model.json import Json
+from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.store.cache import Generations
 from pipeline.store.store import Store, Table, bounded
 

@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from pipeline.model.json import equal, same
-from pipeline.model.records import MISSING, Json, PropertyUpdate
+from pipeline.model.json import Json, equal, same
+from pipeline.model.records import MISSING, PropertyUpdate
 from pipeline.store.cache import Generations
 from pipeline.store.store import Store, Table, bounded
 

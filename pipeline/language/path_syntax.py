@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias
 
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean
 
 EVENT_ROOTS: Final = ("event", "user", "vars")
@@ -248,7 +248,7 @@ def _check_field(root: str, part: Part, text: str, offset: int) -> None:
     )
 
 
-def unknown_var(path: Path, vars: Mapping[str, Json]) -> PathError | None:
+def unknown_var(path: Path, vars: Mapping[str, Value]) -> PathError | None:
     """Return the error for a path into a var that the webhook does not have, or None."""
     if path.root == "vars" and path.parts and isinstance(path.parts[0], str) and path.parts[0] not in vars:
         close = did_you_mean(path.parts[0], vars)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import orjson
+
+Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+"""A JSON value as it comes in."""
+
+Value: TypeAlias = Any
+"""A JSON value whose type was asked at load, or is asked by whoever takes it: values inside of expressions,
+trees of config files. With the type above each step of a hot path would have to prove again what holds already.
+"""
 
 
 def equal(left: object, right: object) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipeline.config.yaml.document import UNSET, Document, Node
 from pipeline.config.yaml.report import Finding
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean
 
 
@@ -23,7 +23,7 @@ def merge(base: Node, over: Node) -> Node:
     return merged
 
 
-def merge_data(base: Json, over: Json) -> Json:
+def merge_data(base: Value, over: Value) -> Value:
     """Return plain data merged by the same rule."""
     if not isinstance(base, Mapping) or not isinstance(over, Mapping):
         return over

@@ -10,7 +10,7 @@ from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.paths import Path, PathError, parse_path, unknown_var
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.operators.table import OPERATORS
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean
 
 GROUPS: Final = ("all", "any", "not", "any_element", "label")
@@ -51,7 +51,7 @@ class Context:
     problems: Problems
     labels: LabelSource | None
     lists: Mapping[str, Collection[str]]
-    vars: Mapping[str, Json]
+    vars: Mapping[str, Value]
     roots: Collection[str]
     in_element: bool = False
     depth: int = 0
@@ -69,7 +69,7 @@ class Context:
         )
 
 
-def checked_path(key: Json, context: Context, *, on_key: bool = True) -> Path | None:
+def checked_path(key: Value, context: Context, *, on_key: bool = True) -> Path | None:
     """Return the path that a key (or an operand) says; None, with a problem, where it is none."""
     place = (key,) if on_key else ()
     if type(key) is not str:
@@ -131,7 +131,7 @@ def path_key(path: Path) -> str:
     return f"{path.root}{path.parts!r}"
 
 
-def describe(value: Json) -> str:
+def describe(value: Value) -> str:
     """Return what a value is, for messages."""
     if value is None:
         return "nothing"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pipeline.model import json
-from pipeline.model.records import MISSING, Json, Missing
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Missing
 from pipeline.render.values.printing import Failure, to_text
 
 EMPTY: Final[Any] = object()
@@ -14,12 +15,12 @@ BLANK: Final[Any] = object()
 """What `blank` is in a comparison."""
 
 
-def truthy(value: Json | Missing) -> bool:
+def truthy(value: Value | Missing) -> bool:
     """Return whether Liquid takes a value for true: everything but missing, null and false."""
     return not (value is None or value is MISSING or value is False)
 
 
-def equal(left: Json, right: Json) -> bool:
+def equal(left: Value, right: Value) -> bool:
     """Compare as Liquid does: `empty` and `blank` equal what is empty or blank."""
     if left is EMPTY or left is BLANK:
         left, right = right, left
@@ -32,7 +33,7 @@ def equal(left: Json, right: Json) -> bool:
     return json.equal(left, right)
 
 
-def less(left: Json, right: Json, *, or_equal: bool) -> bool:
+def less(left: Value, right: Value, *, or_equal: bool) -> bool:
     """Return the order of two numbers or two texts; null is in no order, other types are a Failure."""
     if left is None or right is None:
         return False
@@ -42,7 +43,7 @@ def less(left: Json, right: Json, *, or_equal: bool) -> bool:
     raise Failure(f"{json.kind_of(left)} and {json.kind_of(right)} have no order", left)
 
 
-def contains(left: Json, right: Json) -> bool:
+def contains(left: Value, right: Value) -> bool:
     """Return whether a text holds a text, an array an element, an object a key."""
     if not truthy(left) or not truthy(right):
         return False
