@@ -7,7 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from generate import FILES, PARTS, generated, named
+
+from tests.docs.generate import FILES, PARTS, generated, named
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
