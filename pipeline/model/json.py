@@ -11,7 +11,7 @@ Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | 
 
 Value: TypeAlias = Any
 """A JSON value whose type was asked at load, or is asked by whoever takes it: values inside of expressions,
-trees of config files. With the type above each step of a hot path would have to prove again what holds already.
+trees of config files. With the type above, each step of a hot path would have to prove what holds already.
 """
 
 

@@ -11,20 +11,20 @@ from typing import Any
 
 import orjson
 import pytest
-from fakes import NOW_MS
-from powercut import cuts
 
 from pipeline.compile.versions import Versions
 from pipeline.config.files import ConfigText
 from pipeline.job.commands import FOLDER, leave
 from pipeline.job.steps.history import History
 from pipeline.model import disk
-from pipeline.outbox.handover import Delivery, Outcome, Result
+from pipeline.outbox.handover import Outcome, Result
 from pipeline.outbox.journal import Journal, read_journal
 from pipeline.runtime.state.directory import META, StateDirectory
 from pipeline.runtime.state.halts import Halts
 from pipeline.runtime.state.recovery import prepare_recovery, resume_epoch
 from pipeline.sources.topics.trail import Boundary, Trail
+from tests.kit.powercut import cuts
+from tests.kit.records import NOW_MS, delivery
 
 
 @pytest.fixture(autouse=True)
@@ -172,8 +172,7 @@ def resumes_at(recovery: Path) -> int | None:
 
 
 def result(number: int, outcome: Outcome) -> Result:
-    key = b"key-%013d" % number
-    return Result(Delivery(key, key, "hook", "msg_1", "v", "POST", "http://x/", (), b"", "u"), outcome)
+    return Result(delivery("hook", number)[0], outcome)
 
 
 def write_generations(folder: Path) -> None:
