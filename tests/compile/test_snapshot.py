@@ -16,7 +16,8 @@ from pipeline.config.models.settings import (
 )
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
-from pipeline.model.records import Event, Origin, User
+from pipeline.model.records import Event, User
+from tests.kit import records
 
 GOOD = "id: {id}\ntrigger: {{events: [Purchase]}}\nrequest: {{url: 'https://x.example/'}}\n"
 
@@ -47,7 +48,7 @@ def one(report: Report) -> Webhook:
 
 
 def event(name: str = "Purchase", **properties: Any) -> Event:
-    return Event("e1", name, "track", "u1", None, 0, None, None, properties, {}, Origin("s", 0))
+    return records.event(name, properties, time=0)
 
 
 USER = User("u1", None, True, {"plan": "pro"})

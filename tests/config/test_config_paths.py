@@ -19,7 +19,7 @@ from pipeline.language.paths import (
     user_view,
 )
 from pipeline.model.records import MISSING, Json
-from tests.kit.matching import NOON, event, user
+from tests.kit.records import NOON, event, user
 from tests.kit.samples import shared_data
 
 JSON = st.recursive(

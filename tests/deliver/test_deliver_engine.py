@@ -55,12 +55,6 @@ def lane(engine: DeliveryEngine, webhook: str) -> LaneStats:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
-
-
-@pytest.fixture
 def start() -> Iterator[Callable[..., DeliveryEngine]]:
     engines: list[DeliveryEngine] = []
 

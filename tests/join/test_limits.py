@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.join.limits import Limits, Verdict, check
 from pipeline.model.records import Json
-from tests.kit.matching import NOON, event, trigger_of, user
+from tests.kit.matching import trigger_of
+from tests.kit.records import NOON, event, user
 
 MINUTE, HOUR = 60_000, 3_600_000
 FIRE, SUPPRESS, NOT_YET = Verdict.FIRE, Verdict.SUPPRESS, Verdict.NOT_YET

@@ -295,7 +295,7 @@ class Verbs:
                 stdout=subprocess.PIPE,
                 stderr=err,
                 text=True,
-                env=self.bench._environment(),
+                env=self.bench.environ,
             )
         self.started.append(process)
         return process

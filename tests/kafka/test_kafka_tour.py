@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from pipeline.receiver.server import Receiver
 from tests.kafka.broker import Broker
@@ -19,12 +16,6 @@ until hookline status -c tour --json 2> /dev/null | grep -q '"delivered": 2'; do
 kill -INT $job
 wait $job
 """
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver({"*": [200]}) as receiver:
-        yield receiver
 
 
 def test_the_kafka_tour_delivers_two_webhooks(broker: Broker, tmp_path: Path, receiver: Receiver):

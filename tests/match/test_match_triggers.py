@@ -14,7 +14,8 @@ from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
 from pipeline.model.records import Event, Json, User
-from tests.kit.matching import event, labels_of, trigger_of, user
+from tests.kit.matching import labels_of, trigger_of
+from tests.kit.records import event, user
 
 
 def triggers(*parts: Mapping[str, Json], **options: Any) -> list[Trigger]:
