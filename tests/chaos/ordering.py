@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -61,7 +62,7 @@ def ordering(folder: Path, *, users: int, each: int, restarts: int, seed: int) -
             seen[user] += 1
         for stop in stops:
             with Job(bench, before={ALTER: UNBROKEN}) as job:
-                until(lambda at=stop: len(receiver.requests) >= at or not job.runs(), secs=60)
+                until(come_or_ended(receiver, stop, job), secs=60)
                 if random.random() < 0.5:
                     kills += 1
                     job.kill()
@@ -85,6 +86,10 @@ def ordering(folder: Path, *, users: int, each: int, restarts: int, seed: int) -
     extra = sum(tries.values()) - 3 * messages
     assert extra <= restarts * CONCURRENCY
     return Figures(messages, restarts, kills, sum(tries.values()), extra)
+
+
+def come_or_ended(receiver: Receiver, number: int, job: Job) -> Callable[[], bool]:
+    return lambda: len(receiver.requests) >= number or not job.runs()
 
 
 def twice(job: Job) -> None:

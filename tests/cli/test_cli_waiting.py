@@ -23,14 +23,14 @@ def bench(tmp_path: Path) -> Bench:
 
 @pytest.mark.parametrize("verb", ["run", "record", "produce"])
 def test_a_verb_that_waits_for_brokers_ends_at_once_and_well(bench: Bench, verb: str) -> None:
-    words = {
+    words: dict[str, list[object]] = {
         "run": ["run", "-c", bench.config, "--state", bench.state],
         "record": ["record", "-c", bench.config, "--out", bench.folder / "rec"],
         "produce": ["produce", bench.stream, "--brokers", CLOSED],
-    }[verb]
+    }
     log = bench.folder / "stderr"
     with log.open("w") as err:
-        command = [HOOKLINE, *map(str, words)]
+        command = [str(word) for word in (HOOKLINE, *words[verb])]
         job = subprocess.Popen(command, stdout=err, stderr=err, env=bench.environ)
     try:
         until(lambda: "Kafka is unreachable" in log.read_text())

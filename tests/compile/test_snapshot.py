@@ -30,11 +30,11 @@ def compiled(tmp_path: Path):
         defaults: JobDefaults | None = None, environ: dict[str, str] | None = None, **files: str
     ) -> Report:
         (tmp_path / "webhooks").mkdir(exist_ok=True)
-        for name, text in files.items():
+        for name, content in files.items():
             folder, _, rest = name.partition("__")
             path = tmp_path / folder / (rest if "." in rest else f"{rest}.yaml")
             path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
+            path.write_text(content)
         environ = environ or {}
         text = read_config(tmp_path, environ=environ, defaults=defaults)
         return compile_config(text, secrets=Secrets(environ, tmp_path))

@@ -254,7 +254,7 @@ def test_two_deliveries_are_apart_in_whatever_order_events_come(times: list[int]
 @given(times=TIMES, count=st.integers(1, 4), within=st.integers(1, 30))
 def test_repeat_in_order_agrees_with_a_plain_count(times: list[int], count: int, within: int) -> None:
     ordered = sorted(times)
-    expected, hits = [], []
+    expected, hits = [], list[int]()
     for number, at in enumerate(ordered):
         hits = [hit for hit in hits if at - hit <= within] + [at]
         if len(hits) == count:

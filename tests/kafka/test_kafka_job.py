@@ -61,8 +61,8 @@ class Load(threading.Thread):
         while not self.ending.wait(0.001):
             user = self.sent % USERS
             update = {"type": "user", "user_id": f"u{user}", "set": {"turn": self.sent}}
-            event = {"type": "event", "user_id": f"u{user}", "name": "Purchase"}
-            event["properties"] = {"number": self.sent}
+            what = {"name": "Purchase", "properties": {"number": self.sent}}
+            event = {"type": "event", "user_id": f"u{user}", **what}
             producer.produce(self.users, orjson.dumps(update), b"u%d" % user, user % PARTITIONS)
             assert producer.flush(30) == 0
             producer.produce(self.events, orjson.dumps(event), b"u%d" % user, user % PARTITIONS)

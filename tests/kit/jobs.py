@@ -220,10 +220,11 @@ class Cluster:
             member.send_signal(signal.SIGTERM)
         self.ended()
 
-    def ended(self) -> None:
+    def ended(self, *, secs: float = 60.0) -> None:
         """Wait for the end of all, which must be a good one."""
+        deadline = time.monotonic() + secs
         for member in self.members:
-            member.ended()
+            member.ended(secs=max(0.0, deadline - time.monotonic()))
 
     def runs(self) -> bool:
         return all(member.runs() for member in self.members)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.cli.app import run
+from pipeline.receiver.server import Receiver
 
 HOOKLINE = Path(sys.executable).with_name("hookline")
 PATIENCE_SECS = 30.0
@@ -41,8 +42,10 @@ def started(
     *words: object, env: Mapping[str, str] | None = None, session: bool = False
 ) -> Iterator[subprocess.Popen[str]]:
     """Give a program that runs, with pipes; it is gone when the test is done with it."""
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    job = subprocess.Popen([*map(str, words)], env=env, text=True, start_new_session=session, **pipes)
+    job = subprocess.Popen(
+        [*map(str, words)], env=env, text=True, start_new_session=session,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
     try:
         yield job
     finally:
@@ -182,6 +185,11 @@ def _read(stream: io.TextIOWrapper) -> str:
     buffer = stream.buffer
     assert isinstance(buffer, io.BytesIO)
     return buffer.getvalue().decode()
+
+
+def more_than(receiver: Receiver, number: int) -> Callable[[], bool]:
+    """Return whether more requests than that have come, to be asked again and again."""
+    return lambda: len(receiver.requests) > number
 
 
 def lines_of(said: str, level: str) -> Sequence[dict[str, Any]]:
