@@ -15,7 +15,7 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are public in its documentation
+from confluent_kafka.admin import (
     AclOperation,
     AdminClient,
     NewTopic,

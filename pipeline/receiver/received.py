@@ -27,6 +27,8 @@ class Request:
     headers: Mapping[str, str]
     """Lower-case names; of a repeated header the last."""
     body: bytes
+    connection: int = 0
+    """Which of the connections it came on, counted from 0."""
 
     @property
     def message_id(self) -> str:

@@ -17,7 +17,8 @@ from pipeline.config.models.settings import (
 from pipeline.language.headers import RESERVED
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
-from pipeline.model.records import Event, Origin, User
+from pipeline.model.records import Event, User
+from tests.kit import records
 
 GOOD = "id: {id}\ntrigger: {{events: [Purchase]}}\nrequest: {{url: 'https://x.example/'}}\n"
 
@@ -30,11 +31,11 @@ def compiled(tmp_path: Path):
         defaults: JobDefaults | None = None, environ: dict[str, str] | None = None, **files: str
     ) -> Report:
         (tmp_path / "webhooks").mkdir(exist_ok=True)
-        for name, text in files.items():
+        for name, content in files.items():
             folder, _, rest = name.partition("__")
             path = tmp_path / folder / (rest if "." in rest else f"{rest}.yaml")
             path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
+            path.write_text(content)
         environ = environ or {}
         text = read_config(tmp_path, environ=environ, defaults=defaults)
         return compile_config(text, secrets=Secrets(environ, tmp_path))
@@ -48,7 +49,7 @@ def one(report: Report) -> Webhook:
 
 
 def event(name: str = "Purchase", **properties: Any) -> Event:
-    return Event("e1", name, "track", "u1", None, 0, None, None, properties, {}, Origin("s", 0))
+    return records.event(name, properties, time=0)
 
 
 USER = User("u1", None, True, {"plan": "pro"})

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.join.limits import Limits, Verdict, check
 from pipeline.model.records import Json
-from tests.kit.matching import NOON, event, trigger_of, user
+from tests.kit.matching import trigger_of
+from tests.kit.records import NOON, event, user
 
 MINUTE, HOUR = 60_000, 3_600_000
 FIRE, SUPPRESS, NOT_YET = Verdict.FIRE, Verdict.SUPPRESS, Verdict.NOT_YET
@@ -263,7 +264,7 @@ def test_two_deliveries_are_apart_in_whatever_order_events_come(times: list[int]
 @given(times=TIMES, count=st.integers(1, 4), within=st.integers(1, 30))
 def test_repeat_in_order_agrees_with_a_plain_count(times: list[int], count: int, within: int) -> None:
     ordered = sorted(times)
-    expected, hits = [], []
+    expected, hits = [], list[int]()
     for number, at in enumerate(ordered):
         hits = [hit for hit in hits if at - hit <= within] + [at]
         if len(hits) == count:

@@ -18,7 +18,9 @@ from tests.kit.records import update
 pytestmark = pytest.mark.usefixtures("unsynced")
 
 NAMES = st.sampled_from(["plan", "age", "x"])
-VALUES = st.sampled_from([None, True, 1, 1.0, 0, "", "pro", [], [1], [True], {"a": 1}, {"a": 1.0}, {"b": []}])
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 1, 1.0, 0, "", "pro", [], [1], [True], {"a": 1}, {"a": 1.0}, {"b": []}]
+)
 UPDATES = st.builds(
     lambda set_, once, unset, delete: update(user="u", set=set_, set_once=once, unset=unset, delete=delete),
     st.dictionaries(NAMES, VALUES, max_size=3),
