@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivering import LOOPBACK, Certificates, Disk, Journal, delivery
 
 from pipeline.config.models.settings import (
     BasicAuth,
@@ -34,6 +33,8 @@ from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.receiver.server import Receiver
 from pipeline.receiver.verify import check_request
 from pipeline.telemetry import metrics
+from tests.kit.certificates import Certificates
+from tests.kit.rig import LOOPBACK, Disk, Journal, delivery
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -51,12 +52,6 @@ def lane(engine: DeliveryEngine, webhook: str) -> LaneStats:
     """Return a lane's numbers as soon as there is one."""
     wait_for(lambda: webhook in engine.stats().lanes)
     return engine.stats().lanes[webhook]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
 
 
 @pytest.fixture
@@ -297,7 +292,7 @@ def test_stopping_ends_what_is_in_flight_without_a_result(receiver: Receiver, st
     engine.stop()
     assert disk.take() == []
     assert disk.journal.written == []
-    wait_for(lambda: receiver.connections == 0)
+    wait_for(lambda: not receiver.connections)
     engine.stop()
 
 
