@@ -11,11 +11,12 @@ from topics import Tap, Topics, until
 
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, StateError
-from pipeline.sources.topics.source import KafkaSource
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.paced import Paced
+from pipeline.sources.reader import Reader
+from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.telemetry import metrics
 
-Tapper = Callable[[KafkaReader], Tap]
+Tapper = Callable[[Reader], Tap]
 
 LOG_APPEND = {"message.timestamp.type": "LogAppendTime"}
 
@@ -135,14 +136,18 @@ def test_a_resumed_reader_goes_on_after_the_last_chunk_it_returned(
     assert second.reader.position[1] == 100
 
 
-def test_group_offsets_move_when_a_position_is_durable_and_not_before(topics: Topics, tap: Tapper) -> None:
+@pytest.mark.parametrize("paced", [False, True])
+def test_group_offsets_move_when_a_position_is_durable_and_not_before(
+    topics: Topics, tap: Tapper, paced: bool
+) -> None:
     events = topics.create("events")
     topics.send_many(events, [b"x"] * 5)
     seen = tap(topics.open(events=(events,)))
     seen.take(5)
     seen.reader.close()
     assert committed(topics, events) < 0, "close commits nothing"
-    again = tap(topics.open(events=(events,)))
+    reader = topics.open(events=(events,))
+    again = tap(Paced(reader, 1e9) if paced else reader)
     again.take(5)
     again.reader.durable(again.reader.position)
 

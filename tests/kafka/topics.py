@@ -14,7 +14,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.kafka.client import KafkaSettings
 from pipeline.sources.chunk import Position, RawChunk
-from pipeline.sources.topics.source import KafkaSource
+from pipeline.sources.reader import Reader
+from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.sources.topics.topic_reader import KafkaReader
 
 WAIT_SECS = 20.0
@@ -131,7 +132,7 @@ class Topics:
 class Tap:
     """Reads a reader and keeps what came, line by line."""
 
-    def __init__(self, reader: KafkaReader) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.chunks: list[RawChunk] = []
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from fakes import NOW_MS
 
-from pipeline.job.replay import Paced, Replay
+from pipeline.job.replay import Replay
 from pipeline.model.errors import UsageError
 from pipeline.model.records import Event, Origin
 from pipeline.sources.chunk import RawChunk
+from pipeline.sources.paced import Paced
+from pipeline.sources.reader import BaseReader
 
 
 def event(time: int | None, user_id: str | None = "u1") -> Event:
@@ -61,7 +63,7 @@ def test_a_target_with_a_path_or_without_a_host_is_refused(to: str):
         Replay(to=to)
 
 
-class Listed:
+class Listed(BaseReader):
     """A reader of given lines."""
 
     name = "p"

@@ -20,8 +20,9 @@ from pipeline.kafka.admin import KafkaAdmin
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import Fatal
 from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.merge import Alignment, Question, Run
-from pipeline.sources.topics.stream import Message, Stream
+from pipeline.sources.topics.stream import Message, SidePlace, Stream
 from pipeline.sources.topics.trail import Boundary, Trail
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.metrics import count, gauge, observe
@@ -48,11 +49,8 @@ _GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaE
 Taken: TypeAlias = list[Run[Message]]
 
 
-class KafkaReader:
-    """One source partition, see `pipeline.sources.reader.Reader`.
-
-    Its position is ``(version, records handed out, ((topic, offset, floor, stop), ...))``.
-    """
+class KafkaReader(BaseReader):
+    """A reader of one source partition; the places of its position are those of `SidePlace`."""
 
     VERSION = "kafka-1"
 
@@ -115,11 +113,7 @@ class KafkaReader:
     @property
     def position(self) -> Position:
         """Where the reader stands: per topic the next offset, the floor of the merge and the stop."""
-        sides = tuple(
-            (stream.topic, stream.side.next_offset, stream.side.released_floor, stream.side.stop)
-            for stream in self._streams
-        )
-        return (self.VERSION, self._handed_out, sides)
+        return (self.VERSION, self._handed_out, tuple([tuple(stream.place) for stream in self._streams]))
 
     @property
     def expects_answer(self) -> bool:
@@ -319,12 +313,12 @@ class KafkaReader:
 
     def durable(self, position: Position) -> None:
         """Commit the group's offsets up to a position that is safe on disk. Does not wait for the answer."""
-        stored: Any = position[2]
+        _, handed_out, places = position
         if self._trail is not None:
-            self._trail.forget(int(position[1]))  # type: ignore[call-overload]  # a number, see chunk.Position
-        places = {topic: offset for topic, offset, _, _ in stored}
+            self._trail.forget(handed_out)
+        offsets = {side.topic: side.offset for side in map(SidePlace._make, places)}
         for stream in self._streams:
-            stream.commit(places.get(stream.topic, stream.committed))
+            stream.commit(offsets.get(stream.topic, stream.committed))
 
     def close(self) -> None:
         """Let go of the connections; commits nothing. Never raises, and waits `CLOSE_SECS` at most."""

@@ -18,7 +18,7 @@ from pipeline.kafka.client import KafkaSettings, make_consumer
 from pipeline.model.errors import StateError
 from pipeline.sources.chunk import Position
 from pipeline.sources.topics.merge import BEFORE_ALL, Side
-from pipeline.sources.topics.stream import Stream, group_committed
+from pipeline.sources.topics.stream import Message, SidePlace, Stream, group_committed
 from pipeline.sources.topics.topic_reader import KafkaReader
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.metrics import count, gauge
@@ -70,16 +70,15 @@ class KafkaSource:
         Raises StateError where the position is not to be had any more, and like `counts`.
         """
         index = int(name.removeprefix(PREFIX))
-        stored: dict[str, tuple[int, int, int | None]] = {}
+        stored: dict[str, SidePlace] = {}
         handed_out = 0
         if position is not None:
             if position[0] != KafkaReader.VERSION:
                 raise StateError(
                     f"{name}: the state directory was written by another kind of source ({position[0]})"
                 )
-            sides: Any = position[2]
-            handed_out = int(position[1])  # type: ignore[call-overload]  # checked by its version
-            stored = {topic: (offset, floor, stop) for topic, offset, floor, stop in sides}
+            _, handed_out, places = position
+            stored = {side.topic: side for side in map(SidePlace._make, places)}
         topics = [(topic, True) for topic in self.settings.users]
         topics += [(topic, False) for topic in self.settings.events if topic not in self.settings.users]
         present = [(topic, updates) for topic, updates in topics if index < self.counts()[topic]]
@@ -106,13 +105,10 @@ class KafkaSource:
             reader.durable(reader.position)
         return reader
 
-    def _side(
-        self, topic: str, index: int, updates: bool, stored: tuple[int, int, int | None] | None
-    ) -> Side[Any]:
+    def _side(self, topic: str, index: int, updates: bool, stored: SidePlace | None) -> Side[Message]:
         name = f"{topic}/{index}"
         if stored is not None:
-            offset, floor, stop = stored
-            return Side(name, self._checked(topic, index, offset), floor, stop)
+            return Side(name, self._checked(topic, index, stored.offset), stored.floor, stored.stop)
         start: Place = self.settings.users_start if updates else self.settings.start
         if start != "earliest" and self._appeared_since(topic, index):
             start = "earliest"
