@@ -2,8 +2,8 @@
 
 ``scan`` gives what ``decode`` and a filter would give, in the same order and with the same counts. The first
 stage only ever answers "surely a good event that is not wanted"; every line it is not sure of goes to
-``decode``. What it does not look into, it still checks as `decode` does: UTF-8, surrogates, nesting, integers
-beyond 64 bits. One difference is accepted: a number beyond a double, such as 1e999, inside what nobody reads.
+``decode``. What it does not look into, it still checks as `decode` does: UTF-8, surrogates, nesting. One
+difference is accepted: a number beyond a double (1e999) or beyond 64 bits inside what nobody reads.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
     offsets, new = chunk.offsets, tuple.__new__  # half the time of Origin(...)
     unusual = _unusual(chunk)
     left = _left(lines, unusual, format, wants)
+    if strict.may_hold_long_integers(b"\n".join([lines[at] or b"" for at in left])):
+        unusual.update(at for at in left if strict.may_hold_long_integers(lines[at] or b""))
     skipped = len(lines) - len(left)
     found = Scanned(read=skipped, events=skipped)
     records = found.records
@@ -174,11 +176,7 @@ def _unusual(chunk: RawLines) -> set[int]:
         )
     present = [line for line in lines if line is not None]
     text = b"\n".join(present)
-    if (
-        strict.has_surrogates(text)
-        or not strict.is_utf8(text)
-        or strict.may_hold_long_integers_somewhere(text)
-    ):
+    if strict.has_surrogates(text) or not strict.is_utf8(text):
         doubtful: Callable[[bytes], bool] = strict.is_doubtful
     elif max(map(len, present), default=0) > strict.SHALLOW_BYTES:
         doubtful = strict.may_be_deep
