@@ -14,7 +14,6 @@ from typing import Protocol
 
 from pipeline.decode import cloudevents, strict
 from pipeline.decode.glance import (
-    JUDGES,
     NOT_SEEN,
     Wants,
     is_good,
@@ -23,7 +22,7 @@ from pipeline.decode.glance import (
     read_native,
 )
 from pipeline.decode.plain import plain_event
-from pipeline.decode.shapes import Headers, decode
+from pipeline.decode.shapes import GLANCES, Headers, decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 
 
@@ -113,7 +112,7 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
 def _left(lines: Sequence[bytes | None], unusual: set[int], format: str, wants: Wants) -> Sequence[int]:
     """Return the lines that are left to decode when surely good events that nobody wants are passed over."""
     left: list[int] = []
-    judge = JUDGES.get(format)
+    glance = GLANCES.get(format)
     may_be_native = format in ("auto", "native")
     verdicts: dict[str, bool] = {}
     for at, line in enumerate(lines):
@@ -130,7 +129,7 @@ def _left(lines: Sequence[bytes | None], unusual: set[int], format: str, wants: 
                             wanted = verdicts[name] = wants(name, "track")
                     if not wanted and is_good(seen):
                         continue
-                elif judge is not None and judge(read_any(line), wants):
+                elif glance is not None and glance(read_any(line), wants):
                     continue
             except NOT_SEEN:
                 pass  # decode says what is wrong with it

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from samples import shared_data
 
 from pipeline.decode.scan import Scanned, scan
-from pipeline.decode.shapes import FORMATS, OUR_FAULT, decode
+from pipeline.decode.shapes import OUR_FAULT, decode
+from pipeline.language.formats import FORMATS
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate
 from pipeline.recording.shop import Shop
 from pipeline.sources.chunk import RawChunk
