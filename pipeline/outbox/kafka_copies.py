@@ -20,6 +20,7 @@ from pipeline.model.stop import requested
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.dead_letter_json import key_of, to_json
 from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import DEAD_LETTER_TOO_LARGE
 from pipeline.telemetry.metrics import count
 
 log = logging.get(__name__)
@@ -189,8 +190,7 @@ class KafkaCopies:
                 return True
             self._too_large.clear()
         self._waiting -= 1
-        count("dead_letter_copies_total", 1, result="error")
-        log.error("a dead letter is too large for the topic and was not copied", key=key_of(letter))
+        DEAD_LETTER_TOO_LARGE.happened(log, key=key_of(letter))
         return False
 
     def _fatal(self, reason: str) -> Fatal:

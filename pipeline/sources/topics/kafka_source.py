@@ -21,7 +21,7 @@ from pipeline.sources.topics.merge import BEFORE_ALL, Side
 from pipeline.sources.topics.stream import Message, SidePlace, Stream, group_committed
 from pipeline.sources.topics.topic_reader import KafkaReader
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.metrics import count, gauge
+from pipeline.telemetry.happenings import PARTITIONS_ADDED, PLACE_LOST, TOPICS_UNEVEN
 
 log = logging.get(__name__)
 
@@ -51,13 +51,8 @@ class KafkaSource:
             counts = self.admin.partition_counts()
             self.admin.check_group(next(iter(counts)))
             self._counts = counts
-            uneven = len(set(self._counts.values())) > 1
-            gauge("source_uneven_topics", uneven)
-            if uneven:
-                log.warning(
-                    "topics are not co-partitioned: the as-of join is best effort",
-                    partitions=dict(self._counts),
-                )
+            if len(set(counts.values())) > 1:
+                TOPICS_UNEVEN.happened(log, partitions=dict(counts))
         return self._counts
 
     def list_partitions(self) -> list[str]:
@@ -145,8 +140,8 @@ class KafkaSource:
                 "with what is there, or begin with a new state directory"
             )
         chosen = first if policy == "earliest" else self.admin.find(topic, index, "latest")
-        count("source_skipped_total", max(0, chosen - offset), partition=f"{topic}/{index}")
-        log.error("the place in a topic was lost", what=what, goes_on_at=chosen)
+        skipped = max(0, chosen - offset)
+        PLACE_LOST.happened(log, skipped, partition=f"{topic}/{index}", what=what, goes_on_at=chosen)
         return chosen
 
     def _watch_topics(self, now_ms: int) -> None:
@@ -164,5 +159,4 @@ class KafkaSource:
         fresh = found - self._seen.get(topic, self.counts()[topic])
         self._seen[topic] = found
         if fresh > 0:
-            count("source_new_partitions_total", fresh, topic=topic)
-            log.warning("a topic has new partitions: restart to read them", topic=topic, partitions=found)
+            PARTITIONS_ADDED.happened(log, fresh, topic=topic, partitions=found)

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.sources.topics.merge import Side
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.metrics import count
+from pipeline.telemetry.happenings import COMMIT_FAILED
 
 log = logging.get(__name__)
 
@@ -79,5 +79,4 @@ def group_committed(error: KafkaError | None, partitions: Sequence[TopicPartitio
     if error is None or error.code() == KafkaError._NO_OFFSET:
         return
     where = ",".join(f"{one.topic}/{one.partition}" for one in partitions)
-    count("source_commit_failures_total", 1)
-    log.warning("group offsets were not committed", partitions=where, reason=error.str())
+    COMMIT_FAILED.happened(log, partitions=where, reason=error.str())

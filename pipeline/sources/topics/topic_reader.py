@@ -25,7 +25,8 @@ from pipeline.sources.topics.merge import Alignment, Question, Run
 from pipeline.sources.topics.stream import Message, SidePlace, Stream
 from pipeline.sources.topics.trail import Boundary, Trail
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.metrics import count, gauge, observe
+from pipeline.telemetry.happenings import UNALIGNED
+from pipeline.telemetry.metrics import gauge, observe
 
 log = logging.get(__name__)
 
@@ -169,8 +170,7 @@ class KafkaReader(BaseReader):
             self._ask(now)
         if alignment.unaligned > self._unaligned:
             fresh, self._unaligned = alignment.unaligned - self._unaligned, alignment.unaligned
-            count("join_unaligned_total", fresh)
-            log.warning("records went on without alignment", partition=self.name, records=fresh)
+            UNALIGNED.happened(log, fresh, partition=self.name, records=fresh)
         if taken and self._trail is not None:
             ends = tuple(stream.side.next_offset for stream in self._streams)
             self._trail.note(Boundary(self._handed_out + _number(taken), ends))
