@@ -14,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public in i
 )
 
 from pipeline.kafka.brokers import Reachability
-from pipeline.kafka.files import missing_file
+from pipeline.kafka.missing_files import missing_file
 from pipeline.model.errors import ConfigError, Fatal, Stopped
 from pipeline.model.stop import requested
 from pipeline.outbox.codec import DeadLetter

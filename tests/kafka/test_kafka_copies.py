@@ -14,7 +14,7 @@ from pipeline.model.errors import ConfigError, Fatal
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.copies import open_copies
 from pipeline.outbox.kafka_copies import KafkaCopies
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
 
 Tapper = Callable[[KafkaReader], Tap]

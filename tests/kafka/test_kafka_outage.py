@@ -13,7 +13,7 @@ import pytest
 from broker import Broker, down, free_port, up
 from topics import Tap, Topics, until
 
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
 
 Tapper = Callable[[KafkaReader], Tap]

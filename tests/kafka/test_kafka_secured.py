@@ -23,8 +23,8 @@ from pipeline.model.errors import ConfigError, Fatal, HooklineError
 from pipeline.outbox.copies import open_copies
 from pipeline.receiver.server import Receiver
 from pipeline.recording.topic_writer import TopicWriter
+from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.kafka_source import KafkaSource
-from pipeline.sources.topics.topic_reader import KafkaReader
 
 Tapper = Callable[[KafkaReader], Tap]
 WRONG = f"{CANARY}-mistyped"

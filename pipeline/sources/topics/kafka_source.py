@@ -10,6 +10,8 @@ co-partitioned by user id (DESIGN 5).
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -17,9 +19,9 @@ from pipeline.kafka.admin import KafkaAdmin, Place
 from pipeline.kafka.client import KafkaSettings, make_consumer
 from pipeline.model.errors import StateError
 from pipeline.sources.chunk import Position
+from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.merge import BEFORE_ALL, Side
 from pipeline.sources.topics.stream import Message, SidePlace, Stream, group_committed
-from pipeline.sources.topics.topic_reader import KafkaReader
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import PARTITIONS_ADDED, PLACE_LOST, TOPICS_UNEVEN
 
@@ -32,9 +34,14 @@ TOPICS_EVERY_MS = 60_000
 class KafkaSource:
     """One per process: readers share its client for questions."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        clock_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
+    ) -> None:
         """Contacts nobody yet. Raises ConfigError for settings that cannot be used."""
         self.settings = settings
+        self._clock_ms = clock_ms
         self.admin = KafkaAdmin(settings)
         self._counts: dict[str, int] = {}
         self._seen: dict[str, int] = {}
@@ -95,6 +102,7 @@ class KafkaSource:
             handed_out=handed_out,
             relocate=lambda stream: self._checked(stream.topic, stream.index, stream.side.position),
             on_idle=self._watch_topics,
+            clock_ms=self._clock_ms,
         )
         if position is not None:
             reader.durable(reader.position)
