@@ -9,7 +9,6 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from samples import ROOT, shared_data
 
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config, read_files
@@ -20,6 +19,7 @@ from pipeline.decode.shapes import decode
 from pipeline.model.records import Origin
 from pipeline.operate.cases import CaseFile, find_tests, render_results, run_tests
 from pipeline.operate.dry_run import DryRun
+from tests.kit.samples import ROOT, shared_data
 
 CONFIG = ROOT / "config"
 EXAMPLES = sorted(path.stem for path in (CONFIG / "examples").glob("*.yaml") if ".test" not in path.name)

@@ -11,7 +11,6 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import shared_data
 
 from pipeline.decode.scan import Scanned, scan
 from pipeline.decode.shapes import OUR_FAULT, decode
@@ -19,6 +18,7 @@ from pipeline.language.formats import FORMATS
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate
 from pipeline.recording.shop import Shop
 from pipeline.sources.chunk import RawChunk
+from tests.kit.samples import shared_data
 
 SEEDS: list[dict[str, Any]] = [
     {

@@ -1,14 +1,14 @@
-"""The contract of readers (tests/reader_contract.py), kept by those of topics and by paced ones over them."""
+"""The contract of readers, kept by those of topics and by paced ones over them."""
 
 from __future__ import annotations
 
 import pytest
-from reader_contract import Case, ReaderContract
-from topics import Topics
 
 from pipeline.sources.chunk import Position
 from pipeline.sources.paced import Paced
 from pipeline.sources.reader import Reader
+from tests.kafka.topics import Topics
+from tests.kit.reader_contract import Case, ReaderContract
 
 
 class TestKafkaReaders(ReaderContract):

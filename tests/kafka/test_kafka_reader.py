@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
-from topics import Tap, Topics, until
 
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, StateError
@@ -16,6 +15,7 @@ from pipeline.sources.reader import Reader
 from pipeline.sources.topics.ends import ANSWER_MS, LAG_EVERY_MS
 from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.telemetry import metrics
+from tests.kafka.topics import Tap, Topics, until
 
 Tapper = Callable[[Reader], Tap]
 

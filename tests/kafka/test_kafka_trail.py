@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from topics import Tap, Topics
 
 from pipeline.sources.paced import Paced
 from pipeline.sources.reader import Reader
 from pipeline.sources.topics.merge import Alignment, Side
 from pipeline.sources.topics.trail import FILE, REWRITE_BYTES, Boundary, Trail
+from tests.kafka.topics import Tap, Topics
 
 Tapper = Callable[[Reader], Tap]
 

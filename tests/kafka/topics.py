@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from broker import Broker
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -17,6 +16,7 @@ from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import Reader
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.kafka_source import KafkaSource
+from tests.kafka.broker import Broker
 
 WAIT_SECS = 20.0
 
