@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.admin.gauges import collect, totals
+from pipeline.admin.gauges import collect
 from pipeline.admin.service import AdminService
 from pipeline.admin.views import Views
-from pipeline.job.context import Job
+from pipeline.job.flow import Job
 
 
-def admin_service(job: Job, *, address: str | None, process: int = 0) -> AdminService:
+def admin_service(
+    job: Job, commands: Mapping[str, Callable[..., Any]], *, address: str | None, process: int = 0
+) -> AdminService:
     """Return the service, not started."""
     begun = time.monotonic()
 
     def status() -> dict[str, Any]:
         # From memory: a store can be open only once in a process. `hookline status` reads the stores of all.
-        records, webhooks = totals(job)
+        records, webhooks = job.committed.totals()
         stats = job.engine.stats()
         return {
             "records": records,
@@ -32,13 +35,13 @@ def admin_service(job: Job, *, address: str | None, process: int = 0) -> AdminSe
 
     views = Views(
         status=status,
-        unhealthy=lambda: f"stopping: {job.failure}" if job.failure is not None else None,
-        unready=lambda: None if job.shards_here else "opening the state",
+        unhealthy=lambda: f"stopping: {job.failure.first}" if job.failure.first is not None else None,
+        unready=lambda: None if len(job.shards) else "opening the state",
         refresh=lambda: collect(job),
     )
     return AdminService(
-        state=job.state,
-        commands={**job.control, "status": status},
+        state=job.settings.state,
+        commands={**commands, "status": status},
         views=views,
         process=process,
         address=address,

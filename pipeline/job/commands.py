@@ -61,7 +61,7 @@ def replay(shard: Shard, letter: DeadLetter) -> bool:
     delivery = _again(letter) if letter.kind == "delivery" else _render(shard, letter)
     if delivery is None:
         return False
-    delivery.created_ms = shard.job.clock()
+    delivery.created_ms = shard.clock()
     shard.outbox.replay(letter, delivery)
     return True
 
@@ -75,7 +75,7 @@ def _again(letter: DeadLetter) -> Delivery:
 
 
 def _render(shard: Shard, letter: DeadLetter) -> Delivery | None:
-    webhook = shard.job.versions.latest.by_id.get(letter.webhook_id)
+    webhook = shard.versions.latest.by_id.get(letter.webhook_id)
     if webhook is None:
         return None
     seen = orjson.loads(letter.body)
@@ -87,7 +87,7 @@ def _render(shard: Shard, letter: DeadLetter) -> Delivery | None:
         return None
     key = replay_key(letter.key, letter.dead_ms)
     return Delivery(
-        key, key, letter.webhook_id, letter.message_id, shard.job.versions.latest.hash, request.method,
+        key, key, letter.webhook_id, letter.message_id, shard.versions.latest.hash, request.method,
         request.url, request.headers, request.body, letter.user, replay=True,
     )  # fmt: skip
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.admin.job import admin_service
-from pipeline.job.context import Job
+from pipeline.job.flow import Job
 from pipeline.runtime.progress import Progress, look_at
+from pipeline.runtime.requests import Control
 
 
 def accompany(
@@ -16,7 +17,7 @@ def accompany(
 
     address: where the HTTP views listen (``PORT`` or ``HOST:PORT``); None: nowhere.
     """
-    admin = admin_service(job, address=address, process=process)
+    admin = admin_service(job, Control(job).table(), address=address, process=process)
     admin.start()
     shown = Progress(look_at(job)) if progress else None
 

@@ -14,7 +14,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.run import _parse_args
 
 from pipeline.config.job import load_pipeline
-from pipeline.job.context import Job
+from pipeline.job.flow import Job
 from pipeline.job.replay import Replay
 from pipeline.model.errors import Fatal, HooklineError, UsageError
 from pipeline.runtime.process import Cluster, open_job, stop_on_signals
@@ -61,7 +61,7 @@ def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
     )
     closing = ExitStack()
     job, flow = closing.enter_context(open_job(config, config_dir, cluster=cluster, replay=replay))
-    closing.enter_context(stop_on_signals(job))
+    closing.enter_context(stop_on_signals(job.drain))
     if observe is not None:
         closing.callback(observe(job, cluster.process))
     atexit.register(_end, job, closing)
@@ -71,7 +71,8 @@ def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
 def _end(job: Job, closing: ExitStack) -> None:
     """Close everything; where a step failed, exit as `hookline run` would: the runner knows only 1."""
     closing.close()
-    if job.failure is not None:
+    failure = job.failure.first
+    if failure is not None:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(job.failure.exit_code if isinstance(job.failure, HooklineError) else Fatal.exit_code)
+        os._exit(failure.exit_code if isinstance(failure, HooklineError) else Fatal.exit_code)

@@ -21,22 +21,20 @@ from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.job import JsonlSource, KafkaSource
-from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.requests.spec import LaneSpec
-from pipeline.job.commands import execute_left
-from pipeline.job.context import Job
-from pipeline.job.flow import build_flow
+from pipeline.job.drain import Drain
+from pipeline.job.flow import Job, build_flow
 from pipeline.job.peers import PeerReporter, Peers
 from pipeline.job.replay import Replay
+from pipeline.job.settings import JobSettings
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import Fatal, HooklineError, full_disk
 from pipeline.model.stop import requested, stoppable
 from pipeline.outbox.copies import Copies, open_copies
 from pipeline.outbox.view import accounting
 from pipeline.runtime.panics import held_back
-from pipeline.runtime.readers import make_readers
+from pipeline.runtime.parts import REAL, Parts
 from pipeline.runtime.reload import ConfigWatcher
-from pipeline.runtime.requests import Control
 from pipeline.runtime.state.directory import StateDirectory
 from pipeline.runtime.state.halts import Halts
 from pipeline.runtime.state.recovery import prepare_recovery
@@ -89,74 +87,69 @@ def open_job(
     *,
     cluster: Cluster = Cluster(),
     replay: Replay | None = None,
+    parts: Parts = REAL,
 ) -> Iterator[tuple[Job, Dataflow]]:
     """Prepare everything and give the job and its dataflow; everything is closed at the end.
 
     Raises ConfigError, StateError or Fatal; nothing has been read or sent by then.
     """
     with ExitStack() as stack:
-        snapshot = compile_config(
-            read_config(config_dir, defaults=config.defaults), secrets=Secrets(os.environ, config_dir)
-        ).require()
-        job_name = ";".join(cluster.addresses) if cluster.processes > 1 else ""
-        directory = StateDirectory(config.state, shards=config.shards, job=job_name)
-        stack.callback(directory.close)
-        ghosts = prepare_recovery(config.state / "recovery")
-        if ghosts:
-            _log.warning("removed what an unfinished epoch left", rows=ghosts)
-        if cluster.process == 0:
-            start_warming(config.state)
+        text = read_config(config_dir, defaults=config.defaults)
+        snapshot = compile_config(text, secrets=Secrets(os.environ, config_dir)).require()
+        peers = stack.enter_context(_owned_state(config, cluster))
         halts = Halts(config.state)
-        engine = DeliveryEngine(
-            allow=config.network_allow,
-            secrets=Secrets(os.environ, config_dir),
-            share=1 / cluster.processes,
-            on_gone=halts.gone,
-        )
+        engine = parts.engine(config, config_dir, 1 / cluster.processes, halts.gone)
 
         def take_over(specs: dict[str, LaneSpec]) -> None:
             engine.configure(specs if replay is None else replay.limit(specs))
             halts.lift({name: spec.definition for name, spec in specs.items()})
 
-        job = Job(
+        copies = _open_copies(config) if replay is None else None
+        settings = JobSettings(
             state=config.state,
             shards=config.shards,
             epoch_secs=config.epoch_secs,
-            disk_reserve_bytes=config.disk_reserve_bytes,
-            readers=make_readers(
-                config,
-                replay.speed if replay is not None else None,
-                aside="replay" if replay is not None else None,
-            ),
-            versions=Versions(
-                config.state / "versions",
-                snapshot,
-                take_over,
-            ),
-            replay=replay,
-            engine=engine,
-            on_build=execute_left,
             format=config.source.format if config.source is not None else "auto",
             finite=replay is not None or _ends(config),
-            copies=_open_copies(config) if replay is None else None,
+            replay=replay,
+            copies=copies is not None,
+            disk_reserve_bytes=config.disk_reserve_bytes,
+            chunk_lines=parts.chunk_lines,
+            clock=parts.clock,
         )
-        if cluster.processes > 1:
-            job.peers = Peers(config.state, cluster.process, cluster.processes, job_name)
+        source = parts.source(config, replay)
+        versions = Versions(config.state / "versions", snapshot, take_over)
+        job = Job(settings, source, versions, engine, copies, peers)
         # In reverse order at the end: the engine first, it reads the stores.
-        stack.callback(job.close)
+        stack.callback(job.stores.close)
         stack.callback(engine.stop)
         engine.start()
-        if job.peers is not None:
-            stack.callback(PeerReporter(job.peers, job.tell).stop)
-        job.versions.learn(halts.all())
-        halts.restore(engine, {name: spec.definition for name, spec in job.versions.specs.items()})
-        job.control = Control(job, halts).table()
-        if replay is None:
-            watcher = ConfigWatcher(config_dir, config, job.versions, engine.renew_secrets)
+        if peers is not None:
+            stack.callback(PeerReporter(peers, job.tell).stop)
+        versions.learn(halts.all())
+        halts.restore(engine, {name: spec.definition for name, spec in versions.specs.items()})
+        if replay is None and parts.watches:
+            watcher = ConfigWatcher(config_dir, config, versions, engine.renew_secrets)
             stack.callback(watcher.stop)
             watcher.start()
             job.config_problems = lambda: watcher.problems
         yield job, build_flow(job)
+
+
+@contextmanager
+def _owned_state(config: PipelineConfig, cluster: Cluster) -> Iterator[Peers | None]:
+    """Own the state directory, without what an unfinished epoch left; give the other processes of the job."""
+    name = ";".join(cluster.addresses) if cluster.processes > 1 else ""
+    directory = StateDirectory(config.state, shards=config.shards, job=name)
+    try:
+        ghosts = prepare_recovery(config.state / "recovery")
+        if ghosts:
+            _log.warning("removed what an unfinished epoch left", rows=ghosts)
+        if cluster.process == 0:
+            start_warming(config.state)
+        yield Peers(config.state, cluster.process, cluster.processes, name) if name else None
+    finally:
+        directory.close()
 
 
 def run_job(
@@ -166,6 +159,7 @@ def run_job(
     cluster: Cluster = Cluster(),
     replay: Replay | None = None,
     observe: Callable[[Job], Callable[[], None]] | None = None,
+    parts: Parts = REAL,
 ) -> Summary:
     """Run a job to the end of its input or to a signal, and return what it did.
 
@@ -175,7 +169,8 @@ def run_job(
     from bytewax._bytewax import cluster_main, run_main
 
     begun = time.monotonic()
-    with open_job(config, config_dir, cluster=cluster, replay=replay) as (job, flow), stop_on_signals(job):
+    opened = open_job(config, config_dir, cluster=cluster, replay=replay, parts=parts)
+    with opened as (job, flow), stop_on_signals(job.drain):
         done = observe(job) if observe is not None else None
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 50)
@@ -191,15 +186,15 @@ def run_job(
                     recovery_config=recovery,
                 )
             else:
-                with held_back() as job.on_planned_end:
+                with held_back() as job.failure.on_planned_end:
                     run_main(flow, epoch_interval=interval, recovery_config=recovery)
         except BaseException as error:
-            raise _cause(job, cluster, error) from error
+            raise _cause(job.failure.first, cluster, error) from error
         finally:
             if done is not None:
                 done()
-        if job.failure is not None:
-            raise _cause(job, cluster, job.failure)
+        if job.failure.first is not None:
+            raise _cause(job.failure.first, cluster, job.failure.first)
         stats = job.engine.stats()
     total = accounting(config.state)
     return Summary(
@@ -211,27 +206,27 @@ def run_job(
 
 
 @contextmanager
-def stop_on_signals(job: Job) -> Iterator[None]:
+def stop_on_signals(drain: Drain) -> Iterator[None]:
     """Let the first SIGTERM or SIGINT end the job's input, also one that came before.
 
     A second one ends the process: the next start goes on from the last epoch.
     """
 
     def stop(number: int) -> None:
-        job.stopping = True
-        _log.info("stopping", signal=signal.Signals(number).name, drain_secs=job.stop_drain_secs)
+        drain.stopping = True
+        _log.info("stopping", signal=signal.Signals(number).name, drain_secs=drain.secs)
 
     with stoppable(stop):
-        job.stopping = job.stopping or requested()
+        drain.stopping = drain.stopping or requested()
         yield
 
 
-def _cause(job: Job, cluster: Cluster, error: BaseException) -> BaseException:
+def _cause(noted: BaseException | None, cluster: Cluster, error: BaseException) -> BaseException:
     """Return the error to show: the first one a step raised, not Bytewax' wrapping of it."""
-    first = job.failure or error
+    first = noted or error
     if isinstance(first, (HooklineError, KeyboardInterrupt, SystemExit)):
         return first
-    if cluster.processes > 1 and job.failure is None and "thread panic" in str(first):
+    if cluster.processes > 1 and noted is None and "thread panic" in str(first):
         # So Bytewax says that a connection to another process was lost.
         return Fatal(f"process {cluster.process} ends because another process of the job is gone")
     return full_disk(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")

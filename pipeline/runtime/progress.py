@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pipeline.telemetry import log, screen
 
 if TYPE_CHECKING:
-    from pipeline.job.context import Job
+    from pipeline.job.flow import Job
 
 TERMINAL_SECS = 0.25
 LOG_SECS = 10.0
@@ -78,11 +78,10 @@ class Progress:
 
 def look_at(job: Job) -> Look:
     """Return a look at a job in this process."""
-    from pipeline.admin.gauges import totals
 
     def look() -> tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]:
-        known = list(job.source_bytes.values())
-        return *totals(job), (sum(done for done, _ in known), sum(of for _, of in known))
+        known = list(job.committed.bytes_read.values())
+        return *job.committed.totals(), (sum(done for done, _ in known), sum(of for _, of in known))
 
     return look
 

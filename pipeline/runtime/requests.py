@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.job.commands import Action, execute
-from pipeline.job.context import Job
+from pipeline.job.flow import Job
 from pipeline.job.steps.shard import Shard
 from pipeline.model.errors import HooklineError
 from pipeline.runtime.state.halts import Halts
@@ -21,9 +20,9 @@ ANSWER_SECS = 30.0
 class Control:
     """What a running job can be asked. Every method may be called by any thread."""
 
-    def __init__(self, job: Job, halts: Halts) -> None:
+    def __init__(self, job: Job) -> None:
         self._job = job
-        self._halts = halts
+        self._halts = Halts(job.settings.state)
 
     def table(self) -> dict[str, Callable[..., Any]]:
         """Return the commands by name."""
@@ -49,10 +48,7 @@ class Control:
             shard.after_commit.append(done.release)
 
         self._wait_for_shards()
-        shards = list(self._job.shards_here)
-        for shard in shards:
-            self._job.commands.setdefault(shard, deque()).append(ask)
-        for _ in shards:
+        for _ in range(self._job.shards.ask(ask)):
             if not done.acquire(timeout=ANSWER_SECS):
                 raise HooklineError("the job did not commit in time; ask `hookline status` what became of it")
         return sum(numbers)
@@ -73,9 +69,9 @@ class Control:
 
     def _wait_for_shards(self) -> None:
         """Return once the shards of this process are open: a job that has just begun knows of no rows."""
-        wanted = self._job.shards if self._job.peers is None else 1
+        wanted = self._job.settings.shards if self._job.peers is None else 1
         deadline = time.monotonic() + ANSWER_SECS
-        while len(self._job.shards_here) < wanted:
+        while len(self._job.shards) < wanted:
             if time.monotonic() > deadline:
                 raise HooklineError("the job has not opened its state yet; ask again later")
             time.sleep(0.02)

@@ -24,8 +24,8 @@ from pipeline.compile.snapshot import compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
-from pipeline.job.context import Job
-from pipeline.job.flow import build_flow
+from pipeline.job.flow import Job, build_flow
+from pipeline.job.settings import JobSettings
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.runtime.process import GC_THRESHOLD
 from pipeline.runtime.readers import make_readers
@@ -72,16 +72,9 @@ def run(folder: Path, stream: Path, firing: float) -> float:
     snapshot = compile_config(read_config(config_dir, defaults=config.defaults)).require()
     prepare_recovery(config.state / "recovery")
     engine: Any = AtOnce()
-    job = Job(
-        state=config.state,
-        shards=config.shards,
-        epoch_secs=1.0,
-        format="auto",
-        readers=make_readers(config),
-        versions=Versions(config.state / "versions", snapshot, engine.configure),
-        engine=engine,
-        finite=True,
-    )
+    settings = JobSettings(config.state, config.shards, finite=True)
+    versions = Versions(config.state / "versions", snapshot, engine.configure)
+    job = Job(settings, make_readers(config), versions, engine)
     flow = build_flow(job)
     # As the job does.
     gc.freeze()
@@ -93,7 +86,7 @@ def run(folder: Path, stream: Path, firing: float) -> float:
         recovery_config=RecoveryConfig(str(config.state / "recovery")),
     )
     spent = time.process_time() - begun
-    job.close()
+    job.stores.close()
     return spent
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from pipeline.job.steps import history
 from pipeline.job.steps.history import History
-from pipeline.job.steps.source import SourcePartition
 from pipeline.sources.chunk import RawChunk
 from pipeline.sources.reader import BaseReader
+from tests.kit.source import open_partition
 
 LINES = 60
 
@@ -72,11 +72,7 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         self.versions = Versions()
-        self.job: Any = SimpleNamespace(
-            state=folder, versions=self.versions, readers=SimpleNamespace(open=lambda name, at: Lines(at)),
-            guard=nullcontext, stopping=False, stretch=1, paused=lambda: False, disk_reserve_bytes=0,
-            is_drained=lambda: True, source_bytes={},
-        )  # fmt: skip
+        self.state = folder
         self.boot = os.urandom(16)
         self.disk = b""
         """What of the high water would be there after a power cut."""
@@ -87,7 +83,7 @@ class Runs:
 
     def start(self) -> None:
         history._sync, history.boot_id = self._sync, lambda: self.boot
-        self.partition = SourcePartition(self.job, "recording", self.durable)
+        self.partition = open_partition("recording", Lines(self.durable), self.state, self.versions)
         self.known: set[str] = set()
 
     def advance(self) -> None:
@@ -127,7 +123,7 @@ class Runs:
 
     @property
     def _file(self) -> Path:
-        return Path(self.job.state) / "source" / "recording" / "high-water"
+        return self.state / "source" / "recording" / "high-water"
 
     def _sync(self, file: int) -> None:
         self.disk = os.pread(file, 100, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.job.steps.select import MAX_STRETCH, stretched
+from pipeline.job.steps.stretch import MAX_STRETCH, Stretches, stretched
 from pipeline.sources.chunk import CHUNK_LINES
 
 
@@ -24,3 +24,10 @@ def test_what_a_live_stream_has_at_a_time_changes_nothing() -> None:
 
 def test_enough_is_left_of_a_chunk_and_it_stays_as_long_as_it_is() -> None:
     assert stretched(2, CHUNK_LINES // 2, 2 * CHUNK_LINES) == 2
+
+
+def test_a_partition_does_not_stretch_the_chunks_of_another() -> None:
+    stretches = Stretches()
+    stretches.learn("sparse", 0, CHUNK_LINES)
+    stretches.learn("dense", CHUNK_LINES, CHUNK_LINES)
+    assert (stretches.of("sparse"), stretches.of("dense"), stretches.of("new")) == (2, 1, 1)

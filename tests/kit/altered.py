@@ -39,10 +39,9 @@ def alter(values: Mapping[str, object]) -> None:
 
 def use_partitions(files: dict[str, str]) -> None:
     """Let every job of this process read these; each is one growing or finished file."""
-    for module in ("pipeline.runtime.process", "pipeline.runtime.state.rebuild"):
-        holder: Any = importlib.import_module(module)
+    holder: Any = importlib.import_module("pipeline.runtime.parts")
 
-        def make(config: PipelineConfig, *_more: Any, **_named: Any) -> Partitions:
-            return Partitions(files, bool(getattr(config.source, "follow", False)))
+    def make(config: PipelineConfig, *_more: Any, **_named: Any) -> Partitions:
+        return Partitions(files, bool(getattr(config.source, "follow", False)))
 
-        holder.make_readers = make
+    holder.make_readers = make

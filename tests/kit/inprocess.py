@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from pipeline.config.job import load_pipeline
-from pipeline.job.context import Job
+from pipeline.job.flow import Job
 from pipeline.outbox.handover import Delivery, Port
-from pipeline.runtime import process as runtime
+from pipeline.runtime.parts import Parts
+from pipeline.runtime.process import run_job
 from tests.kit.engine import RecordingEngine
 
 
@@ -35,7 +36,7 @@ class FlowEngine(RecordingEngine):
             raise Crash
         if self.stop_after is not None and len(self.requests) >= self.stop_after:
             assert self.job is not None
-            self.job.stopping = True
+            self.job.drain.stopping = True
 
 
 def run_flow(
@@ -65,15 +66,12 @@ def run_flow(
             "epoch": epoch,
         },
     ).require()
+    parts = Parts(engine=lambda *_: engine, chunk_lines=chunk, watches=False)
     threshold = gc.get_threshold()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtime, "DeliveryEngine", lambda **_: engine)
-        patch.setattr("pipeline.job.steps.source.CHUNK_LINES", chunk)
-        patch.setattr(runtime.ConfigWatcher, "start", lambda self: None)
-        patch.setattr(runtime.ConfigWatcher, "stop", lambda self: None)
-        patch.setattr(gc, "freeze", lambda: None)
+        patch.setattr(gc, "freeze", lambda: None)  # it would hold what every run leaves
         try:
-            summary = runtime.run_job(config, folder / "config", observe=observe).to_json()
+            summary = run_job(config, folder / "config", observe=observe, parts=parts).to_json()
         except BaseException:
             if crash_after is None or len(engine.requests) < crash_after:
                 raise

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from pipeline.job.context import Job
+from pipeline.job.failure import Failure
 from pipeline.outbox.codec import DeadLetter
+from pipeline.outbox.copies import Copies
 
 PARTITION = "copies"
 
 
-class Copies(FixedPartitionedSink[list[DeadLetter], None]):
+class CopiesStep(FixedPartitionedSink[list[DeadLetter], None]):
     """One partition; only a partitioned sink takes part in an epoch (DESIGN 8.1)."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, copies: Copies | None, failure: Failure) -> None:
+        self.copies = copies
+        self.failure = failure
 
     def list_parts(self) -> list[str]:
         """Return the one partition."""
@@ -28,19 +28,19 @@ class Copies(FixedPartitionedSink[list[DeadLetter], None]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> CopiesPartition:
         """Open the copies' writer."""
-        return CopiesPartition(self.job)
+        return CopiesPartition(self.copies, self.failure)
 
 
 class CopiesPartition(StatefulSinkPartition[list[DeadLetter], None]):
     """Writes the copies; flushed before the epoch can commit, so each is there at least once."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.writer: Any = job.copies
+    def __init__(self, writer: Copies | None, failure: Failure) -> None:
+        self.writer = writer
+        self.failure = failure
 
     def write_batch(self, values: list[list[DeadLetter]]) -> None:
         """Write the letters and wait until they are safe."""
-        with self.job.guard():
+        with self.failure:
             if self.writer is not None:
                 for letters in values:
                     for letter in letters:

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 
 from bytewax.operators import StatefulBatchLogic
 
-from pipeline.job.context import Job
+from pipeline.job.committed import Committed
+from pipeline.job.failure import Failure
+from pipeline.job.settings import JobSettings
+from pipeline.job.shards import Stores
 from pipeline.job.steps.chunks import Routed, Selected
 from pipeline.job.steps.keys import shard_key, shard_of
 from pipeline.job.story import resolve
 from pipeline.join.links import Identity
 from pipeline.outbox.counters import RECORDS, Counters
 from pipeline.store.folders import identity_folder
-from pipeline.store.store import Store
 
 Token = tuple[str, str, int]
 """What Bytewax keeps of an identity key: ("v1", source partition, the store's sequence number)."""
@@ -22,15 +24,25 @@ Token = tuple[str, str, int]
 class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
     """One source partition's links and counts, in the order of its records."""
 
-    def __init__(self, job: Job, token: Token | None) -> None:
-        self.job = job
+    def __init__(
+        self,
+        token: Token | None,
+        settings: JobSettings,
+        stores: Stores,
+        committed: Committed,
+        failure: Failure,
+    ) -> None:
         self.token = token
+        self.settings = settings
+        self.stores = stores
+        self.committed = committed
+        self.failure = failure
         self.partition = ""
         self.config = ""
 
     def on_batch(self, values: list[Selected]) -> tuple[Iterable[Routed], bool]:
         """Resolve the chunks' records and split them by shard; a new config version goes to every shard."""
-        with self.job.guard():
+        with self.failure:
             routed: list[Routed] = []
             for chunk in values:
                 if not self.partition:
@@ -40,7 +52,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
                 if chunk.text is not None or chunk.is_last:
                     routed.extend(
                         Routed(shard, chunk.partition, chunk.config, chunk.text, is_last=chunk.is_last)
-                        for shard in range(self.job.shards)
+                        for shard in range(self.settings.shards)
                     )
                 self.count(chunk)
                 if chunk.items:
@@ -50,8 +62,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
     def build(self, partition: str) -> None:
         """Open the store at the epoch that Bytewax resumed."""
         self.partition = partition
-        self.store = Store(identity_folder(self.job.state, partition))
-        self.job.stores.append(self.store)
+        self.store = self.stores.open(identity_folder(self.settings.state, partition))
         self.store.resume(self.token[2] if self.token is not None else 0)
         self.identity = Identity(self.store)
         self.counters = Counters(self.store)
@@ -66,7 +77,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
     def route(self, chunk: Selected) -> Iterable[Routed]:
         """Return one chunk per shard that has records in this one."""
         by_shard: dict[int, Routed] = {}
-        shards = self.job.shards
+        shards = self.settings.shards
         for owned in resolve(chunk.items, self.identity):
             shard = shard_of(owned[0], shards)
             routed = by_shard.get(shard)
@@ -77,12 +88,12 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
 
     def snapshot(self) -> Token:
         """Commit the epoch; see DESIGN 6."""
-        with self.job.guard():
+        with self.failure:
             if not self.partition:
                 return self.token or ("v1", "", 0)
             self.counters.flush()
             seq = self.store.commit()
-            self.job.records[self.partition] = self.counters.copy()
+            self.committed.records[self.partition] = self.counters.copy()
             return ("v1", self.partition, seq)
 
 

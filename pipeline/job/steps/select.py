@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from zlib import crc32
 
 from msgspec.structs import replace
 
+from pipeline.compile.versions import Versions
 from pipeline.decode.scan import scan
-from pipeline.job.context import Job
 from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.keys import identity_key
+from pipeline.job.steps.stretch import Stretches
 from pipeline.job.story import choose
 from pipeline.model.records import IdentityLink, Origin
-from pipeline.sources.chunk import CHUNK_LINES, RawChunk
+from pipeline.sources.chunk import RawChunk
 from pipeline.telemetry.metrics import count
 
-MAX_STRETCH = 5
-"""A thousand lines: no more than the engine keeps in memory for one webhook."""
 
-
-def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
+def select(
+    intake: Intake, format: str, versions: Versions, stretches: Stretches, partitions: Sequence[str]
+) -> list[tuple[str, Selected]]:
     """Return what is left of a chunk, under the key of its partition.
 
     Links also go to the other partitions' keys.
@@ -29,10 +30,10 @@ def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
     )
     if intake.raw is None:
         return [(identity_key(intake.partition), selected)]
-    triggers = job.versions.get(intake.config, intake.text).triggers
-    scanned = scan(intake.raw, format=job.format, wants=triggers.wants)
+    triggers = versions.get(intake.config, intake.text).triggers
+    scanned = scan(intake.raw, format=format, wants=triggers.wants)
     items = selected.items = choose(scanned.records, triggers)
-    job.stretch = stretched(job.stretch, len(items), len(intake.raw))
+    stretches.learn(intake.partition, len(items), len(intake.raw))
     count("chunks_total")
     if items:
         count("events_selected_total", len(items))
@@ -40,24 +41,11 @@ def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
     selected.passed = passed(intake.raw)
     chunks = [(identity_key(intake.partition), selected)]
     if scanned.links:
-        chunks += broadcast(job, selected)
+        chunks += broadcast(selected, partitions)
     return chunks
 
 
-def stretched(stretch: int, left: int, lines: int) -> int:
-    """Return how many usual chunks to read as one next.
-
-    Every chunk costs the same again at each shard, however few of its records are left: where few are, longer
-    ones do. Never so long that a burst of wanted events fills a lane's memory, and short again after one.
-    """
-    if left > CHUNK_LINES:
-        return 1
-    if lines >= stretch * CHUNK_LINES and left * 2 < CHUNK_LINES:
-        return min(stretch + 1, MAX_STRETCH)
-    return stretch
-
-
-def broadcast(job: Job, selected: Selected) -> list[tuple[str, Selected]]:
+def broadcast(selected: Selected, partitions: Sequence[str]) -> list[tuple[str, Selected]]:
     """Return the chunk's links for every other partition: an id may turn up there too."""
     links = [record for record, _ in selected.items if isinstance(record, IdentityLink)]
     return [
@@ -70,7 +58,7 @@ def broadcast(job: Job, selected: Selected) -> list[tuple[str, Selected]]:
                 items=[(replace(link, origin=elsewhere(link.origin, other)), ()) for link in links],
             ),
         )
-        for other in job.partitions
+        for other in partitions
         if other != selected.partition
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -12,14 +11,20 @@ import orjson
 from bytewax.operators import StatefulBatchLogic
 
 from pipeline.compile.snapshot import Webhook
-from pipeline.job.context import Job
+from pipeline.compile.versions import Versions
+from pipeline.job.committed import Committed
+from pipeline.job.drain import Drain
+from pipeline.job.failure import Failure
+from pipeline.job.pressure import Pressure
+from pipeline.job.settings import JobSettings
+from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.chunks import Routed
 from pipeline.job.story import Match, Story, message_name
 from pipeline.language.paths import event_view, user_view
 from pipeline.model.records import Invalid, Origin
 from pipeline.outbox.codec import DeadLetter, dead_delivery, delivery_key
 from pipeline.outbox.counters import Counters
-from pipeline.outbox.handover import Delivery
+from pipeline.outbox.handover import Delivery, Engine
 from pipeline.outbox.outbox import Outbox
 from pipeline.store.folders import shard_folder
 from pipeline.store.store import Store
@@ -32,31 +37,44 @@ Token = tuple[str, int, int]
 class Shard:
     """What one shard does with its records, in order."""
 
-    def __init__(self, job: Job, shard: int, seq: int) -> None:
-        self.store = Store(shard_folder(job.state, shard))
-        job.stores.append(self.store)
-        if self.store.resume(seq):
-            count("state_undone_total")
-        self.shard = shard
-        self.job = job
+    def __init__(
+        self,
+        number: int,
+        store: Store,
+        settings: JobSettings,
+        versions: Versions,
+        engine: Engine,
+        pressure: Pressure,
+        committed: Committed,
+    ) -> None:
+        self.number = number
+        self.store = store
+        self.settings = settings
+        self.versions = versions
+        self.pressure = pressure
+        self.accounts = committed
+        self.clock = settings.clock
         self.now = 0
         """Wall clock (unix ms) at the beginning of the present chunk."""
-        self.story = Story(self.store, job.clock, job.replay)
-        self.counters = Counters(self.store)
-        job.versions.learn(owed_or_dead(self.counters))
+        self.story = Story(store, settings.clock, settings.replay)
+        self.counters = Counters(store)
+        versions.learn(owed_or_dead(self.counters))
         self.after_commit: list[Callable[[], None]] = []
         """Called once the present epoch is written."""
         self.left: list[Path] = []
         self.done: list[Path] = []
         """Requests left for the stopped job, done in this epoch and in the last one."""
-        self.outbox = Outbox(
-            self.store, self.counters, job.engine, shard, job.clock, copies=job.copies is not None
-        )
+        self.outbox = Outbox(store, self.counters, engine, number, settings.clock, copies=settings.copies)
+
+    @property
+    def waits_for_commit(self) -> bool:
+        """True where there is something that the engine can only read after the epoch's end."""
+        return self.outbox.waits_for_commit
 
     def work(self, chunk: Routed) -> None:
         """Take one chunk: what becomes of every record of it, then note how far the sources have come."""
-        snapshot = self.job.versions.get(chunk.config, chunk.text)
-        self.now = self.job.clock()
+        snapshot = self.versions.get(chunk.config, chunk.text)
+        self.now = self.clock()
         for told in self.story.tell(chunk.items, snapshot, chunk.partition):
             if isinstance(told, Match):
                 self.take(told, snapshot.hash)
@@ -97,11 +115,11 @@ class Shard:
             match.user_key,
             created_ms=now,
         )
-        replay = self.job.replay
+        replay = self.settings.replay
         if replay is not None:
             delivery.replay, delivery.url = True, replay.redirect(request.url)  # fmt: skip
         settings = webhook.delivery
-        if self.counters.pending(webhook_id) * self.job.shards >= settings.max_pending and self.full(
+        if self.counters.pending(webhook_id) * self.settings.shards >= settings.max_pending and self.full(
             webhook, delivery, event.origin
         ):
             return
@@ -109,16 +127,16 @@ class Shard:
 
     def full(self, webhook: Webhook, delivery: Delivery, origin: Origin) -> bool:
         """Too much is pending: True where the delivery was dead-lettered, False where the source pauses."""
-        policy = webhook.delivery.on_full or ("pause" if self.job.finite else "dead_letter")
+        policy = webhook.delivery.on_full or ("pause" if self.settings.finite else "dead_letter")
         if policy == "pause":
-            self.job.full.add((self.shard, webhook.id))
+            self.pressure.full.add((self.number, webhook.id))
             return False
-        self.outbox.bury(dead_delivery(delivery, "max-pending", origin, self.job.clock()))
+        self.outbox.bury(dead_delivery(delivery, "max-pending", origin, self.clock()))
         return True
 
     def invalid(self, record: Invalid) -> None:
         """Keep a record that nobody can understand, with its reason."""
-        now = self.job.clock()
+        now = self.clock()
         self.outbox.bury(
             DeadLetter(
                 1, "record", delivery_key("", record.origin), "", "", "", record.reason, *record.origin,
@@ -145,59 +163,77 @@ class Shard:
         self.after_commit.clear()
         users = self.story.users
         if users.misrouted:
-            count("join_misrouted_total", users.misrouted)
+            self.accounts.misrouted(users.misrouted)
             users.misrouted = 0
-            self.job.warn_misrouted()
-        self.job.accounts[self.shard] = self.counters.copy()
-        self.job.full.difference_update(
-            [pair for pair in tuple(self.job.full) if pair[0] == self.shard and self.has_room(pair[1])]
+        self.accounts.webhooks[self.number] = self.counters.copy()
+        full = self.pressure.full
+        full.difference_update(
+            [pair for pair in tuple(full) if pair[0] == self.number and self.has_room(pair[1])]
         )
         return seq
 
     def has_room(self, webhook_id: str) -> bool:
         """Return whether a webhook that paused the source has come down to nine tenths of its limit."""
-        webhook = self.job.versions.latest.by_id.get(webhook_id)
+        webhook = self.versions.latest.by_id.get(webhook_id)
         if webhook is None:
             return True
-        return self.outbox.pending(webhook_id) * self.job.shards < webhook.delivery.max_pending * 0.9
+        return self.outbox.pending(webhook_id) * self.settings.shards < webhook.delivery.max_pending * 0.9
 
 
 class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
     """The Bytewax side of a shard: built by its hello, one commit per epoch."""
 
-    def __init__(self, job: Job, token: Token | None) -> None:
-        self.job = job
+    def __init__(
+        self,
+        token: Token | None,
+        settings: JobSettings,
+        stores: Stores,
+        make: Callable[[int, Store], Shard],
+        shards: Shards[Shard],
+        drain: Drain,
+        failure: Failure,
+        at_open: Callable[[Shard], list[Path]],
+    ) -> None:
         self.token = token
+        self.settings = settings
+        self.stores = stores
+        self.make = make
+        self.shards = shards
+        self.drain = drain
+        self.failure = failure
+        self.at_open = at_open
         self.shard: Shard | None = None
         self.eof = False
         self.wakes_at = datetime.now(UTC)
 
     def on_batch(self, values: list[Routed]) -> tuple[Iterable[list[DeadLetter]], bool]:
         """Work through the chunks in order, then hand over what they owe."""
-        with self.job.guard():
+        with self.failure:
             shard = self.shard or self.build(values[0].shard)
             for chunk in values:
                 shard.work(chunk)
             shard.outbox.hand_over()
             shard.outbox.absorb()
-            self.job.ended.update((shard.shard, chunk.partition) for chunk in values if chunk.is_last)
+            for chunk in values:
+                if chunk.is_last:
+                    self.drain.ended(shard.number, chunk.partition)
             return self.copies()
 
     def on_notify(self) -> tuple[Iterable[list[DeadLetter]], bool]:
         """Wake up without input: results of the engine and commands of the admin socket go on."""
-        with self.job.guard():
-            self.wakes_at = datetime.now(UTC) + timedelta(seconds=self.job.epoch_secs)
+        with self.failure:
+            self.wakes_at = datetime.now(UTC) + timedelta(seconds=self.settings.epoch_secs)
             if self.shard is not None:
-                for command in self.job.take_commands(self.shard.shard):
+                for command in self.shards.commands(self.shard):
                     command(self.shard)
                 self.shard.outbox.hand_over()
             return self.copies()
 
     def on_eof(self) -> tuple[Iterable[list[DeadLetter]], bool]:
         """The input has ended: send what can be sent before the last epoch."""
-        with self.job.guard():
+        with self.failure:
             self.eof = True
-            self.job.drain()
+            self.drain.finish()
             if self.shard is not None:
                 self.shard.outbox.collect()
             return self.copies()
@@ -208,19 +244,21 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
 
     def snapshot(self) -> Token:
         """Commit the epoch; see DESIGN 6, rule 3."""
-        with self.job.guard():
+        with self.failure:
             if self.shard is None:
                 return self.token or ("v1", -1, 0)
-            return ("v1", self.shard.shard, self.shard.end_epoch())
+            return ("v1", self.shard.number, self.shard.end_epoch())
 
-    def build(self, shard: int) -> Shard:
+    def build(self, number: int) -> Shard:
         """Open the store at the epoch that Bytewax resumed; the shard's number comes with the hello."""
-        seq = self.token[2] if self.token is not None else 0
-        self.shard = Shard(self.job, shard, seq)
-        self.job.workers.add(threading.get_ident())
-        self.job.shards_here[shard] = self.shard
-        self.shard.left = self.job.on_build(self.shard)
-        return self.shard
+        store = self.stores.open(shard_folder(self.settings.state, number))
+        if store.resume(self.token[2] if self.token is not None else 0):
+            count("state_undone_total")
+        shard = self.shard = self.make(number, store)
+        shard.left = self.at_open(shard)
+        self.drain.opened(shard)
+        self.shards.opened(shard)
+        return shard
 
     def copies(self) -> tuple[Iterable[list[DeadLetter]], bool]:
         """Return the dead letters to copy since the last call."""

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 import orjson
 
+from pipeline.deliver.service import Halting
 from pipeline.model.disk import make_folder, remove_durably, replace_durably
 
 Halt: TypeAlias = Literal["disabled", "paused", "gone"]
-
-
-class Haltable(Protocol):
-    """What the engine can be told of a webhook."""
-
-    def enable(self, webhook_id: str) -> None:
-        """Send again."""
-
-    def disable(self, webhook_id: str, *, gone: bool = False) -> None:
-        """Send nothing more; gone: until its definition changes."""
-
-    def pause(self, webhook_id: str) -> None:
-        """Send nothing for a while."""
 
 
 class Halts:
@@ -65,13 +53,13 @@ class Halts:
             if halt == "gone" and definitions.get(webhook_id, definition) != definition:
                 self.set(webhook_id, None)
 
-    def restore(self, engine: Haltable, definitions: Mapping[str, str]) -> None:
+    def restore(self, engine: Halting, definitions: Mapping[str, str]) -> None:
         """Tell a new engine."""
         self.lift(definitions)
         for webhook_id in self.all():
             self.apply(engine, webhook_id)
 
-    def apply(self, engine: Haltable, webhook_id: str) -> None:
+    def apply(self, engine: Halting, webhook_id: str) -> None:
         """Tell the engine the state of one webhook."""
         halt, _ = self.get(webhook_id)
         if halt is None:

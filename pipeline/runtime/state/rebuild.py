@@ -20,7 +20,7 @@ from pipeline.join.users import Users
 from pipeline.model.disk import make_folder, sync
 from pipeline.model.errors import StateError
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
-from pipeline.runtime.readers import make_readers
+from pipeline.runtime.parts import REAL, Parts
 from pipeline.runtime.state.directory import StateDirectory
 from pipeline.runtime.state.resume import read_tokens
 from pipeline.sources.reader import Source
@@ -40,7 +40,9 @@ class Rebuilt:
     records: int = 0
 
 
-def rebuild(config: PipelineConfig, progress: Callable[[int], None] = lambda records: None) -> Rebuilt:
+def rebuild(
+    config: PipelineConfig, progress: Callable[[int], None] = lambda records: None, parts: Parts = REAL
+) -> Rebuilt:
     """Rebuild every missing store of a stopped job's state directory.
 
     Users are what the source says of them up to the position of the last durable epoch. What a lost store
@@ -56,7 +58,7 @@ def rebuild(config: PipelineConfig, progress: Callable[[int], None] = lambda rec
                 f"{config.state} has no recovery store: there is no position to rebuild up to. Start with an "
                 "empty state directory; the job then reads the source from its beginning."
             )
-        return _Rebuilding(config, tokens, make_readers(config), stack).run(progress)
+        return _Rebuilding(config, tokens, parts.source(config, None), stack).run(progress)
 
 
 class _Rebuilding:

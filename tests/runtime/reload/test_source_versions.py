@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.job.steps.source import SourcePartition
 from pipeline.sources.chunk import RawChunk
 from pipeline.sources.reader import BaseReader
+from tests.kit.source import open_partition
 
 
 class Text:
@@ -58,26 +59,15 @@ class Running:
 
     def start(self) -> None:
         """Start the job, or start it again after a kill."""
-        versions = SimpleNamespace(get=snapshot)
-        job: Any = SimpleNamespace(
-            state=self.state,
-            readers=SimpleNamespace(open=lambda name, position: Lines(position)),
-            versions=versions,
-            stopping=False,
-            stretch=1,
-            source_bytes={},
-            paused=lambda: False,
-            disk_reserve_bytes=0,
-        )
-        self.job = job
+        self.versions = SimpleNamespace(get=snapshot)
         self.edit(self.latest)
         if self.source is not None:
             self.source.close()
-        self.source = SourcePartition(job, "p", self.durable)
+        self.source = open_partition("p", Lines(self.durable), self.state, self.versions)
 
     def edit(self, version: str) -> None:
         self.latest = version
-        self.job.versions.latest = snapshot(version)
+        self.versions.latest = snapshot(version)
 
     def step(self) -> None:
         """Let the source hand out what it has next."""
@@ -102,7 +92,6 @@ class Running:
             raise KeyboardInterrupt
 
         self.source.reader.read = die  # type: ignore[method-assign]  # that is the fault
-        self.job.guard = lambda: None
         if not self.source.version:
             self.source.advance()  # the hello
         with pytest.raises(KeyboardInterrupt):
@@ -113,7 +102,6 @@ class Running:
 @pytest.fixture(autouse=True)
 def _unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SourcePartition, "next_batch", lambda self: self.advance())
-    monkeypatch.setattr(SourcePartition, "disk_is_low", lambda self: False)
 
 
 def test_a_replayed_stretch_runs_under_the_version_it_ran_under(tmp_path: Path):

@@ -1,0 +1,50 @@
+"""What this process has read and committed, for the metrics and the progress line."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pipeline.outbox.counters import RECORDS, WEBHOOK
+from pipeline.telemetry import log
+from pipeline.telemetry.metrics import count
+
+_log = log.get("job")
+
+
+class Committed:
+    """Copies of the accounting, made at each commit; it lives in the stores (DESIGN 6, rule 8)."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, dict[str, int]] = {}
+        """By source partition."""
+        self.webhooks: dict[int, dict[str, int]] = {}
+        """By shard."""
+        self.bytes_read: dict[str, tuple[int, int]] = {}
+        """Partition to bytes read and bytes in all (0: unknown)."""
+        self._warned = False
+
+    def totals(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+        """Return the records read by kind, and the counters per webhook."""
+        records = dict.fromkeys(RECORDS, 0)
+        for counters in list(self.records.values()):
+            for name in RECORDS:
+                records[name] += counters.get(f"record/{name}", 0)
+        summed: Counter[str] = Counter()
+        for counters in list(self.webhooks.values()):
+            summed.update(counters)
+        webhooks: dict[str, dict[str, int]] = {}
+        for name, number in summed.items():
+            webhook_id, _, counter = name.rpartition("/")
+            if counter in WEBHOOK:
+                webhooks.setdefault(webhook_id, dict.fromkeys(WEBHOOK, 0))[counter] = number
+        return records, webhooks
+
+    def misrouted(self, number: int) -> None:
+        """Count updates of users that another partition wrote before, and say so once."""
+        count("join_misrouted_total", number)
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "users are written from more than one partition: the topics are not co-partitioned by user, "
+                "and the as-of join is best effort"
+            )

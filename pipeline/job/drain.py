@@ -1,0 +1,146 @@
+"""The end of a process's work: when a source may end, and until when what is owed may still be sent."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+
+class Sending(Protocol):
+    """What sends: the delivery engine."""
+
+    def begin_drain(self, deadline_secs: float) -> None:
+        """Begin to send what can be sent before the deadline."""
+
+    def is_drained(self) -> bool:
+        """True where nothing more can complete before that deadline."""
+
+    def drain(self, deadline_secs: float) -> bool:
+        """Send what can be sent before the deadline."""
+
+    def stop(self) -> None:
+        """End; what is in flight is aborted and stays owed."""
+
+
+class Owing(Protocol):
+    """What owes: a shard."""
+
+    @property
+    def waits_for_commit(self) -> bool:
+        """True where there is something that can only be sent after the epoch's end."""
+
+
+class Others(Protocol):
+    """The other processes of the job."""
+
+    def are_drained(self, own: int, shards: int) -> bool:
+        """True where all shards of the job are drained, ``own`` of them in this process."""
+
+
+class Drain:
+    """One drain deadline per process: from the first end of its input, sooner after a signal.
+
+    shards: how many the whole job has. partitions: its source partitions, once the source has listed them.
+    """
+
+    def __init__(
+        self,
+        engine: Sending,
+        shards: int,
+        partitions: Sequence[str],
+        *,
+        secs: float = 30.0,
+        stop_secs: float = 5.0,
+        others: Others | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.stopping = False
+        """Set by a signal: sources end, the job stops cleanly."""
+        self.finished = False
+        """True once the last epoch may come: the engine has ended."""
+        self._engine = engine
+        self._shards = shards
+        self._partitions = partitions
+        self._secs, self._stop_secs = secs, stop_secs
+        self._others = others
+        self._clock = clock
+        self._deadline = math.inf
+        self._here: list[Owing] = []
+        self._workers: set[int] = set()
+        self._at_end: set[int] = set()
+        self._arrived: set[tuple[int, str]] = set()
+        self._lock = threading.Lock()
+        self._all_ended = threading.Event()
+
+    @property
+    def secs(self) -> float:
+        """How long a drain that begins now may take."""
+        return self._stop_secs if self.stopping else self._secs
+
+    def opened(self, shard: Owing) -> None:
+        """A shard is open, and this thread works for it."""
+        self._here.append(shard)
+        self._workers.add(threading.get_ident())
+
+    def ended(self, shard: int, partition: str) -> None:
+        """A shard has everything that the partition will bring."""
+        self._arrived.add((shard, partition))
+
+    def has_all(self) -> bool:
+        """Return whether every source partition has ended and all it brought is with its shard here."""
+        return len(self._arrived) == len(self._here) * len(self._partitions)
+
+    def is_drained(self) -> bool:
+        """Return whether a source may end: what was read has been sent, or cannot be in time.
+
+        Asked again and again once there is nothing more to read; epochs go on meanwhile, so that rows on
+        disk come back. The first call starts the deadline, a signal shortens it.
+        """
+        if not self.stopping and not self.has_all():
+            return False
+        self._begin()
+        if self._clock() >= self._deadline:
+            return True
+        own = self.drained_shards()
+        if self._others is None:
+            return own == self._shards
+        return self.has_all() and own == len(self._here) and self._others.are_drained(own, self._shards)
+
+    def drained_shards(self) -> int:
+        """Return how many shards of this process have nothing more to do before the deadline."""
+        if not self._here or not self.has_all():
+            return 0
+        self._begin()
+        if any(shard.waits_for_commit for shard in self._here) or not self._engine.is_drained():
+            return 0
+        return len(self._here)
+
+    def finish(self) -> None:
+        """Finish what can be finished, then end the engine; once per process, before its last epoch.
+
+        Each worker calls it for each of its shards; the first call of a worker waits for the other workers.
+        """
+        with self._lock:
+            if threading.get_ident() in self._at_end:
+                return
+            self._at_end.add(threading.get_ident())
+            last = self._at_end >= self._workers
+        if not last:
+            self._all_ended.wait(self._secs)
+            return
+        self.finished = True
+        self._engine.drain(max(0.0, min(self.secs, self._deadline - self._clock())))
+        self._engine.stop()
+        self._all_ended.set()
+
+    def _begin(self) -> None:
+        secs = self.secs
+        with self._lock:
+            deadline = self._clock() + secs
+            if deadline >= self._deadline:
+                return
+            self._deadline = deadline
+        self._engine.begin_drain(secs)

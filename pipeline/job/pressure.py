@@ -1,0 +1,96 @@
+"""Why the source waits: one reason at a time, which is also the metric."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal, Protocol, TypeAlias, get_args
+
+from pipeline.telemetry import log
+
+Reason: TypeAlias = Literal["disk", "webhook", "engine", "peers"]
+REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
+
+DISK_CHECK_SECS = 1.0
+
+_log = log.get("source")
+
+
+class Busy(Protocol):
+    """What may have enough to do: the delivery engine."""
+
+    def busy(self) -> bool:
+        """True while requests come faster than they can be sent."""
+
+
+class Others(Protocol):
+    """The other processes of the job."""
+
+    def paused(self) -> bool:
+        """True while one of them has enough to do."""
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the room on the folder's disk."""
+    return shutil.disk_usage(folder).free
+
+
+class Pressure:
+    """Whether the sources of this process may read on. reserve: bytes of the disk that stay free."""
+
+    def __init__(
+        self,
+        engine: Busy,
+        state: Path,
+        reserve: int,
+        *,
+        others: Others | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        free: Callable[[Path], int] = free_bytes,
+    ) -> None:
+        self.full: set[tuple[int, str]] = set()
+        """(shard, webhook) pairs at `max_pending` whose webhook says `on_full: pause`."""
+        self._engine = engine
+        self._state = state
+        self._reserve = reserve
+        self._others = others
+        self._clock = clock
+        self._free = free
+        self._lock = threading.Lock()
+        self._next_look = 0.0
+        self._low_on_disk = False
+
+    def paused(self) -> Reason | None:
+        """Return why sources must not read on; None while they may."""
+        if self._is_low_on_disk():
+            return "disk"
+        if self.full:
+            return "webhook"
+        if self._engine.busy():
+            return "engine"
+        if self._others is not None and self._others.paused():
+            return "peers"
+        return None
+
+    def is_behind(self) -> bool:
+        """True while this process has enough to do; it says so to the others."""
+        return bool(self.full) or self._engine.busy()
+
+    def _is_low_on_disk(self) -> bool:
+        """Return whether the state directory has less room than the reserve; looked at once a second."""
+        now = self._clock()
+        if now < self._next_look:
+            return self._low_on_disk
+        with self._lock:
+            self._next_look = now + DISK_CHECK_SECS
+            low = self._free(self._state) < self._reserve
+            if low != self._low_on_disk:
+                self._low_on_disk = low
+                if low:
+                    _log.error("disk is nearly full: reading pauses", state=str(self._state))
+                else:
+                    _log.warning("disk has room again: reading goes on", state=str(self._state))
+        return low

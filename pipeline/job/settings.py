@@ -1,0 +1,40 @@
+"""What is decided about a job before it begins, and never changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.job.replay import Replay
+from pipeline.sources.chunk import CHUNK_LINES
+
+
+def wall_clock() -> int:
+    """Return unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True, frozen=True)
+class JobSettings:
+    """One process of a job, as its steps need to know it."""
+
+    state: Path
+    shards: int
+    """How many there are in the whole job."""
+    epoch_secs: float = 1.0
+    format: str = "auto"
+    finite: bool = False
+    """True for a recording that ends: nobody else waits for it."""
+    replay: Replay | None = None
+    """What a replay fires; None: this is the live job."""
+    copies: bool = False
+    """True where dead letters are copied somewhere."""
+    drain_secs: float = 30.0
+    stop_drain_secs: float = 5.0
+    disk_reserve_bytes: int = 256 << 20
+    chunk_lines: int = CHUNK_LINES
+    """How many lines are usually read as one chunk."""
+    clock: Callable[[], int] = wall_clock
+    """Unix milliseconds; for the wall-clock facts of deliveries only."""

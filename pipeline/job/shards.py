@@ -1,0 +1,65 @@
+"""What this process has open: its shards, what is asked of them, and its stores."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from pipeline.store.store import Store
+
+
+class LiveShard(Protocol):
+    """An open shard; its worker thread alone calls what changes it."""
+
+    number: int
+
+
+S = TypeVar("S", bound=LiveShard)
+
+
+class Shards(Generic[S]):
+    """The open shards, and what is asked of each; every method may be called by any thread."""
+
+    def __init__(self) -> None:
+        self._live: dict[int, S] = {}
+        self._asked: dict[int, deque[Callable[[S], None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def opened(self, shard: S) -> None:
+        """Make a shard known."""
+        self._live[shard.number] = shard
+
+    def ask(self, command: Callable[[S], None]) -> int:
+        """Let every shard do this soon, each on its own thread; return how many there are."""
+        shards = list(self._live)
+        for number in shards:
+            self._asked.setdefault(number, deque()).append(command)
+        return len(shards)
+
+    def commands(self, shard: S) -> Iterator[Callable[[S], None]]:
+        """Yield what waits for a shard."""
+        waiting = self._asked.get(shard.number)
+        while waiting:
+            yield waiting.popleft()
+
+
+class Stores:
+    """The open stores of this process."""
+
+    def __init__(self) -> None:
+        self._open: list[Store] = []
+
+    def open(self, folder: Path) -> Store:
+        """Return the store of a folder."""
+        store = Store(folder)
+        self._open.append(store)
+        return store
+
+    def close(self) -> None:
+        """Close them all."""
+        while self._open:
+            self._open.pop().close()

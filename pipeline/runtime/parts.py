@@ -1,0 +1,51 @@
+"""What one process of a job is made of where something else may stand in its place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.config.job import PipelineConfig
+from pipeline.deliver.engine import DeliveryEngine
+from pipeline.deliver.service import DeliveryService
+from pipeline.job.replay import Replay
+from pipeline.job.settings import wall_clock
+from pipeline.language.secrets import Secrets
+from pipeline.runtime.readers import make_readers
+from pipeline.sources.chunk import CHUNK_LINES
+from pipeline.sources.reader import Source
+
+
+def make_engine(
+    config: PipelineConfig, config_dir: Path, share: float, on_gone: Callable[[str, str], None]
+) -> DeliveryService:
+    """Return the delivery engine, not started. share: the part of the job's rates that is this process's."""
+    return DeliveryEngine(
+        allow=config.network_allow, secrets=Secrets(os.environ, config_dir), share=share, on_gone=on_gone
+    )
+
+
+def make_source(config: PipelineConfig, replay: Replay | None = None) -> Source:
+    """Return what the job reads; contacts nobody yet. Raises ConfigError."""
+    if replay is None:
+        return make_readers(config)
+    return make_readers(config, replay.speed, aside="replay")
+
+
+@dataclass(slots=True, frozen=True)
+class Parts:
+    """The real ones; a test replaces what it wants to see or to decide."""
+
+    engine: Callable[[PipelineConfig, Path, float, Callable[[str, str], None]], DeliveryService] = make_engine
+    source: Callable[[PipelineConfig, Replay | None], Source] = make_source
+    clock: Callable[[], int] = wall_clock
+    """Unix milliseconds."""
+    chunk_lines: int = CHUNK_LINES
+    """How many lines are usually read as one chunk."""
+    watches: bool = True
+    """False: edits of the config take effect at the next start."""
+
+
+REAL = Parts()

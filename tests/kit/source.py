@@ -1,0 +1,26 @@
+"""One source partition alone: real parts around it, and nothing that could hold it up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.job.committed import Committed
+from pipeline.job.drain import Drain
+from pipeline.job.failure import Failure
+from pipeline.job.pressure import Pressure
+from pipeline.job.settings import JobSettings
+from pipeline.job.steps.source import SourcePartition
+from pipeline.job.steps.stretch import Stretches
+from pipeline.sources.reader import Reader
+from tests.kit.engine import RecordingEngine
+
+
+def open_partition(name: str, reader: Reader, state: Path, versions: Any) -> SourcePartition:
+    """Return the partition of a job of one shard. versions: as `Versions`, of any text."""
+    engine = RecordingEngine()
+    settings = JobSettings(state, shards=1, disk_reserve_bytes=0)
+    pressure, drain = Pressure(engine, state, 0), Drain(engine, 1, [name])
+    return SourcePartition(
+        name, reader, settings, versions, Stretches(), pressure, drain, Committed(), Failure()
+    )
