@@ -15,8 +15,8 @@ from typing import Final
 
 from pipeline.compile.lint import lint_webhook
 from pipeline.config.files import ConfigText
-from pipeline.config.models.convert import delivery_settings, receiver_settings
-from pipeline.config.models.settings import DeliverySettings, ReceiverSettings
+from pipeline.config.models.delivery import DeliverySettings
+from pipeline.config.models.receiver import ReceiverSettings
 from pipeline.config.models.validate import suggest
 from pipeline.config.webhooks import CheckedConfig, CheckedFile, check_files
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
@@ -179,7 +179,7 @@ def _compile(
     )
     if not model.enabled:
         trigger = replace(trigger, events=(), changes=None)
-    delivery = delivery_settings(model.delivery)
+    delivery = model.delivery
     batch = delivery.batch
     lines = partial(_line_of, file)
     request = compile_request(
@@ -203,7 +203,7 @@ def _compile(
             secrets=secrets,
             line_of=lines,
         )
-    receiver = receiver_settings(model.request)
+    receiver = model.request.receiver()
     lint_webhook(model, text, problems, secrets)
     spec = LaneSpec(
         webhook_id=model.id,

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin
 
-from pydantic import BaseModel
-
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
+from pipeline.config.models.fields import fields_of, is_section
 from pipeline.config.models.job import JsonlSource, KafkaSource, PipelineFile
 from pipeline.config.models.validate import check, submodel
 from pipeline.config.yaml import scalars
@@ -154,10 +153,10 @@ def load_pipeline(
     config = PipelineConfig(
         source=source,
         state=Path(model.state),
-        epoch_secs=model.epoch,
+        epoch_secs=model.epoch_secs,
         shards=model.shards,
-        disk_reserve_bytes=model.disk_reserve,
-        join_max_wait_secs=model.join.max_wait,
+        disk_reserve_bytes=model.disk_reserve_bytes,
+        join_max_wait_secs=model.join.max_wait_secs,
         network_allow=tuple(model.network.allow),
         exclude=tuple(model.exclude),
         delivery=data.get("delivery", {}),
@@ -293,9 +292,9 @@ def _check_source(source: JsonlSource | KafkaSource | None, base: Path, problems
                     )
 
 
-def _leaves(model: type[BaseModel], prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
-    for name, info in model.model_fields.items():
-        path = (*prefix, info.alias or name)
+def _leaves(model: type, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    for name, _, info in fields_of(model):
+        path = (*prefix, name)
         inner = submodel(info.annotation)
         if inner is None:
             yield path, info.annotation
@@ -304,12 +303,12 @@ def _leaves(model: type[BaseModel], prefix: KeyPath = ()) -> Iterator[tuple[KeyP
 
 
 def _settings(
-    model: BaseModel, origins: Mapping[KeyPath, str], document: Document, root: str, prefix: KeyPath = ()
+    model: object, origins: Mapping[KeyPath, str], document: Document, root: str, prefix: KeyPath = ()
 ) -> Iterator[Setting]:
-    for name, info in type(model).model_fields.items():
-        path = (*prefix, info.alias or name)
-        value = getattr(model, name)
-        if isinstance(value, BaseModel):
+    for name, attribute, info in fields_of(type(model)):
+        path = (*prefix, name)
+        value = getattr(model, attribute)
+        if is_section(type(value)):
             yield from _settings(value, origins, document, root, path)
             continue
         if value is None and submodel(info.annotation) is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from delivering import START_MS, Disk, Rig, delivery
 
-from pipeline.config.models.settings import DeliverySettings, RetrySettings
+from pipeline.config.models.delivery import DeliverySettings, RetrySettings
 from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.requests.spec import LaneSpec

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from rendering import a_user, an_event, compiled, mistakes, rendered
 
-from pipeline.config.models.settings import BatchSettings
+from pipeline.config.models.delivery import BatchSettings
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.secrets import Secrets
 from pipeline.language.slots import fill, mask

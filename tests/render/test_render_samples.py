@@ -10,7 +10,7 @@ import pytest
 from rendering import a_user, an_event, path_equals, shown
 from samples import shared_data
 
-from pipeline.config.models.settings import BatchSettings
+from pipeline.config.models.delivery import BatchSettings
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.language.paths import EVENT_ROOTS, compile_path, parse_path
