@@ -20,10 +20,7 @@ def sample_triggers() -> dict[str, Trigger]:
     folder = shared_data() / "webhooks"
     lists = {f"lists/{path.name}": path.read_text("utf-8").split() for path in (folder / "lists").iterdir()}
     webhooks = [yaml.safe_load(path.read_text("utf-8")) for path in sorted(folder.glob("*.yaml"))]
-    return {
-        webhook["id"]: trigger_of(webhook, webhook["id"], lists=lists, vars=webhook.get("vars"))
-        for webhook in webhooks
-    }
+    return {webhook["id"]: trigger_of(webhook, webhook["id"], lists=lists) for webhook in webhooks}
 
 
 def records(case: dict[str, Any]) -> tuple[Event, User]:

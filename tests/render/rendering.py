@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.config.models.validate import check
+from pipeline.config.models.webhook import Request
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.paths import Scope
 from pipeline.language.secrets import Secrets
@@ -52,9 +54,12 @@ def path_equals(tree: Any, problems: Problems) -> Any:
     return holds
 
 
-def compiled(request: dict[str, Any], **options: Any) -> tuple[RequestTemplate, Problems]:
-    """Compile a request; the problems are those of a file whose `request:` it is."""
+def compiled(request: dict[str, Any], **options: Any) -> tuple[RequestTemplate | None, Problems]:
+    """Check and compile a request; the problems are those of a file whose `request:` it is."""
     problems = Problems()
+    model = check(Request, {"url": "https://x.example/", **request}, problems.at("request"), what="a request")
+    if model is None:
+        return None, problems
     given: dict[str, Any] = {
         "vars": {},
         "condition": path_equals,
@@ -62,10 +67,7 @@ def compiled(request: dict[str, Any], **options: Any) -> tuple[RequestTemplate, 
         "secrets": Secrets({"TOK": "s3cr3t", "SID": "sid"}),
         "file": "webhooks/w.yaml",
     }
-    template = compile_request(
-        {"url": "https://x.example/", **request}, problems=problems.at("request"), **{**given, **options}
-    )
-    return template, problems
+    return compile_request(model, problems=problems.at("request"), **{**given, **options}), problems
 
 
 def rendered(
@@ -74,6 +76,7 @@ def rendered(
     """Compile a request that must be without mistakes, and render it."""
     template, problems = compiled(request, **options)
     assert not problems.errors, problems.found
+    assert template is not None
     return template.render(event or an_event(), user or a_user())
 
 

@@ -10,7 +10,8 @@ import pytest
 from rendering import a_user, an_event, path_equals, shown
 from samples import shared_data
 
-from pipeline.config.models.delivery import BatchSettings
+from pipeline.config.models.validate import check
+from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.language.paths import EVENT_ROOTS, compile_path, parse_path
@@ -62,9 +63,11 @@ def test_a_sample_webhook_gives_the_expected_request(case: dict[str, Any]) -> No
     if "no_match" in case["expect"]:
         return  # the trigger's business
     problems = Problems()
+    model = check(WebhookFile, webhook, problems, what="a webhook")
+    assert model is not None
     template = compile_request(
-        webhook["request"],
-        vars=webhook.get("vars", {}),
+        model.request,
+        vars=model.vars,
         condition=condition,
         settings=SETTINGS,
         secrets=None,
@@ -90,9 +93,9 @@ def test_a_sample_webhook_gives_the_expected_request(case: dict[str, Any]) -> No
             template.render(event, user)
         return
     request = template.render(event, user)
-    batch = webhook.get("delivery", {}).get("batch")
-    if batch and "wrap" in batch:
-        wrap = compile_wrap(BatchSettings(wrap=batch["wrap"]), vars={}, problems=problems, file=file)
+    batch = model.delivery.batch
+    if batch is not None and batch.wrap is not None:
+        wrap = compile_wrap(batch, vars={}, problems=problems, file=file)
         assert not problems.found
         request = type(request)(request.method, request.url, request.headers, wrap([request.body]))
     request = shown(request)
