@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from delivering import START_MS, Rig, delivery
 
 from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.config.models.receiver import OAuth2Auth, ReceiverSettings
@@ -14,6 +13,7 @@ from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.deliver.lanes.throttle import Breaker, Concurrency
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome
+from tests.kit.rig import START_MS, Rig, delivery
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matching import event, labels_of, read_labels, read_trigger, trigger_of, user
 
 from pipeline.config.yaml.diagnostics import Problem
 from pipeline.match.index import TriggerIndex
 from pipeline.match.triggers import Trigger
 from pipeline.model.records import Event, Json, User
+from tests.kit.matching import event, labels_of, read_labels, read_trigger, trigger_of, user
 
 
 def triggers(*parts: Mapping[str, Json], **options: Any) -> list[Trigger]:

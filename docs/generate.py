@@ -1,0 +1,82 @@
+"""Writes the generated parts of all pages, config/README.md and config/schema/. A test finds drift.
+
+`make docs` runs it. Parts of a page stand between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import reference
+
+import pipeline
+from pipeline.cli import app
+from pipeline.decode import native
+from pipeline.model import exits
+from pipeline.telemetry import metrics
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def verbs() -> str:
+    """Return the table of verbs."""
+    rows = ["| | verb | what it does |", "|---|---|---|"]
+    for title, group in app.GROUPS.items():
+        for index, (name, verb) in enumerate(group.items()):
+            rows.append(f"| {'' if index else title} | `hookline {name}` | {verb.line} |")
+    return "\n".join(rows) + "\n"
+
+
+def native_format() -> str:
+    """Return the documentation of the native record shape, as its module has it."""
+    text = inspect.getdoc(native)
+    assert text is not None
+    return f"```text\n{text.partition(chr(10))[2].strip(chr(10))}\n```\n"
+
+
+def rooms() -> str:
+    """Return the table of rooms: the map that the package's own docstring is."""
+    lines = re.findall(r"^ +(\w+) +(\S.*)$", inspect.getdoc(pipeline) or "", re.MULTILINE)
+    rows = [f"| `pipeline/{name}/` | {what} |" for name, what in lines]
+    return "\n".join(["| room | what is in it |", "|---|---|", *rows]) + "\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "rooms": rooms,
+    "verbs": verbs,
+    "exit codes": exits.render_table,
+    "metrics": metrics.render_table,
+    "native format": native_format,
+}
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+_PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
+
+
+def generated(text: str) -> str:
+    """Return the text with every generated part written anew. Raises KeyError for an unknown part."""
+    return _PART.sub(lambda part: f"{part[1]}{PARTS[part[2]]()}{part[4]}", text)
+
+
+def named(text: str) -> list[str]:
+    """Return the names of the generated parts of a text."""
+    return [part[2] for part in _PART.finditer(text)]
+
+
+def main() -> None:
+    """Write every file whose generated parts have drifted, and the pages that are generated as a whole."""
+    for path in PAGES:
+        before = path.read_text()
+        after = generated(before)
+        if after != before:
+            path.write_text(after)
+            print(f"{path.relative_to(ROOT)}: written", file=sys.stderr)
+    reference.write(ROOT / "config")
+
+
+if __name__ == "__main__":
+    main()
