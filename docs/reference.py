@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from pipeline.config.job import variables
+from pipeline.config.layers import variables
 from pipeline.config.models.case import CaseFile
 from pipeline.config.models.fields import fields_of, is_section
 from pipeline.config.models.job import PipelineFile
