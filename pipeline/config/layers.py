@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 
@@ -13,6 +12,7 @@ from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.config.yaml.report import Finding
 from pipeline.model.records import Json
+from pipeline.model.words import did_you_mean
 
 PREFIX = "HOOKLINE_"
 _OTHERS = frozenset({"CONFIG", "SHARED_DATA", "TEST_KAFKA"})
@@ -45,8 +45,8 @@ class Layers:
             path, origin = known.get(name), f"environment {name}"
             if path is not None:
                 self._set(path, _from_text(environ[name], leaves[path]), origin)
-            elif close := difflib.get_close_matches(name, known, n=1, cutoff=0.85):
-                message, hint = f"`{name}` sets nothing", f"did you mean `{close[0]}`?"
+            elif close := did_you_mean(name, known, likeness=0.85):
+                message, hint = f"`{name}` sets nothing", f"did you mean `{close}`?"
                 yield Finding(origin, 0, 0, "unknown-variable", message, hint, warning=True)
 
     def set_flags(self, flags: Mapping[str, Json]) -> None:

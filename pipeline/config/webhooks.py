@@ -28,7 +28,7 @@ from pipeline.config.yaml.extends import merge_data, resolve_base
 from pipeline.config.yaml.locating import place
 from pipeline.config.yaml.placeholders import Settings, everywhere, substitute
 from pipeline.config.yaml.report import Finding
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 M = TypeVar("M", WebhookFile, LabelFile)
 
@@ -39,7 +39,7 @@ class CheckedFile(Generic[M]):
 
     file: str
     root: Node
-    data: dict[str, Json]
+    data: dict[str, Value]
     """Plain data: bases and defaults merged, settings put in, secrets as written."""
     model: M
     """What the compilers read: the data, checked and with its defaults."""
@@ -139,7 +139,7 @@ def _broken(document: Document) -> bool:
     return any(not finding.warning and finding.code != "missing-setting" for finding in document.findings)
 
 
-def _lists(data: Json, document: Document, text: ConfigText) -> dict[str, list[str]]:
+def _lists(data: Value, document: Document, text: ConfigText) -> dict[str, list[str]]:
     """Return the list files that conditions of this file name. A missing one is the conditions' error."""
     lists: dict[str, list[str]] = {}
     for named in list_names(data):

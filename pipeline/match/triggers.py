@@ -7,24 +7,16 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Literal
 
-import orjson
-
 from pipeline.config.models.webhook import Sample, WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.join.limits import EVER, Cap, Limits
-from pipeline.language.paths import (
-    Path,
-    PathError,
-    Scope,
-    compile_path,
-    did_you_mean,
-    parse_path,
-    unknown_var,
-)
+from pipeline.language.paths import Path, PathError, Scope, compile_path, parse_path, unknown_var
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, Predicate, conjunction, none_of
 from pipeline.match.labels import Alternative, Labels
+from pipeline.model.json import canonical
 from pipeline.model.records import MISSING, Event, Json, User
+from pipeline.model.words import did_you_mean
 
 _NO_EVENTS: Final = {
     "$identify": 'identify calls are no events: write `changes: "*"` instead of `events`',
@@ -280,15 +272,3 @@ def _one_path(text: str, context: _Context) -> Path | None:
         )
         return None
     return path
-
-
-def canonical(value: Json) -> bytes:
-    """Return the same bytes for equal values, in every run: 5 and 5.0 are equal, "5" is not."""
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    if type(value) is str:
-        return b'"' + value.encode("utf-8", "surrogatepass")
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return repr(value).encode("utf-8", "surrogatepass")

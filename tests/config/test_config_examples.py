@@ -6,18 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # it has no annotations
 import pytest
 import yaml
 
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config, read_files
 from pipeline.config.job import load_pipeline
+from pipeline.config.models.case import CaseFile
 from pipeline.config.models.schema import SCHEMAS, schema
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.decode.shapes import decode
 from pipeline.model.records import Origin
-from pipeline.operate.cases import CaseFile, find_tests, render_results, run_tests
+from pipeline.operate.cases import find_tests, render_results, run_tests
 from pipeline.operate.dry_run import DryRun
 from tests.kit.samples import ROOT, shared_data
 

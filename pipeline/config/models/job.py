@@ -9,12 +9,11 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pipeline.config.models.delivery import DeliverySettings
 from pipeline.config.models.fields import Duration, Names, Section, Size, checked, only_one, problem
+from pipeline.language.formats import Format
 from pipeline.model.times import parse_time
 
 MAX_SHARDS = 64
 """As many keys are known that Bytewax spreads evenly (job/steps/keys.py)."""
-
-Format = Literal["auto", "native", "heap", "segment", "posthog", "cloudevents"]
 
 
 def _networks(value: object) -> object:
