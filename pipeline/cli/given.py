@@ -12,7 +12,8 @@ import click
 import orjson
 
 from pipeline.decode.shapes import FORMATS, decode
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import GivenError
+from pipeline.model.findings import Finding
 from pipeline.model.records import Event, Invalid, Json, Origin, PropertyUpdate, Record
 
 if TYPE_CHECKING:
@@ -53,19 +54,19 @@ def load_snapshot(config: Path) -> Snapshot:
 
 
 def read_json(path: Path) -> Json:
-    """Return the JSON of a file or of stdin. Raises ConfigError."""
+    """Return the JSON of a file or of stdin. Raises GivenError."""
     raw = sys.stdin.buffer.read() if path == GIVEN else path.read_bytes()
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise ConfigError(f"{path}:{error.lineno}:{error.colno}: error[json]: {error.msg}") from None
+        raise GivenError([Finding(str(path), error.lineno, error.colno, "json", error.msg)]) from None
 
 
 def given_records(path: Path, format: str, user_id: str | None) -> list[Record]:
     """Return the records of a file with one JSON value.
 
     An object without a type or other mark of a shape, but with a name, is an event in Hookline's own shape,
-    of the given user (or of somebody unknown) where it names none. Raises ConfigError for what cannot be
+    of the given user (or of somebody unknown) where it names none. Raises GivenError for what cannot be
     understood.
     """
     value = read_json(path)
@@ -78,7 +79,7 @@ def given_records(path: Path, format: str, user_id: str | None) -> list[Record]:
     records = decode(orjson.dumps(value), format=format, origin=Origin(path.name, 0), received_at=now)
     broken = [record for record in records if isinstance(record, Invalid)]
     if broken:
-        raise ConfigError("\n".join(f"{path}: error[record]: {record.reason}" for record in broken))
+        raise GivenError([Finding(str(path), 0, 0, "record", record.reason) for record in broken])
     return records
 
 
@@ -88,7 +89,7 @@ def given_user(path: Path | None) -> tuple[str | None, str | None, dict[str, Jso
         return None, None, {}
     value = read_json(path)
     if not isinstance(value, dict):
-        raise ConfigError(f"{path}: error[user]: a user is a JSON object")
+        raise GivenError([Finding(str(path), 0, 0, "user", "a user is a JSON object")])
     if not isinstance(value.get("properties"), dict):
         return None, None, value
     user_id, anonymous_id = value.get("id", value.get("user_id")), value.get("anonymous_id")

@@ -21,7 +21,6 @@ from pipeline.config.models.validate import suggest
 from pipeline.config.webhooks import CheckedConfig, CheckedFile, check_files
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
-from pipeline.config.yaml.report import Finding, in_order, render, summary
 from pipeline.deliver.requests.spec import FailWhen, LaneSpec
 from pipeline.join.limits import CapsStore, Verdict, check
 from pipeline.language.paths import EVENT_ROOTS
@@ -31,6 +30,7 @@ from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
 from pipeline.model.errors import ConfigError
+from pipeline.model.findings import Finding, in_order, render
 from pipeline.model.records import Event, Json, User
 from pipeline.render.request import RequestTemplate, compile_request
 from pipeline.render.wrap import compile_wrap
@@ -108,14 +108,10 @@ class Report:
         """Return every finding with its place and the closing line; "" where there is none."""
         return render(self.findings, root=self.root)
 
-    def summary(self) -> str:
-        """Return the closing line alone."""
-        return summary(self.findings)
-
     def require(self) -> Snapshot:
-        """Return the snapshot; raises ConfigError that shows every problem."""
+        """Return the snapshot; raises ConfigError with every finding."""
         if self.snapshot is None:
-            raise ConfigError(self.render())
+            raise ConfigError(self.findings, root=self.root)
         return self.snapshot
 
 

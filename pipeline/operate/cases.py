@@ -20,8 +20,8 @@ from pipeline.config.models.validate import check
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
-from pipeline.config.yaml.report import Finding, render
 from pipeline.decode.shapes import decode
+from pipeline.model.findings import Finding, render
 from pipeline.model.records import Invalid, Json, Origin, PropertyUpdate, Record
 from pipeline.model.times import parse_time
 from pipeline.operate.dry_run import DryRun, Fired

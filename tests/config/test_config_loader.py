@@ -10,7 +10,7 @@ from samples import shared_data
 
 from pipeline.config.yaml.document import locate, text_span
 from pipeline.config.yaml.loader import MAX_DEPTH, MAX_FILE_BYTES, decode_text, parse_yaml
-from pipeline.config.yaml.report import render, render_finding
+from pipeline.model.findings import render, render_finding
 
 
 def codes(text: str) -> list[str]:

@@ -15,7 +15,7 @@ from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
-    from pipeline.config.yaml.report import Finding
+    from pipeline.model.findings import Finding
 
 POLL_SECS = 0.25
 
@@ -75,7 +75,7 @@ def check_kafka(config: PipelineConfig) -> list[Finding]:
     """Return what librdkafka says about the settings it is given; it contacts nobody."""
     from pipeline.config.job import FILE
     from pipeline.config.models.job import KafkaSource
-    from pipeline.config.yaml.report import Finding
+    from pipeline.model.findings import Finding
 
     if not isinstance(config.source, KafkaSource) or not config.source.settings:
         return []
@@ -88,7 +88,7 @@ def check_kafka(config: PipelineConfig) -> list[Finding]:
 
 def tell(config: Path, verdict: Verdict, as_json: bool) -> None:
     """Print the findings and a closing line, or all of it as JSON."""
-    from pipeline.config.yaml.report import render
+    from pipeline.model.findings import render
 
     if as_json:
         print_json(as_json_value(verdict))
@@ -103,7 +103,7 @@ def tell(config: Path, verdict: Verdict, as_json: bool) -> None:
 
 def as_json_value(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as JSON data."""
-    from pipeline.config.yaml.report import in_order
+    from pipeline.model.findings import in_order
 
     return {
         "ok": not verdict.errors,

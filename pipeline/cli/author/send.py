@@ -13,8 +13,9 @@ import click
 from pipeline.cli import given, requests
 from pipeline.cli.options import config_option
 from pipeline.cli.output import json_option, print_json, say
-from pipeline.model.errors import ConfigError, UsageError
+from pipeline.model.errors import ConfigError, GivenError, UsageError
 from pipeline.model.exits import Exit
+from pipeline.model.findings import Finding
 
 if TYPE_CHECKING:
     from pipeline.compile.snapshot import Snapshot
@@ -104,7 +105,8 @@ def render(snapshot: Snapshot, webhook: str, event_file: Path, user_file: Path |
             except RenderError as error:
                 raise ConfigError(f"{webhook}: it cannot be rendered: {error}") from error
             return Fired(found, message_name(found.id, event), request, "", event, user)
-    raise ConfigError(f"{event_file}: error[record]: there is no event in it, and no change of a property")
+    message = "there is no event in it, and no change of a property"
+    raise GivenError([Finding(str(event_file), 0, 0, "record", message)])
 
 
 def deliver(snapshot: Snapshot, fired: Fired, allow: tuple[str, ...], config: Path) -> Result:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 
 from pipeline.config.yaml.document import UNSET, Document, Node
-from pipeline.config.yaml.report import Finding
+from pipeline.model.findings import Finding
 from pipeline.model.records import Json
 
 
