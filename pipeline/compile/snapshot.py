@@ -29,7 +29,7 @@ from pipeline.match.conditions.compile import Predicate, compile_condition
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.findings import Finding, in_order, render
 from pipeline.model.records import Event, Json, User
 from pipeline.render.request import RequestTemplate, compile_request
@@ -82,6 +82,12 @@ class Snapshot:
     labels: Labels
     lists: Mapping[str, Mapping[str, Sequence[str]]]
     """Per webhook: the entries of the list files that it names."""
+
+    def named(self, webhook_id: str) -> Webhook:
+        """Return a webhook by its id; raises UsageError that names those that exist."""
+        if webhook_id not in self.by_id:
+            raise UsageError(f"there is no webhook `{webhook_id}`; there are: {', '.join(self.by_id)}")
+        return self.by_id[webhook_id]
 
 
 @dataclass(slots=True)

@@ -22,9 +22,10 @@ from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.decode.shapes import decode
 from pipeline.model.findings import Finding, render
-from pipeline.model.records import Invalid, Json, Origin, PropertyUpdate, Record
+from pipeline.model.records import Invalid, Json, Origin, Record
 from pipeline.model.times import parse_time
 from pipeline.operate.dry_run import DryRun, Fired
+from pipeline.operate.given import known
 
 SUFFIXES = (".test.yaml", ".test.yml")
 NOW = parse_time("2026-01-01T12:00:00Z")
@@ -87,7 +88,7 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
     run = DryRun(snapshot)
     failures: list[str] = []
     for user in case.users:
-        run.know(_known(user.id, user.anonymous_id, user.properties))
+        run.know(known(user.id, user.anonymous_id, user.properties, NOW))
     only = case.users[0].id if len(case.users) == 1 else None
     fired: list[Fired] = []
     for number, given in enumerate(case.events):
@@ -213,11 +214,6 @@ def _moved(finding: Finding, folder: str) -> Finding:
         os.path.join(folder, name), finding.line, finding.column, finding.code, finding.message, finding.hint,
         finding.warning, finding.source, finding.length,
     )  # fmt: skip
-
-
-def _known(user_id: str | None, anonymous_id: str | None, properties: dict[str, Json]) -> PropertyUpdate:
-    origin = Origin("given", 0)
-    return PropertyUpdate(None, user_id, anonymous_id, NOW, NOW, None, properties, {}, (), origin)
 
 
 def _records(given: dict[str, Json], number: int, only: str | None, format: str) -> list[Record]:

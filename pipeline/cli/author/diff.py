@@ -63,9 +63,9 @@ def diff(old: Path, new: Path, streams: tuple[str, ...], samples: int, exit_code
 
 def compare(old: Path, new: Path, streams: tuple[str, ...], samples: int) -> dict[str, Difference]:
     """Return the differences per webhook, in the order of the two configs."""
-    from pipeline.cli.given import load_snapshot, read_stream
     from pipeline.model.records import Invalid
     from pipeline.operate.dry_run import DryRun
+    from pipeline.operate.given import load_snapshot, read_stream
 
     snapshots = load_snapshot(old), load_snapshot(new)
     runs = DryRun(snapshots[0]), DryRun(snapshots[1])

@@ -58,17 +58,17 @@ def examine(
     """Yield the verdict of every webhook, or of the one, over each event of the file."""
     from pipeline.match.verdicts import explain_trigger
     from pipeline.operate.dry_run import DryRun
+    from pipeline.operate.given import load_snapshot
 
-    snapshot = given.load_snapshot(config)
+    snapshot = load_snapshot(config)
     webhooks = [one for one in snapshot.webhooks if only in (None, one.id)]
     if not webhooks:
         raise UsageError(f"there is no webhook `{only}`; there are: {', '.join(snapshot.by_id)}")
     run = DryRun(snapshot, only=None if only is None else {only})
-    records = given.given_records(event_file, format, given.given_user(user_file)[0])
-    known = given.known_update(records, user_file)
-    if known is not None:
-        run.know(known)
-    for record in records:
+    tried = given.read(event_file, user_file, format)
+    if tried.known is not None:
+        run.know(tried.known)
+    for record in tried.records:
         for key, candidates, event, user in run.join(record):
             fired = {one.webhook.id: one for one in run.fire(key, candidates, event, user)}
             for webhook in webhooks:

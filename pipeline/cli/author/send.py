@@ -88,11 +88,10 @@ def render(snapshot: Snapshot, webhook: str, event_file: Path, user_file: Path |
     if found is None:
         raise UsageError(f"there is no webhook `{webhook}`; there are: {', '.join(snapshot.by_id)}")
     run = DryRun(snapshot, only={webhook})
-    records = given.given_records(event_file, format, given.given_user(user_file)[0])
-    known = given.known_update(records, user_file)
-    if known is not None:
-        run.know(known)
-    for record in records:
+    tried = given.read(event_file, user_file, format)
+    if tried.known is not None:
+        run.know(tried.known)
+    for record in tried.records:
         for key, candidates, event, user in run.join(record):
             for fired in run.fire(key, candidates, event, user):
                 if fired.request is None and not fired.suppressed:

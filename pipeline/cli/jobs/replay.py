@@ -136,10 +136,10 @@ def requests(
     config: Path, paths: tuple[str, ...], job: PipelineConfig, chosen: Replay
 ) -> Iterator[dict[str, Any]]:
     """Yield the requests that the replay would send, in stream order."""
-    from pipeline.cli.given import load_snapshot, read_stream
     from pipeline.cli.requests import as_json_value
     from pipeline.model.records import Invalid
     from pipeline.operate.dry_run import DryRun
+    from pipeline.operate.given import load_snapshot, read_stream
 
     snapshot = load_snapshot(config)
     check_webhooks(chosen, [webhook.id for webhook in snapshot.webhooks])
