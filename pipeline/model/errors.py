@@ -6,6 +6,7 @@
     ├── InvalidRecord    dead-letter the record with its reason, go on
     ├── RenderError      dead-letter this delivery with its reason, go on
     ├── UsageError       a command was called with the wrong words       exit 2
+    ├── Refused          what was asked cannot be done as things stand     exit 1
     ├── Stopped          a stop was asked for before anything began      exit 0
     ├── StateError       the state directory is in use or damaged        exit 3
     └── Fatal            log, stop the job                               exit 4
@@ -74,6 +75,12 @@ class UsageError(HooklineError):
     """A command or flag was used wrongly."""
 
     exit_code = 2
+
+
+class Refused(HooklineError):
+    """What was asked for cannot be done as things stand; nothing was changed."""
+
+    exit_code = 1
 
 
 class Stopped(HooklineError):

@@ -14,7 +14,7 @@ def ask_or_leave(
     state: Path, command: str, action: Literal["replay", "purge", "drop"], found: Sequence[tuple[Path, bytes]]
 ) -> int | None:
     """Return how many of the keys, each with its store's folder, the job changed; None: it is stopped."""
-    from pipeline.admin.socket import NotRunning, ask
+    from pipeline.admin.client import NotRunning, ask
     from pipeline.job.commands import leave
 
     done = 0

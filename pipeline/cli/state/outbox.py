@@ -72,7 +72,7 @@ def list_(
 @click.option("--webhook", metavar="ID", required=True, help="The webhook.")
 def retry_now(config: Path, state: Path | None, webhook: str) -> None:
     """Let the running job send what waits for a webhook now, whenever it is due."""
-    from pipeline.admin.socket import ask
+    from pipeline.admin.client import ask
 
     ask(state_dir(config, state), "outbox-retry-now", webhook=webhook)
     say(f"{webhook}: everything that waits is due now")

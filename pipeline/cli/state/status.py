@@ -22,8 +22,8 @@ def status(config: Path, state: Path | None, as_json: bool) -> None:
     The numbers are cumulative over the life of the state directory and include the last finished epoch of
     a running job. matched = delivered + dead + pending + suppressed.
     """
+    from pipeline.deliver.halts import Halts
     from pipeline.outbox.view import accounting
-    from pipeline.runtime.state.halts import Halts
 
     where = state_dir(config, state)
     found: dict[str, Any] = {
@@ -89,7 +89,7 @@ def lanes(live: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def running(state: Path) -> list[dict[str, Any]]:
     """Return what each process of the running job says of itself; [] where none runs."""
-    from pipeline.admin.socket import NotRunning, ask
+    from pipeline.admin.client import NotRunning, ask
 
     try:
         return ask(state, "status")
