@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from pipeline.model.records import MISSING, Json, PropertyUpdate
-from pipeline.store.store import Store, Table, bounded
+from pipeline.store.rows import Rows, Table, bounded
 
 Known: TypeAlias = "list[Any]"
 """[The partition of the last update, properties], as a row has it; [None, {}] for nobody."""
@@ -23,8 +23,8 @@ class Users:
     hence the cache, also of users that are not there.
     """
 
-    def __init__(self, store: Store, cache_users: int = CACHE_USERS) -> None:
-        self._store = store
+    def __init__(self, rows: Rows, cache_users: int = CACHE_USERS) -> None:
+        self._rows = rows
         self._capacity = cache_users
         self._young: dict[str, Known] = {}
         self._old: dict[str, Known] = {}
@@ -71,19 +71,19 @@ class Users:
         return {name: before for name, before in old.items() if not _undone(before, properties, name)}
 
     def flush(self) -> None:
-        """Write the changed users to the store's open epoch."""
+        """Write the changed users to the open epoch."""
         for key, user in self._changed.items():
             row = _row(key)
             if user[1]:
-                self._store.put(Table.USERS, row, orjson.dumps(user))
+                self._rows.put(Table.USERS, row, orjson.dumps(user))
             else:
-                self._store.delete(Table.USERS, row)
+                self._rows.delete(Table.USERS, row)
         self._changed.clear()
 
     def _load(self, key: str) -> Known:
         found = self._old.pop(key, None) or self._changed.get(key)
         if found is None:
-            value = self._store.get(Table.USERS, _row(key))
+            value = self._rows.get(Table.USERS, _row(key))
             found = [None, {}] if value is None else orjson.loads(value)
         if len(self._young) >= self._capacity:
             self._old, self._young = self._young, {}
