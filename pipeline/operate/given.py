@@ -16,7 +16,6 @@ from pipeline.decode.shapes import decode
 from pipeline.model.errors import GivenError
 from pipeline.model.findings import Finding
 from pipeline.model.records import Event, Invalid, Json, Origin, PropertyUpdate, Record
-from pipeline.sources.files.recording import Recording
 
 
 def load_snapshot(config: Path) -> Snapshot:
@@ -106,6 +105,8 @@ def _user(text: Text) -> tuple[str | None, str | None, dict[str, Json]]:
 
 def read_stream(paths: Sequence[str], format: str = "auto") -> Iterator[Record]:
     """Yield every record of recordings, in the order in which the job would take them."""
+    from pipeline.sources.files.recording import Recording  # not for who reads no stream
+
     reader = Recording(paths)
     try:
         while not reader.done:
