@@ -1,4 +1,4 @@
-"""Microseconds per event for decode and for scan: ``python tests/bench/bench_decode.py [lines]``.
+"""Microseconds per event for decode and for scan: ``python -m tests.bench.bench_decode [lines]``.
 
 Prints the median of five rounds, interleaved, since hosts change their speed within minutes.
 """

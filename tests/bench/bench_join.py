@@ -1,4 +1,4 @@
-"""Microseconds per call of the join: ``python tests/bench/bench_join.py``. The best of five rounds.
+"""Microseconds per call of the join: ``python -m tests.bench.bench_join``. The best of five rounds.
 
 10,000 users in a real store, all of them in the cache for "known", none of them for "from disk".
 """

@@ -1,4 +1,4 @@
-"""Prints what TriggerIndex.select costs per event: ``python tests/bench/bench_match.py``.
+"""Prints what TriggerIndex.select costs per event: ``python -m tests.bench.bench_match``.
 
 Columns: how many webhooks, what the event is to them, nanoseconds per event (the best of five rounds).
 """

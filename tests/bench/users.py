@@ -1,6 +1,6 @@
 """Ten million users: how fast the join is, how much memory it takes, how long a restart takes.
 
-    python tests/bench/users.py [--users 10000000] [--events 1000000] [--folder DIR] [--latency]
+    python -m tests.bench.users [--users 10000000] [--events 1000000] [--folder DIR] [--latency]
 
 First a job reads one update per user, then others, on the same state directory, events of random users
 (nobody fires, so that only the join is measured); the same again with 100,000 users. Prints records/s without
@@ -24,9 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import latency
 import orjson
-from measure import machine
+
+from tests.bench import latency
+from tests.bench.measure import machine
 
 WEBHOOK = """
 id: w

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import HOOKLINE
 
 from pipeline.receiver.server import Receiver
+from tests.kit.run import HOOKLINE
 
 WEBHOOK = """\
 id: big

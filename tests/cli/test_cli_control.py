@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import Bench, until
 
 from pipeline.receiver.server import Receiver
+from tests.kit.run import Bench, until
 
 
 @pytest.fixture

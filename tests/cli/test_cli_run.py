@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import HOOKLINE, Bench, lines_of, until
 
 from pipeline.receiver.server import Receiver
+from tests.kit.run import HOOKLINE, Bench, lines_of, until
 
 EVENTS = [{"id": str(number), "user_id": f"u{number % 20}"} for number in range(60)]
 

@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from running import HOOKLINE, Bench, until
+
+from tests.kit.run import HOOKLINE, Bench, until
 
 CLOSED = "127.0.0.1:1"
 

@@ -9,7 +9,6 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from samples import ROOT, shared_data
 
 from pipeline.cli.author.test import as_text
 from pipeline.compile.snapshot import Snapshot, compile_config
@@ -21,6 +20,7 @@ from pipeline.decode.shapes import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.records import Origin
 from pipeline.operate.cases import CaseFile, find_tests, run_tests
+from tests.kit.samples import ROOT, shared_data
 
 CONFIG = ROOT / "config"
 EXAMPLES = sorted(path.stem for path in (CONFIG / "examples").glob("*.yaml") if ".test" not in path.name)

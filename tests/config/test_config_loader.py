@@ -6,11 +6,11 @@ import tarfile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import shared_data
 
 from pipeline.config.yaml.document import locate, text_span
 from pipeline.config.yaml.loader import MAX_DEPTH, MAX_FILE_BYTES, decode_text, parse_yaml
 from pipeline.model.findings import render, render_finding
+from tests.kit.samples import shared_data
 
 
 def codes(text: str) -> list[str]:

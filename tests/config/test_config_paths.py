@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matching import NOON, event, user
-from samples import shared_data
 
 from pipeline.language.paths import (
     ANY,
@@ -21,6 +19,8 @@ from pipeline.language.paths import (
     user_view,
 )
 from pipeline.model.records import MISSING, Json
+from tests.kit.matching import NOON, event, user
+from tests.kit.samples import shared_data
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import shared_data
 
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config
@@ -18,6 +17,7 @@ from pipeline.job.replay import Replay
 from pipeline.job.story import Match
 from pipeline.model.records import Event, Origin, PropertyUpdate
 from pipeline.model.times import parse_time
+from tests.kit.samples import shared_data
 
 ENV = {"SLACK_PATH": "T1/B2/x", "PIXEL": "999"}
 SETTINGS = ("${SLACK_PATH}", "T1/B2/x"), ("${PIXEL}", "999")

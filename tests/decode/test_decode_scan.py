@@ -10,13 +10,13 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import shared_data
 
 from pipeline.decode.scan import Scanned, scan
 from pipeline.decode.shapes import FORMATS, OUR_FAULT, decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate
 from pipeline.recording.shop import Shop
 from pipeline.sources.chunk import RawChunk
+from tests.kit.samples import shared_data
 
 SEEDS: list[dict[str, Any]] = [
     {

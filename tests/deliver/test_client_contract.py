@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import uvloop
-from delivering import LOOPBACK, Certificates
 
 from pipeline.config.models.settings import MtlsSettings, ReceiverSettings
 from pipeline.deliver.http.aiohttp_client import AiohttpClient
@@ -24,6 +23,8 @@ from pipeline.deliver.http.target import build_target
 from pipeline.deliver.http.tls import Contexts
 from pipeline.receiver.faults import FAULTS
 from pipeline.receiver.server import Receiver
+from tests.kit.certificates import Certificates
+from tests.kit.rig import LOOPBACK
 
 TIMEOUT_SECS = 0.4
 

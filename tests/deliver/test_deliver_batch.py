@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 import pytest
-from delivering import Rig, delivery
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import failed_items
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome
+from tests.kit.rig import Rig, delivery
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 

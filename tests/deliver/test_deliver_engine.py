@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivering import LOOPBACK, Certificates, Disk, Journal, delivery
 
 from pipeline.config.models.settings import (
     BasicAuth,
@@ -34,6 +33,8 @@ from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.receiver.server import Receiver
 from pipeline.receiver.verify import check_request
 from pipeline.telemetry import metrics
+from tests.kit.certificates import Certificates
+from tests.kit.rig import LOOPBACK, Disk, Journal, delivery
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -7,7 +7,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from delivering import Rig, delivery
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -16,6 +15,7 @@ from pipeline.config.models.settings import BatchSettings, DeliverySettings, Ret
 from pipeline.deliver.lanes.throttle import Breaker, Concurrency
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Outcome, Result
+from tests.kit.rig import Rig, delivery
 
 ROOM = 160
 COUNT = 1200

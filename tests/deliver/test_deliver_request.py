@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from delivering import delivery
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from pipeline.deliver.requests.sender import Sender
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
+from tests.kit.rig import delivery
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from generate import PAGES as GENERATED
 from links import OUTSIDE
-from running import until
-from touring import PAGES, ROOT, blocks, run
 
 from pipeline.receiver.server import Receiver
+from tests.kit.run import until
+from tests.kit.tour import PAGES, ROOT, blocks, run
 
 DOCS = {
     "index", "tour", "concepts", "input", "kafka", "webhooks", "console", "collect", "cookbook", "testing",

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jobs import Job, accounted, ids, ready
-from running import Bench, until
 
 from pipeline.receiver.server import Receiver
+from tests.kit.jobs import Job, accounted, ids, ready
+from tests.kit.run import Bench, until
 
 
 @pytest.fixture

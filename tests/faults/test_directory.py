@@ -10,10 +10,10 @@ from pathlib import Path
 from tempfile import gettempdir
 
 import pytest
-from jobs import Job, accounted, event_of, ready
-from running import Bench, until
 
 from pipeline.receiver.server import Receiver
+from tests.kit.jobs import Job, accounted, event_of, ready
+from tests.kit.run import Bench, until
 
 FIRST, SECOND = 40, 60
 NOBODY = 65534

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matching import NOON, event, trigger_of, user
 
 from pipeline.join.limits import Limits, Verdict, check
 from pipeline.model.records import Json
+from tests.kit.matching import NOON, event, trigger_of, user
 
 MINUTE, HOUR = 60_000, 3_600_000
 FIRE, SUPPRESS, NOT_YET = Verdict.FIRE, Verdict.SUPPRESS, Verdict.NOT_YET

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import update
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.join.users import Users, same
 from pipeline.model.records import MISSING, PropertyUpdate
 from pipeline.store.store import Store, Table
+from tests.kit.records import update
+
+pytestmark = pytest.mark.usefixtures("unsynced")
 
 NAMES = st.sampled_from(["plan", "age", "x"])
 VALUES = st.sampled_from([None, True, 1, 1.0, 0, "", "pro", [], [1], [True], {"a": 1}, {"a": 1.0}, {"b": []}])

@@ -3,9 +3,9 @@
 As a module: ``Broker.create(directory)`` starts one on free ports, for tests, which may kill and restart it.
 As a command, for trying things out by hand:
 
-    python tests/kafka/broker.py up [--port 9092] [--dir .demo/kafka]     start it, return when it is ready
-    python tests/kafka/broker.py down [--dir .demo/kafka]                 stop it; what it stored is kept
-    python tests/kafka/broker.py run [--port 9092] [--dir .demo/kafka]    the same in the foreground
+    python -m tests.kafka.broker up [--port 9092] [--dir .demo/kafka]     start it, return when it is ready
+    python -m tests.kafka.broker down [--dir .demo/kafka]                 stop it; what it stored is kept
+    python -m tests.kafka.broker run [--port 9092] [--dir .demo/kafka]    the same in the foreground
 
 Needs Java 17 or newer, and Maven the first time: the jars (54 MB) are then kept in HOOKLINE_CACHE, or
 ``hookline`` in the user's cache directory.

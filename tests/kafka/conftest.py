@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from broker import Broker, NoBroker
-from secured import PASSWORD, USER, Security
-from topics import Tap, Topics
 
 from pipeline.sources.topics.topic_reader import KafkaReader
 from pipeline.telemetry import metrics
+from tests.kafka.broker import Broker, NoBroker
+from tests.kafka.secured import PASSWORD, USER, Security
+from tests.kafka.topics import Tap, Topics
 
 REQUIRED = os.environ.get("CI") == "true" and "kafka" not in os.environ.get("HOOKLINE_ALLOW_SKIP", "").split(
     ","

@@ -16,7 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import orjson
-from topics import Topics, until
+
+from tests.kafka.topics import Topics, until
 
 USERS = 50
 PARTITIONS = 3

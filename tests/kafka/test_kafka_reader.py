@@ -7,13 +7,13 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
-from topics import Tap, Topics, until
 
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, StateError
 from pipeline.sources.topics.source import KafkaSource
 from pipeline.sources.topics.topic_reader import KafkaReader
 from pipeline.telemetry import metrics
+from tests.kafka.topics import Tap, Topics, until
 
 Tapper = Callable[[KafkaReader], Tap]
 

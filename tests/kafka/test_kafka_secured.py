@@ -12,11 +12,6 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AclBindingFilter, AclOperation, AclPermissionType, ResourceType
 from confluent_kafka.admin import ResourcePatternType as Pattern
-from delivering import Certificates
-from running import HOOKLINE, Bench
-from secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, permit
-from test_kafka_copies import letter
-from topics import Tap, Topics, until
 
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, HooklineError
@@ -25,6 +20,11 @@ from pipeline.receiver.server import Receiver
 from pipeline.recording.topic_writer import TopicWriter
 from pipeline.sources.topics.source import KafkaSource
 from pipeline.sources.topics.topic_reader import KafkaReader
+from tests.kafka.secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, permit
+from tests.kafka.test_kafka_copies import letter
+from tests.kafka.topics import Tap, Topics, until
+from tests.kit.certificates import Certificates
+from tests.kit.run import HOOKLINE, Bench
 
 Tapper = Callable[[KafkaReader], Tap]
 WRONG = f"{CANARY}-mistyped"

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from broker import Broker
-from running import HOOKLINE
-from touring import run, script
 
 from pipeline.receiver.server import Receiver
+from tests.kafka.broker import Broker
+from tests.kit.run import HOOKLINE
+from tests.kit.tour import run, script
 
 UNTIL_SENT = """
 until hookline status -c tour --json 2> /dev/null | grep -q '"delivered": 2'; do :; done

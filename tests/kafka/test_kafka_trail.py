@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from topics import Tap, Topics
 
 from pipeline.sources.topics.merge import Alignment, Side
 from pipeline.sources.topics.topic_reader import KafkaReader
 from pipeline.sources.topics.trail import FILE, REWRITE_BYTES, Boundary, Trail
+from tests.kafka.topics import Tap, Topics
 
 Tapper = Callable[[KafkaReader], Tap]
 

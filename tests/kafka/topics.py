@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from broker import Broker
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -16,6 +15,7 @@ from pipeline.kafka.client import KafkaSettings
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.topics.source import KafkaSource
 from pipeline.sources.topics.topic_reader import KafkaReader
+from tests.kafka.broker import Broker
 
 WAIT_SECS = 20.0
 

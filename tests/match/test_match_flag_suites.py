@@ -10,9 +10,9 @@ import json
 from typing import Any
 
 import pytest
-from matching import event, holds, holds_for, user
 
 from pipeline.model.records import MISSING, Json
+from tests.kit.matching import event, holds, holds_for, user
 
 LAUNCHDARKLY: list[tuple[Json, Json, bool]] = [
     (99, {"in": [99]}, True),

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matching import event, holds, labels_of, trigger_of, user
-from samples import shared_data
 
 from pipeline.config.yaml.diagnostics import Problem, Problems
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import compile_labels
 from pipeline.match.selectors import SelectorError, compile_selector
 from pipeline.model.records import Event, Json
+from tests.kit.matching import event, holds, labels_of, trigger_of, user
+from tests.kit.samples import shared_data
 
 
 def element(tag: str = "div", /, **fields: Any) -> dict[str, Json]:

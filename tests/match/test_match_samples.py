@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 import yaml
-from matching import trigger_of
-from samples import shared_data
 
 from pipeline.match.index import TriggerIndex
 from pipeline.match.triggers import Trigger
 from pipeline.match.verdicts import explain_trigger
 from pipeline.model.records import Event, Origin, User
 from pipeline.model.times import parse_time
+from tests.kit.matching import trigger_of
+from tests.kit.samples import shared_data
 
 
 def sample_triggers() -> dict[str, Trigger]:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matching import event, labels_of, trigger_of, user
 
 from pipeline.config.yaml.diagnostics import Problem, Problems
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
 from pipeline.model.records import Event, Json, User
+from tests.kit.matching import event, labels_of, trigger_of, user
 
 
 def triggers(*parts: Mapping[str, Json], **options: Any) -> list[Trigger]:

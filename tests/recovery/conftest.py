@@ -6,11 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import unsynced
-from killing import WEBHOOKS, Outcome, Trial, Workshop, answer, make_stream, new_trial, trial, workshop
-from receiving import Receiver, receiving
 
-__all__ = ["unsynced"]
+from tests.recovery.killing import (
+    WEBHOOKS,
+    Outcome,
+    Trial,
+    Workshop,
+    answer,
+    make_stream,
+    new_trial,
+    trial,
+    workshop,
+)
+from tests.recovery.receiving import Receiver, receiving
 
 EVENTS = 700
 

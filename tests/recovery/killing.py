@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from failing import KILLED
-from receiving import Receiver
-from running import until
-
 from pipeline.deliver.lanes.refill import SLICE
 from pipeline.outbox.view import accounting, dead_letters
+from tests.kit.run import until
+from tests.recovery.failing import KILLED
+from tests.recovery.receiving import Receiver
 
 WEBHOOKS = {
     "plain": "trigger: {events: [Purchase]}\nrequest:\n  url: {url}/plain\n"

@@ -10,9 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from failing import KILLED
-from killing import SOME_SHARDS_AHEAD, STORE, Kill, Outcome, Trial, Workshop, check, name, new_trial
-from receiving import Receiver
+
+from tests.recovery.failing import KILLED
+from tests.recovery.killing import (
+    SOME_SHARDS_AHEAD,
+    STORE,
+    Kill,
+    Outcome,
+    Trial,
+    Workshop,
+    check,
+    name,
+    new_trial,
+)
+from tests.recovery.receiving import Receiver
 
 TRIES = 6
 

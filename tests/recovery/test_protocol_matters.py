@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from failing import KILLED
-from killing import SOME_SHARDS_AHEAD, Kill, Outcome, Workshop, check, new_trial, trial
-from receiving import Receiver
+
+from tests.recovery.failing import KILLED
+from tests.recovery.killing import SOME_SHARDS_AHEAD, Kill, Outcome, Workshop, check, new_trial, trial
+from tests.recovery.receiving import Receiver
 
 TRIES = 6
 

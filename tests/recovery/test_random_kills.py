@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from failing import KILLED
-from inprocess import run_flow
-from killing import CONCURRENCY, Trial, Workshop, make_stream, trial
-from receiving import Receiver
-from running import HOOKLINE, until
+
+from tests.kit.inprocess import run_flow
+from tests.kit.run import HOOKLINE, until
+from tests.recovery.failing import KILLED
+from tests.recovery.killing import CONCURRENCY, Trial, Workshop, make_stream, trial
+from tests.recovery.receiving import Receiver
+
+pytestmark = pytest.mark.usefixtures("unsynced")
 
 WEBHOOKS = ("plain", "joined", "flaky", "ordered")
 DRAIN_SECS = 5.0

@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 import pytest
-from rendering import a_user, an_event, compiled, mistakes, rendered
 
 from pipeline.config.models.settings import BatchSettings
 from pipeline.config.yaml.diagnostics import Problems
@@ -14,6 +13,7 @@ from pipeline.language.secrets import Secrets
 from pipeline.language.slots import fill, mask
 from pipeline.model.errors import RenderError
 from pipeline.render.wrap import compile_wrap, split_array
+from tests.render.rendering import a_user, an_event, compiled, mistakes, rendered
 
 PROPERTIES = {
     "text": "a",

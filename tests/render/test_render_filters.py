@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 import pytest
-from rendering import a_user, an_event, compiled, mistakes, rendered
 
 from pipeline.model.errors import RenderError
 from pipeline.render.filters.filter import Example, Filter
 from pipeline.render.filters.table import FILTERS, reference
+from tests.render.rendering import a_user, an_event, compiled, mistakes, rendered
 
 
 def value_of(template: str, properties: dict[str, Any] | None = None, **options: Any) -> Any:

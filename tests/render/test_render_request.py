@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rendering import a_user, an_event, compiled, mistakes, rendered, shown
 
 from pipeline.language.secrets import Secrets
 from pipeline.language.slots import fill
 from pipeline.model.errors import RenderError
+from tests.render.rendering import a_user, an_event, compiled, mistakes, rendered, shown
 
 NASTY = "a/b?c&d=e%#ü 1"
 

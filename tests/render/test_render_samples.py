@@ -7,8 +7,6 @@ from typing import Any
 
 import orjson
 import pytest
-from rendering import a_user, an_event, path_equals, shown
-from samples import shared_data
 
 from pipeline.config.models.settings import BatchSettings
 from pipeline.config.yaml.diagnostics import Problems
@@ -19,6 +17,8 @@ from pipeline.model.records import MISSING
 from pipeline.model.times import parse_time
 from pipeline.render.request import compile_request
 from pipeline.render.wrap import compile_wrap
+from tests.kit.samples import shared_data
+from tests.render.rendering import a_user, an_event, path_equals, shown
 
 SETTINGS = {"SLACK_PATH": "T1/B2/x", "PIXEL": "999"}
 

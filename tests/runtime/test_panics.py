@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from running import Bench
 
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.panics import held_back, without_passed_on
+from tests.kit.run import Bench
 
 PASSED_ON = """
 thread '<unnamed>' panicked at src/inputs.rs:331:25:

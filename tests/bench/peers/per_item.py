@@ -1,6 +1,6 @@
 """The naive dataflow: per-item Bytewax with aiohttp's ClientSession.post, a batch of posts per write.
 
-python tests/bench/peers/per_item.py STREAM URL
+python -m tests.bench.peers.per_item STREAM URL
 
 One process and one worker, as the others. Its settings are the best found: see BATCH, and README.md.
 """
