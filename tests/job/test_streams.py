@@ -11,18 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.job.model import Model, Request
-from tests.job.modelled import canonical, write_config
-from tests.kit.inprocess import run_flow
-
-pytestmark = pytest.mark.usefixtures("unsynced")
-
 from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
 from pipeline.decode.shapes import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.records import Invalid, Origin
+from tests.job.model import Model, Request
+from tests.job.modelled import canonical, write_config
+from tests.kit.inprocess import run_flow
+
+pytestmark = pytest.mark.usefixtures("unsynced")
 
 USERS = st.sampled_from(["u1", "u2", "u3", "ü"])
 GUESTS = st.sampled_from(["a1", "a2", "a3"])
