@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -171,10 +171,7 @@ def _moved(finding: Finding, folder: str) -> Finding:
     name = finding.file.removeprefix("webhooks/")
     if name == finding.file:
         return finding
-    return Finding(
-        os.path.join(folder, name), finding.line, finding.column, finding.code, finding.message, finding.hint,
-        finding.warning, finding.source, finding.length,
-    )  # fmt: skip
+    return replace(finding, file=os.path.join(folder, name))
 
 
 def _records(given: dict[str, Json], number: int, only: str | None, format: str) -> list[Record]:

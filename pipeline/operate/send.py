@@ -46,10 +46,8 @@ class Answer:
 
 
 @dataclass(slots=True, frozen=True)
-class TestRequest:
+class Prepared:
     """A request that is ready to be sent."""
-
-    __test__ = False  # no test of pytest's
 
     config: Path
     allow: tuple[str, ...]
@@ -64,7 +62,7 @@ class TestRequest:
         return Shown.of(self.match)
 
 
-def prepare(config: Path, webhook_id: str, given: Given, allow: Sequence[str] = ()) -> TestRequest:
+def prepare(config: Path, webhook_id: str, given: Given, allow: Sequence[str] = ()) -> Prepared:
     """Return the request of a webhook for the event that is given, with the job's secrets.
 
     allow: networks that are open, in place of the config's. Raises ConfigError where the config or the event
@@ -75,7 +73,7 @@ def prepare(config: Path, webhook_id: str, given: Given, allow: Sequence[str] = 
     match, holds = _match(snapshot, webhook_id, given)
     if match.request is None:
         raise ConfigError(f"{webhook_id}: it cannot be rendered: {match.reason}")
-    return TestRequest(config, job.network_allow, snapshot, match, holds)
+    return Prepared(config, job.network_allow, snapshot, match, holds)
 
 
 def _match(snapshot: Snapshot, webhook_id: str, given: Given) -> tuple[Match, bool]:
@@ -113,21 +111,21 @@ class FirstResults:
         """Do nothing: there is one generation only."""
 
 
-def send(test: TestRequest) -> Answer:
+def send(prepared: Prepared) -> Answer:
     """Send a request once, through an engine of its own. Raises ConfigError where it is not sent at all."""
-    request, webhook = test.match.request, test.match.webhook
+    request, webhook = prepared.match.request, prepared.match.webhook
     assert request is not None
     begun = time.monotonic()
     key = f"{webhook.id}\0test".encode()
     delivery = Delivery(
-        key, key, webhook.id, test.match.message_id, test.snapshot.hash, request.method, request.url,
+        key, key, webhook.id, prepared.match.message_id, prepared.snapshot.hash, request.method, request.url,
         (*request.headers, TEST_HEADER), request.body, created_ms=time.time_ns() // 1_000_000,
     )  # fmt: skip
     settings = webhook.delivery
     if settings.batch is not None:
         settings = replace(settings, batch=replace(settings.batch, max_wait_secs=0.0))
     first = FirstResults()
-    engine = DeliveryEngine(allow=test.allow, secrets=Secrets(os.environ, test.config))
+    engine = DeliveryEngine(allow=prepared.allow, secrets=Secrets(os.environ, prepared.config))
     engine.start()
     try:
         engine.configure({webhook.id: replace(webhook.spec, enabled=True, delivery=settings)})

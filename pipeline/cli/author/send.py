@@ -36,14 +36,14 @@ def send(
     """
     from pipeline.operate import send as sending
 
-    test = sending.prepare(config, webhook, given.read(event_file, user_file, format), allow)
-    if not test.holds:
+    prepared = sending.prepare(config, webhook, given.read(event_file, user_file, format), allow)
+    if not prepared.holds:
         say(f"note: the trigger of {webhook} does not hold for this event (`hookline explain` shows why)")
     if not as_json:
-        click.echo(requests.as_text(test.shown))
-    answer = sending.send(test)
+        click.echo(requests.as_text(prepared.shown))
+    answer = sending.send(prepared)
     if as_json:
-        print_json({"request": test.shown.to_json(), "answer": answer.to_json()})
+        print_json({"request": prepared.shown.to_json(), "answer": answer.to_json()})
     else:
         said = f"status {answer.status}" if answer.status else "no answer"
         click.echo(f"\n{answer.outcome}: {said} after {answer.elapsed_ms:,} ms")
