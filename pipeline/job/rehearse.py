@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pipeline.compile.snapshot import Snapshot
 from pipeline.job.replay import Replay
-from pipeline.job.story import Match, Story, choose, resolve
+from pipeline.job.story import Chosen, Match, Moment, Story, choose, resolve
 from pipeline.join.links import Identity
 from pipeline.model.records import Event, PropertyUpdate, Record, User
 from pipeline.store.memory import MemoryRows
@@ -39,17 +39,15 @@ class Rehearsal:
 
     def rehearse(self, record: Record) -> list[Match]:
         """Return what a record fires, in the order of the config files."""
-        owned = resolve(choose([record], self._snapshot.triggers), self._identity)
-        told = self._story.tell(owned, self._snapshot, PARTITION)
-        return [one for one in told if isinstance(one, Match)]
+        return self._tell(choose([record], self._snapshot.triggers))
 
     def moments(self, record: Record) -> Iterator[tuple[Event, User, list[Match]]]:
         """Yield what conditions see of a record, and what it fires then; also where no webhook wants it."""
-        snapshot, story = self._snapshot, self._story
-        chosen = choose([record], snapshot.triggers) or [(record, ())]
-        for key, own, candidates in resolve(chosen, self._identity):
-            moment = story.join(key, own, candidates, snapshot.triggers, PARTITION, unwanted=True)
-            if moment is not None:
-                event, user, candidates = moment
-                found = (story.match(key, snapshot.webhooks[index], event, user) for index in candidates)
-                yield event, user, [match for match in found if match is not None]
+        seen: list[Moment] = []
+        matches = self._tell(choose([record], self._snapshot.triggers) or [(record, ())], seen)
+        for event, user in seen:
+            yield event, user, [match for match in matches if match.event is event]
+
+    def _tell(self, chosen: list[Chosen], seen: list[Moment] | None = None) -> list[Match]:
+        told = self._story.tell(resolve(chosen, self._identity), self._snapshot, PARTITION, seen)
+        return [one for one in told if isinstance(one, Match)]

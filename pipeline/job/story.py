@@ -31,8 +31,8 @@ Candidates: TypeAlias = tuple[int, ...]
 Chosen: TypeAlias = tuple[Record, Candidates]
 Owned: TypeAlias = tuple[str, Record, Candidates]
 """A record with the key of its user."""
-Moment: TypeAlias = tuple[Event, User, Candidates]
-"""What conditions and templates see: an event (or a change as one), its user then, and who may want it."""
+Moment: TypeAlias = tuple[Event, User]
+"""What conditions and templates see: an event, or a change of properties as one, and its user then."""
 
 _NONE: Candidates = ()
 
@@ -97,7 +97,8 @@ def resolve(chosen: Iterable[Chosen], identity: Identity) -> list[Owned]:
         if type(record) is Event:  # nearly all: it is only given its user
             owned.append((identity.own(record), record, candidates))
         else:
-            owned += [(key, own, candidates) for key, own in identity.resolve(record)]
+            for key, own in identity.resolve(record):
+                owned.append((key, own, candidates))
     return owned
 
 
@@ -113,44 +114,35 @@ class Story:
         self._caps = Caps(rows, clock)
         self._replay = replay
 
-    def tell(self, owned: Iterable[Owned], snapshot: Snapshot, partition: str) -> Iterator[Match | Invalid]:
-        """Yield what becomes of the records of a chunk, in the order of the stream and of the config."""
+    def tell(
+        self, owned: Iterable[Owned], snapshot: Snapshot, partition: str, seen: list[Moment] | None = None
+    ) -> Iterator[Match | Invalid]:
+        """Yield what becomes of the records of a chunk, in the order of the stream and of the config.
+
+        seen: takes what conditions see of every event and every change, also where nobody waits for it.
+        """
+        users, webhooks, triggers = self.users, snapshot.webhooks, snapshot.triggers
         for key, record, candidates in owned:
-            if type(record) is Invalid:
+            if type(record) is Event:
+                event, user = record, User.of(record, users.get(key))
+            elif type(record) is PropertyUpdate:
+                before = users.apply(key, record, partition)
+                if not before or record.delete:
+                    continue
+                candidates = triggers.on_change(before) if triggers.changes_wanted else ()
+                if not candidates and seen is None:
+                    continue
+                event, user = change_of(record, before, users.get(key))
+            else:
+                assert type(record) is Invalid  # links are resolved
                 yield record
                 continue
-            moment = self.join(key, record, candidates, snapshot.triggers, partition)
-            if moment is not None:
-                event, user, candidates = moment
-                for index in candidates:
-                    match = self.match(key, snapshot.webhooks[index], event, user)
-                    if match is not None:
-                        yield match
-
-    def join(
-        self,
-        key: str,
-        record: Record,
-        candidates: Candidates,
-        triggers: TriggerIndex,
-        partition: str,
-        *,
-        unwanted: bool = False,
-    ) -> Moment | None:
-        """Join an event to what is known of its user, or take an update in, which is an event if it changes
-        something; None where nothing can fire. unwanted: also where nobody waits for that change.
-        """
-        if type(record) is Event:
-            return record, User.of(record, self.users.get(key)), candidates
-        if type(record) is not PropertyUpdate:
-            return None
-        before = self.users.apply(key, record, partition)
-        if not before or record.delete:
-            return None
-        candidates = triggers.on_change(before)
-        if not candidates and not unwanted:
-            return None
-        return *change_of(record, before, self.users.get(key)), candidates
+            if seen is not None:
+                seen.append((event, user))
+            for index in candidates:
+                match = self.match(key, webhooks[index], event, user)
+                if match is not None:
+                    yield match
 
     def match(self, key: str, webhook: Webhook, event: Event, user: User) -> Match | None:
         """Ask the user's side of a candidate and its limits, and render; None where it does not fire."""

@@ -102,15 +102,12 @@ class User(msgspec.Struct, gc=False):
     before: dict[str, Json] | None = None
     """Old values of the properties that an update changed; None unless a `changes` trigger runs."""
 
-    @classmethod
+    @staticmethod  # called once per event: a class method costs twice as much
     def of(
-        cls,
-        record: Event | PropertyUpdate,
-        properties: dict[str, Json],
-        before: dict[str, Json] | None = None,
+        record: Event | PropertyUpdate, properties: dict[str, Json], before: dict[str, Json] | None = None
     ) -> User:
         """Return the user that a record belongs to, with what is known of it."""
-        return cls(record.user_id, record.anonymous_id, record.user_id is not None, properties, before)
+        return User(record.user_id, record.anonymous_id, record.user_id is not None, properties, before)
 
 
 class Missing:
