@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.operate.shown import Shown
+    from pipeline.operate.preview import Preview
 
 
-def as_text(shown: Shown) -> str:
+def as_text(shown: Preview) -> str:
     """Return the request in the order in which it goes out."""
     import orjson
 

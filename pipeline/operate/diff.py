@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.records import Invalid, Json
 from pipeline.operate.given import load_snapshot, read_stream
-from pipeline.operate.shown import Shown
+from pipeline.operate.preview import Preview
 
 KINDS = ("same", "appear", "vanish", "change")
 
@@ -19,7 +19,7 @@ class Difference:
     """What differs for one webhook, with the first few of each kind: (old, new), None where there is none."""
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    samples: dict[str, list[tuple[Shown | None, Shown | None]]] = field(default_factory=dict)
+    samples: dict[str, list[tuple[Preview | None, Preview | None]]] = field(default_factory=dict)
 
     @property
     def differs(self) -> bool:
@@ -44,7 +44,7 @@ def diff(old: Path, new: Path, streams: Sequence[str], samples: int = 3) -> dict
         if isinstance(record, Invalid):
             continue
         before, after = (
-            {(match.webhook.id, match.message_id): Shown.of(match) for match in run.rehearse(record)}
+            {(match.webhook.id, match.message_id): Preview.of(match) for match in run.rehearse(record)}
             for run in runs
         )
         for key in dict.fromkeys([*before, *after]):
@@ -57,7 +57,7 @@ def diff(old: Path, new: Path, streams: Sequence[str], samples: int = 3) -> dict
     return found
 
 
-def _kind(was: Shown | None, now: Shown | None) -> str:
+def _kind(was: Preview | None, now: Preview | None) -> str:
     if was is None:
         return "appear"
     if now is None:

@@ -10,10 +10,10 @@ from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
 from pipeline.model.records import Invalid
 from pipeline.operate.given import load_snapshot, read_stream
-from pipeline.operate.shown import Shown
+from pipeline.operate.preview import Preview
 
 
-def would_send(config: Path, paths: Sequence[str], format: str, chosen: Replay) -> Iterator[Shown]:
+def would_send(config: Path, paths: Sequence[str], format: str, chosen: Replay) -> Iterator[Preview]:
     """Yield the requests of recordings, in stream order. Raises UsageError for an unknown webhook."""
     snapshot = load_snapshot(config)
     for webhook_id in sorted(chosen.webhooks):
@@ -24,6 +24,6 @@ def would_send(config: Path, paths: Sequence[str], format: str, chosen: Replay) 
             continue
         for match in rehearsal.rehearse(record):
             if match.request is not None:
-                shown = Shown.of(match)
+                shown = Preview.of(match)
                 headers = {**shown.headers, "webhook-replay": "true"}
                 yield replace(shown, url=chosen.redirect(shown.url), headers=headers)

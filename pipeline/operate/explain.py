@@ -10,7 +10,7 @@ from pipeline.job.rehearse import Rehearsal
 from pipeline.match.verdicts import Finding, explain_trigger
 from pipeline.model.records import MISSING, Json
 from pipeline.operate.given import Given, load_snapshot
-from pipeline.operate.shown import Shown
+from pipeline.operate.preview import Preview
 
 
 @dataclass(slots=True, frozen=True)
@@ -22,7 +22,7 @@ class Explained:
     verdict: str
     """fires, is held back, cannot be rendered, or why it does not fire."""
     clauses: list[Finding]
-    request: Shown | None
+    request: Preview | None
     """None where its trigger does not hold."""
 
     def to_json(self) -> dict[str, Json]:
@@ -58,7 +58,7 @@ def explain(config: Path, given: Given, webhook_id: str | None = None) -> Iterat
         rehearsal.know(given.known)
     for record in given.records:
         for event, user, matches in rehearsal.moments(record):
-            fired = {match.webhook.id: Shown.of(match) for match in matches}
+            fired = {match.webhook.id: Preview.of(match) for match in matches}
             for webhook in webhooks:
                 clauses = explain_trigger(webhook.trigger, event, user)
                 request = fired.get(webhook.id)
@@ -66,7 +66,7 @@ def explain(config: Path, given: Given, webhook_id: str | None = None) -> Iterat
                 yield Explained(webhook.id, event.name, verdict, clauses, request)
 
 
-def _verdict(enabled: bool, clauses: list[Finding], request: Shown | None) -> str:
+def _verdict(enabled: bool, clauses: list[Finding], request: Preview | None) -> str:
     if request is not None:
         if request.suppressed:
             return "matches, but `limit` or `dedupe` holds it back"

@@ -21,7 +21,7 @@ from pipeline.model.errors import ConfigError, GivenError, RenderError
 from pipeline.model.findings import Finding
 from pipeline.model.records import Json
 from pipeline.operate.given import Given
-from pipeline.operate.shown import Shown
+from pipeline.operate.preview import Preview
 from pipeline.outbox.handover import Delivery, Port, Result
 
 TEST_HEADER = ("webhook-test", "true")
@@ -57,9 +57,9 @@ class Prepared:
     """Whether the trigger holds; it is sent all the same."""
 
     @property
-    def shown(self) -> Shown:
-        """The request as it is shown."""
-        return Shown.of(self.match)
+    def preview(self) -> Preview:
+        """The request without its secrets."""
+        return Preview.of(self.match)
 
 
 def prepare(config: Path, webhook_id: str, given: Given, allow: Sequence[str] = ()) -> Prepared:

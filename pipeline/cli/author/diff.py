@@ -14,7 +14,7 @@ from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.operate.diff import Difference
-    from pipeline.operate.shown import Shown
+    from pipeline.operate.preview import Preview
 
 
 @click.command()
@@ -58,7 +58,7 @@ def tell(found: dict[str, Difference]) -> None:
                         click.echo(f"{mark} {_line(shown)}")
 
 
-def _line(shown: Shown) -> str:
+def _line(shown: Preview) -> str:
     if not shown.method:
         return "suppressed" if shown.dead_letter is None else f"dead letter: {shown.dead_letter}"
     body = shown.body if isinstance(shown.body, str) else orjson.dumps(shown.body).decode()

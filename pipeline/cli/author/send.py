@@ -40,10 +40,10 @@ def send(
     if not prepared.holds:
         say(f"note: the trigger of {webhook} does not hold for this event (`hookline explain` shows why)")
     if not as_json:
-        click.echo(requests.as_text(prepared.shown))
+        click.echo(requests.as_text(prepared.preview))
     answer = sending.send(prepared)
     if as_json:
-        print_json({"request": prepared.shown.to_json(), "answer": answer.to_json()})
+        print_json({"request": prepared.preview.to_json(), "answer": answer.to_json()})
     else:
         said = f"status {answer.status}" if answer.status else "no answer"
         click.echo(f"\n{answer.outcome}: {said} after {answer.elapsed_ms:,} ms")

@@ -13,7 +13,7 @@ CONTENT_TYPES = {"json": "application/json", "form": "application/x-www-form-url
 
 
 @dataclass(slots=True, frozen=True)
-class Shown:
+class Preview:
     """The request that a match makes, with ``${NAME}`` for every secret; or why there is none."""
 
     webhook: str
@@ -29,8 +29,8 @@ class Shown:
     """True where `limit` or `dedupe` holds it back."""
 
     @classmethod
-    def of(cls, match: Match) -> Shown:
-        """Return what a match shows."""
+    def of(cls, match: Match) -> Preview:
+        """Return the preview of a match."""
         if match.request is None:
             reason = None if match.suppressed else match.reason
             return cls(match.webhook.id, match.message_id, dead_letter=reason, suppressed=match.suppressed)
