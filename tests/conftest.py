@@ -9,6 +9,8 @@ import lmdb
 import pytest
 from hypothesis import settings
 
+from pipeline.receiver.server import Receiver
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests in the background lets them ignore Ctrl-C; what they start must not.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -25,3 +27,10 @@ def unsynced() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lmdb, "open", lambda *args, **more: opened(*args, **{"sync": False} | more))
         yield
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A real receiver on a port of its own; it answers 200 until a test says otherwise."""
+    with Receiver() as receiver:
+        yield receiver

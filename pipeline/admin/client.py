@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from pipeline.model.errors import HooklineError, Refused
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 ASK_SECS = 60.0
 _LONGEST_PATH = 100  # sun_path holds 108 bytes on Linux, 104 elsewhere
@@ -26,7 +26,7 @@ def socket_path(state: Path, process: int) -> Path:
     return state / f"control-{process}.sock"
 
 
-def ask(state: Path, command: str, /, **arguments: Json) -> list[Json]:
+def ask(state: Path, command: str, /, **arguments: Value) -> list[Value]:
     """Send one command to every process of the running job and return their results.
 
     Raises NotRunning where none listens, and HooklineError with what a process said is wrong.
@@ -50,7 +50,7 @@ def ask(state: Path, command: str, /, **arguments: Json) -> list[Json]:
     return results
 
 
-def _exchange(path: Path, request: bytes) -> Json:
+def _exchange(path: Path, request: bytes) -> Value:
     """Return the answer of one process; None where nobody listens any more."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(ASK_SECS)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import orjson
 
 from pipeline.model.errors import HooklineError
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.telemetry import log
 
 TEXT = "text/plain; charset=utf-8"
@@ -29,7 +29,7 @@ class Route:
     """
 
     name: str
-    handler: Callable[..., Json]
+    handler: Callable[..., Value]
     public: bool = False
     content_type: str = TEXT
     """Of a text, as a page."""
@@ -49,7 +49,7 @@ class Answer:
     """True where nobody raised that on purpose; it is in the log."""
 
 
-def answer(route: Route, arguments: Mapping[str, Json]) -> Answer:
+def answer(route: Route, arguments: Mapping[str, Value]) -> Answer:
     """Call a handler; never raises: an error is an answer and harms nothing else."""
     try:
         result = route.handler(**arguments)

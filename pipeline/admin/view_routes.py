@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pipeline.admin.routes import Route
 from pipeline.job.context import Job
 from pipeline.model.errors import Refused
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.outbox.counters import RECORDS, WEBHOOK
 from pipeline.telemetry import metrics
 
@@ -46,7 +46,7 @@ def view_routes(job: Job, process: int) -> list[Route]:
         measure_job(job)
         return metrics.render_prometheus()
 
-    def status() -> Json:
+    def status() -> Value:
         # From memory: a store can be open only once in a process. `hookline status` reads the stores of all.
         records, webhooks = totals(job)
         stats = job.engine.stats()

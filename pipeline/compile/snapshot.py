@@ -17,7 +17,6 @@ from pipeline.compile.lint import lint_webhook
 from pipeline.config.files import ConfigText
 from pipeline.config.models.convert import delivery_settings, receiver_settings
 from pipeline.config.models.settings import DeliverySettings, ReceiverSettings
-from pipeline.config.models.validate import suggest
 from pipeline.config.webhooks import CheckedConfig, CheckedFile, check_files
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
@@ -32,6 +31,7 @@ from pipeline.match.triggers import Trigger, compile_trigger
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.findings import Finding, in_order, render
 from pipeline.model.records import Event, Json, User
+from pipeline.model.words import did_you_mean
 from pipeline.render.request import RequestTemplate, compile_request
 from pipeline.render.wrap import compile_wrap
 
@@ -161,7 +161,8 @@ def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) 
         if name in labels.names():
             yield name
         elif name not in checked.broken_labels:
-            hint = suggest(name, list(labels.names())) or "labels are files in labels/"
+            close = did_you_mean(name, labels.names())
+            hint = f"did you mean `{close}`?" if close else "labels are files in labels/"
             message = f"`exclude` names the label `{name}`, which does not exist"
             checked.findings.append(Finding("pipeline.yaml", 0, 0, "unknown-label", message, hint))
 

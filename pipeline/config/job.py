@@ -5,7 +5,6 @@ Every value knows where it came from, for `hookline config show`.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding, in_order
 from pipeline.model.records import Json
+from pipeline.model.words import did_you_mean
 
 FILE = "pipeline.yaml"
 PREFIX = "HOOKLINE_"
@@ -205,7 +205,7 @@ def _apply_environment(
             continue
         path = known.get(name)
         if path is None:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+            close = did_you_mean(name, known, likeness=0.85)
             if close:
                 findings.append(
                     Finding(
@@ -214,7 +214,7 @@ def _apply_environment(
                         0,
                         "unknown-variable",
                         f"`{name}` sets nothing",
-                        f"did you mean `{close[0]}`?",
+                        f"did you mean `{close}`?",
                         warning=True,
                     )
                 )

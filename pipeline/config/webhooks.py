@@ -28,7 +28,7 @@ from pipeline.config.yaml.extends import merge_data, resolve_base
 from pipeline.config.yaml.locating import place
 from pipeline.config.yaml.placeholders import Settings, everywhere, substitute
 from pipeline.model.findings import Finding
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +37,7 @@ class CheckedFile:
 
     file: str
     root: Node
-    data: dict[str, Json]
+    data: dict[str, Value]
     """Plain data: bases and defaults merged, settings put in, secrets as written."""
     model: Any
     """WebhookFile or LabelFile."""
@@ -131,7 +131,7 @@ def _broken(document: Document) -> bool:
     return any(not finding.warning and finding.code != "missing-setting" for finding in document.findings)
 
 
-def _lists(data: Json, document: Document, text: ConfigText) -> dict[str, list[str]]:
+def _lists(data: Value, document: Document, text: ConfigText) -> dict[str, list[str]]:
     """Return the list files that conditions of this file name. A missing one is the conditions' error."""
     lists: dict[str, list[str]] = {}
     for named in list_names(data):

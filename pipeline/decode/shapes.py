@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from pipeline.decode import cloudevents, fields, heap, native, posthog, segment, strict
+from pipeline.decode import cloudevents, heap, native, posthog, segment, strict
 from pipeline.decode.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import kind_of
 from pipeline.model.records import Invalid, Json, Origin, PropertyUpdate, Record
 
 FORMATS = ("auto", "native", "heap", "segment", "posthog", "cloudevents")
@@ -72,7 +73,7 @@ def decode(
             return (_shape_of(value) if format == "auto" else _SHAPES[format])(value, place)
         if type(value) is list:
             return _read_all(value, "the list", {}, format, raw, place)
-        raise InvalidRecord(f"the line is {fields.kind_of(value)}, an object is wanted")
+        raise InvalidRecord(f"the line is {kind_of(value)}, an object is wanted")
     except InvalidRecord as error:
         return [Invalid(raw or b"", str(error), origin)]
     except Exception as error:
@@ -110,7 +111,7 @@ def _read_all(
         inside = Place(origin, place.received_at, shared, sent_at)
         try:
             if type(member) is not dict:
-                raise InvalidRecord(f"a member of `{name}` is {fields.kind_of(member)}, an object is wanted")
+                raise InvalidRecord(f"a member of `{name}` is {kind_of(member)}, an object is wanted")
             if name in ("events", "users"):
                 shape = heap.read if format == "auto" and "type" not in member else _shape(member, format)
             else:

@@ -13,11 +13,10 @@ from hashlib import blake2b
 from struct import pack, unpack
 from typing import Final, Protocol
 
-import orjson
-
 from pipeline.language.limits import Dedupe, Limit, Limits, Repeat
 from pipeline.language.paths import Getter
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value, canonical
+from pipeline.model.records import MISSING, Event, Missing, User
 
 __all__ = ["CapsStore", "Dedupe", "Limit", "Limits", "Repeat", "Verdict", "check"]
 
@@ -121,7 +120,7 @@ def _is_over(limits: Limits, limit: Limit, caps: CapsStore, user_key: str, event
     return False
 
 
-def _by(by: Getter | None, event: Event, user: User) -> Json | Missing:
+def _by(by: Getter | None, event: Event, user: User) -> Value | Missing:
     """Return what is counted separately; None for `by: null`, which counts everything together."""
     return None if by is None else by(event, user, None)
 
@@ -133,27 +132,15 @@ def _at(event: Event, times: list[int]) -> int:
     return times[-1] if times else 0
 
 
-def _key(kind: bytes, limits: Limits, user_key: str, value: Json) -> bytes:
+def _key(kind: bytes, limits: Limits, user_key: str, value: Value) -> bytes:
     """Return the key: the user first, so that the rows of one user lie together."""
     user = user_key.encode("utf-8", "surrogatepass")
     if len(user) > _MAX_USER_BYTES:
         user = blake2b(user, digest_size=16).digest()
     rest = blake2b(
-        limits.webhook_id.encode("utf-8", "surrogatepass") + b"\0" + _canonical(value), digest_size=16
+        limits.webhook_id.encode("utf-8", "surrogatepass") + b"\0" + canonical(value), digest_size=16
     )
     return user + b"\0" + kind + rest.digest()
-
-
-def _canonical(value: Json) -> bytes:
-    """Return the same bytes for equal values: 5 and 5.0 are equal, "5" is not."""
-    if type(value) is str:
-        return b'"' + value.encode("utf-8", "surrogatepass")
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return repr(value).encode("utf-8", "surrogatepass")
 
 
 def _times(stored: bytes | None) -> list[int]:

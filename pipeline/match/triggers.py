@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Literal
 
-import orjson
-
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.limits import Limits
-from pipeline.language.paths import Scope, compile_path, did_you_mean
+from pipeline.language.paths import Scope, compile_path
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, Predicate, conjunction, none_of
 from pipeline.match.labels import Alternative, Labels
 from pipeline.match.limit_specs import TriggerContext, compile_limits, one_path
+from pipeline.model.json import canonical
 from pipeline.model.records import MISSING, Event, Json, User
+from pipeline.model.words import did_you_mean
 
 _NO_EVENTS: Final = {
     "$identify": 'identify calls are no events: write `changes: "*"` instead of `events`',
@@ -245,15 +245,3 @@ def _user_or_anonymous(event: Event, user: User, scope: Scope) -> Json:
     if user.id is not None:
         return user.id
     return MISSING if user.anonymous_id is None else user.anonymous_id
-
-
-def canonical(value: Json) -> bytes:
-    """Return the same bytes for equal values, in every run: 5 and 5.0 are equal, "5" is not."""
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    if type(value) is str:
-        return b'"' + value.encode("utf-8", "surrogatepass")
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return repr(value).encode("utf-8", "surrogatepass")

@@ -9,7 +9,8 @@ from pipeline.language.paths import Scope
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.labels import Alternative, explained
 from pipeline.match.triggers import Trigger
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Missing, User
 
 
 @dataclass(slots=True, frozen=True)
@@ -22,9 +23,9 @@ class Finding:
     """The clause as a person would write it; `all`, `any`, `not` for groups."""
     path: str | None
     """What was read; None for groups."""
-    seen: Json | Missing
+    seen: Value | Missing
     """The value there, MISSING where there was none (and for groups)."""
-    operand: Json
+    operand: Value
     """What it was compared with, as written."""
     holds: bool
 
@@ -54,7 +55,7 @@ def explain_trigger(trigger: Trigger, event: Event, user: User) -> list[Finding]
     found: list[Finding] = []
     if trigger.changes is not None:
         wanted = "*" if trigger.changes == "*" else sorted(trigger.changes)
-        changed: Json = list(event.properties) if event.kind == "update" else MISSING
+        changed: Value = list(event.properties) if event.kind == "update" else MISSING
         touches = changed is not MISSING and (
             bool(changed) if wanted == "*" else any(name in wanted for name in changed)
         )
@@ -75,5 +76,5 @@ def _explain_events(ways: tuple[Alternative, ...], event: Event, user: User) -> 
     return found
 
 
-def _shown(names: Json) -> str:
+def _shown(names: Value) -> str:
     return names if type(names) is str else f"[{', '.join(names)}]"

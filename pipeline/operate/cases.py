@@ -23,7 +23,8 @@ from pipeline.decode.shapes import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Match
 from pipeline.model.findings import Finding, render
-from pipeline.model.records import Invalid, Json, Origin, Record
+from pipeline.model.json import Value, equal
+from pipeline.model.records import Invalid, Origin, Record
 from pipeline.model.times import parse_time
 from pipeline.operate.given import known
 
@@ -47,7 +48,7 @@ class CaseResult:
         """Whether everything was as expected."""
         return not self.failures
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Value]:
         """Return everything but how long it took."""
         return {
             "file": self.file,
@@ -174,7 +175,7 @@ def _moved(finding: Finding, folder: str) -> Finding:
     return replace(finding, file=os.path.join(folder, name))
 
 
-def _records(given: dict[str, Json], number: int, only: str | None, format: str) -> list[Record]:
+def _records(given: dict[str, Value], number: int, only: str | None, format: str) -> list[Record]:
     record = dict(given)
     if format == "native":
         record = {"type": "event", **record}
@@ -207,7 +208,7 @@ def _compare(wanted: ExpectedRequest, got: Match, exact: bool) -> list[str]:
     return lines
 
 
-def _body(got: Match, wanted: Json) -> Json:
+def _body(got: Match, wanted: Value) -> Value:
     body = got.body
     if got.webhook.spec.encoding == "form":
         text = body.decode()
@@ -223,7 +224,7 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-def _differ(path: str, wanted: Json, got: Json, exact: bool) -> list[str]:
+def _differ(path: str, wanted: Value, got: Value, exact: bool) -> list[str]:
     if isinstance(wanted, dict) and isinstance(got, dict):
         lines = [
             line
@@ -242,13 +243,12 @@ def _differ(path: str, wanted: Json, got: Json, exact: bool) -> list[str]:
             f"  - {_json(wanted)}",
             f"  + {_json(got)}",
         ]
-    # 1 is not true, and 3.0 is 3: as a receiver's JSON reader sees it.
-    if wanted == got and isinstance(wanted, bool) == isinstance(got, bool):
+    if equal(wanted, got):
         return []
     return [path, f"  - {_json(wanted)}", f"  + {_json(got)}"]
 
 
-def _json(value: Json) -> str:
+def _json(value: Value) -> str:
     return str(value) if value is _ABSENT else json.dumps(value, ensure_ascii=False)
 
 

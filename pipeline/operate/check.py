@@ -14,7 +14,7 @@ from pipeline.config.models.job import KafkaSource
 from pipeline.config.watch import Unreadable, Watcher
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding, in_order
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 POLL_SECS = 0.25
 
@@ -32,7 +32,7 @@ class Checked:
         """How many findings are errors."""
         return sum(not finding.warning for finding in self.findings)
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Value]:
         """Return whether all is well, the counts, and the findings in the order of the files."""
         return {
             "ok": not self.errors,

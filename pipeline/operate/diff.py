@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.job.rehearse import Rehearsal
-from pipeline.model.records import Invalid, Json
+from pipeline.model.json import Value
+from pipeline.model.records import Invalid
 from pipeline.operate.given import load_snapshot, read_stream
 from pipeline.operate.preview import Preview
 
@@ -26,7 +27,7 @@ class Difference:
         """Whether anything is not the same."""
         return any(number for kind, number in self.counts.items() if kind != "same")
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Value]:
         """Return the counts and the samples."""
         samples = {
             kind: [{"old": old and old.to_json(), "new": new and new.to_json()} for old, new in kept]

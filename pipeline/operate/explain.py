@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pipeline.job.rehearse import Rehearsal
 from pipeline.match.verdicts import Finding, explain_trigger
-from pipeline.model.records import MISSING, Json
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING
 from pipeline.operate.given import Given, load_snapshot
 from pipeline.operate.preview import Preview
 
@@ -25,7 +26,7 @@ class Explained:
     request: Preview | None
     """None where its trigger does not hold."""
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Value]:
         """Return the verdict, every clause with the value it saw, and the request."""
         return {
             "webhook": self.webhook,

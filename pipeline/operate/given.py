@@ -15,7 +15,8 @@ from pipeline.config.job import load_pipeline
 from pipeline.decode.shapes import decode
 from pipeline.model.errors import GivenError
 from pipeline.model.findings import Finding
-from pipeline.model.records import Event, Invalid, Json, Origin, PropertyUpdate, Record
+from pipeline.model.json import Value
+from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
 
 
 def load_snapshot(config: Path) -> Snapshot:
@@ -34,7 +35,7 @@ class Text:
     name: str
     raw: bytes
 
-    def json(self) -> Json:
+    def json(self) -> Value:
         """Return its value. Raises GivenError."""
         try:
             return orjson.loads(self.raw)
@@ -81,14 +82,14 @@ def understand(event: Text, user: Text | None, format: str) -> Given:
 
 
 def known(
-    user_id: str | None, anonymous_id: str | None, properties: dict[str, Json], at: int | None = None
+    user_id: str | None, anonymous_id: str | None, properties: dict[str, Value], at: int | None = None
 ) -> PropertyUpdate:
     """Return what is known of a user as an update that came before everything."""
     origin = Origin("given", 0)
     return PropertyUpdate(None, user_id, anonymous_id, at, at, None, properties, {}, (), origin)
 
 
-def _user(text: Text) -> tuple[str | None, str | None, dict[str, Json]]:
+def _user(text: Text) -> tuple[str | None, str | None, dict[str, Value]]:
     """Return user id, anonymous id and properties."""
     value = text.json()
     if not isinstance(value, dict):

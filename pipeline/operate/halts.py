@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.admin.client import NotRunning, ask
 from pipeline.deliver.halts import Halts, Order
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.operate.given import load_snapshot
 
 
@@ -23,7 +23,7 @@ class WebhookState:
     url: str
     file: str
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Value]:
         """Return the fields."""
         return asdict(self)
 
@@ -43,7 +43,7 @@ def webhook_states(state: Path, config: Path) -> list[WebhookState]:
     ]
 
 
-def _trigger(data: dict[str, Json]) -> str:
+def _trigger(data: dict[str, Value]) -> str:
     kind = "events" if "events" in data else "changes"
     names = data.get(kind, "*")
     return f"{kind}: {names if isinstance(names, str) else ', '.join(names)}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.admin.client import ask
 from pipeline.language.slots import mask
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.model.times import format_iso
 from pipeline.operate.asking import Changed, ask_or_leave
 from pipeline.outbox.handover import Delivery
@@ -26,7 +26,7 @@ class Owed:
         """The user id or anonymous id, without what tells them apart (join/links.py)."""
         return self.delivery.user[2:]
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Value]:
         """Return every fact; secrets are shown as ``${NAME}``."""
         delivery = self.delivery
         return {

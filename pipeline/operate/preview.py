@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from pipeline.job.story import Match
-from pipeline.model.records import Json
-
-CONTENT_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
+from pipeline.language.headers import CONTENT_TYPES
+from pipeline.model.json import Value
 
 
 @dataclass(slots=True, frozen=True)
@@ -21,7 +20,7 @@ class Preview:
     method: str = ""
     url: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    body: Json = None
+    body: Value = None
     """A form is a text; None: there is none."""
     dead_letter: str | None = None
     """Why it cannot be rendered."""
@@ -44,7 +43,7 @@ class Preview:
             None if not body else body.decode() if encoding == "form" else orjson.loads(body),
         )
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Value]:
         """Return the request, or why there would be none."""
         if self.suppressed:
             return {"webhook": self.webhook, "webhook_id": self.webhook_id, "suppressed": True}

@@ -19,7 +19,7 @@ from pipeline.job.story import Match
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError, GivenError, RenderError
 from pipeline.model.findings import Finding
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.operate.given import Given
 from pipeline.operate.preview import Preview
 from pipeline.outbox.handover import Delivery, Port, Result
@@ -40,7 +40,7 @@ class Answer:
     """How the answer begins."""
     elapsed_ms: float
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Value]:
         """Return the fields."""
         return asdict(self)
 

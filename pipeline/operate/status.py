@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.admin.client import NotRunning, ask
 from pipeline.deliver.halts import Halt, Halts
 from pipeline.deliver.stats import ADDED, LaneStats
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.outbox.view import accounting
 
 
@@ -19,7 +19,7 @@ class Running:
 
     latency_ms: dict[str, float]
     elapsed_secs: float
-    lanes: dict[str, dict[str, Json]]
+    lanes: dict[str, dict[str, Value]]
     """By webhook: the fields of `LaneStats`."""
     config: dict[str, str]
     """version; problems: what is wrong with an edit that is refused, "" where nothing is."""
@@ -35,7 +35,7 @@ class Status:
     halted: dict[str, Halt]
     running: Running | None
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Value]:
         """Return the keys of DESIGN 10, and what is known of the job beside them."""
         live = self.running
         return {
@@ -61,7 +61,7 @@ def _running(state: Path) -> Running | None:
         said = ask(state, "status")
     except NotRunning:
         return None
-    lanes: dict[str, list[dict[str, Json]]] = {}
+    lanes: dict[str, list[dict[str, Value]]] = {}
     for process in said:
         for webhook, lane in process["lanes"].items():
             lanes.setdefault(webhook, []).append(lane)
@@ -76,11 +76,11 @@ def _running(state: Path) -> Running | None:
 _ADDED = frozenset(one.name for one in fields(LaneStats) if one.metadata == ADDED)
 
 
-def together(lanes: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+def together(lanes: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
     """Return one webhook's lanes in several processes as one: counts added up, the rest of the last that
     has anything to say.
     """
-    found: dict[str, Json] = {}
+    found: dict[str, Value] = {}
     for name in lanes[0]:
         values = [lane[name] for lane in lanes]
         telling = [value for value in values if value and value != "closed"]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public in its documentation
+from confluent_kafka.admin import (
     AclOperation,
     AdminClient,
 )

@@ -6,7 +6,6 @@ least once; in fact once, as long as the topics still hold what was read after t
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from pipeline.model.disk import locked, make_folder, replace_durably
 from pipeline.model.errors import Fatal, StateError
 from pipeline.recording.segments import Compression, Segment
 from pipeline.sources.chunk import CHUNK_LINES, Position, RawChunk
@@ -225,14 +225,12 @@ def messages(chunk: RawChunk) -> list[Message]:
 
 def _lock(out: Path, stack: ExitStack) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = stack.enter_context((out / ".lock").open("wb"))
-    except OSError as error:
-        raise Fatal(f"cannot record to {out}: {error.strerror}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        make_folder(out)
+        stack.callback(os.close, locked(out / ".lock"))
     except BlockingIOError:
         raise StateError(f"another process records to {out}") from None
+    except OSError as error:
+        raise Fatal(f"cannot record to {out}: {error.strerror}") from None
 
 
 def _load(out: Path) -> dict[str, dict[str, Any]]:
@@ -250,14 +248,8 @@ def _load(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def _save(out: Path, partitions: dict[str, dict[str, Any]]) -> None:
-    """Replace the state in one step: a crash leaves the old one or the new one."""
-    fresh = out / f"{STATE}.new"
     try:
-        with open(fresh, "wb") as file:
-            file.write(orjson.dumps({"version": 1, "partitions": partitions}))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(out / STATE)
+        replace_durably(out / STATE, orjson.dumps({"version": 1, "partitions": partitions}))
     except OSError as error:
         raise Fatal(f"cannot record to {out}: {error.strerror}") from None
 

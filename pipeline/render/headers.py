@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pipeline.language.headers import NAME, is_reserved
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.slots import Headers, header_safe
 from pipeline.model.errors import RenderError
@@ -14,13 +14,6 @@ from pipeline.render.templates.spot import Spot, guarded
 from pipeline.render.templates.template import compile_text, mentions_secrets
 from pipeline.render.values.printing import Failure, to_text
 
-_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-RESERVED: Final = frozenset(
-    {
-        *("host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer"),
-        *("upgrade", "expect", "proxy-authorization", "proxy-connection", "http2-settings"),
-    }
-)
 _LIMIT: Final = 8_192
 """Characters of one value: what common servers take of a header line."""
 
@@ -36,9 +29,9 @@ def compile_headers(headers: Mapping[str, Json], spot: Spot, extra: Headers) -> 
     for key, value in headers.items():
         name, here = str(key), spot.at(key)
         lowered = name.lower()
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             here.error("header-name", f"`{name}` is no header name", on_key=True)
-        elif lowered in RESERVED or lowered.startswith("webhook-"):
+        elif is_reserved(name):
             here.error("header-reserved", f"the header `{name}` is set by the sender", on_key=True)
         elif lowered in seen:
             here.error("header-name", f"`{name}` and `{seen[lowered]}` are the same header", on_key=True)

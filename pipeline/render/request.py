@@ -12,6 +12,7 @@ import msgspec
 import orjson
 
 from pipeline.config.yaml.diagnostics import Problems
+from pipeline.language.headers import CONTENT_TYPES
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.language.slots import Encoding, Headers, header_safe
@@ -30,7 +31,6 @@ BODILESS: Final = ("GET", "DELETE")
 DEFAULT_BODY: Final[Mapping[str, Json]] = {"event": "{{ event }}", "user": "{{ user }}"}
 MAX_BODY: Final = 16 << 20
 """Bytes of one body."""
-_TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
 
 class Rendered(msgspec.Struct, frozen=True, gc=False):
@@ -127,8 +127,7 @@ def compile_request(
             spot.at("body").error("body", f"{method} has no body", hint="use `query:` or POST", on_key=True)
         body: Bytes = lambda event, user: b""  # noqa: E731 - a name of its own would say no more
     else:
-        content_type = "application/x-ndjson" if batch_as == "ndjson" else _TYPES[encoding]
-        extra = (("content-type", content_type),)
+        extra = (("content-type", CONTENT_TYPES["ndjson" if batch_as == "ndjson" else encoding]),)
         body = _body(DEFAULT_BODY if tree is None else tree, spot.at("body"))
     headers = compile_headers(request.get("headers") or {}, spot.at("headers"), extra)
     _check_header_secrets(headers[0], spot)

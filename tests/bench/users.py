@@ -159,9 +159,12 @@ def write(stream: Path, users: int, rate: int, updates: int, secs: float) -> Non
         return line({"type": "user", "set": {"seen": time.time()}})
 
     with stream.open("ab", buffering=0) as out:
+
+        def append(events: list[bytes], changes: list[bytes]) -> None:
+            out.write(b"".join(one + b"\n" for one in (*changes, *events)))
+
         latency.write(
-            lambda events, changes: out.write(b"".join(one + b"\n" for one in (*changes, *events))),
-            rate, secs, updates_per_event=updates / rate, event=event, update=update,
+            append, rate, secs, updates_per_event=updates / rate, event=event, update=update,
         )  # fmt: skip
 
 

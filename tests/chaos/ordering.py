@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import Job, accounted, event_of, ids, ready
+from tests.kit.jobs import ALTER, Job, accounted, event_of, ids, ready
 from tests.kit.run import Bench, until
 
 CONCURRENCY = 16
@@ -60,14 +61,14 @@ def ordering(folder: Path, *, users: int, each: int, restarts: int, seed: int) -
             bench.append({"id": f"e{n}", "user_id": f"u{user}", "properties": properties})
             seen[user] += 1
         for stop in stops:
-            with Job(bench, altered=UNBROKEN) as job:
-                until(lambda at=stop: len(receiver.requests) >= at or not job.runs(), secs=60)
+            with Job(bench, before={ALTER: UNBROKEN}) as job:
+                until(come_or_ended(receiver, stop, job), secs=60)
                 if random.random() < 0.5:
                     kills += 1
                     job.kill()
                 else:
                     twice(job)
-        with Job(bench, altered=UNBROKEN) as job:
+        with Job(bench, before={ALTER: UNBROKEN}) as job:
             ready(bench, job)
             until(lambda: bench.counts("w")["delivered"] == messages, secs=60)
             job.stop()
@@ -85,6 +86,10 @@ def ordering(folder: Path, *, users: int, each: int, restarts: int, seed: int) -
     extra = sum(tries.values()) - 3 * messages
     assert extra <= restarts * CONCURRENCY
     return Figures(messages, restarts, kills, sum(tries.values()), extra)
+
+
+def come_or_ended(receiver: Receiver, number: int, job: Job) -> Callable[[], bool]:
+    return lambda: len(receiver.requests) >= number or not job.runs()
 
 
 def twice(job: Job) -> None:

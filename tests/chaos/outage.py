@@ -10,7 +10,7 @@ from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.deliver.lanes.pressure import BACKLOG
 from pipeline.receiver.server import Receiver
 from tests.kit.jobs import Job, accounted, event_of, ids, ready, state_bytes
-from tests.kit.run import Bench, until
+from tests.kit.run import Bench, more_than, until
 
 CONCURRENCY = 64
 
@@ -68,7 +68,7 @@ def outage(folder: Path, *, events: int, kills: int, patience: float) -> Figures
     with Receiver({"*": [200]}, port=port) as receiver:
         for kill in range(1, kills):
             with Job(bench) as job:
-                until(lambda part=kill: len(receiver.requests) > part * events // kills, secs=patience)
+                until(more_than(receiver, kill * events // kills), secs=patience)
                 job.kill()
         with Job(bench) as job:
             ready(bench, job)

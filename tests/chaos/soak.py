@@ -109,8 +109,8 @@ def soak(
             "sick": number_of(written, SICK_SHARE),
             "probe": number_of(written, PROBE_SHARE),
         }
-        for name, counts in accounted(bench).items():
-            assert counts == dict.fromkeys(counts, 0) | {"matched": wanted[name], "delivered": wanted[name]}
+        for name, found in accounted(bench).items():
+            assert found == dict.fromkeys(found, 0) | {"matched": wanted[name], "delivered": wanted[name]}
     return samples
 
 

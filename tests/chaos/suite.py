@@ -22,6 +22,10 @@ from tests.chaos.outage import outage
 Trial = Callable[[Path], str]
 
 
+def ordering_of(seed: int) -> Trial:
+    return lambda folder: ordering(folder, users=50, each=40, restarts=12, seed=seed).line()
+
+
 def trials() -> Iterator[tuple[str, Trial]]:
     """Yield the trials by name."""
     yield (
@@ -29,10 +33,7 @@ def trials() -> Iterator[tuple[str, Trial]]:
         lambda folder: isolation(folder, webhooks=1000, events=100, per_sec=2, patience=300).line(),
     )
     for seed in range(5):
-        yield (
-            "ordering",
-            lambda folder, seed=seed: ordering(folder, users=50, each=40, restarts=12, seed=seed).line(),
-        )
+        yield "ordering", ordering_of(seed)
     yield "outage", lambda folder: outage(folder, events=100_000, kills=10, patience=600).line()
 
 

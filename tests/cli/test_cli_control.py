@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.receiver.server import Receiver
 from tests.kit.run import Bench, until
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver({"*": [200]}) as receiver:
-        yield receiver
 
 
 @pytest.fixture
@@ -176,8 +169,9 @@ def test_an_unknown_webhook_is_wrong_usage_of_a_running_job_too(bench: Bench):
 def test_the_running_job_serves_status_health_and_metrics(bench: Bench, receiver: Receiver):
     bench.append({"id": "1"})
     with bench.running("--metrics", "0") as job:
-        assert job.stderr is not None
-        address = until(lambda: next((line for line in job.stderr if '"metrics"' in line), None))
+        said = job.stderr
+        assert said is not None
+        address = until(lambda: next((line for line in said if '"metrics"' in line), None))
         port = address.partition("127.0.0.1:")[2].partition('"')[0]
 
         def get(path: str) -> str:

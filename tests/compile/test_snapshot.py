@@ -14,9 +14,11 @@ from pipeline.config.models.settings import (
     RetrySettings,
     StandardSignature,
 )
+from pipeline.language.headers import RESERVED
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
-from pipeline.model.records import Event, Origin, User
+from pipeline.model.records import Event, User
+from tests.kit import records
 
 GOOD = "id: {id}\ntrigger: {{events: [Purchase]}}\nrequest: {{url: 'https://x.example/'}}\n"
 
@@ -29,11 +31,11 @@ def compiled(tmp_path: Path):
         defaults: JobDefaults | None = None, environ: dict[str, str] | None = None, **files: str
     ) -> Report:
         (tmp_path / "webhooks").mkdir(exist_ok=True)
-        for name, text in files.items():
+        for name, content in files.items():
             folder, _, rest = name.partition("__")
             path = tmp_path / folder / (rest if "." in rest else f"{rest}.yaml")
             path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
+            path.write_text(content)
         environ = environ or {}
         text = read_config(tmp_path, environ=environ, defaults=defaults)
         return compile_config(text, secrets=Secrets(environ, tmp_path))
@@ -47,7 +49,7 @@ def one(report: Report) -> Webhook:
 
 
 def event(name: str = "Purchase", **properties: Any) -> Event:
-    return Event("e1", name, "track", "u1", None, 0, None, None, properties, {}, Origin("s", 0))
+    return records.event(name, properties, time=0)
 
 
 USER = User("u1", None, True, {"plan": "pro"})
@@ -197,6 +199,25 @@ def test_every_secret_of_a_receiver_must_have_a_value(compiled, tmp_path: Path) 
     assert "not base64" not in report.render()
     offline = compile_config(ConfigText({"webhooks/a.yaml": text}), offline=True)
     assert [found.code for found in offline.findings] == ["placeholder"]
+
+
+@pytest.mark.parametrize("name", [*sorted(RESERVED), "Webhook-Id", "a b", ""])
+def test_a_name_that_headers_refuses_is_refused_wherever_a_header_is_named(compiled, name: str) -> None:
+    for part in (
+        f"headers: {{'{name}': x}}",
+        f"auth: {{header: {{name: '{name}', value: '${{S}}'}}}}",
+        f"signature: {{hmac: {{header: '{name}', secret: '${{S}}'}}}}",
+    ):
+        text = GOOD.format(id="a").replace("x.example/'", f"x.example/', {part}")
+        (finding,) = compiled(environ={"S": "secret-value"}, webhooks__a=text).findings
+        assert finding.code == ("header-reserved" if name.strip("a b") else "header-name"), part
+
+
+def test_an_hmac_may_stand_where_our_signature_would(compiled) -> None:
+    text = GOOD.format(id="a").replace(
+        "x.example/'", "x.example/', signature: {hmac: {header: Webhook-Signature, secret: '${S}'}}"
+    )
+    assert compiled(environ={"S": "secret-value"}, webhooks__a=text).findings == []
 
 
 def test_faults_of_every_compiler_are_shown_at_their_places(compiled) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # it has no annotations
 import pytest
 import yaml
 
@@ -14,12 +14,13 @@ from pipeline.cli.author.test import as_text
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config, read_files
 from pipeline.config.job import load_pipeline
+from pipeline.config.models.case import CaseFile
 from pipeline.config.models.schema import SCHEMAS, schema
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.decode.shapes import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.records import Origin
-from pipeline.operate.cases import CaseFile, find_tests, run_tests
+from pipeline.operate.cases import find_tests, run_tests
 from tests.kit.samples import ROOT, shared_data
 
 CONFIG = ROOT / "config"

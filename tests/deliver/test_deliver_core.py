@@ -142,7 +142,7 @@ def test_a_timeout_ends_an_attempt_that_hangs() -> None:
 def test_waiting_too_long_in_any_state_ends_in_a_dead_letter() -> None:
     for halt in ("paused", "disabled", "gone"):
         rig = Rig(spec(retry=RetrySettings(max_age_secs=60)))
-        rig.core.lane("w").halt = halt  # type: ignore[assignment]  # a text of this loop
+        rig.core.lane("w").halt = halt
         rig.give(delivery(1), delivery(2))
         rig.run(59)
         assert rig.results() == []

@@ -55,12 +55,6 @@ def lane(engine: DeliveryEngine, webhook: str) -> LaneStats:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
-
-
-@pytest.fixture
 def start() -> Iterator[Callable[..., DeliveryEngine]]:
     engines: list[DeliveryEngine] = []
 
@@ -298,7 +292,7 @@ def test_stopping_ends_what_is_in_flight_without_a_result(receiver: Receiver, st
     engine.stop()
     assert disk.take() == []
     assert disk.journal.written == []
-    wait_for(lambda: receiver.connections == 0)
+    wait_for(lambda: not receiver.connections)
     engine.stop()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,6 @@ import pytest
 from pipeline.receiver.server import Receiver
 from tests.kit.jobs import Job, accounted, ids, ready
 from tests.kit.run import Bench, until
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver({"*": [200]}) as receiver:
-        yield receiver
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -17,12 +16,6 @@ from tests.kit.run import Bench, until
 
 FIRST, SECOND = 40, 60
 NOBODY = 65534
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver({"*": [200]}) as receiver:
-        yield receiver
 
 
 @pytest.fixture

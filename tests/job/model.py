@@ -58,6 +58,8 @@ class Model:
 
     def record(self, record: Any, origin: str, source: str, offset: int, item: int) -> None:
         kind = record.get("type") if isinstance(record, dict) else None
+        user: Any
+        guest: Any
         user, guest = (record.get("user_id"), record.get("anonymous_id")) if kind else (None, None)
         if kind not in ("event", "user", "identify") or not (user or guest):
             self.invalid += 1

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.receiver.received import Request
 from pipeline.receiver.server import Receiver
-from tests.kit.run import HOOKLINE, Bench
+from tests.kit.run import HOOKLINE, Bench, finished
 
 BEGIN = 1_750_000_000
 """Unix seconds of the first line; one line per second."""
@@ -39,11 +38,8 @@ class Past:
     @staticmethod
     def of(folder: Path, receiver: Receiver, lines: int = 300) -> Past:
         bench = Bench(folder, "{network: {allow: [127.0.0.0/8]}, epoch: 200ms, shards: 3}")
-        (bench.config / "webhooks").mkdir(parents=True)
-        (bench.config / "pipeline.yaml").write_text(bench.settings)
         for name, text in WEBHOOKS.items():
-            path = bench.config / "webhooks" / f"{name}.yaml"
-            path.write_text(f"id: {name}\n" + text.replace("@", receiver.url("")))
+            bench.write(name, text.replace("@", receiver.url("")))
         with bench.stream.open("w") as file:
             for n in range(lines):
                 file.write(json.dumps(line(n)) + "\n")
@@ -55,15 +51,12 @@ class Past:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**self.bench._environment(), "HOOKLINE_STATE": str(self.bench.state)}
+        return {**self.bench.environ, "HOOKLINE_STATE": str(self.bench.state)}
 
     def replay(self, *flags: object, code: int = 0) -> str:
         """Replay the recording; return stdout."""
-        done = subprocess.run(
-            self.command(*flags), env=self.environment, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == code, done.stderr
-        return done.stdout if code == 0 else done.stderr
+        out, err = finished(*self.command(*flags), code=code, env=self.environment)
+        return out if code == 0 else err
 
     def rehearse(self, *flags: object) -> list[dict[str, Any]]:
         """Return the rows of a dry run."""

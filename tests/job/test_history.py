@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -120,9 +120,11 @@ class Runs:
     def _end(self, committed: bool, left: bytes) -> None:
         if committed and self.taken is not None:
             self.durable = self.taken
-        self.taken = None
+        self.taken, synced = None, self.disk
         self.partition.close()
+        # The job was gone before it could close the file.
         self._file.write_bytes(left)
+        self.disk = synced
         self.start()
 
     @property
@@ -235,6 +237,14 @@ def test_a_clean_end_leaves_the_high_water_itself_for_another_machine(tmp_path: 
     found.close()
 
 
+def noted(make_room: Callable[[int], None], waited: list[int]) -> Callable[[int], None]:
+    def noting(line: int) -> None:
+        waited.append(line)
+        make_room(line)
+
+    return noting
+
+
 def test_a_steady_input_never_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = History(tmp_path)
     waited: list[int] = []
@@ -242,9 +252,7 @@ def test_a_steady_input_never_waits_for_the_disk(tmp_path: Path, monkeypatch: py
     for epoch in range(50):
         if own._syncing is not None:
             own._syncing.join()
-        monkeypatch.setattr(
-            own, "_make_room", lambda line, make=own._make_room: (waited.append(line), make(line))
-        )
+        monkeypatch.setattr(own, "_make_room", noted(own._make_room, waited))
         for _ in range(20):
             line += 200
             own.emitting(line)

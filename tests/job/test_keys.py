@@ -11,7 +11,8 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 from bytewax.testing import TestingSink, TestingSource, cluster_main
 
-from pipeline.job.steps.keys import MAX_SHARDS, shard_key, shard_of
+from pipeline.config.models.job import MAX_SHARDS
+from pipeline.job.steps.keys import shard_key, shard_of
 
 
 def places(workers: int) -> dict[int, int]:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.receiver.server import Receiver
 from tests.job.past import BEGIN, Past, arrived, contents, told
-from tests.kit.run import until
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver({"*": [200]}) as receiver:
-        yield receiver
+from tests.kit.run import ended, started, until
 
 
 @pytest.fixture
@@ -123,17 +113,10 @@ def test_the_same_command_goes_on_where_it_was_stopped(past: Past, receiver: Rec
     receiver.answer({"*": {"delay_secs": 0.3}})
     settings = past.bench.config / "pipeline.yaml"
     settings.write_text(settings.read_text()[:-1] + ", delivery: {concurrency: 4}}")
-    job = subprocess.Popen(
-        past.command(), env=past.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
+    with started(*past.command(), env=past.environment) as job:
         until(lambda: len(receiver.requests) >= 24)
         job.send_signal(how)
-        _, said = job.communicate(timeout=20)
-        assert job.returncode == (0 if how == signal.SIGINT else -9), said
-    finally:
-        job.kill()
-        job.communicate()
+        ended(job, 0 if how == signal.SIGINT else -9, secs=20)
     assert len(receiver.requests) < len(expected)
     receiver.answer({"*": [200]})
     past.replay()
@@ -143,18 +126,11 @@ def test_the_same_command_goes_on_where_it_was_stopped(past: Past, receiver: Rec
 
 
 def test_the_dataflow_of_a_replay_runs_under_bytewax_own_runner(past: Past, receiver: Receiver):
-    own = {"CONFIG": past.bench.config, "STATE": past.bench.folder / "again", "SOURCE": past.bench.stream}
     flow = (
         f"dataflows.replay:get_flow(since='2025-06-15T15:08:20Z', webhooks=('crm',), to='{receiver.url('')}')"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "bytewax.run", flow],
-        env={**os.environ, **{f"HOOKLINE_{name}": str(value) for name, value in own.items()}},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
+    with past.bench.bytewax(flow=flow, STATE=past.bench.folder / "again") as job:
+        ended(job)
     rows = past.rehearse("--from", "2025-06-15T15:08:20Z", "--webhook", "crm")
     assert arrived(receiver.requests) == told(rows, receiver)
 

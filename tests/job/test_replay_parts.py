@@ -9,13 +9,14 @@ import pytest
 
 from pipeline.job.replay import Paced, Replay
 from pipeline.model.errors import UsageError
-from pipeline.model.records import Event, Origin
+from pipeline.model.records import Event
 from pipeline.sources.chunk import RawChunk
+from tests.kit import records
 from tests.kit.records import NOW_MS
 
 
 def event(time: int | None, user_id: str | None = "u1") -> Event:
-    return Event(None, "E", "track", user_id, "a1", time, None, None, {}, {}, Origin("s", 0))
+    return records.event(user_id=user_id, anonymous_id="a1", time=time)
 
 
 @pytest.mark.parametrize(

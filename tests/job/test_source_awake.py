@@ -23,7 +23,7 @@ def test_an_answer_that_is_due_is_looked_for_before_the_next_millisecond(
     reader: SimpleNamespace, gave: bool, soon: bool
 ) -> None:
     partition = SourcePartition.__new__(SourcePartition)
-    partition.reader, partition.gave = reader, gave  # type: ignore[assignment]  # all that is looked at
+    partition.reader, partition.gave = reader, gave
     before = datetime.now(UTC)
     at = partition.next_awake()
     assert (at is not None) is soon

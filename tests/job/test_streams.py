@@ -181,7 +181,8 @@ def test_stops_and_crashes_in_between_change_nothing(
         (folder / "stream.jsonl").write_bytes(stream)
         everything: list[tuple[str, str, bytes]] = []
         for how, after in ends:
-            sent, _ = run_flow(folder, shards=shards, epoch="2ms", chunk=chunk, **{f"{how}_after": after})
+            end: dict[str, Any] = {f"{how}_after": after}
+            sent, _ = run_flow(folder, shards=shards, epoch="2ms", chunk=chunk, **end)
             everything += sent
         sent, summary = run_flow(folder, shards=shards, epoch="2ms", chunk=chunk)
         everything += sent

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.join.limits import Limits, Verdict, check
 from pipeline.model.records import Json
-from tests.kit.matching import NOON, event, trigger_of, user
+from tests.kit.matching import trigger_of
+from tests.kit.records import NOON, event, user
 
 MINUTE, HOUR = 60_000, 3_600_000
 FIRE, SUPPRESS, NOT_YET = Verdict.FIRE, Verdict.SUPPRESS, Verdict.NOT_YET
@@ -105,6 +106,16 @@ def test_users_webhooks_and_by_values_count_apart() -> None:
     assert run(spec, [7], rows, page="5") == [FIRE]
     assert run(spec, [8], rows, page={"a": [1]}) == [FIRE]
     assert run(spec, [9], rows, page={"a": [1]}) == [SUPPRESS]
+
+
+@pytest.mark.parametrize("other", [5.0, [5.0], {"a": [5.0]}])
+def test_a_by_value_is_the_same_however_its_numbers_are_written(other: Json) -> None:
+    rows = Rows()
+    spec = limits(dedupe={"by": "event.properties.n"})
+    whole = {float: 5, list: [5], dict: {"a": [5]}}[type(other)]
+    assert run(spec, [0], rows, n=whole) == [FIRE]
+    assert run(spec, [1], rows, n=other) == [SUPPRESS]
+    assert run(spec, [2], rows, n="5") == [FIRE]
 
 
 def test_an_event_without_the_by_value_stands_alone() -> None:
@@ -253,7 +264,7 @@ def test_two_deliveries_are_apart_in_whatever_order_events_come(times: list[int]
 @given(times=TIMES, count=st.integers(1, 4), within=st.integers(1, 30))
 def test_repeat_in_order_agrees_with_a_plain_count(times: list[int], count: int, within: int) -> None:
     ordered = sorted(times)
-    expected, hits = [], []
+    expected, hits = [], list[int]()
     for number, at in enumerate(ordered):
         hits = [hit for hit in hits if at - hit <= within] + [at]
         if len(hits) == count:

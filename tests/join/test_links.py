@@ -14,12 +14,17 @@ from hypothesis import strategies as st
 from pipeline.join.links import Identity
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.store.store import Store, Table
-from tests.kit.records import event, link, update
+from tests.kit import records
+from tests.kit.records import link, update
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 
 
 @pytest.fixture
+def event(*, user: str | None = None, anonymous: str | None = None) -> Event:
+    return records.event(user_id=user, anonymous_id=anonymous)
+
+
 def identity(tmp_path: Path) -> Identity:
     return Identity(Store(tmp_path, map_size=1 << 26))
 

@@ -31,6 +31,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -160,15 +161,14 @@ class Broker:
 
     def wait_ready(self) -> None:
         """Return when the broker answers a client; raises NoBroker with the end of its log if it does not."""
-        client = AdminClient(
-            {
-                "bootstrap.servers": self.address,
-                "reconnect.backoff.max.ms": 100,
-                # What it says while the port is still closed is expected.
-                "log_level": 0,
-                "error_cb": lambda error: None,
-            }
-        )
+        settings: dict[str, Any] = {
+            "bootstrap.servers": self.address,
+            "reconnect.backoff.max.ms": 100,
+            # What it says while the port is still closed is expected.
+            "log_level": 0,
+            "error_cb": lambda error: None,
+        }
+        client = AdminClient(settings)
         deadline = time.monotonic() + READY_SECS
         while time.monotonic() < deadline:
             if self.process is not None and self.process.poll() is not None:

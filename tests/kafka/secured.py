@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public in its documentation
+from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
     AclPermissionType,

@@ -159,8 +159,10 @@ def test_a_permission_that_is_taken_away_ends_the_job_with_what_is_needed(
     seen = tap(source(topics, secured, "SASL_SSL", shared).open("kafka-0"))
     seen.take(1)
     rule = AclBindingFilter(
-        ResourceType.TOPIC, shared, Pattern.LITERAL, None, None, AclOperation.READ, AclPermissionType.ALLOW
-    )
+        ResourceType.TOPIC, shared, Pattern.LITERAL,
+        None, None,  # type: ignore[arg-type]  # anybody, anywhere: so its documentation
+        AclOperation.READ, AclPermissionType.ALLOW,
+    )  # fmt: skip
     for done in topics.admin.delete_acls([rule]).values():
         done.result(20)
 
@@ -295,7 +297,7 @@ class Verbs:
                 stdout=subprocess.PIPE,
                 stderr=err,
                 text=True,
-                env=self.bench._environment(),
+                env=self.bench.environ,
             )
         self.started.append(process)
         return process

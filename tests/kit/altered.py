@@ -1,15 +1,11 @@
-"""`hookline` in a process of its own, with other module constants or source partitions than it has.
+"""What a job may have that the product does not give it: other module constants, other source partitions.
 
-    altered.py '{"set": {"pipeline.deliver.lanes.lane:MAX_ENTRIES": 20}, "partitions": {"p0": "a"}}' run
-
-partitions: each is one growing or finished file. Nothing in the product knows of this.
+Nothing in the product knows of this.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,7 +38,7 @@ def alter(values: Mapping[str, object]) -> None:
 
 
 def use_partitions(files: dict[str, str]) -> None:
-    """Let every job of this process read these."""
+    """Let every job of this process read these; each is one growing or finished file."""
     for module in ("pipeline.runtime.process", "pipeline.runtime.state.rebuild"):
         holder: Any = importlib.import_module(module)
 
@@ -50,13 +46,3 @@ def use_partitions(files: dict[str, str]) -> None:
             return Partitions(files, bool(getattr(config.source, "follow", False)))
 
         holder.make_readers = make
-
-
-if __name__ == "__main__":
-    from pipeline.cli.app import run
-
-    given = json.loads(sys.argv[1])
-    alter(given.get("set", {}))
-    if "partitions" in given:
-        use_partitions(given["partitions"])
-    sys.exit(run(sys.argv[2:]))

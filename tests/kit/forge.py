@@ -4,7 +4,8 @@ A start costs a second of imports, and the tests here start jobs by the dozen. W
 real command line, in a process of its own that can be killed. Where memory or open files are measured, the
 command is started as it is installed.
 
-Requests are lines of JSON: argv, env, out, err (files), uid (or none). Answers: ``{"pid": ..}`` to each, and
+Requests are lines of JSON: argv, env, out, err (files), uid (or none), and before: functions that the child
+calls first, each with one argument, by ``module:name``. Answers: ``{"pid": ..}`` to each, and
 ``{"pid": .., "code": ..}`` when a child has ended.
 """
 
@@ -19,10 +20,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import Queue
 from typing import Any, NoReturn
+
+from tests.kit.samples import ROOT
 
 IMPORTED = (
     "pipeline.cli.jobs.run", "pipeline.cli.author.check", "pipeline.runtime.process",
@@ -61,7 +64,11 @@ class Forge:
 
     def __init__(self) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.kit.forge"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self._started: Queue[Child] = Queue()
         self._children: dict[int, Child] = {}
@@ -69,11 +76,19 @@ class Forge:
         atexit.register(self.close)
 
     def start(
-        self, argv: list[str], env: Mapping[str, str], out: Path, err: Path, uid: int | None = None
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        out: Path,
+        err: Path,
+        *,
+        uid: int | None = None,
+        before: Mapping[str, Any] | None = None,
     ) -> Child:
         """Start `hookline` with these words."""
         assert self._server.stdin is not None
         job = {"argv": argv, "env": dict(env), "out": str(out), "err": str(err), "uid": uid}
+        job["before"] = dict(before or {})
         self._server.stdin.write(json.dumps(job) + "\n")
         self._server.stdin.flush()
         return self._started.get(timeout=60)
@@ -128,6 +143,9 @@ def become(job: dict[str, Any]) -> NoReturn:
         if job["uid"] is not None:
             os.setgid(job["uid"])
             os.setuid(job["uid"])
+        for place, argument in job["before"].items():
+            module, _, name = place.partition(":")
+            getattr(importlib.import_module(module), name)(argument)
         sys.argv = ["hookline", *job["argv"]]
         from pipeline.cli.app import run
 

@@ -6,27 +6,32 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.receiver.received import Request
+from pipeline.runtime.supervisor import free_ports
 from tests.kit.forge import Child, forge
-from tests.kit.run import ALTERED, Bench, until
+from tests.kit.run import Bench, until
 
 SICK = {"hanging": "hang", "slow": {"delay_secs": 10}, "failing": 500, "resetting": "reset"}
 """Webhooks with a sick receiver, and what it answers."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+J = TypeVar("J", "Job", "Cluster")
+ALTER, PARTITIONS = "tests.kit.altered:alter", "tests.kit.altered:use_partitions"
+"""What a process may do before: take other module constants, read other partitions (altered.py)."""
+
+
 class Job:
     """A `hookline run` in a process of its own; its log is in a file. A context manager.
 
-    altered: values for module constants, by ``module:NAME``. fresh: start the command as it is installed,
-    for what measures the process; otherwise it is forked from one that has imported everything (forge.py).
+    before: what the process does first (forge.py). fresh: start the command as it is installed, for what
+    measures the process; otherwise it is forked from one that has imported everything. log: names its files.
     """
 
     def __init__(
@@ -34,22 +39,21 @@ class Job:
         bench: Bench,
         *flags: object,
         follow: bool = True,
-        altered: Mapping[str, object] | None = None,
+        before: Mapping[str, Any] | None = None,
         fresh: bool = False,
         uid: int | None = None,
+        log: str = "std",
     ) -> None:
         words = bench.command(*(["--follow"] if follow else ["--json"]), "--log-format", "json", *flags)
         bench.stream.touch()
-        self.out, self.err = bench.folder / "stdout", bench.folder / "stderr"
-        environment = bench._environment() | {"RUST_BACKTRACE": "0"}
+        self.out, self.err = bench.folder / f"{log}out", bench.folder / f"{log}err"
+        environment = bench.environ | {"RUST_BACKTRACE": "0"}
         self.process: subprocess.Popen[bytes] | Child
-        if altered or fresh:
-            if altered:
-                words = [sys.executable, str(ALTERED), json.dumps({"set": dict(altered)}), *words[1:]]
+        if fresh:
             with self.out.open("wb") as out, self.err.open("ab") as err:
                 self.process = subprocess.Popen(words, stdout=out, stderr=err, env=environment)
         else:
-            self.process = forge().start(words[1:], environment, self.out, self.err, uid)
+            self.process = forge().start(words[1:], environment, self.out, self.err, uid=uid, before=before)
 
     def __enter__(self) -> Job:
         return self
@@ -73,8 +77,11 @@ class Job:
 
     def stop(self, code: int = 0) -> None:
         """Ask it to end, and check how it ended."""
-        self.process.send_signal(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
         self.ended(code)
+
+    def send_signal(self, number: int) -> None:
+        self.process.send_signal(number)
 
     def ended(self, code: int = 0, *, secs: float = 60.0) -> dict[str, Any]:
         """Wait for its end, check its exit code, return its summary where it printed one."""
@@ -99,7 +106,7 @@ class Job:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
 
-def ready(bench: Bench, job: Job) -> Job:
+def ready(bench: Bench, job: J) -> J:
     """Wait until the job answers commands."""
 
     def answers() -> bool:
@@ -163,3 +170,61 @@ def send_paced(bench: Bench, count: int, per_sec: float, start: int = 0, users: 
             time.sleep(wait)  # the rate is the input, nothing is waited for
         n = start + number
         bench.append({"id": f"e{n}", "user_id": f"u{n % users}", "properties": {"n": n, "at": time.time()}})
+
+
+class Cluster:
+    """The processes of one job, which a test can stop and kill one by one. A context manager."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        processes: int,
+        *flags: object,
+        before: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> None:
+        addresses = ";".join(f"127.0.0.1:{port}" for port in free_ports(processes))
+        self.members = [
+            Job(
+                bench,
+                *flags,
+                "--member",
+                f"{number}@{addresses}",
+                before=before,
+                log=f"member-{number}-",
+                **more,
+            )
+            for number in range(processes)
+        ]
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.kill()
+
+    @property
+    def said(self) -> str:
+        return "".join(member.said for member in self.members)
+
+    def kill(self) -> None:
+        """End every process as a power-off would."""
+        for member in self.members:
+            member.send_signal(signal.SIGKILL)
+        for member in self.members:
+            member.kill()
+
+    def stop(self) -> None:
+        """Ask every process to stop, and check that each ended well."""
+        for member in self.members:
+            member.send_signal(signal.SIGTERM)
+        self.ended()
+
+    def ended(self, *, secs: float = 60.0) -> None:
+        """Wait for the end of all, which must be a good one."""
+        deadline = time.monotonic() + secs
+        for member in self.members:
+            member.ended(secs=max(0.0, deadline - time.monotonic()))
+
+    def runs(self) -> bool:
+        return all(member.runs() for member in self.members)

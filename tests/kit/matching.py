@@ -1,4 +1,4 @@
-"""Events, users and compiled conditions for the tests of conditions, triggers and labels."""
+"""Conditions, triggers and labels, compiled from plain data."""
 
 from __future__ import annotations
 
@@ -9,30 +9,8 @@ from pipeline.config.yaml.diagnostics import Problem, Problems
 from pipeline.match.conditions.compile import Condition, compile_condition
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
-from pipeline.model.records import MISSING, Event, Json, Origin, User
-
-NOON = 1_795_435_200_000
-"""2026-11-23T12:00:00Z, a Monday."""
-
-
-def event(name: str = "Purchase", properties: Mapping[str, Json] | None = None, **fields: Any) -> Event:
-    known: dict[str, Any] = {
-        "id": "e1",
-        "kind": "track",
-        "user_id": "u1",
-        "anonymous_id": None,
-        "time": NOON,
-        "received_at": None,
-        "source": "web",
-        "context": {},
-        "origin": Origin("test", 0),
-    }
-    return Event(name=name, properties=dict(properties or {}), **{**known, **fields})
-
-
-def user(properties: Mapping[str, Json] | None = None, **fields: Any) -> User:
-    known: dict[str, Any] = {"id": "u1", "anonymous_id": None, "identified": True}
-    return User(properties=dict(properties or {}), **{**known, **fields})
+from pipeline.model.records import MISSING, Event, Json, User
+from tests.kit.records import event, user
 
 
 def condition(tree: Json, **options: Any) -> Condition:

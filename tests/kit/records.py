@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.model.records import Event, IdentityLink, Origin, PropertyUpdate
+from pipeline.model.records import Event, IdentityLink, Json, Origin, PropertyUpdate, User
 from pipeline.outbox.codec import delivery_key
 from pipeline.outbox.handover import Delivery
 
 NOW_MS = 1_750_000_000_000
+NOON = 1_795_435_200_000
+"""2026-11-23T12:00:00Z, a Monday."""
 
 
 def clock() -> int:
@@ -29,22 +31,26 @@ def delivery(
     return made, origin
 
 
-def event(
-    name: str = "E", *, user: str | None = None, anonymous: str | None = None, offset: int = 0
-) -> Event:
-    return Event(
-        None,
-        name,
-        "track",
-        user,
-        anonymous,
-        NOW_MS + offset,
-        None,
-        None,
-        {"n": offset},
-        {},
-        Origin("r", offset),
-    )
+def event(name: str = "Purchase", properties: Mapping[str, Json] | None = None, **fields: Any) -> Event:
+    """Return what u1 did at noon."""
+    known: dict[str, Any] = {
+        "id": "e1",
+        "kind": "track",
+        "user_id": "u1",
+        "anonymous_id": None,
+        "time": NOON,
+        "received_at": None,
+        "source": "web",
+        "context": {},
+        "origin": Origin("test", 0),
+    }
+    return Event(name=name, properties=dict(properties or {}), **{**known, **fields})
+
+
+def user(properties: Mapping[str, Json] | None = None, **fields: Any) -> User:
+    """Return u1 with these properties."""
+    known: dict[str, Any] = {"id": "u1", "anonymous_id": None, "identified": True}
+    return User(properties=dict(properties or {}), **{**known, **fields})
 
 
 def update(

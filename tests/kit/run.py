@@ -1,4 +1,4 @@
-"""`hookline run` as a subprocess, a config for it, and waiting for what must come."""
+"""Programs as subprocesses, a bench for `hookline run`, and waiting for what must come."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.cli.app import run
+from pipeline.receiver.server import Receiver
 
 HOOKLINE = Path(sys.executable).with_name("hookline")
-ALTERED = Path(__file__).with_name("altered.py")
-"""`hookline` with other constants or partitions than it has."""
 PATIENCE_SECS = 30.0
 T = TypeVar("T")
 
@@ -36,6 +35,45 @@ def until(what: Callable[[], T | bool | None], *, secs: float = PATIENCE_SECS) -
         if time.monotonic() > deadline:
             raise AssertionError(f"did not come true within {secs:g} s")
         pause.wait(0.03)
+
+
+@contextmanager
+def started(
+    *words: object, env: Mapping[str, str] | None = None, session: bool = False
+) -> Iterator[subprocess.Popen[str]]:
+    """Give a program that runs, with pipes; it is gone when the test is done with it."""
+    job = subprocess.Popen(
+        [*map(str, words)], env=env, text=True, start_new_session=session,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield job
+    finally:
+        job.kill()
+        job.communicate()
+
+
+def ended(job: subprocess.Popen[str], code: int = 0, *, secs: float = 60.0) -> tuple[str, str]:
+    """Wait for a program's end, check its exit code, return its stdout and stderr."""
+    out, err = job.communicate(timeout=secs)
+    assert job.returncode == code, f"exit code {job.returncode}, not {code}:\n{err[-4000:]}"
+    return out, err
+
+
+def finished(
+    *words: object, code: int = 0, env: Mapping[str, str] | None = None, stdin: str = "", secs: float = 60.0
+) -> tuple[str, str]:
+    """Run a program to its end, check its exit code, return its stdout and stderr."""
+    done = subprocess.run(
+        [*map(str, words)], env=env, input=stdin, capture_output=True, text=True, timeout=secs
+    )
+    assert done.returncode == code, f"exit code {done.returncode}, not {code}:\n{done.stderr[-4000:]}"
+    return done.stdout, done.stderr
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started and that are alive."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @dataclass(slots=True)
@@ -59,12 +97,15 @@ class Bench:
         return self.folder / "state"
 
     def webhook(self, id: str, url: str, more: str = "", events: str = '"*"') -> None:
-        """Write one webhook file."""
+        """Write one webhook file, and the settings as they are now."""
+        self.write(id, f"trigger: {{events: {events}}}\nrequest:\n  url: {url}\n{more}")
+
+    def write(self, id: str, text: str) -> None:
+        """Write the file of one webhook, all but its id, and the settings as they are now."""
         folder = self.config / "webhooks"
         folder.mkdir(parents=True, exist_ok=True)
         (self.config / "pipeline.yaml").write_text(self.settings)
-        text = f"id: {id}\ntrigger: {{events: {events}}}\nrequest:\n  url: {url}\n{more}"
-        (folder / f"{id}.yaml").write_text(text)
+        (folder / f"{id}.yaml").write_text(f"id: {id}\n{text}")
 
     def append(self, *events: dict[str, Any]) -> None:
         """Append events to the stream."""
@@ -105,36 +146,36 @@ class Bench:
     def running(self, *flags: object) -> Iterator[subprocess.Popen[str]]:
         """Run the job, following the stream; SIGTERM at the end must end it with 0."""
         self.stream.touch()
-        job = subprocess.Popen(
-            self.command("--follow", *flags),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self._environment(),
-        )
-        try:
+        with self.started("--follow", *flags) as job:
             yield job
             job.send_signal(signal.SIGTERM)
-            _, said = job.communicate(timeout=PATIENCE_SECS)
-            assert job.returncode == 0, said
-        finally:
-            job.kill()
-            job.communicate()
+            ended(job, secs=PATIENCE_SECS)
+
+    def started(self, *flags: object, session: bool = False) -> AbstractContextManager[subprocess.Popen[str]]:
+        """Start the job; how it ends is the test's."""
+        return started(*self.command(*flags), env=self.environ, session=session)
 
     def run(self, *flags: object, code: int = 0) -> dict[str, Any]:
         """Run the job to the end of the stream; return its summary."""
-        done = subprocess.run(
-            self.command("--json", *flags),
-            capture_output=True,
-            text=True,
-            env=self._environment(),
-            timeout=60,
-        )
-        assert done.returncode == code, done.stderr
-        summary: dict[str, Any] = json.loads(done.stdout)
+        said, _ = finished(*self.command("--json", *flags), code=code, env=self.environ)
+        summary: dict[str, Any] = json.loads(said)
         return summary
 
-    def _environment(self) -> dict[str, str]:
+    def refused(self, code: int, *flags: object) -> str:
+        """Run the job, which must end with this code; return what it says of that."""
+        return finished(*self.command(*flags), code=code, env=self.environ)[1]
+
+    def bytewax(
+        self, *flags: object, flow: str = "dataflows.webhooks:get_flow", **more: object
+    ) -> AbstractContextManager[subprocess.Popen[str]]:
+        """Start the job under Bytewax' own runner, which takes its settings from the environment."""
+        given = {"CONFIG": self.config, "STATE": self.state, "SOURCE": self.stream, **more}
+        env = {**self.environ, **{f"HOOKLINE_{name}": str(value) for name, value in given.items()}}
+        return started(sys.executable, "-m", "bytewax.run", flow, *flags, env=env)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment of what is started: nothing of Hookline's own but what the test gives."""
         plain = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
         return {**plain, "COLUMNS": "100", **self.environment}
 
@@ -144,6 +185,11 @@ def _read(stream: io.TextIOWrapper) -> str:
     buffer = stream.buffer
     assert isinstance(buffer, io.BytesIO)
     return buffer.getvalue().decode()
+
+
+def more_than(receiver: Receiver, number: int) -> Callable[[], bool]:
+    """Return whether more requests than that have come, to be asked again and again."""
+    return lambda: len(receiver.requests) > number
 
 
 def lines_of(said: str, level: str) -> Sequence[dict[str, Any]]:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from pipeline.model.records import MISSING, Json
-from tests.kit.matching import event, holds, holds_for, user
+from tests.kit.matching import holds, holds_for
+from tests.kit.records import event, user
 
 LAUNCHDARKLY: list[tuple[Json, Json, bool]] = [
     (99, {"in": [99]}, True),

@@ -15,7 +15,8 @@ from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import compile_labels
 from pipeline.match.selectors import SelectorError, compile_selector
 from pipeline.model.records import Event, Json
-from tests.kit.matching import event, holds, labels_of, trigger_of, user
+from tests.kit.matching import holds, labels_of, trigger_of
+from tests.kit.records import event, user
 from tests.kit.samples import shared_data
 
 

@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.yaml.diagnostics import Problem, Problems
+from pipeline.language.paths import Scope
+from pipeline.match.conditions.nodes import Predicate
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
 from pipeline.model.records import Event, Json, User
-from tests.kit.matching import event, labels_of, trigger_of, user
+from tests.kit.matching import labels_of, trigger_of
+from tests.kit.records import event, user
 
 
 def triggers(*parts: Mapping[str, Json], **options: Any) -> list[Trigger]:
@@ -98,10 +101,17 @@ def test_a_clause_that_many_share_is_evaluated_once_per_event() -> None:
     shared = {"event.properties.amount": {"gte": 5}}
     parts = [{"events": ["A"], "where": [shared, {"event.properties.n": {"gt": n}}]} for n in range(6)]
     compiled = triggers(*parts)
-    calls = []
+    calls: list[Event] = []
+
+    def counted(inner: Predicate) -> Predicate:
+        def test(one: Event, by: User, scope: Scope) -> bool:
+            calls.append(one)
+            return inner(one, by, scope)
+
+        return test
+
     for trigger in compiled:
-        inner = trigger.nodes[0].test
-        trigger.nodes[0].test = lambda one, by, scope, inner=inner: calls.append(1) or inner(one, by, scope)  # type: ignore[misc]  # append returns None
+        trigger.nodes[0].test = counted(trigger.nodes[0].test)
     index = TriggerIndex(compiled)
     assert index.select(event("A", {"amount": 9, "n": 3})) == (0, 1, 2)
     assert len(calls) == 1

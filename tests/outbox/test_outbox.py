@@ -106,8 +106,8 @@ def test_a_row_is_all_of_its_request(tmp_path: Path) -> None:
     made.status, made.excerpt = 503, "busy"
     found = unpack_row(made.row, pack_row(made))
     made.stored = True
-    assert {name: getattr(found, name) for name in Delivery.__slots__} == {
-        name: getattr(made, name) for name in Delivery.__slots__
+    assert {name: getattr(found, name) for name in Delivery.__struct_fields__} == {
+        name: getattr(made, name) for name in Delivery.__struct_fields__
     }
 
 

@@ -31,11 +31,12 @@ def test_every_result_is_taken_once_and_stands_in_the_journal_of_the_commit_it_w
 ) -> None:
     meeting = port(tmp_path)
     posted = 20_000
-    engine = threading.Thread(
-        target=lambda: [
-            meeting.post([Result(delivery("w", n)[0], Outcome.DELIVERED)], NOW_MS) for n in range(posted)
-        ]
-    )
+
+    def post() -> None:
+        for n in range(posted):
+            meeting.post([Result(delivery("w", n)[0], Outcome.DELIVERED)], NOW_MS)
+
+    engine = threading.Thread(target=post)
     engine.start()
     taken: list[tuple[int, bytes]] = []
     generation = 0

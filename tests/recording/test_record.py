@@ -245,7 +245,7 @@ def test_a_recorder_without_news_waits_instead_of_spinning(tmp_path: Path) -> No
     waits: list[float] = []
 
     class Quiet(FakeReader):
-        done = False  # type: ignore[assignment]  # a property of the parent
+        done = False
 
         def read(self, limit: int) -> RawChunk | None:
             return None

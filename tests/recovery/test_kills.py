@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.receiver import Arrivals
 from tests.recovery.failing import KILLED
 from tests.recovery.killing import (
     SOME_SHARDS_AHEAD,
@@ -18,12 +19,10 @@ from tests.recovery.killing import (
     Kill,
     Outcome,
     Trial,
-    Workshop,
     check,
     name,
     new_trial,
 )
-from tests.recovery.receiving import Receiver
 
 TRIES = 6
 
@@ -73,13 +72,11 @@ WHILE_RECOVERING: list[Kill] = [
 
 
 @pytest.fixture
-def check_kills(
-    shop: Workshop, receiver: Receiver, stream: Path, undisturbed: Outcome
-) -> Callable[..., None]:
+def check_kills(receiver: Arrivals, stream: Path, undisturbed: Outcome) -> Callable[..., None]:
     """Die at each of the points in turn, then run to the end."""
 
     def attempt(kills: tuple[Kill, ...]) -> bool:
-        with new_trial(shop, receiver, stream) as one:
+        with new_trial(receiver, stream) as one:
             reached = all(one.run(kill) == KILLED for kill in kills)
             assert one.run() == 0, one.said()
             check(one, undisturbed)

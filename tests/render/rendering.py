@@ -11,32 +11,19 @@ from pipeline.language.slots import mask
 from pipeline.model.records import Event, Origin, User
 from pipeline.model.times import parse_time
 from pipeline.render.request import Rendered, RequestTemplate, compile_request
+from tests.kit.records import event, user
 
 AT = parse_time("2026-11-23T14:50:00.123Z")
 
 
 def an_event(properties: dict[str, Any] | None = None, **fields: Any) -> Event:
     """Return a Purchase of u1 with these properties."""
-    given: dict[str, Any] = {
-        "id": "e1",
-        "name": "Purchase",
-        "kind": "track",
-        "user_id": "u1",
-        "anonymous_id": None,
-        "time": AT,
-        "received_at": None,
-        "source": "web",
-        "context": {},
-        "origin": Origin("recording.jsonl", 0),
-    }
-    return Event(properties=properties or {}, **{**given, **fields})
+    return event(properties=properties, **{"time": AT, "origin": Origin("recording.jsonl", 0), **fields})
 
 
 def a_user(properties: dict[str, Any] | None = None, **fields: Any) -> User:
     """Return u1 with these properties."""
-    return User(
-        **{"id": "u1", "anonymous_id": None, "identified": True, "properties": properties or {}, **fields}
-    )
+    return user(properties, **fields)
 
 
 def path_equals(tree: Any, problems: Problems) -> Any:

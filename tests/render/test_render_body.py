@@ -67,7 +67,7 @@ EVERY = {
 )
 def test_the_rule_for_missing_values(rule: str, left_out: set[str], array: list[Any]) -> None:
     got = body_of(EVERY, missing=rule)
-    everything = {
+    everything: dict[str, Any] = {
         "gone": None, "none": None, "empty": "", "list": [], "object": {}, "no": False, "zero": 0,
         "text": "", "filtered": None, "written": "", "array": array,
     }  # fmt: skip

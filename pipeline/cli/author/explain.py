@@ -12,7 +12,8 @@ from pipeline.cli import given, requests
 from pipeline.cli.options import config_option
 from pipeline.cli.output import json_option, print_json
 from pipeline.model.exits import Exit
-from pipeline.model.records import MISSING, Json
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING
 
 if TYPE_CHECKING:
     from pipeline.operate.explain import Explained
@@ -54,7 +55,7 @@ def as_text(one: Explained) -> str:
     return "\n".join(lines)
 
 
-def _seen(value: Json) -> str:
+def _seen(value: Value) -> str:
     if value is MISSING:
         return "missing"
     text = orjson.dumps(value, default=str).decode()

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from pipeline.cli.jobs.replay import Rate
-from pipeline.cli.jobs.stopping import stop_flag
 from pipeline.cli.output import json_option, print_json, say
+from pipeline.model.stop import requested, stoppable
 from pipeline.sources.chunk import Position, RawChunk
 
 REPORT_SECS = 0.5
@@ -87,7 +87,7 @@ def produce(
             told = time.monotonic()
             screen.show(f"{sum(done.messages.values()):,} messages")
 
-    with stop_flag() as stopping:
+    with stoppable():
         done = production.produce(
             Generated(rate) if generate else Recording(paths),
             brokers,
@@ -96,7 +96,7 @@ def produce(
             partitions=partitions,
             times=times,
             settings=parse_settings(settings),
-            stopping=stopping,
+            stopping=requested,
             progress=progress,
         )
     if terminal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, get_args
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.model.records import Json
+from pipeline.model.words import did_you_mean, likeness
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -95,7 +95,8 @@ def _wish(kind: str, context: Mapping[str, Any], found: Json) -> tuple[str, str,
         options = [part.strip(" '") for part in str(context["expected"]).replace(" or ", ", ").split(", ")]
         wish = ", ".join(f"`{option}`" for option in options[:-1])
         wish = f"{wish} or `{options[-1]}`" if wish else f"`{options[-1]}`"
-        return "wrong-value", wish, suggest(str(found), options)
+        close = did_you_mean(str(found), options)
+        return "wrong-value", wish, f"did you mean `{close}`?" if close else None
     if kind == "bool_type":
         word = str(found).lower() if isinstance(found, str) else ""
         meant = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
@@ -143,13 +144,6 @@ def describe(value: Json) -> str:
     return "a list" if isinstance(value, list) else "a map"
 
 
-def suggest(word: str, options: list[str]) -> str | None:
-    """Return ``did you mean `x`?`` where one option is close, else None."""
-    by_fold = {option.lower(): option for option in options}
-    close = difflib.get_close_matches(word.lower(), by_fold, n=1, cutoff=0.6)
-    return f"did you mean `{by_fold[close[0]]}`?" if close else None
-
-
 def suggest_field(word: str, section: type[BaseModel], root: type[BaseModel]) -> str:
     """Return the remedy for an unknown field: the close name, its right place, or all the names there are."""
     names = field_names(section)
@@ -157,15 +151,15 @@ def suggest_field(word: str, section: type[BaseModel], root: type[BaseModel]) ->
     # A synonym wins over likeness: `event` is meant as `events`, but so is `retries` as `retry`.
     if synonym in names:
         return f"did you mean `{synonym}`?"
-    close = suggest(word, names)
-    if close is not None and difflib.SequenceMatcher(None, word, close.split("`")[1]).ratio() > 0.8:
-        return close
+    close = did_you_mean(word, names)
+    if close is not None and likeness(word, close) > 0.8:
+        return f"did you mean `{close}`?"
     places = [place for place, name in _places(root) if name == word]
     if places:
         listed = " or ".join(f"`{place}`" if place else "the top of the file" for place in places[:2])
         return f"it belongs under {listed}"
     if close is not None:
-        return close
+        return f"did you mean `{close}`?"
     if synonym is not None:
         owners = [f"{place}.{name}" if place else name for place, name in _places(root) if name == synonym]
         if owners:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.model.findings import Finding
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 
 class Span(NamedTuple):
@@ -36,7 +36,7 @@ class Node:
 
     __slots__ = ("document", "elements", "items", "span", "style", "value")
 
-    def __init__(self, document: Document, value: Json, span: Span, style: str = "") -> None:
+    def __init__(self, document: Document, value: Value, span: Span, style: str = "") -> None:
         self.document = document
         self.value = value
         self.span = span

@@ -18,6 +18,7 @@ from pipeline.job.steps.keys import shard_of
 from pipeline.job.story import resolve
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
+from pipeline.model.disk import make_folder, sync
 from pipeline.model.errors import StateError
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.readers import make_readers
@@ -111,8 +112,9 @@ class _Rebuilding:
             store, seq, folder = self.stores.pop()
             store.commit_as(seq)
             store.close()
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             (store.path / "data.mdb").replace(folder / "data.mdb")
+            sync(folder)
         return self.done
 
     def identity(self, partition: str, lost: int | None) -> Identity:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,6 @@ class Living:
                 if not line.startswith("#")
             ]
         return {row[0]: float(row[1]) for row in rows if name in row[0]}
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver({"*": [200]}) as receiver:
-        yield receiver
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.receiver.server import Receiver
-from tests.runtime.scale.shop import Undisturbed, open_shop, sent, totals
+from tests.kit.jobs import totals
+from tests.runtime.scale.shop import Undisturbed, open_shop, sent
 
 
 @pytest.fixture(scope="module")

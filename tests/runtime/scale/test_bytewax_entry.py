@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.receiver.server import Receiver
-from tests.kit.run import Bench, until
+from tests.kit.run import Bench, ended, until
 
 
 @pytest.fixture
@@ -23,31 +20,15 @@ def bench(folder: Path, receiver: Receiver) -> Bench:
     return bench
 
 
-def start(bench: Bench, *flags: str, **more: str) -> subprocess.Popen[str]:
-    own = {"CONFIG": bench.config, "STATE": bench.state, "SOURCE": bench.stream, **more}
-    return subprocess.Popen(
-        [sys.executable, "-m", "bytewax.run", "dataflows.webhooks:get_flow", *flags],
-        env={**os.environ, **{f"HOOKLINE_{name}": str(value) for name, value in own.items()}},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def ended(job: subprocess.Popen[str], code: int) -> str:
-    try:
-        _, said = job.communicate(timeout=30)
-    finally:
-        job.kill()
-        job.communicate()
-    assert job.returncode == code, said
-    return said
+def told(bench: Bench, code: int, *flags: object) -> str:
+    with bench.bytewax(*flags) as job:
+        return ended(job, code)[1]
 
 
 def test_a_broken_config_is_shown_in_full_and_without_a_traceback(bench: Bench):
     path = bench.config / "webhooks" / "w.yaml"
     path.write_text(path.read_text().replace("trigger", "triger"))
-    said = ended(start(bench), 1)
+    said = told(bench, 1)
     assert "w.yaml:2:1: error[unknown-field]: `triger`" in said
     assert "did you mean `trigger`?" in said
     assert "Traceback" not in said
@@ -55,11 +36,10 @@ def test_a_broken_config_is_shown_in_full_and_without_a_traceback(bench: Bench):
 
 
 def test_a_running_job_answers_and_keeps_its_state_to_itself(bench: Bench):
-    job = start(bench, FOLLOW="true")
-    try:
+    with bench.bytewax(FOLLOW="true") as job:
         until(lambda: bench.counts("w")["delivered"] == 50)
         assert bench.status()["running"]
-        said = ended(start(bench), 3)
+        said = told(bench, 3)
         assert "is in use by another job" in said
         assert "Traceback" not in said
         bench.hookline("webhook", "pause", "w")
@@ -68,19 +48,16 @@ def test_a_running_job_answers_and_keeps_its_state_to_itself(bench: Bench):
         bench.hookline("webhook", "resume", "w")
         until(lambda: bench.counts("w")["delivered"] == 51)
         job.send_signal(signal.SIGTERM)
-        ended(job, 0)
-    finally:
-        job.kill()
-        job.communicate()
+        ended(job)
 
 
 def test_what_stops_the_job_later_has_its_own_exit_code_too(bench: Bench):
-    ended(start(bench), 0)
+    told(bench, 0)
     bench.stream.write_text('{"type": "event", "name": "Other", "user_id": "u1"}\n')
-    said = ended(start(bench), 3)
+    said = told(bench, 3)
     assert "events.jsonl" in said
 
 
 def test_another_recovery_store_than_the_jobs_own_is_refused(bench: Bench, tmp_path: Path):
-    said = ended(start(bench, "-r", str(tmp_path), "-s", "1", "-b", "0"), 2)
+    said = told(bench, 2, "-r", tmp_path, "-s", 1, "-b", 0)
     assert "leave out --recovery-directory" in said

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,9 @@ from pipeline.job.steps.keys import shard_of
 from pipeline.outbox.view import rows
 from pipeline.receiver.server import Receiver
 from pipeline.store.store import Table
-from tests.kit.run import ALTERED, Bench, until
-from tests.runtime.scale.clusters import Cluster
+from tests.kit.forge import forge
+from tests.kit.jobs import PARTITIONS, Cluster, ready
+from tests.kit.run import Bench, until
 
 SHARDS = 4
 NAMES = ("p0", "p1", "p2")
@@ -39,6 +38,8 @@ class Topics:
         self.bench, self.receiver = bench, receiver
         self.files = {name: bench.folder / f"{name}.jsonl" for name in NAMES}
         self.written = 0
+        self.partitions = {PARTITIONS: {name: str(path) for name, path in self.files.items()}}
+        """What lets a process read these files."""
         for path in self.files.values():
             path.touch()
 
@@ -74,19 +75,12 @@ def topics(folder: Path, receiver: Receiver) -> Topics:
 
 
 def start(topics: Topics, processes: int) -> Cluster:
-    job = Cluster(topics.bench, processes, "--follow", partitions=topics.files)
-
-    def answers() -> bool:
-        assert job.runs(), job.said[-4000:]
-        status = topics.bench.hookline("status", "--json", code=None)
-        return isinstance(status, dict) and bool(status["running"])
-
+    job = Cluster(topics.bench, processes, before=topics.partitions)
     try:
-        until(answers)
+        return ready(topics.bench, job)
     except BaseException:
         job.kill()
         raise
-    return job
 
 
 def users(state: Path) -> dict[bytes, Any]:
@@ -126,17 +120,13 @@ def test_a_link_joins_ids_of_other_partitions_shards_and_processes_and_outlives_
 
 
 def rebuild(topics: Topics) -> dict[str, Any]:
-    given = json.dumps({"partitions": {name: str(path) for name, path in topics.files.items()}})
-    words = ["state", "rebuild", "--json", "-c", topics.bench.config, "--state", topics.bench.state]
-    environment = {**topics.bench._environment(), "HOOKLINE_SOURCE": str(topics.bench.stream)}
-    done = subprocess.run(
-        [sys.executable, str(ALTERED), given, *map(str, words)],
-        env=environment,
-        capture_output=True,
-        text=True,
+    bench, out, err = topics.bench, topics.bench.folder / "rebuilt", topics.bench.folder / "stderr"
+    words = ["state", "rebuild", "--json", "-c", str(bench.config), "--state", str(bench.state)]
+    environment = {**bench.environ, "HOOKLINE_SOURCE": str(bench.stream)}
+    assert forge().start(words, environment, out, err, before=topics.partitions).wait(60) == 0, (
+        err.read_text()
     )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(out.read_text())
     return found
 
 

@@ -12,7 +12,8 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.operators import StatefulBatchLogic
 from bytewax.testing import TestingSink, cluster_main
 
-from pipeline.job.steps.keys import MAX_SHARDS, identity_key, shard_key
+from pipeline.config.models.job import MAX_SHARDS
+from pipeline.job.steps.keys import identity_key, shard_key
 
 
 class Once(StatefulSourcePartition[Any, None]):
@@ -56,7 +57,7 @@ class Where(StatefulBatchLogic[int, int, None]):
 
 def place(names: list[str], keys: list[str], workers: int) -> tuple[dict[str, int], dict[str, int]]:
     """Return the worker of each partition and of each key, as threads."""
-    flow, source, found = Dataflow("keys"), Partitions(names, keys), []
+    flow, source, found = Dataflow("keys"), Partitions(names, keys), list[Any]()
     placed = op.stateful_batch("where", op.input("in", flow, source), lambda state: Where())
     op.output("out", placed, TestingSink(found))
     cluster_main(flow, [], 0, worker_count_per_proc=workers)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.supervisor import free_ports
-from tests.kit.run import Bench, until
-from tests.runtime.scale.clusters import Cluster
-from tests.runtime.scale.shop import Undisturbed, open_shop, sent, totals
+from tests.kit.jobs import Cluster, totals
+from tests.kit.run import Bench, ended, until
+from tests.runtime.scale.shop import Undisturbed, open_shop, sent
 
 SLOW = {"*": {"delay_secs": 0.4}}
 """So slow that a clean stop, which sends for 5 s more, leaves something to the others."""
@@ -33,12 +31,12 @@ def check(bench: Bench, receiver: Receiver, undisturbed: Undisturbed, *, kills: 
 def part(bench: Bench, receiver: Receiver, processes: int, how: signal.Signals) -> None:
     """Run the shop with so many processes until some more has arrived; end them all by the signal."""
     before = len(receiver.requests)
-    with Cluster(bench, processes, "--json") as job:
+    with Cluster(bench, processes, follow=False) as job:
         until(lambda: len(receiver.requests) > before + 60 or not job.runs())
         for member in job.members:
             member.send_signal(how)
-        codes = {member.wait(40) for member in job.members}
-        assert codes == ({0} if how == signal.SIGTERM else {-9}), (codes, job.said[-3000:])
+        for member in job.members:
+            member.ended(0 if how == signal.SIGTERM else -9, secs=40)
 
 
 def test_one_two_three_one_processes_with_kills_send_what_one_sends(
@@ -60,18 +58,6 @@ def test_two_processes_send_what_one_sends(folder: Path, receiver: Receiver, und
     check(bench, receiver, undisturbed)
 
 
-def bytewax(bench: Bench, *flags: str) -> subprocess.Popen[str]:
-    """Start the job under Bytewax' own runner."""
-    own = {"CONFIG": bench.config, "STATE": bench.state, "SOURCE": bench.stream}
-    return subprocess.Popen(
-        [sys.executable, "-m", "bytewax.run", "dataflows.webhooks:get_flow", *flags],
-        env={**os.environ, **{f"HOOKLINE_{name}": str(value) for name, value in own.items()}},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.mark.parametrize("processes", [1, 2], ids=["two workers", "two processes on one machine"])
 def test_bytewax_own_flags_send_what_one_process_sends(
     folder: Path, receiver: Receiver, undisturbed: Undisturbed, processes: int
@@ -79,15 +65,9 @@ def test_bytewax_own_flags_send_what_one_process_sends(
     bench = open_shop(folder, receiver)
     addresses = ";".join(f"127.0.0.1:{port}" for port in free_ports(2))
     flags = [["-w", "2"]] if processes == 1 else [["-i", str(n), "-a", addresses] for n in range(2)]
-    jobs = [bytewax(bench, *words) for words in flags]
-    try:
-        for job in jobs:
-            _, said = job.communicate(timeout=60)
-            assert job.returncode == 0, said
-    finally:
-        for job in jobs:
-            job.kill()
-            job.communicate()
+    with ExitStack() as stack:
+        for job in [stack.enter_context(bench.bytewax(*words)) for words in flags]:
+            ended(job)
     check(bench, receiver, undisturbed)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.receiver.server import Receiver
-from tests.kit.run import HOOKLINE, Bench, until
+from tests.kit.run import HOOKLINE, Bench, ended, started, until
 
 COLUMNS = 80
 CLEARED = re.compile(r"\r\x1b\[2K")
@@ -63,7 +63,7 @@ class Terminal:
 
 @contextmanager
 def terminal(bench: Bench, *flags: object) -> Iterator[Terminal]:
-    environment = {name: value for name, value in bench._environment().items() if name != "COLUMNS"}
+    environment = {name: value for name, value in bench.environ.items() if name != "COLUMNS"}
     found = Terminal(bench.command(*flags), environment)
     try:
         yield found
@@ -105,21 +105,13 @@ def test_a_stream_from_a_pipe_can_be_stopped_and_what_was_read_is_delivered(
     bench: Bench, receiver: Receiver, how: signal.Signals, processes: int
 ):
     words = ["run", "-c", bench.config, "--state", bench.state, "--source", "-", "--json"]
-    job = subprocess.Popen(
-        [str(HOOKLINE), *map(str, words), "--processes", str(processes)],
-        env=bench._environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert job.stdin is not None
-    try:
-        job.stdin.write(bench.stream.read_bytes())
+    with started(HOOKLINE, *words, "--processes", processes, env=bench.environ) as job:
+        assert job.stdin is not None
+        job.stdin.write(bench.stream.read_text())
         job.stdin.flush()  # and it stays open: nothing says that the stream has ended
         until(lambda: len(receiver.requests) > 100 or job.poll() is not None)
         job.send_signal(how)
-        out, said = job.communicate(timeout=20)
-        assert job.returncode == 0, said
-    finally:
-        job.kill()
-        job.communicate()
+        out, _ = ended(job, secs=20)
     counts = json.loads(out)["webhooks"]["w"]
     assert counts["matched"] == counts["delivered"] > 0
     assert len(receiver.requests) == 2 * counts["delivered"]

@@ -23,8 +23,8 @@ from pipeline.receiver.server import Receiver
 from pipeline.runtime import supervisor as group
 from pipeline.runtime.state.directory import StateDirectory
 from pipeline.runtime.supervisor import Group
-from tests.kit.run import Bench, until
-from tests.runtime.scale.clusters import Cluster
+from tests.kit.jobs import ALTER, Cluster
+from tests.kit.run import Bench, children, ended, until
 
 FEW_IN_MEMORY = {"pipeline.deliver.lanes.lane:MAX_ENTRIES": 150}
 """Less than the stream has: the rest goes by way of the disk, and comes back after commits only."""
@@ -49,7 +49,7 @@ def test_a_recording_ends_when_the_process_that_has_all_the_users_has_sent_every
     receiver.answer({"*": {"delay_secs": 0.01}})
     bench = bench_of(folder, receiver)
     bench.append(*({"id": f"e{n}", "user_id": user_of(worker)} for n in range(2500)))
-    with Cluster(bench, 2, "--json", altered=FEW_IN_MEMORY) as job:
+    with Cluster(bench, 2, follow=False, before={ALTER: FEW_IN_MEMORY}) as job:
         job.ended(secs=25)  # the drain deadline is 30 s
     counts = bench.counts("w")
     assert (counts["delivered"], counts["pending"]) == (2500, 0)
@@ -62,7 +62,7 @@ def test_a_clean_stop_cuts_no_request_off_although_not_all_can_be_sent_in_time(
     receiver.answer({"*": {"delay_secs": 0.5}})
     bench = bench_of(folder, receiver, "delivery: {concurrency: 8}\n")
     bench.append(*({"id": f"e{n}", "user_id": f"u{n}"} for n in range(150)))
-    with Cluster(bench, 2, "--follow") as job:
+    with Cluster(bench, 2) as job:
         until(lambda: len(receiver.requests) > 8)
         job.stop()
     counts = bench.counts("w")
@@ -78,7 +78,7 @@ def test_the_source_waits_for_a_webhook_that_is_full_in_another_process(folder: 
     receiver.answer({"*": "hang"})
     bench = bench_of(folder, receiver, "delivery: {max_pending: 400, on_full: pause, timeout: 60s}\n")
     bench.append(*({"id": f"e{n}", "user_id": user_of(1)} for n in range(8_000)))
-    with Cluster(bench, 2, "--follow") as job:
+    with Cluster(bench, 2) as job:
         until(lambda: bench.counts("w")["pending"] >= 100 or not job.runs())
         until(lambda: rests(bench))
         assert bench.status()["records"]["read"] < 8_000, "reading went on"
@@ -103,9 +103,7 @@ def test_a_second_group_is_refused_and_the_first_goes_on(folder: Path, receiver:
     bench.append({"id": "e0"})
     with bench.running("--processes", 2):
         until(lambda: bench.counts("w")["delivered"] == 1)
-        refused = subprocess.run(bench.command("--processes", 3), capture_output=True, text=True, timeout=40)
-        assert refused.returncode == 3
-        assert "in use by another job" in refused.stderr
+        assert "in use by another job" in bench.refused(3, "--processes", 3)
         bench.append({"id": "e1"})
         until(lambda: bench.counts("w")["delivered"] == 2)
 
@@ -113,18 +111,10 @@ def test_a_second_group_is_refused_and_the_first_goes_on(folder: Path, receiver:
 def test_a_group_that_is_stopped_while_it_starts_ends_well(folder: Path, receiver: Receiver):
     bench = bench_of(folder, receiver)
     bench.append({"id": "e0"})
-    job = subprocess.Popen(
-        bench.command("--follow", "--processes", 2), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    try:
-        children = Path(f"/proc/{job.pid}/task/{job.pid}/children")
-        until(lambda: children.read_text().split())
+    with bench.started("--follow", "--processes", 2) as job:
+        until(lambda: children(job.pid))
         job.send_signal(signal.SIGTERM)
-        _, said = job.communicate(timeout=20)
-        assert job.returncode == 0, said
-    finally:
-        job.kill()
-        job.communicate()
+        ended(job, secs=20)
 
 
 def test_a_stop_between_the_starts_of_two_members_reaches_both(monkeypatch: pytest.MonkeyPatch):
