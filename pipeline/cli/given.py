@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.decode.shapes import FORMATS
+from pipeline.language.formats import FORMATS
 
 if TYPE_CHECKING:
     from pipeline.operate.given import Given

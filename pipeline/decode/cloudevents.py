@@ -38,6 +38,11 @@ def read(record: Fields, place: Place) -> list[Record]:
     return [_event(record, data, place)]
 
 
+def fits(record: Fields) -> bool:
+    """Return whether the object is a CloudEvent in structured mode."""
+    return "specversion" in record
+
+
 def is_binary(headers: Sequence[tuple[str, bytes | None]]) -> bool:
     """Return True where the headers say that the message is a CloudEvent in binary mode."""
     return any(name == "ce_specversion" for name, _ in headers)

@@ -47,6 +47,13 @@ def read(record: Fields, place: Place) -> list[Record]:
             raise InvalidRecord(f"`type` is {other!r:.60}, one of event, user, identify and delete is wanted")
 
 
+def fits(record: Fields) -> bool:
+    """Return whether the object is one whose ``type`` Segment uses too, with the ids of this shape."""
+    return record.get("type") in ("identify", "delete") and not (
+        "userId" in record or "anonymousId" in record or "traits" in record
+    )
+
+
 def _event(record: Fields, place: Place) -> Event:
     # The usual event has plain texts here: the checked readers (0.15 us each) are for the others.
     get = record.get

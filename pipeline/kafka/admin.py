@@ -200,8 +200,8 @@ class KafkaAdmin:
             except Exception as failed:
                 if consumer is not None and isinstance(failed, KafkaException):
                     # Why there is no coordinator for us is an event of the consumer.
-                    told = consumer.poll(0)
-                    error = told.error() if told is not None else None
+                    event = consumer.poll(0)
+                    error = event.error() if event is not None else None
                     failed = failed if error is None else KafkaException(error)
                 time.sleep(GROUP_PAUSE_SECS)
                 answer.set_exception(failed)

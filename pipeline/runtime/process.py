@@ -27,7 +27,7 @@ from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.job.commands import execute_left
 from pipeline.job.context import Job
 from pipeline.job.flow import build_flow
-from pipeline.job.peers import Peers, Telling
+from pipeline.job.peers import PeerReporter, Peers
 from pipeline.job.replay import Replay
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import Fatal, HooklineError, full_disk
@@ -146,7 +146,7 @@ def open_job(
         stack.callback(engine.stop)
         engine.start()
         if job.peers is not None:
-            stack.callback(Telling(job.peers, job.tell).stop)
+            stack.callback(PeerReporter(job.peers, job.tell).stop)
         job.versions.learn(halts.all())
         halts.restore(engine, {name: spec.definition for name, spec in job.versions.specs.items()})
         if replay is None:

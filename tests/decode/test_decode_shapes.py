@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import orjson
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.decode.shapes import _SHAPES, FORMATS, OUR_FAULT, decode
+from pipeline.decode.shapes import OUR_FAULT, SHAPES, decode
+from pipeline.language.formats import FORMATS
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 
 HERE = Origin("a.jsonl", 7)
@@ -339,8 +341,13 @@ def test_long_digits_that_are_no_long_integer_are_fine() -> None:
     assert event.properties == {"n": 2**63, "f": 1e25}
 
 
+def test_every_format_but_auto_is_a_row_of_the_table() -> None:
+    assert {"auto", *SHAPES} == set(FORMATS)
+
+
 def test_a_fault_of_ours_costs_one_record_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(_SHAPES, "native", lambda record, place: 1 / 0)
+    broken = replace(SHAPES["native"], read=lambda record, place: 1 / 0)
+    monkeypatch.setitem(SHAPES, "native", broken)
     assert reason({"type": "event"}, format="native").startswith(f"{OUR_FAULT}: ZeroDivisionError")
 
 

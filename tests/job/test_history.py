@@ -19,11 +19,12 @@ from pipeline.job.steps import history
 from pipeline.job.steps.history import History
 from pipeline.job.steps.source import SourcePartition
 from pipeline.sources.chunk import RawChunk
+from pipeline.sources.reader import BaseReader
 
 LINES = 60
 
 
-class Lines:
+class Lines(BaseReader):
     """A reader of numbered lines."""
 
     name = "recording"
@@ -46,9 +47,6 @@ class Lines:
         offsets = list(range(self.line, end))
         self.line = end
         return RawChunk("recording", "r", offsets, [b"" for _ in offsets], self.position)
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture(autouse=True)

@@ -8,19 +8,20 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.job.steps.source import SourcePartition
+from pipeline.sources.reader import BaseReader
 
 
 @pytest.mark.parametrize(
     ("reader", "gave", "soon"),
     [
-        (SimpleNamespace(), False, False),
+        (BaseReader(), False, False),
         (SimpleNamespace(expects_answer=False), False, False),
         (SimpleNamespace(expects_answer=True), True, False),
         (SimpleNamespace(expects_answer=True), False, True),
     ],
 )
 def test_an_answer_that_is_due_is_looked_for_before_the_next_millisecond(
-    reader: SimpleNamespace, gave: bool, soon: bool
+    reader: BaseReader | SimpleNamespace, gave: bool, soon: bool
 ) -> None:
     partition = SourcePartition.__new__(SourcePartition)
     partition.reader, partition.gave = reader, gave

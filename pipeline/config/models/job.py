@@ -10,12 +10,11 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.config.models.fields import Duration, Names, Section, Size, checked
 from pipeline.config.models.webhook import DeliverySection
+from pipeline.language.formats import Format
 from pipeline.model.times import parse_time
 
 MAX_SHARDS = 64
 """As many keys are known that Bytewax spreads evenly (job/steps/keys.py)."""
-
-Format = Literal["auto", "native", "heap", "segment", "posthog", "cloudevents"]
 
 
 def _networks(value: object) -> object:

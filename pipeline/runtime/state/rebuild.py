@@ -13,7 +13,6 @@ from typing import Any
 
 from pipeline.config.job import PipelineConfig
 from pipeline.decode.scan import scan
-from pipeline.job.context import ReaderFactory
 from pipeline.job.steps.keys import shard_of
 from pipeline.job.story import resolve
 from pipeline.join.links import Identity
@@ -24,6 +23,7 @@ from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.readers import make_readers
 from pipeline.runtime.state.directory import StateDirectory
 from pipeline.runtime.state.resume import read_tokens
+from pipeline.sources.reader import Source
 from pipeline.store.folders import identity_folder, shard_folder
 from pipeline.store.store import Store
 
@@ -64,7 +64,7 @@ class _Rebuilding:
         self,
         config: PipelineConfig,
         tokens: dict[str, dict[str, Any]],
-        readers: ReaderFactory,
+        readers: Source,
         stack: ExitStack,
     ) -> None:
         self.config = config
