@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.config.files import read_config
 from pipeline.config.webhooks import check_files
-from pipeline.config.yaml.report import Finding, render, render_finding
+from pipeline.model.errors import ConfigError, GivenError
+from pipeline.model.findings import Finding, render, render_finding
 
 GOOD = """\
 id: {id}
@@ -218,3 +219,16 @@ def test_a_misspelt_required_field_is_one_problem(config) -> None:
     _, shown = config(webhooks__a="id: a\ntriger: {events: [X]}\nrequest: {url: 'https://x.example/'}\n")
     assert "did you mean `trigger`?" in shown
     assert shown.splitlines()[-1] == "1 problem in 1 file (1 error)"
+
+
+def test_an_error_carries_its_findings_and_shows_each_with_its_place():
+    found = Finding("a.yaml", 1, 2, "json", "unexpected end")
+    error = ConfigError([found], root="config")
+    assert error.findings == (found,)
+    assert error.shown() == str(error)
+    assert error.shown().splitlines() == [
+        "config/a.yaml:1:2: error[json]: unexpected end",
+        "1 problem in 1 file (1 error)",
+    ]
+    assert GivenError([found]).shown() == "a.yaml:1:2: error[json]: unexpected end"
+    assert ConfigError("no such directory").shown() == "error: no such directory"
