@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.job.rehearse import Rehearsal
-from pipeline.match.verdicts import Finding, explain_trigger
+from pipeline.match.verdicts import Clause, explain_trigger
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
 from pipeline.operate.given import Given, load_snapshot
@@ -22,7 +22,7 @@ class Explained:
     event: str
     verdict: str
     """fires, is held back, cannot be rendered, or why it does not fire."""
-    clauses: list[Finding]
+    clauses: list[Clause]
     request: Preview | None
     """None where its trigger does not hold."""
 
@@ -67,7 +67,7 @@ def explain(config: Path, given: Given, webhook_id: str | None = None) -> Iterat
                 yield Explained(webhook.id, event.name, verdict, clauses, request)
 
 
-def _verdict(enabled: bool, clauses: list[Finding], request: Preview | None) -> str:
+def _verdict(enabled: bool, clauses: list[Clause], request: Preview | None) -> str:
     if request is not None:
         if request.suppressed:
             return "matches, but `limit` or `dedupe` holds it back"
