@@ -104,6 +104,8 @@ def test_a_schema_refuses_what_the_models_refuse() -> None:
         good | {"zzz": 1},
         good | {"delivery": {"timeout": 5}},
         good | {"delivery": {"ordering": "some"}},
+        good | {"delivery": {"timeout_secs": "5s"}},
+        good | {"limit": {"count": 1001, "every": "1d"}},
         {"id": "a"},
     ):
         with pytest.raises(jsonschema.ValidationError):

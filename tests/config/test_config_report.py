@@ -85,6 +85,21 @@ def test_an_unknown_field_is_answered_with_its_remedy(config, field: str, messag
     assert message in shown
 
 
+@pytest.mark.parametrize("written", ["timeout_secs: 5s", "batch: {as_: ndjson}", "retry: {max_age_secs: 1d}"])
+def test_the_name_of_an_attribute_is_no_field_of_a_file(config, written: str) -> None:
+    checked, shown = config(webhooks__a=GOOD.format(id="a") + f"delivery: {{{written}}}")
+    assert not checked.webhooks
+    assert "error[unknown-field]" in shown
+    assert "did you mean" in shown
+
+
+def test_what_is_counted_keeps_within_the_users_state(config) -> None:
+    _, shown = config(webhooks__a=GOOD.format(id="a") + "limit: {count: 1001, every: 0s, by: event.name}")
+    assert "`count` is a whole number from 1 to 1000" in shown
+    assert "`every`: `every` is more than nothing" in shown
+    assert "2 problems in 1 file" in shown
+
+
 def test_wrong_types_say_what_is_wanted_and_what_was_found(config) -> None:
     _, shown = config(
         webhooks__a="id: a\nenabled: True\ntrigger: {events: [5]}\n"
