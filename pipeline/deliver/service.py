@@ -21,6 +21,9 @@ class Halting(Protocol):
     def pause(self, webhook_id: str) -> None:
         """Send nothing to a webhook for a while."""
 
+    def resume(self, webhook_id: str) -> None:
+        """Send to a webhook again where it is paused."""
+
 
 class DeliveryService(Engine, Halting, Protocol):
     """The whole of it. All methods are thread-safe."""

@@ -18,7 +18,7 @@ _LIMIT: Final = 8_192
 """Characters of one value: what common servers take of a header line."""
 
 
-def compile_headers(headers: Mapping[str, Json], spot: Spot, extra: Headers) -> tuple[Headers | None, Getter]:
+def compile_headers(headers: Mapping[str, str], spot: Spot, extra: Headers) -> tuple[Headers | None, Getter]:
     """Return the headers where all are constant (else None), and the function that gives them.
 
     extra: headers that are added unless the webhook sets them itself. A header whose whole value is missing
@@ -26,9 +26,8 @@ def compile_headers(headers: Mapping[str, Json], spot: Spot, extra: Headers) -> 
     """
     seen: dict[str, str] = {}
     parts: list[tuple[str, str | None, Getter]] = []
-    for key, value in headers.items():
-        name, here = str(key), spot.at(key)
-        lowered = name.lower()
+    for name, value in headers.items():
+        here, lowered = spot.at(name), name.lower()
         if not NAME.fullmatch(name):
             here.error("header-name", f"`{name}` is no header name", on_key=True)
         elif is_reserved(name):
@@ -37,8 +36,7 @@ def compile_headers(headers: Mapping[str, Json], spot: Spot, extra: Headers) -> 
             here.error("header-name", f"`{name}` and `{seen[lowered]}` are the same header", on_key=True)
         seen[lowered] = name
         constant, get = _value(value, here)
-        if value is not None:
-            parts.append((name, constant, get))
+        parts.append((name, constant, get))
     parts += [(name, value, _fixed(value)) for name, value in extra if name not in seen]
 
     def all_headers(event: Event, user: User, scope: Scope) -> Headers:
@@ -66,12 +64,9 @@ def _checked(text: str) -> str:
     return text
 
 
-def _value(value: Json, spot: Spot) -> tuple[str | None, Getter]:
+def _value(value: str, spot: Spot) -> tuple[str | None, Getter]:
     """Return the value where it is constant, and the function that gives it (None: leave it out)."""
-    if isinstance(value, dict | list):
-        spot.error("header-value", "a header's value is a text")
-        return "", _fixed("")
-    text = value.strip() if isinstance(value, str) else to_text(value)
+    text = value.strip()
     if mentions_secrets(text):
         template = compile_text(text, spot, encode=_checked)
     else:

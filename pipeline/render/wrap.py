@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from pipeline.config.models.settings import BatchSettings
+from pipeline.config.models.delivery import BatchSettings
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.secrets import Secrets
 from pipeline.model.json import Value

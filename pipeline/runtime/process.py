@@ -21,6 +21,7 @@ from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.job import JsonlSource, KafkaSource
+from pipeline.deliver.halts import Halts
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.job.drain import Drain
 from pipeline.job.flow import Job, build_flow
@@ -36,7 +37,6 @@ from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
 from pipeline.runtime.reload import ConfigWatcher
 from pipeline.runtime.state.directory import StateDirectory
-from pipeline.runtime.state.halts import Halts
 from pipeline.runtime.state.recovery import prepare_recovery
 from pipeline.store.warm import start_warming
 from pipeline.telemetry import log

@@ -7,13 +7,8 @@ import pytest
 
 from pipeline.compile.snapshot import Report, Webhook, compile_config
 from pipeline.config.files import ConfigText, JobDefaults, read_config
-from pipeline.config.models.settings import (
-    BearerAuth,
-    HmacSignature,
-    MtlsSettings,
-    RetrySettings,
-    StandardSignature,
-)
+from pipeline.config.models.delivery import RetrySettings
+from pipeline.config.models.receiver import BearerAuth, HmacSignature, MtlsSettings, StandardSignature
 from pipeline.language.headers import RESERVED
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
@@ -108,7 +103,7 @@ def test_delivery_and_receiver_settings_arrive_with_their_units(compiled) -> Non
     delivery = webhook.spec.delivery
     assert (delivery.timeout_secs, delivery.rate_per_sec) == (1.5, 1.0)
     assert (delivery.ordering, delivery.on_full) == ("per_user", "pause")
-    assert delivery.retry == RetrySettings(0.1, 60.0, 172800.0, 5, frozenset({409}))
+    assert delivery.retry == RetrySettings(0.1, 60.0, 172800.0, 5, [409])
     assert delivery.batch is not None
     assert (delivery.batch.max_events, delivery.batch.max_bytes, delivery.batch.max_wait_secs) == (
         5,
@@ -121,19 +116,22 @@ def test_delivery_and_receiver_settings_arrive_with_their_units(compiled) -> Non
     assert receiver.auth == BearerAuth("${T}")
     assert receiver.mtls == MtlsSettings("${PEM}", "${PEM}")
     assert receiver.ca == "${PEM}"
-    assert receiver.signature == HmacSignature("X-S", "${S}", "sha256", "sha256=", "hex")
+    assert receiver.signature == HmacSignature("X-S", "${S}", "sha256", "hex", "sha256=")
 
 
 @pytest.mark.parametrize(
     ("signature", "expected"),
     [
-        ("{standard_webhooks: {secrets: '${S}'}}", StandardSignature(("${S}",))),
-        ("{hmac: {header: H, secret: '${S}', algorithm: sha1}}", HmacSignature("H", "${S}", "sha1", "sha1=")),
+        ("{standard_webhooks: {secrets: '${S}'}}", StandardSignature(["${S}"])),
+        (
+            "{hmac: {header: H, secret: '${S}', algorithm: sha1}}",
+            HmacSignature("H", "${S}", "sha1", prefix="sha1="),
+        ),
         (
             "{hmac: {header: H, secret: '${S}', encoding: base64}}",
-            HmacSignature("H", "${S}", "sha256", "", "base64"),
+            HmacSignature("H", "${S}", "sha256", "base64", ""),
         ),
-        ("{hmac: {header: H, secret: '${S}', prefix: ''}}", HmacSignature("H", "${S}", "sha256", "")),
+        ("{hmac: {header: H, secret: '${S}', prefix: ''}}", HmacSignature("H", "${S}", "sha256", prefix="")),
         ("{}", None),
     ],
 )
@@ -379,3 +377,10 @@ def test_offline_neither_settings_nor_secrets_are_faults_but_everything_else_is(
     fixed = ConfigText({"webhooks/a.yaml": UNSET.replace("evnt.x", "event.name")})
     report = compile_config(fixed, offline=True)
     assert (report.findings, report.snapshot) == ([], None)
+
+
+@pytest.mark.parametrize(("written", "code"), [("''", "wrong-name"), ("$set", "no-event")])
+def test_one_name_in_the_place_of_a_list_is_pointed_at_itself(compiled, written: str, code: str) -> None:
+    report = compiled(webhooks__a=GOOD.format(id="a").replace("[Purchase]", written))
+    (found,) = report.findings
+    assert (found.code, found.line, found.column) == (code, 2, len("trigger: {events: ") + 1)

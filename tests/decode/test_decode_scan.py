@@ -17,7 +17,7 @@ from pipeline.decode.shapes import OUR_FAULT, decode
 from pipeline.language.formats import FORMATS
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate
 from pipeline.recording.shop import Shop
-from pipeline.sources.chunk import RawChunk
+from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.kit.samples import shared_data
 
 SEEDS: list[dict[str, Any]] = [
@@ -148,7 +148,7 @@ def wants_none(name: str, kind: str) -> bool:
 
 
 def chunk_of(given_lines: list[bytes | None]) -> RawChunk:
-    return RawChunk("p", "f.jsonl", [at * 1000 for at in range(len(given_lines))], given_lines, ())
+    return RawChunk("p", "f.jsonl", [at * 1000 for at in range(len(given_lines))], given_lines, NOWHERE)
 
 
 def expected(chunk: RawChunk, format: str, wants: Any) -> Scanned:
@@ -272,7 +272,7 @@ def test_faults_tombstones_and_headers_of_a_chunk_are_respected() -> None:
         ["t/0", "t/0", "t/1", "f"],
         [1, 2, 3, 4],
         [None, b'{"x":1}', b'{"type":"event","name":"A","user_id":"u"}', b"start of a long li"],
-        (),
+        NOWHERE,
         received=[10, 20, 30, None],
         keys=[b"u1", None, None, None],
         headers=[None, [("ce_specversion", b"1.0"), ("ce_type", b"C"), ("ce_source", b"s")], [], None],

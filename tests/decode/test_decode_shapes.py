@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.decode.fields import Fields, Place
 from pipeline.decode.shapes import OUR_FAULT, SHAPES, decode
 from pipeline.language.formats import FORMATS
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
@@ -346,8 +347,10 @@ def test_every_format_but_auto_is_a_row_of_the_table() -> None:
 
 
 def test_a_fault_of_ours_costs_one_record_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = replace(SHAPES["native"], read=lambda record, place: 1 / 0)
-    monkeypatch.setitem(SHAPES, "native", broken)
+    def broken(record: Fields, place: Place) -> list[Record]:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(SHAPES, "native", replace(SHAPES["native"], read=broken))
     assert reason({"type": "event"}, format="native").startswith(f"{OUR_FAULT}: ZeroDivisionError")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.models.settings import BasicAuth, BearerAuth, HeaderAuth, ReceiverSettings
+from pipeline.config.models.receiver import BasicAuth, BearerAuth, HeaderAuth, ReceiverSettings
 from pipeline.deliver.http.target import TargetError, build_target, parse_origin
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.counts import Tally, quantiles

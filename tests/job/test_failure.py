@@ -18,7 +18,8 @@ def test_the_first_failure_is_the_cause_and_every_one_goes_on() -> None:
 
 def test_an_error_of_ours_is_a_planned_end_and_another_is_not() -> None:
     for error, planned in ((Fatal("x"), 1), (KeyError("x"), 0)):
-        failure, ends = Failure(), []
+        failure = Failure()
+        ends: list[int] = []
         failure.on_planned_end = lambda ends=ends: ends.append(1)  # type: ignore[misc]  # bound now
         failure.note(error)
         assert len(ends) == planned

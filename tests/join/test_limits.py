@@ -244,7 +244,7 @@ TIMES = st.lists(st.integers(0, 200), max_size=40)
 @given(times=TIMES, count=st.integers(1, 4), every=st.integers(1, 60))
 def test_no_window_of_event_time_holds_more_than_count(times: list[int], count: int, every: int) -> None:
     ordered = sorted(times)
-    spec = limits(limit={"count": count, "every": every * 60.0})
+    spec = limits(limit={"count": count, "every": f"{every}m"})
     verdicts = run(spec, [at * MINUTE for at in ordered])
     out = [ordered[number] for number in fired(verdicts)]
     assert all(sum(start <= at < start + every for at in out) <= count for start in out)
@@ -256,7 +256,7 @@ def test_no_window_of_event_time_holds_more_than_count(times: list[int], count: 
 @given(times=TIMES, every=st.integers(1, 60))
 def test_two_deliveries_are_apart_in_whatever_order_events_come(times: list[int], every: int) -> None:
     recent = times[:3]
-    verdicts = run(limits(limit={"every": every * 60.0}), [at * MINUTE for at in recent])
+    verdicts = run(limits(limit={"every": f"{every}m"}), [at * MINUTE for at in recent])
     out = [recent[number] for number in fired(verdicts)]
     assert all(abs(one - other) >= every for i, one in enumerate(out) for other in out[:i])
 
@@ -270,16 +270,16 @@ def test_repeat_in_order_agrees_with_a_plain_count(times: list[int], count: int,
         if len(hits) == count:
             expected.append(number)
             hits = []
-    spec = limits(repeat={"count": count, "within": within * 60.0})
+    spec = limits(repeat={"count": count, "within": f"{within}m"})
     assert fired(run(spec, [at * MINUTE for at in ordered])) == expected
 
 
 @given(times=TIMES, window=st.integers(1, 30), kind=st.sampled_from(["limit", "repeat", "dedupe"]))
 def test_dropping_expired_rows_changes_nothing(times: list[int], window: int, kind: str) -> None:
     spec = {
-        "limit": limits(limit={"count": 2, "every": window * 60.0}),
-        "repeat": limits(repeat={"count": 3, "within": window * 60.0}),
-        "dedupe": limits(dedupe={"by": "event.id", "within": window * 60.0}),
+        "limit": limits(limit={"count": 2, "every": f"{window}m"}),
+        "repeat": limits(repeat={"count": 3, "within": f"{window}m"}),
+        "dedupe": limits(dedupe={"by": "event.id", "within": f"{window}m"}),
     }[kind]
     kept, swept = Rows(), Rows()
     for at in sorted(times):

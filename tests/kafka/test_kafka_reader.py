@@ -13,6 +13,7 @@ from pipeline.model.errors import ConfigError, Fatal, StateError
 from pipeline.sources.paced import Paced
 from pipeline.sources.reader import Reader
 from pipeline.sources.topics.ends import ANSWER_MS, LAG_EVERY_MS
+from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.telemetry import metrics
 from tests.kafka.topics import Tap, Topics, until
@@ -304,6 +305,7 @@ def test_an_offset_removed_while_reading_is_handled_alike(topics: Topics, tap: T
     seen = tap(topics.open(events=(events,), out_of_range="earliest"))
     lost = tap(topics.open(events=(events,)))
     for one in (seen, lost):
+        assert isinstance(one.reader, KafkaReader)
         stream = one.reader._streams[0]
         stream.consumer.assign([TopicPartition(events, 0, 500)])
         stream.side.position = 500

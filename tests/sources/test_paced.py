@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources.chunk import RawChunk
+from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.paced import Paced
 from pipeline.sources.reader import BaseReader
 from tests.kit.records import NOW_MS
@@ -28,8 +28,8 @@ class Listed(BaseReader):
         return self.at == len(self.lines)
 
     @property
-    def position(self) -> tuple[object, ...]:
-        return ("test-1", self.at)
+    def position(self) -> Position:
+        return ("test-1", self.at, ())
 
     def read(self, limit: int) -> RawChunk | None:
         found = self.lines[self.at : self.at + limit]
@@ -85,11 +85,11 @@ def test_a_line_that_waits_is_not_in_the_position():
     listed = Listed([line(0), line(60)])
     paced = Paced(listed, 1.0, clock)
     assert drain(paced) == 1
-    assert listed.position == ("test-1", 2)
-    assert paced.position == ("test-1", 1)
+    assert listed.position == ("test-1", 2, ())
+    assert paced.position == ("test-1", 1, ())
     assert not paced.done
     clock.now += 60
     assert drain(paced) == 1
-    assert paced.position == ("test-1", 2)
+    assert paced.position == ("test-1", 2, ())
     paced.close()
     assert listed.closed

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline.config.models.fields import IN_FILE, fields_of, is_section
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.model.records import Json
 from pipeline.model.words import did_you_mean, likeness
@@ -45,7 +46,7 @@ def check(model: type[M], data: Json, problems: Problems, *, what: str) -> M | N
         problems.error((), "wrong-type", f"{what} is a map of fields, not {describe(data)}")
         return None
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=IN_FILE, by_alias=True, by_name=False)
     except ValidationError as error:
         found = Problems()
         for detail in error.errors(include_url=False):
@@ -61,11 +62,11 @@ def check(model: type[M], data: Json, problems: Problems, *, what: str) -> M | N
         return None
 
 
-def _note(model: type[BaseModel], data: Json, detail: Any, problems: Problems, what: str) -> None:
+def _note(model: type, data: Json, detail: Any, problems: Problems, what: str) -> None:
     path = _real_path(data, detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
     name = f"`{_dotted(path)}`" if path else what
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         field = str(path[-1])
         section = _section_at(model, path[:-1])
         owner = f"`{_dotted(path[:-1])}`" if path[:-1] else what
@@ -111,7 +112,7 @@ def _wish(kind: str, context: Mapping[str, Any], found: Json) -> tuple[str, str,
         quoted = {True: "true", False: "false"}.get(found, found) if isinstance(found, bool) else found
         hint = f'quote it: "{quoted}"' if isinstance(found, (bool, int, float)) else None
         return "wrong-type", "a text", hint
-    if kind in ("dict_type", "model_type", "model_attributes_type"):
+    if kind in ("dict_type", "model_type", "dataclass_type"):
         return "wrong-type", "a map of fields", None
     if kind == "list_type":
         return "wrong-type", "a list", None
@@ -144,7 +145,7 @@ def describe(value: Json) -> str:
     return "a list" if isinstance(value, list) else "a map"
 
 
-def suggest_field(word: str, section: type[BaseModel], root: type[BaseModel]) -> str:
+def suggest_field(word: str, section: type, root: type) -> str:
     """Return the remedy for an unknown field: the close name, its right place, or all the names there are."""
     names = field_names(section)
     synonym = _SYNONYMS.get(word.lower())
@@ -167,15 +168,15 @@ def suggest_field(word: str, section: type[BaseModel], root: type[BaseModel]) ->
     return "fields: " + ", ".join(names)
 
 
-def field_names(model: type[BaseModel]) -> list[str]:
+def field_names(model: type) -> list[str]:
     """Return the names of a model's fields as they are written in a file."""
-    return [info.alias or name for name, info in model.model_fields.items()]
+    return [name for name, _, _ in fields_of(model)]
 
 
-def submodel(annotation: Any) -> type[BaseModel] | None:
+def submodel(annotation: Any) -> type | None:
     """Return the model inside an annotation such as ``Retry | None`` or ``list[LabelEntry]``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
+    if is_section(annotation):
+        return annotation  # type: ignore[no-any-return]  # a type, as was asked
     for argument in get_args(annotation):
         found = submodel(argument)
         if found is not None:
@@ -183,20 +184,19 @@ def submodel(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _places(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, info in model.model_fields.items():
-        shown = info.alias or name
+def _places(model: type, prefix: str = "") -> Iterator[tuple[str, str]]:
+    for shown, _, info in fields_of(model):
         yield prefix, shown
         inner = submodel(info.annotation)
         if inner is not None:
             yield from _places(inner, f"{prefix}.{shown}" if prefix else shown)
 
 
-def _section_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
+def _section_at(model: type, path: KeyPath) -> type:
     section = model
     for part in path:
-        for name, info in section.model_fields.items():
-            if part in (info.alias, name):
+        for name, _, info in fields_of(section):
+            if part == name:
                 section = submodel(info.annotation) or section
     return section
 
@@ -216,10 +216,10 @@ def _real_path(data: Json, loc: tuple[str | int, ...]) -> KeyPath:
     return tuple(path)
 
 
-def _example(model: type[BaseModel], path: KeyPath) -> str | None:
+def _example(model: type, path: KeyPath) -> str | None:
     section = _section_at(model, path[:-1])
-    for name, info in section.model_fields.items():
-        if path[-1] in (info.alias, name) and info.examples:
+    for name, _, info in fields_of(section):
+        if path[-1] == name and info.examples:
             example = info.examples[0]
             if isinstance(example, (str, int, float)):
                 return f"for example `{path[-1]}: {example}`"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pipeline.config.yaml.diagnostics import KeyPath
-from pipeline.config.yaml.report import Finding
+from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 
 
@@ -102,8 +102,9 @@ def locate(root: Node, path: KeyPath) -> Place:
             key, node = entry
         elif node.elements is not None and isinstance(part, int) and 0 <= part < len(node.elements):
             key, node = None, node.elements[part]
-        else:
+        elif part != 0 or node.items is not None or node.elements is not None:
             return Place(node, key, False)
+        # One text stands for a list of one: it is its own first element.
     return Place(node, key, True)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote_plus, urlencode
 
 import orjson
 
-from pipeline.config.models.settings import OAuth2Auth
+from pipeline.config.models.receiver import OAuth2Auth
 from pipeline.deliver.requests.credentials import UsedSecrets
 from pipeline.language.headers import CONTENT_TYPES
 

@@ -52,7 +52,7 @@ class Shard:
         self.settings = settings
         self.versions = versions
         self.pressure = pressure
-        self.accounts = committed
+        self.committed = committed
         self.clock = settings.clock
         self.now = 0
         """Wall clock (unix ms) at the beginning of the present chunk."""
@@ -163,9 +163,9 @@ class Shard:
         self.after_commit.clear()
         users = self.story.users
         if users.misrouted:
-            self.accounts.misrouted(users.misrouted)
+            self.committed.misrouted(users.misrouted)
             users.misrouted = 0
-        self.accounts.webhooks[self.number] = self.counters.copy()
+        self.committed.webhooks[self.number] = self.counters.copy()
         full = self.pressure.full
         full.difference_update(
             [pair for pair in tuple(full) if pair[0] == self.number and self.has_room(pair[1])]

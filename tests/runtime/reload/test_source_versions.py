@@ -36,12 +36,12 @@ class Lines(BaseReader):
     done = False
 
     def __init__(self, position: Any) -> None:
-        self.position = position or ("test-1", 0)
+        self.position = position or ("test-1", 0, ())
 
     def read(self, limit: int) -> RawChunk:
         start = self.position[1]
         end = start + min(limit, 5)
-        self.position = ("test-1", end)
+        self.position = ("test-1", end, ())
         return RawChunk("p", "p", list(range(start, end)), [b""] * (end - start), self.position)
 
 

@@ -1,0 +1,29 @@
+"""What a replay would send, without sending it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.job.rehearse import Rehearsal
+from pipeline.job.replay import Replay
+from pipeline.model.records import Invalid
+from pipeline.operate.given import load_snapshot, read_stream
+from pipeline.operate.preview import Preview
+
+
+def would_send(config: Path, paths: Sequence[str], format: str, chosen: Replay) -> Iterator[Preview]:
+    """Yield the requests of recordings, in stream order. Raises UsageError for an unknown webhook."""
+    snapshot = load_snapshot(config)
+    for webhook_id in sorted(chosen.webhooks):
+        snapshot.named(webhook_id)
+    rehearsal = Rehearsal(snapshot, chosen)
+    for record in read_stream(paths, format):
+        if isinstance(record, Invalid):
+            continue
+        for match in rehearsal.rehearse(record):
+            if match.request is not None:
+                shown = Preview.of(match)
+                headers = {**shown.headers, "webhook-replay": "true"}
+                yield replace(shown, url=chosen.redirect(shown.url), headers=headers)
