@@ -129,8 +129,8 @@ def test_a_kill_between_a_switch_and_its_first_chunk_leaves_a_true_history(tmp_p
     for _ in range(3):
         running.step()
     running.commit()
-    assert running.durable == ("test-1", 10)
-    before_the_switch = ("test-1", 5)
+    assert running.durable == ("test-1", 10, ())
+    before_the_switch = ("test-1", 5, ())
     running.edit("B")
     running.kill_after_switch()
     # The lines after the switch have never run. They do now, coming from before it, and then once more.
