@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -13,6 +12,7 @@ import click
 
 from pipeline.model.errors import HooklineError, Stopped, full_disk
 from pipeline.model.exits import MEANING, Exit
+from pipeline.model.words import did_you_mean
 
 
 class Verb(NamedTuple):
@@ -94,10 +94,10 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve the verb; an unknown one is a usage error with the nearest verbs."""
+        """Resolve the verb; an unknown one is a usage error with the nearest verb."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], VERBS, n=2, cutoff=0.5)
-            hint = f" Did you mean {' or '.join(f'`{verb}`' for verb in near)}?" if near else ""
+            close = did_you_mean(args[0], VERBS, likeness=0.5)
+            hint = f" Did you mean `{close}`?" if close else ""
             ctx.fail(f"there is no verb `{args[0]}`.{hint}")
         return super().resolve_command(ctx, args)
 

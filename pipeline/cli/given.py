@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from pipeline.decode.shapes import FORMATS, decode
+from pipeline.decode.shapes import decode
+from pipeline.language.formats import FORMATS
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Event, Invalid, Json, Origin, PropertyUpdate, Record
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from pipeline.language.headers import CONTENT_TYPES
+
 if TYPE_CHECKING:
     from pipeline.operate.dry_run import Fired
-
-CONTENT_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
 
 def as_json_value(fired: Fired) -> dict[str, Any]:

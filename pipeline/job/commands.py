@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 import orjson
 
 from pipeline.job.steps.shard import Shard
+from pipeline.model.disk import make_folder, replace_durably
 from pipeline.model.errors import RenderError
 from pipeline.model.records import Event, Origin, User
 from pipeline.model.times import parse_time
@@ -114,14 +115,9 @@ def _time(value: Any) -> int | None:
 def leave(shard_folder: Path, action: Action, keys: Sequence[bytes]) -> None:
     """Leave a request for the shard's next start; it is on disk when this returns."""
     folder = shard_folder / FOLDER
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{time.time_ns()}-{os.getpid()}.json"
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(orjson.dumps({"action": action, "keys": [key.hex() for key in keys]}))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    make_folder(folder)
+    request = orjson.dumps({"action": action, "keys": [key.hex() for key in keys]})
+    replace_durably(folder / f"{time.time_ns()}-{os.getpid()}.json", request)
 
 
 def execute_left(shard: Shard) -> list[Path]:

@@ -17,7 +17,7 @@ from pipeline.job.peers import Peers
 from pipeline.job.replay import Replay
 from pipeline.model.errors import HooklineError, Stopped, full_disk
 from pipeline.outbox.handover import Engine
-from pipeline.sources.reader import Reader
+from pipeline.sources.reader import Source
 from pipeline.store.store import Store
 from pipeline.telemetry import log
 
@@ -61,16 +61,6 @@ class DeliveryService(Engine, Protocol):
         """End the engine; what is in flight is aborted and stays owed."""
 
 
-class ReaderFactory(Protocol):
-    """Makes the readers of the job's source."""
-
-    def list_partitions(self) -> list[str]:
-        """Return the names of the source partitions."""
-
-    def open(self, name: str, position: Any) -> Reader:
-        """Return the reader of a partition, at a position it returned before, or at the beginning."""
-
-
 class Guard:
     """Notes what a step raises. One object for all steps: each chunk passes a dozen of them."""
 
@@ -100,7 +90,7 @@ class Job:
     shards: int
     epoch_secs: float
     format: str
-    readers: ReaderFactory
+    readers: Source
     versions: Versions
     engine: DeliveryService
     finite: bool

@@ -6,15 +6,9 @@ from collections.abc import Iterator
 
 import orjson
 
-from pipeline.model.records import (
-    Event,
-    IdentityLink,
-    Invalid,
-    Json,
-    Origin,
-    PropertyUpdate,
-    Record,
-)
+from pipeline.model.json import Json
+from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
+from pipeline.store.cache import Generations
 from pipeline.store.store import Store, Table, bounded
 
 CACHE_IDS = 65_536
@@ -36,9 +30,7 @@ class Identity:
 
     def __init__(self, store: Store, cache_ids: int = CACHE_IDS) -> None:
         self._store = store
-        self._capacity = cache_ids
-        self._young: dict[str, str | None] = {}
-        self._old: dict[str, str | None] = {}
+        self._cache: Generations[str, str | None] = Generations(cache_ids)
         # Alias calls may join ids that were used as user ids. They are few, so all are in memory, and
         # events of ordinary user ids cost one look into a dict.
         self._merged: dict[str, str] = {
@@ -70,7 +62,7 @@ class Identity:
             self._store.put(Table.MERGED, _row(anonymous_id), pair)
         if self._alias(anonymous_id) is not None:
             return
-        self._cache(anonymous_id, user_id)
+        self._cache.put(anonymous_id, user_id)
         self._store.put(Table.ALIASES, _row(anonymous_id), user_id.encode())
         profile = self._store.get(Table.PROFILES, _row(anonymous_id))
         if profile is None:
@@ -100,21 +92,15 @@ class Identity:
         return user_id
 
     def _alias(self, anonymous_id: str) -> str | None:
-        if anonymous_id in self._young:
-            found = self._young[anonymous_id]
-        elif anonymous_id in self._old:
-            found = self._old.pop(anonymous_id)
-            self._cache(anonymous_id, found)
-        else:
-            row = self._store.get(Table.ALIASES, _row(anonymous_id))
-            found = row.decode() if row is not None else None
-            self._cache(anonymous_id, found)
+        young = self._cache.young
+        found = (
+            young[anonymous_id] if anonymous_id in young else self._cache.again(anonymous_id, self._linked)
+        )
         return self._current(found) if found is not None and self._merged else found
 
-    def _cache(self, anonymous_id: str, user_id: str | None) -> None:
-        if len(self._young) >= self._capacity:
-            self._old, self._young = self._young, {}
-        self._young[anonymous_id] = user_id
+    def _linked(self, anonymous_id: str) -> str | None:
+        row = self._store.get(Table.ALIASES, _row(anonymous_id))
+        return row.decode() if row is not None else None
 
     def _remember(self, anonymous_id: str, update: PropertyUpdate) -> None:
         row = _row(anonymous_id)

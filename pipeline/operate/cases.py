@@ -22,6 +22,7 @@ from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.config.yaml.report import Finding, render
 from pipeline.decode.shapes import decode
+from pipeline.model.json import equal
 from pipeline.model.records import Invalid, Json, Origin, PropertyUpdate, Record
 from pipeline.model.times import parse_time
 from pipeline.operate.dry_run import DryRun, Fired
@@ -288,8 +289,7 @@ def _differ(path: str, wanted: Json, got: Json, exact: bool) -> list[str]:
             f"  - {_json(wanted)}",
             f"  + {_json(got)}",
         ]
-    # 1 is not true, and 3.0 is 3: as a receiver's JSON reader sees it.
-    if wanted == got and isinstance(wanted, bool) == isinstance(got, bool):
+    if equal(wanted, got):
         return []
     return [path, f"  - {_json(wanted)}", f"  + {_json(got)}"]
 

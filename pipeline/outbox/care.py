@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import lmdb
 
+from pipeline.model.disk import sync
 from pipeline.model.errors import StateError
 from pipeline.outbox.codec import unpack_dead, unpack_number, unpack_result, unpack_row
 from pipeline.outbox.view import rows, stores
-from pipeline.store.folders import sync_folder
 from pipeline.store.store import Store, Table
 
 READERS: dict[Table, Callable[[bytes, bytes], Any]] = {
@@ -65,10 +64,9 @@ def compact(state: Path) -> Iterator[Compacted]:
         (fresh / "data.mdb").unlink(missing_ok=True)
         with lmdb.open(str(path), readonly=True, max_dbs=len(Table) + 2) as env:
             env.copy(str(fresh), compact=True)
-        with (fresh / "data.mdb").open("rb") as file:
-            os.fsync(file.fileno())
+        sync(fresh / "data.mdb")
         (fresh / "data.mdb").replace(data)
-        sync_folder(path)
+        sync(path)
         fresh.rmdir()
         yield Compacted(path, before, _used(data))
 

@@ -8,12 +8,10 @@ bytes back. The store knows bytes, not operations.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import lmdb
 
+from pipeline.model.disk import locked, make_folder, sync
 from pipeline.model.errors import Fatal, StateError
 
 FORMAT = 1
@@ -80,7 +79,7 @@ class Store:
         self, path: Path, *, lock_wait_secs: float = LOCK_WAIT_SECS, map_size: int = MAP_SIZE
     ) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         self._lock = _lock(path / "owner.lock", lock_wait_secs)
         self._env = _open(path, map_size)
         if is_cut(path, self._env):
@@ -270,6 +269,7 @@ class Store:
         if found is None:
             with self._env.begin(write=True) as txn:
                 txn.put(_FORMAT, b"%d" % FORMAT, db=self._meta)
+            sync(self.path)  # LMDB syncs what is in its file, not that there is one
             self._renew()
         elif int(found) != FORMAT:
             raise StateError(
@@ -291,21 +291,12 @@ def _scan(txn: _Txn, db: lmdb._Database, start: bytes, prefix: bytes) -> Iterato
 
 def _lock(path: Path, wait_secs: float) -> int:
     """Return a descriptor that holds the folder's lock until this process exits."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + wait_secs
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EINTR) or time.monotonic() >= deadline:
-                os.close(descriptor)
-                raise StateError(
-                    f"{path.parent} is in use by another job; stop that job, "
-                    "or give this one another --state."
-                ) from error
-            time.sleep(0.05)
-        else:
-            return descriptor
+    try:
+        return locked(path, wait_secs)
+    except BlockingIOError as error:
+        raise StateError(
+            f"{path.parent} is in use by another job; stop that job, or give this one another --state."
+        ) from error
 
 
 def _open(path: Path, map_size: int) -> lmdb.Environment:

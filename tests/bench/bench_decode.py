@@ -19,7 +19,7 @@ from pipeline.decode.scan import scan
 from pipeline.decode.shapes import decode
 from pipeline.model.records import Origin
 from pipeline.recording.shop import Shop
-from pipeline.sources.chunk import CHUNK_LINES, RawChunk
+from pipeline.sources.chunk import CHUNK_LINES, NOWHERE, RawChunk
 
 ROUNDS = 5
 
@@ -27,7 +27,7 @@ ROUNDS = 5
 def chunks_of(lines: list[bytes]) -> list[RawChunk]:
     """Cut lines into chunks as a source does."""
     return [
-        RawChunk("bench", "bench.jsonl", list(range(at, at + len(part))), list(part), ())
+        RawChunk("bench", "bench.jsonl", list(range(at, at + len(part))), list(part), NOWHERE)
         for at in range(0, len(lines), CHUNK_LINES)
         if (part := lines[at : at + CHUNK_LINES])
     ]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.join.users import Users
-from pipeline.model.records import Origin, PropertyUpdate
+from pipeline.model.records import Json, Origin, PropertyUpdate
 from pipeline.store.store import Store
 
 USERS, ROUNDS = 10_000, 5
@@ -20,7 +20,12 @@ USERS, ROUNDS = 10_000, 5
 
 def update(number: int, plan: str) -> PropertyUpdate:
     """Return an update that sets four properties."""
-    properties = {"name": f"User {number}", "email": f"u{number}@example.com", "plan": plan, "country": "DE"}
+    properties: dict[str, Json] = {
+        "name": f"User {number}",
+        "email": f"u{number}@example.com",
+        "plan": plan,
+        "country": "DE",
+    }
     return PropertyUpdate(None, f"u{number}", None, None, None, None, properties, {}, (), Origin("s", number))
 
 

@@ -7,13 +7,9 @@ import pytest
 
 from pipeline.compile.snapshot import Report, Webhook, compile_config
 from pipeline.config.files import ConfigText, JobDefaults, read_config
-from pipeline.config.models.settings import (
-    BearerAuth,
-    HmacSignature,
-    MtlsSettings,
-    RetrySettings,
-    StandardSignature,
-)
+from pipeline.config.models.delivery import RetrySettings
+from pipeline.config.models.receiver import BearerAuth, HmacSignature, MtlsSettings, StandardSignature
+from pipeline.language.headers import RESERVED
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Event, User
@@ -107,7 +103,7 @@ def test_delivery_and_receiver_settings_arrive_with_their_units(compiled) -> Non
     delivery = webhook.spec.delivery
     assert (delivery.timeout_secs, delivery.rate_per_sec) == (1.5, 1.0)
     assert (delivery.ordering, delivery.on_full) == ("per_user", "pause")
-    assert delivery.retry == RetrySettings(0.1, 60.0, 172800.0, 5, frozenset({409}))
+    assert delivery.retry == RetrySettings(0.1, 60.0, 172800.0, 5, [409])
     assert delivery.batch is not None
     assert (delivery.batch.max_events, delivery.batch.max_bytes, delivery.batch.max_wait_secs) == (
         5,
@@ -120,19 +116,22 @@ def test_delivery_and_receiver_settings_arrive_with_their_units(compiled) -> Non
     assert receiver.auth == BearerAuth("${T}")
     assert receiver.mtls == MtlsSettings("${PEM}", "${PEM}")
     assert receiver.ca == "${PEM}"
-    assert receiver.signature == HmacSignature("X-S", "${S}", "sha256", "sha256=", "hex")
+    assert receiver.signature == HmacSignature("X-S", "${S}", "sha256", "hex", "sha256=")
 
 
 @pytest.mark.parametrize(
     ("signature", "expected"),
     [
-        ("{standard_webhooks: {secrets: '${S}'}}", StandardSignature(("${S}",))),
-        ("{hmac: {header: H, secret: '${S}', algorithm: sha1}}", HmacSignature("H", "${S}", "sha1", "sha1=")),
+        ("{standard_webhooks: {secrets: '${S}'}}", StandardSignature(["${S}"])),
+        (
+            "{hmac: {header: H, secret: '${S}', algorithm: sha1}}",
+            HmacSignature("H", "${S}", "sha1", prefix="sha1="),
+        ),
         (
             "{hmac: {header: H, secret: '${S}', encoding: base64}}",
-            HmacSignature("H", "${S}", "sha256", "", "base64"),
+            HmacSignature("H", "${S}", "sha256", "base64", ""),
         ),
-        ("{hmac: {header: H, secret: '${S}', prefix: ''}}", HmacSignature("H", "${S}", "sha256", "")),
+        ("{hmac: {header: H, secret: '${S}', prefix: ''}}", HmacSignature("H", "${S}", "sha256", prefix="")),
         ("{}", None),
     ],
 )
@@ -198,6 +197,25 @@ def test_every_secret_of_a_receiver_must_have_a_value(compiled, tmp_path: Path) 
     assert "not base64" not in report.render()
     offline = compile_config(ConfigText({"webhooks/a.yaml": text}), offline=True)
     assert [found.code for found in offline.findings] == ["placeholder"]
+
+
+@pytest.mark.parametrize("name", [*sorted(RESERVED), "Webhook-Id", "a b", ""])
+def test_a_name_that_headers_refuses_is_refused_wherever_a_header_is_named(compiled, name: str) -> None:
+    for part in (
+        f"headers: {{'{name}': x}}",
+        f"auth: {{header: {{name: '{name}', value: '${{S}}'}}}}",
+        f"signature: {{hmac: {{header: '{name}', secret: '${{S}}'}}}}",
+    ):
+        text = GOOD.format(id="a").replace("x.example/'", f"x.example/', {part}")
+        (finding,) = compiled(environ={"S": "secret-value"}, webhooks__a=text).findings
+        assert finding.code == ("header-reserved" if name.strip("a b") else "header-name"), part
+
+
+def test_an_hmac_may_stand_where_our_signature_would(compiled) -> None:
+    text = GOOD.format(id="a").replace(
+        "x.example/'", "x.example/', signature: {hmac: {header: Webhook-Signature, secret: '${S}'}}"
+    )
+    assert compiled(environ={"S": "secret-value"}, webhooks__a=text).findings == []
 
 
 def test_faults_of_every_compiler_are_shown_at_their_places(compiled) -> None:

@@ -145,7 +145,7 @@ def test_a_base_is_merged_maps_by_key_and_lists_whole(config) -> None:
     (webhook,) = checked.webhooks
     assert webhook.data["request"] == {"url": "https://x.example/", "headers": {"A": "1", "B": "3"}}
     assert webhook.data["trigger"] == {"events": ["Three"]}
-    assert webhook.model.delivery.retry.max_delay == 5.0
+    assert webhook.model.delivery.retry.max_delay_secs == 5.0
 
 
 def test_a_problem_of_a_base_is_shown_once_at_its_place_in_the_base(config) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from pipeline.config.models.settings import MtlsSettings, ReceiverSettings
+from pipeline.config.models.receiver import MtlsSettings, ReceiverSettings
 from pipeline.deliver.http.aiohttp_client import AiohttpClient
 from pipeline.deliver.http.attempt import MAX_BODY, Attempt, Client
 from pipeline.deliver.http.client import NativeClient

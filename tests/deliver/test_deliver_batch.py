@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.models.settings import BatchSettings, DeliverySettings, RetrySettings
+from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import failed_items
 from pipeline.deliver.requests.spec import LaneSpec

@@ -7,13 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.models.settings import (
-    BatchSettings,
-    DeliverySettings,
-    OAuth2Auth,
-    ReceiverSettings,
-    RetrySettings,
-)
+from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
+from pipeline.config.models.receiver import OAuth2Auth, ReceiverSettings
 from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.deliver.lanes.throttle import Breaker, Concurrency
 from pipeline.deliver.requests.spec import LaneSpec

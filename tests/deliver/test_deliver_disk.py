@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pipeline.config.models.settings import DeliverySettings, RetrySettings
+from pipeline.config.models.delivery import DeliverySettings, RetrySettings
 from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.requests.spec import LaneSpec

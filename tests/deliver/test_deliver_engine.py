@@ -13,15 +13,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.models.settings import (
+from pipeline.config.models.delivery import DeliverySettings, RetrySettings
+from pipeline.config.models.receiver import (
     BasicAuth,
     BearerAuth,
-    DeliverySettings,
     HeaderAuth,
     HmacSignature,
     OAuth2Auth,
     ReceiverSettings,
-    RetrySettings,
     StandardSignature,
 )
 from pipeline.deliver.engine import DeliveryEngine
@@ -144,7 +143,7 @@ def test_workers_in_several_threads_may_hand_over(receiver: Receiver, start: Any
 
 
 def test_every_request_has_its_headers(receiver: Receiver, start: Any) -> None:
-    signed = ReceiverSettings(signature=StandardSignature((SECRET,)))
+    signed = ReceiverSettings(signature=StandardSignature([SECRET]))
     engine, disk = start(LaneSpec("w", receiver=signed), LaneSpec("form", encoding="form")), Disk()
     receiver.answer({"*": [503, 200]})
     retry = RetrySettings(min_delay_secs=0.01)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pipeline.config.models.settings import BatchSettings, DeliverySettings, RetrySettings
+from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.deliver.lanes.throttle import Breaker, Concurrency
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Outcome, Result

@@ -18,11 +18,12 @@ from pipeline.job.steps import history
 from pipeline.job.steps.history import History
 from pipeline.job.steps.source import SourcePartition
 from pipeline.sources.chunk import RawChunk
+from pipeline.sources.reader import BaseReader
 
 LINES = 60
 
 
-class Lines:
+class Lines(BaseReader):
     """A reader of numbered lines."""
 
     name = "recording"
@@ -45,9 +46,6 @@ class Lines:
         offsets = list(range(self.line, end))
         self.line = end
         return RawChunk("recording", "r", offsets, [b"" for _ in offsets], self.position)
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture(autouse=True)
@@ -121,9 +119,11 @@ class Runs:
     def _end(self, committed: bool, left: bytes) -> None:
         if committed and self.taken is not None:
             self.durable = self.taken
-        self.taken = None
+        self.taken, synced = None, self.disk
         self.partition.close()
+        # The job was gone before it could close the file.
         self._file.write_bytes(left)
+        self.disk = synced
         self.start()
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.reader import Reader
 from pipeline.telemetry import metrics
 from tests.kafka.broker import Broker, NoBroker
 from tests.kafka.secured import PASSWORD, USER, Security
@@ -71,11 +71,11 @@ def secured(broker: Broker, topics: Topics, security: Security) -> Security:
 
 
 @pytest.fixture
-def tap() -> Iterator[Callable[[KafkaReader], Tap]]:
+def tap() -> Iterator[Callable[[Reader], Tap]]:
     """Makes taps, and closes their readers when the test ends."""
-    readers: list[KafkaReader] = []
+    readers: list[Reader] = []
 
-    def make(reader: KafkaReader) -> Tap:
+    def make(reader: Reader) -> Tap:
         readers.append(reader)
         return Tap(reader)
 

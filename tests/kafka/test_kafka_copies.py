@@ -12,7 +12,7 @@ from pipeline.model.errors import ConfigError, Fatal
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.copies import open_copies
 from pipeline.outbox.kafka_copies import KafkaCopies
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
 from tests.kafka.broker import free_port
 from tests.kafka.topics import Tap, Topics

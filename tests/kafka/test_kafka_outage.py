@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
 from tests.kafka.broker import Broker, down, free_port, up
 from tests.kafka.topics import Tap, Topics, until

@@ -18,8 +18,8 @@ from pipeline.model.errors import ConfigError, Fatal, HooklineError
 from pipeline.outbox.copies import open_copies
 from pipeline.receiver.server import Receiver
 from pipeline.recording.topic_writer import TopicWriter
-from pipeline.sources.topics.source import KafkaSource
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.topics.kafka_reader import KafkaReader
+from pipeline.sources.topics.kafka_source import KafkaSource
 from tests.kafka.secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, permit
 from tests.kafka.test_kafka_copies import letter
 from tests.kafka.topics import Tap, Topics, until

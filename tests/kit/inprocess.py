@@ -13,6 +13,7 @@ from pipeline.config.job import load_pipeline
 from pipeline.job.context import Job
 from pipeline.outbox.handover import Delivery, Port
 from pipeline.runtime import process as runtime
+from pipeline.runtime.reload import ConfigWatcher
 from tests.kit.engine import RecordingEngine
 
 
@@ -69,8 +70,8 @@ def run_flow(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runtime, "DeliveryEngine", lambda **_: engine)
         patch.setattr("pipeline.job.steps.source.CHUNK_LINES", chunk)
-        patch.setattr(runtime.ConfigWatcher, "start", lambda self: None)
-        patch.setattr(runtime.ConfigWatcher, "stop", lambda self: None)
+        patch.setattr(ConfigWatcher, "start", lambda self: None)
+        patch.setattr(ConfigWatcher, "stop", lambda self: None)
         patch.setattr(gc, "freeze", lambda: None)
         try:
             summary = runtime.run_job(config, folder / "config", observe=observe).to_json()

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from pipeline.config.models.label import LabelFile
+from pipeline.config.models.salvage import salvage
+from pipeline.config.models.validate import check
+from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import Problem, Problems
 from pipeline.match.conditions.compile import Condition, compile_condition
 from pipeline.match.labels import Labels, compile_labels
@@ -49,15 +53,37 @@ def holds_for(value: Json, operators: Json, **options: Any) -> bool:
     return verdicts.pop()
 
 
-def labels_of(*files: Mapping[str, Json], lists: Mapping[str, Collection[str]] | None = None) -> Labels:
+def read_labels(
+    *files: Mapping[str, Json], lists: Mapping[str, Collection[str]] | None = None
+) -> tuple[Labels, list[Problem]]:
+    """Check and compile label files as they are written; what is refused is left out."""
     problems = Problems()
-    labels = compile_labels([(file, problems) for file in files], lists=lists)
-    assert problems.found == []
+    models = [check(LabelFile, dict(file), problems, what="a label") for file in files]
+    labels = compile_labels([(model, problems) for model in models if model is not None], lists=lists)
+    return labels, problems.found
+
+
+def labels_of(*files: Mapping[str, Json], lists: Mapping[str, Collection[str]] | None = None) -> Labels:
+    labels, problems = read_labels(*files, lists=lists)
+    assert problems == []
     return labels
 
 
-def trigger_of(webhook: Mapping[str, Json], webhook_id: str = "w", **options: Any) -> Trigger:
+def read_trigger(
+    webhook: Mapping[str, Json], webhook_id: str = "w", **options: Any
+) -> tuple[Trigger | None, list[Problem]]:
+    """Check a webhook file as it is written, and compile its trigger; a refused one as far as it goes."""
     problems = Problems()
-    trigger = compile_trigger(webhook, webhook_id, problems=problems, **options)
-    assert [problem for problem in problems.found if not problem.warning] == []
+    whole = {"id": webhook_id, "request": {"url": "https://x.example/"}, **webhook}
+    model = check(WebhookFile, whole, problems, what="a webhook")
+    if model is None:
+        _, model = salvage(whole, problems)
+    trigger = compile_trigger(model, problems=problems, **options) if model is not None else None
+    return trigger, problems.found
+
+
+def trigger_of(webhook: Mapping[str, Json], webhook_id: str = "w", **options: Any) -> Trigger:
+    trigger, problems = read_trigger(webhook, webhook_id, **options)
+    assert [problem for problem in problems if not problem.warning] == []
+    assert trigger is not None
     return trigger

@@ -25,10 +25,7 @@ def sample_triggers() -> dict[str, Trigger]:
     }
     files = [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
     webhooks = [yaml.safe_load(path.read_text("utf-8")) for path in files]
-    return {
-        webhook["id"]: trigger_of(webhook, webhook["id"], lists=lists, vars=webhook.get("vars"))
-        for webhook in webhooks
-    }
+    return {webhook["id"]: trigger_of(webhook, webhook["id"], lists=lists) for webhook in webhooks}
 
 
 def records(case: dict[str, Any]) -> tuple[Event, User]:

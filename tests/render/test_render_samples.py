@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.config.models.settings import BatchSettings
+from pipeline.config.models.validate import check
+from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.language.paths import EVENT_ROOTS, compile_path, parse_path
@@ -58,9 +59,11 @@ def test_a_sample_webhook_gives_the_expected_request(case: dict[str, Any]) -> No
     if "no_match" in case["expect"]:
         return  # the trigger's business
     problems = Problems()
+    model = check(WebhookFile, webhook, problems, what="a webhook")
+    assert model is not None
     template = compile_request(
-        webhook["request"],
-        vars=webhook.get("vars", {}),
+        model.request,
+        vars=model.vars,
         condition=condition,
         settings=SETTINGS,
         secrets=None,
@@ -86,9 +89,9 @@ def test_a_sample_webhook_gives_the_expected_request(case: dict[str, Any]) -> No
             template.render(event, user)
         return
     request = template.render(event, user)
-    batch = webhook.get("delivery", {}).get("batch")
-    if batch and "wrap" in batch:
-        wrap = compile_wrap(BatchSettings(wrap=batch["wrap"]), vars={}, problems=problems, file=file)
+    batch = model.delivery.batch
+    if batch is not None and batch.wrap is not None:
+        wrap = compile_wrap(batch, vars={}, problems=problems, file=file)
         assert not problems.found
         request = type(request)(request.method, request.url, request.headers, wrap([request.body]))
     request = shown(request)

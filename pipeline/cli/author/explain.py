@@ -17,7 +17,7 @@ from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.compile.snapshot import Webhook
-    from pipeline.match.verdicts import Finding
+    from pipeline.match.verdicts import Clause
     from pipeline.operate.dry_run import Fired
 
 
@@ -26,7 +26,7 @@ class Explained(NamedTuple):
 
     webhook: Webhook
     event: str
-    findings: list[Finding]
+    findings: list[Clause]
     fired: Fired | None
 
 

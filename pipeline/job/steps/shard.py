@@ -22,7 +22,8 @@ from pipeline.join.limits import Verdict
 from pipeline.join.users import Users
 from pipeline.language.paths import event_view, user_view
 from pipeline.model.errors import RenderError
-from pipeline.model.records import MISSING, Event, Invalid, Json, Origin, PropertyUpdate, User
+from pipeline.model.json import Json
+from pipeline.model.records import MISSING, Event, Invalid, Origin, PropertyUpdate, User
 from pipeline.outbox.codec import DeadLetter, dead_delivery, delivery_key
 from pipeline.outbox.counters import Counters
 from pipeline.outbox.handover import Delivery

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 import orjson
+
+from pipeline.model.disk import make_folder, remove_durably, replace_durably
 
 Halt: TypeAlias = Literal["disabled", "paused", "gone"]
 
@@ -35,15 +36,10 @@ class Halts:
         """Remember a webhook's state; None: it is sent to again. On disk when this returns."""
         path = self._folder / f"{webhook_id}.json"
         if halt is None:
-            path.unlink(missing_ok=True)
+            remove_durably(path)
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        with partial.open("wb") as file:
-            file.write(orjson.dumps({"halt": halt, "definition": definition}))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        make_folder(self._folder)
+        replace_durably(path, orjson.dumps({"halt": halt, "definition": definition}))
 
     def gone(self, webhook_id: str, definition: str) -> None:
         """Remember that a 410 ended a webhook, as long as its definition is this one."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.job.steps.source import SourcePartition
 from pipeline.sources.chunk import RawChunk
+from pipeline.sources.reader import BaseReader
 
 
 class Text:
@@ -27,23 +28,20 @@ def snapshot(version: str) -> Any:
     return SimpleNamespace(hash=version, text=Text(version))
 
 
-class Lines:
+class Lines(BaseReader):
     """A reader of numbered lines without an end."""
 
     name = "p"
     done = False
 
     def __init__(self, position: Any) -> None:
-        self.position = position or ("test-1", 0)
+        self.position = position or ("test-1", 0, ())
 
     def read(self, limit: int) -> RawChunk:
         start = self.position[1]
         end = start + min(limit, 5)
-        self.position = ("test-1", end)
+        self.position = ("test-1", end, ())
         return RawChunk("p", "p", list(range(start, end)), [b""] * (end - start), self.position)
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 @dataclass

@@ -161,20 +161,20 @@ class TestPeers:
     def test_one_that_is_behind_pauses_the_others_but_not_itself(self, tmp_path: Path):
         a, b = (Peers(tmp_path, number, 2, "job") for number in range(2))
         assert not a.paused()
-        b.tell(behind=True, drained=0)
+        b.report(behind=True, drained=0)
         assert (a.paused(), b.paused()) == (True, False)
-        b.tell(behind=False, drained=0)
+        b.report(behind=False, drained=0)
         assert not a.paused()
 
     def test_the_job_is_drained_when_all_shards_are(self, tmp_path: Path):
         a, b = (Peers(tmp_path, number, 2, "job") for number in range(2))
         assert not a.are_drained(own=4, shards=8)
-        b.tell(behind=False, drained=4)
+        b.report(behind=False, drained=4)
         assert a.are_drained(own=4, shards=8)
         assert not a.are_drained(own=0, shards=8)
 
     def test_what_an_earlier_start_left_is_not_believed(self, tmp_path: Path):
-        Peers(tmp_path, 1, 2, "yesterday").tell(behind=True, drained=0)
+        Peers(tmp_path, 1, 2, "yesterday").report(behind=True, drained=0)
         assert not Peers(tmp_path, 0, 2, "today").paused()
 
     def test_nobody_waits_for_a_process_that_is_not_seen(self, tmp_path: Path):

@@ -1,19 +1,19 @@
-"""A chunk gathered line by line from several files."""
+"""A chunk built line by line from several files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.sources.chunk import RawChunk
+from pipeline.sources.chunk import NOWHERE, RawChunk
 from pipeline.sources.files.cursor import Cursor
 from pipeline.sources.files.recorded import Message
 
 
-class Gathered:
+class ChunkBuilder:
     """Collects the current lines of cursors in the order of the calls."""
 
     def __init__(self, partition: str) -> None:
-        self._chunk = RawChunk(partition, [], [], [], ())
+        self._chunk = RawChunk(partition, [], [], [], NOWHERE)
         self._sources: list[str] = []
         self._messages: list[Message | None] = []
         self._faults: dict[int, str] = {}

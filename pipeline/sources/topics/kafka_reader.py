@@ -5,41 +5,31 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from confluent_kafka import (
-    KafkaError,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import KafkaError
 
 from pipeline.kafka.admin import KafkaAdmin
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import Fatal
 from pipeline.sources.chunk import Position, RawChunk
-from pipeline.sources.topics.merge import Alignment, Question, Run
-from pipeline.sources.topics.stream import Message, Stream
+from pipeline.sources.reader import BaseReader
+from pipeline.sources.topics.ends import Ends
+from pipeline.sources.topics.merge import Alignment, Run
+from pipeline.sources.topics.stream import Message, SidePlace, Stream
 from pipeline.sources.topics.trail import Boundary, Trail
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.metrics import count, gauge, observe
+from pipeline.telemetry.happenings import UNALIGNED
+from pipeline.telemetry.metrics import observe
 
 log = logging.get(__name__)
 
 AHEAD = 1000
 """Records of one side that wait in our queue before no more are fetched: the other side lags behind."""
-ASK_EVERY_MS = 1
-ANSWER_MS = 2
-"""The broker usually answers within one."""
-ASK_AGAIN_MS = 200
-"""After a question that failed."""
-ASK_GIVE_UP_MS = 15_000
-"""librdkafka gives up after `END_SECS`; this is for a future that it forgets."""
 NO_TIME = -1
 """librdkafka's time of a message without one."""
-LAG_EVERY_MS = 5000
 WARN_EVERY_MS = 10_000
 CLOSE_SECS = 2.0
 
@@ -48,11 +38,8 @@ _GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaE
 Taken: TypeAlias = list[Run[Message]]
 
 
-class KafkaReader:
-    """One source partition, see `pipeline.sources.reader.Reader`.
-
-    Its position is ``(version, records handed out, ((topic, offset, floor, stop), ...))``.
-    """
+class KafkaReader(BaseReader):
+    """A reader of one source partition; the places of its position are those of `SidePlace`."""
 
     VERSION = "kafka-1"
 
@@ -66,12 +53,11 @@ class KafkaReader:
         handed_out: int = 0,
         relocate: Callable[[Stream], int],
         on_idle: Callable[[int], None],
-        clock_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
+        clock_ms: Callable[[], int],
     ) -> None:
         self.name = name
         self._streams = list(streams)
         self._settings = settings
-        self._admin = admin
         self._reachability = admin.reachability
         self._handed_out = handed_out
         self._relocate = relocate
@@ -83,12 +69,9 @@ class KafkaReader:
         )
         self._updates = {stream.side.name for stream in streams if stream.updates or not settings.users}
         """Sides where a null value deletes a user."""
+        self._ends = Ends(name, streams, self._alignment, admin)
         self._warned: dict[int, int] = {}
         self._unaligned = 0
-        self._question: tuple[Question, list[Future[Any]]] | None = None
-        self._ask_at = self._asked_at = 0
-        self._lag: list[Future[Any]] = []
-        self._lag_at = 0
         self._closed = False
         self._trail: Trail | None = None
 
@@ -115,16 +98,12 @@ class KafkaReader:
     @property
     def position(self) -> Position:
         """Where the reader stands: per topic the next offset, the floor of the merge and the stop."""
-        sides = tuple(
-            (stream.topic, stream.side.next_offset, stream.side.released_floor, stream.side.stop)
-            for stream in self._streams
-        )
-        return (self.VERSION, self._handed_out, sides)
+        return (self.VERSION, self._handed_out, tuple([tuple(stream.place) for stream in self._streams]))
 
     @property
     def expects_answer(self) -> bool:
         """True while records wait for an answer that will be here within a millisecond or so."""
-        return self._question is not None and self._clock_ms() < self._asked_at + ANSWER_MS
+        return self._ends.are_expected(self._clock_ms())
 
     def read(self, limit: int) -> RawChunk | None:
         """Return at most ``limit`` records, or None where none may leave now. Never waits for the network.
@@ -137,8 +116,7 @@ class KafkaReader:
             taken = self._read_alone(self._streams[0], limit, now)
         else:
             taken = self._read_aligned(limit, now)
-        if now >= self._lag_at:
-            self._watch_lag(now)
+        if self._ends.watch_lag(now):
             self._on_idle(now)
         if not taken:
             return None
@@ -162,7 +140,7 @@ class KafkaReader:
 
     def _read_aligned(self, limit: int, now: int) -> Taken:
         alignment = self._alignment
-        self._take_answer(now)
+        self._ends.take_answer(now)
         for stream in self._streams:
             side = stream.side
             if len(side.offsets) < AHEAD and not side.done:
@@ -171,12 +149,10 @@ class KafkaReader:
         if self._trail is not None and self._trail.ahead:
             return self._repeat(self._trail, limit)
         taken = alignment.take(limit, now)
-        if alignment.held_by is not None and self._question is None and now >= self._ask_at:
-            self._ask(now)
+        self._ends.ask(now)
         if alignment.unaligned > self._unaligned:
             fresh, self._unaligned = alignment.unaligned - self._unaligned, alignment.unaligned
-            count("join_unaligned_total", fresh)
-            log.warning("records went on without alignment", partition=self.name, records=fresh)
+            UNALIGNED.happened(log, fresh, partition=self.name, records=fresh)
         if taken and self._trail is not None:
             ends = tuple(stream.side.next_offset for stream in self._streams)
             self._trail.note(Boundary(self._handed_out + _number(taken), ends))
@@ -197,56 +173,6 @@ class KafkaReader:
             log.warning("topics changed since the crash: the rest is merged anew", partition=self.name)
             trail.ahead.clear()
         return taken
-
-    def _ask(self, now: int) -> None:
-        question = self._alignment.ask(now)
-        if question is not None:
-            self._asked_at, self._ask_at = now, now + ASK_EVERY_MS
-            self._question = question, self._ask_ends(committed=question.committed)
-
-    def _ask_ends(self, *, committed: bool) -> list[Future[Any]]:
-        partitions = [TopicPartition(stream.topic, stream.index) for stream in self._streams]
-        return self._admin.ends(partitions, committed=committed)
-
-    def _take_answer(self, now: int) -> None:
-        if self._question is None:
-            return
-        question, futures = self._question
-        answered = all(future.done() for future in futures)
-        if not answered and now < self._ask_at + ASK_GIVE_UP_MS:
-            return
-        self._question = None
-        ends = self._ends(futures) if answered else None
-        if ends is None:
-            self._alignment.lost(question)
-            self._ask_at = now + ASK_AGAIN_MS
-        else:
-            self._alignment.answer(question, ends, now)
-
-    def _ends(self, futures: list[Future[Any]]) -> dict[str, int] | None:
-        """Return the answered end of every side, or None where the question failed: it is asked again."""
-        try:
-            ends = {
-                s.side.name: int(future.result().offset)
-                for s, future in zip(self._streams, futures, strict=True)
-            }
-        except KafkaException as failed:
-            log.debug("the ends of the topics are unknown", partition=self.name, reason=failed.args[0].str())
-            self._admin.renew()
-            return None
-        self._reachability.answered()
-        return ends
-
-    def _watch_lag(self, now: int) -> None:
-        """Measure how far behind we are, without waiting: ask now, look at the answer next time."""
-        self._lag_at = now + LAG_EVERY_MS
-        if self._lag and all(future.done() for future in self._lag):
-            ends = self._ends(self._lag)
-            for stream in self._streams if ends else ():
-                side = stream.side
-                gauge("source_lag", max(0, (ends or {})[side.name] - side.next_offset), partition=side.name)
-        self._lag = self._ask_ends(committed=True)
-        self._admin.serve()
 
     def _consume(self, stream: Stream, limit: int, now: int) -> tuple[list[Message], list[int]]:
         """Return what has arrived of one topic partition, at most ``limit``, with its times; never waits."""
@@ -319,12 +245,12 @@ class KafkaReader:
 
     def durable(self, position: Position) -> None:
         """Commit the group's offsets up to a position that is safe on disk. Does not wait for the answer."""
-        stored: Any = position[2]
+        _, handed_out, places = position
         if self._trail is not None:
-            self._trail.forget(int(position[1]))  # type: ignore[call-overload]  # a number, see chunk.Position
-        places = {topic: offset for topic, offset, _, _ in stored}
+            self._trail.forget(handed_out)
+        offsets = {side.topic: side.offset for side in map(SidePlace._make, places)}
         for stream in self._streams:
-            stream.commit(places.get(stream.topic, stream.committed))
+            stream.commit(offsets.get(stream.topic, stream.committed))
 
     def close(self) -> None:
         """Let go of the connections; commits nothing. Never raises, and waits `CLOSE_SECS` at most."""

@@ -10,6 +10,8 @@ co-partitioned by user id (DESIGN 5).
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -17,11 +19,11 @@ from pipeline.kafka.admin import KafkaAdmin, Place
 from pipeline.kafka.client import KafkaSettings, make_consumer
 from pipeline.model.errors import StateError
 from pipeline.sources.chunk import Position
+from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.merge import BEFORE_ALL, Side
-from pipeline.sources.topics.stream import Stream, group_committed
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.topics.stream import Message, SidePlace, Stream, group_committed
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.metrics import count, gauge
+from pipeline.telemetry.happenings import PARTITIONS_ADDED, PLACE_LOST, TOPICS_UNEVEN
 
 log = logging.get(__name__)
 
@@ -32,9 +34,14 @@ TOPICS_EVERY_MS = 60_000
 class KafkaSource:
     """One per process: readers share its client for questions."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        clock_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
+    ) -> None:
         """Contacts nobody yet. Raises ConfigError for settings that cannot be used."""
         self.settings = settings
+        self._clock_ms = clock_ms
         self.admin = KafkaAdmin(settings)
         self._counts: dict[str, int] = {}
         self._seen: dict[str, int] = {}
@@ -51,13 +58,8 @@ class KafkaSource:
             counts = self.admin.partition_counts()
             self.admin.check_group(next(iter(counts)))
             self._counts = counts
-            uneven = len(set(self._counts.values())) > 1
-            gauge("source_uneven_topics", uneven)
-            if uneven:
-                log.warning(
-                    "topics are not co-partitioned: the as-of join is best effort",
-                    partitions=dict(self._counts),
-                )
+            if len(set(counts.values())) > 1:
+                TOPICS_UNEVEN.happened(log, partitions=dict(counts))
         return self._counts
 
     def list_partitions(self) -> list[str]:
@@ -70,16 +72,15 @@ class KafkaSource:
         Raises StateError where the position is not to be had any more, and like `counts`.
         """
         index = int(name.removeprefix(PREFIX))
-        stored: dict[str, tuple[int, int, int | None]] = {}
+        stored: dict[str, SidePlace] = {}
         handed_out = 0
         if position is not None:
             if position[0] != KafkaReader.VERSION:
                 raise StateError(
                     f"{name}: the state directory was written by another kind of source ({position[0]})"
                 )
-            sides: Any = position[2]
-            handed_out = int(position[1])  # type: ignore[call-overload]  # checked by its version
-            stored = {topic: (offset, floor, stop) for topic, offset, floor, stop in sides}
+            _, handed_out, places = position
+            stored = {side.topic: side for side in map(SidePlace._make, places)}
         topics = [(topic, True) for topic in self.settings.users]
         topics += [(topic, False) for topic in self.settings.events if topic not in self.settings.users]
         present = [(topic, updates) for topic, updates in topics if index < self.counts()[topic]]
@@ -101,18 +102,16 @@ class KafkaSource:
             handed_out=handed_out,
             relocate=lambda stream: self._checked(stream.topic, stream.index, stream.side.position),
             on_idle=self._watch_topics,
+            clock_ms=self._clock_ms,
         )
         if position is not None:
             reader.durable(reader.position)
         return reader
 
-    def _side(
-        self, topic: str, index: int, updates: bool, stored: tuple[int, int, int | None] | None
-    ) -> Side[Any]:
+    def _side(self, topic: str, index: int, updates: bool, stored: SidePlace | None) -> Side[Message]:
         name = f"{topic}/{index}"
         if stored is not None:
-            offset, floor, stop = stored
-            return Side(name, self._checked(topic, index, offset), floor, stop)
+            return Side(name, self._checked(topic, index, stored.offset), stored.floor, stored.stop)
         start: Place = self.settings.users_start if updates else self.settings.start
         if start != "earliest" and self._appeared_since(topic, index):
             start = "earliest"
@@ -149,8 +148,8 @@ class KafkaSource:
                 "with what is there, or begin with a new state directory"
             )
         chosen = first if policy == "earliest" else self.admin.find(topic, index, "latest")
-        count("source_skipped_total", max(0, chosen - offset), partition=f"{topic}/{index}")
-        log.error("the place in a topic was lost", what=what, goes_on_at=chosen)
+        skipped = max(0, chosen - offset)
+        PLACE_LOST.happened(log, skipped, partition=f"{topic}/{index}", what=what, goes_on_at=chosen)
         return chosen
 
     def _watch_topics(self, now_ms: int) -> None:
@@ -168,5 +167,4 @@ class KafkaSource:
         fresh = found - self._seen.get(topic, self.counts()[topic])
         self._seen[topic] = found
         if fresh > 0:
-            count("source_new_partitions_total", fresh, topic=topic)
-            log.warning("a topic has new partitions: restart to read them", topic=topic, partitions=found)
+            PARTITIONS_ADDED.happened(log, fresh, topic=topic, partitions=found)
