@@ -214,7 +214,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine() -> None:
 def test_no_text_makes_the_loader_fail(text: str) -> None:
     document = parse_yaml(text, "f.yaml")
     render(document.findings)
-    assert root(document) is not None or document.findings
+    assert document.root is not None or document.findings
 
 
 def yaml_suite() -> list[tuple[str, str, bool]]:

@@ -20,11 +20,11 @@ from tests.kit.records import link, update
 pytestmark = pytest.mark.usefixtures("unsynced")
 
 
-@pytest.fixture
 def event(*, user: str | None = None, anonymous: str | None = None) -> Event:
     return records.event(user_id=user, anonymous_id=anonymous)
 
 
+@pytest.fixture
 def identity(tmp_path: Path) -> Identity:
     return Identity(Store(tmp_path, map_size=1 << 26))
 
