@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import click
 
-from pipeline.model.errors import HooklineError, Stopped, full_disk
+from pipeline.model.errors import HooklineError, full_disk
 from pipeline.model.exits import MEANING, Exit
 from pipeline.model.words import did_you_mean
 
@@ -162,14 +162,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except HooklineError as error:
         if settings.get("debug"):
             raise
-        click.echo(_message(error), err=True)
+        click.echo(error.shown(), err=True)
         return error.exit_code
     except Exception as error:
         if settings.get("debug"):
             raise
         full = full_disk(error)
         if full is not None:
-            click.echo(_message(full), err=True)
+            click.echo(full.shown(), err=True)
             return full.exit_code
         if isinstance(error, OSError) and error.filename:
             # A file or folder that cannot be read or written: the person's to mend, not ours.
@@ -179,10 +179,3 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("This is a bug of Hookline; the same command with --debug shows where.", err=True)
         return Exit.FATAL
     return result if isinstance(result, int) else Exit.OK
-
-
-def _message(error: HooklineError) -> str:
-    text = str(error)
-    if isinstance(error, Stopped):
-        return text
-    return text if text.startswith("error") or "\n" in text or "error[" in text else f"error: {text}"

@@ -20,7 +20,6 @@ from pipeline.config.models.receiver import ReceiverSettings
 from pipeline.config.webhooks import CheckedConfig, CheckedLabel, CheckedWebhook, check_files
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
-from pipeline.config.yaml.report import Finding, in_order, render, summary
 from pipeline.deliver.requests.spec import FailWhen, LaneSpec
 from pipeline.join.limits import CapsStore, Verdict, check
 from pipeline.language.paths import EVENT_ROOTS
@@ -29,7 +28,8 @@ from pipeline.match.conditions.compile import Predicate, compile_condition
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, UsageError
+from pipeline.model.findings import Finding, in_order, render
 from pipeline.model.records import Event, Json, User
 from pipeline.model.words import did_you_mean
 from pipeline.render.request import RequestTemplate, compile_request
@@ -83,6 +83,12 @@ class Snapshot:
     lists: Mapping[str, Mapping[str, Sequence[str]]]
     """Per webhook: the entries of the list files that it names."""
 
+    def named(self, webhook_id: str) -> Webhook:
+        """Return a webhook by its id; raises UsageError that names those that exist."""
+        if webhook_id not in self.by_id:
+            raise UsageError(f"there is no webhook `{webhook_id}`; there are: {', '.join(self.by_id)}")
+        return self.by_id[webhook_id]
+
 
 @dataclass(slots=True)
 class Report:
@@ -108,14 +114,10 @@ class Report:
         """Return every finding with its place and the closing line; "" where there is none."""
         return render(self.findings, root=self.root)
 
-    def summary(self) -> str:
-        """Return the closing line alone."""
-        return summary(self.findings)
-
     def require(self) -> Snapshot:
-        """Return the snapshot; raises ConfigError that shows every problem."""
+        """Return the snapshot; raises ConfigError with every finding."""
         if self.snapshot is None:
-            raise ConfigError(self.render())
+            raise ConfigError(self.findings, root=self.root)
         return self.snapshot
 
 

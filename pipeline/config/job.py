@@ -17,9 +17,9 @@ from pipeline.config.yaml.document import Document, locate
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.config.yaml.placeholders import substitute
-from pipeline.config.yaml.report import Finding, in_order, render
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
+from pipeline.model.findings import Finding, in_order
 from pipeline.model.records import Json
 
 FILE = "pipeline.yaml"
@@ -62,9 +62,9 @@ class PipelineReport:
     root: str = ""
 
     def require(self) -> PipelineConfig:
-        """Return the config; raises ConfigError that shows every problem."""
+        """Return the config; raises ConfigError with every finding."""
         if self.config is None:
-            raise ConfigError(render(self.findings, root=self.root))
+            raise ConfigError(self.findings, root=self.root)
         return self.config
 
 

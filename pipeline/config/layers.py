@@ -10,7 +10,7 @@ from pipeline.config.models.job import PipelineFile
 from pipeline.config.models.validate import submodel
 from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath
-from pipeline.config.yaml.report import Finding
+from pipeline.model.findings import Finding
 from pipeline.model.records import Json
 from pipeline.model.words import did_you_mean
 

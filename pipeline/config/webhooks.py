@@ -27,7 +27,7 @@ from pipeline.config.yaml.document import Document, Node
 from pipeline.config.yaml.extends import merge_data, resolve_base
 from pipeline.config.yaml.locating import place
 from pipeline.config.yaml.placeholders import Settings, everywhere, substitute
-from pipeline.config.yaml.report import Finding
+from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 
 M = TypeVar("M", WebhookFile, LabelFile)

@@ -59,12 +59,13 @@ def read(record: Fields, place: Place) -> list[Record]:
 
 def fits(record: Fields) -> bool:
     """Return whether the object is a call: by ``type``, or by its fields where they are not those of Heap."""
-    kind, action = record.get("type"), record.get("action")
+    kind = record.get("type")
     if type(kind) is str and kind in CALLS:
         return True
-    return not ("identity" in record or "app_id" in record) and (
-        "userId" in record or "anonymousId" in record or (type(action) is str and action in CALLS)
-    )
+    if "identity" in record or "app_id" in record:
+        return False
+    action = record.get("action")
+    return "userId" in record or "anonymousId" in record or (type(action) is str and action in CALLS)
 
 
 def glance(stub: Stub, wants: Wants) -> bool:

@@ -45,6 +45,9 @@ class DeliveryService(Engine, Protocol):
     def pause(self, webhook_id: str) -> None:
         """Send nothing to a webhook for a while."""
 
+    def resume(self, webhook_id: str) -> None:
+        """Send to a webhook again where it is paused."""
+
     def renew_secrets(self) -> bool:
         """Use files of secrets and certificates as they are now; True if any has changed."""
 
@@ -126,8 +129,6 @@ class Job:
     """The open stores of this process."""
     shards_here: dict[int, Any] = field(default_factory=dict)
     """The shards that this process owns."""
-    control: dict[str, Callable[..., Any]] = field(default_factory=dict)
-    """What the admin socket offers, by name."""
     source_bytes: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Partition to bytes read and bytes in all (0: unknown), for the progress line."""
     copies: Any = None

@@ -9,7 +9,7 @@ import orjson
 from pipeline.model.json import Json, equal, same
 from pipeline.model.records import MISSING, PropertyUpdate
 from pipeline.store.cache import Generations
-from pipeline.store.store import Store, Table, bounded
+from pipeline.store.rows import Rows, Table, bounded
 
 Known: TypeAlias = "list[Any]"
 """[The partition of the last update, properties], as a row has it; [None, {}] for nobody."""
@@ -25,8 +25,8 @@ class Users:
     hence the cache, also of users that are not there.
     """
 
-    def __init__(self, store: Store, cache_users: int = CACHE_USERS) -> None:
-        self._store = store
+    def __init__(self, rows: Rows, cache_users: int = CACHE_USERS) -> None:
+        self._rows = rows
         self._cache: Generations[str, Known] = Generations(cache_users)
         self._changed: dict[str, Known] = {}
         self.misrouted = 0
@@ -71,19 +71,19 @@ class Users:
         return {name: before for name, before in old.items() if not _undone(before, properties, name)}
 
     def flush(self) -> None:
-        """Write the changed users to the store's open epoch."""
+        """Write the changed users to the open epoch."""
         for key, user in self._changed.items():
             row = _row(key)
             if user[1]:
-                self._store.put(Table.USERS, row, orjson.dumps(user))
+                self._rows.put(Table.USERS, row, orjson.dumps(user))
             else:
-                self._store.delete(Table.USERS, row)
+                self._rows.delete(Table.USERS, row)
         self._changed.clear()
 
     def _load(self, key: str) -> Known:
         found = self._changed.get(key)
         if found is None:
-            value = self._store.get(Table.USERS, _row(key))
+            value = self._rows.get(Table.USERS, _row(key))
             found = [None, {}] if value is None else orjson.loads(value)
         return found
 

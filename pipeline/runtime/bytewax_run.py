@@ -39,7 +39,7 @@ def prepare(replay: Replay | None = None, observe: Observe | None = None) -> Dat
     try:
         return _prepare(replay, observe)
     except HooklineError as error:
-        print(error if "error[" in str(error) else f"error: {error}", file=sys.stderr)
+        print(error.shown(), file=sys.stderr)
         sys.exit(error.exit_code)
 
 

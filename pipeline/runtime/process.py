@@ -22,6 +22,7 @@ from pipeline.config.files import read_config
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.job import JsonlSource, KafkaSource
 from pipeline.deliver.engine import DeliveryEngine
+from pipeline.deliver.halts import Halts
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.job.commands import execute_left
 from pipeline.job.context import Job
@@ -36,9 +37,7 @@ from pipeline.outbox.view import accounting
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.readers import make_readers
 from pipeline.runtime.reload import ConfigWatcher
-from pipeline.runtime.requests import Control
 from pipeline.runtime.state.directory import StateDirectory
-from pipeline.runtime.state.halts import Halts
 from pipeline.runtime.state.recovery import prepare_recovery
 from pipeline.store.warm import start_warming
 from pipeline.telemetry import log
@@ -150,7 +149,6 @@ def open_job(
             stack.callback(PeerReporter(job.peers, job.tell).stop)
         job.versions.learn(halts.all())
         halts.restore(engine, {name: spec.definition for name, spec in job.versions.specs.items()})
-        job.control = Control(job, halts).table()
         if replay is None:
             watcher = ConfigWatcher(config_dir, config, job.versions, engine.renew_secrets)
             stack.callback(watcher.stop)

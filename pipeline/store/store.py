@@ -8,12 +8,10 @@ bytes back. The store knows bytes, not operations.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,6 +19,8 @@ import lmdb
 
 from pipeline.model.disk import locked, make_folder, sync
 from pipeline.model.errors import Fatal, StateError
+from pipeline.store.rows import Table as Table
+from pipeline.store.rows import bounded as bounded
 
 FORMAT = 1
 """Version of the tables and rows; a store of another version is refused."""
@@ -30,9 +30,6 @@ MAP_SIZE = 1 << 38
 
 LOCK_WAIT_SECS = 30.0
 """How long a next owner waits for the last one to exit (a shard that moves between processes)."""
-
-MAX_KEY = 400
-"""Longer keys are hashed: LMDB takes 511 bytes, the undo table adds one."""
 
 FLUSH_BYTES = 64 << 20
 """Buffered writes above this go to the open transaction before the epoch's end."""
@@ -44,29 +41,6 @@ if TYPE_CHECKING:
 
 _SEQ = b"seq"
 _FORMAT = b"format"
-
-
-class Table(IntEnum):
-    """The tables of a store. The numbers are part of the format."""
-
-    USERS = 1
-    CAPS = 2
-    OUTBOX = 3
-    FINISHED = 4
-    DEAD = 5
-    COUNTERS = 6
-    APPLIED = 7
-    ALIASES = 8
-    MERGED = 9
-    PROFILES = 10
-    COPIES = 11
-
-
-def bounded(key: bytes, limit: int = MAX_KEY) -> bytes:
-    """Return the key, or for one over ``limit`` bytes its start and a 128-bit hash."""
-    if len(key) <= limit:
-        return key
-    return key[: limit - 17] + b"\xff" + hashlib.blake2b(key, digest_size=16).digest()
 
 
 class Store:
@@ -124,15 +98,15 @@ class Store:
         self._pending[table][key] = None
         self.dirty = True
 
-    def items(self, table: Table, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Yield the rows whose key starts with the prefix, in key order, with this epoch's writes.
+    def items(self, table: Table, prefix: bytes = b"", start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows whose key begins with the prefix, from key ``start`` on, with this epoch's writes.
 
-        The caller must not write while it iterates.
+        In key order. The caller must not write while it iterates.
         """
         if self._pending[table]:
             self.flush()
         txn = self._txn if self._txn is not None else self._read
-        yield from _scan(txn, self._tables[table], prefix, prefix)
+        yield from _scan(txn, self._tables[table], max(start, prefix), prefix)
 
     # --- the epoch
 

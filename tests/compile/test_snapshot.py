@@ -377,3 +377,10 @@ def test_offline_neither_settings_nor_secrets_are_faults_but_everything_else_is(
     fixed = ConfigText({"webhooks/a.yaml": UNSET.replace("evnt.x", "event.name")})
     report = compile_config(fixed, offline=True)
     assert (report.findings, report.snapshot) == ([], None)
+
+
+@pytest.mark.parametrize(("written", "code"), [("''", "wrong-name"), ("$set", "no-event")])
+def test_one_name_in_the_place_of_a_list_is_pointed_at_itself(compiled, written: str, code: str) -> None:
+    report = compiled(webhooks__a=GOOD.format(id="a").replace("[Purchase]", written))
+    (found,) = report.findings
+    assert (found.code, found.line, found.column) == (code, 2, len("trigger: {events: ") + 1)

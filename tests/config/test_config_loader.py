@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.config.yaml.document import Document, Node, locate, text_span
 from pipeline.config.yaml.loader import MAX_DEPTH, MAX_FILE_BYTES, decode_text, parse_yaml
-from pipeline.config.yaml.report import render, render_finding
+from pipeline.model.findings import render, render_finding
 from tests.kit.samples import shared_data
 
 

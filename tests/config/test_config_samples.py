@@ -10,9 +10,11 @@ import pytest
 
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config
+from pipeline.job.rehearse import Rehearsal
+from pipeline.job.replay import Replay
+from pipeline.job.story import Match
 from pipeline.model.records import Event, Origin, PropertyUpdate
 from pipeline.model.times import parse_time
-from pipeline.operate.dry_run import DryRun, Fired
 from tests.kit.samples import shared_data, webhook_cases, webhook_folders
 
 ENV = {"SLACK_PATH": "T1/B2/x", "PIXEL": "999"}
@@ -30,9 +32,9 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     return report.require()
 
 
-def fire(snapshot: Snapshot, row: dict[str, Any]) -> list[Fired]:
+def fire(snapshot: Snapshot, row: dict[str, Any]) -> list[Match]:
     """Let the event happen to the user as known; a change is the update that made it so."""
-    run = DryRun(snapshot, only={row["webhook"]})
+    run = Rehearsal(snapshot, Replay(webhooks=frozenset({row["webhook"]})))
     user, event = row["user"], row["event"]
     time = parse_time(event["time"])
     changing = event["kind"] == "update"
@@ -42,12 +44,12 @@ def fire(snapshot: Snapshot, row: dict[str, Any]) -> list[Fired]:
         known |= row["before"]
     run.know(update(ids, time, known, None))
     if changing:
-        return list(run.feed(update(ids, time, event["properties"], event["id"])))
+        return run.rehearse(update(ids, time, event["properties"], event["id"]))
     record = Event(
         event["id"], event["name"], event["kind"], *ids, time, None, event["source"], event["properties"],
         event["context"], Origin("sample", 0),
     )  # fmt: skip
-    return list(run.feed(record))
+    return run.rehearse(record)
 
 
 def update(

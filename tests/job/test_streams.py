@@ -11,6 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.compile.snapshot import compile_config
+from pipeline.config.files import read_config
+from pipeline.config.job import load_pipeline
+from pipeline.decode.shapes import decode
+from pipeline.job.rehearse import Rehearsal
+from pipeline.model.records import Invalid, Origin
 from tests.job.model import Model, Request
 from tests.job.modelled import canonical, write_config
 from tests.kit.inprocess import run_flow
@@ -104,6 +110,19 @@ def differences(sent: list[Request], model: Model) -> dict[str, list[Request]]:
     }
 
 
+def rehearsed(folder: Path, stream: bytes) -> list[tuple[str, str, bytes]]:
+    """Return what the records fire in memory, in their order."""
+    job = load_pipeline(folder / "config", environ={}).require()
+    run = Rehearsal(compile_config(read_config(folder / "config", defaults=job.defaults)).require())
+    fired, offset = [], 0
+    for line in stream.splitlines(keepends=True):
+        for record in decode(line[:-1], origin=Origin("stream.jsonl", offset)):
+            if not isinstance(record, Invalid):
+                fired += [one for one in run.rehearse(record) if not one.suppressed]
+        offset += len(line)
+    return [(one.message_id, one.url, one.body) for one in fired]
+
+
 NONE: dict[str, list[Request]] = {"missing": [], "not wanted": [], "twice": []}
 
 
@@ -127,6 +146,21 @@ def test_the_flow_sends_what_the_model_says(lines: list[bytes], chunk: int, shar
         assert summary["records"]["invalid"] == model.invalid
         webhooks = summary["webhooks"].values()
         assert sum(numbers["delivered"] for numbers in webhooks) == len(model.requests)
+
+
+@given(lines=LINES, chunk=st.sampled_from([1, 7, 200]), shards=st.sampled_from([1, 3]))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_rehearsal_fires_what_the_job_sends(lines: list[bytes], chunk: int, shards: int) -> None:
+    stream = unique_ids(lines)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_config(folder)
+        (folder / "stream.jsonl").write_bytes(stream)
+        sent, _ = run_flow(folder, shards=shards, chunk=chunk)
+        fired = rehearsed(folder, stream)
+        assert sorted(fired) == sorted(sent)
+        if shards == 1:
+            assert fired == sent
 
 
 @given(

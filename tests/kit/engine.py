@@ -137,6 +137,9 @@ class RecordingEngine:
     def pause(self, webhook_id: str) -> None:
         pass
 
+    def resume(self, webhook_id: str) -> None:
+        pass
+
     def busy(self) -> bool:
         return False
 

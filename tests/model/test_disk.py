@@ -14,13 +14,13 @@ import pytest
 
 from pipeline.compile.versions import Versions
 from pipeline.config.files import ConfigText
+from pipeline.deliver.halts import Halts
 from pipeline.job.commands import FOLDER, leave
 from pipeline.job.steps.history import History
 from pipeline.model import disk
 from pipeline.outbox.handover import Outcome, Result
 from pipeline.outbox.journal import Journal, read_journal
 from pipeline.runtime.state.directory import META, StateDirectory
-from pipeline.runtime.state.halts import Halts
 from pipeline.runtime.state.recovery import prepare_recovery, resume_epoch
 from pipeline.sources.topics.trail import Boundary, Trail
 from tests.kit.powercut import cuts

@@ -5,7 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pipeline.operate.cases import CaseResult, find_tests, junit, render_results, run_tests
+from pipeline.cli.author.test import as_junit, as_text
+from pipeline.operate.cases import CaseResult, find_tests, run_tests
 
 WEBHOOK = """\
 id: a
@@ -73,9 +74,8 @@ def test_what_is_given_is_compared_and_the_rest_is_left_alone(run, expect: str) 
 def test_a_difference_is_shown_with_both_sides(run, expect: str, failure: str) -> None:
     (result,) = run(f"{CASE}    {expect}")
     assert failure in "\n".join(result.failures)
-    assert (
-        f"FAILED webhooks/a.test.yaml:3: it holds\n  {result.failures[0].splitlines()[0]}"
-        in render_results([result])
+    assert f"FAILED webhooks/a.test.yaml:3: it holds\n  {result.failures[0].splitlines()[0]}" in as_text(
+        [result]
     )
 
 
@@ -164,7 +164,7 @@ def test_tests_are_found_below_the_config_directory(run, tmp_path: Path) -> None
 def test_junit_holds_every_result_whatever_its_text(run) -> None:
     results = run(CASE + '    expect: {body: {n: "<&\\u0007\'\\""}}\n')
     results.append(CaseResult("b.test.yaml", 'a "good" <one>', 7))
-    suite = ElementTree.fromstring(junit(results))[0]
+    suite = ElementTree.fromstring(as_junit(results))[0]
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     failed, passed = suite
     assert failed.find("failure") is not None
@@ -176,4 +176,4 @@ def test_the_closing_line_counts(run) -> None:
     results = run(
         CASE + "    expect: none\n  - name: two\n    events: [{name: X, user_id: u}]\n    expect: none\n"
     )
-    assert render_results(results).splitlines()[-1] == "1 passed, 1 failed in 1 file"
+    assert as_text(results).splitlines()[-1] == "1 passed, 1 failed in 1 file"

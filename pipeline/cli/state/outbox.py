@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +10,6 @@ from pipeline.cli.options import config_option, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.model.errors import UsageError
 from pipeline.model.exits import Exit
-
-if TYPE_CHECKING:
-    from pipeline.outbox.handover import Delivery
 
 
 @click.group()
@@ -38,15 +33,16 @@ def list_(
 
     What a running job holds in memory is on disk after the epoch's end, a second or so.
     """
-    found = [delivery for _, delivery in selected(state_dir(config, state), webhook, user)]
-    found.sort(key=lambda delivery: (delivery.due_ms, delivery.created_ms))
+    from pipeline.operate.outbox import owed
+
+    found = owed(state_dir(config, state), webhook, user)
+    rows = [one.to_json() for one in found[:limit]]
     if as_json:
-        print_json([as_json_value(delivery) for delivery in found[:limit]])
+        print_json(rows)
         return
     if not found:
         say("nothing waits on disk")
         return
-    rows = [as_json_value(delivery) for delivery in found[:limit]]
     table(
         ("webhook", "webhook-id", "user", "attempts", "due", "last answer"),
         [
@@ -72,9 +68,9 @@ def list_(
 @click.option("--webhook", metavar="ID", required=True, help="The webhook.")
 def retry_now(config: Path, state: Path | None, webhook: str) -> None:
     """Let the running job send what waits for a webhook now, whenever it is due."""
-    from pipeline.admin.socket import ask
+    from pipeline.operate.outbox import retry_now as retry
 
-    ask(state_dir(config, state), "outbox-retry-now", webhook=webhook)
+    retry(state_dir(config, state), webhook)
     say(f"{webhook}: everything that waits is due now")
 
 
@@ -89,50 +85,13 @@ def drop(config: Path, state: Path | None, webhook: str | None, user: str | None
 
     A stopped job does it at its next start.
     """
-    from pipeline.cli.state.asking import ask_or_leave
+    from pipeline.operate.outbox import drop as give_up
 
     if webhook is None and user is None and not everything:
         raise UsageError("select by --webhook or --user, or say --all")
-    where = state_dir(config, state)
-    found = [(store, delivery.row) for store, delivery in selected(where, webhook, user)]
-    if not found:
+    done = give_up(state_dir(config, state), webhook, user)
+    if done is None:
         say("nothing that is selected waits on disk")
         return Exit.PROBLEMS
-    done = ask_or_leave(where, "outbox-drop", "drop", found)
-    say(f"{len(found):,} to be given up at the next start" if done is None else f"{done:,} given up")
+    say(f"{done.number:,} {'to be given up at the next start' if done.at_next_start else 'given up'}")
     return Exit.OK
-
-
-def selected(state: Path, webhook: str | None, user: str | None) -> Iterator[tuple[Path, Delivery]]:
-    """Yield the selected requests, each with the folder of its store.
-
-    A delivery's user is ``u:`` and a user id or ``a:`` and an anonymous id; here both are ids.
-    """
-    from pipeline.outbox.view import owed
-
-    for store, delivery in owed(state, webhook):
-        if user is None or delivery.user[2:] == user:
-            yield store, delivery
-
-
-def as_json_value(delivery: Delivery) -> dict[str, Any]:
-    """Return a waiting request as JSON data; secrets are shown as ``${NAME}``."""
-    from pipeline.language.slots import mask
-    from pipeline.model.times import format_iso
-
-    return {
-        "webhook": delivery.webhook_id,
-        "webhook_id": delivery.message_id,
-        "user": delivery.user[2:] or None,
-        "attempts": delivery.attempt,
-        "created_at": format_iso(delivery.created_ms),
-        "due_at": format_iso(delivery.due_ms) if delivery.due_ms else None,
-        "status": delivery.status or None,
-        "response": delivery.excerpt or None,
-        "request": {
-            "method": delivery.method,
-            "url": mask(delivery.url),
-            "headers": [[name, mask(value)] for name, value in delivery.headers],
-            "body": mask(delivery.body).decode("utf-8", "backslashreplace"),
-        },
-    }

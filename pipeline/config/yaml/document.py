@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pipeline.config.yaml.diagnostics import KeyPath
-from pipeline.config.yaml.report import Finding
+from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 
 

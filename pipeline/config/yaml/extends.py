@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.config.yaml.document import UNSET, Document, Node
-from pipeline.config.yaml.report import Finding
+from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean
 

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.config.job import PipelineConfig
 from pipeline.decode.scan import scan
 from pipeline.job.steps.keys import shard_of
+from pipeline.job.story import resolve
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
 from pipeline.model.disk import make_folder, sync
@@ -97,7 +98,7 @@ class _Rebuilding:
         for partition, record in self.records(positions):
             # As in the running job: a link also goes to the other partitions, where the id may turn up.
             for name in identities if isinstance(record, IdentityLink) else (partition,):
-                for key, own in identities[name].resolve(record):
+                for key, own, _ in resolve([(record, ())], identities[name]):
                     users = self.users.get(shard_of(key, self.config.shards))
                     if users is not None and isinstance(own, PropertyUpdate):
                         users.apply(key, own, name)

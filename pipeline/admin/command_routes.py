@@ -1,4 +1,4 @@
-"""The commands of the admin socket: each waits until what it changed is committed."""
+"""What a running job can be asked to do: each command waits until what it changed is committed."""
 
 from __future__ import annotations
 
@@ -6,37 +6,40 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from pipeline.admin.routes import Route
+from pipeline.deliver.halts import Halts, Order
 from pipeline.job.commands import Action, execute
 from pipeline.job.context import Job
 from pipeline.job.steps.shard import Shard
-from pipeline.model.errors import HooklineError
-from pipeline.runtime.state.halts import Halts
+from pipeline.model.errors import HooklineError, UsageError
 
 ANSWER_SECS = 30.0
 """How long a command may wait for its epoch."""
 
 
-class Control:
-    """What a running job can be asked. Every method may be called by any thread."""
+def command_routes(job: Job) -> list[Route]:
+    """Return the commands of one process of a job; only its owner may give them."""
+    commands = Commands(job)
+    engine = job.engine
+    return [
+        Route("dlq-replay", lambda keys: commands.on_shards("replay", keys)),
+        Route("dlq-purge", lambda keys: commands.on_shards("purge", keys)),
+        Route("outbox-drop", lambda keys: commands.on_shards("drop", keys)),
+        Route("outbox-retry-now", commands.retry_now),
+        Route("webhook-enable", lambda webhook: commands.halt(webhook, "enable", engine.enable)),
+        Route("webhook-disable", lambda webhook: commands.halt(webhook, "disable", engine.disable)),
+        Route("webhook-pause", lambda webhook: commands.halt(webhook, "pause", engine.pause)),
+        Route("webhook-resume", lambda webhook: commands.halt(webhook, "resume", engine.resume)),
+    ]
 
-    def __init__(self, job: Job, halts: Halts) -> None:
+
+class Commands:
+    """The commands; every method may be called by any thread."""
+
+    def __init__(self, job: Job) -> None:
         self._job = job
-        self._halts = halts
-
-    def table(self) -> dict[str, Callable[..., Any]]:
-        """Return the commands by name."""
-        return {
-            "dlq-replay": lambda keys: self.on_shards("replay", keys),
-            "dlq-purge": lambda keys: self.on_shards("purge", keys),
-            "outbox-drop": lambda keys: self.on_shards("drop", keys),
-            "outbox-retry-now": self.retry_now,
-            "webhook-enable": lambda webhook: self.halt(webhook, None),
-            "webhook-disable": lambda webhook: self.halt(webhook, "disabled"),
-            "webhook-pause": lambda webhook: self.halt(webhook, "paused"),
-            "webhook-resume": lambda webhook: self.halt(webhook, None),
-        }
+        self._halts = Halts(job.state)
 
     def on_shards(self, action: Action, keys: Sequence[str]) -> int:
         """Do something with rows of this process's shards; keys are hex. Returns how many it concerned."""
@@ -64,11 +67,11 @@ class Control:
         self._job.engine.retry_now(webhook)
         return 1
 
-    def halt(self, webhook: str, state: str | None) -> int:
-        """Stop sending to a webhook, or send again; remembered over restarts."""
+    def halt(self, webhook: str, order: Order, tell: Callable[[str], None]) -> int:
+        """Stop sending to a webhook, or send again; remembered over restarts, then told to the engine."""
         self._known(webhook)
-        self._halts.set(webhook, state)
-        self._halts.apply(self._job.engine, webhook)
+        self._halts.obey(webhook, order)
+        tell(webhook)
         return 1
 
     def _wait_for_shards(self) -> None:
@@ -82,4 +85,4 @@ class Control:
 
     def _known(self, webhook: str) -> None:
         if webhook not in self._job.versions.specs:
-            raise HooklineError(f"there is no webhook `{webhook}`")
+            raise UsageError(f"there is no webhook `{webhook}`")

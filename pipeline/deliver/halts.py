@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import orjson
 
 from pipeline.model.disk import make_folder, remove_durably, replace_durably
+from pipeline.model.errors import Refused
+
+if TYPE_CHECKING:
+    from pipeline.deliver.orders import Orders
 
 Halt: TypeAlias = Literal["disabled", "paused", "gone"]
-
-
-class Haltable(Protocol):
-    """What the engine can be told of a webhook."""
-
-    def enable(self, webhook_id: str) -> None:
-        """Send again."""
-
-    def disable(self, webhook_id: str, *, gone: bool = False) -> None:
-        """Send nothing more; gone: until its definition changes."""
-
-    def pause(self, webhook_id: str) -> None:
-        """Send nothing for a while."""
+Order: TypeAlias = Literal["enable", "disable", "pause", "resume"]
+"""What a person says about a webhook: `enable` ends every halt, `resume` a pause only."""
+LEADS_TO: dict[Order, Halt | None] = {
+    "enable": None,
+    "resume": None,
+    "disable": "disabled",
+    "pause": "paused",
+}
 
 
 class Halts:
@@ -32,7 +31,18 @@ class Halts:
     def __init__(self, state: Path) -> None:
         self._folder = state / "halted"
 
-    def set(self, webhook_id: str, halt: str | None, definition: str = "") -> None:
+    def obey(self, webhook_id: str, order: Order) -> None:
+        """Remember what a person says. Raises Refused where there is no pause to end but another halt."""
+        halt, _ = self.get(webhook_id)
+        if order == "resume" and halt not in (None, "paused"):
+            why = "gone: its receiver answered 410" if halt == "gone" else "disabled"
+            raise Refused(
+                f"{webhook_id} is {why}; `resume` ends a pause only, "
+                f"`hookline webhook enable {webhook_id}` sends again"
+            )
+        self.set(webhook_id, LEADS_TO[order])
+
+    def set(self, webhook_id: str, halt: Halt | None, definition: str = "") -> None:
         """Remember a webhook's state; None: it is sent to again. On disk when this returns."""
         path = self._folder / f"{webhook_id}.json"
         if halt is None:
@@ -45,7 +55,7 @@ class Halts:
         """Remember that a 410 ended a webhook, as long as its definition is this one."""
         self.set(webhook_id, "gone", definition)
 
-    def get(self, webhook_id: str) -> tuple[str | None, str]:
+    def get(self, webhook_id: str) -> tuple[Halt | None, str]:
         """Return a webhook's state (None: active) and the definition it was noted with."""
         try:
             found = orjson.loads((self._folder / f"{webhook_id}.json").read_bytes())
@@ -53,7 +63,7 @@ class Halts:
             return None, ""
         return found["halt"], found["definition"]
 
-    def all(self) -> dict[str, str]:
+    def all(self) -> dict[str, Halt]:
         """Return the halted webhooks."""
         paths = sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []
         return {path.stem: orjson.loads(path.read_bytes())["halt"] for path in paths}
@@ -65,18 +75,11 @@ class Halts:
             if halt == "gone" and definitions.get(webhook_id, definition) != definition:
                 self.set(webhook_id, None)
 
-    def restore(self, engine: Haltable, definitions: Mapping[str, str]) -> None:
+    def restore(self, engine: Orders, definitions: Mapping[str, str]) -> None:
         """Tell a new engine."""
         self.lift(definitions)
-        for webhook_id in self.all():
-            self.apply(engine, webhook_id)
-
-    def apply(self, engine: Haltable, webhook_id: str) -> None:
-        """Tell the engine the state of one webhook."""
-        halt, _ = self.get(webhook_id)
-        if halt is None:
-            engine.enable(webhook_id)
-        elif halt == "paused":
-            engine.pause(webhook_id)
-        else:
-            engine.disable(webhook_id, gone=halt == "gone")
+        for webhook_id, halt in self.all().items():
+            if halt == "paused":
+                engine.pause(webhook_id)
+            else:
+                engine.disable(webhook_id, gone=halt == "gone")

@@ -24,6 +24,18 @@ class Finding:
     source: str = ""
     length: int = 1
 
+    def to_json(self) -> dict[str, str | int | None]:
+        """Return place, severity, code, message and hint."""
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "severity": "warning" if self.warning else "error",
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings by file, line and column, each once.
