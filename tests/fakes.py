@@ -11,10 +11,22 @@ import pytest
 
 from pipeline.deliver.stats import EngineStats
 from pipeline.model.records import Event, IdentityLink, Origin, PropertyUpdate
-from pipeline.outbox.codec import delivery_key
-from pipeline.outbox.handover import Delivery, Outcome, Port, Result
+from pipeline.outbox.codec import PLACE_BYTES, delivery_key
+from pipeline.outbox.handover import Delivery, Outcome, Port, Progress, Request, Result
 
 NOW_MS = 1_750_000_000_000
+
+
+class NoJournal:
+    """Keeps nothing."""
+
+    def append(self, results: list[Result], now_ms: int) -> None: ...
+
+    def switch(self, generation: int) -> None: ...
+
+
+NOBODY = Port(-1, NoJournal(), lambda *_: ([], None))
+"""Where results of deliveries go that belong to no shard."""
 
 
 class ScriptedEngine:
@@ -22,26 +34,24 @@ class ScriptedEngine:
 
     def __init__(self, room: int = 1_000_000) -> None:
         self.room = room
-        self.ports: list[Port] = []
-        self.held: dict[bytes, tuple[Port, Delivery]] = {}
+        self.ports: dict[Port, None] = {}
+        self.held: dict[bytes, Delivery] = {}
         self.sent: list[bytes] = []
         """Delivery keys in the order in which requests were sent."""
         self.disk: Counter[str] = Counter()
         self.sending: set[bytes] = set()
         """Rows that await a response: they cannot be dropped."""
 
-    def attach(self, port: Port) -> None:
-        self.ports.append(port)
-
     def accepts(self, webhook_id: str) -> bool:
-        return sum(d.webhook_id == webhook_id for _, d in self.held.values()) < self.room
+        return sum(d.request.webhook_id == webhook_id for d in self.held.values()) < self.room
 
-    def submit(self, port: Port, deliveries: list[Delivery]) -> None:
+    def submit(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
             assert delivery.row not in self.held, "handed over twice"
-            self.held[delivery.row] = (port, delivery)
+            self.held[delivery.row] = delivery
 
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
+        self.ports[port] = None
         self.disk[webhook_id] += rows
 
     def drop(self, port: Port, rows: list[bytes]) -> None:
@@ -56,12 +66,13 @@ class ScriptedEngine:
         self, row: bytes, outcome: Outcome, *, status: int = 0, reason: str = "", due_ms: int = 0
     ) -> None:
         """End an attempt of a held delivery."""
-        port, delivery = self.held[row]
+        delivery = self.held[row]
         if outcome is not Outcome.PARKED:
-            self.sent.append(delivery.key)
-            delivery.attempt += 1
-            delivery.status, delivery.due_ms, delivery.excerpt = status, due_ms, f"status {status}"
-        port.post([Result(delivery, outcome, reason)], NOW_MS)
+            self.sent.append(delivery.request.key)
+            progress = delivery.progress
+            progress.attempt += 1
+            progress.status, progress.due_ms, progress.excerpt = status, due_ms, f"status {status}"
+        delivery.port.post([Result(delivery, outcome, reason)], NOW_MS)
         if outcome is not Outcome.RETRY:
             del self.held[row]
 
@@ -80,7 +91,7 @@ class ScriptedEngine:
                 deliveries, cursor = port.refill(webhook_id, cursor, limit)
                 for delivery in deliveries:
                     if delivery.row not in self.held and delivery.row not in settling:
-                        self.held[delivery.row] = (port, delivery)
+                        self.held[delivery.row] = delivery
                         taken += 1
                 if cursor is None:
                     break
@@ -95,21 +106,19 @@ class RecordingEngine:
         """(webhook-id, url, body) in the order of sending."""
         self.stopped = False
 
-    def attach(self, port: Port) -> None:
-        pass
-
     def renew_secrets(self) -> bool:
         return False
 
     def accepts(self, webhook_id: str) -> bool:
         return True
 
-    def submit(self, port: Port, deliveries: list[Delivery]) -> None:
+    def submit(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
-            self.requests.append((delivery.message_id, delivery.url, delivery.body))
-            delivery.attempt += 1
-            delivery.status = 200
-        port.post([Result(delivery, Outcome.DELIVERED) for delivery in deliveries], NOW_MS)
+            self.requests.append((delivery.request.message_id, delivery.request.url, delivery.request.body))
+            delivery.progress.attempt += 1
+            delivery.progress.status = 200
+        results = [Result(delivery, Outcome.DELIVERED) for delivery in deliveries]
+        deliveries[0].port.post(results, NOW_MS)
 
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
         pass
@@ -158,17 +167,33 @@ def clock() -> int:
     return NOW_MS
 
 
-def delivery(
+def request(
     webhook_id: str, offset: int, *, user: str = "", body: bytes = b"{}", source: str = "r.jsonl"
-) -> tuple[Delivery, Origin]:
-    """Return a new delivery and its origin."""
-    origin = Origin(source, offset)
-    key = delivery_key(webhook_id, origin)
-    made = Delivery(
-        key, key, webhook_id, f"msg_{webhook_id}_{offset}", "c0", "POST", f"http://h/{webhook_id}",
-        (("content-type", "application/json"),), body, user, created_ms=NOW_MS,
-    )  # fmt: skip
-    return made, origin
+) -> Request:
+    """Return a new request for the event at this offset."""
+    return Request(
+        key=delivery_key(webhook_id, Origin(source, offset)),
+        webhook_id=webhook_id,
+        message_id=f"msg_{webhook_id}_{offset}",
+        config="c0",
+        method="POST",
+        url=f"http://h/{webhook_id}",
+        headers=(("content-type", "application/json"),),
+        body=body,
+        user=user,
+        created_ms=NOW_MS,
+    )
+
+
+def delivery(webhook_id: str, offset: int, *, user: str = "") -> Delivery:
+    """Return a delivery that no shard has handed over."""
+    made = request(webhook_id, offset, user=user)
+    return Delivery(port=NOBODY, request=made, progress=Progress(), row=made.key)
+
+
+def place(of: Delivery) -> int:
+    """Return the number that orders a delivery; 0 where none does."""
+    return 0 if of.row == of.request.key else int.from_bytes(of.row[-PLACE_BYTES:], "big")
 
 
 def event(

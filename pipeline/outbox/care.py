@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import lmdb
 
 from pipeline.model.errors import StateError
-from pipeline.outbox.codec import unpack_dead, unpack_number, unpack_result, unpack_row
+from pipeline.outbox.codec import unpack_dead, unpack_number, unpack_owed, unpack_result
 from pipeline.outbox.view import rows, stores
 from pipeline.store.folders import sync_folder
 from pipeline.store.store import Store, Table
 
-READERS: dict[Table, Callable[[bytes, bytes], Any]] = {
-    Table.OUTBOX: unpack_row,
-    Table.DEAD: lambda key, value: unpack_dead(value),
-    Table.FINISHED: lambda key, value: unpack_result(value),
-    Table.COUNTERS: lambda key, value: unpack_number(value),
+READERS: dict[Table, Callable[[bytes], object]] = {
+    Table.OUTBOX: unpack_owed,
+    Table.DEAD: unpack_dead,
+    Table.FINISHED: unpack_result,
+    Table.COUNTERS: unpack_number,
 }
 """The tables whose rows can be understood by themselves; of the others every byte is read."""
 
@@ -43,7 +43,7 @@ def check(state: Path) -> tuple[int, list[str]]:
                 if read is None:
                     continue
                 try:
-                    read(key, value)
+                    read(value)
                 except Exception as error:
                     problems.append(f"{store}: table {table.name.lower()}, key {key!r}: {error}")
         except (StateError, lmdb.Error) as error:

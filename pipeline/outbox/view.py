@@ -9,7 +9,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lmdb
 
@@ -18,12 +18,21 @@ from pipeline.outbox.codec import (
     DeadLetter,
     unpack_dead,
     unpack_number,
-    unpack_row,
+    unpack_owed,
     webhook_prefix,
 )
 from pipeline.outbox.counters import RECORDS, WEBHOOK
-from pipeline.outbox.handover import Delivery
+from pipeline.outbox.handover import Progress, Request
 from pipeline.store.store import RESTORE, Table, is_cut
+
+
+class Owed(NamedTuple):
+    """A request that waits on disk."""
+
+    store: Path
+    row: bytes
+    request: Request
+    progress: Progress
 
 
 def stores(state: Path) -> list[Path]:
@@ -94,8 +103,8 @@ def dead_letters(state: Path) -> Iterator[tuple[Path, DeadLetter]]:
         yield store, unpack_dead(value)
 
 
-def owed(state: Path, webhook_id: str | None = None) -> Iterator[tuple[Path, Delivery]]:
-    """Yield the requests that wait on disk with the folder of their store, of one webhook or of all."""
+def owed(state: Path, webhook_id: str | None = None) -> Iterator[Owed]:
+    """Yield the requests that wait on disk, of one webhook or of all."""
     prefix = webhook_prefix(webhook_id) if webhook_id else b""
     for store, row, value in rows(state, Table.OUTBOX, prefix):
-        yield store, unpack_row(row, value)
+        yield Owed(store, row, *unpack_owed(value))

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key, pack_dead, pack_number
+from pipeline.outbox.handover import Progress, Request
 from pipeline.store.store import Store, Table
 
 COMMAND = Path(sys.executable).with_name("hookline")
@@ -20,11 +21,20 @@ T0 = 1_764_000_000_000
 
 def dead(webhook: str, offset: int, *, reason: str, kind: str = "delivery", at: int = T0) -> DeadLetter:
     key = delivery_key(webhook, Origin("shop.jsonl", offset))
-    return DeadLetter(
-        1, kind, key, webhook, f"msg_{offset}", "c0ffee", reason, "shop.jsonl", offset, 0, "POST",
-        "https://example.com/\x01TOKEN\x02", (("authorization", "Bearer \x01TOKEN\x02"),),
-        b'{"text":"hi\xff","key":"\x01TOKEN\x02"}', "u:u1", 3, 503, "busy\x1b[31m", at - HOUR, at,
-    )  # fmt: skip
+    request = Request(
+        key=key,
+        webhook_id=webhook,
+        message_id=f"msg_{offset}",
+        config="c0ffee",
+        method="POST",
+        url="https://example.com/\x01TOKEN\x02",
+        headers=(("authorization", "Bearer \x01TOKEN\x02"),),
+        body=b'{"text":"hi\xff","key":"\x01TOKEN\x02"}',
+        user="u:u1",
+        created_ms=at - HOUR,
+    )
+    progress = Progress(attempt=3, status=503, excerpt="busy\x1b[31m")
+    return DeadLetter(kind=kind, reason=reason, dead_ms=at, request=request, progress=progress)
 
 
 @pytest.fixture

@@ -243,10 +243,18 @@ class Trial:
             sent = (arrival.path, arrival.body)
             assert requests.setdefault(arrival.id, sent) == sent, "one id with two bodies"
         letters = {
-            (d.kind, d.webhook_id, d.message_id, d.reason, d.source, d.offset, d.item, d.body, d.status,
-             d.attempts)
-            for _, d in dead_letters(self.state)
-        }  # fmt: skip
+            (
+                letter.kind,
+                letter.request.webhook_id,
+                letter.request.message_id,
+                letter.reason,
+                letter.origin,
+                letter.request.body,
+                letter.progress.status,
+                letter.progress.attempt,
+            )
+            for _, letter in dead_letters(self.state)
+        }
         return Outcome(requests, flat(accounting(self.state)), letters)
 
     def duplicates(self) -> list[tuple[str, int]]:

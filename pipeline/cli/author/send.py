@@ -58,20 +58,20 @@ def send(
         click.echo(requests.as_text(fired))
     begun = time.monotonic()
     result = deliver(snapshot, fired, job_config.network_allow, config)
-    delivery = result.delivery
+    progress = result.delivery.progress
     answer: dict[str, Any] = {
         "outcome": result.outcome.name.lower(),
-        "status": delivery.status or None,
+        "status": progress.status or None,
         "reason": result.reason or None,
-        "response": delivery.excerpt or None,
+        "response": progress.excerpt or None,
         "elapsed_ms": round((time.monotonic() - begun) * 1000, 1),
     }
     if as_json:
         print_json({"request": requests.as_json_value(fired), "answer": answer})
     else:
-        said = f"status {delivery.status}" if delivery.status else "no answer"
+        said = f"status {progress.status}" if progress.status else "no answer"
         click.echo(f"\n{answer['outcome']}: {said} after {answer['elapsed_ms']:,} ms")
-        for line in (result.reason, delivery.excerpt):
+        for line in (result.reason, progress.excerpt):
             if line:
                 click.echo(line)
     return Exit.OK if answer["outcome"] == "delivered" else Exit.PROBLEMS
@@ -113,7 +113,7 @@ def deliver(snapshot: Snapshot, fired: Fired, allow: tuple[str, ...], config: Pa
 
     from pipeline.deliver.engine import DeliveryEngine
     from pipeline.language.secrets import Secrets
-    from pipeline.outbox.handover import Delivery, Port
+    from pipeline.outbox.handover import Delivery, Port, Progress, Request
 
     assert fired.request is not None
     ended = threading.Event()
@@ -129,13 +129,20 @@ def deliver(snapshot: Snapshot, fired: Fired, allow: tuple[str, ...], config: Pa
         def switch(self, generation: int) -> None:
             """There is one generation only."""
 
-    request, webhook = fired.request, fired.webhook
-    now = time.time_ns() // 1_000_000
-    key = f"{webhook.id}\0test".encode()
-    delivery = Delivery(
-        key, key, webhook.id, fired.message_id, snapshot.hash, request.method, request.url,
-        (*request.headers, TEST_HEADER), request.body, created_ms=now,
-    )  # fmt: skip
+    rendered, webhook = fired.request, fired.webhook
+    request = Request(
+        key=f"{webhook.id}\0test".encode(),
+        webhook_id=webhook.id,
+        message_id=fired.message_id,
+        config=snapshot.hash,
+        method=rendered.method,
+        url=rendered.url,
+        headers=(*rendered.headers, TEST_HEADER),
+        body=rendered.body,
+        created_ms=time.time_ns() // 1_000_000,
+    )
+    port = Port(0, Told(), lambda *_: ([], None))
+    delivery = Delivery(port=port, request=request, progress=Progress(), row=request.key)
     settings = webhook.delivery
     if settings.batch is not None:
         settings = replace(settings, batch=replace(settings.batch, max_wait_secs=0.0))
@@ -143,7 +150,7 @@ def deliver(snapshot: Snapshot, fired: Fired, allow: tuple[str, ...], config: Pa
     engine.start()
     try:
         engine.configure({webhook.id: replace(webhook.spec, enabled=True, delivery=settings)})
-        engine.submit(Port(0, Told(), lambda *_: ([], None)), [delivery])
+        engine.submit([delivery])
         ended.wait(settings.timeout_secs + 5.0)
     finally:
         engine.stop()

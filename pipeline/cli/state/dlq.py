@@ -53,7 +53,7 @@ def located(
 
     wanted = "" if webhook == "-" else webhook
     for store, dead in dead_letters(state):
-        if wanted is not None and dead.webhook_id != wanted:
+        if wanted is not None and dead.request.webhook_id != wanted:
             continue
         if reason is not None and not reason_of(dead).startswith(reason):
             continue
@@ -84,7 +84,7 @@ def list_(config: Path, state: Path | None, limit: int, as_json: bool, **wanted:
         return
     from pipeline.model.times import format_iso
 
-    counts = Counter((dead.webhook_id or "-", _short(reason_of(dead), 60)) for dead in found)
+    counts = Counter((dead.request.webhook_id or "-", _short(reason_of(dead), 60)) for dead in found)
     table(("webhook", "reason", "count"), [(*key, n) for key, n in counts.most_common(20)], right=("count",))
     click.echo()
     table(
@@ -92,9 +92,9 @@ def list_(config: Path, state: Path | None, limit: int, as_json: bool, **wanted:
         [
             (
                 name_of(dead),
-                dead.webhook_id or "-",
+                dead.request.webhook_id or "-",
                 format_iso(dead.dead_ms)[:19].replace("T", " "),
-                dead.attempts,
+                dead.progress.attempt,
                 _short(reason_of(dead), 60),
             )
             for dead in found[:limit]
@@ -115,7 +115,7 @@ def show(config: Path, state: Path | None, id: str, as_json: bool) -> None:
     from pipeline.outbox.view import dead_letters
 
     for _, dead in dead_letters(state_dir(config, state)):
-        if id in (name_of(dead), dead.message_id):
+        if id in (name_of(dead), dead.request.message_id):
             break
     else:
         error = HooklineError(f"there is no dead letter `{id}`; `hookline dlq list` shows them")
@@ -202,7 +202,7 @@ def change(
     found = [
         (store, dead.key)
         for store, dead in located(state, **wanted)
-        if not ids or name_of(dead) in ids or dead.message_id in ids
+        if not ids or name_of(dead) in ids or dead.request.message_id in ids
     ]
     if not found:
         say("no dead letters are selected")

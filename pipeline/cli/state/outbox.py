@@ -14,7 +14,7 @@ from pipeline.model.errors import UsageError
 from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
-    from pipeline.outbox.handover import Delivery
+    from pipeline.outbox.view import Owed
 
 
 @click.group()
@@ -38,15 +38,15 @@ def list_(
 
     What a running job holds in memory is on disk after the epoch's end, a second or so.
     """
-    found = [delivery for _, delivery in selected(state_dir(config, state), webhook, user)]
-    found.sort(key=lambda delivery: (delivery.due_ms, delivery.created_ms))
+    found = list(selected(state_dir(config, state), webhook, user))
+    found.sort(key=lambda owed: (owed.progress.due_ms, owed.request.created_ms))
+    rows = [as_json_value(owed) for owed in found[:limit]]
     if as_json:
-        print_json([as_json_value(delivery) for delivery in found[:limit]])
+        print_json(rows)
         return
     if not found:
         say("nothing waits on disk")
         return
-    rows = [as_json_value(delivery) for delivery in found[:limit]]
     table(
         ("webhook", "webhook-id", "user", "attempts", "due", "last answer"),
         [
@@ -94,7 +94,7 @@ def drop(config: Path, state: Path | None, webhook: str | None, user: str | None
     if webhook is None and user is None and not everything:
         raise UsageError("select by --webhook or --user, or say --all")
     where = state_dir(config, state)
-    found = [(store, delivery.row) for store, delivery in selected(where, webhook, user)]
+    found = [(owed.store, owed.row) for owed in selected(where, webhook, user)]
     if not found:
         say("nothing that is selected waits on disk")
         return Exit.PROBLEMS
@@ -103,36 +103,32 @@ def drop(config: Path, state: Path | None, webhook: str | None, user: str | None
     return Exit.OK
 
 
-def selected(state: Path, webhook: str | None, user: str | None) -> Iterator[tuple[Path, Delivery]]:
-    """Yield the selected requests, each with the folder of its store.
+def selected(state: Path, webhook: str | None, user: str | None) -> Iterator[Owed]:
+    """Yield the selected requests.
 
-    A delivery's user is ``u:`` and a user id or ``a:`` and an anonymous id; here both are ids.
+    A request's user is ``u:`` and a user id or ``a:`` and an anonymous id; here both are ids.
     """
     from pipeline.outbox.view import owed
 
-    for store, delivery in owed(state, webhook):
-        if user is None or delivery.user[2:] == user:
-            yield store, delivery
+    for each in owed(state, webhook):
+        if user is None or each.request.user[2:] == user:
+            yield each
 
 
-def as_json_value(delivery: Delivery) -> dict[str, Any]:
+def as_json_value(owed: Owed) -> dict[str, Any]:
     """Return a waiting request as JSON data; secrets are shown as ``${NAME}``."""
-    from pipeline.language.slots import mask
     from pipeline.model.times import format_iso
+    from pipeline.outbox.dead_letter_json import request_json
 
+    request, progress = owed.request, owed.progress
     return {
-        "webhook": delivery.webhook_id,
-        "webhook_id": delivery.message_id,
-        "user": delivery.user[2:] or None,
-        "attempts": delivery.attempt,
-        "created_at": format_iso(delivery.created_ms),
-        "due_at": format_iso(delivery.due_ms) if delivery.due_ms else None,
-        "status": delivery.status or None,
-        "response": delivery.excerpt or None,
-        "request": {
-            "method": delivery.method,
-            "url": mask(delivery.url),
-            "headers": [[name, mask(value)] for name, value in delivery.headers],
-            "body": mask(delivery.body).decode("utf-8", "backslashreplace"),
-        },
+        "webhook": request.webhook_id,
+        "webhook_id": request.message_id,
+        "user": request.user[2:] or None,
+        "attempts": progress.attempt,
+        "created_at": format_iso(request.created_ms),
+        "due_at": format_iso(progress.due_ms) if progress.due_ms else None,
+        "status": progress.status or None,
+        "response": progress.excerpt or None,
+        "request": request_json(request),
     }

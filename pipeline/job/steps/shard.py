@@ -22,10 +22,10 @@ from pipeline.join.limits import Verdict
 from pipeline.join.users import Users
 from pipeline.language.paths import event_view, user_view
 from pipeline.model.errors import RenderError
-from pipeline.model.records import MISSING, Event, Invalid, Json, Origin, PropertyUpdate, User
-from pipeline.outbox.codec import DeadLetter, dead_delivery, delivery_key
+from pipeline.model.records import MISSING, Event, Invalid, Json, PropertyUpdate, User
+from pipeline.outbox.codec import DeadLetter, delivery_key
 from pipeline.outbox.counters import Counters
-from pipeline.outbox.handover import Delivery
+from pipeline.outbox.handover import Request
 from pipeline.outbox.outbox import Outbox
 from pipeline.store.folders import shard_folder
 from pipeline.store.store import Store
@@ -106,60 +106,58 @@ class Shard:
                 if verdict is Verdict.SUPPRESS:
                     self.outbox.suppress(webhook_id)
                 return
-        delivery_id = delivery_key(webhook_id, event.origin)
+        key_of = delivery_key(webhook_id, event.origin)
         message_id = message_name(webhook_id, event)
         now = self.now
         try:
-            request = webhook.request.render(event, user)
+            rendered = webhook.request.render(event, user)
         except RenderError as error:
-            seen = orjson.dumps({"event": event_view(event), "user": user_view(user)})
-            self.outbox.bury(
-                DeadLetter(
-                    1, "render", delivery_id, webhook_id, message_id, snapshot.hash, str(error),
-                    *event.origin, "", "", (), seen, key, 0, 0, "", now, now,
-                )
-            )  # fmt: skip
+            seen = Request(
+                key=key_of,
+                webhook_id=webhook_id,
+                message_id=message_id,
+                config=snapshot.hash,
+                body=orjson.dumps({"event": event_view(event), "user": user_view(user)}),
+                user=key,
+                created_ms=now,
+            )
+            self.outbox.give_up(DeadLetter(kind="render", reason=str(error), dead_ms=now, request=seen))
             return
-        delivery = Delivery(
-            delivery_id,
-            delivery_id,
-            webhook_id,
-            message_id,
-            snapshot.hash,
-            request.method,
-            request.url,
-            request.headers,
-            request.body,
-            key,
+        request = Request(
+            key=key_of,
+            webhook_id=webhook_id,
+            message_id=message_id,
+            config=snapshot.hash,
+            method=rendered.method,
+            url=rendered.url if replay is None else replay.redirect(rendered.url),
+            headers=rendered.headers,
+            body=rendered.body,
+            user=key,
             created_ms=now,
+            replay=replay is not None,
         )
-        if replay is not None:
-            delivery.replay, delivery.url = True, replay.redirect(request.url)  # fmt: skip
         settings = webhook.delivery
         if self.counters.pending(webhook_id) * self.job.shards >= settings.max_pending and self.full(
-            webhook, delivery, event.origin
+            webhook, request
         ):
             return
-        self.outbox.admit(delivery, event.origin, ordered=settings.ordering == "per_user")
+        self.outbox.admit(request, ordered=settings.ordering == "per_user")
 
-    def full(self, webhook: Webhook, delivery: Delivery, origin: Origin) -> bool:
-        """Too much is pending: True where the delivery was dead-lettered, False where the source pauses."""
+    def full(self, webhook: Webhook, request: Request) -> bool:
+        """Too much is pending: True where the request was dead-lettered, False where the source pauses."""
         policy = webhook.delivery.on_full or ("pause" if self.job.finite else "dead_letter")
         if policy == "pause":
             self.job.full.add((self.shard, webhook.id))
             return False
-        self.outbox.bury(dead_delivery(delivery, "max-pending", origin, self.job.clock()))
+        now = self.job.clock()
+        self.outbox.give_up(DeadLetter(kind="delivery", reason="max-pending", dead_ms=now, request=request))
         return True
 
     def invalid(self, record: Invalid) -> None:
         """Keep a record that nobody can understand, with its reason."""
         now = self.job.clock()
-        self.outbox.bury(
-            DeadLetter(
-                1, "record", delivery_key("", record.origin), "", "", "", record.reason, *record.origin,
-                "", "", (), record.raw, "", 0, 0, "", now, now,
-            )
-        )  # fmt: skip
+        request = Request(key=delivery_key("", record.origin), body=record.raw, created_ms=now)
+        self.outbox.give_up(DeadLetter(kind="record", reason=record.reason, dead_ms=now, request=request))
 
     def end_epoch(self) -> int:
         """Collect what the engine finished, commit the epoch, and return the store's sequence number."""
