@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit bench bench-compare chaos soak kafka kafka-stop docs lock clean
+.PHONY: help setup dev run test lint unit bench bench-compare chaos soak kafka kafka-stop docs site lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -22,7 +22,7 @@ setup: $(RUN) ## make .venv with the command .venv/bin/hookline
 dev: $(DEV) ## make .venv with the tools for tests and checks as well
 
 run: $(RUN) ## the demo: a recorded shop becomes webhooks to a receiver on this machine
-	@$(BIN)/python -m pipeline.cli.demo $(ARGS)
+	@$(BIN)/python docs/demo.py $(ARGS)
 
 test: lint unit ## all checks and all tests
 
@@ -55,21 +55,24 @@ kafka: $(DEV) ## start a Kafka broker on this machine (Java 17 and Maven) and le
 kafka-stop: $(DEV) ## stop that broker; what it stored is kept
 	$(BIN)/python tests/kafka/broker.py down $(ARGS)
 
-docs: $(DEV) ## write the generated parts of README and config again
-	$(BIN)/python tests/docs/generate.py
+docs: $(DEV) ## write the generated parts of the pages and of config again
+	$(BIN)/python docs/generate.py
+
+site: $(DEV) ## build the pages of docs/ into site/index.html; a broken link fails
+	$(BIN)/properdocs build --clean
 
 lock: $(DEV) ## compile requirements/*.lock anew from pyproject.toml
 	$(BIN)/python -m pip -q install uv
 	for kind in run dev; do \
 	  $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal \
-	    --python-version 3.11 --extra build $$([ $$kind = run ] || echo "--extra dev -c requirements/run.lock") \
+	    --python-version 3.11 --extra build $$([ $$kind = run ] || echo "--extra dev --extra docs -c requirements/run.lock") \
 	    pyproject.toml -o requirements/$$kind.lock; \
 	done
 
 clean: ## remove what the targets made, but no state directory
-	rm -rf $(VENV) .demo .bench .cache dist .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .demo .bench .cache site dist .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf .import_linter_cache
-	find pipeline dataflows tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find pipeline dataflows tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The first interpreter in range makes the venv; PYTHON=... goes first.
 $(BIN)/python:

@@ -172,7 +172,7 @@ METRICS: dict[MetricName, Metric] = {
     # --- delivery engine
     "attempts_total": _counter(
         "requests",
-        "requests sent, by outcome: a status such as 200 or 503, `timeout`, `connect`, `reset`, `guard`",
+        "requests sent, by outcome: a status (200, 503), `timeout`, `connect`, `reset`, `guard-refused`",
         "much beside 2xx: the receiver's fault or the request's; `hookline status` has the last answer",
         ("webhook", "outcome"),
     ),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.deliver.http.attempt import MAX_BODY, Attempt
-from pipeline.deliver.http.connection import KNOWN_ANSWERS, KNOWN_BYTES, Connection, Known
+from pipeline.deliver.http.connection import Connection
 from pipeline.deliver.http.target import build_target
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -36,10 +36,12 @@ class Wire:
 class Line:
     """A connection with its wire and what it reported."""
 
-    def __init__(self, known: Known | None = None) -> None:
+    def __init__(self, *, glances: bool = True) -> None:
         self.wire = Wire()
         self.ends: list[tuple[Attempt | None, bool]] = []
-        self.connection = Connection(lambda _, attempt, stale: self.ends.append((attempt, stale)), known)
+        self.connection = Connection(lambda _, attempt, stale: self.ends.append((attempt, stale)))
+        if not glances:
+            self.connection._glance = None
         self.connection.connection_made(self.wire)  # type: ignore[arg-type]  # what it uses of one
 
     def ask(self, method: str = "POST") -> Attempt:
@@ -207,57 +209,55 @@ def test_an_answer_in_pieces_is_the_same_answer(size: int) -> None:
     assert line.reusable
 
 
-def test_an_answer_that_was_heard_before_is_understood_without_parsing() -> None:
-    known: Known = {}
-    first, second = Line(known), Line(known)
-    first.ask()
-    first.hear(OK)
-    assert known == {OK: (200, b"ok")}
-    known[OK] = (299, b"known")
-    attempt = second.ask()
-    second.hear(OK)
-    assert (attempt.status, attempt.answer) == (299, b"known")
-    assert second.reusable
-    assert second.ends == [(attempt, False)]
+def glanced(*pieces: bytes, unsent: int = 0) -> bool:
+    """Return whether an answer was understood without a look at its headers."""
+    line = Line()
+    line.wire.unsent = unsent
+    line.ask()
+    line.hear(*pieces)
+    assert len(line.ends) == 1
+    return line.connection._glance is not None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK,
+        b"HTTP/1.1 204 No Content\r\nx-request-id: 7\r\n\r\n",
+        b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nDATE: now\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ],
+)
+def test_a_success_that_comes_whole_and_alone_needs_no_look_at_its_headers(answer: bytes) -> None:
+    assert glanced(answer)
 
 
 @pytest.mark.parametrize(
     "pieces",
     [
-        (b"HTTP/1.1 200 OK\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n",),
+        (b"HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n",),
+        (b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n",),
         (b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",),
         (b"HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n",),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK,),
         (OK + b"H",),
+        (OK + OK,),
         (OK[:20], OK[20:]),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (KNOWN_BYTES, b"x" * KNOWN_BYTES),),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (MAX_BODY + 1, b"x" * (MAX_BODY + 1)),),
         (b"not HTTP at all",),
     ],
 )
-def test_an_answer_that_says_more_than_status_and_body_is_not_remembered(pieces: tuple[bytes, ...]) -> None:
-    known: Known = {}
-    line = Line(known)
-    line.ask()
-    line.hear(*pieces)
-    assert len(line.ends) == 1
-    assert known == {}
+def test_an_answer_that_may_say_more_is_read_with_its_headers(pieces: tuple[bytes, ...]) -> None:
+    assert not glanced(*pieces)
 
 
-def test_a_known_answer_closes_where_the_request_is_not_sent_yet_in_full() -> None:
-    line = Line({OK: (200, b"ok")})
+def test_a_success_closes_where_the_request_is_not_sent_yet_in_full() -> None:
+    line = Line()
     line.wire.unsent = 100_000
     attempt = line.ask()
     line.hear(OK)
     assert attempt.status == 200
     assert not line.reusable
-
-
-def test_no_more_answers_are_remembered_than_the_bound() -> None:
-    known: Known = {}
-    line = Line(known)
-    for n in range(3 * KNOWN_ANSWERS):
-        line.ask()
-        line.hear(b"HTTP/1.1 200 OK\r\nx-request-id: %d\r\ncontent-length: 0\r\n\r\n" % n)
-        assert 1 <= len(known) <= KNOWN_ANSWERS
 
 
 ANSWERS = [
@@ -275,8 +275,8 @@ ANSWERS = [
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(ANSWERS), st.integers(0, 60)), max_size=12))
-def test_remembering_answers_changes_no_answer(said: list[tuple[bytes, int]]) -> None:
-    lines = [Line({}), Line()]
+def test_a_glance_changes_no_answer(said: list[tuple[bytes, int]]) -> None:
+    lines = [Line(), Line(glances=False)]
     told = []
     for line in lines:
         for answer, cut in said:
@@ -285,8 +285,6 @@ def test_remembering_answers_changes_no_answer(said: list[tuple[bytes, int]]) ->
             if not line.reusable:
                 continue
             line.ask()
-            if line is lines[1]:
-                line.connection._known.clear()
             line.hear(*(piece for piece in (answer[:cut], answer[cut:]) if piece))
         told.append(
             [

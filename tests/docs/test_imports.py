@@ -23,7 +23,7 @@ DOORS = {
     "lmdb": ["pipeline/store/*", "pipeline/outbox/*"],
     "click": ["pipeline/cli/*"],
     "rich": ["pipeline/cli/*"],
-    "pydantic": ["pipeline/config/*", "pipeline/reference.py"],
+    "pydantic": ["pipeline/config/*"],
     "liquid": ["pipeline/render/*"],
 }
 

@@ -43,7 +43,7 @@ def test_every_line_of_a_lock_is_pinned_and_hashed_and_names_no_place(name: str)
     ("name", "wanted"),
     [
         ("run", [*PROJECT["dependencies"], *EXTRAS["build"]]),
-        ("dev", [*PROJECT["dependencies"], *EXTRAS["build"], *EXTRAS["dev"]]),
+        ("dev", [*PROJECT["dependencies"], *EXTRAS["build"], *EXTRAS["dev"], *EXTRAS["docs"]]),
     ],
 )
 def test_the_locks_satisfy_the_project(name: str, wanted: list[str]):

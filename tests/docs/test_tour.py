@@ -1,4 +1,4 @@
-"""The README's five minutes do what they say."""
+"""The tour's five minutes do what they say."""
 
 from __future__ import annotations
 

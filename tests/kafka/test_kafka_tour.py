@@ -1,4 +1,4 @@
-"""The README's Kafka tour, on a real broker, and the verbs that it does not show."""
+"""The Kafka tour, on a real broker, and the verbs that it does not show."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from aiohappyeyeballs import start_connection
 
 from pipeline.deliver.http.attempt import Attempt, Fault
-from pipeline.deliver.http.connection import Connection, Known
+from pipeline.deliver.http.connection import Connection
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.target import Origin
@@ -45,7 +45,6 @@ class NativeClient:
         self._idle: dict[Origin, deque[Connection]] = {}
         self._open: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._known: Known = {}
         self._loop = asyncio.get_running_loop()
         self._sweeper: asyncio.TimerHandle | None = None
         self.opened = 0
@@ -105,7 +104,7 @@ class NativeClient:
                 if context is not None:
                     fault = "tls"
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(self._done, self._known),
+                    lambda: Connection(self._done),
                     sock=sock,
                     ssl=context,
                     server_hostname=origin.host if context is not None else None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import TypeAlias, cast
+from typing import cast
 
 import httptools
 
@@ -18,38 +18,70 @@ from pipeline.deliver.http.attempt import MAX_BODY, MAX_HEAD, MAX_HEADERS, Attem
 _RETRY_AFTER, _CONTENT_LENGTH, _TRANSFER_ENCODING = 11, 14, 17
 """Lengths of the header names that matter; comparing lengths first keeps other headers cheap."""
 
-KNOWN_BYTES = 512
-"""Whole answers up to this length are remembered; their number is bounded as well."""
-KNOWN_ANSWERS = 256
-
-Known: TypeAlias = "dict[bytes, tuple[int, bytes]]"
-"""Bytes of a whole answer -> its status and body, where nothing else of it matters."""
-
 _MAX_RECEIVED = MAX_HEAD + 8 * MAX_BODY
 """Bytes of one answer on the wire: one-byte chunks and trailers are longer than what they carry."""
+
+
+class Glance:
+    """A parser without a look at single headers, which are two thirds of what an answer costs to parse.
+
+    It takes a success that comes whole and alone; what else comes is for the parser that reads headers.
+    """
+
+    __slots__ = ("_begun", "_ended", "_keep", "_parser", "body")
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.body = b""
+
+    def takes(self, data: bytes) -> int:
+        """Return the status of a kept-alive 2xx answer that is all of the data, its body in `body`; else 0.
+
+        After a 0 it must not be asked again.
+        """
+        self._begun = self._ended = 0
+        self._keep = False
+        self.body = b""
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            return 0
+        if not self._keep or self._begun != 1 or self._ended != 1 or len(self.body) > MAX_BODY:
+            return 0
+        status = self._parser.get_status_code()
+        return int(status) if 200 <= status < 300 else 0
+
+    def on_message_begin(self) -> None:
+        """Count messages: a second one was not asked for."""
+        self._begun += 1
+
+    def on_body(self, data: bytes) -> None:
+        """Keep the body as far as it may be long; many small chunks must not be copied again and again."""
+        if len(self.body) <= MAX_BODY:
+            self.body += data
+
+    def on_message_complete(self) -> None:
+        """Note the end, and whether the receiver keeps the connection."""
+        self._ended += 1
+        self._keep = self._parser.should_keep_alive()
 
 
 class Connection(asyncio.Protocol):
     """A connection to one origin; ``idle`` while it has no attempt."""
 
     __slots__ = (
-        "_body", "_framed", "_has_body_end", "_head_done", "_headers", "_keep", "_known", "_leftover",
+        "_body", "_framed", "_glance", "_has_body_end", "_head_done", "_headers", "_keep", "_leftover",
         "_on_done", "_parser", "_received", "_size", "_status", "attempt", "closed", "idle_since",
         "transport", "used",
     )  # fmt: skip
 
-    def __init__(
-        self, on_done: Callable[[Connection, Attempt | None, bool], None], known: Known | None = None
-    ) -> None:
+    def __init__(self, on_done: Callable[[Connection, Attempt | None, bool], None]) -> None:
         """on_done(connection, attempt, stale): the attempt ended (its answer is filled in), or (None) an
         idle connection closed. stale: a kept-alive connection was closed before any byte of an answer.
-
-        known: answers that were parsed before, shared by connections. A receiver says the same most of the
-        time (its date changes once a second), and the same bytes are the same answer: what is found here need
-        not be parsed again (a fifth of a request's cost).
         """
         self._on_done = on_done
-        self._known: Known = {} if known is None else known
+        self._glance: Glance | None = Glance()
+        """None once an answer needed more than that: the receiver's next ones will, too."""
         self.transport: asyncio.Transport | None = None
         self.attempt: Attempt | None = None
         self.closed = False
@@ -101,13 +133,15 @@ class Connection(asyncio.Protocol):
             # Nobody asked: what comes next could be taken for the answer to a later request.
             self._lose()
             return
-        if not self._received:
-            known = self._known.get(data)
-            if known is not None and not self.transport.get_write_buffer_size():  # type: ignore[union-attr]  # data came
-                attempt.status, attempt.answer = known
+        glance = self._glance
+        if glance is not None:
+            status = 0 if attempt.target.method == "HEAD" else glance.takes(data)
+            if status and not self.transport.get_write_buffer_size():  # type: ignore[union-attr]  # data came
+                attempt.status, attempt.answer = status, glance.body
                 self.attempt = None
                 self._on_done(self, attempt, False)
                 return
+            self._glance = None
         self._received += len(data)
         try:
             self._parser.feed_data(data)
@@ -120,10 +154,7 @@ class Connection(asyncio.Protocol):
                 return
             self._leftover = True
         if self._has_body_end:
-            is_whole = len(data) == self._received <= KNOWN_BYTES
             self._end(self._keep and not self._leftover)
-            if is_whole and not self.closed:
-                self._remember(data, attempt)
         elif self._size > MAX_BODY or (self._head_done and self._received > _MAX_RECEIVED):
             self._end(False)
         elif not self._head_done and (self._received > MAX_HEAD or self._headers > MAX_HEADERS):
@@ -216,13 +247,6 @@ class Connection(asyncio.Protocol):
         else:
             self._reset()
         self._on_done(self, attempt, False)
-
-    def _remember(self, data: bytes, attempt: Attempt) -> None:
-        """Keep an answer that came in one piece, said all in itself and left the connection open."""
-        if attempt.retry_after is None:
-            if len(self._known) >= KNOWN_ANSWERS:
-                self._known.clear()
-            self._known[data] = (attempt.status, attempt.answer)
 
     def _fail(self, fault: Fault, detail: str) -> None:
         attempt, self.attempt = self.attempt, None

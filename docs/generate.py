@@ -1,6 +1,6 @@
-"""Writes the generated parts of the documentation; `make docs` runs it, a test finds drift.
+"""Writes the generated parts of all pages, config/README.md and config/schema/. A test finds drift.
 
-A part stands between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``.
+`make docs` runs it. Parts of a page stand between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline import reference
+import reference
+
+import pipeline
 from pipeline.cli import app
 from pipeline.decode import native
 from pipeline.model import exits
 from pipeline.telemetry import metrics
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def verbs() -> str:
@@ -36,13 +38,21 @@ def native_format() -> str:
     return f"```text\n{text.partition(chr(10))[2].strip(chr(10))}\n```\n"
 
 
+def rooms() -> str:
+    """Return the table of rooms: the map that the package's own docstring is."""
+    lines = re.findall(r"^ +(\w+) +(\S.*)$", inspect.getdoc(pipeline) or "", re.MULTILINE)
+    rows = [f"| `pipeline/{name}/` | {what} |" for name, what in lines]
+    return "\n".join(["| room | what is in it |", "|---|---|", *rows]) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "rooms": rooms,
     "verbs": verbs,
     "exit codes": exits.render_table,
     "metrics": metrics.render_table,
     "native format": native_format,
 }
-FILES = [ROOT / "README.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
 
@@ -59,7 +69,7 @@ def named(text: str) -> list[str]:
 
 def main() -> None:
     """Write every file whose generated parts have drifted, and the pages that are generated as a whole."""
-    for path in FILES:
+    for path in PAGES:
         before = path.read_text()
         after = generated(before)
         if after != before:

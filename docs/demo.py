@@ -1,6 +1,6 @@
 """The demo behind ``make run``: the shipped recording through the shipped webhooks to a receiver of its own.
 
-``python -m pipeline.cli.demo [FLAGS OF hookline run]``, from the repository's root. Begins anew each time.
+``python docs/demo.py [FLAGS OF hookline run]``, from the repository's root. Begins anew each time.
 """
 
 from __future__ import annotations
