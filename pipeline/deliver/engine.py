@@ -31,7 +31,7 @@ from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats, Publisher, engine_stats
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import Fatal, full_disk
+from pipeline.model.errors import Fatal, HooklineError, full_disk
 from pipeline.outbox.handover import Delivery
 from pipeline.telemetry.log import get
 
@@ -205,6 +205,8 @@ class DeliveryEngine(Orders):
 
     def _check(self) -> None:
         if self._failure is not None:
+            if isinstance(self._failure, HooklineError):
+                raise self._failure
             full = full_disk(self._failure)
             raise full or Fatal(f"the delivery engine failed: {self._failure}") from self._failure
 
@@ -341,5 +343,6 @@ class DeliveryEngine(Orders):
     def _fail(self, error: BaseException) -> None:
         self._failure = error
         self._drained.set()
-        if not isinstance(error, asyncio.CancelledError):
+        # One of ours is said by whoever asks the engine next.
+        if not isinstance(error, asyncio.CancelledError | HooklineError):
             log.error("the delivery engine failed", exc_info=error)

@@ -21,7 +21,7 @@ from pipeline.model.records import Event, Origin, User
 from pipeline.model.times import parse_time
 from pipeline.outbox.codec import DeadLetter, replay_key, unpack_dead
 from pipeline.outbox.handover import Request
-from pipeline.store.store import Table
+from pipeline.store.sealing import Table
 from pipeline.telemetry import log
 
 Action: TypeAlias = Literal["replay", "purge", "drop"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from pipeline.store.store import Store, Table, bounded
+from pipeline.store.sealing import Table
+from pipeline.store.store import Store, bounded
 
 SWEEP_ROWS = 256
 """Rows looked at per epoch for what has expired."""

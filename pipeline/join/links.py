@@ -15,7 +15,8 @@ from pipeline.model.records import (
     PropertyUpdate,
     Record,
 )
-from pipeline.store.store import Store, Table, bounded
+from pipeline.store.sealing import Table
+from pipeline.store.store import Store, bounded
 
 CACHE_IDS = 65_536
 """Anonymous ids (linked or not) a key keeps in memory, in each of two generations."""

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 import orjson
 
 from pipeline.model.records import MISSING, Json, PropertyUpdate
-from pipeline.store.store import Store, Table, bounded
+from pipeline.store.sealing import Table
+from pipeline.store.store import Store, bounded
 
 Known: TypeAlias = "list[Any]"
 """[The partition of the last update, properties], as a row has it; [None, {}] for nobody."""

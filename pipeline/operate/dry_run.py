@@ -18,7 +18,8 @@ from pipeline.language.slots import mask
 from pipeline.model.errors import RenderError
 from pipeline.model.records import Event, Json, PropertyUpdate, Record, User
 from pipeline.render.request import Rendered
-from pipeline.store.store import Store, Table
+from pipeline.store.sealing import Table
+from pipeline.store.store import Store
 
 
 @dataclass(slots=True, frozen=True)

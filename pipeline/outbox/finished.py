@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.outbox.codec import Finished, key_origin, pack_result, unpack_result
-from pipeline.store.store import Store, Table
+from pipeline.store.sealing import Table
+from pipeline.store.store import Store
 
 
 class FinishedRequests:

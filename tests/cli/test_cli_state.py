@@ -12,7 +12,8 @@ import pytest
 from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key, pack_dead, pack_number
 from pipeline.outbox.handover import Progress, Request
-from pipeline.store.store import Store, Table
+from pipeline.store.sealing import Table
+from pipeline.store.store import Store
 
 COMMAND = Path(sys.executable).with_name("hookline")
 HOUR = 3_600_000

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from pipeline.join.links import Identity
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
-from pipeline.store.store import Store, Table
+from pipeline.store.sealing import Table
+from pipeline.store.store import Store
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 from fakes import NOW_MS, clock
 
 from pipeline.join.caps import LATE_MS, SWEEP_ROWS, Caps
-from pipeline.store.store import Store, Table
+from pipeline.store.sealing import Table
+from pipeline.store.store import Store
 
 DAY = 24 * 3600 * 1000
 

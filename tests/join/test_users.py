@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.join.users import Users, same
 from pipeline.model.records import MISSING, PropertyUpdate
-from pipeline.store.store import Store, Table
+from pipeline.store.sealing import Table
+from pipeline.store.store import Store
 
 NAMES = st.sampled_from(["plan", "age", "x"])
 VALUES = st.sampled_from([None, True, 1, 1.0, 0, "", "pro", [], [1], [True], {"a": 1}, {"a": 1.0}, {"b": []}])

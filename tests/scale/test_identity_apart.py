@@ -17,7 +17,7 @@ from running import Bench, until
 from pipeline.job.steps.keys import shard_of
 from pipeline.outbox.view import rows
 from pipeline.receiver.server import Receiver
-from pipeline.store.store import Table
+from pipeline.store.sealing import Table
 
 SHARDS = 4
 NAMES = ("p0", "p1", "p2")

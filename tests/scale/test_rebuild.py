@@ -14,7 +14,7 @@ from shop import Undisturbed, lines, open_shop, sent
 
 from pipeline.outbox.view import rows
 from pipeline.receiver.server import Receiver
-from pipeline.store.store import Table
+from pipeline.store.sealing import Table
 
 HALF = 1200
 

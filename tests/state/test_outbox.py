@@ -22,7 +22,8 @@ from pipeline.outbox.codec import (
 from pipeline.outbox.counters import WEBHOOK, Counters
 from pipeline.outbox.handover import Outcome, Progress, Request
 from pipeline.outbox.outbox import ABSORB, Outbox
-from pipeline.store.store import Store, Table
+from pipeline.store.sealing import Table
+from pipeline.store.store import Store
 
 
 class Admitted(NamedTuple):

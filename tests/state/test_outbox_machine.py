@@ -19,7 +19,7 @@ from test_outbox import Bench
 from pipeline.outbox import outbox
 from pipeline.outbox.codec import unpack_dead
 from pipeline.outbox.handover import Delivery, Outcome
-from pipeline.store.store import Table
+from pipeline.store.sealing import Table
 
 WEBHOOKS = ("w", "w-ordered", "other")
 
