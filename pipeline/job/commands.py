@@ -10,17 +10,16 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 import orjson
 
 from pipeline.job.steps.shard import Shard
 from pipeline.model.errors import RenderError
-from pipeline.model.records import Event, Origin, User
-from pipeline.model.times import parse_time
 from pipeline.outbox.codec import DeadLetter, replay_key, unpack_dead
 from pipeline.outbox.handover import Request
+from pipeline.outbox.seen import event_and_user
 from pipeline.store.sealing import Table
 from pipeline.telemetry import log
 
@@ -74,11 +73,9 @@ def _render(shard: Shard, letter: DeadLetter) -> Request | None:
     webhook = versions.latest.by_id.get(dead.webhook_id)
     if webhook is None:
         return None
-    seen = orjson.loads(dead.body)
+    event, user = event_and_user(letter)
     try:
-        rendered = webhook.request.render(
-            _event(seen["event"], letter.origin), _user(seen["event"], seen["user"])
-        )
+        rendered = webhook.request.render(event, user)
     except RenderError as error:
         _log.warning("still cannot be rendered", webhook=dead.webhook_id, reason=str(error))
         return None
@@ -90,23 +87,6 @@ def _render(shard: Shard, letter: DeadLetter) -> Request | None:
         headers=rendered.headers,
         body=rendered.body,
     )
-
-
-def _event(seen: dict[str, Any], origin: Origin) -> Event:
-    return Event(
-        seen.get("id"), str(seen["name"]), str(seen["kind"]), seen.get("user_id"),
-        seen.get("anonymous_id"), _time(seen.get("time")), _time(seen.get("received_at")), seen.get("source"),
-        seen.get("properties") or {}, seen.get("context") or {}, origin,
-    )  # fmt: skip
-
-
-def _user(event: dict[str, Any], seen: dict[str, Any]) -> User:
-    user_id = seen.get("id")
-    return User(user_id, event.get("anonymous_id"), user_id is not None, seen.get("properties") or {})
-
-
-def _time(value: Any) -> int | None:
-    return None if value is None else parse_time(value)
 
 
 # --- for a job that is stopped

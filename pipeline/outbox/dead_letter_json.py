@@ -7,10 +7,12 @@ from typing import Any
 
 import orjson
 
+from pipeline.language.paths import event_view, user_view
 from pipeline.language.slots import mask
 from pipeline.model.times import format_iso
 from pipeline.outbox.codec import DeadLetter, replay_number
 from pipeline.outbox.handover import Request
+from pipeline.outbox.seen import event_and_user
 
 
 def name_of(letter: DeadLetter) -> str:
@@ -50,10 +52,16 @@ def as_json_value(letter: DeadLetter) -> dict[str, Any]:
         "origin": {"source": _clean(origin.source), "offset": origin.offset, "item": origin.item},
         # The user's key without what tells ids from anonymous ids (join/links.py).
         "user": _clean(request.user[2:]) or None,
-        "request": request_json(request),
+        "request": request_json(request) | ({"body": _seen(letter)} if letter.kind == "render" else {}),
         "response": _clean(progress.excerpt) or None,
         "config": request.config or None,
     }
+
+
+def _seen(letter: DeadLetter) -> str:
+    """Return what the template saw, as a template names it."""
+    event, user = event_and_user(letter)
+    return orjson.dumps({"event": event_view(event), "user": user_view(user)}).decode()
 
 
 def request_json(request: Request) -> dict[str, Any]:

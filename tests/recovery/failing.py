@@ -78,10 +78,9 @@ def without_undo() -> None:
     def resume(self: Any, seq: int) -> bool:
         ahead = self.seq == seq + 1
         if ahead:
-            self._read.abort()
             with self._env.begin(write=True) as txn:
-                txn.put(b"seq", b"%d" % seq, db=self._meta)
-            self._read = self._env.begin()
+                self._put_seq(txn, seq)
+            self._renew()
             self.seq = seq
         return bool(ahead)
 

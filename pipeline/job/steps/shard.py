@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import orjson
 from bytewax.operators import StatefulBatchLogic
 
 from pipeline.compile.snapshot import Snapshot, Webhook
@@ -20,13 +19,13 @@ from pipeline.job.steps.chunks import Candidates, Routed
 from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict
 from pipeline.join.users import Users
-from pipeline.language.paths import event_view, user_view
 from pipeline.model.errors import RenderError
 from pipeline.model.records import MISSING, Event, Invalid, Json, PropertyUpdate, User
 from pipeline.outbox.codec import DeadLetter, delivery_key
 from pipeline.outbox.counters import Counters
 from pipeline.outbox.handover import Request
 from pipeline.outbox.outbox import Outbox
+from pipeline.outbox.seen import seen_of
 from pipeline.store.folders import shard_folder
 from pipeline.store.store import Store
 from pipeline.telemetry.metrics import count, observe
@@ -117,7 +116,7 @@ class Shard:
                 webhook_id=webhook_id,
                 message_id=message_id,
                 config=snapshot.hash,
-                body=orjson.dumps({"event": event_view(event), "user": user_view(user)}),
+                body=seen_of(event, user),
                 user=key,
                 created_ms=now,
             )
