@@ -52,25 +52,27 @@ def as_json_value(letter: DeadLetter) -> dict[str, Any]:
         "origin": {"source": _clean(origin.source), "offset": origin.offset, "item": origin.item},
         # The user's key without what tells ids from anonymous ids (join/links.py).
         "user": _clean(request.user[2:]) or None,
-        "request": request_json(request) | ({"body": _seen(letter)} if letter.kind == "render" else {}),
+        "request": request_json(request, _body(letter)),
         "response": _clean(progress.excerpt) or None,
         "config": request.config or None,
     }
 
 
-def _seen(letter: DeadLetter) -> str:
-    """Return what the template saw, as a template names it."""
+def _body(letter: DeadLetter) -> bytes:
+    """Return the body to be shown: of what was not rendered, what the template saw, by the names it uses."""
+    if letter.kind != "render":
+        return letter.request.body
     event, user = event_and_user(letter)
-    return orjson.dumps({"event": event_view(event), "user": user_view(user)}).decode()
+    return orjson.dumps({"event": event_view(event), "user": user_view(user)})
 
 
-def request_json(request: Request) -> dict[str, Any]:
+def request_json(request: Request, body: bytes) -> dict[str, Any]:
     """Return a request as JSON data; secrets are shown as ``${NAME}``, bytes that are no text escaped."""
     return {
         "method": request.method,
         "url": mask(request.url),
         "headers": [[name, mask(value)] for name, value in request.headers],
-        "body": mask(request.body).decode("utf-8", "backslashreplace"),
+        "body": mask(body).decode("utf-8", "backslashreplace"),
     }
 
 

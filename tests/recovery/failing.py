@@ -125,6 +125,14 @@ OFF: dict[str, Callable[[], None]] = {
 }
 
 
+def send_elsewhere(url: str, instead: str) -> None:
+    """Send to another place what a config or a row addresses to this one."""
+    from pipeline.deliver.requests import sender
+
+    build = sender.build_target
+    sender.build_target = lambda method, to, *more: build(method, to.replace(url, instead), *more)  # type: ignore[assignment]
+
+
 def run_child(job: dict[str, Any]) -> None:
     """Become the job; never returns."""
     code = 70
@@ -136,6 +144,8 @@ def run_child(job: dict[str, Any]) -> None:
         for place, value in job.get("set", {}).items():
             getattr(*find(place))  # a name that is gone must not pass unnoticed
             setattr(*find(place), value)
+        for url, instead in job.get("elsewhere", {}).items():
+            send_elsewhere(url, instead)
         for name in job.get("off", []):
             OFF[name]()
         for place, when, nth in job.get("kills", []):

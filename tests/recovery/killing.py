@@ -20,6 +20,7 @@ from receiving import Receiver
 from running import until
 
 from pipeline.deliver.lanes.refill import SLICE
+from pipeline.outbox.dead_letter_json import as_json_value
 from pipeline.outbox.view import accounting, dead_letters
 
 WEBHOOKS = {
@@ -166,6 +167,8 @@ class Trial:
     unsettled: set[tuple[str, int]] = field(default_factory=set)
     """(id, attempt) of what may be sent twice."""
     kills: int = 0
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    """Where to send instead what is addressed to a place."""
 
     def prepare(self, stream: Path, webhooks: Sequence[str] = tuple(WEBHOOKS)) -> None:
         """Write the config and place the stream."""
@@ -209,6 +212,7 @@ class Trial:
                 "out": str(self.folder),
                 "kills": kills,
                 "off": off,
+                "elsewhere": self.elsewhere,
                 "set": {"pipeline.deliver.lanes.lane:MAX_ENTRIES": self.memory},
             }
         )
@@ -249,7 +253,7 @@ class Trial:
                 letter.request.message_id,
                 letter.reason,
                 letter.origin,
-                letter.request.body,
+                as_json_value(letter)["request"]["body"],
                 letter.progress.status,
                 letter.progress.attempt,
             )
@@ -272,7 +276,7 @@ class Trial:
         """Per user the requests of the ordered webhook came in the order of the stream."""
         latest: dict[str, int] = {}
         for arrival in self.receiver.arrivals:
-            if arrival.path == "/ordered":
+            if arrival.path == "/ordered" and arrival.status == 200:
                 body = json.loads(arrival.body)
                 user = body["user"] or f"guest {body['guest']}"
                 # Sent again after a kill is as good as sent late; something newer must not have gone before.

@@ -130,5 +130,5 @@ def as_json_value(owed: Owed) -> dict[str, Any]:
         "due_at": format_iso(progress.due_ms) if progress.due_ms else None,
         "status": progress.status or None,
         "response": progress.excerpt or None,
-        "request": request_json(request),
+        "request": request_json(request, request.body),
     }
