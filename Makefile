@@ -36,24 +36,24 @@ unit: $(DEV) ## the tests alone
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 bench: $(DEV) ## measure the job beside what one would write by hand (ARGS="--rounds 5 --only firing")
-	$(BIN)/python tests/bench/suite.py $(ARGS)
+	$(BIN)/python -m tests.bench.suite $(ARGS)
 
 bench-compare: $(DEV) ## measure against .bench/baseline.json, which is made where it is missing
-	$(BIN)/python tests/bench/suite.py --only firing,sparse,webhooks \
+	$(BIN)/python -m tests.bench.suite --only firing,sparse,webhooks \
 	  $$([ -f .bench/baseline.json ] && echo --against || echo --save) .bench/baseline.json $(ARGS)
 
 chaos: $(DEV) ## the long form of the kill and fault tests (an hour or so)
-	$(BIN)/python tests/faults/chaos.py
+	$(BIN)/python -m tests.chaos.suite
 	$(BIN)/pytest -m slow tests/recovery tests/faults $(ARGS)
 
 soak: $(DEV) ## half of the full rate for 30 minutes with a sick receiver: what grows? (ARGS="--minutes 5")
-	$(BIN)/python tests/faults/soak.py $(ARGS)
+	$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 kafka: $(DEV) ## start a Kafka broker on this machine (Java 17 and Maven) and leave it running
-	$(BIN)/python tests/kafka/broker.py up $(ARGS)
+	$(BIN)/python -m tests.kafka.broker up $(ARGS)
 
 kafka-stop: $(DEV) ## stop that broker; what it stored is kept
-	$(BIN)/python tests/kafka/broker.py down $(ARGS)
+	$(BIN)/python -m tests.kafka.broker down $(ARGS)
 
 docs: $(DEV) ## write the generated parts of the pages and of config again
 	$(BIN)/python docs/generate.py

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from pipeline.config.job import variables
+from pipeline.config.layers import variables
 from pipeline.config.models.case import CaseFile
+from pipeline.config.models.fields import fields_of, is_section
 from pipeline.config.models.job import PipelineFile
 from pipeline.config.models.label import LabelFile
 from pipeline.config.models.schema import schema, write_schemas
@@ -72,13 +72,13 @@ def write(root: Path) -> list[Path]:
     return [page, *write_schemas(root / "schema")]
 
 
-def _sections(model: type[BaseModel], kind: str, skip: tuple[str, ...] = ()) -> Iterator[str]:
+def _sections(model: type, kind: str, skip: tuple[str, ...] = ()) -> Iterator[str]:
     definitions: dict[str, Any] = schema(kind)
     yield from _section(model, "", definitions["properties"], definitions["$defs"], skip)
 
 
 def _section(
-    model: type[BaseModel],
+    model: type,
     prefix: str,
     properties: dict[str, Any],
     definitions: dict[str, Any],
@@ -87,9 +87,8 @@ def _section(
     intro = (model.__doc__ or "").strip()
     yield f"### `{prefix}`\n\n{intro}\n" if prefix else f"{intro}\n"
     rows = ["| field | type | default | meaning |", "|---|---|---|---|"]
-    inner: list[tuple[str, type[BaseModel]]] = []
-    for name, info in model.model_fields.items():
-        shown = info.alias or name
+    inner: list[tuple[str, type]] = []
+    for shown, _, info in fields_of(model):
         below = submodel(info.annotation)
         if below is not None and shown not in skip:
             inner.append((f"{prefix}.{shown}" if prefix else shown, below))
@@ -101,7 +100,7 @@ def _section(
         yield from _section(below, path, definitions[below.__name__]["properties"], definitions, ())
 
 
-def _kind(node: dict[str, Any], below: type[BaseModel] | None) -> str:
+def _kind(node: dict[str, Any], below: type | None) -> str:
     options = node.get("anyOf", [node])
     if below is not None:
         return "list of maps" if any(option.get("type") == "array" for option in options) else "map"
@@ -130,11 +129,11 @@ _TYPES = {
 }
 
 
-def _default(info: Any, kind: str, below: type[BaseModel] | None) -> str:
+def _default(info: Any, kind: str, below: type | None) -> str:
     if info.is_required():
         return "**required**"
     value = info.get_default(call_default_factory=True)
-    if below is not None or value is PydanticUndefined or isinstance(value, BaseModel):
+    if below is not None or value is PydanticUndefined or is_section(type(value)):
         return ""
     if value in (None, {}, []):
         return ""

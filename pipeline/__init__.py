@@ -3,7 +3,7 @@
 cli         words, tables, exit codes: no logic
 operate     what a person may ask of a config or a job: status, dead letters, check, explain, tests
 runtime     one process of a job: its parts, its state directory, recovery, cluster, reload
-admin       what a running job answers: a socket for commands, HTTP views for health and metrics
+admin       what a running job answers: one route table, over a socket (commands) and HTTP (health, metrics)
 job         the dataflow and its steps: source, select, identity, shard, copies
 compile     config texts become a snapshot of plain functions; lint; versions
 recording   streams kept as files, and files put into topics

@@ -1,14 +1,15 @@
-"""Shared by all tests: the folder of helpers is importable as plain modules."""
+"""Shared by all tests."""
 
 from __future__ import annotations
 
 import signal
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 
+import lmdb
+import pytest
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+from pipeline.receiver.server import Receiver
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests in the background lets them ignore Ctrl-C; what they start must not.
@@ -17,3 +18,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Examples are compared, not timed: a busy machine must not fail them.
 settings.register_profile("hookline", deadline=None)
 settings.load_profile("hookline")
+
+
+@pytest.fixture(scope="module")
+def unsynced() -> Iterator[None]:
+    """Let commits skip the disk's sync: nothing here cuts the power, and a busy disk makes minutes of it."""
+    opened = lmdb.open
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lmdb, "open", lambda *args, **more: opened(*args, **{"sync": False} | more))
+        yield
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A real receiver on a port of its own; it answers 200 until a test says otherwise."""
+    with Receiver() as receiver:
+        yield receiver

@@ -1,4 +1,4 @@
-"""Runs the admin socket and the HTTP views of one process in a thread of their own."""
+"""Runs both doors of one process, the admin socket and the pages over HTTP, in a thread of their own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.admin.address import parse_address
-from pipeline.admin.socket import Commands, serve, socket_path
-from pipeline.admin.views import Views
+from pipeline.admin.client import socket_path
+from pipeline.admin.routes import Routes
+from pipeline.admin.socket import serve
 from pipeline.model.errors import UsageError
 from pipeline.telemetry import log
 
@@ -25,15 +26,12 @@ class AdminService:
     """What a running job answers to the outside.
 
     state: its directory, where the socket is made; process: its number in the job (0 for the only one).
-    address: where the HTTP views listen (``PORT`` or ``HOST:PORT``, plus the process number); None: nowhere.
+    address: where the pages are served (``PORT`` or ``HOST:PORT``, plus the process number); None: nowhere.
     """
 
-    def __init__(
-        self, *, state: Path, commands: Commands, views: Views, process: int = 0, address: str | None = None
-    ) -> None:
+    def __init__(self, *, state: Path, routes: Routes, process: int = 0, address: str | None = None) -> None:
         self._socket = socket_path(state, process)
-        self._commands = commands
-        self._views = views
+        self._routes = routes
         self._address: tuple[str, int] | None = None
         if address is not None:
             host, port = parse_address(address)
@@ -43,7 +41,7 @@ class AdminService:
         self._server: asyncio.Server | None = None
         self._runner: web.AppRunner | None = None
         self.port: int | None = None
-        """The port the HTTP views really listen on, after `start`."""
+        """The port the pages are really served on, after `start`."""
 
     def start(self) -> None:
         """Listen; raises StateError or UsageError where that cannot be done."""
@@ -66,7 +64,7 @@ class AdminService:
             self._loop.close()
 
     async def _start(self) -> None:
-        self._server = await serve(self._socket, self._commands)
+        self._server = await serve(self._socket, self._routes)
         if self._address is None:
             return
         # Here, since aiohttp takes a tenth of a second to import.
@@ -75,7 +73,7 @@ class AdminService:
         from pipeline.admin.http import make_app
 
         host, port = self._address
-        self._runner = web.AppRunner(make_app(self._views), access_log=None, shutdown_timeout=0.5)
+        self._runner = web.AppRunner(make_app(self._routes), access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, host, port).start()

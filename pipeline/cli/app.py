@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -11,8 +10,9 @@ from typing import NamedTuple
 
 import click
 
-from pipeline.model.errors import HooklineError, Stopped, full_disk
+from pipeline.model.errors import HooklineError, full_disk
 from pipeline.model.exits import MEANING, Exit
+from pipeline.model.words import did_you_mean
 
 
 class Verb(NamedTuple):
@@ -94,10 +94,10 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve the verb; an unknown one is a usage error with the nearest verbs."""
+        """Resolve the verb; an unknown one is a usage error with the nearest verb."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], VERBS, n=2, cutoff=0.5)
-            hint = f" Did you mean {' or '.join(f'`{verb}`' for verb in near)}?" if near else ""
+            close = did_you_mean(args[0], VERBS, likeness=0.5)
+            hint = f" Did you mean `{close}`?" if close else ""
             ctx.fail(f"there is no verb `{args[0]}`.{hint}")
         return super().resolve_command(ctx, args)
 
@@ -162,14 +162,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except HooklineError as error:
         if settings.get("debug"):
             raise
-        click.echo(_message(error), err=True)
+        click.echo(error.shown(), err=True)
         return error.exit_code
     except Exception as error:
         if settings.get("debug"):
             raise
         full = full_disk(error)
         if full is not None:
-            click.echo(_message(full), err=True)
+            click.echo(full.shown(), err=True)
             return full.exit_code
         if isinstance(error, OSError) and error.filename:
             # A file or folder that cannot be read or written: the person's to mend, not ours.
@@ -179,10 +179,3 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("This is a bug of Hookline; the same command with --debug shows where.", err=True)
         return Exit.FATAL
     return result if isinstance(result, int) else Exit.OK
-
-
-def _message(error: HooklineError) -> str:
-    text = str(error)
-    if isinstance(error, Stopped):
-        return text
-    return text if text.startswith("error") or "\n" in text or "error[" in text else f"error: {text}"

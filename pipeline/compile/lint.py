@@ -12,6 +12,7 @@ from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import Settings
 from pipeline.deliver.http.guard import check_url_literal, parse_allow
 from pipeline.deliver.requests.signing import SecretError, StandardSigner
+from pipeline.language.headers import NAME, is_reserved
 from pipeline.language.secrets import (
     PlaceholderError,
     SecretRef,
@@ -40,6 +41,7 @@ def lint_webhook(
     if secrets is not None:
         _check_signing_secrets(model, problems, secrets)
         _check_files(model, problems, secrets)
+        _check_header_names(model, problems)
     for path, value in _secret_values(model):
         if value and "${" not in value:
             problems.warn(
@@ -98,6 +100,22 @@ def _check_files(model: WebhookFile, problems: Problems, secrets: Secrets) -> No
         if value is not None and not os.path.isfile(value):
             hint = None if os.path.isabs(value) else f"looked for it in {os.getcwd()}"
             problems.error(path, "missing-file", f"there is no file `{text}`", hint=hint)
+
+
+def _check_header_names(model: WebhookFile, problems: Problems) -> None:
+    """Refuse in `auth` and `signature` what `headers` refuses; an HMAC may stand where ours would."""
+    auth, signature = model.request.auth, model.request.signature
+    named: list[tuple[KeyPath, str, bool]] = []
+    if auth is not None and auth.header is not None:
+        named.append((("request", "auth", "header", "name"), auth.header.name, False))
+    if signature is not None and signature.hmac is not None:
+        name = signature.hmac.header
+        named.append((("request", "signature", "hmac", "header"), name, name.lower() == "webhook-signature"))
+    for place, name, is_ours in named:
+        if not NAME.fullmatch(name):
+            problems.error(place, "header-name", f"`{name}` is no header name")
+        elif is_reserved(name) and not is_ours:
+            problems.error(place, "header-reserved", f"the header `{name}` is set by the sender")
 
 
 def _expanded(text: str, secrets: Secrets) -> str | None:

@@ -15,13 +15,11 @@ from typing import Final
 
 from pipeline.compile.lint import lint_webhook
 from pipeline.config.files import ConfigText
-from pipeline.config.models.convert import delivery_settings, receiver_settings
-from pipeline.config.models.settings import DeliverySettings, ReceiverSettings
-from pipeline.config.models.validate import suggest
-from pipeline.config.webhooks import CheckedConfig, CheckedFile, check_files
+from pipeline.config.models.delivery import DeliverySettings
+from pipeline.config.models.receiver import ReceiverSettings
+from pipeline.config.webhooks import CheckedConfig, CheckedLabel, CheckedWebhook, check_files
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
-from pipeline.config.yaml.report import Finding, in_order, render, summary
 from pipeline.deliver.requests.spec import FailWhen, LaneSpec
 from pipeline.join.limits import CapsStore, Verdict, check
 from pipeline.language.paths import EVENT_ROOTS
@@ -30,8 +28,10 @@ from pipeline.match.conditions.compile import Predicate, compile_condition
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, UsageError
+from pipeline.model.findings import Finding, in_order, render
 from pipeline.model.records import Event, Json, User
+from pipeline.model.words import did_you_mean
 from pipeline.render.request import RequestTemplate, compile_request
 from pipeline.render.wrap import compile_wrap
 
@@ -83,6 +83,12 @@ class Snapshot:
     lists: Mapping[str, Mapping[str, Sequence[str]]]
     """Per webhook: the entries of the list files that it names."""
 
+    def named(self, webhook_id: str) -> Webhook:
+        """Return a webhook by its id; raises UsageError that names those that exist."""
+        if webhook_id not in self.by_id:
+            raise UsageError(f"there is no webhook `{webhook_id}`; there are: {', '.join(self.by_id)}")
+        return self.by_id[webhook_id]
+
 
 @dataclass(slots=True)
 class Report:
@@ -108,14 +114,10 @@ class Report:
         """Return every finding with its place and the closing line; "" where there is none."""
         return render(self.findings, root=self.root)
 
-    def summary(self) -> str:
-        """Return the closing line alone."""
-        return summary(self.findings)
-
     def require(self) -> Snapshot:
-        """Return the snapshot; raises ConfigError that shows every problem."""
+        """Return the snapshot; raises ConfigError with every finding."""
         if self.snapshot is None:
-            raise ConfigError(self.render())
+            raise ConfigError(self.findings, root=self.root)
         return self.snapshot
 
 
@@ -145,7 +147,7 @@ def compile_config(
         secrets = Secrets(os.environ, Path(text.root))
     checked = check_files(text)
     entries = {name: found for file in checked.labels for name, found in file.lists.items()}
-    labels = compile_labels([(file.data, file.problems) for file in checked.labels], lists=entries)
+    labels = compile_labels([(file.model, file.problems) for file in checked.labels], lists=entries)
     exclude = tuple(_known_labels(text.defaults.exclude, labels, checked))
     webhooks = [_compile(file, text, labels, exclude, secrets) for file in checked.webhooks]
     for file in checked.partial:
@@ -159,31 +161,24 @@ def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) 
         if name in labels.names():
             yield name
         elif name not in checked.broken_labels:
-            hint = suggest(name, list(labels.names())) or "labels are files in labels/"
+            close = did_you_mean(name, labels.names())
+            hint = f"did you mean `{close}`?" if close else "labels are files in labels/"
             message = f"`exclude` names the label `{name}`, which does not exist"
             checked.findings.append(Finding("pipeline.yaml", 0, 0, "unknown-label", message, hint))
 
 
 def _compile(
-    file: CheckedFile, text: ConfigText, labels: Labels, exclude: tuple[str, ...], secrets: Secrets | None
+    file: CheckedWebhook, text: ConfigText, labels: Labels, exclude: tuple[str, ...], secrets: Secrets | None
 ) -> Webhook:
     model, problems = file.model, file.problems
-    trigger = compile_trigger(
-        file.data,
-        model.id,
-        labels=labels,
-        exclude=() if model.include_excluded else exclude,
-        lists=file.lists,
-        vars=model.vars,
-        problems=problems,
-    )
+    trigger = compile_trigger(model, problems=problems, labels=labels, exclude=exclude, lists=file.lists)
     if not model.enabled:
         trigger = replace(trigger, events=(), changes=None)
-    delivery = delivery_settings(model.delivery)
+    delivery = model.delivery
     batch = delivery.batch
     lines = partial(_line_of, file)
     request = compile_request(
-        file.data["request"],
+        model.request,
         vars=model.vars,
         condition=partial(_condition, labels=labels, file=file),
         settings=text.settings,
@@ -203,7 +198,7 @@ def _compile(
             secrets=secrets,
             line_of=lines,
         )
-    receiver = receiver_settings(model.request)
+    receiver = model.request.receiver()
     lint_webhook(model, text, problems, secrets)
     spec = LaneSpec(
         webhook_id=model.id,
@@ -230,7 +225,7 @@ def _compile(
     )
 
 
-def _condition(tree: Json, problems: Problems, *, labels: Labels, file: CheckedFile) -> Predicate:
+def _condition(tree: Json, problems: Problems, *, labels: Labels, file: CheckedWebhook) -> Predicate:
     """Compile the condition of an `$if`; inside a `$for` it may read the item."""
     roots = (*EVENT_ROOTS, "item", "index")
     return compile_condition(
@@ -238,7 +233,7 @@ def _condition(tree: Json, problems: Problems, *, labels: Labels, file: CheckedF
     ).whole
 
 
-def _fail_when(delivery: DeliverySettings, file: CheckedFile, labels: Labels) -> FailWhen | None:
+def _fail_when(delivery: DeliverySettings, file: CheckedWebhook, labels: Labels) -> FailWhen | None:
     if delivery.fail_when is None:
         return None
     problems = file.problems.at("delivery", "fail_when")
@@ -252,7 +247,7 @@ def _fail_when(delivery: DeliverySettings, file: CheckedFile, labels: Labels) ->
     ).whole
 
 
-def _line_of(file: CheckedFile, path: KeyPath) -> int | None:
+def _line_of(file: CheckedWebhook, path: KeyPath) -> int | None:
     """Return the line of a key path for the reasons of dead letters; None for what stands in a base."""
     found = locate(file.root, path)
     if found.node.document is not file.root.document:
@@ -264,7 +259,8 @@ def _report(
     text: ConfigText, checked: CheckedConfig, labels: Labels, webhooks: list[Webhook], offline: bool
 ) -> Report:
     findings = list(checked.findings)
-    for file in (*checked.labels, *checked.webhooks, *checked.partial):
+    files: list[CheckedLabel | CheckedWebhook] = [*checked.labels, *checked.webhooks, *checked.partial]
+    for file in files:
         findings.extend(found for found in file.findings() if not _follows(found, checked.broken_labels))
     findings = in_order(findings)
     unset = {(found.file, found.line) for found in findings if found.code == "missing-setting"}

@@ -6,7 +6,6 @@ versions it ran under before; it also travels in-band to other processes (DESIGN
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -14,8 +13,8 @@ from pathlib import Path
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import ConfigText
 from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.model.disk import make_folder, replace_durably
 from pipeline.model.errors import StateError
-from pipeline.store.folders import sync_folder
 from pipeline.telemetry import log
 
 KEEP = 200
@@ -41,7 +40,7 @@ class Versions:
         self._on_specs = on_specs
         self._sought: set[str] = set()
         """Webhooks that were looked for in the stored versions."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for path in self._paths()[KEEP:]:
             path.unlink(missing_ok=True)
         self.latest = latest
@@ -136,14 +135,7 @@ class Versions:
                 pass  # as above
 
     def _save(self, text: ConfigText) -> None:
-        path = self._path(text.hash)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        with partial.open("wb") as file:
-            file.write(text.to_bytes())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        sync_folder(self._folder)
+        replace_durably(self._path(text.hash), text.to_bytes())
 
     def _path(self, version: str) -> Path:
         return self._folder / f"{version}.config"

@@ -26,7 +26,7 @@ from pipeline.language.secrets import (
     parse_placeholders,
 )
 from pipeline.model.errors import ConfigError
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 MAX_LIST_BYTES = 16 << 20
 _SUFFIXES = (".yaml", ".yml")
@@ -39,7 +39,7 @@ class JobDefaults:
 
     exclude: tuple[str, ...] = ()
     """Labels whose events no webhook sees unless it says `include_excluded`."""
-    delivery: Mapping[str, Json] = field(default_factory=dict)
+    delivery: Mapping[str, Value] = field(default_factory=dict)
     """Defaults of every webhook's `delivery`, as plain data."""
     network_allow: tuple[str, ...] = ()
     """Networks (CIDR) that are opened although the guard refuses them."""
@@ -233,7 +233,7 @@ def read_list(text: str) -> list[str]:
     return [entry for entry in entries if entry and entry != "#" and not entry.startswith("# ")]
 
 
-def list_names(value: Json) -> Iterator[str]:
+def list_names(value: Value) -> Iterator[str]:
     """Yield the list files that conditions name: ``in: {file: NAME}`` and ``not_in: {file: NAME}``."""
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -255,7 +255,7 @@ def is_setting(path: tuple[str | int, ...]) -> bool:
     return not any(path[: len(place)] == place for place in _SECRET_PLACES)
 
 
-def setting_refs(value: Json, *, is_webhook: bool) -> Iterator[SecretRef]:
+def setting_refs(value: Value, *, is_webhook: bool) -> Iterator[SecretRef]:
     """Yield the placeholders of a file that are plain settings: outside `request`, and its URL's origin."""
     if isinstance(value, dict) and is_webhook:
         request = value.get("request")
@@ -269,7 +269,7 @@ def setting_refs(value: Json, *, is_webhook: bool) -> Iterator[SecretRef]:
                 continue  # compiling reports it with its place
 
 
-def _texts(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _texts(value: Value, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):

@@ -1,79 +1,51 @@
-"""The job's own config: config/pipeline.yaml, overridden by HOOKLINE_* variables, overridden by flags.
-
-Every value knows where it came from, for `hookline config show`.
-"""
+"""The job's own config: config/pipeline.yaml, overridden by HOOKLINE_* variables, overridden by flags."""
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, get_args, get_origin
-
-from pydantic import BaseModel
 
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
+from pipeline.config.layers import Layers
 from pipeline.config.models.job import JsonlSource, KafkaSource, PipelineFile
-from pipeline.config.models.validate import check, submodel
-from pipeline.config.yaml import scalars
+from pipeline.config.models.validate import check
+from pipeline.config.shown import Setting, settings_of
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import Document, locate
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.config.yaml.placeholders import substitute
-from pipeline.config.yaml.report import Finding, in_order, render
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
+from pipeline.model.findings import Finding, in_order
 from pipeline.model.records import Json
 
 FILE = "pipeline.yaml"
-PREFIX = "HOOKLINE_"
-_OTHERS = frozenset({"CONFIG", "SHARED_DATA", "TEST_KAFKA"})
-"""Variables of this prefix that are no settings of the job."""
-_SHORT = {"SOURCE": ("source", "jsonl", "paths"), "FOLLOW": ("source", "jsonl", "follow")}
-"""Variables named after a flag rather than after a field."""
-_FLAGS = {
-    "source.jsonl.paths": "--source",
-    "network.allow": "--allow",
-    "log.level": "--log-level",
-    "log.format": "--log-format",
-}
-"""Flags that are not named after the last part of their field."""
-_SECRET_FIELDS = ("password", "secret", "key", "token")
-
-
-class Setting(NamedTuple):
-    """One value of the job's config, for `hookline config show`."""
-
-    name: str
-    value: Json
-    origin: str
-    """``config/pipeline.yaml:3``, ``environment HOOKLINE_SHARDS``, ``flag --shards`` or ``default``."""
 
 
 @dataclass(slots=True, frozen=True)
 class PipelineConfig:
     """How the job runs, in plain values with their units."""
 
-    source: JsonlSource | KafkaSource | None = None
+    source: JsonlSource | KafkaSource | None
     """None: nothing to read; `hookline run` then needs --source."""
-    state: Path = Path("state")
-    epoch_secs: float = 1.0
-    shards: int = 8
-    disk_reserve_bytes: int = 256 << 20
-    join_max_wait_secs: float | None = None
-    network_allow: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    delivery: Mapping[str, Json] = field(default_factory=dict)
+    state: Path
+    epoch_secs: float
+    shards: int
+    disk_reserve_bytes: int
+    join_max_wait_secs: float | None
+    network_allow: tuple[str, ...]
+    exclude: tuple[str, ...]
+    delivery: Mapping[str, Json]
     """Defaults of every webhook's `delivery`, as plain data of the file."""
-    dead_letters_kafka: Mapping[str, Json] | None = None
+    dead_letters_kafka: Mapping[str, Json] | None
     """topic, brokers (may be None: the source's), settings."""
-    dead_letters_jsonl: str | None = None
-    log_level: str = "info"
-    log_format: str = "auto"
-    settings: tuple[Setting, ...] = field(default=(), compare=False)
+    dead_letters_jsonl: str | None
+    log_level: str
+    log_format: str
+    settings: tuple[Setting, ...] = field(compare=False)
 
     @property
     def defaults(self) -> JobDefaults:
@@ -90,9 +62,9 @@ class PipelineReport:
     root: str = ""
 
     def require(self) -> PipelineConfig:
-        """Return the config; raises ConfigError that shows every problem."""
+        """Return the config; raises ConfigError with every finding."""
         if self.config is None:
-            raise ConfigError(render(self.findings, root=self.root))
+            raise ConfigError(self.findings, root=self.root)
         return self.config
 
 
@@ -120,18 +92,9 @@ def load_pipeline(
     if not isinstance(data, dict):
         problems.error((), "wrong-type", "pipeline.yaml is a map of fields")
         data = {}
-    origins: dict[KeyPath, str] = {}
-    _note_file(data, (), origins)
-    _apply_environment(data, environ, origins, findings)
-    for name, value in (flags or {}).items():
-        if value is not None:
-            _set(
-                data,
-                tuple(name.split(".")),
-                value,
-                origins,
-                f"flag {_flag(name)}",
-            )
+    layers = Layers(data)
+    findings.extend(layers.set_variables(environ))
+    layers.set_flags(flags or {})
     model = check(PipelineFile, data, problems, what="pipeline.yaml")
     source = None
     if model is not None and model.source is not None:
@@ -139,7 +102,7 @@ def load_pipeline(
     if check_source and model is not None:
         _check_source(source, base, problems)
     for problem in problems.found:
-        origin = _origin_of(problem.path, origins)
+        origin = layers.origin(problem.path)
         if origin.startswith(("environment ", "flag ")):
             findings.append(
                 Finding(origin, 0, 0, problem.code, problem.message, problem.hint, problem.warning)
@@ -149,15 +112,19 @@ def load_pipeline(
     findings = in_order(findings)
     if model is None or any(not f.warning for f in findings):
         return PipelineReport(None, findings, root)
-    shown = tuple(_settings(model, origins, document, root))
+
+    def origin_of(path: KeyPath) -> str:
+        origin = layers.origin(path)
+        return f"{os.path.join(root, FILE)}:{_line(document, path)}" if origin == "file" else origin
+
     letters = model.dead_letters
     config = PipelineConfig(
         source=source,
         state=Path(model.state),
-        epoch_secs=model.epoch,
+        epoch_secs=model.epoch_secs,
         shards=model.shards,
-        disk_reserve_bytes=model.disk_reserve,
-        join_max_wait_secs=model.join.max_wait,
+        disk_reserve_bytes=model.disk_reserve_bytes,
+        join_max_wait_secs=model.join.max_wait_secs,
         network_allow=tuple(model.network.allow),
         exclude=tuple(model.exclude),
         delivery=data.get("delivery", {}),
@@ -165,21 +132,9 @@ def load_pipeline(
         dead_letters_jsonl=letters.jsonl.path if letters.jsonl is not None else None,
         log_level=model.log.level,
         log_format=model.log.format,
-        settings=shown,
+        settings=tuple(settings_of(model, origin_of)),
     )
     return PipelineReport(config, findings, root)
-
-
-def _flag(name: str) -> str:
-    return _FLAGS.get(name) or "--" + name.split(".")[-1].replace("_", "-")
-
-
-def variables() -> Iterator[tuple[str, KeyPath]]:
-    """Yield every HOOKLINE_* variable with the field it sets."""
-    for path, _ in _leaves(PipelineFile):
-        yield PREFIX + "_".join(map(str, path)).upper(), path
-    for name, short in _SHORT.items():
-        yield PREFIX + name, short
 
 
 def _document(base: Path) -> Document:
@@ -195,81 +150,6 @@ def _document(base: Path) -> Document:
         return Document(FILE, [""], None, [Finding(FILE, 0, 0, "unreadable", str(error))])
 
 
-def _apply_environment(
-    data: dict[str, Json], environ: Mapping[str, str], origins: dict[KeyPath, str], findings: list[Finding]
-) -> None:
-    known = dict(variables())
-    leaves = dict(_leaves(PipelineFile))
-    for name in sorted(environ):
-        if not name.startswith(PREFIX) or name[len(PREFIX) :] in _OTHERS:
-            continue
-        path = known.get(name)
-        if path is None:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-            if close:
-                findings.append(
-                    Finding(
-                        f"environment {name}",
-                        0,
-                        0,
-                        "unknown-variable",
-                        f"`{name}` sets nothing",
-                        f"did you mean `{close[0]}`?",
-                        warning=True,
-                    )
-                )
-            continue
-        _set(data, path, _from_text(environ[name], leaves[path]), origins, f"environment {name}")
-
-
-def _from_text(text: str, annotation: Any) -> Json:
-    """Return a variable's value as the field's type wants it: lists are separated by commas."""
-    kinds = {get_origin(part) or part for part in (annotation, *get_args(annotation))}
-    if list in kinds:
-        return [part.strip() for part in text.split(",") if part.strip()]
-    if kinds & {bool, int}:
-        if bool in kinds and text in ("0", "1"):
-            return text == "1"
-        return scalars.resolve(text)
-    return None if text == "null" and type(None) in kinds else text
-
-
-def _set(data: dict[str, Json], path: KeyPath, value: Json, origins: dict[KeyPath, str], origin: str) -> None:
-    here = data
-    for index, part in enumerate(path[:-1]):
-        if path[index - 1 : index] == ("source",) and index == 1 and part not in here:
-            # Another kind of source replaces the one that a lower layer named.
-            for other in list(here):
-                del here[other]
-        inner = here.get(str(part))
-        if not isinstance(inner, dict):
-            inner = here[str(part)] = {}
-        here = inner
-    if path == ("source", "jsonl", "paths"):
-        here.pop("events", None)
-        here.pop("users", None)
-    here[str(path[-1])] = value
-    for known in [known for known in origins if known[: len(path)] == path]:
-        del origins[known]
-    origins[path] = origin
-
-
-def _note_file(value: Json, path: KeyPath, origins: dict[KeyPath, str]) -> None:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            _note_file(inner, (*path, key), origins)
-    elif path:
-        origins[path] = "file"
-
-
-def _origin_of(path: KeyPath, origins: Mapping[KeyPath, str]) -> str:
-    for length in range(len(path), 0, -1):
-        if path[:length] in origins:
-            return origins[path[:length]]
-    inside = [origin for known, origin in origins.items() if path and known[: len(path)] == path]
-    return inside[-1] if inside else "default"
-
-
 def _check_source(source: JsonlSource | KafkaSource | None, base: Path, problems: Problems) -> None:
     if source is None and not base.is_dir():
         problems.error((), "missing-directory", f"`{base}`: {NO_DIRECTORY}")
@@ -281,56 +161,19 @@ def _check_source(source: JsonlSource | KafkaSource | None, base: Path, problems
             hint="name a recording with --source FILE, or add `source: {jsonl: {paths: [..]}}`",
         )
     elif isinstance(source, JsonlSource):
-        for name in ("paths", "events", "users"):
-            for index, path in enumerate(getattr(source, name) or ()):
+        named = {"paths": source.paths, "events": source.events, "users": source.users}
+        for name, paths in named.items():
+            for index, path in enumerate(paths or ()):
                 if path != "-" and not os.path.exists(path):
-                    at: Sequence[str | int] = ("source", "jsonl", name, index)
                     problems.error(
-                        tuple(at),
+                        ("source", "jsonl", name, index),
                         "missing-path",
                         f"there is no file or directory `{path}`",
                         hint=None if os.path.isabs(path) else f"looked for it in {os.getcwd()}",
                     )
 
 
-def _leaves(model: type[BaseModel], prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
-    for name, info in model.model_fields.items():
-        path = (*prefix, info.alias or name)
-        inner = submodel(info.annotation)
-        if inner is None:
-            yield path, info.annotation
-        else:
-            yield from _leaves(inner, path)
-
-
-def _settings(
-    model: BaseModel, origins: Mapping[KeyPath, str], document: Document, root: str, prefix: KeyPath = ()
-) -> Iterator[Setting]:
-    for name, info in type(model).model_fields.items():
-        path = (*prefix, info.alias or name)
-        value = getattr(model, name)
-        if isinstance(value, BaseModel):
-            yield from _settings(value, origins, document, root, path)
-            continue
-        if value is None and submodel(info.annotation) is not None:
-            continue
-        origin = _origin_of(path, origins)
-        if origin == "file":
-            origin = f"{os.path.join(root, FILE)}:{_line(document, path)}"
-        yield Setting(".".join(map(str, path)), _masked(value), origin)
-
-
 def _line(document: Document, path: KeyPath) -> int:
     assert document.root is not None  # an origin in the file
     found = locate(document.root, path)
     return (found.key or found.node.span).line + 1
-
-
-def _masked(value: Json) -> Json:
-    """Return a value for showing: what looks like a password among free settings is hidden."""
-    if isinstance(value, dict):
-        return {
-            key: "***" if any(word in key.lower() for word in _SECRET_FIELDS) else _masked(inner)
-            for key, inner in value.items()
-        }
-    return value

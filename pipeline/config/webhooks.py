@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Generic, TypeAlias, TypeVar
 
 import orjson
 
@@ -27,20 +27,22 @@ from pipeline.config.yaml.document import Document, Node
 from pipeline.config.yaml.extends import merge_data, resolve_base
 from pipeline.config.yaml.locating import place
 from pipeline.config.yaml.placeholders import Settings, everywhere, substitute
-from pipeline.config.yaml.report import Finding
-from pipeline.model.records import Json
+from pipeline.model.findings import Finding
+from pipeline.model.json import Value
+
+M = TypeVar("M", WebhookFile, LabelFile)
 
 
 @dataclass(slots=True, eq=False)
-class CheckedFile:
+class CheckedFile(Generic[M]):
     """One webhook or label file that its model accepts."""
 
     file: str
     root: Node
-    data: dict[str, Json]
+    data: dict[str, Value]
     """Plain data: bases and defaults merged, settings put in, secrets as written."""
-    model: Any
-    """WebhookFile or LabelFile."""
+    model: M
+    """What the compilers read: the data, checked and with its defaults."""
     lists: Mapping[str, list[str]]
     """Entries of the list files that it names, by the name as written."""
     problems: Problems
@@ -53,17 +55,21 @@ class CheckedFile:
 
     def findings(self) -> list[Finding]:
         """Return the problems at their places."""
-        return [place(self.root.document, problem, self.root) for problem in self.problems.found]
+        return _placed(self.root, self.problems)
+
+
+CheckedWebhook: TypeAlias = CheckedFile[WebhookFile]
+CheckedLabel: TypeAlias = CheckedFile[LabelFile]
 
 
 @dataclass(slots=True, eq=False)
 class CheckedConfig:
     """All files of a config that their models accept, sorted by name, and what was found so far."""
 
-    webhooks: list[CheckedFile]
-    labels: list[CheckedFile]
+    webhooks: list[CheckedWebhook]
+    labels: list[CheckedLabel]
     findings: list[Finding]
-    partial: list[CheckedFile] = field(default_factory=list)
+    partial: list[CheckedWebhook] = field(default_factory=list)
     """Webhooks that the model refuses, without what it refuses: compilers look for further faults in them."""
     broken_labels: set[str] = field(default_factory=set)
     """Names of labels whose files have errors: conditions that use them are not to blame."""
@@ -87,8 +93,8 @@ def check_files(text: ConfigText) -> CheckedConfig:
             _label(document, text, checked)
         elif is_webhook(name):
             _webhook(document, text, checked)
-    _check_unique(checked.webhooks, "id", "duplicate-id", findings)
-    _check_unique(checked.labels, "name", "duplicate-label", findings)
+    _check_unique(checked.webhooks, "id", lambda model: model.id, "duplicate-id", findings)
+    _check_unique(checked.labels, "name", lambda model: model.name, "duplicate-label", findings)
     return checked
 
 
@@ -100,30 +106,32 @@ def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> No
         data = {**data, "delivery": merge_data(text.defaults.delivery, data.get("delivery", {}))}
     model = check(WebhookFile, data, problems, what="a webhook")
     lists = _lists(data, document, text)
-    found = CheckedFile(document.file, root, data, model, lists, problems)
     if model is not None and not _broken(document) and not (base is not None and _broken(base)):
-        checked.webhooks.append(found)
+        checked.webhooks.append(CheckedFile(document.file, root, data, model, lists, problems))
         return
     if model is None and isinstance(data, dict):
         kept, model = salvage(data, problems)
         if model is not None:
             checked.partial.append(CheckedFile(document.file, root, kept, model, lists, Problems()))
-    checked.findings.extend(found.findings())
+    checked.findings.extend(_placed(root, problems))
 
 
 def _label(document: Document, text: ConfigText, checked: CheckedConfig) -> None:
-    assert document.root is not None  # the caller leaves out what could not be read
-    problems = Problems()
-    data = document.root.value
+    root, problems = document.root, Problems()
+    assert root is not None  # the caller leaves out what could not be read
+    data = root.value
     model = check(LabelFile, data, problems, what="a label")
-    lists = _lists(data, document, text)
-    found = CheckedFile(document.file, document.root, data, model, lists, problems)
-    if model is None or _broken(document):
-        checked.findings.extend(found.findings())
-        if isinstance(data, dict) and isinstance(data.get("name"), str):
-            checked.broken_labels.add(data["name"])
-    else:
-        checked.labels.append(found)
+    if model is not None and not _broken(document):
+        lists = _lists(data, document, text)
+        checked.labels.append(CheckedFile(document.file, root, data, model, lists, problems))
+        return
+    checked.findings.extend(_placed(root, problems))
+    if isinstance(data, dict) and isinstance(data.get("name"), str):
+        checked.broken_labels.add(data["name"])
+
+
+def _placed(root: Node, problems: Problems) -> list[Finding]:
+    return [place(root.document, problem, root) for problem in problems.found]
 
 
 def _broken(document: Document) -> bool:
@@ -131,7 +139,7 @@ def _broken(document: Document) -> bool:
     return any(not finding.warning and finding.code != "missing-setting" for finding in document.findings)
 
 
-def _lists(data: Json, document: Document, text: ConfigText) -> dict[str, list[str]]:
+def _lists(data: Value, document: Document, text: ConfigText) -> dict[str, list[str]]:
     """Return the list files that conditions of this file name. A missing one is the conditions' error."""
     lists: dict[str, list[str]] = {}
     for named in list_names(data):
@@ -143,10 +151,16 @@ def _lists(data: Json, document: Document, text: ConfigText) -> dict[str, list[s
     return lists
 
 
-def _check_unique(files: list[CheckedFile], field: str, code: str, findings: list[Finding]) -> None:
-    first: dict[str, CheckedFile] = {}
+def _check_unique(
+    files: Sequence[CheckedFile[M]],
+    field: str,
+    named: Callable[[M], str],
+    code: str,
+    findings: list[Finding],
+) -> None:
+    first: dict[str, CheckedFile[M]] = {}
     for file in files:
-        name = file.data[field]
+        name = named(file.model)
         other = first.setdefault(name, file)
         if other is file:
             continue

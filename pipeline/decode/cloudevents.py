@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pipeline.decode import fields, strict
 from pipeline.decode.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import kind_of
 from pipeline.model.records import Event, Json, Record
 
 VERSIONS = frozenset({"1.0", "0.3"})
@@ -35,6 +36,11 @@ def read(record: Fields, place: Place) -> list[Record]:
     if packed is not None:
         data = _unpack(packed, record.get("datacontenttype"))
     return [_event(record, data, place)]
+
+
+def fits(record: Fields) -> bool:
+    """Return whether the object is a CloudEvent in structured mode."""
+    return "specversion" in record
 
 
 def is_binary(headers: Sequence[tuple[str, bytes | None]]) -> bool:
@@ -102,7 +108,7 @@ def _event(record: Fields, data: Json, place: Place) -> Event:
 
 def _unpack(packed: Json, content_type: Json) -> Json:
     if type(packed) is not str:
-        raise InvalidRecord(f"`data_base64` is {fields.kind_of(packed)}, a text is wanted")
+        raise InvalidRecord(f"`data_base64` is {kind_of(packed)}, a text is wanted")
     try:
         value = base64.b64decode(packed, validate=True)
     except binascii.Error as error:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from pipeline.decode import fields
 from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import kind_of
 from pipeline.model.records import Json
 
 Element = dict[str, Json]
@@ -30,12 +30,12 @@ def read_elements(chain: Json) -> list[Element]:
         return parse_elements_chain(chain)
     if type(chain) is list:
         return [_element(item) for item in chain[:MAX_ELEMENTS]]
-    raise InvalidRecord(f"the element chain is {fields.kind_of(chain)}, a list or a text is wanted")
+    raise InvalidRecord(f"the element chain is {kind_of(chain)}, an array or a text is wanted")
 
 
 def _element(item: Json) -> Element:
     if type(item) is not dict:
-        raise InvalidRecord(f"an element of the chain is {fields.kind_of(item)}, an object is wanted")
+        raise InvalidRecord(f"an element of the chain is {kind_of(item)}, an object is wanted")
     attributes: dict[str, str] = {}
     given = item.get("attributes")
     if type(given) is dict:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import kind_of
 from pipeline.model.records import Json, Origin
 from pipeline.model.times import parse_time
 
@@ -93,17 +93,4 @@ def names(fields: Fields, name: str) -> tuple[str, ...]:
         return tuple(value)
     if type(value) is dict:
         return tuple(value)
-    raise InvalidRecord(f"`{name}` is {kind_of(value)}, a list of property names is wanted")
-
-
-def kind_of(value: Any) -> str:
-    """Return what a JSON value is, for a reason."""
-    if value is None:
-        return "null"
-    if type(value) is bool:
-        return "a boolean"
-    if type(value) is str:
-        return "a text"
-    if type(value) in (int, float):
-        return "a number"
-    return "a list" if type(value) is list else "an object"
+    raise InvalidRecord(f"`{name}` is {kind_of(value)}, an array of property names is wanted")

@@ -14,7 +14,6 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from pipeline.decode.plain import NativeEvent
-from pipeline.decode.posthog import KINDS, PERSON_CALLS
 from pipeline.model.times import MAX_MS
 
 Wants: TypeAlias = Callable[[str, str], bool]
@@ -45,7 +44,9 @@ class _Properties(msgspec.Struct, gc=False):
     distinct: Any = msgspec.field(name="$distinct_id", default=UNSET)
 
 
-class _Stub(msgspec.Struct, gc=False):
+class Stub(msgspec.Struct, gc=False):
+    """What the shapes but the native one are told by, and what makes their events good ones."""
+
     type: Any = None
     name: Any = None
     event: Any = None
@@ -74,7 +75,7 @@ class _Stub(msgspec.Struct, gc=False):
 
 
 class _Native(NativeEvent, gc=False):
-    """Less than half the time of `_Stub`."""
+    """Less than half the time of `Stub`."""
 
     time: datetime | int | float | None = None
     """Text as RFC 3339 has it, all of which decode reads too; other texts do not fit."""
@@ -87,7 +88,7 @@ _STARTS = (b'{"type":"event"', b'{"type": "event"')
 read_native = msgspec.json.Decoder(_Native).decode
 """Read a native event; raises NOT_SEEN for another record and for unusual types."""
 
-read_any = msgspec.json.Decoder(_Stub).decode
+read_any = msgspec.json.Decoder(Stub).decode
 """Read what the other shapes are told by; raises NOT_SEEN."""
 
 
@@ -107,93 +108,15 @@ def is_good(event: _Native) -> bool:
     return time is None or 0 <= time <= MAX_MS
 
 
-# --- Judges: True for an event that decode would surely give, and that is not wanted.
-
-
-def _judge_segment(stub: _Stub, wants: Wants) -> bool:
-    call = stub.type
-    if call == "track":
-        name = stub.event
-    elif call == "page" or call == "screen":
-        name = call if stub.name is None or stub.name == "" else stub.name
-    else:
-        return False
-    return (
-        type(name) is str
-        and name != ""
-        and not wants(name, call)
-        and _are_ids(stub.userId, stub.anonymousId)
-        and stub.user_id is None
-        and stub.anonymous_id is None
-        and stub.message_id is None
-        and stub.received_at is None
-        and _is_simple(stub.messageId, stub.channel)
-        and is_time(stub.timestamp)
-        and stub.timestamp is not None
-        and is_time(stub.receivedAt)
-    )
-
-
-def _judge_posthog(stub: _Stub, wants: Wants) -> bool:
-    name = stub.event
-    properties = stub.properties
-    if type(name) is not str or name == "" or properties is None:
-        return False
-    distinct_id = stub.distinct_id
-    if distinct_id is UNSET or distinct_id is None or distinct_id == "":
-        distinct_id = properties.distinct_id
-    return (
-        name != "$autocapture"
-        and name not in PERSON_CALLS
-        and not wants(name, KINDS.get(name, "track"))
-        and type(distinct_id) is str
-        and distinct_id != ""
-        and _is_simple(stub.uuid, properties.device_id)
-        and (properties.lib is None or type(properties.lib) is str)
-        and stub.timestamp is not None
-        and is_time(stub.timestamp)
-        and is_time(stub.now)
-        and properties.set_ is UNSET
-        and properties.set_once is UNSET
-        and properties.unset is UNSET
-        and properties.elements is UNSET
-        and properties.elements_chain is UNSET
-        and stub.unusual_set is UNSET
-        and stub.unusual_set_once is UNSET
-        and stub.unusual_unset is UNSET
-        and stub.unusual_chain is UNSET
-        and stub.elements is None
-    )
-
-
-def _judge_any(stub: _Stub, wants: Wants) -> bool:
-    """Tell the shape in the order of decode's own rules; leave it to decode where that is not obvious."""
-    if stub.type == "event" or stub.unusual_version is not UNSET or stub.unusual_batch is not UNSET:
-        return False
-    properties = stub.properties
-    has_distinct_id = stub.distinct_id is not UNSET or (
-        properties is not None and (properties.distinct_id is not UNSET or properties.distinct is not UNSET)
-    )
-    if has_distinct_id:
-        return stub.type is None and _judge_posthog(stub, wants)
-    return type(stub.type) is str and _judge_segment(stub, wants)
-
-
-JUDGES: dict[str, Callable[[_Stub, Wants], bool]] = {
-    "auto": _judge_any,
-    "segment": _judge_segment,
-    "posthog": _judge_posthog,
-}
-
-
-def _are_ids(user_id: Any, anonymous_id: Any) -> bool:
+def are_ids(user_id: Any, anonymous_id: Any) -> bool:
     """Return True where both are texts or missing, and one is there."""
     if type(user_id) is str and user_id:
         return anonymous_id is None or type(anonymous_id) is str
     return user_id is None and type(anonymous_id) is str and anonymous_id != ""
 
 
-def _is_simple(first: Any, second: Any) -> bool:
+def are_simple(first: Any, second: Any) -> bool:
+    """Return True where both are texts or missing."""
     return (first is None or type(first) is str) and (second is None or type(second) is str)
 
 

@@ -41,6 +41,11 @@ def read(record: Fields, place: Place) -> list[Record]:
     )
 
 
+def fits(record: Fields) -> bool:
+    """Return whether the object is a call by its fields."""
+    return "identity" in record or "app_id" in record
+
+
 def _time(record: Fields, place: Place) -> int | None:
     time = fields.time(record, "timestamp")
     return place.received_at if time is None else time

@@ -26,6 +26,7 @@ from pipeline.decode import fields
 from pipeline.decode.elements import read_elements
 from pipeline.decode.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import kind_of
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
 
 TYPES = frozenset({"event", "user", "identify", "delete"})
@@ -44,6 +45,13 @@ def read(record: Fields, place: Place) -> list[Record]:
             return [_update({**record, "delete": True}, place)]
         case other:
             raise InvalidRecord(f"`type` is {other!r:.60}, one of event, user, identify and delete is wanted")
+
+
+def fits(record: Fields) -> bool:
+    """Return whether the object is one whose ``type`` Segment uses too, with the ids of this shape."""
+    return record.get("type") in ("identify", "delete") and not (
+        "userId" in record or "anonymousId" in record or "traits" in record
+    )
 
 
 def _event(record: Fields, place: Place) -> Event:
@@ -99,7 +107,7 @@ def _update(record: Fields, place: Place) -> PropertyUpdate:
     time = fields.time(record, "time")
     delete = record.get("delete")
     if delete is not None and type(delete) is not bool:
-        raise InvalidRecord(f"`delete` is {fields.kind_of(delete)}, true or false is wanted")
+        raise InvalidRecord(f"`delete` is {kind_of(delete)}, true or false is wanted")
     given = fields.mapping(record, "properties")
     return PropertyUpdate(
         fields.text_id(record, "id"),

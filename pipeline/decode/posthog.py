@@ -12,9 +12,12 @@ The time is ``timestamp``; without one ``sent_at`` minus ``offset`` (millisecond
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from pipeline.decode import fields
 from pipeline.decode.elements import read_elements
 from pipeline.decode.fields import Fields, Place
+from pipeline.decode.glance import Stub, Wants, are_simple, is_time
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
 
@@ -84,6 +87,49 @@ def read(record: Fields, place: Place) -> list[Record]:
             )
         )
     return records
+
+
+def fits(record: Fields) -> bool:
+    """Return whether the object is a capture call by its fields."""
+    if "event" not in record:
+        return False
+    properties = record.get("properties")
+    return "distinct_id" in record or (
+        type(properties) is dict and ("distinct_id" in properties or "$distinct_id" in properties)
+    )
+
+
+def glance(stub: Stub, wants: Wants) -> bool:
+    """Return whether `read` would surely give an event alone, and one that is not wanted."""
+    name = stub.event
+    properties = stub.properties
+    if type(name) is not str or name == "" or properties is None:
+        return False
+    distinct_id = stub.distinct_id
+    if distinct_id is UNSET or distinct_id is None or distinct_id == "":
+        distinct_id = properties.distinct_id
+    return (
+        name != "$autocapture"
+        and name not in PERSON_CALLS
+        and not wants(name, KINDS.get(name, "track"))
+        and type(distinct_id) is str
+        and distinct_id != ""
+        and are_simple(stub.uuid, properties.device_id)
+        and (properties.lib is None or type(properties.lib) is str)
+        and stub.timestamp is not None
+        and is_time(stub.timestamp)
+        and is_time(stub.now)
+        and properties.set_ is UNSET
+        and properties.set_once is UNSET
+        and properties.unset is UNSET
+        and properties.elements is UNSET
+        and properties.elements_chain is UNSET
+        and stub.unusual_set is UNSET
+        and stub.unusual_set_once is UNSET
+        and stub.unusual_unset is UNSET
+        and stub.unusual_chain is UNSET
+        and stub.elements is None
+    )
 
 
 def _distinct_id(record: Fields, properties: Fields) -> str | None:

@@ -2,8 +2,8 @@
 
 ``scan`` gives what ``decode`` and a filter would give, in the same order and with the same counts. The first
 stage only ever answers "surely a good event that is not wanted"; every line it is not sure of goes to
-``decode``. What it does not look into, it still checks as `decode` does: UTF-8, surrogates, nesting, integers
-beyond 64 bits. One difference is accepted: a number beyond a double, such as 1e999, inside what nobody reads.
+``decode``. What it does not look into, it still checks as `decode` does: UTF-8, surrogates, nesting. One
+difference is accepted: a number beyond a double (1e999) or beyond 64 bits inside what nobody reads.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Protocol
 
 from pipeline.decode import cloudevents, strict
 from pipeline.decode.glance import (
-    JUDGES,
     NOT_SEEN,
     Wants,
     is_good,
@@ -23,7 +22,7 @@ from pipeline.decode.glance import (
     read_native,
 )
 from pipeline.decode.plain import plain_event
-from pipeline.decode.shapes import Headers, decode
+from pipeline.decode.shapes import GLANCES, Headers, decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 
 
@@ -72,6 +71,8 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
     offsets, new = chunk.offsets, tuple.__new__  # half the time of Origin(...)
     unusual = _unusual(chunk)
     left = _left(lines, unusual, format, wants)
+    if strict.may_hold_long_integers(b"\n".join([lines[at] or b"" for at in left])):
+        unusual.update(at for at in left if strict.may_hold_long_integers(lines[at] or b""))
     skipped = len(lines) - len(left)
     found = Scanned(read=skipped, events=skipped)
     records = found.records
@@ -111,7 +112,7 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
 def _left(lines: Sequence[bytes | None], unusual: set[int], format: str, wants: Wants) -> Sequence[int]:
     """Return the lines that are left to decode when surely good events that nobody wants are passed over."""
     left: list[int] = []
-    judge = JUDGES.get(format)
+    glance = GLANCES.get(format)
     may_be_native = format in ("auto", "native")
     verdicts: dict[str, bool] = {}
     for at, line in enumerate(lines):
@@ -128,7 +129,7 @@ def _left(lines: Sequence[bytes | None], unusual: set[int], format: str, wants: 
                             wanted = verdicts[name] = wants(name, "track")
                     if not wanted and is_good(seen):
                         continue
-                elif judge is not None and judge(read_any(line), wants):
+                elif glance is not None and glance(read_any(line), wants):
                     continue
             except NOT_SEEN:
                 pass  # decode says what is wrong with it
@@ -174,11 +175,7 @@ def _unusual(chunk: RawLines) -> set[int]:
         )
     present = [line for line in lines if line is not None]
     text = b"\n".join(present)
-    if (
-        strict.has_surrogates(text)
-        or not strict.is_utf8(text)
-        or strict.may_hold_long_integers_somewhere(text)
-    ):
+    if strict.has_surrogates(text) or not strict.is_utf8(text):
         doubtful: Callable[[bytes], bool] = strict.is_doubtful
     elif max(map(len, present), default=0) > strict.SHALLOW_BYTES:
         doubtful = strict.may_be_deep

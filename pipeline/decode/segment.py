@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from pipeline.decode import fields
 from pipeline.decode.fields import Fields, Place
+from pipeline.decode.glance import Stub, Wants, are_ids, are_simple, is_time
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
 
@@ -53,6 +54,42 @@ def read(record: Fields, place: Place) -> list[Record]:
         return [_update(record, place, {}, delete=True)]
     raise InvalidRecord(
         f"no Segment call: `type` is {call!r:.60}, one of {', '.join(sorted(CALLS))} is wanted"
+    )
+
+
+def fits(record: Fields) -> bool:
+    """Return whether the object is a call: by ``type``, or by its fields where they are not those of Heap."""
+    kind = record.get("type")
+    if type(kind) is str and kind in CALLS:
+        return True
+    if "identity" in record or "app_id" in record:
+        return False
+    action = record.get("action")
+    return "userId" in record or "anonymousId" in record or (type(action) is str and action in CALLS)
+
+
+def glance(stub: Stub, wants: Wants) -> bool:
+    """Return whether `read` would surely give an event, and one that is not wanted."""
+    call = stub.type
+    if call == "track":
+        name = stub.event
+    elif call == "page" or call == "screen":
+        name = call if stub.name is None or stub.name == "" else stub.name
+    else:
+        return False
+    return (
+        type(name) is str
+        and name != ""
+        and not wants(name, call)
+        and are_ids(stub.userId, stub.anonymousId)
+        and stub.user_id is None
+        and stub.anonymous_id is None
+        and stub.message_id is None
+        and stub.received_at is None
+        and are_simple(stub.messageId, stub.channel)
+        and is_time(stub.timestamp)
+        and stub.timestamp is not None
+        and is_time(stub.receivedAt)
     )
 
 

@@ -1,45 +1,95 @@
 """From raw bytes to records. Nothing here raises for bad input: what cannot be understood is Invalid.
 
-Each shape has a module with ``read(fields, place) -> records``; this one opens envelopes, finds the shape of
-each record, and turns an InvalidRecord of one member into one Invalid.
+Each shape has a module and a row in the table here. This module opens envelopes, finds the shape of each
+record, and turns an InvalidRecord of one member into one Invalid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import orjson
+from msgspec import UNSET
 
-from pipeline.decode import cloudevents, fields, heap, native, posthog, segment, strict
+from pipeline.decode import cloudevents, heap, native, posthog, segment, strict
 from pipeline.decode.fields import Fields, Place
+from pipeline.decode.glance import Stub, Wants
+from pipeline.language.formats import FORMATS
 from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import kind_of
 from pipeline.model.records import Invalid, Json, Origin, PropertyUpdate, Record
-
-FORMATS = ("auto", "native", "heap", "segment", "posthog", "cloudevents")
 
 OUR_FAULT = "Hookline failed to read this record"
 """How the reason of an Invalid begins whose cause is a fault in this package."""
 
 Headers = Sequence[tuple[str, bytes | None]]
-Shape = Callable[[Fields, Place], list[Record]]
+Read = Callable[[Fields, Place], list[Record]]
+Glance = Callable[[Stub, Wants], bool]
+NOTHING: frozenset[str] = frozenset()
 
-_SHAPES: dict[str, Shape] = {
-    "native": native.read,
-    "heap": heap.read,
-    "segment": segment.read,
-    "posthog": posthog.read,
-    "cloudevents": cloudevents.read,
-}
 
-_ENVELOPES: dict[str, tuple[str, ...]] = {
-    "auto": ("batch", "events", "users"),
-    "native": (),
-    "heap": ("events", "users"),
-    "segment": ("batch",),
-    "posthog": ("batch",),
-    "cloudevents": (),
+@dataclass(slots=True, frozen=True)
+class Shape:
+    """A row of the table. A new shape is a module, a name in language/formats.py, and its row."""
+
+    read: Read
+    """Gives the records of one object; raises InvalidRecord."""
+    fits: Callable[[Fields], bool]
+    """Whether an object that none of the rows before took is of this shape, by its fields."""
+    types: frozenset[str] = NOTHING
+    """What ``type`` says of this shape alone, whatever else is there."""
+    envelopes: tuple[str, ...] = ()
+    """Fields that hold many records."""
+    glance: Glance | None = None
+    """True for an event that `read` would surely give, and that is not wanted (decode/glance.py)."""
+    times: tuple[str, ...] = ()
+    """Fields with the time of a record, the first that is set: for the merge of files (sources/peek.py)."""
+    updates: frozenset[str] = NOTHING
+    """What ``type`` says of an update of a user: it goes before an event of the same time."""
+    update_events: frozenset[str] = NOTHING
+    """What ``event`` says of one."""
+
+
+SHAPES: dict[str, Shape] = {
+    "cloudevents": Shape(cloudevents.read, cloudevents.fits, times=("time",)),
+    "posthog": Shape(
+        posthog.read,
+        posthog.fits,
+        envelopes=("batch",),
+        glance=posthog.glance,
+        times=("timestamp", "sent_at"),
+        update_events=posthog.PERSON_CALLS,
+    ),
+    "native": Shape(
+        native.read,
+        native.fits,
+        types=frozenset({"event", "user"}),
+        times=("time", "received_at"),
+        updates=native.TYPES - {"event"},
+    ),
+    "segment": Shape(
+        segment.read,
+        segment.fits,
+        envelopes=("batch",),
+        glance=segment.glance,
+        times=("timestamp", "originalTimestamp", "sentAt", "receivedAt"),
+        updates=frozenset({"identify", "alias", "delete"}),
+    ),
+    "heap": Shape(heap.read, heap.fits, envelopes=("events", "users"), times=("timestamp",)),
 }
-"""The fields that hold many records, by format."""
+"""In the order in which ``auto`` asks whether a record fits."""
+
+_BY_TYPE = {kind: shape.read for shape in SHAPES.values() for kind in shape.types}
+_FITS = tuple((shape.fits, shape.read) for shape in SHAPES.values())
+_ENVELOPES = {name: shape.envelopes for name, shape in SHAPES.items()}
+_ENVELOPES["auto"] = tuple(dict.fromkeys(name for names in _ENVELOPES.values() for name in names))
+_OWNERS = {
+    name: owners[0]
+    for name in _ENVELOPES["auto"]
+    if len(owners := [shape.read for shape in SHAPES.values() if name in shape.envelopes]) == 1
+}
+"""The shape of a member without ``type``, where an envelope is of one shape alone."""
 
 
 def decode(
@@ -69,10 +119,10 @@ def decode(
             for name in _ENVELOPES[format]:
                 if name in value and _is_envelope(value, name):
                     return _read_all(value[name], name, value, format, raw, place)
-            return (_shape_of(value) if format == "auto" else _SHAPES[format])(value, place)
+            return (_shape_of(value) if format == "auto" else SHAPES[format].read)(value, place)
         if type(value) is list:
             return _read_all(value, "the list", {}, format, raw, place)
-        raise InvalidRecord(f"the line is {fields.kind_of(value)}, an object is wanted")
+        raise InvalidRecord(f"the line is {kind_of(value)}, an object is wanted")
     except InvalidRecord as error:
         return [Invalid(raw or b"", str(error), origin)]
     except Exception as error:
@@ -110,12 +160,9 @@ def _read_all(
         inside = Place(origin, place.received_at, shared, sent_at)
         try:
             if type(member) is not dict:
-                raise InvalidRecord(f"a member of `{name}` is {fields.kind_of(member)}, an object is wanted")
-            if name in ("events", "users"):
-                shape = heap.read if format == "auto" and "type" not in member else _shape(member, format)
-            else:
-                shape = _shape(member, format)
-            records += shape(member, inside)
+                raise InvalidRecord(f"a member of `{name}` is {kind_of(member)}, an object is wanted")
+            owner = _OWNERS.get(name) if format == "auto" and "type" not in member else None
+            records += (owner or _shape(member, format))(member, inside)
         except InvalidRecord as error:
             records.append(Invalid(_dumps(member, raw), str(error), origin))
     return records
@@ -128,33 +175,36 @@ def _dumps(member: Json, raw: bytes) -> bytes:
         return raw
 
 
-def _shape(record: Fields, format: str) -> Shape:
-    return _shape_of(record) if format == "auto" else _SHAPES[format]
+def _shape(record: Fields, format: str) -> Read:
+    return _shape_of(record) if format == "auto" else SHAPES[format].read
 
 
-def _shape_of(record: Fields) -> Shape:
+def _shape_of(record: Fields) -> Read:
     """Return the reader of the shape that a record has by its fields. Raises InvalidRecord."""
     kind = record.get("type")
-    if kind == "event" or kind == "user":
-        return native.read
-    if "specversion" in record:
-        return cloudevents.read
-    if "event" in record and ("distinct_id" in record or _names_distinct_id(record)):
-        return posthog.read
-    if type(kind) is str:
-        if kind in ("identify", "delete") and not ("userId" in record or "anonymousId" in record):
-            return segment.read if "traits" in record else native.read
-        if kind in segment.CALLS:
-            return segment.read
-    if "identity" in record or "app_id" in record:
-        return heap.read
-    action = record.get("action")
-    if "userId" in record or "anonymousId" in record or (type(action) is str and action in segment.CALLS):
-        return segment.read
+    if type(kind) is str and kind in _BY_TYPE:
+        return _BY_TYPE[kind]
+    for fits, read in _FITS:
+        if fits(record):
+            return read
     keys = ", ".join(f"`{name:.30}`" for name in list(record)[:8]) or "no field at all"
     raise InvalidRecord(f"the shape fits none of {', '.join(FORMATS[1:])}: it has {keys}")
 
 
-def _names_distinct_id(record: Fields) -> bool:
-    properties = record.get("properties")
-    return type(properties) is dict and ("distinct_id" in properties or "$distinct_id" in properties)
+def _glance_any(stub: Stub, wants: Wants) -> bool:
+    """Tell the shape in the order of the table; leave it to decode where that is not obvious."""
+    if stub.type == "event" or stub.unusual_version is not UNSET or stub.unusual_batch is not UNSET:
+        return False
+    properties = stub.properties
+    has_distinct_id = stub.distinct_id is not UNSET or (
+        properties is not None and (properties.distinct_id is not UNSET or properties.distinct is not UNSET)
+    )
+    if has_distinct_id:
+        return stub.type is None and posthog.glance(stub, wants)
+    return type(stub.type) is str and segment.glance(stub, wants)
+
+
+GLANCES: dict[str, Glance] = {"auto": _glance_any} | {
+    name: shape.glance for name, shape in SHAPES.items() if shape.glance is not None
+}
+"""The first look by format; of the native shape scan has one that costs half."""

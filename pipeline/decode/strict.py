@@ -22,7 +22,6 @@ SHALLOW_BYTES = 2 * MAX_DEPTH
 """Up to this length a text cannot be nested too deep: every level takes two brackets."""
 
 _DIGITS_TO_ZERO = bytes.maketrans(b"0123456789", b"0" * 10)
-_FOUR_DIGITS = b"0" * 4
 _NINE_DIGITS = b"0" * 9
 _TWENTY_DIGITS = b"0" * 20
 _MINUS_NINETEEN_DIGITS = b"-" + b"0" * 19
@@ -49,20 +48,13 @@ def loads(raw: bytes, *, is_clean: bool = False) -> Json:
 def may_hold_long_integers(raw: bytes) -> bool:
     """Return True where ``raw`` may hold an integer beyond 64 bits; False is certain.
 
-    Up to 19 digits fit unsigned. One C pass over the bytes: 0.3 us for 280 of them.
+    Up to 19 digits fit unsigned. Of so many nine stand at every second place: half of the bytes tell nearly
+    always, in a quarter less time.
     """
+    if _NINE_DIGITS not in raw[::2].translate(_DIGITS_TO_ZERO):
+        return False
     digits = raw.translate(_DIGITS_TO_ZERO)
     return _TWENTY_DIGITS in digits or _MINUS_NINETEEN_DIGITS in digits
-
-
-def may_hold_long_integers_somewhere(text: bytes) -> bool:
-    """Like `may_hold_long_integers`, for a third of its cost and with a few false alarms: for chunks.
-
-    19 digits in a row hold at least four of every fourth byte, and nine of every second one.
-    """
-    return _FOUR_DIGITS in text[::4].translate(_DIGITS_TO_ZERO) and _NINE_DIGITS in text[::2].translate(
-        _DIGITS_TO_ZERO
-    )
 
 
 def may_be_deep(raw: bytes) -> bool:
@@ -87,8 +79,8 @@ def is_utf8(text: bytes) -> bool:
 
 
 def is_doubtful(line: bytes) -> bool:
-    """Return True where the text of a line may break a rule that only `loads` can judge."""
-    return has_surrogates(line) or may_hold_long_integers(line) or may_be_deep(line) or not is_utf8(line)
+    """Return True where a first look, which skips what it does not read, may pass over a broken rule."""
+    return has_surrogates(line) or may_be_deep(line) or not is_utf8(line)
 
 
 def _reason(raw: bytes, error: orjson.JSONDecodeError) -> str:

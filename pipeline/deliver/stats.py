@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
+from typing import TYPE_CHECKING
 
-from pipeline.deliver.http.client import NativeClient
 from pipeline.deliver.lanes.counts import quantiles
-from pipeline.deliver.lanes.lane import Lane
 from pipeline.telemetry.metrics import count, gauge, set_histogram
+
+if TYPE_CHECKING:
+    from pipeline.deliver.http.client import NativeClient
+    from pipeline.deliver.lanes.lane import Lane
 
 PUBLISH_SECS = 1.0
 LANES_PER_TURN = 20
+ADDED = {"over_processes": "added"}
+"""Marks what adds up over the processes of a job; of the rest one process speaks for all."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -24,16 +29,16 @@ class LaneStats:
     state: str
     """active, off (`enabled: false`), gone (410), disabled, paused, unknown (in no config)."""
     breaker: str
-    queued: int
-    in_flight: int
-    waiting: int
-    on_disk: int
+    queued: int = field(metadata=ADDED)
+    in_flight: int = field(metadata=ADDED)
+    waiting: int = field(metadata=ADDED)
+    on_disk: int = field(metadata=ADDED)
     """Rows on disk only; an estimate between two passes."""
-    limit: int
+    limit: int = field(metadata=ADDED)
     """Requests that may be in flight."""
-    delivered: int
-    retried: int
-    dead: int
+    delivered: int = field(metadata=ADDED)
+    retried: int = field(metadata=ADDED)
+    dead: int = field(metadata=ADDED)
     p50_ms: float
     """Match to the answer of the last attempt."""
     p99_ms: float

@@ -16,11 +16,12 @@ import msgspec
 import orjson
 
 from pipeline.job.steps.shard import Shard
+from pipeline.model.disk import make_folder, replace_durably
 from pipeline.model.errors import RenderError
 from pipeline.outbox.codec import DeadLetter, replay_key, unpack_dead
 from pipeline.outbox.handover import Request
 from pipeline.outbox.seen import event_and_user
-from pipeline.store.sealing import Table
+from pipeline.store.rows import Table
 from pipeline.telemetry import log
 
 Action: TypeAlias = Literal["replay", "purge", "drop"]
@@ -95,14 +96,9 @@ def _render(shard: Shard, letter: DeadLetter) -> Request | None:
 def leave(shard_folder: Path, action: Action, keys: Sequence[bytes]) -> None:
     """Leave a request for the shard's next start; it is on disk when this returns."""
     folder = shard_folder / FOLDER
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{time.time_ns()}-{os.getpid()}.json"
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(orjson.dumps({"action": action, "keys": [key.hex() for key in keys]}))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    make_folder(folder)
+    request = orjson.dumps({"action": action, "keys": [key.hex() for key in keys]})
+    replace_durably(folder / f"{time.time_ns()}-{os.getpid()}.json", request)
 
 
 def execute_left(shard: Shard) -> list[Path]:

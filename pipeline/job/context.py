@@ -17,7 +17,7 @@ from pipeline.job.peers import Peers
 from pipeline.job.replay import Replay
 from pipeline.model.errors import HooklineError, Stopped, full_disk
 from pipeline.outbox.handover import Engine
-from pipeline.sources.reader import Reader
+from pipeline.sources.reader import Source
 from pipeline.store.store import Store
 from pipeline.telemetry import log
 
@@ -45,6 +45,9 @@ class DeliveryService(Engine, Protocol):
     def pause(self, webhook_id: str) -> None:
         """Send nothing to a webhook for a while."""
 
+    def resume(self, webhook_id: str) -> None:
+        """Send to a webhook again where it is paused."""
+
     def renew_secrets(self) -> bool:
         """Use files of secrets and certificates as they are now; True if any has changed."""
 
@@ -59,16 +62,6 @@ class DeliveryService(Engine, Protocol):
 
     def stop(self) -> None:
         """End the engine; what is in flight is aborted and stays owed."""
-
-
-class ReaderFactory(Protocol):
-    """Makes the readers of the job's source."""
-
-    def list_partitions(self) -> list[str]:
-        """Return the names of the source partitions."""
-
-    def open(self, name: str, position: Any) -> Reader:
-        """Return the reader of a partition, at a position it returned before, or at the beginning."""
 
 
 class Guard:
@@ -100,7 +93,7 @@ class Job:
     shards: int
     epoch_secs: float
     format: str
-    readers: ReaderFactory
+    readers: Source
     versions: Versions
     engine: DeliveryService
     finite: bool
@@ -136,8 +129,6 @@ class Job:
     """The open stores of this process."""
     shards_here: dict[int, Any] = field(default_factory=dict)
     """The shards that this process owns."""
-    control: dict[str, Callable[..., Any]] = field(default_factory=dict)
-    """What the admin socket offers, by name."""
     source_bytes: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Partition to bytes read and bytes in all (0: unknown), for the progress line."""
     copies: Any = None

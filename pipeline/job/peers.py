@@ -15,8 +15,8 @@ from pathlib import Path
 from zlib import crc32
 
 MAX_PROCESSES = 256
-TELL_SECS = 0.01
-"""How old what is told may be."""
+REPORT_SECS = 0.01
+"""How old a report may be."""
 
 _SLOT = struct.Struct("<IHH")
 """Which start of the job the process belongs to, whether it is behind, how many shards are drained."""
@@ -35,27 +35,27 @@ class Peers:
             self._memory = mmap.mmap(descriptor, MAX_PROCESSES * _SLOT.size)
         finally:
             os.close(descriptor)
-        self.tell(behind=False, drained=0)
+        self.report(behind=False, drained=0)
 
-    def tell(self, *, behind: bool, drained: int) -> None:
+    def report(self, *, behind: bool, drained: int) -> None:
         """Say how this process is."""
         _SLOT.pack_into(self._memory, self._own * _SLOT.size, self._mark, behind, drained)
 
     def paused(self) -> bool:
         """Return whether another process has enough to do."""
-        return any(behind for behind, _ in self._told())
+        return any(behind for behind, _ in self._reports())
 
     def are_drained(self, own: int, shards: int) -> bool:
         """Return whether all shards of the job are drained, ``own`` of them in this process.
 
         True where a process is not seen.
         """
-        told = list(self._told())
-        if len(told) < len(self._others):
+        reports = list(self._reports())
+        if len(reports) < len(self._others):
             return True
-        return own + sum(drained for _, drained in told) >= shards
+        return own + sum(drained for _, drained in reports) >= shards
 
-    def _told(self) -> Iterator[tuple[int, int]]:
+    def _reports(self) -> Iterator[tuple[int, int]]:
         for number in self._others:
             mark, behind, drained = _SLOT.unpack_from(self._memory, number * _SLOT.size)
             if mark == self._mark:
@@ -66,8 +66,8 @@ class Peers:
         self._memory.close()
 
 
-class Telling:
-    """A thread that keeps what a process tells up to date."""
+class PeerReporter:
+    """A thread that keeps the report of a process up to date."""
 
     def __init__(self, peers: Peers, look: Callable[[], tuple[bool, int]]) -> None:
         self._peers = peers
@@ -80,10 +80,10 @@ class Telling:
         """Say that this process holds nobody up any more."""
         self._stop.set()
         self._thread.join()
-        self._peers.tell(behind=False, drained=0)
+        self._peers.report(behind=False, drained=0)
         self._peers.close()
 
     def _run(self) -> None:
-        while not self._stop.wait(TELL_SECS):
+        while not self._stop.wait(REPORT_SECS):
             behind, drained = self._look()
-            self._peers.tell(behind=behind, drained=drained)
+            self._peers.report(behind=behind, drained=drained)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.model.errors import UsageError
 from pipeline.model.records import Event
-from pipeline.sources.chunk import Position, RawChunk
-from pipeline.sources.peek import peek
-from pipeline.sources.reader import Reader
 
 
 @dataclass(slots=True, frozen=True)
@@ -77,59 +72,3 @@ class Replay:
             )
             for name, spec in specs.items()
         }
-
-
-class Paced:
-    """A reader that lets event time pass at a multiple of the clock.
-
-    Lines without a time, or with an earlier one than before, follow at once.
-    """
-
-    def __init__(self, reader: Reader, speed: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._reader = reader
-        self._speed = speed
-        self._clock = clock
-        self._begun: tuple[float, int] | None = None
-        self._held: RawChunk | None = None
-        self._due = 0.0
-        self._position = reader.position
-
-    @property
-    def name(self) -> str:
-        """The partition's name."""
-        return self._reader.name
-
-    @property
-    def done(self) -> bool:
-        """True when everything was handed out."""
-        return self._held is None and self._reader.done
-
-    @property
-    def position(self) -> Position:
-        """Where the last line that was handed out ends."""
-        return self._position
-
-    def read(self, limit: int) -> RawChunk | None:
-        """Return the next line once it is due; None before."""
-        if self._held is None:
-            self._held = self._reader.read(1)
-            if self._held is None:
-                return None
-            self._due = self._when(self._held)
-        if self._clock() < self._due:
-            return None
-        chunk, self._held = self._held, None
-        self._position = chunk.position
-        return chunk
-
-    def close(self) -> None:
-        """Close the reader behind."""
-        self._reader.close()
-
-    def _when(self, chunk: RawChunk) -> float:
-        at, _ = peek(chunk.lines[0])
-        if at is None:
-            return self._due
-        if self._begun is None:
-            self._begun = (self._clock(), at)
-        return max(self._due, self._begun[0] + (at - self._begun[1]) / 1000 / self._speed)

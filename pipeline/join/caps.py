@@ -5,8 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from pipeline.store.sealing import Table
-from pipeline.store.store import Store, bounded
+from pipeline.store.rows import Rows, Table, bounded
 
 SWEEP_ROWS = 256
 """Rows looked at per epoch for what has expired."""
@@ -21,21 +20,21 @@ _EXPIRY = struct.Struct(">q")
 class Caps:
     """The rows of one shard. Expiry is unix milliseconds of event time; None: never."""
 
-    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
-        self._store = store
+    def __init__(self, rows: Rows, clock: Callable[[], int]) -> None:
+        self._rows = rows
         self._clock = clock
         self._latest = 0
         self._cursor = b""
 
     def get(self, key: bytes) -> bytes | None:
         """Return what was put under the key, whether or not it has expired."""
-        row = self._store.get(Table.CAPS, bounded(key))
+        row = self._rows.get(Table.CAPS, bounded(key))
         return None if row is None else row[_EXPIRY.size :]
 
     def put(self, key: bytes, value: bytes, expires_ms: int | None) -> None:
         """Remember a value until the expiry."""
         expiry = (1 << 62) if expires_ms is None else min(expires_ms, 1 << 62)
-        self._store.put(Table.CAPS, bounded(key), _EXPIRY.pack(expiry) + value)
+        self._rows.put(Table.CAPS, bounded(key), _EXPIRY.pack(expiry) + value)
 
     def seen(self, time_ms: int) -> None:
         """Note an event's time: expiry is measured against the latest one.
@@ -50,7 +49,7 @@ class Caps:
         if not self._latest:
             return
         gone = []
-        for looked, (key, row) in enumerate(self._store.committed(Table.CAPS, self._cursor, b""), 1):
+        for looked, (key, row) in enumerate(self._rows.items(Table.CAPS, start=self._cursor), 1):
             self._cursor = key + b"\0"
             if _EXPIRY.unpack_from(row)[0] + LATE_MS < self._latest:
                 gone.append(key)
@@ -59,10 +58,4 @@ class Caps:
         else:
             self._cursor = b""
         for key in gone:
-            if self._is_old(key):
-                self._store.delete(Table.CAPS, key)
-
-    def _is_old(self, key: bytes) -> bool:
-        # The epoch may have written the row anew since the last commit.
-        row = self._store.get(Table.CAPS, key)
-        return row is not None and _EXPIRY.unpack_from(row)[0] + LATE_MS < self._latest
+            self._rows.delete(Table.CAPS, key)

@@ -8,20 +8,42 @@ order they came, and one event from a clock that is years ahead does not silence
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
 from struct import pack, unpack
 from typing import Final, Protocol
 
-import orjson
-
-from pipeline.language.limits import Dedupe, Limit, Limits, Repeat
 from pipeline.language.paths import Getter
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value, canonical
+from pipeline.model.records import MISSING, Event, Missing, User
 
-__all__ = ["CapsStore", "Dedupe", "Limit", "Limits", "Repeat", "Verdict", "check"]
-
+EVER: Final = 0
+"""The time of a cap that never ends."""
 _MAX_USER_BYTES: Final = 128
+
+
+@dataclass(slots=True, frozen=True)
+class Cap:
+    """So many matches in a time."""
+
+    count: int
+    within_ms: int
+    by: Getter | None = None
+    """What is counted separately; None: all matches of the user together."""
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """All limits of one webhook."""
+
+    webhook_id: str
+    repeat: Cap | None = None
+    """Fire on the count-th match within the time, then start anew."""
+    limit: Cap | None = None
+    """Fire at most so often; within `EVER`: once and for all."""
+    dedupe: Cap | None = None
+    """Suppress a value that went through less than this time ago."""
 
 
 class Verdict(Enum):
@@ -60,24 +82,21 @@ def check(limits: Limits, caps: CapsStore, user_key: str, event: Event, user: Us
 
 
 def _is_duplicate(
-    limits: Limits, dedupe: Dedupe, caps: CapsStore, user_key: str, event: Event, user: User
+    limits: Limits, dedupe: Cap, caps: CapsStore, user_key: str, event: Event, user: User
 ) -> bool:
-    value = dedupe.by(event, user, None)
+    value = _by(dedupe.by, event, user)
     if value is MISSING or value is None:
         return False
     key = _key(b"d", limits, user_key, value)
     times = _times(caps.get(key))
     at = _at(event, times)
-    if times and (dedupe.within_ms is None or abs(at - times[-1]) < dedupe.within_ms):
+    if times and abs(at - times[-1]) < dedupe.within_ms:
         return True
-    expires = None if dedupe.within_ms is None else at + dedupe.within_ms
-    caps.put(key, _packed([at]), expires)
+    caps.put(key, _packed([at]), at + dedupe.within_ms)
     return False
 
 
-def _completes(
-    limits: Limits, repeat: Repeat, caps: CapsStore, user_key: str, event: Event, user: User
-) -> bool:
+def _completes(limits: Limits, repeat: Cap, caps: CapsStore, user_key: str, event: Event, user: User) -> bool:
     """Return True where this is the count-th match of some stretch of ``within_ms``; then start anew."""
     value = _by(repeat.by, event, user)
     if value is MISSING:
@@ -98,11 +117,11 @@ def _completes(
     return False
 
 
-def _is_over(limits: Limits, limit: Limit, caps: CapsStore, user_key: str, event: Event, user: User) -> bool:
+def _is_over(limits: Limits, limit: Cap, caps: CapsStore, user_key: str, event: Event, user: User) -> bool:
     value = _by(limit.by, event, user)
     if value is MISSING:
         return False
-    if limit.every_ms is None:
+    if limit.within_ms == EVER:
         key = _key(b"e", limits, user_key, value)
         stored = caps.get(key)
         fired = int.from_bytes(stored) if stored else 0
@@ -113,15 +132,15 @@ def _is_over(limits: Limits, limit: Limit, caps: CapsStore, user_key: str, event
     key = _key(b"l", limits, user_key, value)
     times = _times(caps.get(key))
     at = _at(event, times)
-    if sum(abs(at - fired) < limit.every_ms for fired in times) >= limit.count:
+    if sum(abs(at - fired) < limit.within_ms for fired in times) >= limit.count:
         return True
     # Twice the count is kept, by arrival: late events and one wrong clock must not push out the rest.
     times = [*times, at][-2 * limit.count :]
-    caps.put(key, _packed(times), max(times) + limit.every_ms)
+    caps.put(key, _packed(times), max(times) + limit.within_ms)
     return False
 
 
-def _by(by: Getter | None, event: Event, user: User) -> Json | Missing:
+def _by(by: Getter | None, event: Event, user: User) -> Value | Missing:
     """Return what is counted separately; None for `by: null`, which counts everything together."""
     return None if by is None else by(event, user, None)
 
@@ -133,27 +152,15 @@ def _at(event: Event, times: list[int]) -> int:
     return times[-1] if times else 0
 
 
-def _key(kind: bytes, limits: Limits, user_key: str, value: Json) -> bytes:
+def _key(kind: bytes, limits: Limits, user_key: str, value: Value) -> bytes:
     """Return the key: the user first, so that the rows of one user lie together."""
     user = user_key.encode("utf-8", "surrogatepass")
     if len(user) > _MAX_USER_BYTES:
         user = blake2b(user, digest_size=16).digest()
     rest = blake2b(
-        limits.webhook_id.encode("utf-8", "surrogatepass") + b"\0" + _canonical(value), digest_size=16
+        limits.webhook_id.encode("utf-8", "surrogatepass") + b"\0" + canonical(value), digest_size=16
     )
     return user + b"\0" + kind + rest.digest()
-
-
-def _canonical(value: Json) -> bytes:
-    """Return the same bytes for equal values: 5 and 5.0 are equal, "5" is not."""
-    if type(value) is str:
-        return b'"' + value.encode("utf-8", "surrogatepass")
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return repr(value).encode("utf-8", "surrogatepass")
 
 
 def _times(stored: bytes | None) -> list[int]:

@@ -6,17 +6,10 @@ from collections.abc import Iterator
 
 import orjson
 
-from pipeline.model.records import (
-    Event,
-    IdentityLink,
-    Invalid,
-    Json,
-    Origin,
-    PropertyUpdate,
-    Record,
-)
-from pipeline.store.sealing import Table
-from pipeline.store.store import Store, bounded
+from pipeline.model.json import Json
+from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
+from pipeline.store.cache import Generations
+from pipeline.store.rows import Rows, Table, bounded
 
 CACHE_IDS = 65_536
 """Anonymous ids (linked or not) a key keeps in memory, in each of two generations."""
@@ -35,15 +28,13 @@ def user_key(user_id: str | None, anonymous_id: str | None) -> str:
 class Identity:
     """The links that one source partition has seen, applied to its records in stream order."""
 
-    def __init__(self, store: Store, cache_ids: int = CACHE_IDS) -> None:
-        self._store = store
-        self._capacity = cache_ids
-        self._young: dict[str, str | None] = {}
-        self._old: dict[str, str | None] = {}
+    def __init__(self, rows: Rows, cache_ids: int = CACHE_IDS) -> None:
+        self._rows = rows
+        self._cache: Generations[str, str | None] = Generations(cache_ids)
         # Alias calls may join ids that were used as user ids. They are few, so all are in memory, and
         # events of ordinary user ids cost one look into a dict.
         self._merged: dict[str, str] = {
-            orjson.loads(value)[0]: orjson.loads(value)[1] for _, value in store.items(Table.MERGED)
+            orjson.loads(value)[0]: orjson.loads(value)[1] for _, value in rows.items(Table.MERGED)
         }
 
     def resolve(self, record: Record) -> Iterator[tuple[str, Record]]:
@@ -68,15 +59,15 @@ class Identity:
         if link.alias and anonymous_id not in self._merged:
             self._merged[anonymous_id] = user_id
             pair = orjson.dumps([anonymous_id, user_id])
-            self._store.put(Table.MERGED, _row(anonymous_id), pair)
+            self._rows.put(Table.MERGED, _row(anonymous_id), pair)
         if self._alias(anonymous_id) is not None:
             return
-        self._cache(anonymous_id, user_id)
-        self._store.put(Table.ALIASES, _row(anonymous_id), user_id.encode())
-        profile = self._store.get(Table.PROFILES, _row(anonymous_id))
+        self._cache.put(anonymous_id, user_id)
+        self._rows.put(Table.ALIASES, _row(anonymous_id), user_id.encode())
+        profile = self._rows.get(Table.PROFILES, _row(anonymous_id))
         if profile is None:
             return
-        self._store.delete(Table.PROFILES, _row(anonymous_id))
+        self._rows.delete(Table.PROFILES, _row(anonymous_id))
         origin = link.origin._replace(item=link.origin.item | PROFILE_ITEM)
         known = _update(origin, link.time, user_id=user_id, set_once=orjson.loads(profile))
         yield user_key(user_id, None), known
@@ -101,25 +92,19 @@ class Identity:
         return user_id
 
     def _alias(self, anonymous_id: str) -> str | None:
-        if anonymous_id in self._young:
-            found = self._young[anonymous_id]
-        elif anonymous_id in self._old:
-            found = self._old.pop(anonymous_id)
-            self._cache(anonymous_id, found)
-        else:
-            row = self._store.get(Table.ALIASES, _row(anonymous_id))
-            found = row.decode() if row is not None else None
-            self._cache(anonymous_id, found)
+        young = self._cache.young
+        found = (
+            young[anonymous_id] if anonymous_id in young else self._cache.again(anonymous_id, self._linked)
+        )
         return self._current(found) if found is not None and self._merged else found
 
-    def _cache(self, anonymous_id: str, user_id: str | None) -> None:
-        if len(self._young) >= self._capacity:
-            self._old, self._young = self._young, {}
-        self._young[anonymous_id] = user_id
+    def _linked(self, anonymous_id: str) -> str | None:
+        row = self._rows.get(Table.ALIASES, _row(anonymous_id))
+        return row.decode() if row is not None else None
 
     def _remember(self, anonymous_id: str, update: PropertyUpdate) -> None:
         row = _row(anonymous_id)
-        before = self._store.get(Table.PROFILES, row)
+        before = self._rows.get(Table.PROFILES, row)
         profile: dict[str, Json] = orjson.loads(before) if before is not None and not update.delete else {}
         profile.update(update.set)
         for name, value in update.set_once.items():
@@ -127,9 +112,9 @@ class Identity:
         for name in update.unset:
             profile.pop(name, None)
         if profile:
-            self._store.put(Table.PROFILES, row, orjson.dumps(profile))
+            self._rows.put(Table.PROFILES, row, orjson.dumps(profile))
         elif before is not None:
-            self._store.delete(Table.PROFILES, row)
+            self._rows.delete(Table.PROFILES, row)
 
 
 def _update(

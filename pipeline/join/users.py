@@ -6,9 +6,10 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from pipeline.model.records import MISSING, Json, PropertyUpdate
-from pipeline.store.sealing import Table
-from pipeline.store.store import Store, bounded
+from pipeline.model.json import Json, equal, same
+from pipeline.model.records import MISSING, PropertyUpdate
+from pipeline.store.cache import Generations
+from pipeline.store.rows import Rows, Table, bounded
 
 Known: TypeAlias = "list[Any]"
 """[The partition of the last update, properties], as a row has it; [None, {}] for nobody."""
@@ -24,18 +25,16 @@ class Users:
     hence the cache, also of users that are not there.
     """
 
-    def __init__(self, store: Store, cache_users: int = CACHE_USERS) -> None:
-        self._store = store
-        self._capacity = cache_users
-        self._young: dict[str, Known] = {}
-        self._old: dict[str, Known] = {}
+    def __init__(self, rows: Rows, cache_users: int = CACHE_USERS) -> None:
+        self._rows = rows
+        self._cache: Generations[str, Known] = Generations(cache_users)
         self._changed: dict[str, Known] = {}
         self.misrouted = 0
         """Updates that came from another partition than the user's last one."""
 
     def get(self, key: str) -> dict[str, Json]:
         """Return the user's properties; empty for an unknown user. The caller must not change them."""
-        properties: dict[str, Json] = (self._young.get(key) or self._load(key))[1]
+        properties: dict[str, Json] = (self._cache.young.get(key) or self._cache.again(key, self._load))[1]
         return properties
 
     def apply(self, key: str, update: PropertyUpdate, partition: str) -> dict[str, Any]:
@@ -44,7 +43,7 @@ class Users:
         A property that was not there has the old value MISSING. ``set`` wins over ``set_once`` for one
         name in one update; ``unset`` comes last.
         """
-        user = self._young.get(key) or self._load(key)
+        user = self._cache.young.get(key) or self._cache.again(key, self._load)
         writer, properties = user
         if writer != partition:
             if writer is not None:
@@ -72,43 +71,29 @@ class Users:
         return {name: before for name, before in old.items() if not _undone(before, properties, name)}
 
     def flush(self) -> None:
-        """Write the changed users to the store's open epoch."""
+        """Write the changed users to the open epoch."""
         for key, user in self._changed.items():
             row = _row(key)
             if user[1]:
-                self._store.put(Table.USERS, row, orjson.dumps(user))
+                self._rows.put(Table.USERS, row, orjson.dumps(user))
             else:
-                self._store.delete(Table.USERS, row)
+                self._rows.delete(Table.USERS, row)
         self._changed.clear()
 
     def _load(self, key: str) -> Known:
-        found = self._old.pop(key, None) or self._changed.get(key)
+        found = self._changed.get(key)
         if found is None:
-            value = self._store.get(Table.USERS, _row(key))
+            value = self._rows.get(Table.USERS, _row(key))
             found = [None, {}] if value is None else orjson.loads(value)
-        if len(self._young) >= self._capacity:
-            self._old, self._young = self._young, {}
-        self._young[key] = found
         return found
 
 
-def same(a: Json, b: Json) -> bool:
-    """Return whether two JSON values are the same, types included (1 is not true, 1 is not 1.0)."""
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(value, b[name]) for name, value in a.items())
-    if isinstance(a, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b)
-
-
 def _undone(before: Any, properties: dict[str, Json], name: str) -> bool:
-    """True where one update changed a property and then changed it back."""
+    """True where the new value equals the old one: changed back, or written otherwise (5, then 5.0)."""
     after = properties.get(name, MISSING)
     if before is MISSING or after is MISSING:
         return before is after
-    return same(before, after)
+    return equal(before, after)
 
 
 def _row(key: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -16,7 +15,7 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are public in its documentation
+from confluent_kafka.admin import (
     AclOperation,
     AdminClient,
     NewTopic,
@@ -27,6 +26,7 @@ from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import KafkaSettings, make_admin, make_consumer
 from pipeline.model.errors import ConfigError, Fatal, Stopped
 from pipeline.model.stop import requested
+from pipeline.model.words import did_you_mean
 from pipeline.telemetry import log as logging
 
 log = logging.get(__name__)
@@ -122,9 +122,9 @@ class KafkaAdmin:
             known = [name for name in self._client.list_topics(timeout=2.0).topics if name[:2] != "__"]
         except KafkaException:
             known = []
-        near = difflib.get_close_matches(topic, known, 1)
+        close = did_you_mean(topic, known)
         listed = ", ".join(sorted(known)[:20]) or "none"
-        hint = f"did you mean `{near[0]}`?" if near else f"topics there: {listed}"
+        hint = f"did you mean `{close}`?" if close else f"topics there: {listed}"
         return ConfigError(f"topic `{topic}` does not exist at {self.settings.brokers}; {hint}")
 
     def create(self, topics: Sequence[str], partitions: int, config: Mapping[str, str]) -> None:
@@ -200,8 +200,8 @@ class KafkaAdmin:
             except Exception as failed:
                 if consumer is not None and isinstance(failed, KafkaException):
                     # Why there is no coordinator for us is an event of the consumer.
-                    told = consumer.poll(0)
-                    error = told.error() if told is not None else None
+                    event = consumer.poll(0)
+                    error = event.error() if event is not None else None
                     failed = failed if error is None else KafkaException(error)
                 time.sleep(GROUP_PAUSE_SECS)
                 answer.set_exception(failed)

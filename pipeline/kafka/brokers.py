@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.metrics import gauge
+from pipeline.telemetry.happenings import BROKERS_BACK, BROKERS_REFUSE, BROKERS_UNREACHABLE
 
 log = logging.get(__name__)
 
@@ -72,9 +72,8 @@ class Reachability:
         if self.down or not gone or (self.refusal and not self._answered):
             return
         self.down = True
-        what = "Kafka refuses us, trying again" if self.refusal else "Kafka is unreachable, trying again"
-        log.warning(what, brokers=self.brokers, reason=self.reason)
-        gauge("source_unreachable", 1)
+        happening = BROKERS_REFUSE if self.refusal else BROKERS_UNREACHABLE
+        happening.happened(log, brokers=self.brokers, reason=self.reason)
 
     def disconnected(self, line: str) -> None:
         """librdkafka logged that a connection was lost; not every such line becomes an error."""
@@ -86,8 +85,7 @@ class Reachability:
         self.refusal = ""
         if self.down:
             self.down = False
-            log.info("Kafka is reachable again", brokers=self.brokers)
-            gauge("source_unreachable", 0)
+            BROKERS_BACK.happened(log, brokers=self.brokers)
 
     @property
     def reason(self) -> str:

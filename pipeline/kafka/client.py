@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.config.models.job import KafkaSource as KafkaModel
 from pipeline.kafka.brokers import Reachability
-from pipeline.kafka.files import missing_file
+from pipeline.kafka.missing_files import missing_file
 from pipeline.model.errors import ConfigError
 
 Client = TypeVar("Client", AdminClient, Consumer)

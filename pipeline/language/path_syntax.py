@@ -8,13 +8,13 @@ brackets for everything else: ``["Sales Rep"]``, ``['a.b']``, ``[0]``, ``[-1]``,
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias
 
-from pipeline.model.records import Json
+from pipeline.model.json import Value
+from pipeline.model.words import did_you_mean
 
 EVENT_ROOTS: Final = ("event", "user", "vars")
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -111,14 +111,6 @@ class Path:
     def has_any(self) -> bool:
         """True where a step is ``[*]``: the path then has many values, not one."""
         return any(part is ANY for part in self.parts)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that was probably meant, or None."""
-    known = list(known)
-    lowered = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    return lowered[close[0]] if close else None
 
 
 def parse_path(text: str, roots: Collection[str] = EVENT_ROOTS) -> Path:
@@ -256,7 +248,7 @@ def _check_field(root: str, part: Part, text: str, offset: int) -> None:
     )
 
 
-def unknown_var(path: Path, vars: Mapping[str, Json]) -> PathError | None:
+def unknown_var(path: Path, vars: Mapping[str, Value]) -> PathError | None:
     """Return the error for a path into a var that the webhook does not have, or None."""
     if path.root == "vars" and path.parts and isinstance(path.parts[0], str) and path.parts[0] not in vars:
         close = did_you_mean(path.parts[0], vars)

@@ -18,11 +18,11 @@ from pipeline.language.path_syntax import (
     Part,
     Path,
     PathError,
-    did_you_mean,
     parse_path,
     unknown_var,
 )
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.model.times import format_iso
 
 __all__ = [
@@ -38,7 +38,6 @@ __all__ = [
     "Scope",
     "compile_path",
     "compile_time",
-    "did_you_mean",
     "event_view",
     "parse_path",
     "step",
@@ -46,14 +45,14 @@ __all__ = [
     "user_view",
 ]
 
-Scope: TypeAlias = Mapping[str, Json] | None
+Scope: TypeAlias = Mapping[str, Value] | None
 """Values of the roots beside event, user and vars: item, index, items, response."""
-Getter: TypeAlias = Callable[[Event, User, Scope], Json | Missing]
+Getter: TypeAlias = Callable[[Event, User, Scope], Value | Missing]
 
 
-def event_view(event: Event) -> dict[str, Json]:
+def event_view(event: Event) -> dict[str, Value]:
     """Return what ``{{ event }}`` is: every field but origin and elements; unknown ones are left out."""
-    view: dict[str, Json] = {}
+    view: dict[str, Value] = {}
     if event.id is not None:
         view["id"] = event.id
     view["name"] = event.name
@@ -74,7 +73,7 @@ def event_view(event: Event) -> dict[str, Json]:
     return view
 
 
-def user_view(user: User) -> dict[str, Json]:
+def user_view(user: User) -> dict[str, Value]:
     """Return what ``{{ user }}`` is: id (left out where it is unknown), identified and properties."""
     if user.id is None:
         return {"identified": user.identified, "properties": user.properties}
@@ -100,7 +99,7 @@ def compile_time(path: Path) -> Callable[[Event], int | None] | None:
     return attrgetter(str(path.parts[0]))
 
 
-def step(value: Json | Missing, key: Json | Missing) -> Json | Missing:
+def step(value: Value | Missing, key: Value | Missing) -> Value | Missing:
     """Return what a name or an index leads to, or MISSING; never raises."""
     if type(value) is dict:
         return value.get(key, MISSING) if type(key) is str else MISSING
@@ -112,7 +111,7 @@ def step(value: Json | Missing, key: Json | Missing) -> Json | Missing:
     return MISSING
 
 
-def compile_path(path: Path, vars: Mapping[str, Json] = {}) -> Getter:
+def compile_path(path: Path, vars: Mapping[str, Value] = {}) -> Getter:
     """Return a function that reads the path: its value, or MISSING.
 
     A path with ``[*]`` gives the list of all values found, or MISSING where there is none.
@@ -127,7 +126,7 @@ def compile_path(path: Path, vars: Mapping[str, Json] = {}) -> Getter:
     return shortcut or _walk(base, parts, vars)
 
 
-def _base(path: Path, vars: Mapping[str, Json]) -> tuple[Getter, tuple[Part, ...]]:
+def _base(path: Path, vars: Mapping[str, Value]) -> tuple[Getter, tuple[Part, ...]]:
     """Return the getter of the root (or its fixed field) and the parts that are left."""
     root, parts = path.root, path.parts
     if root == "event":
@@ -143,8 +142,8 @@ def _base(path: Path, vars: Mapping[str, Json]) -> tuple[Getter, tuple[Part, ...
     return (lambda event, user, scope: MISSING if scope is None else scope.get(root, MISSING)), parts
 
 
-def _constant(vars: Mapping[str, Json], parts: tuple[Part, ...]) -> tuple[Getter, tuple[Part, ...]]:
-    value: Json | Missing = dict(vars)
+def _constant(vars: Mapping[str, Value], parts: tuple[Part, ...]) -> tuple[Getter, tuple[Part, ...]]:
+    value: Value | Missing = dict(vars)
     for count, part in enumerate(parts):
         if not isinstance(part, str | int):
             rest = parts[count:]
@@ -170,21 +169,21 @@ def _shortcut(path: Path, parts: list[str]) -> Getter | None:
     second = parts[1]
     if holder == ("event", "properties"):
 
-        def from_event(event: Event, user: User, scope: Scope) -> Json | Missing:
+        def from_event(event: Event, user: User, scope: Scope) -> Value | Missing:
             inner = event.properties.get(first)
             return inner.get(second, MISSING) if type(inner) is dict else MISSING
 
         return from_event
     if holder == ("user", "properties"):
 
-        def from_user(event: Event, user: User, scope: Scope) -> Json | Missing:
+        def from_user(event: Event, user: User, scope: Scope) -> Value | Missing:
             inner = user.properties.get(first)
             return inner.get(second, MISSING) if type(inner) is dict else MISSING
 
         return from_user
     if holder == ("event", "context"):
 
-        def from_context(event: Event, user: User, scope: Scope) -> Json | Missing:
+        def from_context(event: Event, user: User, scope: Scope) -> Value | Missing:
             inner = event.context.get(first)
             return inner.get(second, MISSING) if type(inner) is dict else MISSING
 
@@ -192,11 +191,11 @@ def _shortcut(path: Path, parts: list[str]) -> Getter | None:
     return None
 
 
-def _walk(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Json]) -> Getter:
+def _walk(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Value]) -> Getter:
     if all(isinstance(part, str) for part in parts):
         names = tuple(str(part) for part in parts)
 
-        def by_names(event: Event, user: User, scope: Scope) -> Json | Missing:
+        def by_names(event: Event, user: User, scope: Scope) -> Value | Missing:
             value = base(event, user, scope)
             for name in names:
                 if type(value) is not dict:
@@ -207,7 +206,7 @@ def _walk(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Json]) -> Ge
         return by_names
     steps = _steps(parts, vars)
 
-    def by_steps(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def by_steps(event: Event, user: User, scope: Scope) -> Value | Missing:
         value = base(event, user, scope)
         for key, dynamic in steps:
             if value is MISSING:
@@ -218,10 +217,10 @@ def _walk(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Json]) -> Ge
     return by_steps
 
 
-def _many(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Json]) -> Getter:
+def _many(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Value]) -> Getter:
     steps = _steps(parts, vars)
 
-    def all_values(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def all_values(event: Event, user: User, scope: Scope) -> Value | Missing:
         values = [base(event, user, scope)]
         for key, dynamic in steps:
             if key is ANY:
@@ -238,16 +237,16 @@ def _many(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Json]) -> Ge
     return all_values
 
 
-def _steps(parts: tuple[Part, ...], vars: Mapping[str, Json]) -> tuple[tuple[Json, Getter | None], ...]:
+def _steps(parts: tuple[Part, ...], vars: Mapping[str, Value]) -> tuple[tuple[Value, Getter | None], ...]:
     return tuple((part, compile_path(part, vars) if isinstance(part, Path) else None) for part in parts)
 
 
-def _as_key(value: Json | Missing, key: Json | Missing) -> Json | Missing:
+def _as_key(value: Value | Missing, key: Value | Missing) -> Value | Missing:
     """Let whole numbers name the keys of a map as their text does: ``vars.owners[event.properties.team]``."""
     return str(key) if type(key) is int and type(value) is dict else key
 
 
-def _present(value: Json | None) -> Json | Missing:
+def _present(value: Value | None) -> Value | Missing:
     return MISSING if value is None else value
 
 

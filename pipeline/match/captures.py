@@ -5,45 +5,35 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
+from pipeline.config.models.label import Capture
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.paths import ANY, Part, Path, Scope
 from pipeline.match.conditions.leaves import compile_on_path
 from pipeline.match.conditions.nodes import Node
 from pipeline.model.records import MISSING, Event, Json, Missing, User
 
-FIELDS: Final = ("text", "href", "path", "url")
 _URL_PROPERTIES: Final = ("$current_url", "url", "href")
 _PATH_PROPERTIES: Final = ("$pathname", "path")
 
 
-def compile_capture(capture: dict[str, Json], problems: Problems) -> tuple[frozenset[str] | None, list[Node]]:
+def compile_capture(capture: Capture, problems: Problems) -> tuple[frozenset[str] | None, list[Node]]:
     """Return the kinds of events that can match (None: any) and the clauses that must hold."""
-    kinds = capture.get("kind")
-    names = [kinds] if type(kinds) is str else kinds
-    if names is not None and (type(names) is not list or not all(type(name) is str for name in names)):
-        problems.error(("kind",), "wrong-name", "`kind` takes kinds of events such as click")
-        names = []
-    nodes = []
-    if (selector := capture.get("selector")) is not None:
-        node = _selector(selector, problems.at("selector"))
-        if node is not None:
-            nodes.append(node)
-    for name in FIELDS:
-        if name in capture and capture[name] is not None:
-            node = _on_field(name, capture[name], problems.at(name))
-            if node is not None:
-                nodes.append(node)
-    if not nodes and names is None and not problems.errors:
+    kinds, trees = capture.kind, (capture.text, capture.href, capture.path, capture.url)
+    clauses = [] if capture.selector is None else [_selector(capture.selector, problems.at("selector"))]
+    clauses += [
+        _on_field(name, tree, problems.at(name))
+        for name, tree in zip(READERS, trees, strict=True)
+        if tree is not None
+    ]
+    nodes = [node for node in clauses if node is not None]
+    if not nodes and kinds is None and not problems.errors:
         problems.error(
             (), "empty-condition", "`capture` without criteria", hint="add kind, selector, text, ..."
         )
-    return (None if names is None else frozenset(names)), nodes
+    return (None if kinds is None else frozenset(kinds)), nodes
 
 
-def _selector(selector: Json, problems: Problems) -> Node | None:
-    if type(selector) is not str:
-        problems.error((), "wrong-selector", "a selector is a text such as `nav a.signup`")
-        return None
+def _selector(selector: str, problems: Problems) -> Node | None:
     # Here, not at the top: most configs have no selector, and `check` starts faster without the library.
     from pipeline.match.selectors import SelectorError, compile_selector
 

@@ -17,7 +17,8 @@ from pipeline.language.paths import Getter
 from pipeline.match.conditions.nodes import Node, Predicate, all_of, any_of
 from pipeline.match.labels import UPDATE
 from pipeline.match.triggers import Trigger
-from pipeline.model.records import Event, Json, User
+from pipeline.model.json import Value
+from pipeline.model.records import Event, User
 
 Found: TypeAlias = tuple[int, ...]
 Plan: TypeAlias = "Found | Callable[[Event], Found]"
@@ -204,7 +205,7 @@ def _most_needed(candidates: Sequence[_Candidate], split_by: frozenset[str]) -> 
 
 def _by_value(candidates: Sequence[_Candidate], path: str, split_by: frozenset[str]) -> Plan:
     """Ask only those candidates that the event's value can satisfy, and those that do not need the path."""
-    by_value: dict[Json, list[_Candidate]] = {}
+    by_value: dict[Value, list[_Candidate]] = {}
     rest: list[_Candidate] = []
     read: Getter | None = None
     for candidate in candidates:
@@ -218,14 +219,14 @@ def _by_value(candidates: Sequence[_Candidate], path: str, split_by: frozenset[s
     assert read is not None
     get, split = read, split_by | {path}
     others = _compile(rest, split)
-    plans: dict[Json, Plan] = {}
+    plans: dict[Value, Plan] = {}
 
-    def plan_of(values: Collection[Json]) -> Plan:
+    def plan_of(values: Collection[Value]) -> Plan:
         wanted = {id(one): one for value in values for one in by_value.get(value, ())}
         return _compile(sorted([*wanted.values(), *rest], key=lambda one: one.index), split)
 
     def find(event: Event) -> Found:
-        value: Json = get(event, _NOBODY, None)
+        value: Value = get(event, _NOBODY, None)
         kind = type(value)
         if kind is str or kind is int or kind is float:
             plan = plans.get(value)

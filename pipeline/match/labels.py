@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline.config.models.label import LabelEntry, LabelFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.paths import Scope
 from pipeline.match.captures import compile_capture
 from pipeline.match.conditions.compile import compile_condition
-from pipeline.match.conditions.nodes import Condition, Node, any_of, conjunction, holds_always
-from pipeline.model.records import Event, Json, User
+from pipeline.match.conditions.nodes import Condition, Node, any_of, conjunction
+from pipeline.model.records import Event, User
 
 UPDATE: Final = "update"
 """The kind of a property change, which is no event: names and labels over events never match it."""
@@ -72,21 +73,18 @@ class Labels:
 
     def __init__(
         self,
-        files: Iterable[tuple[Mapping[str, Json], Problems]] = (),
+        files: Iterable[tuple[LabelFile, Problems]] = (),
         lists: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self._lists = lists or {}
-        self._files: dict[str, tuple[Mapping[str, Json], Problems]] = {}
+        self._files: dict[str, tuple[LabelFile, Problems]] = {}
         self._compiled: dict[str, Label] = {}
         self._open: list[str] = []
-        for data, problems in files:
-            name = data.get("name")
-            if type(name) is not str or not name:
-                problems.error(("name",) if "name" in data else (), "missing-field", "a label needs a name")
-            elif name in self._files:
-                problems.error(("name",), "duplicate-label", f"there is another label `{name}`")
+        for file, problems in files:
+            if file.name in self._files:
+                problems.error(("name",), "duplicate-label", f"there is another label `{file.name}`")
             else:
-                self._files[name] = (data, problems)
+                self._files[file.name] = (file, problems)
 
     def names(self) -> Collection[str]:
         """Return the names of all labels."""
@@ -107,8 +105,7 @@ class Labels:
             self._cycle(name)
             return Label(name, (), _never(name))
         self._open.append(name)
-        data, problems = self._files[name]
-        label = self._compile(name, data, problems)
+        label = self._compile(*self._files[name])
         self._open.pop()
         self._compiled[name] = label
         return label
@@ -123,44 +120,34 @@ class Labels:
             hint="give the label another name than the event" if inner == name else None,
         )
 
-    def _compile(self, name: str, data: Mapping[str, Json], problems: Problems) -> Label:
-        entries = data.get("any")
+    def _compile(self, file: LabelFile, problems: Problems) -> Label:
         alternatives: list[Alternative] = []
-        if type(entries) is list:
-            for index, entry in enumerate(entries):
-                if type(entry) is dict:
-                    alternatives += self._entry(entry, problems.at("any", index))
-                else:
-                    problems.error(
-                        ("any", index), "wrong-label", "an entry is a map with events, capture or where"
-                    )
-        else:
-            alternatives += self._entry(data, problems)
+        if file.any_ is None:
+            alternatives += self._entry(file, problems)
+        for index, entry in enumerate(file.any_ or ()):
+            alternatives += self._entry(entry, problems.at("any", index))
         if not alternatives and not problems.errors:
-            problems.error((), "empty-condition", f"the label `{name}` matches nothing")
-        return Label(name, tuple(alternatives), _union(name, alternatives))
+            problems.error((), "empty-condition", f"the label `{file.name}` matches nothing")
+        return Label(file.name, tuple(alternatives), _union(file.name, alternatives))
 
-    def _entry(self, entry: Mapping[str, Json], problems: Problems) -> list[Alternative]:
+    def _entry(self, entry: LabelFile | LabelEntry, problems: Problems) -> list[Alternative]:
         nodes: list[Node] = []
         kinds: frozenset[str] | None = None
-        capture: Json = entry.get("capture")
-        if capture is not None and type(capture) is not dict:
-            problems.error(("capture",), "wrong-label", "`capture` is a map of criteria")
-        elif capture is not None:
-            kinds, captured = compile_capture(capture, problems.at("capture"))
+        if entry.capture is not None:
+            kinds, captured = compile_capture(entry.capture, problems.at("capture"))
             nodes += captured
-        if entry.get("where") is not None:
-            where = compile_condition(entry["where"], problems.at("where"), labels=self, lists=self._lists)
+        if entry.where is not None:
+            where = compile_condition(entry.where, problems.at("where"), labels=self, lists=self._lists)
             nodes += where.nodes
-        if entry.get("events") is None:
+        if entry.events is None:
             if not nodes and kinds is None:
                 return []
-            return [Alternative(None, kinds, conjunction(nodes), about_events=capture is not None)]
-        return self.alternatives(entry["events"], problems.at("events"), kinds, nodes)
+            return [Alternative(None, kinds, conjunction(nodes), about_events=entry.capture is not None)]
+        return self.alternatives(entry.events, problems.at("events"), kinds, nodes)
 
     def alternatives(
         self,
-        events: Json,
+        names: list[str],
         problems: Problems,
         kinds: frozenset[str] | None = None,
         nodes: Iterable[Node] = (),
@@ -169,19 +156,15 @@ class Labels:
         also = tuple(nodes)
         found: list[Alternative] = []
         plain: list[str] = []
-        names = [events] if type(events) is str else events
-        if type(names) is not list:
-            problems.error((), "wrong-name", "`events` takes names and labels")
-            return []
         for index, name in enumerate(names):
-            if type(name) is not str or not name:
+            if not name:
                 problems.error((index,), "wrong-name", f"{name!r} is no event name")
             elif name == "*":
                 found.append(Alternative(None, kinds, conjunction(also)))
             elif (label := self.get(name)) is not None:
                 if label.about_users_only and label.alternatives:
                     problems.error(
-                        (index,) if type(events) is list else (),
+                        (index,),
                         "wrong-label",
                         f"the label `{name}` is about users, not about events",
                         hint=f"use it in a condition: where: [{{label: {name}}}]",
@@ -200,11 +183,11 @@ class Labels:
 
 
 def compile_labels(
-    files: Iterable[tuple[Mapping[str, Json], Problems]],
+    files: Iterable[tuple[LabelFile, Problems]],
     *,
     lists: Mapping[str, Collection[str]] | None = None,
 ) -> Labels:
-    """Return the labels of these files (plain data and where its problems go); every one is checked."""
+    """Return the labels of these files (and where their problems go); every one is checked."""
     labels = Labels(files, lists)
     labels.check()
     return labels
@@ -262,6 +245,3 @@ def _one_of(field: str, wanted: frozenset[str]) -> Node:
 
 def _never(name: str) -> Node:
     return Node(lambda event, user, scope: False, f"label({name})", reads_user=False, text=f"label: {name}")
-
-
-EVERY_EVENT: Final = Alternative(None, None, Condition(holds_always, None, None))

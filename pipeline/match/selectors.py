@@ -1,4 +1,5 @@
-"""CSS selectors over the element chain of an autocaptured event.
+"""CSS selectors ofrom pipeline.model.json import Value
+ver the element chain of an autocaptured event.
 
 cssselect2 parses; the matching is our own, because a chain is no document: it holds one element and its
 ancestors, with the place of each among its siblings but not the siblings. What cannot be known from it
@@ -13,9 +14,9 @@ from typing import Any, Final, TypeAlias
 from cssselect2 import parser
 from tinycss2.nth import parse_nth
 
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
-Chain: TypeAlias = Sequence[dict[str, Json]]
+Chain: TypeAlias = Sequence[dict[str, Value]]
 """Innermost element first, as in Event.elements."""
 Positions: TypeAlias = Callable[[Chain], frozenset[int]]
 Simple: TypeAlias = Callable[[Chain, int], bool]
@@ -149,7 +150,7 @@ _ATTRIBUTE_OPERATORS: Final[dict[str, Callable[[str, str], bool]]] = {
 }
 
 
-def _attribute(element: dict[str, Json], name: str) -> str | None:
+def _attribute(element: dict[str, Value], name: str) -> str | None:
     """Return an attribute's text; id and class also where the capture holds them apart."""
     attributes = element.get("attributes")
     found = attributes.get(name) if type(attributes) is dict else None
@@ -160,5 +161,5 @@ def _attribute(element: dict[str, Json], name: str) -> str | None:
     return found if type(found) is str else None
 
 
-def _lower(value: Json) -> str | None:
+def _lower(value: Value) -> str | None:
     return value.lower() if type(value) is str else None

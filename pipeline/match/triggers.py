@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Literal
 
-import orjson
-
+from pipeline.config.models.webhook import Sample, WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.limits import Limits
-from pipeline.language.paths import Scope, compile_path, did_you_mean
+from pipeline.join.limits import EVER, Cap, Limits
+from pipeline.language.paths import Path, PathError, Scope, compile_path, parse_path, unknown_var
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, Predicate, conjunction, none_of
 from pipeline.match.labels import Alternative, Labels
-from pipeline.match.limit_specs import TriggerContext, compile_limits, one_path
+from pipeline.model.json import canonical
 from pipeline.model.records import MISSING, Event, Json, User
+from pipeline.model.words import did_you_mean
 
 _NO_EVENTS: Final = {
     "$identify": 'identify calls are no events: write `changes: "*"` instead of `events`',
@@ -27,6 +27,20 @@ _NO_EVENTS: Final = {
     "User updated": 'property updates are no events: write `changes: "*"` instead of `events`',
     "$create_alias": "identity links are no events",
 }
+
+
+@dataclass(slots=True, frozen=True)
+class _Context:
+    """What the parts of a trigger share while it is compiled."""
+
+    problems: Problems
+    labels: Labels
+    lists: Mapping[str, Collection[str]]
+    vars: Mapping[str, Json]
+
+    def at(self, *parts: str | int) -> _Context:
+        """Return the same for a nested place."""
+        return replace(self, problems=self.problems.at(*parts))
 
 
 @dataclass(slots=True, eq=False)
@@ -64,55 +78,46 @@ def _touches(changes: frozenset[str] | Literal["*"], changed: Collection[str]) -
 
 
 def compile_trigger(
-    webhook: Mapping[str, Json],
-    webhook_id: str,
+    webhook: WebhookFile,
     *,
     problems: Problems,
     labels: Labels | None = None,
     exclude: Collection[str] = (),
     lists: Mapping[str, Collection[str]] | None = None,
-    vars: Mapping[str, Json] | None = None,
 ) -> Trigger:
-    """Return the trigger of a webhook's plain data: `trigger`, `limit`, `dedupe`, `include_excluded`.
+    """Return the trigger of a webhook: its `trigger`, `limit`, `dedupe`, `include_excluded`.
 
     exclude: labels of `pipeline.yaml` that apply to every webhook.
-    Durations may be text (``10m``) or seconds. What is wrong is added to the problems; a trigger with errors
-    must not be run.
+    What is wrong is added to the problems; a trigger with errors must not be run.
     """
-    context = TriggerContext(problems, labels or Labels(), lists or {}, vars or {})
-    trigger = webhook.get("trigger")
-    if type(trigger) is not dict:
-        problems.error(
-            ("trigger",) if "trigger" in webhook else (), "missing-field", "a webhook needs a `trigger`"
-        )
-        trigger = {}
-    within = replace(context, problems=problems.at("trigger"))
-    changes = _changes(trigger.get("changes"), within) if trigger.get("changes") is not None else None
-    events = _events(trigger, within) if trigger.get("events") is not None else []
+    context = _Context(problems, labels or Labels(), lists or {}, webhook.vars)
+    trigger, within = webhook.trigger, context.at("trigger")
+    changes = _changes(trigger.changes, within) if trigger.changes is not None else None
+    events = _events(trigger.events, within) if trigger.events is not None else []
     nodes: list[Node] = []
-    if trigger.get("where") is not None:
+    if trigger.where is not None:
         where = compile_condition(
-            trigger["where"],
+            trigger.where,
             within.problems.at("where"),
             labels=context.labels,
             lists=context.lists,
             vars=context.vars,
         )
         nodes += where.nodes
-    if not webhook.get("include_excluded"):
+    if not webhook.include_excluded:
         nodes += _excluded(exclude, context)
-    sample = _sample(trigger.get("sample"), webhook_id, within)
+    sample = _sample(trigger.sample, webhook.id, within.at("sample"))
     if sample is not None:
         nodes.append(sample)
     condition = conjunction(nodes)
-    limits = compile_limits(webhook, trigger, webhook_id, context)
+    limits = _limits(webhook, context)
     if changes is not None:
         whole = condition.whole if nodes else None
         return Trigger(
-            webhook_id, (), changes, None, whole, sample.test if sample else None, limits, condition.nodes
+            webhook.id, (), changes, None, whole, sample.test if sample else None, limits, condition.nodes
         )
     return Trigger(
-        webhook_id,
+        webhook.id,
         tuple(events),
         None,
         condition.event_side,
@@ -138,29 +143,20 @@ def _user_side(events: list[Alternative], condition: Condition) -> Predicate | N
     return lambda event, user, scope: test(event, user, scope) and rest(event, user, scope)
 
 
-def _names(value: Json) -> list[Json]:
-    return [value] if type(value) is str else value if type(value) is list else []
-
-
-def _events(trigger: Mapping[str, Json], context: TriggerContext) -> list[Alternative]:
-    problems, value = context.problems.at("events"), trigger["events"]
-    names = _names(value)
+def _events(names: list[str], context: _Context) -> list[Alternative]:
+    problems = context.problems.at("events")
     if not names:
         problems.error((), "wrong-name", '`events` takes names, labels or "*"')
-        return []
     for index, name in enumerate(names):
-        known = type(name) is str and name not in context.labels.names()
-        hint = _NO_EVENTS.get(name) if known else None
-        if hint is not None:
-            place = (index,) if type(value) is list else ()
-            problems.warn(place, "no-event", f"`{name}` never comes as an event", hint=hint)
-    return context.labels.alternatives(value, problems)
+        hint = _NO_EVENTS.get(name)
+        if hint is not None and name not in context.labels.names():
+            problems.warn((index,), "no-event", f"`{name}` never comes as an event", hint=hint)
+    return context.labels.alternatives(names, problems)
 
 
-def _changes(value: Json, context: TriggerContext) -> frozenset[str] | Literal["*"]:
-    names = _names(value)
+def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*"]:
     problems = context.problems.at("changes")
-    if not names or not all(type(name) is str and name for name in names):
+    if not names or not all(names):
         problems.error((), "wrong-name", '`changes` takes names of user properties, or "*"')
         return frozenset()
     if "*" in names:
@@ -168,7 +164,7 @@ def _changes(value: Json, context: TriggerContext) -> frozenset[str] | Literal["
     for index, name in enumerate(names):
         if name.startswith("user.properties."):
             problems.warn(
-                (index,) if type(value) is list else (),
+                (index,),
                 "wrong-name",
                 f"`{name}` is a path, and `changes` takes names",
                 hint=f"did you mean `{name.removeprefix('user.properties.')}`?",
@@ -176,7 +172,7 @@ def _changes(value: Json, context: TriggerContext) -> frozenset[str] | Literal["
     return frozenset(names)
 
 
-def _excluded(exclude: Collection[str], context: TriggerContext) -> list[Node]:
+def _excluded(exclude: Collection[str], context: _Context) -> list[Node]:
     nodes: list[Node] = []
     for name in exclude:
         node = context.labels.node(name)
@@ -205,18 +201,11 @@ def _excluded(exclude: Collection[str], context: TriggerContext) -> list[Node]:
 # --- sample
 
 
-def _sample(spec: Json, webhook_id: str, context: TriggerContext) -> Node | None:
-    if spec is None:
+def _sample(sample: Sample | None, webhook_id: str, context: _Context) -> Node | None:
+    path = _one_path(sample.by, context) if sample is not None else None
+    if sample is None or path is None:
         return None
-    problems = context.problems.at("sample")
-    percent: Json = spec.get("percent") if type(spec) is dict else None
-    if type(percent) not in (int, float) or not 0 < percent <= 100:
-        problems.error(("percent",), "wrong-value", "`sample` needs `percent`, more than 0 and at most 100")
-        return None
-    text = spec.get("by") or "user.id"
-    path = one_path(text, replace(context, problems=problems), "by")
-    if path is None:
-        return None
+    percent = int(sample.percent) if sample.percent.is_integer() else sample.percent
     read = _user_or_anonymous if path.text == "user.id" else compile_path(path, context.vars)
     threshold = int(percent / 100 * (1 << 64))
     salted = blake2b(webhook_id.encode("utf-8", "surrogatepass") + b"\0", digest_size=8)
@@ -247,13 +236,39 @@ def _user_or_anonymous(event: Event, user: User, scope: Scope) -> Json:
     return MISSING if user.anonymous_id is None else user.anonymous_id
 
 
-def canonical(value: Json) -> bytes:
-    """Return the same bytes for equal values, in every run: 5 and 5.0 are equal, "5" is not."""
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    if type(value) is str:
-        return b'"' + value.encode("utf-8", "surrogatepass")
+# --- limits
+
+
+def _limits(webhook: WebhookFile, context: _Context) -> Limits | None:
+    repeat, limit, dedupe = webhook.trigger.repeat, webhook.limit, webhook.dedupe
+    if repeat is None and limit is None and dedupe is None:
+        return None
+
+    def cap(count: int, secs: float | None, by: str | None, *place: str) -> Cap:
+        path = _one_path(by, context.at(*place)) if by is not None else None
+        within_ms = EVER if secs is None else max(1, round(secs * 1000))
+        return Cap(count, within_ms, compile_path(path, context.vars) if path is not None else None)
+
+    return Limits(
+        webhook.id,
+        cap(repeat.count, repeat.within_secs, repeat.by, "trigger", "repeat") if repeat is not None else None,
+        cap(limit.count, limit.every_secs, limit.by, "limit") if limit is not None else None,
+        cap(1, dedupe.within_secs, dedupe.by, "dedupe") if dedupe is not None else None,
+    )
+
+
+def _one_path(text: str, context: _Context) -> Path | None:
+    """Return the path that a field `by` says; None, with a problem, where it is none."""
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return repr(value).encode("utf-8", "surrogatepass")
+        path = parse_path(text)
+        if path.has_any:
+            raise PathError("`[*]` stands for many values, and one is wanted", 0)
+        wrong = unknown_var(path, context.vars)
+        if wrong is not None:
+            raise wrong
+    except PathError as error:
+        context.problems.error(
+            ("by",), "wrong-path", error.message, hint=error.hint, offset=error.offset or None
+        )
+        return None
+    return path

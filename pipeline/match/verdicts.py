@@ -9,11 +9,12 @@ from pipeline.language.paths import Scope
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.labels import Alternative, explained
 from pipeline.match.triggers import Trigger
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Missing, User
 
 
 @dataclass(slots=True, frozen=True)
-class Finding:
+class Clause:
     """The verdict of one clause or group."""
 
     depth: int
@@ -22,58 +23,58 @@ class Finding:
     """The clause as a person would write it; `all`, `any`, `not` for groups."""
     path: str | None
     """What was read; None for groups."""
-    seen: Json | Missing
+    seen: Value | Missing
     """The value there, MISSING where there was none (and for groups)."""
-    operand: Json
+    operand: Value
     """What it was compared with, as written."""
     holds: bool
 
 
 def explain(
     nodes: Iterable[Node], event: Event, user: User, scope: Scope = None, depth: int = 0
-) -> list[Finding]:
+) -> list[Clause]:
     """Return the verdict of every clause below these nodes, in the order of the config.
 
     ``nodes`` are those of a Condition (``condition.nodes``), all of which must hold.
     """
-    found: list[Finding] = []
+    found: list[Clause] = []
     for node in nodes:
         seen = MISSING if node.read is None else node.read(event, user, scope)
-        found.append(Finding(depth, node.text, node.path, seen, node.operand, node.test(event, user, scope)))
+        found.append(Clause(depth, node.text, node.path, seen, node.operand, node.test(event, user, scope)))
         # Conditions on one element have no value before the element is chosen.
         if node.kind != "any_element":
             found += explain(node.children, event, user, scope, depth + 1)
     return found
 
 
-def explain_trigger(trigger: Trigger, event: Event, user: User) -> list[Finding]:
+def explain_trigger(trigger: Trigger, event: Event, user: User) -> list[Clause]:
     """Return the verdicts of a whole trigger: events or changes first, then where, exclude and sample.
 
     The trigger fires (limits apart) where every finding of depth 0 holds.
     """
-    found: list[Finding] = []
+    found: list[Clause] = []
     if trigger.changes is not None:
         wanted = "*" if trigger.changes == "*" else sorted(trigger.changes)
-        changed: Json = list(event.properties) if event.kind == "update" else MISSING
+        changed: Value = list(event.properties) if event.kind == "update" else MISSING
         touches = changed is not MISSING and (
             bool(changed) if wanted == "*" else any(name in wanted for name in changed)
         )
-        found.append(Finding(0, f"changes: {_shown(wanted)}", "changed properties", changed, wanted, touches))
+        found.append(Clause(0, f"changes: {_shown(wanted)}", "changed properties", changed, wanted, touches))
     else:
         found += _explain_events(trigger.events, event, user)
     return found + explain(trigger.nodes, event, user)
 
 
-def _explain_events(ways: tuple[Alternative, ...], event: Event, user: User) -> list[Finding]:
+def _explain_events(ways: tuple[Alternative, ...], event: Event, user: User) -> list[Clause]:
     names = sorted({name for one in ways for name in one.names or ()})
     plain = all(not one.condition.nodes and one.kinds is None for one in ways)
     holds = any(one.matches(event, user) for one in ways)
     text = f"events: {_shown(names or '*')}"
-    found = [Finding(0, text, "event.name", event.name, names or "*", holds)]
+    found = [Clause(0, text, "event.name", event.name, names or "*", holds)]
     if not plain:
         found += explain([explained(one) for one in ways], event, user, depth=1)
     return found
 
 
-def _shown(names: Json) -> str:
+def _shown(names: Value) -> str:
     return names if type(names) is str else f"[{', '.join(names)}]"

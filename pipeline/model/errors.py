@@ -2,9 +2,11 @@
 
     HooklineError
     ├── ConfigError      stop before starting, show every problem        exit 1
+    │   └── GivenError   an event or a user that a verb was given is unusable
     ├── InvalidRecord    dead-letter the record with its reason, go on
     ├── RenderError      dead-letter this delivery with its reason, go on
     ├── UsageError       a command was called with the wrong words       exit 2
+    ├── Refused          what was asked cannot be done as things stand     exit 1
     ├── Stopped          a stop was asked for before anything began      exit 0
     ├── StateError       the state directory is in use or damaged        exit 3
     └── Fatal            log, stop the job                               exit 4
@@ -15,6 +17,9 @@ What a receiver answers is no exception: outcomes are data (pipeline/deliver/lan
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
+
+from pipeline.model.findings import Finding, render, render_finding
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Error numbers of a disk or quota without room."""
@@ -25,11 +30,37 @@ class HooklineError(Exception):
 
     exit_code = 4
 
+    def shown(self) -> str:
+        """Return what is printed where this error ends a command."""
+        return f"error: {self}"
+
 
 class ConfigError(HooklineError):
-    """The configuration cannot be used; ``str()`` shows every problem with its place."""
+    """The configuration cannot be used: one sentence, or the findings of a check.
+
+    root: the config directory, before which the findings' files are named.
+    """
 
     exit_code = 1
+
+    def __init__(self, problem: str | Sequence[Finding], *, root: str = "") -> None:
+        super().__init__(problem)
+        self.findings: tuple[Finding, ...] = () if isinstance(problem, str) else tuple(problem)
+        self.root = root
+
+    def __str__(self) -> str:
+        return render(self.findings, root=self.root) if self.findings else super().__str__()
+
+    def shown(self) -> str:
+        """Return the findings, each with its place, or the one sentence."""
+        return str(self) if self.findings else super().shown()
+
+
+class GivenError(ConfigError):
+    """What a verb was given, an event or a user, cannot be used; shown without a closing line."""
+
+    def __str__(self) -> str:
+        return "\n".join(render_finding(finding) for finding in self.findings)
 
 
 class InvalidRecord(HooklineError):
@@ -46,10 +77,20 @@ class UsageError(HooklineError):
     exit_code = 2
 
 
+class Refused(HooklineError):
+    """What was asked for cannot be done as things stand; nothing was changed."""
+
+    exit_code = 1
+
+
 class Stopped(HooklineError):
     """A stop was asked for while something was waited for; nothing had begun, so nothing is lost."""
 
     exit_code = 0
+
+    def shown(self) -> str:
+        """Return the sentence alone: nothing is wrong."""
+        return str(self)
 
 
 class StateError(HooklineError):

@@ -1,9 +1,13 @@
-"""A stop that is asked for while a verb is still starting, or waits: it is kept until it can be heard."""
+"""Clean stop: the first SIGTERM or SIGINT is kept until it can be heard, the second one ends the process.
+
+It may come while a verb is still starting, or waits for something: whoever waits asks `requested`.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -30,14 +34,31 @@ def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[Non
             signal.signal(number, old)
 
 
+@contextmanager
+def stoppable(on_stop: Callable[[int], None] = lambda number: None) -> Iterator[None]:
+    """Do something that ends when `requested` says so; the old handlers are back afterwards.
+
+    on_stop: called in the signal's handler, with its number. A second signal ends the process at once, as a
+    kill would. Another thread than the main one hears no signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        _keep(number, frame)
+        on_stop(number)
+
+    try:
+        with handled_by(stop):
+            yield
+    finally:
+        forget()
+
+
 def requested() -> bool:
     """Return whether a stop was asked for."""
     return bool(_requested)
-
-
-def note(number: int) -> None:
-    """Keep a stop that another handler heard, for what waits and cannot be told otherwise."""
-    _requested.append(number)
 
 
 def forget() -> None:

@@ -6,10 +6,9 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape, quoteattr
 
 import orjson
 
@@ -20,11 +19,14 @@ from pipeline.config.models.validate import check
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
-from pipeline.config.yaml.report import Finding, render
 from pipeline.decode.shapes import decode
-from pipeline.model.records import Invalid, Json, Origin, PropertyUpdate, Record
+from pipeline.job.rehearse import Rehearsal
+from pipeline.job.story import Match
+from pipeline.model.findings import Finding, render
+from pipeline.model.json import Value, equal
+from pipeline.model.records import Invalid, Origin, Record
 from pipeline.model.times import parse_time
-from pipeline.operate.dry_run import DryRun, Fired
+from pipeline.operate.given import known
 
 SUFFIXES = (".test.yaml", ".test.yml")
 NOW = parse_time("2026-01-01T12:00:00Z")
@@ -45,6 +47,16 @@ class CaseResult:
     def passed(self) -> bool:
         """Whether everything was as expected."""
         return not self.failures
+
+    def to_json(self) -> dict[str, Value]:
+        """Return everything but how long it took."""
+        return {
+            "file": self.file,
+            "line": self.line,
+            "name": self.name,
+            "passed": self.passed,
+            "failures": self.failures,
+        }
 
 
 def find_tests(directory: Path) -> list[Path]:
@@ -84,18 +96,18 @@ def run_file(
 
 def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[str]:
     """Return what was not as expected, each a text of one or more lines; empty where the case holds."""
-    run = DryRun(snapshot)
+    run = Rehearsal(snapshot)
     failures: list[str] = []
     for user in case.users:
-        run.know(_known(user.id, user.anonymous_id, user.properties))
+        run.know(known(user.id, user.anonymous_id, user.properties, NOW))
     only = case.users[0].id if len(case.users) == 1 else None
-    fired: list[Fired] = []
+    fired: list[Match] = []
     for number, given in enumerate(case.events):
         for record in _records(given, number, only, format):
             if isinstance(record, Invalid):
                 failures.append(f"event {number + 1} is invalid: {record.reason}")
             else:
-                fired += [one for one in run.feed(record) if not one.suppressed]
+                fired += [one for one in run.rehearse(record) if not one.suppressed]
     if failures:
         return failures
     for number, (wanted, got) in enumerate(zip(case.expect, fired, strict=False), 1):
@@ -107,55 +119,6 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
     for number in range(len(fired) + 1, len(case.expect) + 1):
         failures.append(f"request {number} was expected and not made")
     return failures
-
-
-def render_results(results: Sequence[CaseResult]) -> str:
-    """Return the failed tests with their differences, and a closing line."""
-    lines: list[str] = []
-    for result in results:
-        if not result.passed:
-            where = f"{result.file}:{result.line}" if result.line else result.file
-            lines.append(f"FAILED {where}: {result.name}")
-            lines += [f"  {line}" for failure in result.failures for line in failure.splitlines()]
-    failed = sum(not result.passed for result in results)
-    passed = len(results) - failed
-    files = len({result.file for result in results})
-    lines.append(f"{passed} passed, {failed} failed in {files} file{'s' * (files != 1)}")
-    return "\n".join(lines)
-
-
-def junit(results: Sequence[CaseResult]) -> str:
-    """Return the results as JUnit XML, for CI."""
-    failed = sum(not result.passed for result in results)
-    secs = sum(result.secs for result in results)
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<testsuites tests="{len(results)}" failures="{failed}" time="{secs:.3f}">',
-        f'  <testsuite name="hookline" tests="{len(results)}" failures="{failed}" time="{secs:.3f}">',
-    ]
-    for result in results:
-        head = (
-            f"    <testcase classname={_attribute(result.file)} name={_attribute(result.name)} "
-            f'file={_attribute(result.file)} line="{result.line}" time="{result.secs:.3f}"'
-        )
-        if result.passed:
-            lines.append(f"{head}/>")
-        else:
-            text = "\n".join(result.failures)
-            first = result.failures[0].splitlines()[0]
-            lines.append(
-                f"{head}><failure message={_attribute(first)}>{escape(_xml(text))}</failure></testcase>"
-            )
-    return "\n".join([*lines, "  </testsuite>", "</testsuites>"]) + "\n"
-
-
-def _attribute(text: str) -> str:
-    return quoteattr(_xml(text))
-
-
-def _xml(text: str) -> str:
-    """Return a text without what XML cannot hold."""
-    return "".join(c if c >= " " or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
 def _load(path: Path, shown: str) -> tuple[CaseFile | None, list[int], str]:
@@ -209,18 +172,10 @@ def _moved(finding: Finding, folder: str) -> Finding:
     name = finding.file.removeprefix("webhooks/")
     if name == finding.file:
         return finding
-    return Finding(
-        os.path.join(folder, name), finding.line, finding.column, finding.code, finding.message, finding.hint,
-        finding.warning, finding.source, finding.length,
-    )  # fmt: skip
+    return replace(finding, file=os.path.join(folder, name))
 
 
-def _known(user_id: str | None, anonymous_id: str | None, properties: dict[str, Json]) -> PropertyUpdate:
-    origin = Origin("given", 0)
-    return PropertyUpdate(None, user_id, anonymous_id, NOW, NOW, None, properties, {}, (), origin)
-
-
-def _records(given: dict[str, Json], number: int, only: str | None, format: str) -> list[Record]:
+def _records(given: dict[str, Value], number: int, only: str | None, format: str) -> list[Record]:
     record = dict(given)
     if format == "native":
         record = {"type": "event", **record}
@@ -230,7 +185,7 @@ def _records(given: dict[str, Json], number: int, only: str | None, format: str)
     return decode(orjson.dumps(record), format=format, origin=origin, received_at=NOW + number * 1000)
 
 
-def _compare(wanted: ExpectedRequest, got: Fired, exact: bool) -> list[str]:
+def _compare(wanted: ExpectedRequest, got: Match, exact: bool) -> list[str]:
     """Return the lines of the differences between a request and what was expected."""
     if wanted.dead_letter is not None:
         if got.request is not None:
@@ -253,7 +208,7 @@ def _compare(wanted: ExpectedRequest, got: Fired, exact: bool) -> list[str]:
     return lines
 
 
-def _body(got: Fired, wanted: Json) -> Json:
+def _body(got: Match, wanted: Value) -> Value:
     body = got.body
     if got.webhook.spec.encoding == "form":
         text = body.decode()
@@ -269,7 +224,7 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-def _differ(path: str, wanted: Json, got: Json, exact: bool) -> list[str]:
+def _differ(path: str, wanted: Value, got: Value, exact: bool) -> list[str]:
     if isinstance(wanted, dict) and isinstance(got, dict):
         lines = [
             line
@@ -288,17 +243,16 @@ def _differ(path: str, wanted: Json, got: Json, exact: bool) -> list[str]:
             f"  - {_json(wanted)}",
             f"  + {_json(got)}",
         ]
-    # 1 is not true, and 3.0 is 3: as a receiver's JSON reader sees it.
-    if wanted == got and isinstance(wanted, bool) == isinstance(got, bool):
+    if equal(wanted, got):
         return []
     return [path, f"  - {_json(wanted)}", f"  + {_json(got)}"]
 
 
-def _json(value: Json) -> str:
+def _json(value: Value) -> str:
     return str(value) if value is _ABSENT else json.dumps(value, ensure_ascii=False)
 
 
-def _told(fired: Fired) -> str:
+def _told(fired: Match) -> str:
     if fired.request is None:
         return f"a dead letter of {fired.webhook.id}: {fired.reason}"
     return f"{fired.request.method} {fired.url} {fired.body.decode()[:2000]}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import lmdb
 
+from pipeline.model.disk import sync
 from pipeline.model.errors import StateError
 from pipeline.outbox.codec import (
     pack_dead,
@@ -20,9 +20,8 @@ from pipeline.outbox.codec import (
 )
 from pipeline.outbox.view import stores
 from pipeline.store.environment import MAX_TABLES
-from pipeline.store.folders import sync_folder
 from pipeline.store.reading import reading
-from pipeline.store.sealing import Table
+from pipeline.store.rows import Table
 from pipeline.store.store import Store
 
 READERS: dict[Table, Callable[[bytes], object]] = {
@@ -106,10 +105,9 @@ def compact(state: Path) -> Iterator[Compacted]:
         (fresh / "data.mdb").unlink(missing_ok=True)
         with lmdb.open(str(path), readonly=True, max_dbs=MAX_TABLES) as env:
             env.copy(str(fresh), compact=True)
-        with (fresh / "data.mdb").open("rb") as file:
-            os.fsync(file.fileno())
+        sync(fresh / "data.mdb")
         (fresh / "data.mdb").replace(data)
-        sync_folder(path)
+        sync(path)
         fresh.rmdir()
         yield Compacted(path, before, _used(data))
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline.model.disk import append_all, make_folder, sync
 from pipeline.model.errors import Fatal
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.dead_letter_json import to_json
@@ -41,16 +42,21 @@ class JsonlCopies:
         self._waiting: list[bytes] = []
         self._torn = b""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._end_torn_line()
         except OSError as error:
             raise Fatal(f"cannot write copies of dead letters to {path}: {error.strerror}") from None
 
     def _end_torn_line(self) -> None:
-        """After a crash in the middle of a write the next line must not be glued to the torn one."""
+        """After a crash in the middle of a write the next line must not be glued to the torn one.
+
+        That there is a new file is on disk, too, when this returns.
+        """
         size = os.fstat(self._file).st_size
-        if size and os.pread(self._file, 1, size - 1) != b"\n":
+        if not size:
+            sync(self._path.parent)
+        elif os.pread(self._file, 1, size - 1) != b"\n":
             self._torn = b"\n"
 
     def write(self, letter: DeadLetter) -> None:
@@ -63,8 +69,7 @@ class JsonlCopies:
             return
         data = self._torn + b"".join(self._waiting)
         try:
-            while data:
-                data = data[os.write(self._file, data) :]
+            append_all(self._file, data)
             os.fsync(self._file)
         except OSError as error:
             count("dead_letter_copies_total", len(self._waiting), result="error")

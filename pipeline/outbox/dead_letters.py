@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.outbox.codec import DeadLetter, pack_dead, unpack_dead
-from pipeline.store.sealing import Table
+from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from pipeline.telemetry.metrics import count
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.outbox.codec import Finished, key_origin, pack_result, unpack_result
-from pipeline.store.sealing import Table
+from pipeline.store.rows import Table
 from pipeline.store.store import Store
 
 

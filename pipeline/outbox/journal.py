@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 
+from pipeline.model.disk import append_all, make_folder, replace_durably
 from pipeline.outbox.codec import Finished, finished, pack_result, unpack_result
 from pipeline.outbox.handover import Outcome, Result
 
@@ -26,7 +26,7 @@ class Journal:
     """The journal of one shard, appended by the engine's thread under the port's lock."""
 
     def __init__(self, folder: Path, generation: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._folder = folder
         self._generation = generation
         self._on_disk = {number for number, _ in _generations(folder)}
@@ -46,7 +46,7 @@ class Journal:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._file = os.open(_path(self._folder, self._generation), flags, 0o600)
             self._on_disk.add(self._generation)
-        _write_all(self._file, b"".join(entries))
+        append_all(self._file, b"".join(entries))
 
     def switch(self, generation: int) -> None:
         """Write the following results to the file of another generation."""
@@ -91,7 +91,7 @@ def read_journal(folder: Path, since: int) -> list[Finished]:
         for entry in entries:
             found[unpack_result(entry).key] = entry
     if torn or later:
-        _write_anew(_path(folder, since), found.values())
+        replace_durably(_path(folder, since), b"".join(map(_framed, found.values())))
         for path in later:
             path.unlink()
     return [unpack_result(entry) for entry in found.values()]
@@ -111,14 +111,8 @@ def _entries(data: bytes) -> tuple[list[bytes], bool]:
     return found, end == len(data)
 
 
-def _write_anew(path: Path, entries: Iterable[bytes]) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        for entry in entries:
-            file.write(_ENTRY.pack(len(entry), zlib.crc32(entry)) + entry)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+def _framed(entry: bytes) -> bytes:
+    return _ENTRY.pack(len(entry), zlib.crc32(entry)) + entry
 
 
 def _generations(folder: Path) -> list[tuple[int, Path]]:
@@ -129,9 +123,3 @@ def _generations(folder: Path) -> list[tuple[int, Path]]:
 
 def _path(folder: Path, generation: int) -> Path:
     return folder / f"{generation:012d}.journal"
-
-
-def _write_all(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]

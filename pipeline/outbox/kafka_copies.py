@@ -8,18 +8,19 @@ from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public in its documentation
+from confluent_kafka.admin import (
     AclOperation,
     AdminClient,
 )
 
 from pipeline.kafka.brokers import Reachability
-from pipeline.kafka.files import missing_file
+from pipeline.kafka.missing_files import missing_file
 from pipeline.model.errors import ConfigError, Fatal, Stopped
 from pipeline.model.stop import requested
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.dead_letter_json import key_of, to_json
 from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import DEAD_LETTER_TOO_LARGE
 from pipeline.telemetry.metrics import count
 
 log = logging.get(__name__)
@@ -189,8 +190,7 @@ class KafkaCopies:
                 return True
             self._too_large.clear()
         self._waiting -= 1
-        count("dead_letter_copies_total", 1, result="error")
-        log.error("a dead letter is too large for the topic and was not copied", key=key_of(letter))
+        DEAD_LETTER_TOO_LARGE.happened(log, key=key_of(letter))
         return False
 
     def _fatal(self, reason: str) -> Fatal:

@@ -24,7 +24,7 @@ from pipeline.outbox.dead_letters import DeadLetters
 from pipeline.outbox.finished import FinishedRequests
 from pipeline.outbox.handover import Delivery, Engine, Outcome, Port, Progress, Request, Result
 from pipeline.outbox.journal import Journal, read_journal
-from pipeline.store.sealing import Table
+from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from pipeline.telemetry.metrics import count
 

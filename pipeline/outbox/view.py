@@ -21,7 +21,7 @@ from pipeline.outbox.codec import (
 from pipeline.outbox.counters import RECORDS, WEBHOOK
 from pipeline.outbox.handover import Progress, Request
 from pipeline.store.reading import reading
-from pipeline.store.sealing import Table
+from pipeline.store.rows import Table
 
 
 class Owed(NamedTuple):

@@ -44,6 +44,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.transport: asyncio.Transport
+        self.number = desk.accepted
+        desk.accepted += 1
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.served = 0
         self._buffer = b""
@@ -54,7 +56,6 @@ class Connection(asyncio.Protocol):
         """Keep the transport; a fault may already speak."""
         self.transport = cast(asyncio.Transport, transport)
         self.desk.connections.add(self)
-        self.desk.accepted += 1
         early = self.desk.script.on_connect()
         if early is not None:
             FAULTS[early](self, Answer())
@@ -109,7 +110,8 @@ class Connection(asyncio.Protocol):
             return False
         self._buffer = buffer[stop:]
         path, _, query = target.partition("?")
-        self._serve(Request(now_secs(), method, path, query, headers, buffer[end + 4 : stop]))
+        body = buffer[end + 4 : stop]
+        self._serve(Request(now_secs(), method, path, query, headers, body, self.number))
         return True
 
     def _serve(self, request: Request) -> None:
@@ -120,7 +122,7 @@ class Connection(asyncio.Protocol):
             text = (problem or "").encode()
             self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: %d\r\n\r\n%b" % (line, len(text), text))
             return
-        answer = desk.script.answer(request.path, request.message_id)
+        answer = desk.script.answer(request)
         self.served += 1
         status = answer.status if answer.fault is None else 0
         desk.recorder.add(request, status)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import orjson
 
+from pipeline.model.disk import append_all
+
 
 @dataclass(slots=True, frozen=True)
 class Request:
@@ -25,6 +27,8 @@ class Request:
     headers: Mapping[str, str]
     """Lower-case names; of a repeated header the last."""
     body: bytes
+    connection: int = 0
+    """Which of the connections it came on, counted from 0."""
 
     @property
     def message_id(self) -> str:
@@ -48,7 +52,7 @@ class Recorder:
         )
 
     def add(self, request: Request, status: int) -> None:
-        """Keep a request and the status that it will get (0: none); on disk before the answer is sent."""
+        """Keep a request and the status that it will get (0: none); written before the answer is sent."""
         self.count += 1
         if self._keep:
             self.requests.append(request)
@@ -66,7 +70,7 @@ class Recorder:
             if self._bodies:
                 line["headers"] = dict(request.headers)
                 line["body"] = request.body.decode("utf-8", "backslashreplace")
-            os.write(self._file, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            append_all(self._file, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def close(self) -> None:
         """Close the file."""

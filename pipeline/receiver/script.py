@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.receiver.answer import Answer, plain_answer
 from pipeline.receiver.faults import FAULTS
+from pipeline.receiver.received import Request
 
 
 def answer_of(value: Any) -> Answer:
@@ -80,9 +81,9 @@ class Script:
             self._paths[path] = _steps(value)
         self._default = self._paths.get("*") or Steps([answer_of(200)])
 
-    def answer(self, path: str, message_id: str) -> Answer:
-        """Return the answer for the next request of a path (without its query)."""
-        return self._paths.get(path, self._default).next(message_id)
+    def answer(self, request: Request) -> Answer:
+        """Return the answer for the next request of a path."""
+        return self._paths.get(request.path, self._default).next(request.message_id)
 
     def on_connect(self) -> str | None:
         """Return the fault that meets a new connection: the path ``<connect>``, if the script has it."""

@@ -9,7 +9,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import uvloop
 
@@ -26,7 +26,7 @@ class Receiver:
 
     def __init__(
         self,
-        script: dict[str, Any] | None = None,
+        script: dict[str, Any] | Script | None = None,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -34,9 +34,10 @@ class Receiver:
         record: Path | None = None,
         bodies: bool = False,
         keep: bool = True,
+        inspect: Callable[[Request, int], None] | None = None,
     ) -> None:
         self.recorder = Recorder(keep=keep, path=record, bodies=bodies)
-        self._desk = Desk(Script(script), self.recorder)
+        self._desk = Desk(_script(script), self.recorder, inspect)
         self._host = host
         self._tls = tls
         self.port = port
@@ -57,17 +58,17 @@ class Receiver:
         return self._desk.accepted
 
     @property
-    def connections(self) -> int:
-        """Return how many connections are open."""
-        return len(self._desk.connections)
+    def connections(self) -> set[int]:
+        """Return the numbers of the connections that are open."""
+        return {connection.number for connection in tuple(self._desk.connections)}
 
     def url(self, path: str = "/") -> str:
         """Return the URL of a path."""
         return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}{path}"
 
-    def answer(self, script: dict[str, Any]) -> None:
+    def answer(self, script: dict[str, Any] | Script) -> None:
         """Answer by another script from now on."""
-        self._desk.script = Script(script)
+        self._desk.script = _script(script)
 
     def hang_up(self) -> None:
         """Close every open connection, as a server that restarts does."""
@@ -82,7 +83,7 @@ class Receiver:
             connection.transport.close()
         done.set()
 
-    def __enter__(self) -> Receiver:
+    def __enter__(self) -> Self:
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
@@ -159,6 +160,10 @@ def serve(
     finally:
         recorder.close()
     return recorder.count
+
+
+def _script(given: dict[str, Any] | Script | None) -> Script:
+    return given if isinstance(given, Script) else Script(given)
 
 
 def _replace(desk: Desk, body: bytes) -> str | None:

@@ -6,37 +6,27 @@ least once; in fact once, as long as the topics still hold what was read after t
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
+from pipeline.model.disk import locked, make_folder, replace_durably
 from pipeline.model.errors import Fatal, StateError
 from pipeline.recording.segments import Compression, Segment
 from pipeline.sources.chunk import CHUNK_LINES, Position, RawChunk
 from pipeline.sources.files.recorded import Message, dump_line
-from pipeline.sources.reader import Reader
+from pipeline.sources.reader import Reader, Source
 
 STATE = ".record.json"
 IDLE_SECS = 0.005
 UNSYNCED_BYTES = 32 << 20
 """What waits in memory for a sync, at most."""
-
-
-class Source(Protocol):
-    """What has partitions to record, such as `pipeline.sources.topics.source.KafkaSource`."""
-
-    def list_partitions(self) -> list[str]:
-        """Return the names of the source partitions."""
-
-    def open(self, name: str, position: Any) -> Reader:
-        """Return the reader of one of them, at a position or at the beginning."""
 
 
 @dataclass(slots=True)
@@ -73,29 +63,31 @@ def record(
     with ExitStack() as stack:
         _lock(out, stack)
         stored = _load(out)
-        tracks = []
+        recorders = []
         for name in source.list_partitions():
             saved = stored.get(name)
             reader = source.open(name, _tuples(saved["position"]) if saved else None)
             stack.callback(reader.close)
-            track = Track(reader, out / name, saved, compression, rotate_bytes, rotate_secs, recorded, clock)
-            stack.callback(track.close)
-            tracks.append(track)
+            recorder = PartitionRecorder(
+                reader, out / name, saved, compression, rotate_bytes, rotate_secs, recorded, clock
+            )
+            stack.callback(recorder.close)
+            recorders.append(recorder)
 
         def save() -> None:
-            for track in tracks:
-                track.sync()
-                stored[track.reader.name] = track.saved()
+            for recorder in recorders:
+                recorder.sync()
+                stored[recorder.reader.name] = recorder.saved()
             _save(out, stored)
-            for track in tracks:
-                track.durable()
+            for recorder in recorders:
+                recorder.durable()
             progress(recorded)
 
         synced = clock()
         while True:
-            moved = [track.advance(save) for track in tracks]
-            ended = stopping() or all(track.reader.done for track in tracks)
-            full = sum(track.waiting_bytes for track in tracks) >= UNSYNCED_BYTES
+            moved = [recorder.advance(save) for recorder in recorders]
+            ended = stopping() or all(recorder.reader.done for recorder in recorders)
+            full = sum(recorder.waiting_bytes for recorder in recorders) >= UNSYNCED_BYTES
             if ended or full or clock() >= synced + sync_secs:
                 synced = clock()
                 save()
@@ -105,7 +97,7 @@ def record(
                 idle(IDLE_SECS)
 
 
-class Track:
+class PartitionRecorder:
     """One source partition: its reader, and the file that grows."""
 
     def __init__(
@@ -139,7 +131,7 @@ class Track:
             self._segment = Segment(folder, self._first, kept, keep_bytes=saved["bytes"])
 
     def _begin(self) -> None:
-        self._first = int(self._written[1])  # type: ignore[call-overload]  # a number, see chunk.Position
+        self._first = self._written[1]
         self._kind, self._latest, self._began = self._compression, None, self._clock()
         self._segment = Segment(self._folder, self._first, self._compression)
         self._recorded.files.append(str(self._segment.path))
@@ -197,8 +189,7 @@ class Track:
 
     def durable(self) -> None:
         """Tell the reader how far it need not go back."""
-        durable: Callable[[Position], None] = getattr(self.reader, "durable", lambda position: None)
-        durable(self._written)
+        self.reader.durable(self._written)
 
     def close(self) -> None:
         """Close the file."""
@@ -225,14 +216,12 @@ def messages(chunk: RawChunk) -> list[Message]:
 
 def _lock(out: Path, stack: ExitStack) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = stack.enter_context((out / ".lock").open("wb"))
-    except OSError as error:
-        raise Fatal(f"cannot record to {out}: {error.strerror}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        make_folder(out)
+        stack.callback(os.close, locked(out / ".lock"))
     except BlockingIOError:
         raise StateError(f"another process records to {out}") from None
+    except OSError as error:
+        raise Fatal(f"cannot record to {out}: {error.strerror}") from None
 
 
 def _load(out: Path) -> dict[str, dict[str, Any]]:
@@ -250,14 +239,8 @@ def _load(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def _save(out: Path, partitions: dict[str, dict[str, Any]]) -> None:
-    """Replace the state in one step: a crash leaves the old one or the new one."""
-    fresh = out / f"{STATE}.new"
     try:
-        with open(fresh, "wb") as file:
-            file.write(orjson.dumps({"version": 1, "partitions": partitions}))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(out / STATE)
+        replace_durably(out / STATE, orjson.dumps({"version": 1, "partitions": partitions}))
     except OSError as error:
         raise Fatal(f"cannot record to {out}: {error.strerror}") from None
 

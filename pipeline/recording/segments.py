@@ -16,6 +16,7 @@ from typing import Literal
 
 import zstandard
 
+from pipeline.model.disk import append_all, make_folder, sync
 from pipeline.model.errors import Fatal, StateError
 
 Compression = Literal["zst", "gz", "none"]
@@ -36,7 +37,7 @@ class Segment:
         self._waiting: list[bytes] = []
         self.waiting_bytes = 0
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             size = os.fstat(self._file).st_size
             if size < keep_bytes:
@@ -46,7 +47,7 @@ class Segment:
                 )
             os.ftruncate(self._file, keep_bytes)
             os.lseek(self._file, keep_bytes, os.SEEK_SET)
-            _sync_folder(folder)
+            sync(folder)
         except OSError as error:
             raise Fatal(f"cannot record to {self.path}: {error.strerror}") from None
         self.size = keep_bytes
@@ -63,9 +64,7 @@ class Segment:
             return
         frame = _packed(b"".join(self._waiting), self._compression)
         try:
-            left = memoryview(frame)
-            while left:
-                left = left[os.write(self._file, left) :]
+            append_all(self._file, frame)
             os.fsync(self._file)
         except OSError as error:
             raise Fatal(
@@ -86,12 +85,3 @@ def _packed(data: bytes, compression: Compression) -> bytes:
     if compression == "gz":
         return gzip.compress(data, compresslevel=6, mtime=0)
     return data
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the entry of a new file survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -5,7 +5,6 @@ A body is built as a tree and dumped once; keys are never templated, and nothing
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -17,7 +16,9 @@ import orjson
 
 from pipeline.language.paths import Getter, Scope
 from pipeline.model.errors import RenderError
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Missing, User
+from pipeline.model.words import did_you_mean
 from pipeline.render.loops import OMIT, Splice, compile_loop, compile_spread
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, mentions_secrets
@@ -40,12 +41,12 @@ class Part:
 
     get: Getter
     constant: bool = False
-    value: Json = None
+    value: Value = None
     lookup: tuple[str, str] | None = None
     """As in Template, where no rule stands between the property and the body."""
 
 
-def compile_body(tree: Json, spot: Spot) -> Part:
+def compile_body(tree: Value, spot: Spot) -> Part:
     """Return the compiled tree. Mistakes are reported at their spots."""
     match tree:
         case str():
@@ -63,7 +64,7 @@ def compile_body(tree: Json, spot: Spot) -> Part:
     return _constant(None)
 
 
-def _constant(value: Json) -> Part:
+def _constant(value: Value) -> Part:
     return Part(lambda event, user, scope: value, True, value)
 
 
@@ -107,7 +108,7 @@ def _ruled(template: Template, spot: Spot, text: str) -> Getter:
     get = template.get
     if spot.missing == "omit_empty":
 
-        def unless_empty(event: Event, user: User, scope: Scope) -> Json | Missing:
+        def unless_empty(event: Event, user: User, scope: Scope) -> Value | Missing:
             value = get(event, user, scope)
             return OMIT if is_empty(value) else value
 
@@ -115,7 +116,7 @@ def _ruled(template: Template, spot: Spot, text: str) -> Getter:
     if spot.missing == "dead_letter" and template.typed:
         place = spot.place(text)
 
-        def demanded(event: Event, user: User, scope: Scope) -> Json | Missing:
+        def demanded(event: Event, user: User, scope: Scope) -> Value | Missing:
             value = get(event, user, scope)
             if value is MISSING:
                 raise RenderError(f"required value is missing ({place})")
@@ -125,7 +126,7 @@ def _ruled(template: Template, spot: Spot, text: str) -> Getter:
     return get
 
 
-def is_empty(value: Json | Missing) -> bool:
+def is_empty(value: Value | Missing) -> bool:
     """Return whether `omit_empty` leaves a value out: missing, null, "", [] and {}."""
     return value is None or value is MISSING or (type(value) in (str, list, dict) and not value)
 
@@ -136,8 +137,8 @@ def _array(parts: list[Part], spot: Spot) -> Part:
     gets = [_frozen(part, spot).get for part in parts]
     keep_missing = spot.missing == "null"
 
-    def array(event: Event, user: User, scope: Scope) -> list[Json]:
-        built: list[Json] = []
+    def array(event: Event, user: User, scope: Scope) -> list[Value]:
+        built: list[Value] = []
         for get in gets:
             value = get(event, user, scope)
             if value is MISSING:
@@ -163,7 +164,7 @@ def _frozen(part: Part, spot: Spot) -> Part:
         return part
 
 
-def _object(tree: Mapping[Any, Json], spot: Spot) -> Part:
+def _object(tree: Mapping[Any, Value], spot: Spot) -> Part:
     for key in tree:
         _check_key(key, spot)
     if "$for" in tree:
@@ -183,7 +184,7 @@ def _object(tree: Mapping[Any, Json], spot: Spot) -> Part:
     spread = compile_spread(tree["$spread"], spot.at("$spread"), compile_body)
     own = _fields(fields, spot).get
 
-    def merged(event: Event, user: User, scope: Scope) -> dict[str, Json]:
+    def merged(event: Event, user: User, scope: Scope) -> dict[str, Value]:
         built = spread(event, user, scope)
         mine: Any = own(event, user, scope)
         built.update(mine)
@@ -209,13 +210,13 @@ def _check_key(key: object, spot: Spot) -> None:
         )
     elif key.startswith("$") and not key.startswith("$$") and key not in DIRECTIVES:
         swapped = [name for name in DIRECTIVES if sorted(name) == sorted(key.lower())]
-        close = swapped or difflib.get_close_matches(key.lower(), DIRECTIVES, n=1, cutoff=0.75)
+        close = swapped[0] if swapped else did_you_mean(key, DIRECTIVES, likeness=0.75)
         if close:
             spot.problems.warn(
                 (*spot.path, key),
                 "unknown-directive",
                 f"`{key}` is sent as an ordinary key",
-                hint=f"did you mean `{close[0]}`? (`${key}` says that it is meant literally)",
+                hint=f"did you mean `{close}`? (`${key}` says that it is meant literally)",
                 on_key=True,
             )
 
@@ -229,7 +230,7 @@ def _fields(fields: Mapping[str, Part], spot: Spot) -> Part:
     of_event, of_user = _lookups(frozen, "event"), _lookups(frozen, "user")
     keep_missing = spot.missing == "null"
 
-    def fixed(event: Event, user: User, scope: Scope) -> dict[str, Json]:
+    def fixed(event: Event, user: User, scope: Scope) -> dict[str, Value]:
         built = base.copy()
         if of_event:
             _read(event.properties, of_event, built, keep_missing)
@@ -259,7 +260,10 @@ def _lookups(parts: Mapping[str, Part], root: str) -> list[tuple[str, str]]:
 
 
 def _read(
-    properties: Mapping[str, Json], lookups: list[tuple[str, str]], built: dict[str, Json], keep_missing: bool
+    properties: Mapping[str, Value],
+    lookups: list[tuple[str, str]],
+    built: dict[str, Value],
+    keep_missing: bool,
 ) -> None:
     """Copy properties into the body without a call for each: a body of 30 of them takes half the time."""
     get = properties.get
@@ -276,8 +280,8 @@ def _read(
 
 
 def _rest(
-    tree: Mapping[str, Json], spot: Spot, owner: str, inner: str, used: tuple[str, ...]
-) -> tuple[Json, Spot]:
+    tree: Mapping[str, Value], spot: Spot, owner: str, inner: str, used: tuple[str, ...]
+) -> tuple[Value, Spot]:
     """Return what a directive governs: the value of `inner`, or the map without the directives."""
     rest = {key: value for key, value in tree.items() if key not in used}
     if inner not in tree:
@@ -292,7 +296,7 @@ def _rest(
     return tree[inner], spot.at(inner)
 
 
-def _for(tree: Mapping[str, Json], spot: Spot) -> Part:
+def _for(tree: Mapping[str, Value], spot: Spot) -> Part:
     element, where = _rest(tree, spot, "$for", "$do", ("$for", "$do"))
     inner = compile_body(element, where.at(roots=("item", "index")))
     if element == {}:
@@ -302,7 +306,7 @@ def _for(tree: Mapping[str, Json], spot: Spot) -> Part:
     return Part(compile_loop(tree["$for"], inner.get, spot, spot.at("$for")))
 
 
-def _if(tree: Mapping[str, Json], spot: Spot) -> Part:
+def _if(tree: Mapping[str, Value], spot: Spot) -> Part:
     chosen, where = _rest(tree, spot, "$if", "$then", ("$if", "$then", "$else"))
     if chosen == {} and "$then" not in tree and "$else" not in tree:
         spot.at("$if").error(
@@ -319,14 +323,14 @@ def _if(tree: Mapping[str, Json], spot: Spot) -> Part:
         _refuse_item(tree["$if"], spot.at("$if"))
     holds = spot.condition(tree["$if"], spot.problems.at(*spot.path, "$if"))
 
-    def either(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def either(event: Event, user: User, scope: Scope) -> Value | Missing:
         branch = then if holds(event, user, scope) else other
         return OMIT if branch is None else branch(event, user, scope)
 
     return Part(either)
 
 
-def _refuse_item(tree: Json, spot: Spot) -> None:
+def _refuse_item(tree: Value, spot: Spot) -> None:
     """Report conditions on the item of a loop where there is no loop: they could never hold."""
     if isinstance(tree, list):
         for index, one in enumerate(tree):

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import quote_plus
 
-from pipeline.model.records import Json
+from pipeline.model.json import Value, kind_of
 from pipeline.render.body import FormText
-from pipeline.render.values.printing import Failure, kind, to_text
+from pipeline.render.values.printing import Failure, to_text
 
 
-def encode_form(value: Json) -> bytes:
+def encode_form(value: Value) -> bytes:
     """Return ``application/x-www-form-urlencoded`` bytes of an object.
 
     Null is an empty value; empty arrays and objects give nothing. Raises Failure where the value is no
     object or holds text that is no valid Unicode.
     """
     if not isinstance(value, dict):
-        raise Failure(f"a form wants an object, not {kind(value)}", value)
+        raise Failure(f"a form wants an object, not {kind_of(value)}", value)
     try:
         return "&".join(f"{quote_plus(name)}={_encoded(one)}" for name, one in _pairs(value)).encode()
     except UnicodeEncodeError:
         raise Failure("a text holds half of a surrogate pair, which is no valid Unicode") from None
 
 
-def _pairs(value: dict[str, Json]) -> Iterator[tuple[str, Json]]:
-    todo: list[tuple[str, Json]] = list(value.items())[::-1]
+def _pairs(value: dict[str, Value]) -> Iterator[tuple[str, Value]]:
+    todo: list[tuple[str, Value]] = list(value.items())[::-1]
     while todo:
         name, one = todo.pop()
         if isinstance(one, dict):
@@ -36,5 +36,5 @@ def _pairs(value: dict[str, Json]) -> Iterator[tuple[str, Json]]:
             yield name, one
 
 
-def _encoded(value: Json) -> str:
+def _encoded(value: Value) -> str:
     return value if isinstance(value, FormText) else quote_plus(to_text(value))

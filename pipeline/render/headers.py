@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pipeline.language.headers import NAME, is_reserved
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.slots import Headers, header_safe
 from pipeline.model.errors import RenderError
@@ -14,18 +14,11 @@ from pipeline.render.templates.spot import Spot, guarded
 from pipeline.render.templates.template import compile_text, mentions_secrets
 from pipeline.render.values.printing import Failure, to_text
 
-_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-RESERVED: Final = frozenset(
-    {
-        *("host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer"),
-        *("upgrade", "expect", "proxy-authorization", "proxy-connection", "http2-settings"),
-    }
-)
 _LIMIT: Final = 8_192
 """Characters of one value: what common servers take of a header line."""
 
 
-def compile_headers(headers: Mapping[str, Json], spot: Spot, extra: Headers) -> tuple[Headers | None, Getter]:
+def compile_headers(headers: Mapping[str, str], spot: Spot, extra: Headers) -> tuple[Headers | None, Getter]:
     """Return the headers where all are constant (else None), and the function that gives them.
 
     extra: headers that are added unless the webhook sets them itself. A header whose whole value is missing
@@ -33,19 +26,17 @@ def compile_headers(headers: Mapping[str, Json], spot: Spot, extra: Headers) -> 
     """
     seen: dict[str, str] = {}
     parts: list[tuple[str, str | None, Getter]] = []
-    for key, value in headers.items():
-        name, here = str(key), spot.at(key)
-        lowered = name.lower()
-        if not _NAME.fullmatch(name):
+    for name, value in headers.items():
+        here, lowered = spot.at(name), name.lower()
+        if not NAME.fullmatch(name):
             here.error("header-name", f"`{name}` is no header name", on_key=True)
-        elif lowered in RESERVED or lowered.startswith("webhook-"):
+        elif is_reserved(name):
             here.error("header-reserved", f"the header `{name}` is set by the sender", on_key=True)
         elif lowered in seen:
             here.error("header-name", f"`{name}` and `{seen[lowered]}` are the same header", on_key=True)
         seen[lowered] = name
         constant, get = _value(value, here)
-        if value is not None:
-            parts.append((name, constant, get))
+        parts.append((name, constant, get))
     parts += [(name, value, _fixed(value)) for name, value in extra if name not in seen]
 
     def all_headers(event: Event, user: User, scope: Scope) -> Headers:
@@ -73,12 +64,9 @@ def _checked(text: str) -> str:
     return text
 
 
-def _value(value: Json, spot: Spot) -> tuple[str | None, Getter]:
+def _value(value: str, spot: Spot) -> tuple[str | None, Getter]:
     """Return the value where it is constant, and the function that gives it (None: leave it out)."""
-    if isinstance(value, dict | list):
-        spot.error("header-value", "a header's value is a text")
-        return "", _fixed("")
-    text = value.strip() if isinstance(value, str) else to_text(value)
+    text = value.strip()
     if mentions_secrets(text):
         template = compile_text(text, spot, encode=_checked)
     else:

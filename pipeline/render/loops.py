@@ -7,10 +7,11 @@ from typing import Any, Final, Protocol
 
 from pipeline.language.paths import Getter, Scope
 from pipeline.model.errors import RenderError
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value, kind_of
+from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import compile_text
-from pipeline.render.values.printing import kind, show
+from pipeline.render.values.printing import show
 
 MAX_LOOP: Final = 1_000
 MAX_TURNS: Final = 10_000
@@ -29,7 +30,7 @@ OMIT: Final = _Omit()
 """What a node gives that is left out, whatever the rule for missing values says."""
 
 
-class Splice(list[Json]):
+class Splice(list[Value]):
     """What a loop made: inside an array its elements stand in the loop's place."""
 
     __slots__ = ()
@@ -44,10 +45,10 @@ class Compiled(Protocol):
         ...
 
 
-CompileBody = Callable[[Json, Spot], Compiled]
+CompileBody = Callable[[Value, Spot], Compiled]
 
 
-def _source(tree: Json, spot: Spot, what: str) -> Getter:
+def _source(tree: Value, spot: Spot, what: str) -> Getter:
     """Return the function that gives the value a directive works on."""
     if isinstance(tree, str):
         template = compile_text(tree, spot)
@@ -61,7 +62,7 @@ def _source(tree: Json, spot: Spot, what: str) -> Getter:
     return lambda event, user, scope: None
 
 
-def compile_loop(tree: Json, element: Getter, spot: Spot, at: Spot) -> Getter:
+def compile_loop(tree: Value, element: Getter, spot: Spot, at: Spot) -> Getter:
     """Return the function that builds a `Splice` of one value per item.
 
     Missing and null give [] under the rule `null`, else OMIT; a scalar and too many items are RenderErrors.
@@ -71,18 +72,18 @@ def compile_loop(tree: Json, element: Getter, spot: Spot, at: Spot) -> Getter:
     when_missing = spot.missing == "null"
     omit_empty = spot.missing == "omit_empty"
 
-    def loop(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def loop(event: Event, user: User, scope: Scope) -> Value | Missing:
         value = source(event, user, scope)
         if value is None or value is MISSING:
             return Splice() if when_missing else OMIT
-        items: list[Json]
+        items: list[Value]
         if type(value) is list:
             items = value
         elif type(value) is dict:
             items = [{"key": key, "value": one} for key, one in value.items()]
         else:
             raise RenderError(
-                f"`$for` wants an array or an object, not {kind(value)}: {show(value)} ({place})"
+                f"`$for` wants an array or an object, not {kind_of(value)}: {show(value)} ({place})"
             )
         if len(items) > MAX_LOOP:
             raise RenderError(f"`$for` takes at most {MAX_LOOP:,} items, not {len(items):,} ({place})")
@@ -108,8 +109,8 @@ def compile_loop(tree: Json, element: Getter, spot: Spot, at: Spot) -> Getter:
 
 
 def compile_spread(
-    tree: Json, spot: Spot, compile_body: CompileBody
-) -> Callable[[Event, User, Scope], dict[str, Json]]:
+    tree: Value, spot: Spot, compile_body: CompileBody
+) -> Callable[[Event, User, Scope], dict[str, Value]]:
     """Return the function that merges the objects of a `$spread` into a new one; later ones win."""
     several = list(enumerate(tree)) if isinstance(tree, list) else [(None, tree)]
     sources: list[tuple[Getter, str]] = []
@@ -119,8 +120,8 @@ def compile_spread(
         sources.append((get, here.place(str(one))))
     omit_empty, demanded = spot.missing == "omit_empty", spot.missing == "dead_letter"
 
-    def spread(event: Event, user: User, scope: Scope) -> dict[str, Json]:
-        built: dict[str, Json] = {}
+    def spread(event: Event, user: User, scope: Scope) -> dict[str, Value]:
+        built: dict[str, Value] = {}
         for get, place in sources:
             value = get(event, user, scope)
             if type(value) is dict:
@@ -128,7 +129,7 @@ def compile_spread(
             elif value is MISSING and demanded:
                 raise RenderError(f"required value is missing ({place})")
             elif value is not None and value is not MISSING and value is not OMIT:
-                raise RenderError(f"`$spread` wants an object, not {kind(value)}: {show(value)} ({place})")
+                raise RenderError(f"`$spread` wants an object, not {kind_of(value)}: {show(value)} ({place})")
         if omit_empty:
             return {key: one for key, one in built.items() if one is not None and one not in ("", [], {})}
         return built

@@ -11,7 +11,9 @@ from typing import Final, Literal, cast
 import msgspec
 import orjson
 
+from pipeline.config.models.webhook import Request
 from pipeline.config.yaml.diagnostics import Problems
+from pipeline.language.headers import CONTENT_TYPES
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.language.slots import Encoding, Headers, header_safe
@@ -25,12 +27,10 @@ from pipeline.render.templates.spot import ConditionCompiler, LineOf, MissingRul
 from pipeline.render.url import compile_url
 from pipeline.render.values.printing import Failure, reason_of
 
-METHODS: Final = ("POST", "PUT", "PATCH", "GET", "DELETE")
 BODILESS: Final = ("GET", "DELETE")
 DEFAULT_BODY: Final[Mapping[str, Json]] = {"event": "{{ event }}", "user": "{{ user }}"}
 MAX_BODY: Final = 16 << 20
 """Bytes of one body."""
-_TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
 
 class Rendered(msgspec.Struct, frozen=True, gc=False):
@@ -88,7 +88,7 @@ class RequestTemplate:
 
 
 def compile_request(
-    request: Mapping[str, Json],
+    request: Request,
     *,
     vars: Mapping[str, Json],
     condition: ConditionCompiler,
@@ -107,30 +107,24 @@ def compile_request(
     secrets: where given, a secret without a value is an error. line_of: the line of a key path (counted from
     1), for the reasons of dead letters. batch_as: how the webhook batches, for the content type.
     """
-    missing = cast(MissingRule, request.get("missing") or "null")
-    encoding = cast(Encoding, request.get("encoding") or "json")
+    method, encoding, tree = request.method, request.encoding, request.body
     spot = Spot(
-        problems, file, vars, missing=missing, form=encoding == "form", condition=condition,
-        secrets=secrets, line_of=line_of,
+        problems, file, vars, missing=request.missing or "null", form=encoding == "form",
+        condition=condition, secrets=secrets, line_of=line_of,
     )  # fmt: skip
-    method = str(request.get("method") or "POST").upper()
-    if method not in METHODS:
-        spot.at("method").error("method", f"`{method}` is not one of {', '.join(METHODS)}")
     url_spot = spot.at("url")
     url_spot = Spot(problems, file, vars, url_spot.path, settings=settings, secrets=secrets,
                     line_of=line_of, used=spot.used)  # fmt: skip
-    url = compile_url(str(request.get("url") or ""), request.get("query") or {}, url_spot, spot.at("query"))
-    tree = request.get("body")
+    url = compile_url(request.url, request.query, url_spot, spot.at("query"))
     extra: Headers = ()
     if method in BODILESS:
         if tree is not None:
             spot.at("body").error("body", f"{method} has no body", hint="use `query:` or POST", on_key=True)
         body: Bytes = lambda event, user: b""  # noqa: E731 - a name of its own would say no more
     else:
-        content_type = "application/x-ndjson" if batch_as == "ndjson" else _TYPES[encoding]
-        extra = (("content-type", content_type),)
+        extra = (("content-type", CONTENT_TYPES["ndjson" if batch_as == "ndjson" else encoding]),)
         body = _body(DEFAULT_BODY if tree is None else tree, spot.at("body"))
-    headers = compile_headers(request.get("headers") or {}, spot.at("headers"), extra)
+    headers = compile_headers(request.headers, spot.at("headers"), extra)
     _check_header_secrets(headers[0], spot)
     return RequestTemplate(
         method, encoding, frozenset(spot.used), (url.value if url.constant else None, url.get), headers, body

@@ -11,7 +11,8 @@ from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import PlaceholderError, SecretRef, origin_end, parse_placeholders
 from pipeline.language.slots import PATH_SAFE
 from pipeline.model.errors import RenderError
-from pipeline.model.records import Event, Json, User
+from pipeline.model.json import Value
+from pipeline.model.records import Event, User
 from pipeline.render.templates.names import TemplateError, check_closed
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, constant_template
@@ -23,7 +24,7 @@ _QUERY_SAFE: Final = PATH_SAFE + "?%"
 _PATH_LITERAL: Final = PATH_SAFE + "%"
 
 
-def compile_url(text: str, query: Mapping[str, Json], spot: Spot, query_spot: Spot) -> Template:
+def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: Spot) -> Template:
     """Return the compiled URL; its function raises RenderError where a value in the path is empty."""
     text = text.strip()
     try:
@@ -151,7 +152,7 @@ def _written(text: str, spot: Spot) -> list[Parameter]:
     return parameters
 
 
-def _mapped(query: Mapping[str, Json], spot: Spot) -> list[Parameter]:
+def _mapped(query: Mapping[str, Value], spot: Spot) -> list[Parameter]:
     """Return the parameters of `query:`; a list repeats its name."""
     parameters: list[Parameter] = []
     for key, value in query.items():
@@ -165,7 +166,7 @@ def _mapped(query: Mapping[str, Json], spot: Spot) -> list[Parameter]:
     return parameters
 
 
-def _parameter(value: Json, spot: Spot) -> Template:
+def _parameter(value: Value, spot: Spot) -> Template:
     if isinstance(value, str):
         return compile_text(value.rstrip("\n"), spot, encode=_quoted, literal=_quoted)
     if isinstance(value, dict | list):

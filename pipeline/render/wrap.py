@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import orjson
 
-from pipeline.config.models.settings import BatchSettings
+from pipeline.config.models.delivery import BatchSettings
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.secrets import Secrets
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.render.body import compile_body
 from pipeline.render.templates.spot import LineOf, Spot
 
@@ -25,7 +25,7 @@ _JSON: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 def compile_wrap(
     batch: BatchSettings,
     *,
-    vars: Mapping[str, Json],
+    vars: Mapping[str, Value],
     problems: Problems,
     file: str,
     secrets: Secrets | None = None,
@@ -80,7 +80,7 @@ def split_array(body: bytes) -> list[bytes]:
     return elements
 
 
-def _wrapped(tree: Json, spot: Spot) -> Join:
+def _wrapped(tree: Value, spot: Spot) -> Join:
     found = _check_items(tree, spot)
     if not found:
         spot.error(
@@ -96,7 +96,7 @@ def _wrapped(tree: Json, spot: Spot) -> Join:
     return wrap
 
 
-def _check_items(tree: Json, spot: Spot) -> int:
+def _check_items(tree: Value, spot: Spot) -> int:
     """Report every use of items but the value `{{ items }}` itself; return how many of those there are."""
     if isinstance(tree, dict):
         return sum(_check_items(one, spot.at(str(key))) for key, one in tree.items())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.admin.job import admin_service
+from pipeline.admin.command_routes import command_routes
+from pipeline.admin.service import AdminService
+from pipeline.admin.view_routes import view_routes
 from pipeline.job.context import Job
 from pipeline.runtime.progress import Progress, look_at
 
@@ -16,7 +18,8 @@ def accompany(
 
     address: where the HTTP views listen (``PORT`` or ``HOST:PORT``); None: nowhere.
     """
-    admin = admin_service(job, address=address, process=process)
+    routes = [*command_routes(job), *view_routes(job, process)]
+    admin = AdminService(state=job.state, routes=routes, process=process, address=address)
     admin.start()
     shown = Progress(look_at(job)) if progress else None
 

@@ -17,8 +17,7 @@ from pipeline.config.job import load_pipeline
 from pipeline.job.context import Job
 from pipeline.job.replay import Replay
 from pipeline.model.errors import Fatal, HooklineError, UsageError
-from pipeline.runtime.process import Cluster, open_job
-from pipeline.runtime.signals import stop_on_signals
+from pipeline.runtime.process import Cluster, open_job, stop_on_signals
 from pipeline.telemetry import log
 
 Observe: TypeAlias = Callable[[Job, int], Callable[[], None]]
@@ -40,7 +39,7 @@ def prepare(replay: Replay | None = None, observe: Observe | None = None) -> Dat
     try:
         return _prepare(replay, observe)
     except HooklineError as error:
-        print(error if "error[" in str(error) else f"error: {error}", file=sys.stderr)
+        print(error.shown(), file=sys.stderr)
         sys.exit(error.exit_code)
 
 

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pipeline.model.disk import append_all
+
 _STDERR = 2
 _PASSED_ON = re.compile(
     rb"(?m)(?:^\n)?^thread '[^'\n]*'(?: \(\d+\))? panicked at [^\n]*:\nBox<dyn Any>\n"
@@ -54,8 +56,7 @@ def held_back() -> Iterator[Callable[[], None]]:
             with os.fdopen(file, "rb") as said:
                 said.seek(0)
                 rest = without_passed_on(said.read())
-            while rest:
-                rest = rest[os.write(_STDERR, rest) :]
+            append_all(_STDERR, rest)
 
 
 def _open() -> int:

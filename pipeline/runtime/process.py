@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,23 +22,22 @@ from pipeline.config.files import read_config
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.job import JsonlSource, KafkaSource
 from pipeline.deliver.engine import DeliveryEngine
+from pipeline.deliver.halts import Halts
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.job.commands import execute_left
 from pipeline.job.context import Job
 from pipeline.job.flow import build_flow
-from pipeline.job.peers import Peers, Telling
+from pipeline.job.peers import PeerReporter, Peers
 from pipeline.job.replay import Replay
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import Fatal, HooklineError, full_disk
+from pipeline.model.stop import requested, stoppable
 from pipeline.outbox.copies import Copies, open_copies
 from pipeline.outbox.view import accounting
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.readers import make_readers
 from pipeline.runtime.reload import ConfigWatcher
-from pipeline.runtime.requests import Control
-from pipeline.runtime.signals import stop_on_signals
 from pipeline.runtime.state.directory import StateDirectory
-from pipeline.runtime.state.halts import Halts
 from pipeline.runtime.state.recovery import prepare_recovery
 from pipeline.store.warm import start_warming
 from pipeline.telemetry import log
@@ -146,10 +146,9 @@ def open_job(
         stack.callback(engine.stop)
         engine.start()
         if job.peers is not None:
-            stack.callback(Telling(job.peers, job.tell).stop)
+            stack.callback(PeerReporter(job.peers, job.tell).stop)
         job.versions.learn(halts.all())
         halts.restore(engine, {name: spec.definition for name, spec in job.versions.specs.items()})
-        job.control = Control(job, halts).table()
         if replay is None:
             watcher = ConfigWatcher(config_dir, config, job.versions, engine.renew_secrets)
             stack.callback(watcher.stop)
@@ -207,6 +206,22 @@ def run_job(
         {"p50": stats.p50_ms, "p99": stats.p99_ms},
         time.monotonic() - begun,
     )
+
+
+@contextmanager
+def stop_on_signals(job: Job) -> Iterator[None]:
+    """Let the first SIGTERM or SIGINT end the job's input, also one that came before.
+
+    A second one ends the process: the next start goes on from the last epoch.
+    """
+
+    def stop(number: int) -> None:
+        job.stopping = True
+        _log.info("stopping", signal=signal.Signals(number).name, drain_secs=job.stop_drain_secs)
+
+    with stoppable(stop):
+        job.stopping = job.stopping or requested()
+        yield
 
 
 def _cause(job: Job, cluster: Cluster, error: BaseException) -> BaseException:

@@ -78,7 +78,7 @@ class Progress:
 
 def look_at(job: Job) -> Look:
     """Return a look at a job in this process."""
-    from pipeline.admin.gauges import totals
+    from pipeline.admin.view_routes import totals
 
     def look() -> tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]:
         known = list(job.source_bytes.values())

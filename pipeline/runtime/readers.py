@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.job import JsonlSource
-from pipeline.job.context import ReaderFactory
-from pipeline.job.replay import Paced
 from pipeline.model.errors import ConfigError
+from pipeline.sources.chunk import Position
 from pipeline.sources.files.recording import Recording
-from pipeline.sources.reader import Reader
+from pipeline.sources.paced import PacedSource
+from pipeline.sources.reader import Reader, Source
 
 RECORDING = "recording"
 """Name of a recording's one partition; it does not depend on its files."""
@@ -27,7 +27,7 @@ class Recordings:
         """Return the one partition."""
         return [RECORDING]
 
-    def open(self, name: str, position: Any) -> Reader:
+    def open(self, name: str, position: Position | None) -> Reader:
         """Return the recording at the position."""
         source = self._source
         return Recording(
@@ -40,25 +40,9 @@ class Recordings:
         )
 
 
-class PacedReaders:
-    """Readers that let event time pass at a multiple of the clock."""
-
-    def __init__(self, readers: ReaderFactory, speed: float) -> None:
-        self._readers = readers
-        self._speed = speed
-
-    def list_partitions(self) -> list[str]:
-        """Return the partitions' names."""
-        return self._readers.list_partitions()
-
-    def open(self, name: str, position: Any) -> Reader:
-        """Return the paced reader of a partition."""
-        return Paced(self._readers.open(name, position), self._speed)
-
-
 def make_readers(
     config: PipelineConfig, speed: float | None = None, *, aside: Literal["record", "replay"] | None = None
-) -> ReaderFactory:
+) -> Source:
     """Return what makes the readers; contacts nobody yet. Raises ConfigError.
 
     speed: how fast event time passes, as a multiple of the clock; None: as fast as it goes.
@@ -66,10 +50,10 @@ def make_readers(
     from their beginning to their present end, and files are not followed.
     """
     readers = _readers(config, aside)
-    return readers if speed is None else PacedReaders(readers, speed)
+    return readers if speed is None else PacedSource(readers, speed)
 
 
-def _readers(config: PipelineConfig, aside: Literal["record", "replay"] | None) -> ReaderFactory:
+def _readers(config: PipelineConfig, aside: Literal["record", "replay"] | None) -> Source:
     source = config.source
     if source is None:
         raise ConfigError(
@@ -79,6 +63,6 @@ def _readers(config: PipelineConfig, aside: Literal["record", "replay"] | None) 
         return Recordings(source, follow=source.follow and aside is None)
     # librdkafka takes a tenth of a second to load: only for those who read topics.
     from pipeline.kafka.client import KafkaSettings
-    from pipeline.sources.topics.source import KafkaSource
+    from pipeline.sources.topics.kafka_source import KafkaSource
 
     return KafkaSource(KafkaSettings.of(source, max_wait_secs=config.join_max_wait_secs, aside=aside))

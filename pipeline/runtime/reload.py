@@ -16,7 +16,8 @@ from pipeline.config.watch import Changed, Watcher
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.telemetry import log
-from pipeline.telemetry.metrics import count, gauge
+from pipeline.telemetry.happenings import CONFIG_GOOD_AGAIN, CONFIG_REFUSED, CONFIG_RELOADED
+from pipeline.telemetry.metrics import gauge
 
 POLL_SECS = 0.25
 
@@ -79,16 +80,13 @@ class ConfigWatcher:
             self._refuse(str(error))
             return
         if self.problems:
-            _log.info("config is good again")
+            CONFIG_GOOD_AGAIN.happened(_log)
         self.problems = ""
-        gauge("config_problems", 0)
         if snapshot.hash != self._versions.latest.hash:
             self._versions.install(snapshot)
-            count("config_reloads_total", result="ok")
-            _log.info("config reloaded", version=snapshot.hash[:12], webhooks=len(snapshot.webhooks))
+            CONFIG_RELOADED.happened(_log, version=snapshot.hash[:12], webhooks=len(snapshot.webhooks))
 
     def _refuse(self, problems: str) -> None:
         self.problems = problems
         gauge("config_problems", 1)
-        count("config_reloads_total", result="broken")
-        _log.error("config edit refused; the running version stays", problems=problems)
+        CONFIG_REFUSED.happened(_log, problems=problems)

@@ -9,12 +9,18 @@ from typing import TypeAlias
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 """Message headers as Kafka has them: names may repeat, a value may be null."""
 
-Position: TypeAlias = tuple[object, ...]
-"""Where a reader stands, as nested tuples of immutable builtins that pickle and compare.
+Place: TypeAlias = tuple[str | int | None, ...]
+"""Where a reader stands in one of its files or topics; what the fields are only that kind of reader knows."""
 
-``position[0]`` is a version text. ``position[1]`` is the number of lines handed out since the beginning of
-the partition: it grows with every chunk, and is the same when the same stretch is read again.
+Position: TypeAlias = tuple[str, int, tuple[Place, ...]]
+"""Where a reader stands: a version text, the lines handed out since the beginning of the partition, places.
+
+Builtins that pickle and compare: it lives in the recovery state. The number of lines grows with every chunk,
+and is the same when the same stretch is read again.
 """
+
+NOWHERE: Position = ("", 0, ())
+"""Of a chunk that its reader still has to place."""
 
 CHUNK_LINES = 200
 """The usual size of a chunk: large enough to pay for itself, small enough for short queues."""
@@ -34,8 +40,6 @@ class RawChunk:
     """The bytes of each record; None is a tombstone: the user named by the key is to be forgotten."""
     position: Position
     """Where the reader stands after this chunk."""
-    config: str = ""
-    """Hash of the config version that this chunk is processed with; set by the flow."""
     received: list[int | None] | None = None
     """Broker timestamp of each line in unix milliseconds."""
     headers: list[Headers | None] | None = None

@@ -9,26 +9,24 @@ from typing import Any
 
 import msgspec
 
+from pipeline.decode.shapes import SHAPES
 from pipeline.model.times import parse_time
 
-_UPDATE_TYPES = frozenset({"user", "identify", "alias", "delete"})
-_UPDATE_CALLS = frozenset({"$set", "$unset", "$identify", "$create_alias", "$merge_dangerously"})
-_TIMES = ("time", "timestamp", "originalTimestamp", "sentAt", "sent_at", "received_at", "receivedAt")
-
+_SHAPES = SHAPES.values()
+_UPDATE_TYPES = frozenset().union(*(shape.updates for shape in _SHAPES))
+_UPDATE_EVENTS = frozenset().union(*(shape.update_events for shape in _SHAPES))
+_LAST = ("sent_at", "received_at", "receivedAt")
+_TIMES = tuple(
+    sorted(dict.fromkeys(name for shape in _SHAPES for name in shape.times), key=_LAST.__contains__)
+)
+"""When it happened goes before when it was sent or arrived."""
 
 _NOTHING = msgspec.Raw()
 
 
-class _Peek(msgspec.Struct):
+class _Marks(msgspec.Struct):
     type: Any = None
     event: Any = None
-    time: Any = None
-    timestamp: Any = None
-    originalTimestamp: Any = None
-    sentAt: Any = None
-    sent_at: Any = None
-    received_at: Any = None
-    receivedAt: Any = None
     specversion: Any = None
     name: Any = None
     action: Any = None
@@ -37,8 +35,9 @@ class _Peek(msgspec.Struct):
     users: msgspec.Raw = _NOTHING
 
 
-_DECODER = msgspec.json.Decoder(_Peek)
-_MEMBERS = msgspec.json.Decoder(list[_Peek])
+_Peek = msgspec.defstruct("_Peek", [(name, Any, None) for name in _TIMES], bases=(_Marks,))
+_DECODER: msgspec.json.Decoder[_Marks] = msgspec.json.Decoder(_Peek)
+_MEMBERS: msgspec.json.Decoder[list[_Marks]] = msgspec.json.Decoder(list[_Peek])  # type: ignore[valid-type]  # made above
 
 
 def peek(line: bytes | None) -> tuple[int | None, bool]:
@@ -57,7 +56,7 @@ def peek(line: bytes | None) -> tuple[int | None, bool]:
     return _time(seen), _is_update(seen)
 
 
-def _time(seen: _Peek) -> int | None:
+def _time(seen: _Marks) -> int | None:
     for name in _TIMES:
         value = getattr(seen, name)
         if value is not None:
@@ -68,9 +67,9 @@ def _time(seen: _Peek) -> int | None:
     return None
 
 
-def _is_update(seen: _Peek) -> bool:
+def _is_update(seen: _Marks) -> bool:
     if type(seen.type) is str and seen.specversion is None:
         return seen.type in _UPDATE_TYPES
     if type(seen.event) is str:
-        return seen.event in _UPDATE_CALLS
+        return seen.event in _UPDATE_EVENTS
     return seen.event is None and seen.specversion is None and seen.name is None and seen.action is None

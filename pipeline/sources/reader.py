@@ -1,7 +1,8 @@
-"""What every source is to the flow: one reader is one source partition."""
+"""What every source is to the flow: it has partitions, and one reader is one of them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from pipeline.sources.chunk import Position, RawChunk
@@ -16,11 +17,25 @@ class Reader(Protocol):
 
     @property
     def done(self) -> bool:
-        """True when nothing will ever come any more."""
+        """True when nothing will ever come any more, and everything that came was handed out."""
 
     @property
     def position(self) -> Position:
         """Where the reader stands after the last chunk it returned; constructing with it goes on there."""
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """(bytes read, bytes there are in all); the second is 0 where nobody knows."""
+
+    @property
+    def expects_answer(self) -> bool:
+        """True while it is worth asking again at once: what holds records back ends within a millisecond."""
+
+    def keep_trail(self, folder: Path) -> None:
+        """Keep in a folder of the state directory what repeats the order of records after a crash.
+
+        To be called before the first `read`, which may then begin at another position.
+        """
 
     def read(self, limit: int) -> RawChunk | None:
         """Return at most ``limit`` records, or None where there is nothing now. Never waits.
@@ -28,5 +43,41 @@ class Reader(Protocol):
         Raises StateError where the input contradicts the resumed position, Fatal where it cannot be read.
         """
 
+    def durable(self, position: Position) -> None:
+        """Nobody will go on from before this position, which a `position` or a chunk once said."""
+
     def close(self) -> None:
-        """Let go of files and connections. Never raises; changes nothing that a resume depends on."""
+        """Let go of files and connections; again is fine. Never raises; no resume depends on it."""
+
+
+class BaseReader:
+    """What a reader need not say: no progress, no answers to wait for, an order that the input itself has."""
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Unknown."""
+        return (0, 0)
+
+    @property
+    def expects_answer(self) -> bool:
+        """It never does."""
+        return False
+
+    def keep_trail(self, folder: Path) -> None:
+        """Nothing to keep: read again, the input has the same order."""
+
+    def durable(self, position: Position) -> None:
+        """Nobody to tell."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class Source(Protocol):
+    """What has the partitions: files, topics."""
+
+    def list_partitions(self) -> list[str]:
+        """Return the names of the source partitions."""
+
+    def open(self, name: str, position: Position | None) -> Reader:
+        """Return the reader of one of them, at a position it had before, or at the beginning."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import lmdb
 
+from pipeline.model.disk import locked
 from pipeline.model.errors import Fatal, StateError
 
 MAP_SIZE = 1 << 38
@@ -27,21 +25,12 @@ RESTORE = "Restore the state directory from a backup, or start with an empty one
 
 def lock(path: Path, wait_secs: float) -> int:
     """Return a descriptor that holds the folder's lock until this process exits."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + wait_secs
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EINTR) or time.monotonic() >= deadline:
-                os.close(descriptor)
-                raise StateError(
-                    f"{path.parent} is in use by another job; stop that job, "
-                    "or give this one another --state."
-                ) from error
-            time.sleep(0.05)
-        else:
-            return descriptor
+    try:
+        return locked(path, wait_secs)
+    except BlockingIOError as error:
+        raise StateError(
+            f"{path.parent} is in use by another job; stop that job, or give this one another --state."
+        ) from error
 
 
 def open_environment(path: Path, map_size: int) -> lmdb.Environment:

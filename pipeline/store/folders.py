@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 
@@ -19,12 +18,3 @@ def identity_folder(state: Path, partition: str) -> Path:
 def source_folder(state: Path, partition: str) -> Path:
     """Return where a source partition's config history is."""
     return state / "source" / partition.replace("/", "_")
-
-
-def sync_folder(folder: Path) -> None:
-    """Return when the folder's entries are on disk: files made there or renamed outlive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,8 @@ import lmdb
 
 from pipeline.model.errors import StateError
 from pipeline.store.environment import MAX_TABLES, is_cut, unreadable
-from pipeline.store.sealing import Seals, Table
+from pipeline.store.rows import Table
+from pipeline.store.sealing import Seals
 
 FORMAT = 2
 """Version of tables and rows. Those of format 1 had no version byte and no CRC; they are still read."""

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from enum import IntEnum
 from pathlib import Path
 from zlib import crc32
 
@@ -26,30 +25,12 @@ import lmdb
 
 from pipeline.model.errors import StateError
 from pipeline.store.environment import unreadable
+from pipeline.store.rows import Table
 
 VERSION = 0xC1
 
 _HEAD = struct.Struct("<BI")
 _DIGITS = b"0123456789-"
-
-
-class Table(IntEnum):
-    """The tables of a store. The numbers are part of the format."""
-
-    UNDO = 0
-    """Table number and key of what the last epoch changed, with the row as it was before."""
-    USERS = 1
-    CAPS = 2
-    OUTBOX = 3
-    FINISHED = 4
-    DEAD = 5
-    COUNTERS = 6
-    APPLIED = 7
-    ALIASES = 8
-    MERGED = 9
-    PROFILES = 10
-    COPIES = 11
-    META = 12
 
 
 _OLD_BEGINNINGS: dict[Table, frozenset[int]] = {

@@ -7,7 +7,6 @@ bytes back. The store knows bytes, not operations.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import lmdb
 
+from pipeline.model.disk import make_folder, sync
 from pipeline.model.errors import StateError
 from pipeline.store.environment import (
     LOCK_WAIT_SECS,
@@ -27,10 +27,9 @@ from pipeline.store.environment import (
     write_failed,
 )
 from pipeline.store.reading import FORMAT, FORMAT_KEY, OLD_ROWS_KEY, SEQ_KEY, read_meta
-from pipeline.store.sealing import Seals, Table, seal
-
-MAX_KEY = 400
-"""Longer keys are hashed: LMDB takes 511 bytes, the undo table adds one."""
+from pipeline.store.rows import Table as Table
+from pipeline.store.rows import bounded as bounded
+from pipeline.store.sealing import Seals, seal
 
 FLUSH_BYTES = 64 << 20
 """Buffered writes above this go to the open transaction before the epoch's end."""
@@ -45,13 +44,6 @@ REWRITE_ROWS = 10_000
 """Rows of one transaction while all are rewritten."""
 
 
-def bounded(key: bytes, limit: int = MAX_KEY) -> bytes:
-    """Return the key, or for one over ``limit`` bytes its start and a 128-bit hash."""
-    if len(key) <= limit:
-        return key
-    return key[: limit - 17] + b"\xff" + hashlib.blake2b(key, digest_size=16).digest()
-
-
 class Store:
     """The state of one key. Owned by one process (flock) and written by one thread.
 
@@ -62,7 +54,7 @@ class Store:
         self, path: Path, *, lock_wait_secs: float = LOCK_WAIT_SECS, map_size: int = MAP_SIZE
     ) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         self._lock = lock(path / "owner.lock", lock_wait_secs)
         self._env = open_environment(path, map_size)
         if is_cut(path, self._env):
@@ -106,15 +98,15 @@ class Store:
         self._pending[table][key] = None
         self.dirty = True
 
-    def items(self, table: Table, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Yield the rows whose key starts with the prefix, in key order, with this epoch's writes.
+    def items(self, table: Table, prefix: bytes = b"", start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows whose key begins with the prefix, from key ``start`` on, with this epoch's writes.
 
-        The caller must not write while it iterates.
+        In key order. The caller must not write while it iterates.
         """
         if self._pending[table]:
             self.flush()
         txn = self._txn if self._txn is not None else self._read
-        yield from self._seals.scan(table, txn.cursor(db=self._tables[table]), prefix, prefix)
+        yield from self._seals.scan(table, txn.cursor(db=self._tables[table]), max(start, prefix), prefix)
 
     # --- the epoch
 
@@ -302,4 +294,5 @@ class Store:
                 txn.put(FORMAT_KEY, b"%d" % FORMAT, db=self._meta)
                 if seals.old_rows:
                     txn.put(OLD_ROWS_KEY, b"1", db=self._meta)
+            sync(self.path)  # LMDB syncs what is in its file, not that there is one
         return seals, seq

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping
 
 from pipeline.telemetry.table import METRICS, Metric, MetricName
 
-__all__ = ["METRICS", "Metric", "MetricName", "count", "gauge", "observe", "observe_many", "quantile"]
-__all__ += ["prometheus_name", "read", "render_prometheus", "reset", "series"]
+__all__ = ["METRICS", "Metric", "MetricName", "count", "gauge", "observe", "observe_many"]
+__all__ += ["prometheus_name", "read", "render_prometheus", "reset"]
 
 Labels = tuple[str, ...]
 
@@ -48,15 +48,6 @@ def gauge(name: MetricName, value: float, /, **labels: str) -> None:
     key = _key(name, labels)
     with _lock:
         _values[name][key] = value
-
-
-def forget(name: MetricName, /, **labels: str) -> None:
-    """Remove one series, e.g. of a webhook that is gone."""
-    key = _key(name, labels)
-    with _lock:
-        _values[name].pop(key, None)
-        if name in _buckets:
-            _buckets[name].pop(key, None)
 
 
 def observe(name: MetricName, value: float, /, **labels: str) -> None:
@@ -94,30 +85,6 @@ def set_histogram(name: MetricName, counts: Mapping[float, int], /, **labels: st
 def read(name: MetricName, /, **labels: str) -> float:
     """Return the value of one series; 0 where nothing was counted yet. Of a histogram: the sum."""
     return _values[name].get(_key(name, labels), 0)
-
-
-def series(name: MetricName) -> dict[Labels, float]:
-    """Return all series of a metric by their label values; a copy."""
-    with _lock:
-        return dict(_values[name])
-
-
-def quantile(name: MetricName, q: float, /, **labels: str) -> float | None:
-    """Return an estimate of a histogram's quantile (0..1), linear inside its bucket; None without data."""
-    bounds = METRICS[name].buckets
-    with _lock:
-        buckets = list(_buckets[name].get(_key(name, labels), ()))
-    rank = q * sum(buckets)
-    if rank == 0:
-        return None
-    for index, n in enumerate(buckets):
-        if rank <= n:
-            if index == len(bounds):
-                return bounds[-1]
-            low = bounds[index - 1] if index else 0.0
-            return low + (bounds[index] - low) * rank / n
-        rank -= n
-    return bounds[-1]
 
 
 def reset() -> None:

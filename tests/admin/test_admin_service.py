@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import socket
 import stat
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipeline.admin.address import parse_address
+from pipeline.admin.client import NotRunning, ask, socket_path
+from pipeline.admin.routes import Route
 from pipeline.admin.service import AdminService
-from pipeline.admin.socket import NotRunning, ask, socket_path
-from pipeline.admin.views import Views
-from pipeline.model.errors import HooklineError, StateError, UsageError
+from pipeline.admin.view_routes import view_routes
+from pipeline.deliver.stats import EngineStats
+from pipeline.model.errors import Fatal, HooklineError, StateError, UsageError
 from pipeline.telemetry import metrics
 
 Start = Callable[..., AdminService]
@@ -28,11 +33,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
     running: list[AdminService] = []
 
     def start(**changes: Any) -> AdminService:
-        views = changes.pop("views", Views(lambda: {"records": {"read": 7}}, lambda: None, lambda: None))
         commands = changes.pop("commands", {})
-        service = AdminService(
-            state=changes.pop("state", tmp_path), commands=commands, views=views, **changes
-        )
+        routes = [
+            *changes.pop("pages", ()),
+            *(Route(name, handler) for name, handler in commands.items()),
+        ]
+        service = AdminService(state=changes.pop("state", tmp_path), routes=routes, **changes)
         running.append(service)
         service.start()
         return service
@@ -52,12 +58,44 @@ def get(service: AdminService, path: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def test_status_health_and_metrics_are_served(start: Start):
-    service = start(address="0")
+@dataclass
+class Engine:
+    """As much of a job's engine as its pages read."""
+
+    def stats(self) -> EngineStats:
+        return EngineStats({}, 0, 1.5, 2.5)
+
+    def busy(self) -> bool:
+        return False
+
+
+@dataclass
+class Job:
+    """As much of a job as its pages read."""
+
+    state: Path
+    failure: Exception | None = None
+    shards_here: dict[int, str] = field(default_factory=lambda: {0: "a shard"})
+    records: dict[str, dict[str, int]] = field(default_factory=lambda: {"0": {"record/read": 7}})
+    accounts: dict[int, dict[str, int]] = field(default_factory=lambda: {0: {"crm/matched": 3}})
+    source_bytes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    full: set[str] = field(default_factory=set)
+    engine: Engine = field(default_factory=Engine)
+    versions: Any = field(default_factory=lambda: SimpleNamespace(latest=SimpleNamespace(hash="h")))
+
+    def config_problems(self) -> str:
+        return ""
+
+
+def pages(job: Any) -> list[Route]:
+    return view_routes(job, 0)
+
+
+def test_status_health_and_metrics_are_served(start: Start, tmp_path: Path):
+    service = start(address="0", pages=pages(Job(tmp_path)))
     metrics.reset()
-    metrics.count("webhook_matched_total", 3, webhook="crm")
-    assert json.loads(get(service, "/status")[1]) == {"records": {"read": 7}}
-    assert get(service, "/healthz") == (200, "ok\n")
+    assert json.loads(get(service, "/status")[1])["records"]["read"] == 7
+    assert get(service, "/healthz") == get(service, "/readyz") == (200, "ok\n")
     text = get(service, "/metrics")[1]
     assert 'hookline_webhook_matched_total{webhook="crm"} 3' in text
     memory = next(line for line in text.splitlines() if line.startswith("process_resident_memory_bytes"))
@@ -66,16 +104,31 @@ def test_status_health_and_metrics_are_served(start: Start):
     metrics.reset()
 
 
-def test_a_job_that_is_starting_is_healthy_but_not_ready(start: Start):
-    service = start(address="0", views=Views(dict, lambda: None, lambda: "reading the state"))
+def test_a_job_that_is_starting_is_healthy_but_not_ready(start: Start, tmp_path: Path):
+    service = start(address="0", pages=pages(Job(tmp_path, shards_here={})))
     assert get(service, "/healthz")[0] == 200
-    assert get(service, "/readyz") == (503, "reading the state\n")
+    assert get(service, "/readyz") == (503, "opening the state\n")
 
 
-def test_a_sick_job_is_neither_healthy_nor_ready(start: Start):
-    service = start(address="0", views=Views(dict, lambda: "the engine died", lambda: None))
-    assert get(service, "/healthz") == (503, "the engine died\n")
+def test_a_sick_job_is_neither_healthy_nor_ready(start: Start, tmp_path: Path):
+    service = start(address="0", pages=pages(Job(tmp_path, failure=Fatal("the engine died"))))
+    assert get(service, "/healthz") == (503, "stopping: the engine died\n")
     assert get(service, "/readyz")[0] == 503
+
+
+def test_a_page_is_a_command_too_but_a_command_is_no_page(start: Start, tmp_path: Path):
+    asked: list[str] = []
+    service = start(address="0", pages=pages(Job(tmp_path)), commands={"pause": lambda: asked.append("it")})
+    assert get(service, "/pause")[0] == 404
+    assert asked == []
+    assert ask(tmp_path, "healthz") == ["ok\n"]
+    assert ask(tmp_path, "status")[0]["latency_ms"] == {"p50": 1.5, "p99": 2.5}
+
+
+def test_a_page_that_fails_says_nothing_of_the_inside(start: Start):
+    service = start(address="0", pages=[Route("status", lambda: 1 / 0, public=True)])
+    assert get(service, "/status") == (500, "this failed; the job's log says more\n")
+    assert get(service, "/status")[0] == 500
 
 
 def test_a_taken_port_is_a_clear_usage_error(start: Start):
@@ -107,12 +160,16 @@ def test_what_a_command_refuses_comes_back_with_its_exit_code(start: Start, tmp_
     def refuse() -> None:
         raise StateError("no such webhook")
 
-    start(commands={"pause": refuse, "burst": lambda: 1 / 0})
+    start(commands={"pause": refuse, "burst": lambda: 1 / 0, "exit": sys.exit, "odd": lambda: {1, 2}})
     with pytest.raises(HooklineError, match="no such webhook") as refused:
         ask(tmp_path, "pause")
     assert refused.value.exit_code == 3
     with pytest.raises(HooklineError, match="ZeroDivisionError"):
         ask(tmp_path, "burst")
+    with pytest.raises(HooklineError, match="SystemExit"):
+        ask(tmp_path, "exit")
+    with pytest.raises(HooklineError, match="not JSON serializable"):
+        ask(tmp_path, "odd")
     with pytest.raises(HooklineError, match="does not know"):
         ask(tmp_path, "other")
 

@@ -1,4 +1,4 @@
-"""Prints what checking a config costs: ``python tests/bench/bench_config.py``.
+"""Prints what checking a config costs: ``python -m tests.bench.bench_config``.
 
 Columns: how many webhooks, seconds to read and to compile them, and CPU seconds of a whole `hookline check`
 (process start included, the best of three).

@@ -1,4 +1,4 @@
-"""Microseconds per event for decode and for scan: ``python tests/bench/bench_decode.py [lines]``.
+"""Microseconds per event for decode and for scan: ``python -m tests.bench.bench_decode [lines]``.
 
 Prints the median of five rounds, interleaved, since hosts change their speed within minutes.
 """
@@ -19,7 +19,7 @@ from pipeline.decode.scan import scan
 from pipeline.decode.shapes import decode
 from pipeline.model.records import Origin
 from pipeline.recording.shop import Shop
-from pipeline.sources.chunk import CHUNK_LINES, RawChunk
+from pipeline.sources.chunk import CHUNK_LINES, NOWHERE, RawChunk
 
 ROUNDS = 5
 
@@ -27,7 +27,7 @@ ROUNDS = 5
 def chunks_of(lines: list[bytes]) -> list[RawChunk]:
     """Cut lines into chunks as a source does."""
     return [
-        RawChunk("bench", "bench.jsonl", list(range(at, at + len(part))), list(part), ())
+        RawChunk("bench", "bench.jsonl", list(range(at, at + len(part))), list(part), NOWHERE)
         for at in range(0, len(lines), CHUNK_LINES)
         if (part := lines[at : at + CHUNK_LINES])
     ]
@@ -52,9 +52,9 @@ def main() -> None:
 
         return run
 
-    ways: dict[str, Callable[[], None]] = {
-        "orjson.loads alone": lambda: deque(map(orjson.loads, lines), maxlen=0) and None,
-        "msgspec.json.decode alone": lambda: deque(map(msgspec.json.decode, lines), maxlen=0) and None,
+    ways: dict[str, Callable[[], object]] = {
+        "orjson.loads alone": lambda: deque(map(orjson.loads, lines), maxlen=0),
+        "msgspec.json.decode alone": lambda: deque(map(msgspec.json.decode, lines), maxlen=0),
         "decode, every event": all_decoded,
         "scan, nothing wanted": scanned(frozenset()),
         "scan, 5 % wanted": scanned(frozenset({"Purchase"})),

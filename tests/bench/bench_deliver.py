@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 
 import uvloop
 
-from pipeline.config.models.settings import ReceiverSettings, StandardSignature
+from pipeline.config.models.receiver import ReceiverSettings, StandardSignature
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.http.client import NativeClient
@@ -40,7 +40,7 @@ from pipeline.receiver.server import serve
 BODY = b'{"event":"Purchase","user":"u-123456","plan":"pro","amount":149.95,"currency":"EUR","items":3}'
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOOPBACK = ("127.0.0.0/8",)
-SIGNED = ReceiverSettings(signature=StandardSignature((SECRET,)))
+SIGNED = ReceiverSettings(signature=StandardSignature([SECRET]))
 
 
 class NoJournal:

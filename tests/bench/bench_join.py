@@ -1,4 +1,4 @@
-"""Microseconds per call of the join: ``python tests/bench/bench_join.py``. The best of five rounds.
+"""Microseconds per call of the join: ``python -m tests.bench.bench_join``. The best of five rounds.
 
 10,000 users in a real store, all of them in the cache for "known", none of them for "from disk".
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.join.users import Users
-from pipeline.model.records import Origin, PropertyUpdate
+from pipeline.model.records import Json, Origin, PropertyUpdate
 from pipeline.store.store import Store
 
 USERS, ROUNDS = 10_000, 5
@@ -20,7 +20,12 @@ USERS, ROUNDS = 10_000, 5
 
 def update(number: int, plan: str) -> PropertyUpdate:
     """Return an update that sets four properties."""
-    properties = {"name": f"User {number}", "email": f"u{number}@example.com", "plan": plan, "country": "DE"}
+    properties: dict[str, Json] = {
+        "name": f"User {number}",
+        "email": f"u{number}@example.com",
+        "plan": plan,
+        "country": "DE",
+    }
     return PropertyUpdate(None, f"u{number}", None, None, None, None, properties, {}, (), Origin("s", number))
 
 

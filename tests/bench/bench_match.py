@@ -1,4 +1,4 @@
-"""Prints what TriggerIndex.select costs per event: ``python tests/bench/bench_match.py``.
+"""Prints what TriggerIndex.select costs per event: ``python -m tests.bench.bench_match``.
 
 Columns: how many webhooks, what the event is to them, nanoseconds per event (the best of five rounds).
 """
@@ -9,18 +9,22 @@ import platform
 import time
 from typing import Any
 
+from pipeline.config.models.webhook import Request, Trigger, WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.match.index import TriggerIndex
 from pipeline.match.triggers import compile_trigger
 from pipeline.model.records import Event, Origin
 
 ROUNDS, CALLS = 5, 50_000
+REQUEST = Request(url="https://x.example/")
 
 
 def index_of(triggers: list[dict[str, Any]]) -> TriggerIndex:
     problems = Problems()
     compiled = [
-        compile_trigger({"trigger": trigger}, f"w{number}", problems=problems)
+        compile_trigger(
+            WebhookFile(id=f"w{number}", trigger=Trigger(**trigger), request=REQUEST), problems=problems
+        )
         for number, trigger in enumerate(triggers)
     ]
     assert not problems.errors

@@ -1,4 +1,4 @@
-"""Microseconds per rendered request: `.venv/bin/python tests/bench/bench_render.py`.
+"""Microseconds per rendered request: `python -m tests.bench.bench_render`.
 
 Each figure is the median of seven rounds; the whole of `RequestTemplate.render` is timed.
 """
@@ -9,12 +9,9 @@ import json
 import statistics
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "render"))
-
-from rendering import a_user, an_event, compiled
+from tests.render.rendering import a_user, an_event, compiled
 
 PROPERTIES = {f"p{number}": f"value {number}" for number in range(30)} | {"amount": 1534.7, "note": "abc"}
 EVENT = an_event(PROPERTIES)

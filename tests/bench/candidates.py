@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from measure import Candidate, Process
+from tests.bench.measure import Candidate, Process
 
 WEBHOOK = """
 id: {id}

@@ -1,6 +1,6 @@
 """The whole flow without HTTP: source, decode, select, identity, join, match, render, outbox, commits.
 
-    python tests/bench/flow.py [--records 200000] [--firing 1.0] [--rounds 3] [--profile]
+    python -m tests.bench.flow [--records 200000] [--firing 1.0] [--rounds 3] [--profile]
 
 In this process, with an engine that delivers at once on the worker's thread; CPU of the process per record.
 """
@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from bytewax.recovery import RecoveryConfig
-from candidates import make_config, make_stream
-from measure import machine
 
 from pipeline.compile.snapshot import compile_config
 from pipeline.compile.versions import Versions
@@ -32,6 +30,8 @@ from pipeline.outbox.handover import Delivery, Outcome, Result
 from pipeline.runtime.process import GC_THRESHOLD
 from pipeline.runtime.readers import make_readers
 from pipeline.runtime.state.recovery import prepare_recovery
+from tests.bench.candidates import make_config, make_stream
+from tests.bench.measure import machine
 
 
 class AtOnce:

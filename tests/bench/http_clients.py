@@ -1,6 +1,6 @@
 """The HTTP client alone: how much CPU the sending side takes per POST, beside other clients.
 
-    python tests/bench/http_clients.py native|aiohttp URL POSTS
+    python -m tests.bench.http_clients native|aiohttp URL POSTS
 
 ``native`` is the client of the job with its slots and signature, without engine, journal and flow;
 ``aiohttp`` is `ClientSession.post` over uvloop, unsigned. Each keeps 64 requests under way and prints what it
@@ -24,8 +24,9 @@ from pathlib import Path
 
 import aiohttp
 import uvloop
-from bench_deliver import delivery, nowhere, post_all
-from measure import Candidate, Run, left_out
+
+from tests.bench.bench_deliver import delivery, nowhere, post_all
+from tests.bench.measure import Candidate, Run, left_out
 
 OURS = "hookline's client, signed"
 CONNECTIONS = 64
@@ -64,7 +65,7 @@ async def session(url: str, posts: int) -> None:
 def candidates(origin: str, posts: int, folder: Path) -> list[Candidate]:
     """Return the clients that can be had here, ours first."""
     url = f"{origin}/hooks/w0"
-    script = [sys.executable, __file__]
+    script = [sys.executable, "-m", "tests.bench.http_clients"]
     few = posts // 4
     found = [
         Candidate(OURS, [*script, "native", url, str(posts)], posts, read=of_itself),

@@ -1,6 +1,6 @@
 """A real Kafka broker for the benches, and topics filled with a stream; the broker is that of tests/kafka.
 
-    python tests/bench/kafka_topics.py BROKERS STREAM PARTITIONS
+    python -m tests.bench.kafka_topics BROKERS STREAM PARTITIONS
 
 writes a stream into two new topics, and prints their names.
 """
@@ -22,8 +22,8 @@ import orjson
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "kafka"))
-from broker import POM, Broker, NoBroker
+from tests.kafka.broker import POM, Broker, NoBroker
+from tests.kit.samples import ROOT
 
 WAIT_SECS = 30.0
 
@@ -124,8 +124,9 @@ def fill(brokers: str, stream: Path, *, partitions: int = 1) -> tuple[str, str]:
 
 def filled(brokers: str, stream: Path, partitions: int) -> tuple[str, str]:
     """Return what `fill` does, from a process of its own: the memory of the producer's queue goes with it."""
-    command = [sys.executable, __file__, brokers, str(stream), str(partitions)]
-    events, updates = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    command = [sys.executable, "-m", "tests.bench.kafka_topics", brokers, str(stream), str(partitions)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    events, updates = done.stdout.split()
     return events, updates
 
 

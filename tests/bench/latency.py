@@ -1,7 +1,7 @@
 """Event to POST: from the moment an event is written until the receiver has its request.
 
-    python tests/bench/latency.py [--rates 1000,5000] [--secs 20] [--sick]
-    python tests/bench/latency.py --kafka 127.0.0.1:9092 [--updates idle|busy]
+    python -m tests.bench.latency [--rates 1000,5000] [--secs 20] [--sick]
+    python -m tests.bench.latency --kafka 127.0.0.1:9092 [--updates idle|busy]
 
 One process writes events with the time of writing in them, to a file or to a topic; `hookline run` turns each
 into a POST with that time in its body; a receiver in a third process notes when it came. Commits (one per
@@ -31,8 +31,9 @@ from typing import Any, ClassVar
 
 import orjson
 import uvloop
-from kafka_topics import Filler, make_topics
-from measure import machine, reap
+
+from tests.bench.kafka_topics import Filler, make_topics
+from tests.bench.measure import machine, reap
 
 WARM_UP_SECS = 5.0
 USERS = 1000

@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-import http_clients
-from candidates import job, make_config, make_stream
-from kafka_topics import NoBroker, broker, filled
-from latency import Latency, measure
-from measure import SHOWN, Candidate, Process, heading, left_out, show, take_turns
-from servers import syslog_ng
+from tests.bench import http_clients
+from tests.bench.candidates import job, make_config, make_stream
+from tests.bench.kafka_topics import NoBroker, broker, filled
+from tests.bench.latency import Latency, measure
+from tests.bench.measure import SHOWN, Candidate, Process, heading, left_out, show, take_turns
+from tests.bench.servers import syslog_ng
+from tests.kit.samples import ROOT
 
-HERE = Path(__file__).parent
-PEERS = HERE / "peers"
 USERS = 5_000
 
 
@@ -72,9 +71,14 @@ class Bench:
         show(title, candidates, unit, against)
 
 
+def program(name: str) -> list[str]:
+    """Return how a program of this folder is started, from the folder of the project."""
+    return [sys.executable, "-m", f"tests.bench.{name}"]
+
+
 def peer(name: str, script: str, stream: Path, url: str, units: int) -> Candidate:
     """Return a script of peers/ as a candidate."""
-    return Candidate(name, [sys.executable, str(PEERS / script), str(stream), url], units)
+    return Candidate(name, [*program(f"peers.{script}"), str(stream), url], units)
 
 
 def syslog(stream: Path, url: str, requests: int, units: int) -> list[Candidate]:
@@ -82,7 +86,7 @@ def syslog(stream: Path, url: str, requests: int, units: int) -> list[Candidate]
     if syslog_ng() is None:
         left_out("syslog-ng is not installed (Debian: syslog-ng-core syslog-ng-mod-http)")
         return []
-    script = [sys.executable, str(PEERS / "syslog_ng.py"), str(stream), url, str(requests)]
+    script = [*program("peers.syslog_ng"), str(stream), url, str(requests)]
     return [Candidate("syslog-ng, no join, no guarantee", script, units)]
 
 
@@ -92,9 +96,9 @@ def firing(bench: Bench) -> None:
     stream, short = bench.stream(1.0, many), bench.stream(1.0, few)
     url = f"{bench.origin}/hooks/w0"
     candidates = [
-        peer("hand-written loop", "loop.py", short, url, few),
+        peer("hand-written loop", "loop", short, url, few),
         job("hookline, everything on", make_config(bench.place(), bench.origin, stream), many),
-        peer("per-item Bytewax", "per_item.py", short, url, few),
+        peer("per-item Bytewax", "per_item", short, url, few),
         *syslog(short, url, few, few),
     ]
     title = f"100 % of {many:,} events fire (the others: {few:,})"
@@ -108,7 +112,7 @@ def sparse(bench: Bench) -> None:
         number = bench.events
         stream = bench.stream(share, number)
         candidates = [
-            peer("hand-written loop", "loop.py", stream, url, number),
+            peer("hand-written loop", "loop", stream, url, number),
             job("hookline, everything on", make_config(bench.place(), bench.origin, stream), number),
         ]
         if share:
@@ -172,8 +176,8 @@ def reading(state: Path, records: int) -> Callable[[Process], float | None]:
     """
 
     def watch(process: Process) -> float | None:
-        script = [sys.executable, str(HERE / "watch.py"), str(state), str(records), str(process.pid)]
-        result = subprocess.run(script, capture_output=True, text=True)
+        script = [*program("watch"), str(state), str(records), str(process.pid)]
+        result = subprocess.run(script, capture_output=True, text=True, cwd=ROOT)
         return float(result.stdout) if result.returncode == 0 else None
 
     return watch
@@ -257,17 +261,16 @@ def parts(bench: Bench) -> None:
     """Each part alone: decode, select, join, render, then the flow without HTTP."""
     for script in ("decode", "match", "join", "render"):
         heading(f"part: {script}")
-        run_script(f"bench_{script}.py")
+        run_script(f"bench_{script}")
     heading("the flow without HTTP")
     for share in ("1.0", "0.05", "0"):
         flags = ("--records", str(bench.events // 10), "--firing", share, "--rounds", str(bench.rounds))
-        run_script("flow.py", *flags)
+        run_script("flow", *flags)
 
 
 def run_script(name: str, *flags: str) -> None:
-    """Run another script of this folder."""
-    environment = os.environ | {"PYTHONPATH": str(HERE.parent.parent)}
-    subprocess.run([sys.executable, str(HERE / name), *flags], check=True, env=environment)
+    """Run another program of this folder."""
+    subprocess.run([*program(name), *flags], check=True, cwd=ROOT)
 
 
 SECTIONS: dict[str, Callable[[Bench], None]] = {

@@ -1,6 +1,6 @@
 """The whole job beside what a user would write by hand, in one run: ``make bench``.
 
-    python tests/bench/suite.py [--quick] [--only firing,latency,...] [--full] [--rounds 5]
+    python -m tests.bench.suite [--quick] [--only firing,latency,...] [--full] [--rounds 5]
 
 Prints machine, versions and stream, then one table per section (sections.py) with the medians of the rounds
 and the ratios between candidates. Candidates take turns, as the speed of a host swings within minutes. What
@@ -25,11 +25,11 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from http_clients import search_path
-from kafka_topics import kafka_version
-from measure import SHOWN, WIDTH, compare, machine
-from sections import SECTIONS, USUAL, Bench
-from servers import receiver, syslog_ng
+from tests.bench.http_clients import search_path
+from tests.bench.kafka_topics import kafka_version
+from tests.bench.measure import SHOWN, WIDTH, compare, machine
+from tests.bench.sections import SECTIONS, USUAL, Bench
+from tests.bench.servers import receiver, syslog_ng
 
 LIBRARIES = ("bytewax", "orjson", "msgspec", "httptools", "uvloop", "lmdb", "aiohttp", "confluent-kafka")
 

@@ -1,6 +1,6 @@
 """Ten million users: how fast the join is, how much memory it takes, how long a restart takes.
 
-    python tests/bench/users.py [--users 10000000] [--events 1000000] [--folder DIR] [--latency]
+    python -m tests.bench.users [--users 10000000] [--events 1000000] [--folder DIR] [--latency]
 
 First a job reads one update per user, then others, on the same state directory, events of random users
 (nobody fires, so that only the join is measured); the same again with 100,000 users. Prints records/s without
@@ -24,9 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import latency
 import orjson
-from measure import machine
+
+from tests.bench import latency
+from tests.bench.measure import machine
 
 WEBHOOK = """
 id: w
@@ -158,9 +159,12 @@ def write(stream: Path, users: int, rate: int, updates: int, secs: float) -> Non
         return line({"type": "user", "set": {"seen": time.time()}})
 
     with stream.open("ab", buffering=0) as out:
+
+        def append(events: list[bytes], changes: list[bytes]) -> None:
+            out.write(b"".join(one + b"\n" for one in (*changes, *events)))
+
         latency.write(
-            lambda events, changes: out.write(b"".join(one + b"\n" for one in (*changes, *events))),
-            rate, secs, updates_per_event=updates / rate, event=event, update=update,
+            append, rate, secs, updates_per_event=updates / rate, event=event, update=update,
         )  # fmt: skip
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import HOOKLINE
 
 from pipeline.receiver.server import Receiver
+from tests.kit.run import HOOKLINE, finished, started
 
 WEBHOOK = """\
 id: big
@@ -111,29 +110,19 @@ def test_check_imports_nothing_that_only_a_job_needs(config):
         "heavy = {'bytewax', 'aiohttp', 'confluent_kafka', 'lmdb', 'uvloop', 'cryptography', 'rich'}; "
         "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stderr
+    finished(sys.executable, "-c", code)
 
 
 def test_watching_checks_again_after_each_change(config):
-    watching = subprocess.Popen(
-        [HOOKLINE, "check", "--watch", "--offline", "-c", config],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert watching.stdout is not None
-    assert watching.stderr is not None
-    try:
+    with started(HOOKLINE, "check", "--watch", "--offline", "-c", config) as watching:
+        assert watching.stdout is not None
+        assert watching.stderr is not None
         assert "no problems" in watching.stdout.readline()
         assert "waiting for the next change" in watching.stderr.readline()
         (config / "webhooks" / "big.yaml").write_text(WEBHOOK.replace("trigger:", "triger:"))
         assert "unknown-field" in watching.stdout.readline()
         watching.send_signal(signal.SIGINT)
         assert watching.wait(10) == 0
-    finally:
-        watching.kill()
-        watching.communicate()
 
 
 # --- schema, config show, new

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import Bench, until
 
 from pipeline.receiver.server import Receiver
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver({"*": [200]}) as receiver:
-        yield receiver
+from tests.kit.run import Bench, until
 
 
 @pytest.fixture
@@ -134,6 +127,45 @@ def test_a_paused_webhook_keeps_what_it_owes_also_over_a_restart(bench: Bench, r
     assert len(receiver.requests) == 2
 
 
+def test_resume_ends_the_pause_of_a_stopped_job(bench: Bench, receiver: Receiver):
+    bench.append({"id": "1"})
+    assert "w: paused from the next start on" in bench.hookline("webhook", "pause", "w")
+    assert bench.run()["webhooks"]["w"]["pending"] == 1
+    assert "w: active from the next start on" in bench.hookline("webhook", "resume", "w")
+    assert bench.run()["webhooks"]["w"]["delivered"] == 1
+
+
+def test_resume_leaves_a_disabled_webhook_disabled_whether_the_job_runs_or_not(
+    bench: Bench, receiver: Receiver
+):
+    refused = "error: w is disabled; `resume` ends a pause only, `hookline webhook enable w` sends again"
+    bench.hookline("webhook", "disable", "w")
+    assert refused in bench.hookline("webhook", "resume", "w", code=1)
+    bench.append({"id": "1"})
+    with bench.running():
+        until(lambda: bench.counts("w")["pending"] == 1)
+        assert refused in bench.hookline("webhook", "resume", "w", code=1)
+        assert bench.status()["lanes"]["w"]["state"] == "disabled"
+        assert bench.hookline("webhook", "list", "--json")[0]["state"] == "disabled"
+        assert receiver.requests == []
+        bench.hookline("webhook", "enable", "w")
+        until(lambda: bench.counts("w")["delivered"] == 1)
+
+
+def test_resume_does_not_revive_a_webhook_that_a_410_ended(bench: Bench, receiver: Receiver):
+    receiver.answer({"*": [410]})
+    bench.append({"id": "1"})
+    with bench.running():
+        until(lambda: bench.hookline("webhook", "list", "--json")[0]["state"] == "gone")
+        receiver.answer({"*": [200]})
+        said = bench.hookline("webhook", "resume", "w", code=1)
+        assert "w is gone: its receiver answered 410; `resume` ends a pause only" in said
+        assert bench.status()["lanes"]["w"]["state"] == "gone"
+    assert bench.hookline("webhook", "list", "--json")[0]["state"] == "gone"
+    assert "w is gone" in bench.hookline("webhook", "resume", "w", code=1)
+    assert len(receiver.requests) == 1
+
+
 @pytest.mark.parametrize("delay_secs", [0.0, 1.5], ids=["waiting", "mostly in flight"])
 def test_what_is_dropped_becomes_a_dead_letter(bench: Bench, receiver: Receiver, delay_secs: float):
     receiver.answer({"*": [{"status": 503, "delay_secs": delay_secs}]})
@@ -165,11 +197,18 @@ def test_commands_without_a_job_say_so(bench: Bench):
     assert "there is no webhook `x`" in bench.hookline("webhook", "pause", "x", code=2)
 
 
+def test_an_unknown_webhook_is_wrong_usage_of_a_running_job_too(bench: Bench):
+    with bench.running():
+        until(lambda: (bench.state / "control-0.sock").exists())
+        assert "there is no webhook `x`" in bench.hookline("webhook", "pause", "x", code=2)
+
+
 def test_the_running_job_serves_status_health_and_metrics(bench: Bench, receiver: Receiver):
     bench.append({"id": "1"})
     with bench.running("--metrics", "0") as job:
-        assert job.stderr is not None
-        address = until(lambda: next((line for line in job.stderr if '"metrics"' in line), None))
+        said = job.stderr
+        assert said is not None
+        address = until(lambda: next((line for line in said if '"metrics"' in line), None))
         port = address.partition("127.0.0.1:")[2].partition('"')[0]
 
         def get(path: str) -> str:

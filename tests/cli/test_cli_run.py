@@ -7,21 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import HOOKLINE, Bench, lines_of, until
 
 from pipeline.receiver.server import Receiver
+from tests.kit.run import HOOKLINE, Bench, children, ended, finished, lines_of, until
 
 EVENTS = [{"id": str(number), "user_id": f"u{number % 20}"} for number in range(60)]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver({"*": [200]}) as receiver:
-        yield receiver
 
 
 @pytest.fixture
@@ -37,12 +30,6 @@ def shell(bench: Bench, *flags: object, stdin: str = "") -> subprocess.Completed
     return subprocess.run(
         [str(HOOKLINE), *map(str, words)], input=stdin, capture_output=True, text=True, timeout=60
     )
-
-
-def members(job: subprocess.Popen[str]) -> list[int]:
-    """Return the process ids of the group's members."""
-    children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
-    return [int(child) for child in children]
 
 
 def delivered(bench: Bench, number: int, job: subprocess.Popen[str]) -> bool:
@@ -127,42 +114,24 @@ def test_several_processes_deliver_the_same_as_one(bench: Bench, receiver: Recei
 
 @pytest.mark.parametrize("whole_group", [False, True])
 def test_sigterm_to_the_parent_or_its_group_stops_all_cleanly(bench: Bench, whole_group: bool):
-    job = subprocess.Popen(
-        bench.command("--follow", "--processes", 2, "--json"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
+    with bench.started("--follow", "--processes", 2, "--json", session=True) as job:
         until(lambda: delivered(bench, 60, job))
         os.killpg(job.pid, signal.SIGTERM) if whole_group else job.send_signal(signal.SIGTERM)
-        out, err = job.communicate(timeout=40)
-        assert job.returncode == 0, err
+        out, _ = ended(job, secs=40)
         assert json.loads(out)["webhooks"]["w"]["delivered"] == 60
-    finally:
-        job.kill()
-        job.communicate()
 
 
 def test_a_process_that_dies_ends_the_group_with_its_cause_and_the_next_run_goes_on(
     bench: Bench, receiver: Receiver
 ):
-    job = subprocess.Popen(
-        bench.command("--follow", "--processes", 2), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
+    with bench.started("--follow", "--processes", 2) as job:
         until(lambda: delivered(bench, 60, job))
-        victim, other = members(job)
+        victim, other = children(job.pid)
         os.kill(victim, signal.SIGKILL)
-        _, err = job.communicate(timeout=40)
-        assert job.returncode == 4
+        _, err = ended(job, 4, secs=40)
         (line,) = [row for row in lines_of(err, "error") if row["message"] == "a process ended"]
         assert (line["pid"], line["exit"]) == (victim, -9)
         assert not Path(f"/proc/{other}").exists()
-    finally:
-        job.kill()
-        job.communicate()
     bench.append({"id": "more"})
     assert bench.run("--processes", 2)["webhooks"]["w"]["delivered"] == 61
 
@@ -170,37 +139,25 @@ def test_a_process_that_dies_ends_the_group_with_its_cause_and_the_next_run_goes
 def test_with_restart_the_group_is_started_again(bench: Bench, receiver: Receiver):
     with bench.running("--processes", 2, "--restart") as job:
         until(lambda: delivered(bench, 60, job))
-        before = members(job)
+        before = children(job.pid)
         os.kill(before[0], signal.SIGKILL)
-        until(lambda: len(set(members(job)) - set(before)) == 2)
+        until(lambda: len(set(children(job.pid)) - set(before)) == 2)
         bench.append({"id": "more"})
         until(lambda: delivered(bench, 61, job))
     assert len({request.message_id for request in receiver.requests}) == 61
 
 
 def test_the_members_end_when_their_parent_is_killed(bench: Bench):
-    job = subprocess.Popen(
-        bench.command("--follow", "--processes", 2), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
+    with bench.started("--follow", "--processes", 2) as job:
         until(lambda: delivered(bench, 60, job))
-        alive = members(job)
-    finally:
+        alive = children(job.pid)
         job.kill()
-        job.wait()
     until(lambda: not any(Path(f"/proc/{member}").exists() for member in alive))
 
 
 def test_bytewax_own_runner_runs_the_same_job(bench: Bench, receiver: Receiver):
-    environment = {
-        **os.environ,
-        "HOOKLINE_CONFIG": str(bench.config),
-        "HOOKLINE_STATE": str(bench.state),
-        "HOOKLINE_SOURCE": str(bench.stream),
-    }
-    command = [HOOKLINE.with_name("python"), "-m", "bytewax.run", "dataflows.webhooks:get_flow"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    with bench.bytewax() as job:
+        ended(job)
     assert bench.counts("w")["delivered"] == len(receiver.requests) == 60
 
 
@@ -228,5 +185,4 @@ cli.main()
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_while_the_job_is_starting_ends_it_cleanly(bench: Bench, number: signal.Signals) -> None:
     program = STOPPED_AT_ONCE.format(number=int(number), argv=bench.command("--follow"))
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert ended.returncode == 0, ended.stderr
+    finished(sys.executable, "-c", program)

@@ -12,7 +12,7 @@ import pytest
 from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key, pack_dead, pack_number
 from pipeline.outbox.handover import Progress, Request
-from pipeline.store.sealing import Table
+from pipeline.store.rows import Table
 from pipeline.store.store import Store
 
 COMMAND = Path(sys.executable).with_name("hookline")

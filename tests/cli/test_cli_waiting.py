@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from running import HOOKLINE, Bench, until
+
+from tests.kit.run import HOOKLINE, Bench, finished, until
 
 CLOSED = "127.0.0.1:1"
 
@@ -22,15 +23,15 @@ def bench(tmp_path: Path) -> Bench:
 
 @pytest.mark.parametrize("verb", ["run", "record", "produce"])
 def test_a_verb_that_waits_for_brokers_ends_at_once_and_well(bench: Bench, verb: str) -> None:
-    words = {
+    words: dict[str, list[object]] = {
         "run": ["run", "-c", bench.config, "--state", bench.state],
         "record": ["record", "-c", bench.config, "--out", bench.folder / "rec"],
         "produce": ["produce", bench.stream, "--brokers", CLOSED],
-    }[verb]
+    }
     log = bench.folder / "stderr"
     with log.open("w") as err:
-        command = [HOOKLINE, *map(str, words)]
-        job = subprocess.Popen(command, stdout=err, stderr=err, env=bench._environment())
+        command = [str(word) for word in (HOOKLINE, *words[verb])]
+        job = subprocess.Popen(command, stdout=err, stderr=err, env=bench.environ)
     try:
         until(lambda: "Kafka is unreachable" in log.read_text())
         job.send_signal(signal.SIGINT)
@@ -45,21 +46,17 @@ def test_a_verb_that_waits_for_brokers_ends_at_once_and_well(bench: Bench, verb:
 
 def test_a_config_directory_that_is_not_there_is_told_with_what_to_do(bench: Bench) -> None:
     for words in (["run"], ["check"], ["test"]):
-        done = subprocess.run(
-            [HOOKLINE, *words, "-c", bench.folder / "nowhere"], capture_output=True, text=True
-        )
-        assert done.returncode == (2 if words == ["test"] else 1)
-        assert "there is no such config directory: name one with -c, or begin one with" in done.stderr
+        code = 2 if words == ["test"] else 1
+        _, said = finished(HOOKLINE, *words, "-c", bench.folder / "nowhere", code=code)
+        assert "there is no such config directory: name one with -c, or begin one with" in said
 
 
 def test_a_recording_given_as_the_config_is_wrong_usage(bench: Bench) -> None:
-    done = subprocess.run([HOOKLINE, "check", "-c", bench.stream], capture_output=True, text=True)
-    assert (done.returncode, "is no config: name the directory" in done.stderr) == (2, True)
+    assert "is no config: name the directory" in finished(HOOKLINE, "check", "-c", bench.stream, code=2)[1]
 
 
 def test_a_file_in_place_of_the_state_directory_is_told_as_such(bench: Bench) -> None:
     bench.settings = "epoch: 1s"
     bench.webhook("w", "https://w.test/")
     bench.state.write_text("")
-    done = subprocess.run(bench.command(), capture_output=True, text=True, env=bench._environment())
-    assert (done.returncode, "a file is in its place" in done.stderr) == (3, True)
+    assert "a file is in its place" in bench.refused(3)

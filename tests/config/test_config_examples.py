@@ -6,20 +6,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # it has no annotations
 import pytest
 import yaml
-from samples import ROOT, shared_data
 
+from pipeline.cli.author.test import as_text
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config, read_files
 from pipeline.config.job import load_pipeline
+from pipeline.config.models.case import CaseFile
 from pipeline.config.models.schema import SCHEMAS, schema
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.decode.shapes import decode
+from pipeline.job.rehearse import Rehearsal
 from pipeline.model.records import Origin
-from pipeline.operate.cases import CaseFile, find_tests, render_results, run_tests
-from pipeline.operate.dry_run import DryRun
+from pipeline.operate.cases import find_tests, run_tests
+from tests.kit.samples import ROOT, shared_data
 
 CONFIG = ROOT / "config"
 EXAMPLES = sorted(path.stem for path in (CONFIG / "examples").glob("*.yaml") if ".test" not in path.name)
@@ -41,14 +43,14 @@ def example(name: str) -> Snapshot:
 
 
 def bodies(name: str, user: dict[str, Any], *events: dict[str, Any]) -> list[Any]:
-    run = DryRun(example(name))
+    run = Rehearsal(example(name))
     lines = [{"type": "user", "user_id": "u1", "set": user}]
     lines += [{"type": "event", "user_id": "u1", "time": "2026-03-02T08:13:50Z", **event} for event in events]
     fired = [
         one
         for number, line in enumerate(lines)
         for record in decode(json.dumps(line).encode(), origin=Origin("x", number))
-        for one in run.feed(record)
+        for one in run.rehearse(record)
     ]
     assert all(one.request is not None for one in fired)
     return [json.loads(one.body) for one in fired]
@@ -64,7 +66,7 @@ def test_the_shipped_config_has_no_problem_at_all() -> None:
 
 def test_the_tests_of_the_shipped_config_and_of_the_examples_hold() -> None:
     results = run_tests(CONFIG, environ={})
-    assert all(result.passed for result in results), render_results(results)
+    assert all(result.passed for result in results), as_text(results)
     assert len(results) >= 2 * len(EXAMPLES) - 8
 
 
@@ -102,6 +104,8 @@ def test_a_schema_refuses_what_the_models_refuse() -> None:
         good | {"zzz": 1},
         good | {"delivery": {"timeout": 5}},
         good | {"delivery": {"ordering": "some"}},
+        good | {"delivery": {"timeout_secs": "5s"}},
+        good | {"limit": {"count": 1001, "every": "1d"}},
         {"id": "a"},
     ):
         with pytest.raises(jsonschema.ValidationError):

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.job import load_pipeline, variables
+from pipeline.config.job import load_pipeline
+from pipeline.config.layers import variables
 from pipeline.config.models.job import JsonlSource, KafkaSource
-from pipeline.config.yaml.report import render
 from pipeline.model.errors import ConfigError
+from pipeline.model.findings import render
 
 
 @pytest.fixture

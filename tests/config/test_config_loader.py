@@ -6,11 +6,16 @@ import tarfile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import shared_data
 
-from pipeline.config.yaml.document import locate, text_span
+from pipeline.config.yaml.document import Document, Node, locate, text_span
 from pipeline.config.yaml.loader import MAX_DEPTH, MAX_FILE_BYTES, decode_text, parse_yaml
-from pipeline.config.yaml.report import render, render_finding
+from pipeline.model.findings import render, render_finding
+from tests.kit.samples import shared_data
+
+
+def root(document: Document) -> Node:
+    assert document.root is not None
+    return document.root
 
 
 def codes(text: str) -> list[str]:
@@ -110,16 +115,17 @@ def test_a_quote_inside_a_quoted_text_is_explained() -> None:
 
 def test_lines_and_columns_are_those_of_the_file() -> None:
     document = parse_yaml("a:\n  - b: é\n    'c': [1, two]\n", "f.yaml")
-    place = locate(document.root, ("a", 0, "c", 1))
+    place = locate(root(document), ("a", 0, "c", 1))
     assert (place.node.span.line, place.node.span.column, place.node.value) == (2, 13, "two")
     assert place.key is None
-    place = locate(document.root, ("a", 0, "c"))
+    place = locate(root(document), ("a", 0, "c"))
+    assert place.key is not None
     assert place.key[:2] == (2, 4)
 
 
 def test_a_path_that_leaves_the_tree_ends_at_its_deepest_node() -> None:
     document = parse_yaml("a: {b: 1}\n", "f.yaml")
-    place = locate(document.root, ("a", "x", 0))
+    place = locate(root(document), ("a", "x", 0))
     assert not place.complete
     assert place.node.value == {"b": 1}
 
@@ -142,7 +148,7 @@ def test_a_path_that_leaves_the_tree_ends_at_its_deepest_node() -> None:
     ],
 )
 def test_a_character_of_a_text_is_found_in_its_source(source: str, target: tuple[int, int]) -> None:
-    node = locate(parse_yaml(source, "f.yaml").root, ("k",)).node
+    node = locate(root(parse_yaml(source, "f.yaml")), ("k",)).node
     span = text_span(node, node.value.index("X"), 1)
     assert (span.line, span.column) == target
     assert source.split("\n")[span.line][span.column] == "X"
@@ -152,7 +158,7 @@ def test_a_character_of_a_text_is_found_in_its_source(source: str, target: tuple
 def test_looking_for_a_character_never_fails(text: str, offset: int) -> None:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     document = parse_yaml(f'k: "{escaped}"', "f.yaml")
-    node = locate(document.root, ("k",)).node
+    node = locate(root(document), ("k",)).node
     assert node.value == text
     span = text_span(node, offset, 3)
     assert span.line == 0
@@ -179,7 +185,7 @@ def test_control_characters_are_named_with_their_place(char: str) -> None:
 
 
 def test_an_escaped_control_character_is_a_value_like_any_other() -> None:
-    assert parse_yaml('a: "\\u2028\\0"', "f.yaml").root.value == {"a": "\u2028\0"}
+    assert root(parse_yaml('a: "\\u2028\\0"', "f.yaml")).value == {"a": "\u2028\0"}
 
 
 @pytest.mark.parametrize(
@@ -197,9 +203,11 @@ def test_files_in_another_encoding_are_named(raw: bytes, message: str) -> None:
 
 def test_a_byte_order_mark_and_windows_line_ends_are_fine() -> None:
     document = parse_yaml(decode_text(b"\xef\xbb\xbfa: 1\r\nb: x y\r\n"), "f.yaml")
-    assert document.root.value == {"a": 1, "b": "x y"}
+    assert root(document).value == {"a": 1, "b": "x y"}
     assert document.findings == []
-    assert locate(document.root, ("b",)).key[:2] == (1, 0)
+    key = locate(root(document), ("b",)).key
+    assert key is not None
+    assert key[:2] == (1, 0)
 
 
 @given(st.text(alphabet="ab:-?[]{},#&*!|>'\"%@` \n\t\\", max_size=60))

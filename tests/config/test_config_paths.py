@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matching import NOON, event, user
-from samples import shared_data
 
 from pipeline.language.paths import (
     ANY,
@@ -21,6 +19,8 @@ from pipeline.language.paths import (
     user_view,
 )
 from pipeline.model.records import MISSING, Json
+from tests.kit.records import NOON, event, user
+from tests.kit.samples import shared_data
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -61,7 +61,8 @@ def test_a_path_is_parsed(text: str, parts: tuple[Any, ...]) -> None:
 
 @pytest.mark.parametrize("name", ["size", "first", "last", "null", "empty", "blank"])
 def test_words_that_are_magic_in_liquid_are_ordinary_keys(name: str) -> None:
-    assert read(f"event.properties.{name}", **{name: 7}) == 7
+    given: dict[str, Any] = {name: 7}
+    assert read(f"event.properties.{name}", **given) == 7
     assert read(f"event.properties.x.{name}", x=[1, 2]) is MISSING
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.config.files import read_config
 from pipeline.config.webhooks import check_files
-from pipeline.config.yaml.report import Finding, render, render_finding
+from pipeline.model.errors import ConfigError, GivenError
+from pipeline.model.findings import Finding, render, render_finding
 
 GOOD = """\
 id: {id}
@@ -84,6 +85,21 @@ def test_an_unknown_field_is_answered_with_its_remedy(config, field: str, messag
     assert message in shown
 
 
+@pytest.mark.parametrize("written", ["timeout_secs: 5s", "batch: {as_: ndjson}", "retry: {max_age_secs: 1d}"])
+def test_the_name_of_an_attribute_is_no_field_of_a_file(config, written: str) -> None:
+    checked, shown = config(webhooks__a=GOOD.format(id="a") + f"delivery: {{{written}}}")
+    assert not checked.webhooks
+    assert "error[unknown-field]" in shown
+    assert "did you mean" in shown
+
+
+def test_what_is_counted_keeps_within_the_users_state(config) -> None:
+    _, shown = config(webhooks__a=GOOD.format(id="a") + "limit: {count: 1001, every: 0s, by: event.name}")
+    assert "`count` is a whole number from 1 to 1000" in shown
+    assert "`every`: `every` is more than nothing" in shown
+    assert "2 problems in 1 file" in shown
+
+
 def test_wrong_types_say_what_is_wanted_and_what_was_found(config) -> None:
     _, shown = config(
         webhooks__a="id: a\nenabled: True\ntrigger: {events: [5]}\n"
@@ -145,7 +161,7 @@ def test_a_base_is_merged_maps_by_key_and_lists_whole(config) -> None:
     (webhook,) = checked.webhooks
     assert webhook.data["request"] == {"url": "https://x.example/", "headers": {"A": "1", "B": "3"}}
     assert webhook.data["trigger"] == {"events": ["Three"]}
-    assert webhook.model.delivery.retry.max_delay == 5.0
+    assert webhook.model.delivery.retry.max_delay_secs == 5.0
 
 
 def test_a_problem_of_a_base_is_shown_once_at_its_place_in_the_base(config) -> None:
@@ -218,3 +234,16 @@ def test_a_misspelt_required_field_is_one_problem(config) -> None:
     _, shown = config(webhooks__a="id: a\ntriger: {events: [X]}\nrequest: {url: 'https://x.example/'}\n")
     assert "did you mean `trigger`?" in shown
     assert shown.splitlines()[-1] == "1 problem in 1 file (1 error)"
+
+
+def test_an_error_carries_its_findings_and_shows_each_with_its_place():
+    found = Finding("a.yaml", 1, 2, "json", "unexpected end")
+    error = ConfigError([found], root="config")
+    assert error.findings == (found,)
+    assert error.shown() == str(error)
+    assert error.shown().splitlines() == [
+        "config/a.yaml:1:2: error[json]: unexpected end",
+        "1 problem in 1 file (1 error)",
+    ]
+    assert GivenError([found]).shown() == "a.yaml:1:2: error[json]: unexpected end"
+    assert ConfigError("no such directory").shown() == "error: no such directory"

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
-from samples import shared_data
 
 from pipeline.decode.shapes import decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
+from tests.kit.samples import shared_data
 
 
 def read(text: bytes, **given: Any) -> list[Record]:

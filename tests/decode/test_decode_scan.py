@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from itertools import product
 from typing import Any
@@ -10,13 +11,14 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import shared_data
 
 from pipeline.decode.scan import Scanned, scan
-from pipeline.decode.shapes import FORMATS, OUR_FAULT, decode
+from pipeline.decode.shapes import OUR_FAULT, decode
+from pipeline.language.formats import FORMATS
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate
 from pipeline.recording.shop import Shop
-from pipeline.sources.chunk import RawChunk
+from pipeline.sources.chunk import NOWHERE, RawChunk
+from tests.kit.samples import shared_data
 
 SEEDS: list[dict[str, Any]] = [
     {
@@ -137,12 +139,16 @@ def wants_pages(name: str, kind: str) -> bool:
     return kind == "page"
 
 
+def wants_all(name: str, kind: str) -> bool:
+    return True
+
+
 def wants_none(name: str, kind: str) -> bool:
     return False
 
 
 def chunk_of(given_lines: list[bytes | None]) -> RawChunk:
-    return RawChunk("p", "f.jsonl", [at * 1000 for at in range(len(given_lines))], given_lines, ())
+    return RawChunk("p", "f.jsonl", [at * 1000 for at in range(len(given_lines))], given_lines, NOWHERE)
 
 
 def expected(chunk: RawChunk, format: str, wants: Any) -> Scanned:
@@ -163,13 +169,14 @@ def expected(chunk: RawChunk, format: str, wants: Any) -> Scanned:
 
 
 def but_for_huge_numbers(given_lines: list[bytes]) -> list[bytes | None]:
-    """Leave out the one accepted difference: a number beyond a double inside an event that nobody reads."""
+    """Leave out the one accepted difference: a number that is too large inside an event that nobody reads."""
     return [
         line
         for line in given_lines
         if not any(
-            isinstance(record, Invalid) and "number is infinity" in record.reason
+            isinstance(record, Invalid) and reason in record.reason
             for record in decode(line, origin=Origin("f.jsonl", 0))
+            for reason in ("number is infinity", "64 bits")
         )
     ]
 
@@ -192,6 +199,32 @@ def test_every_splice_at_every_place_is_judged_alike(seed: dict[str, Any], splic
     spliced = [line[:at] + splice + line[at + gap :] for at in range(len(line)) for gap in (0, 1)]
     chunk = chunk_of(but_for_huge_numbers(spliced))
     assert scan(chunk, wants=wants_none) == expected(chunk, "auto", wants_none)
+
+
+@pytest.mark.parametrize("splice", SPLICES)
+@pytest.mark.parametrize("seed", [SEEDS[0], SEEDS[5], SEEDS[10]])
+def test_of_what_is_wanted_every_splice_is_judged_alike(seed: dict[str, Any], splice: bytes) -> None:
+    line = orjson.dumps(seed)
+    chunk = chunk_of([line[:at] + splice + line[at + gap :] for at in range(len(line)) for gap in (0, 1)])
+    assert scan(chunk, wants=wants_all) == expected(chunk, "auto", wants_all)
+
+
+@pytest.mark.parametrize("integer", [2**64, -(2**63) - 1, 10**40])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_integer_beyond_64_bits_is_refused_in_what_is_wanted(seed: dict[str, Any], integer: int) -> None:
+    line = json.dumps({**seed, "properties": {**(seed.get("properties") or {}), "big": integer}}).encode()
+    chunk = chunk_of([b'{"type":"event","name":"B","user_id":"u","properties":{"n":1}}', line])
+    (other, found) = scan(chunk, wants=wants_all).records
+    assert isinstance(other, Event)
+    assert isinstance(found, Invalid)
+    assert "64 bits" in found.reason
+    skipped = scan(chunk, wants=wants_none)
+    assert (skipped.read, skipped.events + skipped.invalid) == (2, 2)
+
+
+def test_an_unwanted_event_with_an_integer_beyond_64_bits_is_skipped_like_any_other() -> None:
+    chunk = chunk_of([b'{"type":"event","name":"B","user_id":"u","properties":{"n":%d}}' % 2**70])
+    assert scan(chunk, wants=wants_none) == Scanned(read=1, events=1)
 
 
 def test_every_json_parsing_case_is_judged_alike() -> None:
@@ -239,7 +272,7 @@ def test_faults_tombstones_and_headers_of_a_chunk_are_respected() -> None:
         ["t/0", "t/0", "t/1", "f"],
         [1, 2, 3, 4],
         [None, b'{"x":1}', b'{"type":"event","name":"A","user_id":"u"}', b"start of a long li"],
-        (),
+        NOWHERE,
         received=[10, 20, 30, None],
         keys=[b"u1", None, None, None],
         headers=[None, [("ce_specversion", b"1.0"), ("ce_type", b"C"), ("ce_source", b"s")], [], None],

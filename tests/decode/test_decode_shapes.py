@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import orjson
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.decode.shapes import _SHAPES, FORMATS, OUR_FAULT, decode
+from pipeline.decode.fields import Fields, Place
+from pipeline.decode.shapes import OUR_FAULT, SHAPES, decode
+from pipeline.language.formats import FORMATS
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 
 HERE = Origin("a.jsonl", 7)
@@ -102,7 +105,7 @@ class TestNative:
             ({"type": "event", "name": "A", "user_id": True}, "`user_id` is a boolean"),
             ({"type": "event", "name": "A", "user_id": {}}, "`user_id` is an object"),
             ({"type": "event", "name": "A", "user_id": "u", "time": "soon"}, "`time`: 'soon'"),
-            ({"type": "event", "name": "A", "user_id": "u", "properties": []}, "`properties` is a list"),
+            ({"type": "event", "name": "A", "user_id": "u", "properties": []}, "`properties` is an array"),
             ({"type": "event", "name": "A", "user_id": "u", "context": "x"}, "`context` is a text"),
             ({"type": "user", "set": {}}, "neither"),
             ({"type": "user", "user_id": "u", "unset": [1]}, "`unset`"),
@@ -339,8 +342,15 @@ def test_long_digits_that_are_no_long_integer_are_fine() -> None:
     assert event.properties == {"n": 2**63, "f": 1e25}
 
 
+def test_every_format_but_auto_is_a_row_of_the_table() -> None:
+    assert {"auto", *SHAPES} == set(FORMATS)
+
+
 def test_a_fault_of_ours_costs_one_record_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(_SHAPES, "native", lambda record, place: 1 / 0)
+    def broken(record: Fields, place: Place) -> list[Record]:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(SHAPES, "native", replace(SHAPES["native"], read=broken))
     assert reason({"type": "event"}, format="native").startswith(f"{OUR_FAULT}: ZeroDivisionError")
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
-from delivering import LOOPBACK, Certificates
 
-from pipeline.config.models.settings import MtlsSettings, ReceiverSettings
+from pipeline.config.models.receiver import MtlsSettings, ReceiverSettings
 from pipeline.deliver.http.aiohttp_client import AiohttpClient
 from pipeline.deliver.http.attempt import MAX_BODY, Attempt, Client
 from pipeline.deliver.http.client import NativeClient
@@ -24,6 +23,8 @@ from pipeline.deliver.http.target import build_target
 from pipeline.deliver.http.tls import Contexts
 from pipeline.receiver.faults import FAULTS
 from pipeline.receiver.server import Receiver
+from tests.kit.certificates import Certificates
+from tests.kit.rig import LOOPBACK
 
 TIMEOUT_SECS = 0.4
 
@@ -93,12 +94,6 @@ def client(request: pytest.FixtureRequest) -> Any:
 
     run.name = request.param  # type: ignore[attr-defined]  # read by the tests that differ
     return run
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "GET", "DELETE"])

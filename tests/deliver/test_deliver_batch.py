@@ -7,15 +7,15 @@ from typing import Any
 
 import orjson
 import pytest
-from delivering import Rig, delivery
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.models.settings import BatchSettings, DeliverySettings, RetrySettings
+from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import failed_items
 from pipeline.deliver.requests.spec import LaneSpec
-from pipeline.outbox.handover import Outcome
+from pipeline.outbox.handover import Delivery, Outcome
+from tests.kit.rig import Rig, delivery
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 
@@ -32,7 +32,7 @@ def rig_with(*, luck: float = 0.5, wrap: Any = None, **settings: Any) -> Rig:
 
 
 def bodies(attempt: Attempt) -> list[Any]:
-    return orjson.loads(attempt.body)  # type: ignore[no-any-return]  # a list was sent
+    return orjson.loads(attempt.body)
 
 
 def items(*numbers: int, **fields: Any) -> list[Any]:
@@ -164,7 +164,7 @@ def test_members_that_are_too_old_leave_a_batch_that_is_retried() -> None:
 
 def test_ordered_batches_hold_one_delivery_per_user() -> None:
     rig = rig_with(max_events=10, max_wait_secs=0.5, ordering="per_user")
-    given = []
+    given: list[Delivery] = []
     for n in range(3):
         for user in "ab":
             given.append(

@@ -6,19 +6,14 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from delivering import START_MS, Rig, delivery
 
-from pipeline.config.models.settings import (
-    BatchSettings,
-    DeliverySettings,
-    OAuth2Auth,
-    ReceiverSettings,
-    RetrySettings,
-)
+from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
+from pipeline.config.models.receiver import OAuth2Auth, ReceiverSettings
 from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.deliver.lanes.throttle import Breaker, Concurrency
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome
+from tests.kit.rig import START_MS, Rig, delivery
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 
@@ -142,7 +137,7 @@ def test_a_timeout_ends_an_attempt_that_hangs() -> None:
 def test_waiting_too_long_in_any_state_ends_in_a_dead_letter() -> None:
     for halt in ("paused", "disabled", "gone"):
         rig = Rig(spec(retry=RetrySettings(max_age_secs=60)))
-        rig.core.lane("w").halt = halt  # type: ignore[assignment]  # a text of this loop
+        rig.core.lane("w").halt = halt
         rig.give(delivery(1), delivery(2))
         rig.run(59)
         assert rig.results() == []

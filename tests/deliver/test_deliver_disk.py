@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from delivering import START_MS, Disk, Rig, delivery
-
-from pipeline.config.models.settings import DeliverySettings, RetrySettings
+from pipeline.config.models.delivery import DeliverySettings, RetrySettings
 from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome
+from tests.kit.rig import START_MS, Disk, Rig, delivery
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 

@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivering import LOOPBACK, Certificates, Disk, Journal, delivery, submit
 
-from pipeline.config.models.settings import (
+from pipeline.config.models.delivery import DeliverySettings, RetrySettings
+from pipeline.config.models.receiver import (
     BasicAuth,
     BearerAuth,
-    DeliverySettings,
     HeaderAuth,
     HmacSignature,
     OAuth2Auth,
     ReceiverSettings,
-    RetrySettings,
     StandardSignature,
 )
 from pipeline.deliver.engine import DeliveryEngine
@@ -34,6 +32,8 @@ from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.receiver.server import Receiver
 from pipeline.receiver.verify import check_request
 from pipeline.telemetry import metrics
+from tests.kit.certificates import Certificates
+from tests.kit.rig import LOOPBACK, Disk, Journal, delivery, submit
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -51,12 +51,6 @@ def lane(engine: DeliveryEngine, webhook: str) -> LaneStats:
     """Return a lane's numbers as soon as there is one."""
     wait_for(lambda: webhook in engine.stats().lanes)
     return engine.stats().lanes[webhook]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
 
 
 @pytest.fixture
@@ -148,7 +142,7 @@ def test_workers_in_several_threads_may_hand_over(receiver: Receiver, start: Any
 
 
 def test_every_request_has_its_headers(receiver: Receiver, start: Any) -> None:
-    signed = ReceiverSettings(signature=StandardSignature((SECRET,)))
+    signed = ReceiverSettings(signature=StandardSignature([SECRET]))
     engine, disk = start(LaneSpec("w", receiver=signed), LaneSpec("form", encoding="form")), Disk()
     receiver.answer({"*": [503, 200]})
     retry = RetrySettings(min_delay_secs=0.01)
@@ -296,7 +290,7 @@ def test_stopping_ends_what_is_in_flight_without_a_result(receiver: Receiver, st
     engine.stop()
     assert disk.take() == []
     assert disk.journal.written == []
-    wait_for(lambda: receiver.connections == 0)
+    wait_for(lambda: not receiver.connections)
     engine.stop()
 
 

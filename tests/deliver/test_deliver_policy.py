@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.models.settings import RetrySettings
+from pipeline.config.models.delivery import RetrySettings
 from pipeline.deliver.lanes.policy import (
     MAX_RETRY_AFTER_SECS,
     Delivered,
@@ -78,11 +78,11 @@ def test_a_guard_refusal_dies_with_its_reason() -> None:
 
 def test_410_disables_whatever_the_status_list_says() -> None:
     assert judged(410) == Disable()
-    assert judged(410, settings=RetrySettings(statuses=frozenset({410}))) == Disable()
+    assert judged(410, settings=RetrySettings(statuses=[410])) == Disable()
 
 
 def test_the_list_of_retried_statuses_is_the_users() -> None:
-    settings = RetrySettings(statuses=frozenset({404, 302}))
+    settings = RetrySettings(statuses=[404, 302])
     assert isinstance(judged(404, settings=settings), RetryAt)
     assert isinstance(judged(302, settings=settings), RetryAt)
     assert judged(429, settings=settings) == Rejected("status-429")

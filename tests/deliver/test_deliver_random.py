@@ -7,14 +7,14 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from delivering import Rig, copied, delivery
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config.models.settings import BatchSettings, DeliverySettings, RetrySettings
+from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.deliver.lanes.throttle import Breaker, Concurrency
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Outcome, Result
+from tests.kit.rig import Rig, copied, delivery
 
 ROOM = 160
 COUNT = 1200

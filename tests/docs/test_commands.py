@@ -7,7 +7,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from touring import PAGES, ROOT, blocks, parts, run
+
+from tests.kit.tour import PAGES, ROOT, blocks, parts, run
 
 ELSEWHERE = {
     "demo": "tests/docs/test_demo.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from touring import ROOT, run, script
+from tests.kit.tour import ROOT, run, script
 
 
 def test_the_demo_ends_with_every_request_at_the_receiver(tmp_path: Path):

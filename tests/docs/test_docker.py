@@ -110,9 +110,9 @@ def test_a_command_with_a_typo_would_be_found():
 
 
 def test_the_job_has_a_clean_config():
-    from pipeline.cli.author.check import examine
+    from pipeline.operate.check import check
 
-    verdict = examine(DOCKER / "config", offline=True)
+    verdict = check(DOCKER / "config", offline=True)
     # Inside one machine's network TLS would protect nothing.
     assert {finding.code for finding in verdict.findings} == {"no-tls"}
     assert (verdict.errors, verdict.webhooks) == (0, 2)

@@ -23,6 +23,11 @@ DOORS = {
     "lmdb": ["pipeline/store/*", "pipeline/outbox/*"],
     "click": ["pipeline/cli/*"],
     "rich": ["pipeline/cli/*"],
+    "aiohttp": [
+        "pipeline/admin/http.py",
+        "pipeline/admin/service.py",
+        "pipeline/deliver/http/aiohttp_client.py",
+    ],
     "pydantic": ["pipeline/config/*"],
     "liquid": ["pipeline/render/*"],
 }

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from generate import PAGES as GENERATED
 from links import OUTSIDE
-from running import until
-from touring import PAGES, ROOT, blocks, run
 
 from pipeline.receiver.server import Receiver
+from tests.kit.run import until
+from tests.kit.tour import PAGES, ROOT, blocks, run
 
 DOCS = {
     "index", "tour", "concepts", "input", "kafka", "webhooks", "console", "collect", "cookbook", "testing",
@@ -95,7 +95,7 @@ def test_the_webhook_of_the_readme_sends_the_request_beside_it(tmp_path: Path):
         (tmp_path / "stream.jsonl").write_text(stream)
         done = run("hookline run -c . --source stream.jsonl --state state --allow 127.0.0.0/8", tmp_path, {})
         assert done.returncode == 0, done.stderr
-        request = until(lambda: receiver.requests and receiver.requests[0])
+        request = until(lambda: next(iter(receiver.requests), None))
     assert first == f"{request.method} {request.path} HTTP/1.1"
     sent = {name.lower(): value for name, value in request.headers.items()}
     for header in headers:

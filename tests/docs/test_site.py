@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def build(config: Path, site: Path) -> subprocess.CompletedProcess[str]:
     builder = Path(sys.executable).with_name("properdocs")
     words = [builder, "build", "--config-file", config, "--site-dir", site]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60)
+    return subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=60)
 
 
 def test_the_site_has_every_page_and_loads_nothing_from_elsewhere(tmp_path: Path):

@@ -7,7 +7,8 @@ import socket
 from pathlib import Path
 
 import pytest
-import touring
+
+from tests.kit import tour
 
 
 @pytest.fixture
@@ -17,13 +18,11 @@ def port() -> str:
 
 
 def test_the_tour_delivers_two_webhooks_and_repeats_none(tmp_path: Path, port: str):
-    commands = touring.script("tour").replace(
-        "hookline receiver", "hookline receiver --json > arrived.jsonl", 1
-    )
+    commands = tour.script("tour").replace("hookline receiver", "hookline receiver --json > arrived.jsonl", 1)
     again = (
         "hookline run -c tour --source tour/shop.jsonl --state tour/state --allow 127.0.0.0/8 --json > again"
     )
-    done = touring.run(commands, tmp_path, {"127.0.0.1:8787": f"127.0.0.1:{port}"}, end=again)
+    done = tour.run(commands, tmp_path, {"127.0.0.1:8787": f"127.0.0.1:{port}"}, end=again)
     assert done.returncode == 0, done.stderr
     assert "1 webhook, no problems" in done.stdout
     arrived = [json.loads(line) for line in (tmp_path / "arrived.jsonl").read_text().splitlines()]

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jobs import Job, accounted, ready
-from running import Bench, until
 
 from pipeline.cli.app import run
 from pipeline.receiver.server import Receiver
+from tests.kit.jobs import Job, accounted, ready
+from tests.kit.run import Bench, until
 
 FORBIDDEN_HOSTS = [
     "127.0.0.1", "127.1", "127.0.0.1.", "2130706433", "0x7f000001", "017700000001", "0x7f.0.0.1",

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jobs import Job, accounted, ids, ready
-from running import Bench, until
 
 from pipeline.receiver.server import Receiver
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver({"*": [200]}) as receiver:
-        yield receiver
+from tests.kit.jobs import Job, accounted, ids, ready
+from tests.kit.run import Bench, until
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import lmdb
 import pytest
-from running import Bench
 
 from pipeline.receiver.server import Receiver
-from pipeline.store.sealing import Table
+from pipeline.store.rows import Table
+from tests.kit.run import Bench
 
 SETTINGS = "{network: {allow: [127.0.0.0/8]}, epoch: 200ms, shards: 1}"
 BODY = "  body: {plan: '{{ user.properties.plan }}', secret: '{{ event.properties.secret }}'}\n"

@@ -5,24 +5,17 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import gettempdir
 
 import pytest
-from jobs import Job, accounted, event_of, ready
-from running import Bench, until
 
 from pipeline.receiver.server import Receiver
+from tests.kit.jobs import Job, accounted, event_of, ready
+from tests.kit.run import Bench, until
 
 FIRST, SECOND = 40, 60
 NOBODY = 65534
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver({"*": [200]}) as receiver:
-        yield receiver
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from jobs import Job, accounted, event_of, ids, ready
-from running import Bench, until
 
 from pipeline.receiver.server import Receiver
+from tests.kit.jobs import Job, accounted, event_of, ids, ready
+from tests.kit.run import Bench, until
 
 EVENTS = 1500
 BODY = "x" * 4000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from isolation import isolation
+from tests.chaos.isolation import isolation
 
 
 def test_sick_receivers_hold_up_nobody_and_get_everything_when_they_heal(tmp_path: Path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ordering import ordering
+from tests.chaos.ordering import ordering
 
 
 def test_each_users_order_is_exact_through_failures_and_restarts(tmp_path: Path):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jobs import Job, accounted
-from outage import free_port, outage
-from running import Bench, until
-
 from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.receiver.server import Receiver
+from tests.chaos.outage import free_port, outage
+from tests.kit.jobs import Job, accounted
+from tests.kit.run import Bench, until
 
 
 def test_what_is_owed_to_a_receiver_that_is_down_waits_on_disk_over_restarts(tmp_path: Path):

@@ -12,12 +12,11 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import parse_qs, quote, quote_plus
 
-from delivering import Certificates
-from jobs import Job, accounted, ready
-from running import Bench, until
-
 from pipeline.receiver.server import Receiver
 from pipeline.receiver.verify import check_request
+from tests.kit.certificates import Certificates
+from tests.kit.jobs import Job, accounted, ready
+from tests.kit.run import Bench, until
 
 CORE = "c4n4ry"
 """In every secret value, in a form that no encoding changes."""

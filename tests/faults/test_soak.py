@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from soak import ILLS, Sample, grown, soak
+from tests.chaos.soak import ILLS, Sample, grown, soak
 
 
 def test_a_receiver_that_falls_ill_again_and_again_costs_neither_deliveries_nor_files(tmp_path: Path):

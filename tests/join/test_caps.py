@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes import NOW_MS, clock
 
 from pipeline.join.caps import LATE_MS, SWEEP_ROWS, Caps
-from pipeline.store.sealing import Table
-from pipeline.store.store import Store
+from pipeline.store.store import Store, Table
+from tests.kit.records import NOW_MS, clock
+
+pytestmark = pytest.mark.usefixtures("unsynced")
 
 DAY = 24 * 3600 * 1000
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matching import NOON, event, trigger_of, user
 
 from pipeline.join.limits import Limits, Verdict, check
 from pipeline.model.records import Json
+from tests.kit.matching import trigger_of
+from tests.kit.records import NOON, event, user
 
 MINUTE, HOUR = 60_000, 3_600_000
 FIRE, SUPPRESS, NOT_YET = Verdict.FIRE, Verdict.SUPPRESS, Verdict.NOT_YET
@@ -105,6 +106,16 @@ def test_users_webhooks_and_by_values_count_apart() -> None:
     assert run(spec, [7], rows, page="5") == [FIRE]
     assert run(spec, [8], rows, page={"a": [1]}) == [FIRE]
     assert run(spec, [9], rows, page={"a": [1]}) == [SUPPRESS]
+
+
+@pytest.mark.parametrize("other", [5.0, [5.0], {"a": [5.0]}])
+def test_a_by_value_is_the_same_however_its_numbers_are_written(other: Json) -> None:
+    rows = Rows()
+    spec = limits(dedupe={"by": "event.properties.n"})
+    whole = {float: 5, list: [5], dict: {"a": [5]}}[type(other)]
+    assert run(spec, [0], rows, n=whole) == [FIRE]
+    assert run(spec, [1], rows, n=other) == [SUPPRESS]
+    assert run(spec, [2], rows, n="5") == [FIRE]
 
 
 def test_an_event_without_the_by_value_stands_alone() -> None:
@@ -233,7 +244,7 @@ TIMES = st.lists(st.integers(0, 200), max_size=40)
 @given(times=TIMES, count=st.integers(1, 4), every=st.integers(1, 60))
 def test_no_window_of_event_time_holds_more_than_count(times: list[int], count: int, every: int) -> None:
     ordered = sorted(times)
-    spec = limits(limit={"count": count, "every": every * 60.0})
+    spec = limits(limit={"count": count, "every": f"{every}m"})
     verdicts = run(spec, [at * MINUTE for at in ordered])
     out = [ordered[number] for number in fired(verdicts)]
     assert all(sum(start <= at < start + every for at in out) <= count for start in out)
@@ -245,7 +256,7 @@ def test_no_window_of_event_time_holds_more_than_count(times: list[int], count: 
 @given(times=TIMES, every=st.integers(1, 60))
 def test_two_deliveries_are_apart_in_whatever_order_events_come(times: list[int], every: int) -> None:
     recent = times[:3]
-    verdicts = run(limits(limit={"every": every * 60.0}), [at * MINUTE for at in recent])
+    verdicts = run(limits(limit={"every": f"{every}m"}), [at * MINUTE for at in recent])
     out = [recent[number] for number in fired(verdicts)]
     assert all(abs(one - other) >= every for i, one in enumerate(out) for other in out[:i])
 
@@ -253,22 +264,22 @@ def test_two_deliveries_are_apart_in_whatever_order_events_come(times: list[int]
 @given(times=TIMES, count=st.integers(1, 4), within=st.integers(1, 30))
 def test_repeat_in_order_agrees_with_a_plain_count(times: list[int], count: int, within: int) -> None:
     ordered = sorted(times)
-    expected, hits = [], []
+    expected, hits = [], list[int]()
     for number, at in enumerate(ordered):
         hits = [hit for hit in hits if at - hit <= within] + [at]
         if len(hits) == count:
             expected.append(number)
             hits = []
-    spec = limits(repeat={"count": count, "within": within * 60.0})
+    spec = limits(repeat={"count": count, "within": f"{within}m"})
     assert fired(run(spec, [at * MINUTE for at in ordered])) == expected
 
 
 @given(times=TIMES, window=st.integers(1, 30), kind=st.sampled_from(["limit", "repeat", "dedupe"]))
 def test_dropping_expired_rows_changes_nothing(times: list[int], window: int, kind: str) -> None:
     spec = {
-        "limit": limits(limit={"count": 2, "every": window * 60.0}),
-        "repeat": limits(repeat={"count": 3, "within": window * 60.0}),
-        "dedupe": limits(dedupe={"by": "event.id", "within": window * 60.0}),
+        "limit": limits(limit={"count": 2, "every": f"{window}m"}),
+        "repeat": limits(repeat={"count": 3, "within": f"{window}m"}),
+        "dedupe": limits(dedupe={"by": "event.id", "within": f"{window}m"}),
     }[kind]
     kept, swept = Rows(), Rows()
     for at in sorted(times):

@@ -3,9 +3,9 @@
 As a module: ``Broker.create(directory)`` starts one on free ports, for tests, which may kill and restart it.
 As a command, for trying things out by hand:
 
-    python tests/kafka/broker.py up [--port 9092] [--dir .demo/kafka]     start it, return when it is ready
-    python tests/kafka/broker.py down [--dir .demo/kafka]                 stop it; what it stored is kept
-    python tests/kafka/broker.py run [--port 9092] [--dir .demo/kafka]    the same in the foreground
+    python -m tests.kafka.broker up [--port 9092] [--dir .demo/kafka]     start it, return when it is ready
+    python -m tests.kafka.broker down [--dir .demo/kafka]                 stop it; what it stored is kept
+    python -m tests.kafka.broker run [--port 9092] [--dir .demo/kafka]    the same in the foreground
 
 Needs Java 17 or newer, and Maven the first time: the jars (54 MB) are then kept in HOOKLINE_CACHE, or
 ``hookline`` in the user's cache directory.
@@ -31,6 +31,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -160,15 +161,14 @@ class Broker:
 
     def wait_ready(self) -> None:
         """Return when the broker answers a client; raises NoBroker with the end of its log if it does not."""
-        client = AdminClient(
-            {
-                "bootstrap.servers": self.address,
-                "reconnect.backoff.max.ms": 100,
-                # What it says while the port is still closed is expected.
-                "log_level": 0,
-                "error_cb": lambda error: None,
-            }
-        )
+        settings: dict[str, Any] = {
+            "bootstrap.servers": self.address,
+            "reconnect.backoff.max.ms": 100,
+            # What it says while the port is still closed is expected.
+            "log_level": 0,
+            "error_cb": lambda error: None,
+        }
+        client = AdminClient(settings)
         deadline = time.monotonic() + READY_SECS
         while time.monotonic() < deadline:
             if self.process is not None and self.process.poll() is not None:

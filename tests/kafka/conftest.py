@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from broker import Broker, NoBroker
-from secured import PASSWORD, USER, Security
-from topics import Tap, Topics
 
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.reader import Reader
 from pipeline.telemetry import metrics
+from tests.kafka.broker import Broker, NoBroker
+from tests.kafka.secured import PASSWORD, USER, Security
+from tests.kafka.topics import Tap, Topics
 
 REQUIRED = os.environ.get("CI") == "true" and "kafka" not in os.environ.get("HOOKLINE_ALLOW_SKIP", "").split(
     ","
@@ -71,11 +71,11 @@ def secured(broker: Broker, topics: Topics, security: Security) -> Security:
 
 
 @pytest.fixture
-def tap() -> Iterator[Callable[[KafkaReader], Tap]]:
+def tap() -> Iterator[Callable[[Reader], Tap]]:
     """Makes taps, and closes their readers when the test ends."""
-    readers: list[KafkaReader] = []
+    readers: list[Reader] = []
 
-    def make(reader: KafkaReader) -> Tap:
+    def make(reader: Reader) -> Tap:
         readers.append(reader)
         return Tap(reader)
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from broker import free_port
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public in its documentation
+from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
     AclPermissionType,
@@ -23,7 +22,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public in i
     ResourcePatternType,
     ResourceType,
 )
-from delivering import Certificates
+
+from tests.kafka.broker import free_port
+from tests.kit.certificates import Certificates
 
 USER = "app"
 CANARY = "c4n4ry"

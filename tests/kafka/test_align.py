@@ -334,7 +334,7 @@ def test_an_open_transaction_holds_a_record_for_a_limited_time_after_its_fetch()
     world = World([UPDATES, EVENTS], undecided_ms=1000)
     world.begin(UPDATES)
     world.append(UPDATES, 1)
-    gone = {}
+    gone: dict[int, int] = {}
     for world.now in range(0, 5000, 100):
         if world.now in (0, 2000):
             world.append(EVENTS, world.now)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from broker import Broker
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
-
-import latency
-import sections
-from servers import receiver
+from tests.bench import latency, sections
+from tests.bench.servers import receiver
+from tests.kafka.broker import Broker
 
 
 def test_a_job_reads_a_filled_topic_to_its_end_and_is_measured(

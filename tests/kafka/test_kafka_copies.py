@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 import orjson
 import pytest
-from broker import free_port
-from topics import Tap, Topics
 
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Origin
@@ -16,8 +14,10 @@ from pipeline.outbox.codec import DeadLetter, delivery_key
 from pipeline.outbox.copies import open_copies
 from pipeline.outbox.handover import Progress, Request
 from pipeline.outbox.kafka_copies import KafkaCopies
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
+from tests.kafka.broker import free_port
+from tests.kafka.topics import Tap, Topics
 
 Tapper = Callable[[KafkaReader], Tap]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 import signal
 import subprocess
@@ -10,14 +9,17 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import orjson
-from topics import Topics, until
 
+from pipeline.receiver.received import Request
+from pipeline.receiver.server import Receiver
+from tests.kafka.topics import Topics, until
+
+T = TypeVar("T")
 USERS = 50
 PARTITIONS = 3
 LANE = 64
@@ -40,50 +42,6 @@ network: {allow: [127.0.0.0/8]}
 """
 
 
-class Receiver(ThreadingHTTPServer):
-    """Answers 200 and keeps what came."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.bodies: dict[str, set[bytes]] = {}
-        self.noises: dict[str, set[str]] = {}
-        self.calls: Counter[str] = Counter()
-        self.lock = threading.Lock()
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        with self.server.lock:
-            self.server.calls[self.headers["webhook-id"]] += 1
-            self.server.bodies.setdefault(self.headers["webhook-id"], set()).add(body)
-            self.server.noises.setdefault(self.headers["webhook-id"], set()).add(self.headers["x-noise"])
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def receiving() -> Iterator[Receiver]:
-    receiver = Receiver()
-    thread = threading.Thread(target=receiver.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.shutdown()
-        thread.join()
-        receiver.server_close()
-
-
 class Load(threading.Thread):
     """Sets a user's turn, waits for the acknowledgement, then lets an event of the user follow.
 
@@ -103,8 +61,8 @@ class Load(threading.Thread):
         while not self.ending.wait(0.001):
             user = self.sent % USERS
             update = {"type": "user", "user_id": f"u{user}", "set": {"turn": self.sent}}
-            event = {"type": "event", "user_id": f"u{user}", "name": "Purchase"}
-            event["properties"] = {"number": self.sent}
+            what = {"name": "Purchase", "properties": {"number": self.sent}}
+            event = {"type": "event", "user_id": f"u{user}", **what}
             producer.produce(self.users, orjson.dumps(update), b"u%d" % user, user % PARTITIONS)
             assert producer.flush(30) == 0
             producer.produce(self.events, orjson.dumps(event), b"u%d" % user, user % PARTITIONS)
@@ -116,6 +74,14 @@ class Load(threading.Thread):
                 self.users, orjson.dumps(noise), b"u%d" % user, user % PARTITIONS, timestamp=late
             )
         assert producer.flush(30) == 0
+
+
+def values_of(receiver: Receiver, field: Callable[[Request], T]) -> dict[str, set[T]]:
+    """Return the different values of a field that came under each id."""
+    found: dict[str, set[T]] = {}
+    for request in receiver.requests:
+        found.setdefault(request.message_id, set()).add(field(request))
+    return found
 
 
 def start(log: Path, *words: object) -> subprocess.Popen[bytes]:
@@ -132,12 +98,16 @@ def test_a_job_killed_under_load_loses_nothing_and_joins_every_acknowledged_upda
     config, log = tmp_path / "config", tmp_path / "log"
     (config / "webhooks").mkdir(parents=True)
     load = Load(topics, users, events)
-    with receiving() as receiver:
+
+    def calls() -> Counter[str]:
+        return Counter(request.message_id for request in receiver.requests)
+
+    with Receiver() as receiver:
 
         def received(goal: int) -> None:
-            until(lambda: len(receiver.calls) >= goal, f"{goal} requests:\n{log.read_text()[-2000:]}", 40)
+            until(lambda: len(calls()) >= goal, f"{goal} requests:\n{log.read_text()[-2000:]}", 40)
 
-        (config / "webhooks" / "purchase.yaml").write_text(WEBHOOK % receiver.server_address[1])
+        (config / "webhooks" / "purchase.yaml").write_text(WEBHOOK % receiver.port)
         group = f"group-{topics.suffix}"
         (config / "pipeline.yaml").write_text(
             PIPELINE % (topics.broker.address, events, users, group, tmp_path / "state")
@@ -146,17 +116,17 @@ def test_a_job_killed_under_load_loses_nothing_and_joins_every_acknowledged_upda
         load.start()
         try:
             for _ in range(kills):
-                received(len(receiver.calls) + chance.randint(50, 300))
+                received(len(calls()) + chance.randint(50, 300))
                 job.kill()
                 job.wait()
                 job = start(log, "run", "-c", config)
-            received(len(receiver.calls) + 50)
+            received(len(calls()) + 50)
             load.ending.set()
             load.join()
             received(load.sent)
             job.send_signal(signal.SIGTERM)
             assert job.wait(20) == 0, log.read_text()[-2000:]
-            calls, noises = dict(receiver.calls), copy.deepcopy(receiver.noises)
+            live, noises = calls(), values_of(receiver, lambda request: request.headers["x-noise"])
             job = start(log, "replay", "--from-kafka", "-c", config, "--state", tmp_path / "replay")
             assert job.wait(40) == 0, log.read_text()[-2000:]
         finally:
@@ -164,10 +134,11 @@ def test_a_job_killed_under_load_loses_nothing_and_joins_every_acknowledged_upda
             job.kill()
             job.wait()
             load.join()
-    assert len(calls) == load.sent
-    assert sum(calls.values()) - load.sent <= kills * LANE
+    assert len(live) == load.sent
+    assert live.total() - load.sent <= kills * LANE
     assert all(len(one) == 1 for one in noises.values()), "an id has one request, whatever came late"
-    assert receiver.calls == {id: number + 1 for id, number in calls.items()}, "a replay sends the same ids"
-    assert all(len(bodies) == 1 for bodies in receiver.bodies.values())
-    wrong = [body for (body,) in receiver.bodies.values() if len(set(orjson.loads(body).values())) != 1]
+    assert calls() == {id: number + 1 for id, number in live.items()}, "a replay sends the same ids"
+    bodies = values_of(receiver, lambda request: request.body)
+    assert all(len(one) == 1 for one in bodies.values())
+    wrong = [body for (body,) in bodies.values() if len(set(orjson.loads(body).values())) != 1]
     assert wrong == [], "each event saw the update acknowledged before it, and none after it"

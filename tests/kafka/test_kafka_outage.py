@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from broker import Broker, down, free_port, up
-from topics import Tap, Topics, until
 
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
+from tests.kafka.broker import Broker, down, free_port, up
+from tests.kafka.topics import Tap, Topics, until
 
 Tapper = Callable[[KafkaReader], Tap]
 

@@ -7,15 +7,18 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
-from topics import Tap, Topics, until
 
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, StateError
-from pipeline.sources.topics.source import KafkaSource
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.paced import Paced
+from pipeline.sources.reader import Reader
+from pipeline.sources.topics.ends import ANSWER_MS, LAG_EVERY_MS
+from pipeline.sources.topics.kafka_reader import KafkaReader
+from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.telemetry import metrics
+from tests.kafka.topics import Tap, Topics, until
 
-Tapper = Callable[[KafkaReader], Tap]
+Tapper = Callable[[Reader], Tap]
 
 LOG_APPEND = {"message.timestamp.type": "LogAppendTime"}
 
@@ -135,14 +138,18 @@ def test_a_resumed_reader_goes_on_after_the_last_chunk_it_returned(
     assert second.reader.position[1] == 100
 
 
-def test_group_offsets_move_when_a_position_is_durable_and_not_before(topics: Topics, tap: Tapper) -> None:
+@pytest.mark.parametrize("paced", [False, True])
+def test_group_offsets_move_when_a_position_is_durable_and_not_before(
+    topics: Topics, tap: Tapper, paced: bool
+) -> None:
     events = topics.create("events")
     topics.send_many(events, [b"x"] * 5)
     seen = tap(topics.open(events=(events,)))
     seen.take(5)
     seen.reader.close()
     assert committed(topics, events) < 0, "close commits nothing"
-    again = tap(topics.open(events=(events,)))
+    reader = topics.open(events=(events,))
+    again = tap(Paced(reader, 1e9) if paced else reader)
     again.take(5)
     again.reader.durable(again.reader.position)
 
@@ -298,6 +305,7 @@ def test_an_offset_removed_while_reading_is_handled_alike(topics: Topics, tap: T
     seen = tap(topics.open(events=(events,), out_of_range="earliest"))
     lost = tap(topics.open(events=(events,)))
     for one in (seen, lost):
+        assert isinstance(one.reader, KafkaReader)
         stream = one.reader._streams[0]
         stream.consumer.assign([TopicPartition(events, 0, 500)])
         stream.side.position = 500
@@ -375,7 +383,7 @@ def test_lag_is_measured_without_reading(topics: Topics, tap: Tapper) -> None:
 
     def measured() -> bool:
         seen.turn(1)
-        seen.reader._lag_at = 0
+        topics.clock.ahead += LAG_EVERY_MS
         return metrics.read("source_lag", partition=f"{events}/0") > 0
 
     until(measured, "the lag")
@@ -392,15 +400,13 @@ def test_a_closed_reader_may_be_closed_again(topics: Topics) -> None:
 def test_an_answer_is_expected_shortly_after_a_question_and_no_longer(topics: Topics, tap: Tapper) -> None:
     events, users = topics.create("events"), topics.create("users")
     seen = tap(topics.open(events=(events,), users=(users,)))
-    clock = seen.reader._clock_ms
-    now = clock()
-    seen.reader._clock_ms = lambda: now
+    topics.clock.stopped_at = topics.clock()
     assert not seen.reader.expects_answer, "nothing waits"
     topics.send(events, b"event")
     until(lambda: seen.turn() or seen.reader.expects_answer, "a question")
     assert seen.reader.expects_answer
-    now += 2
+    topics.clock.ahead += ANSWER_MS
     assert not seen.reader.expects_answer, "a broker that is gone is not waited for in haste"
-    seen.reader._clock_ms = clock
+    topics.clock.stopped_at = None
     assert seen.take(1) == [b"event"]
     assert not seen.reader.expects_answer

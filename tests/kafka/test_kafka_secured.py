@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AclBindingFilter, AclOperation, AclPermissionType, ResourceType
 from confluent_kafka.admin import ResourcePatternType as Pattern
-from delivering import Certificates
-from running import HOOKLINE, Bench
-from secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, permit
-from test_kafka_copies import letter
-from topics import Tap, Topics, until
 
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, HooklineError
 from pipeline.outbox.copies import open_copies
 from pipeline.receiver.server import Receiver
 from pipeline.recording.topic_writer import TopicWriter
-from pipeline.sources.topics.source import KafkaSource
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.topics.kafka_reader import KafkaReader
+from pipeline.sources.topics.kafka_source import KafkaSource
+from tests.kafka.secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, permit
+from tests.kafka.test_kafka_copies import letter
+from tests.kafka.topics import Tap, Topics, until
+from tests.kit.certificates import Certificates
+from tests.kit.run import HOOKLINE, Bench
 
 Tapper = Callable[[KafkaReader], Tap]
 WRONG = f"{CANARY}-mistyped"
@@ -159,8 +159,10 @@ def test_a_permission_that_is_taken_away_ends_the_job_with_what_is_needed(
     seen = tap(source(topics, secured, "SASL_SSL", shared).open("kafka-0"))
     seen.take(1)
     rule = AclBindingFilter(
-        ResourceType.TOPIC, shared, Pattern.LITERAL, None, None, AclOperation.READ, AclPermissionType.ALLOW
-    )
+        ResourceType.TOPIC, shared, Pattern.LITERAL,
+        None, None,  # type: ignore[arg-type]  # anybody, anywhere: so its documentation
+        AclOperation.READ, AclPermissionType.ALLOW,
+    )  # fmt: skip
     for done in topics.admin.delete_acls([rule]).values():
         done.result(20)
 
@@ -295,7 +297,7 @@ class Verbs:
                 stdout=subprocess.PIPE,
                 stderr=err,
                 text=True,
-                env=self.bench._environment(),
+                env=self.bench.environ,
             )
         self.started.append(process)
         return process

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
-from broker import Broker
-from running import HOOKLINE
-from touring import run, script
+from typing import Any
 
 from pipeline.receiver.server import Receiver
+from tests.kafka.broker import Broker
+from tests.kit.run import HOOKLINE, ended, finished, started
+from tests.kit.tour import run, script
 
 UNTIL_SENT = """
 until hookline status -c tour --json 2> /dev/null | grep -q '"delivered": 2'; do :; done
 kill -INT $job
 wait $job
 """
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver({"*": [200]}) as receiver:
-        yield receiver
 
 
 def test_the_kafka_tour_delivers_two_webhooks(broker: Broker, tmp_path: Path, receiver: Receiver):
@@ -66,40 +58,27 @@ def test_a_recording_of_topics_replays_with_the_ids_of_the_topics(broker: Broker
         "request: {url: 'https://example.com/w', body: {n: '{{ event.properties.n }}'}}\n"
     )
     words = ["produce", stream, "--brokers", broker.address, "--events", "rec-events", "--users", "rec-users"]
-    made = json.loads(hookline(*words, "--partitions", 2, "--json"))
+    made = json.loads(finished(HOOKLINE, *words, "--partitions", 2, "--json")[0])
     assert made == {
         "messages": {"rec-users": 5, "rec-events": 20},
         "invalid": 0,
         "created": ["rec-events", "rec-users"],
     }
 
-    recording = subprocess.Popen(
-        [HOOKLINE, "record", "-c", config, "--out", tmp_path / "rec", "--json"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with started(HOOKLINE, "record", "-c", config, "--out", tmp_path / "rec", "--json") as recording:
         # What is recorded grows by whole frames; a dry run reads what is there.
         while (rows := replayed(config, tmp_path / "rec")) is None or len(rows) < 20:
             assert recording.poll() is None
         recording.terminate()
-        out, _ = recording.communicate(timeout=20)
-    finally:
-        recording.kill()
+        out, _ = ended(recording, secs=20)
     assert json.loads(out)["records"] == 25
     assert sorted(row["body"]["n"] for row in rows) == list(range(20))
     assert len({row["headers"]["webhook-id"] for row in rows}) == 20
     assert replayed(config, tmp_path / "rec") == rows
 
 
-def hookline(*words: object) -> str:
-    done = subprocess.run([HOOKLINE, *map(str, words)], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def replayed(config: Path, recording: Path) -> list[dict[str, object]] | None:
+def replayed(config: Path, recording: Path) -> list[dict[str, Any]] | None:
     """Return the requests of a dry run; None while there is nothing to read."""
-    words = [HOOKLINE, "replay", recording, "-c", config, "--dry-run"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    words = map(str, [HOOKLINE, "replay", recording, "-c", config, "--dry-run"])
+    done = subprocess.run([*words], capture_output=True, text=True, timeout=60)
     return [json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else None

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from topics import Tap, Topics
 
+from pipeline.sources.paced import Paced
+from pipeline.sources.reader import Reader
 from pipeline.sources.topics.merge import Alignment, Side
-from pipeline.sources.topics.topic_reader import KafkaReader
 from pipeline.sources.topics.trail import FILE, REWRITE_BYTES, Boundary, Trail
+from tests.kafka.topics import Tap, Topics
 
-Tapper = Callable[[KafkaReader], Tap]
+Tapper = Callable[[Reader], Tap]
 
 NAMES = ["users/0", "events/0"]
 
@@ -116,20 +117,28 @@ def test_a_repeated_stretch_has_the_order_of_the_first_time(
         assert tuple(side.released_floor for side in again.sides) == floors
 
 
-@pytest.mark.parametrize("keeps", [True, False])
+def as_it_is(reader: Reader) -> Reader:
+    return reader
+
+
+def paced(reader: Reader) -> Reader:
+    return Paced(reader, 1e9)
+
+
+@pytest.mark.parametrize(("keeps", "kind"), [(True, as_it_is), (True, paced), (False, as_it_is)])
 def test_an_update_that_came_late_stays_behind_the_event_that_had_left(
-    topics: Topics, tap: Tapper, tmp_path: Path, keeps: bool
+    topics: Topics, tap: Tapper, tmp_path: Path, keeps: bool, kind: Callable[[Reader], Reader]
 ) -> None:
     events, users = topics.create("events"), topics.create("users")
     topics.send(events, b"event", time_ms=100)
-    first = tap(topics.open(events=(events,), users=(users,)))
+    first = tap(kind(topics.open(events=(events,), users=(users,))))
     if keeps:
         first.reader.keep_trail(tmp_path)
     first.take(1)
     topics.send(users, b"late", time_ms=95)
     first.take(2)
     first.reader.close()
-    again = tap(topics.open(events=(events,), users=(users,)))
+    again = tap(kind(topics.open(events=(events,), users=(users,))))
     again.reader.keep_trail(tmp_path)
     again.take(2)
     assert (again.lines == first.lines) is keeps, "without its trail the reader cannot know"

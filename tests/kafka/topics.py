@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from broker import Broker
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.kafka.client import KafkaSettings
 from pipeline.sources.chunk import Position, RawChunk
-from pipeline.sources.topics.source import KafkaSource
-from pipeline.sources.topics.topic_reader import KafkaReader
+from pipeline.sources.reader import Reader
+from pipeline.sources.topics.kafka_reader import KafkaReader
+from pipeline.sources.topics.kafka_source import KafkaSource
+from tests.kafka.broker import Broker
 
 WAIT_SECS = 20.0
 
@@ -28,6 +29,17 @@ def until(condition: Callable[[], bool], what: str, secs: float = WAIT_SECS) -> 
         time.sleep(0.002)
 
 
+class Clock:
+    """The machine's, in milliseconds, until a test sets it forward or stops it."""
+
+    ahead = 0
+    stopped_at: int | None = None
+
+    def __call__(self) -> int:
+        now = time.monotonic_ns() // 1_000_000 if self.stopped_at is None else self.stopped_at
+        return now + self.ahead
+
+
 class Topics:
     """Topics of one test, with names of their own."""
 
@@ -38,6 +50,8 @@ class Topics:
         # Idempotent: a retry after an outage must not put a message into the log twice.
         self.producer = Producer({**own, "enable.idempotence": True})
         self.suffix = uuid.uuid4().hex[:8]
+        self.clock = Clock()
+        """Of the sources that are made here."""
 
     def create(self, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """Return the full name of a new topic. Times of 1970 do not expire unless ``config`` says so."""
@@ -117,7 +131,7 @@ class Topics:
     def source(self, **settings: object) -> KafkaSource:
         """Return a source of these topics with a group of their own."""
         base = KafkaSettings(brokers=self.broker.address, group=f"group-{self.suffix}")
-        return KafkaSource(replace(base, **settings))  # type: ignore[arg-type]  # fields by name
+        return KafkaSource(replace(base, **settings), self.clock)  # type: ignore[arg-type]  # fields by name
 
     def open(
         self, position: Position | None = None, name: str = "kafka-0", **settings: object
@@ -131,7 +145,7 @@ class Topics:
 class Tap:
     """Reads a reader and keeps what came, line by line."""
 
-    def __init__(self, reader: KafkaReader) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.chunks: list[RawChunk] = []
 

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matching import condition, event, holds, labels_of, problems_of, user
-from samples import shared_data
 
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.table import OPERATORS
 from pipeline.model.records import Json
+from tests.kit.matching import condition, holds, labels_of, problems_of
+from tests.kit.records import event, user
+from tests.kit.samples import shared_data
 
 A, B, C = ({f"event.properties.{name}": 1} for name in "abc")
 UA, UB = ({f"user.properties.{name}": 1} for name in "ab")

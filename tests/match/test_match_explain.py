@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from matching import condition, event, labels_of, trigger_of, user
 
 from pipeline.match.verdicts import explain, explain_trigger
 from pipeline.model.records import MISSING
+from tests.kit.matching import condition, labels_of, trigger_of
+from tests.kit.records import event, user
 
 LABELS = labels_of(
     {"name": "internal", "where": {"user.properties.email": {"as": "domain", "eq": "acme.com"}}},

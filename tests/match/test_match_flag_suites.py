@@ -10,9 +10,10 @@ import json
 from typing import Any
 
 import pytest
-from matching import event, holds, holds_for, user
 
 from pipeline.model.records import MISSING, Json
+from tests.kit.matching import holds, holds_for
+from tests.kit.records import event, user
 
 LAUNCHDARKLY: list[tuple[Json, Json, bool]] = [
     (99, {"in": [99]}, True),

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matching import event, holds, holds_for, problems_of, user
 
 from pipeline.match.operators.conversions import CONVERSIONS, Conversion
 from pipeline.match.operators.table import (
@@ -20,6 +19,8 @@ from pipeline.match.operators.table import (
 )
 from pipeline.model.records import MISSING, Json
 from pipeline.model.times import MAX_MS, MIN_MS, format_iso
+from tests.kit.matching import holds, holds_for, problems_of
+from tests.kit.records import event, user
 
 SPEC = (
     "eq ne gt gte lt lte between in not_in contains not_contains starts_with ends_with glob regex exists "

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matching import event, labels_of, trigger_of, user
 
-from pipeline.config.yaml.diagnostics import Problem, Problems
+from pipeline.config.yaml.diagnostics import Problem
+from pipeline.language.paths import Scope
+from pipeline.match.conditions.nodes import Predicate
 from pipeline.match.index import TriggerIndex
-from pipeline.match.labels import compile_labels
-from pipeline.match.triggers import Trigger, compile_trigger
+from pipeline.match.triggers import Trigger
 from pipeline.model.records import Event, Json, User
+from tests.kit.matching import labels_of, read_labels, read_trigger, trigger_of
+from tests.kit.records import event, user
 
 
 def triggers(*parts: Mapping[str, Json], **options: Any) -> list[Trigger]:
@@ -35,9 +37,7 @@ def changed(**properties: Json) -> Event:
 
 
 def problems_of(webhook: Mapping[str, Json], **options: Any) -> list[Problem]:
-    problems = Problems()
-    compile_trigger(webhook, "w", problems=problems, **options)
-    return problems.found
+    return read_trigger(webhook, **options)[1]
 
 
 def test_webhooks_are_found_by_name_in_the_order_of_the_config() -> None:
@@ -98,10 +98,17 @@ def test_a_clause_that_many_share_is_evaluated_once_per_event() -> None:
     shared = {"event.properties.amount": {"gte": 5}}
     parts = [{"events": ["A"], "where": [shared, {"event.properties.n": {"gt": n}}]} for n in range(6)]
     compiled = triggers(*parts)
-    calls = []
+    calls: list[Event] = []
+
+    def counted(inner: Predicate) -> Predicate:
+        def test(one: Event, by: User, scope: Scope) -> bool:
+            calls.append(one)
+            return inner(one, by, scope)
+
+        return test
+
     for trigger in compiled:
-        inner = trigger.nodes[0].test
-        trigger.nodes[0].test = lambda one, by, scope, inner=inner: calls.append(1) or inner(one, by, scope)  # type: ignore[misc]  # append returns None
+        trigger.nodes[0].test = counted(trigger.nodes[0].test)
     index = TriggerIndex(compiled)
     assert index.select(event("A", {"amount": 9, "n": 3})) == (0, 1, 2)
     assert len(calls) == 1
@@ -286,7 +293,8 @@ def test_a_sample_by_user_takes_the_anonymous_id_where_there_is_no_other() -> No
     [
         ({"trigger": {"events": []}}, ("trigger", "events")),
         ({"trigger": {"events": [5]}}, ("trigger", "events", 0)),
-        ({"trigger": {"changes": [None]}}, ("trigger", "changes")),
+        ({"trigger": {"changes": [None]}}, ("trigger", "changes", 0)),
+        ({"trigger": {"changes": [""]}}, ("trigger", "changes")),
         ({"trigger": {"events": "*", "sample": {"percent": 0}}}, ("trigger", "sample", "percent")),
         (
             {"trigger": {"events": "*", "sample": {"percent": 10, "by": "usr.id"}}},
@@ -326,18 +334,17 @@ ANYTHING = st.recursive(
 
 @given(webhook=st.dictionaries(KEYS, ANYTHING, max_size=4), trigger=ANYTHING)
 def test_any_data_compiles_or_has_problems_and_never_raises(webhook: dict[str, Json], trigger: Json) -> None:
-    problems = Problems()
-    compiled = compile_trigger({**webhook, "trigger": trigger}, "w", problems=problems, labels=LABELS)
-    if not problems.errors:
+    compiled, problems = read_trigger({**webhook, "trigger": trigger}, labels=LABELS)
+    if all(problem.warning for problem in problems):
+        assert compiled is not None
         TriggerIndex([compiled]).select(event("A", {"p": 1}))
         compiled.holds(event("A"), user())
 
 
 @given(label=st.dictionaries(KEYS, ANYTHING, max_size=4))
 def test_any_label_compiles_or_has_problems_and_never_raises(label: dict[str, Json]) -> None:
-    problems = Problems()
-    labels = compile_labels([({**label, "name": "L"}, problems)])
-    found = labels.get("L")
-    assert found is not None
-    if not problems.errors:
+    labels, problems = read_labels({**label, "name": "L"})
+    if all(problem.warning for problem in problems):
+        found = labels.get("L")
+        assert found is not None
         found.node.test(event("A", kind="click", elements=[]), user(), None)

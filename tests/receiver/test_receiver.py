@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,6 @@ from pipeline.receiver.received import Request, read_records
 from pipeline.receiver.script import Script, answer_of
 from pipeline.receiver.server import Receiver
 from pipeline.receiver.show import printer
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
 
 
 def exchange(receiver: Receiver, *pieces: bytes, answers: int = 1) -> bytes:
@@ -70,18 +63,22 @@ def test_what_is_no_request_is_refused_and_not_recorded(receiver: Receiver, wire
     assert receiver.requests == []
 
 
+def to(path: str, message_id: str = "m") -> Request:
+    return Request(0.0, "POST", path, "", {"webhook-id": message_id}, b"")
+
+
 def test_a_script_goes_through_its_answers_and_repeats_the_last() -> None:
     script = Script({"/a": [500, "reset", 200], "*": [404]})
-    assert [script.answer("/a", "m").fault or script.answer("/x", "m").status for _ in range(1)] == [404]
+    assert [script.answer(to("/a")).fault or script.answer(to("/x")).status for _ in range(1)] == [404]
     script = Script({"/a": [500, "reset", 200], "*": [404]})
-    got = [script.answer("/a", "m") for _ in range(4)]
+    got = [script.answer(to("/a")) for _ in range(4)]
     assert [each.fault or each.status for each in got] == [500, "reset", 200, 200]
-    assert script.answer("/other", "m").status == 404
+    assert script.answer(to("/other")).status == 404
 
 
 def test_a_script_per_id_lets_every_message_go_through_all_of_it() -> None:
     script = Script({"*": {"per_id": True, "answers": [500, 200]}})
-    assert [script.answer("/", each).status for each in ("a", "b", "a", "b", "a")] == [
+    assert [script.answer(to("/", each)).status for each in ("a", "b", "a", "b", "a")] == [
         500,
         500,
         200,

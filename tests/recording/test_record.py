@@ -14,17 +14,18 @@ from pipeline.model.errors import Fatal, StateError
 from pipeline.recording.record import Recorded, record
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.files.recording import Recording
+from pipeline.sources.reader import BaseReader
 
 Row = tuple[int | None, bytes | None]
 """Broker time, value."""
 
 
-class FakeReader:
+class FakeReader(BaseReader):
     """A partition of rows, handed out in chunks."""
 
     def __init__(self, name: str, rows: list[Row], position: Position | None, chunk: int) -> None:
         self.name, self.rows, self.size = name, rows, chunk
-        self.at = int(position[1]) if position else 0  # type: ignore[call-overload]  # opaque to all but its reader
+        self.at = position[1] if position else 0
         self.committed: list[Position] = []
         self.closed = False
 
@@ -245,7 +246,7 @@ def test_a_recorder_without_news_waits_instead_of_spinning(tmp_path: Path) -> No
     waits: list[float] = []
 
     class Quiet(FakeReader):
-        done = False  # type: ignore[assignment]  # a property of the parent
+        done = False
 
         def read(self, limit: int) -> RawChunk | None:
             return None

@@ -1,4 +1,4 @@
-"""What the tests of dying jobs share: the server of jobs, the receiver, the stream and what must come out."""
+"""What the tests of dying jobs share: the receiver, the stream and what must come out."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import unsynced
-from killing import WEBHOOKS, Outcome, Trial, Workshop, answer, make_stream, new_trial, trial, workshop
-from receiving import Receiver, receiving
 
-__all__ = ["unsynced"]
+from tests.kit.receiver import Arrivals
+from tests.recovery.killing import (
+    WEBHOOKS,
+    Outcome,
+    Trial,
+    answer,
+    make_stream,
+    new_trial,
+    trial,
+)
 
 EVENTS = 700
 
 
 @pytest.fixture(scope="session")
-def shop() -> Iterator[Workshop]:
-    with workshop() as found:
-        yield found
-
-
-@pytest.fixture(scope="session")
-def receiver() -> Iterator[Receiver]:
-    with receiving(answer) as found:
+def receiver() -> Iterator[Arrivals]:
+    with Arrivals(answer) as found:
         yield found
 
 
@@ -35,8 +35,8 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(shop: Workshop, receiver: Receiver, stream: Path) -> Outcome:
-    with trial(shop, receiver) as one:
+def undisturbed(receiver: Arrivals, stream: Path) -> Outcome:
+    with trial(receiver) as one:
         one.prepare(stream)
         assert one.run() == 0, one.said()
         assert one.duplicates() == []
@@ -53,6 +53,6 @@ def undisturbed(shop: Workshop, receiver: Receiver, stream: Path) -> Outcome:
 
 
 @pytest.fixture
-def one(shop: Workshop, receiver: Receiver, stream: Path) -> Iterator[Trial]:
-    with new_trial(shop, receiver, stream) as found:
+def one(receiver: Arrivals, stream: Path) -> Iterator[Trial]:
+    with new_trial(receiver, stream) as found:
         yield found

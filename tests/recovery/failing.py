@@ -1,21 +1,16 @@
-"""`hookline` with failpoints: named functions kill the process, or parts of the protocol are switched off.
+"""Failpoints: named functions kill the process, or parts of the protocol are switched off.
 
-Started as a server that has imported everything: for each line of JSON on stdin it forks a child that runs
-the real command line, and prints the child's number. Nothing in the product knows of this.
+    {"kills": [["pipeline.store.store:Store.commit", "after", 3]], "off": ["undo"]}
 
-    {"argv": ["run", ...], "out": "folder", "kills": [["pipeline.store.store:Store.commit", "after", 3]],
-     "off": ["undo"], "set": {"pipeline.deliver.lanes.lane:MAX_ENTRIES": 20}}
+Nothing in the product knows of this.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import signal
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 KILLED = -signal.SIGKILL
@@ -113,7 +108,7 @@ def without_hello() -> None:
 
 def without_purge() -> None:
     """Leave the rows of unfinished epochs in Bytewax' store."""
-    recovery = importlib.import_module("pipeline.runtime.state.recovery")
+    recovery: Any = importlib.import_module("pipeline.runtime.state.recovery")
     recovery.delete_ghosts = lambda parts: 0
 
 
@@ -125,63 +120,25 @@ OFF: dict[str, Callable[[], None]] = {
 }
 
 
-def send_elsewhere(url: str, instead: str) -> None:
-    """Send to another place what a config or a row addresses to this one."""
-    from pipeline.deliver.requests import sender
+def send_elsewhere(places: dict[str, str]) -> None:
+    """Send to other places what a config or a row addresses to these."""
+    holder, name = find("pipeline.deliver.requests.sender:build_target")
+    build = getattr(holder, name)
 
-    build = sender.build_target
-    sender.build_target = lambda method, to, *more: build(method, to.replace(url, instead), *more)  # type: ignore[assignment]
+    def build_elsewhere(method: str, url: str, *more: Any) -> Any:
+        for place, instead in places.items():
+            url = url.replace(place, instead)
+        return build(method, url, *more)
 
-
-def run_child(job: dict[str, Any]) -> None:
-    """Become the job; never returns."""
-    code = 70
-    try:
-        out = Path(job["out"])
-        for descriptor, name in ((1, "stdout"), (2, "stderr")):
-            file = os.open(out / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            os.dup2(file, descriptor)
-        for place, value in job.get("set", {}).items():
-            getattr(*find(place))  # a name that is gone must not pass unnoticed
-            setattr(*find(place), value)
-        for url, instead in job.get("elsewhere", {}).items():
-            send_elsewhere(url, instead)
-        for name in job.get("off", []):
-            OFF[name]()
-        for place, when, nth in job.get("kills", []):
-            if place == "durable":
-                kill_after_snapshot(nth)
-            else:
-                kill_at(place, when, nth)
-        sys.argv = ["hookline", *job["argv"]]
-        from pipeline.cli.app import run
-
-        code = run()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    setattr(holder, name, build_elsewhere)
 
 
-def serve() -> None:
-    """Fork a child per line of stdin; print its number, and its status when it has ended."""
-    for module in (
-        "pipeline.cli.jobs.run",
-        "pipeline.runtime.process",
-        "pipeline.admin.service",
-        "bytewax.recovery",
-    ):
-        importlib.import_module(module)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        job = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            run_child(job)
-        print(child, flush=True)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
-
-
-if __name__ == "__main__":
-    serve()
+def fail(given: dict[str, Any]) -> None:
+    """Let this process die at these points, and be without these parts."""
+    for name in given["off"]:
+        OFF[name]()
+    for place, when, nth in given["kills"]:
+        if place == "durable":
+            kill_after_snapshot(nth)
+        else:
+            kill_at(place, when, nth)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +14,14 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from failing import KILLED
-from receiving import Receiver
-from running import until
-
 from pipeline.deliver.lanes.refill import SLICE
 from pipeline.outbox.dead_letter_json import as_json_value
 from pipeline.outbox.view import accounting, dead_letters
+from tests.kit.forge import Child, forge
+from tests.kit.jobs import ALTER
+from tests.kit.receiver import Arrivals
+from tests.kit.run import until
+from tests.recovery.failing import KILLED
 
 WEBHOOKS = {
     "plain": "trigger: {events: [Purchase]}\nrequest:\n  url: {url}/plain\n"
@@ -93,48 +93,6 @@ def make_stream(path: Path, events: int, seed: int = 7) -> None:
 
 
 @dataclass
-class Workshop:
-    """Runs jobs in processes that can be told where to die."""
-
-    server: subprocess.Popen[str]
-
-    def start(self, job: dict[str, Any]) -> int:
-        """Start a job; return its process number."""
-        assert self.server.stdin is not None
-        self.server.stdin.write(json.dumps(job) + "\n")
-        self.server.stdin.flush()
-        return int(self._line())
-
-    def wait(self) -> int:
-        """Return the started job's exit code, the negative signal number where one ended it."""
-        return int(self._line())
-
-    def _line(self) -> str:
-        assert self.server.stdout is not None
-        line = self.server.stdout.readline()
-        assert line, "the server of failing jobs has died"
-        return line
-
-
-@contextmanager
-def workshop() -> Iterator[Workshop]:
-    """Run the server that forks jobs."""
-    entry = Path(__file__).with_name("failing.py")
-    server = subprocess.Popen(
-        [sys.executable, entry], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=entry.parent
-    )
-    assert server.stdout is not None
-    assert server.stdout.readline() == "ready\n"
-    try:
-        yield Workshop(server)
-    finally:
-        assert server.stdin is not None
-        server.stdin.close()
-        server.wait(30)
-        server.stdout.close()
-
-
-@dataclass
 class Outcome:
     """What a job has done in all its runs, in a form that compares."""
 
@@ -157,8 +115,7 @@ def flat(counters: dict[str, Any]) -> dict[str, int]:
 class Trial:
     """One state directory, its stream and its receiver."""
 
-    workshop: Workshop
-    receiver: Receiver
+    receiver: Arrivals
     folder: Path
     epoch: str = "30ms"
     shards: int = 3
@@ -169,6 +126,7 @@ class Trial:
     kills: int = 0
     elsewhere: dict[str, str] = field(default_factory=dict)
     """Where to send instead what is addressed to a place."""
+    process: Child = field(init=False)
 
     def prepare(self, stream: Path, webhooks: Sequence[str] = tuple(WEBHOOKS)) -> None:
         """Write the config and place the stream."""
@@ -179,7 +137,7 @@ class Trial:
             f"delivery: {{concurrency: {CONCURRENCY}}}\nlog: {{level: warning, format: json}}\n"
         )
         for name in webhooks:
-            text = f"id: {name}\n" + WEBHOOKS[name].replace("{url}", self.receiver.url)
+            text = f"id: {name}\n" + WEBHOOKS[name].replace("{url}", self.receiver.url(""))
             (self.folder / "config" / "webhooks" / f"{name}.yaml").write_text(text)
 
     @property
@@ -204,22 +162,22 @@ class Trial:
         )
         return list(map(str, words))
 
-    def start(self, *kills: Kill, off: Sequence[str] = ()) -> int:
-        """Start the job with failpoints; return its process number."""
-        return self.workshop.start(
-            {
-                "argv": self.words(),
-                "out": str(self.folder),
-                "kills": kills,
-                "off": off,
-                "elsewhere": self.elsewhere,
-                "set": {"pipeline.deliver.lanes.lane:MAX_ENTRIES": self.memory},
-            }
-        )
+    def start(self, *kills: Kill, off: Sequence[str] = ()) -> Child:
+        """Start the job with failpoints."""
+        err = self.folder / "stderr"
+        err.unlink(missing_ok=True)
+        before: dict[str, Any] = {
+            ALTER: {"pipeline.deliver.lanes.lane:MAX_ENTRIES": self.memory},
+            "tests.recovery.failing:send_elsewhere": self.elsewhere,
+            "tests.recovery.failing:fail": {"kills": kills, "off": off},
+        }
+        out = self.folder / "stdout"
+        self.process = forge().start(self.words(), os.environ, out, err, before=before)
+        return self.process
 
     def wait(self, since: int) -> int:
         """Wait for the end of a run; note what may be sent twice where it was killed."""
-        code = self.workshop.wait()
+        code = self.process.wait()
         if code == KILLED:
             self.note_kill(since)
         return code
@@ -228,12 +186,12 @@ class Trial:
         """Note what may be sent twice after a kill."""
         self.kills += 1
         # What the job has written to its sockets may still be on its way.
-        until(lambda: not any(number >= since for number in tuple(self.receiver.open)))
+        until(lambda: not any(number >= since for number in self.receiver.connections))
         self.unsettled |= self.receiver.unsettled(since)
 
     def run(self, *kills: Kill, off: Sequence[str] = ()) -> int:
         """Run the job once; return its exit code."""
-        since = self.receiver.connections
+        since = self.receiver.accepted
         self.start(*kills, off=off)
         return self.wait(since)
 
@@ -286,22 +244,20 @@ class Trial:
 
 
 @contextmanager
-def trial(shop: Workshop, receiver: Receiver, **more: Any) -> Iterator[Trial]:
+def trial(receiver: Arrivals, **more: Any) -> Iterator[Trial]:
     """Give a new trial in a folder of its own, with an empty receiver."""
-    receiver.arrivals.clear()
-    receiver.last.clear()
-    receiver.answer = answer
+    receiver.begin(answer)
     folder = Path(tempfile.mkdtemp(prefix="hookline-kill-"))
     try:
-        yield Trial(shop, receiver, folder, **more)
+        yield Trial(receiver, folder, **more)
     finally:
         shutil.rmtree(folder)
 
 
 @contextmanager
-def new_trial(shop: Workshop, receiver: Receiver, stream: Path) -> Iterator[Trial]:
+def new_trial(receiver: Arrivals, stream: Path) -> Iterator[Trial]:
     """Give a new trial with all webhooks on a stream."""
-    with trial(shop, receiver) as found:
+    with trial(receiver) as found:
         found.prepare(stream)
         yield found
 

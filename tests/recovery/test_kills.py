@@ -10,9 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from failing import KILLED
-from killing import SOME_SHARDS_AHEAD, STORE, Kill, Outcome, Trial, Workshop, check, name, new_trial
-from receiving import Receiver
+
+from tests.kit.receiver import Arrivals
+from tests.recovery.failing import KILLED
+from tests.recovery.killing import (
+    SOME_SHARDS_AHEAD,
+    STORE,
+    Kill,
+    Outcome,
+    Trial,
+    check,
+    name,
+    new_trial,
+)
 
 TRIES = 6
 
@@ -62,13 +72,11 @@ WHILE_RECOVERING: list[Kill] = [
 
 
 @pytest.fixture
-def check_kills(
-    shop: Workshop, receiver: Receiver, stream: Path, undisturbed: Outcome
-) -> Callable[..., None]:
+def check_kills(receiver: Arrivals, stream: Path, undisturbed: Outcome) -> Callable[..., None]:
     """Die at each of the points in turn, then run to the end."""
 
     def attempt(kills: tuple[Kill, ...]) -> bool:
-        with new_trial(shop, receiver, stream) as one:
+        with new_trial(receiver, stream) as one:
             reached = all(one.run(kill) == KILLED for kill in kills)
             assert one.run() == 0, one.said()
             check(one, undisturbed)

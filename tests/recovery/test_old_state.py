@@ -14,16 +14,19 @@ from pathlib import Path
 
 import lmdb
 import pytest
-from failing import KILLED
-from killing import STORE, Kill, Outcome, Trial, Workshop, check, flat, name, trial
-from receiving import Arrival, Receiver
-from running import Bench
 
 from pipeline.model.times import format_iso
 from pipeline.outbox.seen import event_and_user
 from pipeline.outbox.view import accounting, dead_letters, owed, stores
 from pipeline.store.reading import reading
-from pipeline.store.sealing import VERSION, Table
+from pipeline.store.rows import Table
+from pipeline.store.sealing import VERSION
+from tests.kit.receiver import Arrival, Arrivals, Chosen
+from tests.kit.run import Bench
+from tests.recovery.failing import KILLED
+from tests.recovery.killing import STORE, Kill, Outcome, Trial, check, flat, name, trial
+
+pytestmark = pytest.mark.usefixtures("unsynced")
 
 ARCHIVE = Path(__file__).parent / "old_state" / "state.tar.gz"
 
@@ -39,8 +42,8 @@ AGAIN: list[Kill] = [
 
 
 @pytest.fixture(scope="module")
-def undisturbed(shop: Workshop, receiver: Receiver) -> Outcome:
-    with trial(shop, receiver) as one:
+def undisturbed(receiver: Arrivals) -> Outcome:
+    with trial(receiver) as one:
         unpack(one)
         one.state.rename(one.folder / "unused")
         receiver.arrivals.clear()
@@ -49,8 +52,8 @@ def undisturbed(shop: Workshop, receiver: Receiver) -> Outcome:
 
 
 @pytest.fixture
-def one(shop: Workshop, receiver: Receiver) -> Iterator[Trial]:
-    with trial(shop, receiver) as found:
+def one(receiver: Arrivals) -> Iterator[Trial]:
+    with trial(receiver) as found:
         unpack(found)
         yield found
 
@@ -60,10 +63,10 @@ def unpack(one: Trial) -> None:
     with tarfile.open(ARCHIVE) as tar:
         tar.extractall(one.folder, filter="data")
     noted = json.loads((one.folder / "arrived.json").read_text())
-    for number, each in enumerate(noted["arrivals"]):
+    for each in noted["arrivals"]:
         body = each.pop("body").encode()
-        one.receiver.arrivals.append(Arrival(order=number, body=body, connection=-1, **each))
-    one.elsewhere = {noted["url"]: one.receiver.url}
+        one.receiver.arrivals.append(Arrival(body=body, **each))
+    one.elsewhere = {noted["url"]: one.receiver.url("")}
     one.unsettled = {(id, attempt) for id, attempt in noted["unsettled"]}
 
 
@@ -139,12 +142,12 @@ def test_all_rows_can_be_rewritten_before_it_goes_on(one: Trial, undisturbed: Ou
     check(one, undisturbed)
 
 
-def test_its_dead_letters_are_replayed(one: Trial, receiver: Receiver) -> None:
+def test_its_dead_letters_are_replayed(one: Trial, receiver: Arrivals) -> None:
     assert one.run() == 0, one.said()
     letters = [letter for _, letter in dead_letters(one.state)]
     assert any(letter.request.body.startswith(b"{") for letter in letters if letter.kind == "render")
     before = len(receiver.arrivals)
-    receiver.answer = lambda path, attempt, body: 200
+    receiver.answer(Chosen(lambda path, attempt, body: 200))
     broken = one.folder / "config" / "webhooks" / "unrenderable.yaml"
     mended = broken.read_text().replace("coupon: '{{ event.properties.coupon }}'", "at: '{{ event.time }}'")
     broken.write_text(mended)

@@ -11,33 +11,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from failing import KILLED
-from inprocess import run_flow
-from killing import CONCURRENCY, Trial, Workshop, make_stream, trial
-from receiving import Receiver
-from running import HOOKLINE, until
+
+from tests.kit.inprocess import run_flow
+from tests.kit.receiver import Arrivals
+from tests.kit.run import HOOKLINE, children, until
+from tests.recovery.failing import KILLED
+from tests.recovery.killing import CONCURRENCY, Trial, make_stream, trial
+
+pytestmark = pytest.mark.usefixtures("unsynced")
 
 WEBHOOKS = ("plain", "joined", "flaky", "ordered")
 DRAIN_SECS = 5.0
 
 
 @pytest.fixture
-def long_trial(shop: Workshop, receiver: Receiver) -> Iterator[Trial]:
-    with trial(shop, receiver, epoch="1s", memory=1000) as found:
+def long_trial(receiver: Arrivals) -> Iterator[Trial]:
+    with trial(receiver, epoch="1s", memory=1000) as found:
         yield found
 
 
-def is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def wait_for_arrivals(one: Trial, process: int, number: int) -> None:
-    """Wait until so many requests have come, or the job has ended."""
-    until(lambda: len(one.receiver.arrivals) >= number or not is_running(process), secs=60)
+def wait_for_arrivals(one: Trial, number: int) -> None:
+    """Wait until so many more requests have come, or the job has ended."""
+    wanted = len(one.receiver.arrivals) + number
+    until(lambda: len(one.receiver.arrivals) >= wanted or one.process.poll() is not None, secs=60)
 
 
 def check_all(one: Trial) -> None:
@@ -45,7 +41,7 @@ def check_all(one: Trial) -> None:
     sent, summary = run_flow(one.folder, shards=one.shards, state="undisturbed")
     outcome = one.outcome()
     assert outcome.requests.keys() == {id for id, _, _ in sent}, "lost"
-    assert outcome.requests == {id: (url.removeprefix(one.receiver.url), body) for id, url, body in sent}
+    assert outcome.requests == {id: (url.removeprefix(one.receiver.url("")), body) for id, url, body in sent}
     assert summary is not None
     for webhook in WEBHOOKS:
         matched = summary["webhooks"][webhook]["matched"]
@@ -59,11 +55,10 @@ def kill_at_random(one: Trial, kills: int, seed: int, steps: tuple[int, int]) ->
     """Kill the job again and again after some more requests have come, then run it to the end."""
     dice = random.Random(seed)
     for _ in range(kills):
-        since = one.receiver.connections
-        process = one.start()
-        wait_for_arrivals(one, process, len(one.receiver.arrivals) + dice.randint(*steps))
-        if is_running(process):
-            os.kill(process, signal.SIGKILL)
+        since = one.receiver.accepted
+        one.start()
+        wait_for_arrivals(one, dice.randint(*steps))
+        one.process.kill()
         if one.wait(since) != KILLED:
             break
     assert one.run() == 0, one.said()
@@ -102,7 +97,7 @@ def test_kills_of_one_member_or_of_all_of_a_job_of_two_processes_lose_nothing(
     command = [str(HOOKLINE), *long_trial.words(), "--processes", "2"]
     dice = random.Random()
     for _ in range(12):
-        since = long_trial.receiver.connections
+        since = long_trial.receiver.accepted
         with (tmp_path / "said").open("w") as said:
             group = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
         wanted = len(long_trial.receiver.arrivals) + dice.randint(1, 3_000)
@@ -115,8 +110,7 @@ def test_kills_of_one_member_or_of_all_of_a_job_of_two_processes_lose_nothing(
         if dice.random() < 0.5:
             os.killpg(group.pid, signal.SIGKILL)
         else:
-            members = Path(f"/proc/{group.pid}/task/{group.pid}/children").read_text().split()
-            os.kill(int(dice.choice(members)), signal.SIGKILL)
+            os.kill(dice.choice(children(group.pid)), signal.SIGKILL)
         assert group.wait(30) != 0
         long_trial.note_kill(since)
     assert long_trial.run() == 0, "one process goes on where two were"
@@ -131,12 +125,12 @@ def test_a_signal_stops_the_job_cleanly_and_the_next_run_goes_on_without_a_dupli
     make_stream(tmp_path / "stream.jsonl", 8_000)
     long_trial.prepare(tmp_path / "stream.jsonl", WEBHOOKS)
     for after in (200, 2_000):
-        since = long_trial.receiver.connections
-        process = long_trial.start()
-        wait_for_arrivals(long_trial, process, len(long_trial.receiver.arrivals) + after)
-        assert is_running(process), "the stream was too short"
+        since = long_trial.receiver.accepted
+        job = long_trial.start()
+        wait_for_arrivals(long_trial, after)
+        assert job.poll() is None, "the stream was too short"
         begun = time.monotonic()
-        os.kill(process, number)
+        job.send_signal(number)
         assert long_trial.wait(since) == 0, long_trial.said()
         assert time.monotonic() - begun < DRAIN_SECS + 5
     assert long_trial.run() == 0, long_trial.said()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.config.models.validate import check
+from pipeline.config.models.webhook import Request
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.paths import Scope
 from pipeline.language.secrets import Secrets
@@ -11,32 +13,19 @@ from pipeline.language.slots import mask
 from pipeline.model.records import Event, Origin, User
 from pipeline.model.times import parse_time
 from pipeline.render.request import Rendered, RequestTemplate, compile_request
+from tests.kit.records import event, user
 
 AT = parse_time("2026-11-23T14:50:00.123Z")
 
 
 def an_event(properties: dict[str, Any] | None = None, **fields: Any) -> Event:
     """Return a Purchase of u1 with these properties."""
-    given: dict[str, Any] = {
-        "id": "e1",
-        "name": "Purchase",
-        "kind": "track",
-        "user_id": "u1",
-        "anonymous_id": None,
-        "time": AT,
-        "received_at": None,
-        "source": "web",
-        "context": {},
-        "origin": Origin("recording.jsonl", 0),
-    }
-    return Event(properties=properties or {}, **{**given, **fields})
+    return event(properties=properties, **{"time": AT, "origin": Origin("recording.jsonl", 0), **fields})
 
 
 def a_user(properties: dict[str, Any] | None = None, **fields: Any) -> User:
     """Return u1 with these properties."""
-    return User(
-        **{"id": "u1", "anonymous_id": None, "identified": True, "properties": properties or {}, **fields}
-    )
+    return user(properties, **fields)
 
 
 def path_equals(tree: Any, problems: Problems) -> Any:
@@ -52,9 +41,12 @@ def path_equals(tree: Any, problems: Problems) -> Any:
     return holds
 
 
-def compiled(request: dict[str, Any], **options: Any) -> tuple[RequestTemplate, Problems]:
-    """Compile a request; the problems are those of a file whose `request:` it is."""
+def read_request(request: dict[str, Any], **options: Any) -> tuple[RequestTemplate | None, Problems]:
+    """Check and compile a request; the problems are those of a file whose `request:` it is."""
     problems = Problems()
+    model = check(Request, {"url": "https://x.example/", **request}, problems.at("request"), what="a request")
+    if model is None:
+        return None, problems
     given: dict[str, Any] = {
         "vars": {},
         "condition": path_equals,
@@ -62,9 +54,13 @@ def compiled(request: dict[str, Any], **options: Any) -> tuple[RequestTemplate, 
         "secrets": Secrets({"TOK": "s3cr3t", "SID": "sid"}),
         "file": "webhooks/w.yaml",
     }
-    template = compile_request(
-        {"url": "https://x.example/", **request}, problems=problems.at("request"), **{**given, **options}
-    )
+    return compile_request(model, problems=problems.at("request"), **{**given, **options}), problems
+
+
+def compiled(request: dict[str, Any], **options: Any) -> tuple[RequestTemplate, Problems]:
+    """Compile a request whose fields are all as they should be."""
+    template, problems = read_request(request, **options)
+    assert template is not None, problems.found
     return template, problems
 
 
@@ -79,7 +75,7 @@ def rendered(
 
 def mistakes(request: dict[str, Any], **options: Any) -> list[str]:
     """Return the problems of a request: code, message and hint in one line each."""
-    _, problems = compiled(request, **options)
+    _, problems = read_request(request, **options)
     return [f"{problem.code}: {problem.message} ({problem.hint})" for problem in problems.found]
 
 

@@ -10,12 +10,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rendering import a_user, an_event, compiled, rendered
-from samples import shared_data
 
 from pipeline.language.slots import header_safe
 from pipeline.model.errors import RenderError
 from pipeline.render.filters.table import FILTERS
+from tests.kit.samples import shared_data
+from tests.render.rendering import a_user, an_event, compiled, rendered
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SCALARS = (

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 import pytest
-from rendering import a_user, an_event, mistakes, rendered
 
 from pipeline.model.errors import RenderError
+from tests.render.rendering import a_user, an_event, mistakes, rendered
 
 DUNDERS = (
     "__class__",

@@ -6,14 +6,14 @@ from typing import Any
 
 import orjson
 import pytest
-from rendering import a_user, an_event, compiled, mistakes, rendered
 
-from pipeline.config.models.settings import BatchSettings
+from pipeline.config.models.delivery import BatchSettings
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.secrets import Secrets
 from pipeline.language.slots import fill, mask
 from pipeline.model.errors import RenderError
 from pipeline.render.wrap import compile_wrap, split_array
+from tests.render.rendering import a_user, an_event, compiled, mistakes, rendered
 
 PROPERTIES = {
     "text": "a",
@@ -67,7 +67,7 @@ EVERY = {
 )
 def test_the_rule_for_missing_values(rule: str, left_out: set[str], array: list[Any]) -> None:
     got = body_of(EVERY, missing=rule)
-    everything = {
+    everything: dict[str, Any] = {
         "gone": None, "none": None, "empty": "", "list": [], "object": {}, "no": False, "zero": 0,
         "text": "", "filtered": None, "written": "", "array": array,
     }  # fmt: skip

@@ -1,16 +1,16 @@
-"""Whole requests, byte for byte: a diff in tests/golden/render is reviewed like code."""
+"""Whole requests, byte for byte: a diff in tests/render/golden is reviewed like code."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from rendering import a_user, an_event, rendered, shown
 
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.language.secrets import Secrets
+from tests.render.rendering import a_user, an_event, rendered, shown
 
-FOLDER = Path(__file__).resolve().parent.parent / "golden" / "render"
+FOLDER = Path(__file__).resolve().parent / "golden"
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)

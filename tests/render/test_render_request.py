@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rendering import a_user, an_event, compiled, mistakes, rendered, shown
 
 from pipeline.language.secrets import Secrets
 from pipeline.language.slots import fill
 from pipeline.model.errors import RenderError
+from tests.render.rendering import a_user, an_event, compiled, mistakes, rendered, shown
 
 NASTY = "a/b?c&d=e%#ü 1"
 
@@ -192,7 +192,7 @@ def test_header_values_are_checked() -> None:
 
 
 def test_a_header_without_a_value_is_left_out() -> None:
-    request = {"headers": {"X-Id": "{{ event.properties.gone }}", "X-None": None, "X-N": 5}}
+    request = {"headers": {"X-Id": "{{ event.properties.gone }}", "X-N": "5"}}
     assert rendered(request).headers == (("X-N", "5"), ("content-type", "application/json"))
     with pytest.raises(RenderError, match="required value is missing"):
         rendered({"headers": {"X": "{{ event.properties.gone }}"}, "body": {}, "missing": "dead_letter"})
@@ -224,7 +224,10 @@ def test_headers_are_checked_at_load() -> None:
         "cannot carry" in found
         for found in mistakes({"headers": {"X": "${TOK}"}}, secrets=Secrets({"TOK": "a\nb"}))
     )
-    assert any("is a text" in found for found in mistakes({"headers": {"X": ["a"]}}))
+    for value, found in ((["a"], "a list"), (None, "null"), (5, "the number 5")):
+        assert [f"wrong-type: `headers.X` must be a text, not {found}"] == [
+            told.partition(" (")[0] for told in mistakes({"headers": {"X": value}})
+        ]
 
 
 def test_the_content_type_follows_the_encoding_unless_it_is_given() -> None:
@@ -242,5 +245,7 @@ def test_get_and_delete_have_no_body(method: str) -> None:
 
 
 def test_other_methods_are_refused() -> None:
-    assert [rendered({"method": method}).method for method in ("PUT", "patch")] == ["PUT", "PATCH"]
-    assert any("`TRACE` is not one of" in found for found in mistakes({"method": "TRACE"}))
+    assert [rendered({"method": method}).method for method in ("PUT", "PATCH")] == ["PUT", "PATCH"]
+    wish = "`method` must be `POST`, `PUT`, `PATCH`, `GET` or `DELETE`, not the text"
+    for method in ("TRACE", "patch"):
+        assert any(f'{wish} "{method}"' in found for found in mistakes({"method": method}))

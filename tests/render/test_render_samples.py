@@ -1,16 +1,14 @@
-"""The 26 sample webhooks give exactly the requests that are expected of them."""
+"""The sample webhooks give exactly the requests that are expected of them."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import orjson
 import pytest
-from rendering import a_user, an_event, path_equals, shown
-from samples import shared_data
 
-from pipeline.config.models.settings import BatchSettings
+from pipeline.config.models.validate import check
+from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.language.paths import EVENT_ROOTS, compile_path, parse_path
@@ -19,6 +17,8 @@ from pipeline.model.records import MISSING
 from pipeline.model.times import parse_time
 from pipeline.render.request import compile_request
 from pipeline.render.wrap import compile_wrap
+from tests.kit.samples import webhook_cases
+from tests.render.rendering import a_user, an_event, path_equals, shown
 
 SETTINGS = {"SLACK_PATH": "T1/B2/x", "PIXEL": "999"}
 
@@ -34,12 +34,9 @@ def condition(tree: Any, problems: Problems) -> Any:
 
 
 def cases() -> list[Any]:
-    try:
-        lines = (shared_data() / "webhooks/expected.jsonl").read_text().splitlines()
-    except pytest.skip.Exception:
-        return []
-    wanted = [json.loads(line) for line in lines]
-    return [pytest.param(one, id=f"{one['webhook']}-{one['case'].replace(' ', '-')}") for one in wanted]
+    return [
+        pytest.param(one, id=f"{one['webhook']}-{one['case'].replace(' ', '-')}") for one in webhook_cases()
+    ]
 
 
 def matches(wanted: Any, got: Any) -> bool:
@@ -56,15 +53,17 @@ def matches(wanted: Any, got: Any) -> bool:
 @pytest.mark.parametrize("case", cases())
 def test_a_sample_webhook_gives_the_expected_request(case: dict[str, Any]) -> None:
     file = f"webhooks/{case['webhook']}.yaml"
-    document = parse_yaml((shared_data() / file).read_text(), file)
+    document = parse_yaml(case["file"].read_text(), file)
     assert document.root is not None
     webhook = document.root.value
     if "no_match" in case["expect"]:
         return  # the trigger's business
     problems = Problems()
+    model = check(WebhookFile, webhook, problems, what="a webhook")
+    assert model is not None
     template = compile_request(
-        webhook["request"],
-        vars=webhook.get("vars", {}),
+        model.request,
+        vars=model.vars,
         condition=condition,
         settings=SETTINGS,
         secrets=None,
@@ -90,9 +89,9 @@ def test_a_sample_webhook_gives_the_expected_request(case: dict[str, Any]) -> No
             template.render(event, user)
         return
     request = template.render(event, user)
-    batch = webhook.get("delivery", {}).get("batch")
-    if batch and "wrap" in batch:
-        wrap = compile_wrap(BatchSettings(wrap=batch["wrap"]), vars={}, problems=problems, file=file)
+    batch = model.delivery.batch
+    if batch is not None and batch.wrap is not None:
+        wrap = compile_wrap(batch, vars={}, problems=problems, file=file)
         assert not problems.found
         request = type(request)(request.method, request.url, request.headers, wrap([request.body]))
     request = shown(request)

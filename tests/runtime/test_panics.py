@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from running import Bench
 
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.panics import held_back, without_passed_on
+from tests.kit.run import Bench
 
 PASSED_ON = """
 thread '<unnamed>' panicked at src/inputs.rs:331:25:
@@ -82,9 +81,8 @@ def test_an_error_of_a_step_behind_the_source_is_told_without_a_panic(tmp_path: 
 
 
 def check_plain(bench: Bench, code: int, told: str) -> None:
-    done = subprocess.run(bench.command(), capture_output=True, text=True, env=bench._environment())
-    assert done.returncode == code, done.stderr
-    assert told in done.stderr.splitlines()[-1]
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert "panicked" not in done.stderr
-    assert "backtrace" not in done.stderr
+    said = bench.refused(code)
+    assert told in said.splitlines()[-1]
+    assert said.splitlines()[-1].startswith("error: ")
+    assert "panicked" not in said
+    assert "backtrace" not in said

@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from samples import ROOT
 
 from pipeline.recording.shop import RECORDING, RECORDS, Shop, write_recording
+from tests.kit.samples import ROOT
 
 
 def test_the_shipped_recording_is_what_the_generator_makes() -> None:

@@ -136,7 +136,7 @@ def test_a_line_that_is_too_long_is_one_fault_between_good_lines(
     path = tmp_path / "r.jsonl"
     path.write_bytes(b"first\n" + b"x" * 3000 + b"\nafter\nlast\n" + b"y" * 101)
     recording = Recording([str(path)], max_line_bytes=100)
-    found, faults = [], []
+    found, faults = [], list[str | None]()
     while (chunk := recording.read(1)) is not None:
         found += places(chunk)
         faults += [None] if chunk.faults is None else [chunk.faults[0]]

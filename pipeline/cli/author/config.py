@@ -27,7 +27,7 @@ def show(config: Path, state: Path | None, as_json: bool) -> None:
     import orjson
 
     from pipeline.config.job import load_pipeline
-    from pipeline.config.yaml.report import render
+    from pipeline.model.findings import render
 
     report = load_pipeline(config, flags={"state": str(state) if state else None})
     settings = report.require().settings

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape, quoteattr
 
 import click
 
@@ -10,6 +13,9 @@ from pipeline.cli.options import config_option
 from pipeline.cli.output import json_option, print_json, say
 from pipeline.model.errors import UsageError
 from pipeline.model.exits import Exit
+
+if TYPE_CHECKING:
+    from pipeline.operate.cases import CaseResult
 
 
 @click.command()
@@ -33,11 +39,59 @@ def test(files: tuple[Path, ...], config: Path, junit: Path | None, as_json: boo
     if not results:
         raise UsageError(f"{config}: there are no tests (files that end in .test.yaml)")
     if junit is not None:
-        junit.write_text(cases.junit(results), encoding="utf-8")
+        junit.write_text(as_junit(results), encoding="utf-8")
         say(f"{junit} written")
     if as_json:
-        names = ("file", "line", "name", "passed", "failures")
-        print_json([{name: getattr(one, name) for name in names} for one in results])
+        print_json([one.to_json() for one in results])
     else:
-        click.echo(cases.render_results(results))
+        click.echo(as_text(results))
     return Exit.OK if all(one.passed for one in results) else Exit.PROBLEMS
+
+
+def as_text(results: Sequence[CaseResult]) -> str:
+    """Return the failed tests with their differences, and a closing line."""
+    lines: list[str] = []
+    for result in results:
+        if not result.passed:
+            where = f"{result.file}:{result.line}" if result.line else result.file
+            lines.append(f"FAILED {where}: {result.name}")
+            lines += [f"  {line}" for failure in result.failures for line in failure.splitlines()]
+    failed = sum(not result.passed for result in results)
+    passed = len(results) - failed
+    files = len({result.file for result in results})
+    lines.append(f"{passed} passed, {failed} failed in {files} file{'s' * (files != 1)}")
+    return "\n".join(lines)
+
+
+def as_junit(results: Sequence[CaseResult]) -> str:
+    """Return the results as JUnit XML, for CI."""
+    failed = sum(not result.passed for result in results)
+    secs = sum(result.secs for result in results)
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<testsuites tests="{len(results)}" failures="{failed}" time="{secs:.3f}">',
+        f'  <testsuite name="hookline" tests="{len(results)}" failures="{failed}" time="{secs:.3f}">',
+    ]
+    for result in results:
+        head = (
+            f"    <testcase classname={_attribute(result.file)} name={_attribute(result.name)} "
+            f'file={_attribute(result.file)} line="{result.line}" time="{result.secs:.3f}"'
+        )
+        if result.passed:
+            lines.append(f"{head}/>")
+        else:
+            text = "\n".join(result.failures)
+            first = result.failures[0].splitlines()[0]
+            lines.append(
+                f"{head}><failure message={_attribute(first)}>{escape(_xml(text))}</failure></testcase>"
+            )
+    return "\n".join([*lines, "  </testsuite>", "</testsuites>"]) + "\n"
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_xml(text))
+
+
+def _xml(text: str) -> str:
+    """Return a text without what XML cannot hold."""
+    return "".join(c if c >= " " or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)

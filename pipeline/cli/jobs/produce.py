@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from pipeline.cli.jobs.replay import Rate
-from pipeline.cli.jobs.stopping import stop_flag
 from pipeline.cli.output import json_option, print_json, say
-from pipeline.sources.chunk import Position, RawChunk
+from pipeline.model.stop import requested, stoppable
 
 REPORT_SECS = 0.5
 
@@ -72,6 +70,7 @@ def produce(
     reads from the topics what it would read from the files.
     """
     from pipeline.recording import produce as production
+    from pipeline.recording.generated import Generated
     from pipeline.sources.files.recording import Recording
     from pipeline.telemetry import log, screen
 
@@ -87,7 +86,7 @@ def produce(
             told = time.monotonic()
             screen.show(f"{sum(done.messages.values()):,} messages")
 
-    with stop_flag() as stopping:
+    with stoppable():
         done = production.produce(
             Generated(rate) if generate else Recording(paths),
             brokers,
@@ -96,7 +95,7 @@ def produce(
             partitions=partitions,
             times=times,
             settings=parse_settings(settings),
-            stopping=stopping,
+            stopping=requested,
             progress=progress,
         )
     if terminal:
@@ -127,47 +126,3 @@ def parse_settings(given: tuple[str, ...]) -> dict[str, str]:
         except ConfigError as error:
             raise click.UsageError(f"--setting {name}: {error}") from None
     return settings
-
-
-class Generated:
-    """A reader over a shop that goes on for ever, at a steady rate, with present times."""
-
-    name = "generated"
-    done = False
-
-    def __init__(self, per_sec: float) -> None:
-        self._per_sec = per_sec
-        self._begun = time.monotonic()
-        self._made = 0
-        self._records = self._present()
-
-    @property
-    def position(self) -> Position:
-        """Where it stands: a number of records that means nothing to another run."""
-        return ("generated-1", self._made)
-
-    def read(self, limit: int) -> RawChunk | None:
-        """Return what is due by now."""
-        due = int((time.monotonic() - self._begun) * self._per_sec) - self._made
-        lines = [next(self._records) for _ in range(min(due, limit))]
-        if not lines:
-            return None
-        first, self._made = self._made, self._made + len(lines)
-        return RawChunk(self.name, self.name, list(range(first, self._made)), [*lines], self.position)
-
-    def close(self) -> None:
-        """There is nothing to close."""
-
-    def _present(self) -> Iterator[bytes]:
-        import orjson
-
-        from pipeline.model.times import format_iso
-        from pipeline.recording.shop import Shop
-
-        # Another run is another shop day: its events have ids of their own.
-        run = time.time_ns() // 1_000_000
-        for record in Shop(seed=run).records():
-            if "id" in record:
-                record["id"] = f"{run:x}-{record['id']}"
-            record["time"] = format_iso(time.time_ns() // 1_000_000)
-            yield orjson.dumps(record)

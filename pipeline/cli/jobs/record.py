@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from pipeline.cli.jobs.stopping import stop_flag
 from pipeline.cli.options import config_option, setting
 from pipeline.cli.output import json_option, print_json, say
+from pipeline.model.stop import requested, stoppable
 
 
 @click.command()
@@ -66,14 +66,14 @@ def record(
         if terminal:
             screen.show(f"{done.records:,} records, {done.bytes:,} bytes")
 
-    with stop_flag() as stopping:
+    with stoppable():
         done = recording.record(
             make_readers(job, aside="record"),
             out,
             compression=compression,
             rotate_bytes=rotate_mb << 20,
             rotate_secs=rotate_minutes * 60.0,
-            stopping=stopping,
+            stopping=requested,
             progress=progress,
         )
     if terminal:

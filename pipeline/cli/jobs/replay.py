@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,7 +117,10 @@ def replay(
     if dry_run:
         if from_kafka:
             raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
-        print_json_lines(requests(config, paths, job, chosen))
+        from pipeline.operate.dry_run import would_send
+
+        shape = job.source.format if job.source is not None else "auto"
+        print_json_lines(shown.to_json() for shown in would_send(config, paths, shape, chosen))
         return None
     return run(config, job, chosen, state, as_json)
 
@@ -132,30 +134,6 @@ def ends_of(ends: tuple[str, ...]) -> tuple[int | None, str | None]:
     return (When().convert(times[0], None, None) if times else None), (urls[0] if urls else None)
 
 
-def requests(
-    config: Path, paths: tuple[str, ...], job: PipelineConfig, chosen: Replay
-) -> Iterator[dict[str, Any]]:
-    """Yield the requests that the replay would send, in stream order."""
-    from pipeline.cli.given import load_snapshot, read_stream
-    from pipeline.cli.requests import as_json_value
-    from pipeline.model.records import Invalid
-    from pipeline.operate.dry_run import DryRun
-
-    snapshot = load_snapshot(config)
-    check_webhooks(chosen, [webhook.id for webhook in snapshot.webhooks])
-    rehearsal = DryRun(snapshot, chosen.webhooks or None, chosen.wants)
-    for record in read_stream(paths, job.source.format if job.source is not None else "auto"):
-        if isinstance(record, Invalid):
-            continue
-        for fired in rehearsal.feed(record):
-            if fired.request is None:
-                continue
-            row = as_json_value(fired)
-            row["url"] = chosen.redirect(row["url"])
-            row["headers"]["webhook-replay"] = "true"
-            yield row
-
-
 def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, as_json: bool) -> int | None:
     """Run the replay as a job of its own, with a summary."""
     from dataclasses import replace
@@ -167,7 +145,9 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     from pipeline.runtime.process import run_job
 
     text = read_config(config, defaults=job.defaults)
-    check_webhooks(chosen, [webhook.id for webhook in compile_config(text).require().webhooks])
+    snapshot = compile_config(text).require()
+    for webhook_id in sorted(chosen.webhooks):
+        snapshot.named(webhook_id)
     if state is None:
         words = repr((job.source, chosen.since_ms, chosen.until_ms, sorted(chosen.webhooks), chosen.user_id))
         name = blake2b(f"{words}{chosen.to}".encode(), digest_size=4).hexdigest()
@@ -178,10 +158,3 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     summary = run_job(job, config, replay=chosen, observe=lambda job: accompany(job, 0))
     show(summary.to_json(), before, as_json)
     return None
-
-
-def check_webhooks(chosen: Replay, known: list[str]) -> None:
-    """Refuse a webhook that does not exist, before anything is sent."""
-    for webhook in sorted(chosen.webhooks):
-        if webhook not in known:
-            raise click.UsageError(f"there is no webhook `{webhook}`; the config has {', '.join(known)}")

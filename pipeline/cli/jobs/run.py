@@ -143,7 +143,7 @@ def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> d
 def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> PipelineConfig:
     """Return the job's settings; says what is doubtful, raises ConfigError for what is wrong."""
     from pipeline.config.job import load_pipeline
-    from pipeline.config.yaml.report import render
+    from pipeline.model.findings import render
 
     names = {"source": "source.jsonl.paths", "follow": "source.jsonl.follow", "allow": "network.allow"}
     given: dict[str, Any] = {}

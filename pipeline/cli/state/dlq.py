@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
 from pipeline.cli.options import When, config_option, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, print_json_lines, say, table
-from pipeline.model.errors import HooklineError, UsageError
+from pipeline.model.errors import UsageError
 from pipeline.model.exits import Exit
+from pipeline.operate.dlq import Selection, change, find, select
 from pipeline.outbox.dead_letter_json import as_json_value, name_of, reason_of
-
-if TYPE_CHECKING:
-    from pipeline.outbox.codec import DeadLetter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,29 +36,6 @@ def selection(function: F) -> F:
     return function
 
 
-def selected(
-    state: Path, webhook: str | None, reason: str | None, since: int | None, until: int | None
-) -> Iterator[DeadLetter]:
-    """Yield the dead letters of the selection."""
-    return (dead for _, dead in located(state, webhook, reason, since, until))
-
-
-def located(
-    state: Path, webhook: str | None, reason: str | None, since: int | None, until: int | None
-) -> Iterator[tuple[Path, DeadLetter]]:
-    """Yield the dead letters of the selection, each with the folder of its store."""
-    from pipeline.outbox.view import dead_letters
-
-    wanted = "" if webhook == "-" else webhook
-    for store, dead in dead_letters(state):
-        if wanted is not None and dead.request.webhook_id != wanted:
-            continue
-        if reason is not None and not reason_of(dead).startswith(reason):
-            continue
-        if (since is None or dead.dead_ms >= since) and (until is None or dead.dead_ms < until):
-            yield store, dead
-
-
 @click.group()
 def dlq() -> None:
     """Look at dead letters, send them again, export or delete them."""
@@ -75,7 +50,7 @@ def dlq() -> None:
 def list_(config: Path, state: Path | None, limit: int, as_json: bool, **wanted: Any) -> None:
     """List dead letters: how many for which reason, then the newest ones."""
     where = state_dir(config, state)
-    found = sorted(selected(where, **wanted), key=lambda dead: dead.dead_ms, reverse=True)
+    found = sorted(select(where, Selection(**wanted)), key=lambda dead: dead.dead_ms, reverse=True)
     if as_json:
         print_json([as_json_value(dead) for dead in found[:limit]])
         return
@@ -112,16 +87,7 @@ def list_(config: Path, state: Path | None, limit: int, as_json: bool, **wanted:
 @json_option
 def show(config: Path, state: Path | None, id: str, as_json: bool) -> None:
     """Show one dead letter with its request, its last answer and its origin."""
-    from pipeline.outbox.view import dead_letters
-
-    for _, dead in dead_letters(state_dir(config, state)):
-        if id in (name_of(dead), dead.request.message_id):
-            break
-    else:
-        error = HooklineError(f"there is no dead letter `{id}`; `hookline dlq list` shows them")
-        error.exit_code = 1
-        raise error
-    facts = as_json_value(dead)
+    facts = as_json_value(find(state_dir(config, state), id))
     if as_json:
         print_json(facts)
         return
@@ -148,7 +114,7 @@ def export(config: Path, state: Path | None, output: Path | None, **wanted: Any)
     """Write dead letters as JSON lines, one complete object each."""
     import orjson
 
-    rows = (as_json_value(dead) for dead in selected(state_dir(config, state), **wanted))
+    rows = (as_json_value(dead) for dead in select(state_dir(config, state), Selection(**wanted)))
     if output is None:
         print_json_lines(rows)
         return
@@ -171,8 +137,8 @@ def replay(config: Path, state: Path | None, ids: tuple[str, ...], everything: b
     rendered is rendered anew with the present config. Records that could not be read stay: mend them and
     feed them to the source again (`dlq export`).
     """
-    return change(
-        "dlq-replay", "replay", state_dir(config, state), ids, everything, wanted, "to be sent again"
+    return act(
+        "replay", state_dir(config, state), Selection(ids=ids, **wanted), everything, "to be sent again"
     )
 
 
@@ -182,37 +148,21 @@ def replay(config: Path, state: Path | None, ids: tuple[str, ...], everything: b
 @click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects.")
 def purge(config: Path, state: Path | None, ids: tuple[str, ...], everything: bool, **wanted: Any) -> int:
     """Delete the selected dead letters for good; they stay counted as dead."""
-    return change("dlq-purge", "purge", state_dir(config, state), ids, everything, wanted, "to be deleted")
+    where, chosen = state_dir(config, state), Selection(ids=ids, **wanted)
+    return act("purge", where, chosen, everything, "to be deleted")
 
 
-def change(
-    command: str,
-    action: Literal["replay", "purge"],
-    state: Path,
-    ids: tuple[str, ...],
-    everything: bool,
-    wanted: dict[str, Any],
-    what: str,
+def act(
+    action: Literal["replay", "purge"], state: Path, selection: Selection, everything: bool, what: str
 ) -> int:
-    """Do something with the selected dead letters: ask the running job, or leave it for the next start."""
-    from pipeline.cli.state.asking import ask_or_leave
-
-    if not ids and not everything and all(value is None for value in wanted.values()):
+    """Do something with the selected dead letters: in the running job, or left for the next start."""
+    if selection == Selection() and not everything:
         raise UsageError("select dead letters by id, --webhook, --reason, --since or --until, or say --all")
-    found = [
-        (store, dead.key)
-        for store, dead in located(state, **wanted)
-        if not ids or name_of(dead) in ids or dead.request.message_id in ids
-    ]
-    if not found:
+    done = change(state, action, selection)
+    if done is None:
         say("no dead letters are selected")
         return Exit.PROBLEMS
-    done = ask_or_leave(state, command, action, found)
-    say(
-        f"{len(found):,} dead letters {what} at the next start"
-        if done is None
-        else f"{done:,} dead letters {what}"
-    )
+    say(f"{done.number:,} dead letters {what}{' at the next start' if done.at_next_start else ''}")
     return Exit.OK
 
 

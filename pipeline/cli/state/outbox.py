@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +10,6 @@ from pipeline.cli.options import config_option, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.model.errors import UsageError
 from pipeline.model.exits import Exit
-
-if TYPE_CHECKING:
-    from pipeline.outbox.view import Owed
 
 
 @click.group()
@@ -38,9 +33,10 @@ def list_(
 
     What a running job holds in memory is on disk after the epoch's end, a second or so.
     """
-    found = list(selected(state_dir(config, state), webhook, user))
-    found.sort(key=lambda owed: (owed.progress.due_ms, owed.request.created_ms))
-    rows = [as_json_value(owed) for owed in found[:limit]]
+    from pipeline.operate.outbox import owed, to_json
+
+    found = owed(state_dir(config, state), webhook, user)
+    rows = [to_json(one) for one in found[:limit]]
     if as_json:
         print_json(rows)
         return
@@ -72,9 +68,9 @@ def list_(
 @click.option("--webhook", metavar="ID", required=True, help="The webhook.")
 def retry_now(config: Path, state: Path | None, webhook: str) -> None:
     """Let the running job send what waits for a webhook now, whenever it is due."""
-    from pipeline.admin.socket import ask
+    from pipeline.operate.outbox import retry_now as retry
 
-    ask(state_dir(config, state), "outbox-retry-now", webhook=webhook)
+    retry(state_dir(config, state), webhook)
     say(f"{webhook}: everything that waits is due now")
 
 
@@ -89,46 +85,13 @@ def drop(config: Path, state: Path | None, webhook: str | None, user: str | None
 
     A stopped job does it at its next start.
     """
-    from pipeline.cli.state.asking import ask_or_leave
+    from pipeline.operate.outbox import drop as give_up
 
     if webhook is None and user is None and not everything:
         raise UsageError("select by --webhook or --user, or say --all")
-    where = state_dir(config, state)
-    found = [(owed.store, owed.row) for owed in selected(where, webhook, user)]
-    if not found:
+    done = give_up(state_dir(config, state), webhook, user)
+    if done is None:
         say("nothing that is selected waits on disk")
         return Exit.PROBLEMS
-    done = ask_or_leave(where, "outbox-drop", "drop", found)
-    say(f"{len(found):,} to be given up at the next start" if done is None else f"{done:,} given up")
+    say(f"{done.number:,} {'to be given up at the next start' if done.at_next_start else 'given up'}")
     return Exit.OK
-
-
-def selected(state: Path, webhook: str | None, user: str | None) -> Iterator[Owed]:
-    """Yield the selected requests.
-
-    A request's user is ``u:`` and a user id or ``a:`` and an anonymous id; here both are ids.
-    """
-    from pipeline.outbox.view import owed
-
-    for each in owed(state, webhook):
-        if user is None or each.request.user[2:] == user:
-            yield each
-
-
-def as_json_value(owed: Owed) -> dict[str, Any]:
-    """Return a waiting request as JSON data; secrets are shown as ``${NAME}``."""
-    from pipeline.model.times import format_iso
-    from pipeline.outbox.dead_letter_json import request_json
-
-    request, progress = owed.request, owed.progress
-    return {
-        "webhook": request.webhook_id,
-        "webhook_id": request.message_id,
-        "user": request.user[2:] or None,
-        "attempts": progress.attempt,
-        "created_at": format_iso(request.created_ms),
-        "due_at": format_iso(progress.due_ms) if progress.due_ms else None,
-        "status": progress.status or None,
-        "response": progress.excerpt or None,
-        "request": request_json(request, request.body),
-    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -22,76 +21,24 @@ def status(config: Path, state: Path | None, as_json: bool) -> None:
     The numbers are cumulative over the life of the state directory and include the last finished epoch of
     a running job. matched = delivered + dead + pending + suppressed.
     """
-    from pipeline.outbox.view import accounting
-    from pipeline.runtime.state.halts import Halts
+    from pipeline.operate.status import status as status_of
 
-    where = state_dir(config, state)
-    found: dict[str, Any] = {
-        **accounting(where),
-        "latency_ms": {"p50": None, "p99": None},
-        "elapsed_secs": None,
-    }
-    live = running(where)
-    found["running"] = bool(live)
-    found["state"] = str(where)
-    found["halted"] = Halts(where).all()
-    if live:
-        found["elapsed_secs"] = max(one["elapsed_secs"] for one in live)
-        found["latency_ms"] = {name: max(one["latency_ms"][name] for one in live) for name in ("p50", "p99")}
-        found["lanes"] = lanes(live)
-        found["config"] = next(
-            (one["config"] for one in live if one["config"]["problems"]), live[0]["config"]
-        )
+    found = status_of(state_dir(config, state))
     if as_json:
-        print_json(found)
+        print_json(found.to_json())
         return
-    click.echo(f"{where}: {'a job is running' if live else 'no job is running'}")
-    click.echo(records_line(found["records"]))
-    show_webhooks(found["webhooks"])
-    if live and found["config"]["problems"]:
+    live = found.running
+    click.echo(f"{found.state}: {'a job is running' if live else 'no job is running'}")
+    click.echo(records_line(found.records))
+    show_webhooks(found.webhooks)
+    if live and live.config["problems"]:
         click.echo(
-            f"the config was edited and is refused; what ran before still runs:\n"
-            f"{found['config']['problems']}"
+            f"the config was edited and is refused; what ran before still runs:\n{live.config['problems']}"
         )
-    for webhook, halt in found["halted"].items():
+    for webhook, halt in found.halted.items():
         click.echo(f"{webhook} is {halt}: `hookline webhook enable {webhook}` sends again")
-    for webhook, lane in found.get("lanes", {}).items():
+    for webhook, lane in live.lanes.items() if live else ():
         if lane["breaker"] != "closed" or lane["waiting"]:
             click.echo(
                 f"{webhook}: breaker {lane['breaker']}, {lane['waiting']:,} wait; last: {lane['error']}"
             )
-
-
-def lanes(live: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the lanes of all processes: numbers added up, the rest of the process that has most to say."""
-    merged: dict[str, dict[str, Any]] = {}
-    for process in live:
-        for webhook, lane in process["lanes"].items():
-            known = merged.setdefault(webhook, dict.fromkeys(lane, 0) | {"breaker": "closed"})
-            for name, value in lane.items():
-                if name in (
-                    "queued",
-                    "in_flight",
-                    "waiting",
-                    "on_disk",
-                    "limit",
-                    "delivered",
-                    "retried",
-                    "dead",
-                ):
-                    known[name] += value
-                elif name == "breaker":
-                    known[name] = value if value != "closed" else known[name]
-                else:
-                    known[name] = value or known[name]
-    return merged
-
-
-def running(state: Path) -> list[dict[str, Any]]:
-    """Return what each process of the running job says of itself; [] where none runs."""
-    from pipeline.admin.socket import NotRunning, ask
-
-    try:
-        return ask(state, "status")
-    except NotRunning:
-        return []

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import config_option, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, say, table
-from pipeline.model.errors import UsageError
 
-HALTS = {"enable": None, "resume": None, "disable": "disabled", "pause": "paused"}
+if TYPE_CHECKING:
+    from pipeline.deliver.halts import Order
 
 
 @click.group()
@@ -29,66 +29,32 @@ def webhook() -> None:
 @json_option
 def list_(config: Path, state: Path | None, as_json: bool) -> None:
     """List the webhooks of the config with what they match and whether they are sent to."""
-    from pipeline.cli.given import load_snapshot
-    from pipeline.runtime.state.halts import Halts
+    from pipeline.operate.halts import webhook_states
 
-    halts = Halts(state_dir(config, state)).all()
-    rows: list[dict[str, Any]] = [
-        {
-            "id": one.id,
-            "state": halts.get(one.id, "active") if one.enabled else "off",
-            "trigger": _trigger(one.data["trigger"]),
-            "url": one.data["request"]["url"],
-            "file": one.file,
-        }
-        for one in load_snapshot(config).webhooks
-    ]
+    found = webhook_states(state_dir(config, state), config)
     if as_json:
-        print_json(rows)
+        print_json([one.to_json() for one in found])
         return
     table(
-        ("webhook", "state", "fires on", "url"),
-        [[row[key] for key in ("id", "state", "trigger", "url")] for row in rows],
+        ("webhook", "state", "fires on", "url"), [(one.id, one.state, one.trigger, one.url) for one in found]
     )
 
 
-def _trigger(data: dict[str, Any]) -> str:
-    kind = "events" if "events" in data else "changes"
-    names = data.get(kind, "*")
-    return f"{kind}: {names if isinstance(names, str) else ', '.join(names)}"
-
-
-def _verb(name: str, help: str) -> None:
+def _verb(order: Order, then: str, help: str) -> None:
     """Add one verb; the four differ in what they set and say."""
 
-    @webhook.command(name, help=help)
+    @webhook.command(order, help=help)
     @config_option
     @state_option
     @click.argument("id")
     def command(config: Path, state: Path | None, id: str) -> None:
-        where = state_dir(config, state)
-        how = set_halt(where, config, id, name)
-        say(f"{id}: {HALTS[name] or 'active'} {how}")
+        from pipeline.operate.halts import give_order
+
+        now = give_order(state_dir(config, state), config, id, order)
+        say(f"{id}: {then} {'now' if now else 'from the next start on'}")
 
 
-def set_halt(state: Path, config: Path, id: str, verb: str) -> str:
-    """Set the state of a webhook in the running job, or beside a stopped one; return which it was."""
-    from pipeline.admin.socket import NotRunning, ask
-    from pipeline.cli.given import load_snapshot
-    from pipeline.runtime.state.halts import Halts
-
-    try:
-        ask(state, f"webhook-{verb}", webhook=id)
-    except NotRunning:
-        known = load_snapshot(config).by_id
-        if id not in known:
-            raise UsageError(f"there is no webhook `{id}`; there are: {', '.join(known)}") from None
-        Halts(state).set(id, HALTS[verb])
-        return "from the next start on"
-    return "now"
-
-
-_verb("disable", "Send nothing more to a webhook, until `enable`.")
-_verb("enable", "Send to a webhook again, also after a 410 answer.")
-_verb("pause", "Send nothing to a webhook for a while, until `resume`.")
-_verb("resume", "Send to a paused webhook again.")
+_verb("disable", "disabled", "Send nothing more to a webhook, until `enable`.")
+_verb("enable", "active", "Send to a webhook again, also after a 410 answer.")
+_verb("pause", "paused", "Send nothing to a webhook for a while, until `resume`.")
+_verb("resume", "active", "Send to a paused webhook again.")

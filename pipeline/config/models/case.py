@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from pipeline.config.models.fields import Section
+from pipeline.config.models.fields import Section, problem
 
 
 class GivenUser(Section):
@@ -20,9 +19,7 @@ class GivenUser(Section):
     @model_validator(mode="after")
     def _one_id(self) -> GivenUser:
         if (self.id is None) == (self.anonymous_id is None):
-            raise PydanticCustomError(
-                "missing-field", "{message}", {"message": "a user has either `id` or `anonymous_id`"}
-            )
+            raise problem("missing-field", "a user has either `id` or `anonymous_id`")
         return self
 
 

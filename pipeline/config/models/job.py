@@ -6,16 +6,14 @@ import ipaddress
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
 
-from pipeline.config.models.fields import Duration, Names, Section, Size, checked
-from pipeline.config.models.webhook import DeliverySection
+from pipeline.config.models.delivery import DeliverySettings
+from pipeline.config.models.fields import Duration, Names, Section, Size, checked, only_one, problem
+from pipeline.language.formats import Format
 from pipeline.model.times import parse_time
 
 MAX_SHARDS = 64
 """As many keys are known that Bytewax spreads evenly (job/steps/keys.py)."""
-
-Format = Literal["auto", "native", "heap", "segment", "posthog", "cloudevents"]
 
 
 def _networks(value: object) -> object:
@@ -86,14 +84,9 @@ class JsonlSource(Section):
     @model_validator(mode="after")
     def _some_paths(self) -> JsonlSource:
         if self.paths is not None and (self.events is not None or self.users is not None):
-            message = "`paths` and `events`/`users` exclude each other: keep one"
-            raise PydanticCustomError("one-of", "{message}", {"message": message})
+            raise problem("one-of", "`paths` and `events`/`users` exclude each other: keep one")
         if not self.paths and not self.events and not self.users:
-            raise PydanticCustomError(
-                "missing-field",
-                "{message}",
-                {"message": "a jsonl source needs `paths`, or `events` and `users`"},
-            )
+            raise problem("missing-field", "a jsonl source needs `paths`, or `events` and `users`")
         return self
 
 
@@ -124,9 +117,7 @@ class KafkaSource(Section):
     @model_validator(mode="after")
     def _some_topics(self) -> KafkaSource:
         if not self.events and not self.users:
-            raise PydanticCustomError(
-                "missing-field", "{message}", {"message": "a kafka source needs `events`, `users` or both"}
-            )
+            raise problem("missing-field", "a kafka source needs `events`, `users` or both")
         return self
 
 
@@ -138,17 +129,16 @@ class SourceSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> SourceSection:
-        if self.jsonl is not None and self.kafka is not None:
-            message = "`jsonl` and `kafka` exclude each other: keep one"
-            raise PydanticCustomError("one-of", "{message}", {"message": message})
+        only_one(jsonl=self.jsonl, kafka=self.kafka)
         return self
 
 
 class JoinSection(Section):
     """How events wait for user properties."""
 
-    max_wait: Duration | None = Field(
+    max_wait_secs: Duration | None = Field(
         default=None,
+        validation_alias="max_wait",
         description="Let an event go on after so long without progress of the users side; null: never.",
     )
 
@@ -206,15 +196,18 @@ class PipelineFile(Section):
         default=None, description="Where records come from.", examples=[{"jsonl": {"paths": ["shop.jsonl"]}}]
     )
     state: str = Field(default="./state", min_length=1, description="The state directory.")
-    epoch: Duration = Field(default=1.0, description="Time between two commits.")
+    epoch_secs: Duration = Field(
+        default=1.0, validation_alias="epoch", description="Time between two commits."
+    )
     shards: int = Field(
         default=8,
         ge=1,
         le=MAX_SHARDS,
         description="How many parts the users are split into; fixed for a state directory.",
     )
-    disk_reserve: Size = Field(
+    disk_reserve_bytes: Size = Field(
         default=256 << 20,
+        validation_alias="disk_reserve",
         description="Reading pauses while the state directory's disk has less room than this.",
         examples=["256MiB"],
     )
@@ -225,8 +218,8 @@ class PipelineFile(Section):
         description="Labels that no webhook fires for, unless it says `include_excluded`.",
         examples=[["internal"]],
     )
-    delivery: DeliverySection = Field(
-        default_factory=DeliverySection, description="Defaults for every webhook's `delivery`."
+    delivery: DeliverySettings = Field(
+        default_factory=DeliverySettings, description="Defaults for every webhook's `delivery`."
     )
     dead_letters: DeadLettersSection = Field(
         default_factory=DeadLettersSection, description="Copies of dead letters."

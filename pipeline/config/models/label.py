@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from pipeline.config.models.fields import Conditions, Names, Section, Tree
+from pipeline.config.models.fields import Conditions, Names, Section, Tree, problem
 
 
 class Capture(Section):
@@ -33,9 +32,7 @@ class LabelEntry(Section):
     @model_validator(mode="after")
     def _something(self) -> LabelEntry:
         if self.events is None and self.where is None and self.capture is None:
-            raise PydanticCustomError(
-                "missing-field", "{message}", {"message": "a label needs `events`, `capture` or `where`"}
-            )
+            raise problem("missing-field", "a label needs `events`, `capture` or `where`")
         return self
 
 
@@ -49,7 +46,7 @@ class LabelFile(Section):
     )
     description: str | None = Field(default=None, description="For people.")
     any_: list[LabelEntry] | None = Field(
-        default=None, alias="any", min_length=1, description="A union of entries."
+        default=None, validation_alias="any", min_length=1, description="A union of entries."
     )
     events: Names | None = Field(default=None, description="Event names or other labels (no cycles).")
     where: Conditions = Field(default=None, description="Conditions; over `user.*` alone without `events`.")
@@ -57,14 +54,10 @@ class LabelFile(Section):
 
     @model_validator(mode="after")
     def _one_form(self) -> LabelFile:
-        single = [name for name in ("events", "where", "capture") if getattr(self, name) is not None]
+        forms = {"events": self.events, "where": self.where, "capture": self.capture}
+        single = [name for name, value in forms.items() if value is not None]
         if self.any_ is None and not single:
-            raise PydanticCustomError(
-                "missing-field",
-                "{message}",
-                {"message": "a label needs `events`, `capture`, `where` or `any`"},
-            )
+            raise problem("missing-field", "a label needs `events`, `capture`, `where` or `any`")
         if self.any_ is not None and single:
-            message = f"`any` stands alone: move `{single[0]}` into an entry of its list"
-            raise PydanticCustomError("one-of", "{message}", {"message": message})
+            raise problem("one-of", f"`any` stands alone: move `{single[0]}` into an entry of its list")
         return self

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline.config.models.fields import IN_FILE, fields_of, is_section
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.model.records import Json
+from pipeline.model.words import did_you_mean, likeness
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -45,7 +46,7 @@ def check(model: type[M], data: Json, problems: Problems, *, what: str) -> M | N
         problems.error((), "wrong-type", f"{what} is a map of fields, not {describe(data)}")
         return None
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=IN_FILE, by_alias=True, by_name=False)
     except ValidationError as error:
         found = Problems()
         for detail in error.errors(include_url=False):
@@ -61,11 +62,11 @@ def check(model: type[M], data: Json, problems: Problems, *, what: str) -> M | N
         return None
 
 
-def _note(model: type[BaseModel], data: Json, detail: Any, problems: Problems, what: str) -> None:
+def _note(model: type, data: Json, detail: Any, problems: Problems, what: str) -> None:
     path = _real_path(data, detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
     name = f"`{_dotted(path)}`" if path else what
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         field = str(path[-1])
         section = _section_at(model, path[:-1])
         owner = f"`{_dotted(path[:-1])}`" if path[:-1] else what
@@ -95,7 +96,8 @@ def _wish(kind: str, context: Mapping[str, Any], found: Json) -> tuple[str, str,
         options = [part.strip(" '") for part in str(context["expected"]).replace(" or ", ", ").split(", ")]
         wish = ", ".join(f"`{option}`" for option in options[:-1])
         wish = f"{wish} or `{options[-1]}`" if wish else f"`{options[-1]}`"
-        return "wrong-value", wish, suggest(str(found), options)
+        close = did_you_mean(str(found), options)
+        return "wrong-value", wish, f"did you mean `{close}`?" if close else None
     if kind == "bool_type":
         word = str(found).lower() if isinstance(found, str) else ""
         meant = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
@@ -110,7 +112,7 @@ def _wish(kind: str, context: Mapping[str, Any], found: Json) -> tuple[str, str,
         quoted = {True: "true", False: "false"}.get(found, found) if isinstance(found, bool) else found
         hint = f'quote it: "{quoted}"' if isinstance(found, (bool, int, float)) else None
         return "wrong-type", "a text", hint
-    if kind in ("dict_type", "model_type", "model_attributes_type"):
+    if kind in ("dict_type", "model_type", "dataclass_type"):
         return "wrong-type", "a map of fields", None
     if kind == "list_type":
         return "wrong-type", "a list", None
@@ -143,29 +145,22 @@ def describe(value: Json) -> str:
     return "a list" if isinstance(value, list) else "a map"
 
 
-def suggest(word: str, options: list[str]) -> str | None:
-    """Return ``did you mean `x`?`` where one option is close, else None."""
-    by_fold = {option.lower(): option for option in options}
-    close = difflib.get_close_matches(word.lower(), by_fold, n=1, cutoff=0.6)
-    return f"did you mean `{by_fold[close[0]]}`?" if close else None
-
-
-def suggest_field(word: str, section: type[BaseModel], root: type[BaseModel]) -> str:
+def suggest_field(word: str, section: type, root: type) -> str:
     """Return the remedy for an unknown field: the close name, its right place, or all the names there are."""
     names = field_names(section)
     synonym = _SYNONYMS.get(word.lower())
     # A synonym wins over likeness: `event` is meant as `events`, but so is `retries` as `retry`.
     if synonym in names:
         return f"did you mean `{synonym}`?"
-    close = suggest(word, names)
-    if close is not None and difflib.SequenceMatcher(None, word, close.split("`")[1]).ratio() > 0.8:
-        return close
+    close = did_you_mean(word, names)
+    if close is not None and likeness(word, close) > 0.8:
+        return f"did you mean `{close}`?"
     places = [place for place, name in _places(root) if name == word]
     if places:
         listed = " or ".join(f"`{place}`" if place else "the top of the file" for place in places[:2])
         return f"it belongs under {listed}"
     if close is not None:
-        return close
+        return f"did you mean `{close}`?"
     if synonym is not None:
         owners = [f"{place}.{name}" if place else name for place, name in _places(root) if name == synonym]
         if owners:
@@ -173,15 +168,15 @@ def suggest_field(word: str, section: type[BaseModel], root: type[BaseModel]) ->
     return "fields: " + ", ".join(names)
 
 
-def field_names(model: type[BaseModel]) -> list[str]:
+def field_names(model: type) -> list[str]:
     """Return the names of a model's fields as they are written in a file."""
-    return [info.alias or name for name, info in model.model_fields.items()]
+    return [name for name, _, _ in fields_of(model)]
 
 
-def submodel(annotation: Any) -> type[BaseModel] | None:
+def submodel(annotation: Any) -> type | None:
     """Return the model inside an annotation such as ``Retry | None`` or ``list[LabelEntry]``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
+    if is_section(annotation):
+        return annotation  # type: ignore[no-any-return]  # a type, as was asked
     for argument in get_args(annotation):
         found = submodel(argument)
         if found is not None:
@@ -189,20 +184,19 @@ def submodel(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _places(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, info in model.model_fields.items():
-        shown = info.alias or name
+def _places(model: type, prefix: str = "") -> Iterator[tuple[str, str]]:
+    for shown, _, info in fields_of(model):
         yield prefix, shown
         inner = submodel(info.annotation)
         if inner is not None:
             yield from _places(inner, f"{prefix}.{shown}" if prefix else shown)
 
 
-def _section_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
+def _section_at(model: type, path: KeyPath) -> type:
     section = model
     for part in path:
-        for name, info in section.model_fields.items():
-            if part in (info.alias, name):
+        for name, _, info in fields_of(section):
+            if part == name:
                 section = submodel(info.annotation) or section
     return section
 
@@ -222,10 +216,10 @@ def _real_path(data: Json, loc: tuple[str | int, ...]) -> KeyPath:
     return tuple(path)
 
 
-def _example(model: type[BaseModel], path: KeyPath) -> str | None:
+def _example(model: type, path: KeyPath) -> str | None:
     section = _section_at(model, path[:-1])
-    for name, info in section.model_fields.items():
-        if path[-1] in (info.alias, name) and info.examples:
+    for name, _, info in fields_of(section):
+        if path[-1] == name and info.examples:
             example = info.examples[0]
             if isinstance(example, (str, int, float)):
                 return f"for example `{path[-1]}: {example}`"

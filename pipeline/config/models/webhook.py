@@ -6,45 +6,61 @@ is its documentation. Conditions and bodies stay plain data for the compilers of
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, model_validator
 
+from pipeline.config.models.delivery import DeliverySettings
 from pipeline.config.models.fields import (
     Conditions,
     Duration,
     DurationOrEver,
     Names,
-    Rate,
     Section,
-    Size,
     Tree,
     WebhookId,
+    checked,
+    lasting,
+    only_one,
+    problem,
 )
+from pipeline.config.models.receiver import AuthSection, ReceiverSettings, SignatureSection
+
+MAX_COUNT: Final = 1_000
+"""Most matches that `repeat` and `limit` count: each is a time in the user's state."""
 
 
-def _only_one(section: Section, names: tuple[str, ...]) -> None:
-    given = [name for name in names if getattr(section, name) is not None]
-    if len(given) > 1:
-        listed = " and ".join(f"`{name}`" for name in given)
-        raise PydanticCustomError(
-            "one-of", "{message}", {"message": f"{listed} exclude each other: keep one"}
-        )
+def _countable(count: int) -> int:
+    if count > MAX_COUNT:
+        raise ValueError(f"`count` is a whole number from 1 to {MAX_COUNT}")
+    return count
+
+
+Count = Annotated[
+    int, Field(ge=1, json_schema_extra={"maximum": MAX_COUNT}), AfterValidator(checked(_countable))
+]
+
+
+_USER: Final = "user.id"
 
 
 class Sample(Section):
     """A stable share of the matches: a hash of one value decides, so a user is always in or out."""
 
     percent: float = Field(gt=0, le=100, description="How many of a hundred fire.", examples=[10])
-    by: str = Field(default="user.id", description="The path whose value is hashed.")
+    by: Annotated[str, AfterValidator(lambda path: path or _USER)] = Field(
+        default=_USER, description="The path whose value is hashed."
+    )
 
 
 class Repeat(Section):
     """Fire only on the n-th match within a time, then start anew; counted per user."""
 
-    count: int = Field(ge=1, description="Fires on this match.", examples=[3])
-    within: Duration = Field(description="The matches must lie within this time of each other (event time).")
+    count: Count = Field(description="Fires on this match.", examples=[3])
+    within_secs: Annotated[Duration, lasting("within")] = Field(
+        validation_alias="within",
+        description="The matches must lie within this time of each other (event time).",
+    )
     by: str | None = Field(default=None, description="Count separately per value of this path.")
 
 
@@ -70,10 +86,8 @@ class Trigger(Section):
     @model_validator(mode="after")
     def _one_source(self) -> Trigger:
         if self.events is None and self.changes is None:
-            raise PydanticCustomError(
-                "missing-field", "{message}", {"message": "`trigger` needs `events` or `changes`"}
-            )
-        _only_one(self, ("events", "changes"))
+            raise problem("missing-field", "`trigger` needs `events` or `changes`")
+        only_one(events=self.events, changes=self.changes)
         return self
 
 
@@ -81,104 +95,22 @@ class Limit(Section):
     """At most so many deliveries per user and time; the rest is counted as suppressed."""
 
     per: Literal["user"] = Field(default="user", description="Whose deliveries are counted.")
-    count: int = Field(default=1, ge=1, description="How many go out.")
-    every: DurationOrEver = Field(description="In this time of the events; `ever`: once and for all.")
+    count: Count = Field(default=1, description="How many go out.")
+    every_secs: Annotated[DurationOrEver, lasting("every")] = Field(
+        validation_alias="every", description="In this time of the events; `ever`: once and for all."
+    )
+    by: str | None = Field(default=None, description="Count separately per value of this path.")
 
 
 class Dedupe(Section):
     """Suppress what was already seen."""
 
     by: str = Field(default="event.id", description="The path whose equal values are duplicates, per user.")
-    within: Duration = Field(default=86400.0, description="For this long after the first (event time).")
-
-
-class Basic(Section):
-    """HTTP basic authentication."""
-
-    username: str = Field(description="User name.", examples=["${ZENDESK_USER}/token"])
-    password: str = Field(description="Password.", examples=["${ZENDESK_TOKEN}"])
-
-
-class Bearer(Section):
-    """`authorization: Bearer ...`."""
-
-    token: str = Field(description="The token.", examples=["${TOKEN}"])
-
-
-class HeaderKey(Section):
-    """A header of its own that carries a key."""
-
-    name: str = Field(description="Name of the header.", examples=["X-Api-Key"])
-    value: str = Field(description="Its value.", examples=["${API_KEY}"])
-
-
-class OAuth2(Section):
-    """OAuth2 client credentials, or a refresh token where one is given."""
-
-    token_url: str = Field(description="Where tokens are issued.", examples=["https://auth.example/token"])
-    client_id: str = Field(description="Client id.")
-    client_secret: str = Field(description="Client secret.", examples=["${CLIENT_SECRET}"])
-    scope: str | None = Field(default=None, description="Scope asked for.")
-    refresh_token: str | None = Field(
-        default=None, description="Use this refresh token instead of the credentials."
+    within_secs: Annotated[Duration, lasting("within")] = Field(
+        default=86400.0,
+        validation_alias="within",
+        description="For this long after the first (event time).",
     )
-
-
-class Mtls(Section):
-    """A client certificate."""
-
-    cert: str = Field(description="PEM file of the certificate.", examples=["certs/client.pem"])
-    key: str = Field(description="PEM file of its key.", examples=["certs/client.key"])
-
-
-class AuthSection(Section):
-    """Who we are to the receiver: one of basic, bearer, header, oauth2; mtls beside any."""
-
-    basic: Basic | None = Field(default=None, description="User name and password.")
-    bearer: Bearer | None = Field(default=None, description="A bearer token.")
-    header: HeaderKey | None = Field(default=None, description="A key in a header of its own.")
-    oauth2: OAuth2 | None = Field(default=None, description="OAuth2; the token is cached and renewed.")
-    mtls: Mtls | None = Field(default=None, description="A client certificate, beside any of the others.")
-
-    @model_validator(mode="after")
-    def _one_way(self) -> AuthSection:
-        _only_one(self, ("basic", "bearer", "header", "oauth2"))
-        return self
-
-
-class StandardWebhooks(Section):
-    """Standard Webhooks signatures (`webhook-signature`)."""
-
-    secrets: Names = Field(
-        min_length=1,
-        description="`whsec_` (v1) or `whsk_` (v1a) secrets; several while they are rotated.",
-        examples=[["${SIGNING_SECRET}"]],
-    )
-
-
-class Hmac(Section):
-    """A plain HMAC of the body in one header, as GitHub and Shopify do."""
-
-    header: str = Field(description="Name of the header.", examples=["X-Hub-Signature-256"])
-    secret: str = Field(description="The key.", examples=["${SIGNING_SECRET}"])
-    algorithm: Literal["sha1", "sha256", "sha512"] = Field(default="sha256", description="Hash function.")
-    encoding: Literal["hex", "base64"] = Field(default="hex", description="How the digest is written.")
-    prefix: str | None = Field(
-        default=None,
-        description='Text before it; by default `"sha256="` (the algorithm) for hex, none for base64.',
-    )
-
-
-class SignatureSection(Section):
-    """How the receiver can tell that a request is ours."""
-
-    standard_webhooks: StandardWebhooks | None = Field(default=None, description="Standard Webhooks.")
-    hmac: Hmac | None = Field(default=None, description="A plain HMAC header.")
-
-    @model_validator(mode="after")
-    def _one_way(self) -> SignatureSection:
-        _only_one(self, ("standard_webhooks", "hmac"))
-        return self
 
 
 class Request(Section):
@@ -218,77 +150,15 @@ class Request(Section):
     )
     signature: SignatureSection | None = Field(default=None, description="Signature.")
 
-
-class Retry(Section):
-    """When a failed attempt is repeated: exponential backoff with full jitter."""
-
-    min_delay: Duration = Field(default=1.0, description="First delay at most.")
-    max_delay: Duration = Field(default=3600.0, description="Longest delay.")
-    max_age: Duration = Field(
-        default=72 * 3600.0, description="After this age a delivery becomes a dead letter."
-    )
-    max_attempts: int | None = Field(
-        default=None, ge=1, description="After this many too; null: only age counts."
-    )
-    statuses: list[int] = Field(
-        default=[408, 425, 429],
-        description="Statuses that are retried, beside every 5xx.",
-    )
-
-
-class Batch(Section):
-    """Several deliveries in one request; an answer `{"failed": [0, 3]}` names those to be sent again."""
-
-    max_events: int = Field(default=100, ge=1, le=100_000, description="How many at most.")
-    max_bytes: Size = Field(default=1_000_000, description="How large the body may grow.")
-    max_wait: Duration = Field(default=1.0, description="How long the first one waits for others.")
-    as_: Literal["array", "ndjson"] = Field(
-        default="array", alias="as", description="JSON array, or one per line."
-    )
-    wrap: Tree = Field(
-        default=None,
-        description="A body around the array `{{ items }}`.",
-        examples=[{"data": "{{ items }}"}],
-    )
-
-
-class DeliverySection(Section):
-    """How requests are sent; `delivery` of pipeline.yaml sets other defaults."""
-
-    timeout: Duration = Field(default=10.0, description="Time for one attempt in all.")
-    concurrency: int = Field(
-        default=64, ge=1, le=10_000, description="Requests at once, at most; it adapts below."
-    )
-    rate: Rate | None = Field(
-        default=None, description="How many requests per time, at most.", examples=["100/s"]
-    )
-    ordering: Literal["none", "per_user"] = Field(
-        default="none", description="`per_user`: a user's deliveries one after another, in order."
-    )
-    retry: Retry = Field(default_factory=Retry, description="Retries.")
-    max_pending: int = Field(default=1_000_000, ge=1, description="How many may wait on disk.")
-    on_full: Literal["dead_letter", "pause"] | None = Field(
-        default=None,
-        description="What happens beyond: dead letters (default on live input) or pause the source "
-        "(default on finite recordings).",
-    )
-    batch: Batch | None = Field(default=None, description="Send several deliveries in one request.")
-    fail_when: Conditions = Field(
-        default=None,
-        description="A condition over `response.*` of a JSON answer that makes a 2xx a dead letter.",
-        examples=[{"response.ok": False}],
-    )
-    client: Literal["native", "aiohttp"] = Field(
-        default="native", description="HTTP client; aiohttp can use a proxy."
-    )
-    proxy: str | None = Field(default=None, description="Proxy URL, with the aiohttp client.")
-
-    @model_validator(mode="after")
-    def _proxy_client(self) -> DeliverySection:
-        if self.proxy is not None and self.client != "aiohttp":
-            message = "`proxy` needs `client: aiohttp`"
-            raise PydanticCustomError("wrong-value", "{message}", {"message": message})
-        return self
+    def receiver(self) -> ReceiverSettings:
+        """Return who we are to the receiver and how we trust it."""
+        auth, signature = self.auth or AuthSection(), self.signature or SignatureSection()
+        return ReceiverSettings(
+            auth=auth.basic or auth.bearer or auth.header or auth.oauth2,
+            mtls=auth.mtls,
+            ca=self.ca,
+            signature=signature.standard_webhooks or signature.hmac,
+        )
 
 
 class WebhookFile(Section):
@@ -309,4 +179,4 @@ class WebhookFile(Section):
     limit: Limit | None = Field(default=None, description="At most so many per user and time.")
     dedupe: Dedupe | None = Field(default=None, description="Suppress duplicates.")
     request: Request = Field(description="What is sent.")
-    delivery: DeliverySection = Field(default_factory=DeliverySection, description="How it is sent.")
+    delivery: DeliverySettings = Field(default_factory=DeliverySettings, description="How it is sent.")

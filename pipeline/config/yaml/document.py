@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pipeline.config.yaml.diagnostics import KeyPath
-from pipeline.config.yaml.report import Finding
-from pipeline.model.records import Json
+from pipeline.model.findings import Finding
+from pipeline.model.json import Value
 
 
 class Span(NamedTuple):
@@ -36,7 +36,7 @@ class Node:
 
     __slots__ = ("document", "elements", "items", "span", "style", "value")
 
-    def __init__(self, document: Document, value: Json, span: Span, style: str = "") -> None:
+    def __init__(self, document: Document, value: Value, span: Span, style: str = "") -> None:
         self.document = document
         self.value = value
         self.span = span
@@ -102,8 +102,9 @@ def locate(root: Node, path: KeyPath) -> Place:
             key, node = entry
         elif node.elements is not None and isinstance(part, int) and 0 <= part < len(node.elements):
             key, node = None, node.elements[part]
-        else:
+        elif part != 0 or node.items is not None or node.elements is not None:
             return Place(node, key, False)
+        # One text stands for a list of one: it is its own first element.
     return Place(node, key, True)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
 from pipeline.config.yaml.document import UNSET, Document, Node
-from pipeline.config.yaml.report import Finding
-from pipeline.model.records import Json
+from pipeline.model.findings import Finding
+from pipeline.model.json import Value
+from pipeline.model.words import did_you_mean
 
 
 def merge(base: Node, over: Node) -> Node:
@@ -23,7 +23,7 @@ def merge(base: Node, over: Node) -> Node:
     return merged
 
 
-def merge_data(base: Json, over: Json) -> Json:
+def merge_data(base: Value, over: Value) -> Value:
     """Return plain data merged by the same rule."""
     if not isinstance(base, Mapping) or not isinstance(over, Mapping):
         return over
@@ -48,11 +48,9 @@ def resolve_base(
     }
     base = bases.get(named)
     if base is None:
-        close = difflib.get_close_matches(named, bases, n=1)
+        close = did_you_mean(named, bases)
         hint = (
-            f"did you mean `{close[0]}`?"
-            if close
-            else "a base is a file beside it whose name begins with `_`"
+            f"did you mean `{close}`?" if close else "a base is a file beside it whose name begins with `_`"
         )
         message = f"there is no base file `webhooks/{named}.yaml`"
         findings.append(document.finding(node.span, "unknown-base", message, hint=hint))

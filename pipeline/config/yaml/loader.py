@@ -23,7 +23,7 @@ from yaml.events import (
 
 from pipeline.config.yaml import scalars, syntax
 from pipeline.config.yaml.document import Document, Node, Span
-from pipeline.config.yaml.report import Finding
+from pipeline.model.findings import Finding
 
 MAX_FILE_BYTES = 1 << 20
 MAX_DEPTH = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.config.yaml.diagnostics import Problem
 from pipeline.config.yaml.document import Document, Node, Span, locate, text_span
-from pipeline.config.yaml.report import Finding
+from pipeline.model.findings import Finding
 
 
 def place(document: Document, problem: Problem, root: Node | None = None) -> Finding:

@@ -11,7 +11,7 @@ from pipeline.config.yaml.document import UNSET, Document, Node
 from pipeline.config.yaml.locating import place
 from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.model.errors import ConfigError
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 
 class Lookup(Protocol):
@@ -113,7 +113,7 @@ def missing_setting(path: KeyPath, ref: SecretRef, text: str) -> Problem:
     return Problem(path, "missing-setting", what, remedy, offset=offset, length=len(ref.key) + 3)
 
 
-def _reread(text: str) -> Json:
+def _reread(text: str) -> Value:
     try:
         return scalars.resolve(text)
     except ValueError:

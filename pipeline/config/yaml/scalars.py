@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
-_CONSTANTS: dict[str, Json] = {"true": True, "false": False, "null": None}
+_CONSTANTS: dict[str, Value] = {"true": True, "false": False, "null": None}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?")
 _LOOKS_LIKE = {
     "True": "true",
@@ -24,7 +24,7 @@ _LOOKS_LIKE = {
 _INT64 = range(-(2**63), 2**64)
 
 
-def resolve(text: str) -> Json:
+def resolve(text: str) -> Value:
     """Return the value of a plain (unquoted) scalar.
 
     Raises ValueError, with a message for a person, for a number that no receiver could read back.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from yaml import MarkedYAMLError, YAMLError
 
 from pipeline.config.yaml.document import Document, Span
-from pipeline.config.yaml.report import Finding
+from pipeline.model.findings import Finding
 
 
 class UnquotedTemplate(YAMLError):

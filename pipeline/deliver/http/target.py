@@ -8,10 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+from pipeline.language.headers import NAME, RESERVED
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
-_RESERVED = frozenset({"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te"})
 
 
 def _version() -> str:
@@ -101,9 +101,9 @@ def parse_origin(url: str, tls: str = "") -> tuple[Origin, str]:
 
 def check_header(name: str, value: str) -> None:
     """Raise TargetError for a header that would break or shadow the message's framing."""
-    if not _TOKEN.match(name):
+    if not NAME.fullmatch(name):
         raise TargetError("a header name holds characters that no header name has")
-    if name.lower() in _RESERVED:
+    if name.lower() in RESERVED:
         raise TargetError(f"the header {name.lower()} is set by Hookline")
     if _BAD_VALUE.search(value):
         raise TargetError(f"the header {name} holds a control or non-Latin-1 character")
@@ -117,7 +117,7 @@ def build_target(
     ``content_type`` is used where the headers name none; None: the request has no body.
     """
     origin, path = parse_origin(url, tls)
-    if not _TOKEN.match(method):
+    if not NAME.fullmatch(method):
         raise TargetError("the method is not a word")
     names = set()
     lines = []

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from functools import lru_cache
 
-from pipeline.config.models.settings import ReceiverSettings
+from pipeline.config.models.receiver import ReceiverSettings
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
-from pipeline.config.models.settings import RetrySettings
+from pipeline.config.models.delivery import RetrySettings
 from pipeline.deliver.http.attempt import Fault
 
 MAX_RETRY_AFTER_SECS = 24 * 3600.0

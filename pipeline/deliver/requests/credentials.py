@@ -8,7 +8,7 @@ import json
 import re
 from urllib.parse import quote, quote_plus
 
-from pipeline.config.models.settings import (
+from pipeline.config.models.receiver import (
     BasicAuth,
     BearerAuth,
     HeaderAuth,

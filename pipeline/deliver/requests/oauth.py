@@ -12,8 +12,9 @@ from urllib.parse import quote_plus, urlencode
 
 import orjson
 
-from pipeline.config.models.settings import OAuth2Auth
+from pipeline.config.models.receiver import OAuth2Auth
 from pipeline.deliver.requests.credentials import UsedSecrets
+from pipeline.language.headers import CONTENT_TYPES
 
 EARLY_SECS = 30.0
 """A token is renewed this long before it expires."""
@@ -76,7 +77,7 @@ async def request_token(auth: OAuth2Auth, secrets: UsedSecrets, post: Post) -> t
         form["scope"] = auth.scope
     url = secrets.expand(auth.token_url)
     basic = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()).decode()
-    headers = {"accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
+    headers = {"accept": CONTENT_TYPES["json"], "content-type": CONTENT_TYPES["form"]}
     status, answer = await post(url, urlencode(form).encode(), headers | {"authorization": f"Basic {basic}"})
     if status in (400, 401):
         # RFC 6749, 2.3.1: some servers take the credentials in the form only.

@@ -11,6 +11,7 @@ from pipeline.deliver.http.target import Target, build_target
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.requests.credentials import UsedSecrets, auth_headers, make_signer
 from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.language.headers import CONTENT_TYPES
 from pipeline.language.slots import fill
 from pipeline.outbox.handover import Delivery, Headers, Request
 
@@ -33,14 +34,8 @@ class Sender:
         self._auth = auth_headers(spec.receiver, self.secrets)
         proxy = spec.delivery.proxy
         self._proxy = self.secrets.expand(proxy) if proxy else None
-        form, ndjson = spec.encoding == "form", spec.delivery.batch and spec.delivery.batch.as_ == "ndjson"
-        self._content_type = (
-            "application/x-www-form-urlencoded"
-            if form
-            else "application/x-ndjson"
-            if ndjson
-            else "application/json"
-        )
+        ndjson = spec.encoding == "json" and spec.delivery.batch and spec.delivery.batch.as_ == "ndjson"
+        self._content_type = CONTENT_TYPES["ndjson" if ndjson else spec.encoding]
         self._values: dict[bytes, bytes] = {}
         self._targets: dict[tuple[str, str, Headers], Target] = {}
         self._last: tuple[str, str, Headers] | None = None

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from pipeline.config.models.settings import DeliverySettings, ReceiverSettings
+from pipeline.config.models.delivery import DeliverySettings
+from pipeline.config.models.receiver import ReceiverSettings
 
 Wrap: TypeAlias = Callable[[list[bytes]], bytes]
 """Joins the rendered bodies of a batch to one body (render/batch)."""

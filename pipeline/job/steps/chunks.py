@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.model.records import Record
+from pipeline.job.story import Chosen, Owned
 from pipeline.sources.chunk import RawChunk
-
-Candidates = tuple[int, ...]
-"""Indexes of the webhooks whose event side holds."""
 
 
 @dataclass(slots=True)
@@ -38,7 +35,7 @@ class Selected:
     partition: str
     config: str
     text: bytes | None = None
-    items: list[tuple[Record, Candidates]] = field(default_factory=list)
+    items: list[Chosen] = field(default_factory=list)
     counts: tuple[int, int, int, int, int] | None = None
     """read, events, updates, links, invalid."""
     passed: dict[str, int] = field(default_factory=dict)
@@ -54,6 +51,6 @@ class Routed:
     partition: str
     config: str
     text: bytes | None = None
-    items: list[tuple[str, Record, Candidates]] = field(default_factory=list)
+    items: list[Owned] = field(default_factory=list)
     passed: dict[str, int] = field(default_factory=dict)
     is_last: bool = False

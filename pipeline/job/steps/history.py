@@ -17,7 +17,7 @@ import threading
 import uuid
 from pathlib import Path
 
-from pipeline.store.folders import sync_folder
+from pipeline.model.disk import make_folder, replace_durably, sync
 
 _HIGH = struct.Struct("<QQ16s")
 """The high water, the line up to which it may be higher after a power cut, the boot it was written in."""
@@ -36,7 +36,7 @@ class History:
 
     def __init__(self, folder: Path, line: int = 0) -> None:
         """line: where the last durable epoch left the partition."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._path = folder / "switches"
         self._switches: list[tuple[int, str]] = []
         if self._path.exists():
@@ -51,7 +51,7 @@ class History:
         """Up to where lines may be handed out, and what the file says of that, perhaps not synced yet."""
         self._durable = line
         self._syncing: threading.Thread | None = None
-        sync_folder(folder)
+        sync(folder)
 
     def _stored(self) -> int:
         stored = os.pread(self._file, _HIGH.size, 0)
@@ -76,13 +76,8 @@ class History:
     def switch(self, line: int, version: str) -> None:
         """From this line on the version holds; on disk when this returns."""
         self._switches = [known for known in self._switches if known[0] < line] + [(line, version)]
-        partial = self._path.with_suffix(".partial")
-        with partial.open("w") as file:
-            file.write("".join(f"{number} {name}\n" for number, name in self._switches))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._path)
-        sync_folder(self._path.parent)
+        lines = (f"{number} {name}\n" for number, name in self._switches)
+        replace_durably(self._path, "".join(lines).encode())
 
     def durable(self, line: int) -> None:
         """Lines below this one will not be read again.

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from bytewax.operators import StatefulBatchLogic
 
 from pipeline.job.context import Job
-from pipeline.job.steps.chunks import Candidates, Routed, Selected
+from pipeline.job.steps.chunks import Routed, Selected
 from pipeline.job.steps.keys import shard_key, shard_of
+from pipeline.job.story import resolve
 from pipeline.join.links import Identity
-from pipeline.model.records import Event, Record
 from pipeline.outbox.counters import RECORDS, Counters
 from pipeline.store.folders import identity_folder
 from pipeline.store.store import Store
@@ -66,22 +66,13 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
     def route(self, chunk: Selected) -> Iterable[Routed]:
         """Return one chunk per shard that has records in this one."""
         by_shard: dict[int, Routed] = {}
-        shards, identity = self.job.shards, self.identity
-
-        def shard_items(key: str) -> list[tuple[str, Record, Candidates]]:
-            shard = shard_of(key, shards)
+        shards = self.job.shards
+        for owned in resolve(chunk.items, self.identity):
+            shard = shard_of(owned[0], shards)
             routed = by_shard.get(shard)
             if routed is None:
                 routed = by_shard[shard] = Routed(shard, self.partition, self.config, passed=chunk.passed)
-            return routed.items
-
-        for record, candidates in chunk.items:
-            if type(record) is Event:  # nearly all: resolve yields itself
-                key = identity.own(record)
-                shard_items(key).append((key, record, candidates))
-                continue
-            for key, own in identity.resolve(record):
-                shard_items(key).append((key, own, candidates))
+            routed.items.append(owned)
         return by_shard.values()
 
     def snapshot(self) -> Token:

@@ -8,13 +8,12 @@ from msgspec.structs import replace
 
 from pipeline.decode.scan import scan
 from pipeline.job.context import Job
-from pipeline.job.steps.chunks import Candidates, Intake, Selected
+from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.keys import identity_key
-from pipeline.model.records import Event, IdentityLink, Origin, Record
+from pipeline.job.story import choose
+from pipeline.model.records import IdentityLink, Origin
 from pipeline.sources.chunk import CHUNK_LINES, RawChunk
 from pipeline.telemetry.metrics import count
-
-_NONE: Candidates = ()
 
 MAX_STRETCH = 5
 """A thousand lines: no more than the engine keeps in memory for one webhook."""
@@ -23,8 +22,7 @@ MAX_STRETCH = 5
 def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
     """Return what is left of a chunk, under the key of its partition.
 
-    Events keep the webhooks whose event side holds, and go on only if there is one. Updates, links and
-    invalid records always pass. Links also go to the other partitions' keys.
+    Links also go to the other partitions' keys.
     """
     selected = Selected(
         intake.partition, intake.partition, intake.config, intake.text, is_last=intake.is_last
@@ -33,15 +31,7 @@ def select(job: Job, intake: Intake) -> list[tuple[str, Selected]]:
         return [(identity_key(intake.partition), selected)]
     triggers = job.versions.get(intake.config, intake.text).triggers
     scanned = scan(intake.raw, format=job.format, wants=triggers.wants)
-    items: list[tuple[Record, Candidates]] = []
-    for record in scanned.records:
-        if type(record) is Event:
-            candidates = triggers.select(record)
-            if candidates:
-                items.append((record, candidates))
-        else:
-            items.append((record, _NONE))
-    selected.items = items
+    items = selected.items = choose(scanned.records, triggers)
     job.stretch = stretched(job.stretch, len(items), len(intake.raw))
     count("chunks_total")
     if items:
@@ -77,7 +67,7 @@ def broadcast(job: Job, selected: Selected) -> list[tuple[str, Selected]]:
                 other,
                 selected.partition,
                 selected.config,
-                items=[(replace(link, origin=elsewhere(link.origin, other)), _NONE) for link in links],
+                items=[(replace(link, origin=elsewhere(link.origin, other)), ()) for link in links],
             ),
         )
         for other in job.partitions

@@ -1,26 +1,20 @@
-"""The shard step: join, match, limit, render, hand over, collect. One step, one store, one transaction."""
+"""The shard step: tell the story, hand over, collect. One step, one store, one transaction per epoch."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from bytewax.operators import StatefulBatchLogic
 
-from pipeline.compile.snapshot import Snapshot, Webhook
+from pipeline.compile.snapshot import Webhook
 from pipeline.job.context import Job
-from pipeline.job.steps.chunks import Candidates, Routed
-from pipeline.join.caps import Caps
-from pipeline.join.limits import Verdict
-from pipeline.join.users import Users
-from pipeline.model.errors import RenderError
-from pipeline.model.records import MISSING, Event, Invalid, Json, PropertyUpdate, User
+from pipeline.job.steps.chunks import Routed
+from pipeline.job.story import Match, Story, message_name
+from pipeline.model.records import Invalid
 from pipeline.outbox.codec import DeadLetter, delivery_key
 from pipeline.outbox.counters import Counters
 from pipeline.outbox.handover import Request
@@ -46,8 +40,7 @@ class Shard:
         self.job = job
         self.now = 0
         """Wall clock (unix ms) at the beginning of the present chunk."""
-        self.users = Users(self.store)
-        self.caps = Caps(self.store, job.clock)
+        self.story = Story(self.store, job.clock, job.replay)
         self.counters = Counters(self.store)
         job.versions.learn(owed_or_dead(self.counters))
         self.after_commit: list[Callable[[], None]] = []
@@ -60,78 +53,50 @@ class Shard:
         )
 
     def work(self, chunk: Routed) -> None:
-        """Take one chunk: every record of it, then note how far the sources have come."""
+        """Take one chunk: what becomes of every record of it, then note how far the sources have come."""
         snapshot = self.job.versions.get(chunk.config, chunk.text)
         self.now = self.job.clock()
-        for key, record, candidates in chunk.items:
-            if type(record) is Event:
-                self.event(key, record, candidates, snapshot)
-            elif type(record) is PropertyUpdate:
-                self.update(key, record, chunk.partition, snapshot)
-            elif type(record) is Invalid:
-                self.invalid(record)
+        for told in self.story.tell(chunk.items, snapshot, chunk.partition):
+            if isinstance(told, Match):
+                self.take(told, snapshot.hash)
+            else:
+                self.invalid(told)
         for source, offset in chunk.passed.items():
             self.outbox.passed(source, offset)
 
-    def event(self, key: str, event: Event, candidates: Candidates, snapshot: Snapshot) -> None:
-        """Join an event to what is known of its user and fire the webhooks that may want it."""
-        user = User(event.user_id, event.anonymous_id, event.user_id is not None, self.users.get(key))
-        for index in candidates:
-            self.fire(key, snapshot.webhooks[index], event, user, snapshot)
-
-    def update(self, key: str, update: PropertyUpdate, partition: str, snapshot: Snapshot) -> None:
-        """Write an update, and fire the webhooks that wait for what it really changed."""
-        before = self.users.apply(key, update, partition)
-        if not before or update.delete or not snapshot.triggers.changes_wanted:
-            return
-        candidates = snapshot.triggers.on_change(before)
-        if not candidates:
-            return
-        event, user = change_of(update, before, self.users.get(key))
-        for index in candidates:
-            self.fire(key, snapshot.webhooks[index], event, user, snapshot)
-
-    def fire(self, key: str, webhook: Webhook, event: Event, user: User, snapshot: Snapshot) -> None:
-        """Match the user's side, apply the limits, render and hand over."""
-        replay = self.job.replay
-        if replay is not None and not (replay.fires(webhook.id) and replay.wants(event)):
-            return
+    def take(self, match: Match, version: str) -> None:
+        """Owe the request of a match, or keep the reason why there is none."""
+        webhook, event, rendered = match.webhook, match.event, match.request
         webhook_id = webhook.id
-        if webhook.asks_user:
-            if webhook.trigger.limits is not None:
-                self.caps.seen(event.time or 0)
-            verdict = webhook.judge(self.caps, key, event, user)
-            if verdict is not Verdict.FIRE:
-                if verdict is Verdict.SUPPRESS:
-                    self.outbox.suppress(webhook_id)
-                return
-        key_of = delivery_key(webhook_id, event.origin)
+        if match.suppressed:
+            self.outbox.suppress(webhook_id)
+            return
+        key = delivery_key(webhook_id, event.origin)
         message_id = message_name(webhook_id, event)
         now = self.now
-        try:
-            rendered = webhook.request.render(event, user)
-        except RenderError as error:
+        if rendered is None:
             seen = Request(
-                key=key_of,
+                key=key,
                 webhook_id=webhook_id,
                 message_id=message_id,
-                config=snapshot.hash,
-                body=seen_of(event, user),
-                user=key,
+                config=version,
+                body=seen_of(event, match.user),
+                user=match.user_key,
                 created_ms=now,
             )
-            self.outbox.give_up(DeadLetter(kind="render", reason=str(error), dead_ms=now, request=seen))
+            self.outbox.give_up(DeadLetter(kind="render", reason=match.reason, dead_ms=now, request=seen))
             return
+        replay = self.job.replay
         request = Request(
-            key=key_of,
+            key=key,
             webhook_id=webhook_id,
             message_id=message_id,
-            config=snapshot.hash,
+            config=version,
             method=rendered.method,
             url=rendered.url if replay is None else replay.redirect(rendered.url),
             headers=rendered.headers,
             body=rendered.body,
-            user=key,
+            user=match.user_key,
             created_ms=now,
             replay=replay is not None,
         )
@@ -161,8 +126,7 @@ class Shard:
     def end_epoch(self) -> int:
         """Collect what the engine finished, commit the epoch, and return the store's sequence number."""
         self.outbox.forget_journals()
-        self.users.flush()
-        self.caps.sweep()
+        self.story.end_epoch()
         self.outbox.collect()
         self.counters.flush()
         begun = time.perf_counter()
@@ -176,9 +140,10 @@ class Shard:
         for tell in self.after_commit:
             tell()
         self.after_commit.clear()
-        if self.users.misrouted:
-            count("join_misrouted_total", self.users.misrouted)
-            self.users.misrouted = 0
+        users = self.story.users
+        if users.misrouted:
+            count("join_misrouted_total", users.misrouted)
+            users.misrouted = 0
             self.job.warn_misrouted()
         self.job.accounts[self.shard] = self.counters.copy()
         self.job.full.difference_update(
@@ -264,37 +229,3 @@ def owed_or_dead(counters: Counters) -> set[str]:
     """Return the webhooks of which something is still to be sent, or may be sent again."""
     names = (name.rpartition("/") for name, number in counters.copy().items() if number)
     return {webhook_id for webhook_id, _, field in names if field in ("pending", "dead")}
-
-
-def change_of(
-    update: PropertyUpdate, before: dict[str, Any], properties: dict[str, Json]
-) -> tuple[Event, User]:
-    """Return what a `changes` trigger sees: an event with the changed values (null for what was unset), and
-    the user with the values before.
-    """
-    changed = {name: properties.get(name) for name in before}
-    known = {name: value for name, value in before.items() if value is not MISSING}
-    user = User(update.user_id, update.anonymous_id, update.user_id is not None, properties, known)
-    event = Event(
-        update.id, "User updated", "update", update.user_id, update.anonymous_id,
-        update.time if update.time is not None else update.received_at, update.received_at, update.source,
-        changed, {}, update.origin,
-    )  # fmt: skip
-    return event, user
-
-
-@lru_cache(65_536)
-def _message_hash(webhook_id: str) -> hashlib.blake2b:
-    """Return the hash that every ``webhook-id`` of a webhook begins with; only ever copied."""
-    return hashlib.blake2b(f"{webhook_id}\0".encode(), digest_size=16, person=b"hookline-message")
-
-
-def message_name(webhook_id: str, event: Event) -> str:
-    """Return the ``webhook-id``: a hash of the webhook and the event's id, or its origin where it has none.
-
-    The same in every attempt, crash and replay, so that a receiver can drop what it has seen.
-    """
-    name = _message_hash(webhook_id).copy()
-    of = event.id if event.id is not None else f"\0{event.origin}"
-    name.update(of.encode("utf-8", "surrogatepass"))
-    return "msg_" + name.hexdigest()

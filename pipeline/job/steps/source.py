@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
@@ -54,11 +52,8 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.job = job
         self.name = name
         self.reader = job.readers.open(name, position)
-        # What a reader needs to repeat its order after a crash, where the input alone does not tell it.
-        keep_trail: Callable[[Path], None] = getattr(self.reader, "keep_trail", lambda folder: None)
-        keep_trail(source_folder(job.state, name))
-        self.on_durable: Callable[[Position], None] = getattr(self.reader, "durable", lambda position: None)
-        self.line: int = _line(self.reader.position)
+        self.reader.keep_trail(source_folder(job.state, name))
+        self.line = self.reader.position[1]
         self.history = History(source_folder(job.state, name), self.line)
         self.version = ""
         self.said_last = False
@@ -81,9 +76,9 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         durable, self.snapped = self.snapped, None
         if durable is not None:
             # The first call after a snapshot: that epoch is durable on every worker (DESIGN 8.4).
-            self.on_durable(durable)
-            self.history.durable(_line(durable))
-            self.job.source_bytes[self.name] = getattr(self.reader, "progress", (0, 0))
+            self.reader.durable(durable)
+            self.history.durable(durable[1])
+            self.job.source_bytes[self.name] = self.reader.progress
         if not self.version:
             return [self.enter_version()]
         if self.job.stopping:
@@ -99,7 +94,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         chunk = self.reader.read(limit)
         if chunk is None:
             return self.end() if self.reader.done and not batch else batch
-        self.line = _line(chunk.position)
+        self.line = chunk.position[1]
         self.history.emitting(self.line)
         batch.append(Intake(self.name, self.version, raw=chunk))
         return batch
@@ -151,7 +146,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
 
     def next_awake(self) -> datetime | None:
         """Poll at once, a millisecond after nothing came (Bytewax's own rule), or when an answer is due."""
-        if self.gave or not getattr(self.reader, "expects_answer", False):
+        if self.gave or not self.reader.expects_answer:
             return None
         return datetime.now(UTC) + timedelta(seconds=ANSWER_SECS)
 
@@ -164,7 +159,3 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         """Let go of the reader; must never raise."""
         self.reader.close()
         self.history.close()
-
-
-def _line(position: Any) -> int:
-    return int(position[1])

@@ -20,12 +20,13 @@ from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone
 from pipeline.match.operators.patterns import PatternError
 from pipeline.match.operators.table import OPERATORS, Operator
 from pipeline.match.operators.values import comparable, fold, is_number, present
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.model.times import MAX_MS, MIN_MS
 
 
 def compile_clause(
-    path: Path, vars: Mapping[str, Json], operator: Operator, operand: Operand, options: Options
+    path: Path, vars: Mapping[str, Value], operator: Operator, operand: Operand, options: Options
 ) -> Predicate:
     """Return the predicate of one operator; raises OperandError for an invalid pattern."""
     positive = OPERATORS[operator.negates] if operator.negates else operator
@@ -95,7 +96,7 @@ def _over_many(read: Getter, test: Test, whole: bool) -> Predicate:
 
 
 def _flag(read: Getter, many: bool, is_present: bool, wanted: bool) -> Predicate:
-    def found(value: Json | Missing) -> bool:
+    def found(value: Value | Missing) -> bool:
         return present(value) if is_present else value is not MISSING and value is not None
 
     def flag(event: Event, user: User, scope: Scope) -> bool:
@@ -118,7 +119,7 @@ def _converted(get: Getter, many: bool, options: Options) -> Getter:
         return lambda event, user, scope: fold(get(event, user, scope))
     convert, whole = conversion.value, conversion.whole
 
-    def read(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def read(event: Event, user: User, scope: Scope) -> Value | Missing:
         value = get(event, user, scope)
         if value is MISSING:
             return MISSING
@@ -139,7 +140,7 @@ def _of_time(path: Path, options: Options) -> Getter | None:
         return None
     convert = _AT[conversion.name]
 
-    def read(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def read(event: Event, user: User, scope: Scope) -> Value | Missing:
         ms = time(event)
         if ms is None or not MIN_MS <= ms <= MAX_MS:
             return MISSING
@@ -170,7 +171,7 @@ def _relative(read: Getter, operator: Operator, operand: Dynamic) -> Predicate:
     return relative
 
 
-_COMPARE: Final[dict[str, Callable[[Json, Json], bool]]] = {
+_COMPARE: Final[dict[str, Callable[[Value, Value], bool]]] = {
     "eq": eq,
     "gt": gt,
     "gte": ge,
@@ -181,18 +182,18 @@ _COMPARE: Final[dict[str, Callable[[Json, Json], bool]]] = {
 }
 
 
-def _fold_each(values: Json | Missing) -> Json | Missing:
+def _fold_each(values: Value | Missing) -> Value | Missing:
     return [fold(value) for value in values] if type(values) is list else values
 
 
 def _convert_list(
-    values: list[Json],
-    convert: Callable[[Json, tzinfo | None], Json | Missing],
+    values: list[Value],
+    convert: Callable[[Value, tzinfo | None], Value | Missing],
     at: tzinfo | None,
     *,
     flat: bool,
-) -> Json | Missing:
-    found: list[Json] = []
+) -> Value | Missing:
+    found: list[Value] = []
     for value in values:
         for one in value if flat and type(value) is list else (value,):
             converted = convert(one, at)
@@ -218,7 +219,7 @@ def _is_dynamic(operand: Operand) -> bool:
 def _dynamic(read: Getter, many: bool, operator: Operator, operand: Operand, options: Options) -> Predicate:
     """Compare with what other paths hold: the operand is read, converted and folded for every event."""
 
-    def resolve(part: Operand, event: Event, user: User, scope: Scope) -> list[Json]:
+    def resolve(part: Operand, event: Event, user: User, scope: Scope) -> list[Value]:
         """Return the values that one part of the operand stands for; none where it is missing."""
         if not isinstance(part, Dynamic):
             return [part]
@@ -269,7 +270,7 @@ def _dynamic(read: Getter, many: bool, operator: Operator, operand: Operand, opt
     return guarded
 
 
-def _fitting(operator: Operator) -> Callable[[Json], bool]:
+def _fitting(operator: Operator) -> Callable[[Value], bool]:
     """Return which values of a path can be operands: `>` has no meaning for booleans and objects."""
     if operator.wants == "text":
         return lambda value: type(value) is str
@@ -278,24 +279,24 @@ def _fitting(operator: Operator) -> Callable[[Json], bool]:
     return lambda value: True
 
 
-def _can_be_ordered(value: Json) -> bool:
+def _can_be_ordered(value: Value) -> bool:
     return is_number(value) or type(value) in (str, tuple)
 
 
-def _ordered(low: Json, high: Json, options: Options) -> bool:
+def _ordered(low: Value, high: Value, options: Options) -> bool:
     if not comparable(low, high):
         return False
     circular = options.conversion is not None and options.conversion.circular
     return circular or bool(low <= high)
 
 
-def _operand_value(value: Json, options: Options, at: tzinfo | None) -> Json | Missing:
+def _operand_value(value: Value, options: Options, at: tzinfo | None) -> Value | Missing:
     """Convert what a path operand holds, as the value itself is converted."""
     conversion = options.conversion
     if conversion is None:
         return value
     if conversion.name == "ip":
-        found: Json = to_ip(value)
+        found: Value = to_ip(value)
         if found is not MISSING:
             return Network(found[0], found[1], 32 if found[0] == 4 else 128)
         try:

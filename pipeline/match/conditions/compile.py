@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Final
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.paths import EVENT_ROOTS, Path, Scope, compile_path, did_you_mean
+from pipeline.language.paths import EVENT_ROOTS, Path, Scope, compile_path
 from pipeline.match.conditions.compiling import (
     ELEMENT,
     Context,
     LabelSource,
     checked_path,
-    kind_of,
+    describe,
     path_key,
 )
 from pipeline.match.conditions.leaves import is_operators, on_path, operators_on
@@ -25,7 +25,9 @@ from pipeline.match.conditions.nodes import (
     conjunction,
     group,
 )
-from pipeline.model.records import Event, Json, User
+from pipeline.model.json import Value
+from pipeline.model.records import Event, User
+from pipeline.model.words import did_you_mean
 
 __all__ = ["Condition", "LabelSource", "Node", "Predicate", "compile_condition"]
 
@@ -33,12 +35,12 @@ _MAX_DEPTH: Final = 150
 
 
 def compile_condition(
-    tree: Json,
+    tree: Value,
     problems: Problems,
     *,
     labels: LabelSource | None = None,
     lists: Mapping[str, Collection[str]] | None = None,
-    vars: Mapping[str, Json] | None = None,
+    vars: Mapping[str, Value] | None = None,
     roots: Collection[str] = EVENT_ROOTS,
 ) -> Condition:
     """Return the compiled condition; what is wrong is added to the problems.
@@ -52,7 +54,7 @@ def compile_condition(
     return conjunction([node] if node is not None else [])
 
 
-def _tree(tree: Json, context: Context) -> Node | None:
+def _tree(tree: Value, context: Context) -> Node | None:
     """Return the node of a list or map of conditions: all of them."""
     if context.depth > _MAX_DEPTH:
         context.problems.error((), "too-deep", "conditions are nested too deeply")
@@ -66,7 +68,7 @@ def _tree(tree: Json, context: Context) -> Node | None:
         context.problems.error(
             (),
             "wrong-condition",
-            f"a condition is a map such as {{event.properties.plan: pro}}, not {kind_of(tree)}",
+            f"a condition is a map such as {{event.properties.plan: pro}}, not {describe(tree)}",
         )
         return None
     if not tree:
@@ -75,7 +77,7 @@ def _tree(tree: Json, context: Context) -> Node | None:
     return all_nodes([_entry(key, value, context) for key, value in tree.items()])
 
 
-def _entry(key: Json, value: Json, context: Context) -> Node | None:
+def _entry(key: Value, value: Value, context: Context) -> Node | None:
     if type(key) is not str:
         context.problems.error((key,), "wrong-path", f"{key!r} is no path", on_key=True)
         return None
@@ -90,7 +92,7 @@ def _entry(key: Json, value: Json, context: Context) -> Node | None:
     return on_path(key, value, context)
 
 
-def _all_or_any(kind: str, value: Json, context: Context) -> Node | None:
+def _all_or_any(kind: str, value: Value, context: Context) -> Node | None:
     if type(value) is dict and kind == "any" and len(value) > 1:
         parts = [({name: one}, context.at()) for name, one in value.items()]
     elif type(value) is list:
@@ -111,7 +113,7 @@ def _all_or_any(kind: str, value: Json, context: Context) -> Node | None:
     return group("any", nodes)
 
 
-def _not(value: Json, context: Context) -> Node | None:
+def _not(value: Value, context: Context) -> Node | None:
     if type(value) is list and len(value) != 1:
         context.problems.error(
             (),
@@ -124,13 +126,13 @@ def _not(value: Json, context: Context) -> Node | None:
     return None if node is None else group("not", [node])
 
 
-def _label(value: Json, context: Context) -> Node | None:
+def _label(value: Value, context: Context) -> Node | None:
     names = value if type(value) is list else [value]
     nodes: list[Node] = []
     for index, name in enumerate(names):
         place: tuple[str | int, ...] = (index,) if type(value) is list else ()
         if type(name) is not str:
-            context.problems.error(place, "wrong-label", f"`label` takes a name, not {kind_of(name)}")
+            context.problems.error(place, "wrong-label", f"`label` takes a name, not {describe(name)}")
             continue
         node = context.labels.node(name) if context.labels is not None else None
         if node is None:
@@ -150,7 +152,7 @@ def _label(value: Json, context: Context) -> Node | None:
     return group("any", nodes)
 
 
-def _any_elements(value: Json, context: Context) -> Node | None:
+def _any_elements(value: Value, context: Context) -> Node | None:
     if type(value) is not dict or not value:
         context.problems.error(
             (),
@@ -162,7 +164,7 @@ def _any_elements(value: Json, context: Context) -> Node | None:
     return all_nodes([_any_element(key, inner, context) for key, inner in value.items()])
 
 
-def _any_element(key: Json, value: Json, context: Context) -> Node | None:
+def _any_element(key: Value, value: Value, context: Context) -> Node | None:
     path = checked_path(key, context)
     if is_operators(value):
         inner = operators_on(Path(ELEMENT, (), "element"), value, context.at(key))

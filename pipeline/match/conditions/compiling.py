@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.paths import Path, PathError, did_you_mean, parse_path, unknown_var
+from pipeline.language.paths import Path, PathError, parse_path, unknown_var
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.operators.table import OPERATORS
-from pipeline.model.records import Json
+from pipeline.model.json import Value
+from pipeline.model.words import did_you_mean
 
 GROUPS: Final = ("all", "any", "not", "any_element", "label")
 OTHER_GROUPS: Final = {
@@ -50,7 +51,7 @@ class Context:
     problems: Problems
     labels: LabelSource | None
     lists: Mapping[str, Collection[str]]
-    vars: Mapping[str, Json]
+    vars: Mapping[str, Value]
     roots: Collection[str]
     in_element: bool = False
     depth: int = 0
@@ -68,11 +69,11 @@ class Context:
         )
 
 
-def checked_path(key: Json, context: Context, *, on_key: bool = True) -> Path | None:
+def checked_path(key: Value, context: Context, *, on_key: bool = True) -> Path | None:
     """Return the path that a key (or an operand) says; None, with a problem, where it is none."""
     place = (key,) if on_key else ()
     if type(key) is not str:
-        context.problems.error(place, "wrong-path", f"{kind_of(key)} is no path", on_key=on_key)
+        context.problems.error(place, "wrong-path", f"{describe(key)} is no path", on_key=on_key)
         return None
     shift = 0
     try:
@@ -130,7 +131,7 @@ def path_key(path: Path) -> str:
     return f"{path.root}{path.parts!r}"
 
 
-def kind_of(value: Json) -> str:
+def describe(value: Value) -> str:
     """Return what a value is, for messages."""
     if value is None:
         return "nothing"

@@ -16,7 +16,6 @@ from pipeline.language.paths import (
     OPEN_FIELDS,
     Path,
     compile_path,
-    did_you_mean,
     parse_path,
 )
 from pipeline.match.conditions.clauses import compile_clause
@@ -27,15 +26,16 @@ from pipeline.match.operators.dates import zone
 from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone, check_operand
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, REMEDIES, SYNONYMS, Operator
 from pipeline.match.operators.values import OperandError
-from pipeline.model.records import Json
+from pipeline.model.json import Value
+from pipeline.model.words import did_you_mean
 
 
-def compile_on_path(path: Path, value: Json, problems: Problems) -> Node | None:
+def compile_on_path(path: Path, value: Value, problems: Problems) -> Node | None:
     """Return the node of what is said about one path: a value, a list, or a map of operators."""
     return operators_on(path, value, Context(problems, None, {}, {}, EVENT_ROOTS))
 
 
-def is_operators(value: Json) -> bool:
+def is_operators(value: Value) -> bool:
     """True for a map of operators, or a list of such maps: conditions on the element itself."""
     maps = value if type(value) is list else [value]
     return bool(maps) and all(
@@ -43,7 +43,7 @@ def is_operators(value: Json) -> bool:
     )
 
 
-def on_path(key: str, value: Json, context: Context) -> Node | None:
+def on_path(key: str, value: Value, context: Context) -> Node | None:
     """Return the node of one entry of a condition map: a path and what is said about it."""
     path = checked_path(key, context)
     if path is None:
@@ -51,7 +51,7 @@ def on_path(key: str, value: Json, context: Context) -> Node | None:
     return operators_on(path, value, context.at(key))
 
 
-def operators_on(path: Path, value: Json, context: Context) -> Node | None:
+def operators_on(path: Path, value: Value, context: Context) -> Node | None:
     """Return the node of everything that is said about one path."""
     if type(value) is dict:
         if not value:
@@ -70,7 +70,7 @@ def operators_on(path: Path, value: Json, context: Context) -> Node | None:
     return _clause(path, OPERATORS["eq"], value, Options(), {}, context)
 
 
-def _operator_map(path: Path, value: dict[str, Json], context: Context) -> Node | None:
+def _operator_map(path: Path, value: dict[str, Value], context: Context) -> Node | None:
     options = _options(value, context)
     names = [name for name in value if name not in MODIFIERS]
     if not names:
@@ -92,7 +92,7 @@ def _operator_map(path: Path, value: dict[str, Json], context: Context) -> Node 
     return all_nodes(nodes)
 
 
-def _unknown_operator(name: Json, value: dict[str, Json], context: Context) -> None:
+def _unknown_operator(name: Value, value: dict[str, Value], context: Context) -> None:
     bare = str(name).lstrip("$")
     key = bare.lower()
     meant = key if key in OPERATORS else SYNONYMS.get(key)
@@ -107,7 +107,7 @@ def _unknown_operator(name: Json, value: dict[str, Json], context: Context) -> N
     context.problems.error((name,), "unknown-operator", f"`{name}` is no operator", hint=hint, on_key=True)
 
 
-def _options(value: dict[str, Json], context: Context) -> Options | None:
+def _options(value: dict[str, Value], context: Context) -> Options | None:
     """Return the modifiers of a map; None where one is wrong."""
     before = context.problems.errors
     conversion = None
@@ -138,7 +138,7 @@ def _options(value: dict[str, Json], context: Context) -> Options | None:
     return Options(conversion, bool(fold), tz)
 
 
-def _tz(name: Json, context: Context) -> Zone:
+def _tz(name: Value, context: Context) -> Zone:
     found = zone(name) if type(name) is str else None
     if found is not None:
         return found
@@ -191,7 +191,7 @@ def _fitting_options(operator: Operator, options: Options, context: Context) -> 
     return Options(conversion, options.ignore_case, options.tz if zoned else None)
 
 
-def _lint_negation(path: Path, value: dict[str, Json], context: Context) -> None:
+def _lint_negation(path: Path, value: dict[str, Value], context: Context) -> None:
     """`ne` also holds for what is missing: those who do not mean that get to know it."""
     may_be_missing = bool(path.parts) and path.parts[0] in OPEN_FIELDS
     if "ne" in value and may_be_missing and not value.keys() & {"exists", "present"}:
@@ -205,7 +205,7 @@ def _lint_negation(path: Path, value: dict[str, Json], context: Context) -> None
 
 
 def _clause(
-    path: Path, operator: Operator, raw: Json, options: Options, beside: dict[str, Json], context: Context
+    path: Path, operator: Operator, raw: Value, options: Options, beside: dict[str, Value], context: Context
 ) -> Node | None:
     before = context.problems.errors
     reads: list[Path] = []
@@ -235,14 +235,14 @@ def _clause(
     )
 
 
-def _operand(raw: Json, operator: Operator, context: Context, reads: list[Path]) -> Operand:
+def _operand(raw: Value, operator: Operator, context: Context, reads: list[Path]) -> Operand:
     """Return the operand with ``{path: ...}`` and ``{file: ...}`` replaced; problems where it is wrong."""
     if type(raw) is list:
         return [_operand_part(part, operator, context.at(index), reads) for index, part in enumerate(raw)]
     return _operand_part(raw, operator, context, reads)
 
 
-def _operand_part(raw: Json, operator: Operator, context: Context, reads: list[Path]) -> Operand:
+def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[Path]) -> Operand:
     if type(raw) is not dict:
         return raw
     if "path" in raw and len(raw) == 1:
@@ -265,7 +265,7 @@ def _operand_part(raw: Json, operator: Operator, context: Context, reads: list[P
     return raw
 
 
-def _list_file(name: Json, operator: Operator, context: Context) -> Operand:
+def _list_file(name: Value, operator: Operator, context: Context) -> Operand:
     if operator.wants != "list":
         context.problems.error((), "wrong-operand", "a list file goes with `in` and `not_in`")
         return None
@@ -288,8 +288,8 @@ def _list_file(name: Json, operator: Operator, context: Context) -> Operand:
 def _clause_key(
     path: Path,
     operator: Operator,
-    raw: Json,
-    beside: dict[str, Json],
+    raw: Value,
+    beside: dict[str, Value],
     reads: list[Path],
     context: Context,
 ) -> str:
@@ -303,7 +303,7 @@ def _clause_key(
     return f"{dumped.decode()}{raw!r}"
 
 
-def _needed_values(path: Path, operator: Operator, operand: Operand, options: Options) -> tuple[Json, ...]:
+def _needed_values(path: Path, operator: Operator, operand: Operand, options: Options) -> tuple[Value, ...]:
     """Return the texts and numbers of which the path's value (or an element of it) must be one."""
     if options.conversion is not None or options.ignore_case or path.has_any or path.root != "event":
         return ()
@@ -313,7 +313,7 @@ def _needed_values(path: Path, operator: Operator, operand: Operand, options: Op
     return tuple(values)
 
 
-def _shown(value: Json) -> str:
+def _shown(value: Value) -> str:
     """Return a value as one line of JSON-like text, cut where it is long."""
     try:
         text = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=str).decode()

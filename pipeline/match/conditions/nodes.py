@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pipeline.language.paths import Getter, Scope
-from pipeline.model.records import Event, Json, User
+from pipeline.model.json import Value
+from pipeline.model.records import Event, User
 
 Predicate: TypeAlias = Callable[[Event, User, Scope], bool]
 
@@ -26,8 +27,8 @@ class Node:
     children: tuple[Node, ...] = ()
     path: str | None = None
     read: Getter | None = None
-    operand: Json = None
-    values: tuple[Json, ...] = ()
+    operand: Value = None
+    values: tuple[Value, ...] = ()
     """Texts and numbers of which one must be there for the clause to hold; () where that is not so."""
 
 

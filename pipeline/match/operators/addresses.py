@@ -10,13 +10,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pipeline.match.operators.values import OperandError
-from pipeline.model.records import MISSING, Json, Missing
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Missing
 
 _HOST: Final = re.compile(r"(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W_](?:[\w-]*[^\W_])?\.?")
 _LABELS: Final = re.compile(r"[\w.-]+")
 
 
-def to_domain(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+def to_domain(value: Value, tz: tzinfo | None = None) -> Value | Missing:
     """Return the lower-case domain of an e-mail address, a URL or a bare host name."""
     if type(value) is not str or len(value) > 8192:
         return MISSING
@@ -35,7 +36,7 @@ def to_domain(value: Json, tz: tzinfo | None = None) -> Json | Missing:
     return text.rstrip(".").lower() if _HOST.fullmatch(text) else MISSING
 
 
-def domain_operand(value: Json, tz: tzinfo | None) -> Json:
+def domain_operand(value: Value, tz: tzinfo | None) -> Value:
     """Return the operand after `as: domain`; raises OperandError."""
     if type(value) is not str or not value.strip():
         raise OperandError("a domain is wanted here", "such as acme.com")
@@ -66,7 +67,7 @@ class Networks:
             blocks.setdefault((network.version, network.bits), set()).add(network.address)
         self._blocks = tuple((version, bits, frozenset(found)) for (version, bits), found in blocks.items())
 
-    def __contains__(self, value: Json | Missing) -> bool:
+    def __contains__(self, value: Value | Missing) -> bool:
         if type(value) is not tuple:
             return False
         version, address = value
@@ -76,7 +77,7 @@ class Networks:
         )
 
 
-def to_ip(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+def to_ip(value: Value, tz: tzinfo | None = None) -> Value | Missing:
     """Return (version, number) of an IP address; an IPv4-mapped one is the IPv4 address in it."""
     if type(value) is not str:
         return MISSING
@@ -92,10 +93,10 @@ def to_ip(value: Json, tz: tzinfo | None = None) -> Json | Missing:
     return (6, int(address))
 
 
-def ip_operand(value: Json, tz: tzinfo | None) -> Json:
+def ip_operand(value: Value, tz: tzinfo | None) -> Value:
     """Return the address or block after `as: ip`; raises OperandError."""
     if type(value) is str:
-        single: Json = to_ip(value)
+        single: Value = to_ip(value)
         if single is not MISSING:
             return Network(single[0], single[1], 32 if single[0] == 4 else 128)
         try:

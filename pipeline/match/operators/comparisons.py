@@ -7,19 +7,20 @@ from typing import Final, TypeAlias
 
 from pipeline.match.operators.addresses import Network, Networks
 from pipeline.match.operators.patterns import compile_glob, compile_regex
-from pipeline.match.operators.values import Members, comparable, equal, is_number
-from pipeline.model.records import Json, Missing
+from pipeline.match.operators.values import Members, comparable, is_number
+from pipeline.model.json import Value, equal
+from pipeline.model.records import Missing
 
-Test: TypeAlias = Callable[[Json | Missing], bool]
+Test: TypeAlias = Callable[[Value | Missing], bool]
 """Does the (positive) operator hold for this one value? The value may be anything but MISSING."""
 
 
-def make_test(operator: str, operand: Json, *, ignore_case: bool = False) -> Test:
+def make_test(operator: str, operand: Value, *, ignore_case: bool = False) -> Test:
     """Return the test of a positive operator for a checked, converted and folded operand."""
     return _MAKERS[operator](operand, ignore_case)
 
 
-def _eq(operand: Json, ignore_case: bool) -> Test:
+def _eq(operand: Value, ignore_case: bool) -> Test:
     if type(operand) is Network:
         networks = Networks([operand])
         return lambda value: value in networks
@@ -33,41 +34,41 @@ def _eq(operand: Json, ignore_case: bool) -> Test:
     return lambda value: equal(value, operand)
 
 
-def _in(operand: Json, ignore_case: bool) -> Test:
+def _in(operand: Value, ignore_case: bool) -> Test:
     addresses = bool(operand) and type(operand[0]) is Network
     members: Members | Networks = Networks(operand) if addresses else Members(operand)
     return lambda value: value in members
 
 
-def _gt(operand: Json, ignore_case: bool) -> Test:
+def _gt(operand: Value, ignore_case: bool) -> Test:
     if is_number(operand):
         return lambda value: (type(value) is int or type(value) is float) and value > operand
     kind = type(operand)
     return lambda value: type(value) is kind and value > operand
 
 
-def _gte(operand: Json, ignore_case: bool) -> Test:
+def _gte(operand: Value, ignore_case: bool) -> Test:
     if is_number(operand):
         return lambda value: (type(value) is int or type(value) is float) and value >= operand
     kind = type(operand)
     return lambda value: type(value) is kind and value >= operand
 
 
-def _lt(operand: Json, ignore_case: bool) -> Test:
+def _lt(operand: Value, ignore_case: bool) -> Test:
     if is_number(operand):
         return lambda value: (type(value) is int or type(value) is float) and value < operand
     kind = type(operand)
     return lambda value: type(value) is kind and value < operand
 
 
-def _lte(operand: Json, ignore_case: bool) -> Test:
+def _lte(operand: Value, ignore_case: bool) -> Test:
     if is_number(operand):
         return lambda value: (type(value) is int or type(value) is float) and value <= operand
     kind = type(operand)
     return lambda value: type(value) is kind and value <= operand
 
 
-def _between(operand: Json, ignore_case: bool) -> Test:
+def _between(operand: Value, ignore_case: bool) -> Test:
     low, high = operand
     if comparable(low, high) and low > high:
         # Only circular conversions (hour, weekday) get here: the range runs over the end.
@@ -77,7 +78,7 @@ def _between(operand: Json, ignore_case: bool) -> Test:
     return lambda value: comparable(value, low) and comparable(value, high) and low <= value <= high
 
 
-def _contains(operand: Json, ignore_case: bool) -> Test:
+def _contains(operand: Value, ignore_case: bool) -> Test:
     wanted = operand if type(operand) is list else [operand]
     texts = tuple(text for text in wanted if type(text) is str)
     members = Members(wanted)
@@ -85,7 +86,7 @@ def _contains(operand: Json, ignore_case: bool) -> Test:
         only = texts[0]
         return lambda value: only in value if type(value) is str else type(value) is list and only in value
 
-    def test(value: Json | Missing) -> bool:
+    def test(value: Value | Missing) -> bool:
         if type(value) is str:
             return any(text in value for text in texts)
         return type(value) is list and any(element in members for element in value)
@@ -93,12 +94,12 @@ def _contains(operand: Json, ignore_case: bool) -> Test:
     return test
 
 
-def _starts_with(operand: Json, ignore_case: bool) -> Test:
+def _starts_with(operand: Value, ignore_case: bool) -> Test:
     texts = tuple(operand) if type(operand) is list else operand
     return lambda value: type(value) is str and value.startswith(texts)
 
 
-def _ends_with(operand: Json, ignore_case: bool) -> Test:
+def _ends_with(operand: Value, ignore_case: bool) -> Test:
     texts = tuple(operand) if type(operand) is list else operand
     return lambda value: type(value) is str and value.endswith(texts)
 
@@ -110,16 +111,16 @@ def _any_text(tests: list[Callable[[str], bool]]) -> Test:
     return lambda value: type(value) is str and any(test(value) for test in tests)
 
 
-def _glob(operand: Json, ignore_case: bool) -> Test:
+def _glob(operand: Value, ignore_case: bool) -> Test:
     return _any_text([compile_glob(text) for text in (operand if type(operand) is list else [operand])])
 
 
-def _regex(operand: Json, ignore_case: bool) -> Test:
+def _regex(operand: Value, ignore_case: bool) -> Test:
     texts = operand if type(operand) is list else [operand]
     return _any_text([compile_regex(text, ignore_case=ignore_case) for text in texts])
 
 
-_MAKERS: Final[dict[str, Callable[[Json, bool], Test]]] = {
+_MAKERS: Final[dict[str, Callable[[Value, bool], Test]]] = {
     "eq": _eq,
     "in": _in,
     "gt": _gt,

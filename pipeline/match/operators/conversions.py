@@ -25,7 +25,8 @@ from pipeline.match.operators.dates import (
     weekday_operand,
 )
 from pipeline.match.operators.values import OperandError
-from pipeline.model.records import MISSING, Json, Missing
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Missing
 
 __all__ = ["CONVERSIONS", "Conversion", "OperandError", "to_number", "to_text", "to_version"]
 
@@ -41,12 +42,12 @@ class Conversion:
 
     name: str
     meaning: str
-    value: Callable[[Json, tzinfo | None], Json | Missing]
-    operand: Callable[[Json, tzinfo | None], Json]
+    value: Callable[[Value, tzinfo | None], Value | Missing]
+    operand: Callable[[Value, tzinfo | None], Value]
     operators: frozenset[str]
     """Operators that make sense after it, beside exists and present."""
     operands: str
-    examples: tuple[tuple[Json, str, Json, bool], ...]
+    examples: tuple[tuple[Value, str, Value, bool], ...]
     """(value, operator, operand, holds), run by the tests and printed in the reference."""
     whole: bool = False
     """True: an array is converted as one value, not element by element."""
@@ -64,7 +65,7 @@ _TEXT = frozenset({"contains", "not_contains", "starts_with", "ends_with", "glob
 # --- number
 
 
-def to_number(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+def to_number(value: Value, tz: tzinfo | None = None) -> Value | Missing:
     """Return numbers as they are and text that is a number exactly; others are missing."""
     if type(value) is int or type(value) is float:
         return value
@@ -80,7 +81,7 @@ def to_number(value: Json, tz: tzinfo | None = None) -> Json | Missing:
     return number if abs(number) != float("inf") else MISSING
 
 
-def _number_operand(value: Json, tz: tzinfo | None) -> Json:
+def _number_operand(value: Value, tz: tzinfo | None) -> Value:
     number = to_number(value)
     if number is MISSING:
         raise OperandError("a number is wanted here")
@@ -90,7 +91,7 @@ def _number_operand(value: Json, tz: tzinfo | None) -> Json:
 # --- text
 
 
-def to_text(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+def to_text(value: Value, tz: tzinfo | None = None) -> Value | Missing:
     """Return the text of scalars as JSON writes them; null, arrays and objects are missing."""
     if type(value) is str:
         return value
@@ -103,7 +104,7 @@ def to_text(value: Json, tz: tzinfo | None = None) -> Json | Missing:
     return MISSING
 
 
-def _text_operand(value: Json, tz: tzinfo | None) -> Json:
+def _text_operand(value: Value, tz: tzinfo | None) -> Value:
     text = to_text(value)
     if text is MISSING:
         raise OperandError("a text is wanted here")
@@ -113,7 +114,7 @@ def _text_operand(value: Json, tz: tzinfo | None) -> Json:
 # --- version
 
 
-def to_version(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+def to_version(value: Value, tz: tzinfo | None = None) -> Value | Missing:
     """Return a key in semver order; ``v1.2``, ``1.2.3.4`` and numbers are taken, build data ignored."""
     if type(value) is int or type(value) is float:
         value = to_text(value)
@@ -122,7 +123,7 @@ def to_version(value: Json, tz: tzinfo | None = None) -> Json | Missing:
 
 # The versions in a stream are few, and parsing one costs more than the rest of its condition.
 @lru_cache(maxsize=4096)
-def _parse_version(text: str) -> Json | Missing:
+def _parse_version(text: str) -> Value | Missing:
     found = _VERSION.fullmatch(text.strip())
     if found is None:
         return MISSING
@@ -139,7 +140,7 @@ def _parse_version(text: str) -> Json | Missing:
     return (tuple(numbers), (0, tuple(rest)))
 
 
-def _version_operand(value: Json, tz: tzinfo | None) -> Json:
+def _version_operand(value: Value, tz: tzinfo | None) -> Value:
     version = to_version(value)
     if version is MISSING or type(value) is float:
         raise OperandError("a version is wanted here", 'a text such as "4.10.1" (quoted)')
@@ -149,12 +150,12 @@ def _version_operand(value: Json, tz: tzinfo | None) -> Json:
 # --- size
 
 
-def to_size(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+def to_size(value: Value, tz: tzinfo | None = None) -> Value | Missing:
     """Return how many characters a text, elements an array, or keys an object has."""
     return len(value) if type(value) in (str, list, dict) else MISSING
 
 
-def _size_operand(value: Json, tz: tzinfo | None) -> Json:
+def _size_operand(value: Value, tz: tzinfo | None) -> Value:
     if type(value) is not int:
         raise OperandError("a whole number is wanted here")
     return value

@@ -9,7 +9,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from pipeline.match.operators.values import OperandError
-from pipeline.model.records import MISSING, Json, Missing
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Missing
 from pipeline.model.times import EPOCH, parse_time
 
 _HOUR: Final = re.compile(r"(?:([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00)", re.ASCII)
@@ -27,7 +28,7 @@ _WEEKDAY_NAMES: Final = {
 }
 
 
-def to_date(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+def to_date(value: Value, tz: tzinfo | None = None) -> Value | Missing:
     """Return milliseconds for ISO 8601 (without zone: in ``tz``, else UTC), unix seconds or milliseconds."""
     if type(value) is bool:
         return MISSING
@@ -51,7 +52,7 @@ def _offset(ms: int, tz: tzinfo, *, local: bool = False) -> int:
     return 0 if ahead is None else ahead // timedelta(milliseconds=1)
 
 
-def date_operand(value: Json, tz: tzinfo | None) -> Json:
+def date_operand(value: Value, tz: tzinfo | None) -> Value:
     """Return the moment after `as: date`, before or after; raises OperandError."""
     ms = to_date(value, tz)
     if ms is MISSING:
@@ -62,7 +63,7 @@ def date_operand(value: Json, tz: tzinfo | None) -> Json:
     return ms
 
 
-def to_weekday(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+def to_weekday(value: Value, tz: tzinfo | None = None) -> Value | Missing:
     """Return 0 (Monday) to 6 for a date, in the zone."""
     ms = to_date(value, tz)
     return MISSING if type(ms) is not int else weekday_at(ms, tz)
@@ -73,7 +74,7 @@ def weekday_at(ms: int, tz: tzinfo | None) -> int:
     return ((ms if tz is None else ms + _offset(ms, tz)) // 86_400_000 + 3) % 7
 
 
-def weekday_operand(value: Json, tz: tzinfo | None) -> Json:
+def weekday_operand(value: Value, tz: tzinfo | None) -> Value:
     """Return the day after `as: weekday`; raises OperandError."""
     day = _WEEKDAY_NAMES.get(value.lower()) if type(value) is str else None
     if day is None:
@@ -81,7 +82,7 @@ def weekday_operand(value: Json, tz: tzinfo | None) -> Json:
     return day
 
 
-def to_hour(value: Json, tz: tzinfo | None = None) -> Json | Missing:
+def to_hour(value: Value, tz: tzinfo | None = None) -> Value | Missing:
     """Return the minute of the day (0 to 1439) of a date, in the zone."""
     ms = to_date(value, tz)
     return MISSING if type(ms) is not int else minute_at(ms, tz)
@@ -92,7 +93,7 @@ def minute_at(ms: int, tz: tzinfo | None) -> int:
     return (ms if tz is None else ms + _offset(ms, tz)) // 60_000 % 1440
 
 
-def hour_operand(value: Json, tz: tzinfo | None) -> Json:
+def hour_operand(value: Value, tz: tzinfo | None) -> Value:
     """Return the minute of the day after `as: hour`; raises OperandError."""
     found = _HOUR.fullmatch(value) if type(value) is str else None
     if found is None:

@@ -12,7 +12,8 @@ from pipeline.language.units import parse_duration
 from pipeline.match.operators.conversions import Conversion, OperandError
 from pipeline.match.operators.table import Operator
 from pipeline.match.operators.values import fold, is_number
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Missing, User
 
 Zone: TypeAlias = "Getter | tzinfo | None"
 """A fixed time zone, a path to one, or None: UTC."""
@@ -44,7 +45,7 @@ class Dynamic:
     converted: bool = False
 
 
-Operand: TypeAlias = "Json | Dynamic"
+Operand: TypeAlias = "Value | Dynamic"
 
 
 @dataclass(slots=True, frozen=True)
@@ -56,7 +57,7 @@ class Options:
     tz: Zone = None
 
 
-def relative_date(value: Json) -> Dynamic | None:
+def relative_date(value: Value) -> Dynamic | None:
     """Return the moment that ``-30d``, ``+1h`` or ``now`` means for an event; None for anything else."""
     if value == "now":
         shift = 0
@@ -73,7 +74,7 @@ def relative_date(value: Json) -> Dynamic | None:
         if found[1] == "-":
             shift = -shift
 
-    def read(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def read(event: Event, user: User, scope: Scope) -> Value | Missing:
         return MISSING if event.time is None else event.time + shift
 
     return Dynamic(read, converted=True)
@@ -168,7 +169,7 @@ def _looks_like(value: Operand, options: Options) -> str | None:
     return None
 
 
-def _shown(value: Json) -> str:
+def _shown(value: Value) -> str:
     return (
         value if type(value) is str and value.isalnum() else repr(value) if type(value) is str else str(value)
     )

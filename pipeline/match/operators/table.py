@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pipeline.model.records import MISSING, Json, Missing
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Missing
 
 Wants = Literal["any", "order", "range", "list", "text", "element", "flag", "date"]
 """What an operand is: any value; number or text; two of these; a list; text or a list of texts; text or a
@@ -16,8 +17,8 @@ value; true or false; a date."""
 class Example:
     """One line of the reference, and one test: does the operator hold for this value and operand?"""
 
-    value: Json | Missing
-    operand: Json
+    value: Value | Missing
+    operand: Value
     holds: bool
     ignore_case: bool = False
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.model.records import MISSING, Json
+from pipeline.model.json import Value, equal
+from pipeline.model.records import MISSING
 
 
 class OperandError(ValueError):
@@ -14,42 +15,20 @@ class OperandError(ValueError):
         self.hint = hint
 
 
-def is_number(value: Json) -> bool:
+def is_number(value: Value) -> bool:
     """True for JSON numbers; bool is none, though Python calls it an int."""
     kind = type(value)
     return kind is int or kind is float
 
 
-def equal(left: Json, right: Json) -> bool:
-    """True where both are the same JSON value: 5 is 5.0 (exactly, also beyond 2**53), never "5" or true."""
-    kind = type(left)
-    if kind is list:
-        return (
-            type(right) is list
-            and len(left) == len(right)
-            and all(equal(one, other) for one, other in zip(left, right, strict=True))
-        )
-    if kind is dict:
-        return (
-            type(right) is dict
-            and left.keys() == right.keys()
-            and all(equal(value, right[name]) for name, value in left.items())
-        )
-    if kind is bool or type(right) is bool:
-        return left is right
-    if left is MISSING or right is MISSING:
-        return False
-    return bool(left == right)
-
-
-def comparable(left: Json, right: Json) -> bool:
+def comparable(left: Value, right: Value) -> bool:
     """True where `<` has a meaning: two numbers, two texts, or two converted values of one kind."""
     if is_number(left):
         return is_number(right)
     return type(left) is type(right) and type(left) in (str, tuple)
 
 
-def present(value: Json) -> bool:
+def present(value: Value) -> bool:
     """False for missing, null, "", whitespace, [] and {}."""
     if value is MISSING or value is None:
         return False
@@ -58,7 +37,7 @@ def present(value: Json) -> bool:
     return not (type(value) in (list, dict) and not value)
 
 
-def fold(value: Json) -> Json:
+def fold(value: Value) -> Value:
     """Return texts (also those in a list) without the difference of upper and lower case."""
     if type(value) is str:
         return value.casefold()
@@ -72,12 +51,12 @@ class Members:
 
     __slots__ = ("_other", "_plain", "_special")
 
-    def __init__(self, values: list[Json] | frozenset[Json]) -> None:
+    def __init__(self, values: list[Value] | frozenset[Value]) -> None:
         self._plain = frozenset(value for value in values if type(value) in (str, int, float, tuple))
         self._special = tuple(value for value in values if value is None or type(value) is bool)
         self._other = tuple(value for value in values if type(value) in (list, dict))
 
-    def __contains__(self, value: Json) -> bool:
+    def __contains__(self, value: Value) -> bool:
         kind = type(value)
         if kind is str or kind is int or kind is float or kind is tuple:
             return value in self._plain

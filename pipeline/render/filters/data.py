@@ -12,39 +12,40 @@ from typing import Final
 
 import orjson
 
-from pipeline.model.records import MISSING, Json, Missing
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Missing
 from pipeline.model.times import parse_time
 from pipeline.render.filters.filter import Example, Filter
 from pipeline.render.values.printing import MAX_ITEMS, Failure, refuse, to_count, to_text
 from pipeline.render.values.strftime import format_time, zone
 
 
-def _bytes(value: Json) -> bytes:
+def _bytes(value: Value) -> bytes:
     try:
         return to_text(value).encode()
     except UnicodeEncodeError:
         raise Failure("a text holds half of a surrogate pair, which is no valid Unicode") from None
 
 
-def sha256(value: Json) -> str:
+def sha256(value: Value) -> str:
     return hashlib.sha256(_bytes(value)).hexdigest()
 
 
-def sha1(value: Json) -> str:
+def sha1(value: Value) -> str:
     return hashlib.sha1(_bytes(value), usedforsecurity=False).hexdigest()
 
 
-def md5(value: Json) -> str:
+def md5(value: Value) -> str:
     return hashlib.md5(_bytes(value), usedforsecurity=False).hexdigest()
 
 
-def hmac_sha256(value: Json, key: Json) -> str:
+def hmac_sha256(value: Value, key: Value) -> str:
     if key is None:
         raise Failure("hmac_sha256 wants a key")
     return hmac.new(_bytes(key), _bytes(value), hashlib.sha256).hexdigest()
 
 
-def json(value: Json | Missing, indent: Json = None) -> str:
+def json(value: Value | Missing, indent: Value = None) -> str:
     if value is MISSING:
         value = None
     deep = None if indent is None else to_count(indent, "json")
@@ -56,7 +57,7 @@ def json(value: Json | Missing, indent: Json = None) -> str:
         raise Failure(str(error)) from None
 
 
-def parse_json(value: Json) -> Json:
+def parse_json(value: Value) -> Value:
     if type(value) is not str:
         refuse("parse_json", "a text", value)
     try:
@@ -65,7 +66,7 @@ def parse_json(value: Json) -> Json:
         raise Failure(f"parse_json: {error}", value) from None
 
 
-def date(value: Json, pattern: Json, tz: Json = None, *, event_ms: int | None = None) -> str:
+def date(value: Value, pattern: Value, tz: Value = None, *, event_ms: int | None = None) -> str:
     where: tzinfo = (
         UTC if tz is None else zone(tz) if type(tz) is str else refuse("date", "the name of a time zone", tz)
     )
@@ -80,11 +81,11 @@ def date(value: Json, pattern: Json, tz: Json = None, *, event_ms: int | None = 
     return format_time(ms, to_text(pattern), where)
 
 
-def _object(value: Json, whose: str) -> dict[str, Json]:
+def _object(value: Value, whose: str) -> dict[str, Value]:
     return value if type(value) is dict else refuse(whose, "an object", value)
 
 
-def merge(value: Json, *others: Json) -> dict[str, Json]:
+def merge(value: Value, *others: Value) -> dict[str, Value]:
     merged = dict(_object(value, "merge"))
     for other in others:
         if other is not None:
@@ -92,25 +93,25 @@ def merge(value: Json, *others: Json) -> dict[str, Json]:
     return merged
 
 
-def _names(names: tuple[Json, ...]) -> list[str]:
+def _names(names: tuple[Value, ...]) -> list[str]:
     return [to_text(name) for one in names for name in (one if type(one) is list else [one])]
 
 
-def pick(value: Json, *names: Json) -> dict[str, Json]:
+def pick(value: Value, *names: Value) -> dict[str, Value]:
     whole = _object(value, "pick")
     return {name: whole[name] for name in _names(names) if name in whole}
 
 
-def without(value: Json, *names: Json) -> dict[str, Json]:
+def without(value: Value, *names: Value) -> dict[str, Value]:
     dropped = set(_names(names))
     return {name: one for name, one in _object(value, "without").items() if name not in dropped}
 
 
-def flatten(value: Json, separator: Json = "_") -> dict[str, Json] | list[Json]:
+def flatten(value: Value, separator: Value = "_") -> dict[str, Value] | list[Value]:
     between = to_text(separator)
-    flat: dict[str, Json] = {}
+    flat: dict[str, Value] = {}
     if type(value) is list:
-        spread: list[Json] = []
+        spread: list[Value] = []
         todo = value[::-1]
         while todo:
             one = todo.pop()
@@ -119,7 +120,7 @@ def flatten(value: Json, separator: Json = "_") -> dict[str, Json] | list[Json]:
             else:
                 spread.append(one)
         return spread
-    names: list[tuple[str, Json]] = list(_object(value, "flatten").items())[::-1]
+    names: list[tuple[str, Value]] = list(_object(value, "flatten").items())[::-1]
     length = 0
     while names:
         name, one = names.pop()
@@ -134,8 +135,8 @@ def flatten(value: Json, separator: Json = "_") -> dict[str, Json] | list[Json]:
 
 
 def default(
-    value: Json | Missing, other: Json | Missing = "", *, allow_false: Json = False
-) -> Json | Missing:
+    value: Value | Missing, other: Value | Missing = "", *, allow_false: Value = False
+) -> Value | Missing:
     if value is False:
         return value if allow_false is True else other
     if value is None or value is MISSING:
@@ -143,7 +144,7 @@ def default(
     return other if type(value) in (str, list, dict) and not value else value
 
 
-def require(value: Json | Missing) -> Json:
+def require(value: Value | Missing) -> Value:
     if value is MISSING or value is None:
         raise Failure("required value is missing")
     return value

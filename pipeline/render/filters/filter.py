@@ -1,4 +1,5 @@
-"""What the table of filters is made of."""
+"""What the table from pipeline.model.json import Value
+of filters is made of."""
 
 from __future__ import annotations
 
@@ -8,17 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 
 @dataclass(slots=True, frozen=True)
 class Example:
     """One use of a filter: the value that goes in, the call, what comes out."""
 
-    value: Json
+    value: Value
     call: str
     """The filter with its arguments: ``slice: 0, 3``."""
-    result: Json
+    result: Value
 
     @property
     def shown(self) -> str:

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import orjson
 
-from pipeline.model.records import MISSING, Json, Missing
+from pipeline.model.json import Value, equal
+from pipeline.model.records import MISSING, Missing
 from pipeline.render.filters.filter import Example, Filter
 from pipeline.render.filters.numbers import DECIMAL
 from pipeline.render.values.printing import (
@@ -30,7 +31,7 @@ _DEPTH: Final = 5
 _ABSENT: Final = object()
 
 
-def _spread(values: list[Json], depth: int = _DEPTH) -> Iterator[Json]:
+def _spread(values: list[Value], depth: int = _DEPTH) -> Iterator[Value]:
     for value in values:
         if depth and type(value) is list:
             yield from _spread(value, depth - 1)
@@ -38,12 +39,12 @@ def _spread(values: list[Json], depth: int = _DEPTH) -> Iterator[Json]:
             yield value
 
 
-def elements(value: Json) -> list[Json]:
+def elements(value: Value) -> list[Value]:
     """Return the value as a flat array."""
     return list(_spread(value)) if type(value) is list else [value]
 
 
-def _field(element: Json, key: Json, whose: str) -> Json:
+def _field(element: Value, key: Value, whose: str) -> Value:
     """Return an element's field, None where it has none; raises Failure where it is no object."""
     if type(element) is dict:
         return element.get(to_text(key))
@@ -52,62 +53,55 @@ def _field(element: Json, key: Json, whose: str) -> Json:
     return refuse(whose, "objects in the array", element)
 
 
-def _same(left: Json, right: Json) -> bool:
-    """Compare by type and value: true is not 1, but 5 is 5.0."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    return bool(left == right)
-
-
-def _matching(value: Json, key: Json, wanted: Json, whose: str) -> Iterator[tuple[int, bool, Json]]:
+def _matching(value: Value, key: Value, wanted: Value, whose: str) -> Iterator[tuple[int, bool, Value]]:
     for index, element in enumerate(elements(value)):
         found = _field(element, key, whose)
-        holds = found is not None and found is not False if wanted is None else _same(found, wanted)
+        holds = found is not None and found is not False if wanted is None else equal(found, wanted)
         yield index, holds, element
 
 
-def where(value: Json, key: Json, wanted: Json = None) -> list[Json]:
+def where(value: Value, key: Value, wanted: Value = None) -> list[Value]:
     return [element for _, holds, element in _matching(value, key, wanted, "where") if holds]
 
 
-def reject(value: Json, key: Json, wanted: Json = None) -> list[Json]:
+def reject(value: Value, key: Value, wanted: Value = None) -> list[Value]:
     return [element for _, holds, element in _matching(value, key, wanted, "reject") if not holds]
 
 
-def find(value: Json, key: Json, wanted: Json = None) -> Json:
+def find(value: Value, key: Value, wanted: Value = None) -> Value:
     return next((element for _, holds, element in _matching(value, key, wanted, "find") if holds), None)
 
 
-def find_index(value: Json, key: Json, wanted: Json = None) -> int | None:
+def find_index(value: Value, key: Value, wanted: Value = None) -> int | None:
     return next((index for index, holds, _ in _matching(value, key, wanted, "find_index") if holds), None)
 
 
-def has(value: Json, key: Json, wanted: Json = None) -> bool:
+def has(value: Value, key: Value, wanted: Value = None) -> bool:
     return any(holds for _, holds, _ in _matching(value, key, wanted, "has"))
 
 
-def map_(value: Json, key: Json) -> list[Json]:
+def map_(value: Value, key: Value) -> list[Value]:
     return [_field(element, key, "map") for element in elements(value)]
 
 
-def join(value: Json, separator: Json = " ") -> str:
+def join(value: Value, separator: Value = " ") -> str:
     texts, between = [to_text(element) for element in elements(value)], to_text(separator)
     if sum(map(len, texts)) + len(between) * len(texts) > 2 * MAX_RESULT:
         raise Failure("a filter's result is larger than 1 MiB")
     return between.join(texts)
 
 
-def first(value: Json) -> Json:
+def first(value: Value) -> Value:
     if type(value) is dict:
         return next(([name, one] for name, one in value.items()), None)
     return value[0] if type(value) is list and value else None
 
 
-def last(value: Json) -> Json:
+def last(value: Value) -> Value:
     return value[-1] if type(value) is list and value else None
 
 
-def concat(value: Json, other: Json) -> list[Json]:
+def concat(value: Value, other: Value) -> list[Value]:
     if type(other) is not list:
         refuse("concat", "an array", other)
     left = elements(value)
@@ -116,13 +110,13 @@ def concat(value: Json, other: Json) -> list[Json]:
     return [*left, *other]
 
 
-def reverse(value: Json) -> list[Json]:
+def reverse(value: Value) -> list[Value]:
     return elements(value)[::-1]
 
 
-def _sorted(value: Json, key: Json, whose: str, natural: bool) -> list[Json]:
-    keyed: list[tuple[Any, Json]] = []
-    without: list[Json] = []
+def _sorted(value: Value, key: Value, whose: str, natural: bool) -> list[Value]:
+    keyed: list[tuple[Any, Value]] = []
+    without: list[Value] = []
     for element in elements(value):
         by = element if key is None else _field(element, key, whose)
         if by is None:
@@ -137,17 +131,17 @@ def _sorted(value: Json, key: Json, whose: str, natural: bool) -> list[Json]:
     return [element for _, element in sorted(keyed, key=lambda pair: pair[0])] + without
 
 
-def sort(value: Json, key: Json = None) -> list[Json]:
+def sort(value: Value, key: Value = None) -> list[Value]:
     return _sorted(value, key, "sort", natural=False)
 
 
-def sort_natural(value: Json, key: Json = None) -> list[Json]:
+def sort_natural(value: Value, key: Value = None) -> list[Value]:
     return _sorted(value, key, "sort_natural", natural=True)
 
 
-def uniq(value: Json, key: Json = None) -> list[Json]:
+def uniq(value: Value, key: Value = None) -> list[Value]:
     seen: set[bytes] = set()
-    kept: list[Json] = []
+    kept: list[Value] = []
     for element in elements(value):
         by = element if key is None else _field(element, key, "uniq")
         try:
@@ -160,7 +154,7 @@ def uniq(value: Json, key: Json = None) -> list[Json]:
     return kept
 
 
-def sum_(value: Json, key: Json = None) -> int | float:
+def sum_(value: Value, key: Value = None) -> int | float:
     whole, exactly, fractions = 0, Decimal(), False
     for element in elements(value):
         number = element if key is None else _field(element, key, "sum")
@@ -174,19 +168,19 @@ def sum_(value: Json, key: Json = None) -> int | float:
     return finite(float(DECIMAL.add(exactly, Decimal(whole)))) if fractions else bounded(whole)
 
 
-def size(value: Json) -> int:
+def size(value: Value) -> int:
     return len(value) if isinstance(value, str | list | dict) else 0
 
 
-def slice_(value: Json, start: Json, length: Json = 1) -> str | list[Json]:
-    whole: str | list[Json] = value if type(value) is list else to_text(value)
+def slice_(value: Value, start: Value, length: Value = 1) -> str | list[Value]:
+    whole: str | list[Value] = value if type(value) is list else to_text(value)
     begin, count = to_count(start, "slice"), to_count(1 if length is None else length, "slice")
     if begin < 0:
         begin = max(0, len(whole) + begin) if len(whole) + begin >= 0 else len(whole)
     return whole[begin : begin + max(0, count)]
 
 
-def compact(value: Json | Missing, key: Json = None) -> list[Json] | dict[str, Json]:
+def compact(value: Value | Missing, key: Value = None) -> list[Value] | dict[str, Value]:
     if type(value) is dict:
         return {name: one for name, one in value.items() if one is not None}
     if value is None or value is MISSING:

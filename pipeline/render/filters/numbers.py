@@ -8,7 +8,7 @@ import math
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Final
 
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.render.filters.filter import Example, Filter
 from pipeline.render.values.printing import (
     Failure,
@@ -26,48 +26,48 @@ _WIDE: Final = Context(prec=700)
 """Enough for every digit of the largest float, with its fraction."""
 
 
-def abs_(value: Json) -> int | float:
+def abs_(value: Value) -> int | float:
     return abs(to_number(value, "abs"))
 
 
-def at_least(value: Json, other: Json) -> int | float:
+def at_least(value: Value, other: Value) -> int | float:
     return max(to_number(value, "at_least"), to_number(other, "at_least"))
 
 
-def at_most(value: Json, other: Json) -> int | float:
+def at_most(value: Value, other: Value) -> int | float:
     return min(to_number(value, "at_most"), to_number(other, "at_most"))
 
 
-def ceil(value: Json) -> int:
+def ceil(value: Value) -> int:
     return bounded(math.ceil(to_number(value, "ceil")))
 
 
-def floor(value: Json) -> int:
+def floor(value: Value) -> int:
     return bounded(math.floor(to_number(value, "floor")))
 
 
-def plus(value: Json, other: Json) -> int | float:
+def plus(value: Value, other: Value) -> int | float:
     left, right = to_number(value, "plus"), to_number(other, "plus")
     if isinstance(left, int) and isinstance(right, int):
         return bounded(left + right)
     return finite(float(DECIMAL.add(exact(left), exact(right))))
 
 
-def minus(value: Json, other: Json) -> int | float:
+def minus(value: Value, other: Value) -> int | float:
     left, right = to_number(value, "minus"), to_number(other, "minus")
     if isinstance(left, int) and isinstance(right, int):
         return bounded(left - right)
     return finite(float(DECIMAL.subtract(exact(left), exact(right))))
 
 
-def times(value: Json, other: Json) -> int | float:
+def times(value: Value, other: Value) -> int | float:
     left, right = to_number(value, "times"), to_number(other, "times")
     if isinstance(left, int) and isinstance(right, int):
         return bounded(left * right)
     return finite(float(DECIMAL.multiply(exact(left), exact(right))))
 
 
-def divided_by(value: Json, other: Json) -> int | float:
+def divided_by(value: Value, other: Value) -> int | float:
     left, right = to_number(value, "divided_by"), to_number(other, "divided_by")
     if right == 0:
         raise Failure("divided_by: nothing can be divided by 0", value)
@@ -76,7 +76,7 @@ def divided_by(value: Json, other: Json) -> int | float:
     return finite(left / right)
 
 
-def modulo(value: Json, other: Json) -> int | float:
+def modulo(value: Value, other: Value) -> int | float:
     left, right = to_number(value, "modulo"), to_number(other, "modulo")
     if right == 0:
         raise Failure("modulo: nothing can be divided by 0", value)
@@ -92,7 +92,7 @@ def _rounded(number: int | float, digits: int) -> Decimal:
     return exact(number).quantize(Decimal((0, (1,), -digits)), ROUND_HALF_UP, _WIDE)
 
 
-def round_(value: Json, digits: Json = 0) -> int | float:
+def round_(value: Value, digits: Value = 0) -> int | float:
     number, places = to_number(value, "round"), to_count(0 if digits is None else digits, "round")
     if not -20 <= places <= 20:
         raise Failure("round wants between -20 and 20 digits", digits)
@@ -100,7 +100,7 @@ def round_(value: Json, digits: Json = 0) -> int | float:
     return finite(float(rounded)) if places > 0 else bounded(int(rounded))
 
 
-def format_number(value: Json, digits: Json = None, point: Json = ".", separator: Json = ",") -> str:
+def format_number(value: Value, digits: Value = None, point: Value = ".", separator: Value = ",") -> str:
     number = to_number(value, "format_number")
     if digits is None:
         text = f"{exact(number):,f}"
@@ -115,11 +115,11 @@ def format_number(value: Json, digits: Json = None, point: Json = ".", separator
     return whole.replace(",", to_text(separator)) + (to_text(point) + fraction if fraction else "")
 
 
-def to_number_(value: Json) -> int | float:
+def to_number_(value: Value) -> int | float:
     return to_number(value, "to_number")
 
 
-def to_integer(value: Json) -> int:
+def to_integer(value: Value) -> int:
     if value is True or value is False:
         raise Failure("to_integer wants a number, not a boolean", value)
     return bounded(int(to_number(value, "to_integer")))

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.render.filters import (
-    data as filters_data,
-)
-from pipeline.render.filters import (
-    lists as filters_list,
-)
-from pipeline.render.filters import (
-    numbers as filters_number,
-)
-from pipeline.render.filters import (
-    texts as filters_text,
-)
+from pipeline.render.filters import data, lists, numbers, texts
 from pipeline.render.filters.filter import Filter
 
 FILTERS: Final[dict[str, Filter]] = {
     filter_.name: filter_
     for filter_ in sorted(
-        (*filters_text.TABLE, *filters_number.TABLE, *filters_list.TABLE, *filters_data.TABLE),
+        (*texts.TABLE, *numbers.TABLE, *lists.TABLE, *data.TABLE),
         key=lambda filter_: filter_.name,
     )
 }

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from typing import Final
 from urllib.parse import quote_plus, unquote_plus
 
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.render.filters.filter import Example, Filter
 from pipeline.render.values.printing import MAX_RESULT, Failure, to_count, to_text
 
@@ -21,59 +21,59 @@ _SPACES: Final = re.compile(r"\s+")
 _JS_UNSAFE: Final = re.compile(r"[\x00-\x1f\\'\"><&=\-;`\u2028\u2029]")
 
 
-def append(value: Json, text: Json) -> str:
+def append(value: Value, text: Value) -> str:
     return to_text(value) + to_text(text)
 
 
-def prepend(value: Json, text: Json) -> str:
+def prepend(value: Value, text: Value) -> str:
     return to_text(text) + to_text(value)
 
 
-def capitalize(value: Json) -> str:
+def capitalize(value: Value) -> str:
     return to_text(value).capitalize()
 
 
-def downcase(value: Json) -> str:
+def downcase(value: Value) -> str:
     return to_text(value).lower()
 
 
-def upcase(value: Json) -> str:
+def upcase(value: Value) -> str:
     return to_text(value).upper()
 
 
-def strip(value: Json) -> str:
+def strip(value: Value) -> str:
     return to_text(value).strip()
 
 
-def lstrip(value: Json) -> str:
+def lstrip(value: Value) -> str:
     return to_text(value).lstrip()
 
 
-def rstrip(value: Json) -> str:
+def rstrip(value: Value) -> str:
     return to_text(value).rstrip()
 
 
-def squish(value: Json) -> str:
+def squish(value: Value) -> str:
     return _SPACES.sub(" ", to_text(value).strip())
 
 
-def strip_newlines(value: Json) -> str:
+def strip_newlines(value: Value) -> str:
     return _LINE_END.sub("", to_text(value))
 
 
-def newline_to_br(value: Json) -> str:
+def newline_to_br(value: Value) -> str:
     return _LINE_END.sub("<br />\n", to_text(value))
 
 
-def escape(value: Json) -> str:
+def escape(value: Value) -> str:
     return html.escape(to_text(value))
 
 
-def escape_once(value: Json) -> str:
+def escape_once(value: Value) -> str:
     return html.escape(html.unescape(to_text(value)))
 
 
-def escapejs(value: Json) -> str:
+def escapejs(value: Value) -> str:
     return _JS_UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04X}", to_text(value))
 
 
@@ -87,33 +87,33 @@ def _replace(text: str, old: str, new: str, count: int = -1) -> str:
     return text.replace(old, new, count)
 
 
-def replace(value: Json, old: Json, new: Json = "") -> str:
+def replace(value: Value, old: Value, new: Value = "") -> str:
     return _replace(to_text(value), to_text(old), to_text(new))
 
 
-def replace_first(value: Json, old: Json, new: Json = "") -> str:
+def replace_first(value: Value, old: Value, new: Value = "") -> str:
     return _replace(to_text(value), to_text(old), to_text(new), 1)
 
 
-def replace_last(value: Json, old: Json, new: Json = "") -> str:
+def replace_last(value: Value, old: Value, new: Value = "") -> str:
     text, wanted = to_text(value), to_text(old)
     at = text.rfind(wanted)
     return text if at < 0 else text[:at] + to_text(new) + text[at + len(wanted) :]
 
 
-def remove(value: Json, old: Json) -> str:
+def remove(value: Value, old: Value) -> str:
     return replace(value, old)
 
 
-def remove_first(value: Json, old: Json) -> str:
+def remove_first(value: Value, old: Value) -> str:
     return replace_first(value, old)
 
 
-def remove_last(value: Json, old: Json) -> str:
+def remove_last(value: Value, old: Value) -> str:
     return replace_last(value, old)
 
 
-def split(value: Json, separator: Json = " ") -> list[str]:
+def split(value: Value, separator: Value = " ") -> list[str]:
     text, between = to_text(value), to_text(separator)
     if between == "":
         return list(text)
@@ -147,7 +147,7 @@ class _Stripper(HTMLParser):
         self.handle_data(f"&#{name};")
 
 
-def strip_html(value: Json) -> str:
+def strip_html(value: Value) -> str:
     text = to_text(value)
     if "<" not in text or ">" not in text:
         return text
@@ -160,39 +160,39 @@ def strip_html(value: Json) -> str:
     return "".join(stripper.kept)
 
 
-def truncate(value: Json, length: Json = 50, end: Json = "...") -> str:
+def truncate(value: Value, length: Value = 50, end: Value = "...") -> str:
     text, most, tail = to_text(value), to_count(length, "truncate"), to_text(end)
     if len(text) <= most:
         return text
     return text[: max(0, most - len(tail))] + tail
 
 
-def truncatewords(value: Json, count: Json = 15, end: Json = "...") -> str:
+def truncatewords(value: Value, count: Value = 15, end: Value = "...") -> str:
     words, most = to_text(value).split(), max(1, to_count(count, "truncatewords"))
     return " ".join(words) if len(words) <= most else " ".join(words[:most]) + to_text(end)
 
 
-def url_encode(value: Json) -> str:
+def url_encode(value: Value) -> str:
     return quote_plus(_utf8(to_text(value)))
 
 
-def url_decode(value: Json) -> str:
+def url_decode(value: Value) -> str:
     return unquote_plus(to_text(value))
 
 
-def base64_encode(value: Json) -> str:
+def base64_encode(value: Value) -> str:
     return base64.b64encode(_utf8(to_text(value))).decode()
 
 
-def base64_url_safe_encode(value: Json) -> str:
+def base64_url_safe_encode(value: Value) -> str:
     return base64.urlsafe_b64encode(_utf8(to_text(value))).decode()
 
 
-def base64_decode(value: Json) -> str:
+def base64_decode(value: Value) -> str:
     return _decode(to_text(value), b"+/")
 
 
-def base64_url_safe_decode(value: Json) -> str:
+def base64_url_safe_decode(value: Value) -> str:
     return _decode(to_text(value), b"-_")
 
 
@@ -214,7 +214,7 @@ def _utf8(text: str) -> bytes:
         ) from None
 
 
-def to_string(value: Json) -> str:
+def to_string(value: Value) -> str:
     return to_text(value)
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeline.language.paths import Getter, Scope, did_you_mean
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.language.paths import Getter, Scope
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Missing, User
+from pipeline.model.words import did_you_mean
 from pipeline.render.filters.filter import Filter
 from pipeline.render.filters.table import FILTERS
 from pipeline.render.templates.names import TemplateError
@@ -32,7 +34,7 @@ class Names:
     """What an expression may refer to."""
 
     roots: tuple[str, ...]
-    vars: Mapping[str, Json]
+    vars: Mapping[str, Value]
     metered: bool = False
     """True inside a template with loops: what filters make is counted against the template's budget."""
     warn: Callable[[str, int, str], None] = lambda message, offset, hint: None
@@ -44,14 +46,14 @@ class _Constant:
 
     __slots__ = ("value",)
 
-    def __init__(self, value: Json | Missing) -> None:
+    def __init__(self, value: Value | Missing) -> None:
         self.value = value
 
-    def __call__(self, event: Event, user: User, scope: Scope) -> Json | Missing:
+    def __call__(self, event: Event, user: User, scope: Scope) -> Value | Missing:
         return self.value
 
 
-def constant(value: Json | Missing) -> Getter:
+def constant(value: Value | Missing) -> Getter:
     """Return a function that always gives this value; `known` tells it from others."""
     return _Constant(value)
 
@@ -61,7 +63,7 @@ def known(getter: Getter) -> bool:
     return isinstance(getter, _Constant)
 
 
-def value_of(getter: Getter) -> Json | Missing:
+def value_of(getter: Getter) -> Value | Missing:
     """Return the value of a function that is `known`."""
     assert isinstance(getter, _Constant)
     return getter.value
@@ -149,16 +151,16 @@ def _call(
     if check is None:
         return call
 
-    def checked(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def checked(event: Event, user: User, scope: Scope) -> Value | Missing:
         return check(call(event, user, scope))
 
     return checked
 
 
 def _with_constants(
-    function: Callable[..., Any], left: Getter, fixed: tuple[Json, ...], check: Check | None
+    function: Callable[..., Any], left: Getter, fixed: tuple[Value, ...], check: Check | None
 ) -> Getter:
-    def with_constants(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def with_constants(event: Event, user: User, scope: Scope) -> Value | Missing:
         value = left(event, user, scope)
         if value is None or value is MISSING:
             return value
@@ -171,7 +173,7 @@ def _with_constants(
 
 
 def _with_values(function: Callable[..., Any], left: Getter, positional: list[Getter]) -> Getter:
-    def with_values(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def with_values(event: Event, user: User, scope: Scope) -> Value | Missing:
         value = left(event, user, scope)
         if value is None or value is MISSING:
             return value
@@ -181,7 +183,7 @@ def _with_values(function: Callable[..., Any], left: Getter, positional: list[Ge
 
 
 def _with_time(function: Callable[..., Any], left: Getter, positional: list[Getter]) -> Getter:
-    def with_time(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def with_time(event: Event, user: User, scope: Scope) -> Value | Missing:
         value = left(event, user, scope)
         if value is None or value is MISSING:
             return value
@@ -190,7 +192,7 @@ def _with_time(function: Callable[..., Any], left: Getter, positional: list[Gett
     return with_time
 
 
-def _arguments(positional: list[Getter], event: Event, user: User, scope: Scope) -> list[Json]:
+def _arguments(positional: list[Getter], event: Event, user: User, scope: Scope) -> list[Value]:
     return [None if (one := get(event, user, scope)) is MISSING else one for get in positional]
 
 
@@ -201,12 +203,12 @@ def _with_missing(
         fixed = tuple(map(value_of, positional))
         named = {name: value_of(get) for name, get in options.items()}
 
-        def with_constants(event: Event, user: User, scope: Scope) -> Json | Missing:
+        def with_constants(event: Event, user: User, scope: Scope) -> Value | Missing:
             return function(left(event, user, scope), *fixed, **named)
 
         return with_constants
 
-    def with_missing(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def with_missing(event: Event, user: User, scope: Scope) -> Value | Missing:
         now = {name: get(event, user, scope) for name, get in options.items()}
         value = left(event, user, scope)
         return function(value, *[get(event, user, scope) for get in positional], **now)
@@ -217,7 +219,7 @@ def _with_missing(
 def metered(inner: Getter) -> Getter:
     """Return the function with the size of what it gives counted against the template's budget."""
 
-    def counted(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def counted(event: Event, user: User, scope: Scope) -> Value | Missing:
         result = inner(event, user, scope)
         if scope is not None and type(result) in (str, list, dict):
             scope[RUN].spend(len(result) if type(result) is str else weigh(result))

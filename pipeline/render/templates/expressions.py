@@ -32,8 +32,10 @@ from liquid.builtin.expressions.logical import (
 from liquid.builtin.expressions.primitive import Blank, Empty, Literal, RangeLiteral
 from liquid.expression import Expression
 
-from pipeline.language.paths import Getter, Scope, did_you_mean
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.language.paths import Getter, Scope
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Missing, User
+from pipeline.model.words import did_you_mean
 from pipeline.render.templates.calls import (
     NO_EVENT,
     NO_USER,
@@ -77,7 +79,7 @@ def compile_expression(expression: Expression, names: Names) -> Getter:
     raise TemplateError("this cannot stand here", expression.token.start_index)
 
 
-def _literal(expression: Literal[Any]) -> Json:
+def _literal(expression: Literal[Any]) -> Value:
     value = expression.value
     at = expression.token.start_index
     if isinstance(value, str):
@@ -133,7 +135,7 @@ def _ternary(expression: TernaryFilteredExpression, names: Names) -> Getter:
     if expression.alternative is not None:
         other = _filtered(compile_expression(expression.alternative, names), expression.filters, names)
 
-    def either(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def either(event: Event, user: User, scope: Scope) -> Value | Missing:
         return left(event, user, scope) if condition(event, user, scope) else other(event, user, scope)
 
     return _filtered(either, expression.tail_filters, names)
@@ -142,7 +144,7 @@ def _ternary(expression: TernaryFilteredExpression, names: Names) -> Getter:
 def _range(expression: RangeLiteral, names: Names) -> Getter:
     start, stop = compile_expression(expression.start, names), compile_expression(expression.stop, names)
 
-    def numbers(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def numbers(event: Event, user: User, scope: Scope) -> Value | Missing:
         low = to_count(start(event, user, scope), "a range")
         high = to_count(stop(event, user, scope), "a range")
         if high - low >= MAX_RANGE:
@@ -199,7 +201,7 @@ def _check_operators(expression: Expression) -> None:
         todo.extend(one.children())
 
 
-def _compared(expression: Any, compare: Callable[[Json, Json], bool], names: Names) -> Test:
+def _compared(expression: Any, compare: Callable[[Value, Value], bool], names: Names) -> Test:
     left, right = _operand(expression.left, names), _operand(expression.right, names)
     if names.metered:
         left, right = (get if known(get) else metered(get) for get in (left, right))
@@ -219,7 +221,7 @@ def _operand(expression: Expression, names: Names) -> Getter:
     return compile_expression(expression, names)
 
 
-_COMPARISONS: Final[dict[type[Expression], Callable[[Json, Json], bool]]] = {
+_COMPARISONS: Final[dict[type[Expression], Callable[[Value, Value], bool]]] = {
     EqExpression: equal,
     NeExpression: lambda left, right: not equal(left, right),
     LtExpression: lambda left, right: less(left, right, or_equal=False),

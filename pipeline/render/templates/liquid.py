@@ -33,7 +33,7 @@ from liquid.stream import TokenStream
 from liquid.tag import Tag
 from liquid.token import TOKEN_COMMA, TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_OR, TOKEN_OUTPUT, TOKEN_WORD
 
-from pipeline.language.paths import did_you_mean
+from pipeline.model.words import did_you_mean
 from pipeline.render.templates.names import TemplateError, scan_path
 
 TAGS: Final = (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from pipeline.language.paths import Getter, PathError, compile_path, parse_path, unknown_var
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 MAX_TEMPLATE: Final = 1 << 16
 _OPEN: Final = re.compile(r"\{[{%]")
@@ -87,7 +87,7 @@ def _bracket_end(text: str, start: int) -> int:
     raise TemplateError("a bracket is not closed", start, "add `]`")
 
 
-def compile_name(text: str, offset: int, roots: tuple[str, ...], vars: Mapping[str, Json]) -> Getter:
+def compile_name(text: str, offset: int, roots: tuple[str, ...], vars: Mapping[str, Value]) -> Getter:
     """Return the reader of a path; raises TemplateError where it is none or leads nowhere."""
     try:
         path = parse_path(text, roots)

@@ -10,12 +10,13 @@ from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.language.paths import EVENT_ROOTS, Getter, Scope
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.errors import RenderError
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.render.values.printing import Failure, show
 
 MissingRule = Literal["null", "omit", "omit_empty", "dead_letter"]
 Predicate = Callable[[Event, User, Scope], bool]
-ConditionCompiler = Callable[[Json, Problems], Predicate]
+ConditionCompiler = Callable[[Value, Problems], Predicate]
 LineOf = Callable[[KeyPath], int | None]
 
 
@@ -25,7 +26,7 @@ class Spot:
 
     problems: Problems
     file: str
-    vars: Mapping[str, Json]
+    vars: Mapping[str, Value]
     path: KeyPath = ()
     """Keys from where ``problems`` starts (the webhook's `request`, or its `batch`)."""
     roots: tuple[str, ...] = EVENT_ROOTS
@@ -100,7 +101,7 @@ def fail(failure: Exception, place: str) -> NoReturn:
 def guarded(getter: Getter, place: str) -> Getter:
     """Return the function with every failure turned into a RenderError that names its place."""
 
-    def guard(event: Event, user: User, scope: Scope) -> Json | Missing:
+    def guard(event: Event, user: User, scope: Scope) -> Value | Missing:
         try:
             return getter(event, user, scope)
         except Exception as failure:  # whatever goes wrong for one event is one dead letter, never a crash

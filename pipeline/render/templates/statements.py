@@ -21,7 +21,8 @@ from liquid.builtin.tags.inline_comment_tag import InlineCommentNode
 from liquid.builtin.tags.unless_tag import UnlessNode
 
 from pipeline.language.paths import EVENT_ROOTS, Getter, Scope
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.render.templates.budget import Run
 from pipeline.render.templates.calls import RUN, Names
 from pipeline.render.templates.expressions import Test, compile_condition, compile_expression
@@ -32,7 +33,7 @@ from pipeline.render.values.printing import to_count, to_text
 _GO, _BREAK, _CONTINUE = 0, 1, 2
 
 
-Statement = Callable[[Run, Event, User, dict[str, Json]], int]
+Statement = Callable[[Run, Event, User, dict[str, Value]], int]
 Literal = Callable[[str, int], str]
 """Turns literal text (with its offset) into what is written: placeholders become slots, and so on."""
 
@@ -110,7 +111,7 @@ def _block(nodes: Sequence[Node], writing: Writing, *, silent: bool) -> Statemen
     if len(statements) == 1:
         return statements[0]
 
-    def block(run: Run, event: Event, user: User, scope: dict[str, Json]) -> int:
+    def block(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         for statement in statements:
             if signal := statement(run, event, user, scope):
                 return signal
@@ -154,7 +155,7 @@ def _statement(node: Node, writing: Writing, silent: bool) -> Statement | None:
 def _content(node: ContentNode, writing: Writing) -> Statement:
     text = writing.literal(node.text, node.token.start_index)
 
-    def content(run: Run, event: Event, user: User, scope: dict[str, Json]) -> int:
+    def content(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         run.write(text)
         return _GO
 
@@ -164,7 +165,7 @@ def _content(node: ContentNode, writing: Writing) -> Statement:
 def _output(value: Getter, writing: Writing) -> Statement:
     encode = writing.encode
 
-    def output(run: Run, event: Event, user: User, scope: dict[str, Json]) -> int:
+    def output(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         text = to_text(value(event, user, scope))
         run.write(text if encode is None else encode(text))
         return _GO
@@ -173,7 +174,7 @@ def _output(value: Getter, writing: Writing) -> Statement:
 
 
 def _assign(name: str, value: Getter) -> Statement:
-    def assign(run: Run, event: Event, user: User, scope: dict[str, Json]) -> int:
+    def assign(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         scope[name] = value(event, user, scope)
         return _GO
 
@@ -191,7 +192,7 @@ def _capture(node: CaptureNode, writing: Writing) -> Statement:
 
     block = _inner(node.block, replace(writing, encode=None, literal=no_secret))
 
-    def capture(run: Run, event: Event, user: User, scope: dict[str, Json]) -> int:
+    def capture(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         outer, run.parts = run.parts, []
         signal = block(run, event, user, scope)
         scope[name], run.parts = "".join(run.parts), outer
@@ -212,7 +213,7 @@ def _conditional(node: Any, writing: Writing, *, negate: bool) -> Statement:
         branches.append((compile_condition(other.expression, writing.names), _inner(other.block, writing)))
     default = _inner(node.default, writing) if node.default else None
 
-    def conditional(run: Run, event: Event, user: User, scope: dict[str, Json]) -> int:
+    def conditional(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         for test, block in branches:
             if test(event, user, scope):
                 return block(run, event, user, scope)
@@ -232,7 +233,7 @@ def _case(node: CaseNode, writing: Writing) -> Statement:
         else:
             default = _inner(block, writing)
 
-    def case(run: Run, event: Event, user: User, scope: dict[str, Json]) -> int:
+    def case(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         value = _null(subject(event, user, scope))
         for choices, block in whens:
             if any(equal(value, _null(choice(event, user, scope))) for choice in choices):
@@ -242,7 +243,7 @@ def _case(node: CaseNode, writing: Writing) -> Statement:
     return case
 
 
-def _null(value: Json | Missing) -> Json:
+def _null(value: Value | Missing) -> Value:
     return None if value is MISSING else value
 
 
@@ -261,7 +262,7 @@ def _for(node: ForNode, writing: Writing) -> Statement:
     default = _inner(node.default, writing) if node.default else None
     backwards, describe = loop.reversed, writing.uses_forloop
 
-    def run_loop(run: Run, event: Event, user: User, scope: dict[str, Json]) -> int:
+    def run_loop(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         whole = _elements(elements(event, user, scope))
         if offset is not None:
             whole = whole[max(0, to_count(offset(event, user, scope), "offset")) :]
@@ -285,7 +286,7 @@ def _for(node: ForNode, writing: Writing) -> Statement:
     return run_loop
 
 
-def _elements(value: Json | Missing) -> list[Json]:
+def _elements(value: Value | Missing) -> list[Value]:
     if type(value) is list:
         return value
     if type(value) is dict:
@@ -293,7 +294,7 @@ def _elements(value: Json | Missing) -> list[Json]:
     return [value] if type(value) is str and value else []
 
 
-def _forloop(index: int, length: int, name: str, parent: Json | Missing) -> dict[str, Json]:
+def _forloop(index: int, length: int, name: str, parent: Value | Missing) -> dict[str, Value]:
     return {
         "name": name,
         "length": length,

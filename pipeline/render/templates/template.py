@@ -14,7 +14,8 @@ from typing import Final
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.language.slots import CLOSE, OPEN, slot
-from pipeline.model.records import MISSING, Event, Json, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, User
 from pipeline.render.templates.names import TemplateError, check_closed, compile_name, scan_path
 from pipeline.render.templates.spot import Spot, fail, guarded
 from pipeline.render.values.printing import to_text
@@ -37,7 +38,7 @@ class Template:
     get: Getter
     constant: bool = False
     """True where nothing depends on the event; ``value`` is then what comes out."""
-    value: Json = None
+    value: Value = None
     typed: bool = False
     """True where it is one expression: the result keeps its type and may be MISSING."""
     lookup: tuple[str, str] | None = None
@@ -77,7 +78,7 @@ def mentions_secrets(text: str) -> bool:
         return False  # compile_text reports it
 
 
-def constant_template(value: Json, *, slots: bool = False) -> Template:
+def constant_template(value: Value, *, slots: bool = False) -> Template:
     """Return the template of a value that never changes."""
     return Template(lambda event, user, scope: value, constant=True, value=value, slots=slots)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pipeline.model.records import MISSING, Json, Missing
-from pipeline.render.values.printing import Failure, kind, to_text
+from pipeline.model import json
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Missing
+from pipeline.render.values.printing import Failure, to_text
 
 EMPTY: Final[Any] = object()
 """What `empty` is in a comparison."""
@@ -13,13 +15,13 @@ BLANK: Final[Any] = object()
 """What `blank` is in a comparison."""
 
 
-def truthy(value: Json | Missing) -> bool:
+def truthy(value: Value | Missing) -> bool:
     """Return whether Liquid takes a value for true: everything but missing, null and false."""
     return not (value is None or value is MISSING or value is False)
 
 
-def equal(left: Json, right: Json) -> bool:
-    """Compare as Liquid does; `empty` and `blank` equal what is empty or blank; true is not 1."""
+def equal(left: Value, right: Value) -> bool:
+    """Compare as Liquid does: `empty` and `blank` equal what is empty or blank."""
     if left is EMPTY or left is BLANK:
         left, right = right, left
     if right is EMPTY:
@@ -28,22 +30,20 @@ def equal(left: Json, right: Json) -> bool:
         if type(left) is str:
             return not left.strip()
         return left is BLANK or left is None or left is False or (type(left) in (list, dict) and not left)
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    return bool(left == right)
+    return json.equal(left, right)
 
 
-def less(left: Json, right: Json, *, or_equal: bool) -> bool:
+def less(left: Value, right: Value, *, or_equal: bool) -> bool:
     """Return the order of two numbers or two texts; null is in no order, other types are a Failure."""
     if left is None or right is None:
         return False
     for types in ((str,), (int, float)):
         if type(left) in types and type(right) in types:
             return bool(left <= right if or_equal else left < right)
-    raise Failure(f"{kind(left)} and {kind(right)} have no order", left)
+    raise Failure(f"{json.kind_of(left)} and {json.kind_of(right)} have no order", left)
 
 
-def contains(left: Json, right: Json) -> bool:
+def contains(left: Value, right: Value) -> bool:
     """Return whether a text holds a text, an array an element, an object a key."""
     if not truthy(left) or not truthy(right):
         return False
@@ -53,4 +53,4 @@ def contains(left: Json, right: Json) -> bool:
         return any(equal(element, right) for element in left)
     if type(left) is dict:
         return type(right) is str and right in left
-    raise Failure(f"{kind(left)} contains nothing", left)
+    raise Failure(f"{json.kind_of(left)} contains nothing", left)

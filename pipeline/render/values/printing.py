@@ -10,7 +10,8 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from pipeline.model.records import MISSING, Json, Missing
+from pipeline.model.json import Value, kind_of
+from pipeline.model.records import MISSING, Missing
 
 MAX_RESULT: Final = 1 << 20
 """Characters of a filter's result, and of a template's output."""
@@ -40,25 +41,7 @@ def show(value: object) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
-def kind(value: object) -> str:
-    """Return the word for a value's type."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text"
-        case list():
-            return "an array"
-        case dict():
-            return "an object"
-    return "nothing"
-
-
-def to_text(value: Json | Missing) -> str:
+def to_text(value: Value | Missing) -> str:
     """Return how a value prints inside a text: compact JSON, but texts bare and missing and null as ""."""
     if type(value) is str:
         return value
@@ -75,7 +58,7 @@ def to_text(value: Json | Missing) -> str:
     return to_json(value)
 
 
-def to_json(value: Json) -> str:
+def to_json(value: Value) -> str:
     """Return compact JSON. Raises Failure for what JSON cannot hold."""
     try:
         return orjson.dumps(value).decode()
@@ -107,7 +90,7 @@ def bounded(number: int) -> int:
     raise Failure("the integer has more than 64 bits")
 
 
-def to_number(value: Json | Missing, whose: str) -> int | float:
+def to_number(value: Value | Missing, whose: str) -> int | float:
     """Return a number for a number or a text that is one; raises Failure for anything else."""
     if type(value) is int or type(value) is float:
         return value
@@ -117,14 +100,14 @@ def to_number(value: Json | Missing, whose: str) -> int | float:
             return int(text)
         if _NUMBER.fullmatch(text):
             return finite(float(text)) if not text.lstrip("+-").isdigit() else bounded(_big(text))
-    raise Failure(f"{whose} wants a number, not {kind(value)}", value)
+    raise Failure(f"{whose} wants a number, not {kind_of(value)}", value)
 
 
 def _big(text: str) -> int:
     return int(text) if len(text) < 25 else MAX_INT
 
 
-def to_count(value: Json | Missing, whose: str) -> int:
+def to_count(value: Value | Missing, whose: str) -> int:
     """Return a whole number for an argument such as a length; raises Failure for anything else."""
     number = to_number(value, whose)
     if isinstance(number, float) and not number.is_integer():
@@ -151,7 +134,7 @@ def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-def weigh(value: Json) -> int:
+def weigh(value: Value) -> int:
     """Return roughly how many characters a value prints as, counting up to twice the allowed size."""
     total = 0
     todo = [value]
@@ -170,7 +153,7 @@ def weigh(value: Json) -> int:
     return total
 
 
-def check_weight(result: Json) -> Json:
+def check_weight(result: Value) -> Value:
     """Return a result made by joining others; raises Failure where it prints larger than 1 MiB."""
     if weigh(result) > MAX_RESULT:
         raise Failure("a filter's result is larger than 1 MiB")
@@ -179,7 +162,7 @@ def check_weight(result: Json) -> Json:
 
 def refuse(whose: str, wish: str, value: object) -> NoReturn:
     """Raise the Failure that names who wanted what, and what came."""
-    raise Failure(f"{whose} wants {wish}, not {kind(value)}", value)
+    raise Failure(f"{whose} wants {wish}, not {kind_of(value)}", value)
 
 
 Function = Callable[..., Any]

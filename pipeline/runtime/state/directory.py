@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import orjson
 
+from pipeline.model.disk import POLL_SECS, make_folder, replace_durably, try_lock
 from pipeline.model.errors import StateError
 
 FORMAT = 1
@@ -30,7 +30,7 @@ class StateDirectory:
     def __init__(self, path: Path, *, shards: int, job: str = "") -> None:
         self.path = path
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except (FileExistsError, NotADirectoryError):
             raise StateError(
@@ -68,7 +68,7 @@ class StateDirectory:
         os.close(self._lock)
 
     def _own(self, job: str) -> None:
-        if not (self._alone(job) if job else self._locked(fcntl.LOCK_EX)):
+        if not (self._alone(job) if job else try_lock(self._lock)):
             raise StateError(
                 f"{self.path} is in use by another job. Stop that job (`hookline status --state "
                 f"{self.path}` shows it), or give this one another --state."
@@ -82,36 +82,28 @@ class StateDirectory:
         deadline = time.monotonic() + SHARE_SECS
         name = job.encode()
         while True:
-            if self._locked(fcntl.LOCK_EX):
+            if try_lock(self._lock):
                 os.ftruncate(self._lock, 0)
                 os.pwrite(self._lock, name, 0)
-            if self._locked(fcntl.LOCK_SH):
+            if try_lock(self._lock, fcntl.LOCK_SH):
                 return os.pread(self._lock, len(name) + 1, 0) == name
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.02)
-
-    def _locked(self, how: int) -> bool:
-        try:
-            fcntl.flock(self._lock, how | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise
-            return False
-        return True
+            time.sleep(POLL_SECS)
 
     def _check(self, shards: int) -> None:
         meta = self.path / META
         if not meta.exists():
-            partial = meta.with_suffix(f".{os.getpid()}.partial")
-            partial.write_bytes(orjson.dumps({"format": FORMAT, "shards": shards}) + b"\n")
-            partial.replace(meta)
+            replace_durably(meta, orjson.dumps({"format": FORMAT, "shards": shards}) + b"\n")
             return
         try:
             found = orjson.loads(meta.read_bytes())
             known_format, known_shards = int(found["format"]), int(found["shards"])
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise StateError(f"{meta}: not readable as a state directory's description ({error})") from error
+            raise StateError(
+                f"{meta}: not readable as a state directory's description ({error}). Put the file back from "
+                f'a backup, or write {{"format": {FORMAT}, "shards": N}} into it: as many as it was made for.'
+            ) from error
         if known_format != FORMAT:
             raise StateError(
                 f"{self.path} is in format {known_format}, this version reads format {FORMAT}; run the "

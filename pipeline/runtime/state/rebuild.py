@@ -13,15 +13,17 @@ from typing import Any
 
 from pipeline.config.job import PipelineConfig
 from pipeline.decode.scan import scan
-from pipeline.job.context import ReaderFactory
 from pipeline.job.steps.keys import shard_of
+from pipeline.job.story import resolve
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
+from pipeline.model.disk import make_folder, sync
 from pipeline.model.errors import StateError
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.readers import make_readers
 from pipeline.runtime.state.directory import StateDirectory
 from pipeline.runtime.state.resume import read_tokens
+from pipeline.sources.reader import Source
 from pipeline.store.folders import identity_folder, shard_folder
 from pipeline.store.store import Store
 
@@ -62,7 +64,7 @@ class _Rebuilding:
         self,
         config: PipelineConfig,
         tokens: dict[str, dict[str, Any]],
-        readers: ReaderFactory,
+        readers: Source,
         stack: ExitStack,
     ) -> None:
         self.config = config
@@ -96,7 +98,7 @@ class _Rebuilding:
         for partition, record in self.records(positions):
             # As in the running job: a link also goes to the other partitions, where the id may turn up.
             for name in identities if isinstance(record, IdentityLink) else (partition,):
-                for key, own in identities[name].resolve(record):
+                for key, own, _ in resolve([(record, ())], identities[name]):
                     users = self.users.get(shard_of(key, self.config.shards))
                     if users is not None and isinstance(own, PropertyUpdate):
                         users.apply(key, own, name)
@@ -110,8 +112,9 @@ class _Rebuilding:
             store, seq, folder = self.stores.pop()
             store.commit_as(seq)
             store.close()
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             (store.path / "data.mdb").replace(folder / "data.mdb")
+            sync(folder)
         return self.done
 
     def identity(self, partition: str, lost: int | None) -> Identity:

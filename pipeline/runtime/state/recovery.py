@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
+import math
 import os
+import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from bytewax.recovery import init_db_dir
 
+from pipeline.model.disk import locked, make_folder, sync
 from pipeline.model.errors import StateError
 
 PARTITIONS = 1
@@ -21,16 +22,18 @@ def prepare_recovery(folder: Path) -> int:
 
     The processes of one job do so one after another. Raises StateError where it cannot be read.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(folder.with_suffix(".lock")):
+    make_folder(folder.parent)
+    lock = locked(folder.with_suffix(".lock"), math.inf)
+    try:
         return _prepare(folder)
+    finally:
+        os.close(lock)
 
 
 def _prepare(folder: Path) -> int:
     parts = sorted(folder.glob("part-*.sqlite3"))
     if not parts:
-        folder.mkdir(parents=True, exist_ok=True)
-        init_db_dir(folder, PARTITIONS)
+        _make(folder)
         return 0
     try:
         return delete_ghosts(parts)
@@ -41,14 +44,18 @@ def _prepare(folder: Path) -> int:
         ) from error
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+def _make(folder: Path) -> None:
+    """Make an empty recovery store; it takes its place when it is complete: half of one is no store."""
+    fresh = folder.with_suffix(".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    make_folder(fresh)
+    init_db_dir(fresh, PARTITIONS)
+    for part in fresh.iterdir():
+        sync(part)
+    sync(fresh)
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.replace(folder)
+    sync(folder.parent)
 
 
 def delete_ghosts(parts: list[Path]) -> int:

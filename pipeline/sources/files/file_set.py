@@ -76,12 +76,12 @@ def name_apart(inputs: Iterable[Input]) -> list[Input]:
         else:
             named += [
                 Input(apart, item.path, item.side, name)
-                for apart, (_, item) in zip(_told_apart([where for where, _ in group]), group, strict=True)
+                for apart, (_, item) in zip(_endings([where for where, _ in group]), group, strict=True)
             ]
     return sorted(named)
 
 
-def _told_apart(paths: list[str]) -> list[str]:
+def _endings(paths: list[str]) -> list[str]:
     """Return the shortest ends of these different absolute paths that differ."""
     parts = [Path(path).parts for path in paths]
     length = 1

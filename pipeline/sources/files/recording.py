@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heapreplace
 
 from pipeline.model.errors import StateError
-from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.chunk import NOWHERE, Position, RawChunk
+from pipeline.sources.files.chunk_builder import ChunkBuilder, add_messages
 from pipeline.sources.files.cursor import Cursor, Entry
 from pipeline.sources.files.file_set import Input, find_inputs, name_apart
-from pipeline.sources.files.gathered import Gathered, add_messages
+from pipeline.sources.reader import BaseReader
 
 VERSION = "jsonl-1"
 
@@ -28,8 +29,8 @@ RESCAN_SECS = 1.0
 """How often a followed directory is searched for new files."""
 
 
-class Recording:
-    """A `Reader` (sources/reader.py) over JSON lines.
+class Recording(BaseReader):
+    """A reader of JSON lines.
 
     Raises ConfigError where a path leads nowhere, StateError where the files are not those that ``resume``
     speaks of, Fatal where a file cannot be read. Compressed files that end early or are damaged do not raise:
@@ -131,7 +132,7 @@ class Recording:
         start = cursor.index
         end = min(start + limit, len(cursor.buffer.lines))
         found = cursor.buffer
-        chunk = RawChunk(self.name, cursor.name, found.starts[start:end], found.lines[start:end], ())
+        chunk = RawChunk(self.name, cursor.name, found.starts[start:end], found.lines[start:end], NOWHERE)
         if found.messages is not None:
             add_messages(chunk, found.messages[start:end])
         if found.faults:
@@ -149,12 +150,12 @@ class Recording:
             return None
         heap = [(cursor.order(), at) for at, cursor in enumerate(self._cursors) if not cursor.is_empty]
         heapify(heap)
-        gathered = Gathered(self.name)
+        builder = ChunkBuilder(self.name)
         touched: set[int] = set()
-        while heap and len(gathered) < limit:
+        while heap and len(builder) < limit:
             _, at = heap[0]
             cursor = self._cursors[at]
-            gathered.add(cursor)
+            builder.add(cursor)
             cursor.advance(1)
             touched.add(at)
             if not cursor.is_empty or (not self._follow and self._fill(cursor)):
@@ -164,10 +165,10 @@ class Recording:
                 # Followed files: others may get lines before this one does. A pipe: wait for it.
                 if self._follow or not cursor.ended:
                     break
-        self._count += len(gathered)
+        self._count += len(builder)
         for at in touched:
             self._remember(self._cursors[at])
-        return gathered.chunk()
+        return builder.chunk()
 
     def _fill_all(self) -> bool:
         """Get lines of every file; False where one must be waited for, or none has any."""
@@ -214,7 +215,5 @@ def _read_position(position: Position | None) -> tuple[int, dict[str, Entry]]:
             f"the recovery state holds the position {str(position[:1])[:40]}, {VERSION} is wanted: "
             "it is from another version or another kind of source. Start with an empty state directory"
         )
-    _, lines, entries = position
-    assert isinstance(lines, int)  # written by us under this version
-    assert isinstance(entries, tuple)  # written by us under this version
-    return lines, {entry[0]: Entry(*entry) for entry in entries}
+    _, lines, places = position
+    return lines, {entry.name: entry for entry in map(Entry._make, places)}

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.sources.topics.merge import Side
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.metrics import count
+from pipeline.telemetry.happenings import COMMIT_FAILED
 
 log = logging.get(__name__)
 
 Message: TypeAlias = Any
 """A confluent_kafka.Message; its stubs allow None where a fetched message has a value."""
+
+
+class SidePlace(NamedTuple):
+    """What a reader's position holds of one topic."""
+
+    topic: str
+    offset: int
+    """Of the first record that was not handed out."""
+    floor: int
+    """Monotone time of the merge there (`Side.released_floor`)."""
+    stop: int | None
+    """Where it is to end."""
 
 
 @dataclass(slots=True)
@@ -36,6 +48,12 @@ class Stream:
         self.side.position = offset
         # Assign, not subscribe: Bytewax owns partition assignment and offsets.
         self.consumer.assign([TopicPartition(self.topic, self.index, offset)])
+
+    @property
+    def place(self) -> SidePlace:
+        """Where a restart goes on."""
+        side = self.side
+        return SidePlace(self.topic, side.next_offset, side.released_floor, side.stop)
 
     def commit(self, offset: int) -> None:
         """Commit the group's offset, without waiting for the answer."""
@@ -61,5 +79,4 @@ def group_committed(error: KafkaError | None, partitions: Sequence[TopicPartitio
     if error is None or error.code() == KafkaError._NO_OFFSET:
         return
     where = ",".join(f"{one.topic}/{one.partition}" for one in partitions)
-    count("source_commit_failures_total", 1)
-    log.warning("group offsets were not committed", partitions=where, reason=error.str())
+    COMMIT_FAILED.happened(log, partitions=where, reason=error.str())

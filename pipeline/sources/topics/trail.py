@@ -5,7 +5,8 @@ before an event that had already left, follows that event. Read again, both are 
 would go first. So the end of each chunk is written down before it leaves, and until all of them have been
 replayed each chunk takes exactly the records it took before.
 
-The file lives in the state directory. It is not synced: after a power cut the last chunks may merge anew.
+The file lives in the state directory. What is appended is not synced: after a power cut the last chunks may
+merge anew.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import orjson
+
+from pipeline.model.disk import append_all, make_folder, replace_durably
 
 FILE = "trail"
 REWRITE_BYTES = 1 << 16
@@ -38,7 +41,7 @@ class Trail:
     """
 
     def __init__(self, folder: Path, names: Sequence[str], base: Sequence[int], line: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._path = folder / FILE
         self._names = list(names)
         self._entry = struct.Struct(f">{len(names) + 1}QI")
@@ -75,11 +78,9 @@ class Trail:
 
     def _rewrite(self) -> None:
         """Begin the file anew with the boundaries that are still needed."""
-        fresh = self._path.with_suffix(".partial")
         head = orjson.dumps({"names": self._names, "base": self.base}) + b"\n"
         data = head + b"".join(map(self._pack, self._recent))
-        fresh.write_bytes(data)
-        fresh.replace(self._path)
+        replace_durably(self._path, data)
         self.close()
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         self._bytes = len(data)
@@ -87,7 +88,9 @@ class Trail:
     def note(self, boundary: Boundary) -> None:
         """A chunk is about to leave that ends here."""
         self._recent.append(boundary)
-        self._bytes += os.write(self._file, self._pack(boundary))
+        data = self._pack(boundary)
+        append_all(self._file, data)
+        self._bytes += len(data)
 
     def forget(self, line: int) -> None:
         """Nothing up to this line will be read again."""

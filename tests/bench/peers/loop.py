@@ -1,6 +1,6 @@
 """What a user would write by hand: orjson, a dict of users, aiohttp's ClientSession.post over uvloop.
 
-    python tests/bench/peers/loop.py STREAM URL
+    python -m tests.bench.peers.loop STREAM URL
 
 Joins, filters and posts `Purchase` events; keeps nothing, loses what is in flight when it dies. Its settings
 are the best found: see CONCURRENCY, and README.md.

@@ -1,6 +1,6 @@
 """The naive dataflow: per-item Bytewax with aiohttp's ClientSession.post, a batch of posts per write.
 
-python tests/bench/peers/per_item.py STREAM URL
+python -m tests.bench.peers.per_item STREAM URL
 
 One process and one worker, as the others. Its settings are the best found: see BATCH, and README.md.
 """
@@ -17,6 +17,7 @@ import orjson
 import uvloop
 from bytewax.connectors.files import FileSource
 from bytewax.dataflow import Dataflow
+from bytewax.operators import KeyedStream
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.testing import run_main
 
@@ -72,6 +73,6 @@ lines = op.input("lines", flow, FileSource(stream, batch_size=BATCH))
 records = op.map("parse", lines, orjson.loads)
 keyed = op.key_on("key", records, lambda record: record["user_id"])
 bodies = op.stateful_map("join", keyed, join)
-fired = op.filter("fired", bodies, lambda item: item[1] is not None)
+fired: KeyedStream[Any] = op.filter("fired", bodies, lambda item: item[1] is not None)
 op.output("post", fired, Sink())
 run_main(flow)

@@ -1,6 +1,6 @@
 """syslog-ng (C) as a peer: read, parse, filter, template, POST; no join, no guarantee.
 
-    python tests/bench/peers/syslog_ng.py STREAM URL REQUESTS
+    python -m tests.bench.peers.syslog_ng STREAM URL REQUESTS
 
 It follows files and never ends by itself, so it is stopped when it has sent what the stream holds; CPU of the
 waiting is counted with it and is negligible. Its config is SYSLOG_NG in ../servers.py, with the best settings
@@ -15,8 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from servers import SYSLOG_NG, syslog_ng
+from tests.bench.servers import SYSLOG_NG, syslog_ng
 
 
 def counted(control: Path, what: str) -> int:

@@ -1,0 +1,88 @@
+"""What a running job can be asked to do: each command waits until what it changed is committed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from pipeline.admin.routes import Route
+from pipeline.deliver.halts import Halts, Order
+from pipeline.job.commands import Action, execute
+from pipeline.job.context import Job
+from pipeline.job.steps.shard import Shard
+from pipeline.model.errors import HooklineError, UsageError
+
+ANSWER_SECS = 30.0
+"""How long a command may wait for its epoch."""
+
+
+def command_routes(job: Job) -> list[Route]:
+    """Return the commands of one process of a job; only its owner may give them."""
+    commands = Commands(job)
+    engine = job.engine
+    return [
+        Route("dlq-replay", lambda keys: commands.on_shards("replay", keys)),
+        Route("dlq-purge", lambda keys: commands.on_shards("purge", keys)),
+        Route("outbox-drop", lambda keys: commands.on_shards("drop", keys)),
+        Route("outbox-retry-now", commands.retry_now),
+        Route("webhook-enable", lambda webhook: commands.halt(webhook, "enable", engine.enable)),
+        Route("webhook-disable", lambda webhook: commands.halt(webhook, "disable", engine.disable)),
+        Route("webhook-pause", lambda webhook: commands.halt(webhook, "pause", engine.pause)),
+        Route("webhook-resume", lambda webhook: commands.halt(webhook, "resume", engine.resume)),
+    ]
+
+
+class Commands:
+    """The commands; every method may be called by any thread."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._halts = Halts(job.state)
+
+    def on_shards(self, action: Action, keys: Sequence[str]) -> int:
+        """Do something with rows of this process's shards; keys are hex. Returns how many it concerned."""
+        wanted = [bytes.fromhex(key) for key in keys]
+        done = threading.Semaphore(0)
+        numbers: list[int] = []
+
+        def ask(shard: Shard) -> None:
+            numbers.append(execute(shard, action, wanted))
+            shard.after_commit.append(done.release)
+
+        self._wait_for_shards()
+        shards = list(self._job.shards_here)
+        for shard in shards:
+            self._job.commands.setdefault(shard, deque()).append(ask)
+        for _ in shards:
+            if not done.acquire(timeout=ANSWER_SECS):
+                raise HooklineError("the job did not commit in time; ask `hookline status` what became of it")
+        return sum(numbers)
+
+    def retry_now(self, webhook: str) -> int:
+        """Make everything that waits for the webhook due now."""
+        self._known(webhook)
+        self._wait_for_shards()
+        self._job.engine.retry_now(webhook)
+        return 1
+
+    def halt(self, webhook: str, order: Order, tell: Callable[[str], None]) -> int:
+        """Stop sending to a webhook, or send again; remembered over restarts, then told to the engine."""
+        self._known(webhook)
+        self._halts.obey(webhook, order)
+        tell(webhook)
+        return 1
+
+    def _wait_for_shards(self) -> None:
+        """Return once the shards of this process are open: a job that has just begun knows of no rows."""
+        wanted = self._job.shards if self._job.peers is None else 1
+        deadline = time.monotonic() + ANSWER_SECS
+        while len(self._job.shards_here) < wanted:
+            if time.monotonic() > deadline:
+                raise HooklineError("the job has not opened its state yet; ask again later")
+            time.sleep(0.02)
+
+    def _known(self, webhook: str) -> None:
+        if webhook not in self._job.versions.specs:
+            raise UsageError(f"there is no webhook `{webhook}`")

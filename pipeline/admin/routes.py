@@ -1,0 +1,61 @@
+"""The one table of what a running job answers, whichever door the question comes through.
+
+The socket, which only the job's owner can open, leads to every route: its name is the command. Over TCP,
+where anybody may ask, the public ones are pages: ``/`` and the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import orjson
+
+from pipeline.model.errors import HooklineError
+from pipeline.model.json import Value
+from pipeline.telemetry import log
+
+TEXT = "text/plain; charset=utf-8"
+_log = log.get(__name__)
+
+
+@dataclass(slots=True, frozen=True)
+class Route:
+    """One thing that can be asked.
+
+    handler: a thread-safe function of keyword arguments that returns JSON data or a text; what it raises is
+    the answer. public: it takes no argument, changes nothing and does not wait; others may wait for an epoch.
+    """
+
+    name: str
+    handler: Callable[..., Value]
+    public: bool = False
+    content_type: str = TEXT
+    """Of a text, as a page."""
+
+
+Routes: TypeAlias = Sequence[Route]
+
+
+@dataclass(slots=True, frozen=True)
+class Answer:
+    """What a handler returned, as JSON, or what it raised: a sentence and its exit code."""
+
+    result: bytes | str
+    error: str = ""
+    code: int = 0
+    bug: bool = False
+    """True where nobody raised that on purpose; it is in the log."""
+
+
+def answer(route: Route, arguments: Mapping[str, Value]) -> Answer:
+    """Call a handler; never raises: an error is an answer and harms nothing else."""
+    try:
+        result = route.handler(**arguments)
+        return Answer(result if isinstance(result, str) else orjson.dumps(result))
+    except HooklineError as error:
+        return Answer(b"", str(error), error.exit_code)
+    except BaseException as error:  # also what a library means to end the process with
+        _log.error("admin command failed", command=route.name, exc_info=error)
+        return Answer(b"", f"{type(error).__name__}: {error}", HooklineError.exit_code, bug=True)

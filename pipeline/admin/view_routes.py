@@ -1,0 +1,116 @@
+"""What a job shows of itself: health, readiness, metrics for Prometheus, the accounting as JSON.
+
+The accounting lives in the shards' stores (DESIGN 6, rule 8): it survives crashes and is counted once, so the
+metrics take it from there just before they are read.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import time
+from collections import Counter
+from dataclasses import asdict
+
+from pipeline.admin.routes import Route
+from pipeline.job.context import Job
+from pipeline.model.errors import Refused
+from pipeline.model.json import Value
+from pipeline.outbox.counters import RECORDS, WEBHOOK
+from pipeline.telemetry import metrics
+
+KINDS = {"events": "event", "updates": "update", "links": "link", "invalid": "invalid"}
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_STARTED = time.monotonic()
+
+
+def view_routes(job: Job, process: int) -> list[Route]:
+    """Return the public routes of one process of a job."""
+    begun = time.monotonic()
+
+    def healthz() -> str:
+        if job.failure is not None:
+            raise Refused(f"stopping: {job.failure}")
+        return "ok\n"
+
+    def readyz() -> str:
+        healthz()
+        if not job.shards_here:
+            raise Refused("opening the state")
+        return "ok\n"
+
+    def scrape() -> str:
+        measure_process()
+        measure_job(job)
+        return metrics.render_prometheus()
+
+    def status() -> Value:
+        # From memory: a store can be open only once in a process. `hookline status` reads the stores of all.
+        records, webhooks = totals(job)
+        stats = job.engine.stats()
+        return {
+            "records": records,
+            "webhooks": webhooks,
+            "latency_ms": {"p50": stats.p50_ms, "p99": stats.p99_ms},
+            "elapsed_secs": round(time.monotonic() - begun, 3),
+            "lanes": {name: asdict(lane) for name, lane in stats.lanes.items()},
+            "process": process,
+            "config": {"version": job.versions.latest.hash, "problems": job.config_problems()},
+        }
+
+    return [
+        Route("healthz", healthz, public=True),
+        Route("readyz", readyz, public=True),
+        Route("metrics", scrape, public=True, content_type=PROMETHEUS),
+        Route("status", status, public=True),
+    ]
+
+
+def totals(job: Job) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+    """Return what the shards of this process have committed: records read, and the counters per webhook."""
+    records = dict.fromkeys(RECORDS, 0)
+    for counters in list(job.records.values()):
+        for name in RECORDS:
+            records[name] += counters.get(f"record/{name}", 0)
+    summed: Counter[str] = Counter()
+    for account in list(job.accounts.values()):
+        summed.update(account)
+    webhooks: dict[str, dict[str, int]] = {}
+    for name, number in summed.items():
+        webhook_id, _, counter = name.rpartition("/")
+        if counter in WEBHOOK:
+            webhooks.setdefault(webhook_id, dict.fromkeys(WEBHOOK, 0))[counter] = number
+    return records, webhooks
+
+
+def measure_job(job: Job) -> None:
+    """Set the metrics that are read off the job."""
+    records, webhooks = totals(job)
+    for field, kind in KINDS.items():
+        metrics.gauge("records_total", records[field], kind=kind)
+    for webhook, counts in webhooks.items():
+        metrics.gauge("webhook_matched_total", counts["matched"], webhook=webhook)
+        metrics.gauge("webhook_delivered_total", counts["delivered"], webhook=webhook)
+        metrics.gauge("webhook_dead_total", counts["dead"], webhook=webhook)
+        metrics.gauge("webhook_suppressed_total", counts["suppressed"], webhook=webhook)
+        metrics.gauge("webhook_pending", counts["pending"], webhook=webhook)
+    metrics.gauge("bytes_read_total", sum(read for read, _ in list(job.source_bytes.values())))
+    metrics.gauge("state_disk_free_bytes", shutil.disk_usage(job.state).free)
+    metrics.gauge("source_paused", float(job.engine.busy()), reason="engine")
+    metrics.gauge("source_paused", float(bool(job.full)), reason="webhook")
+
+
+def measure_process() -> None:
+    """Set the metrics of the process itself to their present values."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    metrics.gauge("process_cpu_seconds_total", usage.ru_utime + usage.ru_stime)
+    metrics.gauge("up_seconds", time.monotonic() - _STARTED)
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            metrics.gauge("process_resident_memory_bytes", int(statm.read().split()[1]) * _PAGE)
+        metrics.gauge("process_open_fds", len(os.listdir("/proc/self/fd")))
+    except OSError:
+        # No /proc on this system: the peak is the nearest thing to the present size.
+        metrics.gauge("process_resident_memory_bytes", usage.ru_maxrss * 1024)

@@ -1,0 +1,96 @@
+"""How a webhook's requests are sent: `delivery`, as the file says it and as the engine reads it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.config.models.fields import Conditions, Duration, Rate, Size, Tree, problem, settings
+
+
+@settings
+class RetrySettings:
+    """When a failed attempt is repeated: exponential backoff with full jitter."""
+
+    min_delay_secs: Duration = Field(
+        default=1.0, validation_alias="min_delay", description="First delay at most."
+    )
+    max_delay_secs: Duration = Field(
+        default=3600.0, validation_alias="max_delay", description="Longest delay."
+    )
+    max_age_secs: Duration = Field(
+        default=72 * 3600.0,
+        validation_alias="max_age",
+        description="After this age a delivery becomes a dead letter.",
+    )
+    max_attempts: int | None = Field(
+        default=None, ge=1, description="After this many too; null: only age counts."
+    )
+    statuses: list[int] = Field(
+        default=[408, 425, 429],
+        description="Statuses that are retried, beside every 5xx.",
+    )
+
+
+@settings
+class BatchSettings:
+    """Several deliveries in one request; an answer `{"failed": [0, 3]}` names those to be sent again."""
+
+    max_events: int = Field(default=100, ge=1, le=100_000, description="How many at most.")
+    max_bytes: Size = Field(default=1_000_000, description="How large the body may grow.")
+    max_wait_secs: Duration = Field(
+        default=1.0, validation_alias="max_wait", description="How long the first one waits for others."
+    )
+    as_: Literal["array", "ndjson"] = Field(
+        default="array", validation_alias="as", description="JSON array, or one per line."
+    )
+    wrap: Tree = Field(
+        default=None,
+        description="A body around the array `{{ items }}`.",
+        examples=[{"data": "{{ items }}"}],
+    )
+
+
+@settings
+class DeliverySettings:
+    """How requests are sent; `delivery` of pipeline.yaml sets other defaults."""
+
+    timeout_secs: Duration = Field(
+        default=10.0, validation_alias="timeout", description="Time for one attempt in all."
+    )
+    concurrency: int = Field(
+        default=64, ge=1, le=10_000, description="Requests at once, at most; it adapts below."
+    )
+    rate_per_sec: Rate | None = Field(
+        default=None,
+        validation_alias="rate",
+        description="How many requests per time, at most.",
+        examples=["100/s"],
+    )
+    ordering: Literal["none", "per_user"] = Field(
+        default="none", description="`per_user`: a user's deliveries one after another, in order."
+    )
+    retry: RetrySettings = Field(default_factory=RetrySettings, description="Retries.")
+    max_pending: int = Field(default=1_000_000, ge=1, description="How many may wait on disk.")
+    on_full: Literal["dead_letter", "pause"] | None = Field(
+        default=None,
+        description="What happens beyond: dead letters (default on live input) or pause the source "
+        "(default on finite recordings).",
+    )
+    batch: BatchSettings | None = Field(default=None, description="Send several deliveries in one request.")
+    fail_when: Conditions = Field(
+        default=None,
+        description="A condition over `response.*` of a JSON answer that makes a 2xx a dead letter.",
+        examples=[{"response.ok": False}],
+    )
+    client: Literal["native", "aiohttp"] = Field(
+        default="native", description="HTTP client; aiohttp can use a proxy."
+    )
+    proxy: str | None = Field(default=None, description="Proxy URL, with the aiohttp client.")
+
+    @model_validator(mode="after")
+    def _proxy_client(self) -> Any:
+        if self.proxy is not None and self.client != "aiohttp":
+            raise problem("wrong-value", "`proxy` needs `client: aiohttp`")
+        return self

@@ -1,0 +1,133 @@
+"""Who we are to a receiver and how we trust it: `auth`, `ca` and `signature` of a request.
+
+Texts may hold ``${NAME}``: they are resolved when a request is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic import ValidationInfo as Info
+
+from pipeline.config.models.fields import Names, Section, only_one, settings
+
+
+@settings
+class BasicAuth:
+    """HTTP basic authentication."""
+
+    username: str = Field(description="User name.", examples=["${ZENDESK_USER}/token"])
+    password: str = Field(description="Password.", examples=["${ZENDESK_TOKEN}"])
+
+
+@settings
+class BearerAuth:
+    """`authorization: Bearer ...`."""
+
+    token: str = Field(description="The token.", examples=["${TOKEN}"])
+
+
+@settings
+class HeaderAuth:
+    """A header of its own that carries a key."""
+
+    name: str = Field(description="Name of the header.", examples=["X-Api-Key"])
+    value: str = Field(description="Its value.", examples=["${API_KEY}"])
+
+
+@settings
+class OAuth2Auth:
+    """OAuth2 client credentials, or a refresh token where one is given."""
+
+    token_url: str = Field(description="Where tokens are issued.", examples=["https://auth.example/token"])
+    client_id: str = Field(description="Client id.")
+    client_secret: str = Field(description="Client secret.", examples=["${CLIENT_SECRET}"])
+    scope: str | None = Field(default=None, description="Scope asked for.")
+    refresh_token: str | None = Field(
+        default=None, description="Use this refresh token instead of the credentials."
+    )
+
+
+@settings
+class MtlsSettings:
+    """A client certificate."""
+
+    cert: str = Field(description="PEM file of the certificate.", examples=["certs/client.pem"])
+    key: str = Field(description="PEM file of its key.", examples=["certs/client.key"])
+
+
+class AuthSection(Section):
+    """Who we are to the receiver: one of basic, bearer, header, oauth2; mtls beside any."""
+
+    basic: BasicAuth | None = Field(default=None, description="User name and password.")
+    bearer: BearerAuth | None = Field(default=None, description="A bearer token.")
+    header: HeaderAuth | None = Field(default=None, description="A key in a header of its own.")
+    oauth2: OAuth2Auth | None = Field(default=None, description="OAuth2; the token is cached and renewed.")
+    mtls: MtlsSettings | None = Field(
+        default=None, description="A client certificate, beside any of the others."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> AuthSection:
+        only_one(basic=self.basic, bearer=self.bearer, header=self.header, oauth2=self.oauth2)
+        return self
+
+
+@settings
+class StandardSignature:
+    """Standard Webhooks signatures (`webhook-signature`)."""
+
+    secrets: Names = Field(
+        min_length=1,
+        description="`whsec_` (v1) or `whsk_` (v1a) secrets; several while they are rotated.",
+        examples=[["${SIGNING_SECRET}"]],
+    )
+
+
+def _prefix(value: object, info: Info) -> object:
+    if value is not None:
+        return value
+    return f"{info.data['algorithm']}=" if info.data.get("encoding") == "hex" else ""
+
+
+@settings
+class HmacSignature:
+    """A plain HMAC of the body in one header, as GitHub and Shopify do."""
+
+    header: str = Field(description="Name of the header.", examples=["X-Hub-Signature-256"])
+    secret: str = Field(description="The key.", examples=["${SIGNING_SECRET}"])
+    algorithm: Literal["sha1", "sha256", "sha512"] = Field(default="sha256", description="Hash function.")
+    encoding: Literal["hex", "base64"] = Field(default="hex", description="How the digest is written.")
+    prefix: Annotated[str, BeforeValidator(_prefix, json_schema_input_type=str | None)] = Field(
+        default=None,
+        validate_default=True,
+        description='Text before it; by default `"sha256="` (the algorithm) for hex, none for base64.',
+    )
+
+
+class SignatureSection(Section):
+    """How the receiver can tell that a request is ours."""
+
+    standard_webhooks: StandardSignature | None = Field(default=None, description="Standard Webhooks.")
+    hmac: HmacSignature | None = Field(default=None, description="A plain HMAC header.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SignatureSection:
+        only_one(standard_webhooks=self.standard_webhooks, hmac=self.hmac)
+        return self
+
+
+Auth: TypeAlias = BasicAuth | BearerAuth | HeaderAuth | OAuth2Auth
+Signature: TypeAlias = StandardSignature | HmacSignature
+
+
+@dataclass(slots=True, frozen=True)
+class ReceiverSettings:
+    """All of it, as the engine reads it."""
+
+    auth: Auth | None = None
+    mtls: MtlsSettings | None = None
+    ca: str | None = None
+    signature: Signature | None = None

@@ -1,0 +1,85 @@
+"""Webhooks that are not sent to: disabled by a 410 or by a person, or paused. One small file each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import orjson
+
+from pipeline.model.disk import make_folder, remove_durably, replace_durably
+from pipeline.model.errors import Refused
+
+if TYPE_CHECKING:
+    from pipeline.deliver.orders import Orders
+
+Halt: TypeAlias = Literal["disabled", "paused", "gone"]
+Order: TypeAlias = Literal["enable", "disable", "pause", "resume"]
+"""What a person says about a webhook: `enable` ends every halt, `resume` a pause only."""
+LEADS_TO: dict[Order, Halt | None] = {
+    "enable": None,
+    "resume": None,
+    "disable": "disabled",
+    "pause": "paused",
+}
+
+
+class Halts:
+    """The halted webhooks of a state directory; written by the job, or beside a stopped one."""
+
+    def __init__(self, state: Path) -> None:
+        self._folder = state / "halted"
+
+    def obey(self, webhook_id: str, order: Order) -> None:
+        """Remember what a person says. Raises Refused where there is no pause to end but another halt."""
+        halt, _ = self.get(webhook_id)
+        if order == "resume" and halt not in (None, "paused"):
+            why = "gone: its receiver answered 410" if halt == "gone" else "disabled"
+            raise Refused(
+                f"{webhook_id} is {why}; `resume` ends a pause only, "
+                f"`hookline webhook enable {webhook_id}` sends again"
+            )
+        self.set(webhook_id, LEADS_TO[order])
+
+    def set(self, webhook_id: str, halt: Halt | None, definition: str = "") -> None:
+        """Remember a webhook's state; None: it is sent to again. On disk when this returns."""
+        path = self._folder / f"{webhook_id}.json"
+        if halt is None:
+            remove_durably(path)
+            return
+        make_folder(self._folder)
+        replace_durably(path, orjson.dumps({"halt": halt, "definition": definition}))
+
+    def gone(self, webhook_id: str, definition: str) -> None:
+        """Remember that a 410 ended a webhook, as long as its definition is this one."""
+        self.set(webhook_id, "gone", definition)
+
+    def get(self, webhook_id: str) -> tuple[Halt | None, str]:
+        """Return a webhook's state (None: active) and the definition it was noted with."""
+        try:
+            found = orjson.loads((self._folder / f"{webhook_id}.json").read_bytes())
+        except FileNotFoundError:
+            return None, ""
+        return found["halt"], found["definition"]
+
+    def all(self) -> dict[str, Halt]:
+        """Return the halted webhooks."""
+        paths = sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []
+        return {path.stem: orjson.loads(path.read_bytes())["halt"] for path in paths}
+
+    def lift(self, definitions: Mapping[str, str]) -> None:
+        """End a 410's ban where the webhook's definition is another one now."""
+        for webhook_id in self.all():
+            halt, definition = self.get(webhook_id)
+            if halt == "gone" and definitions.get(webhook_id, definition) != definition:
+                self.set(webhook_id, None)
+
+    def restore(self, engine: Orders, definitions: Mapping[str, str]) -> None:
+        """Tell a new engine."""
+        self.lift(definitions)
+        for webhook_id, halt in self.all().items():
+            if halt == "paused":
+                engine.pause(webhook_id)
+            else:
+                engine.disable(webhook_id, gone=halt == "gone")

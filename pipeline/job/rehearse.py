@@ -1,0 +1,53 @@
+"""The whole story in memory: records in, the requests they would make out. Nothing is kept or sent.
+
+For `hookline test`, `explain`, `diff`, `send` and dry runs: the parts of the job's story, in the job's order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from pipeline.compile.snapshot import Snapshot
+from pipeline.job.replay import Replay
+from pipeline.job.story import Chosen, Match, Moment, Story, choose, resolve
+from pipeline.join.links import Identity
+from pipeline.model.records import Event, PropertyUpdate, Record, User
+from pipeline.store.memory import MemoryRows
+
+PARTITION = "given"
+"""Where all records come from; one partition, so that none is misrouted."""
+
+
+class Rehearsal:
+    """Users, links and limits of one run under one config.
+
+    replay: which events and webhooks may fire; None: all that are enabled.
+    """
+
+    def __init__(self, snapshot: Snapshot, replay: Replay | None = None) -> None:
+        rows = MemoryRows()
+        self._snapshot = snapshot
+        self._identity = Identity(rows)
+        self._story = Story(rows, lambda: time.time_ns() // 1_000_000, replay)
+
+    def know(self, update: PropertyUpdate) -> None:
+        """Take an update as known from before: it fires nothing."""
+        for key, own, _ in resolve([(update, ())], self._identity):
+            if isinstance(own, PropertyUpdate):
+                self._story.users.apply(key, own, PARTITION)
+
+    def rehearse(self, record: Record) -> list[Match]:
+        """Return what a record fires, in the order of the config files."""
+        return self._tell(choose([record], self._snapshot.triggers))
+
+    def moments(self, record: Record) -> Iterator[tuple[Event, User, list[Match]]]:
+        """Yield what conditions see of a record, and what it fires then; also where no webhook wants it."""
+        seen: list[Moment] = []
+        matches = self._tell(choose([record], self._snapshot.triggers) or [(record, ())], seen)
+        for event, user in seen:
+            yield event, user, [match for match in matches if match.event is event]
+
+    def _tell(self, chosen: list[Chosen], seen: list[Moment] | None = None) -> list[Match]:
+        told = self._story.tell(resolve(chosen, self._identity), self._snapshot, PARTITION, seen)
+        return [one for one in told if isinstance(one, Match)]

@@ -1,0 +1,201 @@
+"""What a record does, written once: `choose` who may want it, `resolve` whose it is, `tell` what it fires.
+
+Each part works on its own rows, so that the flow can run them in three places (job/steps); `Rehearsal` runs
+them in one (job/rehearse.py). Only these two know the order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import msgspec
+
+from pipeline.compile.snapshot import Snapshot, Webhook
+from pipeline.job.replay import Replay
+from pipeline.join.caps import Caps
+from pipeline.join.limits import Verdict
+from pipeline.join.links import Identity
+from pipeline.join.users import Users
+from pipeline.language.slots import mask
+from pipeline.match.index import TriggerIndex
+from pipeline.model.errors import RenderError
+from pipeline.model.records import MISSING, Event, Invalid, Json, PropertyUpdate, Record, User
+from pipeline.render.request import Rendered
+from pipeline.store.rows import Rows
+
+Candidates: TypeAlias = tuple[int, ...]
+"""Indexes of the webhooks whose event side holds."""
+Chosen: TypeAlias = tuple[Record, Candidates]
+Owned: TypeAlias = tuple[str, Record, Candidates]
+"""A record with the key of its user."""
+Moment: TypeAlias = tuple[Event, User]
+"""What conditions and templates see: an event, or a change of properties as one, and its user then."""
+
+_NONE: Candidates = ()
+
+
+class Match(msgspec.Struct, gc=False):
+    """A webhook whose trigger holds: the request it makes, or why there is none."""
+
+    user_key: str
+    webhook: Webhook
+    event: Event
+    user: User
+    request: Rendered | None
+    reason: str = ""
+    """Why it cannot be rendered."""
+    suppressed: bool = False
+    """True where `limit` or `dedupe` keeps it back; there is no request then."""
+
+    @property
+    def message_id(self) -> str:
+        """The ``webhook-id``: the same in every attempt, crash and replay."""
+        return message_name(self.webhook.id, self.event)
+
+    @property
+    def url(self) -> str:
+        """The URL with ``${NAME}`` for every secret; "" where there is no request."""
+        return mask(self.request.url) if self.request is not None else ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers with ``${NAME}`` for every secret."""
+        return {name: mask(value) for name, value in self.request.headers} if self.request is not None else {}
+
+    @property
+    def body(self) -> bytes:
+        """The body with ``${NAME}`` for every secret; where batches are wrapped, that of a batch of one."""
+        if self.request is None:
+            return b""
+        body = self.request.body
+        batch = self.webhook.delivery.batch
+        if self.webhook.spec.wrap is not None and batch is not None and batch.wrap is not None:
+            body = self.webhook.spec.wrap([body])
+        return mask(body)
+
+
+def choose(records: Iterable[Record], triggers: TriggerIndex) -> list[Chosen]:
+    """Return the records that go on: events that a webhook may want, with these, and everything else."""
+    chosen: list[Chosen] = []
+    for record in records:
+        if type(record) is Event:
+            candidates = triggers.select(record)
+            if candidates:
+                chosen.append((record, candidates))
+        else:
+            chosen.append((record, _NONE))
+    return chosen
+
+
+def resolve(chosen: Iterable[Chosen], identity: Identity) -> list[Owned]:
+    """Return the records as their users', in order; a link becomes the profile that it brings."""
+    owned: list[Owned] = []
+    for record, candidates in chosen:
+        if type(record) is Event:  # nearly all: it is only given its user
+            owned.append((identity.own(record), record, candidates))
+        else:
+            for key, own in identity.resolve(record):
+                owned.append((key, own, candidates))
+    return owned
+
+
+class Story:
+    """Users and limits over the rows of one shard, and what its records fire.
+
+    clock: unix milliseconds; only for what no event may claim to be later than.
+    replay: what fires; None: everything.
+    """
+
+    def __init__(self, rows: Rows, clock: Callable[[], int], replay: Replay | None = None) -> None:
+        self.users = Users(rows)
+        self._caps = Caps(rows, clock)
+        self._replay = replay
+
+    def tell(
+        self, owned: Iterable[Owned], snapshot: Snapshot, partition: str, seen: list[Moment] | None = None
+    ) -> Iterator[Match | Invalid]:
+        """Yield what becomes of the records of a chunk, in the order of the stream and of the config.
+
+        seen: takes what conditions see of every event and every change, also where nobody waits for it.
+        """
+        users, webhooks, triggers = self.users, snapshot.webhooks, snapshot.triggers
+        for key, record, candidates in owned:
+            if type(record) is Event:
+                event, user = record, User.of(record, users.get(key))
+            elif type(record) is PropertyUpdate:
+                before = users.apply(key, record, partition)
+                if not before or record.delete:
+                    continue
+                candidates = triggers.on_change(before) if triggers.changes_wanted else ()
+                if not candidates and seen is None:
+                    continue
+                event, user = change_of(record, before, users.get(key))
+            else:
+                assert type(record) is Invalid  # links are resolved
+                yield record
+                continue
+            if seen is not None:
+                seen.append((event, user))
+            for index in candidates:
+                match = self.match(key, webhooks[index], event, user)
+                if match is not None:
+                    yield match
+
+    def match(self, key: str, webhook: Webhook, event: Event, user: User) -> Match | None:
+        """Ask the user's side of a candidate and its limits, and render; None where it does not fire."""
+        replay = self._replay
+        if replay is not None and not (replay.fires(webhook.id) and replay.wants(event)):
+            return None
+        if webhook.asks_user:
+            if webhook.trigger.limits is not None:
+                self._caps.seen(event.time or 0)
+            verdict = webhook.judge(self._caps, key, event, user)
+            if verdict is not Verdict.FIRE:
+                if verdict is Verdict.NOT_YET:
+                    return None
+                return Match(key, webhook, event, user, None, suppressed=True)
+        try:
+            return Match(key, webhook, event, user, webhook.request.render(event, user))
+        except RenderError as error:
+            return Match(key, webhook, event, user, None, str(error))
+
+    def end_epoch(self) -> None:
+        """Write what has changed to the rows, and drop some of what expired."""
+        self.users.flush()
+        self._caps.sweep()
+
+
+def change_of(
+    update: PropertyUpdate, before: dict[str, Any], properties: dict[str, Json]
+) -> tuple[Event, User]:
+    """Return what a `changes` trigger sees: an event with the changed values (null for what was unset), and
+    the user with the values before.
+    """
+    changed = {name: properties.get(name) for name in before}
+    known = {name: value for name, value in before.items() if value is not MISSING}
+    event = Event(
+        update.id, "User updated", "update", update.user_id, update.anonymous_id,
+        update.time if update.time is not None else update.received_at, update.received_at, update.source,
+        changed, {}, update.origin,
+    )  # fmt: skip
+    return event, User.of(update, properties, known)
+
+
+@lru_cache(65_536)
+def _message_hash(webhook_id: str) -> hashlib.blake2b:
+    """Return the hash that every ``webhook-id`` of a webhook begins with; only ever copied."""
+    return hashlib.blake2b(f"{webhook_id}\0".encode(), digest_size=16, person=b"hookline-message")
+
+
+def message_name(webhook_id: str, event: Event) -> str:
+    """Return the ``webhook-id``: a hash of the webhook and the event's id, or its origin where it has none.
+
+    The same in every attempt, crash and replay, so that a receiver can drop what it has seen.
+    """
+    name = _message_hash(webhook_id).copy()
+    of = event.id if event.id is not None else f"\0{event.origin}"
+    name.update(of.encode("utf-8", "surrogatepass"))
+    return "msg_" + name.hexdigest()

@@ -1,0 +1,30 @@
+"""Request headers: what a name may be, which ones the sender sets, what a body calls itself."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A token of RFC 9110: header names and methods."""
+
+RESERVED: Final = frozenset(
+    {
+        *("host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer"),
+        *("upgrade", "expect", "proxy-authorization", "proxy-connection", "http2-settings"),
+    }
+)
+"""Names in lower case that say where a message goes, where it ends, or are of one connection alone."""
+
+CONTENT_TYPES: Final = {
+    "json": "application/json",
+    "form": "application/x-www-form-urlencoded",
+    "ndjson": "application/x-ndjson",
+}
+"""What a body of this encoding, or of a batch as ndjson, is unless the webhook says otherwise."""
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether the sender alone sets this header: one of `RESERVED`, or any webhook-."""
+    lowered = name.lower()
+    return lowered in RESERVED or lowered.startswith("webhook-")

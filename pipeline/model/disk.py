@@ -1,0 +1,98 @@
+"""What is said to be on disk is: files replaced in one step, folders, appends, locks (DESIGN 11, 4).
+
+A power cut leaves of a file what was synced, and of a folder the entries that were there when it was synced.
+A kill leaves everything that was written.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+import time
+from pathlib import Path
+
+POLL_SECS = 0.02
+"""How often a lock that somebody holds is asked for."""
+
+
+def replace_durably(path: Path, data: bytes) -> None:
+    """Give a file this content in one step; it is on disk when this returns.
+
+    A crash at any instant leaves the old file or the new one, whole; perhaps a ``.partial`` beside it, which
+    nobody reads. The folder must be there (see `make_folder`).
+    """
+    partial = path.with_name(f"{path.name}.{threading.get_native_id()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def remove_durably(path: Path) -> None:
+    """Delete a file, if there is one; no power cut brings it back when this has returned."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
+    sync(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and what is missing above it; they are on disk when this returns."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Return when a file's content is on disk, or what was made, renamed and deleted in a folder."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def append_all(descriptor: int, data: bytes) -> None:
+    """Write all of the data where the file stands: one write may take less than it was given. Not synced."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def locked(path: Path, wait_secs: float = 0.0) -> int:
+    """Return a descriptor that holds a file's lock until it is closed or the process ends.
+
+    Raises BlockingIOError where another one holds the lock for longer than ``wait_secs``.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + wait_secs
+    try:
+        while not try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                raise BlockingIOError(errno.EWOULDBLOCK, "locked by another process", str(path))
+            time.sleep(POLL_SECS)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def try_lock(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
+    """Lock an open file, or turn its lock into one of another kind; False where another one is in the way."""
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return False
+    return True

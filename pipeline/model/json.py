@@ -1,0 +1,90 @@
+"""JSON values: when two are equal, what stands for one as a key, what they are called."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import orjson
+
+Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+"""A JSON value as it comes in."""
+
+Value: TypeAlias = Any
+"""A JSON value whose type was asked at load, or is asked by whoever takes it: values inside of expressions,
+trees of config files. With the type above, each step of a hot path would have to prove what holds already.
+"""
+
+
+def equal(left: object, right: object) -> bool:
+    """Return whether both are the same JSON value: 5 is 5.0 (exactly, also beyond 2**53), never "5" or true.
+
+    So in lists and objects, too. It is the one equality of conditions, filters, limits and changes.
+    """
+    if isinstance(left, list):
+        return (
+            isinstance(right, list)
+            and len(left) == len(right)
+            and all(equal(one, other) for one, other in zip(left, right, strict=True))
+        )
+    if isinstance(left, dict):
+        return (
+            isinstance(right, dict)
+            and left.keys() == right.keys()
+            and all(equal(value, right[name]) for name, value in left.items())
+        )
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return left == right
+
+
+def same(left: object, right: object) -> bool:
+    """Return whether both are equal and written alike: 5 is not 5.0, which a user's row has to keep apart."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        assert isinstance(right, dict)
+        return left.keys() == right.keys() and all(same(value, right[name]) for name, value in left.items())
+    if isinstance(left, list):
+        assert isinstance(right, list)
+        return len(left) == len(right) and all(map(same, left, right))
+    return left == right
+
+
+def canonical(value: object) -> bytes:
+    """Return the same bytes for equal values and for no others, in every run and every version."""
+    if type(value) is str:
+        return b'"' + value.encode("utf-8", "surrogatepass")
+    value = _without_point(value)
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return repr(value).encode("utf-8", "surrogatepass")
+
+
+def _without_point(value: object) -> object:
+    """Return the value with 5 for each 5.0, and the names of objects in order."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    if type(value) is list:
+        return [_without_point(element) for element in value]
+    if type(value) is dict:
+        return {name: _without_point(value[name]) for name in sorted(value)}
+    return value
+
+
+def kind_of(value: object) -> str:
+    """Return the word for a value's type; "nothing" for what is none, such as MISSING."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list():
+            return "an array"
+        case dict():
+            return "an object"
+    return "nothing"

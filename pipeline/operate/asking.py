@@ -1,0 +1,42 @@
+"""Asking a running job for a change, or leaving the request for the next start of a stopped one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.admin.client import NotRunning, ask
+
+if TYPE_CHECKING:
+    from pipeline.job.commands import Action
+
+AT_ONCE = 1000
+"""Keys per request: each is done within one epoch."""
+COMMANDS: dict[Action, str] = {"replay": "dlq-replay", "purge": "dlq-purge", "drop": "outbox-drop"}
+
+
+@dataclass(slots=True, frozen=True)
+class Changed:
+    """How many of the selected rows were changed."""
+
+    number: int
+    at_next_start: bool = False
+    """True: the job is stopped, and changes them when it starts."""
+
+
+def ask_or_leave(state: Path, action: Action, found: Sequence[tuple[Path, bytes]]) -> Changed:
+    """Have rows changed, each given by its store's folder and its key; on disk when this returns."""
+    done = 0
+    try:
+        for start in range(0, len(found), AT_ONCE):
+            keys = [key.hex() for _, key in found[start : start + AT_ONCE]]
+            done += sum(ask(state, COMMANDS[action], keys=keys))
+    except NotRunning:
+        from pipeline.job.commands import leave  # all of a job's steps: not for who only lists
+
+        for store in dict.fromkeys(store for store, _ in found):
+            leave(store, action, [key for owner, key in found if owner == store])
+        return Changed(len(found), at_next_start=True)
+    return Changed(done)

@@ -1,0 +1,62 @@
+"""Dead letters by webhook, time, reason and id: found, sent again, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.model.errors import Refused
+from pipeline.operate.asking import Changed, ask_or_leave
+from pipeline.outbox.codec import DeadLetter
+from pipeline.outbox.dead_letter_json import name_of, reason_of
+from pipeline.outbox.view import dead_letters
+
+
+@dataclass(slots=True, frozen=True)
+class Selection:
+    """Which dead letters: those of which everything holds that is given."""
+
+    webhook: str | None = None
+    """``-``: records that could not be read."""
+    reason: str | None = None
+    """How it begins."""
+    since: int | None = None
+    """Given up at or after this, in unix milliseconds."""
+    until: int | None = None
+    """Given up before this."""
+    ids: tuple[str, ...] = ()
+    """Short names or webhook-ids."""
+
+    def holds(self, letter: DeadLetter) -> bool:
+        """Return whether a dead letter is one of them."""
+        return (
+            (self.webhook is None or (letter.request.webhook_id or "-") == self.webhook)
+            and (self.reason is None or reason_of(letter).startswith(self.reason))
+            and (self.since is None or letter.dead_ms >= self.since)
+            and (self.until is None or letter.dead_ms < self.until)
+            and (not self.ids or name_of(letter) in self.ids or letter.request.message_id in self.ids)
+        )
+
+
+def select(state: Path, selection: Selection) -> Iterator[DeadLetter]:
+    """Yield dead letters, store by store."""
+    return (letter for _, letter in _located(state, selection))
+
+
+def find(state: Path, name: str) -> DeadLetter:
+    """Return one dead letter by its short name or webhook-id. Raises Refused where there is none."""
+    for letter in select(state, Selection(ids=(name,))):
+        return letter
+    raise Refused(f"there is no dead letter `{name}`; `hookline dlq list` shows them")
+
+
+def change(state: Path, action: Literal["replay", "purge"], selection: Selection) -> Changed | None:
+    """Owe dead letters again, with their webhook-id, or delete them for good; None: none is selected."""
+    found = [(store, letter.key) for store, letter in _located(state, selection)]
+    return ask_or_leave(state, action, found) if found else None
+
+
+def _located(state: Path, selection: Selection) -> Iterator[tuple[Path, DeadLetter]]:
+    return ((store, letter) for store, letter in dead_letters(state) if selection.holds(letter))

@@ -1,0 +1,78 @@
+"""Which clause of each webhook holds for one event, with the value it saw, and what would be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.job.rehearse import Rehearsal
+from pipeline.match.verdicts import Clause, explain_trigger
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING
+from pipeline.operate.given import Given, load_snapshot
+from pipeline.operate.preview import Preview
+
+
+@dataclass(slots=True, frozen=True)
+class Explained:
+    """One webhook's verdict over one event."""
+
+    webhook: str
+    event: str
+    verdict: str
+    """fires, is held back, cannot be rendered, or why it does not fire."""
+    clauses: list[Clause]
+    request: Preview | None
+    """None where its trigger does not hold."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the verdict, every clause with the value it saw, and the request."""
+        return {
+            "webhook": self.webhook,
+            "event": self.event,
+            "fires": self.request is not None and bool(self.request.method),
+            "verdict": self.verdict,
+            "clauses": [
+                {
+                    "depth": clause.depth,
+                    "clause": clause.text,
+                    "path": clause.path,
+                    "holds": clause.holds,
+                    **({} if clause.seen is MISSING else {"value": clause.seen}),
+                }
+                for clause in self.clauses
+            ],
+            "request": None if self.request is None else self.request.to_json(),
+        }
+
+
+def explain(config: Path, given: Given, webhook_id: str | None = None) -> Iterator[Explained]:
+    """Yield the verdict of every webhook, or of the one, over each event that is given.
+
+    Raises ConfigError, and UsageError where there is no such webhook.
+    """
+    snapshot = load_snapshot(config)
+    webhooks = snapshot.webhooks if webhook_id is None else (snapshot.named(webhook_id),)
+    rehearsal = Rehearsal(snapshot)
+    if given.known is not None:
+        rehearsal.know(given.known)
+    for record in given.records:
+        for event, user, matches in rehearsal.moments(record):
+            fired = {match.webhook.id: Preview.of(match) for match in matches}
+            for webhook in webhooks:
+                clauses = explain_trigger(webhook.trigger, event, user)
+                request = fired.get(webhook.id)
+                verdict = _verdict(webhook.enabled, clauses, request)
+                yield Explained(webhook.id, event.name, verdict, clauses, request)
+
+
+def _verdict(enabled: bool, clauses: list[Clause], request: Preview | None) -> str:
+    if request is not None:
+        if request.suppressed:
+            return "matches, but `limit` or `dedupe` holds it back"
+        return "fires" if request.dead_letter is None else "matches, but cannot be rendered"
+    if not enabled:
+        return "does not fire: it is disabled"
+    holds = all(clause.holds for clause in clauses if clause.depth == 0)
+    return "does not fire yet: `repeat` waits for more" if holds else "does not fire"

@@ -1,0 +1,133 @@
+"""What is given to try a config with: an event, a user, a recorded stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import orjson
+
+from pipeline.compile.snapshot import Snapshot, compile_config
+from pipeline.config.files import read_config
+from pipeline.config.job import load_pipeline
+from pipeline.decode.shapes import decode
+from pipeline.model.errors import GivenError
+from pipeline.model.findings import Finding
+from pipeline.model.json import Value
+from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
+
+
+def load_snapshot(config: Path) -> Snapshot:
+    """Return the compiled config for what sends nothing: no secrets are looked up, no address refused.
+
+    Raises ConfigError with every finding.
+    """
+    defaults = replace(load_pipeline(config).require().defaults, network_allow=("0.0.0.0/0", "::/0"))
+    return compile_config(read_config(config, defaults=defaults), secrets=None).require()
+
+
+@dataclass(slots=True, frozen=True)
+class Text:
+    """A JSON text, and how it is called where it is at fault."""
+
+    name: str
+    raw: bytes
+
+    def json(self) -> Value:
+        """Return its value. Raises GivenError."""
+        try:
+            return orjson.loads(self.raw)
+        except orjson.JSONDecodeError as error:
+            raise GivenError([Finding(self.name, error.lineno, error.colno, "json", error.msg)]) from None
+
+
+@dataclass(slots=True, frozen=True)
+class Given:
+    """Records to try, and what is known of their user."""
+
+    name: str
+    records: list[Record]
+    known: PropertyUpdate | None
+
+
+def understand(event: Text, user: Text | None, format: str) -> Given:
+    """Return the records of one JSON value, and the user of another as an update of theirs.
+
+    An object without a type or other mark of a shape, but with a name, is an event in Hookline's own shape,
+    of the given user (or of somebody unknown) where it names none. Raises GivenError for what cannot be
+    understood.
+    """
+    user_id, anonymous_id, properties = (None, None, {}) if user is None else _user(user)
+    value = event.json()
+    if isinstance(value, dict) and "name" in value and not value.keys() & {"type", "event", "specversion"}:
+        value = {"type": "event", **value}
+    is_event = isinstance(value, dict) and value.get("type") == "event"
+    if is_event and not value.keys() & {"user_id", "anonymous_id"}:
+        value = {**value, "anonymous_id": "someone"} if user_id is None else {**value, "user_id": user_id}
+    now = time.time_ns() // 1_000_000
+    origin = Origin(Path(event.name).name, 0)
+    records = decode(orjson.dumps(value), format=format, origin=origin, received_at=now)
+    broken = [record for record in records if isinstance(record, Invalid)]
+    if broken:
+        raise GivenError([Finding(event.name, 0, 0, "record", record.reason) for record in broken])
+    if user_id is None and anonymous_id is None:
+        owner = next((one for one in records if isinstance(one, (Event, PropertyUpdate))), None)
+        if owner is None:
+            return Given(event.name, records, None)
+        user_id = owner.user_id
+        anonymous_id = None if user_id is not None else owner.anonymous_id
+    return Given(event.name, records, known(user_id, anonymous_id, properties))
+
+
+def known(
+    user_id: str | None, anonymous_id: str | None, properties: dict[str, Value], at: int | None = None
+) -> PropertyUpdate:
+    """Return what is known of a user as an update that came before everything."""
+    origin = Origin("given", 0)
+    return PropertyUpdate(None, user_id, anonymous_id, at, at, None, properties, {}, (), origin)
+
+
+def _user(text: Text) -> tuple[str | None, str | None, dict[str, Value]]:
+    """Return user id, anonymous id and properties."""
+    value = text.json()
+    if not isinstance(value, dict):
+        raise GivenError([Finding(text.name, 0, 0, "user", "a user is a JSON object")])
+    if not isinstance(value.get("properties"), dict):
+        return None, None, value
+    user_id, anonymous_id = value.get("id", value.get("user_id")), value.get("anonymous_id")
+    return (
+        None if user_id is None else str(user_id),
+        None if anonymous_id is None else str(anonymous_id),
+        value["properties"],
+    )
+
+
+def read_stream(paths: Sequence[str], format: str = "auto") -> Iterator[Record]:
+    """Yield every record of recordings, in the order in which the job would take them."""
+    from pipeline.sources.files.recording import Recording  # not for who reads no stream
+
+    reader = Recording(paths)
+    try:
+        while not reader.done:
+            chunk = reader.read(1000)
+            if chunk is None:
+                time.sleep(0 if reader.done else 0.01)  # a pipe that has nothing to say yet
+                continue
+            for at, line in enumerate(chunk.lines):
+                source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[at]
+                origin = Origin(source, chunk.offsets[at])
+                if chunk.faults and at in chunk.faults:
+                    yield Invalid(line or b"", chunk.faults[at], origin)
+                    continue
+                yield from decode(
+                    line,
+                    format=format,
+                    origin=origin,
+                    received_at=chunk.received[at] if chunk.received else None,
+                    headers=chunk.headers[at] if chunk.headers else None,
+                    key=chunk.keys[at] if chunk.keys else None,
+                )
+    finally:
+        reader.close()

@@ -1,0 +1,58 @@
+"""A match as a person or a program reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import orjson
+
+from pipeline.job.story import Match
+from pipeline.language.headers import CONTENT_TYPES
+from pipeline.model.json import Value
+
+
+@dataclass(slots=True, frozen=True)
+class Preview:
+    """The request that a match makes, with ``${NAME}`` for every secret; or why there is none."""
+
+    webhook: str
+    webhook_id: str
+    method: str = ""
+    url: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Value = None
+    """A form is a text; None: there is none."""
+    dead_letter: str | None = None
+    """Why it cannot be rendered."""
+    suppressed: bool = False
+    """True where `limit` or `dedupe` holds it back."""
+
+    @classmethod
+    def of(cls, match: Match) -> Preview:
+        """Return the preview of a match."""
+        if match.request is None:
+            reason = None if match.suppressed else match.reason
+            return cls(match.webhook.id, match.message_id, dead_letter=reason, suppressed=match.suppressed)
+        encoding, body = match.webhook.spec.encoding, match.body
+        return cls(
+            match.webhook.id,
+            match.message_id,
+            match.request.method,
+            match.url,
+            {"content-type": CONTENT_TYPES[encoding], **match.headers, "webhook-id": match.message_id},
+            None if not body else body.decode() if encoding == "form" else orjson.loads(body),
+        )
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the request, or why there would be none."""
+        if self.suppressed:
+            return {"webhook": self.webhook, "webhook_id": self.webhook_id, "suppressed": True}
+        if self.dead_letter is not None:
+            return {"webhook": self.webhook, "webhook_id": self.webhook_id, "dead_letter": self.dead_letter}
+        return {
+            "webhook": self.webhook,
+            "method": self.method,
+            "url": self.url,
+            "headers": self.headers,
+            "body": self.body,
+        }

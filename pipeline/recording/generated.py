@@ -1,0 +1,51 @@
+"""A reader over a made-up shop that goes on for ever, at a steady rate, with present times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import orjson
+
+from pipeline.model.times import format_iso
+from pipeline.recording.shop import Shop
+from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.reader import BaseReader
+
+
+class Generated(BaseReader):
+    """Hands out ``per_sec`` records a second. Another run is another shop day."""
+
+    name = "generated"
+    done = False
+
+    def __init__(self, per_sec: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_sec = per_sec
+        self._clock = clock
+        self._begun = clock()
+        self._made = 0
+        self._records = _present()
+
+    @property
+    def position(self) -> Position:
+        """Where it stands: a number of records that means nothing to another run."""
+        return ("generated-1", self._made, ())
+
+    def read(self, limit: int) -> RawChunk | None:
+        """Return what is due by now."""
+        due = int((self._clock() - self._begun) * self._per_sec) - self._made
+        lines = [next(self._records) for _ in range(min(due, limit))]
+        if not lines:
+            return None
+        first, self._made = self._made, self._made + len(lines)
+        return RawChunk(self.name, self.name, list(range(first, self._made)), [*lines], self.position)
+
+
+def _present() -> Iterator[bytes]:
+    # Another run is another shop day: its events have ids of their own.
+    run = time.time_ns() // 1_000_000
+    for record in Shop(seed=run).records():
+        if "id" in record:
+            record["id"] = f"{run:x}-{record['id']}"
+        record["time"] = format_iso(time.time_ns() // 1_000_000)
+        yield orjson.dumps(record)

@@ -1,0 +1,59 @@
+"""A chunk built line by line from several files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.sources.chunk import NOWHERE, RawChunk
+from pipeline.sources.files.cursor import Cursor
+from pipeline.sources.files.recorded import Message
+
+
+class ChunkBuilder:
+    """Collects the current lines of cursors in the order of the calls."""
+
+    def __init__(self, partition: str) -> None:
+        self._chunk = RawChunk(partition, [], [], [], NOWHERE)
+        self._sources: list[str] = []
+        self._messages: list[Message | None] = []
+        self._faults: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def add(self, cursor: Cursor) -> None:
+        """Add the line that the cursor stands at."""
+        at = cursor.index
+        found = cursor.buffer
+        if at in found.faults:
+            self._faults[len(self._sources)] = found.faults[at]
+        self._sources.append(cursor.name)
+        self._chunk.offsets.append(found.starts[at])
+        self._chunk.lines.append(found.lines[at])
+        self._messages.append(None if found.messages is None else found.messages[at])
+
+    def chunk(self) -> RawChunk | None:
+        """Return what was collected, None for nothing."""
+        if not self._sources:
+            return None
+        self._chunk.sources = self._sources
+        self._chunk.faults = self._faults or None
+        if any(message is not None for message in self._messages):
+            add_messages(self._chunk, self._messages)
+        return self._chunk
+
+
+def add_messages(chunk: RawChunk, messages: Sequence[Message | None]) -> None:
+    """Give the lines of a chunk the origins, times, keys and headers of the recorded messages in them."""
+    sources = chunk.sources if isinstance(chunk.sources, list) else [chunk.sources] * len(chunk)
+    chunk.received = []
+    chunk.headers = []
+    chunk.keys = []
+    for at, message in enumerate(messages):
+        if message is not None:
+            sources[at] = message.source
+            chunk.offsets[at] = message.offset
+        chunk.received.append(None if message is None else message.time)
+        chunk.headers.append(None if message is None else message.headers)
+        chunk.keys.append(None if message is None else message.key)
+    chunk.sources = sources

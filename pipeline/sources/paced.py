@@ -1,0 +1,104 @@
+"""Readers that let event time pass at a multiple of the clock: a replay as it once was, or in slow motion."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.peek import peek
+from pipeline.sources.reader import Reader, Source
+
+
+class PacedSource:
+    """A source whose readers are paced. speed: a multiple of the clock."""
+
+    def __init__(self, source: Source, speed: float) -> None:
+        self._source = source
+        self._speed = speed
+
+    def list_partitions(self) -> list[str]:
+        """Return the partitions' names."""
+        return self._source.list_partitions()
+
+    def open(self, name: str, position: Position | None) -> Reader:
+        """Return the paced reader of a partition."""
+        return Paced(self._source.open(name, position), self._speed)
+
+
+class Paced:
+    """A reader that hands out one line of another reader at a time, each when it is due.
+
+    Lines without a time, or with an earlier one than before, follow at once.
+    """
+
+    def __init__(self, reader: Reader, speed: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._reader = reader
+        self._speed = speed
+        self._clock = clock
+        self._begun: tuple[float, int] | None = None
+        self._held: RawChunk | None = None
+        self._due = 0.0
+        self._position = reader.position
+
+    @property
+    def name(self) -> str:
+        """The partition's name."""
+        return self._reader.name
+
+    @property
+    def done(self) -> bool:
+        """True when everything was handed out."""
+        return self._held is None and self._reader.done
+
+    @property
+    def position(self) -> Position:
+        """Where the last line that was handed out ends: a line that waits for its time is not in it."""
+        return self._position
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """That of the reader behind."""
+        return self._reader.progress
+
+    @property
+    def expects_answer(self) -> bool:
+        """True where the next line is not there yet and soon will be."""
+        return self._held is None and self._reader.expects_answer
+
+    def keep_trail(self, folder: Path) -> None:
+        """Keep the trail of the reader behind: pace changes no order."""
+        self._reader.keep_trail(folder)
+        self._position = self._reader.position
+
+    def read(self, limit: int) -> RawChunk | None:
+        """Return the next line once it is due; None before."""
+        if self._held is None:
+            self._held = self._reader.read(1)
+            if self._held is None:
+                # It may have passed what is no line, such as the end of a file.
+                self._position = self._reader.position
+                return None
+            self._due = self._when(self._held)
+        if self._clock() < self._due:
+            return None
+        chunk, self._held = self._held, None
+        self._position = chunk.position
+        return chunk
+
+    def durable(self, position: Position) -> None:
+        """Tell the reader behind; what waits here lies after every position that was told."""
+        self._reader.durable(position)
+
+    def close(self) -> None:
+        """Close the reader behind."""
+        self._reader.close()
+
+    def _when(self, chunk: RawChunk) -> float:
+        at, _ = peek(chunk.lines[0])
+        if at is None:
+            return self._due
+        if self._begun is None:
+            self._begun = (self._clock(), at)
+        return max(self._due, self._begun[0] + (at - self._begun[1]) / 1000 / self._speed)

@@ -1,0 +1,103 @@
+"""Asks where the topics of a source partition end: for the merge, and to see how far behind it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import KafkaException, TopicPartition
+
+from pipeline.kafka.admin import KafkaAdmin
+from pipeline.sources.topics.merge import Alignment, Question
+from pipeline.sources.topics.stream import Message, Stream
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.metrics import gauge
+
+log = logging.get(__name__)
+
+ASK_EVERY_MS = 1
+ANSWER_MS = 2
+"""The broker usually answers within one."""
+ASK_AGAIN_MS = 200
+"""After a question that failed."""
+ASK_GIVE_UP_MS = 15_000
+"""librdkafka gives up after `END_SECS`; this is for a future that it forgets."""
+LAG_EVERY_MS = 5000
+
+
+class Ends:
+    """The questions of one source partition; nothing here waits for an answer."""
+
+    def __init__(
+        self, partition: str, streams: Sequence[Stream], alignment: Alignment[Message], admin: KafkaAdmin
+    ) -> None:
+        self._partition = partition
+        self._streams = streams
+        self._alignment = alignment
+        self._admin = admin
+        self._question: tuple[Question, list[Future[Any]]] | None = None
+        self._ask_at = self._asked_at = 0
+        self._lag: list[Future[Any]] = []
+        self._lag_at = 0
+
+    def are_expected(self, now: int) -> bool:
+        """Return whether an answer that the merge waits for will be here within a millisecond or so."""
+        return self._question is not None and now < self._asked_at + ANSWER_MS
+
+    def ask(self, now: int) -> None:
+        """Ask for what the merge waits for, if anything, unless it was asked already."""
+        if self._alignment.held_by is None or self._question is not None or now < self._ask_at:
+            return
+        question = self._alignment.ask(now)
+        if question is not None:
+            self._asked_at, self._ask_at = now, now + ASK_EVERY_MS
+            self._question = question, self._futures(committed=question.committed)
+
+    def take_answer(self, now: int) -> None:
+        """Tell the merge what was answered, if it was."""
+        if self._question is None:
+            return
+        question, futures = self._question
+        answered = all(future.done() for future in futures)
+        if not answered and now < self._ask_at + ASK_GIVE_UP_MS:
+            return
+        self._question = None
+        ends = self._read(futures) if answered else None
+        if ends is None:
+            self._alignment.lost(question)
+            self._ask_at = now + ASK_AGAIN_MS
+        else:
+            self._alignment.answer(question, ends, now)
+
+    def watch_lag(self, now: int) -> bool:
+        """Measure now and then how far behind we are: ask now, look at the answer next time. True then."""
+        if now < self._lag_at:
+            return False
+        self._lag_at = now + LAG_EVERY_MS
+        if self._lag and all(future.done() for future in self._lag):
+            ends = self._read(self._lag) or {}
+            for side in [stream.side for stream in self._streams if ends]:
+                gauge("source_lag", max(0, ends[side.name] - side.next_offset), partition=side.name)
+        self._lag = self._futures(committed=True)
+        self._admin.serve()
+        return True
+
+    def _futures(self, *, committed: bool) -> list[Future[Any]]:
+        partitions = [TopicPartition(stream.topic, stream.index) for stream in self._streams]
+        return self._admin.ends(partitions, committed=committed)
+
+    def _read(self, futures: list[Future[Any]]) -> dict[str, int] | None:
+        """Return the answered end of every side, or None where the question failed: it is asked again."""
+        try:
+            ends = {
+                stream.side.name: int(future.result().offset)
+                for stream, future in zip(self._streams, futures, strict=True)
+            }
+        except KafkaException as failed:
+            reason = failed.args[0].str()
+            log.debug("the ends of the topics are unknown", partition=self._partition, reason=reason)
+            self._admin.renew()
+            return None
+        self._admin.reachability.answered()
+        return ends

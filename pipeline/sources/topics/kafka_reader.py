@@ -1,0 +1,272 @@
+"""Reads partition i of every topic of a Kafka source as one source partition, aligned by broker time."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Thread
+from typing import TypeAlias
+
+from confluent_kafka import KafkaError
+
+from pipeline.kafka.admin import KafkaAdmin
+from pipeline.kafka.client import KafkaSettings
+from pipeline.model.errors import Fatal
+from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.reader import BaseReader
+from pipeline.sources.topics.ends import Ends
+from pipeline.sources.topics.merge import Alignment, Run
+from pipeline.sources.topics.stream import Message, SidePlace, Stream
+from pipeline.sources.topics.trail import Boundary, Trail
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import UNALIGNED
+from pipeline.telemetry.metrics import observe
+
+log = logging.get(__name__)
+
+AHEAD = 1000
+"""Records of one side that wait in our queue before no more are fetched: the other side lags behind."""
+NO_TIME = -1
+"""librdkafka's time of a message without one."""
+WARN_EVERY_MS = 10_000
+CLOSE_SECS = 2.0
+
+_GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
+
+Taken: TypeAlias = list[Run[Message]]
+
+
+class KafkaReader(BaseReader):
+    """A reader of one source partition; the places of its position are those of `SidePlace`."""
+
+    VERSION = "kafka-1"
+
+    def __init__(
+        self,
+        name: str,
+        streams: Sequence[Stream],
+        settings: KafkaSettings,
+        admin: KafkaAdmin,
+        *,
+        handed_out: int = 0,
+        relocate: Callable[[Stream], int],
+        on_idle: Callable[[int], None],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self.name = name
+        self._streams = list(streams)
+        self._settings = settings
+        self._reachability = admin.reachability
+        self._handed_out = handed_out
+        self._relocate = relocate
+        self._on_idle = on_idle
+        self._clock_ms = clock_ms
+        wait = settings.max_wait_secs
+        self._alignment: Alignment[Message] = Alignment(
+            [stream.side for stream in streams], max_wait_ms=None if wait is None else int(wait * 1000)
+        )
+        self._updates = {stream.side.name for stream in streams if stream.updates or not settings.users}
+        """Sides where a null value deletes a user."""
+        self._ends = Ends(name, streams, self._alignment, admin)
+        self._warned: dict[int, int] = {}
+        self._unaligned = 0
+        self._closed = False
+        self._trail: Trail | None = None
+
+    def keep_trail(self, folder: Path) -> None:
+        """Write the ends of chunks to a folder of the state directory, and repeat those found there.
+
+        To be called before the first `read`. One topic alone has only one order and needs no trail.
+        """
+        if len(self._streams) == 1:
+            return
+        names = [stream.side.name for stream in self._streams]
+        base = [stream.side.next_offset for stream in self._streams]
+        self._trail = Trail(folder, names, base, self._handed_out)
+        for stream, begin in zip(self._streams, self._trail.base, strict=True):
+            if begin != stream.side.position:
+                # A crash before the first epoch was durable: `latest` is where it was then.
+                stream.go_to(begin)
+
+    @property
+    def done(self) -> bool:
+        """True when every topic has reached the offset where it stops, and all of it was handed out."""
+        return all(stream.side.done and not stream.side.offsets for stream in self._streams)
+
+    @property
+    def position(self) -> Position:
+        """Where the reader stands: per topic the next offset, the floor of the merge and the stop."""
+        return (self.VERSION, self._handed_out, tuple([tuple(stream.place) for stream in self._streams]))
+
+    @property
+    def expects_answer(self) -> bool:
+        """True while records wait for an answer that will be here within a millisecond or so."""
+        return self._ends.are_expected(self._clock_ms())
+
+    def read(self, limit: int) -> RawChunk | None:
+        """Return at most ``limit`` records, or None where none may leave now. Never waits for the network.
+
+        Raises StateError for an offset that is gone (unless `out_of_range` says where to go on), Fatal for a
+        topic that is gone or closed to us.
+        """
+        now = self._clock_ms()
+        if len(self._streams) == 1:
+            taken = self._read_alone(self._streams[0], limit, now)
+        else:
+            taken = self._read_aligned(limit, now)
+        if self._ends.watch_lag(now):
+            self._on_idle(now)
+        if not taken:
+            return None
+        self._handed_out += _number(taken)
+        return self._chunk(taken)
+
+    def _read_alone(self, stream: Stream, limit: int, now: int) -> Taken:
+        side = stream.side
+        messages, stamps = self._consume(stream, limit, now) if not side.done else ([], [])
+        if not messages:
+            return []
+        offsets = [message.offset() for message in messages]
+        if side.stop is not None and offsets[-1] >= side.stop:
+            side.position = max(side.position, offsets[-1])
+            offsets = offsets[: bisect_left(offsets, side.stop)]
+            messages, stamps = messages[: len(offsets)], stamps[: len(offsets)]
+        if not offsets:
+            return []
+        side.position = max(side.position, offsets[-1] + 1)
+        return [Run(side, offsets, stamps, messages, now)]
+
+    def _read_aligned(self, limit: int, now: int) -> Taken:
+        alignment = self._alignment
+        self._ends.take_answer(now)
+        for stream in self._streams:
+            side = stream.side
+            if len(side.offsets) < AHEAD and not side.done:
+                messages, stamps = self._consume(stream, limit, now)
+                alignment.add(side, [message.offset() for message in messages], stamps, messages, now)
+        if self._trail is not None and self._trail.ahead:
+            return self._repeat(self._trail, limit)
+        taken = alignment.take(limit, now)
+        self._ends.ask(now)
+        if alignment.unaligned > self._unaligned:
+            fresh, self._unaligned = alignment.unaligned - self._unaligned, alignment.unaligned
+            UNALIGNED.happened(log, fresh, partition=self.name, records=fresh)
+        if taken and self._trail is not None:
+            ends = tuple(stream.side.next_offset for stream in self._streams)
+            self._trail.note(Boundary(self._handed_out + _number(taken), ends))
+        if taken:
+            observe("join_wait_seconds", (now - taken[0].fetched_ms) / 1000)
+        return taken
+
+    def _repeat(self, trail: Trail, limit: int) -> Taken:
+        """Return the next chunk of the trail once all of it was fetched."""
+        boundary = trail.ahead[0]
+        taken = self._alignment.take_up_to(boundary.offsets, limit)
+        if taken is None:
+            return []
+        number = _number(taken)
+        if self._handed_out + number == boundary.line:
+            trail.ahead.popleft()
+        elif number < limit:
+            log.warning("topics changed since the crash: the rest is merged anew", partition=self.name)
+            trail.ahead.clear()
+        return taken
+
+    def _consume(self, stream: Stream, limit: int, now: int) -> tuple[list[Message], list[int]]:
+        """Return what has arrived of one topic partition, at most ``limit``, with its times; never waits."""
+        messages: list[Message] = stream.consumer.consume(limit, 0)
+        stamps = [message.timestamp()[1] for message in messages]
+        if NO_TIME not in stamps:
+            # An error has no time: none of them is one.
+            if messages:
+                self._reachability.answered()
+            return messages, stamps
+        good = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                good.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                # Records before it in the same batch are added first: position only grows.
+                self._alignment.reached(stream.side, message.offset(), now)
+                self._reachability.answered()
+            else:
+                self._failed(stream, error, now)
+        return good, [message.timestamp()[1] for message in good]
+
+    def _failed(self, stream: Stream, error: KafkaError, now: int) -> None:
+        code, name = error.code(), stream.side.name
+        if code == KafkaError._AUTO_OFFSET_RESET:
+            stream.go_to(self._relocate(stream))
+        elif code in _GONE:
+            raise Fatal(f"{name} is gone: {error.str()}")
+        elif code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise Fatal(f"Kafka does not let us read {name}: {error.str()}; the user needs READ on it")
+        elif error.fatal():
+            raise Fatal(f"the Kafka client gave up on {name}: {error.str()}")
+        elif now >= self._warned.get(code, 0):
+            self._warned[code] = now + WARN_EVERY_MS
+            log.warning("Kafka reports an error, reading goes on", partition=name, reason=error.str())
+
+    def _chunk(self, taken: Taken) -> RawChunk:
+        messages = taken[0].items if len(taken) == 1 else [item for run in taken for item in run.items]
+        lines: list[bytes | None] = [message.value() for message in messages]
+        headers = [message.headers() for message in messages]
+        stamps = taken[0].stamps if len(taken) == 1 else [stamp for run in taken for stamp in run.stamps]
+        received: list[int | None] = [stamp if stamp > 0 else None for stamp in stamps]
+        sources: str | list[str] = taken[0].side.name
+        if any(run.side is not taken[0].side for run in taken):
+            sources = [name for run in taken for name in [run.side.name] * len(run.offsets)]
+        chunk = RawChunk(
+            partition=self.name,
+            sources=sources,
+            offsets=[offset for run in taken for offset in run.offsets],
+            lines=lines,
+            position=self.position,
+            received=received,
+            headers=headers if any(headers) else None,
+            keys=[message.key() for message in messages],
+        )
+        if None in lines:
+            self._mark_empty_events(chunk)
+        return chunk
+
+    def _mark_empty_events(self, chunk: RawChunk) -> None:
+        """Make events without a value faults: only in a topic of user updates a null value says something."""
+        faults = {}
+        for index, line in enumerate(chunk.lines):
+            source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[index]
+            if line is None and source not in self._updates:
+                chunk.lines[index] = b""
+                faults[index] = "a record without a value in a topic of events"
+        chunk.faults = faults or None
+
+    def durable(self, position: Position) -> None:
+        """Commit the group's offsets up to a position that is safe on disk. Does not wait for the answer."""
+        _, handed_out, places = position
+        if self._trail is not None:
+            self._trail.forget(handed_out)
+        offsets = {side.topic: side.offset for side in map(SidePlace._make, places)}
+        for stream in self._streams:
+            stream.commit(offsets.get(stream.topic, stream.committed))
+
+    def close(self) -> None:
+        """Let go of the connections; commits nothing. Never raises, and waits `CLOSE_SECS` at most."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._trail is not None:
+            self._trail.close()
+        # Without brokers librdkafka waits for a minute to finish what is under way.
+        closing = [Thread(target=stream.close, daemon=True) for stream in self._streams]
+        for thread in closing:
+            thread.start()
+        deadline = time.monotonic() + CLOSE_SECS
+        for thread in closing:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _number(taken: Taken) -> int:
+    return sum([len(run.offsets) for run in taken])

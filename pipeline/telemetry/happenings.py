@@ -1,0 +1,63 @@
+"""What happens and is both logged and measured: one declaration here, one call where it happens.
+
+    CONFIG_RELOADED.happened(log, version="3f2a", webhooks=12)
+
+What to do about it stands in the metric's row of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.telemetry.log import Log
+from pipeline.telemetry.metrics import METRICS, MetricName, count, gauge
+
+
+@dataclass(slots=True, frozen=True)
+class Happening:
+    """A line of the log and a metric that move together."""
+
+    level: Callable[..., None]
+    text: str
+    metric: MetricName
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Of the metric, where they are always these; the others are facts of the same name."""
+    value: float = 1
+    """What the metric is set to, or grows by."""
+
+    def happened(self, log: Log, value: float | None = None, /, **facts: Any) -> None:
+        """Log it with its facts, and move the metric, by ``value`` where that is not always the same."""
+        row = METRICS[self.metric]
+        labels = {name: self.labels.get(name) or facts[name] for name in row.labels}
+        move = gauge if row.kind == "gauge" else count
+        move(self.metric, self.value if value is None else value, **labels)
+        self.level(log, self.text, **facts)
+
+
+CONFIG_RELOADED = Happening(Log.info, "config reloaded", "config_reloads_total", {"result": "ok"})
+CONFIG_REFUSED = Happening(
+    Log.error, "config edit refused; the running version stays", "config_reloads_total", {"result": "broken"}
+)
+CONFIG_GOOD_AGAIN = Happening(Log.info, "config is good again", "config_problems", value=0)
+
+BROKERS_UNREACHABLE = Happening(Log.warning, "Kafka is unreachable, trying again", "source_unreachable")
+BROKERS_REFUSE = Happening(Log.warning, "Kafka refuses us, trying again", "source_unreachable")
+BROKERS_BACK = Happening(Log.info, "Kafka is reachable again", "source_unreachable", value=0)
+COMMIT_FAILED = Happening(Log.warning, "group offsets were not committed", "source_commit_failures_total")
+TOPICS_UNEVEN = Happening(
+    Log.warning, "topics are not co-partitioned: the as-of join is best effort", "source_uneven_topics"
+)
+PARTITIONS_ADDED = Happening(
+    Log.warning, "a topic has new partitions: restart to read them", "source_new_partitions_total"
+)
+PLACE_LOST = Happening(Log.error, "the place in a topic was lost", "source_skipped_total")
+UNALIGNED = Happening(Log.warning, "records went on without alignment", "join_unaligned_total")
+
+DEAD_LETTER_TOO_LARGE = Happening(
+    Log.error,
+    "a dead letter is too large for the topic and was not copied",
+    "dead_letter_copies_total",
+    {"result": "error"},
+)

@@ -1,0 +1,48 @@
+"""What a job may have that the product does not give it: other module constants, other source partitions.
+
+Nothing in the product knows of this.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.config.job import PipelineConfig
+from pipeline.sources.files.recording import Recording
+from pipeline.sources.reader import Reader
+
+
+class Partitions:
+    """A source of several partitions, as topics are, out of files."""
+
+    def __init__(self, files: dict[str, str], follow: bool) -> None:
+        self.files = files
+        self.follow = follow
+
+    def list_partitions(self) -> list[str]:
+        return list(self.files)
+
+    def open(self, name: str, position: Any) -> Reader:
+        return Recording([self.files[name]], follow=self.follow, name=name, resume=position)
+
+
+def alter(values: Mapping[str, object]) -> None:
+    """Set module constants, by ``module:NAME``."""
+    for place, value in values.items():
+        module, _, name = place.partition(":")
+        holder = importlib.import_module(module)
+        assert hasattr(holder, name), place
+        setattr(holder, name, value)
+
+
+def use_partitions(files: dict[str, str]) -> None:
+    """Let every job of this process read these; each is one growing or finished file."""
+    for module in ("pipeline.runtime.process", "pipeline.runtime.state.rebuild"):
+        holder: Any = importlib.import_module(module)
+
+        def make(config: PipelineConfig, *_more: Any, **_named: Any) -> Partitions:
+            return Partitions(files, bool(getattr(config.source, "follow", False)))
+
+        holder.make_readers = make

@@ -1,5 +1,0 @@
-"""Fixtures of this folder."""
-
-from fakes import unsynced
-
-__all__ = ["unsynced"]

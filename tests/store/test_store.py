@@ -1,0 +1,147 @@
+"""The store: one transaction per epoch, and undo of the last one by bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.model.errors import StateError
+from pipeline.store.rows import Table
+from pipeline.store.store import Store, bounded
+
+pytestmark = pytest.mark.usefixtures("unsynced")
+
+KEYS = st.sampled_from([b"a", b"b", b"c", b"d"])
+CHANGES = st.lists(
+    st.tuples(st.sampled_from([Table.USERS, Table.OUTBOX]), KEYS, st.none() | st.binary(max_size=4)),
+    max_size=8,
+)
+
+
+def rows(store: Store) -> dict[tuple[Table, bytes], bytes]:
+    return {(t, k): v for t in (Table.USERS, Table.OUTBOX) for k, v in store.committed(t, b"", b"")}
+
+
+def write(store: Store, changes: list[tuple[Table, bytes, bytes | None]]) -> None:
+    for table, key, value in changes:
+        if value is None:
+            store.delete(table, key)
+        else:
+            store.put(table, key, value)
+
+
+def test_an_epoch_reads_its_own_writes_and_others_read_only_committed_ones(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put(Table.USERS, b"u", b"1")
+    assert store.get(Table.USERS, b"u") == b"1"
+    assert rows(store) == {}
+    assert store.commit() == 1
+    assert rows(store) == {(Table.USERS, b"u"): b"1"}
+    store.delete(Table.USERS, b"u")
+    assert store.get(Table.USERS, b"u") is None
+    assert rows(store) == {(Table.USERS, b"u"): b"1"}
+    store.close()
+
+
+def test_an_epoch_without_writes_keeps_its_number(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.commit() == 0
+    store.put(Table.USERS, b"u", b"1")
+    assert store.commit() == 1
+    assert store.commit() == 1
+    store.close()
+
+
+@given(epochs=st.lists(CHANGES, min_size=1, max_size=5), flushes=st.integers(0, 8))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_undo_puts_back_exactly_the_state_before_the_last_epoch(
+    tmp_path_factory: pytest.TempPathFactory, epochs: list[list], flushes: int
+) -> None:
+    path = tmp_path_factory.mktemp("store")
+    store = Store(path, map_size=1 << 26)
+    states = [rows(store)]
+    for epoch in epochs:
+        write(store, epoch[:flushes])
+        store.flush()
+        write(store, epoch[flushes:])
+        store.put(Table.COUNTERS, b"n", b"%d" % len(states))
+        store.commit()
+        states.append(rows(store))
+    last = len(epochs)
+    store.close()
+    store = Store(path, map_size=1 << 26)
+    assert store.resume(last - 1) is True
+    assert rows(store) == states[last - 1]
+    assert store.seq == last - 1
+    assert store.resume(last - 1) is False
+    write(store, epochs[-1])
+    store.put(Table.COUNTERS, b"n", b"again")
+    store.commit()
+    assert rows(store) == states[last]
+    store.close()
+
+
+def test_a_store_two_epochs_ahead_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for number in (b"1", b"2"):
+        store.put(Table.USERS, b"u", number)
+        store.commit()
+    with pytest.raises(StateError, match="do not belong together"):
+        store.resume(0)
+    with pytest.raises(StateError, match="do not belong together"):
+        store.resume(3)
+    store.close()
+
+
+def test_what_was_not_committed_is_gone_after_a_restart(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put(Table.USERS, b"u", b"1")
+    store.commit()
+    store.put(Table.USERS, b"u", b"2")
+    store.flush()
+    store.close()
+    store = Store(tmp_path)
+    assert store.get(Table.USERS, b"u") == b"1"
+    assert store.seq == 1
+    store.close()
+
+
+def test_a_second_owner_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(StateError, match="in use by another job"):
+        Store(tmp_path, lock_wait_secs=0)
+    store.close()
+    Store(tmp_path, lock_wait_secs=0).close()
+
+
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    (tmp_path / "data.mdb").write_bytes(b"not a store" * 1000)
+    with pytest.raises(StateError, match="Restore the state directory from a backup"):
+        Store(tmp_path)
+
+
+def test_long_keys_are_hashed_and_stay_apart() -> None:
+    a, b = b"x" * 500 + b"a", b"x" * 500 + b"b"
+    assert len(bounded(a)) <= 400
+    assert bounded(a) != bounded(b)
+    assert bounded(b"short") == b"short"
+
+
+def test_large_epochs_go_to_the_transaction_early_and_still_undo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.store.store.FLUSH_BYTES", 100)
+    store = Store(tmp_path)
+    store.put(Table.USERS, b"u", b"before")
+    store.commit()
+    for number in range(50):
+        store.put(Table.USERS, b"u", b"x" * 60 + b"%d" % number)
+        store.put(Table.USERS, b"k%d" % number, b"y" * 60)
+    store.commit()
+    assert store.resume(1)
+    assert rows(store) == {(Table.USERS, b"u"): b"before"}
+    store.close()
