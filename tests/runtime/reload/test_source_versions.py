@@ -99,11 +99,6 @@ class Running:
         self.start()
 
 
-@pytest.fixture(autouse=True)
-def _unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SourcePartition, "next_batch", lambda self: self.advance())
-
-
 def test_a_replayed_stretch_runs_under_the_version_it_ran_under(tmp_path: Path):
     running = Running(tmp_path)
     running.start()
@@ -129,8 +124,8 @@ def test_a_kill_between_a_switch_and_its_first_chunk_leaves_a_true_history(tmp_p
     for _ in range(3):
         running.step()
     running.commit()
-    assert running.durable == ("test-1", 10)
-    before_the_switch = ("test-1", 5)
+    assert running.durable == ("test-1", 10, ())
+    before_the_switch = ("test-1", 5, ())
     running.edit("B")
     running.kill_after_switch()
     # The lines after the switch have never run. They do now, coming from before it, and then once more.
