@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit bench bench-compare chaos soak kafka kafka-stop docs site lock clean
+.PHONY: help setup dev run test lint unit coverage bench bench-compare chaos soak kafka kafka-stop docs site lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -32,8 +32,11 @@ lint: $(DEV) ## ruff, mypy and the import contract
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo > /dev/null || $(BIN)/lint-imports --no-logo
 
-unit: $(DEV) ## the tests alone
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+unit: $(DEV) ## the tests alone, and which took longest
+	$(BIN)/pytest -n 2 --dist loadgroup --durations=10 $(ARGS)
+
+coverage: $(DEV) ## the tests with a report of the lines and branches that none reaches, in htmlcov/
+	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=html --cov-report=term:skip-covered $(ARGS)
 
 bench: $(DEV) ## measure the job beside what one would write by hand (ARGS="--rounds 5 --only firing")
 	$(BIN)/python -m tests.bench.suite $(ARGS)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import lmdb
 import pytest
 from hypothesis import settings
 
 from pipeline.receiver.server import Receiver
+from tests.kit.run import Bench
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests in the background lets them ignore Ctrl-C; what they start must not.
@@ -34,3 +36,11 @@ def receiver() -> Iterator[Receiver]:
     """A real receiver on a port of its own; it answers 200 until a test says otherwise."""
     with Receiver() as receiver:
         yield receiver
+
+
+@pytest.fixture
+def bench(tmp_path: Path, receiver: Receiver) -> Bench:
+    """A bench with one webhook, `w`, for every event."""
+    bench = Bench(tmp_path)
+    bench.webhook("w", receiver.url("/w"))
+    return bench

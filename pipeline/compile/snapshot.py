@@ -30,7 +30,8 @@ from pipeline.match.labels import Labels, compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.findings import Finding, in_order, render
-from pipeline.model.records import Event, Json, User
+from pipeline.model.json import Value
+from pipeline.model.records import Event, User
 from pipeline.model.words import did_you_mean
 from pipeline.render.request import RequestTemplate, compile_request
 from pipeline.render.wrap import compile_wrap
@@ -51,7 +52,7 @@ class Webhook:
     """Hash of its own text."""
     file: str
     """Its file, relative to the config directory."""
-    data: Mapping[str, Json] = field(repr=False)
+    data: Mapping[str, Value] = field(repr=False)
     """What the file says, bases and defaults merged, for `explain`."""
     asks_user: bool = field(init=False)
     """False where every candidate fires: nothing is left to `judge` once the event's side holds."""
@@ -225,7 +226,7 @@ def _compile(
     )
 
 
-def _condition(tree: Json, problems: Problems, *, labels: Labels, file: CheckedWebhook) -> Predicate:
+def _condition(tree: Value, problems: Problems, *, labels: Labels, file: CheckedWebhook) -> Predicate:
     """Compile the condition of an `$if`; inside a `$for` it may read the item."""
     roots = (*EVENT_ROOTS, "item", "index")
     return compile_condition(

@@ -20,7 +20,7 @@ from pipeline.config.yaml.placeholders import substitute
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding, in_order
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 FILE = "pipeline.yaml"
 
@@ -38,9 +38,9 @@ class PipelineConfig:
     join_max_wait_secs: float | None
     network_allow: tuple[str, ...]
     exclude: tuple[str, ...]
-    delivery: Mapping[str, Json]
+    delivery: Mapping[str, Value]
     """Defaults of every webhook's `delivery`, as plain data of the file."""
-    dead_letters_kafka: Mapping[str, Json] | None
+    dead_letters_kafka: Mapping[str, Value] | None
     """topic, brokers (may be None: the source's), settings."""
     dead_letters_jsonl: str | None
     log_level: str
@@ -72,7 +72,7 @@ def load_pipeline(
     directory: str | Path,
     *,
     environ: Mapping[str, str] | None = None,
-    flags: Mapping[str, Json] | None = None,
+    flags: Mapping[str, Value] | None = None,
     check_source: bool = False,
 ) -> PipelineReport:
     """Read the job's config.
@@ -88,7 +88,7 @@ def load_pipeline(
     tree = document.root
     substitute(document, Secrets(environ, base))
     findings = list(document.findings)
-    data: Json = {} if tree is None else tree.value
+    data: Value = {} if tree is None else tree.value
     if not isinstance(data, dict):
         problems.error((), "wrong-type", "pipeline.yaml is a map of fields")
         data = {}

@@ -11,7 +11,7 @@ from pipeline.config.models.validate import submodel
 from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.model.findings import Finding
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean
 
 PREFIX = "HOOKLINE_"
@@ -31,7 +31,7 @@ _FLAGS = {
 class Layers:
     """Begins with what the file says; a value that is set later wins, and takes its origin with it."""
 
-    def __init__(self, data: dict[str, Json]) -> None:
+    def __init__(self, data: dict[str, Value]) -> None:
         self.data = data
         self._origins: dict[KeyPath, str] = {}
         self._note_file(data, ())
@@ -49,7 +49,7 @@ class Layers:
                 message, hint = f"`{name}` sets nothing", f"did you mean `{close}`?"
                 yield Finding(origin, 0, 0, "unknown-variable", message, hint, warning=True)
 
-    def set_flags(self, flags: Mapping[str, Json]) -> None:
+    def set_flags(self, flags: Mapping[str, Value]) -> None:
         """Set values by dotted name (``source.jsonl.paths``); a value of None is not given."""
         for name, value in flags.items():
             if value is not None:
@@ -64,14 +64,14 @@ class Layers:
         inside = [origin for known, origin in self._origins.items() if path and known[: len(path)] == path]
         return inside[-1] if inside else "default"
 
-    def _note_file(self, value: Json, path: KeyPath) -> None:
+    def _note_file(self, value: Value, path: KeyPath) -> None:
         if isinstance(value, dict) and value:
             for key, inner in value.items():
                 self._note_file(inner, (*path, key))
         elif path:
             self._origins[path] = "file"
 
-    def _set(self, path: KeyPath, value: Json, origin: str) -> None:
+    def _set(self, path: KeyPath, value: Value, origin: str) -> None:
         here = self.data
         for index, part in enumerate(path[:-1]):
             if path[index - 1 : index] == ("source",) and index == 1 and part not in here:
@@ -107,7 +107,7 @@ def _leaves(section: type, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]
             yield from _leaves(inner, (*prefix, name))
 
 
-def _from_text(text: str, annotation: Any) -> Json:
+def _from_text(text: str, annotation: Any) -> Value:
     """Return a variable's value as the field's type wants it: lists are separated by commas."""
     kinds = {get_origin(part) or part for part in (annotation, *get_args(annotation))}
     if list in kinds:

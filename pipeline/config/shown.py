@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pipeline.config.models.fields import fields_of, is_section
 from pipeline.config.models.validate import submodel
 from pipeline.config.yaml.diagnostics import KeyPath
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 _SECRET_FIELDS = ("password", "secret", "key", "token")
 
@@ -17,7 +17,7 @@ class Setting(NamedTuple):
     """One value of the job's config."""
 
     name: str
-    value: Json
+    value: Value
     origin: str
     """``config/pipeline.yaml:3``, ``environment HOOKLINE_SHARDS``, ``flag --shards`` or ``default``."""
 
@@ -32,7 +32,7 @@ def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPa
             yield Setting(".".join(map(str, path)), _masked(value), origin(path))
 
 
-def _masked(value: Json) -> Json:
+def _masked(value: Value) -> Value:
     """Return a value for showing: what looks like a password among free settings is hidden."""
     if isinstance(value, dict):
         return {

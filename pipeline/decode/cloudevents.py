@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pipeline.decode import fields, strict
 from pipeline.decode.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
-from pipeline.model.json import kind_of
-from pipeline.model.records import Event, Json, Record
+from pipeline.model.json import Json, kind_of
+from pipeline.model.records import Event, Record
 
 VERSIONS = frozenset({"1.0", "0.3"})
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 
 from pipeline.model.errors import InvalidRecord
-from pipeline.model.json import kind_of
-from pipeline.model.records import Json
+from pipeline.model.json import Json, Value, kind_of
 
-Element = dict[str, Json]
+Element = dict[str, Value]
 
 MAX_ELEMENTS = 256
 """Deeper chains are cut at the root's end; PostHog's and Heap's own libraries send far fewer."""
@@ -47,7 +46,7 @@ def _element(item: Json) -> Element:
     for plain, name in (("href", "href"), ("attr_id", "id"), ("id", "id")):
         if item.get(plain) is not None:
             attributes.setdefault(name, str(item[plain]))
-    classes = item.get("classes", item.get("attr_class"))
+    classes: Value = item.get("classes", item.get("attr_class"))
     if type(classes) is str:
         classes = classes.split()
     if type(classes) is not list:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.model.errors import InvalidRecord
-from pipeline.model.json import kind_of
-from pipeline.model.records import Json, Origin
+from pipeline.model.json import Json, kind_of
+from pipeline.model.records import Origin
 from pipeline.model.times import parse_time
 
 Fields = dict[str, Json]
@@ -89,8 +89,8 @@ def names(fields: Fields, name: str) -> tuple[str, ...]:
         return ()
     if type(value) is str:
         return (value,)
-    if type(value) is list and all(type(item) is str for item in value):
-        return tuple(value)
+    if type(value) is list and len(texts := [item for item in value if type(item) is str]) == len(value):
+        return tuple(texts)
     if type(value) is dict:
         return tuple(value)
     raise InvalidRecord(f"`{name}` is {kind_of(value)}, an array of property names is wanted")

@@ -17,8 +17,8 @@ from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants
 from pipeline.language.formats import FORMATS
 from pipeline.model.errors import InvalidRecord
-from pipeline.model.json import kind_of
-from pipeline.model.records import Invalid, Json, Origin, PropertyUpdate, Record
+from pipeline.model.json import Json, kind_of
+from pipeline.model.records import Invalid, Origin, PropertyUpdate, Record
 
 OUR_FAULT = "Hookline failed to read this record"
 """How the reason of an Invalid begins whose cause is a fault in this package."""
@@ -117,8 +117,8 @@ def decode(
         value = strict.loads(raw, is_clean=is_clean)
         if type(value) is dict:
             for name in _ENVELOPES[format]:
-                if name in value and _is_envelope(value, name):
-                    return _read_all(value[name], name, value, format, raw, place)
+                if name in value and type(members := value[name]) is list and _is_envelope(value):
+                    return _read_all(members, name, value, format, raw, place)
             return (_shape_of(value) if format == "auto" else SHAPES[format].read)(value, place)
         if type(value) is list:
             return _read_all(value, "the list", {}, format, raw, place)
@@ -130,8 +130,8 @@ def decode(
         return [Invalid(raw or b"", f"{OUR_FAULT}: {type(error).__name__}: {error}", origin)]
 
 
-def _is_envelope(value: Fields, name: str) -> bool:
-    return type(value[name]) is list and "event" not in value and value.get("type") in (None, "batch")
+def _is_envelope(value: Fields) -> bool:
+    return "event" not in value and value.get("type") in (None, "batch")
 
 
 def _tombstone(key: bytes | None, place: Place) -> PropertyUpdate:

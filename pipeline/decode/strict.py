@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from pipeline.model.errors import InvalidRecord
-from pipeline.model.records import Json
+from pipeline.model.json import Json
 
 MAX_DEPTH = 200
 """Levels of nesting a record may have; a body around it adds its own and must stay below 254."""
@@ -33,7 +33,7 @@ def loads(raw: bytes, *, is_clean: bool = False) -> Json:
     ``is_clean``: the two rules of ours are known to hold, do not check them again.
     """
     try:
-        value = orjson.loads(raw)
+        value: Json = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRecord(_reason(raw, error)) from None
     if is_clean:

@@ -22,7 +22,8 @@ from pipeline.join.users import Users
 from pipeline.language.slots import mask
 from pipeline.match.index import TriggerIndex
 from pipeline.model.errors import RenderError
-from pipeline.model.records import MISSING, Event, Invalid, Json, PropertyUpdate, Record, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Invalid, PropertyUpdate, Record, User
 from pipeline.render.request import Rendered
 from pipeline.store.rows import Rows
 
@@ -169,7 +170,7 @@ class Story:
 
 
 def change_of(
-    update: PropertyUpdate, before: dict[str, Any], properties: dict[str, Json]
+    update: PropertyUpdate, before: dict[str, Any], properties: dict[str, Value]
 ) -> tuple[Event, User]:
     """Return what a `changes` trigger sees: an event with the changed values (null for what was unset), and
     the user with the values before.

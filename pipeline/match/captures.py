@@ -10,7 +10,8 @@ from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.paths import ANY, Part, Path, Scope
 from pipeline.match.conditions.leaves import compile_on_path
 from pipeline.match.conditions.nodes import Node
-from pipeline.model.records import MISSING, Event, Json, Missing, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Missing, User
 
 _URL_PROPERTIES: Final = ("$current_url", "url", "href")
 _PATH_PROPERTIES: Final = ("$pathname", "path")
@@ -56,7 +57,7 @@ def _selector(selector: str, problems: Problems) -> Node | None:
     )
 
 
-def _on_field(name: str, value: Json, problems: Problems) -> Node | None:
+def _on_field(name: str, value: Value, problems: Problems) -> Node | None:
     # Any element's text or href may be meant, so that `contains` looks into each of them.
     parts: tuple[Part, ...] = (name, ANY) if name in ("text", "href") else (name,)
     node = compile_on_path(Path("capture", parts, f"capture.{name}"), value, problems)
@@ -77,7 +78,7 @@ def _on_field(name: str, value: Json, problems: Problems) -> Node | None:
     )
 
 
-def _outline(event: Event) -> Json | Missing:
+def _outline(event: Event) -> Value | Missing:
     """Return the chain as a short text, innermost first, for explain."""
     if event.elements is None:
         return MISSING
@@ -89,7 +90,7 @@ def _outline(event: Event) -> Json | Missing:
     return " < ".join(shown)
 
 
-def _texts(event: Event) -> Json | Missing:
+def _texts(event: Event) -> Value | Missing:
     """Return the texts of the chain's elements (any may be meant), without outer whitespace."""
     found = [
         element["text"].strip()
@@ -101,7 +102,7 @@ def _texts(event: Event) -> Json | Missing:
     return found or MISSING
 
 
-def _hrefs(event: Event) -> Json | Missing:
+def _hrefs(event: Event) -> Value | Missing:
     found = [
         href
         for element in event.elements or ()
@@ -118,19 +119,19 @@ def _first_text(event: Event, names: tuple[str, ...]) -> list[str]:
     return [value.strip() for value in values if type(value) is str][:1]
 
 
-def _page(event: Event, name: str) -> Json:
+def _page(event: Event, name: str) -> Value:
     page = event.context.get("page")
     return page.get(name) if type(page) is dict else None
 
 
-def _url(event: Event) -> Json | Missing:
+def _url(event: Event) -> Value | Missing:
     for value in (_page(event, "url"), *(event.properties.get(name) for name in _URL_PROPERTIES)):
         if type(value) is str:
             return value
     return MISSING
 
 
-def _path(event: Event) -> Json | Missing:
+def _path(event: Event) -> Value | Missing:
     for value in (_page(event, "path"), *(event.properties.get(name) for name in _PATH_PROPERTIES)):
         if type(value) is str:
             return value

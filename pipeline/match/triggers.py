@@ -14,8 +14,8 @@ from pipeline.language.paths import Path, PathError, Scope, compile_path, parse_
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, Predicate, conjunction, none_of
 from pipeline.match.labels import Alternative, Labels
-from pipeline.model.json import canonical
-from pipeline.model.records import MISSING, Event, Json, User
+from pipeline.model.json import Value, canonical
+from pipeline.model.records import MISSING, Event, User
 from pipeline.model.words import did_you_mean
 
 _NO_EVENTS: Final = {
@@ -36,7 +36,7 @@ class _Context:
     problems: Problems
     labels: Labels
     lists: Mapping[str, Collection[str]]
-    vars: Mapping[str, Json]
+    vars: Mapping[str, Value]
 
     def at(self, *parts: str | int) -> _Context:
         """Return the same for a nested place."""
@@ -229,7 +229,7 @@ def _sample(sample: Sample | None, webhook_id: str, context: _Context) -> Node |
     )
 
 
-def _user_or_anonymous(event: Event, user: User, scope: Scope) -> Json:
+def _user_or_anonymous(event: Event, user: User, scope: Scope) -> Value:
     """Return what identifies the user: the id, or the anonymous id of one who has none yet."""
     if user.id is not None:
         return user.id

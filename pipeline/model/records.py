@@ -11,10 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from pipeline.model import json
-
-Json: TypeAlias = json.Value
-"""The older name of `pipeline.model.json.Value`."""
+from pipeline.model.json import Json, Value
 
 
 class Origin(NamedTuple):
@@ -46,10 +43,10 @@ class Event(msgspec.Struct, gc=False):
     """When it occurred; without one, when it was received; None where neither is known."""
     received_at: int | None
     source: str | None
-    properties: dict[str, json.Json]
-    context: dict[str, json.Json]
+    properties: dict[str, Json]
+    context: dict[str, Json]
     origin: Origin
-    elements: list[dict[str, json.Value]] | None = None
+    elements: list[dict[str, Value]] | None = None
     """The element chain of an autocaptured event, innermost first:
     ``{tag, id, classes: [..], attributes: {..}, text, nth_child, nth_of_type}``."""
 
@@ -63,8 +60,8 @@ class PropertyUpdate(msgspec.Struct, gc=False):
     time: int | None
     received_at: int | None
     source: str | None
-    set: dict[str, json.Json]
-    set_once: dict[str, json.Json]
+    set: dict[str, Json]
+    set_once: dict[str, Json]
     unset: tuple[str, ...]
     origin: Origin
     delete: bool = False
@@ -100,8 +97,8 @@ class User(msgspec.Struct, gc=False):
     anonymous_id: str | None
     identified: bool
     """True where the event belongs to a user id, False for an unlinked anonymous id."""
-    properties: dict[str, json.Json] = msgspec.field(default_factory=dict)
-    before: dict[str, json.Json] | None = None
+    properties: dict[str, Json] = msgspec.field(default_factory=dict)
+    before: dict[str, Json] | None = None
     """Old values of the properties that an update changed; None unless a `changes` trigger runs."""
 
     @staticmethod  # called once per event: a class method costs twice as much

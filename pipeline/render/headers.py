@@ -9,7 +9,8 @@ from pipeline.language.headers import NAME, is_reserved
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.slots import Headers, header_safe
 from pipeline.model.errors import RenderError
-from pipeline.model.records import MISSING, Event, Json, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, User
 from pipeline.render.templates.spot import Spot, guarded
 from pipeline.render.templates.template import compile_text, mentions_secrets
 from pipeline.render.values.printing import Failure, to_text
@@ -88,7 +89,7 @@ def _value(value: str, spot: Spot) -> tuple[str | None, Getter]:
     return None, guarded(checked, place)
 
 
-def _constant(value: Json, spot: Spot, slots: bool) -> tuple[str, Getter]:
+def _constant(value: Value, spot: Spot, slots: bool) -> tuple[str, Getter]:
     text = to_text(value)
     if not slots and not header_safe(text):
         spot.error("header-value", "a header can hold printable ASCII only")

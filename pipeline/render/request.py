@@ -18,7 +18,8 @@ from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.language.slots import Encoding, Headers, header_safe
 from pipeline.model.errors import RenderError
-from pipeline.model.records import MISSING, Event, Json, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, User
 from pipeline.render.body import Part, compile_body
 from pipeline.render.form import encode_form
 from pipeline.render.headers import compile_headers
@@ -28,7 +29,7 @@ from pipeline.render.url import compile_url
 from pipeline.render.values.printing import Failure, reason_of
 
 BODILESS: Final = ("GET", "DELETE")
-DEFAULT_BODY: Final[Mapping[str, Json]] = {"event": "{{ event }}", "user": "{{ user }}"}
+DEFAULT_BODY: Final[Mapping[str, Value]] = {"event": "{{ event }}", "user": "{{ user }}"}
 MAX_BODY: Final = 16 << 20
 """Bytes of one body."""
 
@@ -90,7 +91,7 @@ class RequestTemplate:
 def compile_request(
     request: Request,
     *,
-    vars: Mapping[str, Json],
+    vars: Mapping[str, Value],
     condition: ConditionCompiler,
     settings: Mapping[str, str],
     secrets: Secrets | None,
@@ -145,7 +146,7 @@ def _check_header_secrets(headers: Headers | None, spot: Spot) -> None:
                 )
 
 
-def _body(tree: Json, spot: Spot) -> Bytes:
+def _body(tree: Value, spot: Spot) -> Bytes:
     part = compile_body(tree, spot)
     place = spot.place("the body")
     if part.constant:
@@ -160,7 +161,7 @@ def _body(tree: Json, spot: Spot) -> Bytes:
     return _json_body(part, place, spot.missing)
 
 
-def _dump(value: Json, form: bool) -> bytes:
+def _dump(value: Value, form: bool) -> bytes:
     return encode_form(value) if form else orjson.dumps(value)
 
 
@@ -190,7 +191,7 @@ def _json_body(part: Part, place: str, missing: MissingRule) -> Bytes:
 
 
 def _form_body(part: Part, place: str) -> Bytes:
-    get: Callable[[Event, User, Scope], Json] = part.get
+    get: Callable[[Event, User, Scope], Value] = part.get
 
     def body(event: Event, user: User) -> bytes:
         try:
@@ -205,9 +206,9 @@ def _form_body(part: Part, place: str) -> Bytes:
     return body
 
 
-def find_culprit(value: Json) -> tuple[Json, str]:
+def find_culprit(value: Value) -> tuple[Value, str]:
     """Return the first scalar that JSON cannot hold, and where it is: ``.user.name[0]``."""
-    todo: list[tuple[Json, str]] = [(value, "")]
+    todo: list[tuple[Value, str]] = [(value, "")]
     while todo and len(todo) < 1_000_000:
         one, path = todo.pop()
         if isinstance(one, dict):

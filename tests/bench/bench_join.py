@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.join.users import Users
-from pipeline.model.records import Json, Origin, PropertyUpdate
+from pipeline.model.json import Value
+from pipeline.model.records import Origin, PropertyUpdate
 from pipeline.store.store import Store
 
 USERS, ROUNDS = 10_000, 5
@@ -20,7 +21,7 @@ USERS, ROUNDS = 10_000, 5
 
 def update(number: int, plan: str) -> PropertyUpdate:
     """Return an update that sets four properties."""
-    properties: dict[str, Json] = {
+    properties: dict[str, Value] = {
         "name": f"User {number}",
         "email": f"u{number}@example.com",
         "plan": plan,

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.kit.ports import free_port
+
 NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 4096; }}
@@ -33,13 +35,6 @@ destination d {{ http(url("{url}") method("POST") headers("content-type: applica
   body('{{"user":"${{.e.user_id}}","amount":${{.e.properties.amount}}}}')); }};
 log {{ source(s); parser(p); filter(f); destination(d); flags(flow-control); }};
 """
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_for(port: int, secs: float = 10.0) -> None:

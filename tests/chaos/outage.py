@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.deliver.lanes.pressure import BACKLOG
 from pipeline.receiver.server import Receiver
 from tests.kit.jobs import Job, accounted, event_of, ids, ready, state_bytes
+from tests.kit.ports import free_port
 from tests.kit.run import Bench, more_than, until
 
 CONCURRENCY = 64
@@ -31,13 +31,6 @@ class Figures:
             f"{self.state >> 20} MiB on disk; all arrived, {self.extra} twice "
             f"(bound {(self.kills - 1) * CONCURRENCY})"
         )
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def outage(folder: Path, *, events: int, kills: int, patience: float) -> Figures:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from pipeline.cli.app import run
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 
 class Said(NamedTuple):
@@ -19,7 +19,7 @@ class Said(NamedTuple):
     err: str
 
     @property
-    def json(self) -> Json:
+    def json(self) -> Value:
         return orjson.loads(self.out)
 
 

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from pipeline.receiver.server import Receiver
 from tests.kit.run import Bench, until
-
-
-@pytest.fixture
-def bench(tmp_path: Path, receiver: Receiver) -> Bench:
-    bench = Bench(tmp_path)
-    bench.webhook("w", receiver.url("/w"))
-    return bench
 
 
 def ids(receiver: Receiver) -> list[str]:

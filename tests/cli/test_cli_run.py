@@ -18,9 +18,7 @@ EVENTS = [{"id": str(number), "user_id": f"u{number % 20}"} for number in range(
 
 
 @pytest.fixture
-def bench(tmp_path: Path, receiver: Receiver) -> Bench:
-    bench = Bench(tmp_path)
-    bench.webhook("w", receiver.url("/w"))
+def bench(bench: Bench) -> Bench:
     bench.append(*EVENTS)
     return bench
 

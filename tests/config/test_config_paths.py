@@ -18,7 +18,8 @@ from pipeline.language.paths import (
     unknown_var,
     user_view,
 )
-from pipeline.model.records import MISSING, Json
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING
 from tests.kit.records import NOON, event, user
 from tests.kit.samples import shared_data
 
@@ -29,7 +30,7 @@ JSON = st.recursive(
 )
 
 
-def read(text: str, vars: dict[str, Json] | None = None, **properties: Json) -> Any:
+def read(text: str, vars: dict[str, Value] | None = None, **properties: Value) -> Any:
     get = compile_path(parse_path(text), vars or {})
     return get(event(properties=properties), user(properties), None)
 
@@ -127,7 +128,7 @@ def test_a_value_is_missing_or_null_and_these_differ() -> None:
         ("event.properties.x[user.properties.nothing]", {"a": 1}, MISSING),
     ],
 )
-def test_odd_data_is_missing_and_never_raises(text: str, value: Json, found: Json) -> None:
+def test_odd_data_is_missing_and_never_raises(text: str, value: Value, found: Value) -> None:
     get = compile_path(parse_path(text))
     assert get(event(properties={"x": value}), user({"k": "a"}), None) == found
 
@@ -148,7 +149,7 @@ def test_times_read_as_iso_text_and_impossible_ones_are_missing() -> None:
 
 
 def test_vars_are_looked_up_by_static_and_dynamic_keys() -> None:
-    vars: dict[str, Json] = {"owners": {"pro": 502, "7": "seven"}, "list": [1, 2]}
+    vars: dict[str, Value] = {"owners": {"pro": 502, "7": "seven"}, "list": [1, 2]}
     assert read("vars.owners.pro", vars) == 502
     assert read("vars.owners[user.properties.plan]", vars, plan="pro") == 502
     assert read("vars.owners[user.properties.team]", vars, team=7) == "seven"
@@ -200,7 +201,7 @@ def test_the_views_leave_out_what_is_unknown() -> None:
 
 
 @given(name=st.text(), value=JSON)
-def test_any_name_can_be_quoted(name: str, value: Json) -> None:
+def test_any_name_can_be_quoted(name: str, value: Value) -> None:
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     assert parse_path(f'event.properties["{escaped}"]').parts == ("properties", name)
     assert read(f'event.properties["{escaped}"]', **{name: value}) == value
@@ -217,7 +218,7 @@ def test_any_text_is_a_path_or_a_path_error(text: str) -> None:
 
 
 @given(value=JSON)
-def test_reading_never_raises(value: Json) -> None:
+def test_reading_never_raises(value: Value) -> None:
     for text in ("x.y.z", "x[0].y", "x[*].y[*]", "x[-1][0]", "x[event.properties.x]", "x['y'][2]"):
         read(f"event.properties.{text}", x=value)
 

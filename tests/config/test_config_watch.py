@@ -7,15 +7,9 @@ import pytest
 
 from pipeline.config.files import read_config
 from pipeline.config.watch import PATIENCE_SECS, SETTLE_SECS, Changed, Unreadable, Watcher
+from tests.kit.clock import HandClock
 
 WEBHOOK = "id: {}\ntrigger: {{events: [X], where: {{event.name: {{in: {{file: lists/l.txt}}}}}}}}\n"
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -32,7 +26,7 @@ class Watched:
     """A watcher whose first look is over, and a clock to move."""
 
     def __init__(self, directory: Path) -> None:
-        self.clock = Clock()
+        self.clock = HandClock()
         self.watcher = Watcher(directory, read_config(directory).hash, clock=self.clock)
         assert self.watcher.poll() is None
 

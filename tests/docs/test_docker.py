@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pipeline.cli import app
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.telemetry import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,7 +149,7 @@ def test_hadolint_has_nothing_to_say():
     assert result.returncode == 0, result.stdout
 
 
-def expressions(value: Json) -> list[str]:
+def expressions(value: Value) -> list[str]:
     """Return all Prometheus expressions of a dashboard or a rule file."""
     if isinstance(value, dict):
         own = [value["expr"]] if isinstance(value.get("expr"), str) else []

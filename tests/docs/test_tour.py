@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 
-import pytest
-
 from tests.kit import tour
+from tests.kit.ports import free_port
 
 
-@pytest.fixture
-def port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return str(free.getsockname()[1])
-
-
-def test_the_tour_delivers_two_webhooks_and_repeats_none(tmp_path: Path, port: str):
+def test_the_tour_delivers_two_webhooks_and_repeats_none(tmp_path: Path):
     commands = tour.script("tour").replace("hookline receiver", "hookline receiver --json > arrived.jsonl", 1)
     again = (
         "hookline run -c tour --source tour/shop.jsonl --state tour/state --allow 127.0.0.0/8 --json > again"
     )
-    done = tour.run(commands, tmp_path, {"127.0.0.1:8787": f"127.0.0.1:{port}"}, end=again)
+    done = tour.run(commands, tmp_path, {"127.0.0.1:8787": f"127.0.0.1:{free_port()}"}, end=again)
     assert done.returncode == 0, done.stderr
     assert "1 webhook, no problems" in done.stdout
     arrived = [json.loads(line) for line in (tmp_path / "arrived.jsonl").read_text().splitlines()]

@@ -19,10 +19,8 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def bench(tmp_path: Path, receiver: Receiver) -> Bench:
+def bench(bench: Bench) -> Bench:
     """Return a bench of a job that has delivered some events and has more to read."""
-    bench = Bench(tmp_path)
-    bench.webhook("w", receiver.url("/w"))
     bench.append(*rows(0, FIRST))
     with Job(bench, follow=False) as job:
         assert job.ended()["webhooks"]["w"]["delivered"] == FIRST

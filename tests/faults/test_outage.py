@@ -6,8 +6,9 @@ from pathlib import Path
 
 from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.receiver.server import Receiver
-from tests.chaos.outage import free_port, outage
+from tests.chaos.outage import outage
 from tests.kit.jobs import Job, accounted
+from tests.kit.ports import free_port
 from tests.kit.run import Bench, until
 
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -51,7 +50,9 @@ class Lines(BaseReader):
 
 @pytest.fixture(autouse=True)
 def _own_sync() -> Iterator[None]:
-    with mock.patch.multiple(history, _sync=history._sync, boot_id=history.boot_id, LEAST_AHEAD=3):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, own in (("_sync", history._sync), ("boot_id", history.boot_id), ("LEAST_AHEAD", 3)):
+            patch.setattr(history, name, own)
         yield
 
 
@@ -221,12 +222,14 @@ def test_a_power_cut_leaves_a_high_water_that_no_line_was_beyond(tmp_path: Path)
         assert runs.partition.history.high > 21
 
 
-def test_a_clean_end_leaves_the_high_water_itself_for_another_machine(tmp_path: Path) -> None:
+def test_a_clean_end_leaves_the_high_water_itself_for_another_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with runs_in(tmp_path) as runs:
         for _ in range(4):
             runs.advance()
-    with mock.patch.object(history, "boot_id", return_value=bytes(16)):
-        found = History(tmp_path / "source" / "recording")
+    monkeypatch.setattr(history, "boot_id", lambda: bytes(16))
+    found = History(tmp_path / "source" / "recording")
     assert found.high == 21
     found.close()
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.join.limits import Limits, Verdict, check
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from tests.kit.matching import trigger_of
 from tests.kit.records import NOON, event, user
 
@@ -35,7 +35,9 @@ class Rows:
         self.rows = {key: row for key, row in self.rows.items() if row[1] is None or row[1] > now}
 
 
-def limits(webhook_id: str = "w", *, repeat: Json = None, limit: Json = None, dedupe: Json = None) -> Limits:
+def limits(
+    webhook_id: str = "w", *, repeat: Value = None, limit: Value = None, dedupe: Value = None
+) -> Limits:
     webhook: dict[str, Any] = {"trigger": {"events": "*", "repeat": repeat}, "limit": limit, "dedupe": dedupe}
     found = trigger_of(webhook, webhook_id).limits
     assert found is not None
@@ -43,7 +45,7 @@ def limits(webhook_id: str = "w", *, repeat: Json = None, limit: Json = None, de
 
 
 def run(
-    spec: Limits, times: Iterable[int | None], rows: Rows | None = None, by: str = "u1", **properties: Json
+    spec: Limits, times: Iterable[int | None], rows: Rows | None = None, by: str = "u1", **properties: Value
 ) -> list[Verdict]:
     store = rows or Rows()
     return [
@@ -109,7 +111,7 @@ def test_users_webhooks_and_by_values_count_apart() -> None:
 
 
 @pytest.mark.parametrize("other", [5.0, [5.0], {"a": [5.0]}])
-def test_a_by_value_is_the_same_however_its_numbers_are_written(other: Json) -> None:
+def test_a_by_value_is_the_same_however_its_numbers_are_written(other: Value) -> None:
     rows = Rows()
     spec = limits(dedupe={"by": "event.properties.n"})
     whole = {float: 5, list: [5], dict: {"a": [5]}}[type(other)]

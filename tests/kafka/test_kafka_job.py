@@ -126,7 +126,7 @@ def test_a_job_killed_under_load_loses_nothing_and_joins_every_acknowledged_upda
             received(load.sent)
             job.send_signal(signal.SIGTERM)
             assert job.wait(20) == 0, log.read_text()[-2000:]
-            live, noises = calls(), values_of(receiver, lambda request: request.headers["x-noise"])
+            live, noises = calls(), values_of(receiver, lambda request: request.headers.get("x-noise"))
             job = start(log, "replay", "--from-kafka", "-c", config, "--state", tmp_path / "replay")
             assert job.wait(40) == 0, log.read_text()[-2000:]
         finally:

@@ -13,24 +13,25 @@ from pipeline.config.yaml.diagnostics import Problem, Problems
 from pipeline.match.conditions.compile import Condition, compile_condition
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
-from pipeline.model.records import MISSING, Event, Json, User
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, User
 from tests.kit.records import event, user
 
 
-def condition(tree: Json, **options: Any) -> Condition:
+def condition(tree: Value, **options: Any) -> Condition:
     problems = Problems()
     compiled = compile_condition(tree, problems, **options)
     assert [problem for problem in problems.found if not problem.warning] == []
     return compiled
 
 
-def problems_of(tree: Json, **options: Any) -> list[Problem]:
+def problems_of(tree: Value, **options: Any) -> list[Problem]:
     problems = Problems()
     compile_condition(tree, problems, **options)
     return problems.found
 
 
-def holds(tree: Json, on: Event | None = None, by: User | None = None, **options: Any) -> bool:
+def holds(tree: Value, on: Event | None = None, by: User | None = None, **options: Any) -> bool:
     """Return whether the condition holds; the split sides and the whole must agree."""
     compiled = condition(tree, **options)
     one, other = on or event(), by or user()
@@ -40,7 +41,7 @@ def holds(tree: Json, on: Event | None = None, by: User | None = None, **options
     return whole
 
 
-def holds_for(value: Json, operators: Json, **options: Any) -> bool:
+def holds_for(value: Value, operators: Value, **options: Any) -> bool:
     """Return whether operators hold for a value, on the event, on the user and nested."""
     properties = {} if value is MISSING else {"x": value}
     verdicts = {
@@ -54,7 +55,7 @@ def holds_for(value: Json, operators: Json, **options: Any) -> bool:
 
 
 def read_labels(
-    *files: Mapping[str, Json], lists: Mapping[str, Collection[str]] | None = None
+    *files: Mapping[str, Value], lists: Mapping[str, Collection[str]] | None = None
 ) -> tuple[Labels, list[Problem]]:
     """Check and compile label files as they are written; what is refused is left out."""
     problems = Problems()
@@ -63,14 +64,14 @@ def read_labels(
     return labels, problems.found
 
 
-def labels_of(*files: Mapping[str, Json], lists: Mapping[str, Collection[str]] | None = None) -> Labels:
+def labels_of(*files: Mapping[str, Value], lists: Mapping[str, Collection[str]] | None = None) -> Labels:
     labels, problems = read_labels(*files, lists=lists)
     assert problems == []
     return labels
 
 
 def read_trigger(
-    webhook: Mapping[str, Json], webhook_id: str = "w", **options: Any
+    webhook: Mapping[str, Value], webhook_id: str = "w", **options: Any
 ) -> tuple[Trigger | None, list[Problem]]:
     """Check a webhook file as it is written, and compile its trigger; a refused one as far as it goes."""
     problems = Problems()
@@ -82,7 +83,7 @@ def read_trigger(
     return trigger, problems.found
 
 
-def trigger_of(webhook: Mapping[str, Json], webhook_id: str = "w", **options: Any) -> Trigger:
+def trigger_of(webhook: Mapping[str, Value], webhook_id: str = "w", **options: Any) -> Trigger:
     trigger, problems = read_trigger(webhook, webhook_id, **options)
     assert [problem for problem in problems if not problem.warning] == []
     assert trigger is not None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.model.records import Event, IdentityLink, Json, Origin, PropertyUpdate, User
+from pipeline.model.json import Value
+from pipeline.model.records import Event, IdentityLink, Origin, PropertyUpdate, User
 from pipeline.outbox.codec import delivery_key
 from pipeline.outbox.handover import Delivery
 
@@ -31,7 +32,7 @@ def delivery(
     return made, origin
 
 
-def event(name: str = "Purchase", properties: Mapping[str, Json] | None = None, **fields: Any) -> Event:
+def event(name: str = "Purchase", properties: Mapping[str, Value] | None = None, **fields: Any) -> Event:
     """Return what u1 did at noon."""
     known: dict[str, Any] = {
         "id": "e1",
@@ -47,7 +48,7 @@ def event(name: str = "Purchase", properties: Mapping[str, Json] | None = None, 
     return Event(name=name, properties=dict(properties or {}), **{**known, **fields})
 
 
-def user(properties: Mapping[str, Json] | None = None, **fields: Any) -> User:
+def user(properties: Mapping[str, Value] | None = None, **fields: Any) -> User:
     """Return u1 with these properties."""
     known: dict[str, Any] = {"id": "u1", "anonymous_id": None, "identified": True}
     return User(properties=dict(properties or {}), **{**known, **fields})

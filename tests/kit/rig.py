@@ -1,4 +1,4 @@
-"""Helpers of the delivery tests: deliveries, ports, a manual clock, a scripted client."""
+"""Helpers of the delivery tests: deliveries, ports, a scripted client."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from typing import Any
 from pipeline.deliver.core import Core
 from pipeline.deliver.http.attempt import Attempt, Fault
 from pipeline.deliver.http.tls import Contexts
-from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.secrets import Secrets
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
+from tests.kit.clock import START_MS, ManualClock
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-START_MS = 1_700_000_000_000
 
 
 def delivery(
@@ -105,21 +104,6 @@ class Disk:
                 self.rows.pop(each.row, None)
         self.port.settled([each.delivery.row for each in results if each.outcome is not Outcome.RETRY])
         return new
-
-
-class ManualClock(Clock):
-    """Moves only when told to; its wall may be stepped."""
-
-    def __init__(self) -> None:
-        self.at = 1000.0
-        self.step = 0.0
-        super().__init__()
-
-    def now(self) -> float:
-        return self.at
-
-    def wall(self) -> float:
-        return START_MS / 1000 + (self.at - 1000.0) + self.step
 
 
 Scripted = int | Fault | tuple[int, dict[str, Any]]

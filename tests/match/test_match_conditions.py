@@ -13,7 +13,7 @@ from pipeline.config.yaml.diagnostics import Problems
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.table import OPERATORS
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from tests.kit.matching import condition, holds, labels_of, problems_of
 from tests.kit.records import event, user
 from tests.kit.samples import shared_data
@@ -22,7 +22,7 @@ A, B, C = ({f"event.properties.{name}": 1} for name in "abc")
 UA, UB = ({f"user.properties.{name}": 1} for name in "ab")
 
 
-def on(**properties: Json) -> Any:
+def on(**properties: Value) -> Any:
     return event(properties=properties)
 
 
@@ -68,7 +68,7 @@ def test_a_path_or_a_file_alone_is_shorthand_like_a_scalar_or_a_list() -> None:
 
 @pytest.mark.parametrize("depth", [10, 40])
 def test_conditions_nest_deeply(depth: int) -> None:
-    tree: Json = {"event.properties.a": 1}
+    tree: Value = {"event.properties.a": 1}
     for level in range(depth):
         tree = [{"not": tree}, {"all": [tree]}, {"any": [tree, {"event.properties.b": 1}]}][level % 3]
     negated = len(range(0, depth, 3)) % 2 == 1
@@ -77,7 +77,7 @@ def test_conditions_nest_deeply(depth: int) -> None:
 
 
 def test_nesting_without_end_is_refused() -> None:
-    tree: Json = {"event.properties.a": 1}
+    tree: Value = {"event.properties.a": 1}
     for _ in range(200):
         tree = {"not": tree}
     assert [problem.code for problem in problems_of(tree)] == ["too-deep"]
@@ -131,7 +131,7 @@ PRODUCTS = [{"category": "Shoes", "qty": 1, "tags": ["a", "b"]}, {"category": "H
         ({"any_element": {"event.properties.one": {"category": "Shoes"}}}, False),
     ],
 )
-def test_elements_of_arrays(tree: Json, verdict: bool) -> None:
+def test_elements_of_arrays(tree: Value, verdict: bool) -> None:
     data = {"products": PRODUCTS, "numbers": [1, 2, 9], "one": {"category": "Shoes"}}
     assert holds(tree, on(**data)) is verdict
     on_user = json.loads(json.dumps(tree).replace("event.properties", "user.properties"))
@@ -320,7 +320,7 @@ def test_equal_clauses_have_equal_keys_and_others_do_not() -> None:
         ({5: 1}, (5,), None),
     ],
 )
-def test_a_mistake_is_an_error_at_its_place_with_a_remedy(tree: Json, path: Any, hint: str | None) -> None:
+def test_a_mistake_is_an_error_at_its_place_with_a_remedy(tree: Value, path: Any, hint: str | None) -> None:
     found = [problem for problem in problems_of(tree) if not problem.warning]
     assert [problem.path for problem in found] == [path]
     if hint is not None:
@@ -363,7 +363,7 @@ def test_ne_warns_that_it_holds_for_missing_unless_exists_stands_beside_it() -> 
         max_leaves=12,
     )
 )
-def test_any_tree_compiles_or_has_problems_and_never_raises(tree: Json) -> None:
+def test_any_tree_compiles_or_has_problems_and_never_raises(tree: Value) -> None:
     problems = Problems()
     compiled = compile_condition(tree, problems)
     if not problems.errors:
@@ -433,7 +433,7 @@ TREES = st.recursive(
 
 
 @given(tree=TREES, x=VALUES, other=VALUES)
-def test_the_two_sides_make_the_whole_and_negation_is_opposite(tree: Json, x: Json, other: Json) -> None:
+def test_the_two_sides_make_the_whole_and_negation_is_opposite(tree: Value, x: Value, other: Value) -> None:
     one = event(properties={"x": x, "other": other}, context={"x": x})
     by = user({"x": x, "other": other})
     verdict = holds(tree, one, by)  # compares the sides with the whole
@@ -444,14 +444,14 @@ def test_the_two_sides_make_the_whole_and_negation_is_opposite(tree: Json, x: Js
 
 
 @given(left=TREES, right=TREES, x=VALUES)
-def test_de_morgan(left: Json, right: Json, x: Json) -> None:
+def test_de_morgan(left: Value, right: Value, x: Value) -> None:
     one, by = event(properties={"x": x}), user({"x": x})
     neither = holds({"not": {"any": [left, right]}}, one, by)
     assert neither is holds([{"not": left}, {"not": right}], one, by)
 
 
 def test_two_deeply_nested_values_are_compared_without_a_crash() -> None:
-    deep: Json = 1
+    deep: Value = 1
     for _ in range(900):
         deep = [deep]
     assert not holds(

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.records import MISSING, Json
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING
 from tests.kit.matching import holds, holds_for
 from tests.kit.records import event, user
 
-LAUNCHDARKLY: list[tuple[Json, Json, bool]] = [
+LAUNCHDARKLY: list[tuple[Value, Value, bool]] = [
     (99, {"in": [99]}, True),
     (99.0001, {"in": [99.0001]}, True),
     (99, {"in": [99.0001]}, False),
@@ -63,7 +64,7 @@ LAUNCHDARKLY: list[tuple[Json, Json, bool]] = [
     ("xbad%ver", {"as": "version", "gt": "2.0.1"}, False),
     ("02.0.0", {"as": "version", "eq": "2.0.0"}, False),
 ]
-GROWTHBOOK: list[tuple[Json, Json, bool]] = [
+GROWTHBOOK: list[tuple[Value, Value, bool]] = [
     ("user@growthbook.io", {"regex": "@growthbook.io$"}, True),
     ("user@gmail.com", {"not_in": ["b", "c"]}, True),
     (["beta", "qa"], {"in": ["alpha", "beta"]}, True),
@@ -94,7 +95,7 @@ GROWTHBOOK: list[tuple[Json, Json, bool]] = [
     ("v1.2.3", {"as": "version", "eq": "1.2.3"}, True),
     ("1.10.0", {"as": "version", "gt": "1.9.9", "lt": "2.0.0"}, True),
 ]
-POSTHOG: list[tuple[Json, Json, bool]] = [
+POSTHOG: list[tuple[Value, Value, bool]] = [
     ("Chrome", {"in": ["Chrome", "Firefox"]}, True),
     ("Chrome", {"not_in": ["Chrome", "Firefox"]}, False),
     (MISSING, {"not_in": ["Chrome"]}, True),
@@ -112,7 +113,7 @@ POSTHOG: list[tuple[Json, Json, bool]] = [
     ("2026-11-23", {"between": ["2026-11-01", "2026-11-30"], "as": "date"}, True),
     (["a", "b"], {"contains": "a"}, True),
 ]
-SEGMENT: list[tuple[Json, Json, bool]] = [
+SEGMENT: list[tuple[Value, Value, bool]] = [
     ("Free Shipping", {"contains": "Ship"}, True),
     ("/blog/2026/post", {"glob": "/blog/**"}, True),
     ("user@segment.com", {"glob": "*@segment.com"}, True),
@@ -135,11 +136,11 @@ SUITES = {"launchdarkly": LAUNCHDARKLY, "growthbook": GROWTHBOOK, "posthog": POS
         for number, row in enumerate(rows)
     ],
 )
-def test_a_documented_case_of_another_product(value: Json, operators: Json, verdict: bool) -> None:
+def test_a_documented_case_of_another_product(value: Value, operators: Value, verdict: bool) -> None:
     assert holds_for(value, operators) is verdict
 
 
-PERSON: dict[str, Json] = {
+PERSON: dict[str, Value] = {
     "plan": "pro",
     "age": 34,
     "country": "DE",
@@ -173,7 +174,7 @@ PERSON: dict[str, Json] = {
         ),
     ],
 )
-def test_a_rule_holds_alike_on_event_and_on_user(tree: Json, verdict: bool) -> None:
+def test_a_rule_holds_alike_on_event_and_on_user(tree: Value, verdict: bool) -> None:
     def at(root: str) -> Any:
         return json.loads(json.dumps(tree).replace("X.", f"{root}.properties."))
 

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from pipeline.config.yaml.diagnostics import Problem, Problems
 from pipeline.match.index import TriggerIndex
 from pipeline.match.selectors import SelectorError, compile_selector
-from pipeline.model.records import Event, Json
+from pipeline.model.json import Value
+from pipeline.model.records import Event
 from tests.kit.matching import holds, labels_of, read_labels, trigger_of
 from tests.kit.records import event, user
 from tests.kit.samples import shared_data
 
 
-def element(tag: str = "div", /, **fields: Any) -> dict[str, Json]:
+def element(tag: str = "div", /, **fields: Any) -> dict[str, Value]:
     known: dict[str, Any] = {
         "id": None,
         "classes": [],
@@ -46,15 +47,15 @@ CHAIN = [
 ]
 
 
-def click(elements: list[dict[str, Json]] | None = CHAIN, **fields: Any) -> Event:
+def click(elements: list[dict[str, Value]] | None = CHAIN, **fields: Any) -> Event:
     return event("$autocapture", fields.pop("properties", {}), kind="click", elements=elements, **fields)
 
 
-def problems_of(*files: Mapping[str, Json]) -> list[Problem]:
+def problems_of(*files: Mapping[str, Value]) -> list[Problem]:
     return read_labels(*files)[1]
 
 
-def carries(label: Mapping[str, Json], one: Event, **options: Any) -> bool:
+def carries(label: Mapping[str, Value], one: Event, **options: Any) -> bool:
     """Return whether the event carries the label, as a condition and through the index alike."""
     labels = labels_of({"name": "L", **label}, **options)
     verdict = holds({"label": "L"}, one, user({"plan": "pro"}), labels=labels)
@@ -141,7 +142,7 @@ def test_a_label_that_reads_the_user_is_decided_after_the_join() -> None:
         ({"kind": "click", "selector": "a", "text": "Log in"}, False),
     ],
 )
-def test_captured_events_match_by_kind_selector_text_href_path_and_url(capture: Json, verdict: bool) -> None:
+def test_captured_events_match_by_kind_selector_text_href_path_and_url(capture: Value, verdict: bool) -> None:
     properties = {"$current_url": "https://x.io/pricing/eu?utm=a", "$pathname": "/pricing/eu"}
     assert carries({"capture": capture}, click(properties=properties)) is verdict
 
@@ -340,7 +341,7 @@ def test_recorded_clicks_of_a_browser_sdk_carry_the_labels_they_should() -> None
         ({"name": "L", "capture": {}}, ("capture",)),
     ],
 )
-def test_a_mistake_in_a_label_is_found_at_its_place(label: Mapping[str, Json], path: Any) -> None:
+def test_a_mistake_in_a_label_is_found_at_its_place(label: Mapping[str, Value], path: Any) -> None:
     assert [problem.path for problem in problems_of(label)] == [path]
 
 

@@ -17,7 +17,8 @@ from pipeline.match.operators.table import (
     Example,
     Operator,
 )
-from pipeline.model.records import MISSING, Json
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING
 from pipeline.model.times import MAX_MS, MIN_MS, format_iso
 from tests.kit.matching import holds, holds_for, problems_of
 from tests.kit.records import event, user
@@ -46,7 +47,7 @@ def test_the_table_holds_the_operators_of_the_language() -> None:
 
 @pytest.mark.parametrize(("operator", "example"), EXAMPLES)
 def test_an_example_of_the_table_holds_on_events_and_on_users(operator: Operator, example: Example) -> None:
-    operators: dict[str, Json] = {operator.name: example.operand}
+    operators: dict[str, Value] = {operator.name: example.operand}
     if example.ignore_case:
         operators["ignore_case"] = True
     assert holds_for(example.value, operators) is example.holds
@@ -61,7 +62,7 @@ def test_not_around_an_example_is_the_opposite(operator: Operator, example: Exam
 
 @pytest.mark.parametrize(("conversion", "value", "operator", "operand", "verdict"), CONVERTED)
 def test_an_example_of_a_conversion_holds(
-    conversion: Conversion, value: Json, operator: str, operand: Json, verdict: bool
+    conversion: Conversion, value: Value, operator: str, operand: Value, verdict: bool
 ) -> None:
     assert holds_for(value, {"as": conversion.name, operator: operand}) is verdict
 
@@ -152,7 +153,7 @@ def test_synonyms_and_remedies_lead_to_operators_and_shadow_none() -> None:
         ([1, 9], {"gt": 5, "lt": 3}, True),
     ],
 )
-def test_typed_comparison_and_arrays(value: Json, operators: Json, verdict: bool | None) -> None:
+def test_typed_comparison_and_arrays(value: Value, operators: Value, verdict: bool | None) -> None:
     if verdict is None:
         assert problems_of({"event.properties.x": operators})
     else:
@@ -229,7 +230,7 @@ def test_typed_comparison_and_arrays(value: Json, operators: Json, verdict: bool
         (["2020-01-01", "2026-11-20"], {"after": "-7d"}, True),
     ],
 )
-def test_conversions(value: Json, operators: Json, verdict: bool) -> None:
+def test_conversions(value: Value, operators: Value, verdict: bool) -> None:
     assert holds_for(value, operators) is verdict
 
 
@@ -267,7 +268,7 @@ def test_event_time_is_read_as_a_date_whatever_form_it_came_in() -> None:
         ({"as": "number", "eq": {"path": "user.properties.y"}}, {"y": "5"}, True),
     ],
 )
-def test_operands_from_other_paths(operators: Json, properties: dict[str, Json], verdict: bool) -> None:
+def test_operands_from_other_paths(operators: Value, properties: dict[str, Value], verdict: bool) -> None:
     tree = {"event.properties.x": operators}
     assert holds(tree, event(properties={"x": 5}), user(properties), vars={"five": 5}) is verdict
 
@@ -307,7 +308,7 @@ def test_lists_from_files_are_texts_or_converted() -> None:
         ]
     ),
 )
-def test_the_time_of_an_event_compares_like_its_text(ms: int, operators: dict[str, Json]) -> None:
+def test_the_time_of_an_event_compares_like_its_text(ms: int, operators: dict[str, Value]) -> None:
     one = event(time=ms, properties={"text": format_iso(ms)})
     assert holds({"event.time": operators}, one) is holds({"event.properties.text": operators}, one)
 

@@ -14,12 +14,13 @@ from pipeline.language.paths import Scope
 from pipeline.match.conditions.nodes import Predicate
 from pipeline.match.index import TriggerIndex
 from pipeline.match.triggers import Trigger
-from pipeline.model.records import Event, Json, User
+from pipeline.model.json import Value
+from pipeline.model.records import Event, User
 from tests.kit.matching import labels_of, read_labels, read_trigger, trigger_of
 from tests.kit.records import event, user
 
 
-def triggers(*parts: Mapping[str, Json], **options: Any) -> list[Trigger]:
+def triggers(*parts: Mapping[str, Value], **options: Any) -> list[Trigger]:
     return [trigger_of({"trigger": part}, f"w{number}", **options) for number, part in enumerate(parts)]
 
 
@@ -32,11 +33,11 @@ def select(index: TriggerIndex, one: Event) -> tuple[int, ...]:
     return found
 
 
-def changed(**properties: Json) -> Event:
+def changed(**properties: Value) -> Event:
     return event("User updated", properties, kind="update")
 
 
-def problems_of(webhook: Mapping[str, Json], **options: Any) -> list[Problem]:
+def problems_of(webhook: Mapping[str, Value], **options: Any) -> list[Problem]:
     return read_trigger(webhook, **options)[1]
 
 
@@ -74,7 +75,7 @@ def test_the_events_side_is_decided_and_the_users_side_left() -> None:
 
 @pytest.mark.parametrize("count", [2, 7, 8, 40])
 def test_many_webhooks_on_one_name_are_found_by_the_value_they_need(count: int) -> None:
-    parts: list[dict[str, Json]] = [
+    parts: list[dict[str, Value]] = [
         {"events": ["A"], "where": {"event.properties.shop": number}} for number in range(count)
     ]
     parts.append({"events": ["A"], "where": {"event.properties.shop": ["x", 1]}})
@@ -159,7 +160,7 @@ PROPERTIES = st.dictionaries(st.sampled_from("pq"), VALUES)
     excluded=st.booleans(),
 )
 def test_the_index_finds_what_asking_every_webhook_finds(
-    specs: list[dict[str, Json]], events: list[Event], by: User, excluded: bool
+    specs: list[dict[str, Value]], events: list[Event], by: User, excluded: bool
 ) -> None:
     compiled = triggers(*specs, labels=LABELS, exclude=["Fans", "Clicked"] if excluded else [])
     index = TriggerIndex(compiled)
@@ -316,7 +317,7 @@ def test_a_sample_by_user_takes_the_anonymous_id_where_there_is_no_other() -> No
         ({}, ()),
     ],
 )
-def test_a_mistake_in_a_trigger_is_found_at_its_place(webhook: Mapping[str, Json], path: Any) -> None:
+def test_a_mistake_in_a_trigger_is_found_at_its_place(webhook: Mapping[str, Value], path: Any) -> None:
     assert [problem.path for problem in problems_of(webhook)] == [path]
 
 
@@ -333,7 +334,9 @@ ANYTHING = st.recursive(
 
 
 @given(webhook=st.dictionaries(KEYS, ANYTHING, max_size=4), trigger=ANYTHING)
-def test_any_data_compiles_or_has_problems_and_never_raises(webhook: dict[str, Json], trigger: Json) -> None:
+def test_any_data_compiles_or_has_problems_and_never_raises(
+    webhook: dict[str, Value], trigger: Value
+) -> None:
     compiled, problems = read_trigger({**webhook, "trigger": trigger}, labels=LABELS)
     if all(problem.warning for problem in problems):
         assert compiled is not None
@@ -342,7 +345,7 @@ def test_any_data_compiles_or_has_problems_and_never_raises(webhook: dict[str, J
 
 
 @given(label=st.dictionaries(KEYS, ANYTHING, max_size=4))
-def test_any_label_compiles_or_has_problems_and_never_raises(label: dict[str, Json]) -> None:
+def test_any_label_compiles_or_has_problems_and_never_raises(label: dict[str, Value]) -> None:
     labels, problems = read_labels({**label, "name": "L"})
     if all(problem.warning for problem in problems):
         found = labels.get("L")

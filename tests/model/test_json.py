@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model.json import canonical, equal, same
-from pipeline.model.records import Json
+from pipeline.model.json import Value, canonical, equal, same
 
 SCALARS = st.sampled_from(
     [None, True, False, 0, 1, 5, 5.0, 5.5, 2**53, 2**53 + 1, float(2**53), 1e300, "", "5", "é"]
@@ -22,25 +21,25 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     max_leaves=4,
 )
 
-UNEQUAL: list[tuple[Json, Json]] = [
+UNEQUAL: list[tuple[Value, Value]] = [
     (1, True), ("1", 1), (None, False), ([1], [1, 1]), ({"a": 1}, {"a": True}), ({"a": 1}, {"b": 1}),
     ([0], [False]), ([], {}), (2**53 + 1, float(2**53)),
 ]  # fmt: skip
-EQUAL: list[tuple[Json, Json]] = [
+EQUAL: list[tuple[Value, Value]] = [
     (5, 5.0), (0, -0.0), ([5], [5.0]), ({"a": [1, {"b": None}]}, {"a": [1.0, {"b": None}]}),
     ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("left", "right"), EQUAL)
-def test_equal_values_are_equal_both_ways_and_have_one_key(left: Json, right: Json) -> None:
+def test_equal_values_are_equal_both_ways_and_have_one_key(left: Value, right: Value) -> None:
     assert equal(left, right)
     assert equal(right, left)
     assert canonical(left) == canonical(right)
 
 
 @pytest.mark.parametrize(("left", "right"), UNEQUAL)
-def test_unequal_values_are_unequal_both_ways_and_have_two_keys(left: Json, right: Json) -> None:
+def test_unequal_values_are_unequal_both_ways_and_have_two_keys(left: Value, right: Value) -> None:
     for one, other in ((left, right), (right, left)):
         assert not equal(one, other)
         assert not same(one, other)

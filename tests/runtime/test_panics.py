@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
-from pipeline.receiver.server import Receiver
 from pipeline.runtime.panics import held_back, without_passed_on
 from tests.kit.run import Bench
 
@@ -59,28 +57,23 @@ def test_what_is_held_back_is_written_at_the_end_and_nothing_is_held_without_an_
     assert capfd.readouterr().err == "after\n"
 
 
-def test_a_recording_that_shrank_is_told_without_a_panic(tmp_path: Path) -> None:
-    with Receiver() as receiver:
-        bench = Bench(tmp_path, environment={"RUST_BACKTRACE": "1"})
-        bench.webhook("w", receiver.url("/w"))
-        bench.append({"id": "e1"}, {"id": "e2"})
-        bench.run()
-        bench.stream.write_text("{}\n")
-        check_plain(bench, 3, "put the old file back")
+def test_a_recording_that_shrank_is_told_without_a_panic(bench: Bench) -> None:
+    bench.append({"id": "e1"}, {"id": "e2"})
+    bench.run()
+    bench.stream.write_text("{}\n")
+    check_plain(bench, 3, "put the old file back")
 
 
-def test_an_error_of_a_step_behind_the_source_is_told_without_a_panic(tmp_path: Path) -> None:
-    with Receiver() as receiver:
-        bench = Bench(tmp_path, environment={"RUST_BACKTRACE": "1"})
-        bench.webhook("w", receiver.url("/w"))
-        bench.append({"id": "e1"})
-        bench.run()
-        for store in bench.state.glob("shards/*/*.mdb"):
-            store.write_bytes(b"no store")
-        check_plain(bench, 3, "shard")
+def test_an_error_of_a_step_behind_the_source_is_told_without_a_panic(bench: Bench) -> None:
+    bench.append({"id": "e1"})
+    bench.run()
+    for store in bench.state.glob("shards/*/*.mdb"):
+        store.write_bytes(b"no store")
+    check_plain(bench, 3, "shard")
 
 
 def check_plain(bench: Bench, code: int, told: str) -> None:
+    bench.environment["RUST_BACKTRACE"] = "1"
     said = bench.refused(code)
     assert told in said.splitlines()[-1]
     assert said.splitlines()[-1].startswith("error: ")

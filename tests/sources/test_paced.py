@@ -10,6 +10,7 @@ import pytest
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.paced import Paced
 from pipeline.sources.reader import BaseReader
+from tests.kit.clock import HandClock
 from tests.kit.records import NOW_MS
 
 
@@ -43,13 +44,6 @@ class Listed(BaseReader):
         self.closed = True
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def line(secs: float) -> dict[str, Any]:
     return {"type": "event", "name": "E", "user_id": "u", "time": (NOW_MS + secs * 1000) / 1000}
 
@@ -63,7 +57,7 @@ def drain(paced: Paced) -> int:
 
 @pytest.mark.parametrize(("speed", "steps"), [(1.0, 10.0), (10.0, 1.0), (0.5, 20.0)])
 def test_time_passes_at_a_multiple_of_the_clock(speed: float, steps: float):
-    clock = Clock()
+    clock = HandClock()
     paced = Paced(Listed([line(0), line(10), line(20), line(20)]), speed, clock)
     assert drain(paced) == 1
     clock.now += steps * 0.99
@@ -76,12 +70,12 @@ def test_time_passes_at_a_multiple_of_the_clock(speed: float, steps: float):
 
 
 def test_lines_without_a_time_or_from_the_past_follow_at_once():
-    paced = Paced(Listed([line(100), {"type": "event"}, line(0), line(100)]), 1.0, Clock())
+    paced = Paced(Listed([line(100), {"type": "event"}, line(0), line(100)]), 1.0, HandClock())
     assert drain(paced) == 4
 
 
 def test_a_line_that_waits_is_not_in_the_position():
-    clock = Clock()
+    clock = HandClock()
     listed = Listed([line(0), line(60)])
     paced = Paced(listed, 1.0, clock)
     assert drain(paced) == 1

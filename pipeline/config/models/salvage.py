@@ -5,12 +5,12 @@ from __future__ import annotations
 from pipeline.config.models.validate import check
 from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 
 _ROUNDS = 4
 
 
-def salvage(data: dict[str, Json], problems: Problems) -> tuple[dict[str, Json], WebhookFile | None]:
+def salvage(data: dict[str, Value], problems: Problems) -> tuple[dict[str, Value], WebhookFile | None]:
     """Return a copy of the data without its faulty fields, and the model that accepts it (None: no luck).
 
     Required fields that are missing get a stand-in. Faults that a model only sees once others are gone are
@@ -31,14 +31,14 @@ def salvage(data: dict[str, Json], problems: Problems) -> tuple[dict[str, Json],
     return kept, None
 
 
-def _remove(kept: dict[str, Json], problem: Problem) -> None:
+def _remove(kept: dict[str, Value], problem: Problem) -> None:
     path: KeyPath = problem.path
     if problem.code == "one-of" and path == ("trigger",):
         kept["trigger"].pop("changes", None)
     if not path or (path in (("trigger",), ("request",)) and problem.code != "wrong-type"):
         return
     holder, last = kept, path[0]
-    here: Json = kept
+    here: Value = kept
     for part in path:
         if isinstance(here, dict) and part in here:
             holder, last, here = here, part, here[part]
@@ -49,7 +49,7 @@ def _remove(kept: dict[str, Json], problem: Problem) -> None:
     holder.pop(str(last), None)
 
 
-def _stand_in(kept: dict[str, Json]) -> None:
+def _stand_in(kept: dict[str, Value]) -> None:
     kept.setdefault("id", "unnamed")
     trigger = kept.setdefault("trigger", {})
     if isinstance(trigger, dict) and "events" not in trigger and "changes" not in trigger:
@@ -59,7 +59,7 @@ def _stand_in(kept: dict[str, Json]) -> None:
         request.setdefault("url", "https://example.com/")
 
 
-def _copy(value: Json) -> Json:
+def _copy(value: Value) -> Value:
     if isinstance(value, dict):
         return {key: _copy(inner) for key, inner in value.items()}
     return [_copy(inner) for inner in value] if isinstance(value, list) else value

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.config.models.fields import IN_FILE, fields_of, is_section
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.model.records import Json
+from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean, likeness
 
 M = TypeVar("M", bound=BaseModel)
@@ -40,7 +40,7 @@ _SYNONYMS = {
 """What other products call it."""
 
 
-def check(model: type[M], data: Json, problems: Problems, *, what: str) -> M | None:
+def check(model: type[M], data: Value, problems: Problems, *, what: str) -> M | None:
     """Return the model's instance, or None after noting every problem. ``what``: "a webhook"."""
     if not isinstance(data, dict):
         problems.error((), "wrong-type", f"{what} is a map of fields, not {describe(data)}")
@@ -62,7 +62,7 @@ def check(model: type[M], data: Json, problems: Problems, *, what: str) -> M | N
         return None
 
 
-def _note(model: type, data: Json, detail: Any, problems: Problems, what: str) -> None:
+def _note(model: type, data: Value, detail: Any, problems: Problems, what: str) -> None:
     path = _real_path(data, detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
     name = f"`{_dotted(path)}`" if path else what
@@ -89,7 +89,7 @@ def _note(model: type, data: Json, detail: Any, problems: Problems, what: str) -
         problems.error(path, code, f"{name} must be {wish}, not {found}", hint=remedy)
 
 
-def _wish(kind: str, context: Mapping[str, Any], found: Json) -> tuple[str, str, str | None]:
+def _wish(kind: str, context: Mapping[str, Any], found: Value) -> tuple[str, str, str | None]:
     """Return (code, what is wanted, hint)."""
     if kind == "literal_error":
         # pydantic gives "'a', 'b' or 'c'".
@@ -131,7 +131,7 @@ def _wish(kind: str, context: Mapping[str, Any], found: Json) -> tuple[str, str,
     return "wrong-value", f"valid ({kind.replace('_', ' ')})", None
 
 
-def describe(value: Json) -> str:
+def describe(value: Value) -> str:
     """Return what was found, short enough for a message: ``a text ("64")``."""
     if value is None:
         return "null"
@@ -201,7 +201,7 @@ def _section_at(model: type, path: KeyPath) -> type:
     return section
 
 
-def _real_path(data: Json, loc: tuple[str | int, ...]) -> KeyPath:
+def _real_path(data: Value, loc: tuple[str | int, ...]) -> KeyPath:
     """Drop what pydantic adds to a location that is no key of the data (tags of unions)."""
     path: list[str | int] = []
     here = data

@@ -7,15 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.receiver.server import Receiver
 from tests.kit.run import Bench, ended, until
 
 
 @pytest.fixture
-def bench(folder: Path, receiver: Receiver) -> Bench:
-    folder.mkdir()
-    bench = Bench(folder)
-    bench.webhook("w", receiver.url("/w"))
+def bench(bench: Bench) -> Bench:
     bench.append(*({"id": f"e{n}"} for n in range(50)))
     return bench
 
