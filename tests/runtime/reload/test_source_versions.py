@@ -99,11 +99,6 @@ class Running:
         self.start()
 
 
-@pytest.fixture(autouse=True)
-def _unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SourcePartition, "next_batch", lambda self: self.advance())
-
-
 def test_a_replayed_stretch_runs_under_the_version_it_ran_under(tmp_path: Path):
     running = Running(tmp_path)
     running.start()
