@@ -15,7 +15,6 @@ from pipeline.deliver.http.attempt import Attempt, Client
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.disk import DiskRows
-from pipeline.deliver.lanes.entry import Entry
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.pressure import is_fast, under_pressure
 from pipeline.deliver.lanes.refill import refill
@@ -97,19 +96,19 @@ class Core:
         """Look at the lane in the next turn."""
         self.dispatcher.nudge(lane)
 
-    def take(self, port: Port, deliveries: Sequence[Delivery]) -> None:
+    def take(self, deliveries: Sequence[Delivery]) -> None:
         """Take deliveries into memory."""
         now = self.clock.now()
         lane = None
         for delivery in deliveries:
-            if lane is None or lane.webhook_id != delivery.webhook_id:
-                lane = self.lane(delivery.webhook_id)
+            request = delivery.request
+            if lane is None or lane.webhook_id != request.webhook_id:
+                lane = self.lane(request.webhook_id)
                 self.dispatcher.nudge(lane)
-            entry = Entry(port, delivery)
-            if not lane.push(entry, now):
-                lane.note_parked(entry)
-                self.settler.parked((entry,))
-            self.held_bytes += len(delivery.body)
+            if not lane.push(delivery, now):
+                lane.note_parked(delivery)
+                self.settler.parked((delivery,))
+            self.held_bytes += len(request.body)
         self.held += len(deliveries)
 
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
@@ -129,16 +128,16 @@ class Core:
         for lane in self.lanes.values():
             if not lane.held:
                 continue
-            flying = {id(entry) for attempt in lane.flying for entry in attempt.items}
+            flying = {id(delivery) for attempt in lane.flying for delivery in attempt.items}
             for row in rows:
-                entry = lane.held.get(row)
-                if entry is None or entry.port is not port:
+                delivery = lane.held.get(row)
+                if delivery is None or delivery.port is not port:
                     continue
-                if id(entry) in flying:
+                if id(delivery) in flying:
                     kept.add(row)
                     continue
-                entry.gone = True
-                lane.release(entry, now)
+                delivery.gone = True
+                lane.release(delivery, now)
         port.released(list(rows), [row for row in rows if row not in kept])
 
     def retry_now(self, webhook_id: str) -> None:
@@ -249,10 +248,10 @@ class Core:
         lane.is_hungry = False
         for disk in lane.disk.values():
             if disk.next_due() <= now:
-                for entry in refill(lane, disk, now):
-                    lane.push(entry, now, from_disk=True)
+                for delivery in refill(lane, disk, now):
+                    lane.push(delivery, now, from_disk=True)
                     self.held += 1
-                    self.held_bytes += len(entry.delivery.body)
+                    self.held_bytes += len(delivery.request.body)
                 # Another shard's rows come next time.
                 lane.disk[disk.port] = lane.disk.pop(disk.port)
                 break

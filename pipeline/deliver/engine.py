@@ -31,8 +31,8 @@ from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats, Publisher, engine_stats
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import Fatal, full_disk
-from pipeline.outbox.handover import Delivery, Port
+from pipeline.model.errors import Fatal, HooklineError, full_disk
+from pipeline.outbox.handover import Delivery
 from pipeline.telemetry.log import get
 
 log = get(__name__)
@@ -74,7 +74,7 @@ class DeliveryEngine(Orders):
         self._max_flying = max_flying if max_flying is not None else connection_limit()
         self._lookup = lookup
         self._inbox: deque[Callable[[Core], None]] = deque()
-        self._handed: deque[tuple[Port, list[Delivery]]] = deque()
+        self._handed: deque[list[Delivery]] = deque()
         self._idle = False
         self._stopping = False
         self._deadline: float | None = None
@@ -147,9 +147,6 @@ class DeliveryEngine(Orders):
 
     # --- the workers' side
 
-    def attach(self, port: Port) -> None:
-        """Make a shard known. Nothing to do: a port is met with its first delivery or row."""
-
     def accepts(self, webhook_id: str) -> bool:
         """Return whether the webhook's lane has room in memory."""
         lane = self._lanes.get(webhook_id)
@@ -163,11 +160,11 @@ class DeliveryEngine(Orders):
             return True
         return held < MAX_TOTAL - core.held and core.held_bytes < MAX_TOTAL_BYTES
 
-    def submit(self, port: Port, deliveries: list[Delivery]) -> None:
+    def submit(self, deliveries: list[Delivery]) -> None:
         """Hand deliveries over. Raises Fatal where the engine has failed."""
         if self._failure is not None:
             self._check()
-        self._handed.append((port, deliveries))
+        self._handed.append(deliveries)
         if self._idle:
             self._wake()
 
@@ -182,7 +179,7 @@ class DeliveryEngine(Orders):
         if core is None or core.pressed:
             return core is not None
         backlog = 0
-        for _, deliveries in tuple(self._handed):
+        for deliveries in tuple(self._handed):
             backlog += len(deliveries)
         return backlog > BACKLOG
 
@@ -208,6 +205,8 @@ class DeliveryEngine(Orders):
 
     def _check(self) -> None:
         if self._failure is not None:
+            if isinstance(self._failure, HooklineError):
+                raise self._failure
             full = full_disk(self._failure)
             raise full or Fatal(f"the delivery engine failed: {self._failure}") from self._failure
 
@@ -298,8 +297,7 @@ class DeliveryEngine(Orders):
             self._publisher.wanted(self._clock.now())
             self._inbox.popleft()(core)
         while self._handed:
-            port, deliveries = self._handed.popleft()
-            core.take(port, deliveries)
+            core.take(self._handed.popleft())
         core.dispatcher.closed = self._deadline is not None and self._clock.now() >= self._close_at
         if self._stopping:
             core.finish()
@@ -345,5 +343,6 @@ class DeliveryEngine(Orders):
     def _fail(self, error: BaseException) -> None:
         self._failure = error
         self._drained.set()
-        if not isinstance(error, asyncio.CancelledError):
+        # One of ours is said by whoever asks the engine next.
+        if not isinstance(error, asyncio.CancelledError | HooklineError):
             log.error("the delivery engine failed", exc_info=error)

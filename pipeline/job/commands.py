@@ -10,18 +10,18 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
+import msgspec
 import orjson
 
 from pipeline.job.steps.shard import Shard
 from pipeline.model.disk import make_folder, replace_durably
 from pipeline.model.errors import RenderError
-from pipeline.model.records import Event, Origin, User
-from pipeline.model.times import parse_time
 from pipeline.outbox.codec import DeadLetter, replay_key, unpack_dead
-from pipeline.outbox.handover import Delivery
-from pipeline.store.store import Table
+from pipeline.outbox.handover import Request
+from pipeline.outbox.seen import event_and_user
+from pipeline.store.rows import Table
 from pipeline.telemetry import log
 
 Action: TypeAlias = Literal["replay", "purge", "drop"]
@@ -58,55 +58,36 @@ def replay(shard: Shard, letter: DeadLetter) -> bool:
     """Owe a dead letter again, with its webhook-id; one that could not be rendered is rendered anew."""
     if letter.kind == "record":
         return False
-    delivery = _again(letter) if letter.kind == "delivery" else _render(shard, letter)
-    if delivery is None:
+    request = letter.request if letter.kind == "delivery" else _render(shard, letter)
+    if request is None:
         return False
-    delivery.created_ms = shard.clock()
-    shard.outbox.replay(letter, delivery)
+    again = msgspec.structs.replace(
+        request, key=replay_key(letter.key, letter.dead_ms), created_ms=shard.clock(), replay=True
+    )
+    shard.outbox.replay(letter, again)
     return True
 
 
-def _again(letter: DeadLetter) -> Delivery:
-    key = replay_key(letter.key, letter.dead_ms)
-    return Delivery(
-        key, key, letter.webhook_id, letter.message_id, letter.config, letter.method, letter.url,
-        letter.headers, letter.body, letter.user, replay=True,
-    )  # fmt: skip
-
-
-def _render(shard: Shard, letter: DeadLetter) -> Delivery | None:
-    webhook = shard.versions.latest.by_id.get(letter.webhook_id)
+def _render(shard: Shard, letter: DeadLetter) -> Request | None:
+    dead = letter.request
+    versions = shard.versions
+    webhook = versions.latest.by_id.get(dead.webhook_id)
     if webhook is None:
         return None
-    seen = orjson.loads(letter.body)
-    origin = Origin(letter.source, letter.offset, letter.item)
+    event, user = event_and_user(letter)
     try:
-        request = webhook.request.render(_event(seen["event"], origin), _user(seen["event"], seen["user"]))
+        rendered = webhook.request.render(event, user)
     except RenderError as error:
-        _log.warning("still cannot be rendered", webhook=letter.webhook_id, reason=str(error))
+        _log.warning("still cannot be rendered", webhook=dead.webhook_id, reason=str(error))
         return None
-    key = replay_key(letter.key, letter.dead_ms)
-    return Delivery(
-        key, key, letter.webhook_id, letter.message_id, shard.versions.latest.hash, request.method,
-        request.url, request.headers, request.body, letter.user, replay=True,
-    )  # fmt: skip
-
-
-def _event(seen: dict[str, Any], origin: Origin) -> Event:
-    return Event(
-        seen.get("id"), str(seen["name"]), str(seen["kind"]), seen.get("user_id"),
-        seen.get("anonymous_id"), _time(seen.get("time")), _time(seen.get("received_at")), seen.get("source"),
-        seen.get("properties") or {}, seen.get("context") or {}, origin,
-    )  # fmt: skip
-
-
-def _user(event: dict[str, Any], seen: dict[str, Any]) -> User:
-    user_id = seen.get("id")
-    return User(user_id, event.get("anonymous_id"), user_id is not None, seen.get("properties") or {})
-
-
-def _time(value: Any) -> int | None:
-    return None if value is None else parse_time(value)
+    return msgspec.structs.replace(
+        dead,
+        config=versions.latest.hash,
+        method=rendered.method,
+        url=rendered.url,
+        headers=rendered.headers,
+        body=rendered.body,
+    )
 
 
 # --- for a job that is stopped

@@ -71,7 +71,10 @@ def fill(
 def mask(text: T) -> T:
     """Return a text with ``${NAME}`` for every slot; in the query of a URL percent-encoded."""
     if isinstance(text, bytes):
-        return _SLOT_BYTES.sub(lambda found: _json(_shown(found.group(1).decode())), text)
+        # What looks like a slot in a record that nobody could read need not be text.
+        return _SLOT_BYTES.sub(
+            lambda found: _json(_shown(found.group(1).decode("utf-8", "backslashreplace"))), text
+        )
     if OPEN not in text:
         return text
     if text.startswith(("http://", "https://")):

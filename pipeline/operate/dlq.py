@@ -32,11 +32,11 @@ class Selection:
     def holds(self, letter: DeadLetter) -> bool:
         """Return whether a dead letter is one of them."""
         return (
-            (self.webhook is None or (letter.webhook_id or "-") == self.webhook)
+            (self.webhook is None or (letter.request.webhook_id or "-") == self.webhook)
             and (self.reason is None or reason_of(letter).startswith(self.reason))
             and (self.since is None or letter.dead_ms >= self.since)
             and (self.until is None or letter.dead_ms < self.until)
-            and (not self.ids or name_of(letter) in self.ids or letter.message_id in self.ids)
+            and (not self.ids or name_of(letter) in self.ids or letter.request.message_id in self.ids)
         )
 
 

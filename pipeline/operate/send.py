@@ -22,7 +22,7 @@ from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.operate.given import Given
 from pipeline.operate.preview import Preview
-from pipeline.outbox.handover import Delivery, Port, Result
+from pipeline.outbox.handover import Delivery, Port, Progress, Request, Result
 
 TEST_HEADER = ("webhook-test", "true")
 """Marks a test delivery, so that a receiver can tell it from the real thing."""
@@ -113,23 +113,30 @@ class FirstResults:
 
 def send(prepared: Prepared) -> Answer:
     """Send a request once, through an engine of its own. Raises ConfigError where it is not sent at all."""
-    request, webhook = prepared.match.request, prepared.match.webhook
-    assert request is not None
+    rendered, webhook = prepared.match.request, prepared.match.webhook
+    assert rendered is not None
     begun = time.monotonic()
-    key = f"{webhook.id}\0test".encode()
-    delivery = Delivery(
-        key, key, webhook.id, prepared.match.message_id, prepared.snapshot.hash, request.method, request.url,
-        (*request.headers, TEST_HEADER), request.body, created_ms=time.time_ns() // 1_000_000,
-    )  # fmt: skip
+    request = Request(
+        key=f"{webhook.id}\0test".encode(),
+        webhook_id=webhook.id,
+        message_id=prepared.match.message_id,
+        config=prepared.snapshot.hash,
+        method=rendered.method,
+        url=rendered.url,
+        headers=(*rendered.headers, TEST_HEADER),
+        body=rendered.body,
+        created_ms=time.time_ns() // 1_000_000,
+    )
     settings = webhook.delivery
     if settings.batch is not None:
         settings = replace(settings, batch=replace(settings.batch, max_wait_secs=0.0))
     first = FirstResults()
+    port = Port(0, first, lambda *_: ([], None))
     engine = DeliveryEngine(allow=prepared.allow, secrets=Secrets(os.environ, prepared.config))
     engine.start()
     try:
         engine.configure({webhook.id: replace(webhook.spec, enabled=True, delivery=settings)})
-        engine.submit(Port(0, first, lambda *_: ([], None)), [delivery])
+        engine.submit([Delivery(port=port, request=request, progress=Progress(), row=request.key)])
         first.there.wait(settings.timeout_secs + 5.0)
     finally:
         engine.stop()
@@ -138,10 +145,11 @@ def send(prepared: Prepared) -> Answer:
             f"{webhook.id}: it was not sent: the webhook is disabled, or its receiver is not reached"
         )
     result = first.results[0]
+    progress = result.delivery.progress
     return Answer(
         result.outcome.name.lower(),
-        result.delivery.status or None,
+        progress.status or None,
         result.reason or None,
-        result.delivery.excerpt or None,
+        progress.excerpt or None,
         round((time.monotonic() - begun) * 1000, 1),
     )

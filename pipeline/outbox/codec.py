@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from pipeline.model.records import Origin
-from pipeline.outbox.handover import Delivery, Headers, Outcome, Result
+from pipeline.outbox.handover import Outcome, Progress, Request, Result
+from pipeline.outbox.old_rows import OLD, decode_dead, old_owed, split
 from pipeline.store.store import bounded
 
 _POSITION = struct.Struct(">QI")
@@ -38,11 +39,11 @@ def _place_prefix(webhook_id: str, source: str) -> bytes:
     return b"%b\0%b\0" % (webhook_id.encode(), source_key(source))
 
 
-def key_origin(key: bytes) -> tuple[str, bytes, int, int]:
-    """Return webhook id, source, offset and item of a delivery key (a replay's suffix is ignored)."""
-    webhook, source, rest = key.split(b"\0", 2)
+def key_origin(key: bytes) -> tuple[bytes, Origin]:
+    """Return source key and origin of a delivery key (a replay's suffix is ignored)."""
+    _, source, rest = key.split(b"\0", 2)
     offset, item = _POSITION.unpack_from(rest)
-    return webhook.decode(), source, offset, item
+    return source, Origin(source.decode("utf-8", "surrogateescape"), offset, item)
 
 
 def replay_key(key: bytes, number: int) -> bytes:
@@ -68,77 +69,43 @@ def webhook_prefix(webhook_id: str) -> bytes:
     return webhook_id.encode() + b"\0"
 
 
-class _Row(msgspec.Struct, array_like=True):
-    version: int
-    key: bytes
-    webhook_id: str
-    message_id: str
-    config: str
-    method: str
-    url: str
-    headers: Headers
-    body: bytes
-    user: str
-    sequence: int
-    created_ms: int
-    replay: bool
-    attempt: int
-    due_ms: int
-    status: int
-    excerpt: str
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """Why something could not be delivered, with all that is needed to look at it and to send it again.
+
+    ``kind``: ``delivery`` (the request as it was sent, secrets as slots), ``render`` (its body is what the
+    template saw, see seen.py), ``record`` (its body is the raw input record).
+    """
+
+    kind: str
+    reason: str
+    dead_ms: int
+    request: Request
+    progress: Progress = msgspec.field(default_factory=Progress)
+
+    @property
+    def key(self) -> bytes:
+        """The delivery key; names its row."""
+        return self.request.key
+
+    @property
+    def origin(self) -> Origin:
+        """Where the event or the record was read."""
+        return key_origin(self.key)[1]
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_row = msgspec.msgpack.Decoder(_Row).decode
-
-
-def pack_row(d: Delivery) -> bytes:
-    """Return the outbox row of a delivery."""
-    return _encode((
-        1, d.key, d.webhook_id, d.message_id, d.config, d.method, d.url, d.headers, d.body, d.user,
-        d.sequence, d.created_ms, d.replay, d.attempt, d.due_ms, d.status, d.excerpt,
-    ))  # fmt: skip
-
-
-def unpack_row(row: bytes, value: bytes) -> Delivery:
-    """Return the delivery that an outbox row holds."""
-    r = _decode_row(value)
-    return Delivery(
-        r.key, row, r.webhook_id, r.message_id, r.config, r.method, r.url, r.headers, r.body, r.user,
-        r.sequence, r.created_ms, r.replay, r.attempt, r.due_ms, r.status, r.excerpt, stored=True,
-    )  # fmt: skip
-
-
-class DeadLetter(msgspec.Struct, array_like=True):
-    """Why something could not be delivered, with all that is needed to look at it and to send it again.
-
-    ``kind``: ``delivery`` (url, headers, body are the request, secrets as slots), ``render`` (body is
-    ``{"event", "user"}`` as JSON: what the template saw), ``record`` (body is the raw input record).
-    """
-
-    version: int
-    kind: str
-    key: bytes
-    webhook_id: str
-    message_id: str
-    config: str
-    reason: str
-    source: str
-    offset: int
-    item: int
-    method: str
-    url: str
-    headers: Headers
-    body: bytes
-    user: str
-    attempts: int
-    status: int
-    excerpt: str
-    created_ms: int
-    dead_ms: int
-
-
+_decode_owed = msgspec.msgpack.Decoder(tuple[Request, Progress]).decode
 _decode_dead = msgspec.msgpack.Decoder(DeadLetter).decode
+
+
+def pack_owed(request: Request, progress: Progress) -> bytes:
+    """Return the outbox row of a request."""
+    return _encode((request, progress))
+
+
+def unpack_owed(value: bytes) -> tuple[Request, Progress]:
+    """Return what an outbox row holds."""
+    return _decode_owed(value) if value[0] != OLD else old_owed(value)
 
 
 def pack_dead(dead: DeadLetter) -> bytes:
@@ -148,16 +115,13 @@ def pack_dead(dead: DeadLetter) -> bytes:
 
 def unpack_dead(value: bytes) -> DeadLetter:
     """Return the dead letter of a row."""
-    return _decode_dead(value)
-
-
-def dead_delivery(d: Delivery, reason: str, origin: Origin, dead_ms: int) -> DeadLetter:
-    """Return the dead letter of a delivery."""
+    if value[0] != OLD:
+        return _decode_dead(value)
+    old = decode_dead(value)
+    request, progress = split(old)
     return DeadLetter(
-        1, "delivery", d.key, d.webhook_id, d.message_id, d.config, reason, origin.source, origin.offset,
-        origin.item, d.method, d.url, d.headers, d.body, d.user, d.attempt, d.status, d.excerpt,
-        d.created_ms, dead_ms,
-    )  # fmt: skip
+        kind=old.kind, reason=old.reason, dead_ms=old.dead_ms, request=request, progress=progress
+    )
 
 
 class Finished(NamedTuple):
@@ -166,23 +130,28 @@ class Finished(NamedTuple):
     key: bytes
     row: bytes
     outcome: Outcome
-    attempt: int
-    status: int
-    due_ms: int
     reason: str
-    excerpt: str
+    progress: Progress
 
 
-def pack_result(result: Result) -> bytes:
+def finished(result: Result) -> Finished:
+    """Return what is kept of a result."""
+    delivery = result.delivery
+    return Finished(delivery.request.key, delivery.row, result.outcome, result.reason, delivery.progress)
+
+
+def pack_result(finished: Finished) -> bytes:
     """Return a result as the journal and the table of finished requests keep it."""
-    d = result.delivery
-    if result.outcome is _DELIVERED and not result.reason and d.row == d.key:
-        return _RESULT.pack(1, d.attempt, d.status, d.due_ms, len(d.key), 0, 0) + d.key
-    reason = result.reason.encode()[:500]
-    excerpt = b"" if result.outcome is Outcome.DELIVERED else d.excerpt.encode()
-    row = b"" if d.row == d.key else d.row
-    head = _RESULT.pack(result.outcome, d.attempt, d.status, d.due_ms, len(d.key), len(row), len(reason))
-    return b"%b%b%b%b%b" % (head, d.key, row, reason, excerpt)
+    key, row, outcome, reason, progress = finished
+    if outcome is _DELIVERED and not reason and row == key:
+        return _RESULT.pack(1, progress.attempt, progress.status, progress.due_ms, len(key), 0, 0) + key
+    said = reason.encode()[:500]
+    excerpt = b"" if outcome is _DELIVERED else progress.excerpt.encode()
+    row = b"" if row == key else row
+    head = _RESULT.pack(
+        outcome, progress.attempt, progress.status, progress.due_ms, len(key), len(row), len(said)
+    )
+    return b"%b%b%b%b%b" % (head, key, row, said, excerpt)
 
 
 def unpack_result(data: bytes) -> Finished:
@@ -192,15 +161,13 @@ def unpack_result(data: bytes) -> Finished:
     row_end = key_end + row_length
     reason_end = row_end + reason_length
     key = data[_RESULT.size : key_end]
+    excerpt = data[reason_end:].decode("utf-8", "replace")
     return Finished(
-        key,
-        data[key_end:row_end] or key,
-        Outcome(outcome),
-        attempt,
-        status,
-        due_ms,
-        data[row_end:reason_end].decode("utf-8", "replace"),
-        data[reason_end:].decode("utf-8", "replace"),
+        key=key,
+        row=data[key_end:row_end] or key,
+        outcome=Outcome(outcome),
+        reason=data[row_end:reason_end].decode("utf-8", "replace"),
+        progress=Progress(attempt=attempt, due_ms=due_ms, status=status, excerpt=excerpt),
     )
 
 
@@ -209,6 +176,6 @@ def pack_number(number: int) -> bytes:
     return b"%d" % number
 
 
-def unpack_number(value: Any) -> int:
+def unpack_number(value: bytes | None) -> int:
     """Return a counter's value; 0 for a missing row."""
     return int(value) if value is not None else 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.outbox.codec import pack_number, unpack_number
-from pipeline.store.store import Store, Table
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 
 RECORDS = ("read", "events", "updates", "links", "invalid")
 """What a source has seen; kept by the identity step, which sees every chunk of its partition."""

@@ -7,10 +7,12 @@ from typing import Any
 
 import orjson
 
+from pipeline.language.paths import event_view, user_view
 from pipeline.language.slots import mask
-from pipeline.model.records import Origin
 from pipeline.model.times import format_iso
 from pipeline.outbox.codec import DeadLetter, replay_number
+from pipeline.outbox.handover import Request
+from pipeline.outbox.seen import event_and_user
 
 
 def name_of(letter: DeadLetter) -> str:
@@ -28,36 +30,49 @@ def key_of(letter: DeadLetter) -> str:
 
     A copy that is written twice has the same key twice.
     """
-    origin = Origin(letter.source, letter.offset, letter.item)
     number = replay_number(letter.key)
     again = f"~{number}" if number else ""
-    return f"{letter.webhook_id or '-'}/{origin}{again}"
+    return f"{letter.request.webhook_id or '-'}/{letter.origin}{again}"
 
 
 def as_json_value(letter: DeadLetter) -> dict[str, Any]:
     """Return a dead letter as JSON data; secrets are shown as ``${NAME}``, bytes that are no text escaped."""
+    request, progress, origin = letter.request, letter.progress, letter.origin
     return {
         "id": name_of(letter),
         "key": _clean(key_of(letter)),
-        "webhook": letter.webhook_id or None,
-        "webhook_id": letter.message_id or None,
+        "webhook": request.webhook_id or None,
+        "webhook_id": request.message_id or None,
         "kind": letter.kind,
         "reason": _clean(reason_of(letter)),
-        "status": letter.status or None,
-        "attempts": letter.attempts,
-        "first_at": format_iso(letter.created_ms),
+        "status": progress.status or None,
+        "attempts": progress.attempt,
+        "first_at": format_iso(request.created_ms),
         "dead_at": format_iso(letter.dead_ms),
-        "origin": {"source": _clean(letter.source), "offset": letter.offset, "item": letter.item},
+        "origin": {"source": _clean(origin.source), "offset": origin.offset, "item": origin.item},
         # The user's key without what tells ids from anonymous ids (join/links.py).
-        "user": _clean(letter.user[2:]) or None,
-        "request": {
-            "method": letter.method,
-            "url": mask(letter.url),
-            "headers": [[name, mask(value)] for name, value in letter.headers],
-            "body": mask(letter.body).decode("utf-8", "backslashreplace"),
-        },
-        "response": _clean(letter.excerpt) or None,
-        "config": letter.config or None,
+        "user": _clean(request.user[2:]) or None,
+        "request": request_json(request, _body(letter)),
+        "response": _clean(progress.excerpt) or None,
+        "config": request.config or None,
+    }
+
+
+def _body(letter: DeadLetter) -> bytes:
+    """Return the body to be shown: of what was not rendered, what the template saw, by the names it uses."""
+    if letter.kind != "render":
+        return letter.request.body
+    event, user = event_and_user(letter)
+    return orjson.dumps({"event": event_view(event), "user": user_view(user)})
+
+
+def request_json(request: Request, body: bytes) -> dict[str, Any]:
+    """Return a request as JSON data; secrets are shown as ``${NAME}``, bytes that are no text escaped."""
+    return {
+        "method": request.method,
+        "url": mask(request.url),
+        "headers": [[name, mask(value)] for name, value in request.headers],
+        "body": mask(body).decode("utf-8", "backslashreplace"),
     }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pipeline.outbox.codec import DeadLetter, pack_dead, unpack_dead
-from pipeline.store.store import Store, Table
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 from pipeline.telemetry.metrics import count
 
 
-class Graves:
+class DeadLetters:
     """The tables `dead` and `copies`.
 
     copies: whether the job copies dead letters somewhere (DESIGN 10).
@@ -18,14 +19,14 @@ class Graves:
         self._copies = copies
         self._to_copy = [key for key, _ in store.items(Table.COPIES)] if copies else []
 
-    def put(self, dead: DeadLetter) -> None:
+    def add(self, letter: DeadLetter) -> None:
         """Keep a dead letter, and note that its copy is due."""
-        count("dead_letters_total", webhook=dead.webhook_id, reason=_class_of(dead))
-        self._store.put(Table.DEAD, dead.key, pack_dead(dead))
+        count("dead_letters_total", webhook=letter.request.webhook_id, reason=_class_of(letter))
+        self._store.put(Table.DEAD, letter.key, pack_dead(letter))
         if self._copies:
-            # A row, not a list: what the engine buried at an epoch's end is copied in the next one.
-            self._store.put(Table.COPIES, dead.key, b"")
-            self._to_copy.append(dead.key)
+            # A row, not a list: what died at an epoch's end is copied in the next one.
+            self._store.put(Table.COPIES, letter.key, b"")
+            self._to_copy.append(letter.key)
 
     def remove(self, key: bytes) -> None:
         """Forget a dead letter: it is sent again."""
@@ -43,6 +44,6 @@ class Graves:
         return found
 
 
-def _class_of(dead: DeadLetter) -> str:
+def _class_of(letter: DeadLetter) -> str:
     """Return a reason of few possible values: what a template or a record said is not one."""
-    return dead.reason if dead.kind == "delivery" else dead.kind
+    return letter.reason if letter.kind == "delivery" else letter.kind

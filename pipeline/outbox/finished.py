@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.outbox.codec import Finished, key_origin, pack_result, unpack_result
-from pipeline.outbox.handover import Delivery, Result
-from pipeline.store.store import Store, Table
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 
 
 class FinishedRequests:
@@ -20,24 +20,15 @@ class FinishedRequests:
     def add(self, result: Finished) -> None:
         """Remember a result whose request is in no row: a replay will bring it again."""
         self.known[result.key] = result
-        packed = pack_result(Result(_stub(result), result.outcome, result.reason))
-        self._store.put(Table.FINISHED, result.key, packed)
+        self._store.put(Table.FINISHED, result.key, pack_result(result))
 
     def expire(self, applied: Mapping[bytes, int]) -> None:
         """Forget requests whose origin this epoch has passed; ``applied``: source key -> last offset."""
         gone = []
         for key in self.known:
-            _, source, offset, _ = key_origin(key)
-            if offset <= applied.get(source, -1):
+            source, origin = key_origin(key)
+            if origin.offset <= applied.get(source, -1):
                 gone.append(key)
         for key in gone:
             del self.known[key]
             self._store.delete(Table.FINISHED, key)
-
-
-def _stub(result: Finished) -> Delivery:
-    """Return a delivery that carries just what the journal keeps."""
-    return Delivery(
-        result.key, result.row, "", "", "", "", "", (), b"",
-        attempt=result.attempt, due_ms=result.due_ms, status=result.status, excerpt=result.excerpt,
-    )  # fmt: skip

@@ -17,35 +17,35 @@ import msgspec
 Headers = tuple[tuple[str, str], ...]
 
 
-class Delivery(msgspec.Struct, eq=False, gc=False):
-    """One request that one webhook owes its receiver.
+class Request(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """What is sent, to whom, for which event. The same in every attempt.
 
-    Written by the worker when it is made; from the hand-over on, the engine alone changes the fields
-    under "state" and the worker alone changes ``stored``.
+    Rows are made of it field by field in this order: a new one is put last and has a default.
     """
 
     key: bytes
-    """The delivery key: webhook id and origin; names it in journal and dead letters."""
-    row: bytes
-    """Its key in the outbox: the delivery key, or webhook, user and sequence where order matters."""
-    webhook_id: str
-    message_id: str
+    """The delivery key: webhook id and origin (see codec.py); names it in journal and dead letters."""
+    webhook_id: str = ""
+    """"" for a record that nobody could read."""
+    message_id: str = ""
     """The ``webhook-id`` header: the same in every attempt and every replay."""
-    config: str
+    config: str = ""
     """Hash of the config version that rendered it."""
-    method: str
-    url: str
-    headers: Headers
-    body: bytes
-    """URL, headers and body hold secrets only as slots (render/secrets.py)."""
+    method: str = ""
+    url: str = ""
+    headers: Headers = ()
+    body: bytes = b""
+    """URL, headers and body hold secrets only as slots (language/slots.py)."""
     user: str = ""
-    """Queue for ``ordering: per_user``; "" where order does not matter."""
-    sequence: int = 0
-    """Place in the shard's order; set for ordered webhooks."""
-    created_ms: int = 0
+    """Queue for ``ordering: per_user``: the user's key."""
+    created_ms: int
     """Wall clock (unix ms) of the match; ``max_age`` counts from here."""
     replay: bool = False
-    # --- state, changed by the engine
+
+
+class Progress(msgspec.Struct, kw_only=True, array_like=True, gc=False):
+    """How far the attempts of a request have come. Changed by the engine alone."""
+
     attempt: int = 0
     """Attempts finished so far."""
     due_ms: int = 0
@@ -54,9 +54,27 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
     """Status of the last response; 0 where there was none."""
     excerpt: str = ""
     """Start of the last response, or what went wrong; escaped, at most 1,024 bytes."""
+
+
+class Delivery(msgspec.Struct, kw_only=True, eq=False, gc=False):
+    """A request in memory, from the hand-over to its end."""
+
+    port: Port
+    """Where its results go."""
+    request: Request
+    progress: Progress
+    row: bytes
+    """Its key in the outbox: the delivery key, or webhook, user and a number where order matters."""
     # --- changed by the worker
     stored: bool = False
     """True while a row of the outbox holds it."""
+    # --- changed by the engine
+    gone: bool = False
+    """True once it was dropped by a command: whoever takes it from a queue passes over it."""
+    asked_until: float = 0.0
+    """Monotonic time before which the receiver asked not to be tried again."""
+    reauthorised: bool = False
+    """True once it was sent again because its OAuth2 token had been refused."""
 
 
 class Outcome(IntEnum):
@@ -69,8 +87,8 @@ class Outcome(IntEnum):
     """Put out of the engine's memory unchanged; its outbox row will bring it back. Never journaled."""
 
 
-class Result(msgspec.Struct, gc=False):
-    """The end of one attempt, as the worker sees it. Never changed (freezing it would double its cost)."""
+class Result(msgspec.Struct, frozen=True, gc=False):
+    """The end of one attempt, as the worker sees it."""
 
     delivery: Delivery
     outcome: Outcome
@@ -179,13 +197,10 @@ class Port:
 class Engine(Protocol):
     """What a shard needs of the delivery engine (deliver/engine.py). All methods are thread-safe."""
 
-    def attach(self, port: Port) -> None:
-        """Make a shard known, before its first hand-over."""
-
     def accepts(self, webhook_id: str) -> bool:
         """True while the webhook's lane has room in memory; False: write the row to the outbox instead."""
 
-    def submit(self, port: Port, deliveries: list[Delivery]) -> None:
+    def submit(self, deliveries: list[Delivery]) -> None:
         """Hand deliveries over; never blocks."""
 
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:

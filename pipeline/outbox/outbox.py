@@ -7,27 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.model.records import Origin
 from pipeline.outbox.codec import (
     PLACE_BYTES,
     DeadLetter,
     Finished,
-    dead_delivery,
-    key_origin,
     ordered_row,
     pack_number,
-    pack_row,
+    pack_owed,
     source_key,
     unpack_number,
-    unpack_row,
+    unpack_owed,
     webhook_prefix,
 )
 from pipeline.outbox.counters import Counters
-from pipeline.outbox.dead_letters import Graves
+from pipeline.outbox.dead_letters import DeadLetters
 from pipeline.outbox.finished import FinishedRequests
-from pipeline.outbox.handover import Delivery, Engine, Outcome, Port, Result
+from pipeline.outbox.handover import Delivery, Engine, Outcome, Port, Progress, Request, Result
 from pipeline.outbox.journal import Journal, read_journal
-from pipeline.store.store import Store, Table
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 from pipeline.telemetry.metrics import count
 
 ABSORB = 25
@@ -57,8 +55,8 @@ class Outbox:
         self._counters = counters
         self._engine = engine
         self._clock = clock
-        self._graves = Graves(store, copies=copies)
-        self.to_copy = self._graves.to_copy
+        self._dead_letters = DeadLetters(store, copies=copies)
+        self.to_copy = self._dead_letters.to_copy
         self._live: dict[bytes, Delivery] = {}
         self._unstored: dict[bytes, Delivery] = {}
         self._finished = FinishedRequests(store)
@@ -78,7 +76,6 @@ class Outbox:
             count("journal_results_total", len(journal))
         self._recover(journal)
         self.port.settling.update(self._settled)
-        engine.attach(self.port)
         for name, pending in counters.copy().items():
             webhook_id, _, counter = name.rpartition("/")
             rows = pending - self._new_on_disk.get(webhook_id, 0)
@@ -91,41 +88,47 @@ class Outbox:
         """Return how many requests of the webhook are owed: rows and live requests."""
         return self._counters.pending(webhook_id)
 
-    def admit(self, delivery: Delivery, origin: Origin, *, ordered: bool) -> None:
-        """Take over a new delivery: it will be sent, or it is known how it ended before a crash."""
-        webhook_id = delivery.webhook_id
+    def admit(self, request: Request, *, ordered: bool) -> None:
+        """Take over a new request: it will be sent, or it is known how it ended before a crash."""
+        webhook_id = request.webhook_id
         counts = self._counters.change(webhook_id)
         counts.matched += 1
+        progress = Progress()
         if self._finished.known:
-            before = self._finished.known.get(delivery.key)
-            if before is not None and self._take_over(delivery, before, origin):
-                return
-        behind = ordered and self._is_behind(delivery)
+            before = self._finished.known.get(request.key)
+            if before is not None:
+                progress = before.progress
+                if before.outcome is not Outcome.RETRY:
+                    self._has_ended(request, before)
+                    return
+        behind = ordered and self._is_behind(request)
         counts.pending += 1
+        row = request.key
         if ordered:
             self._sequence += 1
-            delivery.sequence = self._sequence
-            delivery.row = ordered_row(webhook_id, delivery.user, delivery.sequence)
+            row = ordered_row(webhook_id, request.user, self._sequence)
             self._store.put(Table.APPLIED, _SEQUENCE, pack_number(self._sequence))
         has_room = self._has_room.get(webhook_id)
         if has_room is None:
             # Until the next hand-over the engine would not count what it is about to get.
             has_room = self._has_room[webhook_id] = self._engine.accepts(webhook_id)
         if behind or not has_room:
-            self._store_row(delivery)
+            self._store.put(Table.OUTBOX, row, pack_owed(request, progress))
             self._count_on_disk(webhook_id)
             return
-        self._live[delivery.row] = self._unstored[delivery.row] = delivery
+        delivery = Delivery(port=self.port, request=request, progress=progress, row=row)
+        self._live[row] = self._unstored[row] = delivery
         self._in_memory[webhook_id] = self._in_memory.get(webhook_id, 0) + 1
         self._handing.append(delivery)
 
-    def bury(self, dead: DeadLetter) -> None:
-        """Take over something that can never be sent: a record, or a delivery that could not be rendered."""
-        if dead.webhook_id:
-            counts = self._counters.change(dead.webhook_id)
+    def give_up(self, letter: DeadLetter) -> None:
+        """Take over something that can never be sent: a record, or a request that could not be rendered."""
+        webhook_id = letter.request.webhook_id
+        if webhook_id:
+            counts = self._counters.change(webhook_id)
             counts.matched += 1
             counts.dead += 1
-        self._graves.put(dead)
+        self._dead_letters.add(letter)
 
     def suppress(self, webhook_id: str) -> None:
         """Count a match that `limit` or `dedupe` held back."""
@@ -135,14 +138,15 @@ class Outbox:
 
     # --- the worker, for commands (DESIGN 6, rule 8)
 
-    def replay(self, letter: DeadLetter, delivery: Delivery) -> None:
-        """Owe a dead letter's delivery again: dead - 1, pending + 1. It goes by way of the disk."""
-        self._graves.remove(letter.key)
-        counts = self._counters.change(letter.webhook_id)
+    def replay(self, letter: DeadLetter, request: Request) -> None:
+        """Owe a dead letter's request again: dead - 1, pending + 1. It goes by way of the disk."""
+        webhook_id = request.webhook_id
+        self._dead_letters.remove(letter.key)
+        counts = self._counters.change(webhook_id)
         counts.dead -= 1
         counts.pending += 1
-        self._store_row(delivery)
-        self._count_on_disk(letter.webhook_id)
+        self._store.put(Table.OUTBOX, request.key, pack_owed(request, Progress()))
+        self._count_on_disk(webhook_id)
 
     def drop(self, rows: list[bytes]) -> int:
         """Give up what these rows owe, as soon as the engine lets go of them; return how many there are."""
@@ -159,7 +163,7 @@ class Outbox:
                 value = self._store.get(Table.OUTBOX, row)
                 if value is None or row not in self._dropping:
                     continue
-                delivery = self._live.get(row) or unpack_row(row, value)
+                delivery = self._live.get(row) or self._stored(row, value)
                 delivery.stored = True
                 self._settle(Result(delivery, Outcome.DEAD, "dropped"))
             self._dropping.difference_update(asked)
@@ -180,7 +184,7 @@ class Outbox:
         self._has_room.clear()
         if self._handing:
             handing, self._handing = self._handing, []
-            self._engine.submit(self.port, handing)
+            self._engine.submit(handing)
 
     def absorb(self) -> None:
         """Take results into the epoch as they come: the less is left for its end, where the source waits."""
@@ -237,7 +241,7 @@ class Outbox:
         start = prefix if cursor is None else cursor + b"\0"
         found: list[Delivery] = []
         for row, value in self._store.committed(Table.OUTBOX, start, prefix):
-            found.append(unpack_row(row, value))
+            found.append(self._stored(row, value))
             if len(found) >= limit:
                 return found, row
         return found, None
@@ -251,7 +255,7 @@ class Outbox:
             row = result.delivery.row
             if result.outcome is delivered and not result.delivery.stored and live.pop(row, None) is not None:
                 # Nearly all: delivered within the epoch it came in, so that no row knows of it.
-                webhook_id = result.delivery.webhook_id
+                webhook_id = result.delivery.request.webhook_id
                 sent[webhook_id] = sent.get(webhook_id, 0) + 1
                 unstored.pop(row, None)
             else:
@@ -265,10 +269,10 @@ class Outbox:
 
     def _settle(self, result: Result) -> None:
         delivery, outcome = result.delivery, result.outcome
-        row, webhook_id = delivery.row, delivery.webhook_id
+        row, webhook_id = delivery.row, delivery.request.webhook_id
         if outcome is Outcome.RETRY:
             if delivery.stored:
-                self._store.put(Table.OUTBOX, row, pack_row(delivery))
+                self._store_row(delivery)
             return
         if self._live.pop(row, None) is not None:
             self._in_memory[webhook_id] -= 1
@@ -285,39 +289,41 @@ class Outbox:
             counts.delivered += 1
             return
         counts.dead += 1
-        self._store_dead(delivery, result.reason)
+        self._add_dead(delivery.request, delivery.progress, result.reason)
 
-    def _store_dead(self, delivery: Delivery, reason: str) -> None:
-        _, source, offset, item = key_origin(delivery.key)
-        origin = Origin(source.decode("utf-8", "replace"), offset, item)
-        self._graves.put(dead_delivery(delivery, reason, origin, self._clock()))
+    def _add_dead(self, request: Request, progress: Progress, reason: str) -> None:
+        self._dead_letters.add(
+            DeadLetter(
+                kind="delivery", reason=reason, dead_ms=self._clock(), request=request, progress=progress
+            )
+        )
+
+    def _stored(self, row: bytes, value: bytes) -> Delivery:
+        request, progress = unpack_owed(value)
+        return Delivery(port=self.port, request=request, progress=progress, row=row, stored=True)
 
     def _store_row(self, delivery: Delivery) -> None:
-        self._store.put(Table.OUTBOX, delivery.row, pack_row(delivery))
+        self._store.put(Table.OUTBOX, delivery.row, pack_owed(delivery.request, delivery.progress))
         delivery.stored = True
 
     def _count_on_disk(self, webhook_id: str) -> None:
         self._new_on_disk[webhook_id] = self._new_on_disk.get(webhook_id, 0) + 1
 
-    def _take_over(self, delivery: Delivery, before: Finished, origin: Origin) -> bool:
-        """Give a regenerated delivery the state it had before the crash; True where it has ended."""
-        delivery.attempt, delivery.status = before.attempt, before.status
-        delivery.due_ms, delivery.excerpt = before.due_ms, before.excerpt
-        if before.outcome is Outcome.RETRY:
-            return False
+    def _has_ended(self, request: Request, before: Finished) -> None:
+        """Count a regenerated request as what became of it before the crash."""
+        counts = self._counters.change(request.webhook_id)
         if before.outcome is Outcome.DELIVERED:
-            self._counters.change(delivery.webhook_id).delivered += 1
+            counts.delivered += 1
         else:
-            self._counters.change(delivery.webhook_id).dead += 1
-            self._graves.put(dead_delivery(delivery, before.reason, origin, self._clock()))
-        return True
+            counts.dead += 1
+            self._add_dead(request, before.progress, before.reason)
 
-    def _is_behind(self, delivery: Delivery) -> bool:
-        """True where an older delivery of the same user and webhook is on disk and not in memory here."""
-        webhook_id = delivery.webhook_id
+    def _is_behind(self, request: Request) -> bool:
+        """True where an older request of the same user and webhook is on disk and not in memory here."""
+        webhook_id = request.webhook_id
         if self.pending(webhook_id) == self._in_memory.get(webhook_id, 0):
             return False
-        prefix = ordered_row(webhook_id, delivery.user, 0)[:-PLACE_BYTES]
+        prefix = ordered_row(webhook_id, request.user, 0)[:-PLACE_BYTES]
         return any(row not in self._live for row, _ in self._store.items(Table.OUTBOX, prefix))
 
     def _recover(self, journal: list[Finished]) -> None:
@@ -328,13 +334,12 @@ class Outbox:
             if value is None:
                 self._finished.add(result)
                 continue
-            delivery = unpack_row(result.row, value)
-            delivery.attempt, delivery.status = result.attempt, result.status
-            delivery.due_ms, delivery.excerpt = result.due_ms, result.excerpt
+            delivery = self._stored(result.row, value)
+            delivery.progress = result.progress
             self._settle(Result(delivery, result.outcome, result.reason))
             # Until the next commit the row on disk says what was true before this result.
             self._settled.append(result.row)
             if result.outcome is Outcome.RETRY:
                 stale.append(result.row)
-                self._count_on_disk(delivery.webhook_id)
+                self._count_on_disk(delivery.request.webhook_id)
         self.port.stale = frozenset(stale)

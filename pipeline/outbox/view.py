@@ -5,25 +5,32 @@ Nothing here writes and nothing takes the state's lock; each store is read in on
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import lmdb
+from typing import Any, NamedTuple
 
 from pipeline.model.errors import StateError
 from pipeline.outbox.codec import (
     DeadLetter,
     unpack_dead,
     unpack_number,
-    unpack_row,
+    unpack_owed,
     webhook_prefix,
 )
 from pipeline.outbox.counters import RECORDS, WEBHOOK
-from pipeline.outbox.handover import Delivery
-from pipeline.store.store import RESTORE, Table, is_cut
+from pipeline.outbox.handover import Progress, Request
+from pipeline.store.reading import reading
+from pipeline.store.rows import Table
+
+
+class Owed(NamedTuple):
+    """A request that waits on disk."""
+
+    store: Path
+    row: bytes
+    request: Request
+    progress: Progress
 
 
 def stores(state: Path) -> list[Path]:
@@ -36,41 +43,11 @@ def stores(state: Path) -> list[Path]:
     return found
 
 
-@contextlib.contextmanager
-def _reading(path: Path, table: Table, prefix: bytes) -> Iterator[Iterator[tuple[bytes, bytes]]]:
-    """Give the committed rows of one table whose key starts with the prefix."""
-    try:
-        try:
-            env = lmdb.open(str(path), readonly=True, max_dbs=len(Table) + 2, readahead=False)
-        except (lmdb.ReadonlyError, lmdb.LockError):
-            # A folder that this user may not write to: read without a reader's slot.
-            env = lmdb.open(str(path), readonly=True, lock=False, max_dbs=len(Table) + 2, readahead=False)
-    except lmdb.Error as error:
-        raise StateError(f"{path}: the store cannot be read ({error}). {RESTORE}") from error
-    with env:
-        if is_cut(path, env):
-            raise StateError(f"{path}: the store cannot be read (its file has been cut off). {RESTORE}")
-        try:
-            db = env.open_db(table.name.lower().encode(), create=False)
-        except lmdb.NotFoundError:
-            yield iter(())
-            return
-        with env.begin() as txn:
-            yield _rows(txn.cursor(db=db), prefix)
-
-
-def _rows(cursor: Any, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-    found = cursor.set_range(prefix) if prefix else cursor.first()
-    while found and cursor.key().startswith(prefix):
-        yield cursor.item()
-        found = cursor.next()
-
-
 def rows(state: Path, table: Table, prefix: bytes = b"") -> Iterator[tuple[Path, bytes, bytes]]:
     """Yield (store, key, value) of one table over all stores, keys in order within a store."""
     for path in stores(state):
-        with _reading(path, table, prefix) as found:
-            for key, value in found:
+        with reading(path) as store:
+            for key, value in store.rows(table, prefix):
                 yield path, key, value
 
 
@@ -94,8 +71,8 @@ def dead_letters(state: Path) -> Iterator[tuple[Path, DeadLetter]]:
         yield store, unpack_dead(value)
 
 
-def owed(state: Path, webhook_id: str | None = None) -> Iterator[tuple[Path, Delivery]]:
-    """Yield the requests that wait on disk with the folder of their store, of one webhook or of all."""
+def owed(state: Path, webhook_id: str | None = None) -> Iterator[Owed]:
+    """Yield the requests that wait on disk, of one webhook or of all."""
     prefix = webhook_prefix(webhook_id) if webhook_id else b""
     for store, row, value in rows(state, Table.OUTBOX, prefix):
-        yield store, unpack_row(row, value)
+        yield Owed(store, row, *unpack_owed(value))

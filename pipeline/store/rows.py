@@ -14,6 +14,8 @@ MAX_KEY = 400
 class Table(IntEnum):
     """The tables of a store. The numbers are part of the format."""
 
+    UNDO = 0
+    """Table number and key of what the last epoch changed, with the row as it was on disk before."""
     USERS = 1
     CAPS = 2
     OUTBOX = 3
@@ -25,6 +27,8 @@ class Table(IntEnum):
     MERGED = 9
     PROFILES = 10
     COPIES = 11
+    META = 12
+    """What a store says of itself."""
 
 
 def bounded(key: bytes, limit: int = MAX_KEY) -> bytes:

@@ -7,40 +7,41 @@ bytes back. The store knows bytes, not operations.
 
 from __future__ import annotations
 
-import errno
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import lmdb
 
-from pipeline.model.disk import locked, make_folder, sync
-from pipeline.model.errors import Fatal, StateError
+from pipeline.model.disk import make_folder, sync
+from pipeline.model.errors import StateError
+from pipeline.store.environment import (
+    LOCK_WAIT_SECS,
+    MAP_SIZE,
+    is_cut,
+    lock,
+    open_environment,
+    unreadable,
+    write_failed,
+)
+from pipeline.store.reading import FORMAT, FORMAT_KEY, OLD_ROWS_KEY, SEQ_KEY, read_meta
 from pipeline.store.rows import Table as Table
 from pipeline.store.rows import bounded as bounded
-
-FORMAT = 1
-"""Version of the tables and rows; a store of another version is refused."""
-
-MAP_SIZE = 1 << 38
-"""Address space per store (256 GiB); the file is sparse and grows as needed."""
-
-LOCK_WAIT_SECS = 30.0
-"""How long a next owner waits for the last one to exit (a shard that moves between processes)."""
+from pipeline.store.sealing import Seals, seal
 
 FLUSH_BYTES = 64 << 20
 """Buffered writes above this go to the open transaction before the epoch's end."""
 
-RESTORE = "Restore the state directory from a backup, or start with an empty one."
-
 if TYPE_CHECKING:
     _Txn: TypeAlias = "lmdb.Transaction[bytes]"
+    _Cursor: TypeAlias = "lmdb.Cursor[bytes]"
 
-_SEQ = b"seq"
-_FORMAT = b"format"
+Renew: TypeAlias = Callable[[Table, bytes], bytes]
+
+REWRITE_ROWS = 10_000
+"""Rows of one transaction while all are rewritten."""
 
 
 class Store:
@@ -54,20 +55,20 @@ class Store:
     ) -> None:
         self.path = path
         make_folder(path)
-        self._lock = _lock(path / "owner.lock", lock_wait_secs)
-        self._env = _open(path, map_size)
+        self._lock = lock(path / "owner.lock", lock_wait_secs)
+        self._env = open_environment(path, map_size)
         if is_cut(path, self._env):
             self._env.close()
-            raise _damaged(path, ValueError("its file has been cut off"))
+            raise unreadable(path, ValueError("its file has been cut off"))
         try:
-            self._undo = self._env.open_db(b"undo")
-            self._meta = self._env.open_db(b"meta")
             self._tables = {table: self._env.open_db(table.name.lower().encode()) for table in Table}
+            self._undo, self._meta = self._tables[Table.UNDO], self._tables[Table.META]
+            self._seals, self.seq = self._take_meta()
             self._read = self._env.begin()
-            self.seq = int(self._read.get(_SEQ, b"0", db=self._meta))
-            self._check_format()
         except lmdb.Error as error:
-            raise _damaged(path, error) from error
+            raise unreadable(path, error) from error
+        self._cursors: dict[Table, _Cursor] = {}
+        """Where a row of each table was last looked for, in the open transaction."""
         self._pending: dict[Table, dict[bytes, bytes | None]] = {table: {} for table in Table}
         self._pending_bytes = 0
         self._txn: _Txn | None = None
@@ -82,8 +83,7 @@ class Store:
         pending = self._pending[table]
         if key in pending:
             return pending[key]
-        txn = self._txn if self._txn is not None else self._read
-        return txn.get(key, db=self._tables[table])
+        return self._find(table, key)
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         """Write the row in this epoch. The key has at most MAX_KEY bytes (see `bounded`)."""
@@ -106,7 +106,7 @@ class Store:
         if self._pending[table]:
             self.flush()
         txn = self._txn if self._txn is not None else self._read
-        yield from _scan(txn, self._tables[table], max(start, prefix), prefix)
+        yield from self._seals.scan(table, txn.cursor(db=self._tables[table]), max(start, prefix), prefix)
 
     # --- the epoch
 
@@ -115,12 +115,13 @@ class Store:
         try:
             if self._txn is None:
                 self._txn = self._begin()
+                self._cursors.clear()
             for table, changes in self._pending.items():
                 if changes:
                     self._apply(self._txn, table, changes)
                     self._pending[table] = {}
         except lmdb.Error as error:
-            raise _write_failed(self.path, error) from error
+            raise write_failed(self.path, error) from error
         self._pending_bytes = 0
 
     def commit(self) -> int:
@@ -130,10 +131,11 @@ class Store:
         self.flush()
         assert self._txn is not None
         try:
-            self._txn.put(_SEQ, b"%d" % (self.seq + 1), db=self._meta)
+            self._put_seq(self._txn, self.seq + 1)
+            self._cursors.clear()
             self._txn.commit()
         except lmdb.Error as error:
-            raise _write_failed(self.path, error) from error
+            raise write_failed(self.path, error) from error
         self.seq += 1
         self._after_transaction()
         return self.seq
@@ -159,7 +161,7 @@ class Store:
         try:
             self._undo_epoch(seq)
         except lmdb.Error as error:
-            raise _write_failed(self.path, error) from error
+            raise write_failed(self.path, error) from error
         self.seq = seq
         self._after_transaction()
         return True
@@ -169,17 +171,49 @@ class Store:
         self.flush()
         assert self._txn is not None
         self._txn.drop(self._undo, delete=False)
-        self._txn.put(_SEQ, b"%d" % seq, db=self._meta)
+        self._put_seq(self._txn, seq)
+        self._cursors.clear()
         self._txn.commit()
         self.seq = seq
         self._after_transaction()
 
-    def copy_to(self, folder: Path) -> None:
-        """Write a copy of what is committed, without free pages, into an existing folder."""
-        self._env.copy(str(folder), compact=True)
+    def seal_all(self, renew: Renew) -> int:
+        """Write every row in today's format and note that none of another is left; return how many changed.
+
+        renew: gives a value as it is written today. Nothing may be pending. A crash leaves rows of both.
+        """
+        changed = 0
+        for table, db in self._tables.items():
+            if table is Table.META:
+                continue
+            start: bytes | None = b""
+            while start is not None:
+                with self._env.begin(write=True) as txn:
+                    part = list(islice(self._seals.scan(table, txn.cursor(db=db), start, b""), REWRITE_ROWS))
+                    for key, value in part:
+                        fresh = self._renewed(table, key, value, renew)
+                        if fresh != txn.get(key, db=db):
+                            txn.put(key, fresh, db=db)
+                            changed += 1
+                start = part[-1][0] + b"\0" if len(part) == REWRITE_ROWS else None
+        with self._env.begin(write=True) as txn:
+            self._put_seq(txn, self.seq)
+            txn.delete(OLD_ROWS_KEY, db=self._meta)
+        self._seals.old_rows = False
+        self._renew()
+        return changed
+
+    def _renewed(self, table: Table, key: bytes, value: bytes, renew: Renew) -> bytes:
+        if table is not Table.UNDO:
+            value = renew(table, value)
+        elif value != b"\0":
+            of, row = Table(key[0]), key[1:]
+            value = b"\1" + self._renewed(of, row, self._seals.open(of, row, value[1:]), renew)
+        return seal(table, key, value)
 
     def close(self) -> None:
         """Drop what is not committed and release the folder."""
+        self._cursors.clear()
         if self._txn is not None:
             self._txn.abort()
             self._txn = None
@@ -192,9 +226,19 @@ class Store:
     def committed(self, table: Table, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield committed rows from key ``start`` on while they carry the prefix; for any thread."""
         with self._env.begin() as txn:
-            yield from _scan(txn, self._tables[table], start, prefix)
+            yield from self._seals.scan(table, txn.cursor(db=self._tables[table]), start, prefix)
 
     # --- inside
+
+    def _find(self, table: Table, key: bytes) -> bytes | None:
+        cursor = self._cursors.get(table)
+        if cursor is None:
+            txn = self._txn if self._txn is not None else self._read
+            cursor = self._cursors[table] = txn.cursor(db=self._tables[table])
+        return self._seals.find(table, cursor, key)
+
+    def _put_seq(self, txn: _Txn, seq: int) -> None:
+        txn.put(SEQ_KEY, seal(Table.META, SEQ_KEY, b"%d" % seq), db=self._meta)
 
     def _begin(self) -> _Txn:
         txn = self._env.begin(write=True)
@@ -211,22 +255,24 @@ class Store:
             if mark not in touched:
                 touched.add(mark)
                 old = txn.get(key, db=db)
-                txn.put(tag + key, b"\0" if old is None else b"\1" + old, db=self._undo)
+                saved = b"\0" if old is None else b"\1" + old
+                txn.put(tag + key, seal(Table.UNDO, tag + key, saved), db=self._undo)
             if value is None:
                 txn.delete(key, db=db)
             else:
-                txn.put(key, value, db=db)
+                txn.put(key, seal(table, key, value), db=db)
 
     def _undo_epoch(self, seq: int) -> None:
         with self._env.begin(write=True) as txn:
-            for mark, old in txn.cursor(db=self._undo):
+            for mark, old in self._seals.scan(Table.UNDO, txn.cursor(db=self._undo), b"", b""):
                 db = self._tables[Table(mark[0])]
-                if old[:1] == b"\0":
+                if old == b"\0":
                     txn.delete(mark[1:], db=db)
                 else:
+                    # The row's own bytes, seal and all.
                     txn.put(mark[1:], old[1:], db=db)
             txn.drop(self._undo, delete=False)
-            txn.put(_SEQ, b"%d" % seq, db=self._meta)
+            self._put_seq(txn, seq)
 
     def _after_transaction(self) -> None:
         self._txn = None
@@ -235,79 +281,18 @@ class Store:
         self._renew()
 
     def _renew(self) -> None:
+        self._cursors.clear()
         self._read.abort()
         self._read = self._env.begin()
 
-    def _check_format(self) -> None:
-        found = self._read.get(_FORMAT, db=self._meta)
-        if found is None:
+    def _take_meta(self) -> tuple[Seals, int]:
+        """Make the store one of today's format; return how its rows are read and its sequence number."""
+        with self._env.begin() as txn:
+            format, seals, seq = read_meta(self.path, txn, self._meta)
+        if format != FORMAT:
             with self._env.begin(write=True) as txn:
-                txn.put(_FORMAT, b"%d" % FORMAT, db=self._meta)
+                txn.put(FORMAT_KEY, b"%d" % FORMAT, db=self._meta)
+                if seals.old_rows:
+                    txn.put(OLD_ROWS_KEY, b"1", db=self._meta)
             sync(self.path)  # LMDB syncs what is in its file, not that there is one
-            self._renew()
-        elif int(found) != FORMAT:
-            raise StateError(
-                f"{self.path}: written in format {int(found)}, this version reads format {FORMAT}; "
-                "run the version that wrote it, or start with an empty state directory."
-            )
-
-
-def _scan(txn: _Txn, db: lmdb._Database, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-    cursor = txn.cursor(db=db)
-    found = cursor.set_range(start) if start else cursor.first()
-    while found:
-        key = cursor.key()
-        if not key.startswith(prefix):
-            return
-        yield key, cursor.value()
-        found = cursor.next()
-
-
-def _lock(path: Path, wait_secs: float) -> int:
-    """Return a descriptor that holds the folder's lock until this process exits."""
-    try:
-        return locked(path, wait_secs)
-    except BlockingIOError as error:
-        raise StateError(
-            f"{path.parent} is in use by another job; stop that job, or give this one another --state."
-        ) from error
-
-
-def _open(path: Path, map_size: int) -> lmdb.Environment:
-    while True:
-        try:
-            return lmdb.open(str(path), map_size=map_size, max_dbs=len(Table) + 2, readahead=False)
-        except lmdb.MemoryError as error:
-            # A container may limit the address space; a smaller map still holds a real store.
-            if map_size <= 1 << 30:
-                raise _damaged(path, error) from error
-            map_size //= 4
-        except lmdb.Error as error:
-            if getattr(error, "code", None) in (errno.ENOSPC, errno.EDQUOT):
-                raise _write_failed(path, error) from error
-            raise _damaged(path, error) from error
-
-
-def is_cut(path: Path, env: lmdb.Environment) -> bool:
-    """Return whether the file ends before its last page that is in use.
-
-    A read beyond the end would kill the process with a signal. The last pages may be unused and never have
-    been written; so a file that looks short is read by another process, which may die of it.
-    """
-    pages = env.info()["last_pgno"] + 1
-    if (path / "data.mdb").stat().st_size >= pages * env.stat()["psize"]:
-        return False
-    copy = "import lmdb, sys; lmdb.open(sys.argv[1], readonly=True, lock=False).copyfd(1, compact=True)"
-    reading = [sys.executable, "-c", copy, str(path)]
-    return subprocess.run(reading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0
-
-
-def _damaged(path: Path, error: Exception) -> StateError:
-    return StateError(f"{path}: the store cannot be read ({error}). {RESTORE}")
-
-
-def _write_failed(path: Path, error: Exception) -> Fatal:
-    return Fatal(
-        f"{path}: the epoch could not be written ({error}). Nothing is lost: free disk space or fix the "
-        "permissions and start again; the job goes on from the last epoch."
-    )
+        return seals, seq

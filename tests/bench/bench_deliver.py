@@ -34,7 +34,7 @@ from pipeline.deliver.requests.credentials import UsedSecrets
 from pipeline.deliver.requests.sender import Sender
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.secrets import Secrets
-from pipeline.outbox.handover import Delivery, Port, Result
+from pipeline.outbox.handover import Delivery, Port, Progress, Request, Result
 from pipeline.receiver.server import serve
 
 BODY = b'{"event":"Purchase","user":"u-123456","plan":"pro","amount":149.95,"currency":"EUR","items":3}'
@@ -51,6 +51,11 @@ class NoJournal:
 
     def switch(self, generation: int) -> None:
         """Keep nothing."""
+
+
+def nowhere() -> Port:
+    """Return a port of a shard without rows."""
+    return Port(0, NoJournal(), lambda webhook_id, cursor, limit: ([], None))
 
 
 def _serve(pipe: Connection) -> None:
@@ -70,7 +75,7 @@ def receiver() -> Iterator[int]:
         process.join()
 
 
-def deliveries(port: int, number: int, secrets: bool) -> list[Delivery]:
+def deliveries(meeting: Port, port: int, number: int, secrets: bool) -> list[Delivery]:
     """Return deliveries with distinct ids; with secrets their URL and body hold one slot each."""
     now = int(time.time() * 1000)
     url = f"http://127.0.0.1:{port}/hook"
@@ -78,10 +83,22 @@ def deliveries(port: int, number: int, secrets: bool) -> list[Delivery]:
     if secrets:
         url += "?key=\x01BENCH_KEY\x02"
         body = BODY[:-1] + b',"key":"\x01BENCH_KEY\x02"}'
-    return [
-        Delivery(b"w\0%d" % n, b"w\0%d" % n, "w", f"msg_{n:032x}", "c", "POST", url, (), body, created_ms=now)
-        for n in range(number)
-    ]
+    return [delivery(meeting, n, url, body, now) for n in range(number)]
+
+
+def delivery(port: Port, n: int, url: str, body: bytes, created_ms: int) -> Delivery:
+    """Return one delivery of the webhook `w`."""
+    request = Request(
+        key=b"w\0%d" % n,
+        webhook_id="w",
+        message_id=f"msg_{n:032x}",
+        config="c",
+        method="POST",
+        url=url,
+        body=body,
+        created_ms=created_ms,
+    )
+    return Delivery(port=port, request=request, progress=Progress(), row=request.key)
 
 
 def run_engine(port: int, number: int, secrets: bool) -> tuple[float, float]:
@@ -89,14 +106,13 @@ def run_engine(port: int, number: int, secrets: bool) -> tuple[float, float]:
     engine = DeliveryEngine(allow=LOOPBACK, secrets=Secrets({"BENCH_KEY": "s3cr3t-key-of-the-bench"}))
     engine.start()
     engine.configure({"w": LaneSpec("w", receiver=SIGNED, has_secrets=secrets)})
-    meeting = Port(0, NoJournal(), lambda webhook_id, cursor, limit: ([], None))
-    engine.attach(meeting)
-    made = deliveries(port, number, secrets)
+    meeting = nowhere()
+    made = deliveries(meeting, port, number, secrets)
     cpu, start = time.process_time(), time.perf_counter()
     for place in range(0, number, 200):
         while engine.busy():
             time.sleep(0.001)
-        engine.submit(meeting, made[place : place + 200])
+        engine.submit(made[place : place + 200])
     if not engine.drain(60):
         raise SystemExit(f"not everything was delivered: {engine.stats()}")
     cpu, elapsed = time.process_time() - cpu, time.perf_counter() - start
@@ -137,7 +153,7 @@ async def post_all(made: Iterator[Delivery], number: int, slots: int, *, has_sec
 
 def run_client(port: int, number: int, secrets: bool, slots: int = 64) -> tuple[float, float]:
     """Return CPU seconds and elapsed seconds of the client with its slots and signature."""
-    made = deliveries(port, number, secrets)
+    made = deliveries(nowhere(), port, number, secrets)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         cpu, start = time.process_time(), time.perf_counter()
         runner.run(post_all(iter(made), number, slots, has_secrets=secrets))

@@ -26,7 +26,7 @@ from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
 from pipeline.job.flow import Job, build_flow
 from pipeline.job.settings import JobSettings
-from pipeline.outbox.handover import Delivery, Outcome, Port, Result
+from pipeline.outbox.handover import Delivery, Outcome, Result
 from pipeline.runtime.process import GC_THRESHOLD
 from pipeline.runtime.readers import make_readers
 from pipeline.runtime.state.recovery import prepare_recovery
@@ -39,17 +39,14 @@ class AtOnce:
 
     delivered = 0
 
-    def attach(self, port: Port) -> None:
-        """Nothing to do."""
-
     def accepts(self, webhook_id: str) -> bool:
         """Return True: there is always room."""
         return True
 
-    def submit(self, port: Port, deliveries: list[Delivery]) -> None:
+    def submit(self, deliveries: list[Delivery]) -> None:
         """Post a result for each."""
         self.delivered += len(deliveries)
-        port.post([Result(delivery, Outcome.DELIVERED) for delivery in deliveries], 0)
+        deliveries[0].port.post([Result(delivery, Outcome.DELIVERED) for delivery in deliveries], 0)
 
     def is_drained(self) -> bool:
         """Return True: nothing is ever left."""

@@ -25,8 +25,7 @@ from pathlib import Path
 import aiohttp
 import uvloop
 
-from pipeline.outbox.handover import Delivery
-from tests.bench.bench_deliver import post_all
+from tests.bench.bench_deliver import delivery, nowhere, post_all
 from tests.bench.measure import Candidate, Run, left_out
 
 OURS = "hookline's client, signed"
@@ -42,10 +41,8 @@ wrk.headers["content-type"] = "application/json"
 async def native(url: str, posts: int) -> None:
     """Send the POSTs through the job's client."""
     now = int(time.time() * 1000)
-    made = (
-        Delivery(b"w\0%d" % n, b"w\0%d" % n, "w", f"msg_{n:032x}", "c", "POST", url, (), BODY, created_ms=now)
-        for n in range(posts)
-    )
+    meeting = nowhere()
+    made = (delivery(meeting, n, url, BODY, now) for n in range(posts))
     await post_all(made, posts, CONNECTIONS)
 
 

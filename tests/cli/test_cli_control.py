@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.request
 
 import pytest
@@ -46,6 +47,42 @@ def test_a_replay_for_a_stopped_job_is_done_at_its_next_start(bench: Bench, rece
     counts = bench.run()["webhooks"]["w"]
     assert counts == {"matched": 3, "delivered": 1, "dead": 2, "pending": 0, "suppressed": 0}
     assert len(bench.listed("dlq")) == 2
+
+
+def test_what_could_not_be_rendered_is_rendered_anew_from_the_user_as_he_was(
+    bench: Bench, receiver: Receiver
+):
+    body = """\
+  body:
+    was: '{{ user.before.plan | default: "none" }}'
+    is: '{{ user.properties.plan }}'
+"""
+    broken = "    gone: '{{ event.properties.gone }}'\n  missing: dead_letter\n"
+    bench.webhook("w", receiver.url("/w"), body + broken)
+    fire_on_change(bench)
+    for plan in ("free", "pro", "team"):
+        bench.update("u1", plan=plan)
+    assert bench.run()["webhooks"]["w"]["dead"] == 3
+    assert {json.loads(each["request"]["body"])["event"]["name"] for each in bench.listed("dlq")} == {
+        "User updated"
+    }
+    bench.webhook("w", receiver.url("/w"), body)
+    fire_on_change(bench)
+    bench.hookline("dlq", "replay", "--all")
+    counts = {"matched": 3, "delivered": 3, "dead": 0, "pending": 0, "suppressed": 0}
+    assert bench.run()["webhooks"]["w"] == counts
+    sent = [json.loads(request.body) for request in receiver.requests]
+    assert sorted((each["was"], each["is"]) for each in sent) == [
+        ("free", "pro"),
+        ("none", "free"),
+        ("pro", "team"),
+    ]
+
+
+def fire_on_change(bench: Bench) -> None:
+    """Let the webhook fire on a change of the plan."""
+    path = bench.config / "webhooks" / "w.yaml"
+    path.write_text(path.read_text().replace('{events: "*"}', "{changes: [plan]}"))
 
 
 def test_purged_dead_letters_are_gone_but_stay_counted(bench: Bench, receiver: Receiver):

@@ -11,7 +11,9 @@ import pytest
 
 from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key, pack_dead, pack_number
-from pipeline.store.store import Store, Table
+from pipeline.outbox.handover import Progress, Request
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 
 COMMAND = Path(sys.executable).with_name("hookline")
 HOUR = 3_600_000
@@ -20,11 +22,20 @@ T0 = 1_764_000_000_000
 
 def dead(webhook: str, offset: int, *, reason: str, kind: str = "delivery", at: int = T0) -> DeadLetter:
     key = delivery_key(webhook, Origin("shop.jsonl", offset))
-    return DeadLetter(
-        1, kind, key, webhook, f"msg_{offset}", "c0ffee", reason, "shop.jsonl", offset, 0, "POST",
-        "https://example.com/\x01TOKEN\x02", (("authorization", "Bearer \x01TOKEN\x02"),),
-        b'{"text":"hi\xff","key":"\x01TOKEN\x02"}', "u:u1", 3, 503, "busy\x1b[31m", at - HOUR, at,
-    )  # fmt: skip
+    request = Request(
+        key=key,
+        webhook_id=webhook,
+        message_id=f"msg_{offset}",
+        config="c0ffee",
+        method="POST",
+        url="https://example.com/\x01TOKEN\x02",
+        headers=(("authorization", "Bearer \x01TOKEN\x02"),),
+        body=b'{"text":"hi\xff","key":"\x01TOKEN\x02"}',
+        user="u:u1",
+        created_ms=at - HOUR,
+    )
+    progress = Progress(attempt=3, status=503, excerpt="busy\x1b[31m")
+    return DeadLetter(kind=kind, reason=reason, dead_ms=at, request=request, progress=progress)
 
 
 @pytest.fixture

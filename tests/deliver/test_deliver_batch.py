@@ -114,12 +114,12 @@ def test_only_what_the_answer_names_is_retried() -> None:
     rig.give(*items(0, 1, 2, 3))
     rig.run(60)
     assert [[each["n"] for each in bodies(sent)] for sent in rig.client.sent] == [[0, 1, 2, 3], [1]]
-    ends = {each.delivery.message_id: each for each in rig.results() if each.outcome is not R}
+    ends = {each.delivery.request.message_id: each for each in rig.results() if each.outcome is not R}
     assert {name: each.outcome for name, each in ends.items()} == {
         "msg_0": D, "msg_1": D, "msg_2": D, "msg_3": X,
     }  # fmt: skip
-    assert (ends["msg_3"].reason, ends["msg_3"].delivery.excerpt) == ("batch-item", "quota")
-    assert ends["msg_1"].delivery.attempt == 2
+    assert (ends["msg_3"].reason, ends["msg_3"].delivery.progress.excerpt) == ("batch-item", "quota")
+    assert ends["msg_1"].delivery.progress.attempt == 2
 
 
 def test_too_large_a_batch_is_halved_until_it_fits() -> None:
@@ -133,9 +133,7 @@ def test_too_large_a_batch_is_halved_until_it_fits() -> None:
 
 def test_one_item_that_is_too_large_is_dead() -> None:
     rig = rig_with(max_events=2)
-    rig.client.script["w"] = [
-        lambda attempt: 413 if attempt.items[-1].delivery.message_id == "msg_1" else 200
-    ]
+    rig.client.script["w"] = [lambda attempt: 413 if attempt.items[-1].request.message_id == "msg_1" else 200]
     rig.give(*items(0, 1))
     rig.run(5)
     assert sorted(rig.outcomes()) == [("msg_0", D, ""), ("msg_1", X, "status-413")]
@@ -157,7 +155,7 @@ def test_members_that_are_too_old_leave_a_batch_that_is_retried() -> None:
     rig.clock.at += 20
     rig.give(delivery(1, body=b'{"n":1}', created_ms=int(rig.clock.wall() * 1000)))
     rig.run(300)
-    last = {each.delivery.message_id: each for each in rig.results()}
+    last = {each.delivery.request.message_id: each for each in rig.results()}
     assert {name: (each.outcome, each.reason) for name, each in last.items()} == {
         "msg_0": (X, "max-age"),
         "msg_1": (X, "max-age"),
@@ -174,7 +172,6 @@ def test_ordered_batches_hold_one_delivery_per_user() -> None:
                     f"{user}{n}",
                     body=b'"%s%d"' % (user.encode(), n),
                     user=user,
-                    sequence=len(given) + 1,
                     row=f"w\0{user}\0{n}".encode(),
                 )
             )

@@ -41,7 +41,7 @@ def test_a_good_answer_is_a_delivery() -> None:
     rig.give(delivery(1))
     rig.run()
     (result,) = rig.results()
-    assert (result.outcome, result.delivery.attempt, result.delivery.status) == (D, 1, 200)
+    assert (result.outcome, result.delivery.progress.attempt, result.delivery.progress.status) == (D, 1, 200)
     assert rig.core.is_empty()
 
 
@@ -63,8 +63,8 @@ def test_a_retry_knows_its_due_time_on_the_wall() -> None:
     rig.give(delivery(1))
     rig.run()
     (result,) = rig.results()
-    assert result.delivery.due_ms == START_MS + 500
-    assert (result.delivery.status, result.delivery.attempt) == (503, 1)
+    assert result.delivery.progress.due_ms == START_MS + 500
+    assert (result.delivery.progress.status, result.delivery.progress.attempt) == (503, 1)
 
 
 def test_a_rejection_is_dead_with_its_status_and_answer() -> None:
@@ -73,8 +73,8 @@ def test_a_rejection_is_dead_with_its_status_and_answer() -> None:
     rig.give(delivery(1))
     rig.run()
     (result,) = rig.results()
-    assert (result.outcome, result.reason, result.delivery.status) == (X, "status-422", 422)
-    assert result.delivery.excerpt == r"amount\x00 is\nmissing \xff"
+    assert (result.outcome, result.reason, result.delivery.progress.status) == (X, "status-422", 422)
+    assert result.delivery.progress.excerpt == r"amount\x00 is\nmissing \xff"
 
 
 def test_results_are_journaled_before_the_slot_is_used_again() -> None:
@@ -362,9 +362,9 @@ def test_a_condition_on_the_answer_turns_a_200_into_a_dead_letter() -> None:
     rig.client.by_message["msg_3"] = [(200, {"answer": b"ok"})]
     rig.give(delivery(1), delivery(2), delivery(3))
     rig.run()
-    results = {each.delivery.message_id: each for each in rig.results()}
+    results = {each.delivery.request.message_id: each for each in rig.results()}
     assert (results["msg_1"].outcome, results["msg_1"].reason) == (X, "fail-when")
-    assert "channel_not_found" in results["msg_1"].delivery.excerpt
+    assert "channel_not_found" in results["msg_1"].delivery.progress.excerpt
     assert results["msg_2"].outcome is D
     assert results["msg_3"].outcome is D
 
@@ -449,7 +449,7 @@ def test_a_refused_token_is_renewed_once_and_then_believed() -> None:
     rig.run(10)
     assert len(rig.tokens) == 2
     (result,) = rig.results()
-    assert (result.outcome, result.reason, result.delivery.attempt) == (X, "status-401", 1)
+    assert (result.outcome, result.reason, result.delivery.progress.attempt) == (X, "status-401", 1)
     assert b"Bearer t0" in rig.client.sent[0].extra
     assert b"Bearer t1" in rig.client.sent[1].extra
 
@@ -497,7 +497,7 @@ def test_a_halted_lane_that_is_full_does_not_hold_the_source(halt: Any) -> None:
 def test_a_single_user_in_order_does_not_hold_the_source() -> None:
     rig = Rig(spec(ordering="per_user", concurrency=64))
     rig.client.latency["w"] = 0.02
-    rig.give(*(delivery(n, user="u", sequence=n + 1, row=b"w\0u\0%06d" % n) for n in range(MAX_ENTRIES)))
+    rig.give(*(delivery(n, user="u", row=b"w\0u\0%06d" % n) for n in range(MAX_ENTRIES)))
     rig.run(0.5)
     assert not rig.core.pressed
     assert len(rig.client.sent) < 40

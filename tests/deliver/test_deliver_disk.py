@@ -182,7 +182,7 @@ def ordered_rig(luck: float = 0.5, **settings: Any) -> Rig:
 
 def ordered(user: int, n: int, sequence: int) -> Any:
     row = f"w\0u{user:03d}\0".encode() + sequence.to_bytes(8, "big")
-    return delivery(f"{user}-{n}", row=row, user=f"u{user:03d}", sequence=sequence)
+    return delivery(f"{user}-{n}", row=row, user=f"u{user:03d}")
 
 
 def order_of(rig: Rig) -> dict[str, list[str]]:
@@ -190,8 +190,8 @@ def order_of(rig: Rig) -> dict[str, list[str]]:
     seen: dict[str, list[str]] = {}
     for attempt in rig.client.sent:
         if attempt.status == 200:
-            each = attempt.items[0].delivery
-            seen.setdefault(each.user, []).append(each.message_id)
+            each = attempt.items[0]
+            seen.setdefault(each.request.user, []).append(each.request.message_id)
     return seen
 
 
@@ -200,7 +200,7 @@ def test_each_users_deliveries_keep_their_order_through_failures() -> None:
     rig.client.script["w"] = [500, 500, 200]
     given = [ordered(user, n, n * 50 + user + 1) for n in range(40) for user in range(50)]
     for each in given:
-        rig.client.by_message[each.message_id] = [500, 500, 200]
+        rig.client.by_message[each.request.message_id] = [500, 500, 200]
     for start in range(0, len(given), 200):
         rig.give(*given[start : start + 200])
         rig.run(1)
@@ -231,7 +231,7 @@ def test_a_dead_head_releases_the_next() -> None:
 def test_rows_of_a_user_come_back_in_order_and_behind_one_that_is_not_due() -> None:
     rig = ordered_rig()
     first = ordered(0, 0, 1)
-    first.attempt, first.due_ms = 1, START_MS + 60_000
+    first.progress.attempt, first.progress.due_ms = 1, START_MS + 60_000
     rig.disk.add(first, *(ordered(0, n, n + 1) for n in range(1, 250)), ordered(1, 0, 999))
     rig.core.on_disk(rig.disk.port, "w", 251)
     rig.run(30)
@@ -295,15 +295,13 @@ def test_after_a_kill_later_ones_wait_for_a_retry_that_only_the_journal_knows() 
 def test_what_is_remembered_of_parked_users_is_forgotten_after_two_commits() -> None:
     rig = ordered_rig()
     lane = rig.core.lane("w")
-    from pipeline.deliver.lanes.entry import Entry
-
-    entry = Entry(rig.disk.port, ordered(0, 0, 1))
+    entry = ordered(0, 0, 1)
     lane.note_parked(entry)
-    assert not lane.push(Entry(rig.disk.port, ordered(0, 1, 2)), 0.0)
+    assert not lane.push(ordered(0, 1, 2), 0.0)
     lane.rows_committed(rig.disk.port)
-    assert not lane.push(Entry(rig.disk.port, ordered(0, 2, 3)), 0.0)
+    assert not lane.push(ordered(0, 2, 3), 0.0)
     lane.rows_committed(rig.disk.port)
-    assert lane.push(Entry(rig.disk.port, ordered(0, 3, 4)), 0.0)
+    assert lane.push(ordered(0, 3, 4), 0.0)
 
 
 def test_rows_keep_their_time_where_the_receiver_has_asked_for_it() -> None:

@@ -33,7 +33,7 @@ from pipeline.receiver.server import Receiver
 from pipeline.receiver.verify import check_request
 from pipeline.telemetry import metrics
 from tests.kit.certificates import Certificates
-from tests.kit.rig import LOOPBACK, Disk, Journal, delivery
+from tests.kit.rig import LOOPBACK, Disk, Journal, delivery, submit
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -81,8 +81,7 @@ def sends(receiver: Receiver, count: int, webhook: str = "w", path: str = "/hook
 
 def test_what_is_handed_over_arrives_and_is_reported(receiver: Receiver, start: Any) -> None:
     engine, disk = start(LaneSpec("w")), Disk()
-    engine.attach(disk.port)
-    engine.submit(disk.port, sends(receiver, 1000))
+    submit(engine, disk.port, sends(receiver, 1000))
     assert engine.drain(10)
     assert Counter(each.outcome for each in disk.take()) == {D: 1000}
     assert len({request.message_id for request in receiver.requests}) == 1000
@@ -106,7 +105,7 @@ def test_threads_that_switch_at_every_turn_lose_nothing_and_count_nothing_twice(
                     delivery(f"{number}-{shard}-{n}", "ab"[n % 2], url=receiver.url(), created_ms=now_ms())
                     for n in range(20)
                 ]
-                engine.submit(disk.port, made)
+                submit(engine, disk.port, made)
                 if number % 3 == 0:
                     taken += disk.take()
                 engine.busy()
@@ -120,7 +119,7 @@ def test_threads_that_switch_at_every_turn_lose_nothing_and_count_nothing_twice(
     sent = Counter(request.message_id for request in receiver.requests)
     assert len(sent) == 60 * 4 * 20
     assert set(sent.values()) == {1}
-    assert Counter(each.delivery.message_id for each in taken) == sent
+    assert Counter(each.delivery.request.message_id for each in taken) == sent
     assert sum(len(disk.journal.written) for disk in disks) == len(sent)
 
 
@@ -131,7 +130,7 @@ def test_workers_in_several_threads_may_hand_over(receiver: Receiver, start: Any
     def work(shard: int) -> None:
         for n in range(50):
             made = [delivery(f"{shard}-{n}-{i}", url=receiver.url(), created_ms=now_ms()) for i in range(10)]
-            engine.submit(disks[shard].port, made)
+            submit(engine, disks[shard].port, made)
 
     threads = [threading.Thread(target=work, args=(shard,)) for shard in range(4)]
     for thread in threads:
@@ -148,7 +147,7 @@ def test_every_request_has_its_headers(receiver: Receiver, start: Any) -> None:
     receiver.answer({"*": [503, 200]})
     retry = RetrySettings(min_delay_secs=0.01)
     engine.configure({"w": LaneSpec("w", receiver=signed, delivery=DeliverySettings(retry=retry))})
-    engine.submit(disk.port, sends(receiver, 1))
+    submit(engine, disk.port, sends(receiver, 1))
     wait_for(lambda: len(receiver.requests) == 2)
     first, second = (request.headers for request in receiver.requests)
     for headers, attempt in ((first, "1"), (second, "2")):
@@ -161,7 +160,7 @@ def test_every_request_has_its_headers(receiver: Receiver, start: Any) -> None:
     for request in receiver.requests:
         assert check_request(request.headers, request.body, [SECRET], time.time()) is None
     replay = delivery("r", "form", url=receiver.url(), replay=True, created_ms=now_ms(), body=b"a=1")
-    engine.submit(disk.port, [replay])
+    submit(engine, disk.port, [replay])
     wait_for(lambda: len(receiver.requests) == 3)
     last = receiver.requests[2].headers
     assert last["webhook-replay"] == "true"
@@ -181,7 +180,7 @@ def test_credentials_are_put_in_when_sending(
 ) -> None:
     spec = LaneSpec("w", receiver=ReceiverSettings(auth=auth))
     engine, disk = start(spec, secrets=Secrets({"PASS": "s3cr3t-pass"})), Disk()
-    engine.submit(disk.port, sends(receiver, 1))
+    submit(engine, disk.port, sends(receiver, 1))
     assert engine.drain(5)
     assert receiver.requests[0].headers[name] == value
 
@@ -190,7 +189,7 @@ def test_a_plain_hmac_goes_into_its_header(receiver: Receiver, start: Any) -> No
     signature = HmacSignature("X-Hub-Signature-256", "${PASS}", prefix="sha256=")
     spec = LaneSpec("w", receiver=ReceiverSettings(signature=signature))
     engine, disk = start(spec, secrets=Secrets({"PASS": "It's a Secret to Everybody"})), Disk()
-    engine.submit(disk.port, [delivery(1, url=receiver.url(), body=b"Hello, World!", created_ms=now_ms())])
+    submit(engine, disk.port, [delivery(1, url=receiver.url(), body=b"Hello, World!", created_ms=now_ms())])
     assert engine.drain(5)
     assert receiver.requests[0].headers["x-hub-signature-256"] == (
         "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
@@ -217,7 +216,7 @@ def test_secrets_reach_the_receiver_and_nothing_else(
     )
     echo = "you sent " + " ".join(canaries.values())
     receiver.answer({"*": [{"status": 500, "body": echo}, {"status": 400, "body": echo}]})
-    engine.submit(disk.port, [given])
+    submit(engine, disk.port, [given])
     assert engine.drain(5)
     request = receiver.requests[0]
     assert request.path == "/canary-url-7f3a/x"
@@ -229,7 +228,7 @@ def test_secrets_reach_the_receiver_and_nothing_else(
     assert [each.outcome for each in results] == [R, X]
     shown = repr(results) + repr(engine.stats()) + caplog.text + metrics.render_prometheus()
     assert "canary" not in shown
-    assert "${AUTH}" in results[1].delivery.excerpt
+    assert "${AUTH}" in results[1].delivery.progress.excerpt
 
 
 def test_a_sick_receiver_does_not_slow_the_others_down(receiver: Receiver, start: Any) -> None:
@@ -245,9 +244,9 @@ def test_a_sick_receiver_does_not_slow_the_others_down(receiver: Receiver, start
     names = ["hang", "slow", "bad", "reset"]
     engine, disk = start(*(LaneSpec(name) for name in [*names, "well"])), Disk()
     for name in names:
-        engine.submit(disk.port, sends(receiver, 300, name, f"/{name}"))
+        submit(engine, disk.port, sends(receiver, 300, name, f"/{name}"))
     for _ in range(10):
-        engine.submit(disk.port, [
+        submit(engine, disk.port, [
             delivery(f"well-{time.monotonic_ns()}", "well", url=receiver.url("/well"), created_ms=now_ms())
             for _ in range(100)
         ])  # fmt: skip
@@ -262,7 +261,7 @@ def test_draining_returns_at_once_where_nothing_can_complete_in_time(receiver: R
     receiver.answer({"*": [500]})
     spec = LaneSpec("w", delivery=DeliverySettings(retry=RetrySettings(min_delay_secs=3600)))
     engine, disk = start(spec), Disk()
-    engine.submit(disk.port, sends(receiver, 3))
+    submit(engine, disk.port, sends(receiver, 3))
     begin = time.monotonic()
     assert not engine.drain(20)
     assert time.monotonic() - begin < 5
@@ -274,10 +273,10 @@ def test_draining_waits_for_what_is_in_flight_but_not_beyond_its_deadline(
 ) -> None:
     receiver.answer({"/slow": [{"status": 200, "delay_secs": 0.3}], "/hang": ["hang"]})
     engine, disk = start(LaneSpec("w")), Disk()
-    engine.submit(disk.port, sends(receiver, 3, path="/slow"))
+    submit(engine, disk.port, sends(receiver, 3, path="/slow"))
     assert engine.drain(5)
     assert len(disk.take()) == 3
-    engine.submit(disk.port, [delivery("h", url=receiver.url("/hang"), created_ms=now_ms())])
+    submit(engine, disk.port, [delivery("h", url=receiver.url("/hang"), created_ms=now_ms())])
     begin = time.monotonic()
     assert not engine.drain(0.3)
     assert 0.25 < time.monotonic() - begin < 3
@@ -286,7 +285,7 @@ def test_draining_waits_for_what_is_in_flight_but_not_beyond_its_deadline(
 def test_stopping_ends_what_is_in_flight_without_a_result(receiver: Receiver, start: Any) -> None:
     receiver.answer({"*": ["hang"]})
     engine, disk = start(LaneSpec("w")), Disk()
-    engine.submit(disk.port, sends(receiver, 5))
+    submit(engine, disk.port, sends(receiver, 5))
     wait_for(lambda: len(receiver.requests) == 5)
     engine.stop()
     assert disk.take() == []
@@ -298,7 +297,6 @@ def test_stopping_ends_what_is_in_flight_without_a_result(receiver: Receiver, st
 def test_rows_on_disk_are_brought_in_and_sent(receiver: Receiver, start: Any) -> None:
     engine, disk = start(LaneSpec("w")), Disk()
     disk.add(*sends(receiver, 2500))
-    engine.attach(disk.port)
     engine.on_disk(disk.port, "w", 2500)
     wait_for(lambda: lane(engine, "w").delivered == 2500)
     disk.commit(disk.take())
@@ -311,14 +309,14 @@ def test_memory_has_a_limit_per_lane(receiver: Receiver, start: Any) -> None:
     engine, disk = start(LaneSpec("w"), LaneSpec("other")), Disk()
     assert engine.accepts("w")
     assert engine.accepts("never heard of")
-    engine.submit(disk.port, sends(receiver, 1000))
+    submit(engine, disk.port, sends(receiver, 1000))
     wait_for(lambda: not engine.accepts("w"))
     assert engine.accepts("other")
     big = [
         delivery(f"b{n}", "other", url=receiver.url(), body=bytes(9 << 20), created_ms=now_ms())
         for n in range(4)
     ]
-    engine.submit(disk.port, big)
+    submit(engine, disk.port, big)
     wait_for(lambda: not engine.accepts("other"))
 
 
@@ -329,7 +327,7 @@ def test_a_failed_journal_stops_the_job(receiver: Receiver, start: Any) -> None:
 
     engine = start(LaneSpec("w"))
     port = Port(0, Full(), lambda webhook, cursor, limit: ([], None))
-    engine.submit(port, sends(receiver, 1))
+    submit(engine, port, sends(receiver, 1))
 
     def failed() -> bool:
         try:
@@ -340,7 +338,7 @@ def test_a_failed_journal_stops_the_job(receiver: Receiver, start: Any) -> None:
 
     wait_for(failed)
     with pytest.raises(Fatal):
-        engine.submit(port, [])
+        submit(engine, port, [])
     with pytest.raises(Fatal):
         engine.drain(5)
 
@@ -350,7 +348,7 @@ def test_a_webhook_that_answers_410_is_disabled_and_can_be_enabled(receiver: Rec
     engine = start(LaneSpec("w", definition="v1"), on_gone=lambda *what: gone.append(what))
     disk = Disk()
     receiver.answer({"*": [410]})
-    engine.submit(disk.port, sends(receiver, 1))
+    submit(engine, disk.port, sends(receiver, 1))
     wait_for(lambda: lane(engine, "w").state == "gone")
     assert gone == [("w", "v1")]
     receiver.answer({"*": [200]})
@@ -361,7 +359,7 @@ def test_a_webhook_that_answers_410_is_disabled_and_can_be_enabled(receiver: Rec
 def test_pausing_and_disabling_hold_deliveries_back(receiver: Receiver, start: Any) -> None:
     engine, disk = start(LaneSpec("w")), Disk()
     engine.pause("w")
-    engine.submit(disk.port, sends(receiver, 3))
+    submit(engine, disk.port, sends(receiver, 3))
     assert not engine.drain(1)
     assert lane(engine, "w").state == "paused"
     assert receiver.requests == []
@@ -378,7 +376,7 @@ def test_oauth2_tokens_are_fetched_once_and_renewed_when_refused(receiver: Recei
     auth = OAuth2Auth(receiver.url("/token"), "id", "${PASS}", scope="hooks")
     spec = LaneSpec("w", receiver=ReceiverSettings(auth=auth), delivery=DeliverySettings(concurrency=1))
     engine, disk = start(spec, secrets=Secrets({"PASS": "s3cr3t/pass"})), Disk()
-    engine.submit(disk.port, sends(receiver, 4))
+    submit(engine, disk.port, sends(receiver, 4))
     wait_for(lambda: lane(engine, "w").delivered == 4)
     asked = [request for request in receiver.requests if request.path == "/token"]
     assert [request.body for request in asked] == [b"grant_type=client_credentials&scope=hooks"] * 2
@@ -405,7 +403,7 @@ def test_a_token_endpoint_is_trusted_by_the_authority_of_its_receiver_and_by_the
         auth = OAuth2Auth(tokens.url("/token"), "id", "secret")
         settings = ReceiverSettings(auth=auth, ca=str(issuers["of the receiver"].ca))
         engine, disk = start(LaneSpec("w", receiver=settings)), Disk()
-        engine.submit(disk.port, sends(receiver, 1))
+        submit(engine, disk.port, sends(receiver, 1))
         if authority == "unknown":
             wait_for(lambda: "certificate verify failed" in lane(engine, "w").error)
             assert receiver.requests == []
@@ -417,7 +415,7 @@ def test_a_token_endpoint_is_trusted_by_the_authority_of_its_receiver_and_by_the
 def test_a_token_endpoint_is_guarded_and_its_failure_holds_the_lane(receiver: Receiver, start: Any) -> None:
     auth = OAuth2Auth("http://169.254.169.254/token", "id", "s3cr3t-id")
     engine, disk = start(LaneSpec("w", receiver=ReceiverSettings(auth=auth))), Disk()
-    engine.submit(disk.port, sends(receiver, 1))
+    submit(engine, disk.port, sends(receiver, 1))
     wait_for(lambda: "169.254.169.254" in lane(engine, "w").error)
     assert "s3cr3t" not in lane(engine, "w").error
     assert receiver.requests == []
@@ -426,11 +424,11 @@ def test_a_token_endpoint_is_guarded_and_its_failure_holds_the_lane(receiver: Re
 
 def test_a_guarded_receiver_is_a_dead_letter(receiver: Receiver, start: Any) -> None:
     engine, disk = start(LaneSpec("w"), allow=()), Disk()
-    engine.submit(disk.port, sends(receiver, 1))
+    submit(engine, disk.port, sends(receiver, 1))
     assert engine.drain(5)
     (result,) = disk.take()
     assert (result.outcome, result.reason) == (X, "guard-refused")
-    assert "loopback" in result.delivery.excerpt
+    assert "loopback" in result.delivery.progress.excerpt
     assert receiver.requests == []
 
 
@@ -439,7 +437,7 @@ def test_the_aiohttp_client_serves_a_lane_that_asks_for_it(receiver: Receiver, s
     retry = RetrySettings(min_delay_secs=0.01)
     spec = LaneSpec("w", delivery=DeliverySettings(client="aiohttp", concurrency=1, retry=retry))
     engine, disk = start(spec), Disk()
-    engine.submit(disk.port, sends(receiver, 20))
+    submit(engine, disk.port, sends(receiver, 20))
     wait_for(lambda: lane(engine, "w").delivered == 20)
     assert Counter(each.outcome for each in disk.take()) == {D: 20, R: 1}
 
@@ -447,12 +445,12 @@ def test_the_aiohttp_client_serves_a_lane_that_asks_for_it(receiver: Receiver, s
 def test_a_proxy_is_what_is_dialled_and_guarded(receiver: Receiver, start: Any) -> None:
     settings = DeliverySettings(client="aiohttp", proxy=receiver.url(), timeout_secs=5.0)
     engine, disk = start(LaneSpec("w", delivery=settings)), Disk()
-    engine.submit(disk.port, [
+    submit(engine, disk.port, [
         delivery(1, url="http://receiver.example/hook", created_ms=now_ms()),
         delivery(2, url="http://169.254.169.254/hook", created_ms=now_ms()),
     ])  # fmt: skip
     wait_for(lambda: len(disk.journal.written) == 2)
-    results = {each.delivery.message_id: each for each in disk.take()}
+    results = {each.delivery.request.message_id: each for each in disk.take()}
     assert results["msg_1"].outcome is D
     assert (results["msg_2"].outcome, results["msg_2"].reason) == (X, "guard-refused")
     assert [request.path for request in receiver.requests] == ["http://receiver.example/hook"]
@@ -461,7 +459,7 @@ def test_a_proxy_is_what_is_dialled_and_guarded(receiver: Receiver, start: Any) 
 def test_counts_reach_the_metrics(receiver: Receiver, start: Any) -> None:
     before = metrics.read("attempts_total", webhook="metered", outcome="200")
     engine, disk = start(LaneSpec("metered")), Disk()
-    engine.submit(disk.port, sends(receiver, 50, "metered"))
+    submit(engine, disk.port, sends(receiver, 50, "metered"))
     assert engine.drain(5)
     engine.stop()
     assert metrics.read("attempts_total", webhook="metered", outcome="200") == before + 50
@@ -472,7 +470,7 @@ def test_a_recording_receiver_has_the_same_requests_on_disk(tmp_path: Path, star
 
     with Receiver(record=tmp_path / "requests.jsonl") as receiver:
         engine, disk = start(LaneSpec("w")), Disk()
-        engine.submit(disk.port, sends(receiver, 100))
+        submit(engine, disk.port, sends(receiver, 100))
         assert engine.drain(5)
         assert [row["id"] for row in read_records(tmp_path / "requests.jsonl")] == [
             request.message_id for request in receiver.requests
@@ -482,7 +480,7 @@ def test_a_recording_receiver_has_the_same_requests_on_disk(tmp_path: Path, star
 def test_a_drain_that_is_past_its_deadline_does_not_spin(receiver: Receiver, start: Any) -> None:
     receiver.answer({"*": ["hang"]})
     engine, disk = start(LaneSpec("w")), Disk()
-    engine.submit(disk.port, sends(receiver, 3))
+    submit(engine, disk.port, sends(receiver, 3))
     wait_for(lambda: len(receiver.requests) == 3)
     engine.begin_drain(0.05)
     wait_for(engine.is_drained)

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.deliver.lanes.throttle import Breaker, Concurrency
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Outcome, Result
-from tests.kit.rig import Rig, delivery
+from tests.kit.rig import Rig, copied, delivery
 
 ROOM = 160
 COUNT = 1200
@@ -35,13 +34,13 @@ class Worker:
         """Committed rows; `rig.disk.rows` is what the engine may read."""
 
     def admit(self, given_: Delivery, *, ordered: bool) -> None:
-        rows, lane = self.visible, self.rig.core.lane(given_.webhook_id)
+        rows, lane = self.visible, self.rig.core.lane(given_.request.webhook_id)
         prefix = given_.row[:-8]
         behind = ordered and any(row.startswith(prefix) and row not in self.live for row in rows)
         if behind or len(lane.held) >= ROOM:
             given_.stored = True
-            rows[given_.row] = replace(given_)
-            self.new[given_.webhook_id] += 1
+            rows[given_.row] = copied(given_)
+            self.new[given_.request.webhook_id] += 1
             return
         self.live[given_.row] = self.unstored[given_.row] = given_
         self.rig.give(given_)
@@ -52,9 +51,9 @@ class Worker:
             self._settle(result)
         for row, each in self.unstored.items():
             each.stored = True
-            self.visible[row] = replace(each)
+            self.visible[row] = copied(each)
         self.unstored.clear()
-        self.rig.disk.rows = {row: replace(each) for row, each in self.visible.items()}
+        self.rig.disk.rows = {row: copied(each) for row, each in self.visible.items()}
         self.rig.disk.port.settled(
             [each.delivery.row for each in results if each.outcome is not Outcome.RETRY]
         )
@@ -66,17 +65,17 @@ class Worker:
         each = result.delivery
         if result.outcome is Outcome.RETRY:
             if each.stored:
-                self.visible[each.row] = replace(each)
+                self.visible[each.row] = copied(each)
             return
         self.live.pop(each.row, None)
         self.unstored.pop(each.row, None)
         if result.outcome is Outcome.PARKED:
             each.stored = True
-            self.visible[each.row] = replace(each)
-            self.new[each.webhook_id] += 1
+            self.visible[each.row] = copied(each)
+            self.new[each.request.webhook_id] += 1
             return
         self.visible.pop(each.row, None)
-        self.ends[each.message_id, result.outcome] += 1
+        self.ends[each.request.message_id, result.outcome] += 1
 
 
 def spec(kind: str) -> LaneSpec:
@@ -122,8 +121,9 @@ def test_every_delivery_ends_exactly_once(seed: int, sickness: float, patient: b
         bad = [500, 503, "timeout", "reset", "hang", 413, 408, (207, {"answer": b'{"failed": [0, 2]}'})]
         status = luck.choice(bad) if ill and luck.random() < sickness else 200
         if status == 200:
-            for entry in attempt.items:
-                delivered.setdefault(entry.delivery.user, []).append(entry.delivery.sequence)
+            for each in attempt.items:
+                place = int.from_bytes(each.row[-8:], "big")
+                delivered.setdefault(each.request.user, []).append(place)
         return status
 
     rig.client.script = {kind: [answer] for kind in KINDS}
@@ -132,7 +132,7 @@ def test_every_delivery_ends_exactly_once(seed: int, sickness: float, patient: b
         user = f"u{luck.randrange(users):03d}" if kind == "ordered" else ""
         row = f"{kind}\0{user}\0".encode() + n.to_bytes(8, "big")
         now_ms = int(rig.clock.wall() * 1000)
-        made = delivery(n, kind, row=row, user=user, sequence=n, created_ms=now_ms)
+        made = delivery(n, kind, row=row, user=user, created_ms=now_ms)
         worker.admit(made, ordered=kind == "ordered")
         if luck.random() < 0.1:
             rig.run(luck.choice([0.0, 0.1, 0.5]))
@@ -164,7 +164,6 @@ def test_the_same_stream_gives_the_same_requests_whatever_the_chunks(seed: int) 
                 n,
                 "plain" if n % 2 else "ordered",
                 user=f"u{n % 5}",
-                sequence=n,
                 body=b"%d" % (n * seed),
                 row=f"{n % 5}".encode() + n.to_bytes(8, "big"),
             )
@@ -175,7 +174,7 @@ def test_the_same_stream_gives_the_same_requests_whatever_the_chunks(seed: int) 
             rig.run(0.1)
         rig.run(10)
         return Counter(
-            (sent.items[0].delivery.message_id, sent.body, sent.target.path) for sent in rig.client.sent
+            (sent.items[0].request.message_id, sent.body, sent.target.path) for sent in rig.client.sent
         )
 
     assert requests(1) == requests(7) == requests(300)

@@ -9,8 +9,10 @@ import orjson
 import pytest
 
 from pipeline.model.errors import ConfigError, Fatal
-from pipeline.outbox.codec import DeadLetter
+from pipeline.model.records import Origin
+from pipeline.outbox.codec import DeadLetter, delivery_key
 from pipeline.outbox.copies import open_copies
+from pipeline.outbox.handover import Progress, Request
 from pipeline.outbox.kafka_copies import KafkaCopies
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
@@ -21,10 +23,19 @@ Tapper = Callable[[KafkaReader], Tap]
 
 
 def letter(offset: int, body: bytes = b"{}", excerpt: str = "") -> DeadLetter:
-    return DeadLetter(
-        1, "delivery", b"crm\0events/0\0%d" % offset, "crm", "msg_1", "abc", "status-400", "events/0", offset,
-        0, "POST", "https://crm.test/x", (), body, "u1", 1, 400, excerpt, 1, 2,
-    )  # fmt: skip
+    request = Request(
+        key=delivery_key("crm", Origin("events/0", offset)),
+        webhook_id="crm",
+        message_id="msg_1",
+        config="abc",
+        method="POST",
+        url="https://crm.test/x",
+        body=body,
+        user="u1",
+        created_ms=1,
+    )
+    progress = Progress(attempt=1, status=400, excerpt=excerpt)
+    return DeadLetter(kind="delivery", reason="status-400", dead_ms=2, request=request, progress=progress)
 
 
 def test_copies_are_in_the_topic_when_flush_returns(topics: Topics, tap: Tapper) -> None:

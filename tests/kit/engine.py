@@ -15,26 +15,24 @@ class ScriptedEngine:
 
     def __init__(self, room: int = 1_000_000) -> None:
         self.room = room
-        self.ports: list[Port] = []
-        self.held: dict[bytes, tuple[Port, Delivery]] = {}
+        self.ports: dict[Port, None] = {}
+        self.held: dict[bytes, Delivery] = {}
         self.sent: list[bytes] = []
         """Delivery keys in the order in which requests were sent."""
         self.disk: Counter[str] = Counter()
         self.sending: set[bytes] = set()
         """Rows that await a response: they cannot be dropped."""
 
-    def attach(self, port: Port) -> None:
-        self.ports.append(port)
-
     def accepts(self, webhook_id: str) -> bool:
-        return sum(d.webhook_id == webhook_id for _, d in self.held.values()) < self.room
+        return sum(d.request.webhook_id == webhook_id for d in self.held.values()) < self.room
 
-    def submit(self, port: Port, deliveries: list[Delivery]) -> None:
+    def submit(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
             assert delivery.row not in self.held, "handed over twice"
-            self.held[delivery.row] = (port, delivery)
+            self.held[delivery.row] = delivery
 
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
+        self.ports[port] = None
         self.disk[webhook_id] += rows
 
     def drop(self, port: Port, rows: list[bytes]) -> None:
@@ -49,12 +47,13 @@ class ScriptedEngine:
         self, row: bytes, outcome: Outcome, *, status: int = 0, reason: str = "", due_ms: int = 0
     ) -> None:
         """End an attempt of a held delivery."""
-        port, delivery = self.held[row]
+        delivery = self.held[row]
         if outcome is not Outcome.PARKED:
-            self.sent.append(delivery.key)
-            delivery.attempt += 1
-            delivery.status, delivery.due_ms, delivery.excerpt = status, due_ms, f"status {status}"
-        port.post([Result(delivery, outcome, reason)], NOW_MS)
+            self.sent.append(delivery.request.key)
+            progress = delivery.progress
+            progress.attempt += 1
+            progress.status, progress.due_ms, progress.excerpt = status, due_ms, f"status {status}"
+        delivery.port.post([Result(delivery, outcome, reason)], NOW_MS)
         if outcome is not Outcome.RETRY:
             del self.held[row]
 
@@ -73,7 +72,7 @@ class ScriptedEngine:
                 deliveries, cursor = port.refill(webhook_id, cursor, limit)
                 for delivery in deliveries:
                     if delivery.row not in self.held and delivery.row not in settling:
-                        self.held[delivery.row] = (port, delivery)
+                        self.held[delivery.row] = delivery
                         taken += 1
                 if cursor is None:
                     break
@@ -88,21 +87,19 @@ class RecordingEngine:
         """(webhook-id, url, body) in the order of sending."""
         self.stopped = False
 
-    def attach(self, port: Port) -> None:
-        pass
-
     def renew_secrets(self) -> bool:
         return False
 
     def accepts(self, webhook_id: str) -> bool:
         return True
 
-    def submit(self, port: Port, deliveries: list[Delivery]) -> None:
+    def submit(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
-            self.requests.append((delivery.message_id, delivery.url, delivery.body))
-            delivery.attempt += 1
-            delivery.status = 200
-        port.post([Result(delivery, Outcome.DELIVERED) for delivery in deliveries], NOW_MS)
+            self.requests.append((delivery.request.message_id, delivery.request.url, delivery.request.body))
+            delivery.progress.attempt += 1
+            delivery.progress.status = 200
+        results = [Result(delivery, Outcome.DELIVERED) for delivery in deliveries]
+        deliveries[0].port.post(results, NOW_MS)
 
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
         pass

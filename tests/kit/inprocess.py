@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.config.job import load_pipeline
 from pipeline.job.flow import Job
-from pipeline.outbox.handover import Delivery, Port
+from pipeline.outbox.handover import Delivery
 from pipeline.runtime.parts import Parts
 from pipeline.runtime.process import run_job
 from tests.kit.engine import RecordingEngine
@@ -30,8 +30,8 @@ class FlowEngine(RecordingEngine):
     crash_after: int | None = None
     job: Job | None = None
 
-    def submit(self, port: Port, deliveries: list[Delivery]) -> None:
-        super().submit(port, deliveries)
+    def submit(self, deliveries: list[Delivery]) -> None:
+        super().submit(deliveries)
         if self.crash_after is not None and len(self.requests) >= self.crash_after:
             raise Crash
         if self.stop_after is not None and len(self.requests) >= self.stop_after:

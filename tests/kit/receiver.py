@@ -34,6 +34,8 @@ class Arrival:
     path: str
     attempt: int
     body: bytes
+    status: int
+    """What was answered; 0: nothing."""
 
 
 class Arrivals(Receiver):
@@ -47,7 +49,7 @@ class Arrivals(Receiver):
 
     def _note(self, request: Request, status: int) -> None:
         attempt = int(request.headers["webhook-attempt"])
-        arrival = Arrival(request.message_id, request.path, attempt, request.body)
+        arrival = Arrival(request.message_id, request.path, attempt, request.body, status)
         self.arrivals.append(arrival)
         self.last[request.connection] = arrival
 

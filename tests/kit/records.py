@@ -7,8 +7,8 @@ from typing import Any
 
 from pipeline.model.json import Value
 from pipeline.model.records import Event, IdentityLink, Origin, PropertyUpdate, User
-from pipeline.outbox.codec import delivery_key
-from pipeline.outbox.handover import Delivery
+from pipeline.outbox.codec import PLACE_BYTES, delivery_key
+from pipeline.outbox.handover import Delivery, Port, Progress, Request, Result
 
 NOW_MS = 1_750_000_000_000
 NOON = 1_795_435_200_000
@@ -19,17 +19,45 @@ def clock() -> int:
     return NOW_MS
 
 
-def delivery(
+class NoJournal:
+    """Keeps nothing."""
+
+    def append(self, results: list[Result], now_ms: int) -> None: ...
+
+    def switch(self, generation: int) -> None: ...
+
+
+NOBODY = Port(-1, NoJournal(), lambda *_: ([], None))
+"""Where results of deliveries go that belong to no shard."""
+
+
+def request(
     webhook_id: str, offset: int, *, user: str = "", body: bytes = b"{}", source: str = "r.jsonl"
-) -> tuple[Delivery, Origin]:
-    """Return a new delivery and its origin."""
-    origin = Origin(source, offset)
-    key = delivery_key(webhook_id, origin)
-    made = Delivery(
-        key, key, webhook_id, f"msg_{webhook_id}_{offset}", "c0", "POST", f"http://h/{webhook_id}",
-        (("content-type", "application/json"),), body, user, created_ms=NOW_MS,
-    )  # fmt: skip
-    return made, origin
+) -> Request:
+    """Return a new request for the event at this offset."""
+    return Request(
+        key=delivery_key(webhook_id, Origin(source, offset)),
+        webhook_id=webhook_id,
+        message_id=f"msg_{webhook_id}_{offset}",
+        config="c0",
+        method="POST",
+        url=f"http://h/{webhook_id}",
+        headers=(("content-type", "application/json"),),
+        body=body,
+        user=user,
+        created_ms=NOW_MS,
+    )
+
+
+def delivery(webhook_id: str, offset: int, *, user: str = "") -> Delivery:
+    """Return a delivery that no shard has handed over."""
+    made = request(webhook_id, offset, user=user)
+    return Delivery(port=NOBODY, request=made, progress=Progress(), row=made.key)
+
+
+def place(of: Delivery) -> int:
+    """Return the number that orders a delivery; 0 where none does."""
+    return 0 if of.row == of.request.key else int.from_bytes(of.row[-PLACE_BYTES:], "big")
 
 
 def event(name: str = "Purchase", properties: Mapping[str, Value] | None = None, **fields: Any) -> Event:

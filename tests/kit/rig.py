@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from msgspec.structs import replace
+
 from pipeline.deliver.core import Core
+from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.http.attempt import Attempt, Fault
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.secrets import Secrets
-from pipeline.outbox.handover import Delivery, Outcome, Port, Result
+from pipeline.outbox.handover import Delivery, Outcome, Port, Progress, Request, Result
 from tests.kit.clock import START_MS, ManualClock
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -29,15 +32,43 @@ def delivery(
     url: str = "http://127.0.0.1:1/hook",
     body: bytes = b'{"n":1}',
     created_ms: int = START_MS,
+    row: bytes | None = None,
+    attempt: int = 0,
+    due_ms: int = 0,
     **fields: Any,
 ) -> Delivery:
+    """Return a delivery for `Rig.give`, `Disk.add` or `submit`, which say whose it is."""
     key = f"{webhook}\0{n}".encode()
-    method = fields.pop("method", "POST")
-    headers = fields.pop("headers", ())
+    request = Request(
+        key=key,
+        webhook_id=webhook,
+        message_id=f"msg_{n}",
+        config="cfg",
+        url=url,
+        body=body,
+        created_ms=created_ms,
+        **({"method": "POST"} | fields),
+    )
+    progress = Progress(attempt=attempt, due_ms=due_ms)
+    return Delivery(port=NOBODY, request=request, progress=progress, row=row or key)
+
+
+def copied(given: Delivery, port: Port | None = None) -> Delivery:
+    """Return the delivery as its row brings it back: without what the engine noted on the other."""
     return Delivery(
-        key, fields.pop("row", key), webhook, f"msg_{n}", "cfg", method, url, headers, body,
-        created_ms=created_ms, **fields,
-    )  # fmt: skip
+        port=port or given.port,
+        request=given.request,
+        progress=replace(given.progress),
+        row=given.row,
+        stored=given.stored,
+    )
+
+
+def submit(engine: DeliveryEngine, port: Port, deliveries: list[Delivery]) -> None:
+    """Hand deliveries of a port over."""
+    for each in deliveries:
+        each.port = port
+    engine.submit(deliveries)
 
 
 @dataclass
@@ -51,9 +82,12 @@ class Journal:
     def append(self, results: list[Result], now_ms: int) -> None:
         self.on_append()
         self.writes += 1
-        self.written += [(each.delivery.key, each.outcome) for each in results]
+        self.written += [(each.delivery.request.key, each.outcome) for each in results]
 
     def switch(self, generation: int) -> None: ...
+
+
+NOBODY = Port(-1, Journal(), lambda *_: ([], None))
 
 
 class Disk:
@@ -69,16 +103,10 @@ class Disk:
         self, webhook_id: str, cursor: bytes | None, limit: int
     ) -> tuple[list[Delivery], bytes | None]:
         self.reads += 1
-        mine = sorted(row for row, each in self.rows.items() if each.webhook_id == webhook_id)
+        mine = sorted(row for row, each in self.rows.items() if each.request.webhook_id == webhook_id)
         after = [row for row in mine if cursor is None or row > cursor]
-        page = [self._copy(self.rows[row]) for row in after[:limit]]
+        page = [copied(self.rows[row], self.port) for row in after[:limit]]
         return page, after[limit - 1] if len(after) > limit else None
-
-    @staticmethod
-    def _copy(row: Delivery) -> Delivery:
-        from msgspec.structs import replace
-
-        return replace(row)
 
     def add(self, *rows: Delivery) -> None:
         for each in rows:
@@ -95,11 +123,11 @@ class Disk:
             each = result.delivery
             if result.outcome is Outcome.RETRY:
                 if each.stored:
-                    self.rows[each.row] = self._copy(each)
+                    self.rows[each.row] = copied(each)
             elif result.outcome is Outcome.PARKED:
                 each.stored = True
-                self.rows[each.row] = self._copy(each)
-                new[each.webhook_id] = new.get(each.webhook_id, 0) + 1
+                self.rows[each.row] = copied(each)
+                new[each.request.webhook_id] = new.get(each.request.webhook_id, 0) + 1
             else:
                 self.rows.pop(each.row, None)
         self.port.settled([each.delivery.row for each in results if each.outcome is not Outcome.RETRY])
@@ -130,7 +158,7 @@ class ScriptedClient:
     def send(self, attempt: Attempt) -> None:
         self.sent.append(attempt)
         lane: Lane = attempt.owner
-        first = attempt.items[0].delivery.message_id
+        first = attempt.items[0].request.message_id
         answers = self.by_message.get(first) or self.script.get(lane.webhook_id, [200])
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if callable(answer):
@@ -212,7 +240,9 @@ class Rig:
         self.core.configure({spec.webhook_id: spec for spec in specs})
 
     def give(self, *deliveries: Delivery) -> None:
-        self.core.take(self.disk.port, deliveries)
+        for each in deliveries:
+            each.port = self.disk.port
+        self.core.take(deliveries)
 
     def run(self, until: float = 0.0) -> None:
         """Turn until nothing is left to do within this many seconds from now; time jumps to what is due."""
@@ -232,7 +262,7 @@ class Rig:
         return self.disk.take()
 
     def outcomes(self) -> list[tuple[str, Outcome, str]]:
-        return [(each.delivery.message_id, each.outcome, each.reason) for each in self.results()]
+        return [(each.delivery.request.message_id, each.outcome, each.reason) for each in self.results()]
 
     def commit(self) -> list[Result]:
         """Take results and commit them as the shard does; return them."""
@@ -242,4 +272,4 @@ class Rig:
         return results
 
     def sent(self) -> list[str]:
-        return [attempt.items[0].delivery.message_id for attempt in self.client.sent]
+        return [attempt.items[0].request.message_id for attempt in self.client.sent]

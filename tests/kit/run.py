@@ -113,6 +113,11 @@ class Bench:
             for event in events:
                 file.write(json.dumps({"type": "event", "name": "E", "user_id": "u1", **event}) + "\n")
 
+    def update(self, user_id: str, **properties: Any) -> None:
+        """Append an update of a user to the stream."""
+        with self.stream.open("a") as file:
+            file.write(json.dumps({"type": "user", "user_id": user_id, "set": properties}) + "\n")
+
     def hookline(self, *words: object, code: int | None = 0) -> Any:
         """Run a verb on this config and state, in this process; return its JSON, or its text."""
         out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))

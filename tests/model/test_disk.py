@@ -172,7 +172,7 @@ def resumes_at(recovery: Path) -> int | None:
 
 
 def result(number: int, outcome: Outcome) -> Result:
-    return Result(delivery("hook", number)[0], outcome)
+    return Result(delivery("hook", number), outcome)
 
 
 def write_generations(folder: Path) -> None:

@@ -16,33 +16,39 @@ from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key, replay_key
 from pipeline.outbox.copies import BothCopies, JsonlCopies, open_copies
 from pipeline.outbox.dead_letter_json import as_json_value, key_of, to_json
+from pipeline.outbox.handover import Progress, Request
 from pipeline.telemetry import metrics
 
 
-def letter(**changes: Any) -> DeadLetter:
-    made = DeadLetter(
-        version=1,
-        kind="delivery",
-        key=delivery_key("crm", Origin("events/0", 42, 3)),
+def letter(
+    kind: str = "delivery",
+    reason: str = "status-400",
+    source: str = "events/0",
+    offset: int = 42,
+    again: int = 0,
+    **changes: Any,
+) -> DeadLetter:
+    request = Request(
+        key=delivery_key("crm", Origin(source, offset, 3)),
         webhook_id="crm",
         message_id="msg_1",
         config="abc",
-        reason="status-400",
-        source="events/0",
-        offset=42,
-        item=3,
         method="POST",
         url="https://crm.test/x",
         headers=(("x-team", "growth"),),
         body=b'{"a":1}',
         user="u:u1",
-        attempts=2,
-        status=400,
-        excerpt="no",
         created_ms=1_700_000_000_000,
-        dead_ms=1_700_000_001_000,
     )
-    return msgspec.structs.replace(made, **changes)
+    if again:
+        changes["key"] = replay_key(request.key, again)
+    return DeadLetter(
+        kind=kind,
+        reason=reason,
+        dead_ms=1_700_000_001_000,
+        request=msgspec.structs.replace(request, **changes),
+        progress=Progress(attempt=2, status=400, excerpt="no"),
+    )
 
 
 def test_a_copy_says_what_was_sent_why_it_died_and_where_it_came_from() -> None:
@@ -79,7 +85,7 @@ def test_secrets_are_shown_by_name() -> None:
 
 
 def test_a_replay_of_a_letter_that_dies_again_has_another_key() -> None:
-    assert key_of(letter()) != key_of(letter(key=replay_key(letter().key, 1)))
+    assert key_of(letter()) != key_of(letter(again=1))
 
 
 def test_bytes_that_are_no_text_and_odd_file_names_do_not_stop_a_copy() -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.outbox.codec import Finished, pack_result, unpack_result
-from pipeline.outbox.handover import Outcome, Result
+from pipeline.outbox.codec import Finished, finished, pack_result, unpack_result
+from pipeline.outbox.handover import Outcome, Progress, Result
 from pipeline.outbox.journal import Journal, read_journal
 from tests.kit.records import NOW_MS, delivery
 
 
 def result(offset: int, outcome: Outcome = Outcome.DELIVERED, attempt: int = 1, reason: str = "") -> Result:
-    made, _ = delivery("w", offset)
-    made.attempt, made.status, made.due_ms, made.excerpt = attempt, 500 + offset, 7 * offset, f"é{offset}"
+    made = delivery("w", offset)
+    made.progress = Progress(attempt=attempt, status=500 + offset, due_ms=7 * offset, excerpt=f"é{offset}")
     return Result(made, outcome, reason)
 
 
@@ -27,7 +27,7 @@ def write(folder: Path, generation: int, *results: Result) -> Path:
 
 
 def offsets(found: list[Finished]) -> list[int]:
-    return [one.status - 500 for one in found]
+    return [one.progress.status - 500 for one in found]
 
 
 def names(folder: Path) -> list[str]:
@@ -37,22 +37,23 @@ def names(folder: Path) -> list[str]:
 @pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD])
 def test_a_result_comes_back_as_it_was_written(outcome: Outcome) -> None:
     given = result(3, outcome, attempt=9, reason="status-503")
-    found = unpack_result(pack_result(given))
+    found = unpack_result(pack_result(finished(given)))
     d = given.delivery
-    excerpt = "" if outcome is Outcome.DELIVERED else d.excerpt
-    assert found == Finished(d.key, d.row, outcome, 9, 503, 21, "status-503", excerpt)
+    excerpt = "" if outcome is Outcome.DELIVERED else d.progress.excerpt
+    progress = Progress(attempt=9, status=503, due_ms=21, excerpt=excerpt)
+    assert found == Finished(d.request.key, d.row, outcome, "status-503", progress)
 
 
 def test_an_ordered_result_keeps_its_row() -> None:
     given = result(3)
     given.delivery.row = b"w\0user\0" + b"\0" * 8
-    assert unpack_result(pack_result(given)).row == given.delivery.row
+    assert unpack_result(pack_result(finished(given))).row == given.delivery.row
 
 
 def test_a_torn_tail_is_ignored_at_every_byte_and_later_entries_are_readable(tmp_path: Path) -> None:
     path = write(tmp_path, 0, result(1), result(2), result(3))
     whole = path.read_bytes()
-    lengths = [len(pack_result(result(n))) + 8 for n in (1, 2, 3)]
+    lengths = [len(pack_result(finished(result(n)))) + 8 for n in (1, 2, 3)]
     ends = [sum(lengths[: n + 1]) for n in range(3)]
     for size in range(len(whole) + 1):
         path.write_bytes(whole[:size])
@@ -65,7 +66,7 @@ def test_a_torn_tail_is_ignored_at_every_byte_and_later_entries_are_readable(tmp
 def test_a_flipped_bit_costs_the_tail_and_nothing_before_it(tmp_path: Path) -> None:
     path = write(tmp_path, 0, result(1), result(2))
     whole = path.read_bytes()
-    first = len(pack_result(result(1))) + 8
+    first = len(pack_result(finished(result(1)))) + 8
     for at in range(first, len(whole)):
         path.write_bytes(whole[:at] + bytes((whole[at] ^ 0x10,)) + whole[at + 1 :])
         assert offsets(read_journal(tmp_path, 0)) == [1], at
@@ -82,8 +83,8 @@ def test_the_last_result_of_a_delivery_counts(tmp_path: Path) -> None:
     write(tmp_path, 4, result(1, Outcome.RETRY, 1), result(2), result(1, Outcome.RETRY, 2))
     write(tmp_path, 5, result(1, Outcome.DEAD, 3))
     found = {one.key: one for one in read_journal(tmp_path, 4)}
-    assert found[result(1).delivery.key].outcome is Outcome.DEAD
-    assert found[result(1).delivery.key].attempt == 3
+    assert found[result(1).delivery.request.key].outcome is Outcome.DEAD
+    assert found[result(1).delivery.request.key].progress.attempt == 3
     assert len(found) == 2
 
 
@@ -97,7 +98,7 @@ def test_earlier_generations_are_deleted_when_read(tmp_path: Path) -> None:
 def test_results_after_an_undo_are_newer_than_those_of_the_undone_epoch(tmp_path: Path) -> None:
     write(tmp_path, 4, result(1, Outcome.RETRY, 1))
     write(tmp_path, 5, result(1, Outcome.RETRY, 2))
-    assert [one.attempt for one in read_journal(tmp_path, 4)] == [2]
+    assert [one.progress.attempt for one in read_journal(tmp_path, 4)] == [2]
     write(tmp_path, 4, result(1, Outcome.DELIVERED, 3))
     assert [one.outcome for one in read_journal(tmp_path, 4)] == [Outcome.DELIVERED]
     assert names(tmp_path) == ["000000000004.journal"]
@@ -133,7 +134,7 @@ def test_a_kill_while_generations_are_joined_loses_and_reorders_nothing(
             with pytest.raises(Killed):
                 read_journal(tmp_path, 4)
     found = {one.key: one.outcome for one in read_journal(tmp_path, 4)}
-    keys = {n: result(n).delivery.key for n in range(5)}
+    keys = {n: result(n).delivery.request.key for n in range(5)}
     assert found == {
         keys[1]: Outcome.DEAD,
         keys[2]: Outcome.DELIVERED,

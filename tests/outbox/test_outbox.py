@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from pipeline.model.records import Origin
-from pipeline.outbox.codec import DeadLetter, delivery_key, pack_row, unpack_dead, unpack_row
+from pipeline.outbox.codec import (
+    DeadLetter,
+    delivery_key,
+    ordered_row,
+    pack_owed,
+    unpack_dead,
+    unpack_number,
+    unpack_owed,
+)
 from pipeline.outbox.counters import WEBHOOK, Counters
-from pipeline.outbox.handover import Delivery, Outcome
+from pipeline.outbox.handover import Outcome, Progress, Request
 from pipeline.outbox.outbox import ABSORB, Outbox
-from pipeline.store.store import Store, Table
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 from tests.kit.engine import ScriptedEngine
-from tests.kit.records import NOW_MS, clock, delivery
+from tests.kit.records import NOW_MS, clock, place, request
 
 pytestmark = pytest.mark.usefixtures("unsynced")
+
+
+class Admitted(NamedTuple):
+    """A request that the outbox has taken over."""
+
+    request: Request
+    row: bytes
 
 
 class Bench:
@@ -30,11 +48,14 @@ class Bench:
         self.engine = engine if engine is not None else ScriptedEngine()
         self.outbox = Outbox(self.store, self.counters, self.engine, 0, clock, copies=copies)
 
-    def admit(self, webhook_id: str, offset: int, *, ordered: bool = False, user: str = "u:1") -> Delivery:
-        made, origin = delivery(webhook_id, offset, user=user)
-        self.outbox.admit(made, origin, ordered=ordered)
-        self.outbox.passed(origin.source, offset)
-        return made
+    def admit(self, webhook_id: str, offset: int, *, ordered: bool = False, user: str = "u:1") -> Admitted:
+        made = request(webhook_id, offset, user=user)
+        self.outbox.admit(made, ordered=ordered)
+        self.outbox.passed("r.jsonl", offset)
+        if not ordered:
+            return Admitted(made, made.key)
+        latest = unpack_number(self.store.get(Table.APPLIED, b"\0sequence"))
+        return Admitted(made, ordered_row(webhook_id, user, latest))
 
     def end_epoch(self) -> int:
         self.outbox.forget_journals()
@@ -88,12 +109,12 @@ def test_what_is_not_finished_at_the_epochs_end_is_stored_and_its_end_removes_th
     bench.end_epoch()
     assert bench.numbers() == counts(matched=1, pending=1)
     (value,) = bench.table(Table.OUTBOX).values()
-    assert unpack_row(made.row, value).message_id == made.message_id
+    assert unpack_owed(value) == (made.request, Progress())
     bench.engine.end(made.row, Outcome.RETRY, status=503, due_ms=NOW_MS + 5)
     bench.end_epoch()
     (value,) = bench.table(Table.OUTBOX).values()
-    stored = unpack_row(made.row, value)
-    assert (stored.attempt, stored.status, stored.due_ms) == (1, 503, NOW_MS + 5)
+    _, progress = unpack_owed(value)
+    assert (progress.attempt, progress.status, progress.due_ms) == (1, 503, NOW_MS + 5)
     bench.engine.end(made.row, Outcome.DELIVERED)
     bench.end_epoch()
     assert bench.numbers() == counts(matched=1, delivered=1)
@@ -101,14 +122,9 @@ def test_what_is_not_finished_at_the_epochs_end_is_stored_and_its_end_removes_th
 
 
 def test_a_row_is_all_of_its_request(tmp_path: Path) -> None:
-    made, _ = delivery("w", 1, user="u:ä", body=b"\x01SECRET\x02")
-    made.sequence, made.replay, made.attempt, made.due_ms = 7, True, 3, 9
-    made.status, made.excerpt = 503, "busy"
-    found = unpack_row(made.row, pack_row(made))
-    made.stored = True
-    assert {name: getattr(found, name) for name in Delivery.__struct_fields__} == {
-        name: getattr(made, name) for name in Delivery.__struct_fields__
-    }
+    made = replace(request("w", 1, user="u:ä", body=b"\x01SECRET\x02"), replay=True)
+    progress = Progress(attempt=3, due_ms=9, status=503, excerpt="busy")
+    assert unpack_owed(pack_owed(made, progress)) == (made, progress)
 
 
 def test_a_full_lane_gets_rows_on_disk_and_is_told_after_the_commit(tmp_path: Path) -> None:
@@ -135,7 +151,7 @@ def test_rows_of_another_webhook_whose_name_begins_alike_are_not_read(tmp_path: 
     bench.admit("w-2", 1)
     bench.end_epoch()
     assert bench.engine.refill("w") == 1
-    assert [d.webhook_id for _, d in bench.engine.held.values()] == ["w"]
+    assert [d.request.webhook_id for d in bench.engine.held.values()] == ["w"]
 
 
 def test_a_parked_delivery_goes_to_disk_and_comes_back(tmp_path: Path) -> None:
@@ -186,22 +202,27 @@ def test_a_dead_delivery_is_kept_with_its_reason(tmp_path: Path) -> None:
     bench.engine.end(made.row, Outcome.DEAD, status=400, reason="status-400")
     bench.end_epoch()
     assert bench.numbers() == counts(matched=1, dead=1)
-    dead = unpack_dead(bench.table(Table.DEAD)[made.key])
-    assert (dead.kind, dead.reason, dead.status, dead.attempts) == ("delivery", "status-400", 400, 1)
-    assert (dead.source, dead.offset, dead.body, dead.dead_ms) == ("r.jsonl", 41, made.body, NOW_MS)
+    dead = unpack_dead(bench.table(Table.DEAD)[made.request.key])
+    assert (dead.kind, dead.reason, dead.dead_ms) == ("delivery", "status-400", NOW_MS)
+    assert (dead.progress.status, dead.progress.attempt) == (400, 1)
+    assert (dead.origin, dead.request) == (Origin("r.jsonl", 41), made.request)
 
 
 def test_what_can_never_be_sent_is_dead_at_once_and_records_count_for_no_webhook(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     letters = [
         DeadLetter(
-            1, kind, delivery_key(webhook, Origin("r", 1)), webhook, "", "", "why", "r", 1, 0,
-            "", "", (), b"raw", "", 0, 0, "", 0, 0,
+            kind=kind,
+            reason="why",
+            dead_ms=0,
+            request=Request(
+                key=delivery_key(webhook, Origin("r", 1)), webhook_id=webhook, body=b"raw", created_ms=0
+            ),
         )
         for kind, webhook in (("record", ""), ("render", "w"))
-    ]  # fmt: skip
+    ]
     for letter in letters:
-        bench.outbox.bury(letter)
+        bench.outbox.give_up(letter)
     bench.outbox.suppress("w")
     bench.end_epoch()
     assert bench.numbers() == counts(matched=2, dead=1, suppressed=1)
@@ -236,14 +257,15 @@ def test_a_finished_request_that_a_replay_brings_again_is_not_sent_again(
     for offset in ends:
         bench.admit("w", offset)
     bench.outbox.hand_over()
-    ((_, again),) = bench.engine.held.values()
-    assert (again.attempt, again.status, again.due_ms, again.excerpt) == (1, 503, 77, "status 503")
-    assert again.key.endswith(delivery("w", 3)[0].key[-5:])
+    (again,) = bench.engine.held.values()
+    assert again.progress == Progress(attempt=1, due_ms=77, status=503, excerpt="status 503")
+    assert again.request.key == request("w", 3).key
     bench.end_epoch()
     assert bench.numbers() == counts(matched=4, delivered=2, dead=1, pending=1)
     (letter,) = (unpack_dead(value) for value in bench.table(Table.DEAD).values())
-    assert (letter.offset, letter.reason, letter.status, letter.attempts) == (2, "status-400", 400, 1)
-    assert letter.body == b"{}", "the replay has brought the request again"
+    assert (letter.origin.offset, letter.reason) == (2, "status-400")
+    assert (letter.progress.status, letter.progress.attempt) == (400, 1)
+    assert letter.request.body == b"{}", "the replay has brought the request again"
 
 
 def test_finished_rows_live_until_their_origin_has_passed_durably(tmp_path: Path) -> None:
@@ -295,8 +317,8 @@ def test_a_journaled_result_of_a_stored_row_is_applied_to_it(tmp_path: Path, out
     bench.end_epoch()
     assert bench.engine.disk == ({"w": 1} if outcome is Outcome.RETRY else {}), "told when it can be read"
     assert bench.engine.refill("w") == (outcome is Outcome.RETRY)
-    for _, again in bench.engine.held.values():
-        assert (again.attempt, again.status, again.due_ms) == (1, 503, 77)
+    for again in bench.engine.held.values():
+        assert (again.progress.attempt, again.progress.status, again.progress.due_ms) == (1, 503, 77)
     ended = {Outcome.DELIVERED: "delivered", Outcome.DEAD: "dead", Outcome.RETRY: "pending"}[outcome]
     assert bench.numbers() == counts(matched=1, **{ended: 1})
 
@@ -358,10 +380,11 @@ def test_an_ordered_delivery_follows_an_older_one_of_its_user_to_disk(tmp_path: 
     bench.admit("w", 3, ordered=True, user="u:2")
     bench.admit("w", 4, ordered=False, user="u:1")
     bench.outbox.hand_over()
-    assert sorted(d.message_id for _, d in bench.engine.held.values()) == ["msg_w_3", "msg_w_4"]
+    assert sorted(d.request.message_id for d in bench.engine.held.values()) == ["msg_w_3", "msg_w_4"]
     bench.end_epoch()
-    rows = [unpack_row(row, value) for row, value in bench.table(Table.OUTBOX).items()]
-    assert [d.message_id for d in rows if d.sequence and d.user == "u:1"] == ["msg_w_1", "msg_w_2"]
+    rows = {row: unpack_owed(value)[0] for row, value in bench.table(Table.OUTBOX).items()}
+    behind = [made.message_id for row, made in rows.items() if row != made.key and made.user == "u:1"]
+    assert behind == ["msg_w_1", "msg_w_2"]
     assert bench.engine.disk == {"w": 2}
 
 
@@ -370,7 +393,7 @@ def test_an_ordered_delivery_stays_in_memory_behind_those_that_are_there(tmp_pat
     first = bench.admit("w", 1, ordered=True)
     bench.outbox.hand_over()
     bench.end_epoch()
-    assert first.stored
+    assert bench.engine.held[first.row].stored
     second = bench.admit("w", 2, ordered=True)
     bench.outbox.hand_over()
     assert second.row in bench.engine.held
@@ -388,7 +411,7 @@ def test_after_a_restart_ordered_deliveries_wait_behind_the_rows_of_before(tmp_p
     assert bench.engine.held == {}
     bench.end_epoch()
     bench.engine.refill("w")
-    assert [d.message_id for _, d in bench.engine.held.values()] == ["msg_w_1", "msg_w_2"]
+    assert [d.request.message_id for d in bench.engine.held.values()] == ["msg_w_1", "msg_w_2"]
 
 
 def test_ordered_rows_of_users_with_long_names_stay_apart_and_sort_by_sequence(tmp_path: Path) -> None:
@@ -397,10 +420,10 @@ def test_ordered_rows_of_users_with_long_names_stay_apart_and_sort_by_sequence(t
         bench.admit("w", offset, ordered=True, user="u:" + "ü" * 400 + str(offset % 2))
     bench.end_epoch()
     bench.engine.refill("w", limit=7)
-    found = [d for _, d in bench.engine.held.values()]
+    found = list(bench.engine.held.values())
     assert len(found) == 300
-    for user in {d.user for d in found}:
-        own = [d.sequence for d in found if d.user == user]
+    for user in {d.request.user for d in found}:
+        own = [place(d) for d in found if d.request.user == user]
         assert own == sorted(own)
         assert len(own) == 150
 
@@ -417,11 +440,13 @@ def test_copies_are_due_until_the_epoch_that_copied_them_is_committed(tmp_path: 
     bench.outbox.hand_over()
     bench.engine.end(made.row, Outcome.DEAD, reason="status-400")
     bench.end_epoch()
-    assert [letter.key for letter in bench.outbox.to_copy()] == [made.key]
+    assert [letter.key for letter in bench.outbox.to_copy()] == [made.request.key]
     assert bench.outbox.to_copy() == []
     bench.crash()
     bench = Bench(tmp_path, seq=1, copies=True)
-    assert [letter.key for letter in bench.outbox.to_copy()] == [made.key], "the copying epoch was lost"
+    assert [letter.key for letter in bench.outbox.to_copy()] == [made.request.key], (
+        "the copying epoch was lost"
+    )
     bench.end_epoch()
     bench.crash()
     assert Bench(tmp_path, seq=2, copies=True).outbox.to_copy() == []
@@ -469,7 +494,7 @@ def test_a_dropped_delivery_is_dead_once_the_engine_lets_go_of_it(tmp_path: Path
     bench.end_epoch()
     assert bench.numbers() == counts(matched=2, dead=1, pending=1)
     (letter,) = (unpack_dead(value) for value in bench.table(Table.DEAD).values())
-    assert (letter.key, letter.reason) == (idle.key, "dropped")
+    assert (letter.key, letter.reason) == (idle.row, "dropped")
     bench.engine.end(sending.row, Outcome.DELIVERED)
     bench.end_epoch()
     assert bench.numbers() == counts(matched=2, delivered=1, dead=1)

@@ -16,10 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pipeline.outbox import outbox
 from pipeline.outbox.codec import unpack_dead
-from pipeline.outbox.handover import Delivery, Outcome, Port
-from pipeline.store.store import Table
+from pipeline.outbox.handover import Delivery, Outcome
+from pipeline.store.rows import Table
 from tests.kit.engine import ScriptedEngine
-from tests.kit.records import delivery
+from tests.kit.records import place, request
 from tests.outbox.test_outbox import Bench
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -39,24 +39,25 @@ class OrderedEngine(ScriptedEngine):
     def accepts(self, webhook_id: str) -> bool:
         return webhook_id not in self.full
 
-    def submit(self, port: Port, deliveries: list[Delivery]) -> None:
-        super().submit(port, deliveries)
+    def submit(self, deliveries: list[Delivery]) -> None:
+        super().submit(deliveries)
         for made in deliveries:
             if (
                 made.row in self.held
-                and made.sequence
-                and any(made.user == d.user for d in self.leaving.values())
+                and place(made)
+                and any(made.request.user == d.request.user for d in self.leaving.values())
             ):
                 self.park(made.row)
 
     def park(self, row: bytes) -> None:
         """Put a delivery out of memory, an ordered one with all that its user has behind it."""
-        _, parked = self.held[row]
+        parked = self.held[row]
         rows = [row]
-        if parked.sequence:
-            rows = [r for r, (_, d) in sorted(self.held.items()) if d.sequence and d.user == parked.user]
+        if place(parked):
+            user = parked.request.user
+            rows = [r for r, d in sorted(self.held.items()) if place(d) and d.request.user == user]
         for each in rows:
-            self.leaving[each] = self.held[each][1]
+            self.leaving[each] = self.held[each]
             self.end(each, Outcome.PARKED)
 
     def committed(self) -> None:
@@ -65,22 +66,22 @@ class OrderedEngine(ScriptedEngine):
     def heads(self) -> list[bytes]:
         """Return the rows that may be sent now."""
         first: dict[tuple[str, str], int] = {}
-        for _, d in self.held.values():
-            if d.sequence:
-                queue = (d.webhook_id, d.user)
-                first[queue] = min(first.get(queue, d.sequence), d.sequence)
+        for d in self.held.values():
+            if place(d):
+                queue = (d.request.webhook_id, d.request.user)
+                first[queue] = min(first.get(queue, place(d)), place(d))
         return sorted(
             row
-            for row, (_, d) in self.held.items()
-            if not d.sequence or first[d.webhook_id, d.user] == d.sequence
+            for row, d in self.held.items()
+            if not place(d) or first[d.request.webhook_id, d.request.user] == place(d)
         )
 
     def refill(self, webhook_id: str, limit: int = 3) -> int:
         before = set(self.held)
         taken = super().refill(webhook_id, limit)
         for row in set(self.held) - before:
-            _, made = self.held[row]
-            if made.sequence and any(made.user == d.user for d in self.leaving.values()):
+            made = self.held[row]
+            if place(made) and any(made.request.user == d.request.user for d in self.leaving.values()):
                 del self.held[row]
                 taken -= 1
         return taken
@@ -127,15 +128,15 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(data=st.data(), outcome=st.sampled_from([Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD]))
     def attempt_ends(self, data: st.DataObject, outcome: Outcome) -> None:
         row = data.draw(st.sampled_from(self.engine.heads()))
-        _, made = self.engine.held[row]
-        assert made.key not in self.ends, "sent again although its end is in the journal"
-        assert made.attempt == self.attempts.get(made.key, 0), "attempts are forgotten"
-        self.engine.end(row, outcome, status=500, reason="why", due_ms=made.attempt)
-        self.attempts[made.key] = made.attempt
+        made = self.engine.held[row]
+        assert made.request.key not in self.ends, "sent again although its end is in the journal"
+        assert made.progress.attempt == self.attempts.get(made.request.key, 0), "attempts are forgotten"
+        self.engine.end(row, outcome, status=500, reason="why", due_ms=made.progress.attempt)
+        self.attempts[made.request.key] = made.progress.attempt
         if outcome is not Outcome.RETRY:
-            self.ends[made.key] = outcome
-            offset = int(made.message_id.rpartition("_")[2])
-            self.sent.setdefault((made.webhook_id, made.user), []).append(offset)
+            self.ends[made.request.key] = outcome
+            offset = int(made.request.message_id.rpartition("_")[2])
+            self.sent.setdefault((made.request.webhook_id, made.request.user), []).append(offset)
 
     @precondition(lambda self: self.engine.held)
     @rule(data=st.data())
@@ -188,16 +189,14 @@ class OutboxMachine(RuleBasedStateMachine):
                 self.engine.refill(webhook)
             while self.engine.heads():
                 row = self.engine.heads()[0]
-                _, made = self.engine.held[row]
-                assert made.key not in self.ends
-                self.ends[made.key] = Outcome.DELIVERED
-                self.sent.setdefault((made.webhook_id, made.user), []).append(
-                    int(made.message_id.rpartition("_")[2])
+                made = self.engine.held[row]
+                assert made.request.key not in self.ends
+                self.ends[made.request.key] = Outcome.DELIVERED
+                self.sent.setdefault((made.request.webhook_id, made.request.user), []).append(
+                    int(made.request.message_id.rpartition("_")[2])
                 )
                 self.engine.end(row, Outcome.DELIVERED)
-        keys = {
-            delivery(webhook, position)[0].key: webhook for position, (webhook, _) in enumerate(self.inputs)
-        }
+        keys = {request(webhook, position).key: webhook for position, (webhook, _) in enumerate(self.inputs)}
         assert self.ends.keys() == keys.keys(), "each request has ended"
         for webhook in WEBHOOKS:
             ends = [self.ends[key] for key, own in keys.items() if own == webhook]

@@ -34,7 +34,7 @@ def test_every_result_is_taken_once_and_stands_in_the_journal_of_the_commit_it_w
 
     def post() -> None:
         for n in range(posted):
-            meeting.post([Result(delivery("w", n)[0], Outcome.DELIVERED)], NOW_MS)
+            meeting.post([Result(delivery("w", n), Outcome.DELIVERED)], NOW_MS)
 
     engine = threading.Thread(target=post)
     engine.start()
@@ -43,7 +43,7 @@ def test_every_result_is_taken_once_and_stands_in_the_journal_of_the_commit_it_w
     while engine.is_alive() or not taken or len(taken) < posted:
         generation += 1
         # What is taken now stands in the generation that ended with this call.
-        taken += [(generation - 1, result.delivery.key) for result in meeting.take(generation)]
+        taken += [(generation - 1, result.delivery.request.key) for result in meeting.take(generation)]
     engine.join()
     assert len(taken) == posted == len({key for _, key in taken})
     written = {
@@ -71,7 +71,7 @@ def test_results_are_journaled_before_they_can_be_taken(tmp_path: Path) -> None:
             super().append(results, now_ms)
 
     meeting = Port(0, Watched(tmp_path, 0), lambda *_: ([], None))
-    meeting.post([Result(delivery("w", 1)[0], Outcome.DELIVERED)], NOW_MS)
+    meeting.post([Result(delivery("w", 1), Outcome.DELIVERED)], NOW_MS)
     assert seen == [0]
     assert len(meeting.take(1)) == 1
 
@@ -83,7 +83,7 @@ def test_a_row_with_a_final_result_is_hidden_until_the_result_is_committed(
 ) -> None:
     # Not stored: its result comes while the worker is writing the rows of what had none.
     meeting = port(tmp_path)
-    made, _ = delivery("w", 1)
+    made = delivery("w", 1)
     made.stored = stored
     meeting.post([Result(made, outcome)], NOW_MS)
     assert meeting.settling == {made.row}
@@ -95,15 +95,15 @@ def test_a_row_with_a_final_result_is_hidden_until_the_result_is_committed(
 
 def test_a_retry_stays_readable(tmp_path: Path) -> None:
     meeting = port(tmp_path)
-    meeting.post([Result(delivery("w", 1)[0], Outcome.RETRY)], NOW_MS)
+    meeting.post([Result(delivery("w", 1), Outcome.RETRY)], NOW_MS)
     assert meeting.settling == set()
 
 
 def test_an_idle_epoch_does_not_begin_a_generation(tmp_path: Path) -> None:
     meeting = port(tmp_path)
     assert meeting.take(1, always=False) == []
-    meeting.post([Result(delivery("w", 1)[0], Outcome.DELIVERED)], NOW_MS)
+    meeting.post([Result(delivery("w", 1), Outcome.DELIVERED)], NOW_MS)
     assert [path.name for path in tmp_path.iterdir()] == ["000000000000.journal"]
     assert len(meeting.take(1, always=False)) == 1
-    meeting.post([Result(delivery("w", 2)[0], Outcome.DELIVERED)], NOW_MS)
+    meeting.post([Result(delivery("w", 2), Outcome.DELIVERED)], NOW_MS)
     assert len(list(tmp_path.iterdir())) == 2

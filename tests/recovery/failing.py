@@ -73,10 +73,9 @@ def without_undo() -> None:
     def resume(self: Any, seq: int) -> bool:
         ahead = self.seq == seq + 1
         if ahead:
-            self._read.abort()
             with self._env.begin(write=True) as txn:
-                txn.put(b"seq", b"%d" % seq, db=self._meta)
-            self._read = self._env.begin()
+                self._put_seq(txn, seq)
+            self._renew()
             self.seq = seq
         return bool(ahead)
 
@@ -119,6 +118,19 @@ OFF: dict[str, Callable[[], None]] = {
     "hello": without_hello,
     "purge": without_purge,
 }
+
+
+def send_elsewhere(places: dict[str, str]) -> None:
+    """Send to other places what a config or a row addresses to these."""
+    holder, name = find("pipeline.deliver.requests.sender:build_target")
+    build = getattr(holder, name)
+
+    def build_elsewhere(method: str, url: str, *more: Any) -> Any:
+        for place, instead in places.items():
+            url = url.replace(place, instead)
+        return build(method, url, *more)
+
+    setattr(holder, name, build_elsewhere)
 
 
 def fail(given: dict[str, Any]) -> None:

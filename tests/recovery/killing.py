@@ -15,6 +15,7 @@ from typing import Any
 from zlib import crc32
 
 from pipeline.deliver.lanes.refill import SLICE
+from pipeline.outbox.dead_letter_json import as_json_value
 from pipeline.outbox.view import accounting, dead_letters
 from tests.kit.forge import Child, forge
 from tests.kit.jobs import ALTER
@@ -123,6 +124,8 @@ class Trial:
     unsettled: set[tuple[str, int]] = field(default_factory=set)
     """(id, attempt) of what may be sent twice."""
     kills: int = 0
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    """Where to send instead what is addressed to a place."""
     process: Child = field(init=False)
 
     def prepare(self, stream: Path, webhooks: Sequence[str] = tuple(WEBHOOKS)) -> None:
@@ -163,8 +166,9 @@ class Trial:
         """Start the job with failpoints."""
         err = self.folder / "stderr"
         err.unlink(missing_ok=True)
-        before = {
+        before: dict[str, Any] = {
             ALTER: {"pipeline.deliver.lanes.lane:MAX_ENTRIES": self.memory},
+            "tests.recovery.failing:send_elsewhere": self.elsewhere,
             "tests.recovery.failing:fail": {"kills": kills, "off": off},
         }
         out = self.folder / "stdout"
@@ -201,10 +205,18 @@ class Trial:
             sent = (arrival.path, arrival.body)
             assert requests.setdefault(arrival.id, sent) == sent, "one id with two bodies"
         letters = {
-            (d.kind, d.webhook_id, d.message_id, d.reason, d.source, d.offset, d.item, d.body, d.status,
-             d.attempts)
-            for _, d in dead_letters(self.state)
-        }  # fmt: skip
+            (
+                letter.kind,
+                letter.request.webhook_id,
+                letter.request.message_id,
+                letter.reason,
+                letter.origin,
+                as_json_value(letter)["request"]["body"],
+                letter.progress.status,
+                letter.progress.attempt,
+            )
+            for _, letter in dead_letters(self.state)
+        }
         return Outcome(requests, flat(accounting(self.state)), letters)
 
     def duplicates(self) -> list[tuple[str, int]]:
@@ -222,7 +234,7 @@ class Trial:
         """Per user the requests of the ordered webhook came in the order of the stream."""
         latest: dict[str, int] = {}
         for arrival in self.receiver.arrivals:
-            if arrival.path == "/ordered":
+            if arrival.path == "/ordered" and arrival.status == 200:
                 body = json.loads(arrival.body)
                 user = body["user"] or f"guest {body['guest']}"
                 # Sent again after a kill is as good as sent late; something newer must not have gone before.

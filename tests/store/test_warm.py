@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.store import warm as warming
 from pipeline.store.folders import identity_folder, shard_folder
-from pipeline.store.store import Store, Table
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 from pipeline.store.warm import fit, free_bytes, start_warming, warm
 
 pytestmark = pytest.mark.usefixtures("unsynced")

@@ -59,7 +59,7 @@ def list_(config: Path, state: Path | None, limit: int, as_json: bool, **wanted:
         return
     from pipeline.model.times import format_iso
 
-    counts = Counter((dead.webhook_id or "-", _short(reason_of(dead), 60)) for dead in found)
+    counts = Counter((dead.request.webhook_id or "-", _short(reason_of(dead), 60)) for dead in found)
     table(("webhook", "reason", "count"), [(*key, n) for key, n in counts.most_common(20)], right=("count",))
     click.echo()
     table(
@@ -67,9 +67,9 @@ def list_(config: Path, state: Path | None, limit: int, as_json: bool, **wanted:
         [
             (
                 name_of(dead),
-                dead.webhook_id or "-",
+                dead.request.webhook_id or "-",
                 format_iso(dead.dead_ms)[:19].replace("T", " "),
-                dead.attempts,
+                dead.progress.attempt,
                 _short(reason_of(dead), 60),
             )
             for dead in found[:limit]

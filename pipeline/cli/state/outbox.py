@@ -33,10 +33,10 @@ def list_(
 
     What a running job holds in memory is on disk after the epoch's end, a second or so.
     """
-    from pipeline.operate.outbox import owed
+    from pipeline.operate.outbox import owed, to_json
 
     found = owed(state_dir(config, state), webhook, user)
-    rows = [one.to_json() for one in found[:limit]]
+    rows = [to_json(one) for one in found[:limit]]
     if as_json:
         print_json(rows)
         return

@@ -14,17 +14,20 @@ is ignored; an index outside the batch is too.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from pipeline.config.models.delivery import BatchSettings
-from pipeline.deliver.lanes.entry import Entry, Item
+from pipeline.outbox.handover import Delivery
+
+Item: TypeAlias = "tuple[Delivery, ...]"
+"""What one request carries: one delivery, or the members of a batch."""
 
 
 @dataclass(slots=True)
 class _Collecting:
     """Members of a batch that is not full."""
 
-    entries: list[Entry]
+    deliveries: list[Delivery]
     size: int
     due: float
 
@@ -36,28 +39,28 @@ class Batcher:
     settings: BatchSettings
     _open: dict[Any, _Collecting] = field(default_factory=dict)
 
-    def add(self, entry: Entry, now: float) -> Item | None:
+    def add(self, delivery: Delivery, now: float) -> Item | None:
         """Add a delivery; return a batch where this one filled or overflowed it."""
-        delivery = entry.delivery
-        key = (delivery.method, delivery.url, delivery.headers)
-        size = len(delivery.body) + 1
+        request = delivery.request
+        key = (request.method, request.url, request.headers)
+        size = len(request.body) + 1
         done: Item | None = None
         collecting = self._open.get(key)
         if collecting is not None and collecting.size + size > self.settings.max_bytes:
-            done = tuple(collecting.entries)
+            done = tuple(collecting.deliveries)
             collecting = None
         if collecting is None:
             collecting = self._open[key] = _Collecting([], 0, now + self.settings.max_wait_secs)
-        collecting.entries.append(entry)
+        collecting.deliveries.append(delivery)
         collecting.size += size
-        if done is None and len(collecting.entries) >= self.settings.max_events:
+        if done is None and len(collecting.deliveries) >= self.settings.max_events:
             del self._open[key]
-            return tuple(collecting.entries)
+            return tuple(collecting.deliveries)
         return done
 
     def due(self, now: float) -> list[Item]:
         """Return the batches that have waited long enough (or are full)."""
-        return self._take(lambda each: each.due <= now or len(each.entries) >= self.settings.max_events)
+        return self._take(lambda each: each.due <= now or len(each.deliveries) >= self.settings.max_events)
 
     def flush(self) -> list[Item]:
         """Return all that is collected."""
@@ -68,11 +71,11 @@ class Batcher:
         return min((each.due for each in self._open.values()), default=float("inf"))
 
     def __len__(self) -> int:
-        return sum(len(each.entries) for each in self._open.values())
+        return sum(len(each.deliveries) for each in self._open.values())
 
     def _take(self, wanted: Any) -> list[Item]:
         keys = [key for key, each in self._open.items() if wanted(each)]
-        return [tuple(self._open.pop(key).entries) for key in keys]
+        return [tuple(self._open.pop(key).deliveries) for key in keys]
 
 
 def failed_items(answer: Any, members: int) -> dict[int, tuple[str, bool]]:

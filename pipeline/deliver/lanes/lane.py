@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeline.config.models.receiver import OAuth2Auth
 from pipeline.deliver.http.attempt import Attempt
-from pipeline.deliver.lanes.batch import Batcher
+from pipeline.deliver.lanes.batch import Batcher, Item
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.counts import Tally
-from pipeline.deliver.lanes.entry import Entry, Item
 from pipeline.deliver.lanes.policy import MAX_RETRY_AFTER_SECS
 from pipeline.deliver.lanes.throttle import Breaker, Concurrency, TokenBucket
 from pipeline.deliver.requests.oauth import Token
 from pipeline.deliver.requests.spec import LaneSpec
-from pipeline.outbox.handover import Port
+from pipeline.outbox.handover import Delivery, Port
 
 if TYPE_CHECKING:
     from pipeline.deliver.lanes.disk import DiskRows
@@ -53,14 +52,14 @@ class Lane:
         """Nothing is sent before: the sender could not be made (a secret is missing)."""
         self.halt: Halt = ""
         """gone: a 410 answer; disabled, paused: a command."""
-        self.held: dict[bytes, Entry] = {}
+        self.held: dict[bytes, Delivery] = {}
         self.held_bytes = 0
         self.fresh: deque[Item] = deque()
         self.retries: deque[Item] = deque()
         self.waiting: list[tuple[float, int, Item]] = []
         self.flying: dict[Attempt, None] = {}
         self.flying_retries = 0
-        self.users: dict[str, deque[Entry]] = {}
+        self.users: dict[str, deque[Delivery]] = {}
         """Ordered lanes: everything in memory by user, the one that may be sent first."""
         self._parked: dict[bytes, tuple[str, int]] = {}
         self._parked_users: dict[str, int] = {}
@@ -128,48 +127,47 @@ class Lane:
 
     # --- filling
 
-    def push(self, entry: Entry, now: float, *, from_disk: bool = False) -> bool:
+    def push(self, delivery: Delivery, now: float, *, from_disk: bool = False) -> bool:
         """Take a delivery into memory; False where it must be parked instead.
 
         That is so in an ordered lane where an older one of the same user was parked and is not back. Rows
         from disk come in their order, so nothing older can be behind them.
         """
-        delivery = entry.delivery
-        row = delivery.row
+        row, user = delivery.row, delivery.request.user
         if row in self.held:
             return True
         if self.ordered:
             if from_disk:
                 self._forget_parked(row)
-            elif delivery.user in self._parked_users:
+            elif user in self._parked_users:
                 return False
-        self.held[row] = entry
-        self.held_bytes += len(delivery.body)
+        self.held[row] = delivery
+        self.held_bytes += len(delivery.request.body)
         if self.ordered:
-            queue = self.users.get(delivery.user)
+            queue = self.users.get(user)
             if queue is not None:
-                queue.append(entry)
+                queue.append(delivery)
                 return True
-            self.users[delivery.user] = deque((entry,))
-        self.enqueue(entry, now)
+            self.users[user] = deque((delivery,))
+        self.enqueue(delivery, now)
         return True
 
-    def enqueue(self, entry: Entry, now: float) -> None:
-        """Put an entry where it is sent from, or where it waits for its due time."""
-        delivery = entry.delivery
-        if delivery.due_ms:
-            due = min(self.clock.monotonic_of(delivery.due_ms), now + self.longest_delay_secs)
+    def enqueue(self, delivery: Delivery, now: float) -> None:
+        """Put a delivery where it is sent from, or where it waits for its due time."""
+        progress = delivery.progress
+        if progress.due_ms:
+            due = min(self.clock.monotonic_of(progress.due_ms), now + self.longest_delay_secs)
             if due > now:
-                self.wait((entry,), due)
+                self.wait((delivery,), due)
                 return
         if self.batcher is not None:
-            batch = self.batcher.add(entry, now)
+            batch = self.batcher.add(delivery, now)
             if batch is not None:
                 self.fresh.append(batch)
-        elif delivery.attempt:
-            self.retries.append((entry,))
+        elif progress.attempt:
+            self.retries.append((delivery,))
         else:
-            self.fresh.append((entry,))
+            self.fresh.append((delivery,))
 
     def wait(self, item: Item, due: float) -> None:
         """Let an item wait until its due time."""
@@ -198,8 +196,8 @@ class Lane:
                 if not item[0].gone:
                     return item, is_retry
                 continue
-            if any(entry.gone for entry in item):
-                item = tuple(entry for entry in item if not entry.gone)
+            if any(delivery.gone for delivery in item):
+                item = tuple(delivery for delivery in item if not delivery.gone)
             if item:
                 return item, is_retry
 
@@ -239,20 +237,20 @@ class Lane:
 
     # --- leaving
 
-    def release(self, entry: Entry, now: float) -> None:
-        """Forget an entry that has ended; in an ordered lane the user's next one may go."""
-        delivery = entry.delivery
+    def release(self, delivery: Delivery, now: float) -> None:
+        """Forget a delivery that has ended; in an ordered lane the user's next one may go."""
         if self.held.pop(delivery.row, None) is None:
             return
-        self.held_bytes -= len(delivery.body)
+        request = delivery.request
+        self.held_bytes -= len(request.body)
         if self.ordered or self.users:
-            queue = self.users.get(delivery.user)
+            queue = self.users.get(request.user)
             if queue is None:
                 return
-            was_head = queue[0] is entry
-            queue.remove(entry)
+            was_head = queue[0] is delivery
+            queue.remove(delivery)
             if not queue:
-                del self.users[delivery.user]
+                del self.users[request.user]
             elif was_head:
                 self.enqueue(queue[0], now)
 
@@ -260,22 +258,22 @@ class Lane:
         """Return whether a retry due then must wait on disk."""
         return len(self.waiting) >= self.max_entries * WAITING_SHARE and due - now > PARK_FROM_SECS
 
-    def park(self, entry: Entry) -> list[Entry]:
-        """Put an entry out of memory, in an ordered lane with all that the user has behind it."""
-        queue = self.users.pop(entry.delivery.user, None) if self.ordered else None
-        leaving = [entry] if queue is None else list(queue)
+    def park(self, delivery: Delivery) -> list[Delivery]:
+        """Put a delivery out of memory, in an ordered lane with all that the user has behind it."""
+        queue = self.users.pop(delivery.request.user, None) if self.ordered else None
+        leaving = [delivery] if queue is None else list(queue)
         for each in leaving:
             each.gone = True
-            self.held.pop(each.delivery.row, None)
-            self.held_bytes -= len(each.delivery.body)
+            self.held.pop(each.row, None)
+            self.held_bytes -= len(each.request.body)
             self.note_parked(each)
         return leaving
 
-    def note_parked(self, entry: Entry) -> None:
+    def note_parked(self, delivery: Delivery) -> None:
         """Remember that an ordered delivery is on its way to disk: later ones of the user follow it."""
         if self.ordered:
-            user = entry.delivery.user
-            self._parked[entry.delivery.row] = (user, 2)
+            user = delivery.request.user
+            self._parked[delivery.row] = (user, 2)
             self._parked_users[user] = self._parked_users.get(user, 0) + 1
 
     def is_parked(self, row: bytes) -> bool:

@@ -8,8 +8,8 @@ yet, are passed over.
 from __future__ import annotations
 
 from pipeline.deliver.lanes.disk import DiskRows
-from pipeline.deliver.lanes.entry import Entry
 from pipeline.deliver.lanes.lane import Lane
+from pipeline.outbox.handover import Delivery
 
 SLICE = 100
 SOON_SECS = 1.0
@@ -18,7 +18,7 @@ PASS_SHARE = 20.0
 """A pass that brought nothing back is repeated only after this many times its own duration."""
 
 
-def refill(lane: Lane, disk: DiskRows, now: float) -> list[Entry]:
+def refill(lane: Lane, disk: DiskRows, now: float) -> list[Delivery]:
     """Read one slice and return what the lane must take into memory, in row order."""
     clock = lane.clock
     if not disk.running:
@@ -31,29 +31,28 @@ def refill(lane: Lane, disk: DiskRows, now: float) -> list[Entry]:
     deliveries, disk.cursor = disk.port.refill(lane.webhook_id, disk.cursor, SLICE)
     limit_ms = clock.steady_ms(now + SOON_SECS)
     furthest_ms = clock.steady_ms(now + lane.longest_delay_secs)
-    found: list[Entry] = []
+    found: list[Delivery] = []
     for delivery in deliveries:
         row = delivery.row
         if row in lane.held:
             continue
         if row in settling:
             if row in stale or lane.is_parked(row):
-                disk.blocked_user = delivery.user
+                disk.blocked_user = delivery.request.user
             continue
-        if lane.ordered and delivery.user == disk.blocked_user:
+        if lane.ordered and delivery.request.user == disk.blocked_user:
             disk.left += 1
             continue
         # No delay is longer: a due time further away was written under another clock, and is not believed.
-        if limit_ms < delivery.due_ms <= furthest_ms and not disk.early:
+        if limit_ms < delivery.progress.due_ms <= furthest_ms and not disk.early:
             disk.left += 1
-            disk.earliest = min(disk.earliest, clock.monotonic_of(delivery.due_ms))
+            disk.earliest = min(disk.earliest, clock.monotonic_of(delivery.progress.due_ms))
             if lane.ordered:
-                disk.blocked_user = delivery.user
+                disk.blocked_user = delivery.request.user
             continue
-        if disk.early or delivery.due_ms > furthest_ms:
-            delivery.due_ms = 0
-        delivery.stored = True
-        found.append(Entry(disk.port, delivery))
+        if disk.early or delivery.progress.due_ms > furthest_ms:
+            delivery.progress.due_ms = 0
+        found.append(delivery)
     disk.rows = max(0, disk.rows - len(found))
     if disk.cursor is None:
         disk.running, disk.early = False, False

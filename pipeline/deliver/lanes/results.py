@@ -10,9 +10,8 @@ from typing import Any
 import orjson
 
 from pipeline.deliver.http.attempt import Attempt
-from pipeline.deliver.lanes.batch import failed_items, halves
+from pipeline.deliver.lanes.batch import Item, failed_items, halves
 from pipeline.deliver.lanes.clock import Clock
-from pipeline.deliver.lanes.entry import Entry, Item
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.policy import (
     DELIVERED,
@@ -25,7 +24,7 @@ from pipeline.deliver.lanes.policy import (
     retry_after_secs,
 )
 from pipeline.deliver.requests.excerpt import excerpt
-from pipeline.outbox.handover import Outcome, Port, Result
+from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.telemetry.log import get
 
 log = get(__name__)
@@ -78,8 +77,8 @@ class Settler:
                 if trip < quickest:
                     quickest = trip
                 if is_plain:
-                    for entry in attempt.items:
-                        self._delivered(lane, entry, status, now, wall_ms)
+                    for delivery in attempt.items:
+                        self._delivered(lane, delivery, status, now, wall_ms)
                 else:
                     self._judge_good(lane, attempt, wall_ms, now)
             else:
@@ -106,39 +105,39 @@ class Settler:
             for port, each in results.items():
                 port.post(each, now_ms)
 
-    def end(self, lane: Lane, entry: Entry, reason: str, now: float) -> None:
+    def end(self, lane: Lane, delivery: Delivery, reason: str, now: float) -> None:
         """Let a delivery die."""
         lane.tally.dead += 1
-        self._result(entry, Outcome.DEAD, reason)
-        lane.release(entry, now)
+        self._result(delivery, Outcome.DEAD, reason)
+        lane.release(delivery, now)
 
-    def parked(self, entries: Sequence[Entry]) -> None:
+    def parked(self, deliveries: Sequence[Delivery]) -> None:
         """Give deliveries back to the shard's disk."""
-        for entry in entries:
-            self._result(entry, Outcome.PARKED)
+        for delivery in deliveries:
+            self._result(delivery, Outcome.PARKED)
 
-    def age_secs(self, entry: Entry, now: float) -> float:
+    def age_secs(self, delivery: Delivery, now: float) -> float:
         """Return the seconds since the match, by the slower of two clocks.
 
         One steps with the machine's clock, the other does not: neither may age a delivery by an hour.
         """
         now_ms = min(self.clock.steady_ms(now), int(self.clock.wall() * 1000))
-        return (now_ms - entry.delivery.created_ms) / 1000
+        return (now_ms - delivery.request.created_ms) / 1000
 
     # --- answers
 
-    def _delivered(self, lane: Lane, entry: Entry, status: int, now: float, wall_ms: int) -> None:
-        delivery = entry.delivery
-        delivery.status = status
-        if delivery.attempt:
-            delivery.due_ms = 0
-            delivery.excerpt = ""
-        delivery.attempt += 1
+    def _delivered(self, lane: Lane, delivery: Delivery, status: int, now: float, wall_ms: int) -> None:
+        progress = delivery.progress
+        progress.status = status
+        if progress.attempt:
+            progress.due_ms = 0
+            progress.excerpt = ""
+        progress.attempt += 1
         tally = lane.tally
         tally.delivered += 1
-        tally.latency(wall_ms - delivery.created_ms)
-        self._result(entry, Outcome.DELIVERED)
-        lane.release(entry, now)
+        tally.latency(wall_ms - delivery.request.created_ms)
+        self._result(delivery, Outcome.DELIVERED)
+        lane.release(delivery, now)
 
     def _judge_good(self, lane: Lane, attempt: Attempt, wall_ms: int, now: float) -> None:
         """A 2xx answer whose content may say otherwise."""
@@ -150,25 +149,25 @@ class Settler:
             response = fields | {"status": attempt.status, "body": answer}
             if spec.fail_when(None, None, {"response": response}):
                 text = self._note(lane, attempt)
-                for entry in attempt.items:
-                    self._finish(lane, entry, attempt.status, text, Rejected("fail-when"), now)
+                for delivery in attempt.items:
+                    self._finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
                 return
         batched = spec is not None and spec.delivery.batch is not None
         failed = failed_items(answer, len(attempt.items)) if batched else {}
         if failed:
             text = self._note(lane, attempt)
-        retries: list[tuple[Entry, RetryAt]] = []
-        for place, entry in enumerate(attempt.items):
+        retries: list[tuple[Delivery, RetryAt]] = []
+        for place, delivery in enumerate(attempt.items):
             if place not in failed:
-                self._delivered(lane, entry, attempt.status, now, wall_ms)
+                self._delivered(lane, delivery, attempt.status, now, wall_ms)
                 continue
             error, again = failed[place]
             shown = excerpt(error.encode("utf-8", "replace"), lane.secrets) or text
             decision: Decision = Rejected("batch-item")
             if again and spec is not None:
                 # 503 stands for "this one not now": the backoff of any other failure.
-                decision = self._decide(lane, attempt, entry, 503, self.random(), now)
-            self._finish(lane, entry, attempt.status, shown, decision, now, retries)
+                decision = self._decide(lane, attempt, delivery, 503, self.random(), now)
+            self._finish(lane, delivery, attempt.status, shown, decision, now, retries)
         self._regroup(lane, retries, now)
 
     def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> None:
@@ -185,15 +184,15 @@ class Settler:
         elif fault is None and lane.breaker.succeeded(now):
             # Whatever it thinks of this request, it answers.
             self.healed(lane, now)
-        retries: list[tuple[Entry, RetryAt]] = []
+        retries: list[tuple[Delivery, RetryAt]] = []
         luck = self.random()
-        for entry in attempt.items:
-            decision = self._decide(lane, attempt, entry, status, luck, now)
-            self._finish(lane, entry, status, text, decision, now, retries)
+        for delivery in attempt.items:
+            decision = self._decide(lane, attempt, delivery, status, luck, now)
+            self._finish(lane, delivery, status, text, decision, now, retries)
         self._regroup(lane, retries, now)
 
     def _decide(
-        self, lane: Lane, attempt: Attempt, entry: Entry, status: int, luck: float, now: float
+        self, lane: Lane, attempt: Attempt, delivery: Delivery, status: int, luck: float, now: float
     ) -> Decision:
         spec = lane.spec
         if spec is None:
@@ -202,8 +201,8 @@ class Settler:
             status,
             attempt.fault,
             attempt.retry_after,
-            attempt=entry.delivery.attempt + 1,
-            age_secs=self.age_secs(entry, now),
+            attempt=delivery.progress.attempt + 1,
+            age_secs=self.age_secs(delivery, now),
             settings=spec.delivery.retry,
             wall_secs=self.clock.wall(),
             random=lambda: luck,
@@ -212,47 +211,47 @@ class Settler:
     def _finish(
         self,
         lane: Lane,
-        entry: Entry,
+        delivery: Delivery,
         status: int,
         text: str,
         decision: Decision,
         now: float,
-        retries: list[tuple[Entry, RetryAt]] | None = None,
+        retries: list[tuple[Delivery, RetryAt]] | None = None,
     ) -> None:
         """Write an attempt's end into the delivery and its result; retries are collected."""
-        delivery = entry.delivery
-        delivery.attempt += 1
-        delivery.status = status
-        delivery.excerpt = text
+        progress = delivery.progress
+        progress.attempt += 1
+        progress.status = status
+        progress.excerpt = text
         match decision:
             case Rejected(reason):
-                delivery.due_ms = 0
-                self.end(lane, entry, reason, now)
+                progress.due_ms = 0
+                self.end(lane, delivery, reason, now)
                 return
             case Disable():
                 self._gone(lane)
                 decision = RetryAt(0.0)
             case Delivered():
-                self._delivered(lane, entry, status, now, int(self.clock.wall() * 1000))
+                self._delivered(lane, delivery, status, now, int(self.clock.wall() * 1000))
                 return
         due = now + decision.delay_secs
-        entry.asked_until = now + decision.asked_secs if decision.asked_secs else 0.0
-        delivery.due_ms = self.clock.steady_ms(due)
+        delivery.asked_until = now + decision.asked_secs if decision.asked_secs else 0.0
+        progress.due_ms = self.clock.steady_ms(due)
         lane.tally.retried += 1
-        self._result(entry, Outcome.RETRY)
+        self._result(delivery, Outcome.RETRY)
         if retries is not None:
-            retries.append((entry, decision))
+            retries.append((delivery, decision))
 
-    def _regroup(self, lane: Lane, retries: list[tuple[Entry, RetryAt]], now: float) -> None:
+    def _regroup(self, lane: Lane, retries: list[tuple[Delivery, RetryAt]], now: float) -> None:
         """Let retries wait for their due time: the members of a batch together, at the latest one's."""
         if not retries:
             return
         due = now + max(decision.delay_secs for _, decision in retries)
-        item: Item = tuple(entry for entry, _ in retries)
+        item: Item = tuple(delivery for delivery, _ in retries)
         if lane.should_park(due, now):
-            for entry in item:
-                if not entry.gone:
-                    self.parked(lane.park(entry))
+            for delivery in item:
+                if not delivery.gone:
+                    self.parked(lane.park(delivery))
         elif due <= now:
             lane.retries.appendleft(item)
         else:
@@ -260,11 +259,11 @@ class Settler:
 
     def _reauthorise(self, lane: Lane, attempt: Attempt) -> bool:
         """Send once more with another token where a token was refused; True where that is done."""
-        if lane.token is None or any(entry.reauthorised for entry in attempt.items):
+        if lane.token is None or any(delivery.reauthorised for delivery in attempt.items):
             return False
         lane.token.refuse(attempt.generation)
-        for entry in attempt.items:
-            entry.reauthorised = True
+        for delivery in attempt.items:
+            delivery.reauthorised = True
         lane.retries.appendleft(attempt.items)
         return True
 
@@ -298,7 +297,7 @@ class Settler:
         spread = min(10.0, 0.01 * len(lane.waiting))
         waiting, lane.waiting = lane.waiting, []
         for due, _, item in waiting:
-            soon = max(now + self.random() * spread, max(entry.asked_until for entry in item))
+            soon = max(now + self.random() * spread, max(delivery.asked_until for delivery in item))
             lane.wait(item, min(due, soon))
         for disk in lane.disk.values():
             # Rows do not say whether their delay was asked for: where any was, they keep their time.
@@ -316,11 +315,11 @@ class Settler:
         lane.tally.error = f"{attempt.fault}: {text}" if attempt.fault is not None else text
         return f"{attempt.fault}: {text}"[:1024] if attempt.fault is not None else text
 
-    def _result(self, entry: Entry, outcome: Outcome, reason: str = "") -> None:
-        results = self._results.get(entry.port)
+    def _result(self, delivery: Delivery, outcome: Outcome, reason: str = "") -> None:
+        results = self._results.get(delivery.port)
         if results is None:
-            results = self._results[entry.port] = []
-        results.append(Result(entry.delivery, outcome, reason))
+            results = self._results[delivery.port] = []
+        results.append(Result(delivery, outcome, reason))
 
 
 def _decoded(answer: bytes) -> Any:

@@ -15,14 +15,15 @@ from math import inf
 from pipeline.deliver.http.attempt import Attempt, Client
 from pipeline.deliver.http.target import NOWHERE
 from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.lanes.batch import Item
 from pipeline.deliver.lanes.clock import Clock
-from pipeline.deliver.lanes.entry import Entry, Item
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.requests.sender import Sender
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.model.errors import ConfigError, HooklineError
+from pipeline.outbox.handover import Delivery
 from pipeline.telemetry.log import get
 
 log = get(__name__)
@@ -191,7 +192,7 @@ class Dispatcher:
             if taken is None:
                 return False
             item, is_retry = taken
-            if item[0].delivery.created_ms <= oldest_ms:
+            if item[0].request.created_ms <= oldest_ms:
                 self._bury(lane, item, now)
             elif not self._send(lane, item, is_retry, now, wall):
                 return False
@@ -206,9 +207,9 @@ class Dispatcher:
             if sender is None or lane.token is not None:
                 sender = self._sender(lane, spec)
             if spec.delivery.batch is None:
-                attempt = sender.single(item[0].delivery, wall)
+                attempt = sender.single(item[0], wall)
             else:
-                attempt = sender.batch([entry.delivery for entry in item], wall)
+                attempt = sender.batch(item, wall)
         except (HooklineError, ValueError, OSError) as error:
             if lane.sender is None or isinstance(error, ConfigError):
                 lane.sender = None
@@ -272,16 +273,16 @@ class Dispatcher:
     def _expire(self, lane: Lane, oldest_ms: int, now: float) -> None:
         """Let die what is too old, from the heads of queues that cannot be sent now."""
         for queue in (lane.fresh, lane.retries):
-            while queue and queue[0][0].delivery.created_ms <= oldest_ms:
+            while queue and queue[0][0].request.created_ms <= oldest_ms:
                 self._bury(lane, queue.popleft(), now)
 
     def _bury(self, lane: Lane, item: Item, now: float) -> None:
-        for entry in item:
-            if not entry.gone:
-                self._settler.end(lane, entry, "max-age", now)
+        for delivery in item:
+            if not delivery.gone:
+                self._settler.end(lane, delivery, "max-age", now)
 
     def _next_old(self, lane: Lane, now: float) -> float:
         """Return when the head of a queue is too old."""
-        heads: list[Entry] = [queue[0][0] for queue in (lane.fresh, lane.retries) if queue]
-        left = min(self._max_age(lane) - self._settler.age_secs(entry, now) for entry in heads)
+        heads: list[Delivery] = [queue[0][0] for queue in (lane.fresh, lane.retries) if queue]
+        left = min(self._max_age(lane) - self._settler.age_secs(delivery, now) for delivery in heads)
         return now + max(0.0, left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from pipeline.deliver.http.attempt import Attempt
@@ -12,7 +13,7 @@ from pipeline.deliver.requests.credentials import UsedSecrets, auth_headers, mak
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.headers import CONTENT_TYPES
 from pipeline.language.slots import fill
-from pipeline.outbox.handover import Delivery, Headers
+from pipeline.outbox.handover import Delivery, Headers, Request
 
 _KEPT_TARGETS = 256
 _SLOT = re.compile(b"\x01[^\x02]*\x02")
@@ -54,17 +55,16 @@ class Sender:
 
     def single(self, delivery: Delivery, wall: float) -> Attempt:
         """Return the attempt of one delivery. ``wall``: unix seconds for ``webhook-timestamp``."""
-        body = delivery.body
+        request, attempt = delivery.request, delivery.progress.attempt
+        body = request.body
         if self._spec.has_secrets and b"\x01" in body:
             body = _SLOT.sub(self._value, body)
-        return self._build(
-            delivery, delivery.message_id.encode(), body, delivery.attempt, delivery.replay, wall
-        )
+        return self._build(request, request.message_id.encode(), body, attempt, request.replay, wall)
 
-    def batch(self, deliveries: list[Delivery], wall: float) -> Attempt:
+    def batch(self, deliveries: Sequence[Delivery], wall: float) -> Attempt:
         """Return the attempt of several deliveries with the same method, URL and headers."""
         wrap = self._spec.wrap
-        bodies = [delivery.body for delivery in deliveries]
+        bodies = [delivery.request.body for delivery in deliveries]
         if wrap is not None:
             body = wrap(bodies)
         elif self._content_type == "application/x-ndjson":
@@ -73,9 +73,9 @@ class Sender:
             body = b"[" + b",".join(bodies) + b"]"
         if self._spec.has_secrets and b"\x01" in body:
             body = _SLOT.sub(self._value, body)
-        first = deliveries[0]
-        attempt = min(delivery.attempt for delivery in deliveries)
-        replay = any(delivery.replay for delivery in deliveries)
+        first = deliveries[0].request
+        attempt = min(delivery.progress.attempt for delivery in deliveries)
+        replay = any(delivery.request.replay for delivery in deliveries)
         return self._build(first, batch_id(deliveries), body, attempt, replay, wall)
 
     def _value(self, found: re.Match[bytes]) -> bytes:
@@ -88,7 +88,7 @@ class Sender:
         return value
 
     def _build(
-        self, head: Delivery, message_id: bytes, body: bytes, attempt: int, replay: bool, wall: float
+        self, head: Request, message_id: bytes, body: bytes, attempt: int, replay: bool, wall: float
     ) -> Attempt:
         key = (head.method, head.url, head.headers)
         if key == self._last and self._last_target is not None:
@@ -130,9 +130,9 @@ def _lines(timestamp: bytes, attempt: int) -> bytes:
     return b"\r\nwebhook-timestamp: %b\r\nwebhook-attempt: %d\r\n" % (timestamp, attempt)
 
 
-def batch_id(deliveries: list[Delivery]) -> bytes:
+def batch_id(deliveries: Sequence[Delivery]) -> bytes:
     """Return the ``webhook-id`` of a batch: it depends on its members alone, in their order."""
     digest = blake2b(digest_size=16)
     for delivery in deliveries:
-        digest.update(delivery.message_id.encode() + b"\n")
+        digest.update(delivery.request.message_id.encode() + b"\n")
     return b"msg_" + digest.hexdigest().encode()

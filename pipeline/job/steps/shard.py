@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import orjson
 from bytewax.operators import StatefulBatchLogic
 
 from pipeline.compile.snapshot import Webhook
@@ -20,12 +19,12 @@ from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.chunks import Routed
 from pipeline.job.story import Match, Story, message_name
-from pipeline.language.paths import event_view, user_view
-from pipeline.model.records import Invalid, Origin
-from pipeline.outbox.codec import DeadLetter, dead_delivery, delivery_key
+from pipeline.model.records import Invalid
+from pipeline.outbox.codec import DeadLetter, delivery_key
 from pipeline.outbox.counters import Counters
-from pipeline.outbox.handover import Delivery, Engine
+from pipeline.outbox.handover import Engine, Request
 from pipeline.outbox.outbox import Outbox
+from pipeline.outbox.seen import seen_of
 from pipeline.store.folders import shard_folder
 from pipeline.store.store import Store
 from pipeline.telemetry.metrics import count, observe
@@ -85,64 +84,62 @@ class Shard:
 
     def take(self, match: Match, version: str) -> None:
         """Owe the request of a match, or keep the reason why there is none."""
-        webhook, event, request = match.webhook, match.event, match.request
+        webhook, event, rendered = match.webhook, match.event, match.request
         webhook_id = webhook.id
         if match.suppressed:
             self.outbox.suppress(webhook_id)
             return
-        delivery_id = delivery_key(webhook_id, event.origin)
+        key = delivery_key(webhook_id, event.origin)
         message_id = message_name(webhook_id, event)
         now = self.now
-        if request is None:
-            seen = orjson.dumps({"event": event_view(event), "user": user_view(match.user)})
-            self.outbox.bury(
-                DeadLetter(
-                    1, "render", delivery_id, webhook_id, message_id, version, match.reason,
-                    *event.origin, "", "", (), seen, match.user_key, 0, 0, "", now, now,
-                )
-            )  # fmt: skip
+        if rendered is None:
+            seen = Request(
+                key=key,
+                webhook_id=webhook_id,
+                message_id=message_id,
+                config=version,
+                body=seen_of(event, match.user),
+                user=match.user_key,
+                created_ms=now,
+            )
+            self.outbox.give_up(DeadLetter(kind="render", reason=match.reason, dead_ms=now, request=seen))
             return
-        delivery = Delivery(
-            delivery_id,
-            delivery_id,
-            webhook_id,
-            message_id,
-            version,
-            request.method,
-            request.url,
-            request.headers,
-            request.body,
-            match.user_key,
-            created_ms=now,
-        )
         replay = self.settings.replay
-        if replay is not None:
-            delivery.replay, delivery.url = True, replay.redirect(request.url)  # fmt: skip
+        request = Request(
+            key=key,
+            webhook_id=webhook_id,
+            message_id=message_id,
+            config=version,
+            method=rendered.method,
+            url=rendered.url if replay is None else replay.redirect(rendered.url),
+            headers=rendered.headers,
+            body=rendered.body,
+            user=match.user_key,
+            created_ms=now,
+            replay=replay is not None,
+        )
         settings = webhook.delivery
         if self.counters.pending(webhook_id) * self.settings.shards >= settings.max_pending and self.full(
-            webhook, delivery, event.origin
+            webhook, request
         ):
             return
-        self.outbox.admit(delivery, event.origin, ordered=settings.ordering == "per_user")
+        self.outbox.admit(request, ordered=settings.ordering == "per_user")
 
-    def full(self, webhook: Webhook, delivery: Delivery, origin: Origin) -> bool:
-        """Too much is pending: True where the delivery was dead-lettered, False where the source pauses."""
+    def full(self, webhook: Webhook, request: Request) -> bool:
+        """Too much is pending: True where the request was dead-lettered, False where the source pauses."""
         policy = webhook.delivery.on_full or ("pause" if self.settings.finite else "dead_letter")
         if policy == "pause":
             self.pressure.full.add((self.number, webhook.id))
             return False
-        self.outbox.bury(dead_delivery(delivery, "max-pending", origin, self.clock()))
+        now = self.clock()
+        self.outbox.give_up(DeadLetter(kind="delivery", reason="max-pending", dead_ms=now, request=request))
         return True
 
     def invalid(self, record: Invalid) -> None:
         """Keep a record that nobody can understand, with its reason."""
         now = self.clock()
-        self.outbox.bury(
-            DeadLetter(
-                1, "record", delivery_key("", record.origin), "", "", "", record.reason, *record.origin,
-                "", "", (), record.raw, "", 0, 0, "", now, now,
-            )
-        )  # fmt: skip
+        request = Request(key=delivery_key("", record.origin), body=record.raw, created_ms=now)
+        self.outbox.give_up(DeadLetter(kind="record", reason=record.reason, dead_ms=now, request=request))
 
     def end_epoch(self) -> int:
         """Collect what the engine finished, commit the epoch, and return the store's sequence number."""

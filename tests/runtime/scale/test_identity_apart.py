@@ -13,7 +13,7 @@ import pytest
 from pipeline.job.steps.keys import shard_of
 from pipeline.outbox.view import rows
 from pipeline.receiver.server import Receiver
-from pipeline.store.store import Table
+from pipeline.store.rows import Table
 from tests.kit.forge import forge
 from tests.kit.jobs import PARTITIONS, Cluster, ready
 from tests.kit.run import Bench, until

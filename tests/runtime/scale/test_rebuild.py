@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.outbox.view import rows
 from pipeline.receiver.server import Receiver
-from pipeline.store.store import Table
+from pipeline.store.rows import Table
 from tests.kit.run import Bench
 from tests.runtime.scale.shop import Undisturbed, lines, open_shop, sent
 

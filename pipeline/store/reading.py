@@ -1,0 +1,103 @@
+"""Reading rows, by the owner of a store or beside it: what is damaged ends the reading with StateError."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import lmdb
+
+from pipeline.model.errors import StateError
+from pipeline.store.environment import MAX_TABLES, is_cut, unreadable
+from pipeline.store.rows import Table
+from pipeline.store.sealing import Seals
+
+FORMAT = 2
+"""Version of tables and rows. Those of format 1 had no version byte and no CRC; they are still read."""
+
+FORMAT_KEY = b"format"
+"""Row of `meta`; without a seal, so that an older version can say that it cannot read the store."""
+OLD_ROWS_KEY = b"old-rows"
+"""Row of `meta`: there may be rows of format 1. Without a seal: it is there or not."""
+SEQ_KEY = b"seq"
+"""Row of `meta`: the store's sequence number, with a seal."""
+
+
+class Meta(NamedTuple):
+    """What a store says of itself."""
+
+    format: int
+    """0: it is new."""
+    seals: Seals
+    seq: int
+    """How many epochs were committed."""
+
+
+def read_meta(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database) -> Meta:
+    """Return what a store says of itself. Raises StateError where a later version wrote it, or for damage."""
+    found = int(txn.get(FORMAT_KEY, b"0", db=meta))
+    if found > FORMAT:
+        raise StateError(
+            f"{path}: written in format {found}, this version reads format {FORMAT}; "
+            "run the version that wrote it, or start with an empty state directory."
+        )
+    seals = Seals(path, old_rows=found == 1 or txn.get(OLD_ROWS_KEY, db=meta) is not None)
+    seq = txn.get(SEQ_KEY, db=meta)
+    return Meta(found, seals, 0 if seq is None else int(seals.open(Table.META, SEQ_KEY, seq)))
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[Reader]:
+    """Give what is committed in a store, as it is now; without its lock, and writing nothing."""
+    try:
+        env = _open_readonly(path)
+    except lmdb.Error as error:
+        raise unreadable(path, error) from error
+    with env:
+        if is_cut(path, env):
+            raise unreadable(path, ValueError("its file has been cut off"))
+        yield Reader(path, env)
+
+
+class Reader:
+    """The committed rows of one store."""
+
+    def __init__(self, path: Path, env: lmdb.Environment) -> None:
+        self._env = env
+        self._seals = Seals(path, old_rows=False)
+        with contextlib.suppress(lmdb.NotFoundError):
+            meta = env.open_db(b"meta", create=False)
+            with env.begin() as txn:
+                self._seals = read_meta(path, txn, meta).seals
+
+    def rows(self, table: Table, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows of a table whose key starts with the prefix."""
+        try:
+            db = self._env.open_db(table.name.lower().encode(), create=False)
+        except lmdb.NotFoundError:
+            return
+        with self._env.begin() as txn:
+            yield from self._seals.scan(table, txn.cursor(db=db), prefix, prefix)
+
+    def every(self, table: Table) -> Iterator[tuple[bytes, bytes | None]]:
+        """Yield every row of a table; None in place of a value that is damaged."""
+        try:
+            db = self._env.open_db(table.name.lower().encode(), create=False)
+        except lmdb.NotFoundError:
+            return
+        with self._env.begin() as txn:
+            for key, stored in txn.cursor(db=db):
+                try:
+                    yield key, self._seals.open(table, key, stored)
+                except StateError:
+                    yield key, None
+
+
+def _open_readonly(path: Path) -> lmdb.Environment:
+    try:
+        return lmdb.open(str(path), readonly=True, max_dbs=MAX_TABLES, readahead=False)
+    except (lmdb.ReadonlyError, lmdb.LockError):
+        # A folder that this user may not write to: read without a reader's slot.
+        return lmdb.open(str(path), readonly=True, lock=False, max_dbs=MAX_TABLES, readahead=False)

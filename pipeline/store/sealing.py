@@ -1,0 +1,143 @@
+"""How a row stands on disk: version byte, CRC-32 over table, key and value, then the value (DESIGN 6).
+
+Damage is found where a row is read, and where one is looked for and not found (`find`): a row that was
+moved, cut, or changed in its key is never served, nor taken for one that is not there.
+
+Stores that were made by format 1 hold rows without version byte and CRC until they are touched or rewritten;
+their `meta` says so, and only then is a row without a version byte read. It cannot be confused with a sealed
+one of which a bit has flipped:
+
+- No old row begins with VERSION. 0xC1 is what MessagePack never uses and no UTF-8 text contains; the packed
+  rows begin with an outcome (1-3), or with the high byte of a time in milliseconds (0, 0xFF, or 0x40 for
+  "never").
+- What an old row of a table may begin with is two bits or more away from VERSION. The one exception are
+  aliases, which are any text: there the CRC that follows tells, which in an old row holds once in 2^32.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from zlib import crc32
+
+import lmdb
+
+from pipeline.model.errors import StateError
+from pipeline.store.environment import unreadable
+from pipeline.store.rows import Table
+
+VERSION = 0xC1
+
+_HEAD = struct.Struct("<BI")
+_DIGITS = b"0123456789-"
+
+
+_OLD_BEGINNINGS: dict[Table, frozenset[int]] = {
+    Table.UNDO: frozenset(b"\0\1"),
+    Table.USERS: frozenset(b"["),
+    Table.CAPS: frozenset((*range(0x41), 0xFF)),
+    Table.OUTBOX: frozenset(b"\xdc"),
+    Table.FINISHED: frozenset(b"\1\2\3"),
+    Table.DEAD: frozenset(b"\xdc"),
+    Table.COUNTERS: frozenset(_DIGITS),
+    Table.APPLIED: frozenset(_DIGITS),
+    Table.ALIASES: frozenset(range(256)) - {VERSION},
+    Table.MERGED: frozenset(b"["),
+    Table.PROFILES: frozenset(b"{"),
+    Table.COPIES: frozenset(),
+    Table.META: frozenset(_DIGITS),
+}
+_OLD_EMPTY = frozenset({Table.ALIASES, Table.COPIES})
+"""Tables whose old rows may have no value at all."""
+
+_SEEDS = tuple(crc32(bytes((table,))) for table in Table)
+
+
+def seal(table: Table, key: bytes, value: bytes) -> bytes:
+    """Return the value as it stands on disk."""
+    return _HEAD.pack(VERSION, crc32(value, crc32(key, _SEEDS[table]))) + value
+
+
+class Seals:
+    """Reads the rows of one store; raises StateError for one that is damaged.
+
+    old_rows: rows of format 1 may still be there.
+    """
+
+    def __init__(self, path: Path, *, old_rows: bool) -> None:
+        self.path = path
+        self.old_rows = old_rows
+
+    def open(self, table: Table, key: bytes, stored: bytes) -> bytes:
+        """Return the value of a row."""
+        value = stored[5:]
+        # Shorter than its head where it is damaged, or an old row.
+        if len(stored) >= _HEAD.size:
+            version, crc = _HEAD.unpack_from(stored)
+            if crc == crc32(value, crc32(key, _SEEDS[table])):
+                if version == VERSION:
+                    return value
+                if table is Table.ALIASES:
+                    raise self.damaged(table, key)
+        if self.old_rows:
+            if stored and stored[0] in _OLD_BEGINNINGS[table]:
+                return stored
+            if not stored and table in _OLD_EMPTY:
+                return stored
+        raise self.damaged(table, key)
+
+    def find(self, table: Table, cursor: lmdb.Cursor[bytes], key: bytes) -> bytes | None:
+        """Return the value of the row with this key; None where there is none.
+
+        A row whose key is damaged still stands in its old place, which is where the search ends: so where
+        nothing is found, both neighbours of the place are looked at.
+        """
+        try:
+            if cursor.set_range(key):
+                found, stored = cursor.item()
+                value = self.open(table, found, stored)
+                if found == key:
+                    return value
+                if not cursor.prev():
+                    return None
+            elif not cursor.last():
+                return None
+            self.open(table, *cursor.item())
+        except lmdb.Error as error:
+            raise unreadable(self.path, error) from error
+        return None
+
+    def scan(
+        self, table: Table, cursor: lmdb.Cursor[bytes], start: bytes, prefix: bytes
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows from key ``start`` on while they carry the prefix.
+
+        Their neighbours are looked at too: one whose key is damaged may be of those that are asked for.
+        """
+        try:
+            if not start:
+                found = cursor.first()
+            elif cursor.prev() if cursor.set_range(start) else cursor.last():
+                self.open(table, *cursor.item())
+                found = cursor.next()
+            else:
+                found = cursor.set_range(start)
+            while found:
+                key, stored = cursor.item()
+                value = self.open(table, key, stored)
+                if not key.startswith(prefix):
+                    return
+                yield key, value
+                found = cursor.next()
+        except lmdb.Error as error:
+            raise unreadable(self.path, error) from error
+
+    def damaged(self, table: Table, key: bytes) -> StateError:
+        """Return what to say of a damaged row."""
+        return StateError(
+            f"{self.path}: a row of table `{table.name.lower()}` is damaged (key {key[:100]!r}); "
+            "`hookline state check` lists all that are. Restore the whole state directory from one backup; "
+            "or remove this folder and let `hookline state rebuild` make its users and links anew from the "
+            "source."
+        )
