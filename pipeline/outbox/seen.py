@@ -10,17 +10,13 @@ from pipeline.model.records import Event, Origin, User
 from pipeline.model.times import parse_time
 from pipeline.outbox.codec import DeadLetter
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[dict[str, Value], dict[str, Value]]).decode
-"""Fields by name: the structs themselves hold JSON of any depth, for which msgspec has no type."""
-
 _NOWHERE = Origin("", 0)
 """The origin is in the letter's key; a file's name may be no text, which the body could not hold."""
 
 
 def seen_of(event: Event, user: User) -> bytes:
     """Return event and user as they were, every field of them."""
-    return _encode((msgspec.structs.replace(event, origin=_NOWHERE), user))
+    return msgspec.msgpack.encode((msgspec.structs.replace(event, origin=_NOWHERE), user))
 
 
 def event_and_user(letter: DeadLetter) -> tuple[Event, User]:
@@ -29,8 +25,9 @@ def event_and_user(letter: DeadLetter) -> tuple[Event, User]:
     if body.startswith(b"{"):
         views = orjson.loads(body)
         return _old_event(views["event"], letter.origin), _old_user(views["event"], views["user"])
-    event, user = _decode(body)
-    return Event(**{**event, "origin": letter.origin}), User(**user)
+    # Not decoded as the structs: msgspec does not know a type that is made of itself, as JSON values are.
+    event, user = msgspec.msgpack.decode(body)
+    return Event(**event | {"origin": letter.origin}), User(**user)
 
 
 def _old_event(view: dict[str, Value], origin: Origin) -> Event:

@@ -109,7 +109,8 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "source_paused": _gauge(
         "0 or 1",
-        "1 while the source waits: `engine` (queues full), `disk` (reserve), `webhook` (on_full: pause)",
+        "1 while the source waits: `disk` (reserve), `webhook` (on_full: pause), `engine` (queues full), "
+        "`peers` (another process of the job has enough to do); the first of these that holds",
         "disk: free space; webhook: see `hookline status` for the lane that is full",
         ("reason",),
     ),

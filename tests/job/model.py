@@ -36,6 +36,11 @@ def message_id(webhook: str, of: str) -> str:
     )
 
 
+def spelled(value: Any) -> str:
+    """Return the same text for equal values: 5.0 is 5, and true is not 1."""
+    return json.dumps(value if type(value) is not float or not value.is_integer() else int(value))
+
+
 class Model:
     """The state after some records; `requests`: what was sent for them, `invalid`: how many were none."""
 
@@ -91,9 +96,7 @@ class Model:
         after = {**once, **before, **set_}
         after = self.users[key] = {name: value for name, value in after.items() if name not in unset}
         names = [
-            n
-            for n in {**before, **after}
-            if json.dumps(before.get(n, "\0")) != json.dumps(after.get(n, "\0"))
+            n for n in {**before, **after} if spelled(before.get(n, "\0")) != spelled(after.get(n, "\0"))
         ]
         if {"plan", "name"} & set(names):
             body = {
