@@ -11,21 +11,14 @@ from pipeline.model.times import parse_time
 from pipeline.outbox.codec import DeadLetter
 
 
-class _Seen(msgspec.Struct, array_like=True):
-    event: Event
-    user: User
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Seen).decode
-
-_NOWHERE = Origin("", 0)
-"""The origin is in the letter's key; a file's name may be no text, which the body could not hold."""
-
-
 def seen_of(event: Event, user: User) -> bytes:
-    """Return event and user as they were, every field of them."""
-    return _encode(_Seen(msgspec.structs.replace(event, origin=_NOWHERE), user))
+    """Return event and user as they were, every field of them.
+
+    But for the origin, which is in the letter's key: a file's name may be no text.
+    """
+    known = msgspec.structs.asdict(event)
+    del known["origin"]
+    return msgspec.msgpack.encode({"event": known, "user": msgspec.structs.asdict(user)})
 
 
 def event_and_user(letter: DeadLetter) -> tuple[Event, User]:
@@ -34,9 +27,8 @@ def event_and_user(letter: DeadLetter) -> tuple[Event, User]:
     if body.startswith(b"{"):
         views = orjson.loads(body)
         return _old_event(views["event"], letter.origin), _old_user(views["event"], views["user"])
-    seen = _decode(body)
-    seen.event.origin = letter.origin
-    return seen.event, seen.user
+    seen = msgspec.msgpack.decode(body)
+    return Event(origin=letter.origin, **seen["event"]), User(**seen["user"])
 
 
 def _old_event(view: dict[str, Value], origin: Origin) -> Event:
