@@ -47,7 +47,7 @@ ALWAYS = 32
 
 
 class DeliveryEngine(Orders):
-    """One per process; see `state.handover.Engine` for what the shards call.
+    """One per process; see `outbox.handover.Engine` for what the shards call.
 
     allow: networks that the guard opens, as CIDR texts. share: this process's part of every rate and
     concurrency, 1/N. on_gone: called (by the engine's thread) with webhook id and definition when a 410

@@ -25,7 +25,7 @@ def to_json(owed: Owed) -> dict[str, Value]:
         "due_at": format_iso(progress.due_ms) if progress.due_ms else None,
         "status": progress.status or None,
         "response": progress.excerpt or None,
-        "request": request_json(request, request.body),
+        "request": request_json(request),
     }
 
 

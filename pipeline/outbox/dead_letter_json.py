@@ -58,21 +58,24 @@ def as_json_value(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _body(letter: DeadLetter) -> bytes:
+def _body(letter: DeadLetter) -> str:
     """Return the body to be shown: of what was not rendered, what the template saw, by the names it uses."""
-    if letter.kind != "render":
-        return letter.request.body
-    event, user = event_and_user(letter)
-    return orjson.dumps({"event": event_view(event), "user": user_view(user)})
+    body = letter.request.body
+    if letter.kind == "render":
+        event, user = event_and_user(letter)
+        body = orjson.dumps({"event": event_view(event), "user": user_view(user)})
+    elif letter.kind == "delivery":
+        body = mask(body)
+    return body.decode("utf-8", "backslashreplace")
 
 
-def request_json(request: Request, body: bytes) -> dict[str, Any]:
+def request_json(request: Request, body: str | None = None) -> dict[str, Any]:
     """Return a request as JSON data; secrets are shown as ``${NAME}``, bytes that are no text escaped."""
     return {
         "method": request.method,
         "url": mask(request.url),
         "headers": [[name, mask(value)] for name, value in request.headers],
-        "body": mask(body).decode("utf-8", "backslashreplace"),
+        "body": mask(request.body).decode("utf-8", "backslashreplace") if body is None else body,
     }
 
 

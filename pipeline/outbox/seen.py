@@ -10,13 +10,15 @@ from pipeline.model.records import Event, Origin, User
 from pipeline.model.times import parse_time
 from pipeline.outbox.codec import DeadLetter
 
-_NOWHERE = Origin("", 0)
-"""The origin is in the letter's key; a file's name may be no text, which the body could not hold."""
-
 
 def seen_of(event: Event, user: User) -> bytes:
-    """Return event and user as they were, every field of them."""
-    return msgspec.msgpack.encode((msgspec.structs.replace(event, origin=_NOWHERE), user))
+    """Return event and user as they were, every field of them.
+
+    But for the origin, which is in the letter's key: a file's name may be no text.
+    """
+    known = msgspec.structs.asdict(event)
+    del known["origin"]
+    return msgspec.msgpack.encode({"event": known, "user": msgspec.structs.asdict(user)})
 
 
 def event_and_user(letter: DeadLetter) -> tuple[Event, User]:
@@ -25,9 +27,8 @@ def event_and_user(letter: DeadLetter) -> tuple[Event, User]:
     if body.startswith(b"{"):
         views = orjson.loads(body)
         return _old_event(views["event"], letter.origin), _old_user(views["event"], views["user"])
-    # Not decoded as the structs: msgspec does not know a type that is made of itself, as JSON values are.
-    event, user = msgspec.msgpack.decode(body)
-    return Event(**event | {"origin": letter.origin}), User(**user)
+    seen = msgspec.msgpack.decode(body)
+    return Event(origin=letter.origin, **seen["event"]), User(**seen["user"])
 
 
 def _old_event(view: dict[str, Value], origin: Origin) -> Event:

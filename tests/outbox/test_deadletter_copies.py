@@ -101,6 +101,11 @@ def test_bytes_that_are_no_text_and_odd_file_names_do_not_stop_a_copy() -> None:
     assert facts["origin"]["source"] == "caf\\udce9.jsonl"
 
 
+def test_bytes_that_look_like_a_slot_are_shown_as_they_are() -> None:
+    facts = orjson.loads(to_json(letter(kind="record", body=b"\x01\xff\x02")))
+    assert facts["request"]["body"] == "\x01\\xff\x02"
+
+
 def test_lines_are_appended_and_on_disk_when_flush_returns(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "dead.jsonl"
     for number in range(2):
