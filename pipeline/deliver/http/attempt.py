@@ -39,6 +39,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     is_probe: bool = False
     generation: int = 0
     """Which OAuth2 token it carries."""
+    headers_matter: bool = False
+    """True: what a success says in its headers is read (of a batch some may be asked for later)."""
     proxy: str | None = None
     """Only for the aiohttp client."""
     # --- for the client
