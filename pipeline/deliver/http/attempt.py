@@ -46,6 +46,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     # --- for the client
     cancel: Callable[[], object] | None = None
     """Ends what the client is doing for it; None before and after."""
+    stale: bool = False
+    """Only for the aiohttp client: a kept-alive connection took it, and no answer has begun."""
     renewed: bool = False
     """True once a kept-alive connection turned out closed and a new one was taken."""
     ended: bool = False
