@@ -219,121 +219,79 @@ def to_string(value: Value) -> str:
 
 
 TABLE: Final = (
-    Filter("append", append, "the text with another behind it", (Example("a", "append: '.png'", "a.png"),)),
-    Filter("prepend", prepend, "the text with another before it", (Example("b", "prepend: 'a'", "ab"),)),
+    Filter(append, "the text with another behind it", Example("a", "append: '.png'", "a.png")),
+    Filter(prepend, "the text with another before it", Example("b", "prepend: 'a'", "ab")),
+    Filter(capitalize, "first letter upper case, the rest lower case", Example("anN", "capitalize", "Ann")),
+    Filter(downcase, "lower case", Example("Ann@ACME.com", "downcase", "ann@acme.com")),
+    Filter(upcase, "upper case", Example("de", "upcase", "DE")),
+    Filter(strip, "without white space at both ends", Example(" a b ", "strip", "a b")),
+    Filter(lstrip, "without white space at the start", Example(" a ", "lstrip", "a ")),
+    Filter(rstrip, "without white space at the end", Example(" a ", "rstrip", " a")),
+    Filter(squish, "each run of white space one blank", Example(" a \n b ", "squish", "a b")),
+    Filter(strip_newlines, "without line ends", Example("a\r\nb", "strip_newlines", "ab")),
+    Filter(newline_to_br, "`<br />` before each line end", Example("a\nb", "newline_to_br", "a<br />\nb")),
+    Filter(escape, "escaped for HTML", Example("<a> & 'b'", "escape", "&lt;a&gt; &amp; &#x27;b&#x27;")),
     Filter(
-        "capitalize",
-        capitalize,
-        "first letter upper case, the rest lower case",
-        (Example("anN", "capitalize", "Ann"),),
-    ),
-    Filter("downcase", downcase, "lower case", (Example("Ann@ACME.com", "downcase", "ann@acme.com"),)),
-    Filter("upcase", upcase, "upper case", (Example("de", "upcase", "DE"),)),
-    Filter("strip", strip, "without white space at both ends", (Example(" a b ", "strip", "a b"),)),
-    Filter("lstrip", lstrip, "without white space at the start", (Example(" a ", "lstrip", "a "),)),
-    Filter("rstrip", rstrip, "without white space at the end", (Example(" a ", "rstrip", " a"),)),
-    Filter("squish", squish, "each run of white space one blank", (Example(" a \n b ", "squish", "a b"),)),
-    Filter(
-        "strip_newlines", strip_newlines, "without line ends", (Example("a\r\nb", "strip_newlines", "ab"),)
-    ),
-    Filter(
-        "newline_to_br",
-        newline_to_br,
-        "`<br />` before each line end",
-        (Example("a\nb", "newline_to_br", "a<br />\nb"),),
-    ),
-    Filter(
-        "escape",
-        escape,
-        "escaped for HTML",
-        (Example("<a> & 'b'", "escape", "&lt;a&gt; &amp; &#x27;b&#x27;"),),
-    ),
-    Filter(
-        "escape_once",
         escape_once,
         "escaped for HTML, what is escaped already stays",
-        (Example("&lt;a&gt; & b", "escape_once", "&lt;a&gt; &amp; b"),),
+        Example("&lt;a&gt; & b", "escape_once", "&lt;a&gt; &amp; b"),
     ),
+    Filter(escapejs, "escaped for a JavaScript string", Example("a'b", "escapejs", "a\\u0027b")),
     Filter(
-        "escapejs", escapejs, "escaped for a JavaScript string", (Example("a'b", "escapejs", "a\\u0027b"),)
-    ),
-    Filter(
-        "replace",
         replace,
         "every occurrence replaced",
-        (Example("a-b-c", "replace: '-', '+'", "a+b+c"), Example("ab", "replace: '', '.'", ".a.b.")),
+        Example("a-b-c", "replace: '-', '+'", "a+b+c"),
+        Example("ab", "replace: '', '.'", ".a.b."),
     ),
+    Filter(replace_first, "the first replaced", Example("aa", "replace_first: 'a', 'b'", "ba")),
+    Filter(replace_last, "the last replaced", Example("aa", "replace_last: 'a', 'b'", "ab")),
+    Filter(remove, "every occurrence removed", Example("+49 15", "remove: '+'", "49 15")),
+    Filter(remove_first, "the first removed", Example("abab", "remove_first: 'a'", "bab")),
+    Filter(remove_last, "the last removed", Example("abab", "remove_last: 'a'", "abb")),
     Filter(
-        "replace_first",
-        replace_first,
-        "the first replaced",
-        (Example("aa", "replace_first: 'a', 'b'", "ba"),),
-    ),
-    Filter(
-        "replace_last", replace_last, "the last replaced", (Example("aa", "replace_last: 'a', 'b'", "ab"),)
-    ),
-    Filter("remove", remove, "every occurrence removed", (Example("+49 15", "remove: '+'", "49 15"),)),
-    Filter("remove_first", remove_first, "the first removed", (Example("abab", "remove_first: 'a'", "bab"),)),
-    Filter("remove_last", remove_last, "the last removed", (Example("abab", "remove_last: 'a'", "abb"),)),
-    Filter(
-        "split",
         split,
         "the parts between a separator; `' '` is any white space, `''` gives characters",
-        (
-            Example("a,b,,c", "split: ','", ["a", "b", "", "c"]),
-            Example(" Ann  Lee ", "split: ' '", ["Ann", "Lee"]),
-            Example("abc", "split: ''", ["a", "b", "c"]),
-            Example("", "split: ','", []),
-        ),
+        Example("a,b,,c", "split: ','", ["a", "b", "", "c"]),
+        Example(" Ann  Lee ", "split: ' '", ["Ann", "Lee"]),
+        Example("abc", "split: ''", ["a", "b", "c"]),
+        Example("", "split: ','", []),
     ),
     Filter(
-        "strip_html",
         strip_html,
         "without tags, scripts and styles",
-        (Example("<p>a <b>b</b></p><script>x()</script>", "strip_html", "a b"),),
+        Example("<p>a <b>b</b></p><script>x()</script>", "strip_html", "a b"),
     ),
     Filter(
-        "truncate",
         truncate,
         "at most so many characters (50), the end mark (`...`) included",
-        (Example("abcdefgh", "truncate: 6", "abc..."), Example("abcdef", "truncate: 6", "abcdef")),
+        Example("abcdefgh", "truncate: 6", "abc..."),
+        Example("abcdef", "truncate: 6", "abcdef"),
     ),
     Filter(
-        "truncatewords",
         truncatewords,
         "at most so many words (15), then the end mark (`...`)",
-        (Example("a b c", "truncatewords: 2", "a b..."), Example("a b", "truncatewords: 2", "a b")),
+        Example("a b c", "truncatewords: 2", "a b..."),
+        Example("a b", "truncatewords: 2", "a b"),
     ),
+    Filter(url_encode, "encoded for a form or query", Example("a b&c", "url_encode", "a+b%26c")),
+    Filter(url_decode, "decoded from a form or query", Example("a+b%26c", "url_decode", "a b&c")),
+    Filter(base64_encode, "base64 of the UTF-8 text", Example("a?", "base64_encode", "YT8=")),
+    Filter(base64_decode, "the text of a base64", Example("YT8=", "base64_decode", "a?")),
     Filter(
-        "url_encode", url_encode, "encoded for a form or query", (Example("a b&c", "url_encode", "a+b%26c"),)
-    ),
-    Filter(
-        "url_decode", url_decode, "decoded from a form or query", (Example("a+b%26c", "url_decode", "a b&c"),)
-    ),
-    Filter(
-        "base64_encode", base64_encode, "base64 of the UTF-8 text", (Example("a?", "base64_encode", "YT8="),)
-    ),
-    Filter("base64_decode", base64_decode, "the text of a base64", (Example("YT8=", "base64_decode", "a?"),)),
-    Filter(
-        "base64_url_safe_encode",
         base64_url_safe_encode,
         "base64 with `-` and `_`",
-        (Example("a??>", "base64_url_safe_encode", "YT8_Pg=="),),
+        Example("a??>", "base64_url_safe_encode", "YT8_Pg=="),
     ),
     Filter(
-        "base64_url_safe_decode",
         base64_url_safe_decode,
         "the text of a base64 with `-` and `_`",
-        (Example("YT8_Pg==", "base64_url_safe_decode", "a??>"),),
+        Example("YT8_Pg==", "base64_url_safe_decode", "a??>"),
     ),
     Filter(
-        "to_string",
         to_string,
         "the text that the value prints as",
-        (
-            Example(1534.7, "to_string", "1534.7"),
-            Example(True, "to_string", "true"),
-            Example({"a": [1]}, "to_string", '{"a":[1]}'),
-        ),
+        Example(1534.7, "to_string", "1534.7"),
+        Example(True, "to_string", "true"),
+        Example({"a": [1]}, "to_string", '{"a":[1]}'),
     ),
 )
