@@ -9,27 +9,12 @@ from typing import Final, Protocol
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.paths import Path, PathError, parse_path, unknown_var
 from pipeline.match.conditions.nodes import Node
+from pipeline.match.operators.synonyms import OTHER_GROUPS
 from pipeline.match.operators.table import OPERATORS
 from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean
 
 GROUPS: Final = ("all", "any", "not", "any_element", "label")
-OTHER_GROUPS: Final = {
-    "and": "all",
-    "&&": "all",
-    "every": "all",
-    "or": "any",
-    "||": "any",
-    "some": "any",
-    "none": "not",
-    "nor": "not",
-    "nand": "not",
-    "labels": "label",
-    "element": "any_element",
-    "elem_match": "any_element",
-    "elemMatch": "any_element",
-    "where": "all",
-}
 ELEMENT: Final = "element"
 """The root of paths inside `any_element`, which start at the element."""
 

@@ -24,7 +24,8 @@ from pipeline.match.conditions.nodes import Node, all_nodes
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.dates import zone
 from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone, check_operand
-from pipeline.match.operators.table import MODIFIERS, OPERATORS, REMEDIES, SYNONYMS, Operator
+from pipeline.match.operators.synonyms import REMEDIES, SYNONYMS
+from pipeline.match.operators.table import MODIFIERS, OPERATORS, Operator
 from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean
