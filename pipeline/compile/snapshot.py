@@ -24,7 +24,8 @@ from pipeline.deliver.requests.spec import FailWhen, LaneSpec
 from pipeline.join.limits import CapsStore, Verdict, check
 from pipeline.language.paths import EVENT_ROOTS
 from pipeline.language.secrets import Secrets
-from pipeline.match.conditions.compile import Predicate, compile_condition
+from pipeline.match.conditions.compile import compile_condition
+from pipeline.match.conditions.nodes import Predicate
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger

@@ -6,9 +6,10 @@ trigger index asks it only of those, and which clauses must then hold.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from operator import attrgetter
+from typing import Final, Literal
 
 from pipeline.config.models.label import LabelEntry, LabelFile
 from pipeline.config.yaml.diagnostics import Problems
@@ -176,11 +177,6 @@ class Labels:
             found.insert(0, Alternative(frozenset(plain), kinds, conjunction(also)))
         return [one for one in found if one.kinds is None or one.kinds]
 
-    def check(self) -> None:
-        """Compile every label, so that the problems of unused ones show too."""
-        for name in self._files:
-            self.get(name)
-
 
 def compile_labels(
     files: Iterable[tuple[LabelFile, Problems]],
@@ -189,7 +185,8 @@ def compile_labels(
 ) -> Labels:
     """Return the labels of these files (and where their problems go); every one is checked."""
     labels = Labels(files, lists)
-    labels.check()
+    for name in labels.names():
+        labels.get(name)
     return labels
 
 
@@ -215,31 +212,28 @@ def _union(name: str, alternatives: list[Alternative]) -> Node:
 def explained(one: Alternative) -> Node:
     """Return an alternative as a group whose name and kind are clauses of their own, for explain."""
     children = list(one.condition.nodes)
-    for field, wanted in (("kind", one.kinds), ("name", one.names)):
-        if wanted is not None:
-            children.insert(0, _one_of(field, wanted))
+    if one.kinds is not None:
+        children.insert(0, _one_of("kind", one.kinds))
+    if one.names is not None:
+        children.insert(0, _one_of("name", one.names))
     return Node(one.matches, "", one.condition.reads_user, "all", kind="all", children=tuple(children))
 
 
-def _one_of(field: str, wanted: frozenset[str]) -> Node:
+def _one_of(field: Literal["kind", "name"], wanted: frozenset[str]) -> Node:
     ordered = sorted(wanted)
     shown = ordered[0] if len(ordered) == 1 else f"[{', '.join(ordered)}]"
-    if field == "kind":
-        return Node(
-            lambda event, user, scope: event.kind in wanted,
-            "",
-            reads_user=False,
-            text=f"event.kind: {shown}",
-            path="event.kind",
-            read=lambda event, user, scope: event.kind,
-        )
+    read: Callable[[Event], str] = attrgetter(field)
+
+    def test(event: Event, user: User, scope: Scope) -> bool:
+        return read(event) in wanted and (field == "kind" or event.kind != UPDATE)
+
     return Node(
-        lambda event, user, scope: event.name in wanted and event.kind != UPDATE,
+        test,
         "",
         reads_user=False,
-        text=f"event.name: {shown}",
-        path="event.name",
-        read=lambda event, user, scope: event.name,
+        text=f"event.{field}: {shown}",
+        path=f"event.{field}",
+        read=lambda event, user, scope: read(event),
     )
 
 

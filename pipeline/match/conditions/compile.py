@@ -20,7 +20,6 @@ from pipeline.match.conditions.leaves import is_operators, on_path, operators_on
 from pipeline.match.conditions.nodes import (
     Condition,
     Node,
-    Predicate,
     all_nodes,
     conjunction,
     group,
@@ -28,8 +27,6 @@ from pipeline.match.conditions.nodes import (
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
 from pipeline.model.words import did_you_mean
-
-__all__ = ["Condition", "LabelSource", "Node", "Predicate", "compile_condition"]
 
 _MAX_DEPTH: Final = 150
 
