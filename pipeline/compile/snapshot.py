@@ -209,7 +209,7 @@ def _compile(
         delivery=delivery,
         receiver=receiver,
         encoding=model.request.encoding,
-        has_secrets=request.has_secrets or (batch is not None and "${" in str(batch.wrap)),
+        has_secrets=bool(request.secrets) or (batch is not None and "${" in str(batch.wrap)),
         wrap=wrap,
         fail_when=_fail_when(delivery, file, labels),
     )

@@ -6,6 +6,7 @@ What comes out holds secrets only as slots (language/slots.py); the delivery eng
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, Literal, cast
 
 import msgspec
@@ -68,11 +69,6 @@ class RequestTemplate:
         self._headers, self._headers_now = headers
         self._body = body
 
-    @property
-    def has_secrets(self) -> bool:
-        """Whether anything is to be filled in."""
-        return bool(self.secrets)
-
     def render(self, event: Event, user: User) -> Rendered:
         """Return the request for one event.
 
@@ -113,9 +109,7 @@ def compile_request(
         problems, file, vars, missing=request.missing or "null", form=encoding == "form",
         condition=condition, secrets=secrets, line_of=line_of,
     )  # fmt: skip
-    url_spot = spot.at("url")
-    url_spot = Spot(problems, file, vars, url_spot.path, settings=settings, secrets=secrets,
-                    line_of=line_of, used=spot.used)  # fmt: skip
+    url_spot = replace(spot.at("url"), settings=settings)
     url = compile_url(request.url, request.query, url_spot, spot.at("query"))
     extra: Headers = ()
     if method in BODILESS:
@@ -151,7 +145,7 @@ def _body(tree: Value, spot: Spot) -> Bytes:
     place = spot.place("the body")
     if part.constant:
         try:
-            fixed = _dump(part.value, spot.form)
+            fixed = encode_form(part.value) if spot.form else orjson.dumps(part.value)
         except (Failure, TypeError) as error:
             spot.error("body", error.reason if isinstance(error, Failure) else reason_of(error))
             fixed = b""
@@ -159,10 +153,6 @@ def _body(tree: Value, spot: Spot) -> Bytes:
     if spot.form:
         return _form_body(part, place)
     return _json_body(part, place, spot.missing)
-
-
-def _dump(value: Value, form: bool) -> bytes:
-    return encode_form(value) if form else orjson.dumps(value)
 
 
 def _json_body(part: Part, place: str, missing: MissingRule) -> Bytes:

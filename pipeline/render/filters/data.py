@@ -16,7 +16,7 @@ from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Missing
 from pipeline.model.times import parse_time
 from pipeline.render.filters.filter import Example, Filter
-from pipeline.render.values.printing import MAX_ITEMS, Failure, refuse, to_count, to_text
+from pipeline.render.values.printing import HALF_A_PAIR, MAX_ITEMS, Failure, refuse, to_count, to_text
 from pipeline.render.values.strftime import format_time, zone
 
 
@@ -24,7 +24,7 @@ def _bytes(value: Value) -> bytes:
     try:
         return to_text(value).encode()
     except UnicodeEncodeError:
-        raise Failure("a text holds half of a surrogate pair, which is no valid Unicode") from None
+        raise Failure(HALF_A_PAIR) from None
 
 
 def sha256(value: Value) -> str:

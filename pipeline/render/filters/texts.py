@@ -14,7 +14,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 from pipeline.model.json import Value
 from pipeline.render.filters.filter import Example, Filter
-from pipeline.render.values.printing import MAX_RESULT, Failure, to_count, to_text
+from pipeline.render.values.printing import MAX_RESULT, Failure, to_count, to_text, utf8
 
 _LINE_END: Final = re.compile(r"\r?\n")
 _SPACES: Final = re.compile(r"\s+")
@@ -173,7 +173,7 @@ def truncatewords(value: Value, count: Value = 15, end: Value = "...") -> str:
 
 
 def url_encode(value: Value) -> str:
-    return quote_plus(_utf8(to_text(value)))
+    return quote_plus(utf8(to_text(value)))
 
 
 def url_decode(value: Value) -> str:
@@ -181,11 +181,11 @@ def url_decode(value: Value) -> str:
 
 
 def base64_encode(value: Value) -> str:
-    return base64.b64encode(_utf8(to_text(value))).decode()
+    return base64.b64encode(utf8(to_text(value))).decode()
 
 
 def base64_url_safe_encode(value: Value) -> str:
-    return base64.urlsafe_b64encode(_utf8(to_text(value))).decode()
+    return base64.urlsafe_b64encode(utf8(to_text(value))).decode()
 
 
 def base64_decode(value: Value) -> str:
@@ -203,15 +203,6 @@ def _decode(text: str, letters: bytes) -> str:
         return base64.b64decode(padded, letters, validate=True).decode()
     except (binascii.Error, ValueError):
         raise Failure("this is no base64 of a UTF-8 text", text) from None
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise Failure(
-            "a text holds half of a surrogate pair, which is no valid Unicode", ascii(text)
-        ) from None
 
 
 def to_string(value: Value) -> str:

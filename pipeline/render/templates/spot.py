@@ -8,10 +8,11 @@ from typing import Literal, NoReturn
 
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.language.paths import EVENT_ROOTS, Getter, Scope
-from pipeline.language.secrets import SecretRef, Secrets
+from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
+from pipeline.render.templates.names import TemplateError
 from pipeline.render.values.printing import Failure, show
 
 MissingRule = Literal["null", "omit", "omit_empty", "dead_letter"]
@@ -65,6 +66,11 @@ class Spot:
         """Report an error here."""
         at = None if offset is None else offset + self.shift
         self.problems.error(self.path, code, message, hint=hint, offset=at, length=length, on_key=on_key)
+
+    def mistake(self, code: str, error: TemplateError | PlaceholderError) -> None:
+        """Report a text that cannot be read."""
+        length = error.length if isinstance(error, TemplateError) else None
+        self.error(code, error.message, hint=error.hint, offset=error.offset, length=length)
 
     def use(self, ref: SecretRef, offset: int | None = None) -> None:
         """Note that a secret is used here; report it where it has no value."""
