@@ -19,16 +19,8 @@ from pipeline.model.words import did_you_mean
 EVENT_ROOTS: Final = ("event", "user", "vars")
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "event": (
-        "id",
-        "name",
-        "kind",
-        "time",
-        "received_at",
-        "source",
-        "user_id",
-        "anonymous_id",
-        "properties",
-        "context",
+        *("id", "name", "kind", "time", "received_at", "source"),
+        *("user_id", "anonymous_id", "properties", "context"),
     ),
     "user": ("id", "anonymous_id", "identified", "properties", "before"),
 }
@@ -218,7 +210,7 @@ def _listed(words: Collection[str]) -> str:
 
 
 def _root_hint(root: str, text: str, roots: Collection[str]) -> str:
-    known = {**{name: other for name, other in _OTHER_ROOTS.items() if other.split(".")[0] in roots}}
+    known = {name: other for name, other in _OTHER_ROOTS.items() if other.split(".")[0] in roots}
     if root in known:
         return f"did you mean `{text.replace(root, known[root], 1)}`?"
     if "event" in roots and root in FIELDS["event"] and root not in ("id", "name"):
@@ -233,19 +225,14 @@ def _check_field(root: str, part: Part, text: str, offset: int) -> None:
     if root not in FIELDS:
         return
     fields = FIELDS[root]
-    if isinstance(part, str):
-        if part in fields:
-            return
+    if not isinstance(part, str):
+        hint = f"its fields are {', '.join(fields)}; e.g. {root}.properties"
+        raise PathError(f"`{root}` has named fields only", offset, hint)
+    if part not in fields:
         other = _OTHER_NAMES.get(part)
         close = other if other in fields else did_you_mean(part, fields)
         meant = f"{root}.{close}" if close is not None else f"{root}.properties.{text[offset:]}"
-        hint = f"did you mean `{meant}`?"
-        raise PathError(f"`{root}` has no field `{part}`", offset, hint)
-    raise PathError(
-        f"`{root}` has named fields only",
-        offset,
-        f"its fields are {', '.join(fields)}; e.g. {root}.properties",
-    )
+        raise PathError(f"`{root}` has no field `{part}`", offset, f"did you mean `{meant}`?")
 
 
 def unknown_var(path: Path, vars: Mapping[str, Value]) -> PathError | None:

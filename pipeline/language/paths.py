@@ -61,13 +61,12 @@ def event_view(event: Event) -> dict[str, Value]:
         at = _iso(ms)
         if at is not MISSING:
             view[name] = at
-    for name, value in (
-        ("source", event.source),
-        ("user_id", event.user_id),
-        ("anonymous_id", event.anonymous_id),
-    ):
-        if value is not None:
-            view[name] = value
+    if event.source is not None:
+        view["source"] = event.source
+    if event.user_id is not None:
+        view["user_id"] = event.user_id
+    if event.anonymous_id is not None:
+        view["anonymous_id"] = event.anonymous_id
     view["properties"] = event.properties
     view["context"] = event.context
     return view
