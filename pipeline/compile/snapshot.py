@@ -22,7 +22,7 @@ from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
 from pipeline.deliver.requests.spec import FailWhen, LaneSpec
 from pipeline.join.limits import CapsStore, Verdict, check
-from pipeline.language.paths import EVENT_ROOTS
+from pipeline.language.path_syntax import EVENT_ROOTS
 from pipeline.language.secrets import Secrets
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Predicate

@@ -146,21 +146,18 @@ class KafkaAdmin:
             return self.find(topic, index, "latest")
         return offset
 
-    def group_offsets(self, topic: str, partitions: int) -> dict[int, int]:
-        """Return the committed offsets of the job's group by partition; {} where they cannot be had.
-
-        Raises ConfigError where the group is not ours to use.
-        """
-        return self._group_offsets(topic, partitions, None)
-
     def check_group(self, topic: str) -> None:
         """Raise ConfigError where the group is not ours to use; a coordinator that is away says nothing."""
         try:
-            self._group_offsets(topic, 1, GROUP_SECS)
+            self.group_offsets(topic, 1, GROUP_SECS)
         except Unanswered:
             log.debug("the coordinator of the group does not answer", group=self.settings.group)
 
-    def _group_offsets(self, topic: str, partitions: int, secs: float | None) -> dict[int, int]:
+    def group_offsets(self, topic: str, partitions: int, secs: float | None = None) -> dict[int, int]:
+        """Return the committed offsets of the job's group by partition; {} where they cannot be had.
+
+        secs: wait so long only, and raise Unanswered. Raises ConfigError where the group is not ours to use.
+        """
         wanted = [TopicPartition(topic, index) for index in range(partitions)]
         group = self.settings.group
         try:

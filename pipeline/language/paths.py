@@ -9,41 +9,10 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Final, TypeAlias
 
-from pipeline.language.path_syntax import (
-    ANY,
-    EVENT_ROOTS,
-    FIELDS,
-    OPEN_FIELDS,
-    AnyElement,
-    Part,
-    Path,
-    PathError,
-    parse_path,
-    unknown_var,
-)
+from pipeline.language.path_syntax import ANY, Part, Path
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.model.times import format_iso
-
-__all__ = [
-    "ANY",
-    "EVENT_ROOTS",
-    "FIELDS",
-    "OPEN_FIELDS",
-    "AnyElement",
-    "Getter",
-    "Part",
-    "Path",
-    "PathError",
-    "Scope",
-    "compile_path",
-    "compile_time",
-    "event_view",
-    "parse_path",
-    "step",
-    "unknown_var",
-    "user_view",
-]
 
 Scope: TypeAlias = Mapping[str, Value] | None
 """Values of the roots beside event, user and vars: item, index, items, response."""

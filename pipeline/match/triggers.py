@@ -10,7 +10,8 @@ from typing import Final, Literal
 from pipeline.config.models.webhook import Sample, WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.join.limits import EVER, Cap, Limits
-from pipeline.language.paths import Path, PathError, Scope, compile_path, parse_path, unknown_var
+from pipeline.language.path_syntax import Path, PathError, parse_path, unknown_var
+from pipeline.language.paths import Scope, compile_path
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, Predicate, all_of, any_of, conjunction, group
 from pipeline.match.labels import Alternative, Labels

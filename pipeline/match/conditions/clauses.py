@@ -10,7 +10,8 @@ from datetime import tzinfo
 from operator import eq, ge, gt, le, lt
 from typing import Final
 
-from pipeline.language.paths import Getter, Path, Scope, compile_path, compile_time
+from pipeline.language.path_syntax import Path
+from pipeline.language.paths import Getter, Scope, compile_path, compile_time
 from pipeline.match.conditions.nodes import Predicate
 from pipeline.match.operators.comparisons import Test, make_test
 from pipeline.match.operators.conversions import Conversion

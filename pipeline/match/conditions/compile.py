@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.paths import EVENT_ROOTS, Path, Scope, compile_path
+from pipeline.language.path_syntax import EVENT_ROOTS, Path
+from pipeline.language.paths import Scope, compile_path
 from pipeline.match.conditions.compiling import (
     ELEMENT,
     Context,
@@ -17,13 +18,7 @@ from pipeline.match.conditions.compiling import (
     path_key,
 )
 from pipeline.match.conditions.leaves import is_operators, on_path, operators_on
-from pipeline.match.conditions.nodes import (
-    Condition,
-    Node,
-    all_nodes,
-    conjunction,
-    group,
-)
+from pipeline.match.conditions.nodes import Condition, Node, all_nodes, conjunction, group
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
 from pipeline.model.words import did_you_mean

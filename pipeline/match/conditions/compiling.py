@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.paths import Path, PathError, parse_path, unknown_var
+from pipeline.language.path_syntax import Path, PathError, parse_path, unknown_var
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.operators.synonyms import OTHER_GROUPS
 from pipeline.match.operators.table import OPERATORS

@@ -11,13 +11,8 @@ from datetime import tzinfo
 import orjson
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.paths import (
-    EVENT_ROOTS,
-    OPEN_FIELDS,
-    Path,
-    compile_path,
-    parse_path,
-)
+from pipeline.language.path_syntax import EVENT_ROOTS, OPEN_FIELDS, Path, parse_path
+from pipeline.language.paths import compile_path
 from pipeline.match.conditions.clauses import compile_clause
 from pipeline.match.conditions.compiling import ELEMENT, GROUPS, Context, checked_path, path_key
 from pipeline.match.conditions.nodes import Node, all_nodes

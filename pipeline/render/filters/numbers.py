@@ -10,15 +10,7 @@ from typing import Final
 
 from pipeline.model.json import Value
 from pipeline.render.filters.filter import Example, Filter
-from pipeline.render.values.printing import (
-    Failure,
-    bounded,
-    exact,
-    finite,
-    to_count,
-    to_number,
-    to_text,
-)
+from pipeline.render.values.printing import Failure, bounded, exact, finite, to_count, to_number, to_text
 
 DECIMAL: Final = Context(prec=40)
 """How decimals are calculated: far more digits than a float has, whatever the process's own context says."""

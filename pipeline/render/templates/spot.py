@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NoReturn
 
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.language.paths import EVENT_ROOTS, Getter, Scope
+from pipeline.language.path_syntax import EVENT_ROOTS
+from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
