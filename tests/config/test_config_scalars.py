@@ -96,8 +96,4 @@ def test_quoted_text_is_never_anything_else() -> None:
 
 
 def test_keys_are_always_text() -> None:
-    assert value_of("204: a\ntrue: b\nnull: c\n") == {
-        "204": "a",
-        "true": "b",
-        "null": "c",
-    }
+    assert value_of("204: a\ntrue: b\nnull: c\n") == {"204": "a", "true": "b", "null": "c"}
