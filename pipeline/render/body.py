@@ -197,23 +197,15 @@ def _check_key(key: object, spot: Spot) -> None:
         spot.at(str(key)).error("body-key", f"the key {key} is no text", hint="quote it", on_key=True)
         return
     if "{{" in key or "{%" in key:
-        spot.at(key).error(
-            "template-in-key",
-            "a key cannot be a template",
-            hint="use `$spread` with the filter `merge` or `pick`",
-            on_key=True,
-        )
+        hint = "use `$spread` with the filter `merge` or `pick`"
+        spot.at(key).error("template-in-key", "a key cannot be a template", hint=hint, on_key=True)
     elif key.startswith("$") and not key.startswith("$$") and key not in DIRECTIVES:
         swapped = [name for name in DIRECTIVES if sorted(name) == sorted(key.lower())]
         close = swapped[0] if swapped else did_you_mean(key, DIRECTIVES, likeness=0.75)
         if close:
-            spot.problems.warn(
-                (*spot.path, key),
-                "unknown-directive",
-                f"`{key}` is sent as an ordinary key",
-                hint=f"did you mean `{close}`? (`${key}` says that it is meant literally)",
-                on_key=True,
-            )
+            hint = f"did you mean `{close}`? (`${key}` says that it is meant literally)"
+            message, place = f"`{key}` is sent as an ordinary key", (*spot.path, key)
+            spot.problems.warn(place, "unknown-directive", message, hint=hint, on_key=True)
 
 
 def _fields(fields: Mapping[str, Part], spot: Spot) -> Part:
@@ -280,12 +272,8 @@ def _rest(tree: Mapping[str, Value], spot: Spot, inner: str, *used: str) -> tupl
     if inner not in tree:
         return rest, spot
     if rest:
-        spot.at(inner).error(
-            "directive",
-            f"`{inner}` beside other keys",
-            hint="move them into it, or leave it out",
-            on_key=True,
-        )
+        hint = "move them into it, or leave it out"
+        spot.at(inner).error("directive", f"`{inner}` beside other keys", hint=hint, on_key=True)
     return tree[inner], spot.at(inner)
 
 

@@ -59,12 +59,9 @@ def _origin(text: str, spot: Spot) -> str:
             if isinstance(part, SecretRef):
                 value = spot.settings.get(part.key, part.default)
                 if value is None:
-                    spot.error(
-                        "missing-setting",
-                        f"setting {part}: `{part.key}` is not set",
-                        hint=f"set it in the environment, or write `${{{part.key}:-default}}`",
-                        offset=text.find("${" + part.key),
-                    )
+                    hint = f"set it in the environment, or write `${{{part.key}:-default}}`"
+                    message, at = f"setting {part}: `{part.key}` is not set", text.find("${" + part.key)
+                    spot.error("missing-setting", message, hint=hint, offset=at)
                     return "http://invalid"
                 part = value
             origin += part

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from pipeline.config.yaml.diagnostics import Problems
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.language.path_syntax import Path, PathError, parse_path, unknown_var
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.operators.synonyms import OTHER_GROUPS
@@ -43,15 +43,13 @@ class Context:
 
     def at(self, *parts: str | int) -> Context:
         """Return the context of a part of the tree."""
-        return Context(
-            self.problems.at(*parts),
-            self.labels,
-            self.lists,
-            self.vars,
-            self.roots,
-            self.in_element,
-            self.depth + 1,
-        )
+        return replace(self, problems=self.problems.at(*parts), depth=self.depth + 1)
+
+    def wrong(
+        self, place: KeyPath, message: str, hint: str | None = None, *, code: str = "wrong-operand"
+    ) -> None:
+        """Report an error; one at a key of this map is about the key, not about its value."""
+        self.problems.error(place, code, message, hint=hint, on_key=bool(place))
 
 
 def checked_path(key: Value, context: Context, *, on_key: bool = True) -> Path | None:

@@ -101,28 +101,18 @@ def _check_count(filter_: Filter, given: int, at: int) -> None:
         wish = f"at least {filter_.least} arguments"
     else:
         wish = f"{filter_.least} to {filter_.most} arguments"
-    raise TemplateError(
-        f"`{filter_.name}` takes {wish}, not {given}",
-        at,
-        f"e.g. `{filter_.examples[0].call}`",
-        len(filter_.name),
-    )
+    message, hint = f"`{filter_.name}` takes {wish}, not {given}", f"e.g. `{filter_.examples[0].call}`"
+    raise TemplateError(message, at, hint, len(filter_.name))
 
 
 def _lint(name: str, positional: list[Getter], options: Mapping[str, Getter], at: int, names: Names) -> None:
     given = positional[0].value if positional and known(positional[0]) else MISSING
     if name == "default" and isinstance(given, bool) and "allow_false" not in options:
-        names.warn(
-            "`default` also replaces false",
-            at,
-            f"write `default: {str(given).lower()}, allow_false: true` to keep a false that was sent",
-        )
+        hint = f"write `default: {str(given).lower()}, allow_false: true` to keep a false that was sent"
+        names.warn("`default` also replaces false", at, hint)
     if name == "divided_by" and type(given) is int and given:
-        names.warn(
-            "a whole number divided by a whole number is rounded down",
-            at,
-            f"write `divided_by: {given}.0` for the exact quotient",
-        )
+        hint = f"write `divided_by: {given}.0` for the exact quotient"
+        names.warn("a whole number divided by a whole number is rounded down", at, hint)
 
 
 def _call(

@@ -116,12 +116,9 @@ def _apply(left: Getter, call: FilterCall, names: Names) -> Getter:
         if isinstance(argument, KeywordArgument):
             if argument.name not in filter_.options:
                 wanted = did_you_mean(argument.name, filter_.options)
-                raise TemplateError(
-                    f"`{call.name}` has no option `{argument.name}`",
-                    argument.token.start_index,
-                    f"did you mean `{wanted}`?" if wanted else None,
-                    len(argument.name),
-                )
+                hint = f"did you mean `{wanted}`?" if wanted else None
+                message, place = f"`{call.name}` has no option `{argument.name}`", argument.token.start_index
+                raise TemplateError(message, place, hint, len(argument.name))
             options[argument.name] = compile_expression(argument.value, names)
         else:
             positional.append(compile_expression(argument.value, names))
