@@ -163,11 +163,8 @@ def _bracket(text: str, start: int, roots: Collection[str]) -> tuple[Part, int]:
     else:
         named = _NAME.match(text, at)
         if named is not None and named.group() not in roots:
-            raise PathError(
-                f"`{named.group()}` in brackets is neither quoted nor a path",
-                at,
-                f'write ["{named.group()}"] for a key of that name',
-            )
+            message = f"`{named.group()}` in brackets is neither quoted nor a path"
+            raise PathError(message, at, f'write ["{named.group()}"] for a key of that name')
         part, at = _parse(text, at, roots, nested=True)
     at = _skip_spaces(text, at)
     if at >= len(text) or text[at] != "]":
@@ -197,11 +194,8 @@ def _skip_spaces(text: str, at: int) -> int:
 def _fail_at(text: str, at: int) -> NoReturn:
     if at >= len(text):
         raise PathError("the path ends after a dot", max(at - 1, 0), "name what you mean after the dot")
-    raise PathError(
-        f"{text[at]!r} cannot stand in a path here",
-        at,
-        'names with other characters go in brackets: event.properties["Sales Rep"]',
-    )
+    hint = 'names with other characters go in brackets: event.properties["Sales Rep"]'
+    raise PathError(f"{text[at]!r} cannot stand in a path here", at, hint)
 
 
 def _listed(words: Collection[str]) -> str:

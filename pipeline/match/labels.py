@@ -114,12 +114,9 @@ class Labels:
     def _cycle(self, name: str) -> None:
         inner = self._open[-1]
         chain = [*self._open[self._open.index(name) :], name]
-        self._files[inner][1].error(
-            (),
-            "label-cycle",
-            f"labels refer to one another in a circle: {' -> '.join(chain)}",
-            hint="give the label another name than the event" if inner == name else None,
-        )
+        message = f"labels refer to one another in a circle: {' -> '.join(chain)}"
+        hint = "give the label another name than the event" if inner == name else None
+        self._files[inner][1].error((), "label-cycle", message, hint=hint)
 
     def _compile(self, file: LabelFile, problems: Problems) -> Label:
         alternatives: list[Alternative] = []
@@ -164,12 +161,9 @@ class Labels:
                 found.append(Alternative(None, kinds, conjunction(also)))
             elif (label := self.get(name)) is not None:
                 if label.about_users_only and label.alternatives:
-                    problems.error(
-                        (index,),
-                        "wrong-label",
-                        f"the label `{name}` is about users, not about events",
-                        hint=f"use it in a condition: where: [{{label: {name}}}]",
-                    )
+                    message = f"the label `{name}` is about users, not about events"
+                    hint = f"use it in a condition: where: [{{label: {name}}}]"
+                    problems.error((index,), "wrong-label", message, hint=hint)
                 found += [_narrowed(one, kinds, also) for one in label.alternatives]
             else:
                 plain.append(name)

@@ -148,12 +148,8 @@ def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*
         return "*"
     for index, name in enumerate(names):
         if name.startswith("user.properties."):
-            problems.warn(
-                (index,),
-                "wrong-name",
-                f"`{name}` is a path, and `changes` takes names",
-                hint=f"did you mean `{name.removeprefix('user.properties.')}`?",
-            )
+            hint = f"did you mean `{name.removeprefix('user.properties.')}`?"
+            problems.warn((index,), "wrong-name", f"`{name}` is a path, and `changes` takes names", hint=hint)
     return frozenset(names)
 
 

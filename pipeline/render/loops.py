@@ -42,11 +42,8 @@ def _source(tree: Value, spot: Spot, what: str) -> Getter:
         template = compile_text(tree, spot)
         if template.typed or (template.constant and not isinstance(template.value, str)):
             return template.get
-    spot.error(
-        "directive",
-        f"`{what}` takes one expression",
-        hint=f'e.g. {what}: "{{{{ event.properties.products }}}}"',
-    )
+    hint = f'e.g. {what}: "{{{{ event.properties.products }}}}"'
+    spot.error("directive", f"`{what}` takes one expression", hint=hint)
     return lambda event, user, scope: None
 
 

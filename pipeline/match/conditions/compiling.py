@@ -88,13 +88,9 @@ def _warn_absolute(key: str, context: Context) -> None:
         parse_path(key, context.roots)
     except PathError:
         return
-    context.problems.warn(
-        (key,),
-        "path-of-element",
-        f"inside `any_element` paths start at the element: `{key}` is a field of it here",
-        hint="put conditions on event and user beside `any_element`",
-        on_key=True,
-    )
+    message = f"inside `any_element` paths start at the element: `{key}` is a field of it here"
+    hint = "put conditions on event and user beside `any_element`"
+    context.problems.warn((key,), "path-of-element", message, hint=hint, on_key=True)
 
 
 def _group_hint(key: str, context: Context) -> str | None:

@@ -166,13 +166,9 @@ def _lint_negation(path: Path, value: dict[str, Value], context: Context) -> Non
     """`ne` also holds for what is missing: those who do not mean that get to know it."""
     may_be_missing = bool(path.parts) and path.parts[0] in OPEN_FIELDS
     if "ne" in value and may_be_missing and not value.keys() & {"exists", "present"}:
-        context.problems.warn(
-            ("ne",),
-            "ne-holds-for-missing",
-            f"`ne` also holds where {path.text} is missing",
-            hint="add `exists: true` beside it if that is not meant, or `exists: false` in an `any` if it is",
-            on_key=True,
-        )
+        message = f"`ne` also holds where {path.text} is missing"
+        hint = "add `exists: true` beside it if that is not meant, or `exists: false` in an `any` if it is"
+        context.problems.warn(("ne",), "ne-holds-for-missing", message, hint=hint, on_key=True)
 
 
 def _clause(

@@ -78,12 +78,8 @@ class Spot:
         self.used.add(ref)
         if self.secrets is not None and not self.secrets.known(ref):
             what = f"the file `{ref.file}` cannot be read" if ref.file else f"`{ref.key}` is not set"
-            self.error(
-                "missing-secret",
-                f"secret {ref}: {what}",
-                hint=None if ref.file else f"set it in the environment, or write `${{{ref.key}:-default}}`",
-                offset=offset,
-            )
+            hint = None if ref.file else f"set it in the environment, or write `${{{ref.key}:-default}}`"
+            self.error("missing-secret", f"secret {ref}: {what}", hint=hint, offset=offset)
 
     def place(self, source: str) -> str:
         """Return how a message names this spot: ``file:line, request.body.text: {{ template }}``."""
