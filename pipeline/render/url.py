@@ -16,7 +16,7 @@ from pipeline.model.records import Event, User
 from pipeline.render.templates.names import TemplateError, check_closed
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, constant_template
-from pipeline.render.values.printing import Failure, show, to_text, utf8
+from pipeline.render.values.printing import HALF_A_PAIR, Failure, show, to_text
 
 _INSIDE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\$\{(?!\{)[^}]*\}", re.DOTALL)
 _DOTS: Final = re.compile(r"(^|/)\.{1,2}(/|$)")
@@ -111,7 +111,10 @@ def _path_value(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return quote(utf8(text), safe="")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise Failure(HALF_A_PAIR, ascii(text)) from None
 
 
 Parameter = tuple[str, Template]
