@@ -27,30 +27,21 @@ FILE = "pipeline.yaml"
 
 @dataclass(slots=True, frozen=True)
 class PipelineConfig:
-    """How the job runs, in plain values with their units."""
+    """How the job runs: its file, with what variables and flags set in its place."""
 
+    file: PipelineFile
     source: JsonlSource | KafkaSource | None
-    """None: nothing to read; `hookline run` then needs --source."""
+    """The one that `file` names. None: nothing to read; `hookline run` then needs --source."""
     state: Path
-    epoch_secs: float
-    shards: int
-    disk_reserve_bytes: int
-    join_max_wait_secs: float | None
-    network_allow: tuple[str, ...]
-    exclude: tuple[str, ...]
+    """The state directory; a replay has another one than the file says."""
     delivery: Mapping[str, Value]
     """Defaults of every webhook's `delivery`, as plain data of the file."""
-    dead_letters_kafka: Mapping[str, Value] | None
-    """topic, brokers (may be None: the source's), settings."""
-    dead_letters_jsonl: str | None
-    log_level: str
-    log_format: str
     settings: tuple[Setting, ...] = field(compare=False)
 
     @property
     def defaults(self) -> JobDefaults:
         """The parts that webhooks depend on."""
-        return JobDefaults(self.exclude, self.delivery, self.network_allow)
+        return JobDefaults(tuple(self.file.exclude), self.delivery, tuple(self.file.network.allow))
 
 
 @dataclass(slots=True)
@@ -117,23 +108,8 @@ def load_pipeline(
         origin = layers.origin(path)
         return f"{os.path.join(root, FILE)}:{_line(document, path)}" if origin == "file" else origin
 
-    letters = model.dead_letters
-    config = PipelineConfig(
-        source=source,
-        state=Path(model.state),
-        epoch_secs=model.epoch_secs,
-        shards=model.shards,
-        disk_reserve_bytes=model.disk_reserve_bytes,
-        join_max_wait_secs=model.join.max_wait_secs,
-        network_allow=tuple(model.network.allow),
-        exclude=tuple(model.exclude),
-        delivery=data.get("delivery", {}),
-        dead_letters_kafka=letters.kafka.model_dump() if letters.kafka is not None else None,
-        dead_letters_jsonl=letters.jsonl.path if letters.jsonl is not None else None,
-        log_level=model.log.level,
-        log_format=model.log.format,
-        settings=tuple(settings_of(model, origin_of)),
-    )
+    settings = tuple(settings_of(model, origin_of))
+    config = PipelineConfig(model, source, Path(model.state), data.get("delivery", {}), settings)
     return PipelineReport(config, findings, root)
 
 

@@ -23,7 +23,7 @@ def make_engine(
 ) -> DeliveryService:
     """Return the delivery engine, not started. share: the part of the job's rates that is this process's."""
     return DeliveryEngine(
-        allow=config.network_allow, secrets=Secrets(os.environ, config_dir), share=share, on_gone=on_gone
+        allow=config.file.network.allow, secrets=Secrets(os.environ, config_dir), share=share, on_gone=on_gone
     )
 
 

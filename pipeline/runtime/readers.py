@@ -65,4 +65,4 @@ def _readers(config: PipelineConfig, aside: Literal["record", "replay"] | None) 
     from pipeline.kafka.client import KafkaSettings
     from pipeline.sources.topics.kafka_source import KafkaSource
 
-    return KafkaSource(KafkaSettings.of(source, max_wait_secs=config.join_max_wait_secs, aside=aside))
+    return KafkaSource(KafkaSettings.of(source, max_wait_secs=config.file.join.max_wait_secs, aside=aside))

@@ -69,7 +69,7 @@ def run(folder: Path, stream: Path, firing: float) -> float:
     snapshot = compile_config(read_config(config_dir, defaults=config.defaults)).require()
     prepare_recovery(config.state / "recovery")
     engine: Any = AtOnce()
-    settings = JobSettings(config.state, config.shards, finite=True)
+    settings = JobSettings(config.state, config.file.shards, finite=True)
     versions = Versions(config.state / "versions", snapshot, engine.configure)
     job = Job(settings, make_readers(config), versions, engine)
     flow = build_flow(job)

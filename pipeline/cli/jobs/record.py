@@ -59,7 +59,7 @@ def record(
     from pipeline.telemetry import log, screen
 
     job = load(config, {"source": source})
-    log.setup(job.log_level, job.log_format)
+    log.setup(job.file.log.level, job.file.log.format)
     terminal = sys.stderr.isatty()
 
     def progress(done: recording.Recorded) -> None:

@@ -113,7 +113,7 @@ def replay(
     until, to = ends_of(ends)
     chosen = Replay(since, until, frozenset(webhooks), user, to, rate, speed or None)
     job = load(config, {"source": paths, "allow": allow})
-    log.setup(job.log_level, job.log_format)
+    log.setup(job.file.log.level, job.file.log.format)
     if dry_run:
         if from_kafka:
             raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
@@ -156,5 +156,5 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     job = replace(job, state=state)
     before = read_before(state)
     summary = run_job(job, config, replay=chosen, observe=lambda job: accompany(job, 0))
-    show(summary.to_json(), before, as_json)
+    show(summary, before, as_json)
     return None

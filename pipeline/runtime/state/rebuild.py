@@ -50,7 +50,7 @@ def rebuild(
     nothing can be rebuilt, and what the source raises where it cannot be read from its beginning.
     """
     with ExitStack() as stack:
-        directory = StateDirectory(config.state, shards=config.shards)
+        directory = StateDirectory(config.state, shards=config.file.shards)
         stack.callback(directory.close)
         tokens = read_tokens(config.state / "recovery")
         if not tokens.get("source"):
@@ -101,7 +101,7 @@ class _Rebuilding:
             # As in the running job: a link also goes to the other partitions, where the id may turn up.
             for name in identities if isinstance(record, IdentityLink) else (partition,):
                 for key, own, _ in resolve([(record, ())], identities[name]):
-                    users = self.users.get(shard_of(key, self.config.shards))
+                    users = self.users.get(shard_of(key, self.config.file.shards))
                     if users is not None and isinstance(own, PropertyUpdate):
                         users.apply(key, own, name)
             since += 1
