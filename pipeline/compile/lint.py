@@ -22,6 +22,9 @@ from pipeline.language.secrets import (
 )
 from pipeline.model.errors import ConfigError
 
+_SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_token", "secret"})
+"""Fields of `auth` and `signature` that hold a secret, beside the list `secrets`."""
+
 
 def lint_webhook(
     model: WebhookFile, text: ConfigText, problems: Problems, secrets: Secrets | None = None
@@ -38,18 +41,17 @@ def lint_webhook(
         _check_address(place, auth.oauth2.token_url, text, problems)
     for path, used in _receiver_texts(model):
         _check_placeholders(path, used, problems, secrets)
+        if used and "${" not in used and (path[-1] in _SECRETS or "secrets" in path):
+            problems.warn(
+                path,
+                "plain-secret",
+                f"a secret stands in the file (`{'.'.join(map(str, path))}`)",
+                hint="put it into the environment and write ${NAME}",
+            )
     if secrets is not None:
         _check_signing_secrets(model, problems, secrets)
         _check_files(model, problems, secrets)
         _check_header_names(model, problems)
-    for path, value in _secret_values(model):
-        if value and "${" not in value:
-            problems.warn(
-                path,
-                "plain-secret",
-                f"a secret stands in the file (`{_dotted(path)}`)",
-                hint="put it into the environment and write ${NAME}",
-            )
 
 
 def _check_placeholders(path: KeyPath, text: str, problems: Problems, secrets: Secrets | None) -> None:
@@ -175,29 +177,3 @@ def _receiver_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str]]:
         yield ("request", "ca"), request.ca
     if model.delivery.proxy is not None:
         yield ("delivery", "proxy"), model.delivery.proxy
-
-
-def _secret_values(model: WebhookFile) -> Iterator[tuple[KeyPath, str | None]]:
-    auth, signature = model.request.auth, model.request.signature
-    if auth is not None:
-        at = ("request", "auth")
-        if auth.basic is not None:
-            yield (*at, "basic", "password"), auth.basic.password
-        if auth.bearer is not None:
-            yield (*at, "bearer", "token"), auth.bearer.token
-        if auth.header is not None:
-            yield (*at, "header", "value"), auth.header.value
-        if auth.oauth2 is not None:
-            yield (*at, "oauth2", "client_secret"), auth.oauth2.client_secret
-            yield (*at, "oauth2", "refresh_token"), auth.oauth2.refresh_token
-    if signature is not None:
-        at = ("request", "signature")
-        if signature.hmac is not None:
-            yield (*at, "hmac", "secret"), signature.hmac.secret
-        if signature.standard_webhooks is not None:
-            for index, secret in enumerate(signature.standard_webhooks.secrets):
-                yield (*at, "standard_webhooks", "secrets", index), secret
-
-
-def _dotted(path: KeyPath) -> str:
-    return ".".join(str(part) for part in path)

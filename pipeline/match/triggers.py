@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Literal
@@ -16,7 +16,6 @@ from pipeline.match.conditions.nodes import Condition, Node, Predicate, conjunct
 from pipeline.match.labels import Alternative, Labels
 from pipeline.model.json import Value, canonical
 from pipeline.model.records import MISSING, Event, User
-from pipeline.model.words import did_you_mean
 
 _NO_EVENTS: Final = {
     "$identify": 'identify calls are no events: write `changes: "*"` instead of `events`',
@@ -87,7 +86,7 @@ def compile_trigger(
 ) -> Trigger:
     """Return the trigger of a webhook: its `trigger`, `limit`, `dedupe`, `include_excluded`.
 
-    exclude: labels of `pipeline.yaml` that apply to every webhook.
+    exclude: labels of `pipeline.yaml` that apply to every webhook; they exist.
     What is wrong is added to the problems; a trigger with errors must not be run.
     """
     context = _Context(problems, labels or Labels(), lists or {}, webhook.vars)
@@ -105,7 +104,7 @@ def compile_trigger(
         )
         nodes += where.nodes
     if not webhook.include_excluded:
-        nodes += _excluded(exclude, context)
+        nodes += _excluded(exclude, context.labels)
     sample = _sample(trigger.sample, webhook.id, within.at("sample"))
     if sample is not None:
         nodes.append(sample)
@@ -172,30 +171,18 @@ def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*
     return frozenset(names)
 
 
-def _excluded(exclude: Collection[str], context: _Context) -> list[Node]:
-    nodes: list[Node] = []
+def _excluded(exclude: Collection[str], labels: Labels) -> Iterator[Node]:
     for name in exclude:
-        node = context.labels.node(name)
-        if node is None:
-            close = did_you_mean(name, context.labels.names())
-            context.problems.error(
-                (),
-                "unknown-label",
-                f"`exclude` names the label `{name}`, which does not exist",
-                hint=f"did you mean `{close}`?" if close else "labels are files in config/labels/",
-            )
-            continue
-        nodes.append(
-            Node(
-                none_of(node.test),
-                f"not({node.key})",
-                node.reads_user,
-                f"exclude: {name}",
-                kind="not",
-                children=(node,),
-            )
+        node = labels.node(name)
+        assert node is not None  # the caller leaves out labels that do not exist
+        yield Node(
+            none_of(node.test),
+            f"not({node.key})",
+            node.reads_user,
+            f"exclude: {name}",
+            kind="not",
+            children=(node,),
         )
-    return nodes
 
 
 # --- sample

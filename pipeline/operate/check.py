@@ -12,6 +12,7 @@ from pipeline.config.files import JobDefaults, read_config
 from pipeline.config.job import FILE, PipelineConfig, load_pipeline
 from pipeline.config.models.job import KafkaSource
 from pipeline.config.watch import Unreadable, Watcher
+from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
@@ -51,7 +52,8 @@ def check(config: Path, *, offline: bool = False) -> Checked:
     """
     pipeline = load_pipeline(config)
     defaults = pipeline.config.defaults if pipeline.config is not None else JobDefaults()
-    report = compile_config(read_config(config, defaults=defaults), offline=offline)
+    secrets = None if offline else Secrets(base=config)
+    report = compile_config(read_config(config, defaults=defaults), secrets=secrets, offline=offline)
     own = [found for found in pipeline.findings if not offline or found.code != "missing-setting"]
     if pipeline.config is not None and not offline:
         own += _check_kafka(pipeline.config)

@@ -66,7 +66,8 @@ def prepare(config: Path, webhook_id: str, given: Given, allow: Sequence[str] = 
     cannot be used or the request cannot be rendered, UsageError where there is no such webhook.
     """
     job = load_pipeline(config, flags={"network.allow": list(allow) or None}).require()
-    snapshot = compile_config(read_config(config, defaults=job.defaults)).require()
+    text = read_config(config, defaults=job.defaults)
+    snapshot = compile_config(text, secrets=Secrets(base=config)).require()
     match, holds = _match(snapshot, webhook_id, given)
     if match.request is None:
         raise ConfigError(f"{webhook_id}: it cannot be rendered: {match.reason}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -82,7 +81,7 @@ def open_job(
     """
     with ExitStack() as stack:
         text = read_config(config_dir, defaults=config.defaults)
-        snapshot = compile_config(text, secrets=Secrets(os.environ, config_dir)).require()
+        snapshot = compile_config(text, secrets=Secrets(base=config_dir)).require()
         peers = stack.enter_context(_owned_state(config, cluster))
         halts = Halts(config.state)
         engine = parts.engine(config, config_dir, 1 / cluster.processes, halts.gone)

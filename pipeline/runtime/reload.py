@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -75,7 +74,7 @@ class ConfigWatcher:
             self._refuse(change.message)
             return
         try:
-            snapshot = compile_config(change.text, secrets=Secrets(os.environ, self._directory)).require()
+            snapshot = compile_config(change.text, secrets=Secrets(base=self._directory)).require()
         except ConfigError as error:
             self._refuse(str(error))
             return

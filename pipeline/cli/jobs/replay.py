@@ -141,11 +141,12 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     from pipeline.cli.jobs.run import read_before, show
     from pipeline.compile.snapshot import compile_config
     from pipeline.config.files import read_config
+    from pipeline.language.secrets import Secrets
     from pipeline.runtime.accompany import accompany
     from pipeline.runtime.process import run_job
 
     text = read_config(config, defaults=job.defaults)
-    snapshot = compile_config(text).require()
+    snapshot = compile_config(text, secrets=Secrets(base=config)).require()
     for webhook_id in sorted(chosen.webhooks):
         snapshot.named(webhook_id)
     if state is None:
