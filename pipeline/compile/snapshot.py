@@ -96,11 +96,6 @@ class Report:
         """How many of the findings are errors."""
         return sum(not finding.warning for finding in self.findings)
 
-    @property
-    def warnings(self) -> int:
-        """How many of the findings are warnings."""
-        return len(self.findings) - self.errors
-
     def render(self) -> str:
         """Return every finding with its place and the closing line; "" where there is none."""
         return render(self.findings, root=self.root)

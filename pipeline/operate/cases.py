@@ -22,7 +22,8 @@ from pipeline.config.yaml.locating import place
 from pipeline.decode.shapes import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Match
-from pipeline.model.findings import Finding, render
+from pipeline.model.errors import ConfigError
+from pipeline.model.findings import Finding
 from pipeline.model.json import Value, equal
 from pipeline.model.records import Invalid, Origin, Record
 from pipeline.model.times import parse_time
@@ -80,13 +81,13 @@ def run_file(
 ) -> Iterator[CaseResult]:
     """Yield the result of every case of a test file; the webhook is the file of the same stem beside it."""
     shown = os.path.relpath(path, directory)
-    cases, lines, trouble = _load(path, shown)
-    if cases is None:
-        yield CaseResult(shown, "the file is a test", 0, [trouble])
-        return
-    snapshot, trouble = _compile(path, directory, cases, os.environ if environ is None else environ)
-    if snapshot is None:
-        yield CaseResult(shown, "the webhook has no errors", 0, [trouble])
+    holds = "the file is a test"
+    try:
+        cases, lines = _load(path, shown)
+        holds = "the webhook has no errors"
+        snapshot = _compile(path, directory, cases, os.environ if environ is None else environ)
+    except ConfigError as error:
+        yield CaseResult(shown, holds, 0, [str(error)])
         return
     for case, line in zip(cases.cases, lines, strict=True):
         started = time.perf_counter()
@@ -121,13 +122,14 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
     return failures
 
 
-def _load(path: Path, shown: str) -> tuple[CaseFile | None, list[int], str]:
+def _load(path: Path, shown: str) -> tuple[CaseFile, list[int]]:
+    """Return the cases and their lines. Raises ConfigError."""
     try:
         document = parse_yaml(decode_text(path.read_bytes()), shown)
     except OSError as error:
-        return None, [], f"cannot be read: {error.strerror or error}"
+        raise ConfigError(f"cannot be read: {error.strerror or error}") from None
     except ValueError as error:
-        return None, [], str(error)
+        raise ConfigError(str(error)) from None
     findings = list(document.findings)
     problems = Problems()
     cases = None
@@ -135,21 +137,20 @@ def _load(path: Path, shown: str) -> tuple[CaseFile | None, list[int], str]:
         cases = check(CaseFile, document.root.value, problems, what="a test file")
         findings += [place(document, problem) for problem in problems.found]
     if cases is None or document.root is None or any(not finding.warning for finding in findings):
-        return None, [], render(findings)
+        raise ConfigError(findings)
     assert document.root.items is not None  # the model accepted a map
     listed = document.root.items["cases"][1].elements or []
-    return cases, [node.span.line + 1 for node in listed], ""
+    return cases, [node.span.line + 1 for node in listed]
 
 
-def _compile(
-    path: Path, directory: Path, cases: CaseFile, environ: Mapping[str, str]
-) -> tuple[Snapshot | None, str]:
+def _compile(path: Path, directory: Path, cases: CaseFile, environ: Mapping[str, str]) -> Snapshot:
+    """Return the webhook beside a test, alone with what it needs. Raises ConfigError."""
     stem = path.name.rsplit(".test.", 1)[0]
     target = next(
         (f"{stem}{end}" for end in (".yaml", ".yml") if (path.parent / f"{stem}{end}").is_file()), None
     )
     if target is None:
-        return None, f"there is no webhook `{stem}.yaml` beside the test"
+        raise ConfigError(f"there is no webhook `{stem}.yaml` beside the test")
     bases = sorted(entry for entry in os.listdir(path.parent) if entry.startswith("_") and is_yaml(entry))
     labels = [name for name in config_files(directory) if name.startswith("labels/")]
     text = read_files(
@@ -163,9 +164,8 @@ def _compile(
     report = compile_config(text, secrets=None)
     if report.snapshot is None:
         folder = os.path.relpath(path.parent, directory)
-        errors = [finding for finding in report.findings if not finding.warning]
-        return None, render([_moved(finding, folder) for finding in errors])
-    return report.snapshot, ""
+        raise ConfigError([_moved(finding, folder) for finding in report.findings if not finding.warning])
+    return report.snapshot
 
 
 def _moved(finding: Finding, folder: str) -> Finding:

@@ -11,7 +11,7 @@ from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import JobDefaults, read_config
 from pipeline.config.job import FILE, PipelineConfig, load_pipeline
 from pipeline.config.models.job import KafkaSource
-from pipeline.config.watch import Unreadable, Watcher
+from pipeline.config.watch import Watcher
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding, in_order
@@ -70,10 +70,9 @@ def check_changes(config: Path, *, offline: bool = False) -> Iterator[Checked | 
         change = watcher.poll()
         if change is not None:
             try:
-                found: Checked | str = check(config, offline=offline)
+                yield check(config, offline=offline)
             except ConfigError as error:
-                found = change.message if isinstance(change, Unreadable) else str(error)
-            yield found
+                yield str(change if isinstance(change, ConfigError) else error)
         time.sleep(POLL_SECS)
 
 

@@ -73,16 +73,17 @@ def receiver(
     """
     from pipeline.admin.address import parse_address
     from pipeline.receiver.server import serve
+    from pipeline.receiver.show import printer
 
     host, port = parse_address(listen, "--listen")
-    shown = None if quiet else json_printer(secrets) if as_json else text_printer(secrets, headers)
+    shown = json_printer(secrets) if as_json else printer(sys.stdout, secrets, headers=headers)
     try:
         count = serve(
             host=host,
             port=port,
             script=read_script(script, answer),
             record=record,
-            inspect=shown,
+            inspect=None if quiet else shown,
             listening=lambda bound: say(f"listening on {'https' if cert else 'http'}://{host}:{bound}"),
             control=control,
             tls=tls_context(cert, key),
@@ -109,13 +110,6 @@ def read_script(path: Path | None, answer: str | None) -> dict[str, Any] | None:
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{path or '--answer'}: {error}") from error
     return script  # type: ignore[no-any-return]  # Script has checked it
-
-
-def text_printer(secrets: tuple[str, ...], headers: bool) -> Callable[[Request, int], None]:
-    """Return what prints one request for a person."""
-    from pipeline.receiver.show import printer
-
-    return printer(sys.stdout, secrets, headers=headers)
 
 
 def json_printer(secrets: tuple[str, ...]) -> Callable[[Request, int], None]:
