@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
 from pipeline.config.layers import Layers
+from pipeline.config.models.fields import fields_of, is_section
 from pipeline.config.models.job import JsonlSource, KafkaSource, PipelineFile
-from pipeline.config.models.validate import check
-from pipeline.config.shown import Setting, settings_of
+from pipeline.config.models.validate import check, submodel
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import Document, locate
 from pipeline.config.yaml.loader import decode_text, parse_yaml
@@ -23,6 +24,16 @@ from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
 
 FILE = "pipeline.yaml"
+_SECRET_FIELDS = ("password", "secret", "key", "token")
+
+
+class Setting(NamedTuple):
+    """One value of the job's config."""
+
+    name: str
+    value: Value
+    origin: str
+    """``config/pipeline.yaml:3``, ``environment HOOKLINE_SHARDS``, ``flag --shards`` or ``default``."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -153,3 +164,23 @@ def _line(document: Document, path: KeyPath) -> int:
     assert document.root is not None  # an origin in the file
     found = locate(document.root, path)
     return (found.key or found.node.span).line + 1
+
+
+def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPath = ()) -> Iterator[Setting]:
+    """Yield every value of a section and of those inside, by dotted name; ``origin`` tells whence."""
+    for name, attribute, info in fields_of(type(section)):
+        path, value = (*prefix, name), getattr(section, attribute)
+        if is_section(type(value)):
+            yield from settings_of(value, origin, path)
+        elif value is not None or submodel(info.annotation) is None:
+            yield Setting(".".join(map(str, path)), _masked(value), origin(path))
+
+
+def _masked(value: Value) -> Value:
+    """Return a value for showing: what looks like a password among free settings is hidden."""
+    if isinstance(value, dict):
+        return {
+            key: "***" if any(word in key.lower() for word in _SECRET_FIELDS) else _masked(inner)
+            for key, inner in value.items()
+        }
+    return value

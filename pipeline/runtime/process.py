@@ -58,6 +58,12 @@ class Cluster:
         """How many processes the job has."""
         return max(1, len(self.addresses))
 
+    @classmethod
+    def of_member(cls, text: str) -> Cluster:
+        """Return the place that ``--member`` names: ``1@127.0.0.1:20000;127.0.0.1:20001``."""
+        number, _, addresses = text.partition("@")
+        return cls(int(number), tuple(addresses.split(";")))
+
 
 class Summary(Accounting):
     """What a run did: the accounting over the life of the state directory, and this run's figures."""

@@ -111,9 +111,8 @@ def run_alone(
     from pipeline.runtime.accompany import accompany
     from pipeline.runtime.affinity import keep_on_one_core
     from pipeline.runtime.process import Cluster, run_job
-    from pipeline.runtime.supervisor import parse_member
 
-    cluster = parse_member(member) if member else Cluster()
+    cluster = Cluster.of_member(member) if member else Cluster()
     if pin:
         keep_on_one_core(cluster.process)
     return run_job(

@@ -22,7 +22,7 @@ from pipeline.model.errors import StateError
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.parts import REAL, Parts
 from pipeline.runtime.state.directory import StateDirectory
-from pipeline.runtime.state.resume import read_tokens
+from pipeline.runtime.state.recovery import read_tokens
 from pipeline.sources.reader import Source
 from pipeline.store.folders import identity_folder, shard_folder
 from pipeline.store.store import Store
