@@ -78,11 +78,11 @@ class ConfigText:
         )
 
     @classmethod
-    def from_bytes(cls, raw: bytes, *, root: str = "") -> ConfigText:
+    def from_bytes(cls, raw: bytes) -> ConfigText:
         """Return what `to_bytes` wrote."""
         data = orjson.loads(raw)
         defaults = JobDefaults(tuple(data["exclude"]), data["delivery"], tuple(data["network_allow"]))
-        return cls(data["files"], data["settings"], defaults, root)
+        return cls(data["files"], data["settings"], defaults)
 
     @cached_property
     def documents(self) -> Mapping[str, Document]:

@@ -89,15 +89,12 @@ class Watcher:
             return error
         self._lists = tuple(wanted_lists(text))
         # Taken before reading: a change in between shows as another signature at the next poll.
-        self._seen = signature if not self._lists else self._merge_lists(signature)
+        known = {entry[0] for entry in signature}
+        self._seen = signature + tuple(self._stat(name) for name in self._lists if name not in known)
         if text.hash == self._told:
             return None
         self._told = text.hash
         return text
-
-    def _merge_lists(self, signature: Signature) -> Signature:
-        known = {entry[0] for entry in signature}
-        return signature + tuple(self._stat(name) for name in self._lists if name not in known)
 
     def _signature(self) -> Signature:
         names = [FILE, *config_files(self._directory)]

@@ -71,7 +71,7 @@ def receiver(
 
     The job must be allowed to reach it: `network.allow` in pipeline.yaml, or `run --allow 127.0.0.0/8`.
     """
-    from pipeline.admin.address import parse_address
+    from pipeline.admin.service import parse_address
     from pipeline.receiver.server import serve
     from pipeline.receiver.show import printer
 

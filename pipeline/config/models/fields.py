@@ -69,14 +69,14 @@ def problem(code: str, message: str) -> PydanticCustomError:
     return PydanticCustomError(code, "{message}", {"message": message})
 
 
-def checked(convert: Callable[[Any], Any], code: str = "wrong-value") -> Callable[[Any], Any]:
-    """Turn a converter's ValueError into a problem with this code."""
+def checked(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Turn a converter's ValueError into a problem."""
 
     def validate(value: Any) -> Any:
         try:
             return convert(value)
         except ValueError as error:
-            raise problem(code, str(error)) from None
+            raise problem("wrong-value", str(error)) from None
 
     return validate
 
