@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STDIN = Path("-")
 FILE = click.Path(path_type=Path, allow_dash=True, exists=True, dir_okay=False)
 format_option = click.option(
-    "--format", type=click.Choice(FORMATS), default="auto", show_default=True, help="Shape of the records."
+    "--format", type=click.Choice(FORMATS), default="auto", help="Shape of the records."
 )
 event_option = click.option(
     "--event",

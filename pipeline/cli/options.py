@@ -46,7 +46,6 @@ def config_option(function: F) -> F:
         "--config",
         type=ConfigDir(),
         default="config",
-        show_default=True,
         envvar="HOOKLINE_CONFIG",
         show_envvar=True,
         help="Config directory.",

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 @click.option(
     "--listen",
     default="127.0.0.1:9000",
-    show_default=True,
     metavar="ADDRESS",
     help="PORT or HOST:PORT; port 0 takes a free one.",
 )

@@ -25,19 +25,15 @@ from pipeline.model.stop import requested, stoppable
     "--compression",
     type=click.Choice(["zst", "gz", "none"]),
     default="zst",
-    show_default=True,
     help="Of the files.",
 )
 @click.option(
     "--rotate-mb",
     type=click.IntRange(1),
     default=256,
-    show_default=True,
     help="Begin a new file after so much.",
 )
-@click.option(
-    "--rotate-minutes", type=click.IntRange(1), default=60, show_default=True, help="Or after so long."
-)
+@click.option("--rotate-minutes", type=click.IntRange(1), default=60, help="Or after so long.")
 @json_option
 def record(
     config: Path,

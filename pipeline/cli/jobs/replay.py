@@ -63,7 +63,6 @@ class Rate(click.ParamType[float]):
     "--speed",
     type=Speed(),
     default="max",
-    show_default=True,
     help="How fast event time passes: 1x, 10x, max.",
 )
 @click.option("--rate", type=Rate(), metavar="N/s", help="Requests per second and webhook, at the most.")
@@ -138,7 +137,7 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     """Run the replay as a job of its own, with a summary."""
     from dataclasses import replace
 
-    from pipeline.cli.jobs.run import read_before, show
+    from pipeline.cli.jobs.run import account, show
     from pipeline.compile.snapshot import compile_config
     from pipeline.config.files import read_config
     from pipeline.language.secrets import Secrets
@@ -155,7 +154,7 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
         state = job.state.with_name(f"{job.state.name}-replay-{name}")
     say(f"replaying with the state directory {state}")
     job = replace(job, state=state)
-    before = read_before(state)
+    before = account(state)["records"]["read"]
     summary = run_job(job, config, replay=chosen, observe=lambda job: accompany(job, 0))
     show(summary, before, as_json)
     return None

@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     "--processes",
     type=click.IntRange(1, 64),
     default=1,
-    show_default=True,
     envvar="HOOKLINE_PROCESSES",
     show_envvar=True,
     help="Processes on this machine; the shards are spread over them.",
@@ -91,7 +90,7 @@ def run(
 
     job_config = load(config, flags, quiet=member is not None)
     log.setup(job_config.file.log.level, job_config.file.log.format)
-    before = 0 if member else read_before(job_config.state)
+    before = 0 if member else account(job_config.state)["records"]["read"]
     if (processes > 1 or restart) and member is None:
         summary = run_together(job_config, processes, restart)
     else:
@@ -156,11 +155,6 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
     if report.findings and not quiet:
         say(render(report.findings, root=report.root))
     return loaded
-
-
-def read_before(state: Path) -> int:
-    """Return how many records earlier runs on this state directory have read."""
-    return account(state)["records"]["read"]
 
 
 def account(state: Path) -> Accounting:

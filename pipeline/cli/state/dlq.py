@@ -42,9 +42,7 @@ def dlq() -> None:
 
 @dlq.command("list")
 @selection
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Show at most so many."
-)
+@click.option("--limit", type=click.IntRange(min=1), default=50, help="Show at most so many.")
 @json_option
 def list_(state: Path, limit: int, as_json: bool, **wanted: Any) -> None:
     """List dead letters: how many for which reason, then the newest ones."""

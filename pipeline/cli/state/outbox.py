@@ -21,9 +21,7 @@ def outbox() -> None:
 @on_state
 @click.option("--webhook", metavar="ID", help="Of this webhook.")
 @click.option("--user", metavar="ID", help="Of this user.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Show at most so many."
-)
+@click.option("--limit", type=click.IntRange(min=1), default=50, help="Show at most so many.")
 @json_option
 def list_(state: Path, webhook: str | None, user: str | None, limit: int, as_json: bool) -> None:
     """List requests that wait on disk, the one that is due first first.

@@ -66,14 +66,12 @@ def _note(model: type, data: Value, detail: Any, problems: Problems, what: str) 
     path = _real_path(data, detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
     name = f"`{_dotted(path)}`" if path else what
+    owner = f"`{_dotted(path[:-1])}`" if path[:-1] else what
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         field = str(path[-1])
-        section = _section_at(model, path[:-1])
-        owner = f"`{_dotted(path[:-1])}`" if path[:-1] else what
-        hint = suggest_field(field, section, model)
+        hint = suggest_field(field, _section_at(model, path[:-1]), model)
         problems.error(path, "unknown-field", f"`{field}` is not a field of {owner}", hint=hint, on_key=True)
     elif kind == "missing":
-        owner = f"`{_dotted(path[:-1])}`" if path[:-1] else what
         problems.error(
             path[:-1],
             "missing-field",
