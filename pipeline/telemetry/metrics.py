@@ -134,15 +134,3 @@ def render_prometheus() -> str:
                 )
             lines += [_line(f"{full}_sum", labels, value), _line(f"{full}_count", labels, below)]
     return "\n".join(lines) + "\n"
-
-
-def render_table() -> str:
-    """Return the table for the README, in Markdown."""
-    rows = ["| metric | kind, unit | meaning | what to do |", "|---|---|---|---|"]
-    for name, metric in METRICS.items():
-        labels = f" {{{', '.join(metric.labels)}}}" if metric.labels else ""
-        rows.append(
-            f"| `{prometheus_name(name)}`{labels} | {metric.kind}, {metric.unit} "
-            f"| {metric.meaning} | {metric.remedy} |"
-        )
-    return "\n".join(rows) + "\n"

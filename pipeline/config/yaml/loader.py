@@ -7,6 +7,7 @@ tags, duplicate keys, empty values) is decided here, on its events.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from yaml import YAMLError
@@ -105,16 +106,14 @@ def _forbidden(document: Document, text: str, index: int) -> Finding:
     )
 
 
+@dataclass(slots=True, eq=False)
 class _Frame:
     """A mapping or list that is being read."""
 
-    __slots__ = ("flow", "is_map", "key", "node")
-
-    def __init__(self, node: Node, is_map: bool, flow: bool) -> None:
-        self.node = node
-        self.is_map = is_map
-        self.flow = flow
-        self.key: tuple[str, Span] | None = None
+    node: Node
+    is_map: bool
+    flow: bool
+    key: tuple[str, Span] | None = None
 
 
 class _Builder:
