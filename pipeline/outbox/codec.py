@@ -11,7 +11,7 @@ import msgspec
 from pipeline.model.records import Origin
 from pipeline.outbox.handover import Outcome, Progress, Request, Result
 from pipeline.outbox.old_rows import OLD, decode_dead, old_owed, split
-from pipeline.store.store import bounded
+from pipeline.store.rows import bounded
 
 _POSITION = struct.Struct(">QI")
 _RESULT = struct.Struct("<BIHqHHH")

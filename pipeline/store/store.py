@@ -27,8 +27,7 @@ from pipeline.store.environment import (
     write_failed,
 )
 from pipeline.store.reading import FORMAT, FORMAT_KEY, OLD_ROWS_KEY, SEQ_KEY, read_meta
-from pipeline.store.rows import Table as Table
-from pipeline.store.rows import bounded as bounded
+from pipeline.store.rows import Table
 from pipeline.store.sealing import Seals, seal
 
 FLUSH_BYTES = 64 << 20

@@ -81,7 +81,7 @@ def test_commands_to_a_running_job(bench: Bench, receiver: Receiver, tmp_path: P
             bench.hookline("webhook", go_on, "a")
             assert state_of(bench, "a") == "active"
             become(bench, "a", delivered=before + 1, pending=0)
-        assert "there is no webhook `x`" in bench.hookline("webhook", "pause", "x", code=4)
+        assert "there is no webhook `x`" in bench.hookline("webhook", "pause", "x", code=2)
         job.stop()
     accounted(bench)
 

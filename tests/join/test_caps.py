@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.join.caps import LATE_MS, SWEEP_ROWS, Caps
-from pipeline.store.store import Store, Table
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 from tests.kit.records import NOW_MS, clock
 
 pytestmark = pytest.mark.usefixtures("unsynced")

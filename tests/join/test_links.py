@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.join.links import Identity
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
-from pipeline.store.store import Store, Table
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 from tests.kit import records
 from tests.kit.records import link, update
 

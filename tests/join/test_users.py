@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.join.users import Users
 from pipeline.model.records import MISSING, PropertyUpdate
-from pipeline.store.store import Store, Table
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 from tests.kit.records import update
 
 pytestmark = pytest.mark.usefixtures("unsynced")

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.errors import StateError
-from pipeline.store.rows import Table
-from pipeline.store.store import Store, bounded
+from pipeline.store.rows import Table, bounded
+from pipeline.store.store import Store
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 

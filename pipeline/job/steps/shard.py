@@ -74,9 +74,10 @@ class Shard:
         """Take one chunk: what becomes of every record of it, then note how far the sources have come."""
         snapshot = self.versions.get(chunk.config, chunk.text)
         self.now = self.clock()
+        version = snapshot.hash
         for told in self.story.tell(chunk.items, snapshot, chunk.partition):
             if isinstance(told, Match):
-                self.take(told, snapshot.hash)
+                self.take(told, version)
             else:
                 self.invalid(told)
         for source, offset in chunk.passed.items():
@@ -84,38 +85,23 @@ class Shard:
 
     def take(self, match: Match, version: str) -> None:
         """Owe the request of a match, or keep the reason why there is none."""
-        webhook, event, rendered = match.webhook, match.event, match.request
-        webhook_id = webhook.id
-        if match.suppressed:
-            self.outbox.suppress(webhook_id)
-            return
-        key = delivery_key(webhook_id, event.origin)
-        message_id = message_name(webhook_id, event)
-        now = self.now
+        rendered = match.request
         if rendered is None:
-            seen = Request(
-                key=key,
-                webhook_id=webhook_id,
-                message_id=message_id,
-                config=version,
-                body=seen_of(event, match.user),
-                user=match.user_key,
-                created_ms=now,
-            )
-            self.outbox.give_up(DeadLetter(kind="render", reason=match.reason, dead_ms=now, request=seen))
+            self.keep_back(match, version)
             return
-        replay = self.settings.replay
+        webhook, event, replay = match.webhook, match.event, self.settings.replay
+        webhook_id = webhook.id
         request = Request(
-            key=key,
+            key=delivery_key(webhook_id, event.origin),
             webhook_id=webhook_id,
-            message_id=message_id,
+            message_id=message_name(webhook_id, event),
             config=version,
             method=rendered.method,
             url=rendered.url if replay is None else replay.redirect(rendered.url),
             headers=rendered.headers,
             body=rendered.body,
             user=match.user_key,
-            created_ms=now,
+            created_ms=self.now,
             replay=replay is not None,
         )
         settings = webhook.delivery
@@ -124,6 +110,24 @@ class Shard:
         ):
             return
         self.outbox.admit(request, ordered=settings.ordering == "per_user")
+
+    def keep_back(self, match: Match, version: str) -> None:
+        """Count a match that a limit suppresses; make a dead letter of one that cannot be rendered."""
+        webhook_id, event = match.webhook.id, match.event
+        if match.suppressed:
+            self.outbox.suppress(webhook_id)
+            return
+        seen = Request(
+            key=delivery_key(webhook_id, event.origin),
+            webhook_id=webhook_id,
+            message_id=match.message_id,
+            config=version,
+            body=seen_of(event, match.user),
+            user=match.user_key,
+            created_ms=self.now,
+        )
+        letter = DeadLetter(kind="render", reason=match.reason, dead_ms=self.now, request=seen)
+        self.outbox.give_up(letter)
 
     def full(self, webhook: Webhook, request: Request) -> bool:
         """Too much is pending: True where the request was dead-lettered, False where the source pauses."""
