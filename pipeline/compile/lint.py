@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pipeline.config.files import ConfigText
 from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.config.yaml.placeholders import Settings
+from pipeline.config.yaml.placeholders import Lookup, among
 from pipeline.deliver.http.guard import check_url_literal, parse_allow
 from pipeline.deliver.requests.signing import SecretError, StandardSigner
 from pipeline.language.headers import NAME, is_reserved
@@ -128,7 +128,7 @@ def _expanded(text: str, secrets: Secrets) -> str | None:
 
 
 def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems) -> None:
-    origin = _origin(url, Settings(text.settings))
+    origin = _origin(url, among(text.settings))
     if origin is None:
         return  # the request's compiler says why
     try:
@@ -149,14 +149,13 @@ def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems
         problems.warn(path, "no-tls", f"requests to `{host}` travel unencrypted", hint="use https://")
 
 
-def _origin(url: str, settings: Settings) -> str | None:
+def _origin(url: str, lookup: Lookup) -> str | None:
     try:
         before = parse_placeholders(url[: origin_end(url)])
     except PlaceholderError:
         return None
-    if any(isinstance(part, SecretRef) and not settings.known(part) for part in before):
-        return None
-    return "".join(settings.resolve(part) if isinstance(part, SecretRef) else part for part in before)
+    texts = [lookup(part) if isinstance(part, SecretRef) else part for part in before]
+    return None if None in texts else "".join(map(str, texts))
 
 
 def _receiver_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str]]:

@@ -139,9 +139,9 @@ def read_files(
         if document.root is not None:
             for ref in setting_refs(document.root.value, is_webhook=name.startswith("webhooks/")):
                 # A default stands in the text already; it is no value from outside.
-                outside = SecretRef(ref.key)
-                if secrets.known(outside):
-                    settings[ref.key] = secrets.resolve(outside)
+                outside = secrets.find(SecretRef(ref.key))
+                if outside is not None:
+                    settings[ref.key] = outside
     lists: dict[str, str] = {}
     for name in wanted_lists(text):
         if reader.path(name).is_file():

@@ -88,7 +88,7 @@ def load_pipeline(
     document = _document(base)
     problems = Problems()
     tree = document.root
-    substitute(document, Secrets(environ, base))
+    substitute(document, Secrets(environ, base).find)
     findings = list(document.findings)
     data: Value = {} if tree is None else tree.value
     if not isinstance(data, dict):
