@@ -30,7 +30,7 @@ from pipeline.model.json import Value
 
 MAX_LIST_BYTES = 16 << 20
 _SUFFIXES = (".yaml", ".yml")
-_TESTS = (".test.yaml", ".test.yml")
+TESTS = (".test.yaml", ".test.yml")
 
 
 @dataclass(slots=True, frozen=True)
@@ -207,7 +207,7 @@ def config_files(base: Path) -> list[str]:
 
 def is_yaml(name: str) -> bool:
     """Return whether a file name is that of a webhook, base or label file (tests are none)."""
-    return name.endswith(_SUFFIXES) and not name.endswith(_TESTS)
+    return name.endswith(_SUFFIXES) and not name.endswith(TESTS)
 
 
 def is_webhook(name: str) -> bool:

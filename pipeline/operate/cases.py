@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from pipeline.compile.snapshot import Snapshot, compile_config
-from pipeline.config.files import JobDefaults, config_files, is_yaml, read_files
+from pipeline.config.files import TESTS, JobDefaults, config_files, is_yaml, read_files
 from pipeline.config.models.case import Case, CaseFile, ExpectedRequest
 from pipeline.config.models.validate import check
 from pipeline.config.yaml.diagnostics import Problems
@@ -25,11 +25,10 @@ from pipeline.job.story import Match
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value, equal
-from pipeline.model.records import Invalid, Origin, Record
+from pipeline.model.records import MISSING, Invalid, Origin, Record
 from pipeline.model.times import parse_time
 from pipeline.operate.given import known
 
-SUFFIXES = (".test.yaml", ".test.yml")
 NOW = parse_time("2026-01-01T12:00:00Z")
 """When events happen that do not say it; each a second after the one before."""
 
@@ -62,7 +61,7 @@ class CaseResult:
 
 def find_tests(directory: Path) -> list[Path]:
     """Return all test files below a config directory, sorted."""
-    return sorted(path for path in directory.rglob("*") if path.name.endswith(SUFFIXES) and path.is_file())
+    return sorted(path for path in directory.rglob("*") if path.name.endswith(TESTS) and path.is_file())
 
 
 def run_tests(
@@ -202,7 +201,7 @@ def _compare(wanted: ExpectedRequest, got: Match, exact: bool) -> list[str]:
         lines += _differ("url", wanted.url, got.url, exact=True)
     headers = {name.lower(): value for name, value in got.headers.items()}
     for name, value in wanted.headers.items():
-        lines += _differ(f"headers.{name}", value, headers.get(name.lower(), _ABSENT), exact=True)
+        lines += _differ(f"headers.{name}", value, headers.get(name.lower(), MISSING), exact=True)
     if "body" in wanted.model_fields_set:
         lines += _differ("body", wanted.body, _body(got, wanted.body), exact)
     return lines
@@ -216,20 +215,12 @@ def _body(got: Match, wanted: Value) -> Value:
     return orjson.loads(body) if body else None
 
 
-class _Absent:
-    def __repr__(self) -> str:
-        return "(absent)"
-
-
-_ABSENT = _Absent()
-
-
 def _differ(path: str, wanted: Value, got: Value, exact: bool) -> list[str]:
     if isinstance(wanted, dict) and isinstance(got, dict):
         lines = [
             line
             for key, value in wanted.items()
-            for line in _differ(f"{path}.{key}", value, got.get(key, _ABSENT), exact)
+            for line in _differ(f"{path}.{key}", value, got.get(key, MISSING), exact)
         ]
         if exact:
             lines += [f"{path}.{key}\n  + {_json(value)}" for key, value in got.items() if key not in wanted]
@@ -249,7 +240,7 @@ def _differ(path: str, wanted: Value, got: Value, exact: bool) -> list[str]:
 
 
 def _json(value: Value) -> str:
-    return str(value) if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+    return "(absent)" if value is MISSING else json.dumps(value, ensure_ascii=False)
 
 
 def _told(fired: Match) -> str:

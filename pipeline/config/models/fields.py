@@ -128,12 +128,10 @@ def _schema(pattern: str, title: str, *examples: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern, "title": title, "examples": list(examples)})
 
 
-_DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
-
 Duration = Annotated[
     float,
     _amount(units.parse_duration),
-    _schema(_DURATION_PATTERN, "duration", "10s", "1.5h"),
+    _schema(r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$", "duration", "10s", "1.5h"),
 ]
 """Seconds, from ``500ms``, ``10s``, ``1.5h``, ``30d``."""
 
