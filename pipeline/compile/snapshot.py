@@ -100,6 +100,17 @@ class Report:
         """Return every finding with its place and the closing line; "" where there is none."""
         return render(self.findings, root=self.root)
 
+    def to_json(self) -> dict[str, Value]:
+        """Return whether all is well, the counts, and the findings in the order of the files."""
+        return {
+            "ok": not self.errors,
+            "errors": self.errors,
+            "warnings": len(self.findings) - self.errors,
+            "webhooks": self.webhooks,
+            "labels": self.labels,
+            "findings": [finding.to_json() for finding in in_order(self.findings)],
+        }
+
     def require(self) -> Snapshot:
         """Return the snapshot; raises ConfigError with every finding."""
         if self.snapshot is None:
