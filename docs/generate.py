@@ -16,8 +16,8 @@ import reference
 import pipeline
 from pipeline.cli import app
 from pipeline.decode import native
-from pipeline.model import exits
-from pipeline.telemetry import metrics
+from pipeline.model.exits import MEANING, Exit
+from pipeline.telemetry.metrics import METRICS, prometheus_name
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,6 +28,24 @@ def verbs() -> str:
     for title, group in app.GROUPS.items():
         for index, (name, verb) in enumerate(group.items()):
             rows.append(f"| {'' if index else title} | `hookline {name}` | {verb.line} |")
+    return "\n".join(rows) + "\n"
+
+
+def exit_codes() -> str:
+    """Return the table of exit codes."""
+    rows = [f"| {code.value} | {MEANING[code]} |" for code in Exit]
+    return "\n".join(["| exit code | meaning |", "|---|---|", *rows]) + "\n"
+
+
+def metric_table() -> str:
+    """Return the table of metrics, with what to do about each."""
+    rows = ["| metric | kind, unit | meaning | what to do |", "|---|---|---|---|"]
+    for name, metric in METRICS.items():
+        labels = f" {{{', '.join(metric.labels)}}}" if metric.labels else ""
+        rows.append(
+            f"| `{prometheus_name(name)}`{labels} | {metric.kind}, {metric.unit} "
+            f"| {metric.meaning} | {metric.remedy} |"
+        )
     return "\n".join(rows) + "\n"
 
 
@@ -48,8 +66,8 @@ def rooms() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "rooms": rooms,
     "verbs": verbs,
-    "exit codes": exits.render_table,
-    "metrics": metrics.render_table,
+    "exit codes": exit_codes,
+    "metrics": metric_table,
     "native format": native_format,
 }
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

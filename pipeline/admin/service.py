@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.admin.address import parse_address
 from pipeline.admin.client import socket_path
 from pipeline.admin.routes import Routes
 from pipeline.admin.socket import serve
@@ -94,3 +93,13 @@ class AdminService:
         for talk in talks:
             talk.cancel()
         await asyncio.gather(*talks, return_exceptions=True)
+
+
+def parse_address(text: str, flag: str = "--metrics") -> tuple[str, int]:
+    """Return host and port of ``PORT`` (this machine only) or ``HOST:PORT``; raises UsageError."""
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise UsageError(
+            f"{flag}: `{text}` is not an address; want PORT or HOST:PORT, e.g. 9090 or 0.0.0.0:9090"
+        )
+    return host.strip("[]") or "127.0.0.1", int(port)

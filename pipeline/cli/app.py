@@ -122,7 +122,7 @@ def _with_subcommands(command: click.Command) -> list[click.Command]:
 @click.group(
     cls=Verbs,
     params=[DEBUG],
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80, "show_default": True},
 )
 @click.version_option(None, "--version", package_name="hookline", message="hookline %(version)s")
 def cli() -> None:

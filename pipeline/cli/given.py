@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STDIN = Path("-")
 FILE = click.Path(path_type=Path, allow_dash=True, exists=True, dir_okay=False)
 format_option = click.option(
-    "--format", type=click.Choice(FORMATS), default="auto", show_default=True, help="Shape of the records."
+    "--format", type=click.Choice(FORMATS), default="auto", help="Shape of the records."
 )
 event_option = click.option(
     "--event",
@@ -37,9 +37,7 @@ def read(event_file: Path, user_file: Path | None, format: str) -> Given:
     """Return what the flags name. Raises GivenError for what cannot be understood."""
     from pipeline.operate.given import Text, understand
 
-    texts = [
-        Text(str(path), sys.stdin.buffer.read() if path == STDIN else path.read_bytes())
-        for path in (event_file, user_file)
-        if path is not None
-    ]
-    return understand(texts[0], texts[1] if user_file is not None else None, format)
+    def text(path: Path) -> Text:
+        return Text(str(path), sys.stdin.buffer.read() if path == STDIN else path.read_bytes())
+
+    return understand(text(event_file), None if user_file is None else text(user_file), format)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -45,7 +46,6 @@ def config_option(function: F) -> F:
         "--config",
         type=ConfigDir(),
         default="config",
-        show_default=True,
         envvar="HOOKLINE_CONFIG",
         show_envvar=True,
         help="Config directory.",
@@ -72,6 +72,16 @@ def state_dir(config: Path, state: Path | None) -> Path:
     from pipeline.config.job import load_pipeline
 
     return load_pipeline(config).require().state
+
+
+def on_state(function: F) -> F:
+    """Add ``--config`` and ``--state``; the verb gets the state directory that they mean, as ``state``."""
+
+    @functools.wraps(function)
+    def command(config: Path, state: Path | None, **rest: Any) -> Any:
+        return function(state=state_dir(config, state), **rest)
+
+    return config_option(state_option(cast(F, command)))
 
 
 _AGO = re.compile(r"(\d+)([smhd])")

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,6 +41,7 @@ def say(text: str) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
     """Print a table to stdout; the columns named in ``right`` hold numbers."""
     from rich import box
+    from rich.console import Console
     from rich.table import Table
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -51,13 +49,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Seque
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         made.add_row(*[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row])
-    print_table(made)
-
-
-def print_table(made: Table) -> None:
-    """Print a rich table to stdout, without markup in its cells being read."""
-    from rich.console import Console
-
+    # Without markup: what stands in a cell is shown as it is.
     console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, 100)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pipeline.config.files import ConfigText
 from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.config.yaml.placeholders import Settings
+from pipeline.config.yaml.placeholders import Lookup, among
 from pipeline.deliver.http.guard import check_url_literal, parse_allow
 from pipeline.deliver.requests.signing import SecretError, StandardSigner
 from pipeline.language.headers import NAME, is_reserved
@@ -21,6 +21,9 @@ from pipeline.language.secrets import (
     parse_placeholders,
 )
 from pipeline.model.errors import ConfigError
+
+_SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_token", "secret"})
+"""Fields of `auth` and `signature` that hold a secret, beside the list `secrets`."""
 
 
 def lint_webhook(
@@ -38,18 +41,17 @@ def lint_webhook(
         _check_address(place, auth.oauth2.token_url, text, problems)
     for path, used in _receiver_texts(model):
         _check_placeholders(path, used, problems, secrets)
+        if used and "${" not in used and (path[-1] in _SECRETS or "secrets" in path):
+            problems.warn(
+                path,
+                "plain-secret",
+                f"a secret stands in the file (`{'.'.join(map(str, path))}`)",
+                hint="put it into the environment and write ${NAME}",
+            )
     if secrets is not None:
         _check_signing_secrets(model, problems, secrets)
         _check_files(model, problems, secrets)
         _check_header_names(model, problems)
-    for path, value in _secret_values(model):
-        if value and "${" not in value:
-            problems.warn(
-                path,
-                "plain-secret",
-                f"a secret stands in the file (`{_dotted(path)}`)",
-                hint="put it into the environment and write ${NAME}",
-            )
 
 
 def _check_placeholders(path: KeyPath, text: str, problems: Problems, secrets: Secrets | None) -> None:
@@ -126,7 +128,7 @@ def _expanded(text: str, secrets: Secrets) -> str | None:
 
 
 def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems) -> None:
-    origin = _origin(url, Settings(text.settings))
+    origin = _origin(url, among(text.settings))
     if origin is None:
         return  # the request's compiler says why
     try:
@@ -147,14 +149,13 @@ def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems
         problems.warn(path, "no-tls", f"requests to `{host}` travel unencrypted", hint="use https://")
 
 
-def _origin(url: str, settings: Settings) -> str | None:
+def _origin(url: str, lookup: Lookup) -> str | None:
     try:
         before = parse_placeholders(url[: origin_end(url)])
     except PlaceholderError:
         return None
-    if any(isinstance(part, SecretRef) and not settings.known(part) for part in before):
-        return None
-    return "".join(settings.resolve(part) if isinstance(part, SecretRef) else part for part in before)
+    texts = [lookup(part) if isinstance(part, SecretRef) else part for part in before]
+    return None if None in texts else "".join(map(str, texts))
 
 
 def _receiver_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str]]:
@@ -175,29 +176,3 @@ def _receiver_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str]]:
         yield ("request", "ca"), request.ca
     if model.delivery.proxy is not None:
         yield ("delivery", "proxy"), model.delivery.proxy
-
-
-def _secret_values(model: WebhookFile) -> Iterator[tuple[KeyPath, str | None]]:
-    auth, signature = model.request.auth, model.request.signature
-    if auth is not None:
-        at = ("request", "auth")
-        if auth.basic is not None:
-            yield (*at, "basic", "password"), auth.basic.password
-        if auth.bearer is not None:
-            yield (*at, "bearer", "token"), auth.bearer.token
-        if auth.header is not None:
-            yield (*at, "header", "value"), auth.header.value
-        if auth.oauth2 is not None:
-            yield (*at, "oauth2", "client_secret"), auth.oauth2.client_secret
-            yield (*at, "oauth2", "refresh_token"), auth.oauth2.refresh_token
-    if signature is not None:
-        at = ("request", "signature")
-        if signature.hmac is not None:
-            yield (*at, "hmac", "secret"), signature.hmac.secret
-        if signature.standard_webhooks is not None:
-            for index, secret in enumerate(signature.standard_webhooks.secrets):
-                yield (*at, "standard_webhooks", "secrets", index), secret
-
-
-def _dotted(path: KeyPath) -> str:
-    return ".".join(str(part) for part in path)

@@ -6,21 +6,17 @@ is collected; a snapshot exists only where nothing is.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import Final
 
 from pipeline.compile.lint import lint_webhook
 from pipeline.config.files import ConfigText
 from pipeline.config.models.delivery import DeliverySettings
-from pipeline.config.models.receiver import ReceiverSettings
 from pipeline.config.webhooks import CheckedConfig, CheckedLabel, CheckedWebhook, check_files
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
-from pipeline.deliver.requests.spec import FailWhen, LaneSpec
+from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.join.limits import CapsStore, Verdict, check
 from pipeline.language.path_syntax import EVENT_ROOTS
 from pipeline.language.secrets import Secrets
@@ -47,10 +43,7 @@ class Webhook:
     trigger: Trigger
     request: RequestTemplate
     delivery: DeliverySettings
-    receiver: ReceiverSettings
     spec: LaneSpec
-    definition: str
-    """Hash of its own text."""
     file: str
     """Its file, relative to the config directory."""
     data: Mapping[str, Value] = field(repr=False)
@@ -81,9 +74,6 @@ class Snapshot:
     by_id: Mapping[str, Webhook]
     triggers: TriggerIndex
     """Over the enabled webhooks; index i is ``webhooks[i]``."""
-    labels: Labels
-    lists: Mapping[str, Mapping[str, Sequence[str]]]
-    """Per webhook: the entries of the list files that it names."""
 
     def named(self, webhook_id: str) -> Webhook:
         """Return a webhook by its id; raises UsageError that names those that exist."""
@@ -107,14 +97,20 @@ class Report:
         """How many of the findings are errors."""
         return sum(not finding.warning for finding in self.findings)
 
-    @property
-    def warnings(self) -> int:
-        """How many of the findings are warnings."""
-        return len(self.findings) - self.errors
-
     def render(self) -> str:
         """Return every finding with its place and the closing line; "" where there is none."""
         return render(self.findings, root=self.root)
+
+    def to_json(self) -> dict[str, Value]:
+        """Return whether all is well, the counts, and the findings in the order of the files."""
+        return {
+            "ok": not self.errors,
+            "errors": self.errors,
+            "warnings": len(self.findings) - self.errors,
+            "webhooks": self.webhooks,
+            "labels": self.labels,
+            "findings": [finding.to_json() for finding in in_order(self.findings)],
+        }
 
     def require(self) -> Snapshot:
         """Return the snapshot; raises ConfigError with every finding."""
@@ -123,30 +119,14 @@ class Report:
         return self.snapshot
 
 
-class _FromEnvironment:
-    """Secrets are looked up in the environment of this process, files below the config directory."""
-
-
-FROM_ENVIRONMENT: Final = _FromEnvironment()
-
-
-def compile_config(
-    text: ConfigText,
-    *,
-    secrets: Secrets | _FromEnvironment | None = FROM_ENVIRONMENT,
-    offline: bool = False,
-) -> Report:
+def compile_config(text: ConfigText, *, secrets: Secrets | None, offline: bool = False) -> Report:
     """Compile a config; equal texts give equal snapshots on every host.
 
     secrets: where they are looked up, so that a missing one is an error; None: they are not looked up
-    (a version of long ago that only has to render again).
-    offline: secrets and settings without a value are no faults either; where a setting is missing there is
-    no snapshot, although there may be no error.
+    (a version of long ago that only has to render again, or what sends nothing).
+    offline: settings without a value are no faults either; where one is missing there is no snapshot,
+    although there may be no error.
     """
-    if offline:
-        secrets = None
-    elif isinstance(secrets, _FromEnvironment):
-        secrets = Secrets(os.environ, Path(text.root))
     checked = check_files(text)
     entries = {name: found for file in checked.labels for name, found in file.lists.items()}
     labels = compile_labels([(file.model, file.problems) for file in checked.labels], lists=entries)
@@ -154,7 +134,7 @@ def compile_config(
     webhooks = [_compile(file, text, labels, exclude, secrets) for file in checked.webhooks]
     for file in checked.partial:
         _compile(file, text, labels, exclude, secrets)  # for its problems alone
-    return _report(text, checked, labels, webhooks, offline)
+    return _report(text, checked, webhooks, offline)
 
 
 def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) -> Iterator[str]:
@@ -178,11 +158,12 @@ def _compile(
         trigger = replace(trigger, events=(), changes=None)
     delivery = model.delivery
     batch = delivery.batch
-    lines = partial(_line_of, file)
+    lines, condition = partial(_line_of, file), partial(_condition, labels=labels, file=file)
     request = compile_request(
         model.request,
         vars=model.vars,
-        condition=partial(_condition, labels=labels, file=file),
+        # Inside a `$for` an `$if` may read the item.
+        condition=partial(condition, roots=(*EVENT_ROOTS, "item", "index")),
         settings=text.settings,
         secrets=secrets,
         problems=problems.at("request"),
@@ -190,7 +171,7 @@ def _compile(
         line_of=lines,
         batch_as=batch.as_ if batch is not None else None,
     )
-    wrap = None
+    wrap, fail_when = None, None
     if batch is not None:
         wrap = compile_wrap(
             batch,
@@ -200,18 +181,20 @@ def _compile(
             secrets=secrets,
             line_of=lines,
         )
-    receiver = model.request.receiver()
+    if delivery.fail_when is not None:
+        place = problems.at("delivery", "fail_when")
+        fail_when = condition(delivery.fail_when, place, roots=("response", "vars"))
     lint_webhook(model, text, problems, secrets)
     spec = LaneSpec(
         webhook_id=model.id,
         definition=file.definition,
         enabled=model.enabled,
         delivery=delivery,
-        receiver=receiver,
+        receiver=model.request.receiver(),
         encoding=model.request.encoding,
         has_secrets=bool(request.secrets) or (batch is not None and "${" in str(batch.wrap)),
         wrap=wrap,
-        fail_when=_fail_when(delivery, file, labels),
+        fail_when=fail_when,
     )
     return Webhook(
         id=model.id,
@@ -219,33 +202,17 @@ def _compile(
         trigger=trigger,
         request=request,
         delivery=delivery,
-        receiver=receiver,
         spec=spec,
-        definition=spec.definition,
         file=file.file,
         data=file.data,
     )
 
 
-def _condition(tree: Value, problems: Problems, *, labels: Labels, file: CheckedWebhook) -> Predicate:
-    """Compile the condition of an `$if`; inside a `$for` it may read the item."""
-    roots = (*EVENT_ROOTS, "item", "index")
+def _condition(
+    tree: Value, problems: Problems, *, labels: Labels, file: CheckedWebhook, roots: tuple[str, ...]
+) -> Predicate:
     return compile_condition(
         tree, problems, labels=labels, lists=file.lists, vars=file.model.vars, roots=roots
-    ).whole
-
-
-def _fail_when(delivery: DeliverySettings, file: CheckedWebhook, labels: Labels) -> FailWhen | None:
-    if delivery.fail_when is None:
-        return None
-    problems = file.problems.at("delivery", "fail_when")
-    return compile_condition(
-        delivery.fail_when,
-        problems,
-        labels=labels,
-        lists=file.lists,
-        vars=file.model.vars,
-        roots=("response", "vars"),
     ).whole
 
 
@@ -257,9 +224,7 @@ def _line_of(file: CheckedWebhook, path: KeyPath) -> int | None:
     return (found.key or found.node.span).line + 1
 
 
-def _report(
-    text: ConfigText, checked: CheckedConfig, labels: Labels, webhooks: list[Webhook], offline: bool
-) -> Report:
+def _report(text: ConfigText, checked: CheckedConfig, webhooks: list[Webhook], offline: bool) -> Report:
     findings = list(checked.findings)
     files: list[CheckedLabel | CheckedWebhook] = [*checked.labels, *checked.webhooks, *checked.partial]
     for file in files:
@@ -279,8 +244,6 @@ def _report(
             webhooks=tuple(webhooks),
             by_id={webhook.id: webhook for webhook in webhooks},
             triggers=TriggerIndex([webhook.trigger for webhook in webhooks]),
-            labels=labels,
-            lists={file.model.id: file.lists for file in checked.webhooks},
         )
     return report
 

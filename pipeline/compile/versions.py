@@ -52,7 +52,8 @@ class Versions:
             self._save(snapshot.text)
             self._compiled[snapshot.hash] = snapshot
             self.latest = snapshot
-            self._announce(snapshot)
+            self.specs = self.specs | {webhook.id: webhook.spec for webhook in snapshot.webhooks}
+            self._on_specs(self.specs)
 
     def get(self, version: str, text: bytes | None = None) -> Snapshot:
         """Return a compiled version; ``text`` is what came in-band, in case it is not known here yet.
@@ -112,10 +113,6 @@ class Versions:
             self.specs = self.specs | found
             self._on_specs(found)
         return set(found)
-
-    def _announce(self, snapshot: Snapshot) -> None:
-        self.specs = self.specs | {webhook.id: webhook.spec for webhook in snapshot.webhooks}
-        self._on_specs(self.specs)
 
     def _paths(self) -> list[Path]:
         """Return the stored texts, the newest first."""

@@ -30,7 +30,7 @@ from pipeline.model.json import Value
 
 MAX_LIST_BYTES = 16 << 20
 _SUFFIXES = (".yaml", ".yml")
-_TESTS = (".test.yaml", ".test.yml")
+TESTS = (".test.yaml", ".test.yml")
 
 
 @dataclass(slots=True, frozen=True)
@@ -78,11 +78,11 @@ class ConfigText:
         )
 
     @classmethod
-    def from_bytes(cls, raw: bytes, *, root: str = "") -> ConfigText:
+    def from_bytes(cls, raw: bytes) -> ConfigText:
         """Return what `to_bytes` wrote."""
         data = orjson.loads(raw)
         defaults = JobDefaults(tuple(data["exclude"]), data["delivery"], tuple(data["network_allow"]))
-        return cls(data["files"], data["settings"], defaults, root)
+        return cls(data["files"], data["settings"], defaults)
 
     @cached_property
     def documents(self) -> Mapping[str, Document]:
@@ -139,9 +139,9 @@ def read_files(
         if document.root is not None:
             for ref in setting_refs(document.root.value, is_webhook=name.startswith("webhooks/")):
                 # A default stands in the text already; it is no value from outside.
-                outside = SecretRef(ref.key)
-                if secrets.known(outside):
-                    settings[ref.key] = secrets.resolve(outside)
+                outside = secrets.find(SecretRef(ref.key))
+                if outside is not None:
+                    settings[ref.key] = outside
     lists: dict[str, str] = {}
     for name in wanted_lists(text):
         if reader.path(name).is_file():
@@ -207,7 +207,7 @@ def config_files(base: Path) -> list[str]:
 
 def is_yaml(name: str) -> bool:
     """Return whether a file name is that of a webhook, base or label file (tests are none)."""
-    return name.endswith(_SUFFIXES) and not name.endswith(_TESTS)
+    return name.endswith(_SUFFIXES) and not name.endswith(TESTS)
 
 
 def is_webhook(name: str) -> bool:

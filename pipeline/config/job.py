@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
 from pipeline.config.layers import Layers
+from pipeline.config.models.fields import fields_of, is_section
 from pipeline.config.models.job import JsonlSource, KafkaSource, PipelineFile
-from pipeline.config.models.validate import check
-from pipeline.config.shown import Setting, settings_of
+from pipeline.config.models.validate import check, submodel
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import Document, locate
 from pipeline.config.yaml.loader import decode_text, parse_yaml
@@ -23,34 +24,35 @@ from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
 
 FILE = "pipeline.yaml"
+_SECRET_FIELDS = ("password", "secret", "key", "token")
+
+
+class Setting(NamedTuple):
+    """One value of the job's config."""
+
+    name: str
+    value: Value
+    origin: str
+    """``config/pipeline.yaml:3``, ``environment HOOKLINE_SHARDS``, ``flag --shards`` or ``default``."""
 
 
 @dataclass(slots=True, frozen=True)
 class PipelineConfig:
-    """How the job runs, in plain values with their units."""
+    """How the job runs: its file, with what variables and flags set in its place."""
 
+    file: PipelineFile
     source: JsonlSource | KafkaSource | None
-    """None: nothing to read; `hookline run` then needs --source."""
+    """The one that `file` names. None: nothing to read; `hookline run` then needs --source."""
     state: Path
-    epoch_secs: float
-    shards: int
-    disk_reserve_bytes: int
-    join_max_wait_secs: float | None
-    network_allow: tuple[str, ...]
-    exclude: tuple[str, ...]
+    """The state directory; a replay has another one than the file says."""
     delivery: Mapping[str, Value]
     """Defaults of every webhook's `delivery`, as plain data of the file."""
-    dead_letters_kafka: Mapping[str, Value] | None
-    """topic, brokers (may be None: the source's), settings."""
-    dead_letters_jsonl: str | None
-    log_level: str
-    log_format: str
     settings: tuple[Setting, ...] = field(compare=False)
 
     @property
     def defaults(self) -> JobDefaults:
         """The parts that webhooks depend on."""
-        return JobDefaults(self.exclude, self.delivery, self.network_allow)
+        return JobDefaults(tuple(self.file.exclude), self.delivery, tuple(self.file.network.allow))
 
 
 @dataclass(slots=True)
@@ -86,7 +88,7 @@ def load_pipeline(
     document = _document(base)
     problems = Problems()
     tree = document.root
-    substitute(document, Secrets(environ, base))
+    substitute(document, Secrets(environ, base).find)
     findings = list(document.findings)
     data: Value = {} if tree is None else tree.value
     if not isinstance(data, dict):
@@ -117,23 +119,8 @@ def load_pipeline(
         origin = layers.origin(path)
         return f"{os.path.join(root, FILE)}:{_line(document, path)}" if origin == "file" else origin
 
-    letters = model.dead_letters
-    config = PipelineConfig(
-        source=source,
-        state=Path(model.state),
-        epoch_secs=model.epoch_secs,
-        shards=model.shards,
-        disk_reserve_bytes=model.disk_reserve_bytes,
-        join_max_wait_secs=model.join.max_wait_secs,
-        network_allow=tuple(model.network.allow),
-        exclude=tuple(model.exclude),
-        delivery=data.get("delivery", {}),
-        dead_letters_kafka=letters.kafka.model_dump() if letters.kafka is not None else None,
-        dead_letters_jsonl=letters.jsonl.path if letters.jsonl is not None else None,
-        log_level=model.log.level,
-        log_format=model.log.format,
-        settings=tuple(settings_of(model, origin_of)),
-    )
+    settings = tuple(settings_of(model, origin_of))
+    config = PipelineConfig(model, source, Path(model.state), data.get("delivery", {}), settings)
     return PipelineReport(config, findings, root)
 
 
@@ -177,3 +164,23 @@ def _line(document: Document, path: KeyPath) -> int:
     assert document.root is not None  # an origin in the file
     found = locate(document.root, path)
     return (found.key or found.node.span).line + 1
+
+
+def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPath = ()) -> Iterator[Setting]:
+    """Yield every value of a section and of those inside, by dotted name; ``origin`` tells whence."""
+    for name, attribute, info in fields_of(type(section)):
+        path, value = (*prefix, name), getattr(section, attribute)
+        if is_section(type(value)):
+            yield from settings_of(value, origin, path)
+        elif value is not None or submodel(info.annotation) is None:
+            yield Setting(".".join(map(str, path)), _masked(value), origin(path))
+
+
+def _masked(value: Value) -> Value:
+    """Return a value for showing: what looks like a password among free settings is hidden."""
+    if isinstance(value, dict):
+        return {
+            key: "***" if any(word in key.lower() for word in _SECRET_FIELDS) else _masked(inner)
+            for key, inner in value.items()
+        }
+    return value

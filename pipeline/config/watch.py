@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,20 +23,6 @@ SETTLE_SECS = 0.2
 """A change counts once nothing has changed for so long: editors and `rsync` write several times."""
 PATIENCE_SECS = 0.8
 """A directory that never comes to rest is read anyway after this long."""
-
-
-@dataclass(slots=True, frozen=True)
-class Changed:
-    """The directory has another content: compile it."""
-
-    text: ConfigText
-
-
-@dataclass(slots=True, frozen=True)
-class Unreadable:
-    """The directory cannot be read as a config; what runs goes on."""
-
-    message: str
 
 
 def read_directory(directory: Path) -> ConfigText:
@@ -69,8 +54,11 @@ class Watcher:
         self._seen: Signature | None = None
         self._pending: tuple[Signature, float, float] | None = None
 
-    def poll(self) -> Changed | Unreadable | None:
-        """Return what is new since the last report, once it has come to rest; None if nothing is."""
+    def poll(self) -> ConfigText | ConfigError | None:
+        """Return what is new since the last report, once it has come to rest; None if nothing is.
+
+        An error says why the directory cannot be read as a config; what runs goes on.
+        """
         now = self._clock()
         signature = self._signature()
         if self._seen is None:
@@ -89,7 +77,7 @@ class Watcher:
             return None
         return self._report(signature)
 
-    def _report(self, signature: Signature) -> Changed | Unreadable | None:
+    def _report(self, signature: Signature) -> ConfigText | ConfigError | None:
         self._pending = None
         try:
             text = self._read(self._directory)
@@ -98,18 +86,15 @@ class Watcher:
             if str(error) == self._told:
                 return None
             self._told = str(error)
-            return Unreadable(str(error))
+            return error
         self._lists = tuple(wanted_lists(text))
         # Taken before reading: a change in between shows as another signature at the next poll.
-        self._seen = signature if not self._lists else self._merge_lists(signature)
+        known = {entry[0] for entry in signature}
+        self._seen = signature + tuple(self._stat(name) for name in self._lists if name not in known)
         if text.hash == self._told:
             return None
         self._told = text.hash
-        return Changed(text)
-
-    def _merge_lists(self, signature: Signature) -> Signature:
-        known = {entry[0] for entry in signature}
-        return signature + tuple(self._stat(name) for name in self._lists if name not in known)
+        return text
 
     def _signature(self) -> Signature:
         names = [FILE, *config_files(self._directory)]

@@ -26,7 +26,7 @@ from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.document import Document, Node
 from pipeline.config.yaml.extends import merge_data, resolve_base
 from pipeline.config.yaml.locating import place
-from pipeline.config.yaml.placeholders import Settings, everywhere, substitute
+from pipeline.config.yaml.placeholders import among, everywhere, substitute
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 
@@ -78,7 +78,7 @@ class CheckedConfig:
 def check_files(text: ConfigText) -> CheckedConfig:
     """Parse and check every file. Files with errors are missing from the result, their faults are noted."""
     findings = [Finding(name, 0, 0, "unreadable", message) for name, message in text.faults.items()]
-    settings = Settings(text.settings)
+    settings = among(text.settings)
     documents = text.documents
     for name, document in documents.items():
         wanted = is_setting if name.startswith("webhooks/") else everywhere

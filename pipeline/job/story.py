@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -170,7 +170,7 @@ class Story:
 
 
 def change_of(
-    update: PropertyUpdate, before: dict[str, Any], properties: dict[str, Value]
+    update: PropertyUpdate, before: dict[str, Value], properties: dict[str, Value]
 ) -> tuple[Event, User]:
     """Return what a `changes` trigger sees: an event with the changed values (null for what was unset), and
     the user with the values before.

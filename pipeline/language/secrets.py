@@ -139,7 +139,7 @@ class Secrets:
 
     def resolve(self, ref: SecretRef) -> str:
         """Return the value; a file's without its last line end. Raises ConfigError where there is none."""
-        value = self._find(ref)
+        value = self.find(ref)
         if value is None:
             place = "file cannot be read" if ref.file else "variable is not set"
             raise ConfigError(f"secret {ref}: the {place}")
@@ -147,7 +147,7 @@ class Secrets:
 
     def known(self, ref: SecretRef) -> bool:
         """Return whether `resolve` would give a value."""
-        return self._find(ref) is not None
+        return self.find(ref) is not None
 
     def expand(self, text: str) -> str:
         """Return a text with every placeholder replaced by its value.
@@ -184,7 +184,8 @@ class Secrets:
             return (0, -1, 0)
         return (found.st_ino, found.st_size, found.st_mtime_ns)
 
-    def _find(self, ref: SecretRef) -> str | None:
+    def find(self, ref: SecretRef) -> str | None:
+        """Return the value, None where there is none."""
         if ref not in self._values:
             if ref.file is not None:
                 # Taken before reading: a change in between shows as another signature later.

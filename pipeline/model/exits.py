@@ -22,9 +22,3 @@ MEANING: dict[Exit, str] = {
     Exit.STATE: "the state directory is in use by another job, of another version, or damaged",
     Exit.FATAL: "stopped by a fatal error; nothing is lost, the next start goes on",
 }
-
-
-def render_table() -> str:
-    """Return the table for the README, in Markdown."""
-    rows = [f"| {code.value} | {MEANING[code]} |" for code in Exit]
-    return "\n".join(["| exit code | meaning |", "|---|---|", *rows]) + "\n"

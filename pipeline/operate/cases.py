@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from pipeline.compile.snapshot import Snapshot, compile_config
-from pipeline.config.files import JobDefaults, config_files, is_yaml, read_files
+from pipeline.config.files import TESTS, JobDefaults, config_files, is_yaml, read_files
 from pipeline.config.models.case import Case, CaseFile, ExpectedRequest
 from pipeline.config.models.validate import check
 from pipeline.config.yaml.diagnostics import Problems
@@ -22,13 +22,13 @@ from pipeline.config.yaml.locating import place
 from pipeline.decode.shapes import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Match
-from pipeline.model.findings import Finding, render
+from pipeline.model.errors import ConfigError
+from pipeline.model.findings import Finding
 from pipeline.model.json import Value, equal
-from pipeline.model.records import Invalid, Origin, Record
+from pipeline.model.records import MISSING, Invalid, Origin, Record
 from pipeline.model.times import parse_time
 from pipeline.operate.given import known
 
-SUFFIXES = (".test.yaml", ".test.yml")
 NOW = parse_time("2026-01-01T12:00:00Z")
 """When events happen that do not say it; each a second after the one before."""
 
@@ -61,7 +61,7 @@ class CaseResult:
 
 def find_tests(directory: Path) -> list[Path]:
     """Return all test files below a config directory, sorted."""
-    return sorted(path for path in directory.rglob("*") if path.name.endswith(SUFFIXES) and path.is_file())
+    return sorted(path for path in directory.rglob("*") if path.name.endswith(TESTS) and path.is_file())
 
 
 def run_tests(
@@ -80,13 +80,13 @@ def run_file(
 ) -> Iterator[CaseResult]:
     """Yield the result of every case of a test file; the webhook is the file of the same stem beside it."""
     shown = os.path.relpath(path, directory)
-    cases, lines, trouble = _load(path, shown)
-    if cases is None:
-        yield CaseResult(shown, "the file is a test", 0, [trouble])
-        return
-    snapshot, trouble = _compile(path, directory, cases, os.environ if environ is None else environ)
-    if snapshot is None:
-        yield CaseResult(shown, "the webhook has no errors", 0, [trouble])
+    holds = "the file is a test"
+    try:
+        cases, lines = _load(path, shown)
+        holds = "the webhook has no errors"
+        snapshot = _compile(path, directory, cases, os.environ if environ is None else environ)
+    except ConfigError as error:
+        yield CaseResult(shown, holds, 0, [str(error)])
         return
     for case, line in zip(cases.cases, lines, strict=True):
         started = time.perf_counter()
@@ -121,13 +121,14 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
     return failures
 
 
-def _load(path: Path, shown: str) -> tuple[CaseFile | None, list[int], str]:
+def _load(path: Path, shown: str) -> tuple[CaseFile, list[int]]:
+    """Return the cases and their lines. Raises ConfigError."""
     try:
         document = parse_yaml(decode_text(path.read_bytes()), shown)
     except OSError as error:
-        return None, [], f"cannot be read: {error.strerror or error}"
+        raise ConfigError(f"cannot be read: {error.strerror or error}") from None
     except ValueError as error:
-        return None, [], str(error)
+        raise ConfigError(str(error)) from None
     findings = list(document.findings)
     problems = Problems()
     cases = None
@@ -135,21 +136,20 @@ def _load(path: Path, shown: str) -> tuple[CaseFile | None, list[int], str]:
         cases = check(CaseFile, document.root.value, problems, what="a test file")
         findings += [place(document, problem) for problem in problems.found]
     if cases is None or document.root is None or any(not finding.warning for finding in findings):
-        return None, [], render(findings)
+        raise ConfigError(findings)
     assert document.root.items is not None  # the model accepted a map
     listed = document.root.items["cases"][1].elements or []
-    return cases, [node.span.line + 1 for node in listed], ""
+    return cases, [node.span.line + 1 for node in listed]
 
 
-def _compile(
-    path: Path, directory: Path, cases: CaseFile, environ: Mapping[str, str]
-) -> tuple[Snapshot | None, str]:
+def _compile(path: Path, directory: Path, cases: CaseFile, environ: Mapping[str, str]) -> Snapshot:
+    """Return the webhook beside a test, alone with what it needs. Raises ConfigError."""
     stem = path.name.rsplit(".test.", 1)[0]
     target = next(
         (f"{stem}{end}" for end in (".yaml", ".yml") if (path.parent / f"{stem}{end}").is_file()), None
     )
     if target is None:
-        return None, f"there is no webhook `{stem}.yaml` beside the test"
+        raise ConfigError(f"there is no webhook `{stem}.yaml` beside the test")
     bases = sorted(entry for entry in os.listdir(path.parent) if entry.startswith("_") and is_yaml(entry))
     labels = [name for name in config_files(directory) if name.startswith("labels/")]
     text = read_files(
@@ -163,9 +163,8 @@ def _compile(
     report = compile_config(text, secrets=None)
     if report.snapshot is None:
         folder = os.path.relpath(path.parent, directory)
-        errors = [finding for finding in report.findings if not finding.warning]
-        return None, render([_moved(finding, folder) for finding in errors])
-    return report.snapshot, ""
+        raise ConfigError([_moved(finding, folder) for finding in report.findings if not finding.warning])
+    return report.snapshot
 
 
 def _moved(finding: Finding, folder: str) -> Finding:
@@ -202,7 +201,7 @@ def _compare(wanted: ExpectedRequest, got: Match, exact: bool) -> list[str]:
         lines += _differ("url", wanted.url, got.url, exact=True)
     headers = {name.lower(): value for name, value in got.headers.items()}
     for name, value in wanted.headers.items():
-        lines += _differ(f"headers.{name}", value, headers.get(name.lower(), _ABSENT), exact=True)
+        lines += _differ(f"headers.{name}", value, headers.get(name.lower(), MISSING), exact=True)
     if "body" in wanted.model_fields_set:
         lines += _differ("body", wanted.body, _body(got, wanted.body), exact)
     return lines
@@ -216,20 +215,12 @@ def _body(got: Match, wanted: Value) -> Value:
     return orjson.loads(body) if body else None
 
 
-class _Absent:
-    def __repr__(self) -> str:
-        return "(absent)"
-
-
-_ABSENT = _Absent()
-
-
 def _differ(path: str, wanted: Value, got: Value, exact: bool) -> list[str]:
     if isinstance(wanted, dict) and isinstance(got, dict):
         lines = [
             line
             for key, value in wanted.items()
-            for line in _differ(f"{path}.{key}", value, got.get(key, _ABSENT), exact)
+            for line in _differ(f"{path}.{key}", value, got.get(key, MISSING), exact)
         ]
         if exact:
             lines += [f"{path}.{key}\n  + {_json(value)}" for key, value in got.items() if key not in wanted]
@@ -249,7 +240,7 @@ def _differ(path: str, wanted: Value, got: Value, exact: bool) -> list[str]:
 
 
 def _json(value: Value) -> str:
-    return str(value) if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+    return "(absent)" if value is MISSING else json.dumps(value, ensure_ascii=False)
 
 
 def _told(fired: Match) -> str:

@@ -4,61 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.compile.snapshot import compile_config
+from pipeline.compile.snapshot import Report, compile_config
 from pipeline.config.files import JobDefaults, read_config
 from pipeline.config.job import FILE, PipelineConfig, load_pipeline
 from pipeline.config.models.job import KafkaSource
-from pipeline.config.watch import Unreadable, Watcher
+from pipeline.config.watch import Watcher
+from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
-from pipeline.model.findings import Finding, in_order
-from pipeline.model.json import Value
+from pipeline.model.findings import Finding
 
 POLL_SECS = 0.25
 
 
-@dataclass(slots=True, frozen=True)
-class Checked:
-    """What a check found."""
-
-    findings: list[Finding]
-    webhooks: int
-    labels: int
-
-    @property
-    def errors(self) -> int:
-        """How many findings are errors."""
-        return sum(not finding.warning for finding in self.findings)
-
-    def to_json(self) -> dict[str, Value]:
-        """Return whether all is well, the counts, and the findings in the order of the files."""
-        return {
-            "ok": not self.errors,
-            "errors": self.errors,
-            "warnings": len(self.findings) - self.errors,
-            "webhooks": self.webhooks,
-            "labels": self.labels,
-            "findings": [finding.to_json() for finding in in_order(self.findings)],
-        }
-
-
-def check(config: Path, *, offline: bool = False) -> Checked:
+def check(config: Path, *, offline: bool = False) -> Report:
     """Check pipeline.yaml, labels and webhooks; nothing is sent, no network is used.
 
     offline: secrets and settings are not looked up. Raises ConfigError where there is no config directory.
     """
     pipeline = load_pipeline(config)
     defaults = pipeline.config.defaults if pipeline.config is not None else JobDefaults()
-    report = compile_config(read_config(config, defaults=defaults), offline=offline)
+    secrets = None if offline else Secrets(base=config)
+    report = compile_config(read_config(config, defaults=defaults), secrets=secrets, offline=offline)
     own = [found for found in pipeline.findings if not offline or found.code != "missing-setting"]
     if pipeline.config is not None and not offline:
         own += _check_kafka(pipeline.config)
-    return Checked([*own, *report.findings], report.webhooks, report.labels)
+    report.findings = [*own, *report.findings]
+    return report
 
 
-def check_changes(config: Path, *, offline: bool = False) -> Iterator[Checked | str]:
+def check_changes(config: Path, *, offline: bool = False) -> Iterator[Report | str]:
     """Yield what a check finds now and after each change of the directory, without end.
 
     A text says why the directory cannot be read as a config.
@@ -68,10 +44,9 @@ def check_changes(config: Path, *, offline: bool = False) -> Iterator[Checked | 
         change = watcher.poll()
         if change is not None:
             try:
-                found: Checked | str = check(config, offline=offline)
+                yield check(config, offline=offline)
             except ConfigError as error:
-                found = change.message if isinstance(change, Unreadable) else str(error)
-            yield found
+                yield str(change if isinstance(change, ConfigError) else error)
         time.sleep(POLL_SECS)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -49,8 +48,6 @@ class Answer:
 class Prepared:
     """A request that is ready to be sent."""
 
-    config: Path
-    allow: tuple[str, ...]
     snapshot: Snapshot
     match: Match
     holds: bool
@@ -69,11 +66,12 @@ def prepare(config: Path, webhook_id: str, given: Given, allow: Sequence[str] = 
     cannot be used or the request cannot be rendered, UsageError where there is no such webhook.
     """
     job = load_pipeline(config, flags={"network.allow": list(allow) or None}).require()
-    snapshot = compile_config(read_config(config, defaults=job.defaults)).require()
+    text = read_config(config, defaults=job.defaults)
+    snapshot = compile_config(text, secrets=Secrets(base=config)).require()
     match, holds = _match(snapshot, webhook_id, given)
     if match.request is None:
         raise ConfigError(f"{webhook_id}: it cannot be rendered: {match.reason}")
-    return Prepared(config, job.network_allow, snapshot, match, holds)
+    return Prepared(snapshot, match, holds)
 
 
 def _match(snapshot: Snapshot, webhook_id: str, given: Given) -> tuple[Match, bool]:
@@ -132,7 +130,8 @@ def send(prepared: Prepared) -> Answer:
         settings = replace(settings, batch=replace(settings.batch, max_wait_secs=0.0))
     first = FirstResults()
     port = Port(0, first, lambda *_: ([], None))
-    engine = DeliveryEngine(allow=prepared.allow, secrets=Secrets(os.environ, prepared.config))
+    text = prepared.snapshot.text
+    engine = DeliveryEngine(allow=text.defaults.network_allow, secrets=Secrets(base=Path(text.root)))
     engine.start()
     try:
         engine.configure({webhook.id: replace(webhook.spec, enabled=True, delivery=settings)})

@@ -7,10 +7,11 @@ uncertain is written again under the same key.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from pipeline.config.models.job import DeadLettersSection, JsonlSource, KafkaSource
 from pipeline.model.disk import append_all, make_folder, sync
 from pipeline.model.errors import Fatal
 from pipeline.outbox.codec import DeadLetter
@@ -112,30 +113,25 @@ class BothCopies:
 
 
 def open_copies(
-    *,
-    kafka: Mapping[str, Any] | None = None,
-    jsonl: str | None = None,
-    brokers: str | None = None,
-    settings: Mapping[str, Any] | None = None,
+    letters: DeadLettersSection, source: JsonlSource | KafkaSource | None = None
 ) -> Copies | None:
     """Return where `dead_letters` of pipeline.yaml sends copies; None where it names nothing.
 
-    kafka: its ``topic``, ``brokers`` and ``settings``. Without brokers of its own the copies go to those of
-    the source, given as ``brokers``, with the source's ``settings`` beneath its own.
-    Raises ConfigError for a topic or settings that cannot be used, Fatal for a file or brokers out of reach.
+    Without brokers of its own a topic is one of the source's brokers, with the source's settings beneath its
+    own. Raises ConfigError for a topic or settings that cannot be used, Fatal for a file or brokers out of
+    reach.
     """
     places: list[Copies] = []
-    if jsonl is not None:
-        places.append(JsonlCopies(Path(jsonl)))
-    if kafka is not None:
+    if letters.jsonl is not None:
+        places.append(JsonlCopies(Path(letters.jsonl.path)))
+    if letters.kafka is not None:
         # librdkafka takes a tenth of a second to load: only for those who write to topics.
         from pipeline.outbox.kafka_copies import KafkaCopies
 
-        own = kafka.get("settings") or {}
-        if kafka.get("brokers"):
-            places.append(KafkaCopies(kafka["brokers"], str(kafka["topic"]), own))
-        else:
-            places.append(KafkaCopies(brokers or "", str(kafka["topic"]), {**(settings or {}), **own}))
+        brokers, settings = letters.kafka.brokers or "", letters.kafka.settings
+        if not brokers and isinstance(source, KafkaSource):
+            brokers, settings = source.brokers, {**source.settings, **settings}
+        places.append(KafkaCopies(brokers, letters.kafka.topic, settings))
     if len(places) > 1:
         return BothCopies(places)
     return places[0] if places else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any
 
 import orjson
 
 from pipeline.language.paths import event_view, user_view
 from pipeline.language.slots import mask
+from pipeline.model.json import Value
 from pipeline.model.times import format_iso
 from pipeline.outbox.codec import DeadLetter, replay_number
 from pipeline.outbox.handover import Request
@@ -35,7 +35,7 @@ def key_of(letter: DeadLetter) -> str:
     return f"{letter.request.webhook_id or '-'}/{letter.origin}{again}"
 
 
-def as_json_value(letter: DeadLetter) -> dict[str, Any]:
+def as_json_value(letter: DeadLetter) -> dict[str, Value]:
     """Return a dead letter as JSON data; secrets are shown as ``${NAME}``, bytes that are no text escaped."""
     request, progress, origin = letter.request, letter.progress, letter.origin
     return {
@@ -69,7 +69,7 @@ def _body(letter: DeadLetter) -> str:
     return body.decode("utf-8", "backslashreplace")
 
 
-def request_json(request: Request, body: str | None = None) -> dict[str, Any]:
+def request_json(request: Request, body: str | None = None) -> dict[str, Value]:
     """Return a request as JSON data; secrets are shown as ``${NAME}``, bytes that are no text escaped."""
     return {
         "method": request.method,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import (
@@ -16,6 +15,7 @@ from confluent_kafka.admin import (
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.missing_files import missing_file
 from pipeline.model.errors import ConfigError, Fatal, Stopped
+from pipeline.model.json import Value
 from pipeline.model.stop import requested
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.dead_letter_json import key_of, to_json
@@ -42,7 +42,7 @@ class KafkaCopies:
         self,
         brokers: str,
         topic: str,
-        settings: Mapping[str, Any],
+        settings: Mapping[str, Value],
         *,
         flush_secs: float = FLUSH_SECS,
         connect_secs: float = 10.0,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 from pipeline.model.errors import StateError
 from pipeline.outbox.codec import (
@@ -51,8 +51,15 @@ def rows(state: Path, table: Table, prefix: bytes = b"") -> Iterator[tuple[Path,
                 yield path, key, value
 
 
-def accounting(state: Path) -> dict[str, dict[str, Any]]:
-    """Return the ``records`` and ``webhooks`` of DESIGN 10, cumulative over the state directory's life."""
+class Accounting(TypedDict):
+    """The counts of DESIGN 10, cumulative over a state directory's life."""
+
+    records: dict[str, int]
+    webhooks: dict[str, dict[str, int]]
+
+
+def accounting(state: Path) -> Accounting:
+    """Return what was read, and what became of each webhook's matches."""
     total: Counter[str] = Counter()
     for _, key, value in rows(state, Table.COUNTERS):
         total[key.decode()] += unpack_number(value)

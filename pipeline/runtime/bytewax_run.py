@@ -46,11 +46,11 @@ def prepare(replay: Replay | None = None, observe: Observe | None = None) -> Dat
 def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
     config_dir = Path(os.environ.get("HOOKLINE_CONFIG", "config"))
     config = load_pipeline(config_dir, check_source=True).require()
-    log.setup(config.log_level, config.log_format)
+    log.setup(config.file.log.level, config.file.log.format)
     recovery = config.state / "recovery"
     if os.environ.get(RECOVERY) != str(recovery):
         os.environ[RECOVERY] = str(recovery)
-        os.environ.setdefault(INTERVAL, str(max(1, round(config.epoch_secs))))
+        os.environ.setdefault(INTERVAL, str(max(1, round(config.file.epoch_secs))))
         os.environ.setdefault(BACKUP, "0")
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     given = _parse_args()

@@ -15,6 +15,7 @@ from pipeline.job.settings import wall_clock
 from pipeline.language.secrets import Secrets
 from pipeline.runtime.readers import make_readers
 from pipeline.sources.chunk import CHUNK_LINES
+from pipeline.sources.paced import PacedSource
 from pipeline.sources.reader import Source
 
 
@@ -23,7 +24,7 @@ def make_engine(
 ) -> DeliveryService:
     """Return the delivery engine, not started. share: the part of the job's rates that is this process's."""
     return DeliveryEngine(
-        allow=config.network_allow, secrets=Secrets(os.environ, config_dir), share=share, on_gone=on_gone
+        allow=config.file.network.allow, secrets=Secrets(os.environ, config_dir), share=share, on_gone=on_gone
     )
 
 
@@ -31,7 +32,8 @@ def make_source(config: PipelineConfig, replay: Replay | None = None) -> Source:
     """Return what the job reads; contacts nobody yet. Raises ConfigError."""
     if replay is None:
         return make_readers(config)
-    return make_readers(config, replay.speed, aside="replay")
+    readers = make_readers(config, aside="replay")
+    return readers if replay.speed is None else PacedSource(readers, replay.speed)
 
 
 @dataclass(slots=True, frozen=True)

@@ -6,12 +6,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.telemetry import log, screen
 
 if TYPE_CHECKING:
     from pipeline.job.flow import Job
+    from pipeline.outbox.view import Accounting
 
 TERMINAL_SECS = 0.25
 LOG_SECS = 10.0
@@ -86,7 +87,7 @@ def look_at(job: Job) -> Look:
     return look
 
 
-def look_through(account: Callable[[], dict[str, Any]]) -> Look:
+def look_through(account: Callable[[], Accounting]) -> Look:
     """Return a look at a job of several processes: what they have committed."""
 
     def look() -> tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]:

@@ -9,7 +9,6 @@ from pipeline.config.models.job import JsonlSource
 from pipeline.model.errors import ConfigError
 from pipeline.sources.chunk import Position
 from pipeline.sources.files.recording import Recording
-from pipeline.sources.paced import PacedSource
 from pipeline.sources.reader import Reader, Source
 
 RECORDING = "recording"
@@ -40,20 +39,12 @@ class Recordings:
         )
 
 
-def make_readers(
-    config: PipelineConfig, speed: float | None = None, *, aside: Literal["record", "replay"] | None = None
-) -> Source:
+def make_readers(config: PipelineConfig, *, aside: Literal["record", "replay"] | None = None) -> Source:
     """Return what makes the readers; contacts nobody yet. Raises ConfigError.
 
-    speed: how fast event time passes, as a multiple of the clock; None: as fast as it goes.
     aside: what reads beside the live job. Topics are then read under a group of its own, and by a replay
     from their beginning to their present end, and files are not followed.
     """
-    readers = _readers(config, aside)
-    return readers if speed is None else PacedSource(readers, speed)
-
-
-def _readers(config: PipelineConfig, aside: Literal["record", "replay"] | None) -> Source:
     source = config.source
     if source is None:
         raise ConfigError(
@@ -65,4 +56,4 @@ def _readers(config: PipelineConfig, aside: Literal["record", "replay"] | None) 
     from pipeline.kafka.client import KafkaSettings
     from pipeline.sources.topics.kafka_source import KafkaSource
 
-    return KafkaSource(KafkaSettings.of(source, max_wait_secs=config.join_max_wait_secs, aside=aside))
+    return KafkaSource(KafkaSettings.of(source, max_wait_secs=config.file.join.max_wait_secs, aside=aside))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from pipeline.compile.snapshot import compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import ConfigText, read_config
 from pipeline.config.job import PipelineConfig
-from pipeline.config.watch import Changed, Watcher
+from pipeline.config.watch import Watcher
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.telemetry import log
@@ -68,16 +67,17 @@ class ConfigWatcher:
     def _poll(self) -> None:
         if self._renew_secrets():
             _log.info("secrets or certificates were read again")
-        change = self._watcher.poll()
-        if change is None:
-            return
-        if not isinstance(change, Changed):
-            self._refuse(change.message)
+        found = self._watcher.poll()
+        if found is None:
             return
         try:
-            snapshot = compile_config(change.text, secrets=Secrets(os.environ, self._directory)).require()
+            if isinstance(found, ConfigError):
+                raise found
+            snapshot = compile_config(found, secrets=Secrets(base=self._directory)).require()
         except ConfigError as error:
-            self._refuse(str(error))
+            self.problems = str(error)
+            gauge("config_problems", 1)
+            CONFIG_REFUSED.happened(_log, problems=self.problems)
             return
         if self.problems:
             CONFIG_GOOD_AGAIN.happened(_log)
@@ -85,8 +85,3 @@ class ConfigWatcher:
         if snapshot.hash != self._versions.latest.hash:
             self._versions.install(snapshot)
             CONFIG_RELOADED.happened(_log, version=snapshot.hash[:12], webhooks=len(snapshot.webhooks))
-
-    def _refuse(self, problems: str) -> None:
-        self.problems = problems
-        gauge("config_problems", 1)
-        CONFIG_REFUSED.happened(_log, problems=problems)

@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
 
 import orjson
 
@@ -164,14 +163,6 @@ def passing_signals(group: Group) -> Iterator[threading.Event]:
         if requested():
             stop(signal.SIGTERM, None)
         yield stopped
-
-
-def parse_member(text: str) -> Any:
-    """Return the place in the cluster that ``--member`` names."""
-    from pipeline.runtime.process import Cluster
-
-    number, _, addresses = text.partition("@")
-    return Cluster(int(number), tuple(addresses.split(";")))
 
 
 def free_ports(number: int) -> list[int]:

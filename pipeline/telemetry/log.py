@@ -23,14 +23,13 @@ import orjson
 from pipeline.model.times import format_iso
 from pipeline.telemetry import screen
 
-_LEVELS: dict[str, int] = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
+_NAMES = {
+    logging.DEBUG: "debug",
+    logging.INFO: "info",
+    logging.WARNING: "warn",
+    logging.ERROR: "error",
+    logging.CRITICAL: "error",
 }
-_NAMES = {number: name for name, number in _LEVELS.items()}
-_NAMES |= {logging.WARNING: "warn", logging.CRITICAL: "error"}
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warn": "\x1b[33m", "error": "\x1b[31m"}
 _hidden: dict[str, str] = {}
 
@@ -195,5 +194,5 @@ def setup(level: str = "info", format: str = "auto", *, stream: TextIO | None = 
     for old in [one for one in root.handlers if one.get_name() == "hookline"]:
         root.removeHandler(old)
     root.addHandler(handler)
-    root.setLevel(_LEVELS.get(level, logging.INFO))
+    root.setLevel(level.upper())
     logging.captureWarnings(True)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 
 from pipeline.telemetry.table import METRICS, Metric, MetricName
 
-__all__ = ["METRICS", "Metric", "MetricName", "count", "gauge", "observe", "observe_many"]
+__all__ = ["METRICS", "Metric", "MetricName", "count", "gauge", "observe"]
 __all__ += ["prometheus_name", "read", "render_prometheus", "reset"]
 
 Labels = tuple[str, ...]
@@ -52,22 +52,12 @@ def gauge(name: MetricName, value: float, /, **labels: str) -> None:
 
 def observe(name: MetricName, value: float, /, **labels: str) -> None:
     """Add one measurement to a histogram."""
-    observe_many(name, (value,), **labels)
-
-
-def observe_many(name: MetricName, values: Iterable[float], /, **labels: str) -> None:
-    """Add a batch of measurements to a histogram."""
     bounds = METRICS[name].buckets
     key = _key(name, labels)
     with _lock:
-        buckets = _buckets[name].get(key)
-        if buckets is None:
-            buckets = _buckets[name][key] = [0] * (len(bounds) + 1)
-        total = 0.0
-        for value in values:
-            buckets[bisect_left(bounds, value)] += 1
-            total += value
-        _values[name][key] = _values[name].get(key, 0) + total
+        buckets = _buckets[name].setdefault(key, [0.0] * (len(bounds) + 1))
+        buckets[bisect_left(bounds, value)] += 1
+        _values[name][key] = _values[name].get(key, 0) + value
 
 
 def set_histogram(name: MetricName, counts: Mapping[float, int], /, **labels: str) -> None:
@@ -134,15 +124,3 @@ def render_prometheus() -> str:
                 )
             lines += [_line(f"{full}_sum", labels, value), _line(f"{full}_count", labels, below)]
     return "\n".join(lines) + "\n"
-
-
-def render_table() -> str:
-    """Return the table for the README, in Markdown."""
-    rows = ["| metric | kind, unit | meaning | what to do |", "|---|---|---|---|"]
-    for name, metric in METRICS.items():
-        labels = f" {{{', '.join(metric.labels)}}}" if metric.labels else ""
-        rows.append(
-            f"| `{prometheus_name(name)}`{labels} | {metric.kind}, {metric.unit} "
-            f"| {metric.meaning} | {metric.remedy} |"
-        )
-    return "\n".join(rows) + "\n"

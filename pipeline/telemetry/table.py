@@ -7,6 +7,7 @@ every row in use, and the table in the README up to date. To add a metric, add i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 MetricName: TypeAlias = Literal[
@@ -67,24 +68,16 @@ class Metric:
 
     kind: Kind
     unit: str
-    labels: tuple[str, ...]
     meaning: str
-    remedy: str
+    remedy: str = ""
     """What to do when it looks bad; "" where there is nothing to do."""
+    labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
 
 
-def _counter(unit: str, meaning: str, remedy: str = "", labels: tuple[str, ...] = ()) -> Metric:
-    return Metric("counter", unit, labels, meaning, remedy)
-
-
-def _gauge(unit: str, meaning: str, remedy: str = "", labels: tuple[str, ...] = ()) -> Metric:
-    return Metric("gauge", unit, labels, meaning, remedy)
-
-
-def _seconds(meaning: str, remedy: str = "", labels: tuple[str, ...] = ()) -> Metric:
-    return Metric("histogram", "seconds", labels, meaning, remedy, SECONDS)
-
+_counter = partial(Metric, "counter")
+_gauge = partial(Metric, "gauge")
+_seconds = partial(Metric, "histogram", "seconds", buckets=SECONDS)
 
 WEBHOOK = ("webhook",)
 

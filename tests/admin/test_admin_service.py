@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.admin.address import parse_address
 from pipeline.admin.client import NotRunning, ask, socket_path
 from pipeline.admin.routes import Route
-from pipeline.admin.service import AdminService
+from pipeline.admin.service import AdminService, parse_address
 from pipeline.admin.view_routes import view_routes
 from pipeline.deliver.stats import EngineStats
 from pipeline.job.flow import Job

@@ -66,10 +66,10 @@ def run(folder: Path, stream: Path, firing: float) -> float:
 
     config_dir = make_config(folder, "http://127.0.0.1:9", stream)
     config = load_pipeline(config_dir).require()
-    snapshot = compile_config(read_config(config_dir, defaults=config.defaults)).require()
+    snapshot = compile_config(read_config(config_dir, defaults=config.defaults), secrets=None).require()
     prepare_recovery(config.state / "recovery")
     engine: Any = AtOnce()
-    settings = JobSettings(config.state, config.shards, finite=True)
+    settings = JobSettings(config.state, config.file.shards, finite=True)
     versions = Versions(config.state / "versions", snapshot, engine.configure)
     job = Job(settings, make_readers(config), versions, engine)
     flow = build_flow(job)

@@ -19,6 +19,7 @@ from pipeline.config.models.schema import SCHEMAS, schema
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.decode.shapes import decode
 from pipeline.job.rehearse import Rehearsal
+from pipeline.language.secrets import Secrets
 from pipeline.model.records import Origin
 from pipeline.operate.cases import find_tests, run_tests
 from tests.kit.samples import ROOT, shared_data
@@ -59,7 +60,8 @@ def bodies(name: str, user: dict[str, Any], *events: dict[str, Any]) -> list[Any
 def test_the_shipped_config_has_no_problem_at_all() -> None:
     pipeline = load_pipeline(CONFIG, environ={})
     assert pipeline.findings == []
-    report = compile_config(read_config(CONFIG, environ={}, defaults=pipeline.require().defaults))
+    text = read_config(CONFIG, environ={}, defaults=pipeline.require().defaults)
+    report = compile_config(text, secrets=Secrets(base=CONFIG))
     assert report.render() == ""
     assert report.require().by_id.keys() >= {"big-purchase", "plan-changed", "welcome"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.config.job import load_pipeline
 from pipeline.config.layers import variables
-from pipeline.config.models.job import JsonlSource, KafkaSource
+from pipeline.config.models.job import DeadLettersSection, JsonlSource, KafkaSource
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import render
 
@@ -32,10 +32,11 @@ def origin(report, name: str) -> str:
 
 def test_every_field_but_the_source_has_a_default(load) -> None:
     config = load().require()
-    assert (config.source, str(config.state), config.epoch_secs, config.shards) == (None, "state", 1.0, 8)
-    assert (config.join_max_wait_secs, config.network_allow, config.exclude) == (None, (), ())
-    assert (config.delivery, config.dead_letters_kafka, config.dead_letters_jsonl) == ({}, None, None)
-    assert (config.log_level, config.log_format) == ("info", "auto")
+    file = config.file
+    assert (config.source, str(config.state), file.epoch_secs, file.shards) == (None, "state", 1.0, 8)
+    assert (file.join.max_wait_secs, file.network.allow, file.exclude) == (None, [], [])
+    assert (config.delivery, file.dead_letters) == ({}, DeadLettersSection())
+    assert (file.log.level, file.log.format) == ("info", "auto")
 
 
 def test_the_example_of_the_design_is_understood(load) -> None:
@@ -59,8 +60,8 @@ def test_environment_wins_over_file_and_flags_over_both(load) -> None:
         flags={"log.level": "warning", "state": None},
     )
     config = report.require()
-    assert (config.shards, config.epoch_secs, config.log_level) == (3, 2.0, "warning")
-    assert config.network_allow == ("10.0.0.0/8", "::1/128")
+    assert (config.file.shards, config.file.epoch_secs, config.file.log.level) == (3, 2.0, "warning")
+    assert config.file.network.allow == ["10.0.0.0/8", "::1/128"]
     assert origin(report, "shards") == "environment HOOKLINE_SHARDS"
     assert origin(report, "log.level") == "flag --log-level"
     assert origin(report, "epoch").endswith("pipeline.yaml:2")
@@ -135,7 +136,7 @@ def test_placeholders_are_put_in_and_passwords_are_not_shown(load) -> None:
         env={"N": "5", "PASS": "canary"},
     )
     config = report.require()
-    assert config.shards == 5
+    assert config.file.shards == 5
     assert isinstance(config.source, KafkaSource)
     assert config.source.settings == {"sasl.password": "canary"}
     assert "canary" not in json.dumps(config.settings)

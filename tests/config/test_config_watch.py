@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.files import read_config
-from pipeline.config.watch import PATIENCE_SECS, SETTLE_SECS, Changed, Unreadable, Watcher
+from pipeline.config.files import ConfigText, read_config
+from pipeline.config.watch import PATIENCE_SECS, SETTLE_SECS, Watcher
+from pipeline.model.errors import ConfigError
 from tests.kit.clock import HandClock
 
 WEBHOOK = "id: {}\ntrigger: {{events: [X], where: {{event.name: {{in: {{file: lists/l.txt}}}}}}}}\n"
@@ -52,8 +53,8 @@ def touch_later(path: Path) -> None:
 
 
 def names(found: object) -> set[str]:
-    assert isinstance(found, Changed)
-    return set(found.text.files)
+    assert isinstance(found, ConfigText)
+    return set(found.files)
 
 
 def test_nothing_is_told_while_nothing_changes(watched: Watched) -> None:
@@ -67,8 +68,8 @@ def test_a_new_a_changed_and_a_removed_file_are_told_within_a_second(
     assert "webhooks/b.yaml" in names(watched.settle())
     (directory / "webhooks" / "a.yaml").write_text(WEBHOOK.format("changed"))
     found = watched.settle()
-    assert isinstance(found, Changed)
-    assert "id: changed" in found.text.files["webhooks/a.yaml"]
+    assert isinstance(found, ConfigText)
+    assert "id: changed" in found.files["webhooks/a.yaml"]
     (directory / "webhooks" / "b.yaml").unlink()
     assert "webhooks/b.yaml" not in names(watched.settle())
 
@@ -76,8 +77,8 @@ def test_a_new_a_changed_and_a_removed_file_are_told_within_a_second(
 def test_list_files_and_labels_are_watched_too(watched: Watched, directory: Path) -> None:
     (directory / "lists" / "l.txt").write_text("one\ntwo\n")
     found = watched.settle()
-    assert isinstance(found, Changed)
-    assert found.text.files["lists/l.txt"] == "one\ntwo\n"
+    assert isinstance(found, ConfigText)
+    assert found.files["lists/l.txt"] == "one\ntwo\n"
     (directory / "labels").mkdir()
     (directory / "labels" / "x.yaml").write_text("name: x\nevents: y\n")
     assert "labels/x.yaml" in names(watched.settle())
@@ -96,8 +97,8 @@ def test_a_list_file_that_appears_later_is_noticed(tmp_path: Path) -> None:
 def test_defaults_of_the_job_count_as_config(watched: Watched, directory: Path) -> None:
     (directory / "pipeline.yaml").write_text("exclude: [internal]\n")
     found = watched.settle()
-    assert isinstance(found, Changed)
-    assert found.text.defaults.exclude == ("internal",)
+    assert isinstance(found, ConfigText)
+    assert found.defaults.exclude == ("internal",)
 
 
 def test_an_edit_through_a_temporary_file_is_told_once(watched: Watched, directory: Path) -> None:
@@ -105,7 +106,7 @@ def test_an_edit_through_a_temporary_file_is_told_once(watched: Watched, directo
     partial.write_text(WEBHOOK.format("new"))
     assert watched.settle() is None
     partial.replace(directory / "webhooks" / "a.yaml")
-    assert isinstance(watched.settle(), Changed)
+    assert isinstance(watched.settle(), ConfigText)
     assert watched.settle() is None
 
 
@@ -125,8 +126,8 @@ def test_a_directory_swapped_by_symlink_is_one_change(tmp_path: Path, directory:
     link.symlink_to(second)
     link.replace(mounted)
     found = watched.settle()
-    assert isinstance(found, Changed)
-    assert found.text.files["webhooks/a.yaml"] == WEBHOOK.format("b")
+    assert isinstance(found, ConfigText)
+    assert found.files["webhooks/a.yaml"] == WEBHOOK.format("b")
     assert watched.settle() is None
 
 
@@ -140,7 +141,7 @@ def test_changes_are_told_once_they_have_come_to_rest(watched: Watched, director
     watched.clock.now += SETTLE_SECS / 2
     assert watched.watcher.poll() is None
     watched.clock.now += SETTLE_SECS
-    assert isinstance(watched.watcher.poll(), Changed)
+    assert isinstance(watched.watcher.poll(), ConfigText)
 
 
 def test_a_directory_that_never_rests_is_read_anyway(watched: Watched, directory: Path) -> None:
@@ -151,7 +152,7 @@ def test_a_directory_that_never_rests_is_read_anyway(watched: Watched, directory
         watched.clock.now += 0.1
         touch_later(path)
         assert watched.clock.now < start + 1
-    assert isinstance(found, Changed)
+    assert isinstance(found, ConfigText)
     assert watched.clock.now >= start + PATIENCE_SECS
 
 
@@ -166,9 +167,9 @@ def test_an_edit_that_is_undone_is_told_as_two_changes(watched: Watched, directo
     first = watched.settle()
     path.write_text(WEBHOOK.format("a"))
     second = watched.settle()
-    assert isinstance(first, Changed)
-    assert isinstance(second, Changed)
-    assert first.text.hash != second.text.hash
+    assert isinstance(first, ConfigText)
+    assert isinstance(second, ConfigText)
+    assert first.hash != second.hash
 
 
 def test_a_directory_that_cannot_be_read_is_told_once_and_then_recovers(
@@ -176,15 +177,15 @@ def test_a_directory_that_cannot_be_read_is_told_once_and_then_recovers(
 ) -> None:
     away = directory.rename(directory.with_name("away"))
     found = watched.settle()
-    assert isinstance(found, Unreadable)
-    assert "no such config directory" in found.message
+    assert isinstance(found, ConfigError)
+    assert "no such config directory" in str(found)
     assert watched.settle() is None
     away.rename(directory)
-    assert isinstance(watched.settle(), Changed)
+    assert isinstance(watched.settle(), ConfigText)
 
 
 def test_a_broken_job_config_is_told_with_its_place(watched: Watched, directory: Path) -> None:
     (directory / "pipeline.yaml").write_text("exclude: {}\n")
     found = watched.settle()
-    assert isinstance(found, Unreadable)
-    assert "pipeline.yaml:1:10: error[wrong-type]" in found.message
+    assert isinstance(found, ConfigError)
+    assert "pipeline.yaml:1:10: error[wrong-type]" in str(found)

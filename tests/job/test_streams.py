@@ -113,7 +113,8 @@ def differences(sent: list[Request], model: Model) -> dict[str, list[Request]]:
 def rehearsed(folder: Path, stream: bytes) -> list[tuple[str, str, bytes]]:
     """Return what the records fire in memory, in their order."""
     job = load_pipeline(folder / "config", environ={}).require()
-    run = Rehearsal(compile_config(read_config(folder / "config", defaults=job.defaults)).require())
+    text = read_config(folder / "config", defaults=job.defaults)
+    run = Rehearsal(compile_config(text, secrets=None).require())
     fired, offset = [], 0
     for line in stream.splitlines(keepends=True):
         for record in decode(line[:-1], origin=Origin("stream.jsonl", offset)):

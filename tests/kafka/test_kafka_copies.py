@@ -8,6 +8,7 @@ from collections.abc import Callable
 import orjson
 import pytest
 
+from pipeline.config.models.job import DeadLettersKafka, DeadLettersSection, KafkaSource
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key
@@ -40,7 +41,10 @@ def letter(offset: int, body: bytes = b"{}", excerpt: str = "") -> DeadLetter:
 
 def test_copies_are_in_the_topic_when_flush_returns(topics: Topics, tap: Tapper) -> None:
     dead = topics.create("dead")
-    copies = open_copies(kafka={"topic": dead}, brokers=topics.broker.address)
+    copies = open_copies(
+        DeadLettersSection(kafka=DeadLettersKafka(topic=dead)),
+        KafkaSource(brokers=topics.broker.address, events=["events"]),
+    )
     assert copies is not None
     for offset in range(300):
         copies.write(letter(offset))

@@ -13,6 +13,8 @@ import pytest
 from confluent_kafka.admin import AclBindingFilter, AclOperation, AclPermissionType, ResourceType
 from confluent_kafka.admin import ResourcePatternType as Pattern
 
+from pipeline.config.models.job import DeadLettersKafka, DeadLettersSection
+from pipeline.config.models.job import KafkaSource as KafkaSection
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, HooklineError
 from pipeline.outbox.copies import open_copies
@@ -207,9 +209,12 @@ def test_copies_go_to_the_brokers_of_the_source_with_its_password(
 
     def copies(**changes: Any) -> Any:
         return open_copies(
-            kafka={"topic": dead, "settings": {"linger.ms": 0}},
-            brokers=secured.address("SASL_SSL"),
-            settings=secured.settings("SASL_SSL", **changes),
+            DeadLettersSection(kafka=DeadLettersKafka(topic=dead, settings={"linger.ms": 0})),
+            KafkaSection(
+                brokers=secured.address("SASL_SSL"),
+                events=["events"],
+                settings=secured.settings("SASL_SSL", **changes),
+            ),
         )
 
     for text in (

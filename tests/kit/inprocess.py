@@ -13,7 +13,7 @@ from pipeline.config.job import load_pipeline
 from pipeline.job.flow import Job
 from pipeline.outbox.handover import Delivery
 from pipeline.runtime.parts import Parts
-from pipeline.runtime.process import run_job
+from pipeline.runtime.process import Summary, run_job
 from tests.kit.engine import RecordingEngine
 
 
@@ -48,7 +48,7 @@ def run_flow(
     stop_after: int | None = None,
     crash_after: int | None = None,
     state: str = "state",
-) -> tuple[list[tuple[str, str, bytes]], dict[str, Any] | None]:
+) -> tuple[list[tuple[str, str, bytes]], Summary | None]:
     """Run the job over the stream in the folder; return what it sent and its summary (None: it crashed)."""
     engine = FlowEngine(stop_after=stop_after, crash_after=crash_after)
 
@@ -71,7 +71,7 @@ def run_flow(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gc, "freeze", lambda: None)  # it would hold what every run leaves
         try:
-            summary = run_job(config, folder / "config", observe=observe, parts=parts).to_json()
+            summary = run_job(config, folder / "config", observe=observe, parts=parts)
         except BaseException:
             if crash_after is None or len(engine.requests) < crash_after:
                 raise

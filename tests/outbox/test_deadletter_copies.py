@@ -10,6 +10,7 @@ import msgspec
 import orjson
 import pytest
 
+from pipeline.config.models.job import DeadLettersJsonl, DeadLettersKafka, DeadLettersSection, KafkaSource
 from pipeline.language.slots import CLOSE, OPEN
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Origin
@@ -167,20 +168,23 @@ def test_both_places_get_every_copy(tmp_path: Path) -> None:
 
 
 def test_what_the_config_names_is_opened(tmp_path: Path) -> None:
-    assert open_copies() is None
-    copies = open_copies(jsonl=str(tmp_path / "dead.jsonl"))
+    assert open_copies(DeadLettersSection()) is None
+    copies = open_copies(DeadLettersSection(jsonl=DeadLettersJsonl(path=str(tmp_path / "dead.jsonl"))))
     assert isinstance(copies, JsonlCopies)
     copies.close()
 
 
 def test_a_topic_without_brokers_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"dead_letters\.kafka needs `brokers`"):
-        open_copies(kafka={"topic": "dead", "brokers": None, "settings": {}})
+        open_copies(DeadLettersSection(kafka=DeadLettersKafka(topic="dead")))
 
 
 def test_settings_that_librdkafka_refuses_are_named() -> None:
     with pytest.raises(ConfigError, match=r"dead_letters\.kafka\.settings: No such configuration property"):
-        open_copies(kafka={"topic": "dead", "settings": {"x": 1}}, brokers="127.0.0.1:1")
+        open_copies(
+            DeadLettersSection(kafka=DeadLettersKafka(topic="dead", settings={"x": 1})),
+            KafkaSource(brokers="127.0.0.1:1", events=["events"]),
+        )
 
 
 def test_the_value_of_a_copy_is_the_same_as_its_line() -> None:

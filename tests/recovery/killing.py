@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,7 +102,7 @@ class Outcome:
     letters: set[tuple[Any, ...]]
 
 
-def flat(counters: dict[str, Any]) -> dict[str, int]:
+def flat(counters: Mapping[str, Any]) -> dict[str, int]:
     """Return the accounting as one flat map: differences then read well."""
     return {
         f"{name}/{field}": number

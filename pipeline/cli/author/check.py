@@ -11,10 +11,9 @@ import click
 from pipeline.cli.options import config_option
 from pipeline.cli.output import json_option, print_json, say
 from pipeline.model.exits import Exit
-from pipeline.model.findings import render
 
 if TYPE_CHECKING:
-    from pipeline.operate.check import Checked
+    from pipeline.compile.snapshot import Report
 
 
 @click.command()
@@ -41,13 +40,13 @@ def check(config: Path, watch: bool, offline: bool, as_json: bool) -> int:
     return Exit.PROBLEMS if found.errors else Exit.OK
 
 
-def tell(config: Path, found: Checked, as_json: bool) -> None:
+def tell(config: Path, found: Report, as_json: bool) -> None:
     """Print the findings and a closing line, or all of it as JSON."""
     if as_json:
         print_json(found.to_json())
         return
     if found.findings:
-        click.echo(render(found.findings, root=str(config)))
+        click.echo(found.render())
     if not found.errors:
         webhooks = f"{found.webhooks} webhook{'s' * (found.webhooks != 1)}"
         labels = f", {found.labels} label{'s' * (found.labels != 1)}" if found.labels else ""

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--stream", "streams", multiple=True, required=True, metavar="PATH", help="Recording to run both over."
 )
-@click.option(
-    "--samples", type=click.IntRange(0), default=3, show_default=True, help="How many of each kind to show."
-)
+@click.option("--samples", type=click.IntRange(0), default=3, help="How many of each kind to show.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 if there is a difference.")
 @json_option
 def diff(old: Path, new: Path, streams: tuple[str, ...], samples: int, exit_code: bool, as_json: bool) -> int:

@@ -54,9 +54,9 @@ _PLAIN = re.compile(r"[A-Za-z][\w .$-]*")
 @click.command()
 @click.argument("id")
 @config_option
-@click.option("--event", default="Purchase", show_default=True, help="Event that fires it.")
-@click.option("--url", default="https://example.com/webhook", show_default=True, help="Where it is sent.")
-@click.option("--description", default="Say what it is for.", help="What it is for.")
+@click.option("--event", default="Purchase", help="Event that fires it.")
+@click.option("--url", default="https://example.com/webhook", help="Where it is sent.")
+@click.option("--description", default="Say what it is for.", show_default=False, help="What it is for.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 def new(id: str, config: Path, event: str, url: str, description: str, force: bool) -> None:
     """Write a commented webhook file, config/webhooks/ID.yaml, and print its name."""

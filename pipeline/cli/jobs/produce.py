@@ -20,23 +20,14 @@ REPORT_SECS = 0.5
 @click.option(
     "--brokers", required=True, envvar="HOOKLINE_BROKERS", show_envvar=True, help="HOST:PORT[,HOST:PORT]."
 )
-@click.option("--events", default="events", show_default=True, metavar="TOPIC", help="Topic of events.")
-@click.option(
-    "--users", default="user-properties", show_default=True, metavar="TOPIC", help="Topic of user properties."
-)
+@click.option("--events", default="events", metavar="TOPIC", help="Topic of events.")
+@click.option("--users", default="user-properties", metavar="TOPIC", help="Topic of user properties.")
 @click.option("--one-topic", is_flag=True, help="Put user properties into the topic of events.")
-@click.option(
-    "--partitions",
-    type=click.IntRange(1),
-    default=4,
-    show_default=True,
-    help="Of topics that are not there yet.",
-)
+@click.option("--partitions", type=click.IntRange(1), default=4, help="Of topics that are not there yet.")
 @click.option(
     "--times",
     type=click.Choice(["now", "keep"]),
     default="now",
-    show_default=True,
     help="Broker times: the present, or those of the records.",
 )
 @click.option(
@@ -48,7 +39,12 @@ REPORT_SECS = 0.5
 )
 @click.option("--generate", is_flag=True, help="Instead of files: events of a made-up shop, until Ctrl-C.")
 @click.option(
-    "--rate", type=Rate(), default=50.0, metavar="N/s", help="With --generate: records a second (50/s)."
+    "--rate",
+    type=Rate(),
+    default=50.0,
+    show_default=False,
+    metavar="N/s",
+    help="With --generate: records a second (50/s).",
 )
 @json_option
 def produce(

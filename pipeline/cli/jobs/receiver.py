@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 @click.option(
     "--listen",
     default="127.0.0.1:9000",
-    show_default=True,
     metavar="ADDRESS",
     help="PORT or HOST:PORT; port 0 takes a free one.",
 )
@@ -71,18 +70,19 @@ def receiver(
 
     The job must be allowed to reach it: `network.allow` in pipeline.yaml, or `run --allow 127.0.0.0/8`.
     """
-    from pipeline.admin.address import parse_address
+    from pipeline.admin.service import parse_address
     from pipeline.receiver.server import serve
+    from pipeline.receiver.show import printer
 
     host, port = parse_address(listen, "--listen")
-    shown = None if quiet else json_printer(secrets) if as_json else text_printer(secrets, headers)
+    shown = json_printer(secrets) if as_json else printer(sys.stdout, secrets, headers=headers)
     try:
         count = serve(
             host=host,
             port=port,
             script=read_script(script, answer),
             record=record,
-            inspect=shown,
+            inspect=None if quiet else shown,
             listening=lambda bound: say(f"listening on {'https' if cert else 'http'}://{host}:{bound}"),
             control=control,
             tls=tls_context(cert, key),
@@ -109,13 +109,6 @@ def read_script(path: Path | None, answer: str | None) -> dict[str, Any] | None:
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{path or '--answer'}: {error}") from error
     return script  # type: ignore[no-any-return]  # Script has checked it
-
-
-def text_printer(secrets: tuple[str, ...], headers: bool) -> Callable[[Request, int], None]:
-    """Return what prints one request for a person."""
-    from pipeline.receiver.show import printer
-
-    return printer(sys.stdout, secrets, headers=headers)
 
 
 def json_printer(secrets: tuple[str, ...]) -> Callable[[Request, int], None]:

@@ -21,23 +21,9 @@ from pipeline.model.stop import requested, stoppable
 @setting(
     "--source", env="HOOKLINE_SOURCE", multiple=True, metavar="PATH", help="Record files instead of topics."
 )
-@click.option(
-    "--compression",
-    type=click.Choice(["zst", "gz", "none"]),
-    default="zst",
-    show_default=True,
-    help="Of the files.",
-)
-@click.option(
-    "--rotate-mb",
-    type=click.IntRange(1),
-    default=256,
-    show_default=True,
-    help="Begin a new file after so much.",
-)
-@click.option(
-    "--rotate-minutes", type=click.IntRange(1), default=60, show_default=True, help="Or after so long."
-)
+@click.option("--compression", type=click.Choice(["zst", "gz", "none"]), default="zst", help="Of the files.")
+@click.option("--rotate-mb", type=click.IntRange(1), default=256, help="Begin a new file after so much.")
+@click.option("--rotate-minutes", type=click.IntRange(1), default=60, help="Or after so long.")
 @json_option
 def record(
     config: Path,
@@ -59,7 +45,7 @@ def record(
     from pipeline.telemetry import log, screen
 
     job = load(config, {"source": source})
-    log.setup(job.log_level, job.log_format)
+    log.setup(job.file.log.level, job.file.log.format)
     terminal = sys.stderr.isatty()
 
     def progress(done: recording.Recorded) -> None:

@@ -59,13 +59,7 @@ class Rate(click.ParamType[float]):
 )
 @click.option("--webhook", "webhooks", multiple=True, metavar="ID", help="Only this webhook; several times.")
 @click.option("--user", metavar="ID", help="Only events of this user.")
-@click.option(
-    "--speed",
-    type=Speed(),
-    default="max",
-    show_default=True,
-    help="How fast event time passes: 1x, 10x, max.",
-)
+@click.option("--speed", type=Speed(), default="max", help="How fast event time passes: 1x, 10x, max.")
 @click.option("--rate", type=Rate(), metavar="N/s", help="Requests per second and webhook, at the most.")
 @click.option("--dry-run", is_flag=True, help="Send nothing; print each request as one line of JSON.")
 @click.option(
@@ -113,7 +107,7 @@ def replay(
     until, to = ends_of(ends)
     chosen = Replay(since, until, frozenset(webhooks), user, to, rate, speed or None)
     job = load(config, {"source": paths, "allow": allow})
-    log.setup(job.log_level, job.log_format)
+    log.setup(job.file.log.level, job.file.log.format)
     if dry_run:
         if from_kafka:
             raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
@@ -138,14 +132,15 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     """Run the replay as a job of its own, with a summary."""
     from dataclasses import replace
 
-    from pipeline.cli.jobs.run import read_before, show
+    from pipeline.cli.jobs.run import account, show
     from pipeline.compile.snapshot import compile_config
     from pipeline.config.files import read_config
+    from pipeline.language.secrets import Secrets
     from pipeline.runtime.accompany import accompany
     from pipeline.runtime.process import run_job
 
     text = read_config(config, defaults=job.defaults)
-    snapshot = compile_config(text).require()
+    snapshot = compile_config(text, secrets=Secrets(base=config)).require()
     for webhook_id in sorted(chosen.webhooks):
         snapshot.named(webhook_id)
     if state is None:
@@ -154,7 +149,7 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
         state = job.state.with_name(f"{job.state.name}-replay-{name}")
     say(f"replaying with the state directory {state}")
     job = replace(job, state=state)
-    before = read_before(state)
+    before = account(state)["records"]["read"]
     summary = run_job(job, config, replay=chosen, observe=lambda job: accompany(job, 0))
-    show(summary.to_json(), before, as_json)
+    show(summary, before, as_json)
     return None

@@ -16,6 +16,8 @@ from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
+    from pipeline.outbox.view import Accounting
+    from pipeline.runtime.process import Summary
 
 
 @click.command()
@@ -51,7 +53,6 @@ if TYPE_CHECKING:
     "--processes",
     type=click.IntRange(1, 64),
     default=1,
-    show_default=True,
     envvar="HOOKLINE_PROCESSES",
     show_envvar=True,
     help="Processes on this machine; the shards are spread over them.",
@@ -88,8 +89,8 @@ def run(
     from pipeline.telemetry import log
 
     job_config = load(config, flags, quiet=member is not None)
-    log.setup(job_config.log_level, job_config.log_format)
-    before = 0 if member else read_before(job_config.state)
+    log.setup(job_config.file.log.level, job_config.file.log.format)
+    before = 0 if member else account(job_config.state)["records"]["read"]
     if (processes > 1 or restart) and member is None:
         summary = run_together(job_config, processes, restart)
     else:
@@ -104,26 +105,23 @@ def run(
 
 def run_alone(
     job_config: PipelineConfig, config: Path, metrics: str | None, member: str | None, *, pin: bool = False
-) -> dict[str, Any]:
+) -> Summary:
     """Run the job, or one member of it, in this process and return its summary."""
     from pipeline.runtime.accompany import accompany
-    from pipeline.runtime.affinity import keep_on_one_core
-    from pipeline.runtime.process import Cluster, run_job
-    from pipeline.runtime.supervisor import parse_member
+    from pipeline.runtime.process import Cluster, keep_on_one_core, run_job
 
-    cluster = parse_member(member) if member else Cluster()
+    cluster = Cluster.of_member(member) if member else Cluster()
     if pin:
         keep_on_one_core(cluster.process)
-    summary = run_job(
+    return run_job(
         job_config,
         config,
         cluster=cluster,
         observe=lambda job: accompany(job, cluster.process, metrics, progress=member is None),
     )
-    return summary.to_json()
 
 
-def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> dict[str, Any]:
+def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> Summary:
     """Run the job in processes of their own and return the summary of all; exits as the job did."""
     from pipeline.runtime.progress import Progress, look_through
     from pipeline.runtime.supervisor import run_group
@@ -159,12 +157,7 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
     return loaded
 
 
-def read_before(state: Path) -> int:
-    """Return how many records earlier runs on this state directory have read."""
-    return int(account(state)["records"]["read"])
-
-
-def account(state: Path) -> dict[str, Any]:
+def account(state: Path) -> Accounting:
     """Return the accounting of a state directory; zeros where there is none yet."""
     from pipeline.model.errors import StateError
     from pipeline.outbox.counters import RECORDS
@@ -176,7 +169,7 @@ def account(state: Path) -> dict[str, Any]:
         return {"records": dict.fromkeys(RECORDS, 0), "webhooks": {}}
 
 
-def show(summary: dict[str, Any], before: int, as_json: bool) -> None:
+def show(summary: Summary, before: int, as_json: bool) -> None:
     """Print the summary: as JSON alone, or as a table for a person."""
     if as_json:
         print_json(summary)

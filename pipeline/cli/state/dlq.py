@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from pipeline.cli.options import When, config_option, state_dir, state_option
+from pipeline.cli.options import When, on_state
 from pipeline.cli.output import json_option, print_json, print_json_lines, say, table
 from pipeline.model.errors import UsageError
 from pipeline.model.exits import Exit
@@ -29,8 +29,7 @@ def selection(function: F) -> F:
         click.option(
             "--webhook", metavar="ID", help="Of this webhook; `-` for records that could not be read."
         ),
-        state_option,
-        config_option,
+        on_state,
     ):
         function = option(function)
     return function
@@ -43,14 +42,11 @@ def dlq() -> None:
 
 @dlq.command("list")
 @selection
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Show at most so many."
-)
+@click.option("--limit", type=click.IntRange(min=1), default=50, help="Show at most so many.")
 @json_option
-def list_(config: Path, state: Path | None, limit: int, as_json: bool, **wanted: Any) -> None:
+def list_(state: Path, limit: int, as_json: bool, **wanted: Any) -> None:
     """List dead letters: how many for which reason, then the newest ones."""
-    where = state_dir(config, state)
-    found = sorted(select(where, Selection(**wanted)), key=lambda dead: dead.dead_ms, reverse=True)
+    found = sorted(select(state, Selection(**wanted)), key=lambda dead: dead.dead_ms, reverse=True)
     if as_json:
         print_json([as_json_value(dead) for dead in found[:limit]])
         return
@@ -81,13 +77,12 @@ def list_(config: Path, state: Path | None, limit: int, as_json: bool, **wanted:
 
 
 @dlq.command()
-@config_option
-@state_option
+@on_state
 @click.argument("id")
 @json_option
-def show(config: Path, state: Path | None, id: str, as_json: bool) -> None:
+def show(state: Path, id: str, as_json: bool) -> None:
     """Show one dead letter with its request, its last answer and its origin."""
-    facts = as_json_value(find(state_dir(config, state), id))
+    facts = as_json_value(find(state, id))
     if as_json:
         print_json(facts)
         return
@@ -110,11 +105,11 @@ def show(config: Path, state: Path | None, id: str, as_json: bool) -> None:
 @dlq.command()
 @selection
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; by default stdout.")
-def export(config: Path, state: Path | None, output: Path | None, **wanted: Any) -> None:
+def export(state: Path, output: Path | None, **wanted: Any) -> None:
     """Write dead letters as JSON lines, one complete object each."""
     import orjson
 
-    rows = (as_json_value(dead) for dead in select(state_dir(config, state), Selection(**wanted)))
+    rows = (as_json_value(dead) for dead in select(state, Selection(**wanted)))
     if output is None:
         print_json_lines(rows)
         return
@@ -130,26 +125,23 @@ def export(config: Path, state: Path | None, output: Path | None, **wanted: Any)
 @selection
 @click.argument("ids", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects.")
-def replay(config: Path, state: Path | None, ids: tuple[str, ...], everything: bool, **wanted: Any) -> int:
+def replay(state: Path, ids: tuple[str, ...], everything: bool, **wanted: Any) -> int:
     """Owe the selected dead letters again, with their webhook-id: by IDS, by flags, or --all.
 
     A running job sends them at once; for a stopped one they are sent at the next start. What could not be
     rendered is rendered anew with the present config. Records that could not be read stay: mend them and
     feed them to the source again (`dlq export`).
     """
-    return act(
-        "replay", state_dir(config, state), Selection(ids=ids, **wanted), everything, "to be sent again"
-    )
+    return act("replay", state, Selection(ids=ids, **wanted), everything, "to be sent again")
 
 
 @dlq.command()
 @selection
 @click.argument("ids", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects.")
-def purge(config: Path, state: Path | None, ids: tuple[str, ...], everything: bool, **wanted: Any) -> int:
+def purge(state: Path, ids: tuple[str, ...], everything: bool, **wanted: Any) -> int:
     """Delete the selected dead letters for good; they stay counted as dead."""
-    where, chosen = state_dir(config, state), Selection(ids=ids, **wanted)
-    return act("purge", where, chosen, everything, "to be deleted")
+    return act("purge", state, Selection(ids=ids, **wanted), everything, "to be deleted")
 
 
 def act(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import config_option, state_dir, state_option
+from pipeline.cli.options import on_state
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.model.errors import UsageError
 from pipeline.model.exits import Exit
@@ -18,24 +18,19 @@ def outbox() -> None:
 
 
 @outbox.command("list")
-@config_option
-@state_option
+@on_state
 @click.option("--webhook", metavar="ID", help="Of this webhook.")
 @click.option("--user", metavar="ID", help="Of this user.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Show at most so many."
-)
+@click.option("--limit", type=click.IntRange(min=1), default=50, help="Show at most so many.")
 @json_option
-def list_(
-    config: Path, state: Path | None, webhook: str | None, user: str | None, limit: int, as_json: bool
-) -> None:
+def list_(state: Path, webhook: str | None, user: str | None, limit: int, as_json: bool) -> None:
     """List requests that wait on disk, the one that is due first first.
 
     What a running job holds in memory is on disk after the epoch's end, a second or so.
     """
     from pipeline.operate.outbox import owed, to_json
 
-    found = owed(state_dir(config, state), webhook, user)
+    found = owed(state, webhook, user)
     rows = [to_json(one) for one in found[:limit]]
     if as_json:
         print_json(rows)
@@ -63,24 +58,22 @@ def list_(
 
 
 @outbox.command("retry-now")
-@config_option
-@state_option
+@on_state
 @click.option("--webhook", metavar="ID", required=True, help="The webhook.")
-def retry_now(config: Path, state: Path | None, webhook: str) -> None:
+def retry_now(state: Path, webhook: str) -> None:
     """Let the running job send what waits for a webhook now, whenever it is due."""
     from pipeline.operate.outbox import retry_now as retry
 
-    retry(state_dir(config, state), webhook)
+    retry(state, webhook)
     say(f"{webhook}: everything that waits is due now")
 
 
 @outbox.command()
-@config_option
-@state_option
+@on_state
 @click.option("--webhook", metavar="ID", help="Of this webhook.")
 @click.option("--user", metavar="ID", help="Of this user.")
 @click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects.")
-def drop(config: Path, state: Path | None, webhook: str | None, user: str | None, everything: bool) -> int:
+def drop(state: Path, webhook: str | None, user: str | None, everything: bool) -> int:
     """Give up what waits: it becomes dead letters with the reason `dropped`, which can be replayed.
 
     A stopped job does it at its next start.
@@ -89,7 +82,7 @@ def drop(config: Path, state: Path | None, webhook: str | None, user: str | None
 
     if webhook is None and user is None and not everything:
         raise UsageError("select by --webhook or --user, or say --all")
-    done = give_up(state_dir(config, state), webhook, user)
+    done = give_up(state, webhook, user)
     if done is None:
         say("nothing that is selected waits on disk")
         return Exit.PROBLEMS

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import orjson
 
-from pipeline.cli.options import config_option, state_dir, state_option
+from pipeline.cli.options import config_option, on_state, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.model.exits import Exit
 
@@ -21,13 +21,12 @@ def state() -> None:
 
 
 @state.command()
-@config_option
-@state_option
+@on_state
 @click.option(
     "--rewrite", is_flag=True, help="Where nothing is damaged, give rows of older versions their checksums."
 )
 @json_option
-def check(config: Path, state: Path | None, rewrite: bool, as_json: bool) -> int:
+def check(state: Path, rewrite: bool, as_json: bool) -> int:
     """Read every row of a state directory; also beside a running job. Exit code 1 if one is damaged.
 
     Rows that an older version wrote have no checksum until they change: damage in them may go unseen. With
@@ -36,19 +35,18 @@ def check(config: Path, state: Path | None, rewrite: bool, as_json: bool) -> int
     from pipeline.outbox import care
     from pipeline.outbox.view import stores
 
-    where = state_dir(config, state)
-    folders = stores(where)
-    count, problems = care.check(where)
+    folders = stores(state)
+    count, problems = care.check(state)
     found: dict[str, Any] = {"stores": len(folders), "rows": count, "problems": problems}
     if rewrite and not problems:
-        with owned(where):
-            found["rewritten"] = care.rewrite(where)
+        with owned(state):
+            found["rewritten"] = care.rewrite(state)
     if as_json:
         print_json(found)
         return Exit.PROBLEMS if problems else Exit.OK
     for problem in problems:
         click.echo(f"error: {problem}")
-    click.echo(f"{where}: {len(folders)} stores, {count:,} rows, {len(problems) or 'no'} problems")
+    click.echo(f"{state}: {len(folders)} stores, {count:,} rows, {len(problems) or 'no'} problems")
     if "rewritten" in found:
         say(f"{found['rewritten']:,} rows rewritten")
     return Exit.PROBLEMS if problems else Exit.OK
@@ -84,35 +82,33 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
 
 
 @state.command()
-@config_option
-@state_option
+@on_state
 @json_option
-def compact(config: Path, state: Path | None, as_json: bool) -> None:
+def compact(state: Path, as_json: bool) -> None:
     """Write the stores of a stopped job anew, without the space that deleted rows left."""
     from pipeline.outbox import care
     from pipeline.outbox.view import stores
 
-    where = state_dir(config, state)
-    stores(where)
-    with owned(where):
-        done = list(care.compact(where))
+    stores(state)
+    with owned(state):
+        done = list(care.compact(state))
     if as_json:
         print_json([
-            {"store": str(one.store.relative_to(where)), "before_bytes": one.before, "after_bytes": one.after}
+            {"store": str(one.store.relative_to(state)), "before_bytes": one.before, "after_bytes": one.after}
             for one in done
         ])  # fmt: skip
         return
-    rows = [(str(one.store.relative_to(where)), one.before, one.after) for one in done]
+    rows = [(str(one.store.relative_to(state)), one.before, one.after) for one in done]
     table(("store", "bytes before", "after"), rows, right=("bytes before", "after"))
     say(f"{sum(one.before - one.after for one in done):,} bytes given back")
 
 
 @contextmanager
-def owned(where: Path) -> Iterator[None]:
+def owned(state: Path) -> Iterator[None]:
     """Hold a state directory. Raises StateError while a job runs on it."""
     from pipeline.runtime.state.directory import META, StateDirectory
 
-    directory = StateDirectory(where, shards=int(orjson.loads((where / META).read_bytes())["shards"]))
+    directory = StateDirectory(state, shards=int(orjson.loads((state / META).read_bytes())["shards"]))
     try:
         yield
     finally:

@@ -7,15 +7,14 @@ from pathlib import Path
 import click
 
 from pipeline.cli.accounts import records_line, show_webhooks
-from pipeline.cli.options import config_option, state_dir, state_option
+from pipeline.cli.options import on_state
 from pipeline.cli.output import json_option, print_json
 
 
 @click.command()
-@config_option
-@state_option
+@on_state
 @json_option
-def status(config: Path, state: Path | None, as_json: bool) -> None:
+def status(state: Path, as_json: bool) -> None:
     """Show what was read, delivered, given up and is still owed.
 
     The numbers are cumulative over the life of the state directory and include the last finished epoch of
@@ -23,7 +22,7 @@ def status(config: Path, state: Path | None, as_json: bool) -> None:
     """
     from pipeline.operate.status import status as status_of
 
-    found = status_of(state_dir(config, state))
+    found = status_of(state)
     if as_json:
         print_json(found.to_json())
         return

@@ -69,14 +69,14 @@ def problem(code: str, message: str) -> PydanticCustomError:
     return PydanticCustomError(code, "{message}", {"message": message})
 
 
-def checked(convert: Callable[[Any], Any], code: str = "wrong-value") -> Callable[[Any], Any]:
-    """Turn a converter's ValueError into a problem with this code."""
+def checked(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Turn a converter's ValueError into a problem."""
 
     def validate(value: Any) -> Any:
         try:
             return convert(value)
         except ValueError as error:
-            raise problem(code, str(error)) from None
+            raise problem("wrong-value", str(error)) from None
 
     return validate
 
@@ -128,12 +128,10 @@ def _schema(pattern: str, title: str, *examples: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern, "title": title, "examples": list(examples)})
 
 
-_DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
-
 Duration = Annotated[
     float,
     _amount(units.parse_duration),
-    _schema(_DURATION_PATTERN, "duration", "10s", "1.5h"),
+    _schema(r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$", "duration", "10s", "1.5h"),
 ]
 """Seconds, from ``500ms``, ``10s``, ``1.5h``, ``30d``."""
 

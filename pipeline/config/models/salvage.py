@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from pipeline.config.models.validate import check
 from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
@@ -16,7 +18,7 @@ def salvage(data: dict[str, Value], problems: Problems) -> tuple[dict[str, Value
     Required fields that are missing get a stand-in. Faults that a model only sees once others are gone are
     added to the problems.
     """
-    kept = _copy(data)
+    kept = deepcopy(data)
     found = problems.found
     for _ in range(_ROUNDS):
         for problem in found:
@@ -57,9 +59,3 @@ def _stand_in(kept: dict[str, Value]) -> None:
     request = kept.setdefault("request", {})
     if isinstance(request, dict):
         request.setdefault("url", "https://example.com/")
-
-
-def _copy(value: Value) -> Value:
-    if isinstance(value, dict):
-        return {key: _copy(inner) for key, inner in value.items()}
-    return [_copy(inner) for inner in value] if isinstance(value, list) else value

@@ -66,14 +66,12 @@ def _note(model: type, data: Value, detail: Any, problems: Problems, what: str) 
     path = _real_path(data, detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
     name = f"`{_dotted(path)}`" if path else what
+    owner = f"`{_dotted(path[:-1])}`" if path[:-1] else what
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         field = str(path[-1])
-        section = _section_at(model, path[:-1])
-        owner = f"`{_dotted(path[:-1])}`" if path[:-1] else what
-        hint = suggest_field(field, section, model)
+        hint = suggest_field(field, _section_at(model, path[:-1]), model)
         problems.error(path, "unknown-field", f"`{field}` is not a field of {owner}", hint=hint, on_key=True)
     elif kind == "missing":
-        owner = f"`{_dotted(path[:-1])}`" if path[:-1] else what
         problems.error(
             path[:-1],
             "missing-field",
@@ -87,6 +85,20 @@ def _note(model: type, data: Value, detail: Any, problems: Problems, what: str) 
         code, wish, remedy = _wish(kind, context, detail.get("input"))
         found = describe(detail.get("input"))
         problems.error(path, code, f"{name} must be {wish}, not {found}", hint=remedy)
+
+
+_WISHES = {
+    "float_type": ("wrong-type", "a number"),
+    "dict_type": ("wrong-type", "a map of fields"),
+    "model_type": ("wrong-type", "a map of fields"),
+    "dataclass_type": ("wrong-type", "a map of fields"),
+    "list_type": ("wrong-type", "a list"),
+    "greater_than_equal": ("wrong-value", "{ge} or more"),
+    "greater_than": ("wrong-value", "more than {gt:g}"),
+    "too_short": ("wrong-value", "not empty"),
+    "string_too_short": ("wrong-value", "not empty"),
+}
+"""What pydantic's errors want, by their kind; the numbers come with the error."""
 
 
 def _wish(kind: str, context: Mapping[str, Any], found: Value) -> tuple[str, str, str | None]:
@@ -106,29 +118,15 @@ def _wish(kind: str, context: Mapping[str, Any], found: Value) -> tuple[str, str
     if kind in ("int_type", "int_from_float"):
         hint = f"write `{found}` without quotes" if isinstance(found, str) and found.isdigit() else None
         return "wrong-type", "a whole number", hint
-    if kind == "float_type":
-        return "wrong-type", "a number", None
     if kind == "string_type":
         quoted = {True: "true", False: "false"}.get(found, found) if isinstance(found, bool) else found
         hint = f'quote it: "{quoted}"' if isinstance(found, (bool, int, float)) else None
         return "wrong-type", "a text", hint
-    if kind in ("dict_type", "model_type", "dataclass_type"):
-        return "wrong-type", "a map of fields", None
-    if kind == "list_type":
-        return "wrong-type", "a list", None
-    if kind == "greater_than_equal":
-        return "wrong-value", f"{context['ge']} or more", None
-    if kind == "greater_than":
-        return "wrong-value", f"more than {context['gt']:g}", None
     if kind == "less_than_equal":
-        return (
-            "wrong-value",
-            f"{context['le']:g} or less" if isinstance(context["le"], float) else f"{context['le']} or less",
-            None,
-        )
-    if kind in ("too_short", "string_too_short"):
-        return "wrong-value", "not empty", None
-    return "wrong-value", f"valid ({kind.replace('_', ' ')})", None
+        limit = context["le"]
+        return "wrong-value", f"{limit:g} or less" if isinstance(limit, float) else f"{limit} or less", None
+    code, wish = _WISHES.get(kind, ("wrong-value", f"valid ({kind.replace('_', ' ')})"))
+    return code, wish.format(**context), None
 
 
 def describe(value: Value) -> str:
@@ -147,7 +145,7 @@ def describe(value: Value) -> str:
 
 def suggest_field(word: str, section: type, root: type) -> str:
     """Return the remedy for an unknown field: the close name, its right place, or all the names there are."""
-    names = field_names(section)
+    names = [name for name, _, _ in fields_of(section)]
     synonym = _SYNONYMS.get(word.lower())
     # A synonym wins over likeness: `event` is meant as `events`, but so is `retries` as `retry`.
     if synonym in names:
@@ -166,11 +164,6 @@ def suggest_field(word: str, section: type, root: type) -> str:
         if owners:
             return f"did you mean `{owners[0]}`?"
     return "fields: " + ", ".join(names)
-
-
-def field_names(model: type) -> list[str]:
-    """Return the names of a model's fields as they are written in a file."""
-    return [name for name, _, _ in fields_of(model)]
 
 
 def submodel(annotation: Any) -> type | None:

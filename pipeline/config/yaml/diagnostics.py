@@ -7,6 +7,7 @@ keys and indexes from the file's root. Nothing raises at the first problem: all 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partialmethod
 
 KeyPath = tuple[str | int, ...]
 """Keys and list indexes from the root of a file: ``("trigger", "where", 0, "event.properties.amount")``."""
@@ -51,25 +52,13 @@ class Problems:
         on_key: bool = False,
         offset: int | None = None,
         length: int | None = None,
+        warning: bool = False,
     ) -> None:
         """Add an error: the file cannot be used."""
-        self.found.append(Problem(self.prefix + path, code, message, hint, on_key, offset, length))
+        self.found.append(Problem(self.prefix + path, code, message, hint, on_key, offset, length, warning))
 
-    def warn(
-        self,
-        path: KeyPath,
-        code: str,
-        message: str,
-        *,
-        hint: str | None = None,
-        on_key: bool = False,
-        offset: int | None = None,
-        length: int | None = None,
-    ) -> None:
-        """Add a warning: the file works, but probably not as meant."""
-        self.found.append(
-            Problem(self.prefix + path, code, message, hint, on_key, offset, length, warning=True)
-        )
+    warn = partialmethod(error, warning=True)
+    """Add a warning: the file works, but probably not as meant."""
 
     @property
     def errors(self) -> int:

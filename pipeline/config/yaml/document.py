@@ -27,23 +27,20 @@ UNSET: Final = object()
 """The value of a node whose setting has none: its key is left out, so that a default stands in."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Node:
-    """One value with its place.
+    """One value with its place."""
 
-    ``value`` is plain data; ``items`` holds the nodes of a mapping by key, with the span of the key;
-    ``elements`` those of a list.
-    """
-
-    __slots__ = ("document", "elements", "items", "span", "style", "value")
-
-    def __init__(self, document: Document, value: Value, span: Span, style: str = "") -> None:
-        self.document = document
-        self.value = value
-        self.span = span
-        self.style = style
-        """How a scalar was written: "" plain, ' and " quoted, | literal, > folded."""
-        self.items: dict[str, tuple[Span, Node]] | None = None
-        self.elements: list[Node] | None = None
+    document: Document
+    value: Value
+    """Plain data."""
+    span: Span
+    style: str = ""
+    """How a scalar was written: "" plain, ' and " quoted, | literal, > folded."""
+    items: dict[str, tuple[Span, Node]] | None = None
+    """The nodes of a mapping by key, with the span of the key."""
+    elements: list[Node] | None = None
+    """Those of a list."""
 
 
 @dataclass(slots=True, eq=False)

@@ -7,6 +7,7 @@ tags, duplicate keys, empty values) is decided here, on its events.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from yaml import YAMLError
@@ -105,16 +106,14 @@ def _forbidden(document: Document, text: str, index: int) -> Finding:
     )
 
 
+@dataclass(slots=True, eq=False)
 class _Frame:
     """A mapping or list that is being read."""
 
-    __slots__ = ("flow", "is_map", "key", "node")
-
-    def __init__(self, node: Node, is_map: bool, flow: bool) -> None:
-        self.node = node
-        self.is_map = is_map
-        self.flow = flow
-        self.key: tuple[str, Span] | None = None
+    node: Node
+    is_map: bool
+    flow: bool
+    key: tuple[str, Span] | None = None
 
 
 class _Builder:
@@ -144,7 +143,9 @@ class _Builder:
                 elif kind is MappingStartEvent or kind is SequenceStartEvent:
                     self._open(event, kind is MappingStartEvent)
                 elif kind is MappingEndEvent or kind is SequenceEndEvent:
-                    self._close(event)
+                    node = self.stack.pop().node
+                    node.span = Span(*node.span[:2], event.end_mark.line, event.end_mark.column)
+                    self._add(node)
                 elif kind is AliasEvent:
                     span = _span(event)
                     self.error(span, "alias", f"aliases (`*{event.anchor}`) are not supported", _NO_ANCHORS)
@@ -170,7 +171,9 @@ class _Builder:
             raise _Stop
         top = self.stack[-1] if self.stack else None
         if top is not None and top.is_map and top.key is None:
-            self._structure_as_key(event, top, span)
+            if top.flow and event.flow_style and span.column:
+                raise syntax.UnquotedTemplate(span.line, span.column - 1)
+            self.error(span, "key-not-text", "a key must be a text, not a map or a list")
             raise _Stop
         node = Node(self.document, {} if is_map else [], span)
         if is_map:
@@ -178,17 +181,6 @@ class _Builder:
         else:
             node.elements = []
         self.stack.append(_Frame(node, is_map, bool(event.flow_style)))
-
-    def _structure_as_key(self, event: Any, top: _Frame, span: Span) -> None:
-        if top.flow and event.flow_style and span.column:
-            raise syntax.UnquotedTemplate(span.line, span.column - 1)
-        self.error(span, "key-not-text", "a key must be a text, not a map or a list")
-
-    def _close(self, event: Any) -> None:
-        frame = self.stack.pop()
-        node = frame.node
-        node.span = Span(*node.span[:2], event.end_mark.line, event.end_mark.column)
-        self._add(node)
 
     def _scalar(self, event: Any) -> None:
         mark, end = event.start_mark, event.end_mark
@@ -220,7 +212,7 @@ class _Builder:
         self._add(Node(self.document, value, span))
 
     def _check_plain(self, text: str, span: Span) -> None:
-        meant = scalars.resembles(text)
+        meant = scalars.LOOKS_LIKE.get(text)
         if meant is not None:
             self.warn(
                 span,

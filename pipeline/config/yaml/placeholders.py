@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TypeAlias
 
 from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath, Problem
 from pipeline.config.yaml.document import UNSET, Document, Node
 from pipeline.config.yaml.locating import place
 from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
-from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 
-
-class Lookup(Protocol):
-    """Where values come from: the environment, or the settings that a config text carries."""
-
-    def known(self, ref: SecretRef) -> bool:
-        """Return whether `resolve` would give a value."""
-
-    def resolve(self, ref: SecretRef) -> str:
-        """Return the value; raises ConfigError where there is none."""
+Lookup: TypeAlias = Callable[[SecretRef], str | None]
+"""Where values come from: the environment, or the settings that a config text carries."""
 
 
-class Settings:
-    """Looks up values in a config text's settings; defaults stand in for what is not set."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
-
-    def known(self, ref: SecretRef) -> bool:
-        """Return whether there is a value or a default."""
-        return ref.key in self._values or ref.default is not None
-
-    def resolve(self, ref: SecretRef) -> str:
-        """Return the value or the default."""
-        value = self._values.get(ref.key, ref.default)
-        if value is None:
-            raise ConfigError(f"the setting {ref} is not set")
-        return value
+def among(settings: Mapping[str, str]) -> Lookup:
+    """Return a lookup in a config text's settings; defaults stand in for what is not set."""
+    return lambda ref: settings.get(ref.key, ref.default)
 
 
 def everywhere(_: KeyPath) -> bool:
@@ -95,8 +74,8 @@ def _resolve(node: Node, path: KeyPath, lookup: Lookup) -> Problem | None:
     for part in parts:
         if isinstance(part, str):
             texts.append(part)
-        elif lookup.known(part):
-            texts.append(lookup.resolve(part))
+        elif (value := lookup(part)) is not None:
+            texts.append(value)
         else:
             problem = missing_setting(path, part, node.value)
             node.value = UNSET

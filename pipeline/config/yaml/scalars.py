@@ -12,7 +12,7 @@ from pipeline.model.json import Value
 
 _CONSTANTS: dict[str, Value] = {"true": True, "false": False, "null": None}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?")
-_LOOKS_LIKE = {
+LOOKS_LIKE = {
     "True": "true",
     "TRUE": "true",
     "False": "false",
@@ -21,6 +21,7 @@ _LOOKS_LIKE = {
     "NULL": "null",
     "~": "null",
 }
+"""The constant that a plain scalar was probably meant to be."""
 _INT64 = range(-(2**63), 2**64)
 
 
@@ -46,11 +47,6 @@ def resolve(text: str) -> Value:
     if len(text) > 20 or int(text) not in _INT64:
         raise ValueError(f"the integer {_short(text)} needs more than 64 bits")
     return int(text)
-
-
-def resembles(text: str) -> str | None:
-    """Return the constant that a plain scalar was probably meant to be (``True``: ``true``), or None."""
-    return _LOOKS_LIKE.get(text)
 
 
 def _short(text: str) -> str:

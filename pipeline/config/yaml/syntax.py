@@ -131,13 +131,14 @@ def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] |
     if match is None:
         return None
     lead, value = match["lead"], match["value"]
-    if value[0] == "{" and value.startswith("{{"):
-        return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + match["tail"]
-    if value[0] in "@`%" or re.fullmatch(r"\*", value) or re.match(r"\*[^\w]", value):
-        return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + match["tail"]
-    if value[0] in "[{":
-        return _flow_slip(source, len(lead), value)
-    if column is not None and value[0] not in "\"'|>&!" and ": " in value + " " and lead.strip():
+    if value[0] in "[{" and not value.startswith("{{"):
+        return _flow_slip(source, len(lead))
+    if (
+        value.startswith("{{")
+        or value[0] in "@`%"
+        or re.match(r"\*([^\w]|$)", value)
+        or (column is not None and value[0] not in "\"'|>&!" and ": " in value + " " and lead.strip())
+    ):
         return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + match["tail"]
     if value[0] in "\"'" and column is not None and column > len(lead):
         inner = '\\"' if value[0] == '"' else "''"
@@ -146,21 +147,22 @@ def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] |
     return None
 
 
-def _flow_slip(source: str, start: int, value: str) -> tuple[int, str, str, str | None] | None:
+_FLOW_SLIPS = (
+    r"(?<=[\[,:\s])\*(?=\s*[,\]}])",
+    r"(?<=[\[,:\s])[@`%][^,\]}]*",
+    r"\{\{.*?\}\}[^,\]}]*",
+    r"(?<=[\s,:\[])(?:[^\s\"'{}\[\],:][^\s\"'{}\[\],]*)?\$\{[^}]*\}[^\s,}\]]*",
+)
+
+
+def _flow_slip(source: str, start: int) -> tuple[int, str, str, str | None] | None:
     """A slip inside ``{...}`` or ``[...]`` on one line: ``[*]``, ``{a: @b}``, ``{url: x/${NAME}}``."""
-    for pattern in (r"(?<=[\[,:\s])\*(?=\s*[,\]}])", r"(?<=[\[,:\s])[@`%][^,\]}]*", r"\{\{.*?\}\}[^,\]}]*"):
+    for pattern in _FLOW_SLIPS:
         found = re.search(pattern, source[start:])
         if found is not None and source[start + found.start() - 1] not in "\"'":
             at, text = start + found.start(), found[0].rstrip()
             repair = source[:at] + quote(text) + source[at + len(text) :]
             return at, text, f"quote it: {quote(text)}", repair
-    found = re.search(
-        r"(?<=[\s,:\[])(?:[^\s\"'{}\[\],:][^\s\"'{}\[\],]*)?\$\{[^}]*\}[^\s,}\]]*", source[start:]
-    )
-    if found is not None:
-        at, text = start + found.start(), found[0]
-        repair = source[:at] + quote(text) + source[at + len(text) :]
-        return at, text, f"quote it: {quote(text)}", repair
     return None
 
 

@@ -22,7 +22,7 @@ from pipeline.model.errors import StateError
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.parts import REAL, Parts
 from pipeline.runtime.state.directory import StateDirectory
-from pipeline.runtime.state.resume import read_tokens
+from pipeline.runtime.state.recovery import read_tokens
 from pipeline.sources.reader import Source
 from pipeline.store.folders import identity_folder, shard_folder
 from pipeline.store.store import Store
@@ -50,7 +50,7 @@ def rebuild(
     nothing can be rebuilt, and what the source raises where it cannot be read from its beginning.
     """
     with ExitStack() as stack:
-        directory = StateDirectory(config.state, shards=config.shards)
+        directory = StateDirectory(config.state, shards=config.file.shards)
         stack.callback(directory.close)
         tokens = read_tokens(config.state / "recovery")
         if not tokens.get("source"):
@@ -101,7 +101,7 @@ class _Rebuilding:
             # As in the running job: a link also goes to the other partitions, where the id may turn up.
             for name in identities if isinstance(record, IdentityLink) else (partition,):
                 for key, own, _ in resolve([(record, ())], identities[name]):
-                    users = self.users.get(shard_of(key, self.config.shards))
+                    users = self.users.get(shard_of(key, self.config.file.shards))
                     if users is not None and isinstance(own, PropertyUpdate):
                         users.apply(key, own, name)
             since += 1
