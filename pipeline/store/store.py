@@ -24,7 +24,7 @@ from pipeline.store.environment import (
     lock,
     open_environment,
     unreadable,
-    write_failed,
+    writing,
 )
 from pipeline.store.reading import FORMAT, FORMAT_KEY, OLD_ROWS_KEY, SEQ_KEY, read_meta
 from pipeline.store.rows import Table
@@ -59,13 +59,11 @@ class Store:
         if is_cut(path, self._env):
             self._env.close()
             raise unreadable(path, ValueError("its file has been cut off"))
-        try:
+        with writing(path):
             self._tables = {table: self._env.open_db(table.name.lower().encode()) for table in Table}
             self._undo, self._meta = self._tables[Table.UNDO], self._tables[Table.META]
             self._seals, self.seq = self._take_meta()
             self._read = self._env.begin()
-        except lmdb.Error as error:
-            raise unreadable(path, error) from error
         self._cursors: dict[Table, _Cursor] = {}
         """Where a row of each table was last looked for, in the open transaction."""
         self._pending: dict[Table, dict[bytes, bytes | None]] = {table: {} for table in Table}
@@ -111,7 +109,7 @@ class Store:
 
     def flush(self) -> None:
         """Move buffered writes into the epoch's transaction (opened here, at the epoch's first write)."""
-        try:
+        with writing(self.path):
             if self._txn is None:
                 self._txn = self._begin()
                 self._cursors.clear()
@@ -119,8 +117,6 @@ class Store:
                 if changes:
                     self._apply(self._txn, table, changes)
                     self._pending[table] = {}
-        except lmdb.Error as error:
-            raise write_failed(self.path, error) from error
         self._pending_bytes = 0
 
     def commit(self) -> int:
@@ -129,12 +125,10 @@ class Store:
             return self.seq
         self.flush()
         assert self._txn is not None
-        try:
+        with writing(self.path):
             self._put_seq(self._txn, self.seq + 1)
             self._cursors.clear()
             self._txn.commit()
-        except lmdb.Error as error:
-            raise write_failed(self.path, error) from error
         self.seq += 1
         self._after_transaction()
         return self.seq
@@ -157,10 +151,8 @@ class Store:
                 "they do not belong together (a copied or restored state directory?). "
                 "Restore the whole state directory from one backup, or start with an empty one."
             )
-        try:
+        with writing(self.path):
             self._undo_epoch(seq)
-        except lmdb.Error as error:
-            raise write_failed(self.path, error) from error
         self.seq = seq
         self._after_transaction()
         return True
@@ -169,10 +161,11 @@ class Store:
         """Commit under a given number, with nothing to undo: for a store that was rebuilt."""
         self.flush()
         assert self._txn is not None
-        self._txn.drop(self._undo, delete=False)
-        self._put_seq(self._txn, seq)
-        self._cursors.clear()
-        self._txn.commit()
+        with writing(self.path):
+            self._txn.drop(self._undo, delete=False)
+            self._put_seq(self._txn, seq)
+            self._cursors.clear()
+            self._txn.commit()
         self.seq = seq
         self._after_transaction()
 
@@ -187,7 +180,7 @@ class Store:
                 continue
             start: bytes | None = b""
             while start is not None:
-                with self._env.begin(write=True) as txn:
+                with writing(self.path), self._env.begin(write=True) as txn:
                     part = list(islice(self._seals.scan(table, txn.cursor(db=db), start, b""), REWRITE_ROWS))
                     for key, value in part:
                         fresh = self._renewed(table, key, value, renew)
@@ -195,7 +188,7 @@ class Store:
                             txn.put(key, fresh, db=db)
                             changed += 1
                 start = part[-1][0] + b"\0" if len(part) == REWRITE_ROWS else None
-        with self._env.begin(write=True) as txn:
+        with writing(self.path), self._env.begin(write=True) as txn:
             self._put_seq(txn, self.seq)
             txn.delete(OLD_ROWS_KEY, db=self._meta)
         self._seals.old_rows = False

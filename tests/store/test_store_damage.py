@@ -8,8 +8,9 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from pipeline.model.errors import StateError
+from pipeline.model.errors import Fatal, StateError
 from pipeline.outbox.care import check
+from pipeline.store.environment import writing
 from pipeline.store.reading import FORMAT_KEY, SEQ_KEY, reading
 from pipeline.store.rows import Table
 from pipeline.store.sealing import Seals, seal
@@ -135,6 +136,58 @@ def test_a_damaged_undo_is_not_applied(path: Path) -> None:
     with pytest.raises(StateError, match="a row of table `undo` is damaged"):
         store.resume(1)
     store.close()
+
+
+def zero_pages(path: Path, what: bytes) -> None:
+    """Fill every page with zeros on which these bytes stand."""
+    data = bytearray((path / "data.mdb").read_bytes())
+    while (at := data.find(what)) >= 0:
+        page = at // 4096 * 4096
+        data[page : page + 4096] = bytes(4096)
+    (path / "data.mdb").write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("table", "act"),
+    [
+        (Table.USERS, Store.commit),
+        (Table.USERS, lambda store: store.commit_as(7)),
+        (Table.USERS, lambda store: store.seal_all(lambda table, value: value)),
+        (Table.UNDO, lambda store: store.resume(0)),
+    ],
+)
+def test_a_damaged_page_is_not_taken_for_a_full_disk(
+    path: Path, table: Table, act: Callable[[Store], object]
+) -> None:
+    store = Store(path, map_size=1 << 26)
+    store.put(Table.USERS, b"u1", b"before")
+    store.commit()
+    store.close()
+    key, value = (b"u1", b"before") if table is Table.USERS else (bytes((Table.USERS,)) + b"u1", b"\0")
+    zero_pages(path, seal(table, key, value))
+    store = Store(path, map_size=1 << 26)
+    store.put(Table.USERS, b"u1", b"after")
+    with pytest.raises(StateError, match=f"{path}: the store cannot be read .* Restore the state directory"):
+        act(store)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [lmdb.MapFullError("mdb_put: MDB_MAP_FULL"), lmdb.Error("mdb_txn_commit: Disk quota exceeded"),
+     lmdb.DiskError("mdb_txn_commit: No space left on device"),
+     lmdb.Error("mdb_txn_commit: Input/output error"), lmdb.ReadonlyError("Permission denied")],
+)  # fmt: skip
+def test_only_what_room_or_permissions_mend_is_said_to_be_no_loss(path: Path, error: lmdb.Error) -> None:
+    with pytest.raises(Fatal, match="Nothing is lost"), writing(path):
+        raise error
+    for damage in (
+        lmdb.CorruptedError("mdb_get"),
+        lmdb.PanicError("mdb_put"),
+        lmdb.Error("mdb_get: Input/output error"),
+    ):
+        with pytest.raises(StateError), writing(path):
+            raise damage
 
 
 def test_a_damaged_sequence_number_is_found_at_the_start(written: Path) -> None:
