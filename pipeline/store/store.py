@@ -35,7 +35,6 @@ FLUSH_BYTES = 64 << 20
 
 if TYPE_CHECKING:
     _Txn: TypeAlias = "lmdb.Transaction[bytes]"
-    _Cursor: TypeAlias = "lmdb.Cursor[bytes]"
 
 Renew: TypeAlias = Callable[[Table, bytes], bytes]
 
@@ -64,8 +63,6 @@ class Store:
             self._undo, self._meta = self._tables[Table.UNDO], self._tables[Table.META]
             self._seals, self.seq = self._take_meta()
             self._read = self._env.begin()
-        self._cursors: dict[Table, _Cursor] = {}
-        """Where a row of each table was last looked for, in the open transaction."""
         self._pending: dict[Table, dict[bytes, bytes | None]] = {table: {} for table in Table}
         self._pending_bytes = 0
         self._txn: _Txn | None = None
@@ -80,7 +77,8 @@ class Store:
         pending = self._pending[table]
         if key in pending:
             return pending[key]
-        return self._find(table, key)
+        txn = self._txn if self._txn is not None else self._read
+        return self._seals.find(table, txn, self._tables[table], key)
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         """Write the row in this epoch. The key has at most MAX_KEY bytes (see `bounded`)."""
@@ -112,7 +110,6 @@ class Store:
         with writing(self.path):
             if self._txn is None:
                 self._txn = self._begin()
-                self._cursors.clear()
             for table, changes in self._pending.items():
                 if changes:
                     self._apply(self._txn, table, changes)
@@ -127,7 +124,6 @@ class Store:
         assert self._txn is not None
         with writing(self.path):
             self._put_seq(self._txn, self.seq + 1)
-            self._cursors.clear()
             self._txn.commit()
         self.seq += 1
         self._after_transaction()
@@ -164,7 +160,6 @@ class Store:
         with writing(self.path):
             self._txn.drop(self._undo, delete=False)
             self._put_seq(self._txn, seq)
-            self._cursors.clear()
             self._txn.commit()
         self.seq = seq
         self._after_transaction()
@@ -205,7 +200,6 @@ class Store:
 
     def close(self) -> None:
         """Drop what is not committed and release the folder."""
-        self._cursors.clear()
         if self._txn is not None:
             self._txn.abort()
             self._txn = None
@@ -221,13 +215,6 @@ class Store:
             yield from self._seals.scan(table, txn.cursor(db=self._tables[table]), start, prefix)
 
     # --- inside
-
-    def _find(self, table: Table, key: bytes) -> bytes | None:
-        cursor = self._cursors.get(table)
-        if cursor is None:
-            txn = self._txn if self._txn is not None else self._read
-            cursor = self._cursors[table] = txn.cursor(db=self._tables[table])
-        return self._seals.find(table, cursor, key)
 
     def _put_seq(self, txn: _Txn, seq: int) -> None:
         txn.put(SEQ_KEY, seal(Table.META, SEQ_KEY, b"%d" % seq), db=self._meta)
@@ -273,7 +260,6 @@ class Store:
         self._renew()
 
     def _renew(self) -> None:
-        self._cursors.clear()
         self._read.abort()
         self._read = self._env.begin()
 

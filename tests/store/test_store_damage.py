@@ -91,7 +91,7 @@ def test_a_flipped_bit_of_a_key_or_a_stored_value_is_found_where_the_row_is_look
             (written / "data.mdb").write_bytes(whole)
             flip(written, what, bit)
             store = Store(written, map_size=1 << 26)
-            for look in looks(store, table, key):
+            for look in looks(store, table, key, by_key=what is stored):
                 with pytest.raises(StateError, match=f"{written}: a row of table `{table.name.lower()}`"):
                     look()
             store.close()
@@ -100,10 +100,10 @@ def test_a_flipped_bit_of_a_key_or_a_stored_value_is_found_where_the_row_is_look
             assert f"table {table.name.lower()}" in problems[0]
 
 
-def looks(store: Store, table: Table, key: bytes) -> list[Callable[[], object]]:
-    """Return the ways in which a row is looked for."""
+def looks(store: Store, table: Table, key: bytes, *, by_key: bool) -> list[Callable[[], object]]:
+    """Return the ways in which a row is looked for; by its key it is not met where the key is damaged."""
     return [
-        lambda: store.get(table, key),
+        *([lambda: store.get(table, key)] if by_key else []),
         lambda: list(store.items(table)),
         lambda: list(store.items(table, key)),
         lambda: list(store.committed(table, key, b"")),
