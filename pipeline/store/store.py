@@ -26,7 +26,7 @@ from pipeline.store.environment import (
     unreadable,
     writing,
 )
-from pipeline.store.reading import FORMAT, FORMAT_KEY, OLD_ROWS_KEY, SEQ_KEY, read_meta
+from pipeline.store.reading import FORMAT, FORMAT_KEY, OLD_ROWS_KEY, OLD_SEQ_KEY, SEQ_KEY, read_meta
 from pipeline.store.rows import Table
 from pipeline.store.sealing import Seals, seal
 
@@ -217,7 +217,9 @@ class Store:
     # --- inside
 
     def _put_seq(self, txn: _Txn, seq: int) -> None:
-        txn.put(SEQ_KEY, seal(Table.META, SEQ_KEY, b"%d" % seq), db=self._meta)
+        digits = b"%d" % seq
+        txn.put(SEQ_KEY, seal(Table.META, SEQ_KEY, digits), db=self._meta)
+        txn.put(OLD_SEQ_KEY, digits, db=self._meta)
 
     def _begin(self) -> _Txn:
         txn = self._env.begin(write=True)

@@ -190,6 +190,23 @@ def test_only_what_room_or_permissions_mend_is_said_to_be_no_loss(path: Path, er
             raise damage
 
 
+def put_meta(path: Path, key: bytes, value: bytes) -> None:
+    with lmdb.open(str(path), max_dbs=16) as env, env.begin(write=True) as txn:
+        txn.put(key, value, db=env.open_db(b"meta", txn))
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_flipped_bit_of_the_format_is_damage_or_another_format(written: Path, bit: int) -> None:
+    value = bytes((ord("2") ^ 1 << bit,))
+    put_meta(written, FORMAT_KEY, value)
+    if value == b"0":
+        Store(written, map_size=1 << 26).close()
+        return
+    with pytest.raises(StateError, match=f"{written}: (the store cannot be read|written in format)"):
+        Store(written, map_size=1 << 26)
+    assert check(written.parent.parent)[1]
+
+
 def test_a_damaged_sequence_number_is_found_at_the_start(written: Path) -> None:
     flip(written, seal(Table.META, SEQ_KEY, b"1"), 41)
     with pytest.raises(StateError, match="a row of table `meta` is damaged"):
@@ -244,9 +261,13 @@ def test_an_epoch_that_format_1_wrote_is_undone(opened: Store) -> None:
 
 
 def test_an_older_version_can_say_that_it_cannot_read_the_store(old: Path) -> None:
-    Store(old, map_size=1 << 26).close()
+    store = Store(old, map_size=1 << 26)
+    store.put(Table.USERS, b"u", b"new")
+    store.commit()
+    store.close()
     with lmdb.open(str(old), max_dbs=16) as env, env.begin() as txn:
-        assert txn.get(FORMAT_KEY, db=env.open_db(b"meta", txn, create=False)) == b"2"
+        meta = env.open_db(b"meta", txn, create=False)
+        assert (txn.get(FORMAT_KEY, db=meta), txn.get(b"seq", db=meta)) == (b"2", b"3")
 
 
 def test_rewriting_seals_all_rows_and_what_would_be_undone(old: Path) -> None:
