@@ -6,6 +6,7 @@ A kill leaves everything that was written.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -47,10 +48,14 @@ def remove_durably(path: Path) -> None:
 
 def make_folder(path: Path) -> None:
     """Make a folder and what is missing above it; they are on disk when this returns."""
-    if not path.is_dir():
-        make_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        sync(path.parent)
+    if path.is_dir():
+        # A kill may have come before the sync. Whoever may not read the parent has not made it.
+        with contextlib.suppress(PermissionError):
+            sync(path.parent)
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync(path.parent)
 
 
 def sync(path: Path) -> None:
