@@ -17,12 +17,15 @@ from pathlib import Path
 POLL_SECS = 0.02
 """How often a lock that somebody holds is asked for."""
 
+PARTIAL_SECS = 60.0
+"""No file takes so long to be replaced."""
+
 
 def replace_durably(path: Path, data: bytes) -> None:
     """Give a file this content in one step; it is on disk when this returns.
 
     A crash at any instant leaves the old file or the new one, whole; perhaps a ``.partial`` beside it, which
-    nobody reads. The folder must be there (see `make_folder`).
+    nobody reads (see `remove_partials`). The folder must be there (see `make_folder`).
     """
     partial = path.with_name(f"{path.name}.{threading.get_native_id()}.partial")
     try:
@@ -35,6 +38,17 @@ def replace_durably(path: Path, data: bytes) -> None:
         partial.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def remove_partials(folder: Path) -> None:
+    """Delete what kills have left of files that were being replaced, at any depth.
+
+    Young ones stay: a command beside a stopped job may be writing at this moment.
+    """
+    for left in folder.rglob("*.partial"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > PARTIAL_SECS:
+                left.unlink()
 
 
 def remove_durably(path: Path) -> None:
