@@ -88,7 +88,7 @@ class Outcome(IntEnum):
 
 
 class Result(msgspec.Struct, gc=False):
-    """The end of one attempt, as the worker sees it. Never changed; to freeze it costs a quarter more."""
+    """An attempt's end, as the worker sees it. Never changed; not frozen, as one is made per attempt."""
 
     delivery: Delivery
     outcome: Outcome
