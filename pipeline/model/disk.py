@@ -6,6 +6,7 @@ A kill leaves everything that was written.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -16,12 +17,15 @@ from pathlib import Path
 POLL_SECS = 0.02
 """How often a lock that somebody holds is asked for."""
 
+PARTIAL_SECS = 60.0
+"""No file takes so long to be replaced."""
+
 
 def replace_durably(path: Path, data: bytes) -> None:
     """Give a file this content in one step; it is on disk when this returns.
 
     A crash at any instant leaves the old file or the new one, whole; perhaps a ``.partial`` beside it, which
-    nobody reads. The folder must be there (see `make_folder`).
+    nobody reads (see `remove_partials`). The folder must be there (see `make_folder`).
     """
     partial = path.with_name(f"{path.name}.{threading.get_native_id()}.partial")
     try:
@@ -36,6 +40,17 @@ def replace_durably(path: Path, data: bytes) -> None:
     sync(path.parent)
 
 
+def remove_partials(folder: Path) -> None:
+    """Delete what kills have left of files that were being replaced, at any depth.
+
+    Young ones stay: a command beside a stopped job may be writing at this moment.
+    """
+    for left in folder.rglob("*.partial"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > PARTIAL_SECS:
+                left.unlink()
+
+
 def remove_durably(path: Path) -> None:
     """Delete a file, if there is one; no power cut brings it back when this has returned."""
     try:
@@ -47,10 +62,14 @@ def remove_durably(path: Path) -> None:
 
 def make_folder(path: Path) -> None:
     """Make a folder and what is missing above it; they are on disk when this returns."""
-    if not path.is_dir():
-        make_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        sync(path.parent)
+    if path.is_dir():
+        # A kill may have come before the sync. Whoever may not read the parent has not made it.
+        with contextlib.suppress(PermissionError):
+            sync(path.parent)
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync(path.parent)
 
 
 def sync(path: Path) -> None:

@@ -29,6 +29,12 @@ def source_key(source: str) -> bytes:
     return bounded(source.encode("utf-8", "surrogateescape"), MAX_NAME)
 
 
+def cut_name(source: str) -> bytes:
+    """Return a source's whole name where delivery keys hold only its start and a hash; else nothing."""
+    name = source.encode("utf-8", "surrogateescape")
+    return name if len(name) > MAX_NAME else b""
+
+
 def delivery_key(webhook_id: str, origin: Origin) -> bytes:
     """Return webhook id and origin as bytes that sort by webhook, source, offset and item."""
     return _place_prefix(webhook_id, origin.source) + _POSITION.pack(origin.offset, origin.item)
@@ -41,20 +47,29 @@ def _place_prefix(webhook_id: str, source: str) -> bytes:
 
 def key_origin(key: bytes) -> tuple[bytes, Origin]:
     """Return source key and origin of a delivery key (a replay's suffix is ignored)."""
-    _, source, rest = key.split(b"\0", 2)
+    _, source, rest = _parts(key)
     offset, item = _POSITION.unpack_from(rest)
     return source, Origin(source.decode("utf-8", "surrogateescape"), offset, item)
 
 
+def _parts(key: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return webhook, source key, and what follows: the position, and a replay's number."""
+    webhook, _, rest = key.partition(b"\0")
+    # No name holds a NUL, but the hash that ends a long one may: there the length says where it ends.
+    long = len(rest) > MAX_NAME + _POSITION.size and rest[MAX_NAME - 17] == 0xFF
+    end = MAX_NAME if long else rest.index(b"\0")
+    return webhook, rest[:end], rest[end + 1 :]
+
+
 def replay_key(key: bytes, number: int) -> bytes:
     """Return the delivery key of the ``number``-th replay of a dead letter: a journal never mixes them up."""
-    webhook, source, rest = key.split(b"\0", 2)
+    webhook, source, rest = _parts(key)
     return b"%b\0%b\0%b%b" % (webhook, source, rest[: _POSITION.size], _PLACE.pack(number))
 
 
 def replay_number(key: bytes) -> int:
     """Return the number that `replay_key` was given; 0 for the key of no replay."""
-    rest = key.split(b"\0", 2)[2][_POSITION.size :]
+    rest = _parts(key)[2][_POSITION.size :]
     return int(_PLACE.unpack(rest)[0]) if rest else 0
 
 
@@ -81,6 +96,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     dead_ms: int
     request: Request
     progress: Progress = msgspec.field(default_factory=Progress)
+    source: bytes = b""
+    """See `cut_name`; empty too where a long name was not at hand any more."""
 
     @property
     def key(self) -> bytes:
@@ -90,7 +107,10 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     @property
     def origin(self) -> Origin:
         """Where the event or the record was read."""
-        return key_origin(self.key)[1]
+        origin = key_origin(self.key)[1]
+        return (
+            origin._replace(source=self.source.decode("utf-8", "surrogateescape")) if self.source else origin
+        )
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -120,7 +140,12 @@ def unpack_dead(value: bytes) -> DeadLetter:
     old = decode_dead(value)
     request, progress = split(old)
     return DeadLetter(
-        kind=old.kind, reason=old.reason, dead_ms=old.dead_ms, request=request, progress=progress
+        kind=old.kind,
+        reason=old.reason,
+        dead_ms=old.dead_ms,
+        request=request,
+        progress=progress,
+        source=cut_name(old.source),
     )
 
 

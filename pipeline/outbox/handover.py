@@ -87,8 +87,8 @@ class Outcome(IntEnum):
     """Put out of the engine's memory unchanged; its outbox row will bring it back. Never journaled."""
 
 
-class Result(msgspec.Struct, frozen=True, gc=False):
-    """The end of one attempt, as the worker sees it."""
+class Result(msgspec.Struct, gc=False):
+    """An attempt's end, as the worker sees it. Never changed; not frozen, as one is made per attempt."""
 
     delivery: Delivery
     outcome: Outcome

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.model.disk import locked, make_folder, replace_durably
+from pipeline.model.disk import locked, make_folder, remove_partials, replace_durably
 from pipeline.model.errors import Fatal, StateError
 from pipeline.recording.segments import Compression, Segment
 from pipeline.sources.chunk import CHUNK_LINES, Position, RawChunk
@@ -205,6 +205,7 @@ def _lock(out: Path, stack: ExitStack) -> None:
     try:
         make_folder(out)
         stack.callback(os.close, locked(out / ".lock"))
+        remove_partials(out)
     except BlockingIOError:
         raise StateError(f"another process records to {out}") from None
     except OSError as error:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import lmdb
 
 from pipeline.model.disk import locked
-from pipeline.model.errors import Fatal, StateError
+from pipeline.model.errors import FULL, Fatal, HooklineError, StateError
 
 MAP_SIZE = 1 << 38
 """Address space per store (256 GiB); the file is sparse and grows as needed."""
@@ -19,6 +22,13 @@ LOCK_WAIT_SECS = 30.0
 """How long a next owner waits for the last one to exit (a shard that moves between processes)."""
 
 MAX_TABLES = 16
+
+_NOT_WRITTEN = (
+    *map(os.strerror, (*FULL, errno.EACCES, errno.EPERM, errno.EROFS)),
+    # A disk that is nearly full takes less than it was given. Pages are read through memory: no read says so.
+    *(f"mdb_{call}: {os.strerror(errno.EIO)}" for call in ("put", "del", "drop", "txn_commit")),
+)
+"""What is in the text of an error that room or permissions mend. LMDB's errors have no number."""
 
 RESTORE = "Restore the state directory from a backup, or start with an empty one."
 
@@ -44,9 +54,7 @@ def open_environment(path: Path, map_size: int) -> lmdb.Environment:
                 raise unreadable(path, error) from error
             map_size //= 4
         except lmdb.Error as error:
-            if getattr(error, "code", None) in (errno.ENOSPC, errno.EDQUOT):
-                raise write_failed(path, error) from error
-            raise unreadable(path, error) from error
+            raise failed(path, error) from error
 
 
 def is_cut(path: Path, env: lmdb.Environment) -> bool:
@@ -68,8 +76,20 @@ def unreadable(path: Path, error: Exception) -> StateError:
     return StateError(f"{path}: the store cannot be read ({error}). {RESTORE}")
 
 
-def write_failed(path: Path, error: Exception) -> Fatal:
-    """Return what to say of an epoch that could not be written."""
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Give what LMDB says of a store within this block in the words of `failed`."""
+    try:
+        yield
+    except lmdb.Error as error:
+        raise failed(path, error) from error
+
+
+def failed(path: Path, error: lmdb.Error) -> HooklineError:
+    """Return what to say of what LMDB could not do: no room, no permission, or else damage."""
+    said = str(error)
+    if not isinstance(error, lmdb.MapFullError) and not any(words in said for words in _NOT_WRITTEN):
+        return unreadable(path, error)
     return Fatal(
         f"{path}: the epoch could not be written ({error}). Nothing is lost: free disk space or fix the "
         "permissions and start again; the job goes on from the last epoch."

@@ -21,8 +21,10 @@ FORMAT_KEY = b"format"
 """Row of `meta`; without a seal, so that an older version can say that it cannot read the store."""
 OLD_ROWS_KEY = b"old-rows"
 """Row of `meta`: there may be rows of format 1. Without a seal: it is there or not."""
-SEQ_KEY = b"seq"
-"""Row of `meta`: the store's sequence number, with a seal."""
+SEQ_KEY = b"sealed-seq"
+"""Row of `meta`: the store's sequence number."""
+OLD_SEQ_KEY = b"seq"
+"""Row of `meta`: the same in plain digits. Versions of format 1 read it before they look at the format."""
 
 
 class Meta(NamedTuple):
@@ -37,15 +39,21 @@ class Meta(NamedTuple):
 
 def read_meta(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database) -> Meta:
     """Return what a store says of itself. Raises StateError where a later version wrote it, or for damage."""
-    found = int(txn.get(FORMAT_KEY, b"0", db=meta))
-    if found > FORMAT:
-        raise StateError(
-            f"{path}: written in format {found}, this version reads format {FORMAT}; "
-            "run the version that wrote it, or start with an empty state directory."
-        )
-    seals = Seals(path, old_rows=found == 1 or txn.get(OLD_ROWS_KEY, db=meta) is not None)
-    seq = txn.get(SEQ_KEY, db=meta)
-    return Meta(found, seals, 0 if seq is None else int(seals.open(Table.META, SEQ_KEY, seq)))
+    try:
+        found = int(txn.get(FORMAT_KEY, b"0", db=meta))
+        if found > FORMAT:
+            raise StateError(
+                f"{path}: written in format {found}, this version reads format {FORMAT}; "
+                "run the version that wrote it, or start with an empty state directory."
+            )
+        seals = Seals(path, old_rows=found == 1 or txn.get(OLD_ROWS_KEY, db=meta) is not None)
+        for key in (SEQ_KEY, OLD_SEQ_KEY):
+            seq = txn.get(key, db=meta)
+            if seq is not None:
+                return Meta(found, seals, int(seals.open(Table.META, key, seq)))
+    except ValueError as error:
+        raise unreadable(path, error) from error
+    return Meta(found, seals, 0)
 
 
 @contextlib.contextmanager

@@ -24,9 +24,9 @@ from pipeline.store.environment import (
     lock,
     open_environment,
     unreadable,
-    write_failed,
+    writing,
 )
-from pipeline.store.reading import FORMAT, FORMAT_KEY, OLD_ROWS_KEY, SEQ_KEY, read_meta
+from pipeline.store.reading import FORMAT, FORMAT_KEY, OLD_ROWS_KEY, OLD_SEQ_KEY, SEQ_KEY, read_meta
 from pipeline.store.rows import Table
 from pipeline.store.sealing import Seals, seal
 
@@ -35,7 +35,6 @@ FLUSH_BYTES = 64 << 20
 
 if TYPE_CHECKING:
     _Txn: TypeAlias = "lmdb.Transaction[bytes]"
-    _Cursor: TypeAlias = "lmdb.Cursor[bytes]"
 
 Renew: TypeAlias = Callable[[Table, bytes], bytes]
 
@@ -59,15 +58,11 @@ class Store:
         if is_cut(path, self._env):
             self._env.close()
             raise unreadable(path, ValueError("its file has been cut off"))
-        try:
+        with writing(path):
             self._tables = {table: self._env.open_db(table.name.lower().encode()) for table in Table}
             self._undo, self._meta = self._tables[Table.UNDO], self._tables[Table.META]
             self._seals, self.seq = self._take_meta()
             self._read = self._env.begin()
-        except lmdb.Error as error:
-            raise unreadable(path, error) from error
-        self._cursors: dict[Table, _Cursor] = {}
-        """Where a row of each table was last looked for, in the open transaction."""
         self._pending: dict[Table, dict[bytes, bytes | None]] = {table: {} for table in Table}
         self._pending_bytes = 0
         self._txn: _Txn | None = None
@@ -82,7 +77,8 @@ class Store:
         pending = self._pending[table]
         if key in pending:
             return pending[key]
-        return self._find(table, key)
+        txn = self._txn if self._txn is not None else self._read
+        return self._seals.find(table, txn, self._tables[table], key)
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         """Write the row in this epoch. The key has at most MAX_KEY bytes (see `bounded`)."""
@@ -111,16 +107,13 @@ class Store:
 
     def flush(self) -> None:
         """Move buffered writes into the epoch's transaction (opened here, at the epoch's first write)."""
-        try:
+        with writing(self.path):
             if self._txn is None:
                 self._txn = self._begin()
-                self._cursors.clear()
             for table, changes in self._pending.items():
                 if changes:
                     self._apply(self._txn, table, changes)
                     self._pending[table] = {}
-        except lmdb.Error as error:
-            raise write_failed(self.path, error) from error
         self._pending_bytes = 0
 
     def commit(self) -> int:
@@ -129,12 +122,9 @@ class Store:
             return self.seq
         self.flush()
         assert self._txn is not None
-        try:
+        with writing(self.path):
             self._put_seq(self._txn, self.seq + 1)
-            self._cursors.clear()
             self._txn.commit()
-        except lmdb.Error as error:
-            raise write_failed(self.path, error) from error
         self.seq += 1
         self._after_transaction()
         return self.seq
@@ -157,10 +147,8 @@ class Store:
                 "they do not belong together (a copied or restored state directory?). "
                 "Restore the whole state directory from one backup, or start with an empty one."
             )
-        try:
+        with writing(self.path):
             self._undo_epoch(seq)
-        except lmdb.Error as error:
-            raise write_failed(self.path, error) from error
         self.seq = seq
         self._after_transaction()
         return True
@@ -169,10 +157,10 @@ class Store:
         """Commit under a given number, with nothing to undo: for a store that was rebuilt."""
         self.flush()
         assert self._txn is not None
-        self._txn.drop(self._undo, delete=False)
-        self._put_seq(self._txn, seq)
-        self._cursors.clear()
-        self._txn.commit()
+        with writing(self.path):
+            self._txn.drop(self._undo, delete=False)
+            self._put_seq(self._txn, seq)
+            self._txn.commit()
         self.seq = seq
         self._after_transaction()
 
@@ -187,7 +175,7 @@ class Store:
                 continue
             start: bytes | None = b""
             while start is not None:
-                with self._env.begin(write=True) as txn:
+                with writing(self.path), self._env.begin(write=True) as txn:
                     part = list(islice(self._seals.scan(table, txn.cursor(db=db), start, b""), REWRITE_ROWS))
                     for key, value in part:
                         fresh = self._renewed(table, key, value, renew)
@@ -195,7 +183,7 @@ class Store:
                             txn.put(key, fresh, db=db)
                             changed += 1
                 start = part[-1][0] + b"\0" if len(part) == REWRITE_ROWS else None
-        with self._env.begin(write=True) as txn:
+        with writing(self.path), self._env.begin(write=True) as txn:
             self._put_seq(txn, self.seq)
             txn.delete(OLD_ROWS_KEY, db=self._meta)
         self._seals.old_rows = False
@@ -212,7 +200,6 @@ class Store:
 
     def close(self) -> None:
         """Drop what is not committed and release the folder."""
-        self._cursors.clear()
         if self._txn is not None:
             self._txn.abort()
             self._txn = None
@@ -229,15 +216,10 @@ class Store:
 
     # --- inside
 
-    def _find(self, table: Table, key: bytes) -> bytes | None:
-        cursor = self._cursors.get(table)
-        if cursor is None:
-            txn = self._txn if self._txn is not None else self._read
-            cursor = self._cursors[table] = txn.cursor(db=self._tables[table])
-        return self._seals.find(table, cursor, key)
-
     def _put_seq(self, txn: _Txn, seq: int) -> None:
-        txn.put(SEQ_KEY, seal(Table.META, SEQ_KEY, b"%d" % seq), db=self._meta)
+        digits = b"%d" % seq
+        txn.put(SEQ_KEY, seal(Table.META, SEQ_KEY, digits), db=self._meta)
+        txn.put(OLD_SEQ_KEY, digits, db=self._meta)
 
     def _begin(self) -> _Txn:
         txn = self._env.begin(write=True)
@@ -280,7 +262,6 @@ class Store:
         self._renew()
 
     def _renew(self) -> None:
-        self._cursors.clear()
         self._read.abort()
         self._read = self._env.begin()
 

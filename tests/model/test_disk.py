@@ -70,6 +70,17 @@ def test_a_removed_file_stays_away(tmp_path: Path) -> None:
     assert gone == [True] * 3
 
 
+def test_a_folder_that_a_kill_left_unsynced_is_on_disk_when_it_is_asked_for_again(tmp_path: Path) -> None:
+    def again(root: Path) -> None:
+        (root / "a").mkdir()
+        disk.make_folder(root / "a")
+        (root / "b").mkdir()
+        disk.make_folder(root / "b/c")
+
+    for place, over in cuts(tmp_path, lambda root: None, again):
+        assert not over or ((place / "a").is_dir() and (place / "b/c").is_dir())
+
+
 def test_the_disk_of_these_tests_forgets_what_was_not_synced(tmp_path: Path) -> None:
     def careless(root: Path) -> None:
         (root / "partial").write_bytes(NEW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,14 @@ def test_a_damaged_state_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / ".record.json").write_bytes(b"{")
     with pytest.raises(StateError, match="is damaged"):
         instantly(FakeSource(p=rows(3)), tmp_path)
+
+
+def test_what_a_kill_has_left_of_the_state_file_goes_with_the_next_start(tmp_path: Path) -> None:
+    left = tmp_path / ".record.json.1.partial"
+    left.write_bytes(b"{")
+    os.utime(left, (0, 0))
+    instantly(FakeSource(p=rows(3)), tmp_path)
+    assert not left.exists()
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -31,6 +31,21 @@ def test_processes_of_one_job_share_it_and_another_job_may_not(tmp_path: Path) -
         member.close()
 
 
+@pytest.mark.parametrize("job", ["", "a"])
+def test_what_kills_have_left_of_replaced_files_goes_with_the_next_start(tmp_path: Path, job: str) -> None:
+    places = ["halted/w.json", "versions/abc.config", "shards/000/journal/000000000001.journal"]
+    for place in places:
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_bytes(b"whole")
+        old, young = (tmp_path / f"{place}.{number}.partial" for number in (1, 2))
+        old.write_bytes(b"wh")
+        young.write_bytes(b"wh")
+        os.utime(old, (0, 0))
+    StateDirectory(tmp_path, shards=8, job=job).close()
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*") if path.is_file()}
+    assert found == {META, *places, *(f"{place}.2.partial" for place in places)}
+
+
 def test_the_number_of_shards_is_fixed_and_the_message_says_what_to_set(tmp_path: Path) -> None:
     StateDirectory(tmp_path, shards=8).close()
     with pytest.raises(StateError, match="set `shards: 8`"):

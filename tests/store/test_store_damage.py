@@ -8,8 +8,9 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from pipeline.model.errors import StateError
+from pipeline.model.errors import Fatal, StateError
 from pipeline.outbox.care import check
+from pipeline.store.environment import writing
 from pipeline.store.reading import FORMAT_KEY, SEQ_KEY, reading
 from pipeline.store.rows import Table
 from pipeline.store.sealing import Seals, seal
@@ -90,7 +91,7 @@ def test_a_flipped_bit_of_a_key_or_a_stored_value_is_found_where_the_row_is_look
             (written / "data.mdb").write_bytes(whole)
             flip(written, what, bit)
             store = Store(written, map_size=1 << 26)
-            for look in looks(store, table, key):
+            for look in looks(store, table, key, by_key=what is stored):
                 with pytest.raises(StateError, match=f"{written}: a row of table `{table.name.lower()}`"):
                     look()
             store.close()
@@ -99,10 +100,10 @@ def test_a_flipped_bit_of_a_key_or_a_stored_value_is_found_where_the_row_is_look
             assert f"table {table.name.lower()}" in problems[0]
 
 
-def looks(store: Store, table: Table, key: bytes) -> list[Callable[[], object]]:
-    """Return the ways in which a row is looked for."""
+def looks(store: Store, table: Table, key: bytes, *, by_key: bool) -> list[Callable[[], object]]:
+    """Return the ways in which a row is looked for; by its key it is not met where the key is damaged."""
     return [
-        lambda: store.get(table, key),
+        *([lambda: store.get(table, key)] if by_key else []),
         lambda: list(store.items(table)),
         lambda: list(store.items(table, key)),
         lambda: list(store.committed(table, key, b"")),
@@ -135,6 +136,75 @@ def test_a_damaged_undo_is_not_applied(path: Path) -> None:
     with pytest.raises(StateError, match="a row of table `undo` is damaged"):
         store.resume(1)
     store.close()
+
+
+def zero_pages(path: Path, what: bytes) -> None:
+    """Fill every page with zeros on which these bytes stand."""
+    data = bytearray((path / "data.mdb").read_bytes())
+    while (at := data.find(what)) >= 0:
+        page = at // 4096 * 4096
+        data[page : page + 4096] = bytes(4096)
+    (path / "data.mdb").write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("table", "act"),
+    [
+        (Table.USERS, Store.commit),
+        (Table.USERS, lambda store: store.commit_as(7)),
+        (Table.USERS, lambda store: store.seal_all(lambda table, value: value)),
+        (Table.UNDO, lambda store: store.resume(0)),
+    ],
+)
+def test_a_damaged_page_is_not_taken_for_a_full_disk(
+    path: Path, table: Table, act: Callable[[Store], object]
+) -> None:
+    store = Store(path, map_size=1 << 26)
+    store.put(Table.USERS, b"u1", b"before")
+    store.commit()
+    store.close()
+    key, value = (b"u1", b"before") if table is Table.USERS else (bytes((Table.USERS,)) + b"u1", b"\0")
+    zero_pages(path, seal(table, key, value))
+    store = Store(path, map_size=1 << 26)
+    store.put(Table.USERS, b"u1", b"after")
+    with pytest.raises(StateError, match=f"{path}: the store cannot be read .* Restore the state directory"):
+        act(store)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [lmdb.MapFullError("mdb_put: MDB_MAP_FULL"), lmdb.Error("mdb_txn_commit: Disk quota exceeded"),
+     lmdb.DiskError("mdb_txn_commit: No space left on device"),
+     lmdb.Error("mdb_txn_commit: Input/output error"), lmdb.ReadonlyError("Permission denied")],
+)  # fmt: skip
+def test_only_what_room_or_permissions_mend_is_said_to_be_no_loss(path: Path, error: lmdb.Error) -> None:
+    with pytest.raises(Fatal, match="Nothing is lost"), writing(path):
+        raise error
+    for damage in (
+        lmdb.CorruptedError("mdb_get"),
+        lmdb.PanicError("mdb_put"),
+        lmdb.Error("mdb_get: Input/output error"),
+    ):
+        with pytest.raises(StateError), writing(path):
+            raise damage
+
+
+def put_meta(path: Path, key: bytes, value: bytes) -> None:
+    with lmdb.open(str(path), max_dbs=16) as env, env.begin(write=True) as txn:
+        txn.put(key, value, db=env.open_db(b"meta", txn))
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_flipped_bit_of_the_format_is_damage_or_another_format(written: Path, bit: int) -> None:
+    value = bytes((ord("2") ^ 1 << bit,))
+    put_meta(written, FORMAT_KEY, value)
+    if value == b"0":
+        Store(written, map_size=1 << 26).close()
+        return
+    with pytest.raises(StateError, match=f"{written}: (the store cannot be read|written in format)"):
+        Store(written, map_size=1 << 26)
+    assert check(written.parent.parent)[1]
 
 
 def test_a_damaged_sequence_number_is_found_at_the_start(written: Path) -> None:
@@ -191,9 +261,13 @@ def test_an_epoch_that_format_1_wrote_is_undone(opened: Store) -> None:
 
 
 def test_an_older_version_can_say_that_it_cannot_read_the_store(old: Path) -> None:
-    Store(old, map_size=1 << 26).close()
+    store = Store(old, map_size=1 << 26)
+    store.put(Table.USERS, b"u", b"new")
+    store.commit()
+    store.close()
     with lmdb.open(str(old), max_dbs=16) as env, env.begin() as txn:
-        assert txn.get(FORMAT_KEY, db=env.open_db(b"meta", txn, create=False)) == b"2"
+        meta = env.open_db(b"meta", txn, create=False)
+        assert (txn.get(FORMAT_KEY, db=meta), txn.get(b"seq", db=meta)) == (b"2", b"3")
 
 
 def test_rewriting_seals_all_rows_and_what_would_be_undone(old: Path) -> None:

@@ -19,8 +19,8 @@ from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.chunks import Routed
 from pipeline.job.story import Match, Story, message_name
-from pipeline.model.records import Invalid
-from pipeline.outbox.codec import DeadLetter, delivery_key
+from pipeline.model.records import Invalid, Origin
+from pipeline.outbox.codec import DeadLetter, cut_name, delivery_key
 from pipeline.outbox.counters import Counters
 from pipeline.outbox.handover import Engine, Request
 from pipeline.outbox.outbox import Outbox
@@ -106,7 +106,7 @@ class Shard:
         )
         settings = webhook.delivery
         if self.counters.pending(webhook_id) * self.settings.shards >= settings.max_pending and self.full(
-            webhook, request
+            webhook, request, event.origin
         ):
             return
         self.outbox.admit(request, ordered=settings.ordering == "per_user")
@@ -126,24 +126,27 @@ class Shard:
             user=match.user_key,
             created_ms=self.now,
         )
-        letter = DeadLetter(kind="render", reason=match.reason, dead_ms=self.now, request=seen)
-        self.outbox.give_up(letter)
+        self._die("render", match.reason, self.now, seen, event.origin)
 
-    def full(self, webhook: Webhook, request: Request) -> bool:
+    def full(self, webhook: Webhook, request: Request, origin: Origin) -> bool:
         """Too much is pending: True where the request was dead-lettered, False where the source pauses."""
         policy = webhook.delivery.on_full or ("pause" if self.settings.finite else "dead_letter")
         if policy == "pause":
             self.pressure.full.add((self.number, webhook.id))
             return False
-        now = self.clock()
-        self.outbox.give_up(DeadLetter(kind="delivery", reason="max-pending", dead_ms=now, request=request))
+        self._die("delivery", "max-pending", self.clock(), request, origin)
         return True
 
     def invalid(self, record: Invalid) -> None:
         """Keep a record that nobody can understand, with its reason."""
         now = self.clock()
         request = Request(key=delivery_key("", record.origin), body=record.raw, created_ms=now)
-        self.outbox.give_up(DeadLetter(kind="record", reason=record.reason, dead_ms=now, request=request))
+        self._die("record", record.reason, now, request, record.origin)
+
+    def _die(self, kind: str, reason: str, now: int, request: Request, origin: Origin) -> None:
+        source = cut_name(origin.source)
+        letter = DeadLetter(kind=kind, reason=reason, dead_ms=now, request=request, source=source)
+        self.outbox.give_up(letter)
 
     def end_epoch(self) -> int:
         """Collect what the engine finished, commit the epoch, and return the store's sequence number."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.model.disk import POLL_SECS, make_folder, replace_durably, try_lock
+from pipeline.model.disk import POLL_SECS, make_folder, remove_partials, replace_durably, try_lock
 from pipeline.model.errors import StateError
 
 FORMAT = 1
@@ -46,6 +46,7 @@ class StateDirectory:
             self._own(job)
             self._check(shards)
             self._check_access()
+            remove_partials(path)
         except BaseException:
             self.close()
             raise
