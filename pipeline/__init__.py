@@ -18,7 +18,7 @@ config      files and the job's own settings; yaml (places and slips), models
 decode      raw records become events, updates, links: one module per shape
 store       bytes on disk: LMDB, one transaction per epoch, undo
 language    paths, secrets, slots, units: the words that match, render and config share
-telemetry   the table of metrics, the log
+telemetry   the table of metrics, what happens (a metric and a log line), the log
 receiver    the receiver of tests, tours and `hookline receiver`
 model       records, times, errors, exit codes: imports nothing of ours
 """
