@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from pipeline.admin.routes import Route
 from pipeline.deliver.halts import Halts, Order
+from pipeline.job.assembly import Job
 from pipeline.job.commands import Action, execute
-from pipeline.job.flow import Job
 from pipeline.job.steps.shard import Shard
 from pipeline.model.errors import HooklineError, UsageError
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict
 
 from pipeline.admin.routes import Route
-from pipeline.job.flow import Job
+from pipeline.job.assembly import Job
 from pipeline.job.pressure import REASONS
 from pipeline.model.errors import Refused
 from pipeline.model.json import Value

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pipeline.telemetry import log, screen
 
 if TYPE_CHECKING:
-    from pipeline.job.flow import Job
+    from pipeline.job.assembly import Job
 
 TERMINAL_SECS = 0.25
 LOG_SECS = 10.0

@@ -21,7 +21,7 @@ from pipeline.admin.routes import Route
 from pipeline.admin.service import AdminService
 from pipeline.admin.view_routes import view_routes
 from pipeline.deliver.stats import EngineStats
-from pipeline.job.flow import Job
+from pipeline.job.assembly import Job
 from pipeline.job.settings import JobSettings
 from pipeline.model.errors import Fatal, HooklineError, StateError, UsageError
 from pipeline.telemetry import metrics

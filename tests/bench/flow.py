@@ -24,7 +24,8 @@ from pipeline.compile.snapshot import compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
-from pipeline.job.flow import Job, build_flow
+from pipeline.job.assembly import Job
+from pipeline.job.flow import build_flow
 from pipeline.job.settings import JobSettings
 from pipeline.outbox.handover import Delivery, Outcome, Result
 from pipeline.runtime.process import GC_THRESHOLD

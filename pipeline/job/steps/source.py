@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -40,17 +40,12 @@ class SourceStep(FixedPartitionedSource[Intake, Token]):
         self,
         source: Source,
         partitions: list[str],
-        settings: JobSettings,
-        versions: Versions,
-        stretches: Stretches,
-        pressure: Pressure,
-        drain: Drain,
-        committed: Committed,
+        make: Callable[[str, Position | None], SourcePartition],
         failure: Failure,
     ) -> None:
         self.source = source
         self.partitions = partitions
-        self.parts = settings, versions, stretches, pressure, drain, committed, failure
+        self.make = make
         self.failure = failure
 
     def list_parts(self) -> list[str]:
@@ -62,8 +57,7 @@ class SourceStep(FixedPartitionedSource[Intake, Token]):
     def build_part(self, step_id: str, for_part: str, resume_state: Token | None) -> SourcePartition:
         """Open the partition where the last durable epoch left it."""
         with self.failure:
-            reader = self.source.open(for_part, resume_state[1] if resume_state else None)
-            return SourcePartition(for_part, reader, *self.parts)
+            return self.make(for_part, resume_state[1] if resume_state else None)
 
 
 class SourcePartition(StatefulSourcePartition[Intake, Token]):

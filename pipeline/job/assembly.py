@@ -1,0 +1,66 @@
+"""The parts of one process of a job, put together once and known to all who run or ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipeline.compile.versions import Versions
+from pipeline.deliver.service import DeliveryService
+from pipeline.job.committed import Committed
+from pipeline.job.drain import Drain
+from pipeline.job.failure import Failure
+from pipeline.job.peers import Peers
+from pipeline.job.pressure import Pressure
+from pipeline.job.settings import JobSettings
+from pipeline.job.shards import Shards, Stores
+from pipeline.job.steps.shard import Shard
+from pipeline.model.errors import HooklineError
+from pipeline.outbox.copies import Copies
+from pipeline.sources.reader import Source
+
+
+@dataclass(slots=True)
+class Job:
+    """The parts of one process of a running job; every step takes only those that it needs."""
+
+    settings: JobSettings
+    source: Source
+    versions: Versions
+    engine: DeliveryService
+    copies: Copies | None = None
+    """Where dead letters are copied to; None: nowhere."""
+    peers: Peers | None = None
+    """The other processes of the job; None where there are none."""
+    config_problems: Callable[[], str] = lambda: ""
+    """What is wrong with the config files as they are now; "" where they are what runs."""
+    failure: Failure = field(default_factory=Failure)
+    stores: Stores = field(default_factory=Stores)
+    shards: Shards[Shard] = field(default_factory=Shards)
+    committed: Committed = field(default_factory=Committed)
+    partitions: list[str] = field(default_factory=list)
+    """The source partitions of the whole job, once the source has listed them."""
+    pressure: Pressure = field(init=False)
+    drain: Drain = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the parts that stand on others."""
+        settings, engine, peers = self.settings, self.engine, self.peers
+        self.pressure = Pressure(engine, settings.state, settings.disk_reserve_bytes, others=peers)
+        self.drain = Drain(
+            engine,
+            settings.shards,
+            self.partitions,
+            secs=settings.drain_secs,
+            stop_secs=settings.stop_drain_secs,
+            others=peers,
+        )
+
+    def tell(self) -> tuple[bool, int]:
+        """Return what the other processes must know: whether this one is behind, and its drained shards."""
+        if self.failure.first is not None or self.drain.finished:
+            return False, 0
+        try:
+            return self.pressure.is_behind(), self.drain.drained_shards()
+        except HooklineError:
+            return False, 0  # the engine has failed: a worker raises that
