@@ -38,6 +38,8 @@ class Job:
     stores: Stores = field(default_factory=Stores)
     shards: Shards[Shard] = field(default_factory=Shards)
     committed: Committed = field(default_factory=Committed)
+    bytes_read: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Source partition to bytes read durably and bytes in all (0: unknown)."""
     partitions: list[str] = field(default_factory=list)
     """The source partitions of the whole job, once the source has listed them."""
     pressure: Pressure = field(init=False)

@@ -29,7 +29,7 @@ def build_flow(job: Job) -> Dataflow:
     def make_partition(name: str, position: Position | None) -> SourcePartition:
         return SourcePartition(
             name, job.source.open(name, position), settings, versions, stretches, job.pressure, job.drain,
-            job.committed, failure,
+            job.bytes_read, failure,
         )  # fmt: skip
 
     def select_step(chunk: Intake) -> list[tuple[str, Selected]]:

@@ -80,7 +80,7 @@ def look_at(job: Job) -> Look:
     """Return a look at a job in this process."""
 
     def look() -> tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]:
-        known = list(job.committed.bytes_read.values())
+        known = list(job.bytes_read.values())
         return *job.committed.totals(), (sum(done for done, _ in known), sum(of for _, of in known))
 
     return look

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from pipeline.compile.versions import Versions
-from pipeline.job.committed import Committed
 from pipeline.job.drain import Drain
 from pipeline.job.failure import Failure
 from pipeline.job.pressure import Pressure
@@ -72,7 +71,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         stretches: Stretches,
         pressure: Pressure,
         drain: Drain,
-        committed: Committed,
+        bytes_read: dict[str, tuple[int, int]],
         failure: Failure,
     ) -> None:
         self.name = name
@@ -82,7 +81,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.stretches = stretches
         self.pressure = pressure
         self.drain = drain
-        self.committed = committed
+        self.bytes_read = bytes_read
         self.failure = failure
         folder = source_folder(settings.state, name)
         self.reader.keep_trail(folder)
@@ -109,7 +108,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             # The first call after a snapshot: that epoch is durable on every worker (DESIGN 8.4).
             self.reader.durable(durable)
             self.history.durable(durable[1])
-            self.committed.bytes_read[self.name] = self.reader.progress
+            self.bytes_read[self.name] = self.reader.progress
         if not self.version:
             return [self.enter_version()]
         if self.drain.stopping:
