@@ -21,6 +21,7 @@ from pipeline.decode.shapes import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.records import Origin
 from pipeline.operate.cases import find_tests, run_tests
+from pipeline.operate.preview import Preview
 from tests.kit.samples import ROOT, shared_data
 
 CONFIG = ROOT / "config"
@@ -53,7 +54,7 @@ def bodies(name: str, user: dict[str, Any], *events: dict[str, Any]) -> list[Any
         for one in run.rehearse(record)
     ]
     assert all(one.request is not None for one in fired)
-    return [json.loads(one.body) for one in fired]
+    return [Preview.of(one).body for one in fired]
 
 
 def test_the_shipped_config_has_no_problem_at_all() -> None:
