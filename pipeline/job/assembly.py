@@ -4,20 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from pipeline.compile.versions import Versions
-from pipeline.deliver.service import DeliveryService
+from pipeline.deliver.halts import Halts
+from pipeline.deliver.orders import Orders
+from pipeline.deliver.stats import EngineStats
 from pipeline.job.committed import Committed
-from pipeline.job.drain import Drain
+from pipeline.job.drain import Drain, Sending
 from pipeline.job.failure import Failure
 from pipeline.job.peers import Peers
-from pipeline.job.pressure import Pressure
+from pipeline.job.pressure import Busy, Pressure
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.shard import Shard
 from pipeline.model.errors import HooklineError
 from pipeline.outbox.copies import Copies
+from pipeline.outbox.handover import Engine
 from pipeline.sources.reader import Source
+
+
+class DeliveryService(Engine, Busy, Sending, Protocol):
+    """The delivery engine as a whole process sees it; tests put another one in its place. Thread-safe."""
+
+    orders: Orders
+
+    def start(self) -> None:
+        """Begin to send."""
+
+    def renew_secrets(self) -> bool:
+        """Use files of secrets and certificates as they are now; True if any has changed."""
+
+    def stats(self) -> EngineStats:
+        """The present numbers of every webhook."""
 
 
 @dataclass(slots=True)
@@ -28,6 +47,7 @@ class Job:
     source: Source
     versions: Versions
     engine: DeliveryService
+    halts: Halts
     copies: Copies | None = None
     """Where dead letters are copied to; None: nowhere."""
     peers: Peers | None = None

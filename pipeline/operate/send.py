@@ -135,7 +135,7 @@ def send(prepared: Prepared) -> Answer:
     engine = DeliveryEngine(allow=prepared.allow, secrets=Secrets(os.environ, prepared.config))
     engine.start()
     try:
-        engine.configure({webhook.id: replace(webhook.spec, enabled=True, delivery=settings)})
+        engine.orders.configure({webhook.id: replace(webhook.spec, enabled=True, delivery=settings)})
         engine.submit([Delivery(port=port, request=request, progress=Progress(), row=request.key)])
         first.there.wait(settings.timeout_secs + 5.0)
     finally:

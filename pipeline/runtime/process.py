@@ -102,7 +102,7 @@ def open_job(
         engine = parts.engine(config, config_dir, 1 / cluster.processes, halts.gone)
 
         def take_over(specs: dict[str, LaneSpec]) -> None:
-            engine.configure(specs if replay is None else replay.limit(specs))
+            engine.orders.configure(specs if replay is None else replay.limit(specs))
             halts.lift({name: spec.definition for name, spec in specs.items()})
 
         copies = _open_copies(config) if replay is None else None
@@ -120,7 +120,7 @@ def open_job(
         )
         source = parts.source(config, replay)
         versions = Versions(config.state / "versions", snapshot, take_over)
-        job = Job(settings, source, versions, engine, copies, peers)
+        job = Job(settings, source, versions, engine, halts, copies, peers)
         # In reverse order at the end: the engine first, it reads the stores.
         stack.callback(job.stores.close)
         stack.callback(engine.stop)
@@ -128,7 +128,7 @@ def open_job(
         if peers is not None:
             stack.callback(PeerReporter(peers, job.tell).stop)
         versions.learn(halts.all())
-        halts.restore(engine, {name: spec.definition for name, spec in versions.specs.items()})
+        halts.restore(engine.orders, {name: spec.definition for name, spec in versions.specs.items()})
         if replay is None and parts.watches:
             watcher = ConfigWatcher(config_dir, config, versions, engine.renew_secrets)
             stack.callback(watcher.stop)

@@ -20,6 +20,7 @@ from pipeline.admin.client import NotRunning, ask, socket_path
 from pipeline.admin.routes import Route
 from pipeline.admin.service import AdminService
 from pipeline.admin.view_routes import view_routes
+from pipeline.deliver.halts import Halts
 from pipeline.deliver.stats import EngineStats
 from pipeline.job.assembly import Job
 from pipeline.job.settings import JobSettings
@@ -71,7 +72,7 @@ def job(state: Path, *, opened: bool = True) -> Job:
     """Return a job that has read and committed something; opened: with a shard."""
     versions: Any = SimpleNamespace(latest=SimpleNamespace(hash="h"))
     source: Any = None  # nothing is read any more
-    job = Job(JobSettings(state, shards=1), source, versions, Engine())
+    job = Job(JobSettings(state, shards=1), source, versions, Engine(), Halts(state))
     job.committed.records["0"] = {"record/read": 7}
     job.committed.webhooks[0] = {"crm/matched": 3}
     if opened:
