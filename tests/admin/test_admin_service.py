@@ -130,9 +130,10 @@ def test_a_page_that_fails_says_nothing_of_the_inside(start: Start):
 
 
 def test_a_page_that_takes_its_time_holds_up_no_other(start: Start):
-    asked = threading.Event()
+    begun, asked = threading.Event(), threading.Event()
 
     def slow() -> str:
+        begun.set()
         return "waited" if asked.wait(5) else "stuck"
 
     def other() -> str:
@@ -142,6 +143,7 @@ def test_a_page_that_takes_its_time_holds_up_no_other(start: Start):
     service = start(address="0", pages=[Route("slow", slow, public=True), Route("other", other, public=True)])
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(get, service, "/slow")
+        assert begun.wait(5)
         assert get(service, "/other") == (200, "ok")
         assert waiting.result() == (200, "waited")
 
