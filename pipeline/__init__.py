@@ -8,7 +8,7 @@ job         the dataflow and its steps: source, select, identity, shard, copies
 compile     config texts become a snapshot of plain functions; lint; versions
 recording   streams kept as files, and files put into topics
 deliver     the engine: lanes (whose turn it is), requests (the bytes), http (the wire)
-outbox      what is owed, done, dead, counted: handover, journal, dead letters, copies
+outbox      what is owed, done, dead, counted: handover, journal, dead letters; copies, reading (from outside)
 sources     readers of files and topics, merged by time
 kafka       librdkafka for everybody: clients, questions to brokers, files
 match       conditions, labels, triggers

@@ -19,7 +19,7 @@ from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.shard import Shard
 from pipeline.model.errors import HooklineError
-from pipeline.outbox.copies import Copies
+from pipeline.outbox.copies.copies import Copies
 from pipeline.outbox.handover import Engine
 from pipeline.sources.reader import Source
 

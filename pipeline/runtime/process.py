@@ -32,8 +32,8 @@ from pipeline.job.settings import JobSettings
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import Fatal, HooklineError, full_disk
 from pipeline.model.stop import requested, stoppable
-from pipeline.outbox.copies import Copies, open_copies
-from pipeline.outbox.view import accounting
+from pipeline.outbox.copies.copies import Copies, open_copies
+from pipeline.outbox.reading.view import accounting
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
 from pipeline.runtime.reload import ConfigWatcher

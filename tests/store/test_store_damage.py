@@ -9,7 +9,7 @@ import lmdb
 import pytest
 
 from pipeline.model.errors import StateError
-from pipeline.outbox.care import check
+from pipeline.outbox.reading.care import check
 from pipeline.store.reading import FORMAT_KEY, SEQ_KEY, reading
 from pipeline.store.rows import Table
 from pipeline.store.sealing import Seals, seal

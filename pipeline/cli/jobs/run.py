@@ -168,7 +168,7 @@ def account(state: Path) -> dict[str, Any]:
     """Return the accounting of a state directory; zeros where there is none yet."""
     from pipeline.model.errors import StateError
     from pipeline.outbox.counters import RECORDS
-    from pipeline.outbox.view import accounting
+    from pipeline.outbox.reading.view import accounting
 
     try:
         return accounting(state)

@@ -33,8 +33,8 @@ def check(config: Path, state: Path | None, rewrite: bool, as_json: bool) -> int
     Rows that an older version wrote have no checksum until they change: damage in them may go unseen. With
     --rewrite, for a stopped job, all get one.
     """
-    from pipeline.outbox import care
-    from pipeline.outbox.view import stores
+    from pipeline.outbox.reading import care
+    from pipeline.outbox.reading.view import stores
 
     where = state_dir(config, state)
     folders = stores(where)
@@ -89,8 +89,8 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
 @json_option
 def compact(config: Path, state: Path | None, as_json: bool) -> None:
     """Write the stores of a stopped job anew, without the space that deleted rows left."""
-    from pipeline.outbox import care
-    from pipeline.outbox.view import stores
+    from pipeline.outbox.reading import care
+    from pipeline.outbox.reading.view import stores
 
     where = state_dir(config, state)
     stores(where)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from pipeline.model.disk import append_all, make_folder, sync
 from pipeline.model.errors import Fatal
 from pipeline.outbox.codec import DeadLetter
-from pipeline.outbox.dead_letter_json import to_json
+from pipeline.outbox.reading.dead_letter_json import to_json
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.metrics import count
 
@@ -129,7 +129,7 @@ def open_copies(
         places.append(JsonlCopies(Path(jsonl)))
     if kafka is not None:
         # librdkafka takes a tenth of a second to load: only for those who write to topics.
-        from pipeline.outbox.kafka_copies import KafkaCopies
+        from pipeline.outbox.copies.kafka_copies import KafkaCopies
 
         own = kafka.get("settings") or {}
         if kafka.get("brokers"):
