@@ -23,9 +23,10 @@ from pipeline.config.yaml.document import locate
 from pipeline.deliver.requests.spec import FailWhen, LaneSpec
 from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict, check
-from pipeline.language.paths import EVENT_ROOTS
+from pipeline.language.path_syntax import EVENT_ROOTS
 from pipeline.language.secrets import Secrets
-from pipeline.match.conditions.compile import Predicate, compile_condition
+from pipeline.match.conditions.compile import compile_condition
+from pipeline.match.conditions.nodes import Predicate
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
@@ -209,7 +210,7 @@ def _compile(
         delivery=delivery,
         receiver=receiver,
         encoding=model.request.encoding,
-        has_secrets=request.has_secrets or (batch is not None and "${" in str(batch.wrap)),
+        has_secrets=bool(request.secrets) or (batch is not None and "${" in str(batch.wrap)),
         wrap=wrap,
         fail_when=_fail_when(delivery, file, labels),
     )

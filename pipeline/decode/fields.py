@@ -35,17 +35,13 @@ def text_id(fields: Fields, *names: str) -> str | None:
         if type(value) is str:
             if value:
                 return value
+        elif type(value) is int:
+            return str(value)
+        elif type(value) is float:
+            return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
         elif value is not None:
-            return _number_id(name, value)
+            raise InvalidRecord(f"`{name}` is {kind_of(value)}, a text or a number is wanted")
     return None
-
-
-def _number_id(name: str, value: Json) -> str:
-    if type(value) is int:
-        return str(value)
-    if type(value) is float:
-        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-    raise InvalidRecord(f"`{name}` is {kind_of(value)}, a text or a number is wanted")
 
 
 def text(fields: Fields, *names: str) -> str | None:

@@ -29,8 +29,6 @@ from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import kind_of
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
 
-TYPES = frozenset({"event", "user", "identify", "delete"})
-
 
 def read(record: Fields, place: Place) -> list[Record]:
     """Return the records of one native object. Raises InvalidRecord."""

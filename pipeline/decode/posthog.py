@@ -37,55 +37,45 @@ def read(record: Fields, place: Place) -> list[Record]:
     if distinct_id is None:
         raise InvalidRecord("the capture call has no `distinct_id`")
     time, received_at = _times(record, properties, place)
+    origin = place.origin
     if name == "$create_alias" or name == "$merge_dangerously":
         alias = fields.text_id(properties, "alias")
         if alias is None:
             raise InvalidRecord(f"the `{name}` call has no `alias` in its properties")
-        return [IdentityLink(alias, distinct_id, time, place.origin, alias=True)]
+        return [IdentityLink(alias, distinct_id, time, origin, alias=True)]
 
     call_id = fields.text_id(record, "uuid")
     source = fields.text(properties, "$lib")
     user_id, anonymous_id = _who(name, distinct_id, properties)
-    set_ = _both(record, properties, "$set")
-    set_once = _both(record, properties, "$set_once")
+    set_, set_once = _both(record, properties, "$set"), _both(record, properties, "$set_once")
     unset = fields.names(properties, "$unset") + fields.names(record, "$unset")
     records: list[Record] = []
     if name == "$identify":
         previous = fields.text_id(properties, "$anon_distinct_id")
         if previous is not None and previous != distinct_id:
-            records.append(IdentityLink(previous, distinct_id, time, place.origin))
+            records.append(IdentityLink(previous, distinct_id, time, origin))
     if set_ or set_once or unset or (name in PERSON_CALLS and not records):
-        records.append(
-            PropertyUpdate(
-                call_id,
-                user_id,
-                anonymous_id,
-                time,
-                received_at,
-                source,
-                set_,
-                set_once,
-                unset,
-                place.origin,
-            )
+        update = PropertyUpdate(
+            call_id, user_id, anonymous_id, time, received_at, source, set_, set_once, unset, origin
         )
+        records.append(update)
     if name not in PERSON_CALLS:
-        records.append(
-            Event(
-                call_id,
-                name,
-                _kind(name, properties),
-                user_id,
-                anonymous_id,
-                time,
-                received_at,
-                source,
-                properties,
-                {},
-                place.origin,
-                _elements(record, properties),
-            )
+        kind, chain = _kind(name, properties), _elements(record, properties)
+        event = Event(
+            call_id,
+            name,
+            kind,
+            user_id,
+            anonymous_id,
+            time,
+            received_at,
+            source,
+            properties,
+            {},
+            origin,
+            chain,
         )
+        records.append(event)
     return records
 
 

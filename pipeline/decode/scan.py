@@ -13,14 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.decode import cloudevents, strict
-from pipeline.decode.glance import (
-    NOT_SEEN,
-    Wants,
-    is_good,
-    names_native,
-    read_any,
-    read_native,
-)
+from pipeline.decode.glance import NOT_SEEN, Wants, is_good, names_native, read_any, read_native
 from pipeline.decode.plain import plain_event
 from pipeline.decode.shapes import GLANCES, Headers, decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
@@ -60,15 +53,9 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
 
     About 1 us per refused event of the native shape. Never raises for any input.
     """
-    lines, sources, received, headers, keys = (
-        chunk.lines,
-        chunk.sources,
-        chunk.received,
-        chunk.headers,
-        chunk.keys,
-    )
-    faults = chunk.faults or {}
-    offsets, new = chunk.offsets, tuple.__new__  # half the time of Origin(...)
+    lines, sources, offsets, received = chunk.lines, chunk.sources, chunk.offsets, chunk.received
+    headers, keys, faults = chunk.headers, chunk.keys, chunk.faults or {}
+    new = tuple.__new__  # half the time of Origin(...)
     unusual = _unusual(chunk)
     left = _left(lines, unusual, format, wants)
     if strict.may_hold_long_integers(b"\n".join([lines[at] or b"" for at in left])):

@@ -23,6 +23,14 @@ from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
 
 CALLS = frozenset({"track", "page", "screen", "identify", "group", "alias", "delete"})
 
+_NAMED_BY = {
+    "event": "track",
+    "previousId": "alias",
+    "groupId": "group",
+    "traits": "identify",
+    "name": "page",
+}
+"""Fields that tell a call without ``type`` and ``action``; the first one that is there counts."""
 _USER = ("userId", "user_id")
 _ANONYMOUS = ("anonymousId", "anonymous_id")
 
@@ -100,15 +108,7 @@ def call_of(record: Fields) -> object:
         call = record.get("action")
     if call is not None:
         return call
-    for field, named in (
-        ("event", "track"),
-        ("previousId", "alias"),
-        ("groupId", "group"),
-        ("traits", "identify"),
-    ):
-        if field in record:
-            return named
-    return "page" if "name" in record else None
+    return next((named for field, named in _NAMED_BY.items() if field in record), None)
 
 
 def _ids(record: Fields) -> tuple[str | None, str | None]:

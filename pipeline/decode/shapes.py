@@ -66,7 +66,7 @@ SHAPES: dict[str, Shape] = {
         native.fits,
         types=frozenset({"event", "user"}),
         times=("time", "received_at"),
-        updates=native.TYPES - {"event"},
+        updates=frozenset({"user", "identify", "delete"}),
     ),
     "segment": Shape(
         segment.read,
@@ -119,7 +119,7 @@ def decode(
             for name in _ENVELOPES[format]:
                 if name in value and type(members := value[name]) is list and _is_envelope(value):
                     return _read_all(members, name, value, format, raw, place)
-            return (_shape_of(value) if format == "auto" else SHAPES[format].read)(value, place)
+            return _shape(value, format)(value, place)
         if type(value) is list:
             return _read_all(value, "the list", {}, format, raw, place)
         raise InvalidRecord(f"the line is {kind_of(value)}, an object is wanted")
@@ -176,11 +176,12 @@ def _dumps(member: Json, raw: bytes) -> bytes:
 
 
 def _shape(record: Fields, format: str) -> Read:
-    return _shape_of(record) if format == "auto" else SHAPES[format].read
+    """Return the reader of the format; of ``auto`` that of the shape that the fields tell.
 
-
-def _shape_of(record: Fields) -> Read:
-    """Return the reader of the shape that a record has by its fields. Raises InvalidRecord."""
+    Raises InvalidRecord.
+    """
+    if format != "auto":
+        return SHAPES[format].read
     kind = record.get("type")
     if type(kind) is str and kind in _BY_TYPE:
         return _BY_TYPE[kind]

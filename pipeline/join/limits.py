@@ -7,7 +7,6 @@ order they came, and one event from a clock that is years ahead does not silence
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
@@ -156,6 +155,5 @@ def _times(stored: bytes | None) -> list[int]:
     return list(unpack(f">{len(stored) // 8}q", stored)) if stored else []
 
 
-def _packed(times: Iterable[int]) -> bytes:
-    values = list(times)
-    return pack(f">{len(values)}q", *values)
+def _packed(times: list[int]) -> bytes:
+    return pack(f">{len(times)}q", *times)

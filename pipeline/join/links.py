@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import orjson
 
 from pipeline.model.json import Json
-from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.records import Event, IdentityLink, Invalid, PropertyUpdate, Record
 from pipeline.store.cache import Generations
 from pipeline.store.rows import Rows, Table, bounded
 
@@ -69,10 +69,11 @@ class Identity:
             return
         self._rows.delete(Table.PROFILES, _row(anonymous_id))
         origin = link.origin._replace(item=link.origin.item | PROFILE_ITEM)
-        known = _update(origin, link.time, user_id=user_id, set_once=orjson.loads(profile))
-        yield user_key(user_id, None), known
-        forgotten = _update(link.origin, link.time, anonymous_id=anonymous_id, delete=True)
-        yield user_key(None, anonymous_id), forgotten
+        at, known = link.time, orjson.loads(profile)
+        brought = PropertyUpdate(None, user_id, None, at, None, None, {}, known, (), origin)
+        yield user_key(user_id, None), brought
+        gone = PropertyUpdate(None, None, anonymous_id, at, None, None, {}, {}, (), link.origin, delete=True)
+        yield user_key(None, anonymous_id), gone
 
     def own(self, record: Event | PropertyUpdate) -> str:
         """Give an event or update to its user, in place, and return the user's key."""
@@ -115,30 +116,6 @@ class Identity:
             self._rows.put(Table.PROFILES, row, orjson.dumps(profile))
         elif before is not None:
             self._rows.delete(Table.PROFILES, row)
-
-
-def _update(
-    origin: Origin,
-    time: int | None,
-    *,
-    user_id: str | None = None,
-    anonymous_id: str | None = None,
-    set_once: dict[str, Json] | None = None,
-    delete: bool = False,
-) -> PropertyUpdate:
-    return PropertyUpdate(
-        id=None,
-        user_id=user_id,
-        anonymous_id=anonymous_id,
-        time=time,
-        received_at=None,
-        source=None,
-        set={},
-        set_once=set_once or {},
-        unset=(),
-        origin=origin,
-        delete=delete,
-    )
 
 
 def _row(anonymous_id: str) -> bytes:

@@ -8,19 +8,8 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any, Literal, TypeAlias
 
-from confluent_kafka import (
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
-from confluent_kafka.admin import (
-    AclOperation,
-    AdminClient,
-    NewTopic,
-    OffsetSpec,
-)
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AclOperation, AdminClient, NewTopic, OffsetSpec
 
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import KafkaSettings, make_admin, make_consumer
@@ -82,34 +71,33 @@ class KafkaAdmin:
 
     def partition_counts(self) -> dict[str, int]:
         """Return how many partitions each configured topic has."""
-        return {
-            topic: self._partition_count(topic) for topic in (*self.settings.users, *self.settings.events)
-        }
-
-    def _partition_count(self, topic: str) -> int:
-        found = self.look_at(topic, AclOperation.READ)
-        if found is None:
-            raise self._unknown(topic)
-        return len(found.partitions)
+        counts = {}
+        for topic in (*self.settings.users, *self.settings.events):
+            found = self.look_at(topic, AclOperation.READ)
+            if found is None:
+                raise self._unknown(topic)
+            counts[topic] = len(found.partitions)
+        return counts
 
     def look_at(self, topic: str, wanted: Any) -> Any:
         """Return the description of a topic, None where there is none.
 
         Raises ConfigError where we may not do the wanted operation (an ``AclOperation``) there.
         """
+        forbidden = self._forbidden(f"{wanted.name} topic `{topic}`", f"{wanted.name} on it")
         try:
             found = self._wait(lambda: self.describe([topic], operations=True)[topic])
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return None
             if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                raise self._forbidden(f"{wanted.name} topic `{topic}`", f"{wanted.name} on it") from None
+                raise forbidden from None
             where = self.settings.brokers
             raise Fatal(f"Kafka at {where} cannot describe topic `{topic}`: {error.args[0].str()}") from None
         # Brokers that do not tell (or tell nothing) are taken at their word when it comes to that.
         allowed = set(found.authorized_operations or ())
         if allowed and not allowed & {wanted, AclOperation.ALL, AclOperation.ANY}:
-            raise self._forbidden(f"{wanted.name} topic `{topic}`", f"{wanted.name} on it")
+            raise forbidden
         return found
 
     def _forbidden(self, what: str, needs: str) -> ConfigError:
@@ -158,21 +146,18 @@ class KafkaAdmin:
             return self.find(topic, index, "latest")
         return offset
 
-    def group_offsets(self, topic: str, partitions: int) -> dict[int, int]:
-        """Return the committed offsets of the job's group by partition; {} where they cannot be had.
-
-        Raises ConfigError where the group is not ours to use.
-        """
-        return self._group_offsets(topic, partitions, None)
-
     def check_group(self, topic: str) -> None:
         """Raise ConfigError where the group is not ours to use; a coordinator that is away says nothing."""
         try:
-            self._group_offsets(topic, 1, GROUP_SECS)
+            self.group_offsets(topic, 1, GROUP_SECS)
         except Unanswered:
             log.debug("the coordinator of the group does not answer", group=self.settings.group)
 
-    def _group_offsets(self, topic: str, partitions: int, secs: float | None) -> dict[int, int]:
+    def group_offsets(self, topic: str, partitions: int, secs: float | None = None) -> dict[int, int]:
+        """Return the committed offsets of the job's group by partition; {} where they cannot be had.
+
+        secs: wait so long only, and raise Unanswered. Raises ConfigError where the group is not ours to use.
+        """
         wanted = [TopicPartition(topic, index) for index in range(partitions)]
         group = self.settings.group
         try:

@@ -5,13 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-_NAMES = (
-    "ssl.ca.location",
-    "ssl.certificate.location",
-    "ssl.key.location",
-    "ssl.keystore.location",
-    "ssl.crl.location",
-)
+_NAMES = tuple(f"ssl.{what}.location" for what in ("ca", "certificate", "key", "keystore", "crl"))
 
 
 def missing_file(settings: Mapping[str, object]) -> str | None:

@@ -19,16 +19,8 @@ from pipeline.model.words import did_you_mean
 EVENT_ROOTS: Final = ("event", "user", "vars")
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "event": (
-        "id",
-        "name",
-        "kind",
-        "time",
-        "received_at",
-        "source",
-        "user_id",
-        "anonymous_id",
-        "properties",
-        "context",
+        *("id", "name", "kind", "time", "received_at", "source"),
+        *("user_id", "anonymous_id", "properties", "context"),
     ),
     "user": ("id", "anonymous_id", "identified", "properties", "before"),
 }
@@ -171,11 +163,8 @@ def _bracket(text: str, start: int, roots: Collection[str]) -> tuple[Part, int]:
     else:
         named = _NAME.match(text, at)
         if named is not None and named.group() not in roots:
-            raise PathError(
-                f"`{named.group()}` in brackets is neither quoted nor a path",
-                at,
-                f'write ["{named.group()}"] for a key of that name',
-            )
+            message = f"`{named.group()}` in brackets is neither quoted nor a path"
+            raise PathError(message, at, f'write ["{named.group()}"] for a key of that name')
         part, at = _parse(text, at, roots, nested=True)
     at = _skip_spaces(text, at)
     if at >= len(text) or text[at] != "]":
@@ -205,11 +194,8 @@ def _skip_spaces(text: str, at: int) -> int:
 def _fail_at(text: str, at: int) -> NoReturn:
     if at >= len(text):
         raise PathError("the path ends after a dot", max(at - 1, 0), "name what you mean after the dot")
-    raise PathError(
-        f"{text[at]!r} cannot stand in a path here",
-        at,
-        'names with other characters go in brackets: event.properties["Sales Rep"]',
-    )
+    hint = 'names with other characters go in brackets: event.properties["Sales Rep"]'
+    raise PathError(f"{text[at]!r} cannot stand in a path here", at, hint)
 
 
 def _listed(words: Collection[str]) -> str:
@@ -218,7 +204,7 @@ def _listed(words: Collection[str]) -> str:
 
 
 def _root_hint(root: str, text: str, roots: Collection[str]) -> str:
-    known = {**{name: other for name, other in _OTHER_ROOTS.items() if other.split(".")[0] in roots}}
+    known = {name: other for name, other in _OTHER_ROOTS.items() if other.split(".")[0] in roots}
     if root in known:
         return f"did you mean `{text.replace(root, known[root], 1)}`?"
     if "event" in roots and root in FIELDS["event"] and root not in ("id", "name"):
@@ -233,19 +219,14 @@ def _check_field(root: str, part: Part, text: str, offset: int) -> None:
     if root not in FIELDS:
         return
     fields = FIELDS[root]
-    if isinstance(part, str):
-        if part in fields:
-            return
+    if not isinstance(part, str):
+        hint = f"its fields are {', '.join(fields)}; e.g. {root}.properties"
+        raise PathError(f"`{root}` has named fields only", offset, hint)
+    if part not in fields:
         other = _OTHER_NAMES.get(part)
         close = other if other in fields else did_you_mean(part, fields)
         meant = f"{root}.{close}" if close is not None else f"{root}.properties.{text[offset:]}"
-        hint = f"did you mean `{meant}`?"
-        raise PathError(f"`{root}` has no field `{part}`", offset, hint)
-    raise PathError(
-        f"`{root}` has named fields only",
-        offset,
-        f"its fields are {', '.join(fields)}; e.g. {root}.properties",
-    )
+        raise PathError(f"`{root}` has no field `{part}`", offset, f"did you mean `{meant}`?")
 
 
 def unknown_var(path: Path, vars: Mapping[str, Value]) -> PathError | None:

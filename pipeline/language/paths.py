@@ -9,41 +9,10 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Final, TypeAlias
 
-from pipeline.language.path_syntax import (
-    ANY,
-    EVENT_ROOTS,
-    FIELDS,
-    OPEN_FIELDS,
-    AnyElement,
-    Part,
-    Path,
-    PathError,
-    parse_path,
-    unknown_var,
-)
+from pipeline.language.path_syntax import ANY, Part, Path
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.model.times import format_iso
-
-__all__ = [
-    "ANY",
-    "EVENT_ROOTS",
-    "FIELDS",
-    "OPEN_FIELDS",
-    "AnyElement",
-    "Getter",
-    "Part",
-    "Path",
-    "PathError",
-    "Scope",
-    "compile_path",
-    "compile_time",
-    "event_view",
-    "parse_path",
-    "step",
-    "unknown_var",
-    "user_view",
-]
 
 Scope: TypeAlias = Mapping[str, Value] | None
 """Values of the roots beside event, user and vars: item, index, items, response."""
@@ -61,13 +30,12 @@ def event_view(event: Event) -> dict[str, Value]:
         at = _iso(ms)
         if at is not MISSING:
             view[name] = at
-    for name, value in (
-        ("source", event.source),
-        ("user_id", event.user_id),
-        ("anonymous_id", event.anonymous_id),
-    ):
-        if value is not None:
-            view[name] = value
+    if event.source is not None:
+        view["source"] = event.source
+    if event.user_id is not None:
+        view["user_id"] = event.user_id
+    if event.anonymous_id is not None:
+        view["anonymous_id"] = event.anonymous_id
     view["properties"] = event.properties
     view["context"] = event.context
     return view

@@ -37,11 +37,6 @@ def slot(ref: SecretRef) -> str:
     return OPEN + ref.source + CLOSE
 
 
-def has_slots(url: str, headers: Headers, body: bytes) -> bool:
-    """Return whether anything is left to fill in."""
-    return OPEN in url or b"\x01" in body or any(OPEN in value for _, value in headers)
-
-
 def header_safe(value: str) -> bool:
     """Return whether a text may stand in a header: printable ASCII, blanks and tabs only."""
     return _HEADER_TEXT.fullmatch(value) is not None

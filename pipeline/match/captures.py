@@ -7,14 +7,12 @@ from urllib.parse import urlsplit
 
 from pipeline.config.models.label import Capture
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.paths import ANY, Part, Path, Scope
+from pipeline.language.path_syntax import ANY, Part, Path
+from pipeline.language.paths import Scope
 from pipeline.match.conditions.leaves import compile_on_path
 from pipeline.match.conditions.nodes import Node
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
-
-_URL_PROPERTIES: Final = ("$current_url", "url", "href")
-_PATH_PROPERTIES: Final = ("$pathname", "path")
 
 
 def compile_capture(capture: Capture, problems: Problems) -> tuple[frozenset[str] | None, list[Node]]:
@@ -119,25 +117,24 @@ def _first_text(event: Event, names: tuple[str, ...]) -> list[str]:
     return [value.strip() for value in values if type(value) is str][:1]
 
 
-def _page(event: Event, name: str) -> Value:
+def _of_page(event: Event, name: str, properties: tuple[str, ...]) -> str | Missing:
     page = event.context.get("page")
-    return page.get(name) if type(page) is dict else None
-
-
-def _url(event: Event) -> Value | Missing:
-    for value in (_page(event, "url"), *(event.properties.get(name) for name in _URL_PROPERTIES)):
+    in_context = page.get(name) if type(page) is dict else None
+    for value in (in_context, *(event.properties.get(one) for one in properties)):
         if type(value) is str:
             return value
     return MISSING
 
 
+def _url(event: Event) -> Value | Missing:
+    return _of_page(event, "url", ("$current_url", "url", "href"))
+
+
 def _path(event: Event) -> Value | Missing:
-    for value in (_page(event, "path"), *(event.properties.get(name) for name in _PATH_PROPERTIES)):
-        if type(value) is str:
-            return value
-    url = _url(event)
+    path = _of_page(event, "path", ("$pathname", "path"))
+    url = _url(event) if path is MISSING else MISSING
     if type(url) is not str:
-        return MISSING
+        return path
     try:
         return urlsplit(url).path or "/"
     except ValueError:

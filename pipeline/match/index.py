@@ -140,22 +140,15 @@ def _compile(candidates: Sequence[_Candidate], split_by: frozenset[str] = frozen
     if not any(candidate.clauses or candidate.ways for candidate in candidates):
         return tuple(candidate.index for candidate in candidates)
     if len(candidates) == 1:
-        return _one(candidates[0])
+        only = candidates[0]
+        ways = [] if only.ways is None else [only.ways]
+        test, found = all_of([*(node.test for node in only.clauses), *ways]), (only.index,)
+        return lambda event: found if test(event, _NOBODY, None) else ()
     if len(candidates) >= _SPLIT_FROM:
         needed = _most_needed(candidates, split_by)
         if needed is not None:
             return _by_value(candidates, needed, split_by)
     return _several(candidates)
-
-
-def _one(candidate: _Candidate) -> Plan:
-    test, found = _test_of(candidate), (candidate.index,)
-    return lambda event: found if test(event, _NOBODY, None) else ()
-
-
-def _test_of(candidate: _Candidate) -> Predicate:
-    tests = [node.test for node in candidate.clauses]
-    return all_of(tests if candidate.ways is None else [*tests, candidate.ways])
 
 
 def _several(candidates: Sequence[_Candidate]) -> Plan:

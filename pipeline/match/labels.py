@@ -6,9 +6,10 @@ trigger index asks it only of those, and which clauses must then hold.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from operator import attrgetter
+from typing import Final, Literal
 
 from pipeline.config.models.label import LabelEntry, LabelFile
 from pipeline.config.yaml.diagnostics import Problems
@@ -113,12 +114,9 @@ class Labels:
     def _cycle(self, name: str) -> None:
         inner = self._open[-1]
         chain = [*self._open[self._open.index(name) :], name]
-        self._files[inner][1].error(
-            (),
-            "label-cycle",
-            f"labels refer to one another in a circle: {' -> '.join(chain)}",
-            hint="give the label another name than the event" if inner == name else None,
-        )
+        message = f"labels refer to one another in a circle: {' -> '.join(chain)}"
+        hint = "give the label another name than the event" if inner == name else None
+        self._files[inner][1].error((), "label-cycle", message, hint=hint)
 
     def _compile(self, file: LabelFile, problems: Problems) -> Label:
         alternatives: list[Alternative] = []
@@ -163,23 +161,15 @@ class Labels:
                 found.append(Alternative(None, kinds, conjunction(also)))
             elif (label := self.get(name)) is not None:
                 if label.about_users_only and label.alternatives:
-                    problems.error(
-                        (index,),
-                        "wrong-label",
-                        f"the label `{name}` is about users, not about events",
-                        hint=f"use it in a condition: where: [{{label: {name}}}]",
-                    )
+                    message = f"the label `{name}` is about users, not about events"
+                    hint = f"use it in a condition: where: [{{label: {name}}}]"
+                    problems.error((index,), "wrong-label", message, hint=hint)
                 found += [_narrowed(one, kinds, also) for one in label.alternatives]
             else:
                 plain.append(name)
         if plain:
             found.insert(0, Alternative(frozenset(plain), kinds, conjunction(also)))
         return [one for one in found if one.kinds is None or one.kinds]
-
-    def check(self) -> None:
-        """Compile every label, so that the problems of unused ones show too."""
-        for name in self._files:
-            self.get(name)
 
 
 def compile_labels(
@@ -189,7 +179,8 @@ def compile_labels(
 ) -> Labels:
     """Return the labels of these files (and where their problems go); every one is checked."""
     labels = Labels(files, lists)
-    labels.check()
+    for name in labels.names():
+        labels.get(name)
     return labels
 
 
@@ -215,31 +206,28 @@ def _union(name: str, alternatives: list[Alternative]) -> Node:
 def explained(one: Alternative) -> Node:
     """Return an alternative as a group whose name and kind are clauses of their own, for explain."""
     children = list(one.condition.nodes)
-    for field, wanted in (("kind", one.kinds), ("name", one.names)):
-        if wanted is not None:
-            children.insert(0, _one_of(field, wanted))
+    if one.kinds is not None:
+        children.insert(0, _one_of("kind", one.kinds))
+    if one.names is not None:
+        children.insert(0, _one_of("name", one.names))
     return Node(one.matches, "", one.condition.reads_user, "all", kind="all", children=tuple(children))
 
 
-def _one_of(field: str, wanted: frozenset[str]) -> Node:
+def _one_of(field: Literal["kind", "name"], wanted: frozenset[str]) -> Node:
     ordered = sorted(wanted)
     shown = ordered[0] if len(ordered) == 1 else f"[{', '.join(ordered)}]"
-    if field == "kind":
-        return Node(
-            lambda event, user, scope: event.kind in wanted,
-            "",
-            reads_user=False,
-            text=f"event.kind: {shown}",
-            path="event.kind",
-            read=lambda event, user, scope: event.kind,
-        )
+    read: Callable[[Event], str] = attrgetter(field)
+
+    def test(event: Event, user: User, scope: Scope) -> bool:
+        return read(event) in wanted and (field == "kind" or event.kind != UPDATE)
+
     return Node(
-        lambda event, user, scope: event.name in wanted and event.kind != UPDATE,
+        test,
         "",
         reads_user=False,
-        text=f"event.name: {shown}",
-        path="event.name",
-        read=lambda event, user, scope: event.name,
+        text=f"event.{field}: {shown}",
+        path=f"event.{field}",
+        read=lambda event, user, scope: read(event),
     )
 
 

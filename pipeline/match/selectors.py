@@ -1,5 +1,4 @@
-"""CSS selectors ofrom pipeline.model.json import Value
-ver the element chain of an autocaptured event.
+"""CSS selectors over the element chain of an autocaptured event.
 
 cssselect2 parses; the matching is our own, because a chain is no document: it holds one element and its
 ancestors, with the place of each among its siblings but not the siblings. What cannot be known from it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Literal
@@ -10,13 +10,13 @@ from typing import Final, Literal
 from pipeline.config.models.webhook import Sample, WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.join.limits import EVER, Cap, Limits
-from pipeline.language.paths import Path, PathError, Scope, compile_path, parse_path, unknown_var
+from pipeline.language.path_syntax import Path, PathError, parse_path, unknown_var
+from pipeline.language.paths import Scope, compile_path
 from pipeline.match.conditions.compile import compile_condition
-from pipeline.match.conditions.nodes import Condition, Node, Predicate, conjunction, none_of
+from pipeline.match.conditions.nodes import Condition, Node, Predicate, all_of, any_of, conjunction, group
 from pipeline.match.labels import Alternative, Labels
 from pipeline.model.json import Value, canonical
 from pipeline.model.records import MISSING, Event, User
-from pipeline.model.words import did_you_mean
 
 _NO_EVENTS: Final = {
     "$identify": 'identify calls are no events: write `changes: "*"` instead of `events`',
@@ -64,7 +64,7 @@ class Trigger:
     def holds(self, event: Event, user: User, changed: Collection[str] = ()) -> bool:
         """Return True where the trigger fires, limits apart: what the index and both sides say together."""
         if self.changes is not None:
-            if event.kind != "update" or not _touches(self.changes, changed or event.properties):
+            if event.kind != "update" or not touches(self.changes, changed or event.properties):
                 return False
         elif not any(one.may_match(event, user) for one in self.events):
             return False
@@ -73,7 +73,8 @@ class Trigger:
         )
 
 
-def _touches(changes: frozenset[str] | Literal["*"], changed: Collection[str]) -> bool:
+def touches(changes: frozenset[str] | Literal["*"], changed: Collection[str]) -> bool:
+    """Return whether one of the changed properties is among those of a `changes` trigger."""
     return bool(changed) if changes == "*" else any(name in changes for name in changed)
 
 
@@ -87,7 +88,7 @@ def compile_trigger(
 ) -> Trigger:
     """Return the trigger of a webhook: its `trigger`, `limit`, `dedupe`, `include_excluded`.
 
-    exclude: labels of `pipeline.yaml` that apply to every webhook.
+    exclude: labels of `pipeline.yaml` that apply to every webhook; there must be such labels.
     What is wrong is added to the problems; a trigger with errors must not be run.
     """
     context = _Context(problems, labels or Labels(), lists or {}, webhook.vars)
@@ -105,42 +106,26 @@ def compile_trigger(
         )
         nodes += where.nodes
     if not webhook.include_excluded:
-        nodes += _excluded(exclude, context)
+        nodes += _excluded(exclude, context.labels)
     sample = _sample(trigger.sample, webhook.id, within.at("sample"))
     if sample is not None:
         nodes.append(sample)
     condition = conjunction(nodes)
     limits = _limits(webhook, context)
-    if changes is not None:
-        whole = condition.whole if nodes else None
-        return Trigger(
-            webhook.id, (), changes, None, whole, sample.test if sample else None, limits, condition.nodes
-        )
-    return Trigger(
-        webhook.id,
-        tuple(events),
-        None,
-        condition.event_side,
-        _user_side(events, condition),
-        sample.test if sample else None,
-        limits,
-        condition.nodes,
-    )
+    if changes is None:
+        event_side, user_side = condition.event_side, _user_side(events, condition)
+    else:
+        events, event_side, user_side = [], None, condition.whole if nodes else None
+    drawn = sample.test if sample is not None else None
+    return Trigger(webhook.id, tuple(events), changes, event_side, user_side, drawn, limits, condition.nodes)
 
 
 def _user_side(events: list[Alternative], condition: Condition) -> Predicate | None:
     """Return the user's side; with labels that read the user it asks again which alternative holds."""
     if not any(one.condition.reads_user for one in events):
         return condition.user_side
-    ways = tuple(events)
-
-    def test(event: Event, user: User, scope: Scope) -> bool:
-        return any(one.matches(event, user, scope) for one in ways)
-
-    rest = condition.user_side
-    if rest is None:
-        return test
-    return lambda event, user, scope: test(event, user, scope) and rest(event, user, scope)
+    rest = [] if condition.user_side is None else [condition.user_side]
+    return all_of([any_of([one.matches for one in events]), *rest])
 
 
 def _events(names: list[str], context: _Context) -> list[Alternative]:
@@ -163,39 +148,16 @@ def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*
         return "*"
     for index, name in enumerate(names):
         if name.startswith("user.properties."):
-            problems.warn(
-                (index,),
-                "wrong-name",
-                f"`{name}` is a path, and `changes` takes names",
-                hint=f"did you mean `{name.removeprefix('user.properties.')}`?",
-            )
+            hint = f"did you mean `{name.removeprefix('user.properties.')}`?"
+            problems.warn((index,), "wrong-name", f"`{name}` is a path, and `changes` takes names", hint=hint)
     return frozenset(names)
 
 
-def _excluded(exclude: Collection[str], context: _Context) -> list[Node]:
-    nodes: list[Node] = []
+def _excluded(exclude: Collection[str], labels: Labels) -> Iterator[Node]:
     for name in exclude:
-        node = context.labels.node(name)
-        if node is None:
-            close = did_you_mean(name, context.labels.names())
-            context.problems.error(
-                (),
-                "unknown-label",
-                f"`exclude` names the label `{name}`, which does not exist",
-                hint=f"did you mean `{close}`?" if close else "labels are files in config/labels/",
-            )
-            continue
-        nodes.append(
-            Node(
-                none_of(node.test),
-                f"not({node.key})",
-                node.reads_user,
-                f"exclude: {name}",
-                kind="not",
-                children=(node,),
-            )
-        )
-    return nodes
+        node = labels.node(name)
+        assert node is not None, name
+        yield replace(group("not", [node]), text=f"exclude: {name}")
 
 
 # --- sample

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.language.paths import Scope
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.labels import Alternative, explained
-from pipeline.match.triggers import Trigger
+from pipeline.match.triggers import Trigger, touches
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 
@@ -56,10 +56,8 @@ def explain_trigger(trigger: Trigger, event: Event, user: User) -> list[Clause]:
     if trigger.changes is not None:
         wanted = "*" if trigger.changes == "*" else sorted(trigger.changes)
         changed: Value = list(event.properties) if event.kind == "update" else MISSING
-        touches = changed is not MISSING and (
-            bool(changed) if wanted == "*" else any(name in wanted for name in changed)
-        )
-        found.append(Clause(0, f"changes: {_shown(wanted)}", "changed properties", changed, wanted, touches))
+        holds = changed is not MISSING and touches(trigger.changes, changed)
+        found.append(Clause(0, f"changes: {_shown(wanted)}", "changed properties", changed, wanted, holds))
     else:
         found += _explain_events(trigger.events, event, user)
     return found + explain(trigger.nodes, event, user)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.model.records import Origin
-from pipeline.outbox.handover import Outcome, Progress, Request, Result
+from pipeline.outbox.handover import Outcome, Progress, Request
 from pipeline.outbox.old_rows import OLD, decode_dead, old_owed, split
 from pipeline.store.rows import bounded
 
@@ -134,15 +134,8 @@ class Finished(NamedTuple):
     progress: Progress
 
 
-def finished(result: Result) -> Finished:
-    """Return what is kept of a result."""
-    delivery = result.delivery
-    return Finished(delivery.request.key, delivery.row, result.outcome, result.reason, delivery.progress)
-
-
-def pack_result(finished: Finished) -> bytes:
-    """Return a result as the journal and the table of finished requests keep it."""
-    key, row, outcome, reason, progress = finished
+def pack_result(key: bytes, row: bytes, outcome: Outcome, reason: str, progress: Progress) -> bytes:
+    """Return a result as the journal and the table of finished requests keep it: the fields of `Finished`."""
     if outcome is _DELIVERED and not reason and row == key:
         return _RESULT.pack(1, progress.attempt, progress.status, progress.due_ms, len(key), 0, 0) + key
     said = reason.encode()[:500]

@@ -20,7 +20,7 @@ class FinishedRequests:
     def add(self, result: Finished) -> None:
         """Remember a result whose request is in no row: a replay will bring it again."""
         self.known[result.key] = result
-        self._store.put(Table.FINISHED, result.key, pack_result(result))
+        self._store.put(Table.FINISHED, result.key, pack_result(*result))
 
     def expire(self, applied: Mapping[bytes, int]) -> None:
         """Forget requests whose origin this epoch has passed; ``applied``: source key -> last offset."""

@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 
 from pipeline.model.disk import append_all, make_folder, replace_durably
-from pipeline.outbox.codec import Finished, finished, pack_result, unpack_result
+from pipeline.outbox.codec import Finished, pack_result, unpack_result
 from pipeline.outbox.handover import Outcome, Result
 
 _ENTRY = struct.Struct("<II")
@@ -37,8 +37,9 @@ class Journal:
         parked = Outcome.PARKED
         entries: list[bytes] = []
         for result in results:
-            if result.outcome is not parked:
-                data = pack_result(finished(result))
+            outcome, of = result.outcome, result.delivery
+            if outcome is not parked:
+                data = pack_result(of.request.key, of.row, outcome, result.reason, of.progress)
                 entries += (_ENTRY.pack(len(data), zlib.crc32(data)), data)
         if not entries:
             return

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import Callable
 from typing import cast
 
 from pipeline.receiver.answer import Answer
 from pipeline.receiver.faults import FAULTS
-from pipeline.receiver.received import Recorder, Request, now_secs
+from pipeline.receiver.received import Recorder, Request
 from pipeline.receiver.script import Script
 
 MAX_HEAD = 64 * 1024
@@ -19,8 +21,8 @@ CONTROL = "/_receiver/script"
 class Desk:
     """What all connections share: the script, the recorder, and who looks on.
 
-    inspect: called with each request and its answer's status. control: called with the body of a
-    ``PUT /_receiver/script``; None: there is no such path.
+    inspect: called with each request and its answer's status. control: whether ``PUT /_receiver/script``
+    may change the script.
     """
 
     def __init__(
@@ -28,7 +30,7 @@ class Desk:
         script: Script,
         recorder: Recorder,
         inspect: Callable[[Request, int], None] | None = None,
-        control: Callable[[bytes], str | None] | None = None,
+        control: bool = False,
     ) -> None:
         self.script = script
         self.recorder = recorder
@@ -94,32 +96,31 @@ class Connection(asyncio.Protocol):
             method, target, _ = lines[0].split(" ")
             length = int(headers.get("content-length", "0"))
         except ValueError:
-            self.transport.write(
-                b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            )
-            self.transport.close()
-            return False
+            return self._refuse(b"400 Bad Request")
         if "transfer-encoding" in headers or not 0 <= length <= MAX_BODY:
-            self.transport.write(
-                b"HTTP/1.1 411 Length Required\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            )
-            self.transport.close()
-            return False
+            return self._refuse(b"411 Length Required")
         stop = end + 4 + length
         if len(buffer) < stop:
             return False
         self._buffer = buffer[stop:]
         path, _, query = target.partition("?")
         body = buffer[end + 4 : stop]
-        self._serve(Request(now_secs(), method, path, query, headers, body, self.number))
+        self._serve(Request(time.time(), method, path, query, headers, body, self.number))
         return True
+
+    def _refuse(self, status: bytes) -> bool:
+        self.transport.write(b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)
+        self.transport.close()
+        return False
 
     def _serve(self, request: Request) -> None:
         desk = self.desk
-        if request.path == CONTROL and desk.control is not None:
-            problem = desk.control(request.body)
-            line = b"200 OK" if problem is None else b"400 Bad Request"
-            text = (problem or "").encode()
+        if request.path == CONTROL and desk.control:
+            line, text = b"200 OK", b""
+            try:
+                desk.script = Script(json.loads(request.body))
+            except (ValueError, TypeError) as error:
+                line, text = b"400 Bad Request", str(error).encode()
             self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: %d\r\n\r\n%b" % (line, len(text), text))
             return
         answer = desk.script.answer(request)

@@ -27,23 +27,16 @@ Fault = Callable[[Wire, Answer], None]
 DRIP_SECS = 0.05
 
 
-def _write(*pieces: bytes) -> Fault:
-    """Answer with these bytes and go on."""
+def _write(*pieces: bytes, close: bool = False) -> Fault:
+    """Answer with these bytes, and go on or close."""
     wire = b"".join(pieces)
 
     def fault(connection: Wire, answer: Answer) -> None:
         connection.transport.write(wire)
-        connection.answered()
-
-    return fault
-
-
-def _write_and_close(*pieces: bytes) -> Fault:
-    wire = b"".join(pieces)
-
-    def fault(connection: Wire, answer: Answer) -> None:
-        connection.transport.write(wire)
-        connection.transport.close()
+        if close:
+            connection.transport.close()
+        else:
+            connection.answered()
 
     return fault
 
@@ -137,19 +130,19 @@ FAULTS: dict[str, Fault] = {
     "close": lambda connection, answer: connection.transport.close(),
     "half-close": _half_close,
     "stale": _stale,
-    "close-after": _write_and_close(_OK),
-    "connection-close": _write_and_close(
-        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"
+    "close-after": _write(_OK, close=True),
+    "connection-close": _write(
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok", close=True
     ),
-    "http10": _write_and_close(b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok"),
-    "eof-body": _write_and_close(b"HTTP/1.1 200 OK\r\n\r\nuntil the end of file"),
-    "short-body": _write_and_close(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort"),
-    "short-head": _write_and_close(b"HTTP/1.1 200 OK\r\ncontent-le"),
+    "http10": _write(b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok", close=True),
+    "eof-body": _write(b"HTTP/1.1 200 OK\r\n\r\nuntil the end of file", close=True),
+    "short-body": _write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort", close=True),
+    "short-head": _write(b"HTTP/1.1 200 OK\r\ncontent-le", close=True),
     "chunked": _write(
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
         b"2\r\nok\r\n1;x=y\r\n!\r\n0\r\nx-trailer: 1\r\n\r\n",
     ),
-    "chunked-cut": _write_and_close(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nff\r\nhalf"),
+    "chunked-cut": _write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nff\r\nhalf", close=True),
     "chunked-bad": _write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n"),
     "length-twice": _write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok!"),
     "length-and-chunked": _write(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,18 +76,3 @@ class Recorder:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-
-def read_records(path: Path) -> Iterator[dict[str, object]]:
-    """Yield the complete lines of a recorder's file; a torn last line is left out."""
-    if not path.exists():
-        return
-    with path.open("rb") as lines:
-        for line in lines:
-            if line.endswith(b"\n"):
-                yield orjson.loads(line)
-
-
-def now_secs() -> float:
-    """Return unix seconds."""
-    return time.time()

@@ -10,7 +10,7 @@ repeated. An answer is a status, the name of a fault (faults.py), or an object w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.receiver.answer import Answer, plain_answer
@@ -42,14 +42,7 @@ def answer_of(value: Any) -> Answer:
     plain = plain_answer(
         int(value.get("status", 200)), body if isinstance(body, bytes) else str(body).encode(), headers
     )
-    return Answer(
-        plain.status,
-        value.get("fault"),
-        float(value.get("delay_secs", 0)),
-        plain.body,
-        headers,
-        plain.wire,
-    )
+    return replace(plain, fault=value.get("fault"), delay_secs=float(value.get("delay_secs", 0)))
 
 
 @dataclass(slots=True)

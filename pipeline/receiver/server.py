@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import ssl
 import threading
@@ -108,16 +107,11 @@ class Receiver:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        server = await self._loop.create_server(
-            lambda: Connection(self._desk), self._host, self.port, ssl=self._tls, backlog=4096
-        )
-        self.port = server.sockets[0].getsockname()[1]
+        await _serve(self._desk, self._host, self.port, self._tls, self._listening, self._stop)
+
+    def _listening(self, port: int) -> None:
+        self.port = port
         self._ready.set()
-        await self._stop.wait()
-        server.close()
-        for connection in list(self._desk.connections):
-            connection.transport.abort()
-        await asyncio.sleep(0)  # lets the aborted transports report their end
 
 
 def serve(
@@ -138,21 +132,14 @@ def serve(
     control: whether ``PUT /_receiver/script`` may change the script. Raises ValueError for a bad script.
     """
     recorder = Recorder(keep=False, path=record, bodies=bodies)
-    desk = Desk(Script(script), recorder, inspect)
-    if control:
-        desk.control = lambda body: _replace(desk, body)
+    desk = Desk(Script(script), recorder, inspect, control)
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        server = await loop.create_server(lambda: Connection(desk), host, port, ssl=tls, backlog=4096)
-        listening(server.sockets[0].getsockname()[1])
-        await stop.wait()
-        server.close()
-        for connection in list(desk.connections):
-            connection.transport.abort()
+        await _serve(desk, host, port, tls, listening, stop)
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -162,13 +149,23 @@ def serve(
     return recorder.count
 
 
+async def _serve(
+    desk: Desk,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None,
+    listening: Callable[[int], None],
+    stop: asyncio.Event,
+) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(desk), host, port, ssl=tls, backlog=4096)
+    listening(server.sockets[0].getsockname()[1])
+    await stop.wait()
+    server.close()
+    for connection in list(desk.connections):
+        connection.transport.abort()
+    await asyncio.sleep(0)  # lets the aborted transports report their end
+
+
 def _script(given: dict[str, Any] | Script | None) -> Script:
     return given if isinstance(given, Script) else Script(given)
-
-
-def _replace(desk: Desk, body: bytes) -> str | None:
-    try:
-        desk.script = Script(json.loads(body))
-    except (ValueError, TypeError) as error:
-        return str(error)
-    return None

@@ -27,7 +27,7 @@ def native_line(record: Event | PropertyUpdate | IdentityLink) -> bytes:
                 "type": "user",
                 "set": record.set,
                 "set_once": record.set_once,
-                "unset": list(record.unset),
+                "unset": [*record.unset],
             }
         case IdentityLink():
             link = {"anonymous_id": record.anonymous_id, "user_id": record.user_id, "time": record.time}

@@ -133,7 +133,7 @@ def _parts(message: Message, format: str, *, is_fault: bool) -> list[Part]:
     good = [record for record in records if not isinstance(record, Invalid)]
     if not good:
         return [Part(value, key, headers, message.time, False, True)]
-    keys = {_key(record) for record in records if not isinstance(record, Invalid)}
+    keys = {_key(record) for record in good}
     kinds = {isinstance(record, Event) for record in good}
     if len(good) == len(records) and (key is not None or len(keys) == 1) and len(kinds) == 1:
         return [Part(value, key or keys.pop(), headers, _time(good[0], message), not kinds.pop())]
@@ -142,10 +142,8 @@ def _parts(message: Message, format: str, *, is_fault: bool) -> list[Part]:
         if isinstance(record, Invalid):
             parts.append(Part(record.raw, None, None, message.time, False, True))
         else:
-            line = native_line(record)
-            parts.append(
-                Part(line, _key(record), None, _time(record, message), not isinstance(record, Event))
-            )
+            at, is_update = _time(record, message), not isinstance(record, Event)
+            parts.append(Part(native_line(record), _key(record), None, at, is_update))
     return parts
 
 

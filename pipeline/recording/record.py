@@ -76,18 +76,17 @@ def record(
 
         def save() -> None:
             for recorder in recorders:
-                recorder.sync()
-                stored[recorder.reader.name] = recorder.saved()
+                stored[recorder.reader.name] = recorder.sync()
             _save(out, stored)
             for recorder in recorders:
-                recorder.durable()
+                recorder.reader.durable(recorder.written)
             progress(recorded)
 
         synced = clock()
         while True:
             moved = [recorder.advance(save) for recorder in recorders]
             ended = stopping() or all(recorder.reader.done for recorder in recorders)
-            full = sum(recorder.waiting_bytes for recorder in recorders) >= UNSYNCED_BYTES
+            full = sum(recorder.segment.waiting_bytes for recorder in recorders) >= UNSYNCED_BYTES
             if ended or full or clock() >= synced + sync_secs:
                 synced = clock()
                 save()
@@ -118,7 +117,7 @@ class PartitionRecorder:
         self._rotate_secs = rotate_secs
         self._recorded = recorded
         self._clock = clock
-        self._written: Position = reader.position
+        self.written: Position = reader.position
         """Where the reader stood after the last line that was written."""
         self._latest: int | None = None
         """Running maximum of the broker times in the file."""
@@ -128,13 +127,13 @@ class PartitionRecorder:
             kept: Compression = saved["compression"]
             self._first, self._latest, self._began = saved["first"], saved["latest"], clock()
             self._kind = kept
-            self._segment = Segment(folder, self._first, kept, keep_bytes=saved["bytes"])
+            self.segment = Segment(folder, self._first, kept, keep_bytes=saved["bytes"])
 
     def _begin(self) -> None:
-        self._first = self._written[1]
+        self._first = self.written[1]
         self._kind, self._latest, self._began = self._compression, None, self._clock()
-        self._segment = Segment(self._folder, self._first, self._compression)
-        self._recorded.files.append(str(self._segment.path))
+        self.segment = Segment(self._folder, self._first, self._compression)
+        self._recorded.files.append(str(self.segment.path))
 
     def advance(self, save: Callable[[], None]) -> bool:
         """Write one chunk, if there is one; True if there was. ``save`` makes everything durable."""
@@ -143,17 +142,17 @@ class PartitionRecorder:
             return False
         if self._may_rotate(chunk):
             save()
-            self._segment.close()
+            self.segment.close()
             self._begin()
             save()
-        before = self._segment.waiting_bytes
+        before = self.segment.waiting_bytes
         for message in messages(chunk):
-            self._segment.write(dump_line(message))
+            self.segment.write(dump_line(message))
             if message.time is not None:
                 self._latest = message.time if self._latest is None else max(self._latest, message.time)
-        self._recorded.bytes += self._segment.waiting_bytes - before
+        self._recorded.bytes += self.segment.waiting_bytes - before
         self._recorded.records += len(chunk)
-        self._written = chunk.position
+        self.written = chunk.position
         return True
 
     def _may_rotate(self, chunk: RawChunk) -> bool:
@@ -162,38 +161,26 @@ class PartitionRecorder:
         Files are merged by the running maximum of their times when they are read: a new one has to begin
         later than everything before it, or its lines would overtake them.
         """
-        due = self._segment.size >= self._rotate_bytes or self._clock() >= self._began + self._rotate_secs
+        due = self.segment.size >= self._rotate_bytes or self._clock() >= self._began + self._rotate_secs
         time_ms = chunk.received[0] if chunk.received else None
-        if not due or time_ms is None or self._segment.size + self._segment.waiting_bytes == 0:
+        if not due or time_ms is None or self.segment.size + self.segment.waiting_bytes == 0:
             return False
         return self._latest is not None and time_ms > self._latest
 
-    @property
-    def waiting_bytes(self) -> int:
-        """Bytes of lines that are not on disk yet."""
-        return self._segment.waiting_bytes
-
-    def sync(self) -> None:
-        """Put what was written on disk."""
-        self._segment.sync()
-
-    def saved(self) -> dict[str, Any]:
-        """Return where to go on, as JSON data; right after `sync`."""
+    def sync(self) -> dict[str, Any]:
+        """Put what was written on disk; return where to go on, as JSON data."""
+        self.segment.sync()
         return {
-            "position": self._written,
+            "position": self.written,
             "first": self._first,
-            "bytes": self._segment.size,
+            "bytes": self.segment.size,
             "latest": self._latest,
             "compression": self._kind,
         }
 
-    def durable(self) -> None:
-        """Tell the reader how far it need not go back."""
-        self.reader.durable(self._written)
-
     def close(self) -> None:
         """Close the file."""
-        self._segment.close()
+        self.segment.close()
 
 
 def messages(chunk: RawChunk) -> list[Message]:

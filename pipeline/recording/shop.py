@@ -31,32 +31,12 @@ RECORDS = 12_000
 
 _START_MS = 1_772_438_400_000  # 2026-03-02T08:00:00Z
 _FIRST = (
-    "Ann",
-    "Ben",
-    "Carla",
-    "Dmitri",
-    "Elif",
-    "Femi",
-    "Grace",
-    "Hugo",
-    "Inès",
-    "Jun",
-    "Kofi",
-    "Lena",
-    "Mateo",
+    *("Ann", "Ben", "Carla", "Dmitri", "Elif", "Femi", "Grace"),
+    *("Hugo", "Inès", "Jun", "Kofi", "Lena", "Mateo"),
 )
 _LAST = (
-    "Adler",
-    "Baker",
-    "Chen",
-    "Dubois",
-    "Eriksen",
-    "Fischer",
-    "Garcia",
-    "Haddad",
-    "Ito",
-    "Kowalski",
-    "Müller",
+    *("Adler", "Baker", "Chen", "Dubois", "Eriksen", "Fischer"),
+    *("Garcia", "Haddad", "Ito", "Kowalski", "Müller"),
 )
 _COUNTRIES = ("DE", "US", "FR", "GB", "SE", "NG", "JP", "BR")
 _DOMAINS = ("acme.com", "example.org", "gmail.com", "globex.net", "initech.io", "gmail.com")

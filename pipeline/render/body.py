@@ -68,14 +68,9 @@ def _constant(value: Value) -> Part:
     return Part(lambda event, user, scope: value, True, value)
 
 
-def json_escape(text: str) -> str:
+def _json_escape(text: str) -> str:
     """Return the text as it stands between the quotes of a JSON string."""
     return orjson.dumps(text).decode()[1:-1]
-
-
-def form_escape(text: str) -> str:
-    """Return the text as it stands in a form."""
-    return quote_plus(text)
 
 
 def _text(text: str, spot: Spot) -> Part:
@@ -90,7 +85,7 @@ def _text(text: str, spot: Spot) -> Part:
 
 def _secret_text(text: str, spot: Spot) -> Part:
     """A text with secrets is escaped here: its slots stay as they are, and data cannot look like one."""
-    escape = form_escape if spot.form else json_escape
+    escape = quote_plus if spot.form else _json_escape
     template = compile_text(text, spot, encode=escape, literal=escape)
     wrap: Any = FormText if spot.form else _quoted
     if template.constant:
@@ -181,7 +176,7 @@ def _object(tree: Mapping[Any, Value], spot: Spot) -> Part:
     }
     if "$spread" not in tree:
         return _fields(fields, spot)
-    spread = compile_spread(tree["$spread"], spot.at("$spread"), compile_body)
+    spread = compile_spread(tree["$spread"], spot.at("$spread"), lambda one, at: compile_body(one, at).get)
     own = _fields(fields, spot).get
 
     def merged(event: Event, user: User, scope: Scope) -> dict[str, Value]:
@@ -202,23 +197,15 @@ def _check_key(key: object, spot: Spot) -> None:
         spot.at(str(key)).error("body-key", f"the key {key} is no text", hint="quote it", on_key=True)
         return
     if "{{" in key or "{%" in key:
-        spot.at(key).error(
-            "template-in-key",
-            "a key cannot be a template",
-            hint="use `$spread` with the filter `merge` or `pick`",
-            on_key=True,
-        )
+        hint = "use `$spread` with the filter `merge` or `pick`"
+        spot.at(key).error("template-in-key", "a key cannot be a template", hint=hint, on_key=True)
     elif key.startswith("$") and not key.startswith("$$") and key not in DIRECTIVES:
         swapped = [name for name in DIRECTIVES if sorted(name) == sorted(key.lower())]
         close = swapped[0] if swapped else did_you_mean(key, DIRECTIVES, likeness=0.75)
         if close:
-            spot.problems.warn(
-                (*spot.path, key),
-                "unknown-directive",
-                f"`{key}` is sent as an ordinary key",
-                hint=f"did you mean `{close}`? (`${key}` says that it is meant literally)",
-                on_key=True,
-            )
+            hint = f"did you mean `{close}`? (`${key}` says that it is meant literally)"
+            message, place = f"`{key}` is sent as an ordinary key", (*spot.path, key)
+            spot.problems.warn(place, "unknown-directive", message, hint=hint, on_key=True)
 
 
 def _fields(fields: Mapping[str, Part], spot: Spot) -> Part:
@@ -279,25 +266,19 @@ def _read(
             built[key] = value
 
 
-def _rest(
-    tree: Mapping[str, Value], spot: Spot, owner: str, inner: str, used: tuple[str, ...]
-) -> tuple[Value, Spot]:
+def _rest(tree: Mapping[str, Value], spot: Spot, inner: str, *used: str) -> tuple[Value, Spot]:
     """Return what a directive governs: the value of `inner`, or the map without the directives."""
-    rest = {key: value for key, value in tree.items() if key not in used}
+    rest = {key: value for key, value in tree.items() if key != inner and key not in used}
     if inner not in tree:
         return rest, spot
     if rest:
-        spot.at(inner).error(
-            "directive",
-            f"`{inner}` beside other keys",
-            hint="move them into it, or leave it out",
-            on_key=True,
-        )
+        hint = "move them into it, or leave it out"
+        spot.at(inner).error("directive", f"`{inner}` beside other keys", hint=hint, on_key=True)
     return tree[inner], spot.at(inner)
 
 
 def _for(tree: Mapping[str, Value], spot: Spot) -> Part:
-    element, where = _rest(tree, spot, "$for", "$do", ("$for", "$do"))
+    element, where = _rest(tree, spot, "$do", "$for")
     inner = compile_body(element, where.at(roots=("item", "index")))
     if element == {}:
         spot.at("$for").error(
@@ -307,7 +288,7 @@ def _for(tree: Mapping[str, Value], spot: Spot) -> Part:
 
 
 def _if(tree: Mapping[str, Value], spot: Spot) -> Part:
-    chosen, where = _rest(tree, spot, "$if", "$then", ("$if", "$then", "$else"))
+    chosen, where = _rest(tree, spot, "$then", "$if", "$else")
     if chosen == {} and "$then" not in tree and "$else" not in tree:
         spot.at("$if").error(
             "directive", "`$if` has nothing to include", hint="add keys or `$then`", on_key=True

@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 from pipeline.model.json import Value, kind_of
 from pipeline.render.body import FormText
-from pipeline.render.values.printing import Failure, to_text
+from pipeline.render.values.printing import HALF_A_PAIR, Failure, to_text
 
 
 def encode_form(value: Value) -> bytes:
@@ -21,7 +21,7 @@ def encode_form(value: Value) -> bytes:
     try:
         return "&".join(f"{quote_plus(name)}={_encoded(one)}" for name, one in _pairs(value)).encode()
     except UnicodeEncodeError:
-        raise Failure("a text holds half of a surrogate pair, which is no valid Unicode") from None
+        raise Failure(HALF_A_PAIR) from None
 
 
 def _pairs(value: dict[str, Value]) -> Iterator[tuple[str, Value]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pipeline.language.paths import Getter, Scope
 from pipeline.model.errors import RenderError
@@ -36,29 +36,14 @@ class Splice(list[Value]):
     __slots__ = ()
 
 
-class Compiled(Protocol):
-    """A compiled node of the body (body.Part)."""
-
-    @property
-    def get(self) -> Getter:
-        """Its function."""
-        ...
-
-
-CompileBody = Callable[[Value, Spot], Compiled]
-
-
 def _source(tree: Value, spot: Spot, what: str) -> Getter:
     """Return the function that gives the value a directive works on."""
     if isinstance(tree, str):
         template = compile_text(tree, spot)
         if template.typed or (template.constant and not isinstance(template.value, str)):
             return template.get
-    spot.error(
-        "directive",
-        f"`{what}` takes one expression",
-        hint=f'e.g. {what}: "{{{{ event.properties.products }}}}"',
-    )
+    hint = f'e.g. {what}: "{{{{ event.properties.products }}}}"'
+    spot.error("directive", f"`{what}` takes one expression", hint=hint)
     return lambda event, user, scope: None
 
 
@@ -109,14 +94,14 @@ def compile_loop(tree: Value, element: Getter, spot: Spot, at: Spot) -> Getter:
 
 
 def compile_spread(
-    tree: Value, spot: Spot, compile_body: CompileBody
+    tree: Value, spot: Spot, compile_object: Callable[[Value, Spot], Getter]
 ) -> Callable[[Event, User, Scope], dict[str, Value]]:
     """Return the function that merges the objects of a `$spread` into a new one; later ones win."""
     several = list(enumerate(tree)) if isinstance(tree, list) else [(None, tree)]
     sources: list[tuple[Getter, str]] = []
     for index, one in several:
         here = spot if index is None else spot.at(index)
-        get = compile_body(one, here).get if isinstance(one, dict) else _source(one, here, "$spread")
+        get = compile_object(one, here) if isinstance(one, dict) else _source(one, here, "$spread")
         sources.append((get, here.place(str(one))))
     omit_empty, demanded = spot.missing == "omit_empty", spot.missing == "dead_letter"
 

@@ -6,6 +6,7 @@ What comes out holds secrets only as slots (language/slots.py); the delivery eng
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, Literal, cast
 
 import msgspec
@@ -46,32 +47,20 @@ class Rendered(msgspec.Struct, frozen=True, gc=False):
 Bytes = Callable[[Event, User], bytes]
 
 
+@dataclass(slots=True, frozen=True, eq=False)
 class RequestTemplate:
     """A compiled request."""
 
-    __slots__ = ("_body", "_headers", "_headers_now", "_url", "_url_now", "encoding", "method", "secrets")
-
-    def __init__(
-        self,
-        method: str,
-        encoding: Encoding,
-        secrets: frozenset[SecretRef],
-        url: tuple[str | None, Getter],
-        headers: tuple[Headers | None, Getter],
-        body: Bytes,
-    ) -> None:
-        self.method = method
-        self.encoding = encoding
-        self.secrets = secrets
-        """The secrets that must be filled in when it is sent."""
-        self._url, self._url_now = url
-        self._headers, self._headers_now = headers
-        self._body = body
-
-    @property
-    def has_secrets(self) -> bool:
-        """Whether anything is to be filled in."""
-        return bool(self.secrets)
+    method: str
+    encoding: Encoding
+    secrets: frozenset[SecretRef]
+    """The secrets that must be filled in when it is sent."""
+    url: str | None
+    """None: ``url_now`` gives it, event by event; headers alike."""
+    url_now: Getter
+    headers: Headers | None
+    headers_now: Getter
+    body: Bytes
 
     def render(self, event: Event, user: User) -> Rendered:
         """Return the request for one event.
@@ -79,13 +68,12 @@ class RequestTemplate:
         Raises RenderError, with the reason, the value and the template's file and line, where there can be
         none; never anything else.
         """
-        url = self._url
+        url, headers = self.url, self.headers
         if url is None:
-            url = cast(str, self._url_now(event, user, None))
-        headers = self._headers
+            url = cast(str, self.url_now(event, user, None))
         if headers is None:
-            headers = cast(Headers, self._headers_now(event, user, None))
-        return Rendered(self.method, url, headers, self._body(event, user))
+            headers = cast(Headers, self.headers_now(event, user, None))
+        return Rendered(self.method, url, headers, self.body(event, user))
 
 
 def compile_request(
@@ -113,9 +101,7 @@ def compile_request(
         problems, file, vars, missing=request.missing or "null", form=encoding == "form",
         condition=condition, secrets=secrets, line_of=line_of,
     )  # fmt: skip
-    url_spot = spot.at("url")
-    url_spot = Spot(problems, file, vars, url_spot.path, settings=settings, secrets=secrets,
-                    line_of=line_of, used=spot.used)  # fmt: skip
+    url_spot = replace(spot.at("url"), settings=settings)
     url = compile_url(request.url, request.query, url_spot, spot.at("query"))
     extra: Headers = ()
     if method in BODILESS:
@@ -125,11 +111,10 @@ def compile_request(
     else:
         extra = (("content-type", CONTENT_TYPES["ndjson" if batch_as == "ndjson" else encoding]),)
         body = _body(DEFAULT_BODY if tree is None else tree, spot.at("body"))
-    headers = compile_headers(request.headers, spot.at("headers"), extra)
-    _check_header_secrets(headers[0], spot)
-    return RequestTemplate(
-        method, encoding, frozenset(spot.used), (url.value if url.constant else None, url.get), headers, body
-    )
+    headers, headers_now = compile_headers(request.headers, spot.at("headers"), extra)
+    _check_header_secrets(headers, spot)
+    fixed = url.value if url.constant else None
+    return RequestTemplate(method, encoding, frozenset(spot.used), fixed, url.get, headers, headers_now, body)
 
 
 def _check_header_secrets(headers: Headers | None, spot: Spot) -> None:
@@ -151,7 +136,7 @@ def _body(tree: Value, spot: Spot) -> Bytes:
     place = spot.place("the body")
     if part.constant:
         try:
-            fixed = _dump(part.value, spot.form)
+            fixed = encode_form(part.value) if spot.form else orjson.dumps(part.value)
         except (Failure, TypeError) as error:
             spot.error("body", error.reason if isinstance(error, Failure) else reason_of(error))
             fixed = b""
@@ -159,10 +144,6 @@ def _body(tree: Value, spot: Spot) -> Bytes:
     if spot.form:
         return _form_body(part, place)
     return _json_body(part, place, spot.missing)
-
-
-def _dump(value: Value, form: bool) -> bytes:
-    return encode_form(value) if form else orjson.dumps(value)
 
 
 def _json_body(part: Part, place: str, missing: MissingRule) -> Bytes:

@@ -16,7 +16,7 @@ from pipeline.model.records import Event, User
 from pipeline.render.templates.names import TemplateError, check_closed
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, constant_template
-from pipeline.render.values.printing import Failure, show, to_text
+from pipeline.render.values.printing import Failure, show, to_text, utf8
 
 _INSIDE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\$\{(?!\{)[^}]*\}", re.DOTALL)
 _DOTS: Final = re.compile(r"(^|/)\.{1,2}(/|$)")
@@ -30,9 +30,7 @@ def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: S
     try:
         check_closed(text)
     except TemplateError as error:
-        spot.error(
-            "template-syntax", error.message, hint=error.hint, offset=error.offset, length=error.length
-        )
+        spot.mistake("template-syntax", error)
         return constant_template("")
     end = origin_end(text)
     origin = _origin(text[:end], spot)
@@ -61,17 +59,14 @@ def _origin(text: str, spot: Spot) -> str:
             if isinstance(part, SecretRef):
                 value = spot.settings.get(part.key, part.default)
                 if value is None:
-                    spot.error(
-                        "missing-setting",
-                        f"setting {part}: `{part.key}` is not set",
-                        hint=f"set it in the environment, or write `${{{part.key}:-default}}`",
-                        offset=text.find("${" + part.key),
-                    )
+                    hint = f"set it in the environment, or write `${{{part.key}:-default}}`"
+                    message, at = f"setting {part}: `{part.key}` is not set", text.find("${" + part.key)
+                    spot.error("missing-setting", message, hint=hint, offset=at)
                     return "http://invalid"
                 part = value
             origin += part
     except PlaceholderError as error:
-        spot.error("placeholder", error.message, hint=error.hint, offset=error.offset)
+        spot.mistake("placeholder", error)
         return "http://invalid"
     return _checked_origin(origin.rstrip("/"), spot)
 
@@ -116,12 +111,7 @@ def _path_value(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    try:
-        return quote(text, safe="")
-    except UnicodeEncodeError:
-        raise Failure(
-            "a text holds half of a surrogate pair, which is no valid Unicode", ascii(text)
-        ) from None
+    return quote(utf8(text), safe="")
 
 
 Parameter = tuple[str, Template]

@@ -39,10 +39,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def start(**changes: Any) -> AdminService:
         commands = changes.pop("commands", {})
-        routes = [
-            *changes.pop("pages", ()),
-            *(Route(name, handler) for name, handler in commands.items()),
-        ]
+        routes = [*changes.pop("pages", ()), *(Route(name, handler) for name, handler in commands.items())]
         service = AdminService(state=changes.pop("state", tmp_path), routes=routes, **changes)
         running.append(service)
         service.start()

@@ -34,23 +34,14 @@ from pipeline.deliver.requests.credentials import UsedSecrets
 from pipeline.deliver.requests.sender import Sender
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.secrets import Secrets
-from pipeline.outbox.handover import Delivery, Port, Progress, Request, Result
+from pipeline.outbox.handover import Delivery, Port, Progress, Request
 from pipeline.receiver.server import serve
+from tests.kit.records import NoJournal
 
 BODY = b'{"event":"Purchase","user":"u-123456","plan":"pro","amount":149.95,"currency":"EUR","items":3}'
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOOPBACK = ("127.0.0.0/8",)
 SIGNED = ReceiverSettings(signature=StandardSignature([SECRET]))
-
-
-class NoJournal:
-    """A journal that keeps nothing: its cost is measured with the store."""
-
-    def append(self, results: list[Result], now_ms: int) -> None:
-        """Keep nothing."""
-
-    def switch(self, generation: int) -> None:
-        """Keep nothing."""
 
 
 def nowhere() -> Port:

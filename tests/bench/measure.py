@@ -73,11 +73,7 @@ def run_once(candidate: Candidate, timeout_secs: float = 600.0) -> Run:
     candidate.before()
     begun = time.perf_counter()
     process = subprocess.Popen(
-        candidate.command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
+        candidate.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
     assert process.stdout is not None
     # A session of its own: a candidate that hangs goes with all that it started.

@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.language.paths import (
-    ANY,
-    PathError,
-    compile_path,
-    event_view,
-    parse_path,
-    unknown_var,
-    user_view,
-)
+from pipeline.language.path_syntax import ANY, PathError, parse_path, unknown_var
+from pipeline.language.paths import compile_path, event_view, user_view
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
 from tests.kit.records import NOON, event, user

@@ -360,64 +360,19 @@ JSON = st.recursive(
     max_leaves=10,
 )
 KEYS = st.sampled_from(
-    [
-        "type",
-        "name",
-        "event",
-        "user_id",
-        "anonymous_id",
-        "userId",
-        "anonymousId",
-        "identity",
-        "app_id",
-        "distinct_id",
-        "properties",
-        "context",
-        "traits",
-        "set",
-        "set_once",
-        "unset",
-        "delete",
-        "time",
-        "timestamp",
-        "batch",
-        "events",
-        "users",
-        "specversion",
-        "source",
-        "subject",
-        "data",
-        "data_base64",
-        "elements",
-        "$set",
-        "$unset",
-        "alias",
-        "previousId",
-        "groupId",
-        "action",
-        "offset",
-        "sent_at",
-        "now",
-        "kind",
-        "datacontenttype",
-    ]
+    (
+        *("type", "name", "event", "user_id", "anonymous_id", "userId", "anonymousId", "identity"),
+        *("app_id", "distinct_id", "properties", "context", "traits", "set", "set_once", "unset"),
+        *("delete", "time", "timestamp", "batch", "events", "users", "specversion", "source"),
+        *("subject", "data", "data_base64", "elements", "$set", "$unset", "alias", "previousId"),
+        *("groupId", "action", "offset", "sent_at", "now", "kind", "datacontenttype"),
+    )
 )
 WORDS = st.sampled_from(
-    [
-        "event",
-        "user",
-        "identify",
-        "track",
-        "page",
-        "alias",
-        "group",
-        "delete",
-        "1.0",
-        "0.3",
-        "$identify",
-        "$autocapture",
-        "x",
-    ]
+    (
+        *("event", "user", "identify", "track", "page", "alias", "group", "delete", "1.0", "0.3"),
+        *("$identify", "$autocapture", "x"),
+    )
 )
 
 

@@ -77,10 +77,7 @@ def client(request: pytest.FixtureRequest) -> Any:
     """Return what runs a test's coroutine with a client of this kind."""
 
     def run(
-        act: Act,
-        allow: tuple[str, ...] = LOOPBACK,
-        lookup: Any = system_lookup,
-        idle_secs: float = 30.0,
+        act: Act, allow: tuple[str, ...] = LOOPBACK, lookup: Any = system_lookup, idle_secs: float = 30.0
     ) -> None:
         async def main() -> None:
             sending = Sending(request.param, allow, lookup, idle_secs)

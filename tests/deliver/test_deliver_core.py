@@ -342,10 +342,7 @@ def test_a_request_that_cannot_be_sent_is_dead() -> None:
 
 
 def test_a_missing_secret_holds_the_lane_and_says_so() -> None:
-    rig = Rig(
-        LaneSpec("w", has_secrets=True),
-        LaneSpec("other"),
-    )
+    rig = Rig(LaneSpec("w", has_secrets=True), LaneSpec("other"))
     rig.give(delivery(1, url="http://127.0.0.1:1/\x01MISSING\x02"), delivery(2, "other"))
     rig.run(30)
     assert rig.outcomes() == [("msg_2", D, "")]

@@ -33,6 +33,7 @@ from pipeline.receiver.server import Receiver
 from pipeline.receiver.verify import check_request
 from pipeline.telemetry import metrics
 from tests.kit.certificates import Certificates
+from tests.kit.receiver import read_records
 from tests.kit.rig import LOOPBACK, Disk, Journal, delivery, submit
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
@@ -466,8 +467,6 @@ def test_counts_reach_the_metrics(receiver: Receiver, start: Any) -> None:
 
 
 def test_a_recording_receiver_has_the_same_requests_on_disk(tmp_path: Path, start: Any) -> None:
-    from pipeline.receiver.received import read_records
-
     with Receiver(record=tmp_path / "requests.jsonl") as receiver:
         engine, disk = start(LaneSpec("w")), Disk()
         submit(engine, disk.port, sends(receiver, 100))

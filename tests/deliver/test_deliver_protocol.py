@@ -251,6 +251,16 @@ def test_an_answer_that_may_say_more_is_read_with_its_headers(pieces: tuple[byte
     assert not glanced(*pieces)
 
 
+def test_what_a_success_says_of_a_batch_is_read_with_its_headers() -> None:
+    line = Line()
+    for _ in range(2):
+        attempt = line.ask()
+        attempt.headers_matter = True
+        line.hear(b"HTTP/1.1 207 Multi-Status\r\nRETRY-AFTER: 120\r\ncontent-length: 2\r\n\r\nok")
+        assert (attempt.status, attempt.answer, attempt.retry_after) == (207, b"ok", "120")
+    assert line.reusable
+
+
 def test_a_success_closes_where_the_request_is_not_sent_yet_in_full() -> None:
     line = Line()
     line.wire.unsent = 100_000

@@ -89,13 +89,7 @@ class Topics:
             done.append(message)
 
         self.producer.produce(
-            topic,
-            value,
-            key,
-            partition,
-            timestamp=time_ms,
-            headers=list(headers),
-            on_delivery=acknowledged,
+            topic, value, key, partition, timestamp=time_ms, headers=list(headers), on_delivery=acknowledged
         )
         self.producer.flush(WAIT_SECS)
         return int(done[0].offset() or 0)

@@ -10,7 +10,8 @@ from pipeline.config.models.salvage import salvage
 from pipeline.config.models.validate import check
 from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import Problem, Problems
-from pipeline.match.conditions.compile import Condition, compile_condition
+from pipeline.match.conditions.compile import compile_condition
+from pipeline.match.conditions.nodes import Condition
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.match.triggers import Trigger, compile_trigger
 from pipeline.model.json import Value

@@ -1,9 +1,12 @@
-"""The receiver, answering by a function of the request, and a note of what a job that died left open."""
+"""The receiver, answering by a function of the request; what it recorded; what a job that died left open."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
 
 from pipeline.receiver.answer import Answer
 from pipeline.receiver.received import Request
@@ -12,6 +15,12 @@ from pipeline.receiver.server import Receiver
 
 Choose = Callable[[str, int, bytes], int | str]
 """Path, attempt and body to the status or the fault that is the answer."""
+
+
+def read_records(path: Path) -> Iterator[dict[str, object]]:
+    """Yield the complete lines of a recorder's file; a torn last line is left out."""
+    if path.exists():
+        yield from map(orjson.loads, path.read_bytes().split(b"\n")[:-1])
 
 
 class Chosen(Script):

@@ -9,14 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.match.operators.conversions import CONVERSIONS, Conversion
-from pipeline.match.operators.table import (
-    MODIFIERS,
-    OPERATORS,
-    REMEDIES,
-    SYNONYMS,
-    Example,
-    Operator,
-)
+from pipeline.match.operators.synonyms import REMEDIES, SYNONYMS
+from pipeline.match.operators.table import MODIFIERS, OPERATORS, Example, Operator
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
 from pipeline.model.times import MAX_MS, MIN_MS, format_iso

@@ -234,10 +234,7 @@ PROMISES = {
     ),
     "a recovery store": Promise(
         lambda folder: prepare_recovery(folder / "recovery"),
-        lambda folder: (
-            prepare_recovery(folder / "recovery"),
-            resumes_at(folder / "recovery"),
-        ),
+        lambda folder: (prepare_recovery(folder / "recovery"), resumes_at(folder / "recovery")),
         (0, None),
         (0, None),
     ),

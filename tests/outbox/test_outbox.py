@@ -57,6 +57,11 @@ class Bench:
         latest = unpack_number(self.store.get(Table.APPLIED, b"\0sequence"))
         return Admitted(made, ordered_row(webhook_id, user, latest))
 
+    def hand_over(self, webhook_id: str, offset: int, *, ordered: bool = False) -> Admitted:
+        made = self.admit(webhook_id, offset, ordered=ordered)
+        self.outbox.hand_over()
+        return made
+
     def end_epoch(self) -> int:
         self.outbox.forget_journals()
         self.outbox.collect()
@@ -104,8 +109,7 @@ def test_a_delivered_request_leaves_a_count_and_no_row(tmp_path: Path) -> None:
 
 def test_what_is_not_finished_at_the_epochs_end_is_stored_and_its_end_removes_the_row(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    made = bench.admit("w", 1)
-    bench.outbox.hand_over()
+    made = bench.hand_over("w", 1)
     bench.end_epoch()
     assert bench.numbers() == counts(matched=1, pending=1)
     (value,) = bench.table(Table.OUTBOX).values()
@@ -156,8 +160,7 @@ def test_rows_of_another_webhook_whose_name_begins_alike_are_not_read(tmp_path: 
 
 def test_a_parked_delivery_goes_to_disk_and_comes_back(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    made = bench.admit("w", 1)
-    bench.outbox.hand_over()
+    made = bench.hand_over("w", 1)
     assert not bench.outbox.waits_for_commit
     bench.engine.end(made.row, Outcome.PARKED)
     assert bench.engine.refill("w") == 0
@@ -176,8 +179,7 @@ def test_a_result_that_comes_while_rows_are_being_written_hides_the_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(tmp_path)
-    made = bench.admit("w", 1)
-    bench.outbox.hand_over()
+    made = bench.hand_over("w", 1)
     take = bench.outbox.port.take
 
     def take_and_post(generation: int, *, always: bool = True) -> list:
@@ -197,8 +199,7 @@ def test_a_result_that_comes_while_rows_are_being_written_hides_the_row(
 
 def test_a_dead_delivery_is_kept_with_its_reason(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    made = bench.admit("w", 41)
-    bench.outbox.hand_over()
+    made = bench.hand_over("w", 41)
     bench.engine.end(made.row, Outcome.DEAD, status=400, reason="status-400")
     bench.end_epoch()
     assert bench.numbers() == counts(matched=1, dead=1)
@@ -235,8 +236,7 @@ def test_a_finished_request_that_a_replay_brings_again_is_not_sent_again(
     tmp_path: Path, undone: bool
 ) -> None:
     bench = Bench(tmp_path)
-    bench.admit("w", 0)
-    bench.outbox.hand_over()
+    bench.hand_over("w", 0)
     bench.engine.end_all()
     bench.end_epoch()
     ends = {
@@ -245,8 +245,7 @@ def test_a_finished_request_that_a_replay_brings_again_is_not_sent_again(
         3: (Outcome.RETRY, 503, ""),
     }
     for offset, (outcome, status, reason) in ends.items():
-        made = bench.admit("w", offset)
-        bench.outbox.hand_over()
+        made = bench.hand_over("w", offset)
         bench.engine.end(made.row, outcome, status=status, reason=reason, due_ms=77)
     if undone:
         assert bench.end_epoch() == 2
@@ -291,8 +290,7 @@ def test_finished_rows_live_until_their_origin_has_passed_durably(tmp_path: Path
     bench = Bench(tmp_path, seq=1)
     assert len(bench.table(Table.FINISHED)) == 2, "the undo has brought it back"
     bench.admit("w", 1)
-    bench.admit("w", 2)
-    bench.outbox.hand_over()
+    bench.hand_over("w", 2)
     assert bench.engine.held == {}
     bench.end_epoch()
     bench.admit("w", 3)
@@ -304,8 +302,7 @@ def test_finished_rows_live_until_their_origin_has_passed_durably(tmp_path: Path
 @pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.DEAD, Outcome.RETRY])
 def test_a_journaled_result_of_a_stored_row_is_applied_to_it(tmp_path: Path, outcome: Outcome) -> None:
     bench = Bench(tmp_path)
-    made = bench.admit("w", 1)
-    bench.outbox.hand_over()
+    made = bench.hand_over("w", 1)
     bench.end_epoch()
     bench.engine.end(made.row, outcome, status=503, reason="why", due_ms=77)
     bench.crash()
@@ -327,19 +324,16 @@ def test_results_of_a_run_after_an_undo_win_over_those_of_the_undone_epoch(tmp_p
     bench = Bench(tmp_path)
     bench.admit("w", 0)
     bench.end_epoch()
-    made = bench.admit("w", 1)
-    bench.outbox.hand_over()
+    made = bench.hand_over("w", 1)
     bench.end_epoch()
     bench.engine.end(made.row, Outcome.RETRY, status=503)
     bench.crash()
     bench = Bench(tmp_path, seq=1)
-    made = bench.admit("w", 1)
-    bench.outbox.hand_over()
+    made = bench.hand_over("w", 1)
     bench.engine.end(made.row, Outcome.DELIVERED)
     bench.crash()
     bench = Bench(tmp_path, seq=1)
-    bench.admit("w", 1)
-    bench.outbox.hand_over()
+    bench.hand_over("w", 1)
     assert bench.engine.held == {}
 
 
@@ -347,12 +341,10 @@ def test_an_undone_result_is_not_applied_to_the_delivery_that_got_its_place(tmp_
     # Ordered rows are named by a running number. What a replay takes over as finished needs none, so the
     # next delivery gets the number that the finished one had before the crash.
     bench = Bench(tmp_path)
-    bench.admit("w", 0, ordered=True)
-    bench.outbox.hand_over()
+    bench.hand_over("w", 0, ordered=True)
     bench.engine.end_all()
     bench.end_epoch()
-    first = bench.admit("w", 1, ordered=True)
-    bench.outbox.hand_over()
+    first = bench.hand_over("w", 1, ordered=True)
     bench.end_epoch()
     bench.engine.end(first.row, Outcome.DELIVERED)
     bench.crash()
@@ -390,24 +382,20 @@ def test_an_ordered_delivery_follows_an_older_one_of_its_user_to_disk(tmp_path: 
 
 def test_an_ordered_delivery_stays_in_memory_behind_those_that_are_there(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    first = bench.admit("w", 1, ordered=True)
-    bench.outbox.hand_over()
+    first = bench.hand_over("w", 1, ordered=True)
     bench.end_epoch()
     assert bench.engine.held[first.row].stored
-    second = bench.admit("w", 2, ordered=True)
-    bench.outbox.hand_over()
+    second = bench.hand_over("w", 2, ordered=True)
     assert second.row in bench.engine.held
 
 
 def test_after_a_restart_ordered_deliveries_wait_behind_the_rows_of_before(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.admit("w", 1, ordered=True)
-    bench.outbox.hand_over()
+    bench.hand_over("w", 1, ordered=True)
     bench.end_epoch()
     bench.crash()
     bench = Bench(tmp_path, seq=1)
-    bench.admit("w", 2, ordered=True)
-    bench.outbox.hand_over()
+    bench.hand_over("w", 2, ordered=True)
     assert bench.engine.held == {}
     bench.end_epoch()
     bench.engine.refill("w")
@@ -436,8 +424,7 @@ def test_deliveries_of_sources_with_long_names_stay_apart(tmp_path: Path) -> Non
 
 def test_copies_are_due_until_the_epoch_that_copied_them_is_committed(tmp_path: Path) -> None:
     bench = Bench(tmp_path, copies=True)
-    made = bench.admit("w", 1)
-    bench.outbox.hand_over()
+    made = bench.hand_over("w", 1)
     bench.engine.end(made.row, Outcome.DEAD, reason="status-400")
     bench.end_epoch()
     assert [letter.key for letter in bench.outbox.to_copy()] == [made.request.key]
@@ -454,8 +441,7 @@ def test_copies_are_due_until_the_epoch_that_copied_them_is_committed(tmp_path: 
 
 def test_without_copies_nothing_is_kept_for_them(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    made = bench.admit("w", 1)
-    bench.outbox.hand_over()
+    made = bench.hand_over("w", 1)
     bench.engine.end(made.row, Outcome.DEAD, reason="status-400")
     bench.end_epoch()
     assert bench.table(Table.COPIES) == {}
@@ -504,8 +490,7 @@ def test_a_delivery_that_ends_just_before_it_is_dropped_counts_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(tmp_path)
-    made = bench.admit("w", 1)
-    bench.outbox.hand_over()
+    made = bench.hand_over("w", 1)
     bench.end_epoch()
     take = bench.outbox.port.take
 
@@ -559,8 +544,7 @@ def test_results_are_taken_into_the_epoch_before_its_end_and_survive_a_death_bef
 
 def test_a_few_results_wait_for_the_epochs_end(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    made = bench.admit("w", 1)
-    bench.outbox.hand_over()
+    made = bench.hand_over("w", 1)
     bench.engine.end(made.row, Outcome.DELIVERED, status=200)
     bench.outbox.absorb()
     assert bench.numbers() == counts(matched=1, pending=1)

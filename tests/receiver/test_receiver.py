@@ -18,10 +18,11 @@ import pytest
 
 from pipeline.receiver.answer import Answer
 from pipeline.receiver.faults import FAULTS
-from pipeline.receiver.received import Request, read_records
+from pipeline.receiver.received import Request
 from pipeline.receiver.script import Script, answer_of
 from pipeline.receiver.server import Receiver
 from pipeline.receiver.show import printer
+from tests.kit.receiver import read_records
 
 
 def exchange(receiver: Receiver, *pieces: bytes, answers: int = 1) -> bytes:

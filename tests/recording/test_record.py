@@ -142,10 +142,7 @@ def test_positions_are_told_to_the_reader_only_when_the_lines_are_on_disk(tmp_pa
 
 
 @given(
-    st.lists(st.integers(0, 9), min_size=1, max_size=30),
-    st.integers(1, 4),
-    st.integers(0, 30),
-    st.booleans(),
+    st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(1, 4), st.integers(0, 30), st.booleans()
 )
 def test_a_crash_at_any_point_leaves_each_line_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, times: list[int], chunk: int, crash_at: int, rotate: bool

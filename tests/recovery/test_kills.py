@@ -13,16 +13,7 @@ import pytest
 
 from tests.kit.receiver import Arrivals
 from tests.recovery.failing import KILLED
-from tests.recovery.killing import (
-    SOME_SHARDS_AHEAD,
-    STORE,
-    Kill,
-    Outcome,
-    Trial,
-    check,
-    name,
-    new_trial,
-)
+from tests.recovery.killing import SOME_SHARDS_AHEAD, STORE, Kill, Outcome, Trial, check, name, new_trial
 
 TRIES = 6
 

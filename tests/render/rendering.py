@@ -30,7 +30,8 @@ def a_user(properties: dict[str, Any] | None = None, **fields: Any) -> User:
 
 def path_equals(tree: Any, problems: Problems) -> Any:
     """Compile the only condition these tests need: one path that equals a value."""
-    from pipeline.language.paths import EVENT_ROOTS, compile_path, parse_path
+    from pipeline.language.path_syntax import EVENT_ROOTS, parse_path
+    from pipeline.language.paths import compile_path
 
     ((path, wanted),) = tree.items()
     get = compile_path(parse_path(path, (*EVENT_ROOTS, "item", "index")))

@@ -88,13 +88,7 @@ def test_an_empty_value_in_the_path_is_a_dead_letter(path: str) -> None:
             )
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        ".",
-        "..",
-    ],
-)
+@pytest.mark.parametrize("value", [".", ".."])
 def test_a_value_cannot_climb_out_of_the_path(value: str) -> None:
     for url in (
         "https://x.example/u/{{ event.properties.v }}",

@@ -11,7 +11,8 @@ from pipeline.config.models.validate import check
 from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.loader import parse_yaml
-from pipeline.language.paths import EVENT_ROOTS, compile_path, parse_path
+from pipeline.language.path_syntax import EVENT_ROOTS, parse_path
+from pipeline.language.paths import compile_path
 from pipeline.model.errors import RenderError
 from pipeline.model.records import MISSING
 from pipeline.model.times import parse_time

@@ -32,7 +32,8 @@ USER = {"name": "Ann", "plan": "pro", "empty": ""}
 
 
 def value_of(template: str, **options: Any) -> Any:
-    """Return what one value of a body becomes."""
+    """Return what one value of a body becomes; `P.` are the event's properties."""
+    template = template.replace("P.", "event.properties.")
     request = rendered({"body": {"v": template}}, an_event(PROPERTIES), a_user(USER), **options)
     return orjson.loads(request.body)["v"]
 
@@ -68,22 +69,19 @@ def test_one_expression_keeps_its_type(template: str, wanted: Any) -> None:
 @pytest.mark.parametrize(
     ("template", "wanted"),
     [
-        (" {{ event.properties.n }}", " 7"),
-        ("{{ event.properties.n }} ", "7 "),
-        ("{{ event.properties.n }}{{ event.properties.n }}", "77"),
-        ("x{{ event.properties.yes }}", "xtrue"),
-        ("x{{ event.properties.f }}", "x1.5"),
-        ("x{{ event.properties.none }}{{ event.properties.gone }}", "x"),
-        ("x{{ event.properties.list }}", 'x[1,"b",null]'),
-        (
-            "x{{ event.properties.object | merge: user.properties | pick: 'a', 'plan' }}",
-            'x{"a":1,"plan":"pro"}',
-        ),
-        ("spent ${{ event.properties.n }}", "spent $7"),
-        ("$${NOT_A_SECRET} {{ event.properties.n }}", "${NOT_A_SECRET} 7"),
-        ("$${{ event.properties.n }}", "$$7"),
-        ("{ {{ event.properties.n }} }", "{ 7 }"),
-        ("{{ event.properties.n }}\n{{ event.properties.n }}\n", "7\n7\n"),
+        (" {{ P.n }}", " 7"),
+        ("{{ P.n }} ", "7 "),
+        ("{{ P.n }}{{ P.n }}", "77"),
+        ("x{{ P.yes }}", "xtrue"),
+        ("x{{ P.f }}", "x1.5"),
+        ("x{{ P.none }}{{ P.gone }}", "x"),
+        ("x{{ P.list }}", 'x[1,"b",null]'),
+        ("x{{ P.object | merge: user.properties | pick: 'a', 'plan' }}", 'x{"a":1,"plan":"pro"}'),
+        ("spent ${{ P.n }}", "spent $7"),
+        ("$${NOT_A_SECRET} {{ P.n }}", "${NOT_A_SECRET} 7"),
+        ("$${{ P.n }}", "$$7"),
+        ("{ {{ P.n }} }", "{ 7 }"),
+        ("{{ P.n }}\n{{ P.n }}\n", "7\n7\n"),
         ("{% raw %}{{ x }}{% endraw %}", "{{ x }}"),
     ],
 )
@@ -94,19 +92,19 @@ def test_with_text_around_it_is_a_string(template: str, wanted: str) -> None:
 @pytest.mark.parametrize(
     ("template", "wanted"),
     [
-        ("{{ event.properties.size }}", "XL"),
-        ("{{ event.properties.first }}", "F"),
-        ("{{ event.properties.null }}", 7),
-        ("{{ event.properties.object.null }}", 2),
-        ("{{ event.properties.list.size }}", None),
-        ("{{ event.properties.$browser | upcase }}", "CHROME"),
+        ("{{ P.size }}", "XL"),
+        ("{{ P.first }}", "F"),
+        ("{{ P.null }}", 7),
+        ("{{ P.object.null }}", 2),
+        ("{{ P.list.size }}", None),
+        ("{{ P.$browser | upcase }}", "CHROME"),
         ("{{ event.properties['Sales Rep'] | upcase }}", "ZOE"),
         ('{{ event.properties["a.b"] | plus: 1 }}', 2),
-        ("{{ event.properties.a-b | plus: 1 }}", 3),
-        ("{{ event.properties.list[-2] | upcase }}", "B"),
-        ("{{ event.properties.products[1].id | upcase }}", "P2"),
-        ("{{ event.properties.__class__ }}", None),
-        ("{{ event.properties.text.__len__ }}", None),
+        ("{{ P.a-b | plus: 1 }}", 3),
+        ("{{ P.list[-2] | upcase }}", "B"),
+        ("{{ P.products[1].id | upcase }}", "P2"),
+        ("{{ P.__class__ }}", None),
+        ("{{ P.text.__len__ }}", None),
     ],
 )
 def test_names_are_keys_and_nothing_else(template: str, wanted: Any) -> None:
@@ -116,60 +114,51 @@ def test_names_are_keys_and_nothing_else(template: str, wanted: Any) -> None:
 @pytest.mark.parametrize(
     ("template", "wanted"),
     [
-        ("{{ 'big' if event.properties.n > 5 else 'small' }}", "big"),
-        ("{{ 'big' if event.properties.n > 7 }}", None),
-        ("{{ 'big' | upcase if event.properties.n >= 7 else 'small' }}", "BIG"),
-        ("{{ 'a' if event.properties.gone else 'b' | upcase || append: '!' }}", "B!"),
-        ("{{ 'a' if event.properties.n > 5 and event.properties.text == 'b' or true }}", "a"),
-        ("{{ 'a' if not (event.properties.yes and event.properties.none) else 'b' }}", "a"),
-        ("{{ 'a' if event.properties.gone > 5 else 'b' }}", "b"),
-        ("{{ 'a' if event.properties.yes == 1 else 'b' }}", "b"),
-        ("{{ 'a' if event.properties.list contains 'b' else 'c' }}", "a"),
-        ("{{ 'a' if event.properties.size contains 'X' else 'c' }}", "a"),
-        ("{{ 'a' if event.properties.gone == nil else 'b' }}", "a"),
+        ("{{ 'big' if P.n > 5 else 'small' }}", "big"),
+        ("{{ 'big' if P.n > 7 }}", None),
+        ("{{ 'big' | upcase if P.n >= 7 else 'small' }}", "BIG"),
+        ("{{ 'a' if P.gone else 'b' | upcase || append: '!' }}", "B!"),
+        ("{{ 'a' if P.n > 5 and P.text == 'b' or true }}", "a"),
+        ("{{ 'a' if not (P.yes and P.none) else 'b' }}", "a"),
+        ("{{ 'a' if P.gone > 5 else 'b' }}", "b"),
+        ("{{ 'a' if P.yes == 1 else 'b' }}", "b"),
+        ("{{ 'a' if P.list contains 'b' else 'c' }}", "a"),
+        ("{{ 'a' if P.size contains 'X' else 'c' }}", "a"),
+        ("{{ 'a' if P.gone == nil else 'b' }}", "a"),
         ("{{ 'a' if user.properties.empty == empty else 'b' }}", "a"),
-        ("{{ 'a' if event.properties.gone == blank else 'b' }}", "a"),
-        ("{{ 'a' if blank == event.properties.list else 'b' }}", "b"),
+        ("{{ 'a' if P.gone == blank else 'b' }}", "a"),
+        ("{{ 'a' if blank == P.list else 'b' }}", "b"),
         ("{{ 'a' if '  ' == blank and empty == '' and empty != 'x' else 'b' }}", "a"),
-        ("{{ 'a' if event.properties.object contains 'null' else 'c' }}", "a"),
-        ("{{ 'a' if event.properties.gone contains 'x' else 'c' }}", "c"),
+        ("{{ 'a' if P.object contains 'null' else 'c' }}", "a"),
+        ("{{ 'a' if P.gone contains 'x' else 'c' }}", "c"),
         ("{{ 'a' if 'b' >= 'a' and 1 <= 1.0 and 2 > 1 and 1 != true else 'c' }}", "a"),
         ("{{ empty }}", ""),
         ("{{ 'a' if (1..3) contains 2 else 'c' }}", "a"),
+        ("{% if P.n == 7 %}seven{% elsif P.n == 8 %}eight{% else %}?{% endif %}", "seven"),
+        ("{% unless P.yes %}no{% else %}yes{% endunless %}", "yes"),
+        ("{% case P.text %}{% when 'b', 'c' %}1{% when 'a' or 'd' %}2{% else %}3{% endcase %}", "2"),
         (
-            "{% if event.properties.n == 7 %}seven{% elsif event.properties.n == 8 %}"
-            "eight{% else %}?{% endif %}",
-            "seven",
-        ),
-        ("{% unless event.properties.yes %}no{% else %}yes{% endunless %}", "yes"),
-        (
-            "{% case event.properties.text %}{% when 'b', 'c' %}1{% when 'a' or 'd' %}"
-            "2{% else %}3{% endcase %}",
-            "2",
-        ),
-        (
-            "{% for p in event.properties.products %}{{ p.id }}{% unless forloop.last %}"
-            ", {% endunless %}{% endfor %}",
+            "{% for p in P.products %}{{ p.id }}{% unless forloop.last %}, {% endunless %}{% endfor %}",
             "p1, p2",
         ),
-        ("{% for p in event.properties.products reversed limit:1 offset:1 %}{{ p.id }}{% endfor %}", "p2"),
+        ("{% for p in P.products reversed limit:1 offset:1 %}{{ p.id }}{% endfor %}", "p2"),
         (
             "{% for i in (1..4) %}{% if i == 2 %}{% continue %}{% endif %}{% if i == 4 %}"
             "{% break %}{% endif %}{{ i }}{% endfor %}",
             "13",
         ),
-        ("{% for x in event.properties.gone %}{{ x }}{% else %}none{% endfor %}", "none"),
-        ("{% for pair in event.properties.object %}{{ pair[0] }}={{ pair[1] }};{% endfor %}", "a=1;null=2;"),
-        ("{% assign n = event.properties.n | plus: 1 %}{{ n }}{{ n }}", "88"),
-        ("{% capture c %}<{{ event.properties.text }}>{% endcapture %}{{ c | upcase }}", "<A>"),
+        ("{% for x in P.gone %}{{ x }}{% else %}none{% endfor %}", "none"),
+        ("{% for pair in P.object %}{{ pair[0] }}={{ pair[1] }};{% endfor %}", "a=1;null=2;"),
+        ("{% assign n = P.n | plus: 1 %}{{ n }}{{ n }}", "88"),
+        ("{% capture c %}<{{ P.text }}>{% endcapture %}{{ c | upcase }}", "<A>"),
         (
             "{% for i in (1..2) %}{% for j in (1..2) %}"
             "{{ forloop.parentloop.index }}{{ j }} {% endfor %}{% endfor %}",
             "11 12 21 22 ",
         ),
         ("{% comment %} {{ nothing | really }} {% endcomment %}x{% # a note %}", "x"),
-        ("{% if event.properties.yes -%}  x  {%- endif %}", "x"),
-        ("{% echo event.properties.n | plus: 1 %}!", "8!"),
+        ("{% if P.yes -%}  x  {%- endif %}", "x"),
+        ("{% echo P.n | plus: 1 %}!", "8!"),
     ],
 )
 def test_conditions_and_loops_inside_one_value(template: str, wanted: Any) -> None:

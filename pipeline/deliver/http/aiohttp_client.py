@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -32,6 +33,8 @@ class AiohttpClient:
         self._resolver = resolver
         self.contexts = contexts
         self._tasks: set[asyncio.Task[None]] = set()
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0, resolver=_Guarded(resolver), use_dns_cache=False, happy_eyeballs_delay=0.25
@@ -43,6 +46,7 @@ class AiohttpClient:
             skip_auto_headers=("accept", "accept-encoding", "user-agent", "content-type"),
             max_line_size=MAX_HEAD,
             max_field_size=MAX_HEAD,
+            trace_configs=[trace],
         )
 
     def send(self, attempt: Attempt) -> None:
@@ -89,10 +93,9 @@ class AiohttpClient:
     # --- inside
 
     async def _run(self, attempt: Attempt) -> None:
-        # Whether a kept-alive connection is reused is not visible here: one repeat at once covers one that
-        # turned out closed, as in the native client.
         fault, detail = await self._once(attempt)
-        if fault == "closed" and not attempt.ended:
+        if attempt.stale and fault in ("closed", "reset") and not attempt.ended:
+            # A kept-alive connection that turned out closed: one repeat at once, as in the native client.
             attempt.renewed = True
             fault, detail = await self._once(attempt)
         if attempt.ended:
@@ -130,7 +133,9 @@ class AiohttpClient:
                 allow_redirects=False,
                 proxy=attempt.proxy,
                 ssl=self._ssl(target.origin),
+                trace_request_ctx=attempt,
             ) as response:
+                attempt.stale = False
                 attempt.answer = await _start(response)
                 attempt.status = response.status
                 attempt.retry_after = response.headers.get("retry-after")
@@ -160,6 +165,14 @@ class AiohttpClient:
 
     def _ssl(self, origin: Origin) -> Any:
         return self.contexts.get(origin.tls) if origin.scheme == "https" else True
+
+
+async def _note_reuse(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceConnectionReuseconnParams
+) -> None:
+    attempt = context.trace_request_ctx
+    if attempt is not None:  # None for a token request
+        attempt.stale = True
 
 
 class _Url:

@@ -39,11 +39,15 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     is_probe: bool = False
     generation: int = 0
     """Which OAuth2 token it carries."""
+    headers_matter: bool = False
+    """True: what a success says in its headers is read (of a batch some may be asked for later)."""
     proxy: str | None = None
     """Only for the aiohttp client."""
     # --- for the client
     cancel: Callable[[], object] | None = None
     """Ends what the client is doing for it; None before and after."""
+    stale: bool = False
+    """Only for the aiohttp client: a kept-alive connection took it, and no answer has begun."""
     renewed: bool = False
     """True once a kept-alive connection turned out closed and a new one was taken."""
     ended: bool = False

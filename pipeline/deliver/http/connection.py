@@ -134,8 +134,8 @@ class Connection(asyncio.Protocol):
             self._lose()
             return
         glance = self._glance
-        if glance is not None:
-            status = 0 if attempt.target.method == "HEAD" else glance.takes(data)
+        if glance is not None and not attempt.headers_matter and attempt.target.method != "HEAD":
+            status = glance.takes(data)
             if status and not self.transport.get_write_buffer_size():  # type: ignore[union-attr]  # data came
                 attempt.status, attempt.answer = status, glance.body
                 self.attempt = None

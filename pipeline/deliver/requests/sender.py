@@ -76,7 +76,9 @@ class Sender:
         first = deliveries[0].request
         attempt = min(delivery.progress.attempt for delivery in deliveries)
         replay = any(delivery.request.replay for delivery in deliveries)
-        return self._build(first, batch_id(deliveries), body, attempt, replay, wall)
+        made = self._build(first, batch_id(deliveries), body, attempt, replay, wall)
+        made.headers_matter = True
+        return made
 
     def _value(self, found: re.Match[bytes]) -> bytes:
         """Return what stands for a slot of a body; looked up and escaped once."""

@@ -10,16 +10,16 @@ from datetime import tzinfo
 from operator import eq, ge, gt, le, lt
 from typing import Final
 
-from pipeline.language.paths import Getter, Path, Scope, compile_path, compile_time
+from pipeline.language.path_syntax import Path
+from pipeline.language.paths import Getter, Scope, compile_path, compile_time
 from pipeline.match.conditions.nodes import Predicate
-from pipeline.match.operators.addresses import Network, to_ip
 from pipeline.match.operators.comparisons import Test, make_test
-from pipeline.match.operators.conversions import OperandError
+from pipeline.match.operators.conversions import Conversion
 from pipeline.match.operators.dates import minute_at, to_date, weekday_at, zone
 from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone
 from pipeline.match.operators.patterns import PatternError
 from pipeline.match.operators.table import OPERATORS, Operator
-from pipeline.match.operators.values import comparable, fold, is_number, present
+from pipeline.match.operators.values import OperandError, comparable, fold, is_number, present
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.model.times import MAX_MS, MIN_MS
@@ -42,8 +42,9 @@ def _positive(read: Getter, many: bool, operator: Operator, operand: Operand, op
         return _flag(read, many, operator.name == "present", bool(operand))
     if isinstance(operand, Dynamic) and operand.converted:
         return _relative(read, operator, operand)
-    if _is_dynamic(operand):
-        return _dynamic(read, many, operator, operand, options)
+    parts = operand if type(operand) is list else [operand]
+    if any(isinstance(part, Dynamic) for part in parts):
+        return _dynamic(read, many, operator, parts, options)
     try:
         test = make_test(operator.name, operand, ignore_case=options.ignore_case)
     except PatternError as error:
@@ -114,9 +115,14 @@ def _converted(get: Getter, many: bool, options: Options) -> Getter:
     if conversion is None:
         if not options.ignore_case:
             return get
-        if many:
-            return lambda event, user, scope: _fold_each(get(event, user, scope))
-        return lambda event, user, scope: fold(get(event, user, scope))
+        if not many:
+            return lambda event, user, scope: fold(get(event, user, scope))
+
+        def folded(event: Event, user: User, scope: Scope) -> Value | Missing:
+            values = get(event, user, scope)
+            return [fold(value) for value in values] if type(values) is list else values
+
+        return folded
     convert, whole = conversion.value, conversion.whole
 
     def read(event: Event, user: User, scope: Scope) -> Value | Missing:
@@ -182,10 +188,6 @@ _COMPARE: Final[dict[str, Callable[[Value, Value], bool]]] = {
 }
 
 
-def _fold_each(values: Value | Missing) -> Value | Missing:
-    return [fold(value) for value in values] if type(values) is list else values
-
-
 def _convert_list(
     values: list[Value],
     convert: Callable[[Value, tzinfo | None], Value | Missing],
@@ -210,13 +212,9 @@ def _zone_of(tz: Zone, event: Event, user: User, scope: Scope) -> tzinfo | None:
     return zone(name) if type(name) is str else None
 
 
-def _is_dynamic(operand: Operand) -> bool:
-    if isinstance(operand, Dynamic):
-        return True
-    return type(operand) is list and any(isinstance(part, Dynamic) for part in operand)
-
-
-def _dynamic(read: Getter, many: bool, operator: Operator, operand: Operand, options: Options) -> Predicate:
+def _dynamic(
+    read: Getter, many: bool, operator: Operator, parts: list[Operand], options: Options
+) -> Predicate:
     """Compare with what other paths hold: the operand is read, converted and folded for every event."""
 
     def resolve(part: Operand, event: Event, user: User, scope: Scope) -> list[Value]:
@@ -227,15 +225,15 @@ def _dynamic(read: Getter, many: bool, operator: Operator, operand: Operand, opt
         if value is MISSING:
             return []
         values = value if part.many and type(value) is list else [value]
-        if operator.wants == "list" or operator.wants in ("text", "element"):
+        if operator.wants in ("list", "text", "element"):
             values = [one for value in values for one in (value if type(value) is list else (value,))]
         if options.conversion is not None and not part.converted:
             at = _zone_of(options.tz, event, user, scope)
-            values = [found for one in values if (found := _operand_value(one, options, at)) is not MISSING]
+            found = (_operand_value(one, options.conversion, at) for one in values)
+            values = [one for one in found if one is not MISSING]
         return [fold(one) for one in values] if options.ignore_case else values
 
-    parts = operand if type(operand) is list else [operand]
-    fitting = _fitting(operator)
+    fitting, whole = _fitting(operator), operator.whole
 
     def dynamic(event: Event, user: User, scope: Scope) -> bool:
         value = read(event, user, scope)
@@ -257,7 +255,7 @@ def _dynamic(read: Getter, many: bool, operator: Operator, operand: Operand, opt
             tests = [make_test(operator.name, one) for group in resolved for one in group if fitting(one)]
         for one in value if many and type(value) is list else (value,):
             for test in tests:
-                if test(one) or (not operator.whole and type(one) is list and any(map(test, one))):
+                if test(one) or (not whole and type(one) is list and any(map(test, one))):
                     return True
         return False
 
@@ -275,12 +273,8 @@ def _fitting(operator: Operator) -> Callable[[Value], bool]:
     if operator.wants == "text":
         return lambda value: type(value) is str
     if operator.wants in ("order", "date"):
-        return _can_be_ordered
+        return lambda value: is_number(value) or type(value) in (str, tuple)
     return lambda value: True
-
-
-def _can_be_ordered(value: Value) -> bool:
-    return is_number(value) or type(value) in (str, tuple)
 
 
 def _ordered(low: Value, high: Value, options: Options) -> bool:
@@ -290,24 +284,14 @@ def _ordered(low: Value, high: Value, options: Options) -> bool:
     return circular or bool(low <= high)
 
 
-def _operand_value(value: Value, options: Options, at: tzinfo | None) -> Value | Missing:
+def _operand_value(value: Value, conversion: Conversion, at: tzinfo | None) -> Value | Missing:
     """Convert what a path operand holds, as the value itself is converted."""
-    conversion = options.conversion
-    if conversion is None:
-        return value
-    if conversion.name == "ip":
-        found: Value = to_ip(value)
-        if found is not MISSING:
-            return Network(found[0], found[1], 32 if found[0] == 4 else 128)
-        try:
-            return conversion.operand(value, at)
-        except OperandError:
-            return MISSING
     if conversion.name == "size" and is_number(value):
         return value
-    if conversion.name in ("hour", "weekday") and to_date(value, at) is MISSING:
-        try:
-            return conversion.operand(value, at)
-        except OperandError:
-            return MISSING
-    return conversion.value(value, at)
+    as_written = conversion.name in ("hour", "weekday") and to_date(value, at) is MISSING
+    if conversion.name != "ip" and not as_written:
+        return conversion.value(value, at)
+    try:
+        return conversion.operand(value, at)
+    except OperandError:
+        return MISSING

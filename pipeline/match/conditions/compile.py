@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.paths import EVENT_ROOTS, Path, Scope, compile_path
+from pipeline.language.path_syntax import EVENT_ROOTS, Path
+from pipeline.language.paths import Scope, compile_path
 from pipeline.match.conditions.compiling import (
     ELEMENT,
     Context,
@@ -17,19 +18,10 @@ from pipeline.match.conditions.compiling import (
     path_key,
 )
 from pipeline.match.conditions.leaves import is_operators, on_path, operators_on
-from pipeline.match.conditions.nodes import (
-    Condition,
-    Node,
-    Predicate,
-    all_nodes,
-    conjunction,
-    group,
-)
+from pipeline.match.conditions.nodes import Condition, Node, all_nodes, conjunction, group
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
 from pipeline.model.words import did_you_mean
-
-__all__ = ["Condition", "LabelSource", "Node", "Predicate", "compile_condition"]
 
 _MAX_DEPTH: Final = 150
 
@@ -61,18 +53,15 @@ def _tree(tree: Value, context: Context) -> Node | None:
         return None
     if type(tree) is list:
         if not tree:
-            context.problems.error((), "empty-condition", "an empty list of conditions", hint="leave it out")
+            context.wrong((), "an empty list of conditions", "leave it out", code="empty-condition")
             return None
         return all_nodes([_tree(part, context.at(index)) for index, part in enumerate(tree)])
     if type(tree) is not dict:
-        context.problems.error(
-            (),
-            "wrong-condition",
-            f"a condition is a map such as {{event.properties.plan: pro}}, not {describe(tree)}",
-        )
+        message = f"a condition is a map such as {{event.properties.plan: pro}}, not {describe(tree)}"
+        context.wrong((), message, code="wrong-condition")
         return None
     if not tree:
-        context.problems.error((), "empty-condition", "an empty condition", hint="leave it out")
+        context.wrong((), "an empty condition", "leave it out", code="empty-condition")
         return None
     return all_nodes([_entry(key, value, context) for key, value in tree.items()])
 
@@ -100,10 +89,8 @@ def _all_or_any(kind: str, value: Value, context: Context) -> Node | None:
     else:
         parts = [(value, context)]
     if not parts:
-        never = "never" if kind == "any" else "always"
-        context.problems.error(
-            (), "empty-condition", f"`{kind}` of an empty list {never} holds", hint="leave it out"
-        )
+        message = f"`{kind}` of an empty list {'never' if kind == 'any' else 'always'} holds"
+        context.wrong((), message, "leave it out", code="empty-condition")
         return None
     nodes = [node for part, place in parts if (node := _tree(part, place)) is not None]
     if not nodes:
@@ -115,12 +102,9 @@ def _all_or_any(kind: str, value: Value, context: Context) -> Node | None:
 
 def _not(value: Value, context: Context) -> Node | None:
     if type(value) is list and len(value) != 1:
-        context.problems.error(
-            (),
-            "wrong-condition",
-            f"`not` takes one condition, not a list of {len(value)}",
-            hint="write not: {any: [...]} for none of them, not: {all: [...]} for not all of them",
-        )
+        hint = "write not: {any: [...]} for none of them, not: {all: [...]} for not all of them"
+        message = f"`not` takes one condition, not a list of {len(value)}"
+        context.wrong((), message, hint, code="wrong-condition")
         return None
     node = _tree(value, context)
     return None if node is None else group("not", [node])
@@ -137,12 +121,8 @@ def _label(value: Value, context: Context) -> Node | None:
         node = context.labels.node(name) if context.labels is not None else None
         if node is None:
             close = did_you_mean(name, context.labels.names() if context.labels is not None else ())
-            context.problems.error(
-                place,
-                "unknown-label",
-                f"there is no label `{name}`",
-                hint=f"did you mean `{close}`?" if close else "labels are files in config/labels/",
-            )
+            hint = f"did you mean `{close}`?" if close else "labels are files in config/labels/"
+            context.problems.error(place, "unknown-label", f"there is no label `{name}`", hint=hint)
             continue
         nodes.append(
             Node(node.test, node.key, node.reads_user, f"label: {name}", kind="label", children=(node,))
@@ -154,12 +134,9 @@ def _label(value: Value, context: Context) -> Node | None:
 
 def _any_elements(value: Value, context: Context) -> Node | None:
     if type(value) is not dict or not value:
-        context.problems.error(
-            (),
-            "wrong-condition",
-            "`any_element` takes a path and the conditions on one element",
-            hint="any_element: {event.properties.products: [{category: Shoes}, {qty: {gte: 2}}]}",
-        )
+        hint = "any_element: {event.properties.products: [{category: Shoes}, {qty: {gte: 2}}]}"
+        message = "`any_element` takes a path and the conditions on one element"
+        context.wrong((), message, hint, code="wrong-condition")
         return None
     return all_nodes([_any_element(key, inner, context) for key, inner in value.items()])
 

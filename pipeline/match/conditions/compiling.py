@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.paths import Path, PathError, parse_path, unknown_var
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.language.path_syntax import Path, PathError, parse_path, unknown_var
 from pipeline.match.conditions.nodes import Node
+from pipeline.match.operators.synonyms import OTHER_GROUPS
 from pipeline.match.operators.table import OPERATORS
 from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean
 
 GROUPS: Final = ("all", "any", "not", "any_element", "label")
-OTHER_GROUPS: Final = {
-    "and": "all",
-    "&&": "all",
-    "every": "all",
-    "or": "any",
-    "||": "any",
-    "some": "any",
-    "none": "not",
-    "nor": "not",
-    "nand": "not",
-    "labels": "label",
-    "element": "any_element",
-    "elem_match": "any_element",
-    "elemMatch": "any_element",
-    "where": "all",
-}
 ELEMENT: Final = "element"
 """The root of paths inside `any_element`, which start at the element."""
 
@@ -58,15 +43,13 @@ class Context:
 
     def at(self, *parts: str | int) -> Context:
         """Return the context of a part of the tree."""
-        return Context(
-            self.problems.at(*parts),
-            self.labels,
-            self.lists,
-            self.vars,
-            self.roots,
-            self.in_element,
-            self.depth + 1,
-        )
+        return replace(self, problems=self.problems.at(*parts), depth=self.depth + 1)
+
+    def wrong(
+        self, place: KeyPath, message: str, hint: str | None = None, *, code: str = "wrong-operand"
+    ) -> None:
+        """Report an error; one at a key of this map is about the key, not about its value."""
+        self.problems.error(place, code, message, hint=hint, on_key=bool(place))
 
 
 def checked_path(key: Value, context: Context, *, on_key: bool = True) -> Path | None:
@@ -105,13 +88,9 @@ def _warn_absolute(key: str, context: Context) -> None:
         parse_path(key, context.roots)
     except PathError:
         return
-    context.problems.warn(
-        (key,),
-        "path-of-element",
-        f"inside `any_element` paths start at the element: `{key}` is a field of it here",
-        hint="put conditions on event and user beside `any_element`",
-        on_key=True,
-    )
+    message = f"inside `any_element` paths start at the element: `{key}` is a field of it here"
+    hint = "put conditions on event and user beside `any_element`"
+    context.problems.warn((key,), "path-of-element", message, hint=hint, on_key=True)
 
 
 def _group_hint(key: str, context: Context) -> str | None:

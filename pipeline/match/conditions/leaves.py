@@ -11,20 +11,16 @@ from datetime import tzinfo
 import orjson
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.paths import (
-    EVENT_ROOTS,
-    OPEN_FIELDS,
-    Path,
-    compile_path,
-    parse_path,
-)
+from pipeline.language.path_syntax import EVENT_ROOTS, OPEN_FIELDS, Path, parse_path
+from pipeline.language.paths import compile_path
 from pipeline.match.conditions.clauses import compile_clause
 from pipeline.match.conditions.compiling import ELEMENT, GROUPS, Context, checked_path, path_key
 from pipeline.match.conditions.nodes import Node, all_nodes
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.dates import zone
 from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone, check_operand
-from pipeline.match.operators.table import MODIFIERS, OPERATORS, REMEDIES, SYNONYMS, Operator
+from pipeline.match.operators.synonyms import REMEDIES, SYNONYMS
+from pipeline.match.operators.table import MODIFIERS, OPERATORS, Operator
 from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean
@@ -55,9 +51,7 @@ def operators_on(path: Path, value: Value, context: Context) -> Node | None:
     """Return the node of everything that is said about one path."""
     if type(value) is dict:
         if not value:
-            context.problems.error(
-                (), "empty-condition", "an empty map of operators", hint="write {exists: true}"
-            )
+            context.wrong((), "an empty map of operators", "write {exists: true}", code="empty-condition")
             return None
         if len(value) == 1 and not value.keys().isdisjoint(("path", "file")):
             shorthand = OPERATORS["eq" if "path" in value else "in"]
@@ -74,9 +68,8 @@ def _operator_map(path: Path, value: dict[str, Value], context: Context) -> Node
     options = _options(value, context)
     names = [name for name in value if name not in MODIFIERS]
     if not names:
-        context.problems.error(
-            (), "empty-condition", "an operator is missing", hint="for example {as: version, gte: ...}"
-        )
+        hint = "for example {as: version, gte: ...}"
+        context.wrong((), "an operator is missing", hint, code="empty-condition")
         return None
     nodes: list[Node | None] = []
     for name in names:
@@ -127,13 +120,7 @@ def _options(value: dict[str, Value], context: Context) -> Options | None:
     if tz is not None and not (
         (conversion is not None and conversion.zoned) or "before" in value or "after" in value
     ):
-        context.problems.error(
-            ("tz",),
-            "wrong-operand",
-            "`tz` has no meaning here",
-            hint="it goes with as: date, weekday or hour",
-            on_key=True,
-        )
+        context.wrong(("tz",), "`tz` has no meaning here", "it goes with as: date, weekday or hour")
         return None
     return Options(conversion, bool(fold), tz)
 
@@ -145,9 +132,7 @@ def _tz(name: Value, context: Context) -> Zone:
     if type(name) is str and name.split(".")[0] in context.roots and "." in name:
         path = checked_path(name, context, on_key=False)
         return None if path is None else compile_path(path, context.vars)
-    context.problems.error(
-        (), "wrong-operand", f"{name!r} is neither an IANA time zone nor a path", hint="such as Europe/Berlin"
-    )
+    context.wrong((), f"{name!r} is neither an IANA time zone nor a path", "such as Europe/Berlin")
     return None
 
 
@@ -158,34 +143,20 @@ def _fitting_options(operator: Operator, options: Options, context: Context) -> 
         return replace(options, ignore_case=False)
     if operator.wants == "date":
         if conversion is not None and conversion.name != "date":
-            context.problems.error(
-                (operator.name,),
-                "wrong-operand",
-                f"`{operator.name}` compares dates, not what `as: {conversion.name}` gives",
-                on_key=True,
-            )
+            message = f"`{operator.name}` compares dates, not what `as: {conversion.name}` gives"
+            context.wrong((operator.name,), message)
             return None
         conversion = CONVERSIONS["date"]
     elif conversion is not None and operator.name not in conversion.operators:
         fitting = ", ".join(name for name in OPERATORS if name in conversion.operators)
-        context.problems.error(
-            (operator.name,),
-            "wrong-operand",
-            f"`{operator.name}` has no meaning after `as: {conversion.name}`",
-            hint=f"after it stand {fitting}, exists and present",
-            on_key=True,
-        )
+        message = f"`{operator.name}` has no meaning after `as: {conversion.name}`"
+        context.wrong((operator.name,), message, f"after it stand {fitting}, exists and present")
         return None
     if options.ignore_case and (
         not operator.cased or (conversion is not None and conversion.name not in ("text", "domain"))
     ):
-        context.problems.error(
-            ("ignore_case",),
-            "wrong-operand",
-            f"`ignore_case` has no meaning for `{operator.name}` here",
-            hint="it goes with eq, in and the text operators",
-            on_key=True,
-        )
+        message = f"`ignore_case` has no meaning for `{operator.name}` here"
+        context.wrong(("ignore_case",), message, "it goes with eq, in and the text operators")
         return None
     zoned = conversion is not None and conversion.zoned
     return Options(conversion, options.ignore_case, options.tz if zoned else None)
@@ -195,13 +166,9 @@ def _lint_negation(path: Path, value: dict[str, Value], context: Context) -> Non
     """`ne` also holds for what is missing: those who do not mean that get to know it."""
     may_be_missing = bool(path.parts) and path.parts[0] in OPEN_FIELDS
     if "ne" in value and may_be_missing and not value.keys() & {"exists", "present"}:
-        context.problems.warn(
-            ("ne",),
-            "ne-holds-for-missing",
-            f"`ne` also holds where {path.text} is missing",
-            hint="add `exists: true` beside it if that is not meant, or `exists: false` in an `any` if it is",
-            on_key=True,
-        )
+        message = f"`ne` also holds where {path.text} is missing"
+        hint = "add `exists: true` beside it if that is not meant, or `exists: false` in an `any` if it is"
+        context.problems.warn(("ne",), "ne-holds-for-missing", message, hint=hint, on_key=True)
 
 
 def _clause(
@@ -219,7 +186,7 @@ def _clause(
         checked, warning = check_operand(operator, operand, options)
         test = compile_clause(path, context.vars, operator, checked, options)
     except OperandError as error:
-        context.problems.error((), "wrong-operand", error.message, hint=error.hint)
+        context.wrong((), error.message, error.hint)
         return None
     if warning is not None:
         context.problems.warn((), "typed-comparison", warning)
@@ -256,31 +223,23 @@ def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[
         return _list_file(raw["file"], operator, context.at("file"))
     close = did_you_mean(str(next(iter(raw))), ("path", "file")) if len(raw) == 1 else None
     if close is not None or operator.name not in ("eq", "ne", "in", "not_in", "contains", "not_contains"):
-        context.problems.error(
-            (),
-            "wrong-operand",
-            f"a map is no operand of `{operator.name}`",
-            hint=f"did you mean {{{close}: ...}}?" if close else "for another path write {path: ...}",
-        )
+        hint = f"did you mean {{{close}: ...}}?" if close else "for another path write {path: ...}"
+        context.wrong((), f"a map is no operand of `{operator.name}`", hint)
     return raw
 
 
 def _list_file(name: Value, operator: Operator, context: Context) -> Operand:
     if operator.wants != "list":
-        context.problems.error((), "wrong-operand", "a list file goes with `in` and `not_in`")
+        context.wrong((), "a list file goes with `in` and `not_in`")
         return None
     lines = context.lists.get(name) if type(name) is str else None
     if lines is None:
         close = did_you_mean(str(name), context.lists)
-        context.problems.error(
-            (),
-            "unknown-file",
-            f"there is no list file `{name}`",
-            hint=f"did you mean `{close}`?" if close else "its name is relative to the config folder",
-        )
+        hint = f"did you mean `{close}`?" if close else "its name is relative to the config folder"
+        context.wrong((), f"there is no list file `{name}`", hint, code="unknown-file")
         return None
     if not lines:
-        context.problems.error((), "empty-condition", f"the list file `{name}` is empty")
+        context.wrong((), f"the list file `{name}` is empty", code="empty-condition")
         return None
     return sorted(lines)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 import orjson
 
@@ -28,12 +28,13 @@ from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Missing
 
-__all__ = ["CONVERSIONS", "Conversion", "OperandError", "to_number", "to_text", "to_version"]
-
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _VERSION: Final = re.compile(
     r"[vV]?((?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII
 )
+
+
+Convert: TypeAlias = Callable[[Value, tzinfo | None], Value | Missing]
 
 
 @dataclass(slots=True, frozen=True)
@@ -42,7 +43,7 @@ class Conversion:
 
     name: str
     meaning: str
-    value: Callable[[Value, tzinfo | None], Value | Missing]
+    value: Convert
     operand: Callable[[Value, tzinfo | None], Value]
     operators: frozenset[str]
     """Operators that make sense after it, beside exists and present."""
@@ -60,6 +61,18 @@ class Conversion:
 _EQUALITY = frozenset({"eq", "ne", "in", "not_in"})
 _ORDER = frozenset({"gt", "gte", "lt", "lte", "between"})
 _TEXT = frozenset({"contains", "not_contains", "starts_with", "ends_with", "glob", "regex"})
+
+
+def _operand(convert: Convert, wish: str) -> Callable[[Value, tzinfo | None], Value]:
+    """Return the operand's side of a conversion that treats what a config says as it does values."""
+
+    def operand(value: Value, tz: tzinfo | None) -> Value:
+        converted = convert(value, tz)
+        if converted is MISSING:
+            raise OperandError(f"{wish} is wanted here")
+        return converted
+
+    return operand
 
 
 # --- number
@@ -81,13 +94,6 @@ def to_number(value: Value, tz: tzinfo | None = None) -> Value | Missing:
     return number if abs(number) != float("inf") else MISSING
 
 
-def _number_operand(value: Value, tz: tzinfo | None) -> Value:
-    number = to_number(value)
-    if number is MISSING:
-        raise OperandError("a number is wanted here")
-    return number
-
-
 # --- text
 
 
@@ -102,13 +108,6 @@ def to_text(value: Value, tz: tzinfo | None = None) -> Value | Missing:
     if type(value) is float:
         return orjson.dumps(value).decode()
     return MISSING
-
-
-def _text_operand(value: Value, tz: tzinfo | None) -> Value:
-    text = to_text(value)
-    if text is MISSING:
-        raise OperandError("a text is wanted here")
-    return text
 
 
 # --- version
@@ -168,7 +167,7 @@ CONVERSIONS: Final[dict[str, Conversion]] = {
             "number",
             "text that is a number becomes that number, exactly",
             to_number,
-            _number_operand,
+            _operand(to_number, "a number"),
             _EQUALITY | _ORDER,
             "number",
             (
@@ -182,7 +181,7 @@ CONVERSIONS: Final[dict[str, Conversion]] = {
             "text",
             "numbers and booleans become their text",
             to_text,
-            _text_operand,
+            _operand(to_text, "a text"),
             _EQUALITY | _ORDER | _TEXT,
             "text",
             ((5, "eq", "5", True), (True, "eq", "true", True), (4915, "starts_with", "49", True)),

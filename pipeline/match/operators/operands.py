@@ -9,9 +9,9 @@ from typing import Final, TypeAlias
 
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.units import parse_duration
-from pipeline.match.operators.conversions import Conversion, OperandError
+from pipeline.match.operators.conversions import Conversion
 from pipeline.match.operators.table import Operator
-from pipeline.match.operators.values import fold, is_number
+from pipeline.match.operators.values import OperandError, fold, is_number
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 

@@ -29,29 +29,56 @@ class Operator:
 
     name: str
     wants: Wants
-    operand: str
     meaning: str
     examples: tuple[Example, ...]
+    operand: str
+    """What it wants, in the words of the reference."""
     negates: str | None = None
-    cased: bool = False
-    """True: `ignore_case` has a meaning."""
-    whole: bool = False
-    """True: an array is looked at as one value; else the operator holds if it does for any element."""
+
+    @property
+    def cased(self) -> bool:
+        """True: `ignore_case` has a meaning."""
+        return self.wants in ("any", "list", "text", "element")
+
+    @property
+    def whole(self) -> bool:
+        """True: an array is looked at as one value; else the operator holds if it does for any element."""
+        return self.wants in ("element", "flag")
 
 
-def _examples(*rows: tuple[Any, ...]) -> tuple[Example, ...]:
-    return tuple(Example(*row) for row in rows)
+_OPERANDS: Final[dict[Wants, str]] = {
+    "any": "any value",
+    "order": "number, text or date",
+    "range": "[low, high]",
+    "list": "list or {file: ...}",
+    "text": "text, or a list that means any of them",
+    "element": "text, value, or a list that means any of them",
+    "flag": "true or false",
+    "date": "date, or relative to the event: -30d, now",
+}
+
+
+def _operator(
+    name: str,
+    wants: Wants,
+    meaning: str,
+    examples: tuple[tuple[Any, ...], ...],
+    *,
+    operand: str | None = None,
+    negates: str | None = None,
+) -> Operator:
+    rows = tuple(Example(*row) for row in examples)
+    return Operator(name, wants, meaning, rows, operand or _OPERANDS[wants], negates)
 
 
 OPERATORS: Final[dict[str, Operator]] = {
     operator.name: operator
     for operator in (
-        Operator(
+        _operator(
             "eq",
             "any",
-            "any value",
             "is the same value of the same type; on an array: any element is, or the whole array",
-            _examples(
+            (
                 (5, 5, True),
                 (5.0, 5, True),
                 ("5", 5, False),
@@ -63,86 +90,60 @@ OPERATORS: Final[dict[str, Operator]] = {
                 ("Pro", "pro", False),
                 ("Pro", "pro", True, True),
             ),
-            cased=True,
         ),
-        Operator(
+        _operator(
             "ne",
             "any",
-            "any value",
             "`eq` does not hold (also where the value is missing)",
-            _examples(("a", "b", True), ("a", "a", False), (MISSING, "a", True), (["a", "b"], "b", False)),
+            (("a", "b", True), ("a", "a", False), (MISSING, "a", True), (["a", "b"], "b", False)),
             negates="eq",
-            cased=True,
         ),
-        Operator(
+        _operator(
             "gt",
             "order",
-            "number, text or date",
             "is greater; numbers with numbers, texts with texts (by code point)",
-            _examples((6, 5, True), (5, 5, False), ("6", 5, False), (MISSING, 5, False), ([1, 9], 5, True)),
+            ((6, 5, True), (5, 5, False), ("6", 5, False), (MISSING, 5, False), ([1, 9], 5, True)),
         ),
-        Operator(
-            "gte",
-            "order",
-            "number, text or date",
-            "is greater or equal",
-            _examples((5, 5, True), (4.99, 5, False), (True, 0, False)),
+        _operator("gte", "order", "is greater or equal", ((5, 5, True), (4.99, 5, False), (True, 0, False))),
+        _operator(
+            "lt", "order", "is less", ((4, 5, True), (5, 5, False), (None, 5, False), ("a", "b", True))
         ),
-        Operator(
-            "lt",
-            "order",
-            "number, text or date",
-            "is less",
-            _examples((4, 5, True), (5, 5, False), (None, 5, False), ("a", "b", True)),
-        ),
-        Operator(
-            "lte",
-            "order",
-            "number, text or date",
-            "is less or equal",
-            _examples((5, 5, True), (5.01, 5, False)),
-        ),
-        Operator(
+        _operator("lte", "order", "is less or equal", ((5, 5, True), (5.01, 5, False))),
+        _operator(
             "between",
             "range",
-            "[low, high]",
             "lies between the two, both included",
-            _examples((5, [5, 10], True), (10, [5, 10], True), (10.5, [5, 10], False), ("7", [5, 10], False)),
+            ((5, [5, 10], True), (10, [5, 10], True), (10.5, [5, 10], False), ("7", [5, 10], False)),
         ),
-        Operator(
+        _operator(
             "in",
             "list",
-            "list or {file: ...}",
             "equals one of the list; on an array: any element does",
-            _examples(
+            (
                 ("a", ["a", "b"], True),
                 ("1", [1, 2], False),
                 (None, ["a", None], True),
                 (["x", "a"], ["a"], True),
                 ("A", ["a"], True, True),
             ),
-            cased=True,
         ),
-        Operator(
+        _operator(
             "not_in",
             "list",
-            "list or {file: ...}",
             "`in` does not hold (also where the value is missing)",
-            _examples(
+            (
                 ("c", ["a", "b"], True),
                 ("a", ["a"], False),
                 (MISSING, ["a"], True),
                 (["x", "a"], ["a"], False),
             ),
             negates="in",
-            cased=True,
         ),
-        Operator(
+        _operator(
             "contains",
             "element",
-            "text, value, or a list that means any of them",
             "text: holds this part; array: holds this element",
-            _examples(
+            (
                 ("hello world", "lo w", True),
                 (["hello world"], "lo w", False),
                 (["a", 5], 5, True),
@@ -150,89 +151,73 @@ OPERATORS: Final[dict[str, Operator]] = {
                 (5, "5", False),
                 ("HELLO", "ell", True, True),
             ),
-            cased=True,
-            whole=True,
         ),
-        Operator(
+        _operator(
             "not_contains",
             "element",
-            "text, value, or a list that means any of them",
             "`contains` does not hold (also where the value is missing)",
-            _examples(
-                ("hello", "x", True), ("hello", ["x", "h"], False), (MISSING, "x", True), (["a"], "a", False)
-            ),
+            (("hello", "x", True), ("hello", ["x", "h"], False), (MISSING, "x", True), (["a"], "a", False)),
             negates="contains",
-            cased=True,
-            whole=True,
         ),
-        Operator(
+        _operator(
             "starts_with",
             "text",
-            "text, or a list that means any of them",
             "begins with the text",
-            _examples(
+            (
                 ("+4915", "+49", True),
                 ("+4915", ["+1", "+49"], True),
                 (4915, "49", False),
                 ("Ab", "ab", True, True),
             ),
-            cased=True,
         ),
-        Operator(
+        _operator(
             "ends_with",
             "text",
-            "text, or a list that means any of them",
             "ends with the text",
-            _examples(("a.pdf", ".pdf", True), ("a.PDF", ".pdf", False), ("a.PDF", ".pdf", True, True)),
-            cased=True,
+            (("a.pdf", ".pdf", True), ("a.PDF", ".pdf", False), ("a.PDF", ".pdf", True, True)),
         ),
-        Operator(
+        _operator(
             "glob",
             "text",
-            "pattern, or a list that means any of them",
             r"the whole text fits: `*` stops at `/`, `**` does not; `\*` is a star",
-            _examples(
+            (
                 ("/pricing/eu", "/pricing/*", True),
                 ("/pricing/eu/de", "/pricing/*", False),
                 ("/docs/a/b", "/docs/**", True),
                 ("/x/docs/a", "/docs/**", False),
                 ("/Docs/A", "/docs/*", True, True),
             ),
-            cased=True,
+            operand="pattern, or a list that means any of them",
         ),
-        Operator(
+        _operator(
             "regex",
             "text",
-            "RE2 pattern, or a list that means any of them",
             "the pattern is found anywhere in the text",
-            _examples(
+            (
                 ("order-123", "[0-9]{3}", True),
                 ("order-12", "^[0-9]+$", False),
                 (123, "123", False),
                 ("ABC", "b", True, True),
             ),
-            cased=True,
+            operand="RE2 pattern, or a list that means any of them",
         ),
-        Operator(
+        _operator(
             "exists",
             "flag",
-            "true or false",
             "`true`: there is a value other than null",
-            _examples(
+            (
                 ("", True, True),
                 (None, True, False),
                 (MISSING, True, False),
                 (None, False, True),
                 (0, False, False),
             ),
-            whole=True,
         ),
-        Operator(
+        _operator(
             "present",
             "flag",
-            "true or false",
             '`true`: neither missing nor null, "", whitespace, [] or {}',
-            _examples(
+            (
                 (0, True, True),
                 (False, True, True),
                 (" ", True, False),
@@ -240,25 +225,22 @@ OPERATORS: Final[dict[str, Operator]] = {
                 ({}, False, True),
                 ("x", False, False),
             ),
-            whole=True,
         ),
-        Operator(
+        _operator(
             "before",
             "date",
-            "date, or relative to the event: -30d, now",
             "is an earlier moment",
-            _examples(
+            (
                 ("2026-01-01", "2026-01-02", True),
                 ("2026-01-02T00:00:00Z", "2026-01-02", False),
                 ("x", "2026-01-02", False),
             ),
         ),
-        Operator(
+        _operator(
             "after",
             "date",
-            "date, or relative to the event: -30d, now",
             "is a later moment",
-            _examples(
+            (
                 (1769817600, "2026-01-30", True),
                 (1769817600000, "2026-02-01", False),
                 (MISSING, "2000-01-01", False),
@@ -271,87 +253,4 @@ MODIFIERS: Final = {
     "as": "converts the value first; what cannot be converted counts as missing",
     "ignore_case": "`true`: upper and lower case are the same, beside the text operators, eq and in",
     "tz": "an IANA time zone, or a path to one; for dates without a zone, weekday and hour (default UTC)",
-}
-
-SYNONYMS: Final = {
-    "equals": "eq",
-    "equal": "eq",
-    "is": "eq",
-    "exact": "eq",
-    "==": "eq",
-    "=": "eq",
-    "neq": "ne",
-    "not_eq": "ne",
-    "not_equals": "ne",
-    "is_not": "ne",
-    "not": "ne",
-    "!=": "ne",
-    ">": "gt",
-    "greater_than": "gt",
-    "more_than": "gt",
-    ">=": "gte",
-    "ge": "gte",
-    "min": "gte",
-    "at_least": "gte",
-    "<": "lt",
-    "less_than": "lt",
-    "<=": "lte",
-    "le": "lte",
-    "max": "lte",
-    "at_most": "lte",
-    "range": "between",
-    "one_of": "in",
-    "any_of": "in",
-    "any": "in",
-    "is_one_of": "in",
-    "nin": "not_in",
-    "notin": "not_in",
-    "none_of": "not_in",
-    "includes": "contains",
-    "has": "contains",
-    "substring": "contains",
-    "not_includes": "not_contains",
-    "startswith": "starts_with",
-    "prefix": "starts_with",
-    "begins_with": "starts_with",
-    "endswith": "ends_with",
-    "suffix": "ends_with",
-    "matches": "regex",
-    "match": "regex",
-    "pattern": "regex",
-    "regexp": "regex",
-    "like": "glob",
-    "wildcard": "glob",
-    "is_set": "exists",
-    "set": "exists",
-    "not_empty": "present",
-    "is_date_before": "before",
-    "is_date_after": "after",
-    "since": "after",
-    "until": "before",
-}
-REMEDIES: Final = {
-    "icontains": "write {contains: ..., ignore_case: true}",
-    "not_icontains": "write {not_contains: ..., ignore_case: true}",
-    "iequals": "write {eq: ..., ignore_case: true}",
-    "not_regex": "write not: {path: {regex: ...}}",
-    "not_glob": "write not: {path: {glob: ...}}",
-    "not_starts_with": "write not: {path: {starts_with: ...}}",
-    "not_ends_with": "write not: {path: {ends_with: ...}}",
-    "not_between": "write not: {path: {between: [...]}}",
-    "is_not_set": "write {exists: false}",
-    "not_exists": "write {exists: false}",
-    "missing": "write {exists: false}",
-    "null": "write `path: null` for null, {exists: false} for null or missing",
-    "empty": "write {present: false}",
-    "is_empty": "write {present: false}",
-    "blank": "write {present: false}",
-    "length": "write {as: size, gte: ...}",
-    "size": "write {as: size, gte: ...}",
-    "count": "write {as: size, gte: ...}",
-    "semver_gt": "write {as: version, gt: ...}",
-    "semver_lt": "write {as: version, lt: ...}",
-    "semver_eq": "write {as: version, eq: ...}",
-    "cidr": "write {as: ip, in: [...]}",
-    "all": "an operator per element: repeat `contains`, or use any_element",
 }

@@ -16,7 +16,7 @@ from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Missing
 from pipeline.model.times import parse_time
 from pipeline.render.filters.filter import Example, Filter
-from pipeline.render.values.printing import MAX_ITEMS, Failure, refuse, to_count, to_text
+from pipeline.render.values.printing import HALF_A_PAIR, MAX_ITEMS, Failure, refuse, to_count, to_text
 from pipeline.render.values.strftime import format_time, zone
 
 
@@ -24,7 +24,7 @@ def _bytes(value: Value) -> bytes:
     try:
         return to_text(value).encode()
     except UnicodeEncodeError:
-        raise Failure("a text holds half of a surrogate pair, which is no valid Unicode") from None
+        raise Failure(HALF_A_PAIR) from None
 
 
 def sha256(value: Value) -> str:
@@ -152,100 +152,71 @@ def require(value: Value | Missing) -> Value:
 
 TABLE: Final = (
     Filter(
-        "sha256",
         sha256,
         "SHA-256 in hex",
-        (Example("abc", "sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),),
+        Example("abc", "sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
     ),
+    Filter(sha1, "SHA-1 in hex", Example("abc", "sha1", "a9993e364706816aba3e25717850c26c9cd0d89d")),
+    Filter(md5, "MD5 in hex", Example("abc", "md5", "900150983cd24fb0d6963f7d28e17f72")),
     Filter(
-        "sha1", sha1, "SHA-1 in hex", (Example("abc", "sha1", "a9993e364706816aba3e25717850c26c9cd0d89d"),)
-    ),
-    Filter("md5", md5, "MD5 in hex", (Example("abc", "md5", "900150983cd24fb0d6963f7d28e17f72"),)),
-    Filter(
-        "hmac_sha256",
         hmac_sha256,
         "HMAC-SHA-256 with a key, in hex",
-        (
-            Example(
-                "what do ya want for nothing?",
-                "hmac_sha256: 'Jefe'",
-                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
-            ),
+        Example(
+            "what do ya want for nothing?",
+            "hmac_sha256: 'Jefe'",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
         ),
     ),
     Filter(
-        "json",
         json,
         "JSON as text, null for what is missing",
-        (Example(["a", {"b": 1}], "json", '["a", {"b": 1}]'), Example(None, "json", "null")),
+        Example(["a", {"b": 1}], "json", '["a", {"b": 1}]'),
+        Example(None, "json", "null"),
         takes_missing=True,
     ),
+    Filter(parse_json, "the value that a JSON text says", Example('{"a": 1}', "parse_json", {"a": 1})),
     Filter(
-        "parse_json",
-        parse_json,
-        "the value that a JSON text says",
-        (Example('{"a": 1}', "parse_json", {"a": 1}),),
-    ),
-    Filter(
-        "date",
         date,
         "a time printed by a strftime pattern, in a time zone (UTC); `'now'` is the event's time",
-        (
-            Example(
-                "2026-11-23T14:50:00.123Z",
-                "date: '%Y-%m-%d %H:%M %z', 'America/New_York'",
-                "2026-11-23 09:50 -0500",
-            ),
-            Example(1795445400, "date: '%d.%m.%Y'", "23.11.2026"),
-            Example("2026-11-23T14:50:00.123+01:00", "date: '%s.%L'", "1795441800.123"),
-            Example(1795445400123, "date: '%-I:%M %P %:z', 'Asia/Kolkata'", "8:20 pm +05:30"),
+        Example(
+            "2026-11-23T14:50:00.123Z",
+            "date: '%Y-%m-%d %H:%M %z', 'America/New_York'",
+            "2026-11-23 09:50 -0500",
         ),
+        Example(1795445400, "date: '%d.%m.%Y'", "23.11.2026"),
+        Example("2026-11-23T14:50:00.123+01:00", "date: '%s.%L'", "1795441800.123"),
+        Example(1795445400123, "date: '%-I:%M %P %:z', 'Asia/Kolkata'", "8:20 pm +05:30"),
         takes_event_time=True,
     ),
     Filter(
-        "merge",
         merge,
         "two or more objects as one, the later one's values win",
-        (Example({"a": 1, "b": 1}, "merge: event.properties.x", {"a": 1, "b": 1}),),
+        Example({"a": 1, "b": 1}, "merge: event.properties.x", {"a": 1, "b": 1}),
         grows=True,
     ),
+    Filter(pick, "only these keys of an object", Example({"a": 1, "b": 2}, "pick: 'a', 'c'", {"a": 1})),
+    Filter(without, "an object without these keys", Example({"a": 1, "b": 2}, "without: 'a'", {"b": 2})),
     Filter(
-        "pick", pick, "only these keys of an object", (Example({"a": 1, "b": 2}, "pick: 'a', 'c'", {"a": 1}),)
-    ),
-    Filter(
-        "without",
-        without,
-        "an object without these keys",
-        (Example({"a": 1, "b": 2}, "without: 'a'", {"b": 2}),),
-    ),
-    Filter(
-        "flatten",
         flatten,
         "one level: an object's inner keys joined with `_` or another separator, an array's arrays spread",
-        (
-            Example({"a": {"b": 1, "c": {"d": [2]}}}, "flatten", {"a_b": 1, "a_c_d": [2]}),
-            Example({"a": {"b": 1}}, "flatten: '.'", {"a.b": 1}),
-            Example([1, [2, [3]]], "flatten", [1, 2, 3]),
-        ),
+        Example({"a": {"b": 1, "c": {"d": [2]}}}, "flatten", {"a_b": 1, "a_c_d": [2]}),
+        Example({"a": {"b": 1}}, "flatten: '.'", {"a.b": 1}),
+        Example([1, [2, [3]]], "flatten", [1, 2, 3]),
     ),
     Filter(
-        "default",
         default,
         'another value for missing, null, "", [], {} and false (kept with `allow_false: true`)',
-        (
-            Example("", "default: 'x'", "x"),
-            Example(0, "default: 'x'", 0),
-            Example(False, "default: true", True),
-            Example(False, "default: true, allow_false: true", False),
-        ),
+        Example("", "default: 'x'", "x"),
+        Example(0, "default: 'x'", 0),
+        Example(False, "default: true", True),
+        Example(False, "default: true, allow_false: true", False),
         takes_missing=True,
         options=frozenset({"allow_false"}),
     ),
     Filter(
-        "require",
         require,
         "the value; where it is missing or null the delivery is dead-lettered",
-        (Example("a", "require", "a"),),
+        Example("a", "require", "a"),
         takes_missing=True,
     ),
 )

@@ -1,12 +1,11 @@
-"""What the table from pipeline.model.json import Value
-of filters is made of."""
+"""What the table of filters is made of."""
 
 from __future__ import annotations
 
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.model.json import Value
@@ -32,33 +31,41 @@ class Example:
         return json.dumps(self.result, ensure_ascii=False)
 
 
-@dataclass(slots=True, frozen=True)
 class Filter:
-    """One filter. Missing and null do not reach ``function`` unless ``takes_missing``."""
+    """One filter, called as its function is (but for a trailing underscore).
 
-    name: str
-    function: Callable[..., Any]
-    """Takes the value, then the positional arguments; missing arguments arrive as None."""
-    meaning: str
-    examples: tuple[Example, ...]
-    takes_missing: bool = False
-    takes_event_time: bool = False
-    """The function gets ``event_ms``: what `now` means."""
-    grows: bool = False
-    """The result may hold the same value many times over: it is weighed, not only counted."""
-    options: frozenset[str] = frozenset()
-    """Names of arguments that are given by name."""
-    least: int = field(init=False)
-    most: int = field(init=False)
-    """How many positional arguments it takes; ``most`` is 99 for any number."""
+    Missing and null do not reach the function unless ``takes_missing``.
+    """
 
-    def __post_init__(self) -> None:
-        least = most = 0
-        for parameter in list(inspect.signature(self.function).parameters.values())[1:]:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        meaning: str,
+        *examples: Example,
+        takes_missing: bool = False,
+        takes_event_time: bool = False,
+        grows: bool = False,
+        options: frozenset[str] = frozenset(),
+    ) -> None:
+        """function: takes the value, then the positional arguments; missing arguments arrive as None.
+
+        takes_event_time: the function gets ``event_ms``: what `now` means. grows: the result may hold the
+        same value many times over: it is weighed, not only counted. options: names of arguments that are
+        given by name.
+        """
+        self.name = function.__name__.rstrip("_")
+        self.function = function
+        self.meaning = meaning
+        self.examples = examples
+        self.takes_missing = takes_missing
+        self.takes_event_time = takes_event_time
+        self.grows = grows
+        self.options = options
+        self.least = self.most = 0
+        """How many positional arguments it takes; ``most`` is 99 for any number."""
+        for parameter in list(inspect.signature(function).parameters.values())[1:]:
             if parameter.kind is parameter.VAR_POSITIONAL:
-                most = 99
+                self.most = 99
             elif parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-                most += 1
-                least += parameter.default is parameter.empty
-        object.__setattr__(self, "least", least)
-        object.__setattr__(self, "most", most)
+                self.most += 1
+                self.least += parameter.default is parameter.empty

@@ -10,15 +10,7 @@ from typing import Final
 
 from pipeline.model.json import Value
 from pipeline.render.filters.filter import Example, Filter
-from pipeline.render.values.printing import (
-    Failure,
-    bounded,
-    exact,
-    finite,
-    to_count,
-    to_number,
-    to_text,
-)
+from pipeline.render.values.printing import Failure, bounded, exact, finite, to_count, to_number, to_text
 
 DECIMAL: Final = Context(prec=40)
 """How decimals are calculated: far more digits than a float has, whatever the process's own context says."""
@@ -126,57 +118,51 @@ def to_integer(value: Value) -> int:
 
 
 TABLE: Final = (
-    Filter("abs", abs_, "without its sign", (Example(-3, "abs", 3),)),
-    Filter("at_least", at_least, "not below a number", (Example(4, "at_least: 5", 5),)),
-    Filter("at_most", at_most, "not above a number", (Example(4, "at_most: 3", 3),)),
-    Filter("ceil", ceil, "rounded up", (Example(1.2, "ceil", 2),)),
-    Filter("floor", floor, "rounded down", (Example(-1.2, "floor", -2),)),
-    Filter("plus", plus, "the sum", (Example(0.1, "plus: 0.2", 0.3), Example("5", "plus: 1", 6))),
-    Filter("minus", minus, "the difference", (Example(0.3, "minus: 0.1", 0.2),)),
+    Filter(abs_, "without its sign", Example(-3, "abs", 3)),
+    Filter(at_least, "not below a number", Example(4, "at_least: 5", 5)),
+    Filter(at_most, "not above a number", Example(4, "at_most: 3", 3)),
+    Filter(ceil, "rounded up", Example(1.2, "ceil", 2)),
+    Filter(floor, "rounded down", Example(-1.2, "floor", -2)),
+    Filter(plus, "the sum", Example(0.1, "plus: 0.2", 0.3), Example("5", "plus: 1", 6)),
+    Filter(minus, "the difference", Example(0.3, "minus: 0.1", 0.2)),
     Filter(
-        "times",
         times,
         "the product, exact for decimals",
-        (Example(10.55, "times: 3", 31.65), Example(4294967297, "times: 2147483647", 9223372034707292159)),
+        Example(10.55, "times: 3", 31.65),
+        Example(4294967297, "times: 2147483647", 9223372034707292159),
     ),
     Filter(
-        "divided_by",
         divided_by,
         "the quotient; of two whole numbers it is rounded down",
-        (Example(7, "divided_by: 2", 3), Example(7, "divided_by: 2.0", 3.5)),
+        Example(7, "divided_by: 2", 3),
+        Example(7, "divided_by: 2.0", 3.5),
     ),
-    Filter("modulo", modulo, "the remainder", (Example(7, "modulo: 3", 1), Example(7.5, "modulo: 2", 1.5))),
+    Filter(modulo, "the remainder", Example(7, "modulo: 3", 1), Example(7.5, "modulo: 2", 1.5)),
     Filter(
-        "round",
         round_,
         "rounded half up to so many digits (0)",
-        (
-            Example(2.5, "round", 3),
-            Example(-2.5, "round", -3),
-            Example(1.005, "round: 2", 1.01),
-            Example(1250, "round: -2", 1300),
-        ),
+        Example(2.5, "round", 3),
+        Example(-2.5, "round", -3),
+        Example(1.005, "round: 2", 1.01),
+        Example(1250, "round: -2", 1300),
     ),
     Filter(
-        "format_number",
         format_number,
         "a text with thousands separators and so many digits; decimal point and separator can be given",
-        (
-            Example(1534.7, "format_number: 2", "1,534.70"),
-            Example(1534.7, "format_number: 2, ',', '.'", "1.534,70"),
-            Example(1234567, "format_number", "1,234,567"),
-        ),
+        Example(1534.7, "format_number: 2", "1,534.70"),
+        Example(1534.7, "format_number: 2, ',', '.'", "1.534,70"),
+        Example(1234567, "format_number", "1,234,567"),
     ),
     Filter(
-        "to_number",
         to_number_,
         "the number a text says",
-        (Example("12.50", "to_number", 12.5), Example("7", "to_number", 7)),
+        Example("12.50", "to_number", 12.5),
+        Example("7", "to_number", 7),
     ),
     Filter(
-        "to_integer",
         to_integer,
         "a whole number; a fraction is cut off",
-        (Example("1795445400", "to_integer", 1795445400), Example(12.9, "to_integer", 12)),
+        Example("1795445400", "to_integer", 1795445400),
+        Example(12.9, "to_integer", 12),
     ),
 )

@@ -10,8 +10,7 @@ from pipeline.render.filters.filter import Filter
 FILTERS: Final[dict[str, Filter]] = {
     filter_.name: filter_
     for filter_ in sorted(
-        (*texts.TABLE, *numbers.TABLE, *lists.TABLE, *data.TABLE),
-        key=lambda filter_: filter_.name,
+        (*texts.TABLE, *numbers.TABLE, *lists.TABLE, *data.TABLE), key=lambda filter_: filter_.name
     )
 }
 
@@ -21,10 +20,7 @@ def reference() -> str:
     rows = ["| filter | what it gives | example |", "|---|---|---|"]
     for filter_ in FILTERS.values():
         example = filter_.examples[0]
-        shown = " ".join(f"`{part}`" for part in (example.shown,)).replace("|", "\\|")
-        rows.append(
-            f"| `{filter_.name}` | {filter_.meaning} | {shown} → `{example.shown_result}` |".replace(
-                "``", "` `"
-            )
-        )
+        shown = example.shown.replace("|", "\\|")
+        row = f"| `{filter_.name}` | {filter_.meaning} | `{shown}` → `{example.shown_result}` |"
+        rows.append(row.replace("``", "` `"))
     return "\n".join(rows) + "\n"

@@ -14,7 +14,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 from pipeline.model.json import Value
 from pipeline.render.filters.filter import Example, Filter
-from pipeline.render.values.printing import MAX_RESULT, Failure, to_count, to_text
+from pipeline.render.values.printing import MAX_RESULT, Failure, to_count, to_text, utf8
 
 _LINE_END: Final = re.compile(r"\r?\n")
 _SPACES: Final = re.compile(r"\s+")
@@ -173,7 +173,7 @@ def truncatewords(value: Value, count: Value = 15, end: Value = "...") -> str:
 
 
 def url_encode(value: Value) -> str:
-    return quote_plus(_utf8(to_text(value)))
+    return quote_plus(utf8(to_text(value)))
 
 
 def url_decode(value: Value) -> str:
@@ -181,11 +181,11 @@ def url_decode(value: Value) -> str:
 
 
 def base64_encode(value: Value) -> str:
-    return base64.b64encode(_utf8(to_text(value))).decode()
+    return base64.b64encode(utf8(to_text(value))).decode()
 
 
 def base64_url_safe_encode(value: Value) -> str:
-    return base64.urlsafe_b64encode(_utf8(to_text(value))).decode()
+    return base64.urlsafe_b64encode(utf8(to_text(value))).decode()
 
 
 def base64_decode(value: Value) -> str:
@@ -205,135 +205,84 @@ def _decode(text: str, letters: bytes) -> str:
         raise Failure("this is no base64 of a UTF-8 text", text) from None
 
 
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise Failure(
-            "a text holds half of a surrogate pair, which is no valid Unicode", ascii(text)
-        ) from None
-
-
 def to_string(value: Value) -> str:
     return to_text(value)
 
 
 TABLE: Final = (
-    Filter("append", append, "the text with another behind it", (Example("a", "append: '.png'", "a.png"),)),
-    Filter("prepend", prepend, "the text with another before it", (Example("b", "prepend: 'a'", "ab"),)),
+    Filter(append, "the text with another behind it", Example("a", "append: '.png'", "a.png")),
+    Filter(prepend, "the text with another before it", Example("b", "prepend: 'a'", "ab")),
+    Filter(capitalize, "first letter upper case, the rest lower case", Example("anN", "capitalize", "Ann")),
+    Filter(downcase, "lower case", Example("Ann@ACME.com", "downcase", "ann@acme.com")),
+    Filter(upcase, "upper case", Example("de", "upcase", "DE")),
+    Filter(strip, "without white space at both ends", Example(" a b ", "strip", "a b")),
+    Filter(lstrip, "without white space at the start", Example(" a ", "lstrip", "a ")),
+    Filter(rstrip, "without white space at the end", Example(" a ", "rstrip", " a")),
+    Filter(squish, "each run of white space one blank", Example(" a \n b ", "squish", "a b")),
+    Filter(strip_newlines, "without line ends", Example("a\r\nb", "strip_newlines", "ab")),
+    Filter(newline_to_br, "`<br />` before each line end", Example("a\nb", "newline_to_br", "a<br />\nb")),
+    Filter(escape, "escaped for HTML", Example("<a> & 'b'", "escape", "&lt;a&gt; &amp; &#x27;b&#x27;")),
     Filter(
-        "capitalize",
-        capitalize,
-        "first letter upper case, the rest lower case",
-        (Example("anN", "capitalize", "Ann"),),
-    ),
-    Filter("downcase", downcase, "lower case", (Example("Ann@ACME.com", "downcase", "ann@acme.com"),)),
-    Filter("upcase", upcase, "upper case", (Example("de", "upcase", "DE"),)),
-    Filter("strip", strip, "without white space at both ends", (Example(" a b ", "strip", "a b"),)),
-    Filter("lstrip", lstrip, "without white space at the start", (Example(" a ", "lstrip", "a "),)),
-    Filter("rstrip", rstrip, "without white space at the end", (Example(" a ", "rstrip", " a"),)),
-    Filter("squish", squish, "each run of white space one blank", (Example(" a \n b ", "squish", "a b"),)),
-    Filter(
-        "strip_newlines", strip_newlines, "without line ends", (Example("a\r\nb", "strip_newlines", "ab"),)
-    ),
-    Filter(
-        "newline_to_br",
-        newline_to_br,
-        "`<br />` before each line end",
-        (Example("a\nb", "newline_to_br", "a<br />\nb"),),
-    ),
-    Filter(
-        "escape",
-        escape,
-        "escaped for HTML",
-        (Example("<a> & 'b'", "escape", "&lt;a&gt; &amp; &#x27;b&#x27;"),),
-    ),
-    Filter(
-        "escape_once",
         escape_once,
         "escaped for HTML, what is escaped already stays",
-        (Example("&lt;a&gt; & b", "escape_once", "&lt;a&gt; &amp; b"),),
+        Example("&lt;a&gt; & b", "escape_once", "&lt;a&gt; &amp; b"),
     ),
+    Filter(escapejs, "escaped for a JavaScript string", Example("a'b", "escapejs", "a\\u0027b")),
     Filter(
-        "escapejs", escapejs, "escaped for a JavaScript string", (Example("a'b", "escapejs", "a\\u0027b"),)
-    ),
-    Filter(
-        "replace",
         replace,
         "every occurrence replaced",
-        (Example("a-b-c", "replace: '-', '+'", "a+b+c"), Example("ab", "replace: '', '.'", ".a.b.")),
+        Example("a-b-c", "replace: '-', '+'", "a+b+c"),
+        Example("ab", "replace: '', '.'", ".a.b."),
     ),
+    Filter(replace_first, "the first replaced", Example("aa", "replace_first: 'a', 'b'", "ba")),
+    Filter(replace_last, "the last replaced", Example("aa", "replace_last: 'a', 'b'", "ab")),
+    Filter(remove, "every occurrence removed", Example("+49 15", "remove: '+'", "49 15")),
+    Filter(remove_first, "the first removed", Example("abab", "remove_first: 'a'", "bab")),
+    Filter(remove_last, "the last removed", Example("abab", "remove_last: 'a'", "abb")),
     Filter(
-        "replace_first",
-        replace_first,
-        "the first replaced",
-        (Example("aa", "replace_first: 'a', 'b'", "ba"),),
-    ),
-    Filter(
-        "replace_last", replace_last, "the last replaced", (Example("aa", "replace_last: 'a', 'b'", "ab"),)
-    ),
-    Filter("remove", remove, "every occurrence removed", (Example("+49 15", "remove: '+'", "49 15"),)),
-    Filter("remove_first", remove_first, "the first removed", (Example("abab", "remove_first: 'a'", "bab"),)),
-    Filter("remove_last", remove_last, "the last removed", (Example("abab", "remove_last: 'a'", "abb"),)),
-    Filter(
-        "split",
         split,
         "the parts between a separator; `' '` is any white space, `''` gives characters",
-        (
-            Example("a,b,,c", "split: ','", ["a", "b", "", "c"]),
-            Example(" Ann  Lee ", "split: ' '", ["Ann", "Lee"]),
-            Example("abc", "split: ''", ["a", "b", "c"]),
-            Example("", "split: ','", []),
-        ),
+        Example("a,b,,c", "split: ','", ["a", "b", "", "c"]),
+        Example(" Ann  Lee ", "split: ' '", ["Ann", "Lee"]),
+        Example("abc", "split: ''", ["a", "b", "c"]),
+        Example("", "split: ','", []),
     ),
     Filter(
-        "strip_html",
         strip_html,
         "without tags, scripts and styles",
-        (Example("<p>a <b>b</b></p><script>x()</script>", "strip_html", "a b"),),
+        Example("<p>a <b>b</b></p><script>x()</script>", "strip_html", "a b"),
     ),
     Filter(
-        "truncate",
         truncate,
         "at most so many characters (50), the end mark (`...`) included",
-        (Example("abcdefgh", "truncate: 6", "abc..."), Example("abcdef", "truncate: 6", "abcdef")),
+        Example("abcdefgh", "truncate: 6", "abc..."),
+        Example("abcdef", "truncate: 6", "abcdef"),
     ),
     Filter(
-        "truncatewords",
         truncatewords,
         "at most so many words (15), then the end mark (`...`)",
-        (Example("a b c", "truncatewords: 2", "a b..."), Example("a b", "truncatewords: 2", "a b")),
+        Example("a b c", "truncatewords: 2", "a b..."),
+        Example("a b", "truncatewords: 2", "a b"),
     ),
+    Filter(url_encode, "encoded for a form or query", Example("a b&c", "url_encode", "a+b%26c")),
+    Filter(url_decode, "decoded from a form or query", Example("a+b%26c", "url_decode", "a b&c")),
+    Filter(base64_encode, "base64 of the UTF-8 text", Example("a?", "base64_encode", "YT8=")),
+    Filter(base64_decode, "the text of a base64", Example("YT8=", "base64_decode", "a?")),
     Filter(
-        "url_encode", url_encode, "encoded for a form or query", (Example("a b&c", "url_encode", "a+b%26c"),)
-    ),
-    Filter(
-        "url_decode", url_decode, "decoded from a form or query", (Example("a+b%26c", "url_decode", "a b&c"),)
-    ),
-    Filter(
-        "base64_encode", base64_encode, "base64 of the UTF-8 text", (Example("a?", "base64_encode", "YT8="),)
-    ),
-    Filter("base64_decode", base64_decode, "the text of a base64", (Example("YT8=", "base64_decode", "a?"),)),
-    Filter(
-        "base64_url_safe_encode",
         base64_url_safe_encode,
         "base64 with `-` and `_`",
-        (Example("a??>", "base64_url_safe_encode", "YT8_Pg=="),),
+        Example("a??>", "base64_url_safe_encode", "YT8_Pg=="),
     ),
     Filter(
-        "base64_url_safe_decode",
         base64_url_safe_decode,
         "the text of a base64 with `-` and `_`",
-        (Example("YT8_Pg==", "base64_url_safe_decode", "a??>"),),
+        Example("YT8_Pg==", "base64_url_safe_decode", "a??>"),
     ),
     Filter(
-        "to_string",
         to_string,
         "the text that the value prints as",
-        (
-            Example(1534.7, "to_string", "1534.7"),
-            Example(True, "to_string", "true"),
-            Example({"a": [1]}, "to_string", '{"a":[1]}'),
-        ),
+        Example(1534.7, "to_string", "1534.7"),
+        Example(True, "to_string", "true"),
+        Example({"a": [1]}, "to_string", '{"a":[1]}'),
     ),
 )

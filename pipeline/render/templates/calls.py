@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from pipeline.language.paths import Getter, Scope
 from pipeline.model.json import Value
@@ -41,7 +41,7 @@ class Names:
     """Takes what works but is probably not meant: message, offset, hint."""
 
 
-class _Constant:
+class Constant:
     """A function that always gives the same value, so that the compiler can see it."""
 
     __slots__ = ("value",)
@@ -50,23 +50,13 @@ class _Constant:
         self.value = value
 
     def __call__(self, event: Event, user: User, scope: Scope) -> Value | Missing:
+        """Return the value."""
         return self.value
 
 
-def constant(value: Value | Missing) -> Getter:
-    """Return a function that always gives this value; `known` tells it from others."""
-    return _Constant(value)
-
-
-def known(getter: Getter) -> bool:
+def known(getter: Getter) -> TypeGuard[Constant]:
     """Return whether a function is known at load to give always the same value."""
-    return isinstance(getter, _Constant)
-
-
-def value_of(getter: Getter) -> Value | Missing:
-    """Return the value of a function that is `known`."""
-    assert isinstance(getter, _Constant)
-    return getter.value
+    return isinstance(getter, Constant)
 
 
 def find_filter(name: str, at: int) -> Filter:
@@ -96,7 +86,7 @@ def compile_call(
     if known(left) and not filter_.takes_event_time and all(map(known, [*positional, *options.values()])):
         try:
             # Nothing in it depends on the event: evaluate it now, and show at load what would always fail.
-            return constant(whole(NO_EVENT, NO_USER, None))
+            return Constant(whole(NO_EVENT, NO_USER, None))
         except Failure as failure:
             raise TemplateError(failure.reason, at, None, len(filter_.name)) from None
     return metered(whole) if names.metered else whole
@@ -111,36 +101,27 @@ def _check_count(filter_: Filter, given: int, at: int) -> None:
         wish = f"at least {filter_.least} arguments"
     else:
         wish = f"{filter_.least} to {filter_.most} arguments"
-    raise TemplateError(
-        f"`{filter_.name}` takes {wish}, not {given}",
-        at,
-        f"e.g. `{filter_.examples[0].call}`",
-        len(filter_.name),
-    )
+    message, hint = f"`{filter_.name}` takes {wish}, not {given}", f"e.g. `{filter_.examples[0].call}`"
+    raise TemplateError(message, at, hint, len(filter_.name))
 
 
 def _lint(name: str, positional: list[Getter], options: Mapping[str, Getter], at: int, names: Names) -> None:
-    given = value_of(positional[0]) if positional and known(positional[0]) else MISSING
+    given = positional[0].value if positional and known(positional[0]) else MISSING
     if name == "default" and isinstance(given, bool) and "allow_false" not in options:
-        names.warn(
-            "`default` also replaces false",
-            at,
-            f"write `default: {str(given).lower()}, allow_false: true` to keep a false that was sent",
-        )
+        hint = f"write `default: {str(given).lower()}, allow_false: true` to keep a false that was sent"
+        names.warn("`default` also replaces false", at, hint)
     if name == "divided_by" and type(given) is int and given:
-        names.warn(
-            "a whole number divided by a whole number is rounded down",
-            at,
-            f"write `divided_by: {given}.0` for the exact quotient",
-        )
+        hint = f"write `divided_by: {given}.0` for the exact quotient"
+        names.warn("a whole number divided by a whole number is rounded down", at, hint)
 
 
 def _call(
     filter_: Filter, left: Getter, positional: list[Getter], options: dict[str, Getter], check: Check | None
 ) -> Getter:
     function = filter_.function
-    if not filter_.takes_missing and not filter_.takes_event_time and all(map(known, positional)):
-        fixed = tuple(None if value_of(get) is MISSING else value_of(get) for get in positional)
+    given = [get.value for get in positional if known(get)]
+    if not filter_.takes_missing and not filter_.takes_event_time and len(given) == len(positional):
+        fixed = tuple(None if value is MISSING else value for value in given)
         return _with_constants(function, left, fixed, check)
     if filter_.takes_event_time:
         call = _with_time(function, left, positional)
@@ -199,9 +180,9 @@ def _arguments(positional: list[Getter], event: Event, user: User, scope: Scope)
 def _with_missing(
     function: Callable[..., Any], left: Getter, positional: list[Getter], options: dict[str, Getter]
 ) -> Getter:
-    if all(map(known, [*positional, *options.values()])):
-        fixed = tuple(map(value_of, positional))
-        named = {name: value_of(get) for name, get in options.items()}
+    fixed = tuple(get.value for get in positional if known(get))
+    named = {name: get.value for name, get in options.items() if known(get)}
+    if len(fixed) == len(positional) and len(named) == len(options):
 
         def with_constants(event: Event, user: User, scope: Scope) -> Value | Missing:
             return function(left(event, user, scope), *fixed, **named)

@@ -39,9 +39,9 @@ from pipeline.model.words import did_you_mean
 from pipeline.render.templates.calls import (
     NO_EVENT,
     NO_USER,
+    Constant,
     Names,
     compile_call,
-    constant,
     find_filter,
     known,
     metered,
@@ -69,11 +69,11 @@ def compile_expression(expression: Expression, names: Names) -> Getter:
         case RangeLiteral():
             return _range(expression, names)
         case Nil():
-            return constant(None)
+            return Constant(None)
         case Empty() | Blank():
-            return constant("")
+            return Constant("")
         case Literal():
-            return constant(_literal(expression))
+            return Constant(_literal(expression))
         case BooleanExpression():
             return compile_condition(expression, names)
     raise TemplateError("this cannot stand here", expression.token.start_index)
@@ -116,12 +116,9 @@ def _apply(left: Getter, call: FilterCall, names: Names) -> Getter:
         if isinstance(argument, KeywordArgument):
             if argument.name not in filter_.options:
                 wanted = did_you_mean(argument.name, filter_.options)
-                raise TemplateError(
-                    f"`{call.name}` has no option `{argument.name}`",
-                    argument.token.start_index,
-                    f"did you mean `{wanted}`?" if wanted else None,
-                    len(argument.name),
-                )
+                hint = f"did you mean `{wanted}`?" if wanted else None
+                message, place = f"`{call.name}` has no option `{argument.name}`", argument.token.start_index
+                raise TemplateError(message, place, hint, len(argument.name))
             options[argument.name] = compile_expression(argument.value, names)
         else:
             positional.append(compile_expression(argument.value, names))
@@ -131,7 +128,7 @@ def _apply(left: Getter, call: FilterCall, names: Names) -> Getter:
 def _ternary(expression: TernaryFilteredExpression, names: Names) -> Getter:
     left = compile_expression(expression.left, names)
     condition = compile_condition(expression.condition, names)
-    other = constant(MISSING)
+    other: Getter = Constant(MISSING)
     if expression.alternative is not None:
         other = _filtered(compile_expression(expression.alternative, names), expression.filters, names)
 
@@ -153,7 +150,7 @@ def _range(expression: RangeLiteral, names: Names) -> Getter:
 
     if known(start) and known(stop):
         try:
-            return constant(numbers(NO_EVENT, NO_USER, None))
+            return Constant(numbers(NO_EVENT, NO_USER, None))
         except Failure as failure:
             raise TemplateError(failure.reason, expression.token.start_index) from None
     return numbers
@@ -168,17 +165,11 @@ def compile_condition(expression: Expression, names: Names) -> Test:
         case BooleanExpression():
             _check_operators(expression)
             return compile_condition(expression.expression, names)
-        case LogicalAndExpression():
-            first, second = (
-                compile_condition(expression.left, names),
-                compile_condition(expression.right, names),
-            )
-            return lambda event, user, scope: first(event, user, scope) and second(event, user, scope)
-        case LogicalOrExpression():
-            first, second = (
-                compile_condition(expression.left, names),
-                compile_condition(expression.right, names),
-            )
+        case LogicalAndExpression() | LogicalOrExpression():
+            first = compile_condition(expression.left, names)
+            second = compile_condition(expression.right, names)
+            if isinstance(expression, LogicalAndExpression):
+                return lambda event, user, scope: first(event, user, scope) and second(event, user, scope)
             return lambda event, user, scope: first(event, user, scope) or second(event, user, scope)
         case LogicalNotExpression():
             inner = compile_condition(expression.right, names)
@@ -215,9 +206,9 @@ def _compared(expression: Any, compare: Callable[[Value, Value], bool], names: N
 
 def _operand(expression: Expression, names: Names) -> Getter:
     if isinstance(expression, Empty):
-        return constant(EMPTY)
+        return Constant(EMPTY)
     if isinstance(expression, Blank):
-        return constant(BLANK)
+        return Constant(BLANK)
     return compile_expression(expression, names)
 
 

@@ -37,17 +37,8 @@ from pipeline.model.words import did_you_mean
 from pipeline.render.templates.names import TemplateError, scan_path
 
 TAGS: Final = (
-    "assign",
-    "break",
-    "capture",
-    "case",
-    "comment",
-    "continue",
-    "echo",
-    "for",
-    "if",
-    "raw",
-    "unless",
+    *("assign", "break", "capture", "case", "comment", "continue"),
+    *("echo", "for", "if", "raw", "unless"),
 )
 
 _KEYWORDS: Final = frozenset(

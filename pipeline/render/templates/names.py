@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from pipeline.language.paths import Getter, PathError, compile_path, parse_path, unknown_var
+from pipeline.language.path_syntax import PathError, parse_path, unknown_var
+from pipeline.language.paths import Getter, compile_path
 from pipeline.model.json import Value
 
 MAX_TEMPLATE: Final = 1 << 16

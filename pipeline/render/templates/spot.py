@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NoReturn
 
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.language.paths import EVENT_ROOTS, Getter, Scope
-from pipeline.language.secrets import SecretRef, Secrets
+from pipeline.language.path_syntax import EVENT_ROOTS
+from pipeline.language.paths import Getter, Scope
+from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
+from pipeline.render.templates.names import TemplateError
 from pipeline.render.values.printing import Failure, show
 
 MissingRule = Literal["null", "omit", "omit_empty", "dead_letter"]
@@ -66,17 +68,18 @@ class Spot:
         at = None if offset is None else offset + self.shift
         self.problems.error(self.path, code, message, hint=hint, offset=at, length=length, on_key=on_key)
 
+    def mistake(self, code: str, error: TemplateError | PlaceholderError) -> None:
+        """Report a text that cannot be read."""
+        length = error.length if isinstance(error, TemplateError) else None
+        self.error(code, error.message, hint=error.hint, offset=error.offset, length=length)
+
     def use(self, ref: SecretRef, offset: int | None = None) -> None:
         """Note that a secret is used here; report it where it has no value."""
         self.used.add(ref)
         if self.secrets is not None and not self.secrets.known(ref):
             what = f"the file `{ref.file}` cannot be read" if ref.file else f"`{ref.key}` is not set"
-            self.error(
-                "missing-secret",
-                f"secret {ref}: {what}",
-                hint=None if ref.file else f"set it in the environment, or write `${{{ref.key}:-default}}`",
-                offset=offset,
-            )
+            hint = None if ref.file else f"set it in the environment, or write `${{{ref.key}:-default}}`"
+            self.error("missing-secret", f"secret {ref}: {what}", hint=hint, offset=offset)
 
     def place(self, source: str) -> str:
         """Return how a message names this spot: ``file:line, request.body.text: {{ template }}``."""

@@ -20,7 +20,8 @@ from liquid.builtin.tags.if_tag import IfNode
 from liquid.builtin.tags.inline_comment_tag import InlineCommentNode
 from liquid.builtin.tags.unless_tag import UnlessNode
 
-from pipeline.language.paths import EVENT_ROOTS, Getter, Scope
+from pipeline.language.path_syntax import EVENT_ROOTS
+from pipeline.language.paths import Getter, Scope
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.render.templates.budget import Run

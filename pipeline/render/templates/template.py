@@ -28,7 +28,6 @@ _OPENS: Final = re.compile(r"\{\{|\{%")
 
 Encode = Callable[[str], str]
 Literal = Callable[[str, int], str]
-Secrets = Callable[[], bool]
 
 
 @dataclass(slots=True, frozen=True)
@@ -59,11 +58,9 @@ def compile_text(
     try:
         return _compile(text, spot, encode, literal)
     except TemplateError as error:
-        spot.error(
-            "template-syntax", error.message, hint=error.hint, offset=error.offset, length=error.length
-        )
+        spot.mistake("template-syntax", error)
     except PlaceholderError as error:
-        spot.error("placeholder", error.message, hint=error.hint, offset=error.offset)
+        spot.mistake("placeholder", error)
     except RecursionError:
         spot.error("template-syntax", "the template is nested too deeply")
     return constant_template("")
@@ -192,12 +189,12 @@ def _joined(segments: list[str | Getter], place: str, encode: Encode | None) -> 
 
 
 def _compile_liquid(
-    text: str, spot: Spot, encode: Encode | None, literal: Literal, secrets: Secrets
+    text: str, spot: Spot, encode: Encode | None, literal: Literal, secrets: Callable[[], bool]
 ) -> Template:
     # Imported here: python-liquid takes 0.1 s to load, and configs of plain paths do without it.
     from liquid.builtin.output import OutputNode
 
-    from pipeline.render.templates.calls import Names, known, value_of
+    from pipeline.render.templates.calls import Names, known
     from pipeline.render.templates.expressions import compile_expression
     from pipeline.render.templates.liquid import parse
     from pipeline.render.templates.statements import Writing, compile_statements
@@ -211,8 +208,8 @@ def _compile_liquid(
     names = Names(spot.roots, spot.vars, warn=warn)
     if len(nodes) == 1 and isinstance(nodes[0], OutputNode) and encode is None:
         get = compile_expression(nodes[0].expression, names)
-        if known(get) and value_of(get) is not MISSING:
-            return constant_template(value_of(get))
+        if known(get) and get.value is not MISSING:
+            return constant_template(get.value)
         return Template(guarded(get, spot.place(text)), typed=True)
     nodes = nodes if bare == text else parse(text)
     get = compile_statements(nodes, Writing(names, encode, literal), text)

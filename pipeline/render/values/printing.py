@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
@@ -18,6 +17,7 @@ MAX_RESULT: Final = 1 << 20
 MAX_ITEMS: Final = 100_000
 """Elements of a list that a filter makes."""
 MAX_INT: Final = 1 << 64
+HALF_A_PAIR: Final = "a text holds half of a surrogate pair, which is no valid Unicode"
 _SHOWN: Final = 200
 _INTEGER: Final = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,3})?", re.ASCII)
@@ -66,11 +66,19 @@ def to_json(value: Value) -> str:
         raise Failure(reason_of(error), value) from None
 
 
+def utf8(text: str) -> bytes:
+    """Return the text's bytes. Raises Failure where it is no valid Unicode."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise Failure(HALF_A_PAIR, ascii(text)) from None
+
+
 def reason_of(error: TypeError) -> str:
     """Return in plain words why orjson refused a value."""
     text = str(error)
     if "surrogate" in text:
-        return "a text holds half of a surrogate pair, which is no valid Unicode"
+        return HALF_A_PAIR
     if "64-bit" in text:
         return "an integer has more than 64 bits"
     return text
@@ -123,15 +131,14 @@ def exact(number: int | float) -> Decimal:
 def check_size(result: Any) -> Any:
     """Return a filter's result; raises Failure where it is larger than a filter may make."""
     if type(result) is str:
-        if len(result) > MAX_RESULT or (len(result) > MAX_RESULT // 4 and _bytes(result) > MAX_RESULT):
+        size = len(result)
+        if size > MAX_RESULT // 4:
+            size = len(result.encode("utf-8", "surrogatepass"))
+        if size > MAX_RESULT:
             raise Failure("a filter's result is larger than 1 MiB", result[:_SHOWN])
     elif type(result) is list and len(result) > MAX_ITEMS:
         raise Failure(f"a filter's result has more than {MAX_ITEMS:,} elements")
     return result
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def weigh(value: Value) -> int:
@@ -163,6 +170,3 @@ def check_weight(result: Value) -> Value:
 def refuse(whose: str, wish: str, value: object) -> NoReturn:
     """Raise the Failure that names who wanted what, and what came."""
     raise Failure(f"{whose} wants {wish}, not {kind_of(value)}", value)
-
-
-Function = Callable[..., Any]

@@ -131,6 +131,11 @@ def _unpacker_for(data: bytes) -> _Unpacker | None:
     return None
 
 
+def is_compressed(head: bytes) -> bool:
+    """Return whether a file that begins so is compressed."""
+    return _unpacker_for(head) is not None
+
+
 class _Gzip:
     """Gzip, also of several members one after the other, padded with zeros or not."""
 

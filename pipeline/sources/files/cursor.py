@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pipeline.model.errors import Fatal, InvalidRecord, StateError
 from pipeline.sources.files import recorded
-from pipeline.sources.files.blocks import Blocks, Damaged
+from pipeline.sources.files.blocks import Blocks, Damaged, is_compressed
 from pipeline.sources.files.digests import StreamDigest, digest
 from pipeline.sources.files.file_set import STDIN, Input
 from pipeline.sources.files.lines import Lines, LineSplitter
@@ -96,7 +96,7 @@ class Cursor:
         if self.ended:
             self._finished_size = size
             self._close_fd()
-        elif _is_compressed(head):
+        elif is_compressed(head):
             self._to_skip = entry.offset
         else:
             self._blocks.seek(entry.offset)
@@ -106,7 +106,7 @@ class Cursor:
             "A recording may grow, but what was read of it must stay as it is: put the old file back, "
             "give the new one another name, or start with an empty state directory"
         )
-        least = entry.size if entry.finished else 0 if _is_compressed(head) else entry.offset
+        least = entry.size if entry.finished else 0 if is_compressed(head) else entry.offset
         if size < least:
             raise StateError(f"{self.source.path}: it has {size} bytes, {least} of it were read. {remedy}")
         if digest(head[: entry.head_bytes]) != entry.digest:
@@ -320,7 +320,3 @@ def _unwrap(found: Lines, name: str) -> None:
             message = recorded.Message(name, found.starts[at], None, None, None, line)
         found.messages.append(message)
     found.lines = [message.value for message in found.messages]
-
-
-def _is_compressed(head: bytes) -> bool:
-    return head[:2] == b"\x1f\x8b" or head[:4] == b"\x28\xb5\x2f\xfd" or head[1:4] == b"\x2a\x4d\x18"

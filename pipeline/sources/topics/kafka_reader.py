@@ -57,7 +57,6 @@ class KafkaReader(BaseReader):
     ) -> None:
         self.name = name
         self._streams = list(streams)
-        self._settings = settings
         self._reachability = admin.reachability
         self._handed_out = handed_out
         self._relocate = relocate

@@ -157,14 +157,12 @@ class KafkaSource:
         if self._described and all(future.done() for future in self._described.values()):
             for topic, future in self._described.items():
                 if future.exception() is None:
-                    self._compare(topic, len(future.result().partitions))
+                    found = len(future.result().partitions)
+                    fresh = found - self._seen.get(topic, self.counts()[topic])
+                    self._seen[topic] = found
+                    if fresh > 0:
+                        PARTITIONS_ADDED.happened(log, fresh, topic=topic, partitions=found)
             self._described = {}
         if now_ms >= self._describe_at:
             self._describe_at = now_ms + TOPICS_EVERY_MS
             self._described = self.admin.describe(list(self.counts()))
-
-    def _compare(self, topic: str, found: int) -> None:
-        fresh = found - self._seen.get(topic, self.counts()[topic])
-        self._seen[topic] = found
-        if fresh > 0:
-            PARTITIONS_ADDED.happened(log, fresh, topic=topic, partitions=found)
