@@ -58,7 +58,7 @@ def native_format() -> str:
 
 def rooms() -> str:
     """Return the table of rooms: the map that the package's own docstring is."""
-    lines = re.findall(r"^ +(\w+) +(\S.*)$", inspect.getdoc(pipeline) or "", re.MULTILINE)
+    lines = re.findall(r"^(\w+) {2,}(\S.*)$", inspect.getdoc(pipeline) or "", re.MULTILINE)
     rows = [f"| `pipeline/{name}/` | {what} |" for name, what in lines]
     return "\n".join(["| room | what is in it |", "|---|---|", *rows]) + "\n"
 

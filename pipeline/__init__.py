@@ -8,7 +8,7 @@ job         the dataflow and its steps: source, select, identity, shard, copies
 compile     config texts become a snapshot of plain functions; lint; versions
 recording   streams kept as files, and files put into topics
 deliver     the engine: lanes (whose turn it is), requests (the bytes), http (the wire)
-outbox      what is owed, done, dead, counted: handover, journal, dead letters, copies
+outbox      what is owed, done, dead, counted: handover, journal, dead letters; copies, reading (from outside)
 sources     readers of files and topics, merged by time
 kafka       librdkafka for everybody: clients, questions to brokers, files
 match       conditions, labels, triggers
@@ -18,7 +18,7 @@ config      files and the job's own settings; yaml (places and slips), models
 decode      raw records become events, updates, links: one module per shape
 store       bytes on disk: LMDB, one transaction per epoch, undo
 language    paths, secrets, slots, units: the words that match, render and config share
-telemetry   the table of metrics, the log
+telemetry   the table of metrics, what happens (a metric and a log line), the log
 receiver    the receiver of tests, tours and `hookline receiver`
 model       records, times, errors, exit codes: imports nothing of ours
 """

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from pipeline.admin.routes import Route
-from pipeline.deliver.halts import Halts, Order
+from pipeline.deliver.halts import Order
+from pipeline.job.assembly import Job
 from pipeline.job.commands import Action, execute
-from pipeline.job.flow import Job
 from pipeline.job.steps.shard import Shard
 from pipeline.model.errors import HooklineError, UsageError
 
@@ -20,16 +20,16 @@ ANSWER_SECS = 30.0
 def command_routes(job: Job) -> list[Route]:
     """Return the commands of one process of a job; only its owner may give them."""
     commands = Commands(job)
-    engine = job.engine
+    orders = job.engine.orders
     return [
         Route("dlq-replay", lambda keys: commands.on_shards("replay", keys)),
         Route("dlq-purge", lambda keys: commands.on_shards("purge", keys)),
         Route("outbox-drop", lambda keys: commands.on_shards("drop", keys)),
         Route("outbox-retry-now", commands.retry_now),
-        Route("webhook-enable", lambda webhook: commands.halt(webhook, "enable", engine.enable)),
-        Route("webhook-disable", lambda webhook: commands.halt(webhook, "disable", engine.disable)),
-        Route("webhook-pause", lambda webhook: commands.halt(webhook, "pause", engine.pause)),
-        Route("webhook-resume", lambda webhook: commands.halt(webhook, "resume", engine.resume)),
+        Route("webhook-enable", lambda webhook: commands.halt(webhook, "enable", orders.enable)),
+        Route("webhook-disable", lambda webhook: commands.halt(webhook, "disable", orders.disable)),
+        Route("webhook-pause", lambda webhook: commands.halt(webhook, "pause", orders.pause)),
+        Route("webhook-resume", lambda webhook: commands.halt(webhook, "resume", orders.resume)),
     ]
 
 
@@ -38,7 +38,6 @@ class Commands:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._halts = Halts(job.settings.state)
 
     def on_shards(self, action: Action, keys: Sequence[str]) -> int:
         """Do something with rows of this process's shards; keys are hex. Returns how many it concerned."""
@@ -60,13 +59,13 @@ class Commands:
         """Make everything that waits for the webhook due now."""
         self._known(webhook)
         self._wait_for_shards()
-        self._job.engine.retry_now(webhook)
+        self._job.engine.orders.retry_now(webhook)
         return 1
 
     def halt(self, webhook: str, order: Order, tell: Callable[[str], None]) -> int:
         """Stop sending to a webhook, or send again; remembered over restarts, then told to the engine."""
         self._known(webhook)
-        self._halts.obey(webhook, order)
+        self._job.halts.obey(webhook, order)
         tell(webhook)
         return 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -20,8 +21,8 @@ def make_app(routes: Routes) -> web.Application:
 
 def _page(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def page(_request: web.Request) -> web.Response:
-        found = answer(route, {})
-        if found.error:
+        found = await asyncio.to_thread(answer, route, {})
+        if found.error is not None:
             # A stranger needs no inner words.
             reason = "this failed; the job's log says more" if found.bug else found.error
             return web.Response(status=500 if found.bug else 503, text=f"{reason}\n")

@@ -43,7 +43,7 @@ class Answer:
     """What a handler returned, as JSON, or what it raised: a sentence and its exit code."""
 
     result: bytes | str
-    error: str = ""
+    error: str | None = None
     code: int = 0
     bug: bool = False
     """True where nobody raised that on purpose; it is in the log."""

@@ -77,7 +77,7 @@ def _answer(line: bytes, table: Mapping[str, Route]) -> Answer:
 
 
 def _line(answer: Answer) -> bytes:
-    if answer.error:
+    if answer.error is not None:
         return orjson.dumps(
             {"ok": False, "error": answer.error, "code": answer.code}, option=orjson.OPT_APPEND_NEWLINE
         )

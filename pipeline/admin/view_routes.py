@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict
 
 from pipeline.admin.routes import Route
-from pipeline.job.flow import Job
+from pipeline.job.assembly import Job
 from pipeline.job.pressure import REASONS
 from pipeline.model.errors import Refused
 from pipeline.model.json import Value
@@ -78,7 +78,7 @@ def measure_job(job: Job) -> None:
         metrics.gauge("webhook_dead_total", counts["dead"], webhook=webhook)
         metrics.gauge("webhook_suppressed_total", counts["suppressed"], webhook=webhook)
         metrics.gauge("webhook_pending", counts["pending"], webhook=webhook)
-    metrics.gauge("bytes_read_total", sum(read for read, _ in list(job.committed.bytes_read.values())))
+    metrics.gauge("bytes_read_total", sum(read for read, _ in list(job.bytes_read.values())))
     metrics.gauge("state_disk_free_bytes", shutil.disk_usage(job.settings.state).free)
     paused = job.pressure.paused()
     for reason in REASONS:

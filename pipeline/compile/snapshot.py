@@ -17,7 +17,8 @@ from pipeline.config.webhooks import CheckedConfig, CheckedLabel, CheckedWebhook
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
 from pipeline.deliver.requests.spec import LaneSpec
-from pipeline.join.limits import CapsStore, Verdict, check
+from pipeline.join.caps import Caps
+from pipeline.join.limits import Verdict, check
 from pipeline.language.path_syntax import EVENT_ROOTS
 from pipeline.language.secrets import Secrets
 from pipeline.match.conditions.compile import compile_condition
@@ -56,7 +57,7 @@ class Webhook:
         asks = self.trigger.user_side is not None or self.trigger.limits is not None
         object.__setattr__(self, "asks_user", asks)
 
-    def judge(self, caps: CapsStore, user_key: str, event: Event, user: User) -> Verdict:
+    def judge(self, caps: Caps, user_key: str, event: Event, user: User) -> Verdict:
         """Return what becomes of a candidate: the user's side of its conditions, then its limits."""
         trigger = self.trigger
         if trigger.user_side is not None and not trigger.user_side(event, user, None):

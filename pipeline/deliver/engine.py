@@ -32,7 +32,7 @@ from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats, Publisher, engine_stats
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import Fatal, HooklineError, full_disk
-from pipeline.outbox.handover import Delivery
+from pipeline.outbox.handover import Delivery, Port
 from pipeline.telemetry.log import get
 
 log = get(__name__)
@@ -46,7 +46,7 @@ ALWAYS = 32
 """Deliveries that a lane may hold however full the memory is."""
 
 
-class DeliveryEngine(Orders):
+class DeliveryEngine:
     """One per process; see `outbox.handover.Engine` for what the shards call.
 
     allow: networks that the guard opens, as CIDR texts. share: this process's part of every rate and
@@ -65,6 +65,7 @@ class DeliveryEngine(Orders):
         max_flying: int | None = None,
         lookup: Lookup = system_lookup,
     ) -> None:
+        self.orders = Orders(self._tell)
         self._allow: tuple[Network, ...] = parse_allow(allow)
         self._secrets = secrets if secrets is not None else Secrets()
         self._contexts = Contexts()
@@ -178,10 +179,15 @@ class DeliveryEngine(Orders):
         core = self._core
         if core is None or core.pressed:
             return core is not None
-        backlog = 0
-        for deliveries in tuple(self._handed):
-            backlog += len(deliveries)
-        return backlog > BACKLOG
+        return sum(map(len, tuple(self._handed))) > BACKLOG
+
+    def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
+        """Say that this many more committed rows of the webhook are on disk and not in memory."""
+        self._tell(lambda core: core.on_disk(port, webhook_id, rows))
+
+    def drop(self, port: Port, rows: list[bytes]) -> None:
+        """Forget deliveries that a command takes out, unless they are being sent; answers `Port.released`."""
+        self._tell(lambda core: core.drop(port, rows))
 
     # --- control
 
@@ -192,23 +198,22 @@ class DeliveryEngine(Orders):
         """
         changed = [self._secrets.reread(), self._contexts.changed()]
         if any(changed):
-            self._tell(lambda core: core.renew())
+            self._tell(Core.renew)
         return any(changed)
 
     def stats(self) -> EngineStats:
         """Return the present numbers of every lane; callable from any thread."""
-        return engine_stats(
-            list(self._lanes.values()), self._core.dispatcher.flying if self._core is not None else 0
-        )
+        flying = self._core.dispatcher.flying if self._core is not None else 0
+        return engine_stats(list(self._lanes.values()), flying)
 
     # --- inside: any thread
 
     def _check(self) -> None:
-        if self._failure is not None:
-            if isinstance(self._failure, HooklineError):
-                raise self._failure
-            full = full_disk(self._failure)
-            raise full or Fatal(f"the delivery engine failed: {self._failure}") from self._failure
+        failure = self._failure
+        if isinstance(failure, HooklineError):
+            raise failure
+        if failure is not None:
+            raise full_disk(failure) or Fatal(f"the delivery engine failed: {failure}") from failure
 
     def _tell(self, order: Callable[[Core], None]) -> None:
         self._check()
@@ -219,10 +224,9 @@ class DeliveryEngine(Orders):
         if not self._idle and not force:
             return
         self._idle = False
-        loop = self._loop
-        if loop is not None:
+        if self._loop is not None:
             try:
-                loop.call_soon_threadsafe(self._turn)
+                self._loop.call_soon_threadsafe(self._turn)
             except RuntimeError:
                 pass  # the loop has just been closed: stop() was called
 
@@ -239,20 +243,19 @@ class DeliveryEngine(Orders):
 
     async def _main(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
-        contexts = self._contexts
         resolver = Resolver(self._allow, self._lookup)
         self._stopped = loop.create_future()
         # Idle connections count as well, hence twice as many.
-        native = NativeClient(self._finished, resolver, contexts, max_connections=2 * self._max_flying)
+        native = NativeClient(self._finished, resolver, self._contexts, max_connections=2 * self._max_flying)
         self._publisher = Publisher(native)
-        self._clients = Clients(native, self._finished, resolver, contexts)
+        self._clients = Clients(native, self._finished, resolver, self._contexts)
         tokens = Tokens(self._clients, self._clock, self._token_answered)
         core = self._core = Core(
             self._clock,
             self._clients,
             settler=Settler(self._clock, random.random, self._on_gone),
             secrets=self._secrets,
-            contexts=contexts,
+            contexts=self._contexts,
             fetch_token=tokens.fetch,
             share=self._share,
             max_flying=self._max_flying,
@@ -309,10 +312,9 @@ class DeliveryEngine(Orders):
             self._stopped.set_result(None)
             return
         deadline = self._deadline
-        if deadline is not None:
-            nothing_handed = not self._inbox and not self._handed
-            if now >= deadline or (nothing_handed and core.is_drained(deadline)):
-                self._drained.set()
+        nothing_handed = not self._inbox and not self._handed
+        if deadline is not None and (now >= deadline or (nothing_handed and core.is_drained(deadline))):
+            self._drained.set()
         # Idle is announced before the last look at the inbox, so that no hand-over can fall in between.
         self._idle = True
         due = core.next_due()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -12,7 +13,7 @@ from pipeline.model.disk import make_folder, remove_durably, replace_durably
 from pipeline.model.errors import Refused
 
 if TYPE_CHECKING:
-    from pipeline.deliver.service import Halting
+    from pipeline.deliver.orders import Orders
 
 Halt: TypeAlias = Literal["disabled", "paused", "gone"]
 Order: TypeAlias = Literal["enable", "disable", "pause", "resume"]
@@ -30,26 +31,30 @@ class Halts:
 
     def __init__(self, state: Path) -> None:
         self._folder = state / "halted"
+        self._lock = threading.RLock()
+        """A 410 may come, on the engine's thread, between a look at a webhook's file and its change."""
 
     def obey(self, webhook_id: str, order: Order) -> None:
         """Remember what a person says. Raises Refused where there is no pause to end but another halt."""
-        halt, _ = self.get(webhook_id)
-        if order == "resume" and halt not in (None, "paused"):
-            why = "gone: its receiver answered 410" if halt == "gone" else "disabled"
-            raise Refused(
-                f"{webhook_id} is {why}; `resume` ends a pause only, "
-                f"`hookline webhook enable {webhook_id}` sends again"
-            )
-        self.set(webhook_id, LEADS_TO[order])
+        with self._lock:
+            halt, _ = self.get(webhook_id)
+            if order == "resume" and halt not in (None, "paused"):
+                why = "gone: its receiver answered 410" if halt == "gone" else "disabled"
+                raise Refused(
+                    f"{webhook_id} is {why}; `resume` ends a pause only, "
+                    f"`hookline webhook enable {webhook_id}` sends again"
+                )
+            self.set(webhook_id, LEADS_TO[order])
 
     def set(self, webhook_id: str, halt: Halt | None, definition: str = "") -> None:
         """Remember a webhook's state; None: it is sent to again. On disk when this returns."""
         path = self._folder / f"{webhook_id}.json"
-        if halt is None:
-            remove_durably(path)
-            return
-        make_folder(self._folder)
-        replace_durably(path, orjson.dumps({"halt": halt, "definition": definition}))
+        with self._lock:
+            if halt is None:
+                remove_durably(path)
+                return
+            make_folder(self._folder)
+            replace_durably(path, orjson.dumps({"halt": halt, "definition": definition}))
 
     def gone(self, webhook_id: str, definition: str) -> None:
         """Remember that a 410 ended a webhook, as long as its definition is this one."""
@@ -70,16 +75,17 @@ class Halts:
 
     def lift(self, definitions: Mapping[str, str]) -> None:
         """End a 410's ban where the webhook's definition is another one now."""
-        for webhook_id in self.all():
-            halt, definition = self.get(webhook_id)
-            if halt == "gone" and definitions.get(webhook_id, definition) != definition:
-                self.set(webhook_id, None)
+        with self._lock:
+            for webhook_id in self.all():
+                halt, definition = self.get(webhook_id)
+                if halt == "gone" and definitions.get(webhook_id, definition) != definition:
+                    self.set(webhook_id, None)
 
-    def restore(self, engine: Halting, definitions: Mapping[str, str]) -> None:
+    def restore(self, orders: Orders, definitions: Mapping[str, str]) -> None:
         """Tell a new engine."""
         self.lift(definitions)
         for webhook_id, halt in self.all().items():
             if halt == "paused":
-                engine.pause(webhook_id)
+                orders.pause(webhook_id)
             else:
-                engine.disable(webhook_id, gone=halt == "gone")
+                orders.disable(webhook_id, gone=halt == "gone")

@@ -1,30 +1,22 @@
-"""What other threads ask of the engine: each order is carried out by its own thread, between two turns."""
+"""What is said to the engine of a webhook: each order is carried out by its own thread, between two turns."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 from pipeline.deliver.core import Core
 from pipeline.deliver.lanes.lane import Halt
 from pipeline.deliver.requests.spec import LaneSpec
-from pipeline.outbox.handover import Port
 
 
-class Orders(ABC):
-    """The engine's methods that end in one call of `Core`; callable from any thread, never waiting."""
+class Orders:
+    """What may be said of webhooks; callable from any thread, never waiting.
 
-    @abstractmethod
-    def _tell(self, order: Callable[[Core], None]) -> None:
-        """Have the order carried out in the next turn. Raises Fatal where the engine has failed."""
+    tell: has an order carried out in the next turn. Raises Fatal where the engine has failed.
+    """
 
-    def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
-        """Say that this many more committed rows of the webhook are on disk and not in memory."""
-        self._tell(lambda core: core.on_disk(port, webhook_id, rows))
-
-    def drop(self, port: Port, rows: list[bytes]) -> None:
-        """Forget deliveries that a command takes out, unless they are being sent; answers `Port.released`."""
-        self._tell(lambda core: core.drop(port, rows))
+    def __init__(self, tell: Callable[[Callable[[Core], None]], None]) -> None:
+        self._tell = tell
 
     def configure(self, specs: Mapping[str, LaneSpec]) -> None:
         """Take over new versions of webhooks; one that is not named keeps its last for what is pending."""

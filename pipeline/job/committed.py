@@ -1,14 +1,10 @@
-"""What this process has read and committed, for the metrics and the progress line."""
+"""The accounting of this process as of its last commits, for the metrics and the progress line."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from pipeline.outbox.counters import RECORDS, WEBHOOK
-from pipeline.telemetry import log
-from pipeline.telemetry.metrics import count
-
-_log = log.get("job")
 
 
 class Committed:
@@ -19,9 +15,6 @@ class Committed:
         """By source partition."""
         self.webhooks: dict[int, dict[str, int]] = {}
         """By shard."""
-        self.bytes_read: dict[str, tuple[int, int]] = {}
-        """Partition to bytes read and bytes in all (0: unknown)."""
-        self._warned = False
 
     def totals(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
         """Return the records read by kind, and the counters per webhook."""
@@ -38,13 +31,3 @@ class Committed:
             if counter in WEBHOOK:
                 webhooks.setdefault(webhook_id, dict.fromkeys(WEBHOOK, 0))[counter] = number
         return records, webhooks
-
-    def misrouted(self, number: int) -> None:
-        """Count updates of users that another partition wrote before, and say so once."""
-        count("join_misrouted_total", number)
-        if not self._warned:
-            self._warned = True
-            _log.warning(
-                "users are written from more than one partition: the topics are not co-partitioned by user, "
-                "and the as-of join is best effort"
-            )

@@ -19,7 +19,6 @@ from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
-from pipeline.language.slots import mask
 from pipeline.match.index import TriggerIndex
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
@@ -55,27 +54,6 @@ class Match(msgspec.Struct, gc=False):
     def message_id(self) -> str:
         """The ``webhook-id``: the same in every attempt, crash and replay."""
         return message_name(self.webhook.id, self.event)
-
-    @property
-    def url(self) -> str:
-        """The URL with ``${NAME}`` for every secret; "" where there is no request."""
-        return mask(self.request.url) if self.request is not None else ""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers with ``${NAME}`` for every secret."""
-        return {name: mask(value) for name, value in self.request.headers} if self.request is not None else {}
-
-    @property
-    def body(self) -> bytes:
-        """The body with ``${NAME}`` for every secret; where batches are wrapped, that of a batch of one."""
-        if self.request is None:
-            return b""
-        body = self.request.body
-        batch = self.webhook.delivery.batch
-        if self.webhook.spec.wrap is not None and batch is not None and batch.wrap is not None:
-            body = self.webhook.spec.wrap([body])
-        return mask(body)
 
 
 def choose(records: Iterable[Record], triggers: TriggerIndex) -> list[Chosen]:

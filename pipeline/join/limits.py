@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
 from struct import pack, unpack
-from typing import Final, Protocol
+from typing import Final
 
+from pipeline.join.caps import Caps
 from pipeline.language.paths import Getter
 from pipeline.model.json import Value, canonical
 from pipeline.model.records import MISSING, Event, Missing, User
@@ -55,17 +56,7 @@ class Verdict(Enum):
     """`repeat` is not complete: no match so far."""
 
 
-class CapsStore(Protocol):
-    """Where the counts live; the shard's store."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """Return the value of a key."""
-
-    def put(self, key: bytes, value: bytes, expires_ms: int | None) -> None:
-        """Set a value; from ``expires_ms`` of event time on it has no effect any more (None: never)."""
-
-
-def check(limits: Limits, caps: CapsStore, user_key: str, event: Event, user: User) -> Verdict:
+def check(limits: Limits, caps: Caps, user_key: str, event: Event, user: User) -> Verdict:
     """Return what becomes of a match, and count it.
 
     Duplicates go first, so that one is not counted by the others; then `repeat`, then `limit`. A value of
@@ -80,9 +71,7 @@ def check(limits: Limits, caps: CapsStore, user_key: str, event: Event, user: Us
     return Verdict.FIRE
 
 
-def _is_duplicate(
-    limits: Limits, dedupe: Cap, caps: CapsStore, user_key: str, event: Event, user: User
-) -> bool:
+def _is_duplicate(limits: Limits, dedupe: Cap, caps: Caps, user_key: str, event: Event, user: User) -> bool:
     value = _by(dedupe.by, event, user)
     if value is MISSING or value is None:
         return False
@@ -95,7 +84,7 @@ def _is_duplicate(
     return False
 
 
-def _completes(limits: Limits, repeat: Cap, caps: CapsStore, user_key: str, event: Event, user: User) -> bool:
+def _completes(limits: Limits, repeat: Cap, caps: Caps, user_key: str, event: Event, user: User) -> bool:
     """Return True where this is the count-th match of some stretch of ``within_ms``; then start anew."""
     value = _by(repeat.by, event, user)
     if value is MISSING:
@@ -116,7 +105,7 @@ def _completes(limits: Limits, repeat: Cap, caps: CapsStore, user_key: str, even
     return False
 
 
-def _is_over(limits: Limits, limit: Cap, caps: CapsStore, user_key: str, event: Event, user: User) -> bool:
+def _is_over(limits: Limits, limit: Cap, caps: Caps, user_key: str, event: Event, user: User) -> bool:
     value = _by(limit.by, event, user)
     if value is MISSING:
         return False

@@ -21,13 +21,13 @@ from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.decode.shapes import decode
 from pipeline.job.rehearse import Rehearsal
-from pipeline.job.story import Match
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value, equal
 from pipeline.model.records import MISSING, Invalid, Origin, Record
 from pipeline.model.times import parse_time
 from pipeline.operate.given import known
+from pipeline.operate.preview import Preview
 
 NOW = parse_time("2026-01-01T12:00:00Z")
 """When events happen that do not say it; each a second after the one before."""
@@ -101,13 +101,13 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
     for user in case.users:
         run.know(known(user.id, user.anonymous_id, user.properties, NOW))
     only = case.users[0].id if len(case.users) == 1 else None
-    fired: list[Match] = []
+    fired: list[Preview] = []
     for number, given in enumerate(case.events):
         for record in _records(given, number, only, format):
             if isinstance(record, Invalid):
                 failures.append(f"event {number + 1} is invalid: {record.reason}")
             else:
-                fired += [one for one in run.rehearse(record) if not one.suppressed]
+                fired += [Preview.of(one) for one in run.rehearse(record) if not one.suppressed]
     if failures:
         return failures
     for number, (wanted, got) in enumerate(zip(case.expect, fired, strict=False), 1):
@@ -184,35 +184,30 @@ def _records(given: dict[str, Value], number: int, only: str | None, format: str
     return decode(orjson.dumps(record), format=format, origin=origin, received_at=NOW + number * 1000)
 
 
-def _compare(wanted: ExpectedRequest, got: Match, exact: bool) -> list[str]:
+def _compare(wanted: ExpectedRequest, got: Preview, exact: bool) -> list[str]:
     """Return the lines of the differences between a request and what was expected."""
     if wanted.dead_letter is not None:
-        if got.request is not None:
+        if got.dead_letter is None:
             return [f"expected a dead letter: {wanted.dead_letter}", f"but it is sent: {_told(got)}"]
-        if wanted.dead_letter in got.reason:
+        if wanted.dead_letter in got.dead_letter:
             return []
-        return ["the dead letter's reason", f"- {wanted.dead_letter}", f"+ {got.reason}"]
-    if got.request is None:
-        return ["it becomes a dead letter", f"+ {got.reason}"]
+        return ["the dead letter's reason", f"- {wanted.dead_letter}", f"+ {got.dead_letter}"]
+    if got.dead_letter is not None:
+        return ["it becomes a dead letter", f"+ {got.dead_letter}"]
     lines: list[str] = []
     if wanted.method is not None:
-        lines += _differ("method", wanted.method, got.request.method, exact=True)
+        lines += _differ("method", wanted.method, got.method, exact=True)
     if wanted.url is not None:
         lines += _differ("url", wanted.url, got.url, exact=True)
     headers = {name.lower(): value for name, value in got.headers.items()}
     for name, value in wanted.headers.items():
         lines += _differ(f"headers.{name}", value, headers.get(name.lower(), MISSING), exact=True)
     if "body" in wanted.model_fields_set:
-        lines += _differ("body", wanted.body, _body(got, wanted.body), exact)
+        body = str(got.body or "") if got.form else got.body
+        if isinstance(wanted.body, dict) and got.form:
+            body = dict(parse_qsl(str(body), keep_blank_values=True))
+        lines += _differ("body", wanted.body, body, exact)
     return lines
-
-
-def _body(got: Match, wanted: Value) -> Value:
-    body = got.body
-    if got.webhook.spec.encoding == "form":
-        text = body.decode()
-        return dict(parse_qsl(text, keep_blank_values=True)) if isinstance(wanted, dict) else text
-    return orjson.loads(body) if body else None
 
 
 def _differ(path: str, wanted: Value, got: Value, exact: bool) -> list[str]:
@@ -243,7 +238,8 @@ def _json(value: Value) -> str:
     return "(absent)" if value is MISSING else json.dumps(value, ensure_ascii=False)
 
 
-def _told(fired: Match) -> str:
-    if fired.request is None:
-        return f"a dead letter of {fired.webhook.id}: {fired.reason}"
-    return f"{fired.request.method} {fired.url} {fired.body.decode()[:2000]}"
+def _told(fired: Preview) -> str:
+    if fired.dead_letter is not None:
+        return f"a dead letter of {fired.webhook}: {fired.dead_letter}"
+    body = fired.body or "" if fired.form or fired.body is None else orjson.dumps(fired.body).decode()
+    return f"{fired.method} {fired.url} {str(body)[:2000]}"

@@ -10,8 +10,8 @@ from typing import Literal
 from pipeline.model.errors import Refused
 from pipeline.operate.asking import Changed, ask_or_leave
 from pipeline.outbox.codec import DeadLetter
-from pipeline.outbox.dead_letter_json import name_of, reason_of
-from pipeline.outbox.view import dead_letters
+from pipeline.outbox.reading.dead_letter_json import name_of, reason_of
+from pipeline.outbox.reading.view import dead_letters
 
 
 @dataclass(slots=True, frozen=True)

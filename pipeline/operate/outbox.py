@@ -8,9 +8,9 @@ from pipeline.admin.client import ask
 from pipeline.model.json import Value
 from pipeline.model.times import format_iso
 from pipeline.operate.asking import Changed, ask_or_leave
-from pipeline.outbox.dead_letter_json import request_json
-from pipeline.outbox.view import Owed
-from pipeline.outbox.view import owed as owed_rows
+from pipeline.outbox.reading.dead_letter_json import request_json
+from pipeline.outbox.reading.view import Owed
+from pipeline.outbox.reading.view import owed as owed_rows
 
 
 def to_json(owed: Owed) -> dict[str, Value]:

@@ -8,6 +8,7 @@ import orjson
 
 from pipeline.job.story import Match
 from pipeline.language.headers import CONTENT_TYPES
+from pipeline.language.slots import mask
 from pipeline.model.json import Value
 
 
@@ -21,7 +22,8 @@ class Preview:
     url: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     body: Value = None
-    """A form is a text; None: there is none."""
+    """A form is a text, a batch one of one; None: there is none."""
+    form: bool = False
     dead_letter: str | None = None
     """Why it cannot be rendered."""
     suppressed: bool = False
@@ -30,17 +32,23 @@ class Preview:
     @classmethod
     def of(cls, match: Match) -> Preview:
         """Return the preview of a match."""
-        if match.request is None:
+        webhook, request = match.webhook, match.request
+        if request is None:
             reason = None if match.suppressed else match.reason
-            return cls(match.webhook.id, match.message_id, dead_letter=reason, suppressed=match.suppressed)
-        encoding, body = match.webhook.spec.encoding, match.body
+            return cls(webhook.id, match.message_id, dead_letter=reason, suppressed=match.suppressed)
+        spec, batch, body = webhook.spec, webhook.delivery.batch, request.body
+        if spec.wrap is not None and batch is not None and batch.wrap is not None:
+            body = spec.wrap([body])
+        body, form = mask(body), spec.encoding == "form"
+        headers = {name: mask(value) for name, value in request.headers}
         return cls(
-            match.webhook.id,
+            webhook.id,
             match.message_id,
-            match.request.method,
-            match.url,
-            {"content-type": CONTENT_TYPES[encoding], **match.headers, "webhook-id": match.message_id},
-            None if not body else body.decode() if encoding == "form" else orjson.loads(body),
+            request.method,
+            mask(request.url),
+            {"content-type": CONTENT_TYPES[spec.encoding], **headers, "webhook-id": match.message_id},
+            None if not body else body.decode() if form else orjson.loads(body),
+            form,
         )
 
     def to_json(self) -> dict[str, Value]:

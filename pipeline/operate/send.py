@@ -134,7 +134,7 @@ def send(prepared: Prepared) -> Answer:
     engine = DeliveryEngine(allow=text.defaults.network_allow, secrets=Secrets(base=Path(text.root)))
     engine.start()
     try:
-        engine.configure({webhook.id: replace(webhook.spec, enabled=True, delivery=settings)})
+        engine.orders.configure({webhook.id: replace(webhook.spec, enabled=True, delivery=settings)})
         engine.submit([Delivery(port=port, request=request, progress=Progress(), row=request.key)])
         first.there.wait(settings.timeout_secs + 5.0)
     finally:

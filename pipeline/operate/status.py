@@ -10,7 +10,7 @@ from pipeline.admin.client import NotRunning, ask
 from pipeline.deliver.halts import Halt, Halts
 from pipeline.deliver.stats import ADDED, LaneStats
 from pipeline.model.json import Value
-from pipeline.outbox.view import accounting
+from pipeline.outbox.reading.view import accounting
 
 
 @dataclass(slots=True, frozen=True)

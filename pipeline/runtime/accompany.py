@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pipeline.admin.command_routes import command_routes
 from pipeline.admin.service import AdminService
 from pipeline.admin.view_routes import view_routes
-from pipeline.job.flow import Job
+from pipeline.job.assembly import Job
 from pipeline.runtime.progress import Progress, look_at
 
 

@@ -14,7 +14,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.run import _parse_args
 
 from pipeline.config.job import load_pipeline
-from pipeline.job.flow import Job
+from pipeline.job.assembly import Job
 from pipeline.job.replay import Replay
 from pipeline.model.errors import Fatal, HooklineError, UsageError
 from pipeline.runtime.process import Cluster, open_job, stop_on_signals

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.config.job import PipelineConfig
 from pipeline.deliver.engine import DeliveryEngine
-from pipeline.deliver.service import DeliveryService
+from pipeline.job.assembly import DeliveryService
 from pipeline.job.replay import Replay
 from pipeline.job.settings import wall_clock
 from pipeline.language.secrets import Secrets

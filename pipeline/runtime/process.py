@@ -22,16 +22,17 @@ from pipeline.config.job import PipelineConfig
 from pipeline.config.models.job import JsonlSource
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.job.assembly import Job
 from pipeline.job.drain import Drain
-from pipeline.job.flow import Job, build_flow
+from pipeline.job.flow import build_flow
 from pipeline.job.peers import PeerReporter, Peers
 from pipeline.job.replay import Replay
 from pipeline.job.settings import JobSettings
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import Fatal, HooklineError, full_disk
 from pipeline.model.stop import requested, stoppable
-from pipeline.outbox.copies import open_copies
-from pipeline.outbox.view import Accounting, accounting
+from pipeline.outbox.copies.copies import open_copies
+from pipeline.outbox.reading.view import Accounting, accounting
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
 from pipeline.runtime.reload import ConfigWatcher
@@ -94,7 +95,7 @@ def open_job(
         engine = parts.engine(config, config_dir, 1 / cluster.processes, halts.gone)
 
         def take_over(specs: dict[str, LaneSpec]) -> None:
-            engine.configure(specs if replay is None else replay.limit(specs))
+            engine.orders.configure(specs if replay is None else replay.limit(specs))
             halts.lift({name: spec.definition for name, spec in specs.items()})
 
         # A replay keeps its dead letters to itself.
@@ -113,7 +114,7 @@ def open_job(
             clock=parts.clock,
         )
         versions = Versions(config.state / "versions", snapshot, take_over)
-        job = Job(settings, parts.source(config, replay), versions, engine, copies, peers)
+        job = Job(settings, parts.source(config, replay), versions, engine, halts, copies, peers)
         # In reverse order at the end: the engine first, it reads the stores.
         stack.callback(job.stores.close)
         stack.callback(engine.stop)
@@ -121,7 +122,7 @@ def open_job(
         if peers is not None:
             stack.callback(PeerReporter(peers, job.tell).stop)
         versions.learn(halts.all())
-        halts.restore(engine, {name: spec.definition for name, spec in versions.specs.items()})
+        halts.restore(engine.orders, {name: spec.definition for name, spec in versions.specs.items()})
         if replay is None and parts.watches:
             watcher = ConfigWatcher(config_dir, config, versions, engine.renew_secrets)
             stack.callback(watcher.stop)

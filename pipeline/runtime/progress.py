@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from pipeline.telemetry import log, screen
 
 if TYPE_CHECKING:
-    from pipeline.job.flow import Job
-    from pipeline.outbox.view import Accounting
+    from pipeline.job.assembly import Job
+    from pipeline.outbox.reading.view import Accounting
 
 TERMINAL_SECS = 0.25
 LOG_SECS = 10.0
@@ -81,7 +81,7 @@ def look_at(job: Job) -> Look:
     """Return a look at a job in this process."""
 
     def look() -> tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]:
-        known = list(job.committed.bytes_read.values())
+        known = list(job.bytes_read.values())
         return *job.committed.totals(), (sum(done for done, _ in known), sum(of for _, of in known))
 
     return look

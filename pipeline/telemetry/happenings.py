@@ -14,6 +14,8 @@ from typing import Any
 from pipeline.telemetry.log import Log
 from pipeline.telemetry.metrics import METRICS, MetricName, count, gauge
 
+_said: set[str] = set()
+
 
 @dataclass(slots=True, frozen=True)
 class Happening:
@@ -26,6 +28,8 @@ class Happening:
     """Of the metric, where they are always these; the others are facts of the same name."""
     value: float = 1
     """What the metric is set to, or grows by."""
+    once: bool = False
+    """Logged only the first time in a process; the metric moves every time."""
 
     def happened(self, log: Log, value: float | None = None, /, **facts: Any) -> None:
         """Log it with its facts, and move the metric, by ``value`` where that is not always the same."""
@@ -33,7 +37,10 @@ class Happening:
         labels = {name: self.labels.get(name) or facts[name] for name in row.labels}
         move = gauge if row.kind == "gauge" else count
         move(self.metric, self.value if value is None else value, **labels)
-        self.level(log, self.text, **facts)
+        if self.text not in _said:
+            self.level(log, self.text, **facts)
+        if self.once:
+            _said.add(self.text)
 
 
 CONFIG_RELOADED = Happening(Log.info, "config reloaded", "config_reloads_total", {"result": "ok"})
@@ -53,6 +60,13 @@ PARTITIONS_ADDED = Happening(
     Log.warning, "a topic has new partitions: restart to read them", "source_new_partitions_total"
 )
 PLACE_LOST = Happening(Log.error, "the place in a topic was lost", "source_skipped_total")
+JOIN_MISROUTED = Happening(
+    Log.warning,
+    "users are written from more than one partition: the topics are not co-partitioned by user, "
+    "and the as-of join is best effort",
+    "join_misrouted_total",
+    once=True,
+)
 UNALIGNED = Happening(Log.warning, "records went on without alignment", "join_unaligned_total")
 
 DEAD_LETTER_TOO_LARGE = Happening(

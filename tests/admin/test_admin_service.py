@@ -6,9 +6,11 @@ import json
 import socket
 import stat
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,8 +21,9 @@ from pipeline.admin.client import NotRunning, ask, socket_path
 from pipeline.admin.routes import Route
 from pipeline.admin.service import AdminService, parse_address
 from pipeline.admin.view_routes import view_routes
+from pipeline.deliver.halts import Halts
 from pipeline.deliver.stats import EngineStats
-from pipeline.job.flow import Job
+from pipeline.job.assembly import Job
 from pipeline.job.settings import JobSettings
 from pipeline.model.errors import Fatal, HooklineError, StateError, UsageError
 from pipeline.telemetry import metrics
@@ -67,7 +70,7 @@ def job(state: Path, *, opened: bool = True) -> Job:
     """Return a job that has read and committed something; opened: with a shard."""
     versions: Any = SimpleNamespace(latest=SimpleNamespace(hash="h"))
     source: Any = None  # nothing is read any more
-    job = Job(JobSettings(state, shards=1), source, versions, Engine())
+    job = Job(JobSettings(state, shards=1), source, versions, Engine(), Halts(state))
     job.committed.records["0"] = {"record/read": 7}
     job.committed.webhooks[0] = {"crm/matched": 3}
     if opened:
@@ -122,6 +125,25 @@ def test_a_page_that_fails_says_nothing_of_the_inside(start: Start):
     assert get(service, "/status")[0] == 500
 
 
+def test_a_page_that_takes_its_time_holds_up_no_other(start: Start):
+    begun, asked = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        begun.set()
+        return "waited" if asked.wait(5) else "stuck"
+
+    def other() -> str:
+        asked.set()
+        return "ok"
+
+    service = start(address="0", pages=[Route("slow", slow, public=True), Route("other", other, public=True)])
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(get, service, "/slow")
+        assert begun.wait(5)
+        assert get(service, "/other") == (200, "ok")
+        assert waiting.result() == (200, "waited")
+
+
 def test_a_taken_port_is_a_clear_usage_error(start: Start):
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="cannot listen"):
         start(address=str(taken.getsockname()[1]))
@@ -151,10 +173,23 @@ def test_what_a_command_refuses_comes_back_with_its_exit_code(start: Start, tmp_
     def refuse() -> None:
         raise StateError("no such webhook")
 
-    start(commands={"pause": refuse, "burst": lambda: 1 / 0, "exit": sys.exit, "odd": lambda: {1, 2}})
+    def fail() -> None:
+        raise HooklineError("")
+
+    start(
+        commands={
+            "pause": refuse,
+            "fail": fail,
+            "burst": lambda: 1 / 0,
+            "exit": sys.exit,
+            "odd": lambda: {1, 2},
+        }
+    )
     with pytest.raises(HooklineError, match="no such webhook") as refused:
         ask(tmp_path, "pause")
     assert refused.value.exit_code == 3
+    with pytest.raises(HooklineError, match=r"^$"):
+        ask(tmp_path, "fail")
     with pytest.raises(HooklineError, match="ZeroDivisionError"):
         ask(tmp_path, "burst")
     with pytest.raises(HooklineError, match="SystemExit"):

@@ -96,7 +96,7 @@ def run_engine(port: int, number: int, secrets: bool) -> tuple[float, float]:
     """Return CPU seconds and elapsed seconds of delivering."""
     engine = DeliveryEngine(allow=LOOPBACK, secrets=Secrets({"BENCH_KEY": "s3cr3t-key-of-the-bench"}))
     engine.start()
-    engine.configure({"w": LaneSpec("w", receiver=SIGNED, has_secrets=secrets)})
+    engine.orders.configure({"w": LaneSpec("w", receiver=SIGNED, has_secrets=secrets)})
     meeting = nowhere()
     made = deliveries(meeting, port, number, secrets)
     cpu, start = time.process_time(), time.perf_counter()

@@ -24,7 +24,9 @@ from pipeline.compile.snapshot import compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
-from pipeline.job.flow import Job, build_flow
+from pipeline.deliver.halts import Halts
+from pipeline.job.assembly import Job
+from pipeline.job.flow import build_flow
 from pipeline.job.settings import JobSettings
 from pipeline.outbox.handover import Delivery, Outcome, Result
 from pipeline.runtime.process import GC_THRESHOLD
@@ -71,7 +73,7 @@ def run(folder: Path, stream: Path, firing: float) -> float:
     engine: Any = AtOnce()
     settings = JobSettings(config.state, config.file.shards, finite=True)
     versions = Versions(config.state / "versions", snapshot, engine.configure)
-    job = Job(settings, make_readers(config), versions, engine)
+    job = Job(settings, make_readers(config), versions, engine, Halts(config.state))
     flow = build_flow(job)
     # As the job does.
     gc.freeze()

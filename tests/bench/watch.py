@@ -17,7 +17,7 @@ from pathlib import Path
 import lmdb
 
 from pipeline.model.errors import StateError
-from pipeline.outbox.view import accounting
+from pipeline.outbox.reading.view import accounting
 
 EVERY_SECS = 0.1
 

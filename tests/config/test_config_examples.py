@@ -22,6 +22,7 @@ from pipeline.job.rehearse import Rehearsal
 from pipeline.language.secrets import Secrets
 from pipeline.model.records import Origin
 from pipeline.operate.cases import find_tests, run_tests
+from pipeline.operate.preview import Preview
 from tests.kit.samples import ROOT, shared_data
 
 CONFIG = ROOT / "config"
@@ -54,7 +55,7 @@ def bodies(name: str, user: dict[str, Any], *events: dict[str, Any]) -> list[Any
         for one in run.rehearse(record)
     ]
     assert all(one.request is not None for one in fired)
-    return [json.loads(one.body) for one in fired]
+    return [Preview.of(one).body for one in fired]
 
 
 def test_the_shipped_config_has_no_problem_at_all() -> None:

@@ -62,7 +62,7 @@ def start() -> Iterator[Callable[..., DeliveryEngine]]:
         engine = DeliveryEngine(**({"allow": LOOPBACK} | options))
         engine.start()
         engines.append(engine)
-        engine.configure({spec.webhook_id: spec for spec in specs})
+        engine.orders.configure({spec.webhook_id: spec for spec in specs})
         return engine
 
     yield make
@@ -147,7 +147,7 @@ def test_every_request_has_its_headers(receiver: Receiver, start: Any) -> None:
     engine, disk = start(LaneSpec("w", receiver=signed), LaneSpec("form", encoding="form")), Disk()
     receiver.answer({"*": [503, 200]})
     retry = RetrySettings(min_delay_secs=0.01)
-    engine.configure({"w": LaneSpec("w", receiver=signed, delivery=DeliverySettings(retry=retry))})
+    engine.orders.configure({"w": LaneSpec("w", receiver=signed, delivery=DeliverySettings(retry=retry))})
     submit(engine, disk.port, sends(receiver, 1))
     wait_for(lambda: len(receiver.requests) == 2)
     first, second = (request.headers for request in receiver.requests)
@@ -353,21 +353,21 @@ def test_a_webhook_that_answers_410_is_disabled_and_can_be_enabled(receiver: Rec
     wait_for(lambda: lane(engine, "w").state == "gone")
     assert gone == [("w", "v1")]
     receiver.answer({"*": [200]})
-    engine.enable("w")
+    engine.orders.enable("w")
     wait_for(lambda: lane(engine, "w").delivered == 1)
 
 
 def test_pausing_and_disabling_hold_deliveries_back(receiver: Receiver, start: Any) -> None:
     engine, disk = start(LaneSpec("w")), Disk()
-    engine.pause("w")
+    engine.orders.pause("w")
     submit(engine, disk.port, sends(receiver, 3))
     assert not engine.drain(1)
     assert lane(engine, "w").state == "paused"
     assert receiver.requests == []
-    engine.resume("w")
+    engine.orders.resume("w")
     wait_for(lambda: len(receiver.requests) == 3)
-    engine.disable("w")
-    engine.resume("w")
+    engine.orders.disable("w")
+    engine.orders.resume("w")
     wait_for(lambda: lane(engine, "w").state == "disabled")
 
 

@@ -17,7 +17,7 @@ DOORS = {
     "confluent_kafka": [
         "pipeline/kafka/*",
         "pipeline/sources/topics/*",
-        "pipeline/outbox/kafka_copies.py",
+        "pipeline/outbox/copies/kafka_copies.py",
         "pipeline/recording/topic_writer.py",
     ],
     "lmdb": ["pipeline/store/*", "pipeline/outbox/*"],

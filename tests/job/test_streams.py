@@ -121,7 +121,8 @@ def rehearsed(folder: Path, stream: bytes) -> list[tuple[str, str, bytes]]:
             if not isinstance(record, Invalid):
                 fired += [one for one in run.rehearse(record) if not one.suppressed]
         offset += len(line)
-    return [(one.message_id, one.url, one.body) for one in fired]
+    rendered = [(one.message_id, one.request) for one in fired]
+    return [(name, one.url, one.body) if one is not None else (name, "", b"") for name, one in rendered]
 
 
 NONE: dict[str, list[Request]] = {"missing": [], "not wanted": [], "twice": []}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.join.caps import Caps
 from pipeline.join.limits import Limits, Verdict, check
 from pipeline.model.json import Value
 from tests.kit.matching import trigger_of
@@ -18,8 +19,8 @@ MINUTE, HOUR = 60_000, 3_600_000
 FIRE, SUPPRESS, NOT_YET = Verdict.FIRE, Verdict.SUPPRESS, Verdict.NOT_YET
 
 
-class Rows:
-    """A store in memory that remembers expiries, and may drop what has expired."""
+class Rows(Caps):
+    """Rows in memory that remember expiries, and lose what has expired when told."""
 
     def __init__(self) -> None:
         self.rows: dict[bytes, tuple[bytes, int | None]] = {}
@@ -31,7 +32,7 @@ class Rows:
     def put(self, key: bytes, value: bytes, expires_ms: int | None) -> None:
         self.rows[key] = (value, expires_ms)
 
-    def sweep(self, now: int) -> None:
+    def drop_expired(self, now: int) -> None:
         self.rows = {key: row for key, row in self.rows.items() if row[1] is None or row[1] > now}
 
 
@@ -89,7 +90,7 @@ def test_ever_means_once_and_for_all() -> None:
     spec = limits(limit={"every": "ever"})
     rows = Rows()
     assert fired(run(spec, [0, HOUR, 10_000 * HOUR], rows)) == [0]
-    rows.sweep(1 << 60)
+    rows.drop_expired(1 << 60)
     assert fired(run(spec, [20_000 * HOUR], rows)) == []
     assert fired(run(limits("v", limit={"count": 3, "every": "ever"}), [0, 1, 2, 3, 4])) == [0, 1, 2]
 
@@ -286,5 +287,5 @@ def test_dropping_expired_rows_changes_nothing(times: list[int], window: int, ki
     kept, swept = Rows(), Rows()
     for at in sorted(times):
         one = event(time=NOON + at * MINUTE)
-        swept.sweep(NOON + at * MINUTE - 1)
+        swept.drop_expired(NOON + at * MINUTE - 1)
         assert check(spec, kept, "u", one, user()) is check(spec, swept, "u", one, user())

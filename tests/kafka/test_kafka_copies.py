@@ -12,9 +12,9 @@ from pipeline.config.models.job import DeadLettersKafka, DeadLettersSection, Kaf
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key
-from pipeline.outbox.copies import open_copies
+from pipeline.outbox.copies.copies import open_copies
+from pipeline.outbox.copies.kafka_copies import KafkaCopies
 from pipeline.outbox.handover import Progress, Request
-from pipeline.outbox.kafka_copies import KafkaCopies
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
 from tests.kafka.broker import free_port

@@ -17,7 +17,7 @@ from pipeline.config.models.job import DeadLettersKafka, DeadLettersSection
 from pipeline.config.models.job import KafkaSource as KafkaSection
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, HooklineError
-from pipeline.outbox.copies import open_copies
+from pipeline.outbox.copies.copies import open_copies
 from pipeline.receiver.server import Receiver
 from pipeline.recording.topic_writer import TopicWriter
 from pipeline.sources.topics.kafka_reader import KafkaReader

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from tests.kit.records import NOW_MS
@@ -86,6 +87,7 @@ class RecordingEngine:
         self.requests: list[tuple[str, str, bytes]] = []
         """(webhook-id, url, body) in the order of sending."""
         self.stopped = False
+        self.orders = Orders(lambda order: None)
 
     def renew_secrets(self) -> bool:
         return False
@@ -107,9 +109,6 @@ class RecordingEngine:
     def drop(self, port: Port, rows: list[bytes]) -> None:
         pass
 
-    def configure(self, specs: object) -> None:
-        pass
-
     def start(self) -> None:
         pass
 
@@ -121,21 +120,6 @@ class RecordingEngine:
 
     def stats(self) -> EngineStats:
         return EngineStats({}, 0, 0.0, 0.0)
-
-    def retry_now(self, webhook_id: str) -> None:
-        pass
-
-    def enable(self, webhook_id: str) -> None:
-        pass
-
-    def disable(self, webhook_id: str, *, gone: bool = False) -> None:
-        pass
-
-    def pause(self, webhook_id: str) -> None:
-        pass
-
-    def resume(self, webhook_id: str) -> None:
-        pass
 
     def busy(self) -> bool:
         return False

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.config.job import load_pipeline
-from pipeline.job.flow import Job
+from pipeline.job.assembly import Job
 from pipeline.outbox.handover import Delivery
 from pipeline.runtime.parts import Parts
 from pipeline.runtime.process import Summary, run_job

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.job.committed import Committed
 from pipeline.job.drain import Drain
 from pipeline.job.failure import Failure
 from pipeline.job.pressure import Pressure
@@ -21,6 +20,4 @@ def open_partition(name: str, reader: Reader, state: Path, versions: Any) -> Sou
     engine = RecordingEngine()
     settings = JobSettings(state, shards=1, disk_reserve_bytes=0)
     pressure, drain = Pressure(engine, state, 0), Drain(engine, 1, [name])
-    return SourcePartition(
-        name, reader, settings, versions, Stretches(), pressure, drain, Committed(), Failure()
-    )
+    return SourcePartition(name, reader, settings, versions, Stretches(), pressure, drain, {}, Failure())

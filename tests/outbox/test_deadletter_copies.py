@@ -15,9 +15,9 @@ from pipeline.language.slots import CLOSE, OPEN
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key, replay_key
-from pipeline.outbox.copies import BothCopies, JsonlCopies, open_copies
-from pipeline.outbox.dead_letter_json import as_json_value, key_of, to_json
+from pipeline.outbox.copies.copies import BothCopies, JsonlCopies, open_copies
 from pipeline.outbox.handover import Progress, Request
+from pipeline.outbox.reading.dead_letter_json import as_json_value, key_of, to_json
 from pipeline.telemetry import metrics
 
 

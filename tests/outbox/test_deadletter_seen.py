@@ -7,8 +7,8 @@ import orjson
 from pipeline.language.paths import event_view, user_view
 from pipeline.model.records import Event, Origin, User
 from pipeline.outbox.codec import DeadLetter, delivery_key, pack_dead, unpack_dead
-from pipeline.outbox.dead_letter_json import as_json_value
 from pipeline.outbox.handover import Request
+from pipeline.outbox.reading.dead_letter_json import as_json_value
 from pipeline.outbox.seen import event_and_user, seen_of
 
 ORIGIN = Origin("caf\udce9.jsonl", 42, 3)

@@ -15,8 +15,8 @@ from typing import Any
 from zlib import crc32
 
 from pipeline.deliver.lanes.refill import SLICE
-from pipeline.outbox.dead_letter_json import as_json_value
-from pipeline.outbox.view import accounting, dead_letters
+from pipeline.outbox.reading.dead_letter_json import as_json_value
+from pipeline.outbox.reading.view import accounting, dead_letters
 from tests.kit.forge import Child, forge
 from tests.kit.jobs import ALTER
 from tests.kit.receiver import Arrivals

@@ -16,8 +16,8 @@ import lmdb
 import pytest
 
 from pipeline.model.times import format_iso
+from pipeline.outbox.reading.view import accounting, dead_letters, owed, stores
 from pipeline.outbox.seen import event_and_user
-from pipeline.outbox.view import accounting, dead_letters, owed, stores
 from pipeline.store.reading import reading
 from pipeline.store.rows import Table
 from pipeline.store.sealing import VERSION

@@ -9,7 +9,7 @@ import lmdb
 import pytest
 
 from pipeline.model.errors import Fatal, StateError
-from pipeline.outbox.care import check
+from pipeline.outbox.reading.care import check
 from pipeline.store.environment import writing
 from pipeline.store.reading import FORMAT_KEY, SEQ_KEY, reading
 from pipeline.store.rows import Table

@@ -46,3 +46,13 @@ def test_a_gauge_is_set_and_set_back() -> None:
 def test_a_declared_happening_happens_somewhere_and_its_fixed_labels_are_the_metrics_own(name: str) -> None:
     assert name in ELSEWHERE
     assert set(DECLARED[name].labels) <= set(METRICS[DECLARED[name].metric].labels)
+
+
+def test_what_is_said_once_is_counted_every_time(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(happenings, "_said", set())
+    for _ in range(2):
+        happenings.JOIN_MISROUTED.happened(log.get("job"), 3)
+    assert metrics.read("join_misrouted_total") == 6
+    assert [record.message for record in caplog.records] == [happenings.JOIN_MISROUTED.text]

@@ -16,7 +16,7 @@ from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
-    from pipeline.outbox.view import Accounting
+    from pipeline.outbox.reading.view import Accounting
     from pipeline.runtime.process import Summary
 
 
@@ -161,7 +161,7 @@ def account(state: Path) -> Accounting:
     """Return the accounting of a state directory; zeros where there is none yet."""
     from pipeline.model.errors import StateError
     from pipeline.outbox.counters import RECORDS
-    from pipeline.outbox.view import accounting
+    from pipeline.outbox.reading.view import accounting
 
     try:
         return accounting(state)

@@ -15,7 +15,7 @@ from pipeline.cli.output import json_option, print_json, print_json_lines, say, 
 from pipeline.model.errors import UsageError
 from pipeline.model.exits import Exit
 from pipeline.operate.dlq import Selection, change, find, select
-from pipeline.outbox.dead_letter_json import as_json_value, name_of, reason_of
+from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 

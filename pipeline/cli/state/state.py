@@ -32,8 +32,8 @@ def check(state: Path, rewrite: bool, as_json: bool) -> int:
     Rows that an older version wrote have no checksum until they change: damage in them may go unseen. With
     --rewrite, for a stopped job, all get one.
     """
-    from pipeline.outbox import care
-    from pipeline.outbox.view import stores
+    from pipeline.outbox.reading import care
+    from pipeline.outbox.reading.view import stores
 
     folders = stores(state)
     count, problems = care.check(state)
@@ -86,8 +86,8 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
 @json_option
 def compact(state: Path, as_json: bool) -> None:
     """Write the stores of a stopped job anew, without the space that deleted rows left."""
-    from pipeline.outbox import care
-    from pipeline.outbox.view import stores
+    from pipeline.outbox.reading import care
+    from pipeline.outbox.reading.view import stores
 
     stores(state)
     with owned(state):

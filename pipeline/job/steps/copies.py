@@ -6,7 +6,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from pipeline.job.failure import Failure
 from pipeline.outbox.codec import DeadLetter
-from pipeline.outbox.copies import Copies
+from pipeline.outbox.copies.copies import Copies
 
 PARTITION = "copies"
 

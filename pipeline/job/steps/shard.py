@@ -27,10 +27,14 @@ from pipeline.outbox.outbox import Outbox
 from pipeline.outbox.seen import seen_of
 from pipeline.store.folders import shard_folder
 from pipeline.store.store import Store
+from pipeline.telemetry import log
+from pipeline.telemetry.happenings import JOIN_MISROUTED
 from pipeline.telemetry.metrics import count, observe
 
 Token = tuple[str, int, int]
 """What Bytewax keeps of a shard: ("v1", shard, the store's sequence number)."""
+
+_log = log.get("job")
 
 
 class Shard:
@@ -167,7 +171,7 @@ class Shard:
         self.after_commit.clear()
         users = self.story.users
         if users.misrouted:
-            self.committed.misrouted(users.misrouted)
+            JOIN_MISROUTED.happened(_log, users.misrouted)
             users.misrouted = 0
         self.committed.webhooks[self.number] = self.counters.copy()
         full = self.pressure.full

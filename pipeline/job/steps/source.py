@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from pipeline.compile.versions import Versions
-from pipeline.job.committed import Committed
 from pipeline.job.drain import Drain
 from pipeline.job.failure import Failure
 from pipeline.job.pressure import Pressure
@@ -40,17 +39,12 @@ class SourceStep(FixedPartitionedSource[Intake, Token]):
         self,
         source: Source,
         partitions: list[str],
-        settings: JobSettings,
-        versions: Versions,
-        stretches: Stretches,
-        pressure: Pressure,
-        drain: Drain,
-        committed: Committed,
+        make: Callable[[str, Position | None], SourcePartition],
         failure: Failure,
     ) -> None:
         self.source = source
         self.partitions = partitions
-        self.parts = settings, versions, stretches, pressure, drain, committed, failure
+        self.make = make
         self.failure = failure
 
     def list_parts(self) -> list[str]:
@@ -62,8 +56,7 @@ class SourceStep(FixedPartitionedSource[Intake, Token]):
     def build_part(self, step_id: str, for_part: str, resume_state: Token | None) -> SourcePartition:
         """Open the partition where the last durable epoch left it."""
         with self.failure:
-            reader = self.source.open(for_part, resume_state[1] if resume_state else None)
-            return SourcePartition(for_part, reader, *self.parts)
+            return self.make(for_part, resume_state[1] if resume_state else None)
 
 
 class SourcePartition(StatefulSourcePartition[Intake, Token]):
@@ -78,7 +71,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         stretches: Stretches,
         pressure: Pressure,
         drain: Drain,
-        committed: Committed,
+        bytes_read: dict[str, tuple[int, int]],
         failure: Failure,
     ) -> None:
         self.name = name
@@ -88,7 +81,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.stretches = stretches
         self.pressure = pressure
         self.drain = drain
-        self.committed = committed
+        self.bytes_read = bytes_read
         self.failure = failure
         folder = source_folder(settings.state, name)
         self.reader.keep_trail(folder)
@@ -115,7 +108,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             # The first call after a snapshot: that epoch is durable on every worker (DESIGN 8.4).
             self.reader.durable(durable)
             self.history.durable(durable[1])
-            self.committed.bytes_read[self.name] = self.reader.progress
+            self.bytes_read[self.name] = self.reader.progress
         if not self.version:
             return [self.enter_version()]
         if self.drain.stopping:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.job.steps.keys import shard_of
-from pipeline.outbox.view import rows
+from pipeline.outbox.reading.view import rows
 from pipeline.receiver.server import Receiver
 from pipeline.store.rows import Table
 from tests.kit.forge import forge

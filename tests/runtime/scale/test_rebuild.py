@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.outbox.view import rows
+from pipeline.outbox.reading.view import rows
 from pipeline.receiver.server import Receiver
 from pipeline.store.rows import Table
 from tests.kit.run import Bench

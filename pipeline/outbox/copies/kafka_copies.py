@@ -18,7 +18,7 @@ from pipeline.model.errors import ConfigError, Fatal, Stopped
 from pipeline.model.json import Value
 from pipeline.model.stop import requested
 from pipeline.outbox.codec import DeadLetter
-from pipeline.outbox.dead_letter_json import key_of, to_json
+from pipeline.outbox.reading.dead_letter_json import key_of, to_json
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import DEAD_LETTER_TOO_LARGE
 from pipeline.telemetry.metrics import count

@@ -15,7 +15,7 @@ from pipeline.config.models.job import DeadLettersSection, JsonlSource, KafkaSou
 from pipeline.model.disk import append_all, make_folder, sync
 from pipeline.model.errors import Fatal
 from pipeline.outbox.codec import DeadLetter
-from pipeline.outbox.dead_letter_json import to_json
+from pipeline.outbox.reading.dead_letter_json import to_json
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.metrics import count
 
@@ -126,7 +126,7 @@ def open_copies(
         places.append(JsonlCopies(Path(letters.jsonl.path)))
     if letters.kafka is not None:
         # librdkafka takes a tenth of a second to load: only for those who write to topics.
-        from pipeline.outbox.kafka_copies import KafkaCopies
+        from pipeline.outbox.copies.kafka_copies import KafkaCopies
 
         brokers, settings = letters.kafka.brokers or "", letters.kafka.settings
         if not brokers and isinstance(source, KafkaSource):

@@ -18,7 +18,7 @@ from pipeline.outbox.codec import (
     unpack_owed,
     unpack_result,
 )
-from pipeline.outbox.view import stores
+from pipeline.outbox.reading.view import stores
 from pipeline.store.environment import MAX_TABLES
 from pipeline.store.reading import reading
 from pipeline.store.rows import Table

@@ -1,0 +1,88 @@
+"""The parts of one process of a job, put together once and known to all who run or ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipeline.compile.versions import Versions
+from pipeline.deliver.halts import Halts
+from pipeline.deliver.orders import Orders
+from pipeline.deliver.stats import EngineStats
+from pipeline.job.committed import Committed
+from pipeline.job.drain import Drain, Sending
+from pipeline.job.failure import Failure
+from pipeline.job.peers import Peers
+from pipeline.job.pressure import Busy, Pressure
+from pipeline.job.settings import JobSettings
+from pipeline.job.shards import Shards, Stores
+from pipeline.job.steps.shard import Shard
+from pipeline.model.errors import HooklineError
+from pipeline.outbox.copies.copies import Copies
+from pipeline.outbox.handover import Engine
+from pipeline.sources.reader import Source
+
+
+class DeliveryService(Engine, Busy, Sending, Protocol):
+    """The delivery engine as a whole process sees it; tests put another one in its place. Thread-safe."""
+
+    orders: Orders
+
+    def start(self) -> None:
+        """Begin to send."""
+
+    def renew_secrets(self) -> bool:
+        """Use files of secrets and certificates as they are now; True if any has changed."""
+
+    def stats(self) -> EngineStats:
+        """The present numbers of every webhook."""
+
+
+@dataclass(slots=True)
+class Job:
+    """The parts of one process of a running job; every step takes only those that it needs."""
+
+    settings: JobSettings
+    source: Source
+    versions: Versions
+    engine: DeliveryService
+    halts: Halts
+    copies: Copies | None = None
+    """Where dead letters are copied to; None: nowhere."""
+    peers: Peers | None = None
+    """The other processes of the job; None where there are none."""
+    config_problems: Callable[[], str] = lambda: ""
+    """What is wrong with the config files as they are now; "" where they are what runs."""
+    failure: Failure = field(default_factory=Failure)
+    stores: Stores = field(default_factory=Stores)
+    shards: Shards[Shard] = field(default_factory=Shards)
+    committed: Committed = field(default_factory=Committed)
+    bytes_read: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Source partition to bytes read durably and bytes in all (0: unknown)."""
+    partitions: list[str] = field(default_factory=list)
+    """The source partitions of the whole job, once the source has listed them."""
+    pressure: Pressure = field(init=False)
+    drain: Drain = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the parts that stand on others."""
+        settings, engine, peers = self.settings, self.engine, self.peers
+        self.pressure = Pressure(engine, settings.state, settings.disk_reserve_bytes, others=peers)
+        self.drain = Drain(
+            engine,
+            settings.shards,
+            self.partitions,
+            secs=settings.drain_secs,
+            stop_secs=settings.stop_drain_secs,
+            others=peers,
+        )
+
+    def tell(self) -> tuple[bool, int]:
+        """Return what the other processes must know: whether this one is behind, and its drained shards."""
+        if self.failure.first is not None or self.drain.finished:
+            return False, 0
+        try:
+            return self.pressure.is_behind(), self.drain.drained_shards()
+        except HooklineError:
+            return False, 0  # the engine has failed: a worker raises that
