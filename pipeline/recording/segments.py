@@ -75,8 +75,10 @@ class Segment:
         self.waiting_bytes = 0
 
     def close(self) -> None:
-        """Close the file; what was not synced is forgotten."""
-        os.close(self._file)
+        """Close the file, unless it was closed before; what was not synced is forgotten."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 def _packed(data: bytes, compression: Compression) -> bytes:

@@ -1,10 +1,11 @@
 """How a row stands on disk: version byte, CRC-32 over table, key and value, then the value (DESIGN 6).
 
 Damage is found where a row is read: one that was moved, cut, or changed in its key is never served. Where the
-key itself is damaged, the row is missed by who looks for it by key (`find`) and found by every scan and by
-`state check`: to look at the neighbours of each key that is not there would cost 2 us, and keys that are not
-there (new users, limits, finished requests) are looked for all the time. A found row takes 1.7 us, 1.0 of
-them to open it; one that is not there 0.6; measured beside a second thread.
+key itself is damaged, the row is missed by who looks for it by key (`find`), and found by every scan and by
+`state check`. Of users and aliases, which a wrong body would come from, the neighbours of a key that is not
+there are looked at, too: that costs 2 us once for each new user; elsewhere keys that are not there (limits,
+finished requests) are looked for all the time. A found row takes 1.7 us, 1.0 of them to open it; one that is
+not there 0.6; measured beside a second thread.
 
 Stores that were made by format 1 hold rows without version byte and CRC until they are touched or rewritten;
 their `meta` says so, and only then is a row without a version byte read. It cannot be confused with a sealed
@@ -54,6 +55,9 @@ _OLD_BEGINNINGS: dict[Table, frozenset[int]] = {
 _OLD_EMPTY = frozenset({Table.ALIASES, Table.COPIES})
 """Tables whose old rows may have no value at all."""
 
+_MISSED = frozenset({Table.USERS, Table.ALIASES})
+"""Tables in which a row that is missed for its damaged key would make a wrong body."""
+
 _SEEDS = tuple(crc32(bytes((table,))) for table in Table)
 
 
@@ -96,9 +100,19 @@ class Seals:
         """Return the value of the row with this key; None where there is none."""
         try:
             stored = txn.get(key, db=db)
+            if stored is not None:
+                return self.open(table, key, stored)
+            if table in _MISSED:
+                cursor = txn.cursor(db)
+                if cursor.set_range(key):
+                    self.open(table, *cursor.item())
+                    if cursor.prev():
+                        self.open(table, *cursor.item())
+                elif cursor.last():
+                    self.open(table, *cursor.item())
         except lmdb.Error as error:
             raise unreadable(self.path, error) from error
-        return None if stored is None else self.open(table, key, stored)
+        return None
 
     def scan(
         self, table: Table, cursor: lmdb.Cursor[bytes], start: bytes, prefix: bytes
