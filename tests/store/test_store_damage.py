@@ -91,7 +91,9 @@ def test_a_flipped_bit_of_a_key_or_a_stored_value_is_found_where_the_row_is_look
             (written / "data.mdb").write_bytes(whole)
             flip(written, what, bit)
             store = Store(written, map_size=1 << 26)
-            for look in looks(store, table, key, by_key=what is stored or table in (Table.USERS, Table.ALIASES)):
+            for look in looks(
+                store, table, key, by_key=what is stored or table in (Table.USERS, Table.ALIASES)
+            ):
                 with pytest.raises(StateError, match=f"{written}: a row of table `{table.name.lower()}`"):
                     look()
             store.close()
