@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from pipeline.config.layers import variables
 from pipeline.config.models.case import CaseFile
-from pipeline.config.models.fields import fields_of, is_section
+from pipeline.config.models.field_types import fields_of, is_section
 from pipeline.config.models.job import PipelineFile
 from pipeline.config.models.label import LabelFile
 from pipeline.config.models.schema import schema, write_schemas

@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.admin.client import socket_path
 from pipeline.admin.routes import Routes
 from pipeline.admin.socket import serve
+from pipeline.admin.socket_client import socket_path
 from pipeline.model.errors import UsageError
 from pipeline.telemetry import log
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.admin.client import fitting
 from pipeline.admin.routes import Answer, Route, Routes, answer
+from pipeline.admin.socket_client import fitting
 from pipeline.model.errors import StateError, UsageError
 from pipeline.telemetry import log
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
 from pipeline.config.layers import Layers
-from pipeline.config.models.fields import fields_of, is_section
+from pipeline.config.models.field_types import fields_of, is_section
 from pipeline.config.models.job import JsonlSource, KafkaSource, PipelineFile
 from pipeline.config.models.validate import check, submodel
 from pipeline.config.yaml.diagnostics import KeyPath, Problems

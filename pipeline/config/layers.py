@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 
-from pipeline.config.models.fields import fields_of
+from pipeline.config.models.field_types import fields_of
 from pipeline.config.models.job import PipelineFile
 from pipeline.config.models.validate import submodel
 from pipeline.config.yaml import scalars

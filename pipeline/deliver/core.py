@@ -14,7 +14,7 @@ from math import inf
 from pipeline.deliver.http.attempt import Attempt, Client
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.clock import Clock
-from pipeline.deliver.lanes.disk import DiskRows
+from pipeline.deliver.lanes.disk_rows import DiskRows
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.pressure import is_fast, under_pressure
 from pipeline.deliver.lanes.refill import refill

@@ -19,8 +19,8 @@ import uvloop
 from pipeline.deliver.core import Core
 from pipeline.deliver.http.attempt import Attempt, Client
 from pipeline.deliver.http.choose import Clients, connection_limit
-from pipeline.deliver.http.client import NativeClient
 from pipeline.deliver.http.guard import Network, parse_allow
+from pipeline.deliver.http.native_client import NativeClient
 from pipeline.deliver.http.resolve import Lookup, Resolver, system_lookup
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.access_tokens import Tokens

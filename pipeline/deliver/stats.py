@@ -12,7 +12,7 @@ from pipeline.deliver.lanes.counts import quantiles
 from pipeline.telemetry.metrics import count, gauge, set_histogram
 
 if TYPE_CHECKING:
-    from pipeline.deliver.http.client import NativeClient
+    from pipeline.deliver.http.native_client import NativeClient
     from pipeline.deliver.lanes.lane import Lane
 
 PUBLISH_SECS = 1.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.admin.client import NotRunning, ask
+from pipeline.admin.socket_client import NotRunning, ask
 
 if TYPE_CHECKING:
     from pipeline.job.commands import Action

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipeline.admin.client import NotRunning, ask
+from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.deliver.halts import Halts, Order
 from pipeline.model.json import Value
 from pipeline.operate.given import load_snapshot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.admin.client import ask
+from pipeline.admin.socket_client import ask
 from pipeline.model.json import Value
 from pipeline.model.times import format_iso
 from pipeline.operate.asking import Changed, ask_or_leave

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.admin.client import NotRunning, ask, socket_path
 from pipeline.admin.routes import Route
 from pipeline.admin.service import AdminService, parse_address
+from pipeline.admin.socket_client import NotRunning, ask, socket_path
 from pipeline.admin.view_routes import view_routes
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.stats import EngineStats

@@ -26,8 +26,8 @@ import uvloop
 from pipeline.config.models.receiver import ReceiverSettings, StandardSignature
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.http.attempt import Attempt
-from pipeline.deliver.http.client import NativeClient
 from pipeline.deliver.http.guard import parse_allow
+from pipeline.deliver.http.native_client import NativeClient
 from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.requests.credentials import UsedSecrets

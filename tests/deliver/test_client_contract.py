@@ -16,8 +16,8 @@ import uvloop
 from pipeline.config.models.receiver import MtlsSettings, ReceiverSettings
 from pipeline.deliver.http.aiohttp_client import AiohttpClient
 from pipeline.deliver.http.attempt import MAX_BODY, Attempt, Client
-from pipeline.deliver.http.client import NativeClient
 from pipeline.deliver.http.guard import parse_allow
+from pipeline.deliver.http.native_client import NativeClient
 from pipeline.deliver.http.resolve import AddrInfo, Resolver, system_lookup
 from pipeline.deliver.http.target import build_target
 from pipeline.deliver.http.tls import Contexts

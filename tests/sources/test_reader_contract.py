@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -69,8 +70,12 @@ def pipe(tmp_path: Path) -> Case:
     os.mkfifo(path)
 
     def open_(position: Position | None) -> Recording:
-        # The same stream once more; opening the pipe waits for the other end.
-        Thread(target=path.write_bytes, args=(text(EVENTS),), daemon=True).start()
+        # The same stream once more; opening the pipe waits for the other end, which may close it early.
+        def write() -> None:
+            with suppress(BrokenPipeError):
+                path.write_bytes(text(EVENTS))
+
+        Thread(target=write, daemon=True).start()
         return files(path)(position)
 
     return Case(open_, EVENTS)

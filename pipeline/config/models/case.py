@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pipeline.config.models.fields import Section, problem
+from pipeline.config.models.field_types import Section, problem
 
 
 class GivenUser(Section):

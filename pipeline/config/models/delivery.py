@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.models.fields import Conditions, Duration, Rate, Size, Tree, problem, settings
+from pipeline.config.models.field_types import Conditions, Duration, Rate, Size, Tree, problem, settings
 
 
 @settings

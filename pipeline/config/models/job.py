@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pipeline.config.models.delivery import DeliverySettings
-from pipeline.config.models.fields import Duration, Names, Section, Size, checked, only_one, problem
+from pipeline.config.models.field_types import Duration, Names, Section, Size, checked, only_one, problem
 from pipeline.language.formats import Format
 from pipeline.model.times import parse_time
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from pipeline.config.models.fields import Conditions, Names, Section, Tree, problem
+from pipeline.config.models.field_types import Conditions, Names, Section, Tree, problem
 
 
 class Capture(Section):

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic import ValidationInfo as Info
 
-from pipeline.config.models.fields import Names, Section, only_one, settings
+from pipeline.config.models.field_types import Names, Section, only_one, settings
 
 
 @settings

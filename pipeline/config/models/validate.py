@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.config.models.fields import IN_FILE, fields_of, is_section
+from pipeline.config.models.field_types import IN_FILE, fields_of, is_section
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean, likeness

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config.models.delivery import DeliverySettings
-from pipeline.config.models.fields import (
+from pipeline.config.models.field_types import (
     Conditions,
     Duration,
     DurationOrEver,

@@ -20,7 +20,7 @@ from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Port
 
 if TYPE_CHECKING:
-    from pipeline.deliver.lanes.disk import DiskRows
+    from pipeline.deliver.lanes.disk_rows import DiskRows
     from pipeline.deliver.requests.credentials import UsedSecrets
     from pipeline.deliver.requests.sender import Sender
 
