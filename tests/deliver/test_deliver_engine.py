@@ -350,8 +350,8 @@ def test_a_webhook_that_answers_410_is_disabled_and_can_be_enabled(receiver: Rec
     disk = Disk()
     receiver.answer({"*": [410]})
     submit(engine, disk.port, sends(receiver, 1))
-    wait_for(lambda: lane(engine, "w").state == "gone")
-    assert gone == [("w", "v1")]
+    wait_for(lambda: gone == [("w", "v1")])
+    assert lane(engine, "w").state == "gone"
     receiver.answer({"*": [200]})
     engine.orders.enable("w")
     wait_for(lambda: lane(engine, "w").delivered == 1)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.config.job import load_pipeline
+from pipeline.deliver.orders import Orders
 from pipeline.job.assembly import Job
 from pipeline.outbox.handover import Delivery
 from pipeline.runtime.parts import Parts
@@ -29,6 +30,9 @@ class FlowEngine(RecordingEngine):
     stop_after: int | None = None
     crash_after: int | None = None
     job: Job | None = None
+
+    def __post_init__(self) -> None:
+        self.orders = Orders(lambda order: None)
 
     def submit(self, deliveries: list[Delivery]) -> None:
         super().submit(deliveries)
