@@ -47,7 +47,7 @@ def settings(cls: type[T]) -> type[T]:
         inner["strict"] = False  # its fields stay strict; it itself is written as a map
         return made
 
-    cls.__get_pydantic_core_schema__ = staticmethod(from_map)  # type: ignore[attr-defined]
+    cls.__get_pydantic_core_schema__ = staticmethod(from_map)  # type: ignore[attr-defined]  # pydantic asks for it
     return cast("type[T]", dataclass(frozen=True, slots=True, config=_CONFIG)(cls))
 
 
@@ -58,7 +58,7 @@ def is_section(annotation: object) -> bool:
 
 def fields_of(section: type) -> Iterator[tuple[str, str, FieldInfo]]:
     """Yield each field of a section: its name in the file, its attribute, and what is declared of it."""
-    fields: dict[str, FieldInfo] = section.__pydantic_fields__  # type: ignore[attr-defined]
+    fields: dict[str, FieldInfo] = section.__pydantic_fields__  # type: ignore[attr-defined]  # see is_section
     for name, info in fields.items():
         yield str(info.validation_alias or name), name, info
 
