@@ -38,8 +38,6 @@ class Sender:
         self._content_type = CONTENT_TYPES["ndjson" if ndjson else spec.encoding]
         self._values: dict[bytes, bytes] = {}
         self._targets: dict[tuple[str, str, Headers], Target] = {}
-        self._last: tuple[str, str, Headers] | None = None
-        self._last_target: Target | None = None
         self._second = 0
         self.token_generation = 0
         """Which OAuth2 token is in use."""
@@ -92,11 +90,7 @@ class Sender:
     def _build(
         self, head: Request, message_id: bytes, body: bytes, attempt: int, replay: bool, wall: float
     ) -> Attempt:
-        key = (head.method, head.url, head.headers)
-        if key == self._last and self._last_target is not None:
-            target = self._last_target
-        else:
-            target = self._target(key)
+        target = self._target((head.method, head.url, head.headers))
         second = int(wall)
         if second != self._second:
             self._second = second
@@ -123,7 +117,6 @@ class Sender:
             if len(self._targets) >= _KEPT_TARGETS:
                 self._targets.clear()
             self._targets[key] = target
-        self._last, self._last_target = key, target
         return target
 
 
