@@ -22,6 +22,7 @@ from pipeline.receiver.server import Receiver
 from pipeline.recording.topic_writer import TopicWriter
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.kafka_source import KafkaSource
+from pipeline.telemetry.happenings import BROKERS_UNREACHABLE
 from tests.kafka.secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, permit
 from tests.kafka.test_kafka_copies import letter
 from tests.kafka.topics import Tap, Topics, until
@@ -241,7 +242,9 @@ def test_copies_go_to_the_brokers_of_the_source_with_its_password(
     seen = tap(topics.open(events=(dead,), stop="end"))
     assert [json.loads(line or b"")["origin"]["offset"] for line in seen.finish()] == [7]
     assert CANARY not in caplog.text
-    assert [record.message for record in caplog.records if record.levelname != "DEBUG"] == []
+    # A refused handshake may reach us first as a lost connection: then that is said once.
+    said = {record.message for record in caplog.records if record.levelname != "DEBUG"}
+    assert said <= {BROKERS_UNREACHABLE.text}
 
 
 PIPELINE = """
