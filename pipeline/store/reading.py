@@ -75,10 +75,12 @@ class Reader:
     def __init__(self, path: Path, env: lmdb.Environment) -> None:
         self._env = env
         self._seals = Seals(path, old_rows=False)
+        self.seq = 0
+        """How many epochs were committed."""
         with contextlib.suppress(lmdb.NotFoundError):
             meta = env.open_db(b"meta", create=False)
             with env.begin() as txn:
-                self._seals = read_meta(path, txn, meta).seals
+                _, self._seals, self.seq = read_meta(path, txn, meta)
 
     def rows(self, table: Table, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows of a table whose key starts with the prefix."""
