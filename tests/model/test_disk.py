@@ -31,12 +31,7 @@ from pipeline.store.store import Store
 from tests.kit.powercut import cuts
 from tests.kit.records import NOW_MS, delivery
 
-
-@pytest.fixture(autouse=True)
-def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the machine's own disk: the one whose power is cut keeps its own account."""
-    for name in ("fsync", "fdatasync"):
-        monkeypatch.setattr(os, name, lambda descriptor: None)
+pytestmark = pytest.mark.usefixtures("unfsynced")
 
 
 def write(path: Path, data: bytes) -> None:
