@@ -30,7 +30,7 @@ from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.findings import Finding, in_order, render
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import did_you_mean, no_webhook
 from pipeline.render.request import RequestTemplate, compile_request
 from pipeline.render.wrap import compile_wrap
 
@@ -77,9 +77,9 @@ class Snapshot:
     """Over the enabled webhooks; index i is ``webhooks[i]``."""
 
     def named(self, webhook_id: str) -> Webhook:
-        """Return a webhook by its id; raises UsageError that names those that exist."""
+        """Return a webhook by its id. Raises UsageError."""
         if webhook_id not in self.by_id:
-            raise UsageError(f"there is no webhook `{webhook_id}`; there are: {', '.join(self.by_id)}")
+            raise UsageError(no_webhook(webhook_id, self.by_id))
         return self.by_id[webhook_id]
 
 

@@ -12,7 +12,8 @@ from typing import NamedTuple, TypedDict
 
 import orjson
 
-from pipeline.model.errors import StateError
+from pipeline.model.errors import StateError, UsageError
+from pipeline.model.words import no_webhook
 from pipeline.outbox.codec import (
     DeadLetter,
     unpack_dead,
@@ -77,6 +78,13 @@ def accounting(state: Path) -> Accounting:
         total[key.decode()] += unpack_number(value)
     records = {name: total.pop(f"record/{name}", 0) for name in RECORDS}
     return {"records": records, "webhooks": by_webhook(total, configured(state))}
+
+
+def require_webhook(state: Path, webhook_id: str) -> None:
+    """Raise UsageError where a state directory knows no such webhook: neither configured nor counted."""
+    known = accounting(state)["webhooks"]
+    if webhook_id not in known:
+        raise UsageError(no_webhook(webhook_id, known))
 
 
 def dead_letters(state: Path) -> Iterator[tuple[Path, DeadLetter]]:
