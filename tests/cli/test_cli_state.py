@@ -101,8 +101,10 @@ def test_status_reads_beside_the_owner_of_the_store(state):
 
 @pytest.mark.parametrize(
     "words",
-    ["dlq list", "dlq list --json", "dlq export", "dlq replay", "dlq purge"]
-    + ["outbox list", "outbox list --json", "outbox drop"],
+    [
+        *("dlq list", "dlq list --json", "dlq export", "dlq replay", "dlq purge"),
+        *("outbox list", "outbox list --json", "outbox drop"),
+    ],
 )
 def test_a_webhook_that_nobody_knows_is_wrong_usage_in_every_verb(hookline, state, words):
     said = hookline(*words.split(), "--state", state, "--webhook", "crn")
