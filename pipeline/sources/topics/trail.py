@@ -5,13 +5,12 @@ before an event that had already left, follows that event. Read again, both are 
 would go first. So the end of each chunk is written down before it leaves, and until all of them have been
 replayed each chunk takes exactly the records it took before.
 
-The file lives in the state directory. What is appended is not synced: after a power cut the last chunks may
-merge anew.
+The file lives in the state directory. What is appended is synced as fast as the disk can, by a thread of its
+own: after a power cut what left within the last sync or two may merge anew.
 """
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections import deque
@@ -21,7 +20,8 @@ from typing import NamedTuple
 
 import orjson
 
-from pipeline.model.disk import append_all, make_folder, replace_durably
+from pipeline.model.disk import make_folder
+from pipeline.model.log_file import LogFile
 
 FILE = "trail"
 REWRITE_BYTES = 1 << 16
@@ -51,8 +51,7 @@ class Trail:
         if line > 0 or not self.ahead:
             self.base = tuple(base)
         self._recent = deque(self.ahead)
-        self._file = -1
-        self._rewrite()
+        self._file = LogFile(self._path, self._needed())
 
     def _load(self, base: tuple[int, ...]) -> tuple[tuple[int, ...], list[Boundary]]:
         """Return what the file holds: where its first run began, and its boundaries up to a torn end."""
@@ -76,31 +75,23 @@ class Trail:
         raw = self._entry.pack(boundary.line, *boundary.offsets, 0)[:-4]
         return raw + zlib.crc32(raw).to_bytes(4, "big")
 
-    def _rewrite(self) -> None:
-        """Begin the file anew with the boundaries that are still needed."""
+    def _needed(self) -> bytes:
+        """Return the file as it is with nothing but the boundaries that are still needed."""
         head = orjson.dumps({"names": self._names, "base": self.base}) + b"\n"
-        data = head + b"".join(map(self._pack, self._recent))
-        replace_durably(self._path, data)
-        self.close()
-        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._bytes = len(data)
+        return head + b"".join(map(self._pack, self._recent))
 
     def note(self, boundary: Boundary) -> None:
         """A chunk is about to leave that ends here."""
         self._recent.append(boundary)
-        data = self._pack(boundary)
-        append_all(self._file, data)
-        self._bytes += len(data)
+        self._file.append(self._pack(boundary))
 
     def forget(self, line: int) -> None:
         """Nothing up to this line will be read again."""
         while self._recent and self._recent[0].line <= line:
             self._recent.popleft()
-        if self._bytes > REWRITE_BYTES:
-            self._rewrite()
+        if self._file.bytes > REWRITE_BYTES:
+            self._file.renew(self._needed())
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        """Let go of the file; all of it is on disk then. Never raises."""
+        self._file.close()
