@@ -5,6 +5,7 @@ What comes out holds secrets only as slots (language/slots.py); the delivery eng
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, cast
@@ -33,6 +34,8 @@ BODILESS: Final = ("GET", "DELETE")
 DEFAULT_BODY: Final[Mapping[str, Value]] = {"event": "{{ event }}", "user": "{{ user }}"}
 MAX_BODY: Final = 16 << 20
 """Bytes of one body."""
+_TEMPLATES: Final = re.compile(r"\{\{.*?\}\}(?!\})|\{%.*?%\}", re.DOTALL)
+_FIRST_KEY: Final = re.compile(r"""\{\s*["']?([A-Za-z_][\w-]*)["']?\s*:""")
 
 
 class Rendered(msgspec.Struct, frozen=True, gc=False):
@@ -110,11 +113,28 @@ def compile_request(
         body: Bytes = lambda event, user: b""  # noqa: E731 - a name of its own would say no more
     else:
         extra = (("content-type", CONTENT_TYPES["ndjson" if batch_as == "ndjson" else encoding]),)
+        if isinstance(tree, str) and encoding == "json":
+            _refuse_json_text(tree, spot.at("body"))
         body = _body(DEFAULT_BODY if tree is None else tree, spot.at("body"))
     headers, headers_now = compile_headers(request.headers, spot.at("headers"), extra)
     _check_header_secrets(headers, spot)
     fixed = url.value if url.constant else None
     return RequestTemplate(method, encoding, frozenset(spot.used), fixed, url.get, headers, headers_now, body)
+
+
+def _refuse_json_text(text: str, spot: Spot) -> None:
+    """Report JSON written as one text: it would arrive as a JSON string, in quotes and with escapes."""
+    bare = _TEMPLATES.sub("", text).strip()
+    if bare[:1] + bare[-1:] not in ("{}", "[]"):
+        return
+    key = _FIRST_KEY.match(bare)
+    shown = f"{key[1]}: .." if key is not None else ".."
+    spot.refuse(
+        "json-text",
+        "the body is one text that looks like JSON, and would be sent as a JSON string",
+        hint=f"write it as YAML: {'{' + shown + '}' if bare[0] == '{' else '[..]'}, "
+        "or say `encoding: text` to send the text as it is",
+    )
 
 
 def _check_header_secrets(headers: Headers | None, spot: Spot) -> None:
