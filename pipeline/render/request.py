@@ -27,14 +27,14 @@ from pipeline.render.form import encode_form
 from pipeline.render.headers import compile_headers
 from pipeline.render.loops import OMIT
 from pipeline.render.templates.spot import ConditionCompiler, LineOf, MissingRule, Spot, fail
+from pipeline.render.text_body import MAX_BODY, Bytes, compile_text_body
 from pipeline.render.url import compile_url
 from pipeline.render.values.printing import Failure, reason_of
 
 BODILESS: Final = ("GET", "DELETE")
 DEFAULT_BODY: Final[Mapping[str, Value]] = {"event": "{{ event }}", "user": "{{ user }}"}
-MAX_BODY: Final = 16 << 20
-"""Bytes of one body."""
-_TEMPLATES: Final = re.compile(r"\{\{.*?\}\}(?!\})|\{%.*?%\}", re.DOTALL)
+_OUTPUT: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_TAG: Final = re.compile(r"\{%.*?%\}", re.DOTALL)
 _FIRST_KEY: Final = re.compile(r"""\{\s*["']?([A-Za-z_][\w-]*)["']?\s*:""")
 
 
@@ -45,9 +45,6 @@ class Rendered(msgspec.Struct, frozen=True, gc=False):
     url: str
     headers: Headers
     body: bytes
-
-
-Bytes = Callable[[Event, User], bytes]
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -112,10 +109,16 @@ def compile_request(
             spot.at("body").error("body", f"{method} has no body", hint="use `query:` or POST", on_key=True)
         body: Bytes = lambda event, user: b""  # noqa: E731 - a name of its own would say no more
     else:
-        extra = (("content-type", CONTENT_TYPES["ndjson" if batch_as == "ndjson" else encoding]),)
+        written = "ndjson" if batch_as == "ndjson" and encoding == "json" else encoding
+        extra = (("content-type", request.content_type or CONTENT_TYPES[written]),)
         if isinstance(tree, str) and encoding == "json":
             _refuse_json_text(tree, spot.at("body"))
-        body = _body(DEFAULT_BODY if tree is None else tree, spot.at("body"))
+        if batch_as is not None and encoding != "json":
+            spot.at("encoding").refuse("batch", f"a batch joins JSON bodies, not those of `{encoding}`")
+        if encoding == "text":
+            body = compile_text_body(tree, spot.at("body"))
+        else:
+            body = _body(DEFAULT_BODY if tree is None else tree, spot.at("body"))
     headers, headers_now = compile_headers(request.headers, spot.at("headers"), extra)
     _check_header_secrets(headers, spot)
     fixed = url.value if url.constant else None
@@ -124,7 +127,7 @@ def compile_request(
 
 def _refuse_json_text(text: str, spot: Spot) -> None:
     """Report JSON written as one text: it would arrive as a JSON string, in quotes and with escapes."""
-    bare = _TEMPLATES.sub("", text).strip()
+    bare = _TAG.sub("", _OUTPUT.sub("x", text)).strip()
     if bare[:1] + bare[-1:] not in ("{}", "[]"):
         return
     key = _FIRST_KEY.match(bare)

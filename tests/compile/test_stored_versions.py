@@ -18,6 +18,7 @@ URL = "request:\n  url: https://hooks.example/in\n"
 NEWLY_REFUSED = {
     "JSON written as one text": ("json-text", HEAD + URL + """  body: '{"text": "{{ event.name }}"}'\n"""),
     "a list written as one text": ("json-text", HEAD + URL + """  body: '[{"a": {{ event.id }}}]'\n"""),
+    "a batch of forms": ("batch", HEAD + URL + "  encoding: form\n  body: {a: 1}\ndelivery: {batch: {}}\n"),
 }
 
 
