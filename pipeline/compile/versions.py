@@ -87,7 +87,7 @@ class Versions:
                         "incomplete. Restore it as a whole, or start with an empty one."
                     ) from error
             config = ConfigText.from_bytes(text)
-            snapshot = compile_config(config, secrets=None).snapshot
+            snapshot = compile_config(config, secrets=None, stored=True).snapshot
             if snapshot is None:
                 raise StateError(f"config version {version[:12]} was written by another version of Hookline.")
             self._save(config)
@@ -108,7 +108,8 @@ class Versions:
             for text in self._stored() if missing else ():
                 if not any(name in file for name in missing for file in text.files.values()):
                     continue
-                snapshot = self._compiled.get(text.hash) or compile_config(text, secrets=None).snapshot
+                snapshot = self._compiled.get(text.hash)
+                snapshot = snapshot or compile_config(text, secrets=None, stored=True).snapshot
                 if snapshot is None:
                     _log.warning("old config version is not understood any more", version=text.hash)
                     continue
