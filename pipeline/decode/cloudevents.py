@@ -44,6 +44,16 @@ def fits(record: Fields) -> bool:
     return "specversion" in record
 
 
+_OTHERS = frozenset({"user_id", "anonymous_id", "userId", "anonymousId", "distinct_id", "app_id"})
+
+
+def is_sure(record: Fields) -> bool:
+    """Return whether the object is an event in structured mode, whatever its ``type``: the ids of the other
+    shapes are no names for attributes.
+    """
+    return "specversion" in record and _OTHERS.isdisjoint(record)
+
+
 def is_binary(headers: Sequence[tuple[str, bytes | None]]) -> bool:
     """Return True where the headers say that the message is a CloudEvent in binary mode."""
     return any(name == "ce_specversion" for name, _ in headers)
