@@ -100,7 +100,7 @@ def test_a_known_shape_without_a_reader_is_refused_by_name(record: Any, name: st
         ({"event": "A", "userId": "u", "identity": "i"}, ("segment", "heap")),
         ({"event": "A", "identity": "i", "distinct_id": "d"}, ("posthog", "heap")),
         (
-            {"specversion": "1.0", "type": "A", "id": "1", "source": "/s", "userId": "u"},
+            {"specversion": "1.0", "type": "track", "event": "A", "source": "/s", "userId": "u"},
             ("cloudevents", "segment"),
         ),
     ],
@@ -124,7 +124,14 @@ def test_a_record_that_fits_two_shapes_is_refused_with_both_names(
         ({"app_id": "1", "identity": "u", "event": "A", "properties": {"distinct_id": "d"}}, "u"),
         ({"specversion": "1.0", "type": "event", "id": "1", "source": "/s", "subject": "u"}, "u"),
         (
-            {"specversion": "1.0", "type": "A", "id": "1", "source": "/s", "subject": "u", "identity": "x"},
+            {
+                "specversion": "1.0",
+                "type": "A",
+                "source": "/s",
+                "subject": "u",
+                "identity": "x",
+                "userId": "x",
+            },
             "u",
         ),
         ({"type": "event", "name": "A", "user_id": "u", "specversion": "2", "collector_tstamp": 5}, "u"),
