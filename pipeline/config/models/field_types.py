@@ -197,6 +197,19 @@ Names = Annotated[
 ]
 """One text or a list of texts; always a list afterwards."""
 
+Paths = Annotated[
+    list[str],
+    BeforeValidator(_names),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "title": "path or list of paths",
+        }
+    ),
+]
+"""One path or a list of paths; always a list afterwards."""
+
 WebhookId = Annotated[
     str, BeforeValidator(checked(_id)), _schema(r"^[A-Za-z0-9._-]{1,64}$", "id", "big-purchase-to-slack")
 ]
