@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-import orjson
-
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Item, failed_items, halves
 from pipeline.deliver.lanes.clock import Clock
@@ -21,8 +19,9 @@ from pipeline.deliver.lanes.policy import (
     Rejected,
     RetryAt,
     decide,
-    retry_after_secs,
 )
+from pipeline.deliver.lanes.retry_after import retry_after_secs
+from pipeline.deliver.requests.answers import Unreadable, read_success
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.telemetry.log import get
@@ -68,6 +67,9 @@ class Settler:
         quickest = inf
         for attempt in attempts:
             status = attempt.status
+            said: tuple[Any, Any] | None = None
+            if not is_plain and attempt.headers_matter and attempt.fault is None and 200 <= status < 300:
+                said = self._read(lane, attempt)
             key = attempt.fault or status
             outcomes[key] = outcomes.get(key, 0) + 1
             if 200 <= status < 300 and attempt.fault is None:
@@ -76,11 +78,11 @@ class Settler:
                 trip = now - attempt.started
                 if trip < quickest:
                     quickest = trip
-                if is_plain:
+                if said is None:
                     for delivery in attempt.items:
                         self._delivered(lane, delivery, status, now, wall_ms)
                 else:
-                    self._judge_good(lane, attempt, wall_ms, now)
+                    self._judge_good(lane, attempt, said, wall_ms, now)
             else:
                 self._judge_bad(lane, attempt, now)
             flying.pop(attempt, None)
@@ -139,19 +141,30 @@ class Settler:
         self._result(delivery, Outcome.DELIVERED)
         lane.release(delivery, now)
 
-    def _judge_good(self, lane: Lane, attempt: Attempt, wall_ms: int, now: float) -> None:
+    def _read(self, lane: Lane, attempt: Attempt) -> tuple[Any, Any] | None:
+        """Return what a 2xx answer says; None, with a fault, where that cannot be read."""
+        assert lane.spec is not None  # a lane without one judges no content
+        try:
+            return read_success(attempt, lane.spec)
+        except Unreadable as error:
+            start = attempt.answer[:512].decode("utf-8", "backslashreplace")
+            attempt.fault = "unreadable"
+            attempt.detail = f"{attempt.status}, but {error}" + (f": {start}" if start else "")
+            return None
+
+    def _judge_good(
+        self, lane: Lane, attempt: Attempt, said: tuple[Any, Any], wall_ms: int, now: float
+    ) -> None:
         """A 2xx answer whose content may say otherwise."""
-        answer = _decoded(attempt.answer)
+        answer, response = said
         spec = lane.spec
         text = ""
-        if spec is not None and spec.fail_when is not None:
-            fields = answer if isinstance(answer, dict) else {}
-            response = fields | {"status": attempt.status, "body": answer}
-            if spec.fail_when(None, None, {"response": response}):
-                text = self._note(lane, attempt)
-                for delivery in attempt.items:
-                    self._finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
-                return
+        fail_when = spec.fail_when if spec is not None else None
+        if fail_when is not None and fail_when(None, None, {"response": response}):
+            text = self._note(lane, attempt)
+            for delivery in attempt.items:
+                self._finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
+            return
         batched = spec is not None and spec.delivery.batch is not None
         failed = failed_items(answer, len(attempt.items)) if batched else {}
         if failed:
@@ -179,16 +192,20 @@ class Settler:
                 lane.retries.appendleft(half)
             return
         text = self._note(lane, attempt)
-        if fault not in (None, "guard-refused", "request") or status >= 500 or status in OVERLOAD:
+        if (
+            fault not in (None, "guard-refused", "request", "unreadable")
+            or status >= 500
+            or status in OVERLOAD
+        ):
             self._overload(lane, attempt, now)
-        elif fault is None and lane.breaker.succeeded(now):
+        elif fault in (None, "unreadable") and lane.breaker.succeeded(now):
             # Whatever it thinks of this request, it answers.
             self.healed(lane, now)
         retries: list[tuple[Delivery, RetryAt]] = []
         luck = self.random()
         for delivery in attempt.items:
             decision = self._decide(lane, attempt, delivery, status, luck, now)
-            self._finish(lane, delivery, status, text, decision, now, retries)
+            self._finish(lane, delivery, status or attempt.begun, text, decision, now, retries)
         self._regroup(lane, retries, now)
 
     def _decide(
@@ -206,6 +223,8 @@ class Settler:
             settings=spec.delivery.retry,
             wall_secs=self.clock.wall(),
             random=lambda: luck,
+            begun=attempt.begun,
+            before=delivery.progress.status,
         )
 
     def _finish(
@@ -320,10 +339,3 @@ class Settler:
         if results is None:
             results = self._results[delivery.port] = []
         results.append(Result(delivery, outcome, reason))
-
-
-def _decoded(answer: bytes) -> Any:
-    try:
-        return orjson.loads(answer)
-    except ValueError:
-        return None
