@@ -87,6 +87,6 @@ def together(lanes: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name in lanes[0]:
         values = [lane[name] for lane in lanes]
-        telling = [value for value in values if value and value != "closed"]
+        telling = [value for value in values if value and value != "well"]
         found[name] = sum(values) if name in _ADDED else (telling or values)[-1]
     return found

@@ -38,7 +38,7 @@ def status(state: Path, as_json: bool) -> None:
     for webhook, halt in found.halted.items():
         click.echo(f"{webhook} is {halt}: `hookline webhook enable {webhook}` sends again")
     for webhook, lane in live.lanes.items() if live else ():
-        if lane["breaker"] != "closed" or lane["waiting"]:
+        if lane["receiver"] != "well" or lane["waiting"]:
             click.echo(
-                f"{webhook}: breaker {lane['breaker']}, {lane['waiting']:,} wait; last: {lane['error']}"
+                f"{webhook}: receiver {lane['receiver']}, {lane['waiting']:,} wait; last: {lane['error']}"
             )

@@ -26,6 +26,10 @@ UNREADABLE_ATTEMPTS = 4
 BROKEN = frozenset({"protocol", "head-limit", "closed", "reset"})
 """Faults of an answer that has begun."""
 
+FIRST_SHARE, SOON_SHARE = 1 / 640, 1 / 40
+"""Of the shortest delay: what a delivery waits that failed by bad luck: the first time, from the fifth on."""
+USUAL_SECS = 1.0
+
 
 @dataclass(slots=True, frozen=True)
 class Delivered:
@@ -39,6 +43,8 @@ class RetryAt:
     delay_secs: float
     asked_secs: float = 0.0
     """The part of the delay that the receiver asked for: it must not be shortened."""
+    lucky: bool = False
+    """True: it failed by bad luck, and is tried again soon."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -71,13 +77,15 @@ def decide(
     random: Callable[[], float],
     begun: int = 0,
     before: int = 0,
+    lucky: int = 0,
 ) -> Decision:
     """Return what follows from one attempt.
 
     status: of the response, 0 with a fault. begun: the status with which a faulty answer began. before: that
     of the attempt before this one. retry_after: the header as it came. attempt: how many have
     ended, this one included. age_secs: since the match. wall_secs: unix time, for a date in Retry-After.
-    random: a number in [0, 1).
+    random: a number in [0, 1). lucky: how many failures of one delivery are bad luck at this receiver, which
+    answers others (throttle.py).
     """
     if fault is None:
         if 200 <= status < 300:
@@ -97,7 +105,23 @@ def decide(
     elif spent:
         return Rejected("max-attempts")
     asked = retry_after_secs(retry_after, wall_secs) if retry_after else 0.0
-    return backoff(attempt, age_secs, asked, settings, random)
+    if not may_be_soon(status, asked, settings):
+        lucky = 0
+    if attempt <= lucky and age_secs < settings.max_age_secs:
+        share = min(SOON_SHARE, FIRST_SHARE * 2.0 ** min(attempt - 1, 10))
+        return RetryAt(settings.min_delay_secs * share * (0.5 + random()), lucky=True)
+    # Bad luck has not made the receiver any worse: the backoff begins after it.
+    return backoff(attempt - lucky, age_secs, asked, settings, random)
+
+
+def may_be_soon(status: int, asked_secs: float, settings: RetrySettings) -> bool:
+    """Return whether a delivery may be tried again before its backoff, should its failure be bad luck.
+
+    Not where the receiver asks for patience, nor where the owner does: by a longer delay than the usual one,
+    or by counting attempts.
+    """
+    patient = status in (425, 429) or asked_secs > 0.0
+    return not patient and settings.min_delay_secs <= USUAL_SECS and settings.max_attempts is None
 
 
 def backoff(
