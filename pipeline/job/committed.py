@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline.outbox.counters import RECORDS, WEBHOOK
+from pipeline.outbox.counters import ORDER, RECORDS, WEBHOOK
 
 
 class Committed:
@@ -22,6 +22,9 @@ class Committed:
         for counters in list(self.records.values()):
             for name in RECORDS:
                 records[name] += counters.get(f"record/{name}", 0)
+            for name in ORDER:
+                if f"record/{name}" in counters:
+                    records[name] = records.get(name, 0) + counters[f"record/{name}"]
         summed: Counter[str] = Counter()
         for counters in list(self.webhooks.values()):
             summed.update(counters)

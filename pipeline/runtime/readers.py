@@ -56,4 +56,7 @@ def make_readers(config: PipelineConfig, *, aside: Literal["record", "replay"] |
     from pipeline.kafka.client import KafkaSettings
     from pipeline.sources.topics.kafka_source import KafkaSource
 
-    return KafkaSource(KafkaSettings.of(source, max_wait_secs=config.file.join.max_wait_secs, aside=aside))
+    join = config.file.join
+    return KafkaSource(
+        KafkaSettings.of(source, max_wait_secs=join.max_wait_secs, settle_secs=join.settle_secs, aside=aside)
+    )

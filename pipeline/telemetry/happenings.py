@@ -67,6 +67,18 @@ JOIN_MISROUTED = Happening(
     "join_misrouted_total",
     once=True,
 )
+JOIN_LATE = Happening(
+    Log.warning,
+    "records came too late: one of the other topic that they precede had left",
+    "join_late_records_total",
+    once=True,
+)
+JOIN_AHEAD = Happening(
+    Log.warning,
+    "records are stamped more than a minute ahead of the clock: their stamps are not believed in the join",
+    "join_clock_ahead_total",
+    once=True,
+)
 UNALIGNED = Happening(Log.warning, "records went on without alignment", "join_unaligned_total")
 
 DEAD_LETTER_TOO_LARGE = Happening(

@@ -24,6 +24,8 @@ MetricName: TypeAlias = Literal[
     "delivery_latency_seconds",
     "events_selected_total",
     "guard_refused_total",
+    "join_clock_ahead_total",
+    "join_late_records_total",
     "join_misrouted_total",
     "join_unaligned_total",
     "join_wait_seconds",
@@ -133,6 +135,19 @@ METRICS: dict[MetricName, Metric] = {
         "give the user READ on the group",
     ),
     # --- join
+    "join_late_records_total": _counter(
+        "records",
+        "records that came after one of the other side of the join had left that they precede: read again, "
+        "the same topics are joined in another order. Per partition: an upper bound of the events concerned",
+        "raise `join.settle` above what producers linger, or let the topics stamp (LogAppendTime)",
+        ("side",),
+    ),
+    "join_clock_ahead_total": _counter(
+        "records",
+        "records stamped more than a minute ahead of the clock and of their topic partition; such a stamp is "
+        "not believed in the join",
+        "look for a producer with a wrong clock",
+    ),
     "join_unaligned_total": _counter(
         "events",
         "events that went on before the user-property topic had passed their time",

@@ -18,7 +18,7 @@ from pipeline.outbox.codec import (
     unpack_owed,
     webhook_prefix,
 )
-from pipeline.outbox.counters import RECORDS, WEBHOOK
+from pipeline.outbox.counters import ORDER, RECORDS, WEBHOOK
 from pipeline.outbox.handover import Progress, Request
 from pipeline.store.reading import reading
 from pipeline.store.rows import Table
@@ -55,6 +55,7 @@ class Accounting(TypedDict):
     """The counts of DESIGN 10, cumulative over a state directory's life."""
 
     records: dict[str, int]
+    """`RECORDS`, and of `ORDER` what there was."""
     webhooks: dict[str, dict[str, int]]
 
 
@@ -64,6 +65,7 @@ def accounting(state: Path) -> Accounting:
     for _, key, value in rows(state, Table.COUNTERS):
         total[key.decode()] += unpack_number(value)
     records = {name: total.pop(f"record/{name}", 0) for name in RECORDS}
+    records |= {name: number for name in ORDER if (number := total.pop(f"record/{name}", 0))}
     webhooks: dict[str, dict[str, int]] = {}
     for name, number in sorted(total.items()):
         webhook_id, _, counter = name.rpartition("/")

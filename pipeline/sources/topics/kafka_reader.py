@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeAlias
 
-from confluent_kafka import KafkaError
+from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError
 
 from pipeline.kafka.admin import KafkaAdmin
 from pipeline.kafka.client import KafkaSettings
@@ -17,17 +17,21 @@ from pipeline.model.errors import Fatal
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.ends import Ends
-from pipeline.sources.topics.merge import Alignment, Run
+from pipeline.sources.topics.merge import Alignment
+from pipeline.sources.topics.side import Run
 from pipeline.sources.topics.stream import Message, SidePlace, Stream
-from pipeline.sources.topics.trail import Boundary, Trail
+from pipeline.sources.topics.trail import Trail
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.happenings import UNALIGNED
+from pipeline.telemetry.happenings import JOIN_AHEAD, JOIN_LATE, UNALIGNED
 from pipeline.telemetry.metrics import observe
 
 log = logging.get(__name__)
 
 AHEAD = 1000
 """Records of one side that wait in our queue before no more are fetched: the other side lags behind."""
+SETTLE_MS = 50
+"""How old records of topics with their producers' times must be (`join.settle`): what a producer may linger,
+and the way to the broker."""
 NO_TIME = -1
 """librdkafka's time of a message without one."""
 WARN_EVERY_MS = 10_000
@@ -54,6 +58,7 @@ class KafkaReader(BaseReader):
         relocate: Callable[[Stream], int],
         on_idle: Callable[[int], None],
         clock_ms: Callable[[], int],
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.name = name
         self._streams = list(streams)
@@ -62,15 +67,20 @@ class KafkaReader(BaseReader):
         self._relocate = relocate
         self._on_idle = on_idle
         self._clock_ms = clock_ms
+        self._wall_ms = wall_ms
+        self._settles_by_kind = settings.settle_secs is None
         wait = settings.max_wait_secs
         self._alignment: Alignment[Message] = Alignment(
-            [stream.side for stream in streams], max_wait_ms=None if wait is None else int(wait * 1000)
+            [stream.side for stream in streams],
+            max_wait_ms=None if wait is None else int(wait * 1000),
+            settle_ms=int((settings.settle_secs or 0) * 1000),
         )
         self._updates = {stream.side.name for stream in streams if stream.updates or not settings.users}
         """Sides where a null value deletes a user."""
         self._ends = Ends(name, streams, self._alignment, admin)
         self._warned: dict[int, int] = {}
         self._unaligned = 0
+        self._late: dict[str, int] = {}
         self._closed = False
         self._trail: Trail | None = None
 
@@ -88,6 +98,10 @@ class KafkaReader(BaseReader):
             if begin != stream.side.position:
                 # A crash before the first epoch was durable: `latest` is where it was then.
                 stream.go_to(begin)
+        if self._trail.ahead:
+            for number, stream in enumerate(self._streams):
+                stream.side.decided_until = self._trail.ahead[-1].offsets[number]
+                stream.side.clamped_before = {at for side, at in self._trail.clamped if side == number}
 
     @property
     def done(self) -> bool:
@@ -139,11 +153,14 @@ class KafkaReader(BaseReader):
 
     def _read_aligned(self, limit: int, now: int) -> Taken:
         alignment = self._alignment
+        alignment.wall_ms = self._wall_ms()
         self._ends.take_answer(now)
         for stream in self._streams:
             side = stream.side
             if len(side.offsets) < AHEAD and not side.done:
                 messages, stamps = self._consume(stream, limit, now)
+                if messages and self._settles_by_kind:
+                    self._learn_kind(stream, messages[-1])
                 alignment.add(side, [message.offset() for message in messages], stamps, messages, now)
         if self._trail is not None and self._trail.ahead:
             return self._repeat(self._trail, limit)
@@ -153,11 +170,34 @@ class KafkaReader(BaseReader):
             fresh, self._unaligned = alignment.unaligned - self._unaligned, alignment.unaligned
             UNALIGNED.happened(log, fresh, partition=self.name, records=fresh)
         if taken and self._trail is not None:
-            ends = tuple(stream.side.next_offset for stream in self._streams)
-            self._trail.note(Boundary(self._handed_out + _number(taken), ends))
+            self._trail.note_runs(self._handed_out, self._alignment.sides, taken)
         if taken:
             observe("join_wait_seconds", (now - taken[0].fetched_ms) / 1000)
         return taken
+
+    def _learn_kind(self, stream: Stream, message: Message) -> None:
+        """Let records settle while a topic has its producers' times: acknowledged is not yet in order."""
+        stream.has_create_times = message.timestamp()[0] == TIMESTAMP_CREATE_TIME
+        has_any = any(one.has_create_times for one in self._streams)
+        self._alignment.settle_ms = SETTLE_MS if has_any else 0
+
+    def _noted(self, taken: Taken) -> dict[str, int] | None:
+        """Return how many records of a chunk were late or ahead of the clock, None if none was."""
+        noted: dict[str, int] = {}
+        for stream in self._streams:
+            name = stream.side.name
+            late = self._alignment.late.get(name, 0) - self._late.get(name, 0)
+            if late:
+                self._late[name] = self._alignment.late[name]
+                side = "users" if stream.updates else "events"
+                kind = "late_updates" if stream.updates else "late_events"
+                noted[kind] = noted.get(kind, 0) + late
+                JOIN_LATE.happened(log, late, side=side, partition=name, records=late)
+        ahead = sum([len(run.clamped) for run in taken])
+        if ahead:
+            noted["ahead"] = ahead
+            JOIN_AHEAD.happened(log, ahead, partition=self.name, records=ahead)
+        return noted or None
 
     def _repeat(self, trail: Trail, limit: int) -> Taken:
         """Return the next chunk of the trail once all of it was fetched."""
@@ -227,6 +267,7 @@ class KafkaReader(BaseReader):
             received=received,
             headers=headers if any(headers) else None,
             keys=[message.key() for message in messages],
+            noted=self._noted(taken) if len(self._streams) > 1 else None,
         )
         if None in lines:
             self._mark_empty_events(chunk)

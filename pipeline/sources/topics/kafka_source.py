@@ -20,7 +20,7 @@ from pipeline.kafka.client import KafkaSettings, make_consumer
 from pipeline.model.errors import StateError
 from pipeline.sources.chunk import Position
 from pipeline.sources.topics.kafka_reader import KafkaReader
-from pipeline.sources.topics.merge import BEFORE_ALL, Side
+from pipeline.sources.topics.side import BEFORE_ALL, Side
 from pipeline.sources.topics.stream import Message, SidePlace, Stream, group_committed
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import PARTITIONS_ADDED, PLACE_LOST, TOPICS_UNEVEN

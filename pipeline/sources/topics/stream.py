@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from pipeline.sources.topics.merge import Side
+from pipeline.sources.topics.side import Side
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import COMMIT_FAILED
 
@@ -42,6 +42,8 @@ class Stream:
     consumer: Consumer
     committed: int = -1
     """Offset last committed for the group."""
+    has_create_times: bool = False
+    """True where its messages carry their producers' times, which tell nothing about when they arrive."""
 
     def go_to(self, offset: int) -> None:
         """Fetch from this offset on."""
