@@ -55,6 +55,8 @@ class KafkaSettings:
     max_wait_secs: float | None = None
     settle_secs: float | None = None
     """How old a record must be before the other topics' ends are asked for; None: as their times need it."""
+    lives: Mapping[str, tuple[int, str]] | None = None
+    """For who reads beside a job: how often the job has seen each topic made anew, and the topic's id."""
     settings: Mapping[str, Any] | None = None
     """Passed to librdkafka."""
     connect_secs: float = 10.0

@@ -56,6 +56,11 @@ COMMIT_FAILED = Happening(Log.warning, "group offsets were not committed", "sour
 TOPICS_UNEVEN = Happening(
     Log.warning, "topics are not co-partitioned: the as-of join is best effort", "source_uneven_topics"
 )
+HISTORY_LIMITED = Happening(
+    Log.warning,
+    "a topic of user updates does not keep its history: what compaction or retention removes, no event sees",
+    "source_history_limited",
+)
 PARTITIONS_ADDED = Happening(
     Log.warning, "a topic has new partitions: restart to read them", "source_new_partitions_total"
 )

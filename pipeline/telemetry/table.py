@@ -40,6 +40,7 @@ MetricName: TypeAlias = Literal[
     "process_resident_memory_bytes",
     "records_total",
     "source_commit_failures_total",
+    "source_history_limited",
     "source_lag",
     "source_new_partitions_total",
     "source_paused",
@@ -123,9 +124,16 @@ METRICS: dict[MetricName, Metric] = {
         "1 where the topics of the source have different numbers of partitions",
         "give them the same number and the same key: the as-of join is best effort until then",
     ),
+    "source_history_limited": _gauge(
+        "0 or 1",
+        "1 where a topic of user updates is compacted (its records are deltas) or expires",
+        "give it `cleanup.policy=delete` and `retention.ms=-1`: a new state directory, `state rebuild` and "
+        "`replay --from-kafka` see only what is left",
+        ("topic",),
+    ),
     "source_skipped_total": _counter(
         "offsets",
-        "offsets jumped over because retention had removed them (`out_of_range`)",
+        "offsets jumped over because retention had removed them or the topic was made anew (`out_of_range`)",
         "lengthen the topic's retention: records were lost before they were read",
         ("partition",),
     ),

@@ -19,7 +19,7 @@ from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.ends import Ends
 from pipeline.sources.topics.merge import Alignment
 from pipeline.sources.topics.side import Run
-from pipeline.sources.topics.stream import Message, SidePlace, Stream
+from pipeline.sources.topics.stream import Message, SidePlace, Stream, Topics, places_of
 from pipeline.sources.topics.trail import Trail
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import JOIN_AHEAD, JOIN_LATE, UNALIGNED
@@ -39,13 +39,16 @@ CLOSE_SECS = 2.0
 
 _GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
 
+
 Taken: TypeAlias = list[Run[Message]]
 
 
 class KafkaReader(BaseReader):
     """A reader of one source partition; the places of its position are those of `SidePlace`."""
 
-    VERSION = "kafka-1"
+    VERSION = "kafka-2"
+    OLDER = ("kafka-1",)
+    """Positions without lives and topic ids: they adopt those that are found."""
 
     def __init__(
         self,
@@ -55,8 +58,7 @@ class KafkaReader(BaseReader):
         admin: KafkaAdmin,
         *,
         handed_out: int = 0,
-        relocate: Callable[[Stream], int],
-        on_idle: Callable[[int], None],
+        topics: Topics,
         clock_ms: Callable[[], int],
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
@@ -64,8 +66,7 @@ class KafkaReader(BaseReader):
         self._streams = list(streams)
         self._reachability = admin.reachability
         self._handed_out = handed_out
-        self._relocate = relocate
-        self._on_idle = on_idle
+        self._topics = topics
         self._clock_ms = clock_ms
         self._wall_ms = wall_ms
         self._settles_by_kind = settings.settle_secs is None
@@ -125,12 +126,15 @@ class KafkaReader(BaseReader):
         topic that is gone or closed to us.
         """
         now = self._clock_ms()
+        self._topics.watch_topics(now)
+        for stream in self._streams:
+            if stream.next_life is None and self._topics.is_another(stream.topic, stream.id):
+                self._go_elsewhere(stream)
         if len(self._streams) == 1:
             taken = self._read_alone(self._streams[0], limit, now)
         else:
             taken = self._read_aligned(limit, now)
-        if self._ends.watch_lag(now):
-            self._on_idle(now)
+        self._ends.watch_lag(now)
         if not taken:
             return None
         self._handed_out += _number(taken)
@@ -138,6 +142,8 @@ class KafkaReader(BaseReader):
 
     def _read_alone(self, stream: Stream, limit: int, now: int) -> Taken:
         side = stream.side
+        if stream.next_life is not None:
+            self._begin_life(stream, stream.next_life)
         messages, stamps = self._consume(stream, limit, now) if not side.done else ([], [])
         if not messages:
             return []
@@ -157,7 +163,10 @@ class KafkaReader(BaseReader):
         self._ends.take_answer(now)
         for stream in self._streams:
             side = stream.side
-            if len(side.offsets) < AHEAD and not side.done:
+            if stream.next_life is not None:
+                if not side.offsets:
+                    self._begin_life(stream, stream.next_life)
+            elif len(side.offsets) < AHEAD and not side.done:
                 messages, stamps = self._consume(stream, limit, now)
                 if messages and self._settles_by_kind:
                     self._learn_kind(stream, messages[-1])
@@ -238,7 +247,7 @@ class KafkaReader(BaseReader):
     def _failed(self, stream: Stream, error: KafkaError, now: int) -> None:
         code, name = error.code(), stream.side.name
         if code == KafkaError._AUTO_OFFSET_RESET:
-            stream.go_to(self._relocate(stream))
+            self._go_elsewhere(stream)
         elif code in _GONE:
             raise Fatal(f"{name} is gone: {error.str()}")
         elif code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
@@ -248,6 +257,30 @@ class KafkaReader(BaseReader):
         elif now >= self._warned.get(code, 0):
             self._warned[code] = now + WARN_EVERY_MS
             log.warning("Kafka reports an error, reading goes on", partition=name, reason=error.str())
+
+    def _go_elsewhere(self, stream: Stream) -> None:
+        """The place of a stream is not to be had: go on as `out_of_range` says. Raises StateError."""
+        place = self._topics.relocated(stream.index, stream.fetched)
+        if place.life == stream.life:
+            stream.id = place.id
+            stream.go_to(place.offset)
+            return
+        stream.next_life = place
+        stream.consumer.unassign()
+
+    def _begin_life(self, stream: Stream, place: SidePlace) -> None:
+        """Go on with a topic that was made anew, now that all of the old one has left."""
+        side, name = stream.side, place.source(stream.index)
+        if side.name in self._updates:
+            self._updates.add(name)
+        self._alignment.begin_anew(side)
+        side.name, side.floor, side.released_floor, side.stop = name, place.floor, place.floor, place.stop
+        stream.life, stream.id, stream.next_life = place.life, place.id, None
+        stream.go_to(place.offset)
+        if self._trail is not None:
+            self._trail.begin_anew(
+                [one.side.name for one in self._streams], [one.side.next_offset for one in self._streams]
+            )
 
     def _chunk(self, taken: Taken) -> RawChunk:
         messages = taken[0].items if len(taken) == 1 else [item for run in taken for item in run.items]
@@ -288,9 +321,11 @@ class KafkaReader(BaseReader):
         _, handed_out, places = position
         if self._trail is not None:
             self._trail.forget(handed_out)
-        offsets = {side.topic: side.offset for side in map(SidePlace._make, places)}
+        known = places_of(places)
         for stream in self._streams:
-            stream.commit(offsets.get(stream.topic, stream.committed))
+            place = known.get(stream.topic)
+            if place is not None and place.life == stream.life:
+                stream.commit(place.offset)
 
     def close(self) -> None:
         """Let go of the connections; commits nothing. Never raises, and waits `CLOSE_SECS` at most."""

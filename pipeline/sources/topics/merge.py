@@ -133,6 +133,8 @@ class Alignment(Generic[T]):
 
     def answer(self, question: Question, ends: Mapping[str, int], now_ms: int) -> None:
         """The ends of all sides, queried after the question was returned."""
+        if question is not self._question:
+            return
         self._question = None
         for side in self.sides:
             end = ends[side.name]
@@ -145,6 +147,16 @@ class Alignment(Generic[T]):
             if not any(proof.committed == question.committed for proof in side.asked):
                 until = end if side.stop is None else min(end, side.stop)
                 side.asked.append(Proof(until, question.covers, question.committed))
+
+    def begin_anew(self, side: Side[T]) -> None:
+        """A side without records in its queue goes on as another topic: what was known of its log is void."""
+        side.asked.clear()
+        side.covers.clear()
+        side.fetches.clear()
+        side.known_ends.clear()
+        for other in self.sides:
+            other.asked.clear()
+        self._question = self.held_by = self._held = None
 
     def lost(self, question: Question) -> None:
         """The question failed; another one may be asked."""

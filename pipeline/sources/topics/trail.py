@@ -133,6 +133,13 @@ class Trail:
         if self._bytes > REWRITE_BYTES:
             self._rewrite()
 
+    def begin_anew(self, names: Sequence[str], base: Sequence[int]) -> None:
+        """One of the sides is another topic from here on: nothing before can be read again."""
+        self._names, self.base = list(names), tuple(base)
+        self._recent.clear()
+        self.ahead.clear()
+        self._rewrite()
+
     def close(self) -> None:
         """Let go of the file."""
         if self._file >= 0:
