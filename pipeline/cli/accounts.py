@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.cli.output import table
+import click
 
+from pipeline.cli.output import table
+from pipeline.model.findings import printable
+
+SHOWN = 12
+"""Names of events in a summary."""
 COLUMNS = ("matched", "delivered", "dead", "pending", "suppressed")
 
 
@@ -40,3 +45,11 @@ def show_webhooks(webhooks: Mapping[str, Mapping[str, int]]) -> None:
     if len(rows) > 1:
         rows.append(("all", *[sum(row[index + 1] for row in rows) for index in range(len(COLUMNS))]))
     table(("webhook", *COLUMNS), rows, right=COLUMNS)
+
+
+def show_names(names: Sequence[str]) -> None:
+    """Print the names of the events that were seen: a trigger that waits for another one never fires."""
+    if names:
+        shown = ", ".join(printable(name).replace("\n", "\\n") for name in names[:SHOWN])
+        more = f" and {len(names) - SHOWN} more (--json has all)" if len(names) > SHOWN else ""
+        click.echo(f"\nevents seen: {shown}{more}")

@@ -10,11 +10,14 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+import orjson
+
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import ConfigText
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.model.disk import make_folder, replace_durably
 from pipeline.model.errors import StateError
+from pipeline.store.folders import CONFIGURED
 from pipeline.telemetry import log
 
 KEEP = 200
@@ -27,10 +30,15 @@ class Versions:
     """The compiled versions of this process.
 
     on_specs: called with the lane settings of every webhook known so far, whenever they change.
+    fires: says whether a webhook takes part in this job.
     """
 
     def __init__(
-        self, folder: Path, latest: Snapshot, on_specs: Callable[[dict[str, LaneSpec]], None]
+        self,
+        folder: Path,
+        latest: Snapshot,
+        on_specs: Callable[[dict[str, LaneSpec]], None],
+        fires: Callable[[str], bool] = lambda webhook_id: True,
     ) -> None:
         self._folder = folder
         self._lock = threading.Lock()
@@ -38,6 +46,9 @@ class Versions:
         self.specs: dict[str, LaneSpec] = {}
         """The newest lane settings of every webhook that any known version has."""
         self._on_specs = on_specs
+        self._fires = fires
+        self.configured: tuple[str, ...] = ()
+        """The ids of the latest version's webhooks that take part."""
         self._sought: set[str] = set()
         """Webhooks that were looked for in the stored versions."""
         make_folder(folder)
@@ -50,6 +61,9 @@ class Versions:
         """Make a version the latest one; its text is on disk when this returns."""
         with self._lock:
             self._save(snapshot.text)
+            self.configured = tuple(one.id for one in snapshot.webhooks if self._fires(one.id))
+            # For who asks a stopped job how its webhooks stand: those without a match are in no store.
+            replace_durably(self._folder / CONFIGURED, orjson.dumps(self.configured))
             self._compiled[snapshot.hash] = snapshot
             self.latest = snapshot
             self.specs = self.specs | {webhook.id: webhook.spec for webhook in snapshot.webhooks}
@@ -73,7 +87,7 @@ class Versions:
                         "incomplete. Restore it as a whole, or start with an empty one."
                     ) from error
             config = ConfigText.from_bytes(text)
-            snapshot = compile_config(config, secrets=None).snapshot
+            snapshot = compile_config(config, secrets=None, stored=True).snapshot
             if snapshot is None:
                 raise StateError(f"config version {version[:12]} was written by another version of Hookline.")
             self._save(config)
@@ -94,7 +108,8 @@ class Versions:
             for text in self._stored() if missing else ():
                 if not any(name in file for name in missing for file in text.files.values()):
                     continue
-                snapshot = self._compiled.get(text.hash) or compile_config(text, secrets=None).snapshot
+                snapshot = self._compiled.get(text.hash)
+                snapshot = snapshot or compile_config(text, secrets=None, stored=True).snapshot
                 if snapshot is None:
                     _log.warning("old config version is not understood any more", version=text.hash)
                     continue

@@ -70,6 +70,8 @@ class Cluster:
 class Summary(Accounting):
     """What a run did: the accounting over the life of the state directory, and this run's figures."""
 
+    events_seen: list[str]
+    """The names of the events read in this run."""
     latency_ms: dict[str, float]
     elapsed_secs: float
 
@@ -113,7 +115,8 @@ def open_job(
             chunk_lines=parts.chunk_lines,
             clock=parts.clock,
         )
-        versions = Versions(config.state / "versions", snapshot, take_over)
+        fires = (lambda webhook_id: True) if replay is None else replay.fires
+        versions = Versions(config.state / "versions", snapshot, take_over, fires)
         job = Job(settings, parts.source(config, replay), versions, engine, halts, copies, peers)
         # In reverse order at the end: the engine first, it reads the stores.
         stack.callback(job.stores.close)
@@ -193,6 +196,7 @@ def run_job(
         stats = job.engine.stats()
     return {
         **accounting(config.state),
+        "events_seen": job.event_names.all(),
         "latency_ms": {"p50": stats.p50_ms, "p99": stats.p99_ms},
         "elapsed_secs": round(time.monotonic() - begun, 3),
     }

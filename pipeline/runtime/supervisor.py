@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import TypedDict
 
 import orjson
 
@@ -36,6 +37,13 @@ LONGEST_WAIT_SECS = 60.0
 PORTS = range(20_000, 32_000)
 _PR_SET_PDEATHSIG = 1
 _log = log.get("group")
+
+
+class Figures(TypedDict):
+    """What the members of a job saw of a run, each of its own part."""
+
+    latency_ms: dict[str, float]
+    events_seen: list[str]
 
 
 @dataclass(slots=True)
@@ -106,12 +114,18 @@ class Group:
                     self._signal(signal.SIGKILL)
         return 0 if failed is None else failed if failed > 0 else int(Exit.FATAL)
 
-    def latency(self) -> dict[str, float]:
-        """Return the worst latencies of the members: each sees only its own deliveries."""
+    def figures(self) -> Figures:
+        """Return what the members saw, as one: the worst latencies, all names of events."""
         # The last line is the summary; before it Bytewax may say that it waits for the others to listen.
         lines = [output.splitlines()[-1] for output in self.outputs.values() if output]
-        found = [orjson.loads(line)["latency_ms"] for line in lines if line.startswith(b"{")]
-        return {name: max((one[name] or 0.0 for one in found), default=0.0) for name in ("p50", "p99")}
+        found = [orjson.loads(line) for line in lines if line.startswith(b"{")]
+        return {
+            "latency_ms": {
+                name: max((one["latency_ms"][name] or 0.0 for one in found), default=0.0)
+                for name in ("p50", "p99")
+            },
+            "events_seen": list(dict.fromkeys(name for one in found for name in one["events_seen"])),
+        }
 
     def _signal(self, number: int) -> None:
         for member in self.members:
@@ -119,8 +133,8 @@ class Group:
                 member.send_signal(number)
 
 
-def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[int, dict[str, float]]:
-    """Run a job of several processes; return its exit code and latencies.
+def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[int, Figures]:
+    """Run a job of several processes; return its exit code and what its members saw.
 
     restart: start all anew when one fails, after 1 s, 2 s, ... 60 s; problems of config, usage or state are
     not cured by that and end the group at once.
@@ -130,12 +144,12 @@ def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[i
         begun = time.monotonic()
         group = Group(words, processes)
         if requested():
-            return 0, group.latency()
+            return 0, group.figures()
         group.start()
         with passing_signals(group) as stopped:
             code = group.wait()
             if code in (0, Exit.PROBLEMS, Exit.USAGE, Exit.STATE) or not restart or stopped.is_set():
-                return code, group.latency()
+                return code, group.figures()
             if time.monotonic() - begun > LONGEST_WAIT_SECS:
                 wait = FIRST_WAIT_SECS
             _log.warning("starting again", exit=code, wait_secs=wait)
@@ -143,7 +157,7 @@ def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[i
             wait = min(wait * 2, LONGEST_WAIT_SECS)
         # Asked here, where the handlers are the old ones again and no signal falls in between.
         if stopped.is_set():
-            return 0, group.latency()
+            return 0, group.figures()
 
 
 @contextlib.contextmanager

@@ -256,11 +256,17 @@ PROMISES = {
         [20],
         begin=lambda folder: note(Trail(folder, ["users/0"], [0], 0)),
     ),
+    "a trail that was closed": Promise(
+        lambda folder: note(Trail(folder, ["users/0"], [0], 0), 10),
+        lambda folder: [boundary.line for boundary in Trail(folder, ["users/0"], [0], 0).ahead],
+        [],
+        [10],
+    ),
 }
 
 
-def note(trail: Trail) -> None:
-    for line in (10, 20):
+def note(trail: Trail, *lines: int) -> None:
+    for line in lines or (10, 20):
         trail.note(Boundary(line, (line,)))
     trail.close()
 

@@ -153,5 +153,5 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     job = replace(job, state=state)
     before = account(state)["records"]["read"]
     summary = run_job(job, config, replay=chosen, observe=lambda job: accompany(job, 0))
-    show(summary, before, as_json)
+    show(state, summary, before, as_json)
     return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.accounts import order_lines, records_line, show_webhooks
+from pipeline.cli.accounts import order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import on_state
 from pipeline.cli.output import json_option, print_json
 
@@ -32,6 +32,7 @@ def status(state: Path, as_json: bool) -> None:
     for line in order_lines(found.records):
         click.echo(line)
     show_webhooks(found.webhooks)
+    show_names(live.events_seen if live else ())
     if live and live.config["problems"]:
         click.echo(
             f"the config was edited and is refused; what ran before still runs:\n{live.config['problems']}"

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.config.models.field_types import IN_FILE, fields_of, is_section
+from pipeline.config.models.field_types import Reading, fields_of, is_section
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean, likeness
@@ -45,8 +45,9 @@ def check(model: type[M], data: Value, problems: Problems, *, what: str) -> M | 
     if not isinstance(data, dict):
         problems.error((), "wrong-type", f"{what} is a map of fields, not {describe(data)}")
         return None
+    reading = Reading.STORED if problems.stored else Reading.FILES
     try:
-        return model.model_validate(data, context=IN_FILE, by_alias=True, by_name=False)
+        return model.model_validate(data, context=reading, by_alias=True, by_name=False)
     except ValidationError as error:
         found = Problems()
         for detail in error.errors(include_url=False):

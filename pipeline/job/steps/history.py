@@ -17,7 +17,7 @@ import threading
 import uuid
 from pathlib import Path
 
-from pipeline.model.disk import make_folder, replace_durably, sync
+from pipeline.model.disk import make_folder, replace_durably, sync, sync_data
 
 _HIGH = struct.Struct("<QQ16s")
 """The high water, the line up to which it may be higher after a power cut, the boot it was written in."""
@@ -28,7 +28,7 @@ LEAST_AHEAD = 64
 BURST = 8
 """How much faster than in the last epoch the input may come before a chunk waits for the disk."""
 
-_sync = getattr(os, "fdatasync", os.fsync)
+_sync = sync_data
 
 
 class History:

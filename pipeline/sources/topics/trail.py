@@ -6,13 +6,12 @@ would go first. So the end of each chunk is written down before it leaves, and u
 replayed each chunk takes exactly the records it took before. A record whose stamp was ahead of the clock then
 is written down too: read again, the clock may have caught up with it.
 
-The file lives in the state directory. What is appended is not synced: after a power cut the last chunks may
-merge anew.
+The file lives in the state directory. What is appended is synced as fast as the disk can, by a thread of its
+own: after a power cut what left within the last sync or two may merge anew.
 """
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections import deque
@@ -22,7 +21,8 @@ from typing import NamedTuple, TypeVar
 
 import orjson
 
-from pipeline.model.disk import append_all, make_folder, replace_durably
+from pipeline.model.disk import make_folder
+from pipeline.model.log_file import LogFile
 from pipeline.sources.topics.side import Run, Side
 
 T = TypeVar("T")
@@ -64,8 +64,7 @@ class Trail:
         if line > 0 or not self.ahead:
             self.base = tuple(base)
         self._recent = deque(recent)
-        self._file = -1
-        self._rewrite()
+        self._file = LogFile(self._path, self._needed())
 
     def _load(self, base: tuple[int, ...]) -> tuple[tuple[int, ...], list[Boundary]]:
         """Return what the file holds: where its first run began, and its boundaries up to a torn end."""
@@ -89,14 +88,10 @@ class Trail:
         raw = self._entry.pack(boundary.line, *boundary.offsets, 0)[:-4]
         return raw + zlib.crc32(raw).to_bytes(4, "big")
 
-    def _rewrite(self) -> None:
-        """Begin the file anew with the boundaries that are still needed."""
+    def _needed(self) -> bytes:
+        """Return the file as it is with nothing but the boundaries that are still needed."""
         head = orjson.dumps({"names": self._names, "base": self.base}) + b"\n"
-        data = head + b"".join(map(self._pack, self._recent))
-        replace_durably(self._path, data)
-        self.close()
-        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._bytes = len(data)
+        return head + b"".join(map(self._pack, self._recent))
 
     def note(self, boundary: Boundary, clamped: Sequence[tuple[int, int]] = ()) -> None:
         """A chunk is about to leave that ends here, with these records ahead of the clock."""
@@ -105,8 +100,7 @@ class Trail:
         entries.append(boundary)
         self._recent.extend(entries)
         data = b"".join(map(self._pack, entries))
-        append_all(self._file, data)
-        self._bytes += len(data)
+        self._file.append(data)
 
     def note_runs(self, line: int, sides: Sequence[Side[T]], runs: Sequence[Run[T]]) -> None:
         """A chunk of these runs is about to leave, after ``line`` records; the sides stand behind it.
@@ -130,18 +124,17 @@ class Trail:
         """Nothing up to this line will be read again."""
         while self._recent and _line(self._recent[0]) <= line:
             self._recent.popleft()
-        if self._bytes > REWRITE_BYTES:
-            self._rewrite()
+        if self._file.bytes > REWRITE_BYTES:
+            self._file.renew(self._needed())
 
     def begin_anew(self, names: Sequence[str], base: Sequence[int]) -> None:
         """One of the sides is another topic from here on: nothing before can be read again."""
         self._names, self.base = list(names), tuple(base)
         self._recent.clear()
         self.ahead.clear()
-        self._rewrite()
+        self._file.close()
+        self._file = LogFile(self._path, self._needed())
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        """Let go of the file; all of it is on disk then. Never raises."""
+        self._file.close()
