@@ -24,6 +24,8 @@ MetricName: TypeAlias = Literal[
     "delivery_latency_seconds",
     "events_selected_total",
     "guard_refused_total",
+    "join_clock_ahead_total",
+    "join_late_records_total",
     "join_misrouted_total",
     "join_unaligned_total",
     "join_wait_seconds",
@@ -39,6 +41,7 @@ MetricName: TypeAlias = Literal[
     "process_resident_memory_bytes",
     "records_total",
     "source_commit_failures_total",
+    "source_history_limited",
     "source_lag",
     "source_new_partitions_total",
     "source_paused",
@@ -122,9 +125,16 @@ METRICS: dict[MetricName, Metric] = {
         "1 where the topics of the source have different numbers of partitions",
         "give them the same number and the same key: the as-of join is best effort until then",
     ),
+    "source_history_limited": _gauge(
+        "0 or 1",
+        "1 where a topic of user updates is compacted (its records are deltas) or expires",
+        "give it `cleanup.policy=delete` and `retention.ms=-1`: a new state directory, `state rebuild` and "
+        "`replay --from-kafka` see only what is left",
+        ("topic",),
+    ),
     "source_skipped_total": _counter(
         "offsets",
-        "offsets jumped over because retention had removed them (`out_of_range`)",
+        "offsets jumped over because retention had removed them or the topic was made anew (`out_of_range`)",
         "lengthen the topic's retention: records were lost before they were read",
         ("partition",),
     ),
@@ -134,6 +144,19 @@ METRICS: dict[MetricName, Metric] = {
         "give the user READ on the group",
     ),
     # --- join
+    "join_late_records_total": _counter(
+        "records",
+        "records that came after one of the other side of the join had left that they precede: read again, "
+        "the same topics are joined in another order. Per partition: an upper bound of the events concerned",
+        "raise `join.settle` above what producers linger, or let the topics stamp (LogAppendTime)",
+        ("side",),
+    ),
+    "join_clock_ahead_total": _counter(
+        "records",
+        "records stamped more than a minute ahead of the clock and of their topic partition; such a stamp is "
+        "not believed in the join",
+        "look for a producer with a wrong clock",
+    ),
     "join_unaligned_total": _counter(
         "events",
         "events that went on before the user-property topic had passed their time",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.accounts import records_line, show_names, show_webhooks
+from pipeline.cli.accounts import order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import config_option, setting, state_option
 from pipeline.cli.output import json_option, print_json, print_json_lines, say
 from pipeline.model.exits import Exit
@@ -181,6 +181,8 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     show_webhooks(summary["webhooks"])
     show_names(summary["events_seen"])
     click.echo(f"\n{records_line(summary['records'])}")
+    for line in order_lines(summary["records"]):
+        click.echo(line)
     click.echo(f"this run: {read:,} records in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
     latency = summary["latency_ms"]
     if latency.get("p50"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.accounts import records_line, show_names, show_webhooks
+from pipeline.cli.accounts import order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import on_state
 from pipeline.cli.output import json_option, print_json
 
@@ -29,6 +29,8 @@ def status(state: Path, as_json: bool) -> None:
     live = found.running
     click.echo(f"{found.state}: {'a job is running' if live else 'no job is running'}")
     click.echo(records_line(found.records))
+    for line in order_lines(found.records):
+        click.echo(line)
     show_webhooks(found.webhooks)
     show_names(live.events_seen if live else ())
     if live and live.config["problems"]:

@@ -141,6 +141,13 @@ class JoinSection(Section):
         validation_alias="max_wait",
         description="Let an event go on after so long without progress of the users side; null: never.",
     )
+    settle_secs: Duration | None = Field(
+        default=None,
+        validation_alias="settle",
+        description="Two topics: hold each record until the clock is so far past its time, for records of "
+        "the other topic that come later but precede it. null: 50ms where a topic has CreateTime, else 0.",
+        examples=["100ms"],
+    )
 
 
 class NetworkSection(Section):
