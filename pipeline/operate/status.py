@@ -23,6 +23,8 @@ class Running:
     """By webhook: the fields of `LaneStats`."""
     config: dict[str, str]
     """version; problems: what is wrong with an edit that is refused, "" where nothing is."""
+    still_secs: float = 0.0
+    """How long a worker has stood still; 0 where all of them turn."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -46,7 +48,11 @@ class Status:
             "running": live is not None,
             "state": str(self.state),
             "halted": self.halted,
-            **({} if live is None else {"lanes": live.lanes, "config": live.config}),
+            **(
+                {}
+                if live is None
+                else {"lanes": live.lanes, "config": live.config, "still_secs": live.still_secs}
+            ),
         }
 
 
@@ -70,6 +76,7 @@ def _running(state: Path) -> Running | None:
         max(one["elapsed_secs"] for one in said),
         {webhook: together(found) for webhook, found in lanes.items()},
         next((one["config"] for one in said if one["config"]["problems"]), said[0]["config"]),
+        max(one["still_secs"] for one in said),
     )
 
 

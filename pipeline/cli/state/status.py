@@ -30,6 +30,11 @@ def status(state: Path, as_json: bool) -> None:
     click.echo(f"{found.state}: {'a job is running' if live else 'no job is running'}")
     click.echo(records_line(found.records))
     show_webhooks(found.webhooks)
+    if live and live.still_secs:
+        click.echo(
+            f"the job stands still, since {live.still_secs:,.0f} s: nothing is read or committed. Its log "
+            "says where; to stop and start it is safe"
+        )
     if live and live.config["problems"]:
         click.echo(
             f"the config was edited and is refused; what ran before still runs:\n{live.config['problems']}"
