@@ -48,6 +48,7 @@ class Patience:
 
     def _stays(self) -> bool:
         try:
-            return not any(one["stopping"] or one["still_secs"] for one in ask(self._state, "status"))
+            found = ask(self._state, "status")
+            return bool(found) and not any(one["stopping"] or one["still_secs"] for one in found)
         except (NotRunning, HooklineError, OSError, KeyError):
             return False
