@@ -86,6 +86,13 @@ JOIN_AHEAD = Happening(
 )
 UNALIGNED = Happening(Log.warning, "records went on without alignment", "join_unaligned_total")
 
+CLOCK_SET_BACK = Happening(
+    Log.warning, "the machine's clock was set back: starting anew from the last epoch", "clock_set_back_total"
+)
+WORKER_STILL = Happening(
+    Log.error, "the worker stands still: nothing is read, committed or stopped", "worker_standstills_total"
+)
+
 DEAD_LETTER_TOO_LARGE = Happening(
     Log.error,
     "a dead letter is too large for the topic and was not copied",

@@ -15,6 +15,7 @@ MetricName: TypeAlias = Literal[
     "attempts_total",
     "bytes_read_total",
     "chunks_total",
+    "clock_set_back_total",
     "config_problems",
     "config_reloads_total",
     "connections_open",
@@ -58,6 +59,8 @@ MetricName: TypeAlias = Literal[
     "webhook_matched_total",
     "webhook_pending",
     "webhook_suppressed_total",
+    "worker_standstills_total",
+    "worker_still_seconds",
 ]
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
@@ -266,6 +269,20 @@ METRICS: dict[MetricName, Metric] = {
         "copies of dead letters written to the configured topic or file, by result: ok, error",
         "error: see the log; the dead letters themselves are safe in the state directory",
         ("result",),
+    ),
+    # --- the worker
+    "worker_still_seconds": _gauge(
+        "seconds",
+        "time since the worker last read or worked; over 10 (or three epochs) the job is not ready",
+        "the log says where it stands: a disk or a lock that does not answer; a restart is safe",
+    ),
+    "worker_standstills_total": _counter(
+        "standstills", "times that the worker stood still for so long", "see worker_still_seconds"
+    ),
+    "clock_set_back_total": _counter(
+        "steps",
+        "times that the machine's clock was set back by more than a second; the job starts anew at once",
+        "let NTP slew the clock once the machine runs, and step it only before",
     ),
     # --- config
     "config_reloads_total": _counter(

@@ -86,6 +86,8 @@ def run(
     A recording is read to its end; a job that follows files or reads topics runs until SIGTERM or Ctrl-C.
     What is not delivered by then is kept in the state directory, and the next run goes on with it.
     """
+    from pipeline.model.errors import ClockSetBack
+    from pipeline.model.exits import MEMBER_EXIT
     from pipeline.telemetry import log
 
     job_config = load(config, flags, quiet=member is not None)
@@ -94,7 +96,13 @@ def run(
     if (processes > 1 or restart) and member is None:
         summary = run_together(job_config, processes, restart)
     else:
-        summary = run_alone(job_config, config, metrics, member, pin=pin)
+        try:
+            summary = run_alone(job_config, config, metrics, member, pin=pin)
+        except ClockSetBack:
+            if member is None:
+                raise
+            # A part cannot start anew alone: its supervisor does it for all.
+            return MEMBER_EXIT
     if member is not None:
         print_json_lines([summary])
         return Exit.OK
