@@ -37,6 +37,7 @@ from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
 from pipeline.runtime.patience import Patience
 from pipeline.runtime.reload import ConfigWatcher
+from pipeline.runtime.state.crashes import crashes_noted
 from pipeline.runtime.state.directory import StateDirectory
 from pipeline.runtime.state.recovery import prepare_recovery
 from pipeline.runtime.watchdog import Watchdog
@@ -147,9 +148,10 @@ def _owned_state(config: PipelineConfig, cluster: Cluster) -> Iterator[Peers | N
         ghosts = prepare_recovery(config.state / "recovery")
         if ghosts:
             _log.warning("removed what an unfinished epoch left", rows=ghosts)
-        if cluster.process == 0:
-            start_warming(config.state)
-        yield Peers(config.state, cluster.process, cluster.processes, name) if name else None
+        with crashes_noted(config.state, cluster.process):
+            if cluster.process == 0:
+                start_warming(config.state)
+            yield Peers(config.state, cluster.process, cluster.processes, name) if name else None
     finally:
         directory.close()
 
