@@ -172,10 +172,12 @@ class Side(Generic[T]):
             self.first_fetched_ms,
             clamped,
         )
-        good = min(number, len(self.offsets) - self.ahead)
+        good = number
+        for offset in reversed(clamped):
+            good -= good > 0 and self.offsets[good - 1] == offset
         if good:
             self.released_floor = self.times[good - 1]
-        self.ahead -= number - good
+        self.ahead = min(self.ahead, len(self.offsets) - number)
         for column in (self.offsets, self.stamps, self.times, self.items):
             del column[:number]
         while self.fetches and self.fetches[0][1] <= self.next_offset:
