@@ -11,36 +11,17 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from pipeline.config.models.case import CaseFile
-from pipeline.config.models.job import PipelineFile
-from pipeline.config.models.label import LabelFile
-from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.models.schema import SCHEMAS, model_schema
 from pipeline.language.units import show_duration
 from pipeline.model.json import Value
 from pipeline.operate.schemas.trees import definitions, ref
 
-SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
-    "webhook": (WebhookFile, "Hookline webhook"),
-    "label": (LabelFile, "Hookline label"),
-    "pipeline": (PipelineFile, "Hookline pipeline.yaml"),
-    "test": (CaseFile, "Hookline config test"),
-}
 
-
-class _Plain(GenerateJsonSchema):
-    """Without the titles that repeat each field's name: editors show them instead of the description."""
-
-    def field_title_should_be_set(self, schema: Value) -> bool:
-        return False
-
-
-def schema(kind: str) -> JsonSchemaValue:
+def schema(kind: str) -> dict[str, Value]:
     """Return the schema of a kind of file: webhook, label, pipeline or test."""
     model, title = SCHEMAS[kind]
-    found = model.model_json_schema(schema_generator=_Plain, by_alias=True)
+    found = model_schema(model)
     parts: dict[str, Value] = found.setdefault("$defs", {})
     trees = definitions() if kind != "test" else {}
     _put_trees(model.__name__, found, parts)
@@ -85,7 +66,7 @@ _TREES: Final = {
 """Fields whose inside a compiler checks, and the definition of it."""
 
 
-def _put_trees(model: str, found: JsonSchemaValue, parts: dict[str, Value]) -> None:
+def _put_trees(model: str, found: dict[str, Value], parts: dict[str, Value]) -> None:
     for (section, field), name in _TREES.items():
         part = found if section == model else parts.get(section)
         if part is not None:
@@ -185,7 +166,7 @@ _RULES: Final[dict[str, list[Value]]] = {
 """What fields of a section mean for one another."""
 
 
-def _allow_bases(found: JsonSchemaValue, parts: dict[str, Value]) -> None:
+def _allow_bases(found: dict[str, Value], parts: dict[str, Value]) -> None:
     """With `extends`, what is required may stand in the base."""
     parts["Request"].pop("required")
     found["required"] = ["id"]

@@ -1,0 +1,32 @@
+"""The JSON Schema of a model, as pydantic makes it; operate/schemas makes editors' schemas of it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from pipeline.config.models.case import CaseFile
+from pipeline.config.models.job import PipelineFile
+from pipeline.config.models.label import LabelFile
+from pipeline.config.models.webhook import WebhookFile
+from pipeline.model.json import Value
+
+SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
+    "webhook": (WebhookFile, "Hookline webhook"),
+    "label": (LabelFile, "Hookline label"),
+    "pipeline": (PipelineFile, "Hookline pipeline.yaml"),
+    "test": (CaseFile, "Hookline config test"),
+}
+"""The kinds of files, their models and their titles."""
+
+
+class _Plain(GenerateJsonSchema):
+    """Without the titles that repeat each field's name: editors show them instead of the description."""
+
+    def field_title_should_be_set(self, schema: Value) -> bool:
+        return False
+
+
+def model_schema(model: type[BaseModel]) -> dict[str, Value]:
+    """Return the schema of a file, by the names that fields have in it."""
+    return model.model_json_schema(schema_generator=_Plain, by_alias=True)
