@@ -109,6 +109,7 @@ BODIES: list[Any] = [
     body({"a": 1}, content_type="text/csv"),
     body({"a": 1}, method="GET"),
 ]
+HMAC = {"header": "x", "secret": "s"}
 SIGNED = {"secrets": ["whsec_aaaa"]}
 SECTIONS: list[Any] = [
     hook(trigger={"events": "A", "changes": "plan"}),
@@ -117,7 +118,7 @@ SECTIONS: list[Any] = [
     {"id": "a", "request": {"url": URL}},
     hook(request={"method": "PUT"}),
     hook(request={"url": URL, "auth": {"bearer": {"token": "t"}, "header": {"name": "x", "value": "y"}}}),
-    hook(request={"url": URL, "signature": {"hmac": {"header": "x", "secret": "s"}, "standard_webhooks": SIGNED}}),
+    hook(request={"url": URL, "signature": {"hmac": HMAC, "standard_webhooks": SIGNED}}),
     hook(delivery={"proxy": "http://p.example"}),
     hook(delivery={"batch": {"as": "ndjson", "wrap": {"a": "{{ items }}"}}}),
     hook(delivery={"batch": {}}, request={"url": URL, "encoding": "form", "body": {"a": 1}}),
