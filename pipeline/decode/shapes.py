@@ -109,7 +109,7 @@ def decode(
     ``received_at`` is the broker's time in unix milliseconds. ``is_clean`` is for scan (decode/scan.py): it
     has checked the whole chunk for long integers and deep nesting. Never raises for any input.
     """
-    place = Place(origin, received_at)
+    place = Place(origin, received_at, raw=raw)
     try:
         if headers and format in ("auto", "cloudevents") and cloudevents.is_binary(headers):
             return cloudevents.read_binary(raw, headers, place)

@@ -13,6 +13,7 @@ from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
 from pipeline.decode.shapes import decode
+from pipeline.decode.strict import without_bom
 from pipeline.model.errors import GivenError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -38,7 +39,7 @@ class Text:
     def json(self) -> Value:
         """Return its value. Raises GivenError."""
         try:
-            return orjson.loads(self.raw)
+            return orjson.loads(without_bom(self.raw))
         except orjson.JSONDecodeError as error:
             raise GivenError([Finding(self.name, error.lineno, error.colno, "json", error.msg)]) from None
 

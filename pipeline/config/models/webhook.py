@@ -150,7 +150,9 @@ class Request(Section):
         default_factory=dict, description="Further headers.", examples=[{"X-Team": "growth"}]
     )
     encoding: Literal["json", "form"] = Field(
-        default="json", description="How the body is written; form: nested `a[b]`, arrays repeat."
+        default="json",
+        description="How the body is written; form: nested `a[b]`, arrays repeat `a[]`, "
+        "arrays with objects are indexed, `a[0][b]`.",
     )
     missing: Literal["null", "omit", "omit_empty", "dead_letter"] | None = Field(
         default=None, description="What a value without a path becomes: null, left out, or a dead letter."
