@@ -24,6 +24,7 @@ from pipeline.deliver.lanes.policy import (
     retry_after_secs,
 )
 from pipeline.deliver.requests.excerpt import excerpt
+from pipeline.model.words import without_addresses
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.telemetry.log import get
 
@@ -309,7 +310,7 @@ class Settler:
 
     def _note(self, lane: Lane, attempt: Attempt) -> str:
         """Return the excerpt of an answer that was no success, and show it in the lane's numbers."""
-        shown = attempt.detail.encode() if attempt.fault is not None else attempt.answer
+        shown = without_addresses(attempt.detail).encode() if attempt.fault is not None else attempt.answer
         text = excerpt(shown, lane.secrets)
         lane.tally.status = attempt.status
         lane.tally.error = f"{attempt.fault}: {text}" if attempt.fault is not None else text
