@@ -150,6 +150,10 @@ def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*
         if name.startswith("user.properties."):
             hint = f"did you mean `{name.removeprefix('user.properties.')}`?"
             problems.warn((index,), "wrong-name", f"`{name}` is a path, and `changes` takes names", hint=hint)
+        elif len(parts := [part.strip() for part in name.split(",")]) > 1 and all(parts):
+            hint = f"for several names write [{', '.join(parts)}]"
+            message = f"`{name}` is one name here, as it is written"
+            problems.warn((index,), "looks-like-list", message, hint=hint)
     return frozenset(names)
 
 
