@@ -81,7 +81,7 @@ class Cursor:
             self.ended = self._finished = not self.follow
         self._splitter = LineSplitter(entry.offset, self._max_line_bytes)
         if self.ended:
-            self._finished_size = size
+            self._finished_size = self._blocks.fed = size
             self._close_fd()
         elif is_compressed(head):
             self._to_skip = entry.offset
