@@ -176,6 +176,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             snapshot = self.versions.latest
             if self.history.version_at(self.line) != snapshot.hash:
                 self.history.switch(self.line, snapshot.hash)
+                self.versions.named(snapshot.hash)
         else:
             snapshot = self.versions.get(replayed)
         if self.version and self.version != snapshot.hash:
