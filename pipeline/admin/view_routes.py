@@ -54,13 +54,17 @@ def view_routes(job: Job, process: int) -> list[Route]:
 
     def status() -> Value:
         # From memory: a store can be open only once in a process. `hookline status` reads the stores of all.
-        records, webhooks = job.committed.totals()
+        records, webhooks = job.committed.totals(job.versions.configured)
         stats = job.engine.stats()
         return {
             "records": records,
             "webhooks": webhooks,
+            "events_seen": job.event_names.all(),
             "latency_ms": {"p50": stats.p50_ms, "p99": stats.p99_ms},
             "elapsed_secs": round(time.monotonic() - begun, 3),
+            "running": True,
+            "state": str(job.settings.state),
+            "halted": job.halts.all(),
             "lanes": {name: asdict(lane) for name, lane in stats.lanes.items()},
             "process": process,
             "stopping": job.drain.stopping,
@@ -78,7 +82,7 @@ def view_routes(job: Job, process: int) -> list[Route]:
 
 def measure_job(job: Job) -> None:
     """Set the metrics that are read off the job."""
-    records, webhooks = job.committed.totals()
+    records, webhooks = job.committed.totals(job.versions.configured)
     for field, kind in KINDS.items():
         metrics.gauge("records_total", records[field], kind=kind)
     for webhook, counts in webhooks.items():

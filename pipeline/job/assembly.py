@@ -13,6 +13,7 @@ from pipeline.deliver.stats import EngineStats
 from pipeline.job.committed import Committed
 from pipeline.job.drain import Drain, Sending
 from pipeline.job.failure import Failure
+from pipeline.job.names import EventNames
 from pipeline.job.pace import Pace
 from pipeline.job.peers import Peers
 from pipeline.job.pressure import Busy, Pressure
@@ -62,6 +63,7 @@ class Job:
     committed: Committed = field(default_factory=Committed)
     bytes_read: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Source partition to bytes read durably and bytes in all (0: unknown)."""
+    event_names: EventNames = field(default_factory=EventNames)
     partitions: list[str] = field(default_factory=list)
     """The source partitions of the whole job, once the source has listed them."""
     pulse: Pulse = field(init=False)

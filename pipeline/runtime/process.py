@@ -35,9 +35,10 @@ from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.reading.view import Accounting, accounting
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
-from pipeline.runtime.patience import Patience
 from pipeline.runtime.reload import ConfigWatcher
+from pipeline.runtime.state.crashes import crashes_noted
 from pipeline.runtime.state.directory import StateDirectory
+from pipeline.runtime.state.patience import Patience
 from pipeline.runtime.state.recovery import prepare_recovery
 from pipeline.runtime.watchdog import Watchdog
 from pipeline.store.warm import start_warming
@@ -72,6 +73,8 @@ class Cluster:
 class Summary(Accounting):
     """What a run did: the accounting over the life of the state directory, and this run's figures."""
 
+    events_seen: list[str]
+    """The names of the events read in this run."""
     latency_ms: dict[str, float]
     elapsed_secs: float
 
@@ -115,7 +118,8 @@ def open_job(
             chunk_lines=parts.chunk_lines,
             clock=parts.clock,
         )
-        versions = Versions(config.state / "versions", snapshot, take_over)
+        fires = (lambda webhook_id: True) if replay is None else replay.fires
+        versions = Versions(config.state / "versions", snapshot, take_over, fires)
         job = Job(settings, parts.source(config, replay), versions, engine, halts, copies, peers)
         # In reverse order at the end: the engine first, it reads the stores.
         stack.callback(job.stores.close)
@@ -144,9 +148,10 @@ def _owned_state(config: PipelineConfig, cluster: Cluster) -> Iterator[Peers | N
         ghosts = prepare_recovery(config.state / "recovery")
         if ghosts:
             _log.warning("removed what an unfinished epoch left", rows=ghosts)
-        if cluster.process == 0:
-            start_warming(config.state)
-        yield Peers(config.state, cluster.process, cluster.processes, name) if name else None
+        with crashes_noted(config.state, cluster.process):
+            if cluster.process == 0:
+                start_warming(config.state)
+            yield Peers(config.state, cluster.process, cluster.processes, name) if name else None
     finally:
         directory.close()
 
@@ -188,6 +193,7 @@ def run_job(
         stats = job.engine.stats()
     return {
         **accounting(config.state),
+        "events_seen": job.event_names.all(),
         "latency_ms": {"p50": stats.p50_ms, "p99": stats.p99_ms},
         "elapsed_secs": round(time.monotonic() - begun, 3),
     }

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import TypedDict
 
 import orjson
 
@@ -41,6 +42,13 @@ FINAL = (Exit.PROBLEMS, Exit.USAGE, Exit.STATE)
 """What starting again does not cure."""
 PORTS = range(20_000, 32_000)
 _log = log.get("group")
+
+
+class Figures(TypedDict):
+    """What the members of a job saw of a run, each of its own part."""
+
+    latency_ms: dict[str, float]
+    events_seen: list[str]
 
 
 @dataclass(slots=True)
@@ -118,12 +126,18 @@ class Group:
                     self._signal(signal.SIGKILL)
         return 0 if failed is None else failed if failed > 0 else int(Exit.FATAL)
 
-    def latency(self) -> dict[str, float]:
-        """Return the worst latencies of the members: each sees only its own deliveries."""
+    def figures(self) -> Figures:
+        """Return what the members saw, as one: the worst latencies, all names of events."""
         # The last line is the summary; before it Bytewax may say that it waits for the others to listen.
         lines = [output.splitlines()[-1] for output in self.outputs.values() if output]
-        found = [orjson.loads(line)["latency_ms"] for line in lines if line.startswith(b"{")]
-        return {name: max((one[name] or 0.0 for one in found), default=0.0) for name in ("p50", "p99")}
+        found = [orjson.loads(line) for line in lines if line.startswith(b"{")]
+        return {
+            "latency_ms": {
+                name: max((one["latency_ms"][name] or 0.0 for one in found), default=0.0)
+                for name in ("p50", "p99")
+            },
+            "events_seen": list(dict.fromkeys(name for one in found for name in one["events_seen"])),
+        }
 
     def _signal(self, number: int) -> None:
         for member in self.members:
@@ -136,8 +150,8 @@ def _rank(one: tuple[int, int]) -> int:
     return 0 if one[1] < 0 else 1 if one[1] == MEMBER_EXIT else 2
 
 
-def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[int, dict[str, float]]:
-    """Run a job of several processes; return its exit code and latencies.
+def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[int, Figures]:
+    """Run a job of several processes; return its exit code and what its members saw.
 
     restart: start all anew when one fails, after 0.5 s, 1 s, ... 60 s; problems of config, usage or state are
     not cured by that and end the group at once. Where the clock was set back all start anew in any case.
@@ -149,7 +163,7 @@ def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[i
         group = Group(words, processes)
         with contextlib.closing(group.lifeline):
             if requested():
-                return 0, group.latency()
+                return 0, group.figures()
             group.start(environment)
             with passing_signals(group) as stopped:
                 code = group.wait()
@@ -157,7 +171,7 @@ def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[i
                     keep_steady(environment)
                     continue
                 if code in (0, *FINAL) or not restart or stopped.is_set():
-                    return (0 if code == MEMBER_EXIT else code), group.latency()
+                    return (0 if code == MEMBER_EXIT else code), group.figures()
                 if time.monotonic() - begun > LONGEST_WAIT_SECS:
                     wait = FIRST_WAIT_SECS
                 _log.warning("starting again", exit=code, wait_secs=wait)
@@ -165,7 +179,7 @@ def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[i
                 wait = min(wait * 2, LONGEST_WAIT_SECS)
         # Asked here, where the handlers are the old ones again and no signal falls in between.
         if stopped.is_set():
-            return 0, group.latency()
+            return 0, group.figures()
 
 
 @contextlib.contextmanager

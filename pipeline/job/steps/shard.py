@@ -100,7 +100,7 @@ class Shard:
         request = Request(
             key=delivery_key(webhook_id, event.origin),
             webhook_id=webhook_id,
-            message_id=message_name(webhook_id, event),
+            message_id=message_name(webhook, event),
             config=version,
             method=rendered.method,
             url=rendered.url if replay is None else replay.redirect(rendered.url),

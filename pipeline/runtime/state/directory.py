@@ -15,6 +15,7 @@ from pipeline.model.errors import StateError
 
 FORMAT = 1
 META = "hookline.json"
+SHARDS = "shards/[0-9][0-9][0-9]"
 
 
 class StateDirectory:
@@ -99,17 +100,11 @@ class StateDirectory:
 
     def _check(self, shards: int) -> None:
         meta = self.path / META
-        if not meta.exists():
+        described = describe(self.path)
+        if described is None:
             replace_durably(meta, orjson.dumps({"format": FORMAT, "shards": shards}) + b"\n")
-            return
-        try:
-            found = orjson.loads(meta.read_bytes())
-            known_format, known_shards = int(found["format"]), int(found["shards"])
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise StateError(
-                f"{meta}: not readable as a state directory's description ({error}). Put the file back from "
-                f'a backup, or write {{"format": {FORMAT}, "shards": N}} into it: as many as it was made for.'
-            ) from error
+            described = FORMAT, shards
+        known_format, known_shards = described
         if known_format != FORMAT:
             raise StateError(
                 f"{self.path} is in format {known_format}, this version reads format {FORMAT}; run the "
@@ -121,3 +116,25 @@ class StateDirectory:
                 f"fixed for the life of a state directory: set `shards: {known_shards}`, or start with an "
                 "empty one."
             )
+
+
+def describe(state: Path) -> tuple[int, int] | None:
+    """Return a state directory's format and number of shards, None where nothing has begun in it.
+
+    Raises StateError where its description is damaged, or gone although there are stores.
+    """
+    meta = state / META
+    stores = len(list(state.glob(f"{SHARDS}/data.mdb")))
+    try:
+        found = orjson.loads(meta.read_bytes())
+        return int(found["format"]), int(found["shards"])
+    except FileNotFoundError:
+        if not stores:
+            return None
+        wrong = "is gone"
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        wrong = f"not readable as a state directory's description ({error})"
+    raise StateError(
+        f"{meta}: {wrong}. Put the file back from a backup, or write "
+        f'{{"format": {FORMAT}, "shards": N}} into it: as many as it was made for (shards/ holds {stores}).'
+    )
