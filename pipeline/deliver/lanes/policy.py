@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 from pipeline.config.models.delivery import RetrySettings
 from pipeline.deliver.http.attempt import Fault
+from pipeline.deliver.requests.oauth import REFUSALS
 
 MAX_RETRY_AFTER_SECS = 24 * 3600.0
 """The most that a Retry-After is believed: a broken header must not put a delivery off for years."""
@@ -102,6 +103,29 @@ def decide(
         return RetryAt(settings.min_delay_secs * share * (0.5 + random()), lucky=True)
     # Bad luck has not made the receiver any worse: the backoff begins after it.
     return backoff(attempt - lucky, age_secs, asked, settings, random)
+
+
+def decide_token(
+    status: int,
+    refusals: int,
+    *,
+    attempt: int,
+    age_secs: float,
+    settings: RetrySettings,
+    random: Callable[[], float],
+) -> RetryAt | Rejected:
+    """Return what follows for a delivery from a token that was not given.
+
+    status: of the token endpoint, where it refused; 0 where it could not be reached or made no sense.
+    refusals: how many came in a row. A refusal is final after `max_attempts` of the delivery, or after
+    `REFUSALS` in a row where none is set.
+    """
+    tries, most = (attempt, settings.max_attempts) if settings.max_attempts else (refusals, REFUSALS)
+    if status and tries >= most:
+        return Rejected(f"token-status-{status}")
+    if settings.max_attempts and attempt >= settings.max_attempts:
+        return Rejected("max-attempts")
+    return backoff(attempt, age_secs, 0.0, settings, random)
 
 
 def may_be_soon(status: int, asked_secs: float, settings: RetrySettings) -> bool:

@@ -153,7 +153,7 @@ class Settler:
             if spec.fail_when(None, None, {"response": response}):
                 text = self._note(lane, attempt)
                 for delivery in attempt.items:
-                    self._finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
+                    self.finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
                 return
         batched = spec is not None and spec.delivery.batch is not None
         failed = failed_items(answer, len(attempt.items)) if batched else {}
@@ -170,8 +170,8 @@ class Settler:
             if again and spec is not None:
                 # 503 stands for "this one not now": the backoff of any other failure.
                 decision = self._decide(lane, attempt, delivery, 503, self.random(), now)
-            self._finish(lane, delivery, attempt.status, shown, decision, now, retries)
-        self._regroup(lane, retries, now)
+            self.finish(lane, delivery, attempt.status, shown, decision, now, retries)
+        self.regroup(lane, retries, now)
 
     def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> bool:
         """An answer that is no success; True where the receiver has failed."""
@@ -191,8 +191,8 @@ class Settler:
         luck = self.random()
         for delivery in attempt.items:
             decision = self._decide(lane, attempt, delivery, status, luck, now)
-            self._finish(lane, delivery, status, text, decision, now, retries)
-        self._regroup(lane, retries, now)
+            self.finish(lane, delivery, status, text, decision, now, retries)
+        self.regroup(lane, retries, now)
         return failed
 
     def _decide(
@@ -213,7 +213,7 @@ class Settler:
             lucky=lane.throttle.lucky(now),
         )
 
-    def _finish(
+    def finish(
         self,
         lane: Lane,
         delivery: Delivery,
@@ -247,7 +247,7 @@ class Settler:
         if retries is not None:
             retries.append((delivery, decision))
 
-    def _regroup(self, lane: Lane, retries: list[tuple[Delivery, RetryAt]], now: float) -> None:
+    def regroup(self, lane: Lane, retries: list[tuple[Delivery, RetryAt]], now: float) -> None:
         """Let retries wait for their due time: the members of a batch together, at the latest one's."""
         if not retries:
             return
@@ -301,8 +301,13 @@ class Settler:
             )
 
     def healed(self, lane: Lane, now: float) -> None:
-        """An outage is over: what waits becomes due soon, spread over time, on disk too."""
+        """An outage is over."""
         lane.limit.restart()
+        self.hurry(lane, now)
+        log.info("receiver is well again", webhook=lane.webhook_id)
+
+    def hurry(self, lane: Lane, now: float) -> None:
+        """Let what waits be due soon, spread over time, on disk too; not before the receiver asked for."""
         spread = min(2.0, 0.002 * len(lane.waiting))
         waiting, lane.waiting = lane.waiting, []
         for due, _, item, lucky in waiting:
@@ -314,7 +319,6 @@ class Settler:
                 disk.early = True
                 disk.again = disk.wanted = True
                 disk.resting_until = 0.0
-        log.info("receiver is well again", webhook=lane.webhook_id)
 
     def _note(self, lane: Lane, attempt: Attempt) -> str:
         """Return the excerpt of an answer that was no success, and show it in the lane's numbers."""
