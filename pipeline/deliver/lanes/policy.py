@@ -26,7 +26,8 @@ MAX_RETRY_AFTER_SECS = 24 * 3600.0
 """The most that a Retry-After is believed: a broken header must not put a delivery off for years."""
 
 FIRST_SHARE, SOON_SHARE = 1 / 640, 1 / 40
-"""Of the shortest delay: what a delivery waits that failed by bad luck: the first time, from the fifth on."""
+"""Of the shortest delay: what a delivery waits that failed by bad luck, doubled from the one to the other.
+The first time it does not wait, but for those that are in the queue already."""
 USUAL_SECS = 1.0
 
 
@@ -99,7 +100,7 @@ def decide(
     if not may_be_soon(status, asked, settings):
         lucky = 0
     if attempt <= lucky and age_secs < settings.max_age_secs:
-        share = min(SOON_SHARE, FIRST_SHARE * 2.0 ** min(attempt - 1, 10))
+        share = min(SOON_SHARE, FIRST_SHARE * 2.0 ** min(attempt - 1, 10)) if attempt > 1 else 0.0
         return RetryAt(settings.min_delay_secs * share * (0.5 + random()), lucky=True)
     # Bad luck has not made the receiver any worse: the backoff begins after it.
     return backoff(attempt - lucky, age_secs, asked, settings, random)

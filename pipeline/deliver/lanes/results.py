@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 import orjson
@@ -31,6 +31,7 @@ log = get(__name__)
 
 OVERLOAD = frozenset({408, 425, 429})
 """Statuses below 500 that say "not now"."""
+STEP_SECS = 0.002
 
 
 @dataclass(slots=True)
@@ -257,10 +258,16 @@ class Settler:
             for delivery in item:
                 if not delivery.gone:
                     self.parked(lane.park(delivery))
+        elif all(decision.lucky for _, decision in retries):
+            if due <= now:
+                lane.fresh.append(item)
+            else:
+                # In steps, so that those of one step share a turn of the loop.
+                lane.wait(item, ceil(due / STEP_SECS) * STEP_SECS, lucky=True)
         elif due <= now:
             lane.retries.appendleft(item)
         else:
-            lane.wait(item, due, lucky=all(decision.lucky for _, decision in retries))
+            lane.wait(item, due)
 
     def _reauthorise(self, lane: Lane, attempt: Attempt) -> bool:
         """Send once more with another token where a token was refused; True where that is done."""
