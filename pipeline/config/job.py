@@ -15,7 +15,7 @@ from pipeline.config.models.job import JsonlSource, KafkaSource, PipelineFile
 from pipeline.config.models.validate import check, submodel
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import Document, locate
-from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.config.yaml.loader import EMPTY, decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.config.yaml.placeholders import substitute
 from pipeline.language.secrets import Secrets
@@ -89,11 +89,12 @@ def load_pipeline(
     problems = Problems()
     tree = document.root
     substitute(document, Secrets(environ, base).find)
-    findings = list(document.findings)
-    data: Value = {} if tree is None else tree.value
+    findings = [found for found in document.findings if found.code != EMPTY]
+    data: Value = {} if tree is None or tree.value is None else tree.value
     if not isinstance(data, dict):
-        problems.error((), "wrong-type", "pipeline.yaml is a map of fields")
+        check(PipelineFile, data, problems, what="pipeline.yaml")
         data = {}
+    findings += _misnamed(base)
     layers = Layers(data)
     findings.extend(layers.set_variables(environ))
     layers.set_flags(flags or {})
@@ -122,6 +123,16 @@ def load_pipeline(
     settings = tuple(settings_of(model, origin_of))
     config = PipelineConfig(model, source, Path(model.state), data.get("delivery", {}), settings)
     return PipelineReport(config, findings, root)
+
+
+def _misnamed(base: Path) -> list[Finding]:
+    """Return what is to be said of a pipeline.yml: nobody reads it."""
+    other = "pipeline.yml"
+    if not (base / other).is_file():
+        return []
+    alone = not (base / FILE).exists()
+    hint = f"rename it to {FILE}" if alone else f"move what it says into {FILE}, and delete it"
+    return [Finding(other, 0, 0, "not-read", f"`{other}` is not read", hint, warning=not alone)]
 
 
 def _document(base: Path) -> Document:

@@ -19,6 +19,7 @@ RESERVED: Final = frozenset(
 CONTENT_TYPES: Final = {
     "json": "application/json",
     "form": "application/x-www-form-urlencoded",
+    "text": "text/plain; charset=utf-8",
     "ndjson": "application/x-ndjson",
 }
 """What a body of this encoding, or of a batch as ndjson, is unless the webhook says otherwise."""

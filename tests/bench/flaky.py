@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes import Array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,7 @@ class Sometimes(asyncio.Protocol):
             self._transport.write(ANSWERS[good])
 
 
-def serve(failing: float, counts: Array[float], port: Any) -> None:
+def serve(failing: float, counts: Any, port: Any) -> None:
     """Serve until killed; counts: time of the first request, then requests, good ones, those of the other."""
 
     async def run() -> None:

@@ -16,6 +16,7 @@ import pytest
 from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.config.models.receiver import OAuth2Auth, ReceiverSettings
 from pipeline.deliver.engine import DeliveryEngine
+from pipeline.deliver.http.attempt import Posted
 from pipeline.deliver.lanes.access_tokens import not_given
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.requests.credentials import UsedSecrets
@@ -116,7 +117,7 @@ def test_a_refused_token_ends_in_dead_letters_that_name_its_status(
         (500, "answered 500"),
         (429, "answered 429"),
         ("reset", "oauth2: "),
-        ({"status": 200, "body": "<html>"}, "holds no access_token"),
+        ({"status": 200, "body": "<html>"}, "cannot be read"),
         ({"status": 200, "body": '{"access_token": "a\\nb"}'}, "no text that a header can carry"),
     ],
 )
@@ -168,8 +169,9 @@ def test_a_lifetime_is_taken_as_a_number_or_its_text(said: str, secs: float) -> 
 def lifetime(said: str) -> float:
     """Return how long a token is taken to live that comes with this `expires_in`."""
 
-    async def post(url: str, form: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        return 200, f'{{"access_token": "t1", "expires_in": {said}}}'.encode()
+    async def post(url: str, form: bytes, headers: dict[str, str]) -> Posted:
+        body = f'{{"access_token": "t1", "expires_in": {said}}}'
+        return Posted(200, {}, body.encode(), cut=False)
 
     auth = OAuth2Auth("https://t.test/", "id", "s")
     return asyncio.run(request_token(auth, UsedSecrets(Secrets()), post))[1]

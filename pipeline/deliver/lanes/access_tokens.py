@@ -10,6 +10,7 @@ from pipeline.config.models.receiver import ReceiverSettings
 from pipeline.deliver.http.attempt import Client
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.outages import hurry
 from pipeline.deliver.lanes.policy import RetryAt, decide_token
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.requests.oauth import TokenError, request_token
@@ -72,7 +73,7 @@ class Tokens:
             now, failed = self._clock.now(), token.failures
             token.arrived(value, lifetime, now)
             if failed and lane.token is token:
-                self._settler.hurry(lane, now)
+                hurry(lane, now, self._settler.random)
         result = "ok" if token.value is not None else "error"
         count("oauth_tokens_total", webhook=lane.webhook_id, result=result)
         # A token that a reload has replaced meanwhile is never looked at again.

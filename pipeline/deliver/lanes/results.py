@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Any
 
-import orjson
-
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Item, failed_items, halves
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.outages import failing, healed
 from pipeline.deliver.lanes.policy import (
     DELIVERED,
     Decision,
@@ -21,8 +20,8 @@ from pipeline.deliver.lanes.policy import (
     Rejected,
     RetryAt,
     decide,
-    retry_after_secs,
 )
+from pipeline.deliver.requests.answers import Unreadable, read_success
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.telemetry.log import get
@@ -71,6 +70,9 @@ class Settler:
         slot_secs = 0.0
         for attempt in attempts:
             status = attempt.status
+            said: tuple[Any, Any] | None = None
+            if not is_plain and attempt.headers_matter and attempt.fault is None and 200 <= status < 300:
+                said = self._read(lane, attempt)
             trip = now - attempt.started
             slot_secs += trip
             key = attempt.fault or status
@@ -80,11 +82,11 @@ class Settler:
                 # The least of a turn: what other requests of the turn cost is our own time.
                 if trip < quickest:
                     quickest = trip
-                if is_plain:
+                if said is None:
                     for delivery in attempt.items:
                         self._delivered(lane, delivery, status, now, wall_ms)
                 else:
-                    self._judge_good(lane, attempt, wall_ms, now)
+                    self._judge_good(lane, attempt, said, wall_ms, now)
             elif self._judge_bad(lane, attempt, now):
                 failed.append(attempt)
             flying.pop(attempt, None)
@@ -98,9 +100,9 @@ class Settler:
         if failed or good:
             lane.limit.ended(now, good, len(failed), slot_secs)
         if failed:
-            self._failed(lane, failed, good, now)
+            failing(lane, failed, good, now, self.clock.wall())
         if good and lane.throttle.succeeded(now, good):
-            self.healed(lane, now)
+            healed(lane, now, self.random)
 
     def post(self, now_ms: int) -> None:
         """Write and queue the results: one journal write per shard (DESIGN 6, rule 6)."""
@@ -143,19 +145,30 @@ class Settler:
         self._result(delivery, Outcome.DELIVERED)
         lane.release(delivery, now)
 
-    def _judge_good(self, lane: Lane, attempt: Attempt, wall_ms: int, now: float) -> None:
+    def _read(self, lane: Lane, attempt: Attempt) -> tuple[Any, Any] | None:
+        """Return what a 2xx answer says; None, with a fault, where that cannot be read."""
+        assert lane.spec is not None  # a lane without one judges no content
+        try:
+            return read_success(attempt, lane.spec)
+        except Unreadable as error:
+            start = attempt.answer[:512].decode("utf-8", "backslashreplace")
+            attempt.fault = "unreadable"
+            attempt.detail = f"{attempt.status}, but {error}" + (f": {start}" if start else "")
+            return None
+
+    def _judge_good(
+        self, lane: Lane, attempt: Attempt, said: tuple[Any, Any], wall_ms: int, now: float
+    ) -> None:
         """A 2xx answer whose content may say otherwise."""
-        answer = _decoded(attempt.answer)
+        answer, response = said
         spec = lane.spec
         text = ""
-        if spec is not None and spec.fail_when is not None:
-            fields = answer if isinstance(answer, dict) else {}
-            response = fields | {"status": attempt.status, "body": answer}
-            if spec.fail_when(None, None, {"response": response}):
-                text = self._note(lane, attempt)
-                for delivery in attempt.items:
-                    self.finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
-                return
+        fail_when = spec.fail_when if spec is not None else None
+        if fail_when is not None and fail_when(None, None, {"response": response}):
+            text = self._note(lane, attempt)
+            for delivery in attempt.items:
+                self.finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
+            return
         batched = spec is not None and spec.delivery.batch is not None
         failed = failed_items(answer, len(attempt.items)) if batched else {}
         if failed:
@@ -184,15 +197,19 @@ class Settler:
                 lane.retries.appendleft(half)
             return False
         text = self._note(lane, attempt)
-        failed = fault not in (None, "guard-refused", "request") or status >= 500 or status in OVERLOAD
-        if not failed and fault is None and lane.throttle.succeeded(now):
+        failed = (
+            fault not in (None, "guard-refused", "request", "unreadable")
+            or status >= 500
+            or status in OVERLOAD
+        )
+        if not failed and fault in (None, "unreadable") and lane.throttle.succeeded(now):
             # Whatever it thinks of this request, it answers.
-            self.healed(lane, now)
+            healed(lane, now, self.random)
         retries: list[tuple[Delivery, RetryAt]] = []
         luck = self.random()
         for delivery in attempt.items:
             decision = self._decide(lane, attempt, delivery, status, luck, now)
-            self.finish(lane, delivery, status, text, decision, now, retries)
+            self.finish(lane, delivery, status or attempt.begun, text, decision, now, retries)
         self.regroup(lane, retries, now)
         return failed
 
@@ -211,6 +228,8 @@ class Settler:
             settings=spec.delivery.retry,
             wall_secs=self.clock.wall(),
             random=lambda: luck,
+            begun=attempt.begun,
+            before=delivery.progress.status,
             lucky=lane.throttle.lucky(now),
         )
 
@@ -291,42 +310,6 @@ class Settler:
             # It is disabled all the same; after a restart its next 410 disables it again.
             log.error("a disabled webhook could not be noted", webhook=lane.webhook_id, error=str(error))
 
-    def _failed(self, lane: Lane, attempts: Sequence[Attempt], good: int, now: float) -> None:
-        """The receiver has failed; ``good``: how many other answers of the turn were good."""
-        throttle, wall = lane.throttle, self.clock.wall()
-        asked = max(
-            retry_after_secs(each.retry_after, wall) if each.retry_after else 0.0 for each in attempts
-        )
-        lane.asked_until = max(lane.asked_until, now + asked)
-        slow_down = asked > 0.0 or any(each.status == 429 for each in attempts)
-        # What was sent before the last good answer says nothing about the time after it.
-        later = 0 if good else sum(each.started >= throttle.good_at for each in attempts)
-        throttle.missed(now, len(attempts) - later, slow_down=slow_down)
-        if later and throttle.failed(now, later, asked, slow_down=slow_down):
-            log.warning(
-                "receiver fails, probing it from now on", webhook=lane.webhook_id, error=lane.tally.error
-            )
-
-    def healed(self, lane: Lane, now: float) -> None:
-        """An outage is over."""
-        lane.limit.restart()
-        self.hurry(lane, now)
-        log.info("receiver is well again", webhook=lane.webhook_id)
-
-    def hurry(self, lane: Lane, now: float) -> None:
-        """Let what waits be due soon, spread over time, on disk too; not before the receiver asked for."""
-        spread = min(2.0, 0.002 * len(lane.waiting))
-        waiting, lane.waiting = lane.waiting, []
-        for due, _, item, lucky in waiting:
-            soon = max(now + self.random() * spread, max(delivery.asked_until for delivery in item))
-            lane.wait(item, min(due, soon), lucky=lucky)
-        for disk in lane.disk.values():
-            # Rows do not say whether their delay was asked for: where any was, they keep their time.
-            if disk.rows and lane.asked_until <= now:
-                disk.early = True
-                disk.again = disk.wanted = True
-                disk.resting_until = 0.0
-
     def _note(self, lane: Lane, attempt: Attempt) -> str:
         """Return the excerpt of an answer that was no success, and show it in the lane's numbers."""
         shown = attempt.detail.encode() if attempt.fault is not None else attempt.answer
@@ -340,10 +323,3 @@ class Settler:
         if results is None:
             results = self._results[delivery.port] = []
         results.append(Result(delivery, outcome, reason))
-
-
-def _decoded(answer: bytes) -> Any:
-    try:
-        return orjson.loads(answer)
-    except ValueError:
-        return None

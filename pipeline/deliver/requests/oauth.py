@@ -8,12 +8,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from urllib.parse import quote_plus, urlencode
 
-import orjson
-
 from pipeline.config.models.receiver import OAuth2Auth
+from pipeline.deliver.http.attempt import Posted
+from pipeline.deliver.requests.answers import Unreadable, parse, text_of
 from pipeline.deliver.requests.credentials import UsedSecrets
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.language.headers import CONTENT_TYPES
@@ -21,6 +21,7 @@ from pipeline.language.headers import CONTENT_TYPES
 EARLY_SECS = 30.0
 """A token is renewed this long before it expires."""
 UNKNOWN_SECS = 3600.0
+_LONGEST_SECS = 365 * 86400.0
 MAX_RETRY_SECS = 60.0
 
 
@@ -43,8 +44,8 @@ class TokenError(Exception):
         self.status = status if 300 <= status < 500 and status not in PATIENT else 0
 
 
-Post = Callable[[str, bytes, dict[str, str]], Awaitable[tuple[int, bytes]]]
-"""POST url, body, headers -> status and the start of the answer; guarded like any delivery."""
+Post = Callable[[str, bytes, dict[str, str]], Awaitable[Posted]]
+"""POST url, body, headers -> the answer; guarded like any delivery."""
 
 
 @dataclass(slots=True)
@@ -104,28 +105,42 @@ async def request_token(auth: OAuth2Auth, secrets: UsedSecrets, post: Post) -> t
     url = secrets.expand(auth.token_url)
     basic = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()).decode()
     headers = {"accept": CONTENT_TYPES["json"], "content-type": CONTENT_TYPES["form"]}
-    status, answer = await post(url, urlencode(form).encode(), headers | {"authorization": f"Basic {basic}"})
-    if status in (400, 401):
+    answer = await post(url, urlencode(form).encode(), headers | {"authorization": f"Basic {basic}"})
+    if answer.status in (400, 401):
         # RFC 6749, 2.3.1: some servers take the credentials in the form only.
         both = form | {"client_id": client_id, "client_secret": client_secret}
-        status, answer = await post(url, urlencode(both).encode(), headers)
-    if status != 200:
-        shown = excerpt(answer, secrets)[:200]
-        raise TokenError(f"the token endpoint answered {status}{': ' if shown else ''}{shown}", status)
+        answer = await post(url, urlencode(both).encode(), headers)
+    if answer.status != 200:
+        shown = excerpt(answer.answer, secrets)[:200]
+        told = f"the token endpoint answered {answer.status}{': ' if shown else ''}{shown}"
+        raise TokenError(told, answer.status)
+    return read_token(answer)
+
+
+def read_token(answer: Posted) -> tuple[str, float]:
+    """Return the token of an answer and its lifetime in seconds; raises TokenError."""
     try:
-        parsed = orjson.loads(answer)
-        token, lifetime = parsed["access_token"], _lifetime(parsed.get("expires_in"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise TokenError("the token endpoint's answer holds no access_token") from None
+        parsed = parse(text_of(answer.answer, answer.headers, cut=answer.cut))
+    except Unreadable as error:
+        raise TokenError(f"the token endpoint's answer cannot be read: {error}") from None
+    if not isinstance(parsed, dict) or "access_token" not in parsed:
+        said = parsed.get("error") if isinstance(parsed, dict) else None
+        told = f" but the error {ascii(said)[:100]}" if said is not None else ""
+        raise TokenError(f"the token endpoint's answer holds no access_token{told}")
+    token = parsed["access_token"]
     if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
         raise TokenError("the token endpoint's access_token is no text that a header can carry")
-    return token, lifetime
+    return token, _lifetime(parsed.get("expires_in"))
 
 
-def _lifetime(value: object) -> float:
-    """Return the seconds that an answer says, as a number or its text; what makes no sense is unknown."""
+def _lifetime(said: object) -> float:
+    """Return the seconds that `expires_in` means; where it is missing or makes no sense, an hour:
+    a token that is refused is renewed anyway.
+    """
+    if said is None:
+        return UNKNOWN_SECS
     try:
-        secs = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0.0
+        secs = float(said) if isinstance(said, int | float | str) and not isinstance(said, bool) else nan
     except (ValueError, OverflowError):
-        secs = 0.0
-    return secs if isfinite(secs) and secs > 0.0 else UNKNOWN_SECS
+        secs = nan
+    return min(secs, _LONGEST_SECS) if isfinite(secs) and secs > 0 else UNKNOWN_SECS
