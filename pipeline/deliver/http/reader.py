@@ -19,14 +19,12 @@ _NAME = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _VALUE = rb"[\t\x20-\x7e\x80-\xff]*"
 _LINE = re.compile(rb"(%b)[ \t]*:(%b)" % (_NAME, _VALUE))
 _STRICT = re.compile(rb"%b\r\n(?:%b:%b\r\n)*\r\n" % (_STATUS.pattern, _NAME, _VALUE))
-_FRAMING = re.compile(rb"\n(?:content-length|transfer-encoding):", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\ntransfer-encoding: chunked\r")
-_CODINGS = re.compile(rb"\ntransfer-encoding:([^\r]*)", re.IGNORECASE)
-_CONTENT_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r", re.IGNORECASE)
+_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r", re.IGNORECASE)
 _RETRY_AFTER = re.compile(rb"\nretry-after:[ \t]*([^\r]*)", re.IGNORECASE)
 _CONNECTION = re.compile(rb"\nconnection:([^\r]*)", re.IGNORECASE)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _SIZE = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\x00]*)?")
+_NO_LENGTH = -1
 _LONGEST_LINE = 8192
 """Bytes of a line between chunks."""
 _BODYLESS = frozenset({204, 304})
@@ -47,8 +45,8 @@ class AnswerReader:
     """Reads one answer from its first byte."""
 
     __slots__ = (
-        "_buffer", "_in_data", "_in_trailers", "_left", "_looked", "_passed", "done", "framed", "head",
-        "is_chunked", "status", "surplus",
+        "_buffer", "_in_data", "_in_trailers", "_left", "_looked", "_lower", "_passed", "done", "framed",
+        "head", "is_chunked", "status", "surplus",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -56,6 +54,7 @@ class AnswerReader:
         self._looked = 0
         self._passed = 0
         self._left = 0
+        self._lower = b""
         self._in_data = self._in_trailers = False
         self.status = 0
         """Of the final head; 0 until it is complete."""
@@ -98,17 +97,22 @@ class AnswerReader:
     @property
     def keep(self) -> bool:
         """True where the connection may be used again after a complete answer."""
-        said = b",".join(_CONNECTION.findall(self.head)).lower()
-        options = {option.strip(b" \t") for option in said.split(b",")}
-        if self.head.startswith(b"HTTP/1.0"):
-            return b"keep-alive" in options and not self.surplus
-        return b"close" not in options and not self.surplus
+        if self.surplus:
+            return False
+        is_old = self._lower.startswith(b"http/1.0")
+        if b"\nconnection:" not in self._lower:
+            return not is_old
+        lines = self._lower.split(b"\nconnection:")[1:]
+        options = {option.strip(b" \t") for line in lines for option in line.partition(b"\r")[0].split(b",")}
+        return b"keep-alive" in options if is_old else b"close" not in options
 
     @property
     def retry_after(self) -> str | None:
         """The value of the header."""
-        found = _RETRY_AFTER.search(self.head)
-        return found[1].decode("latin-1").strip() if found is not None else None
+        at = self._lower.find(b"\nretry-after:")
+        if at < 0:
+            return None
+        return self.head[at + 13 :].partition(b"\r")[0].strip(b" \t").decode("latin-1")
 
     def headers(self) -> dict[str, str]:
         """Return the headers by lower-case name; values of one name are joined with commas."""
@@ -143,6 +147,7 @@ class AnswerReader:
             status = _status_of(raw)
             if status >= 200:
                 self.head = _strict(raw, status)
+                self._lower = self.head.lower()
                 self.status = status
                 self._buffer = b""
                 return buffer
@@ -157,11 +162,11 @@ class AnswerReader:
         if bodyless or self.status in _BODYLESS:
             self.framed = self.done = True
             return
-        length = _CONTENT_LENGTH.search(self.head)
-        if length is not None:
-            self._left = int(length[1])
-            self.framed, self.done = True, not self._left
-        elif _CHUNKED.search(self.head) is not None:
+        length = _length_in(self._lower)
+        if length != _NO_LENGTH:
+            self._left = length
+            self.framed, self.done = True, not length
+        elif b"\ntransfer-encoding:" in self._lower:
             self.framed = self.is_chunked = True
 
     def _read_chunks(self, data: bytes) -> bytes:
@@ -210,9 +215,18 @@ class AnswerReader:
 
 
 def is_plainly_chunked(wire: bytes) -> bool:
-    """Return whether the head of an answer with CRLF names chunks as its only coding, once."""
-    codings = _CODINGS.findall(wire, 0, wire.find(b"\r\n\r\n") + 2)
-    return len(codings) == 1 and codings[0].strip(b" \t").lower() == b"chunked"
+    """Return whether an answer names chunks once, as its only coding."""
+    lower = wire.lower()
+    return lower.count(b"\ntransfer-encoding:") == 1 and b"\r\ntransfer-encoding: chunked\r\n" in lower
+
+
+def _length_in(lower: bytes) -> int:
+    """Return the length that a head in small letters names."""
+    at = lower.find(b"\ncontent-length:")
+    if at < 0:
+        return _NO_LENGTH
+    value = lower[at + 16 :].partition(b"\r")[0].strip(b" \t")
+    return int(value) if _LENGTH.fullmatch(value) else _NO_LENGTH
 
 
 def _shown(raw: bytes) -> str:
@@ -228,9 +242,7 @@ def _status_of(raw: bytes) -> int:
 
 def _strict(raw: bytes, status: int) -> bytes:
     """Return a head in its strict form."""
-    framing = len(_FRAMING.findall(raw))
-    is_plain = not framing or (framing == 1 and (_CONTENT_LENGTH.search(raw) or _CHUNKED.search(raw)))
-    if is_plain and _STRICT.fullmatch(raw):
+    if _is_plain(raw) and _STRICT.fullmatch(raw):
         if raw.count(b"\n") > MAX_HEADERS + 2:
             raise _too_many(status)
         return raw
@@ -272,6 +284,17 @@ def _strict(raw: bytes, status: int) -> bytes:
     if codings:
         made.append(b"transfer-encoding: chunked")
     return b"\r\n".join(made) + b"\r\n\r\n"
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Return whether at most one header says where the body ends, and that in the plainest form."""
+    lower = raw.lower()
+    lengths, codings = lower.count(b"\ncontent-length"), lower.count(b"\ntransfer-encoding")
+    if lengths + codings > 1:
+        return False
+    if codings:
+        return b"\ntransfer-encoding: chunked\r" in lower
+    return not lengths or _length_in(lower) != _NO_LENGTH
 
 
 def _too_many(status: int) -> AnswerError:
