@@ -39,6 +39,8 @@ class Disk:
         self.root = root
         self.left = -1
         """Operations before the end; below zero: it does not come."""
+        self.kind = ""
+        """Which operations count; empty: all do."""
         self.ended = False
         self.said: Callable[[str], None] = lambda what: None
         """Told the last operation before the end."""
@@ -52,12 +54,13 @@ class Disk:
 
     def step(self, what: str) -> None:
         """An operation is about to be done; raises Ended where the process ends instead."""
-        if self.left == 0:
+        if self.left == 0 and (self.ended or self.kind in ("", what)):
             if not self.ended:
                 self.said(what)
             self.ended = True
             raise Ended
-        self.left -= 1
+        if self.kind in ("", what):
+            self.left -= 1
 
     def release(self) -> None:
         """Take back what the process held: its files, its stores."""
@@ -66,7 +69,7 @@ class Disk:
         for file in self._open:
             CLOSE(file)
         self._open.clear()
-        self.left, self.ended = -1, False
+        self.left, self.kind, self.ended = -1, "", False
 
     def opened(self, file: int) -> None:
         self._open.add(file)

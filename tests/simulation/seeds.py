@@ -26,7 +26,9 @@ from tests.simulation.recorded import Recordings
 from tests.simulation.world import Known, World, Wrong
 
 MEMORY = Path("/dev/shm")
-MOST_LIVES = 4
+MOST_LIVES = 6
+LONGEST_LIFE = 120
+"""In steps of the schedule."""
 PATIENCE = 20_000
 """Steps within which everything must come to rest once nothing is in the way."""
 
@@ -40,6 +42,10 @@ WHAT: tuple[Do, ...] = get_args(Do)
 HOW_OFTEN = [OFTEN[what] for what in WHAT]
 STEPS_SECS = (-86_400.0, -3_600.0, -20.0, -0.5, 20.0, 3_600.0)
 """By how much the machine's clock is set."""
+
+
+ENDS = ("tokens", "commit", "commit", "send", "write", "sync", "replace", "undo")
+"""Operations before which ends are sought out, beside those before any."""
 
 
 class Schedule:
@@ -82,10 +88,16 @@ class Schedule:
         """Live until the process ends, which is before any operation."""
         world, luck = self.world, self.luck
         world.tell("-- a start")
-        world.disk.left = luck.choice((luck.randint(0, 40), luck.randint(0, 200)))
+        disk, how = world.disk, luck.random()
+        if how < 0.15:
+            disk.left = luck.randint(0, 100)
         try:
             life = self.begin()
-            while True:
+            if how < 0.7:
+                disk.left = luck.choice((luck.randint(0, 30), luck.randint(0, 100)))
+            else:
+                disk.kind, disk.left = luck.choice(ENDS), luck.randint(0, 4)
+            for _ in range(LONGEST_LIFE):
                 self.step(life, luck.choices(WHAT, HOW_OFTEN)[0])
         except Ended:
             pass
