@@ -20,7 +20,7 @@ import pytest
 Left = Literal["everything", "what was synced", "every name", "anything"]
 """How a power cut treats what was not synced: written all the same, lost, lost but for names, each as luck
 has it: cut, torn, ended with zeros, renamed or not."""
-LEFT: tuple[Left, ...] = ("everything", "what was synced", "every name", "anything", "anything")
+LEFT: tuple[Left, ...] = ("everything", "what was synced", "every name", "anything", "anything", "anything")
 
 CHANGES = ("mkdir", "replace", "rename", "unlink", "rmdir", "write", "pwrite", "ftruncate")
 OF_LMDB = {"data.mdb", "lock.mdb", "owner.lock"}
@@ -42,6 +42,8 @@ class Disk:
         self.kind = ""
         """Which operations count; empty: all do."""
         self.ended = False
+        self.operations = 0
+        """How many there were."""
         self.said: Callable[[str], None] = lambda what: None
         """Told the last operation before the end."""
         self._files: dict[int, bytes] = {}
@@ -59,6 +61,7 @@ class Disk:
                 self.said(what)
             self.ended = True
             raise Ended
+        self.operations += 1
         if self.kind in ("", what):
             self.left -= 1
 
@@ -134,7 +137,7 @@ class Disk:
         if now == synced:
             return
         if left == "anything":
-            synced = luck.choice((synced, now, torn(synced, now, luck)))
+            synced = luck.choice((synced, now, torn(synced, now, luck), torn(synced, now, luck)))
         path.write_bytes(synced)
 
 

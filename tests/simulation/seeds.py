@@ -34,7 +34,7 @@ PATIENCE = 20_000
 
 Do = Literal["poll", "work", "send", "ring", "epoch", "sync", "time", "edit", "command", "halt", "clock", "more"]
 OFTEN: dict[Do, int] = {
-    "poll": 30, "work": 30, "send": 40, "ring": 8, "epoch": 30, "sync": 6, "time": 12, "edit": 3, "command": 3,
+    "poll": 30, "work": 30, "send": 40, "ring": 8, "epoch": 8, "sync": 6, "time": 12, "edit": 3, "command": 3,
     "halt": 1, "clock": 1, "more": 2,
 }  # fmt: skip
 """What happens next, and how likely it is."""
@@ -44,7 +44,7 @@ STEPS_SECS = (-86_400.0, -3_600.0, -20.0, -0.5, 20.0, 3_600.0)
 """By how much the machine's clock is set."""
 
 
-ENDS = ("tokens", "commit", "commit", "send", "write", "sync", "replace", "undo")
+ENDS = ("tokens", "commit", "commit", "write", "write", "send", "sync", "undo")
 """Operations before which ends are sought out, beside those before any."""
 
 
@@ -96,7 +96,7 @@ class Schedule:
             if how < 0.7:
                 disk.left = luck.choice((luck.randint(0, 30), luck.randint(0, 100)))
             else:
-                disk.kind, disk.left = luck.choice(ENDS), luck.randint(0, 4)
+                disk.kind, disk.left = luck.choice(ENDS), luck.randint(0, 6)
             for _ in range(LONGEST_LIFE):
                 self.step(life, luck.choices(WHAT, HOW_OFTEN)[0])
         except Ended:
@@ -113,6 +113,8 @@ class Schedule:
     def step(self, life: Life, what: Do) -> None:
         """Do one thing."""
         world, luck, bytewax = self.world, self.luck, life.bytewax
+        if self.epoch is not None and luck.random() < 0.5:
+            what = "epoch"
         if what == "send":
             life.engine.run()
         elif what == "epoch":

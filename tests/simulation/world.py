@@ -83,6 +83,11 @@ class World:
     def wall_ms(self) -> int:
         return int((START_SECS + 1_000_000 + self.now + self.step_secs) * 1000)
 
+    @property
+    def operations(self) -> int:
+        """How many operations there were."""
+        return self.disk.operations
+
     def tell(self, what: str) -> None:
         self.trace.append(what)
 
