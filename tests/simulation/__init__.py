@@ -11,5 +11,6 @@ records    what the world's users do
 checks     what must be true: while it runs, and when all has come to rest
 mutants    faults put into the product on purpose: each must be found
 
-`make sim` runs schedules for an hour; ``python -m tests.simulation --seed N`` repeats one and shows its steps.
+`make sim` runs schedules for an hour; ``python -m tests.simulation --seed N`` repeats one, with
+its steps.
 """

@@ -43,7 +43,7 @@ def main() -> int:
     words.add_argument("--seconds", type=float, default=3600.0, help="how long (of a mutant: at most)")
     words.add_argument("--from", type=int, default=1, dest="first", help="the first seed")
     words.add_argument("--seed", type=int, help="only this one, with its steps")
-    words.add_argument("--mutants", nargs="*", choices=MUTANTS, help="faults in the product: each must be found")
+    words.add_argument("--mutants", nargs="*", choices=MUTANTS, help="faults in the product, all to be found")
     given = words.parse_args()
     if given.mutants is not None:
         return mutants(given.mutants or list(MUTANTS), given)

@@ -135,7 +135,6 @@ def _check_order(world: World) -> None:
             continue
         user = str(json.loads(known.body[1]).get("user") or "")
         before = last.get(user)
-        if user and before is not None:
-            if not 0 <= before[0].first_end < known.first_sent:
-                raise Wrong(f"{key!r} was sent before {before[1]!r} of the same user had ended")
+        if user and before is not None and not 0 <= before[0].first_end < known.first_sent:
+            raise Wrong(f"{key!r} was sent before {before[1]!r} of the same user had ended")
         last[user] = known, key

@@ -128,7 +128,9 @@ class Life:
                 begin = raw.position[1] - len(raw)
                 for index, offset in enumerate(raw.offsets):
                     source = raw.sources if isinstance(raw.sources, str) else raw.sources[index]
-                    self.world.emits(intake.partition, begin + index, source, offset, number_of(intake.config))
+                    self.world.emits(
+                        intake.partition, begin + index, source, offset, number_of(intake.config)
+                    )
 
     # --- what people do with a running job
 
@@ -217,5 +219,3 @@ def on_stage() -> Iterator[pytest.MonkeyPatch]:
             yield patch
         finally:
             logging.disable(logging.NOTSET)
-
-

@@ -32,7 +32,9 @@ LONGEST_LIFE = 120
 PATIENCE = 20_000
 """Steps within which everything must come to rest once nothing is in the way."""
 
-Do = Literal["poll", "work", "send", "ring", "epoch", "sync", "time", "edit", "command", "halt", "clock", "more"]
+Do = Literal[
+    "poll", "work", "send", "ring", "epoch", "sync", "time", "edit", "command", "halt", "clock", "more"
+]
 OFTEN: dict[Do, int] = {
     "poll": 30, "work": 30, "send": 40, "ring": 8, "epoch": 8, "sync": 6, "time": 12, "edit": 3, "command": 3,
     "halt": 1, "clock": 1, "more": 2,
@@ -195,7 +197,9 @@ class Schedule:
             self.world.dropped |= {unpack_owed(owed[row])[0].key for row in rows}
         else:
             found = store.committed(Table.DEAD, b"", b"")
-            letters = [letter for letter in (unpack_dead(value) for _, value in found) if letter.kind != "record"]
+            letters = [
+                letter for letter in (unpack_dead(value) for _, value in found) if letter.kind != "record"
+            ]
             letters = luck.sample(letters, min(len(letters), 2))
             rows = [letter.key for letter in letters]
             if action == "purge":

@@ -187,5 +187,3 @@ def place(key: bytes) -> tuple[str, int]:
     """Return where the event of a delivery key was read."""
     origin = key_origin(key)[1]
     return origin.source, origin.offset
-
-
