@@ -21,6 +21,22 @@ def records_line(records: Mapping[str, int]) -> str:
     return f"{records['read']:,} records read: {kinds}"
 
 
+def order_lines(records: Mapping[str, int]) -> list[str]:
+    """Return what a person must know of the order of topics; nothing where all was well."""
+    lines = []
+    late = [
+        f"{records[f'late_{kind}']:,} {kind}" for kind in ("updates", "events") if f"late_{kind}" in records
+    ]
+    if late:
+        lines.append(
+            f"came too late for the as-of join: {' and '.join(late)} (counted per partition; "
+            "raise `join.settle` above what producers linger)"
+        )
+    if "ahead" in records:
+        lines.append(f"stamped more than a minute ahead of the clock: {records['ahead']:,} records")
+    return lines
+
+
 def show_webhooks(webhooks: Mapping[str, Mapping[str, int]]) -> None:
     """Print one row per webhook, and the sum where there are several."""
     rows: list[tuple[Any, ...]] = [

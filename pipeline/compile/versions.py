@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 import orjson
@@ -80,7 +81,7 @@ class Versions:
         with self._lock:
             if text is None:
                 try:
-                    text = self._path(version).read_bytes()
+                    text = read_text(self._path(version))
                 except OSError as error:
                     raise StateError(
                         f"config version {version[:12]} is not in {self._folder}: the state directory is "
@@ -142,7 +143,7 @@ class Versions:
     def _stored(self) -> Iterator[ConfigText]:
         for path in self._paths():
             try:
-                yield ConfigText.from_bytes(path.read_bytes())
+                yield ConfigText.from_bytes(read_text(path))
             except FileNotFoundError:
                 pass  # as above
 
@@ -151,3 +152,18 @@ class Versions:
 
     def _path(self, version: str) -> Path:
         return self._folder / f"{version}.config"
+
+
+def read_text(path: Path) -> bytes:
+    """Return a stored version's text. Raises StateError where it is not the one that its name is the hash of.
+
+    OSError where there is none.
+    """
+    text = path.read_bytes()
+    if blake2b(text, digest_size=16).hexdigest() != path.stem:
+        raise StateError(
+            f"{path}: the text of a config version is damaged: it is not what its name says. Restore the "
+            "whole state directory from one backup. Where the config files still are that version, remove "
+            "this file: the next start writes it again."
+        )
+    return text

@@ -25,6 +25,8 @@ class Running:
     """The names of events read since the start, in the order in which they came first."""
     config: dict[str, str]
     """version; problems: what is wrong with an edit that is refused, "" where nothing is."""
+    still_secs: float = 0.0
+    """How long a worker has stood still; 0 where all of them turn."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,7 +51,11 @@ class Status:
             "running": live is not None,
             "state": str(self.state),
             "halted": self.halted,
-            **({} if live is None else {"lanes": live.lanes, "config": live.config}),
+            **(
+                {}
+                if live is None
+                else {"lanes": live.lanes, "config": live.config, "still_secs": live.still_secs}
+            ),
         }
 
 
@@ -74,6 +80,7 @@ def _running(state: Path) -> Running | None:
         {webhook: together(found) for webhook, found in lanes.items()},
         list(dict.fromkeys(name for one in said for name in one["events_seen"])),
         next((one["config"] for one in said if one["config"]["problems"]), said[0]["config"]),
+        max(one["still_secs"] for one in said),
     )
 
 
@@ -87,6 +94,6 @@ def together(lanes: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name in lanes[0]:
         values = [lane[name] for lane in lanes]
-        telling = [value for value in values if value and value != "closed"]
+        telling = [value for value in values if value and value != "well"]
         found[name] = sum(values) if name in _ADDED else (telling or values)[-1]
     return found

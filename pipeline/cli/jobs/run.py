@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.accounts import records_line, show_names, show_webhooks
+from pipeline.cli.accounts import order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import config_option, setting, state_option
 from pipeline.cli.output import json_option, print_json, print_json_lines, say
 from pipeline.model.exits import Exit
@@ -86,6 +86,8 @@ def run(
     A recording is read to its end; a job that follows files or reads topics runs until SIGTERM or Ctrl-C.
     What is not delivered by then is kept in the state directory, and the next run goes on with it.
     """
+    from pipeline.model.errors import ClockSetBack
+    from pipeline.model.exits import MEMBER_EXIT
     from pipeline.telemetry import log
 
     job_config = load(config, flags, quiet=member is not None)
@@ -94,7 +96,13 @@ def run(
     if (processes > 1 or restart) and member is None:
         summary = run_together(job_config, processes, restart)
     else:
-        summary = run_alone(job_config, config, metrics, member, pin=pin)
+        try:
+            summary = run_alone(job_config, config, metrics, member, pin=pin)
+        except ClockSetBack:
+            if member is None:
+                raise
+            # A part cannot start anew alone: its supervisor does it for all.
+            return MEMBER_EXIT
     if member is not None:
         print_json_lines([summary])
         return Exit.OK
@@ -150,7 +158,7 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
         given[name] = list(value) or None if isinstance(value, tuple) else value or None
         if isinstance(value, Path):
             given[name] = str(value)
-    report = load_pipeline(config, flags=given, check_source=True)
+    report = load_pipeline(config, flags=given, check_source=True, guard_state=True)
     loaded = report.require()
     if report.findings and not quiet:
         say(render(report.findings, root=report.root))
@@ -181,6 +189,8 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     show_webhooks(summary["webhooks"])
     show_names(summary["events_seen"])
     click.echo(f"\n{records_line(summary['records'])}")
+    for line in order_lines(summary["records"]):
+        click.echo(line)
     click.echo(f"this run: {read:,} records in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
     latency = summary["latency_ms"]
     if latency.get("p50"):

@@ -51,6 +51,7 @@ def select(
     if items:
         count("events_selected_total", len(items))
     selected.counts = (scanned.read, scanned.events, scanned.updates, scanned.links, scanned.invalid)
+    selected.noted = intake.raw.noted
     selected.passed = passed(intake.raw)
     chunks = [(identity_key(intake.partition), selected)]
     if scanned.links:

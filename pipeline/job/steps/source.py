@@ -11,6 +11,7 @@ from pipeline.compile.versions import Versions
 from pipeline.job.drain import Drain
 from pipeline.job.failure import Failure
 from pipeline.job.pressure import Pressure
+from pipeline.job.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps.chunks import Intake
 from pipeline.job.steps.history import History
@@ -73,6 +74,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         drain: Drain,
         bytes_read: dict[str, tuple[int, int]],
         failure: Failure,
+        pulse: Pulse,
     ) -> None:
         self.name = name
         self.reader = reader
@@ -83,8 +85,10 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.drain = drain
         self.bytes_read = bytes_read
         self.failure = failure
+        self.pulse = pulse
         folder = source_folder(settings.state, name)
         self.reader.keep_trail(folder)
+        self.read_before = self.reader.progress[0]
         self.line = self.reader.position[1]
         self.history = History(folder, self.line)
         self.version = ""
@@ -94,6 +98,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
 
     def next_batch(self) -> Iterable[Intake]:
         """Return the next chunk, a hello first, or nothing while there is none or the job is behind."""
+        self.pulse.turned()
         with self.failure:
             batch = self.advance()
         if batch is None:
@@ -108,7 +113,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             # The first call after a snapshot: that epoch is durable on every worker (DESIGN 8.4).
             self.reader.durable(durable)
             self.history.durable(durable[1])
-            self.bytes_read[self.name] = self.reader.progress
+            self.bytes_read[self.name] = self.progress()
         if not self.version:
             return [self.enter_version()]
         if self.drain.stopping:
@@ -128,6 +133,11 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.history.emitting(self.line)
         batch.append(Intake(self.name, self.version, raw=chunk))
         return batch
+
+    def progress(self) -> tuple[int, int]:
+        """Return (bytes read, bytes to read or 0) of this run alone: what earlier ones have read is past."""
+        read, of = self.reader.progress
+        return max(0, read - self.read_before), max(0, of - self.read_before)
 
     def end(self) -> list[Intake] | None:
         """Say once, after the last line, that it was the last; None when all of it has been sent."""

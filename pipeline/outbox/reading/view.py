@@ -21,7 +21,7 @@ from pipeline.outbox.codec import (
     unpack_owed,
     webhook_prefix,
 )
-from pipeline.outbox.counters import RECORDS, by_webhook
+from pipeline.outbox.counters import ORDER, RECORDS, by_webhook
 from pipeline.outbox.handover import Progress, Request
 from pipeline.store.folders import configured_file
 from pipeline.store.reading import reading
@@ -59,6 +59,7 @@ class Accounting(TypedDict):
     """The counts of DESIGN 10, cumulative over a state directory's life."""
 
     records: dict[str, int]
+    """`RECORDS`, and of `ORDER` what there was."""
     webhooks: dict[str, dict[str, int]]
 
 
@@ -77,6 +78,7 @@ def accounting(state: Path) -> Accounting:
     for _, key, value in rows(state, Table.COUNTERS):
         total[key.decode()] += unpack_number(value)
     records = {name: total.pop(f"record/{name}", 0) for name in RECORDS}
+    records |= {name: number for name in ORDER if (number := total.pop(f"record/{name}", 0))}
     return {"records": records, "webhooks": by_webhook(total, configured(state))}
 
 
