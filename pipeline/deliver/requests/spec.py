@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from pipeline.config.models.delivery import DeliverySettings
 from pipeline.config.models.receiver import ReceiverSettings
+from pipeline.language.slots import Encoding
 
 Wrap: TypeAlias = Callable[[list[bytes]], bytes]
 """Joins the rendered bodies of a batch to one body (render/batch)."""
 
 FailWhen: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], bool]
 """A compiled condition (event, user, scope) over ``{"response": {...}}``; event and user are None."""
+
+
+@dataclass(slots=True, frozen=True)
+class Reads:
+    """What `fail_when` looks at in an answer, beside its status."""
+
+    fields: bool = True
+    """Fields of the body: it must be JSON."""
+    body: bool = True
+    """The body as a whole, which may be a text."""
+    headers: tuple[str, ...] = ()
+    """Names of headers, as they are written in the condition."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -26,8 +39,20 @@ class LaneSpec:
     enabled: bool = True
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     receiver: ReceiverSettings = field(default_factory=ReceiverSettings)
-    encoding: Literal["json", "form"] = "json"
+    encoding: Encoding = "json"
     has_secrets: bool = False
     """True where URL, headers or body hold secrets as slots."""
     wrap: Wrap | None = None
     fail_when: FailWhen | None = None
+    reads: Reads = Reads()
+
+    @property
+    def reads_headers(self) -> bool:
+        """True where a success is looked at beyond its status."""
+        return self.fail_when is not None or self.delivery.batch is not None
+
+    @property
+    def reads_body(self) -> bool:
+        """True where what a success says in its body matters."""
+        judged = self.fail_when is not None and (self.reads.fields or self.reads.body)
+        return judged or self.delivery.batch is not None

@@ -5,31 +5,35 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 
+from pipeline.config.places import STATE_META
 from pipeline.model.disk import POLL_SECS, make_folder, remove_partials, replace_durably, try_lock
 from pipeline.model.errors import StateError
 
 FORMAT = 1
-META = "hookline.json"
+META = STATE_META
 SHARDS = "shards/[0-9][0-9][0-9]"
-SHARE_SECS = 2.0
-"""How long a process waits for the first one of its job to let it in."""
 
 
 class StateDirectory:
     """A state directory owned by this process until it exits.
 
     job: what names the job, where it has several processes: those of one name share the directory, and each
-    shard's own lock keeps them apart. "": this process is the job.
+    shard's own lock keeps them apart. "": this process is the job. waits: asked again and again while
+    another job owns it, whether to wait on; it may raise.
 
     Raises StateError where another job owns it, another version wrote it, or it cannot be written.
     """
 
-    def __init__(self, path: Path, *, shards: int, job: str = "") -> None:
+    def __init__(
+        self, path: Path, *, shards: int, job: str = "", waits: Callable[[], bool] = lambda: False
+    ) -> None:
         self.path = path
+        self._waits = waits
         try:
             make_folder(path)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -70,28 +74,30 @@ class StateDirectory:
         os.close(self._lock)
 
     def _own(self, job: str) -> None:
-        if not (self._alone(job) if job else try_lock(self._lock)):
-            raise StateError(
-                f"{self.path} is in use by another job. Stop that job (`hookline status --state "
-                f"{self.path}` shows it), or give this one another --state."
-            )
+        while not (self._shared(job) if job else try_lock(self._lock)):
+            if not self._waits():
+                raise StateError(
+                    f"{self.path} is in use by another job. Stop that job (`hookline status --state "
+                    f"{self.path}` shows it), or give this one another --state."
+                )
+            time.sleep(POLL_SECS)
 
-    def _alone(self, job: str) -> bool:
-        """Share the directory with the processes of one job; False where another job has it.
+    def _shared(self, job: str) -> bool:
+        """Share the directory with the processes of one job; False where another job has it for now.
 
         The first process writes the job's name before it lets others in.
         """
-        deadline = time.monotonic() + SHARE_SECS
         name = job.encode()
-        while True:
-            if try_lock(self._lock):
-                os.ftruncate(self._lock, 0)
-                os.pwrite(self._lock, name, 0)
-            if try_lock(self._lock, fcntl.LOCK_SH):
-                return os.pread(self._lock, len(name) + 1, 0) == name
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_SECS)
+        if try_lock(self._lock):
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, name, 0)
+        if not try_lock(self._lock, fcntl.LOCK_SH):
+            return False
+        if os.pread(self._lock, len(name) + 1, 0) == name:
+            return True
+        # Kept, it would keep the job out that comes next.
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+        return False
 
     def _check(self, shards: int) -> None:
         meta = self.path / META

@@ -3,7 +3,8 @@
 Topics are merged by time among what had been fetched at that moment: an update that came late, with a time
 before an event that had already left, follows that event. Read again, both are there at once, and the update
 would go first. So the end of each chunk is written down before it leaves, and until all of them have been
-replayed each chunk takes exactly the records it took before.
+replayed each chunk takes exactly the records it took before. A record whose stamp was ahead of the clock then
+is written down too: read again, the clock may have caught up with it.
 
 The file lives in the state directory. What is appended is synced as fast as the disk can, by a thread of its
 own: after a power cut what left within the last sync or two may merge anew.
@@ -16,16 +17,21 @@ import zlib
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import orjson
 
 from pipeline.model.disk import make_folder
 from pipeline.model.errors import StateError
 from pipeline.model.log_file import LogFile
+from pipeline.sources.topics.side import Run, Side
+
+T = TypeVar("T")
 
 FILE = "trail"
 REWRITE_BYTES = 1 << 16
+CLAMPED = 1 << 63
+"""In the line of an entry that is no end of a chunk but a record ahead of the clock: its side, its offset."""
 
 
 class Boundary(NamedTuple):
@@ -33,6 +39,10 @@ class Boundary(NamedTuple):
 
     line: int
     offsets: tuple[int, ...]
+
+
+def _line(entry: Boundary) -> int:
+    return entry.line & ~CLAMPED
 
 
 class Trail:
@@ -47,11 +57,14 @@ class Trail:
         self._names = list(names)
         self._entry = struct.Struct(f">{len(names) + 1}QI")
         self.base, known = self._load(tuple(base))
-        self.ahead = deque(boundary for boundary in known if boundary.line > line)
+        recent = [entry for entry in known if _line(entry) > line]
+        self.ahead = deque(entry for entry in recent if not entry.line & CLAMPED)
         """Boundaries that the chunks to come must have."""
+        self.clamped: list[tuple[int, int]] = [entry.offsets[:2] for entry in recent if entry.line & CLAMPED]  # type: ignore[misc]  # two sides at least
+        """Which of their records were ahead of the clock: number of the side, offset."""
         if line > 0 or not self.ahead:
             self.base = tuple(base)
-        self._recent = deque(self.ahead)
+        self._recent = deque(recent)
         self._file = LogFile(self._path, self._needed())
 
     def _load(self, base: tuple[int, ...]) -> tuple[tuple[int, ...], list[Boundary]]:
@@ -80,17 +93,47 @@ class Trail:
         head = orjson.dumps({"names": self._names, "base": self.base}) + b"\n"
         return head + b"".join(map(self._pack, self._recent))
 
-    def note(self, boundary: Boundary) -> None:
-        """A chunk is about to leave that ends here."""
-        self._recent.append(boundary)
-        self._file.append(self._pack(boundary))
+    def note(self, boundary: Boundary, clamped: Sequence[tuple[int, int]] = ()) -> None:
+        """A chunk is about to leave that ends here, with these records ahead of the clock."""
+        rest = (0,) * (len(self._names) - 2)
+        entries = [Boundary(boundary.line | CLAMPED, (*record, *rest)) for record in clamped]
+        entries.append(boundary)
+        self._recent.extend(entries)
+        data = b"".join(map(self._pack, entries))
+        self._file.append(data)
+
+    def note_runs(self, line: int, sides: Sequence[Side[T]], runs: Sequence[Run[T]]) -> None:
+        """A chunk of these runs is about to leave, after ``line`` records; the sides stand behind it.
+
+        Where a stamp was ahead of the clock the end of each run is noted: their order is not one of times.
+        """
+        if not any(run.clamped for run in runs):
+            ends = tuple([side.next_offset for side in sides])
+            self.note(Boundary(line + sum([len(run.offsets) for run in runs]), ends))
+            return
+        ends_now = {side.name: side.next_offset for side in sides}
+        ends_now |= {run.side.name: run.offsets[0] for run in reversed(runs)}
+        numbers = {side.name: number for number, side in enumerate(sides)}
+        for run in runs:
+            line += len(run.offsets)
+            ends_now[run.side.name] = run.offsets[-1] + 1
+            clamped = [(numbers[run.side.name], offset) for offset in run.clamped]
+            self.note(Boundary(line, tuple(ends_now.values())), clamped)
 
     def forget(self, line: int) -> None:
         """Nothing up to this line will be read again."""
-        while self._recent and self._recent[0].line <= line:
+        while self._recent and _line(self._recent[0]) <= line:
             self._recent.popleft()
         if self._file.bytes > REWRITE_BYTES:
             self._file.renew(self._needed())
+
+    def begin_anew(self, names: Sequence[str], base: Sequence[int]) -> None:
+        """One of the sides is another topic from here on: nothing before can be read again."""
+        self._names, self.base = list(names), tuple(base)
+        self._recent.clear()
+        self.ahead.clear()
+        self._file.close()
+        self._file = LogFile(self._path, self._needed())
 
     def close(self) -> None:
         """Let go of the file; all of it is on disk then. Never raises."""
