@@ -71,7 +71,7 @@ def state_dir(config: Path, state: Path | None) -> Path:
         return Path(named)
     from pipeline.config.job import load_pipeline
 
-    return load_pipeline(config).require().state
+    return load_pipeline(config, guard_state=True).require().state
 
 
 def on_state(function: F) -> F:

@@ -24,6 +24,24 @@ class Lines:
     messages: list[Message] | None = None
     """Of a recording of topics: the message of each line; its value is in ``lines``."""
 
+    def since(self, index: int) -> Lines:
+        """Return what there is from a line on."""
+        return Lines(
+            self.lines[index:],
+            self.starts[index:],
+            {at - index: reason for at, reason in self.faults.items() if at >= index},
+            None if self.messages is None else self.messages[index:],
+        )
+
+    def joined(self, after: Lines) -> Lines:
+        """Return these lines and those that follow them."""
+        number = len(self.lines)
+        faults = self.faults | {at + number: reason for at, reason in after.faults.items()}
+        messages = None
+        if self.messages is not None or after.messages is not None:
+            messages = (self.messages or []) + (after.messages or [])
+        return Lines(self.lines + after.lines, self.starts[:-1] + after.starts, faults, messages)
+
 
 class LineSplitter:
     """Turns blocks into complete lines without their line ends (LF or CRLF), blank ones left out.
