@@ -20,17 +20,18 @@ from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict, check
 from pipeline.language.path_syntax import EVENT_ROOTS
+from pipeline.language.paths import Getter
 from pipeline.language.secrets import Secrets
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Predicate
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
-from pipeline.match.triggers import Trigger, compile_trigger
+from pipeline.match.triggers import Trigger, compile_idempotency, compile_trigger
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.findings import Finding, in_order, render
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import did_you_mean, no_webhook
 from pipeline.render.request import RequestTemplate, compile_request
 from pipeline.render.wrap import compile_wrap
 
@@ -49,6 +50,8 @@ class Webhook:
     """Its file, relative to the config directory."""
     data: Mapping[str, Value] = field(repr=False)
     """What the file says, bases and defaults merged, for `explain`."""
+    idempotency: Getter | None = None
+    """What the ``webhook-id`` is made of; None: of the event's id."""
     asks_user: bool = field(init=False)
     """False where every candidate fires: nothing is left to `judge` once the event's side holds."""
 
@@ -77,9 +80,9 @@ class Snapshot:
     """Over the enabled webhooks; index i is ``webhooks[i]``."""
 
     def named(self, webhook_id: str) -> Webhook:
-        """Return a webhook by its id; raises UsageError that names those that exist."""
+        """Return a webhook by its id. Raises UsageError."""
         if webhook_id not in self.by_id:
-            raise UsageError(f"there is no webhook `{webhook_id}`; there are: {', '.join(self.by_id)}")
+            raise UsageError(no_webhook(webhook_id, self.by_id))
         return self.by_id[webhook_id]
 
 
@@ -211,6 +214,7 @@ def _compile(
         spec=spec,
         file=file.file,
         data=file.data,
+        idempotency=compile_idempotency(model, problems=problems),
     )
 
 

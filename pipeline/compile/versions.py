@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator
+from hashlib import blake2b
 from pathlib import Path
+
+import orjson
 
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import ConfigText
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.model.disk import make_folder, replace_durably
 from pipeline.model.errors import StateError
+from pipeline.store.folders import CONFIGURED
 from pipeline.telemetry import log
 
 KEEP = 200
@@ -27,10 +31,15 @@ class Versions:
     """The compiled versions of this process.
 
     on_specs: called with the lane settings of every webhook known so far, whenever they change.
+    fires: says whether a webhook takes part in this job.
     """
 
     def __init__(
-        self, folder: Path, latest: Snapshot, on_specs: Callable[[dict[str, LaneSpec]], None]
+        self,
+        folder: Path,
+        latest: Snapshot,
+        on_specs: Callable[[dict[str, LaneSpec]], None],
+        fires: Callable[[str], bool] = lambda webhook_id: True,
     ) -> None:
         self._folder = folder
         self._lock = threading.Lock()
@@ -38,6 +47,9 @@ class Versions:
         self.specs: dict[str, LaneSpec] = {}
         """The newest lane settings of every webhook that any known version has."""
         self._on_specs = on_specs
+        self._fires = fires
+        self.configured: tuple[str, ...] = ()
+        """The ids of the latest version's webhooks that take part."""
         self._sought: set[str] = set()
         """Webhooks that were looked for in the stored versions."""
         make_folder(folder)
@@ -50,6 +62,9 @@ class Versions:
         """Make a version the latest one; its text is on disk when this returns."""
         with self._lock:
             self._save(snapshot.text)
+            self.configured = tuple(one.id for one in snapshot.webhooks if self._fires(one.id))
+            # For who asks a stopped job how its webhooks stand: those without a match are in no store.
+            replace_durably(self._folder / CONFIGURED, orjson.dumps(self.configured))
             self._compiled[snapshot.hash] = snapshot
             self.latest = snapshot
             self.specs = self.specs | {webhook.id: webhook.spec for webhook in snapshot.webhooks}
@@ -66,7 +81,7 @@ class Versions:
         with self._lock:
             if text is None:
                 try:
-                    text = self._path(version).read_bytes()
+                    text = read_text(self._path(version))
                 except OSError as error:
                     raise StateError(
                         f"config version {version[:12]} is not in {self._folder}: the state directory is "
@@ -128,7 +143,7 @@ class Versions:
     def _stored(self) -> Iterator[ConfigText]:
         for path in self._paths():
             try:
-                yield ConfigText.from_bytes(path.read_bytes())
+                yield ConfigText.from_bytes(read_text(path))
             except FileNotFoundError:
                 pass  # as above
 
@@ -137,3 +152,18 @@ class Versions:
 
     def _path(self, version: str) -> Path:
         return self._folder / f"{version}.config"
+
+
+def read_text(path: Path) -> bytes:
+    """Return a stored version's text. Raises StateError where it is not the one that its name is the hash of.
+
+    OSError where there is none.
+    """
+    text = path.read_bytes()
+    if blake2b(text, digest_size=16).hexdigest() != path.stem:
+        raise StateError(
+            f"{path}: the text of a config version is damaged: it is not what its name says. Restore the "
+            "whole state directory from one backup. Where the config files still are that version, remove "
+            "this file: the next start writes it again."
+        )
+    return text

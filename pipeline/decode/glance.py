@@ -66,6 +66,8 @@ class Stub(msgspec.Struct, gc=False):
     properties: _Properties | None = None
     context: _Unread | None = None
     elements: Any = None
+    unusual_identity: Any = msgspec.field(name="identity", default=UNSET)
+    unusual_app_id: Any = msgspec.field(name="app_id", default=UNSET)
     unusual_version: Any = msgspec.field(name="specversion", default=UNSET)
     unusual_batch: msgspec.Raw | UnsetType = msgspec.field(name="batch", default=UNSET)
     unusual_set: Any = msgspec.field(name="$set", default=UNSET)

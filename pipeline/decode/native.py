@@ -29,6 +29,11 @@ from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import kind_of
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
 
+_OTHERS = frozenset(
+    {"userId", "anonymousId", "traits", "distinct_id", "identity", "specversion", "event", "previousId"}
+)
+"""Fields that say of an identify or a delete that it is another shape's."""
+
 
 def read(record: Fields, place: Place) -> list[Record]:
     """Return the records of one native object. Raises InvalidRecord."""
@@ -47,9 +52,7 @@ def read(record: Fields, place: Place) -> list[Record]:
 
 def fits(record: Fields) -> bool:
     """Return whether the object is one whose ``type`` Segment uses too, with the ids of this shape."""
-    return record.get("type") in ("identify", "delete") and not (
-        "userId" in record or "anonymousId" in record or "traits" in record
-    )
+    return record.get("type") in ("identify", "delete") and _OTHERS.isdisjoint(record)
 
 
 def _event(record: Fields, place: Place) -> Event:

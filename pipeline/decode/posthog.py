@@ -18,6 +18,7 @@ from pipeline.decode import fields
 from pipeline.decode.elements import read_elements
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants, are_simple, is_time
+from pipeline.decode.strangers import ALWAYS
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
 
@@ -79,13 +80,31 @@ def read(record: Fields, place: Place) -> list[Record]:
     return records
 
 
+_OTHERS = frozenset({"type", "specversion", "userId", "anonymousId", "identity", "app_id"}) | ALWAYS
+
+
+def is_sure(record: Fields) -> bool:
+    """Return whether the object is a capture call, and has no field of another shape."""
+    return (
+        "distinct_id" in record
+        and "event" in record
+        and type(record.get("properties")) is dict
+        and _OTHERS.isdisjoint(record)
+    )
+
+
 def fits(record: Fields) -> bool:
     """Return whether the object is a capture call by its fields."""
     if "event" not in record:
         return False
+    if "distinct_id" in record:
+        return True
     properties = record.get("properties")
-    return "distinct_id" in record or (
-        type(properties) is dict and ("distinct_id" in properties or "$distinct_id" in properties)
+    # Beside Heap's `app_id` it is a property like any other.
+    return (
+        type(properties) is dict
+        and ("distinct_id" in properties or "$distinct_id" in properties)
+        and "app_id" not in record
     )
 
 

@@ -145,13 +145,12 @@ class Core:
         lane = self.lane(webhook_id)
         now = self.clock.now()
         waiting, lane.waiting = lane.waiting, []
-        for _, _, item in waiting:
+        for _, _, item, _ in waiting:
             lane.retries.append(item)
         for disk in lane.disk.values():
             disk.early = disk.wanted = disk.again = True
             disk.resting_until = now
-        if lane.breaker.state == "open":
-            lane.breaker.until = now
+        lane.throttle.retry_now(now)
         self.nudge(lane)
 
     # --- the turn

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
+from pipeline.deliver.lanes.concurrency import TOLERATED
 from pipeline.deliver.lanes.counts import quantiles
 from pipeline.telemetry.metrics import count, gauge, set_histogram
 
@@ -28,7 +29,10 @@ class LaneStats:
     webhook_id: str
     state: str
     """active, off (`enabled: false`), gone (410), disabled, paused, unknown (in no config)."""
-    breaker: str
+    receiver: str
+    """well, failing (more than a tenth of its answers), down (in an outage: it is only probed)."""
+    share: float
+    """Of good answers, lately."""
     queued: int = field(metadata=ADDED)
     in_flight: int = field(metadata=ADDED)
     waiting: int = field(metadata=ADDED)
@@ -71,12 +75,13 @@ def lane_stats(lane: Lane) -> LaneStats:
     return LaneStats(
         webhook_id=lane.webhook_id,
         state=_state(lane),
-        breaker=lane.breaker.state,
+        receiver=_receiver(lane),
+        share=round(lane.throttle.share, 3),
         queued=max(0, held - waiting - flying),
         in_flight=flying,
         waiting=waiting,
         on_disk=lane.on_disk(),
-        limit=int(lane.limit.limit),
+        limit=lane.slots(),
         delivered=tally.delivered,
         retried=tally.retried,
         dead=tally.dead,
@@ -91,6 +96,12 @@ def _state(lane: Lane) -> str:
     if lane.spec is None:
         return "unknown"
     return lane.halt or ("active" if lane.spec.enabled else "off")
+
+
+def _receiver(lane: Lane) -> str:
+    if lane.throttle.down:
+        return "down"
+    return "well" if lane.throttle.share >= 1.0 - TOLERATED else "failing"
 
 
 class Publisher:
@@ -144,5 +155,6 @@ def publish(lane: Lane) -> None:
     tally.shown = bool(flying or lane.held)
     gauge("lane_in_flight", flying, webhook=webhook_id)
     gauge("lane_waiting", max(0, len(lane.held) - flying), webhook=webhook_id)
-    gauge("lane_concurrency", int(lane.limit.limit), webhook=webhook_id)
-    gauge("lane_breaker_open", int(lane.breaker.state != "closed"), webhook=webhook_id)
+    gauge("lane_concurrency", lane.slots(), webhook=webhook_id)
+    gauge("lane_success_share", lane.throttle.share, webhook=webhook_id)
+    gauge("lane_receiver_down", int(lane.throttle.down), webhook=webhook_id)

@@ -29,12 +29,12 @@ def build_flow(job: Job) -> Dataflow:
     def make_partition(name: str, position: Position | None) -> SourcePartition:
         return SourcePartition(
             name, job.source.open(name, position), settings, versions, stretches, job.pressure, job.drain,
-            job.bytes_read, failure,
+            job.bytes_read, failure, job.pulse,
         )  # fmt: skip
 
     def select_step(chunk: Intake) -> list[tuple[str, Selected]]:
         with failure:
-            return select(chunk, settings.format, versions, stretches, job.partitions)
+            return select(chunk, settings.format, versions, stretches, job.partitions, job.event_names)
 
     def identity_step(token: tuple[str, str, int] | None) -> IdentityStep:
         return IdentityStep(token, settings, job.stores, job.committed, failure)
@@ -44,7 +44,7 @@ def build_flow(job: Job) -> Dataflow:
 
     def shard_step(token: tuple[str, int, int] | None) -> ShardStep:
         return ShardStep(
-            token, settings, job.stores, make_shard, job.shards, job.drain, failure, execute_left
+            token, settings, job.stores, make_shard, job.shards, job.drain, failure, job.pulse, execute_left
         )
 
     flow = Dataflow("hookline")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from pipeline.deliver.requests.spec import LaneSpec
@@ -30,6 +31,8 @@ class Replay:
     """Requests per second and webhook."""
     speed: float | None = None
     """How fast event time passes, as a multiple of the clock; None: as fast as it goes."""
+    lives: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    """Per topic that the live job reads: its life and its id, so that its records have the job's origins."""
 
     def __post_init__(self) -> None:
         if self.to is not None:

@@ -365,7 +365,7 @@ def test_new_partitions_are_noticed_and_read_from_their_beginning_after_a_restar
     )
 
     def noticed() -> bool:
-        source._watch_topics(1 << 40)
+        source.watch_topics(1 << 40)
         source._describe_at = 0
         return metrics.read("source_new_partitions_total", topic=events) == 1
 

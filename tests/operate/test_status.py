@@ -9,7 +9,7 @@ from pipeline.operate.status import together
 
 
 def lane(**changes: object) -> dict[str, object]:
-    stats = LaneStats("w", "active", "closed", 1, 2, 3, 4, 5, 6, 7, 8, 1.5, 2.5, 0, "")
+    stats = LaneStats("w", "active", "well", 1.0, 1, 2, 3, 4, 5, 6, 7, 8, 1.5, 2.5, 0, "")
     return {**asdict(stats), **changes}
 
 
@@ -21,10 +21,10 @@ def test_counts_of_all_processes_add_up():
 
 
 def test_the_process_that_has_something_to_say_says_it():
-    troubled = lane(breaker="open", status=503, error="busy", p99_ms=40.0)
+    troubled = lane(receiver="down", status=503, error="busy", p99_ms=40.0)
     for lanes in ([lane(), troubled], [troubled, lane(p99_ms=0.0)]):
         found = together(lanes)
-        assert (found["breaker"], found["status"], found["error"]) == ("open", 503, "busy")
+        assert (found["receiver"], found["status"], found["error"]) == ("down", 503, "busy")
         assert found["p99_ms"] == 40.0
     assert together([lane()]) == lane()
 

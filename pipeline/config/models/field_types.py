@@ -162,6 +162,13 @@ Duration = Annotated[
 ]
 """Seconds, from ``500ms``, ``10s``, ``1.5h``, ``30d``."""
 
+DurationOrZero = Annotated[
+    float,
+    _amount(units.parse_duration),
+    _schema(r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$", "duration", "0s", "50ms"),
+]
+"""As `Duration`, where nothing at all has a meaning."""
+
 DurationOrEver = Annotated[
     float | None,
     _amount(_ever),
@@ -222,6 +229,19 @@ Names = Annotated[
     ),
 ]
 """One text or a list of texts; always a list afterwards."""
+
+Paths = Annotated[
+    list[str],
+    BeforeValidator(_names),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "title": "path or list of paths",
+        }
+    ),
+]
+"""One path or a list of paths; always a list afterwards."""
 
 WebhookId = Annotated[
     str,

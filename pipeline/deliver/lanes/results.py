@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-import orjson
-
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Item, failed_items, halves
 from pipeline.deliver.lanes.clock import Clock
@@ -21,8 +19,9 @@ from pipeline.deliver.lanes.policy import (
     Rejected,
     RetryAt,
     decide,
-    retry_after_secs,
 )
+from pipeline.deliver.lanes.retry_after import retry_after_secs
+from pipeline.deliver.requests.answers import Unreadable, read_success
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.telemetry.log import get
@@ -65,38 +64,44 @@ class Settler:
         # Several items only where a reload has just ended the webhook's batches.
         is_plain = spec is None or (spec.fail_when is None and spec.delivery.batch is None)
         good = 0
+        failed: list[Attempt] = []
         quickest = inf
+        slot_secs = 0.0
         for attempt in attempts:
             status = attempt.status
+            said: tuple[Any, Any] | None = None
+            if not is_plain and attempt.headers_matter and attempt.fault is None and 200 <= status < 300:
+                said = self._read(lane, attempt)
+            trip = now - attempt.started
+            slot_secs += trip
             key = attempt.fault or status
             outcomes[key] = outcomes.get(key, 0) + 1
             if 200 <= status < 300 and attempt.fault is None:
                 good += 1
                 # The least of a turn: what other requests of the turn cost is our own time.
-                trip = now - attempt.started
                 if trip < quickest:
                     quickest = trip
-                if is_plain:
+                if said is None:
                     for delivery in attempt.items:
                         self._delivered(lane, delivery, status, now, wall_ms)
                 else:
-                    self._judge_good(lane, attempt, wall_ms, now)
-            else:
-                self._judge_bad(lane, attempt, now)
+                    self._judge_good(lane, attempt, said, wall_ms, now)
+            elif self._judge_bad(lane, attempt, now):
+                failed.append(attempt)
             flying.pop(attempt, None)
             if attempt.is_retry:
                 lane.flying_retries -= 1
             if attempt.is_probe:
-                lane.breaker.probes = max(0, lane.breaker.probes - 1)
+                lane.throttle.probing = max(0, lane.throttle.probing - 1)
         if good:
             tally.trip(quickest, good)
-            lane.limit.succeeded(now, good, quickest, in_flight)
-            if lane.breaker.succeeded(now, good):
-                self.healed(lane, now)
-            elif lane.breaker.state == "half-open" and not lane.has_next() and in_flight == good:
-                # Nothing is there for another probe: what waits shall not wait for its time.
-                lane.breaker.close(now)
-                self.healed(lane, now)
+            lane.limit.succeeded(now, good, quickest, in_flight, lane.slots())
+        if failed or good:
+            lane.limit.ended(now, good, len(failed), slot_secs)
+        if failed:
+            self._failed(lane, failed, good, now)
+        if good and lane.throttle.succeeded(now, good):
+            self.healed(lane, now)
 
     def post(self, now_ms: int) -> None:
         """Write and queue the results: one journal write per shard (DESIGN 6, rule 6)."""
@@ -139,19 +144,30 @@ class Settler:
         self._result(delivery, Outcome.DELIVERED)
         lane.release(delivery, now)
 
-    def _judge_good(self, lane: Lane, attempt: Attempt, wall_ms: int, now: float) -> None:
+    def _read(self, lane: Lane, attempt: Attempt) -> tuple[Any, Any] | None:
+        """Return what a 2xx answer says; None, with a fault, where that cannot be read."""
+        assert lane.spec is not None  # a lane without one judges no content
+        try:
+            return read_success(attempt, lane.spec)
+        except Unreadable as error:
+            start = attempt.answer[:512].decode("utf-8", "backslashreplace")
+            attempt.fault = "unreadable"
+            attempt.detail = f"{attempt.status}, but {error}" + (f": {start}" if start else "")
+            return None
+
+    def _judge_good(
+        self, lane: Lane, attempt: Attempt, said: tuple[Any, Any], wall_ms: int, now: float
+    ) -> None:
         """A 2xx answer whose content may say otherwise."""
-        answer = _decoded(attempt.answer)
+        answer, response = said
         spec = lane.spec
         text = ""
-        if spec is not None and spec.fail_when is not None:
-            fields = answer if isinstance(answer, dict) else {}
-            response = fields | {"status": attempt.status, "body": answer}
-            if spec.fail_when(None, None, {"response": response}):
-                text = self._note(lane, attempt)
-                for delivery in attempt.items:
-                    self._finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
-                return
+        fail_when = spec.fail_when if spec is not None else None
+        if fail_when is not None and fail_when(None, None, {"response": response}):
+            text = self._note(lane, attempt)
+            for delivery in attempt.items:
+                self._finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
+            return
         batched = spec is not None and spec.delivery.batch is not None
         failed = failed_items(answer, len(attempt.items)) if batched else {}
         if failed:
@@ -170,26 +186,31 @@ class Settler:
             self._finish(lane, delivery, attempt.status, shown, decision, now, retries)
         self._regroup(lane, retries, now)
 
-    def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> None:
+    def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> bool:
+        """An answer that is no success; True where the receiver has failed."""
         status, fault = attempt.status, attempt.fault
         if status == 401 and self._reauthorise(lane, attempt):
-            return
+            return False
         if status == 413 and len(attempt.items) > 1:
             for half in reversed(halves(attempt.items)):
                 lane.retries.appendleft(half)
-            return
+            return False
         text = self._note(lane, attempt)
-        if fault not in (None, "guard-refused", "request") or status >= 500 or status in OVERLOAD:
-            self._overload(lane, attempt, now)
-        elif fault is None and lane.breaker.succeeded(now):
+        failed = (
+            fault not in (None, "guard-refused", "request", "unreadable")
+            or status >= 500
+            or status in OVERLOAD
+        )
+        if not failed and fault in (None, "unreadable") and lane.throttle.succeeded(now):
             # Whatever it thinks of this request, it answers.
             self.healed(lane, now)
         retries: list[tuple[Delivery, RetryAt]] = []
         luck = self.random()
         for delivery in attempt.items:
             decision = self._decide(lane, attempt, delivery, status, luck, now)
-            self._finish(lane, delivery, status, text, decision, now, retries)
+            self._finish(lane, delivery, status or attempt.begun, text, decision, now, retries)
         self._regroup(lane, retries, now)
+        return failed
 
     def _decide(
         self, lane: Lane, attempt: Attempt, delivery: Delivery, status: int, luck: float, now: float
@@ -206,6 +227,9 @@ class Settler:
             settings=spec.delivery.retry,
             wall_secs=self.clock.wall(),
             random=lambda: luck,
+            begun=attempt.begun,
+            before=delivery.progress.status,
+            lucky=lane.throttle.lucky(now),
         )
 
     def _finish(
@@ -255,7 +279,7 @@ class Settler:
         elif due <= now:
             lane.retries.appendleft(item)
         else:
-            lane.wait(item, due)
+            lane.wait(item, due, lucky=all(decision.lucky for _, decision in retries))
 
     def _reauthorise(self, lane: Lane, attempt: Attempt) -> bool:
         """Send once more with another token where a token was refused; True where that is done."""
@@ -279,26 +303,30 @@ class Settler:
             # It is disabled all the same; after a restart its next 410 disables it again.
             log.error("a disabled webhook could not be noted", webhook=lane.webhook_id, error=str(error))
 
-    def _overload(self, lane: Lane, attempt: Attempt, now: float) -> None:
-        lane.limit.overloaded(now)
-        was = lane.breaker.state
-        header = attempt.retry_after
-        asked = retry_after_secs(header, self.clock.wall()) if header else 0.0
+    def _failed(self, lane: Lane, attempts: Sequence[Attempt], good: int, now: float) -> None:
+        """The receiver has failed; ``good``: how many other answers of the turn were good."""
+        throttle, wall = lane.throttle, self.clock.wall()
+        asked = max(
+            retry_after_secs(each.retry_after, wall) if each.retry_after else 0.0 for each in attempts
+        )
         lane.asked_until = max(lane.asked_until, now + asked)
-        lane.breaker.failed(now, asked)
-        if lane.breaker.state == "open" and was == "closed":
+        slow_down = asked > 0.0 or any(each.status == 429 for each in attempts)
+        # What was sent before the last good answer says nothing about the time after it.
+        later = 0 if good else sum(each.started >= throttle.good_at for each in attempts)
+        throttle.missed(now, len(attempts) - later, slow_down=slow_down)
+        if later and throttle.failed(now, later, asked, slow_down=slow_down):
             log.warning(
                 "receiver fails, probing it from now on", webhook=lane.webhook_id, error=lane.tally.error
             )
 
     def healed(self, lane: Lane, now: float) -> None:
-        """The breaker has closed: what waits becomes due soon, spread over time, on disk too."""
+        """An outage is over: what waits becomes due soon, spread over time, on disk too."""
         lane.limit.restart()
-        spread = min(10.0, 0.01 * len(lane.waiting))
+        spread = min(2.0, 0.002 * len(lane.waiting))
         waiting, lane.waiting = lane.waiting, []
-        for due, _, item in waiting:
+        for due, _, item, lucky in waiting:
             soon = max(now + self.random() * spread, max(delivery.asked_until for delivery in item))
-            lane.wait(item, min(due, soon))
+            lane.wait(item, min(due, soon), lucky=lucky)
         for disk in lane.disk.values():
             # Rows do not say whether their delay was asked for: where any was, they keep their time.
             if disk.rows and lane.asked_until <= now:
@@ -320,10 +348,3 @@ class Settler:
         if results is None:
             results = self._results[delivery.port] = []
         results.append(Result(delivery, outcome, reason))
-
-
-def _decoded(answer: bytes) -> Any:
-    try:
-        return orjson.loads(answer)
-    except ValueError:
-        return None

@@ -170,7 +170,7 @@ class Dispatcher:
             return False
         oldest_ms = now_ms - int(self._max_age(lane) * 1000)
         flying, fresh = lane.flying, lane.fresh
-        slots = int(lane.limit.limit) if lane.is_free(now) else 0
+        slots = lane.slots() if lane.is_free(now) else 0
         most = self._max_flying - self.flying
         for _ in range(max(1, min(QUANTUM, most // (4 * len(self._ring) + 4)))):
             if not fresh and not lane.has_next():
@@ -232,9 +232,9 @@ class Dispatcher:
             lane.flying_retries += 1
         if lane.token is not None:
             attempt.generation = lane.token.generation
-        if lane.breaker.state != "closed":
+        if lane.throttle.down:
             attempt.is_probe = True
-            lane.breaker.probes += 1
+            lane.throttle.probing += 1
         if lane.bucket is not None:
             lane.bucket.take()
         if attempt.ended:

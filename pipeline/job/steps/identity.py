@@ -73,6 +73,8 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
             for name, number in zip(RECORDS, chunk.counts, strict=True):
                 if number:
                     self.counters.add(f"record/{name}", number)
+        for name, number in (chunk.noted or {}).items():
+            self.counters.add(f"record/{name}", number)
 
     def route(self, chunk: Selected) -> Iterable[Routed]:
         """Return one chunk per shard that has records in this one."""

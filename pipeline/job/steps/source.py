@@ -11,6 +11,7 @@ from pipeline.compile.versions import Versions
 from pipeline.job.drain import Drain
 from pipeline.job.failure import Failure
 from pipeline.job.pressure import Pressure
+from pipeline.job.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps.chunks import Intake
 from pipeline.job.steps.history import History
@@ -73,6 +74,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         drain: Drain,
         bytes_read: dict[str, tuple[int, int]],
         failure: Failure,
+        pulse: Pulse,
     ) -> None:
         self.name = name
         self.reader = reader
@@ -83,6 +85,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.drain = drain
         self.bytes_read = bytes_read
         self.failure = failure
+        self.pulse = pulse
         folder = source_folder(settings.state, name)
         self.reader.keep_trail(folder)
         self.line = self.reader.position[1]
@@ -94,6 +97,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
 
     def next_batch(self) -> Iterable[Intake]:
         """Return the next chunk, a hello first, or nothing while there is none or the job is behind."""
+        self.pulse.turned()
         with self.failure:
             batch = self.advance()
         if batch is None:
