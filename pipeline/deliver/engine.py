@@ -68,7 +68,7 @@ class DeliveryEngine:
         self.orders = Orders(self._tell)
         self._allow: tuple[Network, ...] = parse_allow(allow)
         self._secrets = secrets if secrets is not None else Secrets()
-        self._contexts = Contexts()
+        self._contexts = Contexts(self._secrets.place)
         self._share = share
         self._on_gone = on_gone
         self._clock = clock if clock is not None else Clock()

@@ -47,7 +47,7 @@ def prepare(replay: Replay | None = None, observe: Observe | None = None) -> Dat
 
 def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
     config_dir = Path(os.environ.get("HOOKLINE_CONFIG", "config"))
-    config = load_pipeline(config_dir, check_source=True).require()
+    config = load_pipeline(config_dir, check_source=True, guard_state=True).require()
     log.setup(config.file.log.level, config.file.log.format)
     recovery = config.state / "recovery"
     if os.environ.get(RECOVERY) != str(recovery):

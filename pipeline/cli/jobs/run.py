@@ -158,7 +158,7 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
         given[name] = list(value) or None if isinstance(value, tuple) else value or None
         if isinstance(value, Path):
             given[name] = str(value)
-    report = load_pipeline(config, flags=given, check_source=True)
+    report = load_pipeline(config, flags=given, check_source=True, guard_state=True)
     loaded = report.require()
     if report.findings and not quiet:
         say(render(report.findings, root=report.root))

@@ -96,13 +96,17 @@ class Token:
 
 async def request_token(auth: OAuth2Auth, secrets: UsedSecrets, post: Post) -> tuple[str, float]:
     """Return a token and its lifetime in seconds. Raises TokenError, ConfigError (missing secret)."""
-    client_id, client_secret = secrets.expand(auth.client_id), secrets.expand(auth.client_secret)
+
+    def value(text: str) -> str:
+        return secrets.expand(text).rstrip("\r\n")
+
+    client_id, client_secret = value(auth.client_id), value(auth.client_secret)
     form = {"grant_type": "client_credentials"}
     if auth.refresh_token is not None:
-        form = {"grant_type": "refresh_token", "refresh_token": secrets.expand(auth.refresh_token)}
+        form = {"grant_type": "refresh_token", "refresh_token": value(auth.refresh_token)}
     if auth.scope is not None:
-        form["scope"] = auth.scope
-    url = secrets.expand(auth.token_url)
+        form["scope"] = value(auth.scope)
+    url = value(auth.token_url)
     basic = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()).decode()
     headers = {"accept": CONTENT_TYPES["json"], "content-type": CONTENT_TYPES["form"]}
     answer = await post(url, urlencode(form).encode(), headers | {"authorization": f"Basic {basic}"})
