@@ -12,6 +12,7 @@ from pipeline.job.assembly import Job
 from pipeline.job.commands import Action, execute
 from pipeline.job.steps.shard import Shard
 from pipeline.model.errors import HooklineError, UsageError
+from pipeline.model.words import no_webhook
 
 ANSWER_SECS = 30.0
 """How long a command may wait for its epoch."""
@@ -80,4 +81,4 @@ class Commands:
 
     def _known(self, webhook: str) -> None:
         if webhook not in self._job.versions.specs:
-            raise UsageError(f"there is no webhook `{webhook}`")
+            raise UsageError(no_webhook(webhook, self._job.versions.specs))

@@ -32,12 +32,19 @@ def view_routes(job: Job, process: int) -> list[Route]:
     def healthz() -> str:
         if job.failure.first is not None:
             raise Refused(f"stopping: {job.failure.first}")
+        if job.pulse.is_stuck():
+            raise Refused(standstill())
         return "ok\n"
+
+    def standstill() -> str:
+        return f"the worker stands still, since {job.pulse.still_secs():.0f} s: nothing is read or committed"
 
     def readyz() -> str:
         healthz()
         if not len(job.shards):
             raise Refused("opening the state")
+        if job.pulse.is_still():
+            raise Refused(standstill())
         return "ok\n"
 
     def scrape() -> str:
@@ -47,15 +54,21 @@ def view_routes(job: Job, process: int) -> list[Route]:
 
     def status() -> Value:
         # From memory: a store can be open only once in a process. `hookline status` reads the stores of all.
-        records, webhooks = job.committed.totals()
+        records, webhooks = job.committed.totals(job.versions.configured)
         stats = job.engine.stats()
         return {
             "records": records,
             "webhooks": webhooks,
+            "events_seen": job.event_names.all(),
             "latency_ms": {"p50": stats.p50_ms, "p99": stats.p99_ms},
             "elapsed_secs": round(time.monotonic() - begun, 3),
+            "running": True,
+            "state": str(job.settings.state),
+            "halted": job.halts.all(),
             "lanes": {name: asdict(lane) for name, lane in stats.lanes.items()},
             "process": process,
+            "stopping": job.drain.stopping,
+            "still_secs": round(job.pulse.still_secs(), 3) if job.pulse.is_still() else 0.0,
             "config": {"version": job.versions.latest.hash, "problems": job.config_problems()},
         }
 
@@ -69,7 +82,7 @@ def view_routes(job: Job, process: int) -> list[Route]:
 
 def measure_job(job: Job) -> None:
     """Set the metrics that are read off the job."""
-    records, webhooks = job.committed.totals()
+    records, webhooks = job.committed.totals(job.versions.configured)
     for field, kind in KINDS.items():
         metrics.gauge("records_total", records[field], kind=kind)
     for webhook, counts in webhooks.items():
@@ -80,6 +93,8 @@ def measure_job(job: Job) -> None:
         metrics.gauge("webhook_pending", counts["pending"], webhook=webhook)
     metrics.gauge("bytes_read_total", sum(read for read, _ in list(job.bytes_read.values())))
     metrics.gauge("state_disk_free_bytes", shutil.disk_usage(job.settings.state).free)
+    metrics.gauge("epoch_commit_seconds", job.pace.commit_secs)
+    metrics.gauge("worker_still_seconds", job.pulse.still_secs())
     paused = job.pressure.paused()
     for reason in REASONS:
         metrics.gauge("source_paused", float(reason == paused), reason=reason)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.cli.output import table
+import click
 
+from pipeline.cli.output import table
+from pipeline.model.findings import printable
+
+SHOWN = 12
+"""Names of events in a summary."""
 COLUMNS = ("matched", "delivered", "dead", "pending", "suppressed")
 
 
@@ -14,6 +19,22 @@ def records_line(records: Mapping[str, int]) -> str:
     """Return ``1,000 records read: 900 events, 90 updates, 9 links, 1 invalid``."""
     kinds = ", ".join(f"{records[kind]:,} {kind}" for kind in ("events", "updates", "links", "invalid"))
     return f"{records['read']:,} records read: {kinds}"
+
+
+def order_lines(records: Mapping[str, int]) -> list[str]:
+    """Return what a person must know of the order of topics; nothing where all was well."""
+    lines = []
+    late = [
+        f"{records[f'late_{kind}']:,} {kind}" for kind in ("updates", "events") if f"late_{kind}" in records
+    ]
+    if late:
+        lines.append(
+            f"came too late for the as-of join: {' and '.join(late)} (counted per partition; "
+            "raise `join.settle` above what producers linger)"
+        )
+    if "ahead" in records:
+        lines.append(f"stamped more than a minute ahead of the clock: {records['ahead']:,} records")
+    return lines
 
 
 def show_webhooks(webhooks: Mapping[str, Mapping[str, int]]) -> None:
@@ -24,3 +45,11 @@ def show_webhooks(webhooks: Mapping[str, Mapping[str, int]]) -> None:
     if len(rows) > 1:
         rows.append(("all", *[sum(row[index + 1] for row in rows) for index in range(len(COLUMNS))]))
     table(("webhook", *COLUMNS), rows, right=COLUMNS)
+
+
+def show_names(names: Sequence[str]) -> None:
+    """Print the names of the events that were seen: a trigger that waits for another one never fires."""
+    if names:
+        shown = ", ".join(printable(name).replace("\n", "\\n") for name in names[:SHOWN])
+        more = f" and {len(names) - SHOWN} more (--json has all)" if len(names) > SHOWN else ""
+        click.echo(f"\nevents seen: {shown}{more}")

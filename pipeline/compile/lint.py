@@ -100,8 +100,9 @@ def _check_files(model: WebhookFile, problems: Problems, secrets: Secrets) -> No
         named += [((*at, "cert"), request.auth.mtls.cert), ((*at, "key"), request.auth.mtls.key)]
     for path, text in named:
         value = expanded(text, secrets) if text is not None else None
-        if value is not None and not os.path.isfile(value):
-            hint = None if os.path.isabs(value) else f"looked for it in {os.getcwd()}"
+        if value is not None and not os.path.isfile(secrets.place(value)):
+            looked = "looked for it beside the file that names it, and in the config directory"
+            hint = None if os.path.isabs(value) else looked
             problems.error(path, "missing-file", f"there is no file `{text}`", hint=hint)
 
 

@@ -21,17 +21,18 @@ from pipeline.deliver.requests.spec import LaneSpec, Reads
 from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict, check
 from pipeline.language.path_syntax import EVENT_ROOTS
+from pipeline.language.paths import Getter
 from pipeline.language.secrets import Secrets
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Predicate
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
-from pipeline.match.triggers import Trigger, compile_trigger
+from pipeline.match.triggers import Trigger, compile_idempotency, compile_trigger
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.findings import Finding, in_order, render
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import did_you_mean, no_webhook
 from pipeline.render.request import RequestTemplate, compile_request
 from pipeline.render.wrap import compile_wrap
 
@@ -50,6 +51,8 @@ class Webhook:
     """Its file, relative to the config directory."""
     data: Mapping[str, Value] = field(repr=False)
     """What the file says, bases and defaults merged, for `explain`."""
+    idempotency: Getter | None = None
+    """What the ``webhook-id`` is made of; None: of the event's id."""
     asks_user: bool = field(init=False)
     """False where every candidate fires: nothing is left to `judge` once the event's side holds."""
 
@@ -78,9 +81,9 @@ class Snapshot:
     """Over the enabled webhooks; index i is ``webhooks[i]``."""
 
     def named(self, webhook_id: str) -> Webhook:
-        """Return a webhook by its id; raises UsageError that names those that exist."""
+        """Return a webhook by its id. Raises UsageError."""
         if webhook_id not in self.by_id:
-            raise UsageError(f"there is no webhook `{webhook_id}`; there are: {', '.join(self.by_id)}")
+            raise UsageError(no_webhook(webhook_id, self.by_id))
         return self.by_id[webhook_id]
 
 
@@ -121,15 +124,19 @@ class Report:
         return self.snapshot
 
 
-def compile_config(text: ConfigText, *, secrets: Secrets | None, offline: bool = False) -> Report:
+def compile_config(
+    text: ConfigText, *, secrets: Secrets | None, offline: bool = False, stored: bool = False
+) -> Report:
     """Compile a config; equal texts give equal snapshots on every host.
 
     secrets: where they are looked up, so that a missing one is an error; None: they are not looked up
     (a version of long ago that only has to render again, or what sends nothing).
     offline: settings without a value are no faults either; where one is missing there is no snapshot,
     although there may be no error.
+    stored: the text comes out of a state directory, or from another process of the job: it was accepted once
+    and keeps the meaning it had, so what is refused only since then is no error, and nothing is linted.
     """
-    checked = check_files(text)
+    checked = check_files(text, stored=stored)
     entries = {name: found for file in checked.labels for name, found in file.lists.items()}
     labels = compile_labels([(file.model, file.problems) for file in checked.labels], lists=entries)
     exclude = tuple(_known_labels(text.defaults.exclude, labels, checked))
@@ -187,9 +194,10 @@ def _compile(
         place = problems.at("delivery", "fail_when")
         fail_when = condition(delivery.fail_when, place, roots=("response", "vars"))
         reads = reads_of(delivery.fail_when)
-        if secrets is not None:
+        if not problems.stored:
             check_answer_paths(delivery.fail_when, place)
-    lint_webhook(model, text, problems, secrets)
+    if not problems.stored:
+        lint_webhook(model, text, problems, secrets)
     spec = LaneSpec(
         webhook_id=model.id,
         definition=file.definition,
@@ -211,6 +219,7 @@ def _compile(
         spec=spec,
         file=file.file,
         data=file.data,
+        idempotency=compile_idempotency(model, problems=problems),
     )
 
 

@@ -73,18 +73,26 @@ class CheckedConfig:
     """Webhooks that the model refuses, without what it refuses: compilers look for further faults in them."""
     broken_labels: set[str] = field(default_factory=set)
     """Names of labels whose files have errors: conditions that use them are not to blame."""
+    stored: bool = False
+    """True: a version out of a state directory, not the files as they are now."""
 
 
-def check_files(text: ConfigText) -> CheckedConfig:
-    """Parse and check every file. Files with errors are missing from the result, their faults are noted."""
+def check_files(text: ConfigText, *, stored: bool = False) -> CheckedConfig:
+    """Parse and check every file. Files with errors are missing from the result, their faults are noted.
+
+    stored: the text is a version out of a state directory (see `Problems.refuse`).
+    """
     findings = [Finding(name, 0, 0, "unreadable", message) for name, message in text.faults.items()]
     settings = among(text.settings)
+    findings += [
+        Finding(name, 0, 0, "not-read", message, warning=True) for name, message in text.strays.items()
+    ]
     documents = text.documents
     for name, document in documents.items():
         wanted = is_setting if name.startswith("webhooks/") else everywhere
         substitute(document, settings, wanted=wanted)
         findings.extend(document.findings)
-    checked = CheckedConfig([], [], findings)
+    checked = CheckedConfig([], [], findings, stored=stored)
     for name in sorted(documents):
         document = documents[name]
         if document.root is None:
@@ -95,12 +103,14 @@ def check_files(text: ConfigText) -> CheckedConfig:
             _webhook(document, text, checked)
     _check_unique(checked.webhooks, "id", lambda model: model.id, "duplicate-id", findings)
     _check_unique(checked.labels, "name", lambda model: model.name, "duplicate-label", findings)
+    # The compiler is given one of each: it would find the same fault again.
+    checked.labels = list({file.model.name: file for file in reversed(checked.labels)}.values())[::-1]
     return checked
 
 
 def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> None:
     root, base = resolve_base(document, text.documents, checked.findings)
-    problems = Problems()
+    problems = Problems(stored=checked.stored)
     data = root.value
     if text.defaults.delivery and isinstance(data, dict):
         data = {**data, "delivery": merge_data(text.defaults.delivery, data.get("delivery", {}))}
@@ -112,12 +122,14 @@ def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> No
     if model is None and isinstance(data, dict):
         kept, model = salvage(data, problems)
         if model is not None:
-            checked.partial.append(CheckedFile(document.file, root, kept, model, lists, Problems()))
+            checked.partial.append(
+                CheckedFile(document.file, root, kept, model, lists, Problems(stored=checked.stored))
+            )
     checked.findings.extend(_placed(root, problems))
 
 
 def _label(document: Document, text: ConfigText, checked: CheckedConfig) -> None:
-    root, problems = document.root, Problems()
+    root, problems = document.root, Problems(stored=checked.stored)
     assert root is not None  # the caller leaves out what could not be read
     data = root.value
     model = check(LabelFile, data, problems, what="a label")
@@ -167,4 +179,5 @@ def _check_unique(
         assert file.root.items is not None  # a model accepted it
         node = file.root.items[field][1]
         message = f"the {field} `{name}` is already used in {other.file}"
-        findings.append(node.document.finding(node.span, code, message))
+        hint = f"give one of them another {field}, or delete one"
+        findings.append(node.document.finding(node.span, code, message, hint=hint))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
-from pipeline.outbox.counters import RECORDS, WEBHOOK
+from pipeline.outbox.counters import ORDER, RECORDS, by_webhook
 
 
 class Committed:
@@ -16,18 +17,16 @@ class Committed:
         self.webhooks: dict[int, dict[str, int]] = {}
         """By shard."""
 
-    def totals(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-        """Return the records read by kind, and the counters per webhook."""
+    def totals(self, configured: Iterable[str] = ()) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+        """Return the records read by kind, and the counters per webhook, the configured ones in any case."""
         records = dict.fromkeys(RECORDS, 0)
         for counters in list(self.records.values()):
             for name in RECORDS:
                 records[name] += counters.get(f"record/{name}", 0)
+            for name in ORDER:
+                if f"record/{name}" in counters:
+                    records[name] = records.get(name, 0) + counters[f"record/{name}"]
         summed: Counter[str] = Counter()
         for counters in list(self.webhooks.values()):
             summed.update(counters)
-        webhooks: dict[str, dict[str, int]] = {}
-        for name, number in summed.items():
-            webhook_id, _, counter = name.rpartition("/")
-            if counter in WEBHOOK:
-                webhooks.setdefault(webhook_id, dict.fromkeys(WEBHOOK, 0))[counter] = number
-        return records, webhooks
+        return records, by_webhook(summed, configured)

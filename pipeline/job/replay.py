@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from pipeline.deliver.requests.spec import LaneSpec
@@ -24,12 +25,15 @@ class Replay:
     webhooks: frozenset[str] = frozenset()
     """Empty: all that are enabled."""
     user_id: str | None = None
+    """A user id, with what came by its anonymous ids once they were linked, or an anonymous id; None: all."""
     to: str | None = None
     """Origin (``http://127.0.0.1:9000``) that takes the place of every URL's own; None: nothing changes."""
     rate_per_sec: float | None = None
     """Requests per second and webhook."""
     speed: float | None = None
     """How fast event time passes, as a multiple of the clock; None: as fast as it goes."""
+    lives: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    """Per topic that the live job reads: its life and its id, so that its records have the job's origins."""
 
     def __post_init__(self) -> None:
         if self.to is not None:
@@ -39,7 +43,7 @@ class Replay:
 
     def wants(self, event: Event) -> bool:
         """Return whether an event fires in this replay."""
-        if self.user_id is not None and event.user_id != self.user_id:
+        if self.user_id is not None and self.user_id not in (event.user_id, event.anonymous_id):
             return False
         if self.since_ms is None and self.until_ms is None:
             return True

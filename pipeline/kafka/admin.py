@@ -6,10 +6,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from threading import Thread
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AclOperation, AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AclOperation,
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import KafkaSettings, make_admin, make_consumer
@@ -51,6 +58,18 @@ GROUP_PAUSE_SECS = 0.02
 """Before it is asked again after a failure."""
 
 
+class Topic(NamedTuple):
+    """What the broker says of a topic."""
+
+    partitions: int
+    id: str
+    """Of this topic alone: one made anew under the same name has another. "" where the broker has none."""
+
+
+NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+"""What a broker without topic ids says."""
+
+
 class Unanswered(Exception):
     """What we can do without was not answered in time."""
 
@@ -69,15 +88,37 @@ class KafkaAdmin:
         self._retired: list[tuple[float, AdminClient]] = []
         """Clients that may still owe answers, and when they may go: their futures end with them."""
 
-    def partition_counts(self) -> dict[str, int]:
-        """Return how many partitions each configured topic has."""
-        counts = {}
-        for topic in (*self.settings.users, *self.settings.events):
-            found = self.look_at(topic, AclOperation.READ)
+    def topics(self) -> dict[str, Topic]:
+        """Return what the configured topics are."""
+        topics = {}
+        for name in (*self.settings.users, *self.settings.events):
+            found = self.look_at(name, AclOperation.READ)
             if found is None:
-                raise self._unknown(topic)
-            counts[topic] = len(found.partitions)
-        return counts
+                raise self._unknown(name)
+            topics[name] = Topic(len(found.partitions), topic_id(found))
+        return topics
+
+    def history_limits(self, topic: str) -> str:
+        """Return what removes records of a topic: compaction, retention; "" where nothing does.
+
+        Waits `GROUP_SECS` at most, and says "" where it cannot be asked: it is a warning's concern.
+        """
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        try:
+            found = self._wait(lambda: self._client.describe_configs([resource])[resource], GROUP_SECS)
+        except (KafkaException, Unanswered) as failed:
+            log.debug("what removes records of a topic cannot be asked", topic=topic, reason=str(failed))
+            return ""
+        values = {name: entry.value for name, entry in found.items()}
+        limits = [
+            f"{name}={values.get(name)}"
+            for name in ("retention.ms", "retention.bytes")
+            if values.get(name) not in (None, "-1")
+        ]
+        policy = values.get("cleanup.policy") or ""
+        if "delete" not in policy:
+            limits = []
+        return ", ".join([f"cleanup.policy={policy}"] * ("compact" in policy) + limits)
 
     def look_at(self, topic: str, wanted: Any) -> Any:
         """Return the description of a topic, None where there is none.
@@ -266,3 +307,9 @@ class KafkaAdmin:
                     f"no Kafka broker at {self.settings.brokers} answered within "
                     f"{self.settings.connect_secs:g} s: {self.reachability.reason}"
                 )
+
+
+def topic_id(description: Any) -> str:
+    """Return the id in a topic's description, "" where the broker has none."""
+    found = str(getattr(description, "topic_id", None) or "")
+    return "" if found == NO_ID else found

@@ -53,6 +53,12 @@ class KafkaSettings:
     """Where reading ends: never, at the ends found when it starts, or at a broker time in unix ms."""
     out_of_range: Literal["error", "earliest", "latest"] = "error"
     max_wait_secs: float | None = None
+    settle_secs: float | None = None
+    """How old a record must be before the other topics' ends are asked for; None: as their times need it."""
+    format: str = "auto"
+    """Shape of the records."""
+    lives: Mapping[str, tuple[int, str]] | None = None
+    """For who reads beside a job: how often the job has seen each topic made anew, and the topic's id."""
     settings: Mapping[str, Any] | None = None
     """Passed to librdkafka."""
     connect_secs: float = 10.0
@@ -64,6 +70,7 @@ class KafkaSettings:
         model: KafkaModel,
         *,
         max_wait_secs: float | None = None,
+        settle_secs: float | None = None,
         aside: Literal["record", "replay"] | None = None,
     ) -> KafkaSettings:
         """Return what ``source.kafka`` of pipeline.yaml says.
@@ -79,7 +86,9 @@ class KafkaSettings:
             start="earliest" if aside == "replay" else model.start,
             stop="end" if aside == "replay" else "never",
             out_of_range=model.out_of_range,
+            format=model.format,
             max_wait_secs=max_wait_secs,
+            settle_secs=settle_secs,
             settings=model.settings,
         )
 

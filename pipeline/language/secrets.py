@@ -137,6 +137,13 @@ class Secrets:
         """What the files that were read looked like."""
         self._changing: dict[SecretRef, Signature] = {}
 
+    def place(self, path: str) -> str:
+        """Return where a path of a webhook's file leads: beside that file, or in the config directory."""
+        if os.path.isabs(path):
+            return path
+        places = [self._base / "webhooks" / path, self._base / path]
+        return str(next(filter(os.path.exists, places), places[0]))
+
     def resolve(self, ref: SecretRef) -> str:
         """Return the value without line ends at its end. Raises ConfigError where there is none."""
         value = self.find(ref)

@@ -1,15 +1,16 @@
 """Secrets in a rendered request: slots that stay empty until it is sent.
 
 A slot is the control character 01, the placeholder's text, and the control character 02. Neither character
-can come out of what carries user data (JSON escapes them, percent-encoding encodes them, header values with
-them are refused), so data can never fake a slot. Outbox, dead letters and dry runs hold slots or their
-masked form, never values.
+can come out of what carries user data (JSON escapes them, percent-encoding encodes them, header values and
+text bodies with them are refused), so data can never fake a slot. Outbox, dead letters and dry runs hold
+slots or their masked form, never values.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Literal, TypeVar
+from collections.abc import Callable
+from typing import Final, Literal, TypeVar
 from urllib.parse import quote, quote_plus
 
 import orjson
@@ -18,7 +19,7 @@ from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.errors import RenderError
 
 Headers = tuple[tuple[str, str], ...]
-Encoding = Literal["json", "form"]
+Encoding = Literal["json", "form", "text"]
 
 OPEN, CLOSE = "\x01", "\x02"
 _SLOT = re.compile(OPEN + "([^\x02]*)" + CLOSE)
@@ -58,7 +59,7 @@ def fill(
     if any(OPEN in value for _, value in headers):
         headers = tuple((name, _fill_header(value, secrets)) for name, value in headers)
     if b"\x01" in body:
-        escape = _form if encoding == "form" else _json
+        escape = _ESCAPES[encoding]
         body = _SLOT_BYTES.sub(lambda found: escape(_value(found.group(1).decode(), secrets)), body)
     return url, headers, body
 
@@ -93,6 +94,10 @@ def _json(value: str) -> bytes:
 
 def _form(value: str) -> bytes:
     return quote_plus(value).encode()
+
+
+_ESCAPES: Final[dict[Encoding, Callable[[str], bytes]]] = {"json": _json, "form": _form, "text": str.encode}
+"""How a secret is written in a body."""
 
 
 def _fill_header(text: str, secrets: Secrets) -> str:

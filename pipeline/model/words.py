@@ -1,12 +1,24 @@
-"""Words for a person who mistyped one."""
+"""Words for a person: what was meant by one that was mistyped, reasons without a machine's own."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 
 LIKENESS = 0.6
 """How like the known word must be, from 0 to 1: one letter of two may be another one."""
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+LISTED = 20
+"""Known words that are listed where none was meant."""
+
+
+def without_addresses(reason: str) -> str:
+    """Return a reason without addresses of objects: they say nothing, and differ from run to run."""
+    return _ADDRESS.sub("", reason) if " at 0x" in reason else reason
 
 
 def did_you_mean(word: str, known: Iterable[str], likeness: float = LIKENESS) -> str | None:
@@ -19,3 +31,14 @@ def did_you_mean(word: str, known: Iterable[str], likeness: float = LIKENESS) ->
 def likeness(word: str, other: str) -> float:
     """Return how like two words are, from 0 to 1."""
     return difflib.SequenceMatcher(None, word, other).ratio()
+
+
+def no_webhook(webhook_id: str, known: Collection[str]) -> str:
+    """Return the sentence that there is no such webhook, with the one that was meant or those there are."""
+    meant = did_you_mean(webhook_id, known)
+    if meant is not None:
+        return f"there is no webhook `{webhook_id}`; did you mean `{meant}`?"
+    more = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
+    return (
+        f"there is no webhook `{webhook_id}`; there are: {', '.join(sorted(known)[:LISTED]) or 'none'}{more}"
+    )

@@ -203,8 +203,8 @@ def _compare(wanted: ExpectedRequest, got: Preview, exact: bool) -> list[str]:
     for name, value in wanted.headers.items():
         lines += _differ(f"headers.{name}", value, headers.get(name.lower(), MISSING), exact=True)
     if "body" in wanted.model_fields_set:
-        body = str(got.body or "") if got.form else got.body
-        if isinstance(wanted.body, dict) and got.form:
+        body = got.body if got.encoding == "json" else str(got.body or "")
+        if isinstance(wanted.body, dict) and got.encoding == "form":
             body = dict(parse_qsl(str(body), keep_blank_values=True))
         lines += _differ("body", wanted.body, body, exact)
     return lines
@@ -241,5 +241,6 @@ def _json(value: Value) -> str:
 def _told(fired: Preview) -> str:
     if fired.dead_letter is not None:
         return f"a dead letter of {fired.webhook}: {fired.dead_letter}"
-    body = fired.body or "" if fired.form or fired.body is None else orjson.dumps(fired.body).decode()
+    is_json = fired.encoding == "json" and fired.body is not None
+    body = orjson.dumps(fired.body).decode() if is_json else fired.body or ""
     return f"{fired.method} {fired.url} {str(body)[:2000]}"

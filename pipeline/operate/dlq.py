@@ -11,7 +11,7 @@ from pipeline.model.errors import Refused
 from pipeline.operate.asking import Changed, ask_or_leave
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import name_of, reason_of
-from pipeline.outbox.reading.view import dead_letters
+from pipeline.outbox.reading.view import dead_letters, require_webhook
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,7 +41,7 @@ class Selection:
 
 
 def select(state: Path, selection: Selection) -> Iterator[DeadLetter]:
-    """Yield dead letters, store by store."""
+    """Yield dead letters, store by store. Raises UsageError where there is no such webhook."""
     return (letter for _, letter in _located(state, selection))
 
 
@@ -59,4 +59,6 @@ def change(state: Path, action: Literal["replay", "purge"], selection: Selection
 
 
 def _located(state: Path, selection: Selection) -> Iterator[tuple[Path, DeadLetter]]:
+    if selection.webhook not in (None, "-"):
+        require_webhook(state, selection.webhook)
     return ((store, letter) for store, letter in dead_letters(state) if selection.holds(letter))

@@ -9,7 +9,7 @@ from pipeline.model.json import Value
 from pipeline.model.times import format_iso
 from pipeline.operate.asking import Changed, ask_or_leave
 from pipeline.outbox.reading.dead_letter_json import request_json
-from pipeline.outbox.reading.view import Owed
+from pipeline.outbox.reading.view import Owed, require_webhook
 from pipeline.outbox.reading.view import owed as owed_rows
 
 
@@ -30,7 +30,12 @@ def to_json(owed: Owed) -> dict[str, Value]:
 
 
 def owed(state: Path, webhook: str | None = None, user: str | None = None) -> list[Owed]:
-    """Return what waits on disk, of one webhook and user or of all; the one that is due first is first."""
+    """Return what waits on disk, of one webhook and user or of all; the one that is due first is first.
+
+    Raises UsageError where there is no such webhook.
+    """
+    if webhook is not None:
+        require_webhook(state, webhook)
     found = [one for one in owed_rows(state, webhook) if user is None or _user(one) == user]
     return sorted(found, key=lambda one: (one.progress.due_ms, one.request.created_ms))
 

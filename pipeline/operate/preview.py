@@ -8,7 +8,7 @@ import orjson
 
 from pipeline.job.story import Match
 from pipeline.language.headers import CONTENT_TYPES
-from pipeline.language.slots import mask
+from pipeline.language.slots import Encoding, mask
 from pipeline.model.json import Value
 
 
@@ -22,8 +22,8 @@ class Preview:
     url: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     body: Value = None
-    """A form is a text, a batch one of one; None: there is none."""
-    form: bool = False
+    """What is no JSON is a text, a batch is one of one; None: there is none."""
+    encoding: Encoding = "json"
     dead_letter: str | None = None
     """Why it cannot be rendered."""
     suppressed: bool = False
@@ -39,7 +39,7 @@ class Preview:
         spec, batch, body = webhook.spec, webhook.delivery.batch, request.body
         if spec.wrap is not None and batch is not None and batch.wrap is not None:
             body = spec.wrap([body])
-        body, form = mask(body), spec.encoding == "form"
+        body = mask(body)
         headers = {name: mask(value) for name, value in request.headers}
         return cls(
             webhook.id,
@@ -47,8 +47,8 @@ class Preview:
             request.method,
             mask(request.url),
             {"content-type": CONTENT_TYPES[spec.encoding], **headers, "webhook-id": match.message_id},
-            None if not body else body.decode() if form else orjson.loads(body),
-            form,
+            None if not body else orjson.loads(body) if spec.encoding == "json" else body.decode(),
+            spec.encoding,
         )
 
     def to_json(self) -> dict[str, Value]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline.outbox.codec import pack_number, unpack_number
@@ -10,6 +11,9 @@ from pipeline.store.store import Store
 
 RECORDS = ("read", "events", "updates", "links", "invalid")
 """What a source has seen; kept by the identity step, which sees every chunk of its partition."""
+
+ORDER = ("late_updates", "late_events", "ahead")
+"""Of these records how many came too late for the join's order, or were stamped ahead of the clock."""
 
 WEBHOOK = ("matched", "delivered", "dead", "pending", "suppressed")
 """What a shard keeps per webhook: matched = delivered + dead + pending + suppressed."""
@@ -97,3 +101,13 @@ def read_counters(store: Store) -> dict[str, int]:
     """Return the committed counters of a store."""
     rows = store.committed(Table.COUNTERS, b"", b"")
     return {key.decode(): unpack_number(value) for key, value in rows}
+
+
+def by_webhook(counts: Mapping[str, int], configured: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Return the counters of each webhook, by id in order: zeros for what was never counted."""
+    found = {webhook_id: dict.fromkeys(WEBHOOK, 0) for webhook_id in configured}
+    for name, number in counts.items():
+        webhook_id, _, counter = name.rpartition("/")
+        if counter in WEBHOOK:
+            found.setdefault(webhook_id, dict.fromkeys(WEBHOOK, 0))[counter] = number
+    return dict(sorted(found.items()))

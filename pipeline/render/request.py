@@ -5,6 +5,7 @@ What comes out holds secrets only as slots (language/slots.py); the delivery eng
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, cast
@@ -26,13 +27,15 @@ from pipeline.render.form import encode_form
 from pipeline.render.headers import compile_headers
 from pipeline.render.loops import OMIT
 from pipeline.render.templates.spot import ConditionCompiler, LineOf, MissingRule, Spot, fail
+from pipeline.render.text_body import MAX_BODY, Bytes, compile_text_body
 from pipeline.render.url import compile_url
 from pipeline.render.values.printing import Failure, reason_of
 
 BODILESS: Final = ("GET", "DELETE")
 DEFAULT_BODY: Final[Mapping[str, Value]] = {"event": "{{ event }}", "user": "{{ user }}"}
-MAX_BODY: Final = 16 << 20
-"""Bytes of one body."""
+_OUTPUT: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_TAG: Final = re.compile(r"\{%.*?%\}", re.DOTALL)
+_FIRST_KEY: Final = re.compile(r"""\{\s*["']?([A-Za-z_][\w-]*)["']?\s*:""")
 
 
 class Rendered(msgspec.Struct, frozen=True, gc=False):
@@ -42,9 +45,6 @@ class Rendered(msgspec.Struct, frozen=True, gc=False):
     url: str
     headers: Headers
     body: bytes
-
-
-Bytes = Callable[[Event, User], bytes]
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -109,12 +109,35 @@ def compile_request(
             spot.at("body").error("body", f"{method} has no body", hint="use `query:` or POST", on_key=True)
         body: Bytes = lambda event, user: b""  # noqa: E731 - a name of its own would say no more
     else:
-        extra = (("content-type", CONTENT_TYPES["ndjson" if batch_as == "ndjson" else encoding]),)
-        body = _body(DEFAULT_BODY if tree is None else tree, spot.at("body"))
+        written = "ndjson" if batch_as == "ndjson" and encoding == "json" else encoding
+        extra = (("content-type", request.content_type or CONTENT_TYPES[written]),)
+        if isinstance(tree, str) and encoding == "json":
+            _refuse_json_text(tree, spot.at("body"))
+        if batch_as is not None and encoding != "json":
+            spot.at("encoding").refuse("batch", f"a batch joins JSON bodies, not those of `{encoding}`")
+        if encoding == "text":
+            body = compile_text_body(tree, spot.at("body"))
+        else:
+            body = _body(DEFAULT_BODY if tree is None else tree, spot.at("body"))
     headers, headers_now = compile_headers(request.headers, spot.at("headers"), extra)
     _check_header_secrets(headers, spot)
     fixed = url.value if url.constant else None
     return RequestTemplate(method, encoding, frozenset(spot.used), fixed, url.get, headers, headers_now, body)
+
+
+def _refuse_json_text(text: str, spot: Spot) -> None:
+    """Report JSON written as one text: it would arrive as a JSON string, in quotes and with escapes."""
+    bare = _TAG.sub("", _OUTPUT.sub("x", text)).strip()
+    if bare[:1] + bare[-1:] not in ("{}", "[]"):
+        return
+    key = _FIRST_KEY.match(bare)
+    shown = f"{key[1]}: .." if key is not None else ".."
+    spot.refuse(
+        "json-text",
+        "the body is one text that looks like JSON, and would be sent as a JSON string",
+        hint=f"write it as YAML: {'{' + shown + '}' if bare[0] == '{' else '[..]'}, "
+        "or say `encoding: text` to send the text as it is",
+    )
 
 
 def _check_header_secrets(headers: Headers | None, spot: Spot) -> None:

@@ -32,7 +32,7 @@ def make_source(config: PipelineConfig, replay: Replay | None = None) -> Source:
     """Return what the job reads; contacts nobody yet. Raises ConfigError."""
     if replay is None:
         return make_readers(config)
-    readers = make_readers(config, aside="replay")
+    readers = make_readers(config, aside="replay", lives=replay.lives)
     return readers if replay.speed is None else PacedSource(readers, replay.speed)
 
 

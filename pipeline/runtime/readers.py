@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from pipeline.config.job import PipelineConfig
@@ -39,11 +41,17 @@ class Recordings:
         )
 
 
-def make_readers(config: PipelineConfig, *, aside: Literal["record", "replay"] | None = None) -> Source:
+def make_readers(
+    config: PipelineConfig,
+    *,
+    aside: Literal["record", "replay"] | None = None,
+    lives: Mapping[str, tuple[int, str]] | None = None,
+) -> Source:
     """Return what makes the readers; contacts nobody yet. Raises ConfigError.
 
     aside: what reads beside the live job. Topics are then read under a group of its own, and by a replay
-    from their beginning to their present end, and files are not followed.
+    from their beginning to their present end, and files are not followed. lives: what the live job knows of
+    topics that were made anew (`known_lives`).
     """
     source = config.source
     if source is None:
@@ -56,4 +64,8 @@ def make_readers(config: PipelineConfig, *, aside: Literal["record", "replay"] |
     from pipeline.kafka.client import KafkaSettings
     from pipeline.sources.topics.kafka_source import KafkaSource
 
-    return KafkaSource(KafkaSettings.of(source, max_wait_secs=config.file.join.max_wait_secs, aside=aside))
+    join = config.file.join
+    settings = KafkaSettings.of(
+        source, max_wait_secs=join.max_wait_secs, settle_secs=join.settle_secs, aside=aside
+    )
+    return KafkaSource(replace(settings, lives=lives))

@@ -9,7 +9,7 @@ from typing import TypeAlias
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 """Message headers as Kafka has them: names may repeat, a value may be null."""
 
-Place: TypeAlias = tuple[str | int | None, ...]
+Place: TypeAlias = tuple[str | int | tuple[int | None, ...] | None, ...]
 """Where a reader stands in one of its files or topics; what the fields are only that kind of reader knows."""
 
 Position: TypeAlias = tuple[str, int, tuple[Place, ...]]
@@ -46,6 +46,9 @@ class RawChunk:
     keys: list[bytes | None] | None = None
     faults: dict[int, str] | None = None
     """Lines that cannot be records, by index, with the reason; the line holds how they start."""
+    noted: dict[str, int] | None = None
+    """How many lines are out of order: ``late_updates`` and ``late_events`` that came after a record of the
+    other topic that they precede, ``ahead`` of the clock."""
 
     def __len__(self) -> int:
         return len(self.lines)

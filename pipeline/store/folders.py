@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+CONFIGURED = "webhooks.json"
+"""Beside the config versions: the ids of the webhooks that are configured now, a JSON list."""
+
 
 def shard_folder(state: Path, shard: int) -> Path:
     """Return where a shard's store is."""
@@ -13,6 +16,11 @@ def shard_folder(state: Path, shard: int) -> Path:
 def identity_folder(state: Path, partition: str) -> Path:
     """Return where the store of a source partition's identity key is."""
     return state / "identity" / partition.replace("/", "_")
+
+
+def configured_file(state: Path) -> Path:
+    """Return where the list of configured webhooks is."""
+    return state / "versions" / CONFIGURED
 
 
 def source_folder(state: Path, partition: str) -> Path:

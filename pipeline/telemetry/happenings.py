@@ -56,6 +56,11 @@ COMMIT_FAILED = Happening(Log.warning, "group offsets were not committed", "sour
 TOPICS_UNEVEN = Happening(
     Log.warning, "topics are not co-partitioned: the as-of join is best effort", "source_uneven_topics"
 )
+HISTORY_LIMITED = Happening(
+    Log.warning,
+    "a topic of user updates does not keep its history: what compaction or retention removes, no event sees",
+    "source_history_limited",
+)
 PARTITIONS_ADDED = Happening(
     Log.warning, "a topic has new partitions: restart to read them", "source_new_partitions_total"
 )
@@ -67,7 +72,32 @@ JOIN_MISROUTED = Happening(
     "join_misrouted_total",
     once=True,
 )
+JOIN_LATE = Happening(
+    Log.warning,
+    "records came too late: one of the other topic that they precede had left",
+    "join_late_records_total",
+    once=True,
+)
+JOIN_AHEAD = Happening(
+    Log.warning,
+    "records are stamped more than a minute ahead of the clock: their stamps are not believed in the join",
+    "join_clock_ahead_total",
+    once=True,
+)
 UNALIGNED = Happening(Log.warning, "records went on without alignment", "join_unaligned_total")
+
+CLOCK_SET_BACK = Happening(
+    Log.warning, "the machine's clock was set back: starting anew from the last epoch", "clock_set_back_total"
+)
+COMMITS_SLOW = Happening(
+    Log.warning,
+    "commits take more than half of each epoch: the disk is slow, and deliveries wait for it",
+    "commits_slow",
+)
+COMMITS_FAST = Happening(Log.info, "commits are fast again", "commits_slow", value=0)
+WORKER_STILL = Happening(
+    Log.error, "the worker stands still: nothing is read, committed or stopped", "worker_standstills_total"
+)
 
 DEAD_LETTER_TOO_LARGE = Happening(
     Log.error,

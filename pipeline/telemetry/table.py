@@ -15,6 +15,8 @@ MetricName: TypeAlias = Literal[
     "attempts_total",
     "bytes_read_total",
     "chunks_total",
+    "clock_set_back_total",
+    "commits_slow",
     "config_problems",
     "config_reloads_total",
     "connections_open",
@@ -22,15 +24,19 @@ MetricName: TypeAlias = Literal[
     "dead_letter_copies_total",
     "dead_letters_total",
     "delivery_latency_seconds",
+    "epoch_commit_seconds",
     "events_selected_total",
     "guard_refused_total",
+    "join_clock_ahead_total",
+    "join_late_records_total",
     "join_misrouted_total",
     "join_unaligned_total",
     "join_wait_seconds",
     "journal_results_total",
-    "lane_breaker_open",
     "lane_concurrency",
     "lane_in_flight",
+    "lane_receiver_down",
+    "lane_success_share",
     "lane_waiting",
     "oauth_tokens_total",
     "process_cpu_seconds_total",
@@ -38,6 +44,7 @@ MetricName: TypeAlias = Literal[
     "process_resident_memory_bytes",
     "records_total",
     "source_commit_failures_total",
+    "source_history_limited",
     "source_lag",
     "source_new_partitions_total",
     "source_paused",
@@ -54,6 +61,8 @@ MetricName: TypeAlias = Literal[
     "webhook_matched_total",
     "webhook_pending",
     "webhook_suppressed_total",
+    "worker_standstills_total",
+    "worker_still_seconds",
 ]
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
@@ -102,9 +111,10 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "source_paused": _gauge(
         "0 or 1",
-        "1 while the source waits: `disk` (reserve), `webhook` (on_full: pause), `engine` (queues full), "
+        "1 while the source waits: `disk` (reserve), `commit` (a slow one is under way), "
+        "`webhook` (on_full: pause), `engine` (queues full), "
         "`peers` (another process of the job has enough to do); the first of these that holds",
-        "disk: free space; webhook: see `hookline status` for the lane that is full",
+        "disk: free space; commit: see commits_slow; webhook: `hookline status` shows the lane that is full",
         ("reason",),
     ),
     "source_new_partitions_total": _counter(
@@ -121,9 +131,16 @@ METRICS: dict[MetricName, Metric] = {
         "1 where the topics of the source have different numbers of partitions",
         "give them the same number and the same key: the as-of join is best effort until then",
     ),
+    "source_history_limited": _gauge(
+        "0 or 1",
+        "1 where a topic of user updates is compacted (its records are deltas) or expires",
+        "give it `cleanup.policy=delete` and `retention.ms=-1`: a new state directory, `state rebuild` and "
+        "`replay --from-kafka` see only what is left",
+        ("topic",),
+    ),
     "source_skipped_total": _counter(
         "offsets",
-        "offsets jumped over because retention had removed them (`out_of_range`)",
+        "offsets jumped over because retention had removed them or the topic was made anew (`out_of_range`)",
         "lengthen the topic's retention: records were lost before they were read",
         ("partition",),
     ),
@@ -133,6 +150,19 @@ METRICS: dict[MetricName, Metric] = {
         "give the user READ on the group",
     ),
     # --- join
+    "join_late_records_total": _counter(
+        "records",
+        "records that came after one of the other side of the join had left that they precede: read again, "
+        "the same topics are joined in another order. Per partition: an upper bound of the events concerned",
+        "raise `join.settle` above what producers linger, or let the topics stamp (LogAppendTime)",
+        ("side",),
+    ),
+    "join_clock_ahead_total": _counter(
+        "records",
+        "records stamped more than a minute ahead of the clock and of their topic partition; such a stamp is "
+        "not believed in the join",
+        "look for a producer with a wrong clock",
+    ),
     "join_unaligned_total": _counter(
         "events",
         "events that went on before the user-property topic had passed their time",
@@ -187,13 +217,19 @@ METRICS: dict[MetricName, Metric] = {
     "lane_concurrency": _gauge(
         "requests",
         "how many requests may be in flight; adapts to the receiver",
-        "stays at 1: the receiver answers 429, 5xx or not in time",
+        "stays at 1: the receiver takes no more at once without failing",
         WEBHOOK,
     ),
-    "lane_breaker_open": _gauge(
+    "lane_receiver_down": _gauge(
         "0 or 1",
-        "1 while the circuit breaker lets only probes through",
-        "the receiver fails most requests; deliveries wait and are sent when it heals",
+        "1 while the receiver fails every request and is only probed",
+        "deliveries wait and are sent when it answers again",
+        WEBHOOK,
+    ),
+    "lane_success_share": _gauge(
+        "share",
+        "part of the latest answers that were good; below 0.4 fewer requests are sent at once",
+        "stays below 0.9: a part of the receiver fails; deliveries are tried again soon, and arrive",
         WEBHOOK,
     ),
     "connections_open": _gauge("connections", "open connections to receivers"),
@@ -218,6 +254,16 @@ METRICS: dict[MetricName, Metric] = {
     "state_commit_seconds": _seconds(
         "time of one shard's commit, sync included", "over 0.1: a slow disk; raise `epoch` or move `state`"
     ),
+    "epoch_commit_seconds": _gauge(
+        "seconds",
+        "time that the last epoch's end took, all commits together; nothing is read meanwhile",
+        "over half of `epoch`: see commits_slow",
+    ),
+    "commits_slow": _gauge(
+        "0 or 1",
+        "1 while commits take more than half of each epoch; what is read meanwhile waits for the next one",
+        "put the state directory on a faster disk, raise `epoch`, or start a new one with fewer `shards`",
+    ),
     "state_disk_free_bytes": _gauge(
         "bytes", "free space where the state directory is", "free space before the reserve is reached"
     ),
@@ -236,6 +282,20 @@ METRICS: dict[MetricName, Metric] = {
         "copies of dead letters written to the configured topic or file, by result: ok, error",
         "error: see the log; the dead letters themselves are safe in the state directory",
         ("result",),
+    ),
+    # --- the worker
+    "worker_still_seconds": _gauge(
+        "seconds",
+        "time since the worker last read or worked; over 10 (or three epochs) the job is not ready",
+        "the log says where it stands: a disk or a lock that does not answer; a restart is safe",
+    ),
+    "worker_standstills_total": _counter(
+        "standstills", "times that the worker stood still for so long", "see worker_still_seconds"
+    ),
+    "clock_set_back_total": _counter(
+        "steps",
+        "times that the machine's clock was set back by more than a second; the job starts anew at once",
+        "let NTP slew the clock once the machine runs, and step it only before",
     ),
     # --- config
     "config_reloads_total": _counter(

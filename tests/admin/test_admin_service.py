@@ -68,7 +68,7 @@ class Engine(RecordingEngine):
 
 def job(state: Path, *, opened: bool = True) -> Job:
     """Return a job that has read and committed something; opened: with a shard."""
-    versions: Any = SimpleNamespace(latest=SimpleNamespace(hash="h"))
+    versions: Any = SimpleNamespace(latest=SimpleNamespace(hash="h"), configured=("crm", "quiet"))
     source: Any = None  # nothing is read any more
     job = Job(JobSettings(state, shards=1), source, versions, Engine(), Halts(state))
     job.committed.records["0"] = {"record/read": 7}
@@ -90,6 +90,7 @@ def test_status_health_and_metrics_are_served(start: Start, tmp_path: Path):
     assert get(service, "/healthz") == get(service, "/readyz") == (200, "ok\n")
     text = get(service, "/metrics")[1]
     assert 'hookline_webhook_matched_total{webhook="crm"} 3' in text
+    assert 'hookline_webhook_matched_total{webhook="quiet"} 0' in text
     memory = next(line for line in text.splitlines() if line.startswith("process_resident_memory_bytes"))
     assert int(memory.split()[1]) > 1_000_000
     assert get(service, "/other")[0] == 404

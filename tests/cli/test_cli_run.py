@@ -39,12 +39,50 @@ def delivered(bench: Bench, number: int, job: subprocess.Popen[str]) -> bool:
 
 def test_the_summary_has_exactly_the_documented_keys_and_is_alone_on_stdout(bench: Bench):
     summary = bench.run()
-    assert set(summary) == {"records", "webhooks", "latency_ms", "elapsed_secs"}
+    assert set(summary) == {"records", "webhooks", "events_seen", "latency_ms", "elapsed_secs"}
     assert summary["records"] == {"read": 60, "events": 60, "updates": 0, "links": 0, "invalid": 0}
     assert summary["webhooks"] == {
         "w": {"matched": 60, "delivered": 60, "dead": 0, "pending": 0, "suppressed": 0}
     }
     assert set(summary["latency_ms"]) == {"p50", "p99"}
+
+
+def test_a_webhook_that_never_fires_stands_in_every_table_with_zeros_beside_the_names_that_came(bench: Bench):
+    bench.webhook("quiet", "http://127.0.0.1:9/", events='"Order Complete"')
+    bench.append({"name": "Order Completed"}, {"name": "bell\a\nname"})
+    zeros = dict.fromkeys(("matched", "delivered", "dead", "pending", "suppressed"), 0)
+    for processes in (1, 2):
+        summary = bench.run("--processes", processes)
+        assert summary["webhooks"]["quiet"] == zeros
+        assert summary["webhooks"]["w"]["matched"] == 62
+        expected = ["E", "Order Completed", "bell\a\nname"] if processes == 1 else []
+        assert summary["events_seen"] == expected  # the second run reads nothing
+    assert bench.status()["webhooks"]["quiet"] == zeros
+    assert "quiet" in bench.hookline("status")
+    bench.append({"name": "bell\a\nname"})
+    said = shell(bench, "--source", bench.stream).stdout
+    assert "events seen: bell\\x07\\nname\n" in said
+    with bench.running() as job:
+        bench.append({"name": "Late"})
+        until(lambda: delivered(bench, 64, job))
+        live = bench.status()
+        assert (live["webhooks"]["quiet"], live["events_seen"]) == (zeros, ["Late"])
+        assert "events seen: Late\n" in bench.hookline("status")
+    # Who is no longer configured and never counted is gone; whoever counted stays.
+    (bench.config / "webhooks/quiet.yaml").unlink()
+    assert set(bench.run()["webhooks"]) == {"w"}
+
+
+def test_the_names_of_two_processes_are_told_together(bench: Bench):
+    assert bench.run("--processes", 2)["events_seen"] == ["E"]
+
+
+def test_input_that_nobody_understands_says_so_with_a_reason(bench: Bench):
+    bench.stream.write_text('{"ts": 1, "uid": "u1"}\n' * 3)
+    done = shell(bench, "--source", bench.stream, "--json")
+    assert json.loads(done.stdout)["records"]["invalid"] == 3
+    assert "none of the records could be understood. One of them: " in done.stderr
+    assert "`hookline dlq list --webhook -` shows them" in done.stderr
 
 
 def test_a_second_run_has_nothing_new_to_read(bench: Bench, receiver: Receiver):

@@ -52,6 +52,7 @@ def state(tmp_path: Path) -> Path:
         store = Store(where / "shards" / f"{shard:03d}")
         for name, number in {"crm/matched": 10, "crm/delivered": 7, "crm/dead": 1, "crm/pending": 2}.items():
             store.put(Table.COUNTERS, name.encode(), pack_number(number))
+        store.put(Table.COUNTERS, b"mail/dead", pack_number(shard))
         for letter in letters[shard::2]:
             store.put(Table.DEAD, letter.key, pack_dead(letter))
         store.commit()
@@ -69,7 +70,8 @@ def test_status_adds_up_all_shards(hookline, state):
     assert said.code == 0
     assert said.json["records"] == {"read": 100, "events": 90, "updates": 8, "links": 1, "invalid": 1}
     crm = {"matched": 20, "delivered": 14, "dead": 2, "pending": 4, "suppressed": 0}
-    assert said.json["webhooks"] == {"crm": crm}
+    mail = {"matched": 0, "delivered": 0, "dead": 1, "pending": 0, "suppressed": 0}
+    assert said.json["webhooks"] == {"crm": crm, "mail": mail}
     assert said.json["running"] is False
     assert set(said.json) >= {"records", "webhooks", "latency_ms", "elapsed_secs"}
 
@@ -95,6 +97,20 @@ def test_status_reads_beside_the_owner_of_the_store(state):
     owner.commit()
     assert matched() == 1010
     owner.close()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("dlq list", "dlq list --json", "dlq export", "dlq replay", "dlq purge"),
+        *("outbox list", "outbox list --json", "outbox drop"),
+    ],
+)
+def test_a_webhook_that_nobody_knows_is_wrong_usage_in_every_verb(hookline, state, words):
+    said = hookline(*words.split(), "--state", state, "--webhook", "crn")
+    assert (said.code, said.out) == (2, "")
+    assert "there is no webhook `crn`; did you mean `crm`?" in said.err
+    assert "there are: crm, mail" in hookline(*words.split(), "--state", state, "--webhook", "other").err
 
 
 def test_no_state_is_said_with_its_exit_code(hookline, tmp_path):

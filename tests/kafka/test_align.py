@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.topics.merge import Alignment, Question, Side
+from pipeline.sources.topics.merge import Alignment, Question
+from pipeline.sources.topics.side import Side
 
 UPDATES, EVENTS, CLICKS = "updates", "events", "clicks"
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.sources.paced import Paced
 from pipeline.sources.reader import Reader
-from pipeline.sources.topics.merge import Alignment, Side
+from pipeline.sources.topics.merge import Alignment
+from pipeline.sources.topics.side import Side
 from pipeline.sources.topics.trail import FILE, REWRITE_BYTES, Boundary, Trail
 from tests.kafka.topics import Tap, Topics
 

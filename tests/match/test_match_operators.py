@@ -130,6 +130,17 @@ def test_synonyms_and_remedies_lead_to_operators_and_shadow_none() -> None:
         (["b", 1], {"not_contains": ["a", 2]}, True),
         ("straße", {"eq": "STRASSE", "ignore_case": True}, True),
         (["Ab"], {"contains": "aB", "ignore_case": True}, True),
+        ([["Ab"]], {"eq": [["aB"]], "ignore_case": True}, True),
+        ([{"a": ["Ä"]}], {"contains": {"a": ["ä"]}, "ignore_case": True}, True),
+        ({"a": "Ä"}, {"in": [{"a": "ä"}], "ignore_case": True}, True),
+        ({"A": "ä"}, {"eq": {"a": "ä"}, "ignore_case": True}, False),
+        ("Straße", {"regex": ["x", "^S.{4}E$"], "ignore_case": True}, True),
+        ("STRAẞE", {"regex": "straße", "ignore_case": True}, True),
+        ("ΟΔΟΣ", {"regex": "οδος", "ignore_case": True}, True),
+        ("a\u212a", {"regex": "^ak$", "ignore_case": True}, True),
+        ("A\nB", {"regex": r"^\S\n\S$", "ignore_case": True}, True),
+        ("A1", {"regex": r"^\D\d$", "ignore_case": True}, True),
+        ("İ", {"as": "text", "regex": "^.$", "ignore_case": True}, True),
         ("B", {"gt": "A"}, True),
         ("b", {"between": ["a", "c"]}, True),
         ("a\nb", {"glob": "a*b"}, True),
@@ -311,3 +322,37 @@ def test_the_time_of_an_event_outside_the_calendar_is_missing() -> None:
     for operators in ({"after": "2000-01-01"}, {"as": "hour", "exists": True}, {"as": "date", "gt": 0}):
         assert not holds({"event.time": operators}, event(time=10**16))
         assert not holds({"event.time": operators}, event(time=None))
+
+
+CASED = [name for name, operator in OPERATORS.items() if operator.cased]
+WORDS = ["Straße", "İstanbul", "ΟΔΟΣ", "Ångström K", "ﬁn ŉ ǰ", "ǅ"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("name", CASED)
+def test_a_text_is_found_in_itself_with_and_without_its_case(name: str, word: str) -> None:
+    operator = OPERATORS[name]
+    operand = [word] if operator.wants == "list" else word
+    for value in (word, ["x", word], *([word.upper(), word.casefold()] if name != "regex" else [])):
+        found = holds_for(value, {name: operand, "ignore_case": True})
+        assert found is (operator.negates is None), value
+    listed = {"event.properties.x": {name: operand, "ignore_case": True}}
+    inside = {"any_element": {"event.properties.l": {"x": {name: operand, "ignore_case": True}}}}
+    assert holds({"all": [listed, inside]}, event("A", {"x": word, "l": [{"x": word}]})) is (
+        operator.negates is None
+    )
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_list_file_and_another_path_ignore_case_as_well(word: str) -> None:
+    def found(operators: dict[str, Value]) -> bool:
+        where = {"event.properties.x": {**operators, "ignore_case": True}}
+        happened = event("A", {"x": word.upper(), "y": word, "z": [word]})
+        return holds(where, happened, lists={"l.txt": ["x", word]})
+
+    assert found({"in": {"file": "l.txt"}})
+    assert not found({"not_in": {"file": "l.txt"}})
+    for operand in ({"path": "event.properties.y"}, {"path": "event.properties.z"}):
+        assert found({"in" if operand["path"].endswith("z") else "eq": operand})
+        assert found({"contains": operand})
+        assert found({"starts_with": operand})

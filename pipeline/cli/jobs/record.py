@@ -42,6 +42,7 @@ def record(
     from pipeline.cli.jobs.run import load
     from pipeline.recording import record as recording
     from pipeline.runtime.readers import make_readers
+    from pipeline.runtime.state.lives import known_lives
     from pipeline.telemetry import log, screen
 
     job = load(config, {"source": source})
@@ -54,7 +55,7 @@ def record(
 
     with stoppable():
         done = recording.record(
-            make_readers(job, aside="record"),
+            make_readers(job, aside="record", lives=known_lives(job.state)),
             out,
             compression=compression,
             rotate_bytes=rotate_mb << 20,

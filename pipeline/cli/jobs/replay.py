@@ -58,7 +58,7 @@ class Rate(click.ParamType[float]):
     "--from", "since", type=When(), help="Fire events at or after this time; earlier ones are read."
 )
 @click.option("--webhook", "webhooks", multiple=True, metavar="ID", help="Only this webhook; several times.")
-@click.option("--user", metavar="ID", help="Only events of this user.")
+@click.option("--user", metavar="ID", help="Only events of this user or anonymous id.")
 @click.option("--speed", type=Speed(), default="max", help="How fast event time passes: 1x, 10x, max.")
 @click.option("--rate", type=Rate(), metavar="N/s", help="Requests per second and webhook, at the most.")
 @click.option("--dry-run", is_flag=True, help="Send nothing; print each request as one line of JSON.")
@@ -138,6 +138,7 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     from pipeline.language.secrets import Secrets
     from pipeline.runtime.accompany import accompany
     from pipeline.runtime.process import run_job
+    from pipeline.runtime.state.lives import known_lives
 
     text = read_config(config, defaults=job.defaults)
     snapshot = compile_config(text, secrets=Secrets(base=config)).require()
@@ -148,8 +149,9 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
         name = blake2b(f"{words}{chosen.to}".encode(), digest_size=4).hexdigest()
         state = job.state.with_name(f"{job.state.name}-replay-{name}")
     say(f"replaying with the state directory {state}")
+    chosen = replace(chosen, lives=known_lives(job.state))
     job = replace(job, state=state)
     before = account(state)["records"]["read"]
     summary = run_job(job, config, replay=chosen, observe=lambda job: accompany(job, 0))
-    show(summary, before, as_json)
+    show(state, summary, before, as_json)
     return None

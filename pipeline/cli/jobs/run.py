@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.accounts import records_line, show_webhooks
+from pipeline.cli.accounts import order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import config_option, setting, state_option
 from pipeline.cli.output import json_option, print_json, print_json_lines, say
 from pipeline.model.exits import Exit
@@ -86,6 +86,8 @@ def run(
     A recording is read to its end; a job that follows files or reads topics runs until SIGTERM or Ctrl-C.
     What is not delivered by then is kept in the state directory, and the next run goes on with it.
     """
+    from pipeline.model.errors import ClockSetBack
+    from pipeline.model.exits import MEMBER_EXIT
     from pipeline.telemetry import log
 
     job_config = load(config, flags, quiet=member is not None)
@@ -94,11 +96,17 @@ def run(
     if (processes > 1 or restart) and member is None:
         summary = run_together(job_config, processes, restart)
     else:
-        summary = run_alone(job_config, config, metrics, member, pin=pin)
+        try:
+            summary = run_alone(job_config, config, metrics, member, pin=pin)
+        except ClockSetBack:
+            if member is None:
+                raise
+            # A part cannot start anew alone: its supervisor does it for all.
+            return MEMBER_EXIT
     if member is not None:
         print_json_lines([summary])
         return Exit.OK
-    show(summary, before, as_json)
+    show(job_config.state, summary, before, as_json)
     dead = sum(counts["dead"] for counts in summary["webhooks"].values()) + summary["records"]["invalid"]
     return Exit.PROBLEMS if fail_on_dead and dead else Exit.OK
 
@@ -129,13 +137,13 @@ def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> S
     begun = time.monotonic()
     progress = Progress(look_through(lambda: account(job_config.state)))
     try:
-        code, latency = run_group(sys.argv[1:], processes, restart=restart)
+        code, figures = run_group(sys.argv[1:], processes, restart=restart)
     finally:
         progress.stop()
     if code:
         raise click.exceptions.Exit(code)
     elapsed = round(time.monotonic() - begun, 3)
-    return {**account(job_config.state), "latency_ms": latency, "elapsed_secs": elapsed}
+    return {**account(job_config.state), **figures, "elapsed_secs": elapsed}
 
 
 def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> PipelineConfig:
@@ -150,7 +158,7 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
         given[name] = list(value) or None if isinstance(value, tuple) else value or None
         if isinstance(value, Path):
             given[name] = str(value)
-    report = load_pipeline(config, flags=given, check_source=True)
+    report = load_pipeline(config, flags=given, check_source=True, guard_state=True)
     loaded = report.require()
     if report.findings and not quiet:
         say(render(report.findings, root=report.root))
@@ -169,16 +177,43 @@ def account(state: Path) -> Accounting:
         return {"records": dict.fromkeys(RECORDS, 0), "webhooks": {}}
 
 
-def show(summary: Summary, before: int, as_json: bool) -> None:
+def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     """Print the summary: as JSON alone, or as a table for a person."""
+    read, secs = summary["records"]["read"] - before, summary["elapsed_secs"]
+    if read and not any(summary["records"][kind] for kind in ("events", "updates", "links")):
+        say(f"none of the records could be understood. {first_reason(state)}")
     if as_json:
         print_json(summary)
+        for line in reasons(state, summary):
+            say(line)
         return
     click.echo()
     show_webhooks(summary["webhooks"])
-    read, secs = summary["records"]["read"] - before, summary["elapsed_secs"]
+    for line in reasons(state, summary):
+        click.echo(line)
+    show_names(summary["events_seen"])
     click.echo(f"\n{records_line(summary['records'])}")
+    for line in order_lines(summary["records"]):
+        click.echo(line)
     click.echo(f"this run: {read:,} records in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
     latency = summary["latency_ms"]
     if latency.get("p50"):
         click.echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")
+
+
+def reasons(state: Path, summary: Summary) -> list[str]:
+    """Return a line for each webhook that has something pending: why."""
+    from pipeline.operate.waiting import waiting
+
+    webhooks = summary["webhooks"]
+    return [why.line(name, webhooks[name]["pending"]) for name, why in waiting(state, webhooks, None).items()]
+
+
+def first_reason(state: Path) -> str:
+    """Return why one of the records that could not be read could not, and where the others are."""
+    from pipeline.operate.dlq import Selection, select
+    from pipeline.outbox.reading.dead_letter_json import reason_of
+
+    found = next(select(state, Selection(webhook="-")), None)
+    said = "" if found is None else f"One of them: {reason_of(found)}. "
+    return f"{said}`hookline dlq list --webhook -` shows them."

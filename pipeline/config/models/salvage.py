@@ -24,7 +24,7 @@ def salvage(data: dict[str, Value], problems: Problems) -> tuple[dict[str, Value
         for problem in found:
             _remove(kept, problem)
         _stand_in(kept)
-        again = Problems()
+        again = Problems(stored=problems.stored)
         model = check(WebhookFile, kept, again, what="a webhook")
         if model is not None:
             return kept, model

@@ -6,6 +6,7 @@ is its documentation. Conditions and bodies stay plain data for the compilers of
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -16,6 +17,7 @@ from pipeline.config.models.field_types import (
     Duration,
     DurationOrEver,
     Names,
+    Paths,
     Section,
     Tree,
     WebhookId,
@@ -38,6 +40,20 @@ def _countable(count: int) -> int:
 
 Count = Annotated[
     int, Field(ge=1, json_schema_extra={"maximum": MAX_COUNT}), AfterValidator(checked(_countable))
+]
+
+
+_MEDIA_TYPE = r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *; *[A-Za-z0-9!#$&^_.+-]+=[ -~]+)*"
+
+
+def _media_type(text: str) -> str:
+    if not re.fullmatch(_MEDIA_TYPE, text):
+        raise ValueError("a content type is a text such as `application/xml` or `text/csv; charset=utf-8`")
+    return text
+
+
+ContentType = Annotated[
+    str, Field(json_schema_extra={"pattern": f"^{_MEDIA_TYPE}$"}), AfterValidator(checked(_media_type))
 ]
 
 
@@ -105,11 +121,28 @@ class Limit(Section):
 class Dedupe(Section):
     """Suppress what was already seen."""
 
-    by: str = Field(default="event.id", description="The path whose equal values are duplicates, per user.")
+    by: Paths = Field(
+        default=["event.id"],
+        description="The path whose equal values are duplicates, per user; of several paths all values. "
+        "`event.id` of a CloudEvent counts together with its source.",
+        examples=[["event.source", "event.id"]],
+    )
     within_secs: Annotated[Duration, lasting("within")] = Field(
         default=86400.0,
         validation_alias="within",
         description="For this long after the first (event time).",
+    )
+
+
+class Idempotency(Section):
+    """What makes an event that event for the receiver: events that are equal in it have one `webhook-id`."""
+
+    by: Paths = Field(
+        default=["event.id"],
+        description="Paths of the event whose values the `webhook-id` is made of; where one has no value, "
+        "the place of the record in its stream is taken. `event.id` of a CloudEvent counts together with "
+        "its source.",
+        examples=[["event.source", "event.id"]],
     )
 
 
@@ -131,8 +164,16 @@ class Request(Section):
     headers: dict[str, str] = Field(
         default_factory=dict, description="Further headers.", examples=[{"X-Team": "growth"}]
     )
-    encoding: Literal["json", "form"] = Field(
-        default="json", description="How the body is written; form: nested `a[b]`, arrays repeat."
+    encoding: Literal["json", "form", "text"] = Field(
+        default="json",
+        description="How the body is written; form: nested `a[b]`, arrays repeat `a[]`, "
+        "arrays with objects are indexed, `a[0][b]`; text: the body is one text (XML, "
+        "CSV, a line of a protocol) and is sent as it is.",
+    )
+    content_type: ContentType | None = Field(
+        default=None,
+        description="With `encoding: text`: what the text is; by default `text/plain; charset=utf-8`.",
+        examples=["application/xml"],
     )
     missing: Literal["null", "omit", "omit_empty", "dead_letter"] | None = Field(
         default=None, description="What a value without a path becomes: null, left out, or a dead letter."
@@ -149,6 +190,13 @@ class Request(Section):
         "oauth2 `token_url` is trusted by either.",
     )
     signature: SignatureSection | None = Field(default=None, description="Signature.")
+
+    @model_validator(mode="after")
+    def _typed_text(self) -> Request:
+        if self.content_type is not None and self.encoding != "text":
+            message = "`content_type` goes with `encoding: text`; of other bodies it is a header"
+            raise problem("wrong-value", message)
+        return self
 
     def receiver(self) -> ReceiverSettings:
         """Return who we are to the receiver and how we trust it."""
@@ -178,5 +226,6 @@ class WebhookFile(Section):
     trigger: Trigger = Field(description="When it fires.")
     limit: Limit | None = Field(default=None, description="At most so many per user and time.")
     dedupe: Dedupe | None = Field(default=None, description="Suppress duplicates.")
+    idempotency: Idempotency | None = Field(default=None, description="What the `webhook-id` is made of.")
     request: Request = Field(description="What is sent.")
     delivery: DeliverySettings = Field(default_factory=DeliverySettings, description="How it is sent.")

@@ -37,10 +37,12 @@ class Problems:
 
     found: list[Problem] = field(default_factory=list)
     prefix: KeyPath = ()
+    stored: bool = False
+    """True: what is checked is a version out of a state directory, which some Hookline has accepted."""
 
     def at(self, *parts: str | int) -> Problems:
         """Return a collector of the same list whose paths start with these parts."""
-        return Problems(self.found, self.prefix + parts)
+        return Problems(self.found, self.prefix + parts, self.stored)
 
     def error(
         self,
@@ -59,6 +61,24 @@ class Problems:
 
     warn = partialmethod(error, warning=True)
     """Add a warning: the file works, but probably not as meant."""
+
+    def refuse(
+        self,
+        path: KeyPath,
+        code: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        on_key: bool = False,
+        offset: int | None = None,
+        length: int | None = None,
+    ) -> None:
+        """Add an error that an older Hookline did not know: it counts only where files are read.
+
+        A stored version that has the form keeps the meaning it had, so that what it owes is still sent.
+        """
+        if not self.stored:
+            self.error(path, code, message, hint=hint, on_key=on_key, offset=offset, length=length)
 
     @property
     def errors(self) -> int:

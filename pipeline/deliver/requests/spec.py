@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from pipeline.config.models.delivery import DeliverySettings
 from pipeline.config.models.receiver import ReceiverSettings
+from pipeline.language.slots import Encoding
 
 Wrap: TypeAlias = Callable[[list[bytes]], bytes]
 """Joins the rendered bodies of a batch to one body (render/batch)."""
@@ -38,7 +39,7 @@ class LaneSpec:
     enabled: bool = True
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     receiver: ReceiverSettings = field(default_factory=ReceiverSettings)
-    encoding: Literal["json", "form"] = "json"
+    encoding: Encoding = "json"
     has_secrets: bool = False
     """True where URL, headers or body hold secrets as slots."""
     wrap: Wrap | None = None

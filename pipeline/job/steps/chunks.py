@@ -38,6 +38,8 @@ class Selected:
     items: list[Chosen] = field(default_factory=list)
     counts: tuple[int, int, int, int, int] | None = None
     """read, events, updates, links, invalid."""
+    noted: dict[str, int] | None = None
+    """What was out of the ordinary with their order (`RawChunk.noted`)."""
     passed: dict[str, int] = field(default_factory=dict)
     """Source to last offset: everything up to there is in this chunk or an earlier one."""
     is_last: bool = False

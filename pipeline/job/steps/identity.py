@@ -8,6 +8,7 @@ from bytewax.operators import StatefulBatchLogic
 
 from pipeline.job.committed import Committed
 from pipeline.job.failure import Failure
+from pipeline.job.pace import Pace
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Stores
 from pipeline.job.steps.chunks import Routed, Selected
@@ -31,12 +32,14 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         stores: Stores,
         committed: Committed,
         failure: Failure,
+        pace: Pace,
     ) -> None:
         self.token = token
         self.settings = settings
         self.stores = stores
         self.committed = committed
         self.failure = failure
+        self.pace = pace
         self.partition = ""
         self.config = ""
 
@@ -66,6 +69,8 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         self.store.resume(self.token[2] if self.token is not None else 0)
         self.identity = Identity(self.store)
         self.counters = Counters(self.store)
+        # From the start, so that a rate does not count what earlier runs have read.
+        self.committed.records[self.partition] = self.counters.copy()
 
     def count(self, chunk: Selected) -> None:
         """Add what select counted to the partition's records."""
@@ -73,6 +78,8 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
             for name, number in zip(RECORDS, chunk.counts, strict=True):
                 if number:
                     self.counters.add(f"record/{name}", number)
+        for name, number in (chunk.noted or {}).items():
+            self.counters.add(f"record/{name}", number)
 
     def route(self, chunk: Selected) -> Iterable[Routed]:
         """Return one chunk per shard that has records in this one."""
@@ -91,6 +98,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         with self.failure:
             if not self.partition:
                 return self.token or ("v1", "", 0)
+            self.pace.committing()
             self.counters.flush()
             seq = self.store.commit()
             self.committed.records[self.partition] = self.counters.copy()

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from pipeline.compile.versions import Versions
 from pipeline.decode.scan import scan
+from pipeline.job.names import EventNames
 from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.keys import identity_key
 from pipeline.job.steps.stretch import Stretches
@@ -19,7 +20,12 @@ from pipeline.telemetry.metrics import count
 
 
 def select(
-    intake: Intake, format: str, versions: Versions, stretches: Stretches, partitions: Sequence[str]
+    intake: Intake,
+    format: str,
+    versions: Versions,
+    stretches: Stretches,
+    partitions: Sequence[str],
+    event_names: EventNames,
 ) -> list[tuple[str, Selected]]:
     """Return what is left of a chunk, under the key of its partition.
 
@@ -31,13 +37,21 @@ def select(
     if intake.raw is None:
         return [(identity_key(intake.partition), selected)]
     triggers = versions.get(intake.config, intake.text).triggers
-    scanned = scan(intake.raw, format=format, wants=triggers.wants)
+    names: dict[str, None] = {}
+
+    def wants(name: str, kind: str | None) -> bool:
+        names[name] = None
+        return triggers.wants(name, kind)
+
+    scanned = scan(intake.raw, format=format, wants=wants)
+    event_names.saw(names)
     items = selected.items = choose(scanned.records, triggers)
     stretches.learn(intake.partition, len(items), len(intake.raw))
     count("chunks_total")
     if items:
         count("events_selected_total", len(items))
     selected.counts = (scanned.read, scanned.events, scanned.updates, scanned.links, scanned.invalid)
+    selected.noted = intake.raw.noted
     selected.passed = passed(intake.raw)
     chunks = [(identity_key(intake.partition), selected)]
     if scanned.links:

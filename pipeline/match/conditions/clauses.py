@@ -6,6 +6,7 @@ A clause is made once for every operator of a map such as ``{as: version, gte: "
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import tzinfo
 from operator import eq, ge, gt, le, lt
 from typing import Final
@@ -30,7 +31,9 @@ def compile_clause(
 ) -> Predicate:
     """Return the predicate of one operator; raises OperandError for an invalid pattern."""
     positive = OPERATORS[operator.negates] if operator.negates else operator
-    read = _of_time(path, options) or _converted(compile_path(path, vars), path.has_any, options)
+    # A pattern looks at the text as it is: folding makes two letters of ß, and a pattern cannot be folded.
+    reading = replace(options, ignore_case=False) if positive.name == "regex" else options
+    read = _of_time(path, options) or _converted(compile_path(path, vars), path.has_any, reading)
     holds = _positive(read, path.has_any, positive, operand, options)
     if operator.negates is None:
         return holds

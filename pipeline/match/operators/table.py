@@ -198,6 +198,8 @@ OPERATORS: Final[dict[str, Operator]] = {
                 ("order-12", "^[0-9]+$", False),
                 (123, "123", False),
                 ("ABC", "b", True, True),
+                ("Straße", "^.{6}$", True, True),
+                ("Straße", "STRASSE", False, True),
             ),
             operand="RE2 pattern, or a list that means any of them",
         ),
@@ -251,6 +253,7 @@ OPERATORS: Final[dict[str, Operator]] = {
 
 MODIFIERS: Final = {
     "as": "converts the value first; what cannot be converted counts as missing",
-    "ignore_case": "`true`: upper and lower case are the same, beside the text operators, eq and in",
+    "ignore_case": "`true`: upper and lower case are the same, beside the text operators, eq and in "
+    "(ß is ss, but letter by letter in a regex)",
     "tz": "an IANA time zone, or a path to one; for dates without a zone, weekday and hour (default UTC)",
 }

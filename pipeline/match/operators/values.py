@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pipeline.model.json import Value, equal
 from pipeline.model.records import MISSING
 
@@ -37,12 +39,21 @@ def present(value: Value) -> bool:
     return not (type(value) in (list, dict) and not value)
 
 
-def fold(value: Value) -> Value:
-    """Return texts (also those in a list) without the difference of upper and lower case."""
+_MAX_FOLDED: Final = 100
+"""Levels of nesting that are folded: more than a config can have, less than the stack of the job."""
+
+
+def fold(value: Value, levels: int = _MAX_FOLDED) -> Value:
+    """Return texts without the difference of upper and lower case, also those inside lists and objects.
+
+    By Unicode's full case folding: ß is ss. Keys stay as they are.
+    """
     if type(value) is str:
         return value.casefold()
-    if type(value) is list:
-        return [element.casefold() if type(element) is str else element for element in value]
+    if type(value) is list and levels:
+        return [fold(element, levels - 1) for element in value]
+    if type(value) is dict and levels:
+        return {key: fold(inner, levels - 1) for key, inner in value.items()}
     return value
 
 

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from pipeline.model.errors import StateError
+import orjson
+
+from pipeline.model.errors import StateError, UsageError
+from pipeline.model.words import no_webhook
 from pipeline.outbox.codec import (
     DeadLetter,
     unpack_dead,
@@ -18,8 +21,9 @@ from pipeline.outbox.codec import (
     unpack_owed,
     webhook_prefix,
 )
-from pipeline.outbox.counters import RECORDS, WEBHOOK
+from pipeline.outbox.counters import ORDER, RECORDS, by_webhook
 from pipeline.outbox.handover import Progress, Request
+from pipeline.store.folders import configured_file
 from pipeline.store.reading import reading
 from pipeline.store.rows import Table
 
@@ -55,21 +59,34 @@ class Accounting(TypedDict):
     """The counts of DESIGN 10, cumulative over a state directory's life."""
 
     records: dict[str, int]
+    """`RECORDS`, and of `ORDER` what there was."""
     webhooks: dict[str, dict[str, int]]
 
 
+def configured(state: Path) -> list[str]:
+    """Return the webhooks that the last job on a state directory was configured with; [] where unknown."""
+    try:
+        found = orjson.loads(configured_file(state).read_bytes())
+    except (OSError, ValueError):
+        return []  # not written yet, or damaged: the counts are still told
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
+
 def accounting(state: Path) -> Accounting:
-    """Return what was read, and what became of each webhook's matches."""
+    """Return what was read, and what became of each webhook's matches: zeros where there were none."""
     total: Counter[str] = Counter()
     for _, key, value in rows(state, Table.COUNTERS):
         total[key.decode()] += unpack_number(value)
     records = {name: total.pop(f"record/{name}", 0) for name in RECORDS}
-    webhooks: dict[str, dict[str, int]] = {}
-    for name, number in sorted(total.items()):
-        webhook_id, _, counter = name.rpartition("/")
-        if counter in WEBHOOK:
-            webhooks.setdefault(webhook_id, dict.fromkeys(WEBHOOK, 0))[counter] = number
-    return {"records": records, "webhooks": webhooks}
+    records |= {name: number for name in ORDER if (number := total.pop(f"record/{name}", 0))}
+    return {"records": records, "webhooks": by_webhook(total, configured(state))}
+
+
+def require_webhook(state: Path, webhook_id: str) -> None:
+    """Raise UsageError where a state directory knows no such webhook: neither configured nor counted."""
+    known = accounting(state)["webhooks"]
+    if webhook_id not in known:
+        raise UsageError(no_webhook(webhook_id, known))
 
 
 def dead_letters(state: Path) -> Iterator[tuple[Path, DeadLetter]]:

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-import orjson
-
-from pipeline.model.json import Value, equal
+from pipeline.model.json import Value, canonical, equal
 from pipeline.model.records import MISSING, Missing
 from pipeline.render.filters.filter import Example, Filter
 from pipeline.render.filters.numbers import DECIMAL
@@ -144,10 +142,7 @@ def uniq(value: Value, key: Value = None) -> list[Value]:
     kept: list[Value] = []
     for element in elements(value):
         by = element if key is None else _field(element, key, "uniq")
-        try:
-            name = orjson.dumps(by, option=orjson.OPT_SORT_KEYS)
-        except TypeError:
-            raise Failure("uniq found a value that JSON cannot hold") from None
+        name = canonical(by)
         if name not in seen:
             seen.add(name)
             kept.append(element)
@@ -224,7 +219,7 @@ TABLE: Final = (
         Example(_ITEMS, "sort: 'price' | map: 'id'", ["p2", "p1"]),
     ),
     Filter(sort_natural, "sorted without regard to case", Example(["b", "A"], "sort_natural", ["A", "b"])),
-    Filter(uniq, "each value once", Example([1, 2, 1], "uniq", [1, 2])),
+    Filter(uniq, "each value once", Example([1, 2, 1], "uniq", [1, 2]), Example([[5], [5.0]], "uniq", [5])),
     Filter(
         sum_,
         "the sum, of a field where one is named; null counts as 0",

@@ -18,6 +18,12 @@ from pipeline.render.values.printing import MAX_RESULT, Failure, to_count, to_te
 
 _LINE_END: Final = re.compile(r"\r?\n")
 _SPACES: Final = re.compile(r"\s+")
+_XML_NAMES: Final = {
+    "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", "\r": "&#13;",
+}  # fmt: skip
+_XML_UNSAFE: Final = re.compile("[&<>\"'\r]")
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CSV_UNSAFE: Final = re.compile(r'[",;\t\r\n]|^\s|\s$')
 _JS_UNSAFE: Final = re.compile(r"[\x00-\x1f\\'\"><&=\-;`\u2028\u2029]")
 
 
@@ -75,6 +81,19 @@ def escape_once(value: Value) -> str:
 
 def escapejs(value: Value) -> str:
     return _JS_UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04X}", to_text(value))
+
+
+def xml_escape(value: Value) -> str:
+    text = to_text(value)
+    bad = _NOT_XML.search(text)
+    if bad is not None:
+        raise Failure(f"XML cannot hold the character U+{ord(bad[0]):04X}", text)
+    return _XML_UNSAFE.sub(lambda found: _XML_NAMES[found.group()], text)
+
+
+def csv_escape(value: Value) -> str:
+    text = to_text(value)
+    return '"' + text.replace('"', '""') + '"' if _CSV_UNSAFE.search(text) else text
 
 
 def _replace(text: str, old: str, new: str, count: int = -1) -> str:
@@ -228,6 +247,17 @@ TABLE: Final = (
         Example("&lt;a&gt; & b", "escape_once", "&lt;a&gt; &amp; b"),
     ),
     Filter(escapejs, "escaped for a JavaScript string", Example("a'b", "escapejs", "a\\u0027b")),
+    Filter(
+        xml_escape,
+        "escaped for XML, in texts and attributes; a character that XML cannot hold is a dead letter",
+        Example("<a> & 'b'", "xml_escape", "&lt;a&gt; &amp; &apos;b&apos;"),
+    ),
+    Filter(
+        csv_escape,
+        "a field of CSV, in quotes where it needs them (RFC 4180)",
+        Example('5" nails, long', "csv_escape", '"5"" nails, long"'),
+        Example("Ann", "csv_escape", "Ann"),
+    ),
     Filter(
         replace,
         "every occurrence replaced",

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeAlias
 
-from confluent_kafka import KafkaError
+from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError
 
 from pipeline.kafka.admin import KafkaAdmin
 from pipeline.kafka.client import KafkaSettings
@@ -17,17 +17,22 @@ from pipeline.model.errors import Fatal
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.ends import Ends
-from pipeline.sources.topics.merge import Alignment, Run
-from pipeline.sources.topics.stream import Message, SidePlace, Stream
-from pipeline.sources.topics.trail import Boundary, Trail
+from pipeline.sources.topics.merge import Alignment
+from pipeline.sources.topics.message_chunk import bytes_of, mark_empty_events, raw_chunk
+from pipeline.sources.topics.side import Run
+from pipeline.sources.topics.stream import Message, SidePlace, Stream, Topics, places_of
+from pipeline.sources.topics.trail import Trail
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.happenings import UNALIGNED
+from pipeline.telemetry.happenings import JOIN_AHEAD, JOIN_LATE, UNALIGNED
 from pipeline.telemetry.metrics import observe
 
 log = logging.get(__name__)
 
 AHEAD = 1000
 """Records of one side that wait in our queue before no more are fetched: the other side lags behind."""
+SETTLE_MS = 50
+"""How old records of topics with their producers' times must be (`join.settle`): what a producer may linger,
+and the way to the broker."""
 NO_TIME = -1
 """librdkafka's time of a message without one."""
 WARN_EVERY_MS = 10_000
@@ -35,13 +40,16 @@ CLOSE_SECS = 2.0
 
 _GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
 
+
 Taken: TypeAlias = list[Run[Message]]
 
 
 class KafkaReader(BaseReader):
     """A reader of one source partition; the places of its position are those of `SidePlace`."""
 
-    VERSION = "kafka-1"
+    VERSION = "kafka-2"
+    OLDER = ("kafka-1",)
+    """Positions without lives and topic ids: they adopt those that are found."""
 
     def __init__(
         self,
@@ -51,26 +59,32 @@ class KafkaReader(BaseReader):
         admin: KafkaAdmin,
         *,
         handed_out: int = 0,
-        relocate: Callable[[Stream], int],
-        on_idle: Callable[[int], None],
+        topics: Topics,
         clock_ms: Callable[[], int],
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.name = name
         self._streams = list(streams)
         self._reachability = admin.reachability
         self._handed_out = handed_out
-        self._relocate = relocate
-        self._on_idle = on_idle
+        self._topics = topics
         self._clock_ms = clock_ms
+        self._wall_ms = wall_ms
+        self._reads_cloudevents = settings.format in ("auto", "cloudevents")
+        self._bytes = 0
+        self._settles_by_kind = settings.settle_secs is None
         wait = settings.max_wait_secs
         self._alignment: Alignment[Message] = Alignment(
-            [stream.side for stream in streams], max_wait_ms=None if wait is None else int(wait * 1000)
+            [stream.side for stream in streams],
+            max_wait_ms=None if wait is None else int(wait * 1000),
+            settle_ms=int((settings.settle_secs or 0) * 1000),
         )
         self._updates = {stream.side.name for stream in streams if stream.updates or not settings.users}
         """Sides where a null value deletes a user."""
         self._ends = Ends(name, streams, self._alignment, admin)
         self._warned: dict[int, int] = {}
         self._unaligned = 0
+        self._late: dict[str, int] = {}
         self._closed = False
         self._trail: Trail | None = None
 
@@ -88,6 +102,10 @@ class KafkaReader(BaseReader):
             if begin != stream.side.position:
                 # A crash before the first epoch was durable: `latest` is where it was then.
                 stream.go_to(begin)
+        if self._trail.ahead:
+            for number, stream in enumerate(self._streams):
+                stream.side.decided_until = self._trail.ahead[-1].offsets[number]
+                stream.side.clamped_before = {at for side, at in self._trail.clamped if side == number}
 
     @property
     def done(self) -> bool:
@@ -98,6 +116,11 @@ class KafkaReader(BaseReader):
     def position(self) -> Position:
         """Where the reader stands: per topic the next offset, the floor of the merge and the stop."""
         return (self.VERSION, self._handed_out, tuple([tuple(stream.place) for stream in self._streams]))
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Bytes of keys and values handed out; where a topic ends nobody knows."""
+        return self._bytes, 0
 
     @property
     def expects_answer(self) -> bool:
@@ -111,12 +134,15 @@ class KafkaReader(BaseReader):
         topic that is gone or closed to us.
         """
         now = self._clock_ms()
+        self._topics.watch_topics(now)
+        for stream in self._streams:
+            if stream.next_life is None and self._topics.is_another(stream.topic, stream.id):
+                self._go_elsewhere(stream)
         if len(self._streams) == 1:
             taken = self._read_alone(self._streams[0], limit, now)
         else:
             taken = self._read_aligned(limit, now)
-        if self._ends.watch_lag(now):
-            self._on_idle(now)
+        self._ends.watch_lag(now)
         if not taken:
             return None
         self._handed_out += _number(taken)
@@ -124,6 +150,8 @@ class KafkaReader(BaseReader):
 
     def _read_alone(self, stream: Stream, limit: int, now: int) -> Taken:
         side = stream.side
+        if stream.next_life is not None:
+            self._begin_life(stream, stream.next_life)
         messages, stamps = self._consume(stream, limit, now) if not side.done else ([], [])
         if not messages:
             return []
@@ -139,11 +167,17 @@ class KafkaReader(BaseReader):
 
     def _read_aligned(self, limit: int, now: int) -> Taken:
         alignment = self._alignment
+        alignment.wall_ms = self._wall_ms()
         self._ends.take_answer(now)
         for stream in self._streams:
             side = stream.side
-            if len(side.offsets) < AHEAD and not side.done:
+            if stream.next_life is not None:
+                if not side.offsets:
+                    self._begin_life(stream, stream.next_life)
+            elif len(side.offsets) < AHEAD and not side.done:
                 messages, stamps = self._consume(stream, limit, now)
+                if messages and self._settles_by_kind:
+                    self._learn_kind(stream, messages[-1])
                 alignment.add(side, [message.offset() for message in messages], stamps, messages, now)
         if self._trail is not None and self._trail.ahead:
             return self._repeat(self._trail, limit)
@@ -153,11 +187,34 @@ class KafkaReader(BaseReader):
             fresh, self._unaligned = alignment.unaligned - self._unaligned, alignment.unaligned
             UNALIGNED.happened(log, fresh, partition=self.name, records=fresh)
         if taken and self._trail is not None:
-            ends = tuple(stream.side.next_offset for stream in self._streams)
-            self._trail.note(Boundary(self._handed_out + _number(taken), ends))
+            self._trail.note_runs(self._handed_out, self._alignment.sides, taken)
         if taken:
             observe("join_wait_seconds", (now - taken[0].fetched_ms) / 1000)
         return taken
+
+    def _learn_kind(self, stream: Stream, message: Message) -> None:
+        """Let records settle while a topic has its producers' times: acknowledged is not yet in order."""
+        stream.has_create_times = message.timestamp()[0] == TIMESTAMP_CREATE_TIME
+        has_any = any(one.has_create_times for one in self._streams)
+        self._alignment.settle_ms = SETTLE_MS if has_any else 0
+
+    def _noted(self, taken: Taken) -> dict[str, int] | None:
+        """Return how many records of a chunk were late or ahead of the clock, None if none was."""
+        noted: dict[str, int] = {}
+        for stream in self._streams:
+            name = stream.side.name
+            late = self._alignment.late.get(name, 0) - self._late.get(name, 0)
+            if late:
+                self._late[name] = self._alignment.late[name]
+                side = "users" if stream.updates else "events"
+                kind = "late_updates" if stream.updates else "late_events"
+                noted[kind] = noted.get(kind, 0) + late
+                JOIN_LATE.happened(log, late, side=side, partition=name, records=late)
+        ahead = sum([len(run.clamped) for run in taken])
+        if ahead:
+            noted["ahead"] = ahead
+            JOIN_AHEAD.happened(log, ahead, partition=self.name, records=ahead)
+        return noted or None
 
     def _repeat(self, trail: Trail, limit: int) -> Taken:
         """Return the next chunk of the trail once all of it was fetched."""
@@ -198,7 +255,7 @@ class KafkaReader(BaseReader):
     def _failed(self, stream: Stream, error: KafkaError, now: int) -> None:
         code, name = error.code(), stream.side.name
         if code == KafkaError._AUTO_OFFSET_RESET:
-            stream.go_to(self._relocate(stream))
+            self._go_elsewhere(stream)
         elif code in _GONE:
             raise Fatal(f"{name} is gone: {error.str()}")
         elif code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
@@ -209,47 +266,48 @@ class KafkaReader(BaseReader):
             self._warned[code] = now + WARN_EVERY_MS
             log.warning("Kafka reports an error, reading goes on", partition=name, reason=error.str())
 
-    def _chunk(self, taken: Taken) -> RawChunk:
-        messages = taken[0].items if len(taken) == 1 else [item for run in taken for item in run.items]
-        lines: list[bytes | None] = [message.value() for message in messages]
-        headers = [message.headers() for message in messages]
-        stamps = taken[0].stamps if len(taken) == 1 else [stamp for run in taken for stamp in run.stamps]
-        received: list[int | None] = [stamp if stamp > 0 else None for stamp in stamps]
-        sources: str | list[str] = taken[0].side.name
-        if any(run.side is not taken[0].side for run in taken):
-            sources = [name for run in taken for name in [run.side.name] * len(run.offsets)]
-        chunk = RawChunk(
-            partition=self.name,
-            sources=sources,
-            offsets=[offset for run in taken for offset in run.offsets],
-            lines=lines,
-            position=self.position,
-            received=received,
-            headers=headers if any(headers) else None,
-            keys=[message.key() for message in messages],
-        )
-        if None in lines:
-            self._mark_empty_events(chunk)
-        return chunk
+    def _go_elsewhere(self, stream: Stream) -> None:
+        """The place of a stream is not to be had: go on as `out_of_range` says. Raises StateError."""
+        place = self._topics.relocated(stream.index, stream.fetched)
+        if place.life == stream.life:
+            stream.id = place.id
+            stream.go_to(place.offset)
+            return
+        stream.next_life = place
+        stream.consumer.unassign()
 
-    def _mark_empty_events(self, chunk: RawChunk) -> None:
-        """Make events without a value faults: only in a topic of user updates a null value says something."""
-        faults = {}
-        for index, line in enumerate(chunk.lines):
-            source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[index]
-            if line is None and source not in self._updates:
-                chunk.lines[index] = b""
-                faults[index] = "a record without a value in a topic of events"
-        chunk.faults = faults or None
+    def _begin_life(self, stream: Stream, place: SidePlace) -> None:
+        """Go on with a topic that was made anew, now that all of the old one has left."""
+        side, name = stream.side, place.source(stream.index)
+        if side.name in self._updates:
+            self._updates.add(name)
+        self._alignment.begin_anew(side)
+        side.name, side.floor, side.released_floor, side.stop = name, place.floor, place.floor, place.stop
+        stream.life, stream.id, stream.next_life = place.life, place.id, None
+        stream.go_to(place.offset)
+        if self._trail is not None:
+            self._trail.begin_anew(
+                [one.side.name for one in self._streams], [one.side.next_offset for one in self._streams]
+            )
+
+    def _chunk(self, taken: Taken) -> RawChunk:
+        chunk = raw_chunk(self.name, taken, self.position)
+        if None in chunk.lines:
+            mark_empty_events(chunk, self._updates, reads_cloudevents=self._reads_cloudevents)
+        self._bytes += bytes_of(chunk.lines) + bytes_of(chunk.keys or ())
+        chunk.noted = self._noted(taken) if len(self._streams) > 1 else None
+        return chunk
 
     def durable(self, position: Position) -> None:
         """Commit the group's offsets up to a position that is safe on disk. Does not wait for the answer."""
         _, handed_out, places = position
         if self._trail is not None:
             self._trail.forget(handed_out)
-        offsets = {side.topic: side.offset for side in map(SidePlace._make, places)}
+        known = places_of(places)
         for stream in self._streams:
-            stream.commit(offsets.get(stream.topic, stream.committed))
+            place = known.get(stream.topic)
+            if place is not None and place.life == stream.life:
+                stream.commit(place.offset)
 
     def close(self) -> None:
         """Let go of the connections; commits nothing. Never raises, and waits `CLOSE_SECS` at most."""

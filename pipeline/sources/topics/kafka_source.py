@@ -15,20 +15,23 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from pipeline.kafka.admin import KafkaAdmin, Place
+from confluent_kafka.admin import AclOperation
+
+from pipeline.kafka.admin import KafkaAdmin, Place, Topic, topic_id
 from pipeline.kafka.client import KafkaSettings, make_consumer
-from pipeline.model.errors import StateError
+from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.chunk import Position
 from pipeline.sources.topics.kafka_reader import KafkaReader
-from pipeline.sources.topics.merge import BEFORE_ALL, Side
-from pipeline.sources.topics.stream import Message, SidePlace, Stream, group_committed
+from pipeline.sources.topics.side import BEFORE_ALL, Side
+from pipeline.sources.topics.stream import Message, SidePlace, Stream, group_committed, places_of
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.happenings import PARTITIONS_ADDED, PLACE_LOST, TOPICS_UNEVEN
+from pipeline.telemetry.happenings import HISTORY_LIMITED, PARTITIONS_ADDED, PLACE_LOST, TOPICS_UNEVEN
 
 log = logging.get(__name__)
 
 PREFIX = "kafka-"
-TOPICS_EVERY_MS = 60_000
+TOPICS_EVERY_MS = 2_000
+"""How soon a topic that is made anew is noticed where its offsets do not tell."""
 
 
 class KafkaSource:
@@ -43,8 +46,9 @@ class KafkaSource:
         self.settings = settings
         self._clock_ms = clock_ms
         self.admin = KafkaAdmin(settings)
+        self._topics: dict[str, Topic] = {}
+        """As they were seen last."""
         self._counts: dict[str, int] = {}
-        self._seen: dict[str, int] = {}
         self._described: dict[str, Future[Any]] = {}
         self._describe_at = 0
 
@@ -55,9 +59,20 @@ class KafkaSource:
         where no broker answers in time.
         """
         if not self._counts:
-            counts = self.admin.partition_counts()
+            topics = self.admin.topics()
+            counts = {name: topic.partitions for name, topic in topics.items()}
             self.admin.check_group(next(iter(counts)))
-            self._counts = counts
+            self._topics, self._counts = topics, counts
+            nameless = [name for name, topic in topics.items() if not topic.id]
+            if nameless:
+                log.warning(
+                    "the brokers have no topic ids: a topic that is made anew is only noticed by its offsets",
+                    topics=", ".join(nameless),
+                )
+            for topic in self.settings.users:
+                limits = self.admin.history_limits(topic)
+                if limits:
+                    HISTORY_LIMITED.happened(log, topic=topic, limits=limits)
             if len(set(counts.values())) > 1:
                 TOPICS_UNEVEN.happened(log, partitions=dict(counts))
         return self._counts
@@ -75,12 +90,12 @@ class KafkaSource:
         stored: dict[str, SidePlace] = {}
         handed_out = 0
         if position is not None:
-            if position[0] != KafkaReader.VERSION:
+            if position[0] not in (KafkaReader.VERSION, *KafkaReader.OLDER):
                 raise StateError(
                     f"{name}: the state directory was written by another kind of source ({position[0]})"
                 )
             _, handed_out, places = position
-            stored = {side.topic: side for side in map(SidePlace._make, places)}
+            stored = places_of(places)
         topics = [(topic, True) for topic in self.settings.users]
         topics += [(topic, False) for topic in self.settings.events if topic not in self.settings.users]
         present = [(topic, updates) for topic, updates in topics if index < self.counts()[topic]]
@@ -90,9 +105,10 @@ class KafkaSource:
             )
         streams: list[Stream] = []
         for topic, updates in present:
-            side = self._side(topic, index, updates, stored.get(topic))
+            place = self._place(topic, index, updates, stored.get(topic))
+            side: Side[Message] = Side(place.source(index), place.offset, place.floor, place.stop)
             consumer = make_consumer(self.settings, self.admin.reachability, group_committed)
-            streams.append(Stream(topic, index, updates, side, consumer))
+            streams.append(Stream(topic, index, updates, side, consumer, place.life, place.id))
             streams[-1].go_to(side.position)
         reader = KafkaReader(
             name,
@@ -100,27 +116,30 @@ class KafkaSource:
             self.settings,
             self.admin,
             handed_out=handed_out,
-            relocate=lambda stream: self._checked(stream.topic, stream.index, stream.side.position),
-            on_idle=self._watch_topics,
+            topics=self,
             clock_ms=self._clock_ms,
         )
         if position is not None:
             reader.durable(reader.position)
         return reader
 
-    def _side(self, topic: str, index: int, updates: bool, stored: SidePlace | None) -> Side[Message]:
-        name = f"{topic}/{index}"
+    def _place(self, topic: str, index: int, updates: bool, stored: SidePlace | None) -> SidePlace:
+        """Return where a topic partition begins or goes on."""
         if stored is not None:
-            return Side(name, self._checked(topic, index, stored.offset), stored.floor, stored.stop)
+            return self.checked(index, stored)
         start: Place = self.settings.users_start if updates else self.settings.start
         if start != "earliest" and self._appeared_since(topic, index):
             start = "earliest"
-        stop = None
-        if self.settings.stop != "never":
-            stop = self.admin.find(
-                topic, index, "latest" if self.settings.stop == "end" else self.settings.stop
-            )
-        return Side(name, self.admin.find(topic, index, start), BEFORE_ALL, stop)
+        known = self._topics[topic].id
+        life, id = (self.settings.lives or {}).get(topic, (1, known))
+        if id and known and id != known:
+            life += 1
+        offset, stop = self.admin.find(topic, index, start), self._stop(topic, index)
+        return SidePlace(topic, offset, BEFORE_ALL, stop, life, known)
+
+    def _stop(self, topic: str, index: int) -> int | None:
+        stop = self.settings.stop
+        return None if stop == "never" else self.admin.find(topic, index, "latest" if stop == "end" else stop)
 
     def _appeared_since(self, topic: str, index: int) -> bool:
         """True for a partition added after the job's first start: its group has offsets of others only.
@@ -130,13 +149,18 @@ class KafkaSource:
         known = self.admin.group_offsets(topic, self.counts()[topic])
         return bool(known) and index not in known
 
-    def _checked(self, topic: str, index: int, offset: int) -> int:
-        """Return the offset if the log still has it, else what `out_of_range` makes of it."""
+    def checked(self, index: int, place: SidePlace) -> SidePlace:
+        """Return a place if the log still has it, else what `out_of_range` makes of it. Raises StateError."""
+        topic, offset, known = place.topic, place.offset, self._topics[place.topic].id
         first, end = self.admin.find(topic, index, "earliest"), self.admin.find(topic, index, "log_end")
-        if first <= offset <= end:
-            return offset
+        is_another = self.is_another(topic, place.id)
+        if first <= offset <= end and not is_another:
+            return place._replace(id=known or place.id)
         policy = self.settings.out_of_range
-        if offset < first:
+        if is_another:
+            what = f"{topic} is not the topic that was read: it was made anew, or these brokers are another "
+            what += f"cluster (its id is {known}; {place.id} was read up to {topic}/{index}:{offset})"
+        elif offset < first:
             what = f"{topic}/{index} begins at offset {first} now: {first - offset} offsets from {offset} on "
             what += "were removed (retention) before they were read"
         else:
@@ -148,21 +172,45 @@ class KafkaSource:
                 "with what is there, or begin with a new state directory"
             )
         chosen = first if policy == "earliest" else self.admin.find(topic, index, "latest")
-        skipped = max(0, chosen - offset)
+        begins_again = is_another or chosen < offset
+        skipped = chosen - first if begins_again else chosen - offset
         PLACE_LOST.happened(log, skipped, partition=f"{topic}/{index}", what=what, goes_on_at=chosen)
-        return chosen
+        if not begins_again:
+            return place._replace(offset=chosen, id=known or place.id)
+        return SidePlace(topic, chosen, BEFORE_ALL, self._stop(topic, index), place.life + 1, known)
 
-    def _watch_topics(self, now_ms: int) -> None:
-        """Notice partitions that were added: they are read after a restart. Never waits."""
+    def relocated(self, index: int, place: SidePlace) -> SidePlace:
+        """Return where to go on after a place that a running reader could not have. Waits for the brokers.
+
+        Raises StateError where it is not to be had, Fatal where the topic is gone.
+        """
+        found = self.admin.look_at(place.topic, AclOperation.READ)
+        if found is None:
+            raise Fatal(f"{place.topic} is gone")
+        self._topics[place.topic] = Topic(len(found.partitions), topic_id(found))
+        return self.checked(index, place)
+
+    def is_another(self, topic: str, id: str) -> bool:
+        """True where a topic does not have this id any more, as far as is known by now. Never waits."""
+        known = self._topics[topic].id
+        return known != id and bool(known and id)
+
+    def watch_topics(self, now_ms: int) -> None:
+        """Notice topics that were made anew, and partitions that were added: these are read after a restart.
+
+        Never waits.
+        """
         if self._described and all(future.done() for future in self._described.values()):
             for topic, future in self._described.items():
                 if future.exception() is None:
-                    found = len(future.result().partitions)
-                    fresh = found - self._seen.get(topic, self.counts()[topic])
-                    self._seen[topic] = found
-                    if fresh > 0:
-                        PARTITIONS_ADDED.happened(log, fresh, topic=topic, partitions=found)
+                    self._seen(topic, future.result())
             self._described = {}
         if now_ms >= self._describe_at:
             self._describe_at = now_ms + TOPICS_EVERY_MS
             self._described = self.admin.describe(list(self.counts()))
+
+    def _seen(self, topic: str, found: Any) -> None:
+        before, partitions = self._topics[topic], len(found.partitions)
+        self._topics[topic] = Topic(partitions, topic_id(found) or before.id)
+        if self._topics[topic].id == before.id and partitions > before.partitions:
+            PARTITIONS_ADDED.happened(log, partitions - before.partitions, topic=topic, partitions=partitions)

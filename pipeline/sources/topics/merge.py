@@ -4,7 +4,7 @@ A source partition reads partition i of each topic: its **sides**. Records leave
 broker times, made monotone per side (running maximum); at equal times the side named first goes first, so
 user-property topics are named before event topics: an update precedes an event of the same time.
 
-Nothing has to be read twice and no clock is asked. A record leaves when no other side can still bring an
+Nothing has to be read twice. A record leaves when no other side can still bring an
 earlier one. Of a side with records in its queue the first one tells; an empty side
 
 - has already passed the record's time, or
@@ -14,6 +14,11 @@ earlier one. Of a side with records in its queue the first one tells; an empty s
 
 A record was appended before a question if it was fetched before it, or lies below an end answered before
 it: so a backlog needs two questions, not one per fetch.
+
+A record can reach the broker after one of the other side that it precedes: its producer waited for more, or
+the two are written by different services. So the end is asked for when a record has **settled**: when the
+clock is ``settle_ms`` past its time, at most so long after it was fetched. What comes later still is counted
+(`Alignment.late`): read again, it would leave before what had left.
 
 Transactions: the end is that of the log, decided or not. A producer's commit is acknowledged before the
 markers that make it readable are written, so the committed end would let an event pass that was produced
@@ -26,104 +31,16 @@ Pure: whoever fetches says what came (`add`, `reached`, `answer`) and what time 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate, islice
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeVar
+
+from pipeline.sources.topics.side import BEFORE_ALL, Covers, Proof, Run, Side
 
 T = TypeVar("T")
-
-BEFORE_ALL = -(1 << 62)
-"""Floor of a side that has brought nothing yet: earlier than any time."""
-
 
 UNDECIDED_MS = 1000
 """How long a record waits for open transactions. Markers follow a commit within milliseconds."""
 _ENDS_EVERY_MS = 50
-
-
-Covers: TypeAlias = Mapping[str, int]
-
-
-class Proof(NamedTuple):
-    """When the side has been read up to ``end``, records of other sides below ``covers`` may pass it."""
-
-    end: int
-    covers: Covers
-    committed: bool
-
-
-@dataclass(slots=True)
-class Side(Generic[T]):
-    """One topic partition of the merge."""
-
-    name: str
-    position: int
-    """Offset up to which it is fetched: the next record is at this one or above."""
-    floor: int = BEFORE_ALL
-    """Monotone time (ms) of the last record fetched."""
-    stop: int | None = None
-    """Offset before which it ends; None: it never does."""
-    released_floor: int = BEFORE_ALL
-    """Monotone time (ms) of the last record that left: kept with the position, a restart begins with it."""
-    offsets: list[int] = field(default_factory=list)
-    """Of the records that are fetched and have not left, in columns: offset, ..."""
-    stamps: list[int] = field(default_factory=list)
-    """... broker time (ms) ..."""
-    times: list[int] = field(default_factory=list)
-    """... that time made monotone ..."""
-    items: list[T] = field(default_factory=list)
-    """... and the record itself."""
-    fetches: deque[tuple[int, int]] = field(default_factory=deque)
-    """When they were fetched (ms, any clock): time of a fetch, and the offset after its last record."""
-    known_ends: deque[tuple[int, int]] = field(default_factory=deque)
-    """Its ends as answered before: when (ms), and offset."""
-    asked: list[Proof] = field(default_factory=list)
-    """Answered ends that are not reached yet: at most one of the log and one of what is committed."""
-    covers: dict[str, int] = field(default_factory=dict)
-    """Per other side, the offset below which records need not wait for this one."""
-    progress_ms: int = 0
-    """When it last brought something."""
-
-    @property
-    def next_offset(self) -> int:
-        """Offset of the first record that has not left: where a restart goes on."""
-        return self.offsets[0] if self.offsets else self.position
-
-    @property
-    def first_fetched_ms(self) -> int:
-        """When the first record that has not left was fetched."""
-        return self.fetches[0][0]
-
-    @property
-    def done(self) -> bool:
-        """True when it stands where it is to stop; records may still be in the queue."""
-        return self.stop is not None and self.position >= self.stop
-
-    def release(self, number: int) -> Run[T]:
-        """Let the first records go, and return them."""
-        run = Run(
-            self, self.offsets[:number], self.stamps[:number], self.items[:number], self.first_fetched_ms
-        )
-        self.released_floor = self.times[number - 1]
-        for column in (self.offsets, self.stamps, self.times, self.items):
-            del column[:number]
-        while self.fetches and self.fetches[0][1] <= self.next_offset:
-            self.fetches.popleft()
-        return run
-
-
-class Run(NamedTuple, Generic[T]):
-    """Records of one side that leave one after the other."""
-
-    side: Side[T]
-    offsets: list[int]
-    stamps: Sequence[int]
-    """Their broker times (ms)."""
-    items: list[T]
-    fetched_ms: int
-    """When the first of them was fetched."""
 
 
 class Question(NamedTuple):
@@ -139,11 +56,22 @@ class Alignment(Generic[T]):
     """The merge of one source partition. Sides are given in the order of ties: user properties first."""
 
     def __init__(
-        self, sides: Sequence[Side[T]], *, max_wait_ms: int | None = None, undecided_ms: int = UNDECIDED_MS
+        self,
+        sides: Sequence[Side[T]],
+        *,
+        max_wait_ms: int | None = None,
+        undecided_ms: int = UNDECIDED_MS,
+        settle_ms: int = 0,
     ) -> None:
         self.sides = tuple(sides)
         self.max_wait_ms = max_wait_ms
         self.undecided_ms = undecided_ms
+        self.settle_ms = settle_ms
+        self.wall_ms: int | None = None
+        """The clock (unix ms), set before each call; None: records settle by when they were fetched, and none
+        is ahead of it."""
+        self.late: dict[str, int] = {}
+        """Per side the records that left after one of another side that they precede."""
         self.unaligned = 0
         """Records that left because a side brought nothing for ``max_wait_ms``."""
         self.held_by: Side[T] | None = None
@@ -162,14 +90,10 @@ class Alignment(Generic[T]):
         if side.stop is not None and offsets and offsets[-1] >= side.stop:
             self.reached(side, offsets[-1], now_ms)
             offsets = offsets[: bisect_left(offsets, side.stop)]
+            times_ms, items = times_ms[: len(offsets)], items[: len(offsets)]
         if not offsets:
             return
-        side.times += islice(accumulate(times_ms, max, initial=side.floor), 1, len(offsets) + 1)
-        side.offsets += offsets
-        side.stamps += times_ms[: len(offsets)]
-        side.items += items[: len(offsets)]
-        side.fetches.append((now_ms, offsets[-1] + 1))
-        side.floor = side.times[-1]
+        side.add(offsets, times_ms, items, now_ms, self.wall_ms)
         # An end may have been reported already that lies behind a transaction marker after the last record.
         side.position = max(side.position, offsets[-1] + 1)
         side.progress_ms = now_ms
@@ -184,15 +108,20 @@ class Alignment(Generic[T]):
         if self._held is None or self.held_by is None or self._question is not None:
             return None
         if not self.held_by.asked:
-            covers = {side.name: max(side.position, self._end_known_at(side, now_ms)) for side in self.sides}
-            self._question = Question(covers, committed=False)
+            covers = {side.name: self._settled_by(side, now_ms) for side in self.sides}
+            if self._held.next_offset < covers[self._held.name]:
+                self._question = Question(covers, committed=False)
         elif not any(proof.committed for proof in self.held_by.asked):
             # It waits for the end of the log, which an open transaction may keep out of reach.
-            before = now_ms - self.undecided_ms
+            before = now_ms - max(self.undecided_ms, self.settle_ms)
             covers = {side.name: self._appended_by(side, before) for side in self.sides}
             if self._held.next_offset < covers[self._held.name]:
                 self._question = Question(covers, committed=True)
         return self._question
+
+    def _settled_by(self, side: Side[T], now_ms: int) -> int:
+        settled = side.settled(self.settle_ms, now_ms, self.wall_ms)
+        return max(settled, self._end_known_at(side, now_ms - self.settle_ms))
 
     def _end_known_at(self, side: Side[T], when_ms: int) -> int:
         """Return an offset below which every record was surely appended at that time."""
@@ -204,18 +133,30 @@ class Alignment(Generic[T]):
 
     def answer(self, question: Question, ends: Mapping[str, int], now_ms: int) -> None:
         """The ends of all sides, queried after the question was returned."""
+        if question is not self._question:
+            return
         self._question = None
         for side in self.sides:
             end = ends[side.name]
             known = side.known_ends
             if not known or now_ms >= known[-1][0] + _ENDS_EVERY_MS:
                 known.append((now_ms, end))
-                while len(known) > 1 and known[1][0] <= now_ms - self.undecided_ms:
+                while len(known) > 1 and known[1][0] <= now_ms - max(self.undecided_ms, self.settle_ms):
                     known.popleft()
             # An older end is reached sooner: replacing it could starve a record behind a busy side.
             if not any(proof.committed == question.committed for proof in side.asked):
                 until = end if side.stop is None else min(end, side.stop)
                 side.asked.append(Proof(until, question.covers, question.committed))
+
+    def begin_anew(self, side: Side[T]) -> None:
+        """A side without records in its queue goes on as another topic: what was known of its log is void."""
+        side.asked.clear()
+        side.covers.clear()
+        side.fetches.clear()
+        side.known_ends.clear()
+        for other in self.sides:
+            other.asked.clear()
+        self._question = self.held_by = self._held = None
 
     def lost(self, question: Question) -> None:
         """The question failed; another one may be asked."""
@@ -239,9 +180,22 @@ class Alignment(Generic[T]):
             if number == 0:
                 break
             self.unaligned += unaligned
-            taken.append(first.release(number))
+            taken.append(self._release(first, number))
             limit -= number
         return taken
+
+    def _release(self, side: Side[T], number: int) -> Run[T]:
+        """Let the first records of a side go, and count those that are late."""
+        earlier = True  # whether the other side is named before this one: then it wins a tie
+        passed = BEFORE_ALL
+        for other in self.sides:
+            if other is side:
+                earlier = False
+            elif other.released_floor != BEFORE_ALL:
+                passed = max(passed, other.released_floor + (not earlier))
+        if side.times[0] < passed:
+            self.late[side.name] = self.late.get(side.name, 0) + side.late(number, passed)
+        return side.release(number)
 
     def take_up_to(self, ends: Sequence[int], limit: int) -> list[Run[T]] | None:
         """Return the records below an offset per side, in order; None while one of them may not be fetched.
@@ -265,7 +219,7 @@ class Alignment(Generic[T]):
             for other, time in waiting.items():
                 if other != index:
                     free = min(free, bisect_left(first.times, time + (index < other)))
-            taken.append(first.release(free))
+            taken.append(self._release(first, free))
             limit -= free
         return taken
 
@@ -284,7 +238,7 @@ class Alignment(Generic[T]):
         for other in self.sides:
             if other is side:
                 earlier = False
-            elif other.offsets:
+            elif other.tells:
                 free = bisect_left(side.times, other.times[0] + (not earlier), 0, free)
             elif not other.done:
                 passed = bisect_left(side.times, other.floor + (not earlier), 0, free)
@@ -300,4 +254,5 @@ class Alignment(Generic[T]):
         """True when the other side has brought nothing for ``max_wait_ms`` since the record was fetched."""
         if self.max_wait_ms is None:
             return False
-        return now_ms - max(side.first_fetched_ms, other.progress_ms) >= self.max_wait_ms
+        wait_ms = max(self.max_wait_ms, self.settle_ms)
+        return now_ms - max(side.first_fetched_ms, other.progress_ms) >= wait_ms

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from pipeline.sources.topics.merge import Side
+from pipeline.sources.chunk import Place
+from pipeline.sources.topics.side import Side
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import COMMIT_FAILED
 
@@ -28,6 +29,33 @@ class SidePlace(NamedTuple):
     """Monotone time of the merge there (`Side.released_floor`)."""
     stop: int | None
     """Where it is to end."""
+    life: int = 1
+    """Which topic of this name it is: one that is made anew has the next."""
+    id: str = ""
+    """The topic's id, "" where none is known."""
+
+    def source(self, index: int) -> str:
+        """Return the source of a partition's origins: what a topic made anew holds is never what it held."""
+        life = f"~{self.life}" if self.life > 1 else ""
+        return f"{self.topic}{life}/{index}"
+
+
+def places_of(places: Iterable[Place]) -> dict[str, SidePlace]:
+    """Return the places of a reader's position by topic; older positions know no lives."""
+    return {place.topic: place for place in (SidePlace(*one) for one in places)}  # type: ignore[arg-type]  # written by us
+
+
+class Topics(Protocol):
+    """What a reader asks of its source about the topics themselves."""
+
+    def relocated(self, index: int, place: SidePlace) -> SidePlace:
+        """Return where to go on after a place that is not to be had; waits. Raises StateError, Fatal."""
+
+    def is_another(self, topic: str, id: str) -> bool:
+        """True where a topic does not have this id any more, as far as is known by now."""
+
+    def watch_topics(self, now_ms: int) -> None:
+        """Look at the topics now and then. Never waits."""
 
 
 @dataclass(slots=True)
@@ -40,8 +68,15 @@ class Stream:
     """True for a topic of user updates alone."""
     side: Side[Message]
     consumer: Consumer
+    life: int = 1
+    id: str = ""
+    """Which topic it is, see `SidePlace`."""
+    next_life: SidePlace | None = None
+    """Where to go on once all that was fetched of a topic that is gone has left."""
     committed: int = -1
     """Offset last committed for the group."""
+    has_create_times: bool = False
+    """True where its messages carry their producers' times, which tell nothing about when they arrive."""
 
     def go_to(self, offset: int) -> None:
         """Fetch from this offset on."""
@@ -53,7 +88,12 @@ class Stream:
     def place(self) -> SidePlace:
         """Where a restart goes on."""
         side = self.side
-        return SidePlace(self.topic, side.next_offset, side.released_floor, side.stop)
+        return SidePlace(self.topic, side.next_offset, side.released_floor, side.stop, self.life, self.id)
+
+    @property
+    def fetched(self) -> SidePlace:
+        """Where fetching goes on."""
+        return self.place._replace(offset=self.side.position)
 
     def commit(self, offset: int) -> None:
         """Commit the group's offset, without waiting for the answer."""

@@ -1,0 +1,26 @@
+"""The names of the events that this process has seen: who waits for an event that never fires looks here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+MOST = 1_000
+OTHERS = "(others)"
+
+
+class EventNames:
+    """Names in the order in which they came first. Written by the worker, read by anybody."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, None] = {}
+
+    def saw(self, names: Iterable[str]) -> None:
+        """Note the names of some events; beyond `MOST` of them new ones are one, `OTHERS`."""
+        seen = self._seen
+        for name in names:
+            if name not in seen:
+                seen[name if len(seen) < MOST else OTHERS] = None
+
+    def all(self) -> list[str]:
+        """Return them."""
+        return list(self._seen)

@@ -1,0 +1,111 @@
+"""A file that is appended to at once and synced soon: whoever appends never waits for the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+
+from pipeline.model.disk import append_all, replace_durably, sync, sync_data
+
+REST_SECS = 0.01
+"""Between two syncs; they would take the disk from the commits otherwise."""
+
+
+class LogFile:
+    """A log that begins with given bytes, on disk when this returns, and grows by one thread.
+
+    A kill loses nothing that was appended. A power cut loses the end of it: what was appended since the last
+    sync began, which is a hundredth of a second and two syncs ago at most.
+    """
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        replace_durably(path, data)
+        self._path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self.bytes = len(data)
+        """How long the file is, or will be when it is renewed."""
+        self._lock = threading.Lock()
+        """Which file is appended to, and what has come since the new one was asked for."""
+        self._fresh: bytes | None = None
+        self._since: list[bytes] = []
+        self._work = threading.Event()
+        self._closing = threading.Event()
+        self._syncing: threading.Thread | None = None
+
+    def append(self, data: bytes) -> None:
+        """Add to the file."""
+        with self._lock:
+            append_all(self._file, data)
+            if self._fresh is not None:
+                self._since.append(data)
+        self.bytes += len(data)
+        self._wake()
+
+    def renew(self, data: bytes) -> None:
+        """Give the file other content soon, in one step; what is appended from now on comes after it.
+
+        Does nothing while an earlier one is under way.
+        """
+        with self._lock:
+            if self._fresh is not None:
+                return
+            self._fresh, self._since = data, []
+        self.bytes = len(data)
+        self._wake()
+
+    def close(self, data: bytes | None = None) -> None:
+        """Let go of the file; all of it is on disk then, as far as the disk allows. Again is fine.
+
+        data: what it holds from now on.
+        """
+        if self._file < 0:
+            return
+        self._closing.set()
+        self._work.set()
+        if self._syncing is not None:
+            self._syncing.join()
+        if data is not None:
+            self._fresh, self._since = data, []
+        self._sync()
+        os.close(self._file)
+        self._file = -1
+
+    def _wake(self) -> None:
+        self._work.set()
+        if self._syncing is None:
+            self._syncing = threading.Thread(target=self._keep_up, name="hookline-log-file", daemon=True)
+            self._syncing.start()
+
+    def _keep_up(self) -> None:
+        while self._work.wait() and not self._closing.is_set():
+            self._work.clear()
+            self._sync()
+            self._closing.wait(REST_SECS)
+
+    def _sync(self) -> None:
+        # What the disk cannot do here the next commit meets as well, and it is the one that must be told.
+        with contextlib.suppress(OSError):
+            with self._lock:
+                fresh = self._fresh
+            if fresh is not None:
+                self._replace(fresh)
+            sync_data(self._file)
+
+    def _replace(self, fresh: bytes) -> None:
+        partial = self._path.with_name(f"{self._path.name}.{threading.get_native_id()}.partial")
+        file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            append_all(file, fresh)
+            os.fsync(file)
+            with self._lock:
+                append_all(file, b"".join(self._since))
+                partial.replace(self._path)
+                self._file, file = file, self._file
+        finally:
+            with self._lock:
+                self._fresh, self._since = None, []
+            os.close(file)
+            partial.unlink(missing_ok=True)
+        sync(self._path.parent)

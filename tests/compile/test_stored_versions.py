@@ -1,0 +1,40 @@
+"""What is refused from now on is refused where files are read; a stored version keeps the meaning it had.
+
+A refusal that an older version did not know goes through `Problems.refuse`, `Spot.refuse` or, in a model,
+`newly`, and has a row here.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.compile.snapshot import compile_config
+from pipeline.config.files import ConfigText
+from pipeline.language.secrets import Secrets
+
+HEAD = "id: a\ntrigger: {events: [Purchase]}\n"
+URL = "request:\n  url: https://hooks.example/in\n"
+
+NEWLY_REFUSED = {
+    "JSON written as one text": ("json-text", HEAD + URL + """  body: '{"text": "{{ event.name }}"}'\n"""),
+    "a list written as one text": ("json-text", HEAD + URL + """  body: '[{"a": {{ event.id }}}]'\n"""),
+    "a timeout of nothing": ("wrong-value", HEAD + URL + "delivery: {timeout: 0s}\n"),
+    "a timeout of days": ("wrong-value", HEAD + URL + "delivery: {timeout: 2d}\n"),
+    "retries of nothing": ("wrong-value", HEAD + URL + "delivery: {retry: {max_age: 0s}}\n"),
+    "delays the wrong way round": ("wrong-value", HEAD + URL + "delivery: {retry: {min_delay: 2h}}\n"),
+    "retries of what succeeded": ("wrong-value", HEAD + URL + "delivery: {retry: {statuses: [200]}}\n"),
+    "a batch that waits for nothing": ("wrong-value", HEAD + URL + "delivery: {batch: {max_wait: 0s}}\n"),
+    "an id of signs": ("wrong-value", HEAD.replace("id: a", "id: '..'") + URL),
+    "a batch of forms": ("batch", HEAD + URL + "  encoding: form\n  body: {a: 1}\ndelivery: {batch: {}}\n"),
+}
+
+
+@pytest.mark.parametrize(("code", "text"), NEWLY_REFUSED.values(), ids=NEWLY_REFUSED)
+def test_a_newly_refused_form_is_an_error_in_files_and_none_in_a_stored_version(code: str, text: str) -> None:
+    config = ConfigText({"webhooks/a.yaml": text})
+    as_files = compile_config(config, secrets=Secrets({}))
+    assert [found.code for found in as_files.findings if not found.warning] == [code]
+    assert as_files.snapshot is None
+    stored = compile_config(ConfigText.from_bytes(config.to_bytes()), secrets=None, stored=True)
+    assert stored.findings == []
+    assert stored.require().hash == config.hash
