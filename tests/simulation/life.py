@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from pipeline.compile import snapshot as snapshot_module
 from pipeline.compile import versions as versions_module
 from pipeline.compile.versions import Versions
 from pipeline.deliver.halts import Halts, Order
@@ -141,7 +142,11 @@ class Life:
 
     def ask(self, action: Action, keys: list[bytes]) -> None:
         """Give a command to the shards."""
-        self.job.shards.ask(lambda shard: execute(shard, action, keys) and None)
+
+        def do(shard: Shard) -> None:
+            execute(shard, action, keys)
+
+        self.job.shards.ask(do)
 
     def order(self, webhook_id: str, order: Order) -> None:
         """Stop sending to a webhook, or send again: it is so when this returns."""
@@ -193,7 +198,7 @@ def on_stage() -> Iterator[pytest.MonkeyPatch]:
         if world is not None:
             world.journaled(results)
 
-    compiled = versions_module.compile_config
+    compiled = snapshot_module.compile_config
 
     def compile_once(text: Any, **more: Any) -> Any:
         try:

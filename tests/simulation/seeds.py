@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal, get_args
 
+from pipeline.deliver.halts import Order
 from pipeline.job.commands import Action, leave
 from pipeline.outbox.codec import unpack_dead, unpack_owed
 from pipeline.outbox.counters import RECORDS
@@ -42,6 +43,7 @@ OFTEN: dict[Do, int] = {
 """What happens next, and how likely it is."""
 WHAT: tuple[Do, ...] = get_args(Do)
 HOW_OFTEN = [OFTEN[what] for what in WHAT]
+ORDERS: tuple[Order, ...] = ("pause", "disable", "enable", "enable")
 STEPS_SECS = (-86_400.0, -3_600.0, -20.0, -0.5, 20.0, 3_600.0)
 """By how much the machine's clock is set."""
 
@@ -143,7 +145,7 @@ class Schedule:
             self.command(life)
         elif what == "halt":
             webhook = luck.choice(sorted(WEBHOOKS))
-            order = luck.choice(("pause", "disable", "enable", "enable"))
+            order = luck.choice(ORDERS)
             world.tell(f"{order} {webhook}")
             life.order(webhook, order)
         elif what == "clock":

@@ -107,9 +107,9 @@ class World:
                 known = self.keys[request.key] = Known(delivery.port.shard, request.message_id, body)
             if known.body != body and request.message_id not in self.loose:
                 raise Wrong(f"{request.key!r} has two bodies: {known.body}, {body}")
-            if self.bodies.setdefault(request.message_id, body) != body:
-                if request.message_id not in self.loose:
-                    raise Wrong(f"{request.message_id} has two bodies: {known.body}, {body}")
+            before = self.bodies.setdefault(request.message_id, body)
+            if before != body and request.message_id not in self.loose:
+                raise Wrong(f"{request.message_id} has two bodies: {before}, {body}")
             if known.end is not None:
                 raise Wrong(f"{request.key!r} is sent again although a journal says it was {known.end.name}")
             if known.attempts is not None and delivery.progress.attempt != known.attempts:
