@@ -93,6 +93,7 @@ def measure_job(job: Job) -> None:
         metrics.gauge("webhook_pending", counts["pending"], webhook=webhook)
     metrics.gauge("bytes_read_total", sum(read for read, _ in list(job.bytes_read.values())))
     metrics.gauge("state_disk_free_bytes", shutil.disk_usage(job.settings.state).free)
+    metrics.gauge("epoch_commit_seconds", job.pace.commit_secs)
     metrics.gauge("worker_still_seconds", job.pulse.still_secs())
     paused = job.pressure.paused()
     for reason in REASONS:

@@ -14,6 +14,7 @@ from pipeline.job.committed import Committed
 from pipeline.job.drain import Drain, Sending
 from pipeline.job.failure import Failure
 from pipeline.job.names import EventNames
+from pipeline.job.pace import Pace
 from pipeline.job.peers import Peers
 from pipeline.job.pressure import Busy, Pressure
 from pipeline.job.pulse import Pulse
@@ -66,6 +67,7 @@ class Job:
     partitions: list[str] = field(default_factory=list)
     """The source partitions of the whole job, once the source has listed them."""
     pulse: Pulse = field(init=False)
+    pace: Pace = field(init=False)
     pressure: Pressure = field(init=False)
     drain: Drain = field(init=False)
 
@@ -73,7 +75,10 @@ class Job:
         """Make the parts that stand on others."""
         settings, engine, peers = self.settings, self.engine, self.peers
         self.pulse = Pulse(settings.epoch_secs)
-        self.pressure = Pressure(engine, settings.state, settings.disk_reserve_bytes, others=peers)
+        self.pace = Pace(settings.epoch_secs)
+        self.pressure = Pressure(
+            engine, settings.state, settings.disk_reserve_bytes, others=peers, pace=self.pace
+        )
         self.drain = Drain(
             engine,
             settings.shards,

@@ -145,7 +145,7 @@ class Secrets:
         return str(next(filter(os.path.exists, places), places[0]))
 
     def resolve(self, ref: SecretRef) -> str:
-        """Return the value; a file's without its last line end. Raises ConfigError where there is none."""
+        """Return the value without line ends at its end. Raises ConfigError where there is none."""
         value = self.find(ref)
         if value is None:
             place = "file cannot be read" if ref.file else "variable is not set"
@@ -203,9 +203,10 @@ class Secrets:
         return self._values[ref]
 
     def _read(self, ref: SecretRef) -> str | None:
+        # `echo token | base64`, editors and `cat` leave line ends that nobody means.
         if ref.file is None:
-            return self._environ.get(ref.key) or ref.default
+            return self._environ.get(ref.key, "").rstrip("\r\n") or ref.default
         try:
-            return (self._base / ref.file).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+            return (self._base / ref.file).read_text(encoding="utf-8-sig").rstrip("\r\n")
         except (OSError, UnicodeDecodeError, ValueError):
             return None

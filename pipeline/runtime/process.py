@@ -35,10 +35,10 @@ from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.reading.view import Accounting, accounting
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
-from pipeline.runtime.patience import Patience
 from pipeline.runtime.reload import ConfigWatcher
 from pipeline.runtime.state.crashes import crashes_noted
 from pipeline.runtime.state.directory import StateDirectory
+from pipeline.runtime.state.patience import Patience
 from pipeline.runtime.state.recovery import prepare_recovery
 from pipeline.runtime.watchdog import Watchdog
 from pipeline.store.warm import start_warming

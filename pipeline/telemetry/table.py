@@ -16,6 +16,7 @@ MetricName: TypeAlias = Literal[
     "bytes_read_total",
     "chunks_total",
     "clock_set_back_total",
+    "commits_slow",
     "config_problems",
     "config_reloads_total",
     "connections_open",
@@ -23,6 +24,7 @@ MetricName: TypeAlias = Literal[
     "dead_letter_copies_total",
     "dead_letters_total",
     "delivery_latency_seconds",
+    "epoch_commit_seconds",
     "events_selected_total",
     "guard_refused_total",
     "join_clock_ahead_total",
@@ -109,9 +111,10 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "source_paused": _gauge(
         "0 or 1",
-        "1 while the source waits: `disk` (reserve), `webhook` (on_full: pause), `engine` (queues full), "
+        "1 while the source waits: `disk` (reserve), `commit` (a slow one is under way), "
+        "`webhook` (on_full: pause), `engine` (queues full), "
         "`peers` (another process of the job has enough to do); the first of these that holds",
-        "disk: free space; webhook: see `hookline status` for the lane that is full",
+        "disk: free space; commit: see commits_slow; webhook: `hookline status` shows the lane that is full",
         ("reason",),
     ),
     "source_new_partitions_total": _counter(
@@ -250,6 +253,16 @@ METRICS: dict[MetricName, Metric] = {
     # --- state
     "state_commit_seconds": _seconds(
         "time of one shard's commit, sync included", "over 0.1: a slow disk; raise `epoch` or move `state`"
+    ),
+    "epoch_commit_seconds": _gauge(
+        "seconds",
+        "time that the last epoch's end took, all commits together; nothing is read meanwhile",
+        "over half of `epoch`: see commits_slow",
+    ),
+    "commits_slow": _gauge(
+        "0 or 1",
+        "1 while commits take more than half of each epoch; what is read meanwhile waits for the next one",
+        "put the state directory on a faster disk, raise `epoch`, or start a new one with fewer `shards`",
     ),
     "state_disk_free_bytes": _gauge(
         "bytes", "free space where the state directory is", "free space before the reserve is reached"

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.job.drain import Drain
 from pipeline.job.failure import Failure
+from pipeline.job.pace import Pace
 from pipeline.job.pressure import Pressure
 from pipeline.job.pulse import Pulse
 from pipeline.job.settings import JobSettings
@@ -22,5 +23,5 @@ def open_partition(name: str, reader: Reader, state: Path, versions: Any) -> Sou
     settings = JobSettings(state, shards=1, disk_reserve_bytes=0)
     pressure, drain = Pressure(engine, state, 0), Drain(engine, 1, [name])
     return SourcePartition(
-        name, reader, settings, versions, Stretches(), pressure, drain, {}, Failure(), Pulse(1.0)
+        name, reader, settings, versions, Stretches(), pressure, drain, {}, Failure(), Pulse(1.0), Pace(1.0)
     )

@@ -184,9 +184,13 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
         say(f"none of the records could be understood. {first_reason(state)}")
     if as_json:
         print_json(summary)
+        for line in reasons(state, summary):
+            say(line)
         return
     click.echo()
     show_webhooks(summary["webhooks"])
+    for line in reasons(state, summary):
+        click.echo(line)
     show_names(summary["events_seen"])
     click.echo(f"\n{records_line(summary['records'])}")
     for line in order_lines(summary["records"]):
@@ -195,6 +199,14 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     latency = summary["latency_ms"]
     if latency.get("p50"):
         click.echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")
+
+
+def reasons(state: Path, summary: Summary) -> list[str]:
+    """Return a line for each webhook that has something pending: why."""
+    from pipeline.operate.waiting import waiting
+
+    webhooks = summary["webhooks"]
+    return [why.line(name, webhooks[name]["pending"]) for name, why in waiting(state, webhooks, None).items()]
 
 
 def first_reason(state: Path) -> str:

@@ -14,6 +14,7 @@ from pipeline.compile.versions import Versions
 from pipeline.job.committed import Committed
 from pipeline.job.drain import Drain
 from pipeline.job.failure import Failure
+from pipeline.job.pace import Pace
 from pipeline.job.pressure import Pressure
 from pipeline.job.pulse import Pulse
 from pipeline.job.settings import JobSettings
@@ -202,6 +203,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         drain: Drain,
         failure: Failure,
         pulse: Pulse,
+        pace: Pace,
         at_open: Callable[[Shard], list[Path]],
     ) -> None:
         self.token = token
@@ -212,6 +214,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         self.drain = drain
         self.failure = failure
         self.pulse = pulse
+        self.pace = pace
         self.at_open = at_open
         self.shard: Shard | None = None
         self.eof = False
@@ -224,7 +227,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
             shard = self.shard or self.build(values[0].shard)
             for chunk in values:
                 shard.work(chunk)
-            shard.outbox.hand_over()
+                shard.outbox.hand_over()
             shard.outbox.absorb()
             for chunk in values:
                 if chunk.is_last:
@@ -261,6 +264,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         with self.failure:
             if self.shard is None:
                 return self.token or ("v1", -1, 0)
+            self.pace.committing()
             return ("v1", self.shard.number, self.shard.end_epoch())
 
     def build(self, number: int) -> Shard:

@@ -14,8 +14,8 @@ import pytest
 from pipeline.model.errors import Stopped
 from pipeline.model.stop import forget, handled_by, listen
 from pipeline.receiver.server import Receiver
-from pipeline.runtime import patience
-from pipeline.runtime.patience import ASK_SECS, WAIT_SECS, Patience
+from pipeline.runtime.state import patience
+from pipeline.runtime.state.patience import ASK_SECS, WAIT_SECS, Patience
 from tests.chaos.orphans import cycle, members_of
 from tests.kit.clock import HandClock
 from tests.kit.run import Bench, children, ended, started, until
