@@ -20,7 +20,9 @@ from pipeline.job.assembly import Job
 from pipeline.job.commands import Action, execute
 from pipeline.job.drain import Drain
 from pipeline.job.failure import Failure
+from pipeline.job.pace import Pace
 from pipeline.job.pressure import Pressure
+from pipeline.job.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps import history
 from pipeline.job.steps.chunks import Intake
@@ -105,12 +107,19 @@ class Life:
         )  # fmt: skip
         versions = Versions(state / "versions", snapshot(world.version), take_over)
         self.job = job = Job(settings, source, versions, engine, halts)
-        job.pressure = Pressure(engine, state, 0, clock=lambda: world.now, free=lambda folder: 1)
-        job.drain = Drain(engine, world.shards, job.partitions, clock=lambda: world.now)
+        job.pulse = Pulse(settings.epoch_secs, clock=self.monotonic)
+        job.pace = Pace(settings.epoch_secs, clock=self.monotonic)
+        job.pressure = Pressure(
+            engine, state, 0, pace=job.pace, clock=self.monotonic, free=lambda folder: 1
+        )
+        job.drain = Drain(engine, world.shards, job.partitions, clock=self.monotonic)
         engine.start()
         versions.learn(halts.all())
         halts.restore(engine.orders, {name: spec.definition for name, spec in versions.specs.items()})
         self.bytewax = Bytewax(cast(Plan, flow.build_flow(job)), world.tokens, world.luck, self._left)
+
+    def monotonic(self) -> float:
+        return self.world.now
 
     @property
     def partitions(self) -> list[SourcePartition]:
