@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -181,6 +182,11 @@ def _later(log: LogFile) -> None:
     STAGE.life().background.append(log._sync)
 
 
+def _order_is_kept(log: LogFile) -> None:
+    if STAGE.world is not None:
+        STAGE.world.order_is_kept(log._path.parent.name)
+
+
 def _step(name: str) -> None:
     disk = STAGE.disk()
     if disk is not None:
@@ -215,7 +221,19 @@ def on_stage() -> Iterator[pytest.MonkeyPatch]:
         except StopIteration:
             return compiled(text, **more)
 
+    begin, sync = LogFile.__init__, LogFile._sync
+
+    def begin_once(log: LogFile, path: Path, data: bytes) -> None:
+        begin(log, path, data)
+        _order_is_kept(log)
+
+    def sync_once(log: LogFile) -> None:
+        sync(log)
+        _order_is_kept(log)
+
     with observed(STAGE.disk) as patch:
+        patch.setattr(LogFile, "__init__", begin_once)
+        patch.setattr(LogFile, "_sync", sync_once)
         patch.setattr(Store, "commit", commit_once)
         patch.setattr(Store, "_undo_epoch", undo_once)
         patch.setattr(Journal, "append", append_once)
