@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from pipeline.receiver.server import Receiver
+from tests.kit.powercut import unfsynced as unfsynced
 from tests.kit.run import Bench
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -32,12 +32,19 @@ def view_routes(job: Job, process: int) -> list[Route]:
     def healthz() -> str:
         if job.failure.first is not None:
             raise Refused(f"stopping: {job.failure.first}")
+        if job.pulse.is_stuck():
+            raise Refused(standstill())
         return "ok\n"
+
+    def standstill() -> str:
+        return f"the worker stands still, since {job.pulse.still_secs():.0f} s: nothing is read or committed"
 
     def readyz() -> str:
         healthz()
         if not len(job.shards):
             raise Refused("opening the state")
+        if job.pulse.is_still():
+            raise Refused(standstill())
         return "ok\n"
 
     def scrape() -> str:
@@ -60,6 +67,8 @@ def view_routes(job: Job, process: int) -> list[Route]:
             "halted": job.halts.all(),
             "lanes": {name: asdict(lane) for name, lane in stats.lanes.items()},
             "process": process,
+            "stopping": job.drain.stopping,
+            "still_secs": round(job.pulse.still_secs(), 3) if job.pulse.is_still() else 0.0,
             "config": {"version": job.versions.latest.hash, "problems": job.config_problems()},
         }
 
@@ -84,6 +93,8 @@ def measure_job(job: Job) -> None:
         metrics.gauge("webhook_pending", counts["pending"], webhook=webhook)
     metrics.gauge("bytes_read_total", sum(read for read, _ in list(job.bytes_read.values())))
     metrics.gauge("state_disk_free_bytes", shutil.disk_usage(job.settings.state).free)
+    metrics.gauge("epoch_commit_seconds", job.pace.commit_secs)
+    metrics.gauge("worker_still_seconds", job.pulse.still_secs())
     paused = job.pressure.paused()
     for reason in REASONS:
         metrics.gauge("source_paused", float(reason == paused), reason=reason)

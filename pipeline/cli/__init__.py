@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from pipeline.model.lifeline import hold
 from pipeline.model.stop import listen
 
 STOPPABLE = frozenset({"run", "replay"})
@@ -15,6 +16,7 @@ def main() -> None:
     if STOPPABLE & set(sys.argv[1:2]):
         # Before the imports: a job that is stopped while it starts ends as cleanly as a running one.
         listen()
+        hold()
     from pipeline.cli.app import run
 
     raise SystemExit(run())

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import click
 
-from pipeline.model.errors import HooklineError, full_disk
+from pipeline.model.errors import ClockSetBack, HooklineError, full_disk
 from pipeline.model.exits import MEANING, Exit
 from pipeline.model.words import did_you_mean
 
@@ -159,6 +159,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output is gone (`| head`): nothing is wrong, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
+    except ClockSetBack as error:
+        if arguments is None and "-" not in words:
+            from pipeline.runtime.anew import start_anew
+
+            start_anew(stopping=error.stopping)
+        click.echo(error.shown(), err=True)
+        return error.exit_code
     except HooklineError as error:
         if settings.get("debug"):
             raise

@@ -2,12 +2,19 @@
 
 A version's text is on disk before its first chunk, so that a crash can replay a stretch under the
 versions it ran under before; it also travels in-band to other processes (DESIGN 2, Config).
+
+What was compiled is kept for the few versions in use, each of which takes megabytes where there are hundreds
+of webhooks; an older one is compiled anew from its text. A text that this run wrote goes once nothing names
+it: no source partition's history, no webhook that is in no newer version, not the last `RECENT` edits.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 from collections.abc import Callable, Collection, Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 import orjson
@@ -15,13 +22,17 @@ import orjson
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import ConfigText
 from pipeline.deliver.requests.spec import LaneSpec
-from pipeline.model.disk import make_folder, replace_durably
+from pipeline.model.disk import locked, make_folder, replace_durably
 from pipeline.model.errors import StateError
 from pipeline.store.folders import CONFIGURED
 from pipeline.telemetry import log
 
 KEEP = 200
 """Texts kept on disk; older ones are deleted at start."""
+RECENT = 20
+"""Texts of this run that are kept although nothing names them."""
+COMPILED = 4
+"""Versions kept in memory."""
 
 _log = log.get("config")
 
@@ -51,6 +62,10 @@ class Versions:
         """The ids of the latest version's webhooks that take part."""
         self._sought: set[str] = set()
         """Webhooks that were looked for in the stored versions."""
+        self._newest: dict[str, str] = {}
+        """The newest version that each known webhook is in."""
+        self._written: dict[str, None] = {}
+        """Versions whose texts this run wrote and has not deleted, the oldest first."""
         make_folder(folder)
         for path in self._paths()[KEEP:]:
             path.unlink(missing_ok=True)
@@ -64,23 +79,29 @@ class Versions:
             self.configured = tuple(one.id for one in snapshot.webhooks if self._fires(one.id))
             # For who asks a stopped job how its webhooks stand: those without a match are in no store.
             replace_durably(self._folder / CONFIGURED, orjson.dumps(self.configured))
-            self._compiled[snapshot.hash] = snapshot
             self.latest = snapshot
+            self._keep(snapshot)
+            self._newest |= {webhook.id: snapshot.hash for webhook in snapshot.webhooks}
             self.specs = self.specs | {webhook.id: webhook.spec for webhook in snapshot.webhooks}
             self._on_specs(self.specs)
+            self._drop_texts()
 
     def get(self, version: str, text: bytes | None = None) -> Snapshot:
         """Return a compiled version; ``text`` is what came in-band, in case it is not known here yet.
 
         Raises StateError where neither memory, ``text`` nor the state directory has it.
         """
-        found = self._compiled.get(version)
-        if found is not None:
-            return found
+        latest = self.latest
+        if latest.hash == version:
+            return latest
         with self._lock:
+            found = self._compiled.get(version)
+            if found is not None:
+                self._keep(found)
+                return found
             if text is None:
                 try:
-                    text = self._path(version).read_bytes()
+                    text = read_text(self._path(version))
                 except OSError as error:
                     raise StateError(
                         f"config version {version[:12]} is not in {self._folder}: the state directory is "
@@ -91,10 +112,24 @@ class Versions:
             if snapshot is None:
                 raise StateError(f"config version {version[:12]} was written by another version of Hookline.")
             self._save(config)
-            self._compiled[version] = snapshot
+            self._keep(snapshot)
             # What matches now must be sent now. For webhooks known here this process's own files decide.
             self._add(snapshot, {webhook.id for webhook in snapshot.webhooks})
             return snapshot
+
+    def named(self, version: str) -> None:
+        """A source partition's history on disk names this version from now on: see that its text is there.
+
+        Another process of the job, which did not know of that, may have deleted it in this moment.
+        """
+        with self._lock:
+            lock = self._lock_texts()
+            try:
+                snapshot = self._compiled.get(version)
+                if snapshot is not None and not self._path(version).exists():
+                    self._save(snapshot.text)
+            finally:
+                os.close(lock)
 
     def learn(self, webhook_ids: Collection[str]) -> None:
         """Find the lane settings of webhooks that are in no config any more, as their last version had them.
@@ -125,9 +160,44 @@ class Versions:
             if webhook.id in webhook_ids and webhook.id not in self.specs
         }
         if found:
+            self._newest |= dict.fromkeys(found, snapshot.hash)
             self.specs = self.specs | found
             self._on_specs(found)
         return set(found)
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        """Keep a compiled version in memory as the one used last; those used longest ago go."""
+        self._compiled.pop(snapshot.hash, None)
+        self._compiled[snapshot.hash] = snapshot
+        for version in list(self._compiled)[:-COMPILED]:
+            if version != self.latest.hash:
+                del self._compiled[version]
+
+    def _drop_texts(self) -> None:
+        """Delete texts of this run that nothing names any more."""
+        old = list(self._written)[:-RECENT]
+        if not old:
+            return
+        lock = self._lock_texts()
+        try:
+            named = {self.latest.hash, *self._compiled, *self._in_histories()}
+            # What a webhook that is gone still owes is sent by its last version.
+            named |= set(self._newest.values()) & set(list(self._written)[-KEEP:])
+            for version in old:
+                if version not in named:
+                    self._path(version).unlink(missing_ok=True)
+                    del self._written[version]
+        finally:
+            os.close(lock)
+
+    def _in_histories(self) -> Iterator[str]:
+        """Yield the versions that the histories of the source partitions name."""
+        for path in self._folder.parent.glob("source/*/switches"):
+            for line in path.read_text().splitlines():
+                yield line.partition(" ")[2]
+
+    def _lock_texts(self) -> int:
+        return locked(self._folder / "lock", math.inf)
 
     def _paths(self) -> list[Path]:
         """Return the stored texts, the newest first."""
@@ -142,12 +212,29 @@ class Versions:
     def _stored(self) -> Iterator[ConfigText]:
         for path in self._paths():
             try:
-                yield ConfigText.from_bytes(path.read_bytes())
+                yield ConfigText.from_bytes(read_text(path))
             except FileNotFoundError:
                 pass  # as above
 
     def _save(self, text: ConfigText) -> None:
         replace_durably(self._path(text.hash), text.to_bytes())
+        self._written.pop(text.hash, None)
+        self._written[text.hash] = None
 
     def _path(self, version: str) -> Path:
         return self._folder / f"{version}.config"
+
+
+def read_text(path: Path) -> bytes:
+    """Return a stored version's text. Raises StateError where it is not the one that its name is the hash of.
+
+    OSError where there is none.
+    """
+    text = path.read_bytes()
+    if blake2b(text, digest_size=16).hexdigest() != path.stem:
+        raise StateError(
+            f"{path}: the text of a config version is damaged: it is not what its name says. Restore the "
+            "whole state directory from one backup. Where the config files still are that version, remove "
+            "this file: the next start writes it again."
+        )
+    return text

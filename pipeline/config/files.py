@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
@@ -57,6 +57,8 @@ class ConfigText:
     """How the directory was named; for messages only, not part of the hash."""
     faults: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Files that could not be read, with the reason; such a config does not compile."""
+    strays: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Files beside them that nobody reads although they look meant, with the reason."""
 
     @cached_property
     def hash(self) -> str:
@@ -115,7 +117,10 @@ def read_config(
         raise ConfigError(f"{base}: {NO_DIRECTORY}")
     if not (base / "webhooks").is_dir():
         raise ConfigError(f"{base}: the config directory has no folder `webhooks`")
-    return read_files(base, config_files(base), environ=environ, defaults=defaults)
+    text = read_files(base, config_files(base), environ=environ, defaults=defaults)
+    found = replace(text, strays=dict(_strays(base)))
+    found.__dict__["documents"] = text.documents
+    return found
 
 
 def read_files(
@@ -174,6 +179,8 @@ class _Reader:
             if limit is not None and len(raw) > limit:
                 raise ValueError(f"a list file may hold {limit:,} bytes")
             return decode_text(raw)
+        except IsADirectoryError:
+            self.faults[name] = "is a folder: a file is wanted here"
         except OSError as error:
             self.faults[name] = f"cannot be read: {error.strerror or error}"
         except ValueError as error:
@@ -203,6 +210,23 @@ def config_files(base: Path) -> list[str]:
             continue
         names += [f"{folder}/{entry}" for entry in entries if is_yaml(entry) and not entry.startswith(".")]
     return names
+
+
+def _strays(base: Path) -> Iterator[tuple[str, str]]:
+    """Yield the files that somebody may take for webhooks or labels, and why they are none."""
+    for folder in ("labels", "webhooks"):
+        try:
+            entries = sorted(os.scandir(base / folder), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            name, bare = f"{folder}/{entry.name}", entry.name.lower()
+            if is_yaml(entry.name) or bare.endswith(TESTS) or bare.startswith("."):
+                continue
+            if bare.endswith((*_SUFFIXES, ".json", ".yaml.txt", ".yml.txt")):
+                yield name, "it is not read: its name must end in .yaml or .yml"
+            elif entry.is_dir() and any(map(is_yaml, os.listdir(entry.path))):
+                yield name, f"its files are not read: they must lie in {folder}/ itself"
 
 
 def is_yaml(name: str) -> bool:

@@ -84,6 +84,9 @@ def check_files(text: ConfigText, *, stored: bool = False) -> CheckedConfig:
     """
     findings = [Finding(name, 0, 0, "unreadable", message) for name, message in text.faults.items()]
     settings = among(text.settings)
+    findings += [
+        Finding(name, 0, 0, "not-read", message, warning=True) for name, message in text.strays.items()
+    ]
     documents = text.documents
     for name, document in documents.items():
         wanted = is_setting if name.startswith("webhooks/") else everywhere
@@ -100,6 +103,8 @@ def check_files(text: ConfigText, *, stored: bool = False) -> CheckedConfig:
             _webhook(document, text, checked)
     _check_unique(checked.webhooks, "id", lambda model: model.id, "duplicate-id", findings)
     _check_unique(checked.labels, "name", lambda model: model.name, "duplicate-label", findings)
+    # The compiler is given one of each: it would find the same fault again.
+    checked.labels = list({file.model.name: file for file in reversed(checked.labels)}.values())[::-1]
     return checked
 
 
@@ -174,4 +179,5 @@ def _check_unique(
         assert file.root.items is not None  # a model accepted it
         node = file.root.items[field][1]
         message = f"the {field} `{name}` is already used in {other.file}"
-        findings.append(node.document.finding(node.span, code, message))
+        hint = f"give one of them another {field}, or delete one"
+        findings.append(node.document.finding(node.span, code, message, hint=hint))

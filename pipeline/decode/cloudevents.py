@@ -1,6 +1,7 @@
 """CloudEvents 1.0: structured JSON, and binary mode in Kafka headers (``ce_*``). 0.3 is read the same way.
 
-``type`` is the event's name, ``id``, ``time`` and ``source`` are those of the event, and ``data`` its
+``type`` is the event's name, ``id``, ``time`` and ``source`` are those of the event, which is one event by
+both (the specification: producers must ensure that source + id is unique for each), and ``data`` its
 properties (data that is no object becomes the property ``data``; bytes ``data_base64``). The user id is
 ``user_id`` or ``userId`` in the data, else the extension ``userid``, else ``subject``; an anonymous id is
 ``anonymous_id`` or ``anonymousId`` in the data, else the extension ``anonymousid``. An event that names
@@ -41,6 +42,16 @@ def read(record: Fields, place: Place) -> list[Record]:
 def fits(record: Fields) -> bool:
     """Return whether the object is a CloudEvent in structured mode."""
     return "specversion" in record
+
+
+_OTHERS = frozenset({"user_id", "anonymous_id", "userId", "anonymousId", "distinct_id", "app_id"})
+
+
+def is_sure(record: Fields) -> bool:
+    """Return whether the object is an event in structured mode, whatever its ``type``: the ids of the other
+    shapes are no names for attributes.
+    """
+    return "specversion" in record and _OTHERS.isdisjoint(record)
 
 
 def is_binary(headers: Sequence[tuple[str, bytes | None]]) -> bool:
@@ -103,6 +114,7 @@ def _event(record: Fields, data: Json, place: Place) -> Event:
         properties,
         {key: value for key, value in record.items() if key not in _OURS},
         place.origin,
+        id_scope=source,
     )
 
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 from pipeline.decode import fields
 from pipeline.decode.elements import parse_hierarchy
 from pipeline.decode.fields import Fields, Place
+from pipeline.decode.strangers import ALWAYS
 from pipeline.model.errors import InvalidRecord
-from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
+from pipeline.model.records import Event, PropertyUpdate, Record
 
 
 def read(record: Fields, place: Place) -> list[Record]:
@@ -34,16 +35,24 @@ def read(record: Fields, place: Place) -> list[Record]:
             )
         ]
     if identity is not None and number is not None:
-        return [IdentityLink(number, identity, _time(record, place), place.origin)]
+        return fields.link(record, place, number, identity, _time(record, place))
     raise InvalidRecord(
         "no Heap call: `event` (track), `properties` (add_user_properties) or `user_id` with `identity` "
         "(identify) are wanted"
     )
 
 
+_OTHERS = frozenset({"type", "action", "specversion", "userId", "anonymousId", "distinct_id"}) | ALWAYS
+
+
+def is_sure(record: Fields) -> bool:
+    """Return whether the object is a call with its app, and has no field of another shape."""
+    return "app_id" in record and _OTHERS.isdisjoint(record)
+
+
 def fits(record: Fields) -> bool:
     """Return whether the object is a call by its fields."""
-    return "identity" in record or "app_id" in record
+    return ("identity" in record or "app_id" in record) and "specversion" not in record
 
 
 def _time(record: Fields, place: Place) -> int | None:

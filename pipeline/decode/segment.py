@@ -4,7 +4,8 @@ track       an event of kind ``track`` named by ``event``.
 page        an event of kind ``page`` named by ``name``, or ``page`` where the call has none; ``screen``
             alike. A ``category`` becomes a property unless there is one.
 group       an event of kind ``group`` named ``group`` with the properties ``groupId`` and ``traits``.
-identify    the traits are an update of the user; with both ids also a link.
+identify    the traits are an update of the user; with both ids also a link. RudderStack's SDKs put them under
+            ``context.traits``, which is read where the call has no ``traits`` of its own.
 alias       a link from ``previousId`` (else ``anonymousId``) to ``userId``.
 delete      forgets the user.
 
@@ -15,11 +16,11 @@ its fields. Snake case ids (``user_id``) are read too, as some of Segment's own 
 
 from __future__ import annotations
 
-from pipeline.decode import fields
+from pipeline.decode import fields, native
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants, are_ids, are_simple, is_time
 from pipeline.model.errors import InvalidRecord
-from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
+from pipeline.model.records import Event, PropertyUpdate, Record
 
 CALLS = frozenset({"track", "page", "screen", "identify", "group", "alias", "delete"})
 
@@ -57,7 +58,7 @@ def read(record: Fields, place: Place) -> list[Record]:
         properties = {"groupId": group_id, "traits": fields.mapping(record, "traits")}
         return [_event(record, place, "group", "group", properties)]
     if call == "alias":
-        return [_alias(record, place)]
+        return _alias(record, place)
     if call == "delete":
         return [_update(record, place, {}, delete=True)]
     raise InvalidRecord(
@@ -65,15 +66,24 @@ def read(record: Fields, place: Place) -> list[Record]:
     )
 
 
+def is_sure(record: Fields) -> bool:
+    """Return whether an object with the ``type`` of a call is one: it has its ids, and no other shape's."""
+    return ("userId" in record or "anonymousId" in record) and not (
+        "distinct_id" in record or "identity" in record or "specversion" in record
+    )
+
+
 def fits(record: Fields) -> bool:
-    """Return whether the object is a call: by ``type``, or by its fields where they are not those of Heap."""
+    """Return whether the object is a call: by ``type`` without another shape's ids, or by its own ids."""
     kind = record.get("type")
-    if type(kind) is str and kind in CALLS:
-        return True
-    if "identity" in record or "app_id" in record:
+    if kind is None:
+        kind = record.get("action")
+    names_call = type(kind) is str and kind in CALLS
+    if "userId" in record or "anonymousId" in record:
+        return names_call or "specversion" not in record
+    if not names_call or native.fits(record):
         return False
-    action = record.get("action")
-    return "userId" in record or "anonymousId" in record or (type(action) is str and action in CALLS)
+    return not ("distinct_id" in record or "identity" in record or "specversion" in record)
 
 
 def glance(stub: Stub, wants: Wants) -> bool:
@@ -169,16 +179,19 @@ def _update(record: Fields, place: Place, traits: Fields, *, delete: bool = Fals
 
 
 def _identify(record: Fields, place: Place) -> list[Record]:
-    update = _update(record, place, fields.mapping(record, "traits"))
+    traits = fields.mapping(record, "traits")
+    if not traits:
+        traits = fields.mapping(fields.mapping(record, "context"), "traits")
+    update = _update(record, place, traits)
     if update.user_id is None or update.anonymous_id is None:
         return [update]
-    link = IdentityLink(update.anonymous_id, update.user_id, update.time, place.origin)
-    return [link, update] if update.set else [link]
+    records = fields.link(record, place, update.anonymous_id, update.user_id, update.time)
+    return [*records, update] if update.set else records
 
 
-def _alias(record: Fields, place: Place) -> IdentityLink:
+def _alias(record: Fields, place: Place) -> list[Record]:
     user_id = fields.text_id(record, *_USER)
     previous = fields.text_id(record, "previousId", "previous_id", *_ANONYMOUS)
     if user_id is None or previous is None:
         raise InvalidRecord(f"the alias call has no `{'userId' if user_id is None else 'previousId'}`")
-    return IdentityLink(previous, user_id, _times(record, place)[0], place.origin, alias=True)
+    return fields.link(record, place, previous, user_id, _times(record, place)[0], alias=True)

@@ -15,10 +15,12 @@ from msgspec import UNSET
 from pipeline.decode import cloudevents, heap, native, posthog, segment, strict
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants
+from pipeline.decode.strangers import stranger, stranger_bytes, unread
 from pipeline.language.formats import FORMATS
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.words import without_addresses
 
 OUR_FAULT = "Hookline failed to read this record"
 """How the reason of an Invalid begins whose cause is a fault in this package."""
@@ -36,7 +38,7 @@ class Shape:
     read: Read
     """Gives the records of one object; raises InvalidRecord."""
     fits: Callable[[Fields], bool]
-    """Whether an object that none of the rows before took is of this shape, by its fields."""
+    """Whether an object whose ``type`` does not say it may be of this shape, by its fields."""
     types: frozenset[str] = NOTHING
     """What ``type`` says of this shape alone, whatever else is there."""
     envelopes: tuple[str, ...] = ()
@@ -78,10 +80,10 @@ SHAPES: dict[str, Shape] = {
     ),
     "heap": Shape(heap.read, heap.fits, envelopes=("events", "users"), times=("timestamp",)),
 }
-"""In the order in which ``auto`` asks whether a record fits."""
+"""In the order in which ``auto`` asks whether a record fits; one that fits two is refused."""
 
 _BY_TYPE = {kind: shape.read for shape in SHAPES.values() for kind in shape.types}
-_FITS = tuple((shape.fits, shape.read) for shape in SHAPES.values())
+_FITS = tuple((name, shape.fits, shape.read) for name, shape in SHAPES.items())
 _ENVELOPES = {name: shape.envelopes for name, shape in SHAPES.items()}
 _ENVELOPES["auto"] = tuple(dict.fromkeys(name for names in _ENVELOPES.values() for name in names))
 _OWNERS = {
@@ -108,7 +110,7 @@ def decode(
     ``received_at`` is the broker's time in unix milliseconds. ``is_clean`` is for scan (decode/scan.py): it
     has checked the whole chunk for long integers and deep nesting. Never raises for any input.
     """
-    place = Place(origin, received_at)
+    place = Place(origin, received_at, raw=raw)
     try:
         if headers and format in ("auto", "cloudevents") and cloudevents.is_binary(headers):
             return cloudevents.read_binary(raw, headers, place)
@@ -124,10 +126,17 @@ def decode(
             return _read_all(value, "the list", {}, format, raw, place)
         raise InvalidRecord(f"the line is {kind_of(value)}, an object is wanted")
     except InvalidRecord as error:
-        return [Invalid(raw or b"", str(error), origin)]
+        return [Invalid(raw or b"", _reason(raw, error, format), origin)]
     except Exception as error:
         # A fault of ours must not stop a stream for ever at the record that shows it.
-        return [Invalid(raw or b"", f"{OUR_FAULT}: {type(error).__name__}: {error}", origin)]
+        reason = without_addresses(f"{OUR_FAULT}: {type(error).__name__}: {error}")
+        return [Invalid(raw or b"", reason, origin)]
+
+
+def _reason(raw: bytes | None, error: InvalidRecord, format: str) -> str:
+    """Return why a line cannot be read: what it looks like, where it is a known thing and no JSON at all."""
+    looks_like = stranger_bytes(raw) if raw and format == "auto" else None
+    return str(error) if looks_like is None else unread(looks_like)
 
 
 def _is_envelope(value: Fields) -> bool:
@@ -137,12 +146,26 @@ def _is_envelope(value: Fields) -> bool:
 def _tombstone(key: bytes | None, place: Place) -> PropertyUpdate:
     if not key:
         raise InvalidRecord("a tombstone without a key says nobody's name")
+    if key.startswith(b"\0") or _is_struct(key):
+        # Debezium's keys are structs ({"id":7}), a registry's are framed: no user is called so.
+        shown = key[:40].decode("utf-8", "replace")
+        raise InvalidRecord(
+            f"the key of the tombstone is {shown!r}, as Debezium and Kafka Connect write keys: it names no "
+            "user, and Hookline has no reader for it yet"
+        )
     try:
         user_id = key.decode()
     except UnicodeDecodeError:
         raise InvalidRecord("the key of the tombstone is not UTF-8") from None
     at = place.received_at
     return PropertyUpdate(None, user_id, None, at, at, None, {}, {}, (), place.origin, delete=True)
+
+
+def _is_struct(key: bytes) -> bool:
+    try:
+        return key[:1] in (b"{", b"[") and type(orjson.loads(key)) in (dict, list)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _read_all(
@@ -161,8 +184,8 @@ def _read_all(
         try:
             if type(member) is not dict:
                 raise InvalidRecord(f"a member of `{name}` is {kind_of(member)}, an object is wanted")
-            owner = _OWNERS.get(name) if format == "auto" and "type" not in member else None
-            records += (owner or _shape(member, format))(member, inside)
+            read = _shape(member, format, _OWNERS.get(name))
+            records += read(member, inside)
         except InvalidRecord as error:
             records.append(Invalid(_dumps(member, raw), str(error), origin))
     return records
@@ -175,19 +198,36 @@ def _dumps(member: Json, raw: bytes) -> bytes:
         return raw
 
 
-def _shape(record: Fields, format: str) -> Read:
-    """Return the reader of the format; of ``auto`` that of the shape that the fields tell.
+def _shape(record: Fields, format: str, owner: Read | None = None) -> Read:
+    """Return the reader of the format; of ``auto`` that of the one shape that the fields tell.
 
-    Raises InvalidRecord.
+    owner: the shape whose envelope holds a member, which needs no marks there. Raises InvalidRecord.
     """
     if format != "auto":
         return SHAPES[format].read
+    if cloudevents.is_sure(record):
+        return cloudevents.read
     kind = record.get("type")
-    if type(kind) is str and kind in _BY_TYPE:
-        return _BY_TYPE[kind]
-    for fits, read in _FITS:
-        if fits(record):
-            return read
+    if type(kind) is str:
+        if kind in _BY_TYPE:
+            return _BY_TYPE[kind]
+        if kind in segment.CALLS and segment.is_sure(record):
+            return segment.read
+    elif posthog.is_sure(record):
+        return posthog.read
+    elif heap.is_sure(record):
+        return heap.read
+    looks_like = stranger(record) if "specversion" not in record else None
+    if looks_like is not None:
+        raise InvalidRecord(unread(looks_like))
+    if owner is not None and kind is None:
+        return owner
+    fitting = [(name, read) for name, fits, read in _FITS if fits(record)]
+    if len(fitting) == 1:
+        return fitting[0][1]
+    if fitting:
+        both = " and ".join(f"`{name}`" for name, _ in fitting)
+        raise InvalidRecord(f"the record may be of the shapes {both}: say which by `format`")
     keys = ", ".join(f"`{name:.30}`" for name in list(record)[:8]) or "no field at all"
     raise InvalidRecord(f"the shape fits none of {', '.join(FORMATS[1:])}: it has {keys}")
 
@@ -196,12 +236,19 @@ def _glance_any(stub: Stub, wants: Wants) -> bool:
     """Tell the shape in the order of the table; leave it to decode where that is not obvious."""
     if stub.type == "event" or stub.unusual_version is not UNSET or stub.unusual_batch is not UNSET:
         return False
+    if stub.unusual_identity is not UNSET or stub.unusual_app_id is not UNSET:
+        return False
     properties = stub.properties
     has_distinct_id = stub.distinct_id is not UNSET or (
         properties is not None and (properties.distinct_id is not UNSET or properties.distinct is not UNSET)
     )
     if has_distinct_id:
-        return stub.type is None and posthog.glance(stub, wants)
+        return (
+            stub.type is None
+            and stub.userId is None
+            and stub.anonymousId is None
+            and posthog.glance(stub, wants)
+        )
     return type(stub.type) is str and segment.glance(stub, wants)
 
 

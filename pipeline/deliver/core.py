@@ -145,14 +145,21 @@ class Core:
         lane = self.lane(webhook_id)
         now = self.clock.now()
         waiting, lane.waiting = lane.waiting, []
-        for _, _, item in waiting:
+        for _, _, item, _ in waiting:
             lane.retries.append(item)
         for disk in lane.disk.values():
             disk.early = disk.wanted = disk.again = True
             disk.resting_until = now
-        if lane.breaker.state == "open":
-            lane.breaker.until = now
+        lane.throttle.retry_now(now)
         self.nudge(lane)
+
+    def flush(self, on: bool) -> None:
+        """Send batches as they are from now on, what is being collected too; or wait for more again."""
+        if on and not self.dispatcher.flushing:
+            for lane in self.lanes.values():
+                if lane.batcher:
+                    self.nudge(lane)
+        self.dispatcher.flushing = on
 
     # --- the turn
 
@@ -202,6 +209,8 @@ class Core:
         if self.dispatcher.closed:
             return not self.finished and not self.dispatcher.flying
         if self.finished or self._hungry or not self.dispatcher.is_idle():
+            return False
+        if any(lane.awaits_token() for lane in self.lanes.values()):
             return False
         now = self.clock.now()
         return all(self.dispatcher.lane_due(lane, now) > deadline for lane in self.lanes.values())

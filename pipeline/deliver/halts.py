@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import orjson
 
 from pipeline.model.disk import make_folder, remove_durably, replace_durably
-from pipeline.model.errors import Refused
+from pipeline.model.errors import Refused, StateError
 
 if TYPE_CHECKING:
     from pipeline.deliver.orders import Orders
@@ -24,6 +24,22 @@ LEADS_TO: dict[Order, Halt | None] = {
     "disable": "disabled",
     "pause": "paused",
 }
+
+
+def read_halt(path: Path) -> tuple[Halt, str]:
+    """Return what a file says of its webhook. Raises StateError where it is damaged."""
+    try:
+        found = orjson.loads(path.read_bytes())
+        halt, definition = found["halt"], found["definition"]
+        if halt not in get_args(Halt) or not isinstance(definition, str):
+            raise ValueError("no halt that is known")
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(
+            f"{path}: damaged ({error}); it says whether the webhook is disabled, paused or gone. Remove the "
+            f"file, then say it again: `hookline webhook disable {path.stem}`, or `pause`; without it the "
+            "webhook is sent to."
+        ) from error
+    return halt, definition
 
 
 class Halts:
@@ -63,15 +79,17 @@ class Halts:
     def get(self, webhook_id: str) -> tuple[Halt | None, str]:
         """Return a webhook's state (None: active) and the definition it was noted with."""
         try:
-            found = orjson.loads((self._folder / f"{webhook_id}.json").read_bytes())
+            return read_halt(self._folder / f"{webhook_id}.json")
         except FileNotFoundError:
             return None, ""
-        return found["halt"], found["definition"]
 
     def all(self) -> dict[str, Halt]:
-        """Return the halted webhooks."""
-        paths = sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []
-        return {path.stem: orjson.loads(path.read_bytes())["halt"] for path in paths}
+        """Return the halted webhooks. Raises StateError for a file that is damaged."""
+        return {path.stem: read_halt(path)[0] for path in self.files()}
+
+    def files(self) -> list[Path]:
+        """Return the files of the halted webhooks."""
+        return sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []
 
     def lift(self, definitions: Mapping[str, str]) -> None:
         """End a 410's ban where the webhook's definition is another one now."""

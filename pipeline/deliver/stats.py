@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
+from pipeline.deliver.lanes.concurrency import TOLERATED
 from pipeline.deliver.lanes.counts import quantiles
+from pipeline.model.times import format_iso
 from pipeline.telemetry.metrics import count, gauge, set_histogram
 
 if TYPE_CHECKING:
@@ -28,7 +30,10 @@ class LaneStats:
     webhook_id: str
     state: str
     """active, off (`enabled: false`), gone (410), disabled, paused, unknown (in no config)."""
-    breaker: str
+    receiver: str
+    """well, failing (more than a tenth of its answers), down (in an outage: it is only probed)."""
+    share: float
+    """Of good answers, lately."""
     queued: int = field(metadata=ADDED)
     in_flight: int = field(metadata=ADDED)
     waiting: int = field(metadata=ADDED)
@@ -44,6 +49,10 @@ class LaneStats:
     p99_ms: float
     status: int
     error: str
+    why: str = ""
+    """What holds back the next delivery: a halt's word, down, token, rate, due; "" where nothing does."""
+    due_at: str = ""
+    """When the next one is due, where that is the reason."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -68,15 +77,17 @@ def lane_stats(lane: Lane) -> LaneStats:
     flying = len(lane.flying)
     p50, p99 = quantiles((tally.latencies,), (0.5, 0.99))
     held, waiting = len(lane.held), len(lane.waiting)
+    why, due_at = _why(lane)
     return LaneStats(
         webhook_id=lane.webhook_id,
         state=_state(lane),
-        breaker=lane.breaker.state,
+        receiver=_receiver(lane),
+        share=round(lane.throttle.share, 3),
         queued=max(0, held - waiting - flying),
         in_flight=flying,
         waiting=waiting,
         on_disk=lane.on_disk(),
-        limit=int(lane.limit.limit),
+        limit=lane.slots(),
         delivered=tally.delivered,
         retried=tally.retried,
         dead=tally.dead,
@@ -84,13 +95,41 @@ def lane_stats(lane: Lane) -> LaneStats:
         p99_ms=p99,
         status=tally.status,
         error=tally.error,
+        why=why,
+        due_at=due_at,
     )
+
+
+def _why(lane: Lane) -> tuple[str, str]:
+    """Return what holds back the lane's next delivery, and until when where that is a due time."""
+    now = lane.clock.now()
+    state = _state(lane)
+    if state != "active":
+        return state, ""
+    if lane.throttle.down:
+        return "down", ""
+    if lane.token is not None and not lane.token.usable(now):
+        return "token", ""
+    if lane.flying:
+        return "", ""
+    if lane.ready():
+        return ("rate" if lane.bucket is not None else ""), ""
+    dues = [lane.waiting[0][0]] if lane.waiting else []
+    dues += [disk.earliest for disk in list(lane.disk.values()) if disk.rows]
+    due = min(dues, default=inf)
+    return ("due", format_iso(lane.clock.steady_ms(due))) if now < due < inf else ("", "")
 
 
 def _state(lane: Lane) -> str:
     if lane.spec is None:
         return "unknown"
     return lane.halt or ("active" if lane.spec.enabled else "off")
+
+
+def _receiver(lane: Lane) -> str:
+    if lane.throttle.down:
+        return "down"
+    return "well" if lane.throttle.share >= 1.0 - TOLERATED else "failing"
 
 
 class Publisher:
@@ -144,5 +183,6 @@ def publish(lane: Lane) -> None:
     tally.shown = bool(flying or lane.held)
     gauge("lane_in_flight", flying, webhook=webhook_id)
     gauge("lane_waiting", max(0, len(lane.held) - flying), webhook=webhook_id)
-    gauge("lane_concurrency", int(lane.limit.limit), webhook=webhook_id)
-    gauge("lane_breaker_open", int(lane.breaker.state != "closed"), webhook=webhook_id)
+    gauge("lane_concurrency", lane.slots(), webhook=webhook_id)
+    gauge("lane_success_share", lane.throttle.share, webhook=webhook_id)
+    gauge("lane_receiver_down", int(lane.throttle.down), webhook=webhook_id)

@@ -14,8 +14,10 @@ from pipeline.job.committed import Committed
 from pipeline.job.drain import Drain, Sending
 from pipeline.job.failure import Failure
 from pipeline.job.names import EventNames
+from pipeline.job.pace import Pace
 from pipeline.job.peers import Peers
 from pipeline.job.pressure import Busy, Pressure
+from pipeline.job.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.shard import Shard
@@ -64,13 +66,19 @@ class Job:
     event_names: EventNames = field(default_factory=EventNames)
     partitions: list[str] = field(default_factory=list)
     """The source partitions of the whole job, once the source has listed them."""
+    pulse: Pulse = field(init=False)
+    pace: Pace = field(init=False)
     pressure: Pressure = field(init=False)
     drain: Drain = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the parts that stand on others."""
         settings, engine, peers = self.settings, self.engine, self.peers
-        self.pressure = Pressure(engine, settings.state, settings.disk_reserve_bytes, others=peers)
+        self.pulse = Pulse(settings.epoch_secs)
+        self.pace = Pace(settings.epoch_secs)
+        self.pressure = Pressure(
+            engine, settings.state, settings.disk_reserve_bytes, others=peers, pace=self.pace
+        )
         self.drain = Drain(
             engine,
             settings.shards,

@@ -10,14 +10,15 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
+from zlib import crc32
 
 import msgspec
 import orjson
 
 from pipeline.job.steps.shard import Shard
 from pipeline.model.disk import make_folder, replace_durably
-from pipeline.model.errors import RenderError
+from pipeline.model.errors import RenderError, StateError
 from pipeline.outbox.codec import DeadLetter, replay_key, unpack_dead
 from pipeline.outbox.handover import Request
 from pipeline.outbox.seen import event_and_user
@@ -98,15 +99,38 @@ def leave(shard_folder: Path, action: Action, keys: Sequence[bytes]) -> None:
     folder = shard_folder / FOLDER
     make_folder(folder)
     request = orjson.dumps({"action": action, "keys": [key.hex() for key in keys]})
-    replace_durably(folder / f"{time.time_ns()}-{os.getpid()}.json", request)
+    replace_durably(folder / f"{time.time_ns()}-{os.getpid()}-{crc32(request):08x}.json", request)
+
+
+def left_for(shard_folder: Path) -> list[Path]:
+    """Return the files of the requests that wait for a shard's next start, in their order."""
+    return sorted((shard_folder / FOLDER).glob("*.json"))
+
+
+def read_left(path: Path) -> tuple[Action, list[bytes]]:
+    """Return a request that was left. Raises StateError where its file is damaged."""
+    try:
+        text = path.read_bytes()
+        # Older versions have no checksum in the name.
+        if path.stem.split("-")[2:] not in ([], [f"{crc32(text):08x}"]):
+            raise ValueError("its checksum is another one")
+        request = orjson.loads(text)
+        if request["action"] not in get_args(Action):
+            raise ValueError("no action that is known")
+        return request["action"], [bytes.fromhex(key) for key in request["keys"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(
+            f"{path}: damaged ({error}); it was left by `hookline dlq` or `outbox` for this start. Remove "
+            "the file and give the command again."
+        ) from error
 
 
 def execute_left(shard: Shard) -> list[Path]:
     """Do what was left for this shard; the files may go once the epoch is durable."""
     done = []
-    for path in sorted((shard.store.path / FOLDER).glob("*.json")):
-        request = orjson.loads(path.read_bytes())
-        number = execute(shard, request["action"], [bytes.fromhex(key) for key in request["keys"]])
-        _log.info("did what was left for the stopped job", action=request["action"], number=number)
+    for path in left_for(shard.store.path):
+        action, keys = read_left(path)
+        number = execute(shard, action, keys)
+        _log.info("did what was left for the stopped job", action=action, number=number)
         done.append(path)
     return done

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from pipeline.model.errors import HooklineError, Stopped, full_disk
+from pipeline.model.errors import ClockSetBack, HooklineError, Stopped, full_disk
 from pipeline.telemetry import log
 
 _log = log.get("job")
@@ -33,7 +33,7 @@ class Failure:
                 return
             self.first = error
         known = full_disk(error) or error
-        if isinstance(known, Stopped):
+        if isinstance(known, (Stopped, ClockSetBack)):
             self.on_planned_end()
         elif isinstance(known, HooklineError):
             _log.error("stopping", reason=str(known))

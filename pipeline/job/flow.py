@@ -29,7 +29,7 @@ def build_flow(job: Job) -> Dataflow:
     def make_partition(name: str, position: Position | None) -> SourcePartition:
         return SourcePartition(
             name, job.source.open(name, position), settings, versions, stretches, job.pressure, job.drain,
-            job.bytes_read, failure,
+            job.bytes_read, failure, job.pulse, job.pace,
         )  # fmt: skip
 
     def select_step(chunk: Intake) -> list[tuple[str, Selected]]:
@@ -37,15 +37,16 @@ def build_flow(job: Job) -> Dataflow:
             return select(chunk, settings.format, versions, stretches, job.partitions, job.event_names)
 
     def identity_step(token: tuple[str, str, int] | None) -> IdentityStep:
-        return IdentityStep(token, settings, job.stores, job.committed, failure)
+        return IdentityStep(token, settings, job.stores, job.committed, failure, job.pace)
 
     def make_shard(number: int, store: Store) -> Shard:
         return Shard(number, store, settings, versions, job.engine, job.pressure, job.committed)
 
     def shard_step(token: tuple[str, int, int] | None) -> ShardStep:
         return ShardStep(
-            token, settings, job.stores, make_shard, job.shards, job.drain, failure, execute_left
-        )
+            token, settings, job.stores, make_shard, job.shards, job.drain, failure, job.pulse, job.pace,
+            execute_left,
+        )  # fmt: skip
 
     flow = Dataflow("hookline")
     chunks = op.input("source", flow, SourceStep(job.source, job.partitions, make_partition, failure))

@@ -11,7 +11,7 @@ from typing import Final, Literal, Protocol, TypeAlias, get_args
 
 from pipeline.telemetry import log
 
-Reason: TypeAlias = Literal["disk", "webhook", "engine", "peers"]
+Reason: TypeAlias = Literal["disk", "commit", "webhook", "engine", "peers"]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
 DISK_CHECK_SECS = 1.0
@@ -33,6 +33,13 @@ class Others(Protocol):
         """True while one of them has enough to do."""
 
 
+class Slow(Protocol):
+    """What the worker waits for at the end of an epoch: the commit."""
+
+    def is_slow(self) -> bool:
+        """True while it takes long; never when a source asks, for then it is over."""
+
+
 def free_bytes(folder: Path) -> int:
     """Return the room on the folder's disk."""
     return shutil.disk_usage(folder).free
@@ -48,6 +55,7 @@ class Pressure:
         reserve: int,
         *,
         others: Others | None = None,
+        pace: Slow | None = None,
         clock: Callable[[], float] = time.monotonic,
         free: Callable[[Path], int] = free_bytes,
     ) -> None:
@@ -57,6 +65,7 @@ class Pressure:
         self._state = state
         self._reserve = reserve
         self._others = others
+        self._pace = pace
         self._clock = clock
         self._free = free
         self._lock = threading.Lock()
@@ -67,6 +76,8 @@ class Pressure:
         """Return why sources must not read on; None while they may."""
         if self._is_low_on_disk():
             return "disk"
+        if self._pace is not None and self._pace.is_slow():
+            return "commit"
         if self.full:
             return "webhook"
         if self._engine.busy():

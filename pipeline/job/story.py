@@ -21,7 +21,7 @@ from pipeline.join.links import Identity
 from pipeline.join.users import Users
 from pipeline.match.index import TriggerIndex
 from pipeline.model.errors import RenderError
-from pipeline.model.json import Value
+from pipeline.model.json import Value, canonical
 from pipeline.model.records import MISSING, Event, Invalid, PropertyUpdate, Record, User
 from pipeline.render.request import Rendered
 from pipeline.store.rows import Rows
@@ -35,6 +35,7 @@ Moment: TypeAlias = tuple[Event, User]
 """What conditions and templates see: an event, or a change of properties as one, and its user then."""
 
 _NONE: Candidates = ()
+_NOBODY = User(None, None, identified=False)
 
 
 class Match(msgspec.Struct, gc=False):
@@ -53,7 +54,7 @@ class Match(msgspec.Struct, gc=False):
     @property
     def message_id(self) -> str:
         """The ``webhook-id``: the same in every attempt, crash and replay."""
-        return message_name(self.webhook.id, self.event)
+        return message_name(self.webhook, self.event)
 
 
 def choose(records: Iterable[Record], triggers: TriggerIndex) -> list[Chosen]:
@@ -164,17 +165,34 @@ def change_of(
 
 
 @lru_cache(65_536)
-def _message_hash(webhook_id: str) -> hashlib.blake2b:
+def _message_hash(webhook_id: str, person: bytes) -> hashlib.blake2b:
     """Return the hash that every ``webhook-id`` of a webhook begins with; only ever copied."""
-    return hashlib.blake2b(f"{webhook_id}\0".encode(), digest_size=16, person=b"hookline-message")
+    return hashlib.blake2b(f"{webhook_id}\0".encode(), digest_size=16, person=person)
 
 
-def message_name(webhook_id: str, event: Event) -> str:
-    """Return the ``webhook-id``: a hash of the webhook and the event's id, or its origin where it has none.
+_BY_ID, _BY_VALUES = b"hookline-message", b"hookline-values"
+"""Two kinds of hashes: no text that an upstream puts into an id is taken for several values."""
 
-    The same in every attempt, crash and replay, so that a receiver can drop what it has seen.
+
+def message_name(webhook: Webhook, event: Event) -> str:
+    """Return the ``webhook-id``: a hash of the webhook and of what makes the event that event.
+
+    That is its id, within its scope where it has one, or the values that the webhook's `idempotency` names;
+    where there is none, its origin. The same in every attempt, crash and replay, so that a receiver can drop
+    what it has seen.
     """
-    name = _message_hash(webhook_id).copy()
-    of = event.id if event.id is not None else f"\0{event.origin}"
-    name.update(of.encode("utf-8", "surrogatepass"))
+    if webhook.idempotency is not None:
+        value = webhook.idempotency(event, _NOBODY, None)
+    elif event.id_scope is not None and event.id is not None:
+        value = [event.id_scope, event.id]
+    else:
+        value = event.id
+    if value is None or value is MISSING:
+        value = f"\0{event.origin}"
+    if type(value) is str:
+        name = _message_hash(webhook.id, _BY_ID).copy()
+        name.update(value.encode("utf-8", "surrogatepass"))
+    else:
+        name = _message_hash(webhook.id, _BY_VALUES).copy()
+        name.update(canonical(value))
     return "msg_" + name.hexdigest()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
-from struct import pack, unpack
+from struct import pack, unpack_from
 from typing import Final
 
 from pipeline.join.caps import Caps
@@ -21,6 +21,9 @@ from pipeline.model.records import MISSING, Event, Missing, User
 EVER: Final = 0
 """The time of a cap that never ends."""
 _MAX_USER_BYTES: Final = 128
+_WHOLE_ID: Final = b"\1"
+"""Ends a row that is counted by event id. Rows of older versions lack it: they were kept by the id alone,
+whatever its scope, and go on holding for every event of that id until they expire."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -31,6 +34,8 @@ class Cap:
     within_ms: int
     by: Getter | None = None
     """What is counted separately; None: all matches of the user together."""
+    by_id: bool = False
+    """True: by what makes an event that event (its id, within its scope where it has one)."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,12 +80,12 @@ def _is_duplicate(limits: Limits, dedupe: Cap, caps: Caps, user_key: str, event:
     value = _by(dedupe.by, event, user)
     if value is MISSING or value is None:
         return False
-    key = _key(b"d", limits, user_key, value)
-    times = _times(caps.get(key))
+    key, stored = _stored(b"d", limits, dedupe, caps, user_key, event, value)
+    times = _times(stored)
     at = _at(event, times)
     if times and abs(at - times[-1]) < dedupe.within_ms:
         return True
-    caps.put(key, _packed([at]), at + dedupe.within_ms)
+    _put(dedupe, caps, key, _packed([at]), at + dedupe.within_ms)
     return False
 
 
@@ -89,8 +94,7 @@ def _completes(limits: Limits, repeat: Cap, caps: Caps, user_key: str, event: Ev
     value = _by(repeat.by, event, user)
     if value is MISSING:
         return repeat.count == 1
-    key = _key(b"r", limits, user_key, value)
-    stored = caps.get(key)
+    key, stored = _stored(b"r", limits, repeat, caps, user_key, event, value)
     times = _times(stored)
     at = _at(event, times)
     # Twice the count is kept, by arrival: late events and one wrong clock must not push out the rest.
@@ -99,9 +103,9 @@ def _completes(limits: Limits, repeat: Cap, caps: Caps, user_key: str, event: Ev
     pairs = zip(ordered, ordered[repeat.count - 1 :], strict=False)
     if any(first <= at <= last and last - first <= repeat.within_ms for first, last in pairs):
         if stored:
-            caps.put(key, b"", at + repeat.within_ms)
+            _put(repeat, caps, key, b"", at + repeat.within_ms)
         return True
-    caps.put(key, _packed(times), max(times) + repeat.within_ms)
+    _put(repeat, caps, key, _packed(times), max(times) + repeat.within_ms)
     return False
 
 
@@ -110,22 +114,38 @@ def _is_over(limits: Limits, limit: Cap, caps: Caps, user_key: str, event: Event
     if value is MISSING:
         return False
     if limit.within_ms == EVER:
-        key = _key(b"e", limits, user_key, value)
-        stored = caps.get(key)
-        fired = int.from_bytes(stored) if stored else 0
+        key, stored = _stored(b"e", limits, limit, caps, user_key, event, value)
+        fired = int.from_bytes(stored[:4]) if stored else 0
         if fired >= limit.count:
             return True
-        caps.put(key, (fired + 1).to_bytes(4), None)
+        _put(limit, caps, key, (fired + 1).to_bytes(4), None)
         return False
-    key = _key(b"l", limits, user_key, value)
-    times = _times(caps.get(key))
+    key, stored = _stored(b"l", limits, limit, caps, user_key, event, value)
+    times = _times(stored)
     at = _at(event, times)
     if sum(abs(at - fired) < limit.within_ms for fired in times) >= limit.count:
         return True
     # Twice the count is kept, by arrival: late events and one wrong clock must not push out the rest.
     times = [*times, at][-2 * limit.count :]
-    caps.put(key, _packed(times), max(times) + limit.within_ms)
+    _put(limit, caps, key, _packed(times), max(times) + limit.within_ms)
     return False
+
+
+def _stored(
+    kind: bytes, limits: Limits, cap: Cap, caps: Caps, user_key: str, event: Event, value: Value
+) -> tuple[bytes, bytes | None]:
+    """Return the key of a row, and what is kept there; see `_WHOLE_ID` for rows of older versions."""
+    key = _key(kind, limits, user_key, value)
+    stored = caps.get(key)
+    if stored is None and cap.by_id and event.id_scope is not None:
+        old = caps.get(_key(kind, limits, user_key, event.id))
+        if old is not None and len(old) % 4 == 0:
+            return key, old
+    return key, stored
+
+
+def _put(cap: Cap, caps: Caps, key: bytes, value: bytes, expires_ms: int | None) -> None:
+    caps.put(key, value + _WHOLE_ID if cap.by_id else value, expires_ms)
 
 
 def _by(by: Getter | None, event: Event, user: User) -> Value | Missing:
@@ -152,7 +172,7 @@ def _key(kind: bytes, limits: Limits, user_key: str, value: Value) -> bytes:
 
 
 def _times(stored: bytes | None) -> list[int]:
-    return list(unpack(f">{len(stored) // 8}q", stored)) if stored else []
+    return list(unpack_from(f">{len(stored) // 8}q", stored)) if stored else []
 
 
 def _packed(times: list[int]) -> bytes:

@@ -90,6 +90,11 @@ class Path:
         )
 
     @property
+    def reads_event_id(self) -> bool:
+        """True for ``event.id``, however it is written."""
+        return self.root == "event" and self.parts == ("id",)
+
+    @property
     def reads_event(self) -> bool:
         """True where the value depends on the event."""
         return self.root == "event" or any(isinstance(part, Path) and part.reads_event for part in self.parts)

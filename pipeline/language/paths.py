@@ -5,7 +5,7 @@ Reading never raises: a step that the data does not have gives `MISSING`. The gr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final, TypeAlias
 
@@ -65,6 +65,34 @@ def compile_time(path: Path) -> Callable[[Event], int | None] | None:
     if path.root != "event" or path.parts not in (("time",), ("received_at",)):
         return None
     return attrgetter(str(path.parts[0]))
+
+
+def compile_identity(paths: Sequence[Path], vars: Mapping[str, Value] = {}) -> Getter:
+    """Return a function that reads what tells one value of the paths from another.
+
+    One path: its value. Several: the list of their values, or MISSING where one of them is missing or null.
+    ``event.id`` stands for what makes the event that event: with the scope of its id, where it has one.
+    """
+    getters = [_event_identity if path.reads_event_id else compile_path(path, vars) for path in paths]
+    if len(getters) == 1:
+        return getters[0]
+
+    def all_of(event: Event, user: User, scope: Scope) -> Value | Missing:
+        values = []
+        for getter in getters:
+            value = getter(event, user, scope)
+            if value is MISSING or value is None:
+                return MISSING
+            values.append(value)
+        return values
+
+    return all_of
+
+
+def _event_identity(event: Event, user: User, scope: Scope) -> Value | Missing:
+    if event.id_scope is None or event.id is None:
+        return _present(event.id)
+    return [event.id_scope, event.id]
 
 
 def step(value: Value | Missing, key: Value | Missing) -> Value | Missing:

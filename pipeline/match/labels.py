@@ -6,6 +6,7 @@ trigger index asks it only of those, and which clauses must then hold.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -166,10 +167,25 @@ class Labels:
                     problems.error((index,), "wrong-label", message, hint=hint)
                 found += [_narrowed(one, kinds, also) for one in label.alternatives]
             else:
+                _warn_name(name, problems.at(index))
                 plain.append(name)
         if plain:
             found.insert(0, Alternative(frozenset(plain), kinds, conjunction(also)))
         return [one for one in found if one.kinds is None or one.kinds]
+
+
+_SEVERAL: Final = re.compile(r"[,|]")
+
+
+def _warn_name(name: str, problems: Problems) -> None:
+    """Say of a name that looks like a list or a pattern what to write instead."""
+    parts = [part.strip() for part in _SEVERAL.split(name)]
+    if len(parts) > 1 and all(parts):
+        hint = f"for several names write [{', '.join(parts)}]"
+        problems.warn((), "looks-like-list", f"`{name}` is one name here, as it is written", hint=hint)
+    elif "*" in name:
+        hint = f'for a pattern write `"*"` here, and where: {{event.name: {{glob: "{name}"}}}}'
+        problems.warn((), "looks-like-pattern", f"`{name}` is a name here, and no pattern", hint=hint)
 
 
 def compile_labels(

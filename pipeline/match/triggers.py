@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sized
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Literal
@@ -11,7 +11,7 @@ from pipeline.config.models.webhook import Sample, WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.join.limits import EVER, Cap, Limits
 from pipeline.language.path_syntax import Path, PathError, parse_path, unknown_var
-from pipeline.language.paths import Scope, compile_path
+from pipeline.language.paths import Getter, Scope, compile_identity, compile_path
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, Predicate, all_of, any_of, conjunction, group
 from pipeline.match.labels import Alternative, Labels
@@ -150,6 +150,10 @@ def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*
         if name.startswith("user.properties."):
             hint = f"did you mean `{name.removeprefix('user.properties.')}`?"
             problems.warn((index,), "wrong-name", f"`{name}` is a path, and `changes` takes names", hint=hint)
+        elif len(parts := [part.strip() for part in name.split(",")]) > 1 and all(parts):
+            hint = f"for several names write [{', '.join(parts)}]"
+            message = f"`{name}` is one name here, as it is written"
+            problems.warn((index,), "looks-like-list", message, hint=hint)
     return frozenset(names)
 
 
@@ -206,20 +210,54 @@ def _limits(webhook: WebhookFile, context: _Context) -> Limits | None:
     if repeat is None and limit is None and dedupe is None:
         return None
 
-    def cap(count: int, secs: float | None, by: str | None, *place: str) -> Cap:
-        path = _one_path(by, context.at(*place)) if by is not None else None
+    def cap(count: int, secs: float | None, by: list[str], *place: str) -> Cap:
+        paths = _paths(by, context.at(*place))
         within_ms = EVER if secs is None else max(1, round(secs * 1000))
-        return Cap(count, within_ms, compile_path(path, context.vars) if path is not None else None)
+        by_id = len(paths) == 1 and paths[0].reads_event_id
+        return Cap(count, within_ms, compile_identity(paths, context.vars) if paths else None, by_id)
 
     return Limits(
         webhook.id,
-        cap(repeat.count, repeat.within_secs, repeat.by, "trigger", "repeat") if repeat is not None else None,
-        cap(limit.count, limit.every_secs, limit.by, "limit") if limit is not None else None,
-        cap(1, dedupe.within_secs, dedupe.by, "dedupe") if dedupe is not None else None,
+        cap(repeat.count, repeat.within_secs, _some(repeat.by), "trigger", "repeat") if repeat else None,
+        cap(limit.count, limit.every_secs, _some(limit.by), "limit") if limit else None,
+        cap(1, dedupe.within_secs, dedupe.by, "dedupe") if dedupe else None,
     )
 
 
-def _one_path(text: str, context: _Context) -> Path | None:
+def compile_idempotency(webhook: WebhookFile, *, problems: Problems) -> Getter | None:
+    """Return what the ``webhook-id`` is made of; None: of the event's id, as by default.
+
+    Only paths of the event are taken: what is known of the user may differ when an event comes again.
+    """
+    if webhook.idempotency is None:
+        return None
+    context = _Context(problems.at("idempotency"), Labels(), {}, webhook.vars)
+    paths = _paths(webhook.idempotency.by, context)
+    if len(paths) < len(webhook.idempotency.by):
+        return None
+    for index, path in enumerate(paths):
+        if path.root != "event" or path.reads_user:
+            message = f"`{path.text}` does not stand in the event, and may differ when it comes again"
+            hint = "such as [event.source, event.id]"
+            place = _place(webhook.idempotency.by, index)
+            context.problems.error(place, "wrong-path", message, hint=hint)
+    return compile_identity(paths, webhook.vars) if paths else None
+
+
+def _some(by: str | None) -> list[str]:
+    return [] if by is None else [by]
+
+
+def _paths(texts: list[str], context: _Context) -> list[Path]:
+    found = [_one_path(text, context, _place(texts, index)) for index, text in enumerate(texts)]
+    return [path for path in found if path is not None]
+
+
+def _place(texts: Sized, index: int) -> tuple[str | int, ...]:
+    return ("by", index) if len(texts) > 1 else ("by",)
+
+
+def _one_path(text: str, context: _Context, place: tuple[str | int, ...] = ("by",)) -> Path | None:
     """Return the path that a field `by` says; None, with a problem, where it is none."""
     try:
         path = parse_path(text)
@@ -230,7 +268,7 @@ def _one_path(text: str, context: _Context) -> Path | None:
             raise wrong
     except PathError as error:
         context.problems.error(
-            ("by",), "wrong-path", error.message, hint=error.hint, offset=error.offset or None
+            place, "wrong-path", error.message, hint=error.hint, offset=error.offset or None
         )
         return None
     return path

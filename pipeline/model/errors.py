@@ -10,6 +10,7 @@
     ├── Stopped          a stop was asked for before anything began      exit 0
     ├── StateError       the state directory is in use or damaged        exit 3
     └── Fatal            log, stop the job                               exit 4
+        └── ClockSetBack the flow cannot go on, a start anew can
 
 What a receiver answers is no exception: outcomes are data (pipeline/deliver/lanes/policy.py).
 """
@@ -101,6 +102,21 @@ class StateError(HooklineError):
 
 class Fatal(HooklineError):
     """The job cannot go on (disk full, broker refuses us); nothing is lost, the next start resumes."""
+
+
+class ClockSetBack(Fatal):
+    """The machine's clock was set back while the job ran; `hookline run` and `replay` start anew at once.
+
+    stopping: whether a stop was asked for as well.
+    """
+
+    stopping = False
+
+    def __init__(self, secs: float) -> None:
+        super().__init__(
+            f"the machine's clock was set back by {secs:,.1f} s, and every timer of the flow stands still "
+            "until it has caught up. Nothing is lost: the next start goes on from the last epoch."
+        )
 
 
 def full_disk(error: BaseException) -> Fatal | None:

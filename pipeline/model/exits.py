@@ -22,3 +22,6 @@ MEANING: dict[Exit, str] = {
     Exit.STATE: "the state directory is in use by another job, of another version, or damaged",
     Exit.FATAL: "stopped by a fatal error; nothing is lost, the next start goes on",
 }
+
+MEMBER_EXIT = 75
+"""How a member of a job of several processes asks its supervisor for a start anew; nobody else sees it."""

@@ -55,14 +55,19 @@ class LogFile:
         self.bytes = len(data)
         self._wake()
 
-    def close(self) -> None:
-        """Let go of the file; all of it is on disk then, as far as the disk allows. Again is fine."""
+    def close(self, data: bytes | None = None) -> None:
+        """Let go of the file; all of it is on disk then, as far as the disk allows. Again is fine.
+
+        data: what it holds from now on.
+        """
         if self._file < 0:
             return
         self._closing.set()
         self._work.set()
         if self._syncing is not None:
             self._syncing.join()
+        if data is not None:
+            self._fresh, self._since = data, []
         self._sync()
         os.close(self._file)
         self._file = -1

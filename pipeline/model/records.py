@@ -49,6 +49,8 @@ class Event(msgspec.Struct, gc=False):
     elements: list[dict[str, Value]] | None = None
     """The element chain of an autocaptured event, innermost first:
     ``{tag, id, classes: [..], attributes: {..}, text, nth_child, nth_of_type}``."""
+    id_scope: str | None = None
+    """Within which ``id`` is one event's: a CloudEvent's source; None: the id says it alone."""
 
 
 class PropertyUpdate(msgspec.Struct, gc=False):

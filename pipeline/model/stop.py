@@ -21,12 +21,14 @@ def listen() -> None:
     """Keep SIGTERM and SIGINT from now on; a second one ends the process at once."""
     for number in SIGNALS:
         signal.signal(number, _keep)
+    _unblock()
 
 
 @contextmanager
 def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Let a function handle SIGTERM and SIGINT; the old handlers are back afterwards."""
     before = {number: signal.signal(number, handler) for number in SIGNALS}
+    _unblock()
     try:
         yield
     finally:
@@ -54,6 +56,21 @@ def stoppable(on_stop: Callable[[int], None] = lambda number: None) -> Iterator[
             yield
     finally:
         forget()
+
+
+def block(*, stopping: bool) -> None:
+    """Keep back SIGTERM and SIGINT for the program that this one becomes: they reach it when it listens.
+
+    stopping: a stop was asked for already; it must hear that, too.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    if stopping or _requested:
+        # To this thread: others do not block it, and theirs would be lost.
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def requested() -> bool:

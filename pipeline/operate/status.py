@@ -10,6 +10,7 @@ from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.deliver.halts import Halt, Halts
 from pipeline.deliver.stats import ADDED, LaneStats
 from pipeline.model.json import Value
+from pipeline.operate.waiting import Waiting, waiting
 from pipeline.outbox.reading.view import accounting
 
 
@@ -25,6 +26,8 @@ class Running:
     """The names of events read since the start, in the order in which they came first."""
     config: dict[str, str]
     """version; problems: what is wrong with an edit that is refused, "" where nothing is."""
+    still_secs: float = 0.0
+    """How long a worker has stood still; 0 where all of them turn."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -36,6 +39,8 @@ class Status:
     webhooks: dict[str, dict[str, int]]
     halted: dict[str, Halt]
     running: Running | None
+    waiting: dict[str, Waiting]
+    """By webhook, where something is pending: why."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the keys of DESIGN 10, and what is known of the job beside them."""
@@ -49,14 +54,21 @@ class Status:
             "running": live is not None,
             "state": str(self.state),
             "halted": self.halted,
-            **({} if live is None else {"lanes": live.lanes, "config": live.config}),
+            "waiting": {webhook: why.to_json() for webhook, why in self.waiting.items()},
+            **(
+                {}
+                if live is None
+                else {"lanes": live.lanes, "config": live.config, "still_secs": live.still_secs}
+            ),
         }
 
 
 def status(state: Path) -> Status:
     """Return how a state directory stands. Raises StateError where there is none."""
     found = accounting(state)
-    return Status(state, found["records"], found["webhooks"], Halts(state).all(), _running(state))
+    running, webhooks = _running(state), found["webhooks"]
+    why = waiting(state, webhooks, None if running is None else running.lanes)
+    return Status(state, found["records"], webhooks, Halts(state).all(), running, why)
 
 
 def _running(state: Path) -> Running | None:
@@ -74,6 +86,7 @@ def _running(state: Path) -> Running | None:
         {webhook: together(found) for webhook, found in lanes.items()},
         list(dict.fromkeys(name for one in said for name in one["events_seen"])),
         next((one["config"] for one in said if one["config"]["problems"]), said[0]["config"]),
+        max(one["still_secs"] for one in said),
     )
 
 
@@ -87,6 +100,6 @@ def together(lanes: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name in lanes[0]:
         values = [lane[name] for lane in lanes]
-        telling = [value for value in values if value and value != "closed"]
+        telling = [value for value in values if value and value != "well"]
         found[name] = sum(values) if name in _ADDED else (telling or values)[-1]
     return found

@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 
 from pipeline.model.disk import append_all, make_folder, replace_durably
+from pipeline.model.errors import StateError
 from pipeline.outbox.codec import Finished, pack_result, unpack_result
 from pipeline.outbox.handover import Outcome, Result
 
@@ -29,7 +30,7 @@ class Journal:
         make_folder(folder)
         self._folder = folder
         self._generation = generation
-        self._on_disk = {number for number, _ in _generations(folder)}
+        self._on_disk = {number for number, _ in generations(folder)}
         self._file: int | None = None
 
     def append(self, results: list[Result], now_ms: int) -> None:
@@ -81,7 +82,7 @@ def read_journal(folder: Path, since: int) -> list[Finished]:
     found: dict[bytes, bytes] = {}
     later: list[Path] = []
     torn = False
-    for generation, path in _generations(folder):
+    for generation, path in generations(folder):
         if generation < since:
             path.unlink(missing_ok=True)
             continue
@@ -116,10 +117,18 @@ def _framed(entry: bytes) -> bytes:
     return _ENTRY.pack(len(entry), zlib.crc32(entry)) + entry
 
 
-def _generations(folder: Path) -> list[tuple[int, Path]]:
+def generations(folder: Path) -> list[tuple[int, Path]]:
+    """Return the journals of a folder by generation; raises StateError for a file that is none."""
     if not folder.is_dir():
         return []
-    return sorted((int(path.stem), path) for path in folder.glob("*.journal"))
+    paths = list(folder.glob("*.journal"))
+    for path in paths:
+        if not path.stem.isdecimal():
+            raise StateError(
+                f"{path}: not the name of a journal; no version of Hookline wrote it. Move it out of the "
+                "state directory."
+            )
+    return sorted((int(path.stem), path) for path in paths)
 
 
 def _path(folder: Path, generation: int) -> Path:

@@ -13,20 +13,30 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import orjson
 
 from pipeline.model.disk import locked, make_folder, remove_partials, replace_durably
 from pipeline.model.errors import Fatal, StateError
-from pipeline.recording.segments import Compression, Segment
+from pipeline.recording.segments import STATE, SUFFIX, Compression, Segment, unknown
 from pipeline.sources.chunk import CHUNK_LINES, Position, RawChunk
 from pipeline.sources.files.recorded import Message, dump_line
 from pipeline.sources.reader import Reader, Source
 
-STATE = ".record.json"
 IDLE_SECS = 0.005
 UNSYNCED_BYTES = 32 << 20
 """What waits in memory for a sync, at most."""
+
+
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "position": list,
+    "first": int,
+    "bytes": int,
+    "latest": (int, type(None)),
+    "compression": str,
+}
+"""What is saved of a partition."""
 
 
 @dataclass(slots=True)
@@ -66,6 +76,8 @@ def record(
         recorders = []
         for name in source.list_partitions():
             saved = stored.get(name)
+            if saved is None:
+                _refuse_files(out / name)
             reader = source.open(name, _tuples(saved["position"]) if saved else None)
             stack.callback(reader.close)
             recorder = PartitionRecorder(
@@ -82,6 +94,8 @@ def record(
                 recorder.reader.durable(recorder.written)
             progress(recorded)
 
+        # Before the first line is kept: where `latest` is known to be, a power cut makes no gap.
+        _save(out, stored | {recorder.reader.name: recorder.sync() for recorder in recorders})
         synced = clock()
         while True:
             moved = [recorder.advance(save) for recorder in recorders]
@@ -212,6 +226,13 @@ def _lock(out: Path, stack: ExitStack) -> None:
         raise Fatal(f"cannot record to {out}: {error.strerror}") from None
 
 
+def _refuse_files(folder: Path) -> None:
+    """Raise StateError where there are lines of a partition that nothing is known of."""
+    for path in sorted(folder.glob("*.jsonl*")):
+        if path.name.endswith(tuple(SUFFIX.values())) and path.stat().st_size:
+            raise unknown(path)
+
+
 def _load(out: Path) -> dict[str, dict[str, Any]]:
     path = out / STATE
     if not path.exists():
@@ -221,14 +242,27 @@ def _load(out: Path) -> dict[str, dict[str, Any]]:
         if state["version"] != 1:
             raise StateError(f"{path} is of version {state['version']}, 1 is known")
         partitions: dict[str, dict[str, Any]] = state["partitions"]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        # Older versions wrote no checksum.
+        if state.get("crc", _crc(partitions)) != _crc(partitions):
+            raise ValueError("its checksum is another one")
+        for saved in partitions.values():
+            for field, kind in FIELDS.items():
+                if not isinstance(saved[field], kind):
+                    raise TypeError(f"`{field}` is not what it should be")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StateError(f"{path} is damaged ({error}): record into another directory") from None
     return partitions
 
 
+def _crc(partitions: dict[str, dict[str, Any]]) -> int:
+    return crc32(orjson.dumps(partitions, option=orjson.OPT_SORT_KEYS))
+
+
 def _save(out: Path, partitions: dict[str, dict[str, Any]]) -> None:
     try:
-        replace_durably(out / STATE, orjson.dumps({"version": 1, "partitions": partitions}))
+        replace_durably(
+            out / STATE, orjson.dumps({"version": 1, "partitions": partitions, "crc": _crc(partitions)})
+        )
     except OSError as error:
         raise Fatal(f"cannot record to {out}: {error.strerror}") from None
 

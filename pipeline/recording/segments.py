@@ -21,16 +21,22 @@ from pipeline.model.errors import Fatal, StateError
 
 Compression = Literal["zst", "gz", "none"]
 
+STATE = ".record.json"
+"""Where each partition stands; it is on disk before the first line of a partition is."""
+
 SUFFIX: dict[str, str] = {"zst": ".jsonl.zst", "gz": ".jsonl.gz", "none": ".jsonl"}
 
 
 class Segment:
     """One file, appended to in frames."""
 
-    def __init__(self, folder: Path, first: int, compression: Compression, *, keep_bytes: int = 0) -> None:
-        """Go on after the first ``keep_bytes`` of the file: what follows was never synced and is cut off.
+    def __init__(
+        self, folder: Path, first: int, compression: Compression, *, keep_bytes: int | None = None
+    ) -> None:
+        """Go on after the first ``keep_bytes`` of the file: what follows is read again and is cut off.
 
-        Raises StateError where the file is shorter, Fatal where it cannot be written.
+        None: begin the file. Raises StateError where it is shorter, or holds anything where it is begun;
+        Fatal where it cannot be written.
         """
         self.path = folder / f"{first:020}{SUFFIX[compression]}"
         self._compression = compression
@@ -40,6 +46,10 @@ class Segment:
             make_folder(folder)
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             size = os.fstat(self._file).st_size
+            if keep_bytes is None:
+                if size:
+                    raise unknown(self.path)
+                keep_bytes = 0
             if size < keep_bytes:
                 raise StateError(
                     f"{self.path} has {size} bytes, {keep_bytes} were written: put the file back, "
@@ -79,6 +89,14 @@ class Segment:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def unknown(path: Path) -> StateError:
+    """Return what to say of a file that is there although nothing says what it holds."""
+    return StateError(
+        f"{path} was recorded before, but {STATE} does not say where it ends and what comes next: "
+        f"record into another directory, or put {STATE} back"
+    )
 
 
 def _packed(data: bytes, compression: Compression) -> bytes:

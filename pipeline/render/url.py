@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from pipeline.language.hosts import HostError, to_ascii
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import PlaceholderError, SecretRef, origin_end, parse_placeholders
 from pipeline.language.slots import PATH_SAFE
@@ -76,7 +78,9 @@ def _checked_origin(origin: str, spot: Spot) -> str:
         split = urlsplit(origin)
         host, port = split.hostname, split.port
         if host and not host.isascii():
-            origin = origin.replace(host, host.encode("idna").decode(), 1)
+            # Names that are none are reported where files are checked (compile/lint).
+            with suppress(HostError):
+                origin = f"{split.scheme}://{to_ascii(host)}" + (f":{port}" if port is not None else "")
     except ValueError as error:  # UnicodeError is one
         spot.error("url-origin", f"this is no URL: {error}")
         return "http://invalid"

@@ -16,9 +16,11 @@ from bytewax.run import _parse_args
 from pipeline.config.job import load_pipeline
 from pipeline.job.assembly import Job
 from pipeline.job.replay import Replay
-from pipeline.model.errors import Fatal, HooklineError, UsageError
+from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, UsageError
+from pipeline.runtime.anew import start_anew
 from pipeline.runtime.process import Cluster, open_job, stop_on_signals
 from pipeline.runtime.state.afresh import refuse_without_consent
+from pipeline.runtime.watchdog import Watchdog
 from pipeline.telemetry import log
 
 Observe: TypeAlias = Callable[[Job, int], Callable[[], None]]
@@ -49,7 +51,7 @@ def prepare(replay: Replay | None = None, observe: Observe | None = None) -> Dat
 
 def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
     config_dir = Path(os.environ.get("HOOKLINE_CONFIG", "config"))
-    config = load_pipeline(config_dir, check_source=True).require()
+    config = load_pipeline(config_dir, check_source=True, guard_state=True).require()
     log.setup(config.file.log.level, config.file.log.format)
     recovery = config.state / "recovery"
     if os.environ.get(RECOVERY) != str(recovery):
@@ -68,6 +70,7 @@ def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
     closing = ExitStack()
     job, flow = closing.enter_context(open_job(config, config_dir, cluster=cluster, replay=replay))
     closing.enter_context(stop_on_signals(job.drain))
+    closing.enter_context(Watchdog(job.pulse, job.drain, job.failure).watching())
     if observe is not None:
         closing.callback(observe(job, cluster.process))
     atexit.register(_end, job, closing)
@@ -78,6 +81,8 @@ def _end(job: Job, closing: ExitStack) -> None:
     """Close everything; where a step failed, exit as `hookline run` would: the runner knows only 1."""
     closing.close()
     failure = job.failure.first
+    if isinstance(failure, ClockSetBack) and job.peers is None:
+        start_anew(stopping=job.drain.stopping)
     if failure is not None:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -29,7 +29,7 @@ from pipeline.job.peers import PeerReporter, Peers
 from pipeline.job.replay import Replay
 from pipeline.job.settings import JobSettings
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import Fatal, HooklineError, full_disk
+from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, full_disk
 from pipeline.model.stop import requested, stoppable
 from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.reading.view import Accounting, accounting
@@ -37,8 +37,11 @@ from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
 from pipeline.runtime.readers import Remembered
 from pipeline.runtime.reload import ConfigWatcher
+from pipeline.runtime.state.crashes import crashes_noted
 from pipeline.runtime.state.directory import StateDirectory
+from pipeline.runtime.state.patience import Patience
 from pipeline.runtime.state.recovery import prepare_recovery, read_tokens
+from pipeline.runtime.watchdog import Watchdog
 from pipeline.store.warm import start_warming
 from pipeline.telemetry import log
 
@@ -142,14 +145,17 @@ def open_job(
 def _owned_state(config: PipelineConfig, cluster: Cluster) -> Iterator[Peers | None]:
     """Own the state directory, without what an unfinished epoch left; give the other processes of the job."""
     name = ";".join(cluster.addresses) if cluster.processes > 1 else ""
-    directory = StateDirectory(config.state, shards=config.file.shards, job=name)
+    directory = StateDirectory(
+        config.state, shards=config.file.shards, job=name, waits=Patience(config.state)
+    )
     try:
         ghosts = prepare_recovery(config.state / "recovery")
         if ghosts:
             _log.warning("removed what an unfinished epoch left", rows=ghosts)
-        if cluster.process == 0:
-            start_warming(config.state)
-        yield Peers(config.state, cluster.process, cluster.processes, name) if name else None
+        with crashes_noted(config.state, cluster.process):
+            if cluster.process == 0:
+                start_warming(config.state)
+            yield Peers(config.state, cluster.process, cluster.processes, name) if name else None
     finally:
         directory.close()
 
@@ -166,32 +172,23 @@ def run_job(
     """Run a job to the end of its input or to a signal, and return what it did.
 
     observe: called with the job when it begins; what it returns is called when it has ended (progress,
-    admin socket). Raises what stopped the job: StateError, or Fatal with the first cause.
+    admin socket). Raises what stopped the job: StateError, or Fatal with the first cause (ClockSetBack where
+    a start anew is all it takes).
     """
-    from bytewax._bytewax import cluster_main, run_main
-
     begun = time.monotonic()
     opened = open_job(config, config_dir, cluster=cluster, replay=replay, parts=parts)
     with opened as (job, flow), stop_on_signals(job.drain):
         done = observe(job) if observe is not None else None
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 50)
-        recovery = RecoveryConfig(str(config.state / "recovery"))
-        interval = timedelta(seconds=config.file.epoch_secs)
         try:
-            if cluster.processes > 1:
-                cluster_main(
-                    flow,
-                    list(cluster.addresses),
-                    cluster.process,
-                    epoch_interval=interval,
-                    recovery_config=recovery,
-                )
-            else:
-                with held_back() as job.failure.on_planned_end:
-                    run_main(flow, epoch_interval=interval, recovery_config=recovery)
+            with Watchdog(job.pulse, job.drain, job.failure).watching():
+                _run_flow(job, flow, config, cluster)
         except BaseException as error:
-            raise _cause(job.failure.first, cluster, error) from error
+            cause = _cause(job.failure.first, cluster, error)
+            if isinstance(cause, ClockSetBack):
+                cause.stopping = job.drain.stopping
+            raise cause from error
         finally:
             if done is not None:
                 done()
@@ -204,6 +201,20 @@ def run_job(
         "latency_ms": {"p50": stats.p50_ms, "p99": stats.p99_ms},
         "elapsed_secs": round(time.monotonic() - begun, 3),
     }
+
+
+def _run_flow(job: Job, flow: Dataflow, config: PipelineConfig, cluster: Cluster) -> None:
+    """Return when the flow has ended; raises what Bytewax makes of what a step raised."""
+    from bytewax._bytewax import cluster_main, run_main
+
+    recovery = RecoveryConfig(str(config.state / "recovery"))
+    interval = timedelta(seconds=config.file.epoch_secs)
+    if cluster.processes > 1:
+        addresses = list(cluster.addresses)
+        cluster_main(flow, addresses, cluster.process, epoch_interval=interval, recovery_config=recovery)
+        return
+    with held_back() as job.failure.on_planned_end:
+        run_main(flow, epoch_interval=interval, recovery_config=recovery)
 
 
 @contextmanager

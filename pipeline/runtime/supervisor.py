@@ -2,13 +2,14 @@
 
 Each member runs `hookline run` with the hidden flag ``--member``. Members have sessions of their own: a
 Ctrl-C or a signal to the group reaches this process alone, which passes it on: the first stops them cleanly,
-a second ends them at once. Bytewax cannot go on without a member: when one is gone, all are ended.
+a second ends them at once. Bytewax cannot go on without a member: when one is gone, all are ended, and none
+outlives this process.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import os
 import random
 import signal
 import socket
@@ -16,26 +17,30 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import TypedDict
 
 import orjson
 
+from pipeline.deliver.lanes.clock import keep_steady
 from pipeline.model.errors import Fatal
-from pipeline.model.exits import Exit
+from pipeline.model.exits import MEMBER_EXIT, Exit
+from pipeline.model.lifeline import Lifeline
 from pipeline.model.stop import handled_by, requested
 from pipeline.telemetry import log
 
-END_SECS = 10.0
-"""How long the others may take to end after one is gone, before they are killed."""
-CAUSE_SECS = 0.5
+CAUSE_SECS = 0.3
 """How long to wait for the end of a process that is the cause of another's."""
-FIRST_WAIT_SECS = 1.0
+END_SECS = 0.3
+"""How long the others may then take to end before they are killed. They can finish no epoch any more, so a
+clean stop is none: most do not even hear it."""
+FIRST_WAIT_SECS = 0.5
 LONGEST_WAIT_SECS = 60.0
+FINAL = (Exit.PROBLEMS, Exit.USAGE, Exit.STATE)
+"""What starting again does not cure."""
 PORTS = range(20_000, 32_000)
-_PR_SET_PDEATHSIG = 1
 _log = log.get("group")
 
 
@@ -55,9 +60,13 @@ class Group:
     members: list[subprocess.Popen[bytes]] = field(default_factory=list)
     outputs: dict[int, bytes] = field(default_factory=dict)
     stopping: bool = False
+    lifeline: Lifeline = field(default_factory=Lifeline)
+    """Ends the members with this process."""
 
-    def start(self) -> None:
+    def start(self, environment: Mapping[str, str] = os.environ) -> None:
         """Start every member."""
+        tied = dict(environment)
+        self.lifeline.tie(tied)
         addresses = ";".join(f"127.0.0.1:{port}" for port in free_ports(self.processes))
         for number in range(self.processes):
             command = [sys.executable, "-m", "pipeline.cli", *self.words, "--member", f"{number}@{addresses}"]
@@ -68,7 +77,8 @@ class Group:
                     stdin=subprocess.DEVNULL if sys.stdin is None or sys.stdin.isatty() else None,
                     stdout=subprocess.PIPE,
                     start_new_session=True,
-                    preexec_fn=begin_as_member,
+                    env=tied,
+                    pass_fds=self.lifeline.descriptors,
                 )
             )
 
@@ -105,8 +115,10 @@ class Group:
                 if failed is None and any(code for _, code in ended):
                     # Its peers panic at once: a moment later it is known who was first, a kill before all.
                     told.wait_for(lambda: len(ended) == self.processes, CAUSE_SECS)
-                    number, failed = min((one for one in ended if one[1]), key=lambda one: one[1] > 0)
-                    _log.error("a process ended", process=number, exit=failed, pid=self.members[number].pid)
+                    number, failed = min((one for one in ended if one[1]), key=_rank)
+                    if failed != MEMBER_EXIT:
+                        pid = self.members[number].pid
+                        _log.error("a process ended", process=number, exit=failed, pid=pid)
                     if not self.stopping:
                         self.stop()
                     deadline = time.monotonic() + END_SECS
@@ -133,28 +145,38 @@ class Group:
                 member.send_signal(number)
 
 
+def _rank(one: tuple[int, int]) -> int:
+    """Return what sorts the ends of members, the cause before its consequences: a kill, a clock set back."""
+    return 0 if one[1] < 0 else 1 if one[1] == MEMBER_EXIT else 2
+
+
 def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[int, Figures]:
     """Run a job of several processes; return its exit code and what its members saw.
 
-    restart: start all anew when one fails, after 1 s, 2 s, ... 60 s; problems of config, usage or state are
-    not cured by that and end the group at once.
+    restart: start all anew when one fails, after 0.5 s, 1 s, ... 60 s; problems of config, usage or state are
+    not cured by that and end the group at once. Where the clock was set back all start anew in any case.
     """
     wait = FIRST_WAIT_SECS
+    environment = dict(os.environ)
     while True:
         begun = time.monotonic()
         group = Group(words, processes)
-        if requested():
-            return 0, group.figures()
-        group.start()
-        with passing_signals(group) as stopped:
-            code = group.wait()
-            if code in (0, Exit.PROBLEMS, Exit.USAGE, Exit.STATE) or not restart or stopped.is_set():
-                return code, group.figures()
-            if time.monotonic() - begun > LONGEST_WAIT_SECS:
-                wait = FIRST_WAIT_SECS
-            _log.warning("starting again", exit=code, wait_secs=wait)
-            stopped.wait(wait)
-            wait = min(wait * 2, LONGEST_WAIT_SECS)
+        with contextlib.closing(group.lifeline):
+            if requested():
+                return 0, group.figures()
+            group.start(environment)
+            with passing_signals(group) as stopped:
+                code = group.wait()
+                if code == MEMBER_EXIT and not stopped.is_set():
+                    keep_steady(environment)
+                    continue
+                if code in (0, *FINAL) or not restart or stopped.is_set():
+                    return (0 if code == MEMBER_EXIT else code), group.figures()
+                if time.monotonic() - begun > LONGEST_WAIT_SECS:
+                    wait = FIRST_WAIT_SECS
+                _log.warning("starting again", exit=code, wait_secs=wait)
+                stopped.wait(wait)
+                wait = min(wait * 2, LONGEST_WAIT_SECS)
         # Asked here, where the handlers are the old ones again and no signal falls in between.
         if stopped.is_set():
             return 0, group.figures()
@@ -197,9 +219,3 @@ def free_ports(number: int) -> list[int]:
             if len(found) == number:
                 return found
     raise Fatal("no free ports for the processes of the job")
-
-
-def begin_as_member() -> None:
-    """Let a member stop when this process is killed. Runs in the child, before the program starts."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

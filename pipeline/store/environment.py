@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ from pipeline.model.errors import FULL, Fatal, HooklineError, StateError
 
 MAP_SIZE = 1 << 38
 """Address space per store (256 GiB); the file is sparse and grows as needed."""
+
+MAP_SHARE = 32
+LEAST_MAP = 64 << 20
+"""Of a limited address space: a store takes a 32nd of what is left, but no less than it can work with."""
 
 LOCK_WAIT_SECS = 30.0
 """How long a next owner waits for the last one to exit (a shard that moves between processes)."""
@@ -44,17 +49,32 @@ def lock(path: Path, wait_secs: float) -> int:
 
 
 def open_environment(path: Path, map_size: int) -> lmdb.Environment:
-    """Return the store's environment, made where there is none."""
-    while True:
-        try:
-            return lmdb.open(str(path), map_size=map_size, max_dbs=MAX_TABLES, readahead=False)
-        except lmdb.MemoryError as error:
-            # A container may limit the address space; a smaller map still holds a real store.
-            if map_size <= 1 << 30:
-                raise unreadable(path, error) from error
-            map_size //= 4
-        except lmdb.Error as error:
-            raise failed(path, error) from error
+    """Return the store's environment, made where there is none.
+
+    Raises Fatal where the process may not have so much memory, StateError for a store that is damaged.
+    """
+    try:
+        data = path / "data.mdb"
+        used = data.stat().st_size if data.exists() else 0
+        size = min(map_size, max(fair_share(), 2 * used))
+        return lmdb.open(str(path), map_size=size, max_dbs=MAX_TABLES, readahead=False)
+    except lmdb.Error as error:
+        raise failed(path, error) from error
+
+
+def fair_share() -> int:
+    """Return how large one store's map may be where the process's address space is limited (`ulimit -v`).
+
+    A part of what is left, so that the next stores find room as well, and threads.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return MAP_SIZE
+    try:
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        taken = 0  # not on every system
+    return max(LEAST_MAP, (limit - taken) // MAP_SHARE)
 
 
 def is_cut(path: Path, env: lmdb.Environment) -> bool:
@@ -71,8 +91,13 @@ def is_cut(path: Path, env: lmdb.Environment) -> bool:
     return subprocess.run(reading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0
 
 
-def unreadable(path: Path, error: Exception) -> StateError:
-    """Return what to say of a store that LMDB cannot read."""
+def unreadable(path: Path, error: Exception) -> HooklineError:
+    """Return what to say of a store that LMDB cannot read: damage, but where it is memory that is wanting."""
+    if isinstance(error, lmdb.MemoryError) or os.strerror(errno.ENOMEM) in str(error):
+        return Fatal(
+            f"{path}: there is not enough memory for the store ({error}). Nothing is lost: allow the process "
+            "more (`ulimit -v`, the container's limit) and start again."
+        )
     return StateError(f"{path}: the store cannot be read ({error}). {RESTORE}")
 
 
@@ -86,11 +111,15 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def failed(path: Path, error: lmdb.Error) -> HooklineError:
-    """Return what to say of what LMDB could not do: no room, no permission, or else damage."""
+    """Return what to say of what LMDB could not do: no room, no memory, no permission, or else damage."""
     said = str(error)
-    if not isinstance(error, lmdb.MapFullError) and not any(words in said for words in _NOT_WRITTEN):
+    if isinstance(error, lmdb.MapFullError):
+        remedy = "allow the process more address space (`ulimit -v`)"
+    elif any(words in said for words in _NOT_WRITTEN):
+        remedy = "free disk space or fix the permissions"
+    else:
         return unreadable(path, error)
     return Fatal(
-        f"{path}: the epoch could not be written ({error}). Nothing is lost: free disk space or fix the "
-        "permissions and start again; the job goes on from the last epoch."
+        f"{path}: the epoch could not be written ({error}). Nothing is lost: {remedy} and start again; "
+        "the job goes on from the last epoch."
     )

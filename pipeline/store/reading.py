@@ -73,12 +73,15 @@ class Reader:
     """The committed rows of one store."""
 
     def __init__(self, path: Path, env: lmdb.Environment) -> None:
+        self._path = path
         self._env = env
         self._seals = Seals(path, old_rows=False)
+        self.seq = 0
+        """How many epochs were committed."""
         with contextlib.suppress(lmdb.NotFoundError):
             meta = env.open_db(b"meta", create=False)
             with env.begin() as txn:
-                self._seals = read_meta(path, txn, meta).seals
+                _, self._seals, self.seq = read_meta(path, txn, meta)
 
     def rows(self, table: Table, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows of a table whose key starts with the prefix."""
@@ -95,12 +98,20 @@ class Reader:
             db = self._env.open_db(table.name.lower().encode(), create=False)
         except lmdb.NotFoundError:
             return
+        count = 0
         with self._env.begin() as txn:
+            entries = int(txn.stat(db)["entries"])
             for key, stored in txn.cursor(db=db):
+                count += 1
+                if count > entries:
+                    break  # damaged pages may lead round in a circle
                 try:
                     yield key, self._seals.open(table, key, stored)
                 except StateError:
                     yield key, None
+        if count != entries:
+            said = f"table {table.name.lower()} has {entries} rows, and other ones are found"
+            raise unreadable(self._path, ValueError(said))
 
 
 def _open_readonly(path: Path) -> lmdb.Environment:

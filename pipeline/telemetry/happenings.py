@@ -86,6 +86,19 @@ JOIN_AHEAD = Happening(
 )
 UNALIGNED = Happening(Log.warning, "records went on without alignment", "join_unaligned_total")
 
+CLOCK_SET_BACK = Happening(
+    Log.warning, "the machine's clock was set back: starting anew from the last epoch", "clock_set_back_total"
+)
+COMMITS_SLOW = Happening(
+    Log.warning,
+    "commits take more than half of each epoch: the disk is slow, and deliveries wait for it",
+    "commits_slow",
+)
+COMMITS_FAST = Happening(Log.info, "commits are fast again", "commits_slow", value=0)
+WORKER_STILL = Happening(
+    Log.error, "the worker stands still: nothing is read, committed or stopped", "worker_standstills_total"
+)
+
 DEAD_LETTER_TOO_LARGE = Happening(
     Log.error,
     "a dead letter is too large for the topic and was not copied",

@@ -15,6 +15,8 @@ MetricName: TypeAlias = Literal[
     "attempts_total",
     "bytes_read_total",
     "chunks_total",
+    "clock_set_back_total",
+    "commits_slow",
     "config_problems",
     "config_reloads_total",
     "connections_open",
@@ -22,6 +24,7 @@ MetricName: TypeAlias = Literal[
     "dead_letter_copies_total",
     "dead_letters_total",
     "delivery_latency_seconds",
+    "epoch_commit_seconds",
     "events_selected_total",
     "guard_refused_total",
     "join_clock_ahead_total",
@@ -30,9 +33,10 @@ MetricName: TypeAlias = Literal[
     "join_unaligned_total",
     "join_wait_seconds",
     "journal_results_total",
-    "lane_breaker_open",
     "lane_concurrency",
     "lane_in_flight",
+    "lane_receiver_down",
+    "lane_success_share",
     "lane_waiting",
     "oauth_tokens_total",
     "process_cpu_seconds_total",
@@ -57,6 +61,8 @@ MetricName: TypeAlias = Literal[
     "webhook_matched_total",
     "webhook_pending",
     "webhook_suppressed_total",
+    "worker_standstills_total",
+    "worker_still_seconds",
 ]
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
@@ -105,9 +111,10 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "source_paused": _gauge(
         "0 or 1",
-        "1 while the source waits: `disk` (reserve), `webhook` (on_full: pause), `engine` (queues full), "
+        "1 while the source waits: `disk` (reserve), `commit` (a slow one is under way), "
+        "`webhook` (on_full: pause), `engine` (queues full), "
         "`peers` (another process of the job has enough to do); the first of these that holds",
-        "disk: free space; webhook: see `hookline status` for the lane that is full",
+        "disk: free space; commit: see commits_slow; webhook: `hookline status` shows the lane that is full",
         ("reason",),
     ),
     "source_new_partitions_total": _counter(
@@ -210,13 +217,19 @@ METRICS: dict[MetricName, Metric] = {
     "lane_concurrency": _gauge(
         "requests",
         "how many requests may be in flight; adapts to the receiver",
-        "stays at 1: the receiver answers 429, 5xx or not in time",
+        "stays at 1: the receiver takes no more at once without failing",
         WEBHOOK,
     ),
-    "lane_breaker_open": _gauge(
+    "lane_receiver_down": _gauge(
         "0 or 1",
-        "1 while the circuit breaker lets only probes through",
-        "the receiver fails most requests; deliveries wait and are sent when it heals",
+        "1 while the receiver fails every request and is only probed",
+        "deliveries wait and are sent when it answers again",
+        WEBHOOK,
+    ),
+    "lane_success_share": _gauge(
+        "share",
+        "part of the latest answers that were good; below 0.4 fewer requests are sent at once",
+        "stays below 0.9: a part of the receiver fails; deliveries are tried again soon, and arrive",
         WEBHOOK,
     ),
     "connections_open": _gauge("connections", "open connections to receivers"),
@@ -241,6 +254,16 @@ METRICS: dict[MetricName, Metric] = {
     "state_commit_seconds": _seconds(
         "time of one shard's commit, sync included", "over 0.1: a slow disk; raise `epoch` or move `state`"
     ),
+    "epoch_commit_seconds": _gauge(
+        "seconds",
+        "time that the last epoch's end took, all commits together; nothing is read meanwhile",
+        "over half of `epoch`: see commits_slow",
+    ),
+    "commits_slow": _gauge(
+        "0 or 1",
+        "1 while commits take more than half of each epoch; what is read meanwhile waits for the next one",
+        "put the state directory on a faster disk, raise `epoch`, or start a new one with fewer `shards`",
+    ),
     "state_disk_free_bytes": _gauge(
         "bytes", "free space where the state directory is", "free space before the reserve is reached"
     ),
@@ -259,6 +282,20 @@ METRICS: dict[MetricName, Metric] = {
         "copies of dead letters written to the configured topic or file, by result: ok, error",
         "error: see the log; the dead letters themselves are safe in the state directory",
         ("result",),
+    ),
+    # --- the worker
+    "worker_still_seconds": _gauge(
+        "seconds",
+        "time since the worker last read or worked; over 10 (or three epochs) the job is not ready",
+        "the log says where it stands: a disk or a lock that does not answer; a restart is safe",
+    ),
+    "worker_standstills_total": _counter(
+        "standstills", "times that the worker stood still for so long", "see worker_still_seconds"
+    ),
+    "clock_set_back_total": _counter(
+        "steps",
+        "times that the machine's clock was set back by more than a second; the job starts anew at once",
+        "let NTP slew the clock once the machine runs, and step it only before",
     ),
     # --- config
     "config_reloads_total": _counter(

@@ -96,7 +96,7 @@ def test_the_name_of_an_attribute_is_no_field_of_a_file(config, written: str) ->
 def test_what_is_counted_keeps_within_the_users_state(config) -> None:
     _, shown = config(webhooks__a=GOOD.format(id="a") + "limit: {count: 1001, every: 0s, by: event.name}")
     assert "`count` is a whole number from 1 to 1000" in shown
-    assert "`every`: `every` is more than nothing" in shown
+    assert "`every` is longer than nothing" in shown
     assert "2 problems in 1 file" in shown
 
 

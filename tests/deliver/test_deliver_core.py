@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.config.models.receiver import OAuth2Auth, ReceiverSettings
+from pipeline.deliver.lanes.concurrency import Concurrency
 from pipeline.deliver.lanes.lane import MAX_ENTRIES
-from pipeline.deliver.lanes.throttle import Breaker, Concurrency
+from pipeline.deliver.lanes.throttle import Throttle
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome
 from tests.kit.rig import START_MS, Rig, delivery
@@ -24,16 +25,19 @@ def spec(webhook: str = "w", *, retry: RetrySettings | None = None, **settings: 
     return LaneSpec(webhook, delivery=delivery_settings, **fields)
 
 
-class Patient(Breaker):
+class Patient(Throttle):
     """A breaker that never opens."""
 
-    def failed(self, now: float, asked_secs: float = 0.0) -> None: ...
+    def failed(self, now: float, count: int = 1, asked_secs: float = 0.0, *, slow_down: bool = False) -> bool:
+        return False
+
+    def missed(self, now: float, count: int, *, slow_down: bool = False) -> None: ...
 
 
 class Fixed(Concurrency):
     """A concurrency that never shrinks."""
 
-    def overloaded(self, now: float) -> None: ...
+    def ended(self, now: float, good: int, bad: int) -> None: ...
 
 
 def test_a_good_answer_is_a_delivery() -> None:
@@ -110,7 +114,7 @@ def test_each_of_n_processes_takes_its_part() -> None:
     rig.give(*(delivery(n) for n in range(50)))
     rig.run()
     assert len(rig.client.held) == 1  # the bucket holds a tenth of a second of 10 per second
-    rig.run(10)
+    rig.run(9)
     assert len(rig.client.held) == 2
 
 
@@ -211,7 +215,7 @@ def test_the_breaker_stops_a_failing_lane_and_probes_it() -> None:
     rig.run()
     burst = len(rig.client.sent)
     assert burst <= 16
-    assert rig.core.lane("w").breaker.state == "open"
+    assert rig.core.lane("w").throttle.down
     rig.run(300)
     probes = len(rig.client.sent) - burst
     assert 5 <= probes <= 30
@@ -258,7 +262,7 @@ def test_retries_take_at_most_their_share_of_the_slots() -> None:
     for n in range(100):
         rig.client.by_message[f"msg_{n}"] = [429, "hang"]
     lane = rig.core.lane("w")
-    lane.breaker, lane.limit = Patient(), Fixed(8)
+    lane.throttle, lane.limit = Patient(), Fixed(8)
     rig.give(*(delivery(n) for n in range(100)))
     rig.run(100)
     assert len(lane.flying) == 4

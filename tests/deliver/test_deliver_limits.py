@@ -1,8 +1,14 @@
-"""Concurrency, rate and breaker as arithmetic on given times."""
+"""Concurrency, rate and throttle as arithmetic on given times."""
 
 from __future__ import annotations
 
-from pipeline.deliver.lanes.throttle import MIN_REQUESTS, START, Breaker, Concurrency, TokenBucket
+import random
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.deliver.lanes.concurrency import START, Concurrency
+from pipeline.deliver.lanes.throttle import LEAST_FAILURES, Throttle, TokenBucket
 
 
 def receiver_with(capacity: int, base_secs: float, limit: Concurrency, rounds: int) -> list[int]:
@@ -42,22 +48,39 @@ def test_it_does_not_grow_while_it_is_not_used() -> None:
     assert limit.limit == START
 
 
-def test_overload_shrinks_it_once_per_round_trip_down_to_one() -> None:
+def trials(limit: Concurrency, good_of: Callable[[int], int], *, rounds: int, now: float = 0.0) -> list[int]:
+    """Play rounds of 0.1 s with as many requests as may be in flight, of which ``good_of`` are good."""
+    seen = []
+    for _ in range(rounds):
+        now += 0.1
+        in_flight = int(limit.limit)
+        good = good_of(in_flight)
+        if good:
+            limit.succeeded(now, good, 0.1, in_flight)
+        limit.ended(now, good, in_flight - good)
+        seen.append(in_flight)
+    return seen
+
+
+@pytest.mark.parametrize("share", [0.5, 0.3, 0.1])
+def test_a_constant_share_of_failures_does_not_shrink_it(share: float) -> None:
+    luck = random.Random(3)
     limit = Concurrency(64)
-    limit.succeeded(0.0, 1, 0.1, 1)
-    for _ in range(50):
-        limit.overloaded(1.0)
-    assert START * 0.6 < limit.limit < START
-    for n in range(50):
-        limit.overloaded(2.0 + n)
-    assert limit.limit == 1.0
+    seen = trials(limit, lambda n: sum(luck.random() < share for _ in range(n)), rounds=3000)
+    assert sum(seen[300:]) / len(seen[300:]) > 40
+
+
+@pytest.mark.parametrize("capacity", [2, 5, 20])
+def test_a_receiver_that_sheds_what_is_too_much_is_not_sent_much_more(capacity: int) -> None:
+    seen = trials(Concurrency(64), lambda n: min(n, capacity), rounds=2000)[200:]
+    assert capacity * 0.7 <= sum(seen) / len(seen) <= capacity * 1.5 + 3
 
 
 def test_it_grows_again_after_the_receiver_has_recovered() -> None:
     limit = Concurrency(64)
-    for n in range(50):
-        limit.overloaded(float(n))
-    assert receiver_with(1000, 0.05, limit, 400)[-1] == 64
+    trials(limit, lambda n: min(n, 1), rounds=600)
+    assert limit.limit < 4
+    assert trials(limit, lambda n: n, rounds=700, now=100.0)[-1] == 64
 
 
 def test_the_bucket_keeps_its_rate_over_any_stretch() -> None:
@@ -86,82 +109,119 @@ def test_a_slow_rate_sends_one_at_a_time() -> None:
     assert bucket.wait(100.0) == 2.0
 
 
-def failed(breaker: Breaker, now: float, times: int, asked: float = 0.0) -> None:
-    for _ in range(times):
-        breaker.failed(now, asked)
+def in_a_row(throttle: Throttle, now: float) -> int:
+    """Return how many failures at this time end in an outage."""
+    for n in range(1, 1000):
+        if throttle.failed(now):
+            return n
+    raise AssertionError("it never sees an outage")
 
 
-def state_of(breaker: Breaker) -> str:
-    return breaker.state
+def mixed(throttle: Throttle, share: float, answers: int) -> int:
+    """Let a receiver answer well in this share, evenly spread; return how many outages were seen."""
+    luck, outages = random.Random(7), 0
+    for n in range(answers):
+        now = n * 0.01
+        if luck.random() < share:
+            throttle.succeeded(now)
+        else:
+            outages += throttle.failed(now)
+    return outages
 
 
-def test_the_breaker_needs_enough_requests_and_half_of_them_bad() -> None:
-    breaker = Breaker()
-    failed(breaker, 0.0, MIN_REQUESTS - 1)
-    assert state_of(breaker) == "closed"
-    failed(breaker, 0.0, 1)
-    assert state_of(breaker) == "open"
-    mostly_good = Breaker()
-    mostly_good.succeeded(0.0, 100)
-    failed(mostly_good, 0.0, 99)
-    assert state_of(mostly_good) == "closed"
-    failed(mostly_good, 0.0, 1)
-    assert state_of(mostly_good) == "open"
+def test_failures_alone_are_an_outage_after_a_few() -> None:
+    throttle = Throttle()
+    assert in_a_row(throttle, 0.0) == LEAST_FAILURES
+    assert throttle.down
 
 
-def test_old_failures_are_forgotten() -> None:
-    breaker = Breaker()
-    for n in range(100):
-        breaker.failed(n * 20.0)
-    assert breaker.state == "closed"
+@pytest.mark.parametrize(("share", "part"), [(0.7, 1.0), (0.5, 1.0), (0.3, 0.4), (0.15, 0.1)])
+def test_failures_among_good_answers_are_no_outage_but_take_slots_where_they_are_many(
+    share: float, part: float
+) -> None:
+    throttle = Throttle()
+    throttle.succeeded(0.0, 5)
+    assert mixed(throttle, share, 20_000) <= 3
+    assert throttle.part >= part
+    assert abs(throttle.share - share) < 0.2
 
 
-def test_it_lets_probes_through_and_closes_when_they_are_well() -> None:
-    breaker = Breaker()
-    failed(breaker, 0.0, MIN_REQUESTS)
-    assert not breaker.allows(0.9)
-    assert breaker.allows(1.0)
-    breaker.probes += 1
-    assert breaker.allows(1.0)
-    breaker.probes += 1
-    assert not breaker.allows(1.0)
-    assert not breaker.succeeded(1.1)
-    breaker.probes -= 1
-    assert breaker.succeeded(1.1)
-    assert breaker.state == "closed"
+def test_the_worse_a_receiver_was_the_longer_a_row_must_be() -> None:
+    rows = []
+    for share in (1.0, 0.5, 0.2):
+        throttle = Throttle()
+        mixed(throttle, share, 2000)
+        throttle.succeeded(30.0)
+        rows.append(in_a_row(throttle, 31.0))
+    assert rows == sorted(rows)
+    assert rows[0] == LEAST_FAILURES
+    assert rows[2] > 40
 
 
-def test_failed_probes_double_the_time_up_to_a_minute() -> None:
-    breaker = Breaker()
-    failed(breaker, 0.0, MIN_REQUESTS)
+def test_an_outage_lets_one_probe_through_at_a_time_ever_more_rarely() -> None:
+    throttle = Throttle()
+    in_a_row(throttle, 0.0)
+    assert not throttle.allows(0.4)
     now, spans = 0.0, []
-    for _ in range(9):
-        spans.append(breaker.until - now)
-        now = breaker.until
-        assert breaker.allows(now)
-        breaker.failed(now)
-    assert spans == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    while now < 600.0:
+        spans.append(throttle.until - now)
+        now = throttle.until
+        assert throttle.allows(now)
+        throttle.probing += 1
+        assert not throttle.allows(now)
+        throttle.probing -= 1
+        throttle.failed(now)
+    assert spans[:4] == [0.5] * 4
+    assert spans == sorted(spans)
+    assert spans[-1] == 30.0
+    assert len(spans) < 40
 
 
-def test_a_receiver_that_answers_some_probes_is_tried_again_soon() -> None:
-    breaker = Breaker()
-    failed(breaker, 0.0, MIN_REQUESTS)
-    for good_first in (True, False, True, False):
-        now = breaker.until
-        assert breaker.allows(now)
-        for good in (good_first, not good_first):
-            if good:
-                assert not breaker.succeeded(now)
-            else:
-                breaker.failed(now)
-        assert breaker.state == "open"
-        assert breaker.until - now <= 2.0
+def test_the_first_good_answer_ends_an_outage_and_the_lane_begins_gently() -> None:
+    throttle = Throttle()
+    in_a_row(throttle, 0.0)
+    assert throttle.succeeded(throttle.until)
+    assert not throttle.down
+    assert throttle.part <= 0.3
+    for _ in range(25):
+        assert not throttle.succeeded(1.0)
+    assert throttle.part == 1.0
 
 
-def test_retry_after_keeps_it_open_for_longer_but_not_for_ever() -> None:
-    breaker = Breaker()
-    failed(breaker, 0.0, MIN_REQUESTS, asked=30.0)
-    assert breaker.until == 30.0
-    greedy = Breaker()
-    failed(greedy, 0.0, MIN_REQUESTS, asked=1e6)
-    assert greedy.until == 60.0
+def test_retry_after_prolongs_an_outage_but_not_for_ever() -> None:
+    for asked, waits in ((30.0, 30.0), (1e6, 60.0)):
+        throttle = Throttle()
+        throttle.failed(0.0, LEAST_FAILURES, asked)
+        assert throttle.until == waits
+
+
+def test_bad_luck_is_what_chance_explains_while_others_are_answered() -> None:
+    throttle = Throttle()
+    assert throttle.lucky(0.0) == 0
+    throttle.succeeded(0.0, 100)
+    assert throttle.lucky(0.0) == 1
+    mixed(throttle, 0.5, 2000)
+    throttle.succeeded(20.0)
+    assert 8 <= throttle.lucky(20.0) <= 25
+    assert throttle.lucky(22.0) == 0, "nothing was good for two seconds"
+    in_a_row(throttle, 20.1)
+    assert throttle.lucky(20.1) == 0, "it is down"
+
+
+def test_who_says_not_so_fast_more_often_than_yes_is_asked_less() -> None:
+    """A receiver that takes 20 per second and answers 429 beyond."""
+    throttle, now, sent, good, tokens = Throttle(), 0.0, 0, 0, 0.0
+    while now < 60.0:
+        now += 0.002
+        tokens = min(20.0, tokens + 0.002 * 20)
+        if not throttle.allows(now):
+            continue
+        sent += 1
+        if tokens >= 1.0:
+            tokens -= 1.0
+            good += 1
+            throttle.succeeded(now)
+        else:
+            throttle.failed(now, slow_down=True)
+    assert good > 0.5 * 20 * 60
+    assert sent < 4 * good

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
-from pipeline.deliver.lanes.throttle import Breaker, Concurrency
+from pipeline.deliver.lanes.concurrency import Concurrency
+from pipeline.deliver.lanes.throttle import Throttle
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Outcome, Result
 from tests.kit.rig import Rig, copied, delivery
@@ -87,16 +88,19 @@ def spec(kind: str) -> LaneSpec:
     )
 
 
-class Patient(Breaker):
-    """A breaker that never opens: more fails, waits and is parked."""
+class Patient(Throttle):
+    """A throttle that never opens: more fails, waits and is parked."""
 
-    def failed(self, now: float, asked_secs: float = 0.0) -> None: ...
+    def failed(self, now: float, count: int = 1, asked_secs: float = 0.0, *, slow_down: bool = False) -> bool:
+        return False
+
+    def missed(self, now: float, count: int, *, slow_down: bool = False) -> None: ...
 
 
 class Stubborn(Concurrency):
     """A concurrency that never shrinks."""
 
-    def overloaded(self, now: float) -> None: ...
+    def ended(self, now: float, good: int, bad: int) -> None: ...
 
 
 @settings(max_examples=25, deadline=None)
@@ -113,7 +117,7 @@ def test_every_delivery_ends_exactly_once(seed: int, sickness: float, patient: b
     for kind in KINDS:
         rig.core.lane(kind).max_entries = ROOM
         if patient:
-            rig.core.lane(kind).breaker, rig.core.lane(kind).limit = Patient(), Stubborn(64)
+            rig.core.lane(kind).throttle, rig.core.lane(kind).limit = Patient(), Stubborn(64)
     delivered: dict[str, list[int]] = {}
     ill = True
 

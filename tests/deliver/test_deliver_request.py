@@ -61,7 +61,7 @@ def test_no_path_can_break_out_of_the_request_line(path: str) -> None:
     assert line.endswith(b" HTTP/1.1")
     assert line.count(b" ") == 2
     assert b"\n" not in line
-    assert target.prefix.count(b"\r\n") == 3
+    assert target.prefix.count(b"\r\n") == 4
 
 
 @given(st.text(max_size=20), st.text(max_size=40))
@@ -70,8 +70,8 @@ def test_no_header_can_break_out_of_its_line(name: str, value: str) -> None:
         target = build_target("POST", "http://example.com/", ((name, value),), None)
     except TargetError:
         return
-    assert target.prefix.count(b"\r\n") == 4
-    assert target.prefix.count(b"\n") == 4
+    assert target.prefix.count(b"\r\n") == 5
+    assert target.prefix.count(b"\n") == 5
 
 
 @pytest.mark.parametrize("name", ["Host", "Transfer-Encoding", *sorted(RESERVED), "a b", "", "a:b"])
@@ -98,7 +98,11 @@ def test_the_host_header_has_the_port_only_where_it_is_unusual() -> None:
 
 
 def test_a_header_of_the_webhook_takes_the_place_of_ours() -> None:
-    headers = (("Content-Type", "application/vnd.api+json"), ("User-Agent", "me"))
+    headers = (
+        ("Content-Type", "application/vnd.api+json"),
+        ("User-Agent", "me"),
+        ("Accept-Encoding", "gzip"),
+    )
     target = build_target("POST", "http://example.com/", headers, "application/json")
     assert target.headers == headers
 

@@ -84,7 +84,7 @@ def test_a_damaged_row_ends_the_job(bench: Bench, receiver: Receiver, table: Tab
     assert "Traceback" not in done.stderr
     whole = {"plan": "the-plan-of-u1", "secret": "what-only-they-may-see"}
     assert all(json.loads(request.body) in (whole, whole | {"secret": "x"}) for request in receiver.requests)
-    assert f"table {table.name.lower()}" in bench.hookline("state", "check", code=1)
+    assert f"table {table.name.lower()}" in bench.hookline("state", "check", code=3)
 
 
 def test_a_damaged_dead_letter_is_not_shown_or_replayed(bench: Bench) -> None:

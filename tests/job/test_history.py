@@ -67,6 +67,9 @@ class Versions:
     def get(self, version: str, text: bytes | None = None) -> SimpleNamespace:
         return snapshot(version)
 
+    def named(self, version: str) -> None:
+        pass
+
 
 class Runs:
     """A source partition over many runs, and what each line ran under."""

@@ -289,3 +289,35 @@ def test_dropping_expired_rows_changes_nothing(times: list[int], window: int, ki
         one = event(time=NOON + at * MINUTE)
         swept.drop_expired(NOON + at * MINUTE - 1)
         assert check(spec, kept, "u", one, user()) is check(spec, swept, "u", one, user())
+
+
+# --- rows of versions that counted by the id alone
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"dedupe": {"by": "event.id", "within": "24h"}},
+        {"limit": {"by": "event.id", "every": "24h"}},
+        {"limit": {"by": "event.id", "every": "ever"}},
+    ],
+)
+def test_a_row_of_an_older_version_still_suppresses_whatever_the_source(spec: dict[str, Value]) -> None:
+    compiled, rows = limits(**spec), Rows()
+    first = event(id="1", time=NOON)
+    assert check(compiled, rows, "u", first, user()) is FIRE
+    rows.rows = {key: (value[: len(value) // 4 * 4], at) for key, (value, at) in rows.rows.items()}
+    again = event(id="1", time=NOON + 1)
+    again.id_scope = "/shop"
+    assert check(compiled, rows, "u", again, user()) is SUPPRESS
+    assert check(compiled, rows, "u", event(id="1", time=NOON + 1), user()) is SUPPRESS
+
+
+def test_a_row_of_this_version_speaks_for_its_own_scope_alone() -> None:
+    compiled, rows = limits(dedupe={"by": "event.id"}), Rows()
+    said = []
+    for scope in (None, "/de", "/fr", "/de", None):
+        one = event(id="1", time=NOON)
+        one.id_scope = scope
+        said.append(check(compiled, rows, "u", one, user()))
+    assert said == [FIRE, FIRE, FIRE, SUPPRESS, SUPPRESS]

@@ -7,7 +7,9 @@ from typing import Any
 
 from pipeline.job.drain import Drain
 from pipeline.job.failure import Failure
+from pipeline.job.pace import Pace
 from pipeline.job.pressure import Pressure
+from pipeline.job.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps.source import SourcePartition
 from pipeline.job.steps.stretch import Stretches
@@ -20,4 +22,6 @@ def open_partition(name: str, reader: Reader, state: Path, versions: Any) -> Sou
     engine = RecordingEngine()
     settings = JobSettings(state, shards=1, disk_reserve_bytes=0)
     pressure, drain = Pressure(engine, state, 0), Drain(engine, 1, [name])
-    return SourcePartition(name, reader, settings, versions, Stretches(), pressure, drain, {}, Failure())
+    return SourcePartition(
+        name, reader, settings, versions, Stretches(), pressure, drain, {}, Failure(), Pulse(1.0), Pace(1.0)
+    )

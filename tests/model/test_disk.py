@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,20 +20,18 @@ from pipeline.deliver.halts import Halts
 from pipeline.job.commands import FOLDER, leave
 from pipeline.job.steps.history import History
 from pipeline.model import disk
+from pipeline.model.errors import StateError
 from pipeline.outbox.handover import Outcome, Result
 from pipeline.outbox.journal import Journal, read_journal
 from pipeline.runtime.state.directory import META, StateDirectory
 from pipeline.runtime.state.recovery import prepare_recovery, resume_epoch
 from pipeline.sources.topics.trail import Boundary, Trail
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 from tests.kit.powercut import cuts
 from tests.kit.records import NOW_MS, delivery
 
-
-@pytest.fixture(autouse=True)
-def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the machine's own disk: the one whose power is cut keeps its own account."""
-    for name in ("fsync", "fdatasync"):
-        monkeypatch.setattr(os, name, lambda descriptor: None)
+pytestmark = pytest.mark.usefixtures("unfsynced")
 
 
 def write(path: Path, data: bytes) -> None:
@@ -299,3 +299,51 @@ def test_a_first_start_that_is_cut_off_anywhere_leaves_what_the_next_start_takes
     for place, _ in cuts(tmp_path, lambda folder: None, first_start):
         first_start(place)
         assert Halts(place / "state").all() == {"hook": "paused"}
+
+
+def nothing(state: Path) -> None:
+    """Leave what a first start finds usually."""
+
+
+def half_a_store_beside(state: Path) -> None:
+    (state / "recovery.new").mkdir(parents=True)
+    (state / "recovery.new/part-0.sqlite3").write_bytes(b"SQLite format 3\0" + bytes(80))
+
+
+def half_a_store_of_an_older_version(state: Path) -> None:
+    (state / "recovery").mkdir(parents=True)
+    with closing(sqlite3.connect(state / "recovery/part-0.sqlite3")) as db, db:
+        db.execute("CREATE TABLE parts (part_index INTEGER, part_count INTEGER)")
+
+
+def folders_without_anything(state: Path) -> None:
+    for name in ("recovery", "versions", "shards", "source", "recovery.new"):
+        (state / name).mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [nothing, half_a_store_beside, half_a_store_of_an_older_version, folders_without_anything],
+)
+def test_a_recovery_store_that_was_never_whole_is_made_anew(
+    tmp_path: Path, left: Callable[[Path], None]
+) -> None:
+    left(tmp_path)
+    assert prepare_recovery(tmp_path / "recovery") == 0
+    assert prepare_recovery(tmp_path / "recovery") == 0
+    assert resumes_at(tmp_path / "recovery") is None
+    assert not (tmp_path / "recovery.new").exists()
+
+
+@pytest.mark.parametrize("left", [nothing, half_a_store_of_an_older_version])
+def test_a_recovery_store_that_is_lost_is_not_made_anew_beside_what_was_committed(
+    tmp_path: Path, left: Callable[[Path], None]
+) -> None:
+    left(tmp_path)
+    store = Store(tmp_path / "shards/000")
+    store.put(Table.USERS, b"u1", b"{}")
+    store.commit()
+    store.close()
+    for _ in range(2):
+        with pytest.raises(StateError, match=r"recovery store (is gone|cannot be read).*Restore"):
+            prepare_recovery(tmp_path / "recovery")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from pipeline.recording.record import Recorded, record
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.reader import BaseReader
+from tests.kit.powercut import cuts
 
 Row = tuple[int | None, bytes | None]
 """Broker time, value."""
@@ -264,3 +267,92 @@ def test_a_recorder_without_news_waits_instead_of_spinning(tmp_path: Path) -> No
     stop: Callable[[], bool] = lambda: len(waits) == 3  # noqa: E731  # one expression, used once
     record(QuietSource(p=[]), tmp_path, stopping=stop, idle=waits.append)
     assert waits == [0.005] * 3
+
+
+class LatestSource(FakeSource):
+    """A topic that is read from where it ends when it is first asked for; it grows while it is read."""
+
+    def __init__(self, log: list[Row], more: int) -> None:
+        super().__init__(2, p=log)
+        self.more = more
+
+    def open(self, name: str, position: Any) -> FakeReader:
+        log, more = self.partitions[name], self.more
+
+        class Growing(FakeReader):
+            def read(self, limit: int) -> RawChunk | None:
+                nonlocal more
+                if self.at >= len(log) and more:
+                    more -= 1
+                    log.extend(rows(2, first=len(log)))
+                return super().read(limit)
+
+            @property
+            def done(self) -> bool:
+                return not more and super().done
+
+        begin = len(log) if position is None else position[1]
+        return Growing(name, log, ("fake-1", begin, ()), self.chunk)
+
+
+def begins_at(out: Path) -> int | None:
+    """Return where the recording would go on, None where nothing of it is on disk."""
+    state = out / ".record.json"
+    return orjson.loads(state.read_bytes())["partitions"]["p"]["position"][1] if state.exists() else None
+
+
+def test_a_power_cut_takes_nothing_that_was_kept_and_leaves_no_gap(tmp_path: Path, unfsynced: None) -> None:
+    """From `latest`: what comes while the power is off is recorded by the next start."""
+    began, kept = 7, Counter[int]()
+
+    def act(root: Path) -> None:
+        instantly(LatestSource(rows(began), more=3), root / "out", rotate_bytes=60, compression="none")
+
+    for place, over in cuts(tmp_path, lambda root: None, act):
+        known = begins_at(place / "out")
+        before = lines(place / "out") if known is not None else []
+        kept[len(before)] += 1
+        source = LatestSource(rows(began + 10), more=1)
+        instantly(source, place / "out")
+        after = lines(place / "out")
+        assert after[: len(before)] == before
+        first = began if known is not None else began + 10
+        assert after == [value for _, value in source.partitions["p"][first:]]
+        assert not over or len(before) == 6
+    assert kept.keys() == {0, 2, 4, 6}
+
+
+def test_files_that_nothing_is_known_of_are_left_alone(tmp_path: Path) -> None:
+    instantly(FakeSource(p=rows(3)), tmp_path)
+    (tmp_path / ".record.json").unlink()
+    (path,) = tmp_path.rglob("*.jsonl.zst")
+    whole = path.read_bytes()
+    with pytest.raises(StateError, match=r"zst was recorded before.*another directory"):
+        instantly(FakeSource(p=rows(6)), tmp_path)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace(b'"first":0', b'"first":1'),
+        lambda text: text.replace(b'"bytes":', b'"bytes":1'),
+        lambda text: text.replace(b'"partitions"', b'"partitiont"'),
+        lambda text: b'{"version":1,"partitions":[]}',
+        lambda text: b'{"version":1,"partitions":{"p":{"first":0}}}',
+        lambda text: b'{"version":1,"partitions":{"p":7}}',
+        lambda text: b"",
+        lambda text: b"\xff",
+    ],
+)
+def test_a_state_file_that_says_something_else_cuts_nothing_off(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    instantly(FakeSource(p=rows(3)), tmp_path)
+    state = tmp_path / ".record.json"
+    state.write_bytes(damage(state.read_bytes()))
+    (path,) = tmp_path.rglob("*.jsonl.zst")
+    whole = path.read_bytes()
+    with pytest.raises(StateError, match=r"is damaged.*another directory"):
+        instantly(FakeSource(p=rows(6)), tmp_path)
+    assert path.read_bytes() == whole

@@ -59,7 +59,7 @@ SOME_SHARDS_AHEAD: Kill = (STORE + "commit", "after", 7)
 def answer(path: str, attempt: int, body: bytes) -> int:
     """Answer as a receiver of that name would; the same in every run."""
     if path == "/flaky" and attempt == 1 and crc32(body) % 5 == 0:
-        return 503  # not too many: the circuit breaker would open
+        return 503  # not too many: it would be taken for an outage
     return 400 if path == "/refused" else 200
 
 

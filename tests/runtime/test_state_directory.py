@@ -93,3 +93,12 @@ def test_a_part_that_belongs_to_another_user_is_named(
             StateDirectory(tmp_path, shards=8)
         monkeypatch.undo()
     StateDirectory(tmp_path, shards=8).close()
+
+
+def test_a_description_that_is_gone_beside_stores_is_asked_for(tmp_path: Path) -> None:
+    for shard in range(3):
+        (tmp_path / f"shards/{shard:03}").mkdir(parents=True)
+        (tmp_path / f"shards/{shard:03}/data.mdb").write_bytes(b"")
+    with pytest.raises(StateError, match=r"hookline.json: is gone.*shards/ holds 3"):
+        StateDirectory(tmp_path, shards=2)
+    assert not (tmp_path / META).exists()

@@ -94,6 +94,8 @@ def run(
     A recording is read to its end; a job that follows files or reads topics runs until SIGTERM or Ctrl-C.
     What is not delivered by then is kept in the state directory, and the next run goes on with it.
     """
+    from pipeline.model.errors import ClockSetBack
+    from pipeline.model.exits import MEMBER_EXIT
     from pipeline.telemetry import log
 
     job_config = load(config, flags, quiet=member is not None)
@@ -104,7 +106,13 @@ def run(
     if (processes > 1 or restart) and member is None:
         summary = run_together(job_config, processes, restart)
     else:
-        summary = run_alone(job_config, config, metrics, member, pin=pin)
+        try:
+            summary = run_alone(job_config, config, metrics, member, pin=pin)
+        except ClockSetBack:
+            if member is None:
+                raise
+            # A part cannot start anew alone: its supervisor does it for all.
+            return MEMBER_EXIT
     if member is not None:
         print_json_lines([summary])
         return Exit.OK
@@ -172,7 +180,7 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
         given[name] = list(value) or None if isinstance(value, tuple) else value or None
         if isinstance(value, Path):
             given[name] = str(value)
-    report = load_pipeline(config, flags=given, check_source=True)
+    report = load_pipeline(config, flags=given, check_source=True, guard_state=True)
     loaded = report.require()
     if report.findings and not quiet:
         say(render(report.findings, root=report.root))
@@ -198,9 +206,13 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
         say(f"none of the records could be understood. {first_reason(state)}")
     if as_json:
         print_json(summary)
+        for line in reasons(state, summary):
+            say(line)
         return
     click.echo()
     show_webhooks(summary["webhooks"])
+    for line in reasons(state, summary):
+        click.echo(line)
     show_names(summary["events_seen"])
     click.echo(f"\n{records_line(summary['records'])}")
     for line in order_lines(summary["records"]):
@@ -209,6 +221,14 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     latency = summary["latency_ms"]
     if latency.get("p50"):
         click.echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")
+
+
+def reasons(state: Path, summary: Summary) -> list[str]:
+    """Return a line for each webhook that has something pending: why."""
+    from pipeline.operate.waiting import waiting
+
+    webhooks = summary["webhooks"]
+    return [why.line(name, webhooks[name]["pending"]) for name, why in waiting(state, webhooks, None).items()]
 
 
 def first_reason(state: Path) -> str:

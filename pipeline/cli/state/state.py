@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from pipeline.cli.options import config_option, on_state, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, say, table
@@ -27,29 +26,30 @@ def state() -> None:
 )
 @json_option
 def check(state: Path, rewrite: bool, as_json: bool) -> int:
-    """Read every row of a state directory; also beside a running job. Exit code 1 if one is damaged.
+    """Look at all of a state directory; also beside a running job. Exit code 3 if anything is damaged.
 
-    Rows that an older version wrote have no checksum until they change: damage in them may go unseen. With
-    --rewrite, for a stopped job, all get one.
+    Every row of every store is read, and every other file: the recovery store, config versions and their
+    history, what waits for a stopped job. Rows that an older version wrote have no checksum until they
+    change: damage in them may go unseen. With --rewrite, for a stopped job, all get one.
     """
     from pipeline.outbox.reading import care
-    from pipeline.outbox.reading.view import stores
+    from pipeline.runtime.state.check import check_directory
 
-    folders = stores(state)
-    count, problems = care.check(state)
-    found: dict[str, Any] = {"stores": len(folders), "rows": count, "problems": problems}
+    looked = check_directory(state)
+    problems = looked.problems
+    found: dict[str, Any] = {"stores": looked.stores, "rows": looked.rows, "problems": problems}
     if rewrite and not problems:
         with owned(state):
             found["rewritten"] = care.rewrite(state)
     if as_json:
         print_json(found)
-        return Exit.PROBLEMS if problems else Exit.OK
+        return Exit.STATE if problems else Exit.OK
     for problem in problems:
         click.echo(f"error: {problem}")
-    click.echo(f"{state}: {len(folders)} stores, {count:,} rows, {len(problems) or 'no'} problems")
+    click.echo(f"{state}: {looked.stores} stores, {looked.rows:,} rows, {len(problems) or 'no'} problems")
     if "rewritten" in found:
         say(f"{found['rewritten']:,} rows rewritten")
-    return Exit.PROBLEMS if problems else Exit.OK
+    return Exit.STATE if problems else Exit.OK
 
 
 @state.command()
@@ -66,7 +66,7 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
     from pipeline.config.job import load_pipeline
     from pipeline.runtime.state.rebuild import rebuild as rebuild_stores
 
-    job = load_pipeline(config, check_source=True).require()
+    job = load_pipeline(config, check_source=True, guard_state=True).require()
     done = rebuild_stores(
         replace(job, state=state_dir(config, state)), lambda records: say(f"{records:,} records read")
     )
@@ -106,9 +106,13 @@ def compact(state: Path, as_json: bool) -> None:
 @contextmanager
 def owned(state: Path) -> Iterator[None]:
     """Hold a state directory. Raises StateError while a job runs on it."""
-    from pipeline.runtime.state.directory import META, StateDirectory
+    from pipeline.model.errors import StateError
+    from pipeline.runtime.state.directory import StateDirectory, describe
 
-    directory = StateDirectory(state, shards=int(orjson.loads((state / META).read_bytes())["shards"]))
+    described = describe(state)
+    if described is None:
+        raise StateError(f"{state} holds no state: no job has run on it yet.")
+    directory = StateDirectory(state, shards=described[1])
     try:
         yield
     finally:

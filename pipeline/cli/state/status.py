@@ -33,14 +33,16 @@ def status(state: Path, as_json: bool) -> None:
         click.echo(line)
     show_webhooks(found.webhooks)
     show_names(live.events_seen if live else ())
+    if live and live.still_secs:
+        click.echo(
+            f"the job stands still, since {live.still_secs:,.0f} s: nothing is read or committed. Its log "
+            "says where; to stop and start it is safe"
+        )
     if live and live.config["problems"]:
         click.echo(
             f"the config was edited and is refused; what ran before still runs:\n{live.config['problems']}"
         )
     for webhook, halt in found.halted.items():
         click.echo(f"{webhook} is {halt}: `hookline webhook enable {webhook}` sends again")
-    for webhook, lane in live.lanes.items() if live else ():
-        if lane["breaker"] != "closed" or lane["waiting"]:
-            click.echo(
-                f"{webhook}: breaker {lane['breaker']}, {lane['waiting']:,} wait; last: {lane['error']}"
-            )
+    for webhook, why in found.waiting.items():
+        click.echo(why.line(webhook, found.webhooks[webhook]["pending"]))

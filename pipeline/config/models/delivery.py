@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
-from pipeline.config.models.field_types import Conditions, Duration, Rate, Size, Tree, problem, settings
+from pipeline.config.models.field_types import (
+    Conditions,
+    Duration,
+    Rate,
+    Reading,
+    Size,
+    Tree,
+    lasting,
+    newly,
+    problem,
+    settings,
+)
+
+_ONCE = "for no retries write `max_attempts: 1`"
+
+
+def _retryable(statuses: list[int]) -> None:
+    for status in statuses:
+        if not 300 <= status <= 599:
+            raise ValueError(f"a status that can be retried is 300 to 599, not {status}")
 
 
 @settings
 class RetrySettings:
     """When a failed attempt is repeated: exponential backoff with full jitter."""
 
-    min_delay_secs: Duration = Field(
+    min_delay_secs: Annotated[Duration, lasting("min_delay", "30d")] = Field(
         default=1.0, validation_alias="min_delay", description="First delay at most."
     )
-    max_delay_secs: Duration = Field(
+    max_delay_secs: Annotated[Duration, lasting("max_delay", "30d")] = Field(
         default=3600.0, validation_alias="max_delay", description="Longest delay."
     )
-    max_age_secs: Duration = Field(
+    max_age_secs: Annotated[Duration, lasting("max_age", zero=_ONCE)] = Field(
         default=72 * 3600.0,
         validation_alias="max_age",
         description="After this age a delivery becomes a dead letter.",
@@ -27,10 +46,17 @@ class RetrySettings:
     max_attempts: int | None = Field(
         default=None, ge=1, description="After this many too; null: only age counts."
     )
-    statuses: list[int] = Field(
+    statuses: Annotated[list[int], newly(_retryable)] = Field(
         default=[408, 425, 429],
+        json_schema_extra={"items": {"type": "integer", "minimum": 300, "maximum": 599}},
         description="Statuses that are retried, beside every 5xx.",
     )
+
+    @model_validator(mode="after")
+    def _growing(self, info: ValidationInfo) -> Any:
+        if info.context is Reading.FILES and self.min_delay_secs > self.max_delay_secs:
+            raise problem("wrong-value", "`min_delay` is longer than `max_delay`: raise that, too")
+        return self
 
 
 @settings
@@ -39,7 +65,7 @@ class BatchSettings:
 
     max_events: int = Field(default=100, ge=1, le=100_000, description="How many at most.")
     max_bytes: Size = Field(default=1_000_000, description="How large the body may grow.")
-    max_wait_secs: Duration = Field(
+    max_wait_secs: Annotated[Duration, lasting("max_wait", "1h", zero="leave out `batch`")] = Field(
         default=1.0, validation_alias="max_wait", description="How long the first one waits for others."
     )
     as_: Literal["array", "ndjson"] = Field(
@@ -56,7 +82,7 @@ class BatchSettings:
 class DeliverySettings:
     """How requests are sent; `delivery` of pipeline.yaml sets other defaults."""
 
-    timeout_secs: Duration = Field(
+    timeout_secs: Annotated[Duration, lasting("timeout", "1h")] = Field(
         default=10.0, validation_alias="timeout", description="Time for one attempt in all."
     )
     concurrency: int = Field(

@@ -7,6 +7,7 @@ type carries its JSON Schema and the name under which the reference lists it.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from typing import Annotated, Any, Final, TypeVar, cast, dataclass_transform
@@ -127,7 +128,27 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 def _id(value: object) -> str:
     if isinstance(value, str) and _ID.fullmatch(value):
         return value
-    raise ValueError("an id is 1 to 64 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`")
+    wish = "an id is 1 to 64 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise ValueError(f'{wish}, as a text: quote it: "{value}"')
+    close = _as_id(value) if isinstance(value, str) else ""
+    raise ValueError(f"{wish}: did you mean `{close}`?" if close else wish)
+
+
+_SPELT: Final = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "&": "-and-", "+": "-plus-"}
+)
+
+
+def _as_id(text: str) -> str:
+    """Return the nearest id: `kaeufer-neu` for `Käufer (neu)`."""
+    bare = unicodedata.normalize("NFKD", text.translate(_SPELT)).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._]+", "-", bare).strip("-._").lower()[:64].strip("-._")
+
+
+def _named(text: str) -> None:
+    if not any(map(str.isalnum, text)):
+        raise ValueError(f"an id holds a letter or a digit: `{text}` names nothing")
 
 
 def _schema(pattern: str, title: str, *examples: str) -> WithJsonSchema:
@@ -137,27 +158,23 @@ def _schema(pattern: str, title: str, *examples: str) -> WithJsonSchema:
 Duration = Annotated[
     float,
     _amount(units.parse_duration),
-    _schema(r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$", "duration", "10s", "1.5h"),
+    _schema(r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$", "duration", "10s", "1.5h"),
 ]
 """Seconds, from ``500ms``, ``10s``, ``1.5h``, ``30d``."""
+
+DurationOrZero = Annotated[
+    float,
+    _amount(units.parse_duration),
+    _schema(r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$", "duration", "0s", "50ms"),
+]
+"""As `Duration`, where nothing at all has a meaning."""
 
 DurationOrEver = Annotated[
     float | None,
     _amount(_ever),
-    _schema(r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d)|ever)$", "duration or ever", "24h", "ever"),
+    _schema(r"^((?=.*[1-9])[0-9]+(\.[0-9]+)?(ms|s|m|h|d)|ever)$", "duration or ever", "24h", "ever"),
 ]
 """Seconds, or None for ``ever``."""
-
-
-def lasting(name: str) -> AfterValidator:
-    """Return the check of a time in which matches are counted: it is longer than nothing."""
-
-    def check(seconds: float | None) -> float | None:
-        if seconds == 0:
-            raise ValueError(f"`{name}`: `{name}` is more than nothing")
-        return seconds
-
-    return AfterValidator(checked(check))
 
 
 def newly(check: Callable[[Any], Any]) -> AfterValidator:
@@ -171,10 +188,26 @@ def newly(check: Callable[[Any], Any]) -> AfterValidator:
     return AfterValidator(validate)
 
 
+def lasting(name: str, most: str = "36600d", *, zero: str = "") -> AfterValidator:
+    """Return the check of a time: longer than nothing, and no longer than anybody could mean.
+
+    zero: what to write by those who mean nothing at all.
+    """
+    longest = units.parse_duration(most)
+
+    def check(seconds: float | None) -> None:
+        if seconds == 0:
+            raise ValueError(f"`{name}` is longer than nothing" + (f": {zero}" if zero else ""))
+        if seconds is not None and seconds > longest:
+            raise ValueError(f"`{name}` is {most} at most")
+
+    return newly(check)
+
+
 Rate = Annotated[
     float,
     _amount(units.parse_rate),
-    _schema(r"^[0-9]+(\.[0-9]+)?\s*/\s*[smhd]$", "rate", "100/s", "60/m"),
+    _schema(r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?\s*/\s*[smhd]$", "rate", "100/s", "60/m"),
 ]
 """How many per second, from ``100/s``, ``60/m``."""
 
@@ -197,8 +230,24 @@ Names = Annotated[
 ]
 """One text or a list of texts; always a list afterwards."""
 
+Paths = Annotated[
+    list[str],
+    BeforeValidator(_names),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "title": "path or list of paths",
+        }
+    ),
+]
+"""One path or a list of paths; always a list afterwards."""
+
 WebhookId = Annotated[
-    str, BeforeValidator(checked(_id)), _schema(r"^[A-Za-z0-9._-]{1,64}$", "id", "big-purchase-to-slack")
+    str,
+    BeforeValidator(checked(_id)),
+    newly(_named),
+    _schema(r"^(?=.*[A-Za-z0-9])[A-Za-z0-9._-]{1,64}$", "id", "big-purchase-to-slack"),
 ]
 
 Tree = Annotated[Any, WithJsonSchema({"title": "any value"})]

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pipeline.config.models.delivery import DeliverySettings
-from pipeline.config.models.field_types import Duration, Names, Section, Size, checked, only_one, problem
+from pipeline.config.models.field_types import (
+    Duration,
+    DurationOrZero,
+    Names,
+    Section,
+    Size,
+    checked,
+    lasting,
+    only_one,
+    problem,
+)
 from pipeline.language.formats import Format
 from pipeline.model.times import parse_time
 
@@ -48,6 +59,32 @@ def _start(value: object) -> object:
     except ValueError as error:
         raise ValueError(f"{error}; `earliest`, `latest` or a time is wanted") from None
 
+
+_BROKER = re.compile(r"(\w+://)?([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+
+
+def _brokers(value: object) -> object:
+    if not isinstance(value, (str, list)) or not all(isinstance(one, str) for one in value):
+        return value  # pydantic says that it must be a text
+    parts = [part.strip() for part in ",".join(value if isinstance(value, list) else [value]).split(",")]
+    for part in parts:
+        if not _BROKER.fullmatch(part):
+            told = f"`{part}` is no broker" if part else "a broker is missing"
+            raise ValueError(f"{told} (write host:port, or a list of them)")
+    return ",".join(parts)
+
+
+Brokers = Annotated[
+    str,
+    BeforeValidator(checked(_brokers)),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "title": "host:port or list",
+        }
+    ),
+]
+"""``host:port``, several with commas as librdkafka reads them; a list is joined to that."""
 
 Settings = dict[str, str | bool | int | float | None]
 """Names and values of librdkafka's settings."""
@@ -93,7 +130,10 @@ class JsonlSource(Section):
 class KafkaSource(Section):
     """Kafka topics."""
 
-    brokers: str = Field(description="Bootstrap servers.", examples=["127.0.0.1:9092"])
+    brokers: Brokers = Field(
+        description="Bootstrap servers: `host:port`, one, a list, or several with commas.",
+        examples=["127.0.0.1:9092"],
+    )
     events: Names = Field(default_factory=list, description="Topics with events (or with both).")
     users: Names = Field(default_factory=list, description="Topics with user updates.")
     group: str = Field(
@@ -136,12 +176,12 @@ class SourceSection(Section):
 class JoinSection(Section):
     """How events wait for user properties."""
 
-    max_wait_secs: Duration | None = Field(
+    max_wait_secs: Annotated[Duration, lasting("max_wait", "30d")] | None = Field(
         default=None,
         validation_alias="max_wait",
         description="Let an event go on after so long without progress of the users side; null: never.",
     )
-    settle_secs: Duration | None = Field(
+    settle_secs: DurationOrZero | None = Field(
         default=None,
         validation_alias="settle",
         description="Two topics: hold each record until the clock is so far past its time, for records of "
@@ -164,7 +204,7 @@ class DeadLettersKafka(Section):
     """Copies of dead letters to a topic."""
 
     topic: str = Field(description="The topic.")
-    brokers: str | None = Field(
+    brokers: Brokers | None = Field(
         default=None, description="Bootstrap servers; by default the source's, with the source's `settings`."
     )
     settings: Settings = Field(
@@ -202,8 +242,10 @@ class PipelineFile(Section):
     source: SourceSection | None = Field(
         default=None, description="Where records come from.", examples=[{"jsonl": {"paths": ["shop.jsonl"]}}]
     )
-    state: str = Field(default="./state", min_length=1, description="The state directory.")
-    epoch_secs: Duration = Field(
+    state: str = Field(
+        default="./state", min_length=1, description="The state directory; relative: beside this file."
+    )
+    epoch_secs: Annotated[Duration, lasting("epoch", "1h")] = Field(
         default=1.0, validation_alias="epoch", description="Time between two commits."
     )
     shards: int = Field(

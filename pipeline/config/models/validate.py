@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, get_args
@@ -9,41 +10,28 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from pipeline.config.models.field_types import Reading, fields_of, is_section
+from pipeline.config.models.other_words import KINDS, REMEDIES, SYNONYMS
+from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.syntax import quote
 from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean, likeness
 
 M = TypeVar("M", bound=BaseModel)
-
-_SYNONYMS = {
-    "condition": "where",
-    "conditions": "where",
-    "data": "body",
-    "endpoint": "url",
-    "event": "events",
-    "filter": "where",
-    "filters": "where",
-    "if": "where",
-    "name": "id",
-    "on": "trigger",
-    "params": "query",
-    "payload": "body",
-    "property_changes": "changes",
-    "rate_limit": "rate",
-    "retries": "retry",
-    "secret": "signature",
-    "tls": "ca",
-    "type": "kind",
-    "variables": "vars",
-    "when": "where",
-}
-"""What other products call it."""
+_PLAIN = re.compile(r"[A-Za-z0-9][^\s{}\[\],:#'\"]*(:[^\s{}\[\],:#'\"]+)*")
+"""Texts that need no quotes, not even inside of a flow map."""
 
 
 def check(model: type[M], data: Value, problems: Problems, *, what: str) -> M | None:
     """Return the model's instance, or None after noting every problem. ``what``: "a webhook"."""
     if not isinstance(data, dict):
-        problems.error((), "wrong-type", f"{what} is a map of fields, not {describe(data)}")
+        hint = "write `field: value` lines"
+        if isinstance(data, list):
+            hint = f"leave out the `-`: one file holds {what if what[:2] == 'a ' else 'one map'}"
+        problems.error((), "wrong-type", f"{what} is a map of fields, not {describe(data)}", hint=hint)
+        return None
+    if (stray := _stray(model, data)) is not None:
+        problems.error((), "wrong-file", f"this is {stray[0]}, not {what}", hint=stray[1])
         return None
     reading = Reading.STORED if problems.stored else Reading.FILES
     try:
@@ -61,6 +49,15 @@ def check(model: type[M], data: Value, problems: Problems, *, what: str) -> M | 
             if problem.code != "missing-field" or (problem.path, f"did you mean {name}?") not in meant:
                 problems.found.append(replace(problem, path=problems.prefix + problem.path))
         return None
+
+
+def _stray(model: type, data: dict[str, Value]) -> tuple[str, str] | None:
+    """Return what a file in the wrong place is, and where it belongs; None where the place may be right."""
+    own = {name for name, _, _ in fields_of(model)}
+    for kind, (telling, folder) in KINDS.items():
+        if not own & data.keys() and any(name in data for name in telling):
+            return kind, f"it belongs in {folder}" if folder else "it belongs in the config directory itself"
+    return None
 
 
 def _note(model: type, data: Value, detail: Any, problems: Problems, what: str) -> None:
@@ -85,6 +82,8 @@ def _note(model: type, data: Value, detail: Any, problems: Problems, what: str) 
     else:
         code, wish, remedy = _wish(kind, context, detail.get("input"))
         found = describe(detail.get("input"))
+        if remedy is None and code == "wrong-type":
+            remedy = _example(model, path)
         problems.error(path, code, f"{name} must be {wish}, not {found}", hint=remedy)
 
 
@@ -147,10 +146,11 @@ def describe(value: Value) -> str:
 def suggest_field(word: str, section: type, root: type) -> str:
     """Return the remedy for an unknown field: the close name, its right place, or all the names there are."""
     names = [name for name, _, _ in fields_of(section)]
-    synonym = _SYNONYMS.get(word.lower())
+    synonyms = SYNONYMS.get(word.lower(), ())
     # A synonym wins over likeness: `event` is meant as `events`, but so is `retries` as `retry`.
-    if synonym in names:
-        return f"did you mean `{synonym}`?"
+    for synonym in synonyms:
+        if synonym in names:
+            return f"did you mean `{synonym}`?"
     close = did_you_mean(word, names)
     if close is not None and likeness(word, close) > 0.8:
         return f"did you mean `{close}`?"
@@ -160,10 +160,12 @@ def suggest_field(word: str, section: type, root: type) -> str:
         return f"it belongs under {listed}"
     if close is not None:
         return f"did you mean `{close}`?"
-    if synonym is not None:
+    for synonym in synonyms:
         owners = [f"{place}.{name}" if place else name for place, name in _places(root) if name == synonym]
         if owners:
             return f"did you mean `{owners[0]}`?"
+    if section is root and word in REMEDIES:
+        return REMEDIES[word]
     return "fields: " + ", ".join(names)
 
 
@@ -214,10 +216,20 @@ def _example(model: type, path: KeyPath) -> str | None:
     section = _section_at(model, path[:-1])
     for name, _, info in fields_of(section):
         if path[-1] == name and info.examples:
-            example = info.examples[0]
-            if isinstance(example, (str, int, float)):
-                return f"for example `{path[-1]}: {example}`"
+            return f"for example `{path[-1]}: {_flow(info.examples[0])}`"
     return None
+
+
+def _flow(value: Value) -> str:
+    """Return an example as it is written on one line of YAML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, str):
+        is_text = _PLAIN.fullmatch(value) is not None and isinstance(scalars.resolve(value), str)
+        return value if is_text else quote(value)
+    return describe(value).removeprefix("the number ")
 
 
 def _dotted(path: KeyPath) -> str:

@@ -17,6 +17,7 @@ from pipeline.config.models.field_types import (
     Duration,
     DurationOrEver,
     Names,
+    Paths,
     Section,
     Tree,
     WebhookId,
@@ -120,11 +121,28 @@ class Limit(Section):
 class Dedupe(Section):
     """Suppress what was already seen."""
 
-    by: str = Field(default="event.id", description="The path whose equal values are duplicates, per user.")
+    by: Paths = Field(
+        default=["event.id"],
+        description="The path whose equal values are duplicates, per user; of several paths all values. "
+        "`event.id` of a CloudEvent counts together with its source.",
+        examples=[["event.source", "event.id"]],
+    )
     within_secs: Annotated[Duration, lasting("within")] = Field(
         default=86400.0,
         validation_alias="within",
         description="For this long after the first (event time).",
+    )
+
+
+class Idempotency(Section):
+    """What makes an event that event for the receiver: events that are equal in it have one `webhook-id`."""
+
+    by: Paths = Field(
+        default=["event.id"],
+        description="Paths of the event whose values the `webhook-id` is made of; where one has no value, "
+        "the place of the record in its stream is taken. `event.id` of a CloudEvent counts together with "
+        "its source.",
+        examples=[["event.source", "event.id"]],
     )
 
 
@@ -148,8 +166,9 @@ class Request(Section):
     )
     encoding: Literal["json", "form", "text"] = Field(
         default="json",
-        description="How the body is written; form: nested `a[b]`, arrays repeat; text: the body is one text "
-        "(XML, CSV, a line of a protocol) and is sent as it is.",
+        description="How the body is written; form: nested `a[b]`, arrays repeat `a[]`, "
+        "arrays with objects are indexed, `a[0][b]`; text: the body is one text (XML, "
+        "CSV, a line of a protocol) and is sent as it is.",
     )
     content_type: ContentType | None = Field(
         default=None,
@@ -207,5 +226,6 @@ class WebhookFile(Section):
     trigger: Trigger = Field(description="When it fires.")
     limit: Limit | None = Field(default=None, description="At most so many per user and time.")
     dedupe: Dedupe | None = Field(default=None, description="Suppress duplicates.")
+    idempotency: Idempotency | None = Field(default=None, description="What the `webhook-id` is made of.")
     request: Request = Field(description="What is sent.")
     delivery: DeliverySettings = Field(default_factory=DeliverySettings, description="How it is sent.")

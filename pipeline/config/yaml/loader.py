@@ -34,6 +34,10 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\
 _CUT_COMMENT = re.compile(r"[ \t]#[^\s#!]")
 
 
+EMPTY = "empty-file"
+"""The code of a file without content: for pipeline.yaml, whose fields all have defaults, it is none."""
+
+
 class _Stop(Exception):
     """The rest of the file cannot be understood; the finding is already noted."""
 
@@ -89,8 +93,17 @@ def parse_yaml(text: str, file: str) -> Document:
         document.findings.extend(f for f in builder.findings if f.line - 1 not in repaired)
         break
     if document.root is None and not document.findings:
-        document.findings.append(document.finding(Span(0, 0, 0, 1), "empty-file", "the file is empty"))
+        comments = " but for comments" if any(line.strip() for line in document.lines) else ""
+        document.findings.append(
+            document.finding(Span(0, 0, 0, 1), EMPTY, f"the file is empty{comments}", hint=_empty_hint(file))
+        )
     return document
+
+
+def _empty_hint(file: str) -> str:
+    if file.startswith("labels/"):
+        return "a label has a `name`, and `events`, `capture` or `where`; delete the file if it is not needed"
+    return "`hookline new` writes a webhook to begin with; delete the file if it is not needed"
 
 
 def _forbidden(document: Document, text: str, index: int) -> Finding:
@@ -153,11 +166,14 @@ class _Builder:
                 elif kind is DocumentStartEvent:
                     documents += 1
                     if documents > 1:
+                        span = _span(event)
+                        rest = self.document.lines[span.line + 1 :]
+                        blank = all(not line.strip() or line.lstrip().startswith("#") for line in rest)
                         self.error(
-                            _span(event),
+                            span,
                             "several-documents",
                             "one file holds one document; `---` begins a second one",
-                            "move it into a file of its own",
+                            "leave it out" if blank else "move what follows into a file of its own",
                         )
                         raise _Stop
         finally:

@@ -16,19 +16,32 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from pipeline.deliver.http.attempt import MAX_BODY, MAX_HEAD, Attempt, Fault
+from pipeline.deliver.http.aiohttp_wire import BadAnswer, Connector, ProxyError
+from pipeline.deliver.http.attempt import MAX_BODY, MAX_HEAD, MAX_HEADERS, MAX_WHOLE, Attempt, Fault, Posted
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.resolve import Resolver
-from pipeline.deliver.http.target import Origin, parse_origin
+from pipeline.deliver.http.target import Origin, Proxy, parse_origin, parse_proxy, url_of
 from pipeline.deliver.http.tls import Contexts
+from pipeline.language.hosts import for_tls
+from pipeline.model.words import without_addresses
 
 TOKEN_TIMEOUT_SECS = 10.0
 
 
 class AiohttpClient:
-    """See `attempt.Client`. Used by one event loop. proxy: of each attempt's ``proxy``, if any."""
+    """See `attempt.Client`. Used by one event loop. proxy: of each attempt's ``proxy``, if any.
 
-    def __init__(self, finished: Callable[[Attempt], None], resolver: Resolver, contexts: Contexts) -> None:
+    clock: monotonic seconds, by which connections grow old.
+    """
+
+    def __init__(
+        self,
+        finished: Callable[[Attempt], None],
+        resolver: Resolver,
+        contexts: Contexts,
+        *,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self._finished = finished
         self._resolver = resolver
         self.contexts = contexts
@@ -36,8 +49,12 @@ class AiohttpClient:
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0, resolver=_Guarded(resolver), use_dns_cache=False, happy_eyeballs_delay=0.25
+            connector=Connector(
+                clock=clock or asyncio.get_running_loop().time,
+                limit=0,
+                resolver=_Guarded(resolver),
+                use_dns_cache=False,
+                happy_eyeballs_delay=0.25,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -46,6 +63,7 @@ class AiohttpClient:
             skip_auto_headers=("accept", "accept-encoding", "user-agent", "content-type"),
             max_line_size=MAX_HEAD,
             max_field_size=MAX_HEAD,
+            max_headers=MAX_HEADERS + 2,
             trace_configs=[trace],
         )
 
@@ -68,27 +86,25 @@ class AiohttpClient:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._session.close()
 
-    async def post(
-        self, url: str, body: bytes, headers: dict[str, str], *, tls: str = ""
-    ) -> tuple[int, bytes]:
-        """POST and return status and the start of the answer; guarded. tls: name of a context.
-
-        Raises OSError.
-        """
-        origin, _ = parse_origin(url, tls)
+    async def post(self, url: str, body: bytes, headers: dict[str, str], *, tls: str = "") -> Posted:
+        """POST and return the whole answer; guarded. tls: name of a context. Raises OSError."""
+        origin, path = parse_origin(url, tls)
         try:
             await self._resolver.resolve(origin.host, origin.port)
             async with self._session.post(
-                url,
+                _Url.build(url_of(origin, path)),
                 data=body,
-                headers=headers,
+                headers={"accept-encoding": "identity"} | headers,
                 allow_redirects=False,
                 ssl=self._ssl(origin),
+                server_hostname=_tls_name(origin),
                 timeout=aiohttp.ClientTimeout(total=TOKEN_TIMEOUT_SECS),
             ) as response:
-                return response.status, await _start(response)
+                answer, cut = await _start(response, MAX_WHOLE)
+                return Posted(response.status, _headers(response), answer, cut)
         except (GuardRefusal, aiohttp.ClientError, TimeoutError) as error:
-            raise OSError(f"{type(error).__name__}: {error}") from None
+            said = str(error) or f"no complete answer within {TOKEN_TIMEOUT_SECS:g} s"
+            raise OSError(f"{type(error).__name__}: {said}") from None
 
     # --- inside
 
@@ -103,27 +119,38 @@ class AiohttpClient:
         attempt.ended = True
         attempt.cancel = None
         attempt.fault = fault
-        attempt.detail = detail
+        attempt.detail = without_addresses(detail)
         self._finished(attempt)
 
     async def _once(self, attempt: Attempt) -> tuple[Fault | None, str]:
         target = attempt.target
         headers = list(target.headers)
-        for line in attempt.extra.decode("latin-1").splitlines():
+        for line in attempt.extra.decode("latin-1").split("\r\n")[:-1]:
             name, _, value = line.partition(": ")
             headers.append((name, value))
+        proxy: Proxy | None = None
         try:
             # Literals do not pass aiohttp's resolver, so every host is judged here first. Behind a proxy it
             # is the proxy that is dialled; it resolves the receiver's name itself.
             self._resolver.check_literal(target.origin.host)
-            dialled = target.origin if attempt.proxy is None else parse_origin(attempt.proxy)[0]
+            dialled = target.origin
+            if attempt.proxy is not None:
+                proxy = parse_proxy(attempt.proxy)
+                dialled = proxy.origin
             await self._resolver.resolve(dialled.host, dialled.port)
         except GuardRefusal as error:
             return "guard-refused", str(error)
         except OSError as error:
-            return "dns", str(error)
+            return ("dns", str(error)) if proxy is None else ("proxy", f"its name: {error}")
         except ValueError as error:
             return "proxy", str(error)
+        tunnel = None
+        if proxy is not None and proxy.authorization is not None:
+            # Through a tunnel only the proxy sees what is said to open it.
+            if target.origin.scheme == "https":
+                tunnel = {"proxy-authorization": proxy.authorization}
+            else:
+                headers.append(("proxy-authorization", proxy.authorization))
         try:
             async with self._session.request(
                 target.method,
@@ -131,23 +158,36 @@ class AiohttpClient:
                 data=attempt.body if attempt.body or target.method in ("POST", "PUT", "PATCH") else None,
                 headers=headers,
                 allow_redirects=False,
-                proxy=attempt.proxy,
+                proxy=proxy.url if proxy is not None else None,
+                proxy_headers=tunnel,
                 ssl=self._ssl(target.origin),
+                server_hostname=_tls_name(target.origin),
                 trace_request_ctx=attempt,
             ) as response:
                 attempt.stale = False
-                attempt.answer = await _start(response)
-                attempt.status = response.status
+                attempt.begun = response.status
+                if response.status == 407 and proxy is not None and target.origin.scheme == "http":
+                    return "proxy", proxy.refusal(407)
+                attempt.answer, attempt.cut = await _start(response, attempt.most)
+                attempt.status, attempt.begun = response.status, 0
                 attempt.retry_after = response.headers.get("retry-after")
+                if attempt.headers_matter:
+                    attempt.headers = _headers(response)
                 return None, ""
         except GuardRefusal as error:
             return "guard-refused", str(error)
+        except BadAnswer as error:
+            attempt.begun = error.begun
+            return error.fault, str(error)
+        except ProxyError as error:
+            return "proxy", str(error)
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError) as error:
             return "tls", str(error)
         except aiohttp.ClientProxyConnectionError as error:
             return "proxy", str(error)
         except aiohttp.ClientHttpProxyError as error:
-            return "proxy", f"the proxy answered {error.status}"
+            asked = f"{target.origin.host}:{target.origin.port}"
+            return "proxy", proxy.refusal(error.status, asked) if proxy is not None else str(error)
         except aiohttp.ClientConnectorDNSError as error:
             return "dns", str(error)
         except aiohttp.ClientConnectorError as error:
@@ -165,6 +205,10 @@ class AiohttpClient:
 
     def _ssl(self, origin: Origin) -> Any:
         return self.contexts.get(origin.tls) if origin.scheme == "https" else True
+
+
+def _tls_name(origin: Origin) -> str | None:
+    return for_tls(origin.host) if origin.scheme == "https" else None
 
 
 async def _note_reuse(
@@ -185,16 +229,24 @@ class _Url:
         return URL(url, encoded=True)
 
 
-async def _start(response: aiohttp.ClientResponse) -> bytes:
-    """Return at most `MAX_BODY` bytes; what is longer closes the connection."""
-    read = b""
-    while len(read) <= MAX_BODY:
-        chunk = await response.content.read(MAX_BODY + 1 - len(read))
+async def _start(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
+    """Return at most so many bytes, and whether there are more; then the connection is closed."""
+    read = bytearray()
+    while len(read) <= most:
+        chunk = await response.content.read(min(most + 1 - len(read), MAX_BODY))
         if not chunk:
-            return read
+            return bytes(read), False
         read += chunk
     response.close()
-    return read[:MAX_BODY]
+    return bytes(read[:most]), True
+
+
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    made: dict[str, str] = {}
+    for name, value in response.raw_headers:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        made[key] = f"{made[key]}, {text}" if key in made else text
+    return made
 
 
 class _Guarded(AbstractResolver):

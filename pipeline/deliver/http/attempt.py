@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -11,15 +11,21 @@ from pipeline.deliver.http.target import Target
 
 Fault: TypeAlias = Literal[
     "timeout", "connect", "dns", "tls", "reset", "closed", "protocol", "head-limit", "guard-refused",
-    "proxy", "auth", "request",
+    "proxy", "auth", "request", "unreadable",
 ]  # fmt: skip
-"""Why there is no status. ``guard-refused`` and ``request`` (what was rendered cannot be sent) are final."""
+"""Why there is no status. ``guard-refused`` and ``request`` (what was rendered cannot be sent) are final;
+``unreadable``: the whole answer was needed and cannot be read."""
 
+LIFE_SECS = 60.0
+"""The longest life of a connection, so that changes of a name's address are followed; up to a quarter less by
+chance. A request that is on its way is never cut."""
 MAX_HEAD = 64 * 1024
 """Bytes of one response before its body, 1xx answers included."""
 MAX_HEADERS = 256
 MAX_BODY = 16 * 1024
 """Bytes of a response body that are read; a longer one is cut and its connection closed."""
+MAX_WHOLE = 1 << 20
+"""The same where the whole answer is needed, on the wire and unpacked."""
 
 
 class Attempt(msgspec.Struct, eq=False, gc=False):
@@ -40,7 +46,9 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     generation: int = 0
     """Which OAuth2 token it carries."""
     headers_matter: bool = False
-    """True: what a success says in its headers is read (of a batch some may be asked for later)."""
+    """True: the headers of a success are read (of a batch some may be asked for later)."""
+    whole: bool = False
+    """True: what a success says in its body matters. Only where headers matter too."""
     proxy: str | None = None
     """Only for the aiohttp client."""
     # --- for the client
@@ -55,8 +63,19 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     status: int = 0
     fault: Fault | None = None
     detail: str = ""
+    begun: int = 0
+    """The status that an answer began with and then broke off or went wrong; 0 where there was none."""
     retry_after: str | None = None
     answer: bytes = b""
+    cut: bool = False
+    """True: the body is longer than `answer`."""
+    headers: dict[str, str] | None = None
+    """By lower-case name, where they matter."""
+
+    @property
+    def most(self) -> int:
+        """How many bytes of the body are read."""
+        return MAX_WHOLE if self.whole else MAX_BODY
 
     def abort(self, fault: Fault | None, detail: str) -> bool:
         """Cancel what the client is doing for it; True where its end is to be reported, with this fault."""
@@ -73,6 +92,17 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
     def __repr__(self) -> str:
         return f"<Attempt status={self.status} fault={self.fault} detail={self.detail!r}>"
+
+
+class Posted(NamedTuple):
+    """The whole answer to a request outside of any lane."""
+
+    status: int
+    headers: dict[str, str]
+    """By lower-case name."""
+    answer: bytes
+    cut: bool
+    """True: it is longer than what was read."""
 
 
 class Client(Protocol):

@@ -1,7 +1,8 @@
-"""One HTTP/1.1 connection of the native client: an asyncio protocol around httptools' response parser.
+"""One HTTP/1.1 connection of the native client: an asyncio protocol.
 
-It owns what a library would: when a message ends (lengths, chunks, end of file), 1xx answers, what may be
-reused, limits on head and body, and data that nobody asked for. One request at a time, no pipelining.
+It owns what a library would: what may be reused, limits on the body, the end of file, and data that nobody
+asked for. One request at a time, no pipelining. A success that comes whole and alone is taken at a glance,
+with httptools; every other answer is read as both clients do (reader.py).
 """
 
 from __future__ import annotations
@@ -13,22 +14,21 @@ from typing import cast
 
 import httptools
 
-from pipeline.deliver.http.attempt import MAX_BODY, MAX_HEAD, MAX_HEADERS, Attempt, Fault
+from pipeline.deliver.http.attempt import MAX_BODY, MAX_HEAD, Attempt, Fault
+from pipeline.deliver.http.reader import AnswerError, AnswerReader, is_plainly_chunked
 
-_RETRY_AFTER, _CONTENT_LENGTH, _TRANSFER_ENCODING = 11, 14, 17
-"""Lengths of the header names that matter; comparing lengths first keeps other headers cheap."""
-
-_MAX_RECEIVED = MAX_HEAD + 8 * MAX_BODY
-"""Bytes of one answer on the wire: one-byte chunks and trailers are longer than what they carry."""
+_OVERHEAD = 8
+"""So many times longer than its body an answer may be on the wire: one-byte chunks, trailers."""
 
 
 class Glance:
     """A parser without a look at single headers, which are two thirds of what an answer costs to parse.
 
-    It takes a success that comes whole and alone; what else comes is for the parser that reads headers.
+    It takes a success that comes whole and alone; what else comes is for the reader of all answers, which is
+    more lenient and never stricter.
     """
 
-    __slots__ = ("_begun", "_ended", "_keep", "_parser", "body")
+    __slots__ = ("_begun", "_chunks", "_ended", "_keep", "_parser", "body")
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
@@ -39,8 +39,10 @@ class Glance:
 
         After a 0 it must not be asked again.
         """
+        if b"\0" in data or not data.startswith(b"HTTP/1."):
+            return 0  # the parser takes other protocols, and this character where none belongs
         self._begun = self._ended = 0
-        self._keep = False
+        self._keep = self._chunks = False
         self.body = b""
         try:
             self._parser.feed_data(data)
@@ -48,12 +50,18 @@ class Glance:
             return 0
         if not self._keep or self._begun != 1 or self._ended != 1 or len(self.body) > MAX_BODY:
             return 0
+        if self._chunks and not is_plainly_chunked(data):
+            return 0
         status = self._parser.get_status_code()
         return int(status) if 200 <= status < 300 else 0
 
     def on_message_begin(self) -> None:
         """Count messages: a second one was not asked for."""
         self._begun += 1
+
+    def on_chunk_header(self) -> None:
+        """Note that there are chunks: the parser takes codings beside them."""
+        self._chunks = True
 
     def on_body(self, data: bytes) -> None:
         """Keep the body as far as it may be long; many small chunks must not be copied again and again."""
@@ -70,9 +78,8 @@ class Connection(asyncio.Protocol):
     """A connection to one origin; ``idle`` while it has no attempt."""
 
     __slots__ = (
-        "_body", "_framed", "_glance", "_has_body_end", "_head_done", "_headers", "_keep", "_leftover",
-        "_on_done", "_parser", "_received", "_size", "_status", "attempt", "closed", "idle_since",
-        "transport", "used",
+        "_body", "_glance", "_on_done", "_reader", "_received", "_size", "attempt", "born", "closed",
+        "idle_since", "transport", "used",
     )  # fmt: skip
 
     def __init__(self, on_done: Callable[[Connection, Attempt | None, bool], None]) -> None:
@@ -86,21 +93,16 @@ class Connection(asyncio.Protocol):
         self.attempt: Attempt | None = None
         self.closed = False
         self.used = 0
+        self.born = 0.0
+        """When the client took it; with some jitter, so that not all of an origin end at once."""
         self.idle_since = 0.0
         self._reset()
-        self._parser = httptools.HttpResponseParser(self)
 
     def _reset(self) -> None:
         self._received = 0
-        self._headers = 0
         self._size = 0
-        self._status = 0
-        self._keep = False
-        self._head_done = False
-        self._framed = False
-        self._has_body_end = False
-        self._leftover = False
-        self._body: bytes | None = None
+        self._reader: AnswerReader | None = None
+        self._body: bytes | bytearray = b""
 
     # --- from the pool
 
@@ -127,7 +129,7 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; end the attempt when its answer is complete or over a limit."""
+        """Read on; end the attempt when its answer is complete or over a limit."""
         attempt = self.attempt
         if attempt is None:
             # Nobody asked: what comes next could be taken for the answer to a later request.
@@ -143,22 +145,28 @@ class Connection(asyncio.Protocol):
                 return
             self._glance = None
         self._received += len(data)
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = AnswerReader()
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail("protocol", "the receiver switched protocols")
+            piece = reader.feed(data, bodyless=attempt.target.method == "HEAD")
+        except AnswerError as error:
+            self._fail(error.fault, str(error), error.status)
             return
-        except httptools.HttpParserError as error:
-            if not self._has_body_end:
-                self._fail("protocol", f"not an HTTP response: {error}")
-                return
-            self._leftover = True
-        if self._has_body_end:
-            self._end(self._keep and not self._leftover)
-        elif self._size > MAX_BODY or (self._head_done and self._received > _MAX_RECEIVED):
+        most = attempt.most
+        if piece:
+            if not self._size:
+                self._body = piece
+            elif self._size < most:
+                if type(self._body) is bytes:
+                    self._body = bytearray(self._body)
+                self._body += piece
+            self._size += len(piece)
+        if reader.done and self._size <= most:
+            self._end(reader.keep and attempt.target.method != "HEAD")
+        elif self._size > most or (reader.status and self._received > MAX_HEAD + _OVERHEAD * most):
+            attempt.cut = True
             self._end(False)
-        elif not self._head_done and (self._received > MAX_HEAD or self._headers > MAX_HEADERS):
-            self._fail("head-limit", f"over {MAX_HEAD} bytes or {MAX_HEADERS} headers before the body")
 
     def eof_received(self) -> None:
         """Let the transport close; `connection_lost` decides what that means."""
@@ -166,69 +174,20 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the attempt: by end of file where that is the body's end, else as a fault."""
         self.closed = True
-        attempt = self.attempt
+        attempt, reader = self.attempt, self._reader
+        begun = reader.begun if reader is not None else 0
         if attempt is None:
             self._on_done(self, None, False)
-        elif self._head_done and not self._framed and exc is None:
+        elif reader is not None and reader.status and not reader.framed and exc is None:
             self._end(False)
         elif self._received == 0 and self.used > 1 and not isinstance(exc, ssl.SSLError):
             self.attempt = None
             self._on_done(self, attempt, True)
         elif exc is None:
-            self._fail("closed", "the connection was closed before the answer was complete")
+            self._fail("closed", "the connection was closed before the answer was complete", begun)
         else:
-            self._fail("tls" if isinstance(exc, ssl.SSLError) else "reset", f"{type(exc).__name__}: {exc}")
-
-    # --- httptools
-
-    def on_message_begin(self) -> None:
-        """A second message in answer to one request: never reuse this connection."""
-        if self._has_body_end:
-            self._leftover = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Pick out the three headers that matter."""
-        self._headers += 1
-        length = len(name)
-        if length == _RETRY_AFTER:
-            if name.lower() == b"retry-after" and self.attempt is not None and not self._has_body_end:
-                self.attempt.retry_after = value.decode("latin-1")
-        elif (length == _CONTENT_LENGTH and name.lower() == b"content-length") or (
-            length == _TRANSFER_ENCODING and name.lower() == b"transfer-encoding"
-        ):
-            self._framed = True
-
-    def on_headers_complete(self) -> None:
-        """Note the end of a head, unless it is a 1xx one; a HEAD answer ends here."""
-        if self._has_body_end:
-            return
-        status = self._parser.get_status_code()
-        if status >= 200:
-            self._head_done = True
-            self._status = status
-            if self.attempt is not None and self.attempt.target.method == "HEAD":
-                # The parser cannot be told that no body follows, so the connection is not reused.
-                self._has_body_end = True
-
-    def on_body(self, data: bytes) -> None:
-        """Keep the start of the body, count all of it."""
-        if self._has_body_end:
-            return
-        self._size += len(data)
-        if self._body is None:
-            self._body = data
-        elif len(self._body) < MAX_BODY:
-            self._body += data
-
-    def on_message_complete(self) -> None:
-        """Note the end of the answer; 1xx answers are not it."""
-        if self._head_done and not self._has_body_end:
-            self._keep = self._parser.should_keep_alive()
-            self._has_body_end = True
-        elif not self._head_done:
-            self._framed = False
-            if self.attempt is not None:
-                self.attempt.retry_after = None
+            fault: Fault = "tls" if isinstance(exc, ssl.SSLError) else "reset"
+            self._fail(fault, f"{type(exc).__name__}: {exc}", begun)
 
     # --- inside
 
@@ -238,9 +197,13 @@ class Connection(asyncio.Protocol):
         if attempt is None:
             return
         self.attempt = None
-        attempt.status = self._status
-        if self._body is not None:
-            attempt.answer = self._body[:MAX_BODY]
+        reader = self._reader
+        assert reader is not None  # an answer was read
+        attempt.status = reader.status
+        attempt.retry_after = reader.retry_after
+        if attempt.headers_matter:
+            attempt.headers = reader.headers()
+        attempt.answer = bytes(self._body[: attempt.most])
         # Bytes still unsent: the receiver answered early, the rest of the request would be read as a next.
         if not keep or self.closed or self.transport.get_write_buffer_size():  # type: ignore[union-attr]  # data came
             self._lose()
@@ -248,12 +211,13 @@ class Connection(asyncio.Protocol):
             self._reset()
         self._on_done(self, attempt, False)
 
-    def _fail(self, fault: Fault, detail: str) -> None:
+    def _fail(self, fault: Fault, detail: str, begun: int = 0) -> None:
         attempt, self.attempt = self.attempt, None
         self._lose()
         if attempt is not None:
             attempt.fault = fault
             attempt.detail = detail
+            attempt.begun = begun
             self._on_done(self, attempt, False)
 
     def _lose(self) -> None:

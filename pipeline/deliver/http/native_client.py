@@ -6,15 +6,17 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
+from random import random
 
 from aiohappyeyeballs import start_connection
 
-from pipeline.deliver.http.attempt import Attempt, Fault
+from pipeline.deliver.http.attempt import LIFE_SECS, Attempt, Fault
 from pipeline.deliver.http.connection import Connection
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.target import Origin
 from pipeline.deliver.http.tls import Contexts
+from pipeline.language.hosts import for_tls
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
@@ -26,6 +28,7 @@ class NativeClient:
     """See `attempt.Client`. Used by one event loop.
 
     max_connections: open connections in all; the longest idle one makes room for a new one.
+    clock: monotonic seconds, by which connections are idle and grow old.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class NativeClient:
         *,
         max_connections: int = 4096,
         idle_secs: float = IDLE_SECS,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._finished = finished
         self._resolver = resolver
@@ -46,6 +50,7 @@ class NativeClient:
         self._open: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+        self._now = clock or self._loop.time
         self._sweeper: asyncio.TimerHandle | None = None
         self.opened = 0
         """Connections made so far."""
@@ -107,7 +112,7 @@ class NativeClient:
                     lambda: Connection(self._done),
                     sock=sock,
                     ssl=context,
-                    server_hostname=origin.host if context is not None else None,
+                    server_hostname=for_tls(origin.host) if context is not None else None,
                 )
             except BaseException:
                 sock.close()
@@ -125,6 +130,7 @@ class NativeClient:
             return
         self.opened += 1
         self._open.add(connection)
+        connection.born = self._now() - random() * LIFE_SECS / 4
         if attempt.ended:
             connection.close()
         elif connection.closed:
@@ -162,11 +168,15 @@ class NativeClient:
         self._finished(attempt)
 
     def _keep(self, connection: Connection, origin: Origin) -> None:
-        """Put an open connection by for the next request."""
+        """Put an open connection by for the next request, unless it is too old for one."""
+        now = self._now()
+        if now - connection.born > LIFE_SECS:
+            self._discard(connection)
+            return
         idle = self._idle.get(origin)
         if idle is None:
             idle = self._idle[origin] = deque()
-        connection.idle_since = self._loop.time()
+        connection.idle_since = now
         idle.append(connection)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(self._idle_secs / 4, self._sweep)
@@ -186,13 +196,20 @@ class NativeClient:
         connection.close()
 
     def _sweep(self) -> None:
-        """Close what was idle for too long; the oldest are on the left."""
+        """Close what was idle for too long or is too old."""
         self._sweeper = None
-        limit = self._loop.time() - self._idle_secs
+        now = self._now()
         for origin, idle in list(self._idle.items()):
-            while idle and (idle[0].closed or idle[0].idle_since < limit):
-                self._discard(idle.popleft())
-            if not idle:
+            kept: deque[Connection] = deque()
+            for connection in idle:
+                idle_secs, age_secs = now - connection.idle_since, now - connection.born
+                if connection.closed or idle_secs > self._idle_secs or age_secs > LIFE_SECS:
+                    self._discard(connection)
+                else:
+                    kept.append(connection)
+            if kept:
+                self._idle[origin] = kept
+            else:
                 del self._idle[origin]
         if self._idle:
             self._sweeper = self._loop.call_later(self._idle_secs / 4, self._sweep)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.language.headers import NAME, RESERVED
+from pipeline.language.hosts import HostError, to_ascii
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+_BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]|[^\x00-\xff]")
 
 
 def _version() -> str:
@@ -54,7 +56,7 @@ class Target:
     @property
     def url(self) -> str:
         """Return the URL as sent."""
-        return f"{self.origin.scheme}://{authority(self.origin)}{self.path}"
+        return url_of(self.origin, self.path)
 
 
 NOWHERE = Target(Origin("http", "", 0), "", "", (), b"")
@@ -66,6 +68,11 @@ def authority(origin: Origin) -> str:
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     default = 443 if origin.scheme == "https" else 80
     return host if origin.port == default else f"{host}:{origin.port}"
+
+
+def url_of(origin: Origin, path: str) -> str:
+    """Return a URL as it is sent."""
+    return f"{origin.scheme}://{authority(origin)}{path}"
 
 
 def parse_origin(url: str, tls: str = "") -> tuple[Origin, str]:
@@ -82,13 +89,10 @@ def parse_origin(url: str, tls: str = "") -> tuple[Origin, str]:
         raise TargetError("a URL must begin with http:// or https:// and a host")
     if parts.username is not None or parts.password is not None:
         raise TargetError("user name and password do not belong into a URL: use `auth`")
-    if not host.isascii():
-        try:
-            host = host.encode("idna").decode("ascii")
-        except UnicodeError:
-            raise TargetError("the host name is not a valid international domain name") from None
-    if not re.fullmatch(r"[0-9a-z._:%\-]+", host):
-        raise TargetError("the host name holds characters that no host name has")
+    try:
+        host = to_ascii(host)
+    except HostError as error:
+        raise TargetError(str(error)) from None
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     if parts.query:
         path += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
@@ -97,6 +101,52 @@ def parse_origin(url: str, tls: str = "") -> tuple[Origin, str]:
         scheme, host, port or (443 if scheme == "https" else 80), tls if scheme == "https" else ""
     )
     return origin, path
+
+
+class Proxy(NamedTuple):
+    """A proxy as `delivery.proxy` says it."""
+
+    origin: Origin
+    url: str
+    """Without user and password."""
+    authorization: str | None
+    """Value of ``proxy-authorization``."""
+
+    def refusal(self, status: int, asked: str = "") -> str:
+        """Return what an answer of the proxy itself means. asked: host and port of the tunnel."""
+        told = f"the proxy {authority(self.origin)} answered {status}"
+        told += f" to CONNECT {asked}" if asked else ""
+        if status != 407:
+            return told
+        if self.authorization is None:
+            return f"{told}: it wants a user and a password (`proxy: http://user:password@host:port`)"
+        return f"{told}: it does not take the user and password of `delivery.proxy`"
+
+
+def parse_proxy(text: str) -> Proxy:
+    """Return a proxy from its URL, user and password (percent-encoded) in it; raises TargetError.
+
+    The text of the error never shows them.
+    """
+    scheme, mark, rest = text.strip().partition("://")
+    if not mark or scheme.lower() not in ("http", "https"):
+        raise TargetError("a proxy is written http://host:port or https://host:port")
+    # A password may hold what ends a host elsewhere.
+    given, at, host = rest.rpartition("@")
+    origin, path = parse_origin(f"{scheme.lower()}://{host}")
+    if path != "/":
+        raise TargetError("a proxy has no path and no query: write http://user:password@host:port")
+    authorization = None
+    if at:
+        user, _, password = given.partition(":")
+        try:
+            pair = f"{unquote(user, errors='strict')}:{unquote(password, errors='strict')}"
+        except UnicodeDecodeError:
+            raise TargetError("user and password of a proxy are not UTF-8") from None
+        if _CONTROL.search(pair):
+            raise TargetError("user or password of a proxy holds a control character")
+        authorization = "Basic " + b64encode(pair.encode()).decode()
+    return Proxy(origin, url_of(origin, "/"), authorization)
 
 
 def check_header(name: str, value: str) -> None:
@@ -129,6 +179,9 @@ def build_target(
         lines.append(("content-type", content_type))
     if "user-agent" not in names:
         lines.append(("user-agent", USER_AGENT))
+    if "accept-encoding" not in names:
+        # Without it any coding would be fine (RFC 9110, 12.5.3).
+        lines.append(("accept-encoding", "identity"))
     head = f"{method} {path} HTTP/1.1\r\nhost: {authority(origin)}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in lines)
     return Target(origin, method, path, tuple(lines), head.encode("latin-1"))

@@ -7,14 +7,29 @@ machine's clock by an hour neither delays nor hurries a retry.
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import MutableMapping
+
+KEPT = "_HOOKLINE_STEADY_OFFSET"
+"""Environment variable of a process that starts anew because the clock was set back."""
+
+_started = time.time() - time.monotonic()
+
+
+def keep_steady(environment: MutableMapping[str, str]) -> None:
+    """Let a process that is started with this environment go on with this one's steady clock.
+
+    The due times on disk are written in it: by the clock that was set back they would be late by the step.
+    """
+    environment[KEPT] = repr(max(_started, float(environment.get(KEPT, _started))))
 
 
 class Clock:
     """The machine's clocks."""
 
     def __init__(self) -> None:
-        self._offset = self.wall() - self.now()
+        self._offset = max(self.wall() - self.now(), float(os.environ.get(KEPT, "-inf")))
 
     def now(self) -> float:
         """Return monotonic seconds."""

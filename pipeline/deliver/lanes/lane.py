@@ -12,9 +12,10 @@ from pipeline.config.models.receiver import OAuth2Auth
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Batcher, Item
 from pipeline.deliver.lanes.clock import Clock
+from pipeline.deliver.lanes.concurrency import Concurrency
 from pipeline.deliver.lanes.counts import Tally
-from pipeline.deliver.lanes.policy import MAX_RETRY_AFTER_SECS
-from pipeline.deliver.lanes.throttle import Breaker, Concurrency, TokenBucket
+from pipeline.deliver.lanes.retry_after import MAX_RETRY_AFTER_SECS
+from pipeline.deliver.lanes.throttle import Throttle, TokenBucket
 from pipeline.deliver.requests.oauth import Token
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Port
@@ -56,7 +57,8 @@ class Lane:
         self.held_bytes = 0
         self.fresh: deque[Item] = deque()
         self.retries: deque[Item] = deque()
-        self.waiting: list[tuple[float, int, Item]] = []
+        self.waiting: list[tuple[float, int, Item, bool]] = []
+        """Due time, order, item, and whether it is no retry to the slots: its failure was bad luck."""
         self.flying: dict[Attempt, None] = {}
         self.flying_retries = 0
         self.users: dict[str, deque[Delivery]] = {}
@@ -67,7 +69,7 @@ class Lane:
         self.batcher: Batcher | None = None
         self.limit = Concurrency(1)
         self.bucket: TokenBucket | None = None
-        self.breaker = Breaker()
+        self.throttle = Throttle()
         self.token: Token | None = None
         self.disk: dict[Port, DiskRows] = {}
         self.longest_delay_secs = MAX_RETRY_AFTER_SECS
@@ -116,7 +118,7 @@ class Lane:
         if before is not None and spec.definition != before.definition:
             if self.halt == "gone":
                 self.halt = ""
-            self.breaker = Breaker()
+            self.throttle = Throttle()
 
     def renew(self) -> None:
         """Use secrets and certificates as they are now, for requests to come."""
@@ -169,9 +171,9 @@ class Lane:
         else:
             self.fresh.append((delivery,))
 
-    def wait(self, item: Item, due: float) -> None:
-        """Let an item wait until its due time."""
-        heappush(self.waiting, (due, next(_order), item))
+    def wait(self, item: Item, due: float, *, lucky: bool = False) -> None:
+        """Let an item wait until its due time. lucky: then it is as good as one that was not tried yet."""
+        heappush(self.waiting, (due, next(_order), item, lucky))
 
     # --- sending
 
@@ -179,7 +181,11 @@ class Lane:
         """Move what has become due to the queues. flush: batches do not wait to be full."""
         waiting = self.waiting
         while waiting and waiting[0][0] <= now:
-            self.retries.append(heappop(waiting)[2])
+            _, _, item, lucky = heappop(waiting)
+            if lucky:
+                self.fresh.appendleft(item)
+            else:
+                self.retries.append(item)
         if self.batcher is not None:
             self.fresh.extend(self.batcher.flush() if flush else self.batcher.due(now))
 
@@ -206,7 +212,11 @@ class Lane:
         return bool(self.fresh) or (bool(self.retries) and self.flying_retries < self._most_retries())
 
     def _most_retries(self) -> int:
-        return max(1, int(self.limit.limit * RETRY_SHARE))
+        return max(1, int(self.slots() * RETRY_SHARE))
+
+    def slots(self) -> int:
+        """Return how many requests may be in flight now."""
+        return max(1, int(self.limit.limit * self.throttle.part))
 
     def is_free(self, now: float) -> bool:
         """Return whether nothing but its slots holds the lane back."""
@@ -215,7 +225,8 @@ class Lane:
             spec is not None
             and spec.enabled
             and not self.halt
-            and self.breaker.state == "closed"
+            and now >= self.throttle.until
+            and not self.throttle.down
             and self.bucket is None
             and self.trouble_until <= now
         )
@@ -223,10 +234,10 @@ class Lane:
     def blocked_until(self, now: float) -> float:
         """Return 0 where something may be sent, else when to look again (infinity: an event will tell)."""
         spec = self.spec
-        if spec is None or self.halt or not spec.enabled or len(self.flying) >= int(self.limit.limit):
+        if spec is None or self.halt or not spec.enabled or len(self.flying) >= self.slots():
             return inf
-        if self.breaker.state != "closed" and not self.breaker.allows(now):
-            return self.breaker.until if self.breaker.state == "open" else inf
+        if not self.throttle.allows(now):
+            return self.throttle.until if now < self.throttle.until else inf
         if self.trouble_until > now:
             return self.trouble_until
         if self.bucket is not None:
@@ -234,6 +245,10 @@ class Lane:
             if wait:
                 return now + wait
         return 0.0
+
+    def awaits_token(self) -> bool:
+        """Return whether something can be sent as soon as the token is here that has been asked for."""
+        return self.token is not None and self.token.asking and bool(self.held) and not self.halt
 
     # --- leaving
 

@@ -27,14 +27,14 @@ def is_fast(lane: Lane, now: float) -> bool:
     lane.seen = (tally.delivered, failed)
     if good + bad:
         lane.success += (good / (good + bad) - lane.success) * 0.5
-    if spec is None or lane.halt or not spec.enabled or lane.breaker.state != "closed":
+    if spec is None or lane.halt or not spec.enabled or lane.throttle.down:
         return False
     rate = spec.delivery.rate_per_sec
     if rate is not None and rate < FAST:
         return False
     oldest = now - next(iter(lane.flying)).started if lane.flying else 0.0
     trip = max(lane.limit.round_trip, oldest)
-    slots = lane.limit.limit
+    slots: float = lane.slots()
     if lane.ordered:
         slots = min(slots, len(lane.users))
     size = spec.delivery.batch.max_events if spec.delivery.batch is not None else 1

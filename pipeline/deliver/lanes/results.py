@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import ceil, inf
 from typing import Any
-
-import orjson
 
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Item, failed_items, halves
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.outages import failing, healed
 from pipeline.deliver.lanes.policy import (
     DELIVERED,
     Decision,
@@ -21,8 +20,8 @@ from pipeline.deliver.lanes.policy import (
     Rejected,
     RetryAt,
     decide,
-    retry_after_secs,
 )
+from pipeline.deliver.requests.answers import Unreadable, read_success
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.telemetry.log import get
@@ -31,6 +30,7 @@ log = get(__name__)
 
 OVERLOAD = frozenset({408, 425, 429})
 """Statuses below 500 that say "not now"."""
+STEP_SECS = 0.002
 
 
 @dataclass(slots=True)
@@ -65,9 +65,13 @@ class Settler:
         # Several items only where a reload has just ended the webhook's batches.
         is_plain = spec is None or (spec.fail_when is None and spec.delivery.batch is None)
         good = 0
+        failed: list[Attempt] = []
         quickest = inf
         for attempt in attempts:
             status = attempt.status
+            said: tuple[Any, Any] | None = None
+            if not is_plain and attempt.headers_matter and attempt.fault is None and 200 <= status < 300:
+                said = self._read(lane, attempt)
             key = attempt.fault or status
             outcomes[key] = outcomes.get(key, 0) + 1
             if 200 <= status < 300 and attempt.fault is None:
@@ -76,27 +80,27 @@ class Settler:
                 trip = now - attempt.started
                 if trip < quickest:
                     quickest = trip
-                if is_plain:
+                if said is None:
                     for delivery in attempt.items:
                         self._delivered(lane, delivery, status, now, wall_ms)
                 else:
-                    self._judge_good(lane, attempt, wall_ms, now)
-            else:
-                self._judge_bad(lane, attempt, now)
+                    self._judge_good(lane, attempt, said, wall_ms, now)
+            elif self._judge_bad(lane, attempt, now):
+                failed.append(attempt)
             flying.pop(attempt, None)
             if attempt.is_retry:
                 lane.flying_retries -= 1
             if attempt.is_probe:
-                lane.breaker.probes = max(0, lane.breaker.probes - 1)
+                lane.throttle.probing = max(0, lane.throttle.probing - 1)
         if good:
             tally.trip(quickest, good)
-            lane.limit.succeeded(now, good, quickest, in_flight)
-            if lane.breaker.succeeded(now, good):
-                self.healed(lane, now)
-            elif lane.breaker.state == "half-open" and not lane.has_next() and in_flight == good:
-                # Nothing is there for another probe: what waits shall not wait for its time.
-                lane.breaker.close(now)
-                self.healed(lane, now)
+            lane.limit.succeeded(now, good, quickest, in_flight, lane.slots())
+        if failed or good:
+            lane.limit.ended(now, good, len(failed))
+        if failed:
+            failing(lane, failed, good, now, self.clock.wall())
+        if good and lane.throttle.succeeded(now, good):
+            healed(lane, now, self.random)
 
     def post(self, now_ms: int) -> None:
         """Write and queue the results: one journal write per shard (DESIGN 6, rule 6)."""
@@ -139,19 +143,30 @@ class Settler:
         self._result(delivery, Outcome.DELIVERED)
         lane.release(delivery, now)
 
-    def _judge_good(self, lane: Lane, attempt: Attempt, wall_ms: int, now: float) -> None:
+    def _read(self, lane: Lane, attempt: Attempt) -> tuple[Any, Any] | None:
+        """Return what a 2xx answer says; None, with a fault, where that cannot be read."""
+        assert lane.spec is not None  # a lane without one judges no content
+        try:
+            return read_success(attempt, lane.spec)
+        except Unreadable as error:
+            start = attempt.answer[:512].decode("utf-8", "backslashreplace")
+            attempt.fault = "unreadable"
+            attempt.detail = f"{attempt.status}, but {error}" + (f": {start}" if start else "")
+            return None
+
+    def _judge_good(
+        self, lane: Lane, attempt: Attempt, said: tuple[Any, Any], wall_ms: int, now: float
+    ) -> None:
         """A 2xx answer whose content may say otherwise."""
-        answer = _decoded(attempt.answer)
+        answer, response = said
         spec = lane.spec
         text = ""
-        if spec is not None and spec.fail_when is not None:
-            fields = answer if isinstance(answer, dict) else {}
-            response = fields | {"status": attempt.status, "body": answer}
-            if spec.fail_when(None, None, {"response": response}):
-                text = self._note(lane, attempt)
-                for delivery in attempt.items:
-                    self._finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
-                return
+        fail_when = spec.fail_when if spec is not None else None
+        if fail_when is not None and fail_when(None, None, {"response": response}):
+            text = self._note(lane, attempt)
+            for delivery in attempt.items:
+                self.finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
+            return
         batched = spec is not None and spec.delivery.batch is not None
         failed = failed_items(answer, len(attempt.items)) if batched else {}
         if failed:
@@ -167,29 +182,34 @@ class Settler:
             if again and spec is not None:
                 # 503 stands for "this one not now": the backoff of any other failure.
                 decision = self._decide(lane, attempt, delivery, 503, self.random(), now)
-            self._finish(lane, delivery, attempt.status, shown, decision, now, retries)
-        self._regroup(lane, retries, now)
+            self.finish(lane, delivery, attempt.status, shown, decision, now, retries)
+        self.regroup(lane, retries, now)
 
-    def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> None:
+    def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> bool:
+        """An answer that is no success; True where the receiver has failed."""
         status, fault = attempt.status, attempt.fault
         if status == 401 and self._reauthorise(lane, attempt):
-            return
+            return False
         if status == 413 and len(attempt.items) > 1:
             for half in reversed(halves(attempt.items)):
                 lane.retries.appendleft(half)
-            return
+            return False
         text = self._note(lane, attempt)
-        if fault not in (None, "guard-refused", "request") or status >= 500 or status in OVERLOAD:
-            self._overload(lane, attempt, now)
-        elif fault is None and lane.breaker.succeeded(now):
+        failed = (
+            fault not in (None, "guard-refused", "request", "unreadable")
+            or status >= 500
+            or status in OVERLOAD
+        )
+        if not failed and fault in (None, "unreadable") and lane.throttle.succeeded(now):
             # Whatever it thinks of this request, it answers.
-            self.healed(lane, now)
+            healed(lane, now, self.random)
         retries: list[tuple[Delivery, RetryAt]] = []
         luck = self.random()
         for delivery in attempt.items:
             decision = self._decide(lane, attempt, delivery, status, luck, now)
-            self._finish(lane, delivery, status, text, decision, now, retries)
-        self._regroup(lane, retries, now)
+            self.finish(lane, delivery, status or attempt.begun, text, decision, now, retries)
+        self.regroup(lane, retries, now)
+        return failed
 
     def _decide(
         self, lane: Lane, attempt: Attempt, delivery: Delivery, status: int, luck: float, now: float
@@ -206,9 +226,12 @@ class Settler:
             settings=spec.delivery.retry,
             wall_secs=self.clock.wall(),
             random=lambda: luck,
+            begun=attempt.begun,
+            before=delivery.progress.status,
+            lucky=lane.throttle.lucky(now),
         )
 
-    def _finish(
+    def finish(
         self,
         lane: Lane,
         delivery: Delivery,
@@ -242,7 +265,7 @@ class Settler:
         if retries is not None:
             retries.append((delivery, decision))
 
-    def _regroup(self, lane: Lane, retries: list[tuple[Delivery, RetryAt]], now: float) -> None:
+    def regroup(self, lane: Lane, retries: list[tuple[Delivery, RetryAt]], now: float) -> None:
         """Let retries wait for their due time: the members of a batch together, at the latest one's."""
         if not retries:
             return
@@ -252,6 +275,12 @@ class Settler:
             for delivery in item:
                 if not delivery.gone:
                     self.parked(lane.park(delivery))
+        elif all(decision.lucky for _, decision in retries):
+            if due <= now:
+                lane.fresh.append(item)
+            else:
+                # In steps, so that those of one step share a turn of the loop.
+                lane.wait(item, ceil(due / STEP_SECS) * STEP_SECS, lucky=True)
         elif due <= now:
             lane.retries.appendleft(item)
         else:
@@ -279,34 +308,6 @@ class Settler:
             # It is disabled all the same; after a restart its next 410 disables it again.
             log.error("a disabled webhook could not be noted", webhook=lane.webhook_id, error=str(error))
 
-    def _overload(self, lane: Lane, attempt: Attempt, now: float) -> None:
-        lane.limit.overloaded(now)
-        was = lane.breaker.state
-        header = attempt.retry_after
-        asked = retry_after_secs(header, self.clock.wall()) if header else 0.0
-        lane.asked_until = max(lane.asked_until, now + asked)
-        lane.breaker.failed(now, asked)
-        if lane.breaker.state == "open" and was == "closed":
-            log.warning(
-                "receiver fails, probing it from now on", webhook=lane.webhook_id, error=lane.tally.error
-            )
-
-    def healed(self, lane: Lane, now: float) -> None:
-        """The breaker has closed: what waits becomes due soon, spread over time, on disk too."""
-        lane.limit.restart()
-        spread = min(10.0, 0.01 * len(lane.waiting))
-        waiting, lane.waiting = lane.waiting, []
-        for due, _, item in waiting:
-            soon = max(now + self.random() * spread, max(delivery.asked_until for delivery in item))
-            lane.wait(item, min(due, soon))
-        for disk in lane.disk.values():
-            # Rows do not say whether their delay was asked for: where any was, they keep their time.
-            if disk.rows and lane.asked_until <= now:
-                disk.early = True
-                disk.again = disk.wanted = True
-                disk.resting_until = 0.0
-        log.info("receiver is well again", webhook=lane.webhook_id)
-
     def _note(self, lane: Lane, attempt: Attempt) -> str:
         """Return the excerpt of an answer that was no success, and show it in the lane's numbers."""
         shown = attempt.detail.encode() if attempt.fault is not None else attempt.answer
@@ -320,10 +321,3 @@ class Settler:
         if results is None:
             results = self._results[delivery.port] = []
         results.append(Result(delivery, outcome, reason))
-
-
-def _decoded(answer: bytes) -> Any:
-    try:
-        return orjson.loads(answer)
-    except ValueError:
-        return None

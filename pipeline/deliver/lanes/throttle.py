@@ -1,79 +1,143 @@
-"""What holds a lane back: adaptive concurrency, the token bucket, the circuit breaker.
+"""What holds a lane back: the throttle by good and bad answers, and the rate limit.
 
-All three are plain arithmetic on the times they are given.
+Plain arithmetic on the times that they are given.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from math import log
 
-START = 16
-"""Concurrency at the start: high enough that a good receiver is fast from the first request."""
-SHRINK = 0.7
-TOLERANCE = 2.0
-SLACK_SECS = 0.02
-FORGET_SECS = 10.0
-"""A receiver that has become slower for good is believed within this time, at low concurrency."""
+SMOOTHING = 1 / 50
+"""Weight of one answer in the share of good ones."""
+GAIN = 2.5
+"""A lane uses this many times its share of good answers of its slots: all from 0.4 on, half at 0.2."""
+SURE, LIKELY = 1e-6, 1e-4
+"""What chance does not explain: so improbable a row of failures of a lane (it is down), of one delivery."""
+LEAST_FAILURES, MOST_FAILURES = 10, 200
+"""Failures in a row that mean an outage, whatever the share was."""
+MOST_SOON = 60
+"""Times that a delivery may be tried again soon."""
+RECENT_SECS = 1.0
+"""A receiver that has given a good answer within this time is there."""
+AFTER_OUTAGE = 0.1
+"""The share that is believed in after the first good answer."""
+FIRST_PAUSE_SECS, PAUSE_SHARE, LAST_PAUSE_SECS = 0.5, 0.25, 30.0
+"""Between two probes: a part of the time that the outage has lasted, within these bounds."""
+MAX_ASKED_SECS = 60.0
+"""A Retry-After holds the whole lane back for no longer: it may have been meant for one request."""
+EARNED, SAVED = 2.0, 100.0
+"""Answers that ask for patience are taken twice as often as good ones come, with so many saved up."""
 
 
-class Concurrency:
-    """How many requests may be in flight: grows while latency is flat, shrinks on overload.
+def explained(share: float, probability: float) -> float:
+    """Return how many failures in a row chance explains, where this share of answers is good."""
+    return log(probability) / log(1.0 - min(max(share, 1e-3), 0.999))
 
-    Growth and shrinking follow Vector's adaptive request concurrency and Netflix' gradient limits: one
-    step per round trip, additive growth (doubling until the first sign of overload), multiplicative
-    decrease. Rising latency alone never shrinks it below `START`: over a quick network the queue may be
-    our own.
+
+class Throttle:
+    """Sends as long as answers are good in some share; probes where nothing is good any more.
+
+    Client-side throttling by the share of good answers (Site Reliability Engineering, ch. 21), for receivers
+    that fail by chance as well: one backend of two is down. An outage is a row of failures that chance does
+    not explain. Then one request at a time is a probe, at first twice a second, later ever more rarely; the
+    first good answer ends the outage, and the lane begins gently.
     """
 
-    __slots__ = ("_at", "_base", "_max", "_next_step", "_starting", "limit", "round_trip")
+    __slots__ = (
+        "_credit",
+        "_down_since",
+        "_patience",
+        "_row",
+        "down",
+        "good_at",
+        "part",
+        "probing",
+        "share",
+        "until",
+    )
 
-    def __init__(self, most: int) -> None:
-        self._max = max(1, most)
-        self.limit = float(min(START, self._max))
-        self._starting = True
-        self._base = 0.0
-        self._at = 0.0
-        self._next_step = 0.0
-        self.round_trip = 0.0
-        """Seconds of a request, smoothed; 0 before the first."""
+    def __init__(self) -> None:
+        self.share = 1.0
+        """Of good answers, smoothed."""
+        self.part = 1.0
+        """Of the lane's slots that may be used."""
+        self.down = False
+        """True in an outage: probes only."""
+        self.until = 0.0
+        """Nothing is sent before."""
+        self.probing = 0
+        """Probes in flight."""
+        self.good_at = float("-inf")
+        """When the last good answer came."""
+        self._row = 0
+        self._patience = float(LEAST_FAILURES)
+        self._down_since = 0.0
+        self._credit = SAVED
 
-    def resize(self, most: int) -> None:
-        """Change the most that is allowed."""
-        self._max = max(1, most)
-        self.limit = min(self.limit, float(self._max))
+    def allows(self, now: float) -> bool:
+        """Return whether a request may be sent now."""
+        return now >= self.until and not (self.down and self.probing)
 
-    def restart(self) -> None:
-        """Begin gently: the receiver has just come back."""
-        self.limit = 1.0
-        self._starting = True
-        self._base = 0.0
+    def lucky(self, now: float) -> int:
+        """Return how many failures of one delivery are bad luck while others are answered well; 0: none.
 
-    def succeeded(self, now: float, count: int, round_trip: float, in_flight: int) -> None:
-        """Learn from answers that came in one loop turn; ``in_flight`` counts them too."""
-        self.round_trip += (round_trip - self.round_trip) * (0.3 if self.round_trip else 1.0)
-        if self._base == 0.0 or round_trip < self._base:
-            self._base = round_trip
-        elif in_flight <= START:
-            # With more in flight a longer round trip may be our own queue at the receiver.
-            self._base += (round_trip - self._base) * min(1.0, (now - self._at) / FORGET_SECS)
-        self._at = now
-        if self.limit >= self._max and now < self._next_step:
-            return
-        if self.round_trip > self._base * TOLERANCE + SLACK_SECS:
-            self._starting = False
-            if now >= self._next_step and self.limit > START:
-                self._next_step = now + self.round_trip
-                self.limit = max(float(START), self.limit * 0.9)
-        elif in_flight >= self.limit - 1:
-            step = count if self._starting else count / self.limit
-            self.limit = min(float(self._max), self.limit + step)
+        Such a delivery is tried again soon. One that fails more often waits as after any failure.
+        """
+        if self.down or now - self.good_at > RECENT_SECS:
+            return 0
+        return max(1, min(MOST_SOON, int(explained(self.share, LIKELY))))
 
-    def overloaded(self, now: float) -> None:
-        """Learn from a timeout, a 429 or a 5xx; those of one round trip count once."""
-        self._starting = False
-        if now >= self._next_step:
-            self._next_step = now + max(self.round_trip, 0.05)
-            self.limit = max(1.0, self.limit * SHRINK)
+    def succeeded(self, now: float, count: int = 1) -> bool:
+        """Take note of good answers of one loop turn; True where they end an outage."""
+        self.good_at = now
+        self._credit = min(SAVED, self._credit + EARNED * count)
+        if self.part == 1.0 and self.share == 1.0 and not self._row:
+            return False
+        ended, self.down = self.down, False
+        if ended:
+            self.share, self.until, self._credit = AFTER_OUTAGE, 0.0, SAVED
+        self._row = 0
+        bad = (1.0 - self.share) * (1.0 - SMOOTHING) ** count
+        self.share = 1.0 - bad if bad > 1e-3 else 1.0
+        self.part = min(1.0, self.share * GAIN)
+        return ended
+
+    def failed(self, now: float, count: int = 1, asked_secs: float = 0.0, *, slow_down: bool = False) -> bool:
+        """Take note of failures of one loop turn in which nothing was good; True where an outage begins.
+
+        asked_secs: the longest that a Retry-After among them asks for. slow_down: they say "not so fast".
+        """
+        asked_secs = min(asked_secs, MAX_ASKED_SECS)
+        if self.down:
+            self._pause(now, asked_secs)
+            return False
+        if not self._row:
+            self._patience = min(MOST_FAILURES, max(LEAST_FAILURES, explained(self.share, SURE)))
+        self._row += count
+        self.missed(now, count, slow_down=slow_down)
+        if self._row < self._patience:
+            return False
+        self.down = True
+        self._down_since = now
+        self._pause(now, asked_secs)
+        return True
+
+    def missed(self, now: float, count: int, *, slow_down: bool = False) -> None:
+        """Take note of failures while other answers are good."""
+        self.share *= (1.0 - SMOOTHING) ** count
+        self.part = min(1.0, self.share * GAIN)
+        if slow_down:
+            self._credit = max(0.0, self._credit - count)
+            if not self._credit:
+                self.until = now + FIRST_PAUSE_SECS
+
+    def retry_now(self, now: float) -> None:
+        """Probe now."""
+        self.until = min(self.until, now)
+
+    def _pause(self, now: float, asked_secs: float) -> None:
+        pause = min(LAST_PAUSE_SECS, max(FIRST_PAUSE_SECS, (now - self._down_since) * PAUSE_SHARE))
+        self.until = max(self.until, now + max(pause, asked_secs))
 
 
 class TokenBucket:
@@ -97,93 +161,3 @@ class TokenBucket:
     def take(self) -> None:
         """Use a token; call it after `wait` returned 0."""
         self._tokens -= 1.0
-
-
-BreakerState: TypeAlias = Literal["closed", "open", "half-open"]
-
-WINDOW_SECS = 15.0
-MIN_REQUESTS = 10
-THRESHOLD = 0.5
-PROBES = 2
-FIRST_OPEN_SECS = 1.0
-MAX_OPEN_SECS = 60.0
-
-
-class Breaker:
-    """Stops sending where at least half of the recent requests failed; probes until it has healed.
-
-    The window is the running and the previous span of `WINDOW_SECS`. Open times double up to a minute.
-    """
-
-    __slots__ = ("_bad", "_good", "_healed", "_old", "_open_secs", "_turn", "probes", "state", "until")
-
-    def __init__(self) -> None:
-        self.state: BreakerState = "closed"
-        self.until = 0.0
-        """When it lets probes through, while it is open."""
-        self.probes = 0
-        """Probes in flight, while it is half-open."""
-        self._open_secs = FIRST_OPEN_SECS
-        self._healed = 0
-        self._good = self._bad = 0
-        self._old = (0, 0)
-        self._turn = 0.0
-
-    def allows(self, now: float) -> bool:
-        """True where a request may be sent now; an open breaker becomes half-open when its time is up."""
-        if self.state == "closed":
-            return True
-        if self.state == "open":
-            if now < self.until:
-                return False
-            self.state = "half-open"
-            self.probes = 0
-            self._healed = 0
-        return self.probes + self._healed < PROBES
-
-    def succeeded(self, now: float, count: int = 1) -> bool:
-        """Count good answers; True where this closes the breaker."""
-        if self.state == "closed":
-            self._advance(now)
-            self._good += count
-            return False
-        # It is there, if not well: one that fails half of its requests must not be left alone for minutes.
-        self._open_secs = FIRST_OPEN_SECS
-        if self.state == "half-open":
-            self._healed += count
-            if self._healed >= PROBES:
-                self.close(now)
-                return True
-        return False
-
-    def failed(self, now: float, asked_secs: float = 0.0) -> None:
-        """Count a failure; ``asked_secs`` is what the receiver's Retry-After asked for."""
-        if self.state == "half-open":
-            self._open(now, asked_secs)
-        elif self.state == "closed":
-            self._advance(now)
-            self._bad += 1
-            bad = self._bad + self._old[1]
-            total = self._good + self._old[0] + bad
-            if total >= MIN_REQUESTS and bad >= total * THRESHOLD:
-                self._open(now, asked_secs)
-
-    def _open(self, now: float, asked_secs: float) -> None:
-        self.state = "open"
-        self.until = now + max(self._open_secs, min(asked_secs, MAX_OPEN_SECS))
-        self._open_secs = min(MAX_OPEN_SECS, self._open_secs * 2)
-
-    def close(self, now: float) -> None:
-        """Let everything through again."""
-        self.state = "closed"
-        self._open_secs = FIRST_OPEN_SECS
-        self._good = self._bad = 0
-        self._old = (0, 0)
-        self._turn = now
-
-    def _advance(self, now: float) -> None:
-        if now - self._turn >= WINDOW_SECS:
-            fresh = now - self._turn < 2 * WINDOW_SECS
-            self._old = (self._good, self._bad) if fresh else (0, 0)
-            self._good = self._bad = 0
-            self._turn = now

@@ -143,6 +143,7 @@ class Dispatcher:
             waits = lane in self._squeezed or not lane.has_next()
             blocked = inf if waits else lane.blocked_until(now)
             if not blocked and lane.token is not None and not lane.token.usable(now):
+                # Who asks for the token ends in a nudge.
                 blocked = inf if lane.token.asking else lane.token.retry_at
             due = min(due, blocked or now, self._next_old(lane, now))
         if lane.disk and self.has_room(lane):
@@ -170,7 +171,7 @@ class Dispatcher:
             return False
         oldest_ms = now_ms - int(self._max_age(lane) * 1000)
         flying, fresh = lane.flying, lane.fresh
-        slots = int(lane.limit.limit) if lane.is_free(now) else 0
+        slots = lane.slots() if lane.is_free(now) else 0
         most = self._max_flying - self.flying
         for _ in range(max(1, min(QUANTUM, most // (4 * len(self._ring) + 4)))):
             if not fresh and not lane.has_next():
@@ -232,9 +233,9 @@ class Dispatcher:
             lane.flying_retries += 1
         if lane.token is not None:
             attempt.generation = lane.token.generation
-        if lane.breaker.state != "closed":
+        if lane.throttle.down:
             attempt.is_probe = True
-            lane.breaker.probes += 1
+            lane.throttle.probing += 1
         if lane.bucket is not None:
             lane.bucket.take()
         if attempt.ended:
@@ -262,7 +263,7 @@ class Dispatcher:
     def _want_token(self, lane: Lane, now: float) -> None:
         token = lane.token
         if token is not None and not token.asking and token.retry_at <= now:
-            token.asking = True
+            token.ask(now)
             self._fetch_token(lane)
 
     # --- age

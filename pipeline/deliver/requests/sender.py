@@ -36,6 +36,7 @@ class Sender:
         self._proxy = self.secrets.expand(proxy) if proxy else None
         ndjson = spec.encoding == "json" and spec.delivery.batch and spec.delivery.batch.as_ == "ndjson"
         self._content_type = CONTENT_TYPES["ndjson" if ndjson else spec.encoding]
+        self._reads_headers, self._reads_body = spec.reads_headers, spec.reads_body
         self._values: dict[bytes, bytes] = {}
         self._targets: dict[tuple[str, str, Headers], Target] = {}
         self._second = 0
@@ -74,9 +75,7 @@ class Sender:
         first = deliveries[0].request
         attempt = min(delivery.progress.attempt for delivery in deliveries)
         replay = any(delivery.request.replay for delivery in deliveries)
-        made = self._build(first, batch_id(deliveries), body, attempt, replay, wall)
-        made.headers_matter = True
-        return made
+        return self._build(first, batch_id(deliveries), body, attempt, replay, wall)
 
     def _value(self, found: re.Match[bytes]) -> bytes:
         """Return what stands for a slot of a body; looked up and escaped once."""
@@ -102,6 +101,8 @@ class Sender:
         if replay:
             extra += b"webhook-replay: true\r\n"
         made = Attempt(target, extra, body)
+        if self._reads_headers:
+            made.headers_matter, made.whole = True, self._reads_body
         if self._proxy is not None:
             made.proxy = self._proxy
         return made

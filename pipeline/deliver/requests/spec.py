@@ -18,6 +18,18 @@ FailWhen: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], bool]
 
 
 @dataclass(slots=True, frozen=True)
+class Reads:
+    """What `fail_when` looks at in an answer, beside its status."""
+
+    fields: bool = True
+    """Fields of the body: it must be JSON."""
+    body: bool = True
+    """The body as a whole, which may be a text."""
+    headers: tuple[str, ...] = ()
+    """Names of headers, as they are written in the condition."""
+
+
+@dataclass(slots=True, frozen=True)
 class LaneSpec:
     """How one webhook's deliveries are sent; made by the snapshot, never changed."""
 
@@ -32,3 +44,15 @@ class LaneSpec:
     """True where URL, headers or body hold secrets as slots."""
     wrap: Wrap | None = None
     fail_when: FailWhen | None = None
+    reads: Reads = Reads()
+
+    @property
+    def reads_headers(self) -> bool:
+        """True where a success is looked at beyond its status."""
+        return self.fail_when is not None or self.delivery.batch is not None
+
+    @property
+    def reads_body(self) -> bool:
+        """True where what a success says in its body matters."""
+        judged = self.fail_when is not None and (self.reads.fields or self.reads.body)
+        return judged or self.delivery.batch is not None

@@ -16,11 +16,18 @@ import struct
 import threading
 import uuid
 from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
 
 from pipeline.model.disk import make_folder, replace_durably, sync, sync_data
+from pipeline.model.errors import StateError
+
+SWITCHES, HIGH = "switches", "high-water"
 
 _HIGH = struct.Struct("<QQ16s")
 """The high water, the line up to which it may be higher after a power cut, the boot it was written in."""
+_CHECKS = struct.Struct("<III")
+"""Then the checksums of the last two files of switches, and one of all that. Older versions wrote none."""
 _HIGH_ALONE = struct.Struct("<Q")
 
 LEAST_AHEAD = 64
@@ -37,28 +44,24 @@ class History:
     def __init__(self, folder: Path, line: int = 0) -> None:
         """line: where the last durable epoch left the partition."""
         make_folder(folder)
-        self._path = folder / "switches"
-        self._switches: list[tuple[int, str]] = []
-        if self._path.exists():
-            for text in self._path.read_text().splitlines():
-                number, version = text.split(" ", 1)
-                self._switches.append((int(number), version))
-        self._file = os.open(folder / "high-water", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._path = folder / SWITCHES
+        self._file = os.open(folder / HIGH, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._boot = boot_id()
-        self.high = self._stored()
+        try:
+            noted = read_high(folder / HIGH, needed=line > 0)
+            text = read_switches(self._path, noted.switches, needed=line > 0)
+            self._switches = parse_switches(self._path, text)
+        except BaseException:
+            os.close(self._file)
+            raise
+        self._checks = (crc32(text), crc32(text))
+        self.high = noted.after(self._boot)
         """Lines that have been handed out in this or an earlier run."""
         self._synced = self._ahead = self.high
         """Up to where lines may be handed out, and what the file says of that, perhaps not synced yet."""
         self._durable = line
         self._syncing: threading.Thread | None = None
         sync(folder)
-
-    def _stored(self) -> int:
-        stored = os.pread(self._file, _HIGH.size, 0)
-        if len(stored) == _HIGH.size:
-            high, ahead, boot = _HIGH.unpack(stored)
-            return int(high) if boot == self._boot else max(int(high), int(ahead))
-        return int(_HIGH_ALONE.unpack(stored)[0]) if len(stored) == _HIGH_ALONE.size else 0
 
     def version_at(self, line: int) -> str | None:
         """Return the version that the line ran under, None where no line ever ran."""
@@ -76,8 +79,11 @@ class History:
     def switch(self, line: int, version: str) -> None:
         """From this line on the version holds; on disk when this returns."""
         self._switches = [known for known in self._switches if known[0] < line] + [(line, version)]
-        lines = (f"{number} {name}\n" for number, name in self._switches)
-        replace_durably(self._path, "".join(lines).encode())
+        text = "".join(f"{number} {name}\n" for number, name in self._switches).encode()
+        self._checks = self._checks[1], crc32(text)
+        self._write()
+        _sync(self._file)
+        replace_durably(self._path, text)
 
     def durable(self, line: int) -> None:
         """Lines below this one will not be read again.
@@ -127,7 +133,9 @@ class History:
         self._synced = max(self._synced, ahead)
 
     def _write(self) -> None:
-        os.pwrite(self._file, _HIGH.pack(self.high, self._ahead, self._boot), 0)
+        data = _HIGH.pack(self.high, self._ahead, self._boot)
+        crc = crc32(data + _CHECKS.pack(*self._checks, 0))
+        os.pwrite(self._file, data + _CHECKS.pack(*self._checks, crc), 0)
 
     def close(self) -> None:
         """Let go of the file, with the high water itself on disk. Never raises."""
@@ -140,6 +148,71 @@ class History:
         except OSError:
             pass  # what it says already is true, only less exact
         os.close(self._file)
+
+
+class Noted(NamedTuple):
+    """What the file of a high water says."""
+
+    high: int
+    ahead: int
+    boot: bytes
+    switches: tuple[int, ...] = ()
+    """The checksums that the file of switches may have; empty: an older version wrote it."""
+
+    def after(self, boot: bytes) -> int:
+        """Return the high water as it is known in this run of the machine."""
+        return self.high if self.boot == boot else max(self.high, self.ahead)
+
+
+def read_high(path: Path, *, needed: bool) -> Noted:
+    """Return what a high water's file says. Raises StateError where it is damaged, or gone but needed."""
+    stored = path.read_bytes() if path.exists() else b""
+    if len(stored) >= _HIGH.size + _CHECKS.size:
+        data = stored[: _HIGH.size]
+        before, now, crc = _CHECKS.unpack_from(stored, _HIGH.size)
+        if crc != crc32(data + _CHECKS.pack(before, now, 0)):
+            raise _damaged(path, "its checksum is another one")
+        high, ahead, boot = _HIGH.unpack(data)
+        return Noted(high, ahead, boot, (before, now))
+    if len(stored) == _HIGH.size:
+        return Noted(*_HIGH.unpack(stored))
+    if len(stored) == _HIGH_ALONE.size:
+        return Noted(_HIGH_ALONE.unpack(stored)[0], 0, b"")
+    if stored or needed:
+        raise _damaged(path, f"it has {len(stored)} bytes")
+    return Noted(0, 0, b"")
+
+
+def read_switches(path: Path, checks: tuple[int, ...], *, needed: bool) -> bytes:
+    """Return a file of switches. Raises StateError where it is damaged, or gone but needed.
+
+    checks: the checksums that it may have, if they are known.
+    """
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        if needed:
+            raise _damaged(path, "it is gone") from None
+        return b""
+    if checks and crc32(text) not in checks:
+        raise _damaged(path, "its checksum is another one")
+    return text
+
+
+def parse_switches(path: Path, text: bytes) -> list[tuple[int, str]]:
+    """Return the lines at which another version begins, each with it. Raises StateError."""
+    try:
+        rows = [line.split(" ", 1) for line in text.decode().splitlines()]
+        return [(int(number), version) for number, version in rows]
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, why: str) -> StateError:
+    return StateError(
+        f"{path}: damaged ({why}); it says which config version the lines since the last epoch ran under. "
+        "Restore the whole state directory from one backup, or start with an empty one."
+    )
 
 
 def boot_id() -> bytes:

@@ -8,6 +8,7 @@ from bytewax.operators import StatefulBatchLogic
 
 from pipeline.job.committed import Committed
 from pipeline.job.failure import Failure
+from pipeline.job.pace import Pace
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Stores
 from pipeline.job.steps.chunks import Routed, Selected
@@ -31,12 +32,14 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         stores: Stores,
         committed: Committed,
         failure: Failure,
+        pace: Pace,
     ) -> None:
         self.token = token
         self.settings = settings
         self.stores = stores
         self.committed = committed
         self.failure = failure
+        self.pace = pace
         self.partition = ""
         self.config = ""
 
@@ -95,6 +98,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         with self.failure:
             if not self.partition:
                 return self.token or ("v1", "", 0)
+            self.pace.committing()
             self.counters.flush()
             seq = self.store.commit()
             self.committed.records[self.partition] = self.counters.copy()

@@ -14,7 +14,9 @@ from pipeline.compile.versions import Versions
 from pipeline.job.committed import Committed
 from pipeline.job.drain import Drain
 from pipeline.job.failure import Failure
+from pipeline.job.pace import Pace
 from pipeline.job.pressure import Pressure
+from pipeline.job.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.chunks import Routed
@@ -98,7 +100,7 @@ class Shard:
         request = Request(
             key=delivery_key(webhook_id, event.origin),
             webhook_id=webhook_id,
-            message_id=message_name(webhook_id, event),
+            message_id=message_name(webhook, event),
             config=version,
             method=rendered.method,
             url=rendered.url if replay is None else replay.redirect(rendered.url),
@@ -200,6 +202,8 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         shards: Shards[Shard],
         drain: Drain,
         failure: Failure,
+        pulse: Pulse,
+        pace: Pace,
         at_open: Callable[[Shard], list[Path]],
     ) -> None:
         self.token = token
@@ -209,6 +213,8 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         self.shards = shards
         self.drain = drain
         self.failure = failure
+        self.pulse = pulse
+        self.pace = pace
         self.at_open = at_open
         self.shard: Shard | None = None
         self.eof = False
@@ -216,11 +222,12 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
 
     def on_batch(self, values: list[Routed]) -> tuple[Iterable[list[DeadLetter]], bool]:
         """Work through the chunks in order, then hand over what they owe."""
+        self.pulse.turned()
         with self.failure:
             shard = self.shard or self.build(values[0].shard)
             for chunk in values:
                 shard.work(chunk)
-            shard.outbox.hand_over()
+                shard.outbox.hand_over()
             shard.outbox.absorb()
             for chunk in values:
                 if chunk.is_last:
@@ -229,6 +236,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
 
     def on_notify(self) -> tuple[Iterable[list[DeadLetter]], bool]:
         """Wake up without input: results of the engine and commands of the admin socket go on."""
+        self.pulse.turned()
         with self.failure:
             self.wakes_at = datetime.now(UTC) + timedelta(seconds=self.settings.epoch_secs)
             if self.shard is not None:
@@ -252,9 +260,11 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
 
     def snapshot(self) -> Token:
         """Commit the epoch; see DESIGN 6, rule 3."""
+        self.pulse.turned()
         with self.failure:
             if self.shard is None:
                 return self.token or ("v1", -1, 0)
+            self.pace.committing()
             return ("v1", self.shard.number, self.shard.end_epoch())
 
     def build(self, number: int) -> Shard:

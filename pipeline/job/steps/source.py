@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from zlib import crc32
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from pipeline.compile.versions import Versions
 from pipeline.job.drain import Drain
 from pipeline.job.failure import Failure
+from pipeline.job.pace import Pace
 from pipeline.job.pressure import Pressure
+from pipeline.job.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps.chunks import Intake
 from pipeline.job.steps.history import History
 from pipeline.job.steps.stretch import Stretches
+from pipeline.model.errors import StateError
 from pipeline.sources.chunk import Position
 from pipeline.sources.reader import Reader, Source
 from pipeline.store.folders import source_folder
 from pipeline.telemetry import log
 
-Token = tuple[str, Position]
-"""What Bytewax keeps of a source partition: ("v1", the reader's position)."""
+Token = tuple[str, Position] | tuple[str, Position, int]
+"""What Bytewax keeps of a source partition: ("v2", the reader's position, its checksum).
+
+Older versions kept ("v1", position), and read the second of the three all the same. SQLite has no checksums:
+a position of which a bit has flipped would leave records out in silence.
+"""
 
 ANSWER_SECS = 0.0004
 """How soon to look again while a reader expects an answer."""
@@ -56,7 +64,7 @@ class SourceStep(FixedPartitionedSource[Intake, Token]):
     def build_part(self, step_id: str, for_part: str, resume_state: Token | None) -> SourcePartition:
         """Open the partition where the last durable epoch left it."""
         with self.failure:
-            return self.make(for_part, resume_state[1] if resume_state else None)
+            return self.make(for_part, position_of(resume_state) if resume_state else None)
 
 
 class SourcePartition(StatefulSourcePartition[Intake, Token]):
@@ -73,6 +81,8 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         drain: Drain,
         bytes_read: dict[str, tuple[int, int]],
         failure: Failure,
+        pulse: Pulse,
+        pace: Pace,
     ) -> None:
         self.name = name
         self.reader = reader
@@ -83,6 +93,8 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.drain = drain
         self.bytes_read = bytes_read
         self.failure = failure
+        self.pulse = pulse
+        self.pace = pace
         folder = source_folder(settings.state, name)
         self.reader.keep_trail(folder)
         self.read_before = self.reader.progress[0]
@@ -95,6 +107,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
 
     def next_batch(self) -> Iterable[Intake]:
         """Return the next chunk, a hello first, or nothing while there is none or the job is behind."""
+        self.pulse.turned()
         with self.failure:
             batch = self.advance()
         if batch is None:
@@ -110,25 +123,42 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             self.reader.durable(durable)
             self.history.durable(durable[1])
             self.bytes_read[self.name] = self.progress()
+            self.pace.committed()
         if not self.version:
             return [self.enter_version()]
         if self.drain.stopping:
             return self.end()
-        if self.pressure.paused() is not None:
+        reason = self.pressure.paused()
+        if reason is not None:
+            if durable is not None and reason == "engine":
+                self.pace.engine_was_busy()
             return []
-        batch = []
-        if self.needs_switch(at_boundary=durable is not None):
+        batch: list[Intake] = []
+        if durable is None:
+            if not self.read_into(batch, at_boundary=False) and not batch and self.reader.done:
+                return self.end()
+            return batch
+        allowed = self.pace.chunks()
+        chunks = 0
+        while chunks < allowed and self.read_into(batch, at_boundary=chunks == 0):
+            chunks += 1
+        self.pace.read(chunks, all_allowed=chunks == allowed)
+        return self.end() if self.reader.done and not batch else batch
+
+    def read_into(self, batch: list[Intake], *, at_boundary: bool) -> bool:
+        """Append the next chunk, with its version before it where that changes; False where there is none."""
+        if self.needs_switch(at_boundary=at_boundary):
             batch.append(self.enter_version())
         limit = self.chunk_lines * self.stretches.of(self.name)
         if self.line < self.history.high:
             limit = min(limit, self.history.boundary_after(self.line) - self.line)
         chunk = self.reader.read(limit)
         if chunk is None:
-            return self.end() if self.reader.done and not batch else batch
+            return False
         self.line = chunk.position[1]
         self.history.emitting(self.line)
         batch.append(Intake(self.name, self.version, raw=chunk))
-        return batch
+        return True
 
     def progress(self) -> tuple[int, int]:
         """Return (bytes read, bytes to read or 0) of this run alone: what earlier ones have read is past."""
@@ -158,6 +188,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             snapshot = self.versions.latest
             if self.history.version_at(self.line) != snapshot.hash:
                 self.history.switch(self.line, snapshot.hash)
+                self.versions.named(snapshot.hash)
         else:
             snapshot = self.versions.get(replayed)
         if self.version and self.version != snapshot.hash:
@@ -174,9 +205,24 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
     def snapshot(self) -> Token:
         """Return the position after the last chunk."""
         self.snapped = self.reader.position
-        return ("v1", self.snapped)
+        return ("v2", self.snapped, _crc(self.snapped))
 
     def close(self) -> None:
         """Let go of the reader; must never raise."""
         self.reader.close()
         self.history.close()
+
+
+def position_of(token: Token) -> Position:
+    """Return the position that a token holds. Raises StateError where it is damaged."""
+    position, crc = token[1], token[2:]
+    if crc and crc[0] != _crc(position):
+        raise StateError(
+            "the recovery store is damaged: the checksum of a source's position is another one. Restore the "
+            "whole state directory from one backup, or start with an empty one."
+        )
+    return position
+
+
+def _crc(position: Position) -> int:
+    return crc32(repr(position).encode("utf-8", "backslashreplace"))

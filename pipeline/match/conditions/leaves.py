@@ -19,7 +19,7 @@ from pipeline.match.conditions.nodes import Node, all_nodes
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.dates import zone
 from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone, check_operand
-from pipeline.match.operators.synonyms import REMEDIES, SYNONYMS
+from pipeline.match.operators.synonyms import REMEDIES, SYNONYMS, as_word
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, Operator
 from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
@@ -87,7 +87,7 @@ def _operator_map(path: Path, value: dict[str, Value], context: Context) -> Node
 
 def _unknown_operator(name: Value, value: dict[str, Value], context: Context) -> None:
     bare = str(name).lstrip("$")
-    key = bare.lower()
+    key = as_word(bare)
     meant = key if key in OPERATORS else SYNONYMS.get(key)
     remedy = REMEDIES.get(key)
     if meant is None and remedy is None:

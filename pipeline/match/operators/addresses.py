@@ -9,12 +9,15 @@ from socket import AF_INET, inet_pton
 from typing import Final
 from urllib.parse import urlsplit
 
+from pipeline.language.hosts import HostError, to_unicode
 from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Missing
 
 _HOST: Final = re.compile(r"(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W_](?:[\w-]*[^\W_])?\.?")
-_LABELS: Final = re.compile(r"[\w.-]+")
+_LONGEST: Final = 255
+"""Characters of a host name; a longer text is none."""
+_LABELS: Final = re.compile(r"[\w.\u3002\uff0e\uff61-]+")
 
 
 def to_domain(value: Value, tz: tzinfo | None = None) -> Value | Missing:
@@ -27,13 +30,24 @@ def to_domain(value: Value, tz: tzinfo | None = None) -> Value | Missing:
             host = urlsplit(text).hostname or ""
         except ValueError:
             return MISSING
-        return host.rstrip(".").lower() if _LABELS.fullmatch(host) else MISSING
+        return _name(host) if _LABELS.fullmatch(host) else MISSING
     if "@" in text:
         if text[:7].lower() == "mailto:":
             text = text[7:].split("?", 1)[0]
         local, _, host = text.rpartition("@")
-        return host.rstrip(".").lower() if local and host and _LABELS.fullmatch(host) else MISSING
-    return text.rstrip(".").lower() if _HOST.fullmatch(text) else MISSING
+        return _name(host) if local and host and _LABELS.fullmatch(host) else MISSING
+    return _name(text) if _HOST.fullmatch(text) else MISSING
+
+
+def _name(text: str) -> str:
+    """Return a host name in the spelling that all its spellings share, where it is one."""
+    name = text.rstrip(".").lower()
+    if (name.isascii() and "xn--" not in name) or len(name) > _LONGEST:
+        return name
+    try:
+        return to_unicode(text).rstrip(".")
+    except HostError:
+        return name
 
 
 def domain_operand(value: Value, tz: tzinfo | None) -> Value:
@@ -42,7 +56,7 @@ def domain_operand(value: Value, tz: tzinfo | None) -> Value:
         raise OperandError("a domain is wanted here", "such as acme.com")
     if "@" in value or "/" in value:
         raise OperandError(f'"{value}" is more than a domain', "write the part after `@` or `//`: acme.com")
-    return value.strip().rstrip(".").lower()
+    return _name(value.strip())
 
 
 class Network:

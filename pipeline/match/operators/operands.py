@@ -34,6 +34,15 @@ _LOOKS: Final = (
 )
 
 
+_OPERATOR: Final = re.compile(
+    r"\s*(?P<sign>>=|<=|!=|==|<>|[<>=]|(?:gte?|lte?|eq|ne)\s)\s*(?P<rest>\S.*)", re.ASCII | re.DOTALL
+)
+_SIGNS: Final = {
+    ">=": "gte", "<=": "lte", "!=": "ne", "<>": "ne", "==": "eq", "=": "eq", ">": "gt", "<": "lt"
+}  # fmt: skip
+_COUNTABLE: Final = re.compile(r"[+-]?[0-9]")
+
+
 @dataclass(slots=True, frozen=True)
 class Dynamic:
     """An operand that is known only for an event: another path, or a relative date."""
@@ -96,7 +105,8 @@ def check_operand(operator: Operator, value: Operand, options: Options) -> tuple
             raise OperandError(
                 f"`{operator.name}` with an empty list {'never' if not operator.negates else 'always'} holds"
             )
-        return _each(operator, value, options), None
+        warnings = (_looks_like_operator(operator, one) for one in value)
+        return _each(operator, value, options), next(filter(None, warnings), None)
     if operator.wants == "range":
         if type(value) is not list or len(value) != 2:
             raise OperandError("`between` takes two values", "write between: [low, high], both included")
@@ -114,6 +124,8 @@ def check_operand(operator: Operator, value: Operand, options: Options) -> tuple
             f"`{operator.name}` after `as:` takes one value", "for any of several write in: [...]"
         )
     checked = _one(operator, value, options)
+    if (warning := _looks_like_operator(operator, value)) is not None:
+        return checked, warning
     if type(checked) is list:
         return checked, "a list after `eq` or `ne` means the whole array; for any of several write in: [...]"
     return checked, _looks_like(checked, options) if operator.wants == "order" else None
@@ -167,6 +179,23 @@ def _looks_like(value: Operand, options: Options) -> str | None:
                 f'"{value}" looks like {kind} but is a text, and texts compare by their characters: {remedy}'
             )
     return None
+
+
+def _looks_like_operator(operator: Operator, value: Operand) -> str | None:
+    """Return a warning for a text that is compared as a whole although it begins with an operator."""
+    if type(value) is not str or operator.wants not in ("any", "list", "order", "date"):
+        return None
+    if operator.wants in ("any", "list") and len(value) > 2 and "*" in (value[0], value[-1]):
+        return f'"{value}" is compared with its stars: for a pattern write {{glob: "{value}"}}'
+    found = _OPERATOR.fullmatch(value)
+    if found is None:
+        return None
+    sign, rest = found["sign"].strip(), found["rest"].strip()
+    # `<b>` and `=)` are texts that people have; `> 5` is none.
+    if (sign in ("<", ">", "=") or sign.isalpha()) and not _COUNTABLE.match(rest):
+        return None
+    meant = _SIGNS.get(sign, sign)
+    return f'"{value}" is a text here, with its sign: did you mean {{{meant}: {rest}}}?'
 
 
 def _shown(value: Value) -> str:

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import lmdb
 
 from pipeline.model.disk import sync
-from pipeline.model.errors import StateError
-from pipeline.outbox.codec import (
-    pack_dead,
-    pack_owed,
-    unpack_dead,
-    unpack_number,
-    unpack_owed,
-    unpack_result,
-)
+from pipeline.outbox.codec import pack_dead, pack_owed, unpack_dead, unpack_owed
+from pipeline.outbox.reading.apart import check_store
 from pipeline.outbox.reading.view import stores
 from pipeline.store.environment import MAX_TABLES
-from pipeline.store.reading import reading
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
-
-READERS: dict[Table, Callable[[bytes], object]] = {
-    Table.OUTBOX: unpack_owed,
-    Table.DEAD: unpack_dead,
-    Table.FINISHED: unpack_result,
-    Table.COUNTERS: unpack_number,
-}
-"""The tables whose rows can be understood by themselves; of the others every byte is read."""
 
 
 class Compacted(NamedTuple):
@@ -42,32 +26,9 @@ class Compacted(NamedTuple):
 
 
 def check(state: Path) -> tuple[int, list[str]]:
-    """Read every row of every store; return how many there are and what is wrong."""
-    count, problems = 0, []
-    for path in stores(state):
-        try:
-            with reading(path) as store:
-                for table in Table:
-                    for key, value in store.every(table) if table is not Table.META else ():
-                        count += table is not Table.UNDO
-                        wrong = _wrong(table, value)
-                        if wrong:
-                            problems.append(f"{path}: table {table.name.lower()}, key {key!r}: {wrong}")
-        except (StateError, lmdb.Error) as error:
-            problems.append(str(error))
-    return count, problems
-
-
-def _wrong(table: Table, value: bytes | None) -> str:
-    if value is None:
-        return "damaged"
-    read = READERS.get(table)
-    if read is not None:
-        try:
-            read(value)
-        except Exception as error:
-            return str(error)
-    return ""
+    """Read every row of every store in this process; return how many there are and what is wrong."""
+    found = [check_store(path) for path in stores(state)]
+    return sum(one.rows for one in found), [problem for one in found for problem in one.problems]
 
 
 def rewrite(state: Path) -> int:

@@ -5,30 +5,35 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 
+from pipeline.config.places import STATE_META
 from pipeline.model.disk import POLL_SECS, make_folder, remove_partials, replace_durably, try_lock
 from pipeline.model.errors import StateError
 
 FORMAT = 1
-META = "hookline.json"
-SHARE_SECS = 2.0
-"""How long a process waits for the first one of its job to let it in."""
+META = STATE_META
+SHARDS = "shards/[0-9][0-9][0-9]"
 
 
 class StateDirectory:
     """A state directory owned by this process until it exits.
 
     job: what names the job, where it has several processes: those of one name share the directory, and each
-    shard's own lock keeps them apart. "": this process is the job.
+    shard's own lock keeps them apart. "": this process is the job. waits: asked again and again while
+    another job owns it, whether to wait on; it may raise.
 
     Raises StateError where another job owns it, another version wrote it, or it cannot be written.
     """
 
-    def __init__(self, path: Path, *, shards: int, job: str = "") -> None:
+    def __init__(
+        self, path: Path, *, shards: int, job: str = "", waits: Callable[[], bool] = lambda: False
+    ) -> None:
         self.path = path
+        self._waits = waits
         try:
             make_folder(path)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -69,42 +74,38 @@ class StateDirectory:
         os.close(self._lock)
 
     def _own(self, job: str) -> None:
-        if not (self._alone(job) if job else try_lock(self._lock)):
-            raise StateError(
-                f"{self.path} is in use by another job. Stop that job (`hookline status --state "
-                f"{self.path}` shows it), or give this one another --state."
-            )
+        while not (self._shared(job) if job else try_lock(self._lock)):
+            if not self._waits():
+                raise StateError(
+                    f"{self.path} is in use by another job. Stop that job (`hookline status --state "
+                    f"{self.path}` shows it), or give this one another --state."
+                )
+            time.sleep(POLL_SECS)
 
-    def _alone(self, job: str) -> bool:
-        """Share the directory with the processes of one job; False where another job has it.
+    def _shared(self, job: str) -> bool:
+        """Share the directory with the processes of one job; False where another job has it for now.
 
         The first process writes the job's name before it lets others in.
         """
-        deadline = time.monotonic() + SHARE_SECS
         name = job.encode()
-        while True:
-            if try_lock(self._lock):
-                os.ftruncate(self._lock, 0)
-                os.pwrite(self._lock, name, 0)
-            if try_lock(self._lock, fcntl.LOCK_SH):
-                return os.pread(self._lock, len(name) + 1, 0) == name
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_SECS)
+        if try_lock(self._lock):
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, name, 0)
+        if not try_lock(self._lock, fcntl.LOCK_SH):
+            return False
+        if os.pread(self._lock, len(name) + 1, 0) == name:
+            return True
+        # Kept, it would keep the job out that comes next.
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+        return False
 
     def _check(self, shards: int) -> None:
         meta = self.path / META
-        if not meta.exists():
+        described = describe(self.path)
+        if described is None:
             replace_durably(meta, orjson.dumps({"format": FORMAT, "shards": shards}) + b"\n")
-            return
-        try:
-            found = orjson.loads(meta.read_bytes())
-            known_format, known_shards = int(found["format"]), int(found["shards"])
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise StateError(
-                f"{meta}: not readable as a state directory's description ({error}). Put the file back from "
-                f'a backup, or write {{"format": {FORMAT}, "shards": N}} into it: as many as it was made for.'
-            ) from error
+            described = FORMAT, shards
+        known_format, known_shards = described
         if known_format != FORMAT:
             raise StateError(
                 f"{self.path} is in format {known_format}, this version reads format {FORMAT}; run the "
@@ -116,3 +117,25 @@ class StateDirectory:
                 f"fixed for the life of a state directory: set `shards: {known_shards}`, or start with an "
                 "empty one."
             )
+
+
+def describe(state: Path) -> tuple[int, int] | None:
+    """Return a state directory's format and number of shards, None where nothing has begun in it.
+
+    Raises StateError where its description is damaged, or gone although there are stores.
+    """
+    meta = state / META
+    stores = len(list(state.glob(f"{SHARDS}/data.mdb")))
+    try:
+        found = orjson.loads(meta.read_bytes())
+        return int(found["format"]), int(found["shards"])
+    except FileNotFoundError:
+        if not stores:
+            return None
+        wrong = "is gone"
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        wrong = f"not readable as a state directory's description ({error})"
+    raise StateError(
+        f"{meta}: {wrong}. Put the file back from a backup, or write "
+        f'{{"format": {FORMAT}, "shards": N}} into it: as many as it was made for (shards/ holds {stores}).'
+    )

@@ -8,7 +8,8 @@ import os
 import pickle
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,14 +17,21 @@ from bytewax.recovery import init_db_dir
 
 from pipeline.model.disk import locked, make_folder, sync
 from pipeline.model.errors import StateError
+from pipeline.store.reading import reading as read_store
 
 PARTITIONS = 1
+
+
+TABLES = ("parts", "exs", "fronts", "commits", "snaps")
+
+RESTORE = "Restore the whole state directory from one backup, or start with an empty one."
 
 
 def prepare_recovery(folder: Path) -> int:
     """Make the recovery store or clean an existing one; return how many ghost rows were deleted.
 
-    The processes of one job do so one after another. Raises StateError where it cannot be read.
+    The processes of one job do so one after another. Raises StateError where it cannot be read, or is gone
+    although stores have committed.
     """
     make_folder(folder.parent)
     lock = locked(folder.with_suffix(".lock"), math.inf)
@@ -35,16 +43,54 @@ def prepare_recovery(folder: Path) -> int:
 
 def _prepare(folder: Path) -> int:
     parts = sorted(folder.glob("part-*.sqlite3"))
-    if not parts:
-        _make(folder)
-        return 0
     try:
+        sound(folder, parts)
         return delete_ghosts(parts)
+    except StateError:
+        # Older versions left half of one where they were killed at their first start.
+        if any(seq > 0 for _, seq in committed(folder.parent)):
+            raise
+    _make(folder)
+    return 0
+
+
+def sound(folder: Path, parts: list[Path]) -> None:
+    """Raise StateError where the recovery store is not one that Bytewax can go on with."""
+    if not parts:
+        raise StateError(f"{folder}: the recovery store is gone. {RESTORE}")
+    for part in parts:
+        with reading(part) as db:
+            there = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            missing = [name for name in TABLES if name not in there]
+            if missing:
+                raise unreadable(folder, f"no table `{missing[0]}` in {part.name}")
+            for (said,) in db.execute("PRAGMA integrity_check(1)"):
+                if said != "ok":
+                    raise unreadable(folder, f"{part.name}: {' '.join(str(said).split())}")
+            if not db.execute("SELECT count(*) FROM parts").fetchone()[0]:
+                raise unreadable(folder, f"{part.name} does not say which part it is")
+
+
+@contextmanager
+def reading(part: Path) -> Iterator[sqlite3.Connection]:
+    """Give one file of a recovery store; raises StateError for what SQLite finds wrong in it."""
+    try:
+        with closing(sqlite3.connect(part)) as db:
+            yield db
     except sqlite3.Error as error:
-        raise StateError(
-            f"{folder}: the recovery store cannot be read ({error}). Restore the state directory from a "
-            "backup, or start with an empty one."
-        ) from error
+        raise unreadable(part.parent, str(error)) from error
+
+
+def unreadable(folder: Path, why: str) -> StateError:
+    """Return what to say of a recovery store that cannot be read."""
+    return StateError(f"{folder}: the recovery store cannot be read ({why}). {RESTORE}")
+
+
+def committed(state: Path) -> Iterator[tuple[Path, int]]:
+    """Yield every store of a state directory with how many epochs it has committed."""
+    for data in sorted(state.glob("*/*/data.mdb")):
+        with read_store(data.parent) as store:
+            yield data.parent, store.seq
 
 
 def _make(folder: Path) -> None:
@@ -72,7 +118,7 @@ def delete_ghosts(parts: list[Path]) -> int:
         return 0
     deleted = 0
     for part in parts:
-        with closing(sqlite3.connect(part)) as db, db:
+        with reading(part) as db, db:
             deleted += db.execute("DELETE FROM snaps WHERE snap_epoch >= ?", (resume,)).rowcount
     return deleted
 
@@ -82,7 +128,7 @@ def resume_epoch(parts: list[Path]) -> int | None:
     executions: dict[int, tuple[int, int]] = {}
     frontiers: dict[tuple[int, int], int] = {}
     for part in parts:
-        with closing(sqlite3.connect(part)) as db:
+        with reading(part) as db:
             for number, workers, epoch in db.execute("SELECT ex_num, worker_count, resume_epoch FROM exs"):
                 executions[number] = (workers, epoch)
             for number, worker, frontier in db.execute(
@@ -112,7 +158,7 @@ def read_tokens(recovery: Path) -> dict[str, dict[str, Any]]:
         return {}
     newest: dict[tuple[str, str], tuple[int, bytes | None]] = {}
     for part in parts:
-        with closing(sqlite3.connect(part)) as db:
+        with reading(part) as db:
             for step, key, epoch, change in db.execute(
                 "SELECT step_id, state_key, snap_epoch, ser_change FROM snaps WHERE snap_epoch < ?", (resume,)
             ):

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from itertools import accumulate, count
 from operator import add
 
+from pipeline.decode.strict import BOM, without_bom
 from pipeline.sources.files.recorded import Message
 
 EXCERPT_BYTES = 1024
 """How much of a line that is too long is kept."""
-
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
@@ -95,13 +94,14 @@ class LineSplitter:
         lines = data[:cut].split(b"\n")
         # Two C loops: 0.1 us per line, where a Python loop over the lines would take most of the time here.
         starts = list(map(add, accumulate(map(len, lines), initial=start), count()))
-        faults = self._tidy(lines, starts, b"\r" in data)
+        faults = self._tidy(lines, starts, b"\r" in data, BOM in data)
         return Lines(lines, starts, faults)  # type: ignore[arg-type]  # a fresh list of bytes only
 
-    def _tidy(self, lines: list[bytes], starts: list[int], has_cr: bool) -> dict[int, str]:
+    def _tidy(self, lines: list[bytes], starts: list[int], has_cr: bool, has_bom: bool) -> dict[int, str]:
         """Remove what is no part of the records, in place; return the faults."""
-        if starts[0] == 0 and lines[0].startswith(_BOM):
-            lines[0] = lines[0][3:]
+        if has_bom:
+            # At any line: files that each begin with one may have been put together.
+            lines[:] = [without_bom(line) for line in lines]
         if has_cr:
             lines[:] = [line[:-1] if line.endswith(b"\r") else line for line in lines]
         if b"" in lines or any(map(bytes.isspace, lines)):

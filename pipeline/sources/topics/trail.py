@@ -22,6 +22,7 @@ from typing import NamedTuple, TypeVar
 import orjson
 
 from pipeline.model.disk import make_folder
+from pipeline.model.errors import StateError
 from pipeline.model.log_file import LogFile
 from pipeline.sources.topics.side import Run, Side
 
@@ -69,11 +70,10 @@ class Trail:
     def _load(self, base: tuple[int, ...]) -> tuple[tuple[int, ...], list[Boundary]]:
         """Return what the file holds: where its first run began, and its boundaries up to a torn end."""
         try:
-            head, _, rest = self._path.read_bytes().partition(b"\n")
-            facts = orjson.loads(head)
-        except (FileNotFoundError, orjson.JSONDecodeError):
+            names, first, rest = read_head(self._path)
+        except FileNotFoundError:
             return base, []
-        if facts["names"] != self._names:
+        if names != self._names:
             return base, []
         found: list[Boundary] = []
         for at in range(0, len(rest) - self._entry.size + 1, self._entry.size):
@@ -82,7 +82,7 @@ class Trail:
             if zlib.crc32(raw[:-4]) != check:
                 break
             found.append(Boundary(line, tuple(offsets)))
-        return tuple(facts["base"]), found
+        return tuple(first), found
 
     def _pack(self, boundary: Boundary) -> bytes:
         raw = self._entry.pack(boundary.line, *boundary.offsets, 0)[:-4]
@@ -137,4 +137,19 @@ class Trail:
 
     def close(self) -> None:
         """Let go of the file; all of it is on disk then. Never raises."""
-        self._file.close()
+        self._file.close(self._needed() if self._file.bytes > REWRITE_BYTES else None)
+
+
+def read_head(path: Path) -> tuple[list[str], list[int], bytes]:
+    """Return a trail's sides, where each stood at its beginning, and its entries. Raises StateError."""
+    head, _, rest = path.read_bytes().partition(b"\n")
+    try:
+        facts = orjson.loads(head)
+        names, base = list(facts["names"]), [int(offset) for offset in facts["base"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(
+            f"{path}: damaged ({error}); it says in which order the topics were merged since the last epoch. "
+            "Restore the whole state directory from one backup; or remove the file, and what was sent since "
+            "then may be sent again with other bodies."
+        ) from error
+    return names, base, rest

@@ -1,0 +1,162 @@
+"""How many requests of a lane may be in flight. Plain arithmetic on the times that it is given.
+
+While answers are good, latency decides: growth and shrinking follow Vector's adaptive request concurrency
+and Netflix' gradient limits. While more than a tenth of them fail, trials decide (after PCC Vivace, NSDI
+2018): is it us? The measure is the share of good answers. Where failures come by chance, or because one
+backend of two is down, it is the same at any limit, and a lower one only costs good answers. Where a receiver
+sheds what is too much for it, it doubles with half of the slots.
+"""
+
+from __future__ import annotations
+
+START = 16
+"""Concurrency at the start: high enough that a good receiver is fast from the first request."""
+TOLERANCE = 2.0
+SLACK_SECS = 0.02
+FORGET_SECS = 10.0
+"""A receiver that has become slower for good is believed within this time, at low concurrency."""
+TOLERATED = 0.1
+"""Share of failures that changes nothing."""
+ENOUGH, ENOUGH_GOOD, SURELY = 40, 30, 400
+"""Answers of a trial: so many with so many good ones among them, or so many in any case."""
+BETTER, WORSE = 1.4, 0.7
+"""Between half and twice the slots the share stays (1) or doubles and halves: the middle tells them apart."""
+HOLD_SECS = 10.0
+"""Between two trials once one has found its end."""
+
+
+class Concurrency:
+    """How many requests may be in flight: grows while that brings more good answers.
+
+    Rising latency alone never shrinks it below `START`: over a quick network the queue may be our own.
+    """
+
+    __slots__ = (
+        "_at",
+        "_bad",
+        "_base",
+        "_direction",
+        "_good",
+        "_hold_until",
+        "_max",
+        "_next_step",
+        "_rested",
+        "_share",
+        "_starting",
+        "_trial_at",
+        "limit",
+        "round_trip",
+    )
+
+    def __init__(self, most: int) -> None:
+        self._max = max(1, most)
+        self.limit = float(min(START, self._max))
+        self._starting = True
+        self._base = 0.0
+        self._at = 0.0
+        self._next_step = 0.0
+        self.round_trip = 0.0
+        """Seconds of a request, smoothed; 0 before the first."""
+        self._calm()
+
+    def _calm(self) -> None:
+        self._direction = 0
+        """Of the last trial: down, up; 0 while failures are tolerable."""
+        self._share = 0.0
+        self._rested = False
+        self._hold_until = 0.0
+        self._begin(0.0)
+
+    def _begin(self, at: float) -> None:
+        """Measure anew from then on."""
+        self._good = self._bad = 0
+        self._trial_at = at
+
+    def resize(self, most: int) -> None:
+        """Change the most that is allowed."""
+        self._max = max(1, most)
+        self.limit = min(self.limit, float(self._max))
+
+    def restart(self) -> None:
+        """Begin gently: the receiver has just come back."""
+        self.limit = 1.0
+        self._starting = True
+        self._base = 0.0
+        self._calm()
+
+    def succeeded(self, now: float, count: int, round_trip: float, in_flight: int, slots: int = 0) -> None:
+        """Learn from good answers that came in one loop turn.
+
+        in_flight: counts them too. slots: what was allowed, where that is less than the limit.
+        """
+        self.round_trip += (round_trip - self.round_trip) * (0.3 if self.round_trip else 1.0)
+        if self._base == 0.0 or round_trip < self._base:
+            self._base = round_trip
+        elif in_flight <= START:
+            # With more in flight a longer round trip may be our own queue at the receiver.
+            self._base += (round_trip - self._base) * min(1.0, (now - self._at) / FORGET_SECS)
+        self._at = now
+        if self._direction or (self.limit >= self._max and now < self._next_step):
+            return
+        if self.round_trip > self._base * TOLERANCE + SLACK_SECS:
+            self._starting = False
+            if now >= self._next_step and self.limit > START:
+                self._next_step = now + self.round_trip
+                self.limit = max(float(START), self.limit * 0.9)
+        elif in_flight >= (slots or self.limit) - 1:
+            step = count if self._starting else count / self.limit
+            self.limit = min(float(self._max), self.limit + step)
+
+    def ended(self, now: float, good: int, bad: int) -> None:
+        """Learn from all answers of one loop turn."""
+        if not bad and not self._direction and not self._bad:
+            return
+        if now < self._trial_at:
+            # They were sent under the limit before this one.
+            return
+        self._good += good
+        self._bad += bad
+        answers = self._good + self._bad
+        if answers < ENOUGH or (self._good < ENOUGH_GOOD and answers < SURELY):
+            return
+        if self._bad <= answers * TOLERATED:
+            self._calm()
+        elif now >= self._hold_until:
+            self._starting = False
+            self._try(now, self._good / answers)
+        else:
+            self._begin(now)
+
+    def _try(self, now: float, found: float) -> None:
+        """Judge the last trial by the share that was found, and begin the next."""
+        before, self._share = self._share, found
+        if self._direction == 0:
+            # Measured once more before anything is tried: the limit may have grown meanwhile.
+            self._direction = -1
+            self._rested = True
+            self._begin(now + self.round_trip)
+            return
+        if self._rested:
+            self._rested = False
+        elif self._direction < 0 and found < before * BETTER:
+            # It is not us: fewer requests have only brought fewer good answers.
+            self._direction = 1
+        elif self._direction > 0 and found < before * WORSE:
+            # This was too much: back.
+            self.limit = max(1.0, self.limit / 2)
+            self._direction = -1
+            self._rest(now)
+            return
+        limit = min(float(self._max), max(1.0, self.limit * (2.0 if self._direction > 0 else 0.5)))
+        if limit == self.limit:
+            # The end is reached: the other way, later.
+            self._direction = -self._direction
+            self._rest(now)
+            return
+        self.limit = limit
+        self._begin(now + self.round_trip)
+
+    def _rest(self, now: float) -> None:
+        self._rested = True
+        self._hold_until = now + HOLD_SECS
+        self._begin(now + self.round_trip)

@@ -1,0 +1,169 @@
+"""Answers whose content matters: unpacked, decoded, parsed. What cannot be read is no success.
+
+Receivers are told that no coding is wanted; gzip and deflate are unpacked where they come all the same.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from pipeline.deliver.http.attempt import MAX_WHOLE, Attempt
+from pipeline.deliver.requests.spec import LaneSpec
+
+_UNPACKED: Final = frozenset({"", "identity", "none", "binary", "utf-8", "utf8"})
+"""What some write into ``content-encoding`` and mean nothing by it."""
+_MOST_CODINGS: Final = 5
+_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
+_TEXTS: Final = re.compile(
+    r"utf-?(8|16|32)(-?[lb]e)?|(us-)?ascii|(iso-?)?8859-?\d+|latin-?\d+|(windows-?|cp)125\d"
+    r"|shift-?jis|euc-?(jp|kr|cn)|gb(2312|k|18030)|big5|koi8-?[ru]|iso-8859-\d+"
+)
+"""Charsets by their common names; Python's codecs know more, some of which are no charsets."""
+_CONSENT: Final = re.compile(
+    r"\s*(ok|okay|success|accepted|received|done|thanks|thank you)[.!]?\s*", re.IGNORECASE
+)
+"""Words by which receivers say yes, Slack's webhooks for one: a text that has no fields, and needs none."""
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+class Unreadable(Exception):
+    """The answer cannot be read; says why."""
+
+
+def read_success(attempt: Attempt, spec: LaneSpec) -> tuple[Any, dict[str, Any]]:
+    """Return what a 2xx answer says, as JSON or text, and what `response` is in `fail_when`.
+
+    Raises Unreadable where that is needed and cannot be known. Of a batch only what is meant as JSON is
+    needed: most receivers answer with a word.
+    """
+    reads, headers = spec.reads, attempt.headers or {}
+    body: Any = None
+    if spec.fail_when is not None and (reads.fields or reads.body):
+        text = text_of(attempt.answer, headers, cut=attempt.cut)
+        try:
+            body = parse(text)
+        except Unreadable:
+            if reads.fields and _CONSENT.fullmatch(text) is None:
+                raise
+            body = text
+    elif spec.delivery.batch is not None:
+        start = attempt.answer.decode("latin-1")
+        if headers.get("content-encoding") or looks_like_json(start, headers) or not start.isascii():
+            text = text_of(attempt.answer, headers, cut=attempt.cut)
+            body = parse(text) if looks_like_json(text, headers) else None
+    response = dict(body) if isinstance(body, dict) else {}
+    response["status"] = attempt.status
+    response["headers"] = {name: headers[name.lower()] for name in reads.headers if name.lower() in headers}
+    if body is not None:
+        response["body"] = body
+    return body, response
+
+
+def text_of(answer: bytes, headers: Mapping[str, str], *, cut: bool = False) -> str:
+    """Return the text of an answer, "" for an empty one. Raises Unreadable.
+
+    headers: by lower-case name. cut: there is more of it than was read.
+    """
+    if cut:
+        raise Unreadable(f"it is longer than {MAX_WHOLE >> 20} MiB")
+    if not answer:
+        return ""
+    codings = [one.strip().lower() for one in headers.get("content-encoding", "").split(",")]
+    codings = [coding for coding in codings if coding not in _UNPACKED]
+    if len(codings) > _MOST_CODINGS:
+        raise Unreadable(f"it is packed {len(codings)} times")
+    for coding in reversed(codings):
+        answer = _unpack(answer, coding)
+    return _decode(answer, headers.get("content-type", ""))
+
+
+def parse(text: str) -> Any:
+    """Return the JSON of a text; None for a blank one. Raises Unreadable."""
+    if not text or text.isspace():
+        return None
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        pass
+    try:
+        # Some write NaN, or numbers beyond 64 bits.
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise Unreadable("it is no JSON") from None
+
+
+def looks_like_json(text: str, headers: Mapping[str, str]) -> bool:
+    """Return whether an answer is meant as JSON."""
+    kind = headers.get("content-type", "").partition(";")[0].lower()
+    return "json" in kind or text.lstrip()[:1] in ("{", "[")
+
+
+def _unpack(packed: bytes, coding: str) -> bytes:
+    if coding in ("gzip", "x-gzip"):
+        return _inflate(packed, coding, zlib.MAX_WBITS | 16)
+    if coding != "deflate":
+        raise Unreadable(f"its coding is {coding[:40]!a}, which was not asked for")
+    try:
+        return _inflate(packed, coding, zlib.MAX_WBITS)
+    except Unreadable:
+        # Without the header of zlib, as old servers send it.
+        return _inflate(packed, coding, -zlib.MAX_WBITS)
+
+
+def _inflate(packed: bytes, coding: str, wbits: int) -> bytes:
+    """Return the content of all members; what is longer than an answer may be is a bomb."""
+    made = bytearray()
+    while True:
+        unpacker = zlib.decompressobj(wbits)
+        try:
+            made += unpacker.decompress(packed, MAX_WHOLE + 1 - len(made))
+        except zlib.error:
+            raise Unreadable(f"it is no {coding}") from None
+        if len(made) > MAX_WHOLE:
+            raise Unreadable(f"unpacked it is longer than {MAX_WHOLE >> 20} MiB")
+        if not unpacker.eof:
+            raise Unreadable(f"its {coding} ends too early")
+        packed = unpacker.unused_data
+        if not packed.startswith(b"\x1f\x8b"):
+            return bytes(made)  # what some append to the last member is no part of it
+
+
+def _decode(answer: bytes, content_type: str) -> str:
+    for mark, charset in _MARKS:
+        if answer.startswith(mark):
+            return _text(answer[len(mark) :], charset)
+    found = _CHARSET.search(content_type)
+    charset = found[1].lower().replace("_", "-") if found is not None else ""
+    wide = charset[:6].rstrip("-") in ("utf-16", "utf16", "utf-32", "utf32")
+    if not charset or (wide and not charset.endswith("e")):
+        charset = _by_zeros(answer) or ("utf-8" if not charset else f"{charset}-be")
+    elif not _TEXTS.fullmatch(charset):
+        charset = "utf-8"
+    return _text(answer, charset)
+
+
+def _by_zeros(answer: bytes) -> str:
+    """Return the charset that the zeros of the first character tell (RFC 4627, 3); "" for one byte each."""
+    zeros = bytes(byte and 1 for byte in answer[:4])
+    known = {b"\0\0\0\1": "utf-32-be", b"\1\0\0\0": "utf-32-le", b"\0\1": "utf-16-be", b"\1\0": "utf-16-le"}
+    return known.get(zeros) or known.get(zeros[:2], "")
+
+
+def _text(answer: bytes, charset: str) -> str:
+    try:
+        return answer.decode(charset)
+    except (UnicodeDecodeError, LookupError):
+        raise Unreadable(f"it is no {charset}") from None

@@ -1,0 +1,51 @@
+"""The pulse of a process's worker: when it last turned, and what it is doing if it has not since."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+STILL_SECS = 10.0
+"""From when on a worker that does not turn is told of, and the job is not ready."""
+EPOCHS = 3
+"""A worker without a source partition turns once per epoch."""
+STUCK_SECS = 60.0
+"""From when on it is not alive either: what watches over the job may end it."""
+
+
+class Pulse:
+    """The steps call `turned` whenever Bytewax calls them; any thread may ask how long ago that was."""
+
+    __slots__ = ("_clock", "_last", "_thread", "still_after")
+
+    def __init__(self, epoch_secs: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.still_after = max(STILL_SECS, EPOCHS * epoch_secs)
+        self._clock = clock
+        self._last: float | None = None
+        self._thread = 0
+
+    def turned(self) -> None:
+        """The worker turns; costs a tenth of a microsecond."""
+        self._last = self._clock()
+        self._thread = threading.get_ident()
+
+    def still_secs(self) -> float:
+        """Return the seconds since the worker last turned; 0 before its first turn."""
+        return 0.0 if self._last is None else max(0.0, self._clock() - self._last)
+
+    def is_still(self) -> bool:
+        """Return whether the worker stands still: nothing is read, committed or stopped meanwhile."""
+        return self.still_secs() > self.still_after
+
+    def is_stuck(self) -> bool:
+        """Return whether it has stood still for so long that only a start anew is likely to help."""
+        return self.still_secs() > max(self.still_after, STUCK_SECS)
+
+    def place(self) -> str:
+        """Return where the worker's thread is now: the innermost line of Python, or "" where unknown."""
+        frame = sys._current_frames().get(self._thread)
+        if frame is None:
+            return ""
+        return f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"

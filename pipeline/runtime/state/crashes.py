@@ -1,0 +1,75 @@
+"""The mark of a process that a signal has ended, as liblmdb's abort on a damaged page does.
+
+Nothing in the process can catch that. What it leaves is a file with Python's stacks, and the next start reads
+all stores in another process before it opens one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.model.disk import locked
+from pipeline.model.errors import StateError
+from pipeline.outbox.reading.apart import check_stores
+from pipeline.telemetry import log
+
+MARKS = "crash-*.txt"
+LOCK_SECS = 24 * 3600.0
+"""One process of a job looks; the others wait for it, however large the stores are."""
+
+_log = log.get("job")
+
+
+@contextmanager
+def crashes_noted(state: Path, process: int) -> Iterator[None]:
+    """Look into what an earlier crash has left, then leave a mark where a signal ends this process.
+
+    Raises StateError for a store that is damaged. Where somebody else has Python's fault handler (a debugger,
+    ``PYTHONFAULTHANDLER``), he keeps it, and no mark is left.
+    """
+    lock = locked(state / "crash.lock", LOCK_SECS)
+    try:
+        _look_into(sorted(state.glob(MARKS)), state)
+    finally:
+        os.close(lock)
+    if faulthandler.is_enabled():
+        yield
+        return
+    path = state / MARKS.replace("*", str(process))
+    with path.open("ab") as mark:
+        faulthandler.enable(mark)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
+            if not os.fstat(mark.fileno()).st_size:
+                path.unlink(missing_ok=True)
+
+
+def _look_into(marks: list[Path], state: Path) -> None:
+    """Read the stores where a signal has ended a process; the marks go where all of them are whole."""
+    if not any(_size(mark) for mark in marks):
+        return
+    _log.warning("a signal ended the last run: reading all stores before they are opened", mark=str(marks[0]))
+    problems = [
+        problem
+        for found in check_stores([data.parent for data in sorted(state.glob("*/*/data.mdb"))])
+        for problem in found.problems
+    ]
+    if problems:
+        more = f" ({len(problems) - 1} more: `hookline state check`)" if len(problems) > 1 else ""
+        raise StateError(f"{problems[0]}{more}")
+    for mark in marks:
+        if _size(mark):
+            mark.unlink(missing_ok=True)
+
+
+def _size(mark: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return mark.stat().st_size
+    return 0

@@ -1,0 +1,54 @@
+"""How long a start waits for the job that still has the state directory (DESIGN 6)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.admin.socket_client import NotRunning, ask
+from pipeline.model.errors import HooklineError, Stopped
+from pipeline.model.stop import requested
+from pipeline.telemetry import log
+
+WAIT_SECS = 30.0
+"""A job that ends, however slowly, is gone by then."""
+ASK_SECS = 1.0
+"""How often the other job is asked whether it is about to end; one that was just orphaned has this long to
+notice."""
+
+_log = log.get("job")
+
+
+class Patience:
+    """Says whether to wait on, asked again and again: not for a job that is well and means to stay."""
+
+    def __init__(self, state: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._state = state
+        self._clock = clock
+        self._begun = self._asked = clock()
+        self._said = False
+
+    def __call__(self) -> bool:
+        """Return whether to wait on. Raises Stopped where a stop was asked for meanwhile."""
+        if requested():
+            raise Stopped("stopped while waiting for the state directory; nothing had begun")
+        now = self._clock()
+        if now - self._begun > WAIT_SECS:
+            return False
+        if now - self._asked < ASK_SECS:
+            return True
+        self._asked = now
+        if self._stays():
+            return False
+        if not self._said:
+            self._said = True
+            _log.info("waiting for the job that ends on this state directory", wait_secs=WAIT_SECS)
+        return True
+
+    def _stays(self) -> bool:
+        try:
+            found = ask(self._state, "status")
+            return bool(found) and not any(one["stopping"] or one["still_secs"] for one in found)
+        except (NotRunning, HooklineError, OSError, KeyError):
+            return False

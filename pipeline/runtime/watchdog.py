@@ -1,0 +1,129 @@
+"""Watches the worker from a thread of its own: a clock set back, a worker that stands still, a stop unheard.
+
+Bytewax keeps every timer as a time of day (the next poll of a source, the end of an epoch, the wake-up of a
+shard). Set the clock back by an hour and they all stand still for an hour; nothing reaches into an armed
+one, so the flow ends there and the process starts anew from the last epoch (`runtime/anew.py`). A step back
+of less than `STEP_SECS` delays the job by as much, steps forward and slow corrections by nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from pipeline.job.drain import Drain
+from pipeline.job.failure import Failure
+from pipeline.job.pulse import Pulse
+from pipeline.model.errors import ClockSetBack
+from pipeline.model.exits import Exit
+from pipeline.telemetry import log
+from pipeline.telemetry.happenings import CLOCK_SET_BACK, WORKER_STILL
+
+LOOK_SECS = 0.25
+STEP_SECS = 1.0
+"""A smaller step back only delays the job by as much."""
+LOOKS = 4
+"""How many looks back a clock that is set back in several small steps is compared with."""
+GRACE_SECS = 5.0
+"""What a worker that stands still may take longer than the drain time after a stop was asked for."""
+ALARM = signal.SIGUSR2
+"""Interrupts the main thread."""
+_MAIN = threading.main_thread().ident or 0
+
+_log = log.get("job")
+
+
+class Steps:
+    """Sees steps of the clock against a monotonic one."""
+
+    def __init__(
+        self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._wall, self._steady = wall, steady
+        self._seen: deque[float] = deque([wall() - steady()], maxlen=LOOKS)
+
+    def back_secs(self) -> float:
+        """Return by how much the clock was set back within the last looks; 0 where it was not."""
+        now = self._wall() - self._steady()
+        back = max(self._seen) - now
+        self._seen.append(now)
+        return back if back > STEP_SECS else 0.0
+
+
+class Watchdog:
+    """The thread. Give it the main thread with `watching` while the flow runs."""
+
+    def __init__(self, pulse: Pulse, drain: Drain, failure: Failure) -> None:
+        self._pulse, self._drain, self._failure = pulse, drain, failure
+        self._steps = Steps()
+        self._error: ClockSetBack | None = None
+        self._is_still = False
+        self._stop_seen: float | None = None
+        self._armed = False
+        self._ended = threading.Event()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch until the end of the block; where the clock is set back the block ends with ClockSetBack."""
+        is_main = threading.current_thread() is threading.main_thread()
+        before = signal.signal(ALARM, self._raise) if is_main else None
+        self._armed = is_main
+        thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._armed = False
+            self._ended.set()
+            thread.join()
+            if is_main:
+                signal.signal(ALARM, before)
+
+    def _raise(self, _number: int, _frame: FrameType | None) -> None:
+        if self._armed and self._error is not None:
+            self._armed = False
+            raise self._error
+
+    def _watch(self) -> None:
+        while not self._ended.wait(LOOK_SECS):
+            self._look()
+
+    def _look(self) -> None:
+        back = self._steps.back_secs()
+        if back and self._armed and self._error is None:
+            CLOCK_SET_BACK.happened(_log, secs=round(back, 1))
+            self._error = ClockSetBack(back)
+            self._failure.note(self._error)
+            # A real one: it also ends what the main thread waits for.
+            signal.pthread_kill(_MAIN, ALARM)
+        still, is_still = self._pulse.still_secs(), self._pulse.is_still()
+        if is_still and not self._is_still:
+            WORKER_STILL.happened(_log, secs=round(still), at=self._pulse.place())
+        elif self._is_still and not is_still:
+            _log.warning("the worker turns again")
+        self._is_still = is_still
+        self._insist(still)
+
+    def _insist(self, still: float) -> None:
+        """End the process where a stop was asked for and the worker does not hear it."""
+        if not self._drain.stopping:
+            return
+        now = time.monotonic()
+        if self._stop_seen is None:
+            self._stop_seen = now
+        patience = self._drain.secs + GRACE_SECS
+        if still > patience and now - self._stop_seen > patience:
+            _log.error(
+                "the worker does not hear the stop: ending as a kill would; the next start goes on from "
+                "the last epoch",
+                secs=round(still), at=self._pulse.place(),
+            )  # fmt: skip
+            sys.stderr.flush()
+            os._exit(Exit.FATAL)

@@ -1,0 +1,101 @@
+"""Versions that nothing names any more are forgotten, in memory and on disk."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pipeline.compile.snapshot import Snapshot, compile_config
+from pipeline.compile.versions import COMPILED, KEEP, RECENT, Versions
+from pipeline.config.files import ConfigText
+from pipeline.model.errors import StateError
+
+WEBHOOK = "id: {id}\nvars: {{n: {n}}}\ntrigger: {{events: E}}\nrequest: {{url: 'https://a.example/'}}\n"
+
+
+def edit(number: int, *ids: str) -> Snapshot:
+    """Return the version of the n-th edit."""
+    files: Mapping[str, str] = {
+        f"webhooks/{name}.yaml": WEBHOOK.format(id=name, n=number) for name in ids or ("w",)
+    }
+    return compile_config(ConfigText(files), secrets=None).require()
+
+
+def texts(state: Path) -> set[str]:
+    return {path.stem for path in (state / "versions").glob("*.config")}
+
+
+def alive() -> int:
+    gc.collect()
+    return sum(isinstance(one, Snapshot) for one in gc.get_objects())
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> Versions:
+    return Versions(tmp_path / "versions", edit(0), lambda specs: None)
+
+
+def test_a_hundred_edits_leave_a_few_versions_in_memory_and_the_last_ones_on_disk(
+    tmp_path: Path, versions: Versions
+):
+    before = alive()
+    hashes = [versions.latest.hash]
+    for number in range(1, 100):
+        snapshot = edit(number)
+        hashes.append(snapshot.hash)
+        versions.install(snapshot)
+        del snapshot
+    assert alive() - before <= COMPILED
+    assert texts(tmp_path) == set(hashes[-RECENT:])
+    assert versions.get(hashes[-RECENT]).hash == hashes[-RECENT]  # compiled anew
+    with pytest.raises(StateError, match="is not in"):
+        versions.get(hashes[0])
+
+
+def test_what_a_history_names_stays(tmp_path: Path, versions: Versions):
+    named = versions.latest.hash
+    folder = tmp_path / "source" / "recording"
+    folder.mkdir(parents=True)
+    (folder / "switches").write_text(f"0 {named}\n")
+    for number in range(1, 2 * RECENT):
+        versions.install(edit(number))
+    assert named in texts(tmp_path)
+    (folder / "switches").write_text(f"0 {versions.latest.hash}\n")
+    versions.install(edit(1000))
+    assert named not in texts(tmp_path)
+
+
+def test_the_last_version_of_a_webhook_that_is_gone_stays(tmp_path: Path, versions: Versions):
+    gone = edit(1, "gone", "w")
+    versions.install(gone)
+    for number in range(2, 2 * RECENT):
+        versions.install(edit(number))
+    assert gone.hash in texts(tmp_path)
+    again = Versions(tmp_path / "versions", edit(9999), lambda specs: None)
+    again.learn({"gone"})
+    assert "gone" in again.specs
+
+
+def test_names_that_change_with_each_edit_fill_no_disk(tmp_path: Path, versions: Versions):
+    for number in range(1, KEEP + 50):
+        versions.install(edit(number, f"w{number}"))
+    assert len(texts(tmp_path)) <= KEEP + 1
+
+
+def test_an_old_version_in_use_is_compiled_once(versions: Versions):
+    first, second = versions.latest, edit(1)
+    versions.install(second)
+    for number in range(2, 10):
+        versions.install(edit(number))
+        assert versions.get(first.hash) is first
+    assert versions.get(versions.latest.hash) is versions.latest
+
+
+def test_a_text_that_another_process_deleted_is_written_again(tmp_path: Path, versions: Versions):
+    found = versions.latest
+    (tmp_path / "versions" / f"{found.hash}.config").unlink()
+    versions.named(found.hash)
+    assert texts(tmp_path) == {found.hash}

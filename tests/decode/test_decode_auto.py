@@ -1,0 +1,214 @@
+"""`format: auto`: what cannot be told for sure is refused by name, and nothing right is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+
+from pipeline.decode.scan import scan
+from pipeline.decode.shapes import decode
+from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
+from pipeline.sources.chunk import NOWHERE, RawChunk
+from tests.kit.samples import shared_data
+
+HERE = Origin("a.jsonl", 7)
+
+
+def read(record: Any, **given: Any) -> list[Record]:
+    raw = record if isinstance(record, bytes | None) else orjson.dumps(record)
+    return decode(raw, origin=HERE, **given)
+
+
+def reason(record: Any, **given: Any) -> str:
+    (found,) = read(record, **given)
+    assert type(found) is Invalid, found
+    return found.reason
+
+
+SNOWPLOW = {
+    "app_id": "shop", "platform": "srv", "etl_tstamp": "2026-11-28T11:44:50.000Z", "event": "unstruct",
+    "collector_tstamp": "2026-11-28T11:44:49.000Z", "event_id": "bc1d3298", "user_id": "u1",
+}  # fmt: skip
+MIXPANEL = {
+    "event": "Purchase",
+    "properties": {"time": 1795866284, "distinct_id": "u1", "$insert_id": "c9", "mp_lib": "web"},
+}
+AMPLITUDE = {
+    "event_type": "Purchase", "event_time": "2026-11-28 11:44:50.000000", "user_id": "u1", "amplitude_id": 5,
+    "event_properties": {"amount": 250},
+}  # fmt: skip
+GA4 = {
+    "event_date": "20261128",
+    "event_timestamp": "1795866284000000",
+    "event_name": "purchase",
+    "user_id": "u",
+}
+SOURCE = {"version": "2.7.0", "connector": "postgresql", "name": "shop", "table": "users"}
+DEBEZIUM = {"before": None, "after": {"id": 7, "identity": "x"}, "source": SOURCE, "op": "c", "ts_ms": 1}
+CAPTURED = {
+    "uuid": "01", "distinct_id": "u1", "ip": "1.2.3.4", "now": "2026-11-28T11:44:50Z", "token": "phc_x",
+    "data": '{"event":"Purchase","distinct_id":"u1","properties":{"amount":5}}',
+}  # fmt: skip
+CLICKHOUSE = {
+    "uuid": "01", "event": "Purchase", "properties": '{"amount":5}', "team_id": 1, "distinct_id": "u1",
+    "person_properties": "{}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("record", "name"),
+    [
+        (SNOWPLOW, "Snowplow"),
+        (b"shop\tweb" + b"\t" * 129, "Snowplow"),
+        (b"17\tweb\t2026-11-28 11:44:50" + b"\t" * 128, "Snowplow"),
+        ({"schema": "iglu:com.acme/x/jsonschema/1-0-0", "data": [{"e": "ue"}]}, "Snowplow"),
+        (MIXPANEL, "Mixpanel"),
+        ({"event": "A", "properties": {"distinct_id": "u1", "token": "TOK"}}, "Mixpanel"),
+        ({"event": "A", "properties": {"distinct_id": "u1", "time": 1795866284}}, "Mixpanel"),
+        ({"$distinct_id": "u1", "$properties": {"$email": "a@b.c"}}, "Mixpanel"),
+        ({"$token": "T", "$distinct_id": "u1", "$set": {"plan": "pro"}}, "Mixpanel"),
+        (AMPLITUDE, "Amplitude"),
+        ({"api_key": "K", "events": [{"event_type": "A", "insert_id": "1", "user_id": "u"}]}, "Amplitude"),
+        (GA4, "Google Analytics 4"),
+        ({"client_id": "c", "events": [{"name": "purchase", "params": {"value": 5}}]}, "Google Analytics 4"),
+        (DEBEZIUM, "Debezium"),
+        ({"schema": {"type": "struct"}, "payload": DEBEZIUM}, "Debezium"),
+        ({"id": 7, "identity": "x", "event": "y", "__op": "u", "__deleted": "false"}, "Debezium"),
+        ({"schema": {"type": "struct"}, "payload": {"type": "event"}}, "Kafka Connect"),
+        ({"type": "track", "messageId": "m", "httpPayload": {"type": "track", "userId": "u"}}, "Jitsu"),
+        (CAPTURED, "PostHog's capture topic"),
+        ({**CAPTURED, "event": "Purchase"}, "PostHog's capture topic"),
+        (CLICKHOUSE, "PostHog's ClickHouse"),
+        (b"\0\0\0\0\x07Hello", "schema registry"),
+    ],
+)
+def test_a_known_shape_without_a_reader_is_refused_by_name(record: Any, name: str) -> None:
+    said = reason(record)
+    assert said.startswith("looks like")
+    assert name in said
+    assert "no reader for it yet" in said
+
+
+@pytest.mark.parametrize(
+    ("record", "names"),
+    [
+        ({"type": "track", "event": "A", "userId": "u", "distinct_id": "d"}, ("posthog", "segment")),
+        ({"event": "A", "userId": "u", "properties": {"distinct_id": "d"}}, ("posthog", "segment")),
+        ({"event": "A", "userId": "u", "identity": "i"}, ("segment", "heap")),
+        ({"event": "A", "identity": "i", "distinct_id": "d"}, ("posthog", "heap")),
+        (
+            {"specversion": "1.0", "type": "track", "event": "A", "source": "/s", "userId": "u"},
+            ("cloudevents", "segment"),
+        ),
+    ],
+)
+def test_a_record_that_fits_two_shapes_is_refused_with_both_names(
+    record: Any, names: tuple[str, str]
+) -> None:
+    said = reason(record)
+    assert all(f"`{name}`" in said for name in names)
+    assert "`format`" in said
+    for name in names:
+        (kept,) = read(record, format=name)
+        assert type(kept) is Event or "neither" in str(kept)
+
+
+@pytest.mark.parametrize(
+    ("record", "user"),
+    [
+        ({"type": "track", "event": "A", "userId": "u", "properties": {"distinct_id": "d"}}, "u"),
+        ({"type": "track", "event": "A", "userId": "u", "app_id": "7"}, "u"),
+        ({"app_id": "1", "identity": "u", "event": "A", "properties": {"distinct_id": "d"}}, "u"),
+        ({"specversion": "1.0", "type": "event", "id": "1", "source": "/s", "subject": "u"}, "u"),
+        (
+            {
+                "specversion": "1.0",
+                "type": "A",
+                "source": "/s",
+                "subject": "u",
+                "identity": "x",
+                "userId": "x",
+            },
+            "u",
+        ),
+        ({"type": "event", "name": "A", "user_id": "u", "specversion": "2", "collector_tstamp": 5}, "u"),
+        ({"event": "A", "properties": {"distinct_id": "u"}}, "u"),
+        ({"event": "A", "properties": {"distinct_id": "u", "token": "phc_x", "time": 5}}, "u"),
+        ({"event": "A", "timestamp": 1795866284, "properties": {"distinct_id": "u", "time": 5}}, "u"),
+        ({"event": "A", "distinct_id": "u", "data": "{", "properties": {}}, "u"),
+        ({"event": "A", "distinct_id": "u", "type": "capture", "properties": {}}, "u"),
+    ],
+)
+def test_what_is_sure_is_read_also_with_fields_that_others_use(record: Any, user: str) -> None:
+    (event,) = read(record)
+    assert type(event) is Event, event
+    assert event.user_id == user
+
+
+def test_posthogs_calls_with_a_type_are_posthogs() -> None:
+    call = {
+        "type": "identify",
+        "event": "$identify",
+        "distinct_id": "u",
+        "properties": {"$anon_distinct_id": "a"},
+    }
+    (link,) = read(call)
+    assert type(link) is IdentityLink
+
+
+def test_the_first_look_refuses_what_decode_refuses() -> None:
+    time = "2026-11-28T11:44:50Z"
+    both = [
+        {"event": "A", "distinct_id": "d", "userId": "u", "timestamp": time, "properties": {}},
+        {"event": "A", "distinct_id": "d", "identity": "u", "timestamp": time, "properties": {}},
+        {"type": "track", "event": "A", "userId": "d", "identity": "u", "timestamp": time, "properties": {}},
+    ]
+    chunk = RawChunk("p", "f", [0, 1, 2], [orjson.dumps(one) for one in both], NOWHERE)
+    assert scan(chunk, wants=lambda name, kind: False).invalid == 3
+
+
+@pytest.mark.parametrize(
+    "key", [b'{"id":7}', b"[7]", b'{"schema":{},"payload":{"id":7}}', b"\0\0\0\0\x01\x0e"]
+)
+def test_a_tombstone_whose_key_is_a_struct_deletes_nobody(key: bytes) -> None:
+    assert "names no user" in reason(None, key=key)
+
+
+@pytest.mark.parametrize("key", ["u1", "[bot] x", "{7}", "7"])
+def test_a_tombstone_whose_key_is_an_id_deletes_that_user(key: str) -> None:
+    (update,) = read(None, key=key.encode())
+    assert type(update) is PropertyUpdate
+    assert (update.user_id, update.delete) == (key, True)
+
+
+def test_rudderstacks_identify_has_its_traits_in_the_context() -> None:
+    call = {"type": "identify", "userId": "u", "anonymousId": "a", "context": {"traits": {"plan": "pro"}}}
+    link, update = read(call)
+    assert type(link) is IdentityLink
+    assert type(update) is PropertyUpdate
+    assert update.set == {"plan": "pro"}
+    (_, own) = read({**call, "traits": {"plan": "free"}})
+    assert type(own) is PropertyUpdate
+    assert own.set == {"plan": "free"}
+    (event,) = read({**call, "type": "track", "event": "A"})
+    assert type(event) is Event
+
+
+def test_what_sdks_really_send_is_read_or_refused_by_name() -> None:
+    told: dict[str, int] = {}
+    for line in (shared_data() / "events/sdk-captures/requests.jsonl").read_text().splitlines():
+        body = json.loads(line)["body"]
+        if not body.startswith(("{", "[")) or '"series"' in body or '"$anon_distinct_id"' in body:
+            continue
+        for record in read(body.encode()):
+            if type(record) is Invalid:
+                name = next(
+                    (one for one in ("Amplitude", "Snowplow", "Mixpanel") if one in record.reason), ""
+                )
+                assert name, record
+                told[name] = told.get(name, 0) + 1
+    assert told["Amplitude"] == 2
+    assert told["Snowplow"] >= 1

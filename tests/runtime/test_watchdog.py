@@ -1,0 +1,138 @@
+"""What keeps a worker from turning is seen from beside it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.admin.view_routes import view_routes
+from pipeline.job.failure import Failure
+from pipeline.job.pulse import Pulse
+from pipeline.model.errors import ClockSetBack, Refused
+from pipeline.runtime import watchdog
+from pipeline.runtime.watchdog import LOOKS, Steps, Watchdog
+from tests.kit.clock import HandClock
+from tests.kit.run import until
+
+
+class TestSteps:
+    def test_a_step_back_is_seen_and_the_small_and_the_forward_ones_are_not(self):
+        wall, steady = HandClock(5000.0), HandClock()
+        steps = Steps(wall, steady)
+        for step, seen in ((0.0, 0.0), (-0.9, 0.0), (0.0, 0.0), (600.0, 0.0), (-600.0, 600.0)):
+            wall.now += 0.25 + step
+            steady.now += 0.25
+            assert steps.back_secs() == pytest.approx(seen)
+            for _ in range(LOOKS):
+                steps.back_secs()
+
+    def test_small_steps_add_up(self):
+        wall, steady = HandClock(5000.0), HandClock()
+        steps = Steps(wall, steady)
+        backs = []
+        for _ in range(3):
+            wall.now -= 0.5
+            backs.append(steps.back_secs())
+        assert backs == [0.0, 0.0, 1.5]
+
+    def test_a_clock_that_is_slewed_is_none_that_was_set(self):
+        wall, steady = HandClock(5000.0), HandClock()
+        steps = Steps(wall, steady)
+        for _ in range(10_000):
+            wall.now += 0.25 * 0.9
+            steady.now += 0.25
+            assert steps.back_secs() == 0.0
+
+
+class TestPulse:
+    def test_a_worker_that_does_not_turn_stands_still_and_later_it_is_stuck(self):
+        clock = HandClock()
+        pulse = Pulse(1.0, clock)
+        clock.now += 100
+        assert not pulse.is_still(), "it has not begun"
+        pulse.turned()
+        for secs, still, stuck in ((9.9, False, False), (0.2, True, False), (50.0, True, True)):
+            clock.now += secs
+            assert (pulse.is_still(), pulse.is_stuck()) == (still, stuck)
+        pulse.turned()
+        assert not pulse.is_still()
+
+    def test_long_epochs_are_given_time(self):
+        clock = HandClock()
+        pulse = Pulse(60.0, clock)
+        pulse.turned()
+        clock.now += 179
+        assert not pulse.is_still()
+        clock.now += 2
+        assert (pulse.is_still(), pulse.is_stuck()) == (True, True)
+
+    def test_it_says_where_the_worker_is(self):
+        pulse = Pulse(1.0)
+        over = threading.Event()
+
+        def work() -> None:
+            pulse.turned()
+            over.wait()
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        until(pulse.place)
+        assert " wait" in pulse.place()
+        over.set()
+        worker.join()
+
+
+def job_with(pulse: Pulse) -> Any:
+    return SimpleNamespace(failure=Failure(), shards=[0], pulse=pulse)
+
+
+def test_readiness_and_later_health_say_that_the_worker_stands_still():
+    clock = HandClock()
+    pulse = Pulse(1.0, clock)
+    routes = {route.name: route.handler for route in view_routes(job_with(pulse), 0)}
+    pulse.turned()
+    assert routes["readyz"]() == routes["healthz"]() == "ok\n"
+    clock.now += 11
+    assert routes["healthz"]() == "ok\n"
+    with pytest.raises(Refused, match="stands still, since 11 s"):
+        routes["readyz"]()
+    clock.now += 50
+    with pytest.raises(Refused, match="stands still, since 61 s"):
+        routes["healthz"]()
+
+
+def test_the_block_ends_with_the_step(monkeypatch: pytest.MonkeyPatch):
+    back = iter([0.0, 3600.0])
+    monkeypatch.setattr(watchdog, "LOOK_SECS", 0.01)
+    monkeypatch.setattr(Steps, "back_secs", lambda self: next(back, 0.0))
+    failure = Failure()
+    drain: Any = SimpleNamespace(stopping=False, secs=5.0)
+    watching = Watchdog(Pulse(1.0), drain, failure).watching()
+    with pytest.raises(ClockSetBack, match=r"set back by 3,600.0 s"), watching:
+        threading.Event().wait(10)
+    assert isinstance(failure.first, ClockSetBack)
+
+
+def test_a_stop_that_is_not_heard_ends_the_process_and_one_that_is_does_not(monkeypatch: pytest.MonkeyPatch):
+    now = HandClock()
+    codes: list[int] = []
+    monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=now, time=now))
+    monkeypatch.setattr(os, "_exit", codes.append)
+    drain: Any = SimpleNamespace(stopping=False, secs=5.0)
+    pulse = Pulse(1.0, now)
+    watching = Watchdog(pulse, drain, Failure())
+    pulse.turned()
+    for secs, turns, stopping in ((60, False, False), (1, True, True), (30, True, True), (9, False, True)):
+        now.now += secs
+        drain.stopping = stopping
+        if turns:
+            pulse.turned()
+        watching._look()
+    assert codes == []
+    now.now += 2
+    watching._look()
+    assert codes == [4]
