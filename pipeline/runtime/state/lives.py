@@ -19,7 +19,8 @@ def known_lives(state: Path) -> dict[str, tuple[int, str]]:
         # A start says what is wrong with it.
         return {}
     lives: dict[str, tuple[int, str]] = {}
-    for _, position in tokens.values():
+    for token in tokens.values():
+        position = token[1]
         if str(position[0]).startswith("kafka"):
             for topic, place in places_of(position[2]).items():
                 lives[topic] = max((place.life, place.id), lives.get(topic, (1, "")))
