@@ -174,7 +174,7 @@ def test_what_was_stored_keeps_its_meaning(tmp_path: Path) -> None:
     request = "  headers: {authorization: x}\n  auth: {bearer: {token: '${T}'}}"
     assert len(errors(report(tmp_path, delivery=delivery, request=request, environ={"T": "a\nb"}))) == 4
     text = read_config(tmp_path, environ={}, defaults=JobDefaults())
-    assert compile_config(text, secrets=None).snapshot is not None
+    assert compile_config(text, secrets=None, stored=True).snapshot is not None
 
 
 @pytest.mark.parametrize(
