@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit coverage bench bench-compare chaos soak kafka kafka-stop docs site lock clean
+.PHONY: help setup dev run test lint unit coverage bench bench-compare chaos sim soak kafka kafka-stop docs site lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -47,7 +47,11 @@ bench-compare: $(DEV) ## measure against .bench/baseline.json, which is made whe
 
 chaos: $(DEV) ## the long form of the kill and fault tests (an hour or so)
 	$(BIN)/python -m tests.chaos.suite
-	$(BIN)/pytest -m slow tests/recovery tests/faults $(ARGS)
+	$(BIN)/pytest -m slow tests/recovery tests/faults tests/simulation $(ARGS)
+
+SECONDS := 3600
+sim: $(DEV) ## the simulation of the state protocol, for an hour (SECONDS=60, ARGS="--mutants" or "--seed 7")
+	$(BIN)/python -m tests.simulation --seconds $(SECONDS) $(ARGS)
 
 soak: $(DEV) ## half of the full rate for 30 minutes with a sick receiver: what grows? (ARGS="--minutes 5")
 	$(BIN)/python -m tests.chaos.soak $(ARGS)

@@ -17,13 +17,14 @@ from pipeline.config.models.case import CaseFile
 from pipeline.config.models.field_types import fields_of, is_section
 from pipeline.config.models.job import PipelineFile
 from pipeline.config.models.label import LabelFile
-from pipeline.config.models.schema import schema, write_schemas
 from pipeline.config.models.validate import submodel
 from pipeline.config.models.webhook import WebhookFile
 from pipeline.language.units import show_duration
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, Example
 from pipeline.model.records import MISSING
+from pipeline.operate.schemas import trees
+from pipeline.operate.schemas.files import schema, write_schemas
 from pipeline.render.filters import table as filters
 
 _HEAD = """\
@@ -114,8 +115,12 @@ def _kind(node: dict[str, Any], below: type | None) -> str:
             words.append(" \\| ".join(f"`{value}`" for value in option["enum"]))
         elif "const" in option:
             words.append(f"`{option['const']}`")
+        elif (tree := trees.definitions().get(str(option.get("$ref")).rpartition("/")[2])) is not None:
+            words.append(str(tree["title"]))
         elif option.get("type") not in (None, "null"):
-            words.append(_TYPES[option["type"]])
+            # A number may come from a setting: that a text may stand there is no second type of the field.
+            kind = option["type"] if isinstance(option["type"], str) else option["type"][0]
+            words.append(_TYPES[kind])
     return " or ".join(words) or "any value"
 
 

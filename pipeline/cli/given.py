@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,15 @@ user_option = click.option(
 )
 
 
-def read(event_file: Path, user_file: Path | None, format: str) -> Given:
-    """Return what the flags name. Raises GivenError for what cannot be understood."""
+def read(event_file: Path, user_file: Path | None, format: str, *, happens_now: bool = False) -> Given:
+    """Return what the flags name. Raises GivenError for what cannot be understood.
+
+    happens_now: a record that says no time is one of this moment.
+    """
     from pipeline.operate.given import Text, understand
 
     def text(path: Path) -> Text:
         return Text(str(path), sys.stdin.buffer.read() if path == STDIN else path.read_bytes())
 
-    return understand(text(event_file), None if user_file is None else text(user_file), format)
+    user = None if user_file is None else text(user_file)
+    return understand(text(event_file), user, format, time.time_ns() // 1_000_000 if happens_now else None)

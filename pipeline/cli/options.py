@@ -71,7 +71,7 @@ def state_dir(config: Path, state: Path | None) -> Path:
         return Path(named)
     from pipeline.config.job import load_pipeline
 
-    return load_pipeline(config).require().state
+    return load_pipeline(config, guard_state=True).require().state
 
 
 def on_state(function: F) -> F:
@@ -89,7 +89,7 @@ _UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class When(click.ParamType[int]):
-    """A time: ISO 8601, unix seconds or milliseconds, or how long ago: 90s, 15m, 2h, 3d."""
+    """A time: ISO 8601, a unix time, or how long ago: 90s, 15m, 2h, 3d."""
 
     name = "time"
 

@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from pipeline.compile.sendable import check_sendable, expanded
 from pipeline.config.files import ConfigText
 from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import Lookup, among
 from pipeline.deliver.http.guard import check_url_literal, parse_allow
 from pipeline.deliver.requests.signing import SecretError, StandardSigner
-from pipeline.language.headers import NAME, is_reserved
+from pipeline.language.hosts import HostError, to_ascii
 from pipeline.language.secrets import (
     PlaceholderError,
     SecretRef,
@@ -20,7 +21,6 @@ from pipeline.language.secrets import (
     origin_end,
     parse_placeholders,
 )
-from pipeline.model.errors import ConfigError
 
 _SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_token", "secret"})
 """Fields of `auth` and `signature` that hold a secret, beside the list `secrets`."""
@@ -34,11 +34,12 @@ def lint_webhook(
     secrets: where given, what authentication, signature and proxy need must have a value, signing secrets
     must be readable, and certificate files must be there.
     """
-    _check_address(("request", "url"), model.request.url, text, problems)
+    strict = secrets is not None
+    _check_address(("request", "url"), model.request.url, text, problems, strict=strict)
     auth = model.request.auth
     if auth is not None and auth.oauth2 is not None:
         place: KeyPath = ("request", "auth", "oauth2", "token_url")
-        _check_address(place, auth.oauth2.token_url, text, problems)
+        _check_address(place, auth.oauth2.token_url, text, problems, strict=strict)
     for path, used in _receiver_texts(model):
         _check_placeholders(path, used, problems, secrets)
         if used and "${" not in used and (path[-1] in _SECRETS or "secrets" in path):
@@ -51,7 +52,7 @@ def lint_webhook(
     if secrets is not None:
         _check_signing_secrets(model, problems, secrets)
         _check_files(model, problems, secrets)
-        _check_header_names(model, problems)
+        check_sendable(model, problems, secrets, parse_allow(text.defaults.network_allow))
 
 
 def _check_placeholders(path: KeyPath, text: str, problems: Problems, secrets: Secrets | None) -> None:
@@ -80,7 +81,7 @@ def _check_signing_secrets(model: WebhookFile, problems: Problems, secrets: Secr
     if signature is None or signature.standard_webhooks is None:
         return
     for index, text in enumerate(signature.standard_webhooks.secrets):
-        value = _expanded(text, secrets)
+        value = expanded(text, secrets)
         if value is None:
             continue
         try:
@@ -98,42 +99,27 @@ def _check_files(model: WebhookFile, problems: Problems, secrets: Secrets) -> No
         at = ("request", "auth", "mtls")
         named += [((*at, "cert"), request.auth.mtls.cert), ((*at, "key"), request.auth.mtls.key)]
     for path, text in named:
-        value = _expanded(text, secrets) if text is not None else None
-        if value is not None and not os.path.isfile(value):
-            hint = None if os.path.isabs(value) else f"looked for it in {os.getcwd()}"
+        value = expanded(text, secrets) if text is not None else None
+        if value is not None and not os.path.isfile(secrets.place(value)):
+            looked = "looked for it beside the file that names it, and in the config directory"
+            hint = None if os.path.isabs(value) else looked
             problems.error(path, "missing-file", f"there is no file `{text}`", hint=hint)
 
 
-def _check_header_names(model: WebhookFile, problems: Problems) -> None:
-    """Refuse in `auth` and `signature` what `headers` refuses; an HMAC may stand where ours would."""
-    auth, signature = model.request.auth, model.request.signature
-    named: list[tuple[KeyPath, str, bool]] = []
-    if auth is not None and auth.header is not None:
-        named.append((("request", "auth", "header", "name"), auth.header.name, False))
-    if signature is not None and signature.hmac is not None:
-        name = signature.hmac.header
-        named.append((("request", "signature", "hmac", "header"), name, name.lower() == "webhook-signature"))
-    for place, name, is_ours in named:
-        if not NAME.fullmatch(name):
-            problems.error(place, "header-name", f"`{name}` is no header name")
-        elif is_reserved(name) and not is_ours:
-            problems.error(place, "header-reserved", f"the header `{name}` is set by the sender")
-
-
-def _expanded(text: str, secrets: Secrets) -> str | None:
-    try:
-        return secrets.expand(text)
-    except (ConfigError, PlaceholderError):
-        return None  # reported where it stands
-
-
-def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems) -> None:
+def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems, *, strict: bool) -> None:
+    """Add what speaks against dialling the host. strict: also that it is no host name."""
     origin = _origin(url, among(text.settings))
     if origin is None:
         return  # the request's compiler says why
     try:
         parts = urlsplit(origin)
         host = parts.hostname or ""
+        if host:
+            host = to_ascii(host)
+    except HostError as error:
+        if strict and not any(problem.path == problems.prefix + path for problem in problems.found):
+            problems.error(path, "wrong-host", f"this is no host name: {error}")
+        return
     except ValueError:
         return
     allow = parse_allow(text.defaults.network_allow)

@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from pipeline.compile.answers import check_answer_paths, reads_of
 from pipeline.compile.lint import lint_webhook
 from pipeline.config.files import ConfigText
 from pipeline.config.models.delivery import DeliverySettings
 from pipeline.config.webhooks import CheckedConfig, CheckedLabel, CheckedWebhook, check_files
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
-from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.deliver.requests.spec import LaneSpec, Reads
 from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict, check
 from pipeline.language.path_syntax import EVENT_ROOTS
@@ -179,7 +180,7 @@ def _compile(
         line_of=lines,
         batch_as=batch.as_ if batch is not None else None,
     )
-    wrap, fail_when = None, None
+    wrap, fail_when, reads = None, None, Reads()
     if batch is not None:
         wrap = compile_wrap(
             batch,
@@ -192,6 +193,9 @@ def _compile(
     if delivery.fail_when is not None:
         place = problems.at("delivery", "fail_when")
         fail_when = condition(delivery.fail_when, place, roots=("response", "vars"))
+        reads = reads_of(delivery.fail_when)
+        if not problems.stored:
+            check_answer_paths(delivery.fail_when, place)
     if not problems.stored:
         lint_webhook(model, text, problems, secrets)
     spec = LaneSpec(
@@ -204,6 +208,7 @@ def _compile(
         has_secrets=bool(request.secrets) or (batch is not None and "${" in str(batch.wrap)),
         wrap=wrap,
         fail_when=fail_when,
+        reads=reads,
     )
     return Webhook(
         id=model.id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +14,11 @@ from pipeline.config.layers import Layers
 from pipeline.config.models.field_types import fields_of, is_section
 from pipeline.config.models.job import JsonlSource, KafkaSource, PipelineFile
 from pipeline.config.models.validate import check, submodel
+from pipeline.config.places import STDIN, check_moved_state, place_all
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import Document, locate
 from pipeline.config.yaml.loader import EMPTY, decode_text, parse_yaml
-from pipeline.config.yaml.locating import place
+from pipeline.config.yaml.locating import place as locate_problem
 from pipeline.config.yaml.placeholders import substitute
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
@@ -24,6 +26,7 @@ from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
 
 FILE = "pipeline.yaml"
+_STATE = "./state"
 _SECRET_FIELDS = ("password", "secret", "key", "token")
 
 
@@ -76,11 +79,15 @@ def load_pipeline(
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, Value] | None = None,
     check_source: bool = False,
+    guard_state: bool = False,
 ) -> PipelineReport:
     """Read the job's config.
 
     flags: values by dotted name (``source.jsonl.paths``, ``state``); a value of None is not given.
     check_source: a missing source, or a path that does not exist, is an error too (for `run`).
+    guard_state: so is a state directory that is not there, while there is one where it was looked for before.
+
+    Relative paths of the file start at its folder, those of variables and flags at the working directory.
     """
     environ = os.environ if environ is None else environ
     base = Path(directory)
@@ -98,12 +105,16 @@ def load_pipeline(
     layers = Layers(data)
     findings.extend(layers.set_variables(environ))
     layers.set_flags(flags or {})
+    data.setdefault("state", _STATE)
+    were = place_all(data, base, lambda path: layers.origin(path) in ("file", "default"))
     model = check(PipelineFile, data, problems, what="pipeline.yaml")
     source = None
     if model is not None and model.source is not None:
         source = model.source.jsonl or model.source.kafka
     if check_source and model is not None:
-        _check_source(source, base, problems)
+        _check_source(source, base, problems, were)
+    if guard_state and model is not None and ("state",) in were:
+        check_moved_state(model.state, were["state",], problems)
     for problem in problems.found:
         origin = layers.origin(problem.path)
         if origin.startswith(("environment ", "flag ")):
@@ -111,7 +122,7 @@ def load_pipeline(
                 Finding(origin, 0, 0, problem.code, problem.message, problem.hint, problem.warning)
             )
         else:
-            findings.append(place(document, problem))
+            findings.append(locate_problem(document, problem))
     findings = in_order(findings)
     if model is None or any(not f.warning for f in findings):
         return PipelineReport(None, findings, root)
@@ -148,7 +159,9 @@ def _document(base: Path) -> Document:
         return Document(FILE, [""], None, [Finding(FILE, 0, 0, "unreadable", str(error))])
 
 
-def _check_source(source: JsonlSource | KafkaSource | None, base: Path, problems: Problems) -> None:
+def _check_source(
+    source: JsonlSource | KafkaSource | None, base: Path, problems: Problems, were: Mapping[KeyPath, str]
+) -> None:
     if source is None and not base.is_dir():
         problems.error((), "missing-directory", f"`{base}`: {NO_DIRECTORY}")
     elif source is None:
@@ -162,13 +175,22 @@ def _check_source(source: JsonlSource | KafkaSource | None, base: Path, problems
         named = {"paths": source.paths, "events": source.events, "users": source.users}
         for name, paths in named.items():
             for index, path in enumerate(paths or ()):
-                if path != "-" and not os.path.exists(path):
-                    problems.error(
-                        ("source", "jsonl", name, index),
-                        "missing-path",
-                        f"there is no file or directory `{path}`",
-                        hint=None if os.path.isabs(path) else f"looked for it in {os.getcwd()}",
-                    )
+                if path != STDIN and not os.path.exists(path) and not glob(path, recursive=True):
+                    place: KeyPath = ("source", "jsonl", name, index)
+                    message = f"there is no file or directory `{path}`"
+                    problems.error(place, "missing-path", message, hint=_looked(path, were.get(place)))
+
+
+def _looked(path: str, was: str | None) -> str | None:
+    """Return where a path was looked for; ``was``: how the file has it, None where it is not the file's."""
+    if was is None:
+        return None if os.path.isabs(path) else f"looked for it in {os.getcwd()}"
+    if os.path.isabs(was):
+        return None
+    if os.path.exists(was):
+        start = os.path.dirname(path.removesuffix(os.path.normpath(was))) or "."
+        return f"relative paths in {FILE} start at its folder: write {os.path.relpath(was, start)}"
+    return f"relative paths in {FILE} start at its folder"
 
 
 def _line(document: Document, path: KeyPath) -> int:

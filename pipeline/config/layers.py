@@ -107,9 +107,17 @@ def _leaves(section: type, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]
             yield from _leaves(inner, (*prefix, name))
 
 
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """Yield what a field's type is made of: list, bool, NoneType, ..., also inside of ``X | None``."""
+    yield get_origin(annotation) or annotation
+    if get_origin(annotation) is not list:
+        for part in get_args(annotation):
+            yield from _kinds(part)
+
+
 def _from_text(text: str, annotation: Any) -> Value:
     """Return a variable's value as the field's type wants it: lists are separated by commas."""
-    kinds = {get_origin(part) or part for part in (annotation, *get_args(annotation))}
+    kinds = set(_kinds(annotation))
     if list in kinds:
         return [part.strip() for part in text.split(",") if part.strip()]
     if kinds & {bool, int}:

@@ -23,6 +23,9 @@ _CHAIN_HEAD = re.compile(r"((?:[^:;\"]|:(?![\w-]*=\"))*)(:?)")
 _CHAIN_ATTRIBUTE = re.compile(r"([^=\";]+)=\"((?:\\\"|[^\"])*)\"")
 
 
+_DOTTED = re.compile(r"[\[(]|\d\.\d")
+
+
 def read_elements(chain: Json) -> list[Element]:
     """Return the elements of a list or of a PostHog chain text. Raises InvalidRecord for anything else."""
     if type(chain) is str:
@@ -92,7 +95,7 @@ def parse_elements_chain(chain: str) -> list[Element]:
         head = _CHAIN_HEAD.match(chain, at)
         assert head is not None  # the pattern matches the empty text
         at = head.end()
-        tag, *classes = head[1].split(".")
+        tag, *classes = _names(head[1])
         values: dict[str, str] = {}
         while head[2] and (found := _CHAIN_ATTRIBUTE.match(chain, at)):
             values[found[1].strip()] = found[2].replace('\\"', '"')
@@ -111,7 +114,31 @@ def _chain_element(tag: str, classes: list[str], values: dict[str, str]) -> Elem
     attributes = {name.removeprefix("attr__"): value for name, value in values.items()}
     if "attr_id" in attributes:
         attributes.setdefault("id", attributes.pop("attr_id"))
+    whole = attributes.get("class")
+    if whole is not None:
+        # The list before it has lost what dots mean: `w-1.5` reads as two classes there.
+        classes = whole.split()
     return _shape(tag, [name for name in classes if name], attributes, text, nth_child, nth_of_type)
+
+
+def _names(head: str) -> list[str]:
+    """Return tag and classes: cut at dots, but for those inside of brackets and of numbers (``py-2.5``).
+
+    PostHog sorts the classes, so one that began with a digit would not follow one that ends with a digit.
+    """
+    names = head.split(".")
+    if len(names) < 2 or not _DOTTED.search(head):
+        return names
+    kept = names[:1]
+    for name in names[1:]:
+        before = kept[-1]
+        is_open = before.count("[") > before.count("]") or before.count("(") > before.count(")")
+        is_number = len(kept) > 1 and before[-1:].isdigit() and name[:1].isdigit()
+        if is_open or is_number:
+            kept[-1] = f"{before}.{name}"
+        else:
+            kept.append(name)
+    return kept
 
 
 def _whole(text: str | None) -> int | None:

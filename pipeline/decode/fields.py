@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import orjson
+
+from pipeline.decode.nobody import stands_for_nobody
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
-from pipeline.model.records import Origin
+from pipeline.model.records import IdentityLink, Invalid, Origin, Record
 from pipeline.model.times import parse_time
 
 Fields = dict[str, Json]
@@ -23,6 +26,8 @@ class Place:
     """Context shared by all records of an envelope."""
     sent_at: Json = None
     """When the envelope was sent, undecoded."""
+    raw: bytes | None = None
+    """The line that holds this record alone."""
 
 
 def text_id(fields: Fields, *names: str) -> str | None:
@@ -44,6 +49,30 @@ def text_id(fields: Fields, *names: str) -> str | None:
     return None
 
 
+def link(
+    fields: Fields, place: Place, anonymous_id: str, user_id: str, at: int | None, *, alias: bool = False
+) -> list[Record]:
+    """Return the link between two ids; an Invalid where one of them stands for nobody, or for everybody.
+
+    An update that the same call holds is not lost with it.
+    """
+    for one, other in ((anonymous_id, user_id), (user_id, anonymous_id)):
+        if stands_for_nobody(one):
+            reason = (
+                f"the link between {one[:60]!r} and {other[:60]!r} is refused: {one[:60]!r} stands for "
+                "nobody, and would make one user of many"
+            )
+            return [Invalid(_dumps(fields) if place.raw is None else place.raw, reason, place.origin)]
+    return [IdentityLink(anonymous_id, user_id, at, place.origin, alias)]
+
+
+def _dumps(fields: Fields) -> bytes:
+    try:
+        return orjson.dumps(fields)
+    except orjson.JSONEncodeError:
+        return repr(fields).encode("utf-8", "replace")
+
+
 def text(fields: Fields, *names: str) -> str | None:
     """Return the first of the named fields that is set and not empty. Raises InvalidRecord for no text."""
     for name in names:
@@ -57,12 +86,12 @@ def text(fields: Fields, *names: str) -> str | None:
 
 
 def mapping(fields: Fields, name: str) -> Fields:
-    """Return the named object; missing and null are an empty one. Raises InvalidRecord for anything else."""
+    """Return the named object; missing, null and [] are an empty one. Raises InvalidRecord for others."""
     value = fields.get(name)
     if type(value) is dict:
         return value
-    if value is None:
-        return {}
+    if value is None or value == []:
+        return {}  # PHP writes an empty map as []
     raise InvalidRecord(f"`{name}` is {kind_of(value)}, an object is wanted")
 
 

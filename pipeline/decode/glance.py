@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from pipeline.decode.plain import NativeEvent
-from pipeline.model.times import MAX_MS
+from pipeline.model.times import is_plainly_iso
 
 Wants: TypeAlias = Callable[[str, str], bool]
 """(event name, kind) -> False where no webhook can want such an event."""
@@ -24,6 +24,8 @@ NOT_SEEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _FIRST_YEAR, _LAST_YEAR = 2, 9998
 """Well inside the years that can be printed, whatever the zone."""
+_LAST_MS = 10**13
+"""Numbers up to this are seconds or milliseconds without a doubt."""
 
 
 class _Unread(msgspec.Struct, gc=False):
@@ -107,7 +109,7 @@ def is_good(event: _Native) -> bool:
     time = event.time
     if isinstance(time, datetime):
         return _FIRST_YEAR <= time.year <= _LAST_YEAR
-    return time is None or 0 <= time <= MAX_MS
+    return time is None or 0 <= time < _LAST_MS
 
 
 def are_ids(user_id: Any, anonymous_id: Any) -> bool:
@@ -124,9 +126,4 @@ def are_simple(first: Any, second: Any) -> bool:
 
 def is_time(value: Any) -> bool:
     """Return True for ISO 8601 text well inside the years that can be printed, and where there is none."""
-    if type(value) is str:
-        try:
-            return _FIRST_YEAR <= datetime.fromisoformat(value).year <= _LAST_YEAR
-        except ValueError:
-            return False
-    return value is None
+    return is_plainly_iso(value) if type(value) is str else value is None

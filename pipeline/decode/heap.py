@@ -15,7 +15,7 @@ from pipeline.decode.elements import parse_hierarchy
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.strangers import ALWAYS
 from pipeline.model.errors import InvalidRecord
-from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
+from pipeline.model.records import Event, PropertyUpdate, Record
 
 
 def read(record: Fields, place: Place) -> list[Record]:
@@ -35,7 +35,7 @@ def read(record: Fields, place: Place) -> list[Record]:
             )
         ]
     if identity is not None and number is not None:
-        return [IdentityLink(number, identity, _time(record, place), place.origin)]
+        return fields.link(record, place, number, identity, _time(record, place))
     raise InvalidRecord(
         "no Heap call: `event` (track), `properties` (add_user_properties) or `user_id` with `identity` "
         "(identify) are wanted"

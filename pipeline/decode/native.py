@@ -16,7 +16,8 @@ user        one of the two ids; ``set`` (or ``properties``) overwrites, ``set_on
 identify    from here on the anonymous id is the user: both ids are required. With ``set``, ``set_once`` or
             ``unset`` it is an update of the user as well.
 
-Ids may be numbers and become text. Times are ISO 8601 (without a zone: UTC), unix seconds or milliseconds.
+Ids may be numbers and become text. Times are ISO 8601 (without a zone: UTC) or unix times: seconds,
+milliseconds, microseconds or nanoseconds by their size, as numbers or as texts of nine digits and more.
 Fields that are not listed here are ignored.
 """
 
@@ -27,7 +28,7 @@ from pipeline.decode.elements import read_elements
 from pipeline.decode.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import kind_of
-from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
+from pipeline.model.records import Event, PropertyUpdate, Record
 
 _OTHERS = frozenset(
     {"userId", "anonymousId", "traits", "distinct_id", "identity", "specversion", "event", "previousId"}
@@ -132,5 +133,5 @@ def _identify(record: Fields, place: Place) -> list[Record]:
         missing = "user_id" if user_id is None else "anonymous_id"
         raise InvalidRecord(f"the identify has no `{missing}`")
     update = _update(record, place)
-    link = IdentityLink(anonymous_id, user_id, update.time, place.origin)
-    return [link, update] if update.set or update.set_once or update.unset else [link]
+    records = fields.link(record, place, anonymous_id, user_id, update.time)
+    return [*records, update] if update.set or update.set_once or update.unset else records

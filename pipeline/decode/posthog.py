@@ -20,7 +20,7 @@ from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants, are_simple, is_time
 from pipeline.decode.strangers import ALWAYS
 from pipeline.model.errors import InvalidRecord
-from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
+from pipeline.model.records import Event, PropertyUpdate, Record
 
 KINDS = {"$pageview": "page", "$screen": "screen", "$groupidentify": "group"}
 
@@ -43,7 +43,7 @@ def read(record: Fields, place: Place) -> list[Record]:
         alias = fields.text_id(properties, "alias")
         if alias is None:
             raise InvalidRecord(f"the `{name}` call has no `alias` in its properties")
-        return [IdentityLink(alias, distinct_id, time, origin, alias=True)]
+        return fields.link(record, place, alias, distinct_id, time, alias=True)
 
     call_id = fields.text_id(record, "uuid")
     source = fields.text(properties, "$lib")
@@ -54,7 +54,7 @@ def read(record: Fields, place: Place) -> list[Record]:
     if name == "$identify":
         previous = fields.text_id(properties, "$anon_distinct_id")
         if previous is not None and previous != distinct_id:
-            records.append(IdentityLink(previous, distinct_id, time, origin))
+            records += fields.link(record, place, previous, distinct_id, time)
     if set_ or set_once or unset or (name in PERSON_CALLS and not records):
         update = PropertyUpdate(
             call_id, user_id, anonymous_id, time, received_at, source, set_, set_once, unset, origin

@@ -20,7 +20,7 @@ from pipeline.decode import fields, native
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants, are_ids, are_simple, is_time
 from pipeline.model.errors import InvalidRecord
-from pipeline.model.records import Event, IdentityLink, PropertyUpdate, Record
+from pipeline.model.records import Event, PropertyUpdate, Record
 
 CALLS = frozenset({"track", "page", "screen", "identify", "group", "alias", "delete"})
 
@@ -58,7 +58,7 @@ def read(record: Fields, place: Place) -> list[Record]:
         properties = {"groupId": group_id, "traits": fields.mapping(record, "traits")}
         return [_event(record, place, "group", "group", properties)]
     if call == "alias":
-        return [_alias(record, place)]
+        return _alias(record, place)
     if call == "delete":
         return [_update(record, place, {}, delete=True)]
     raise InvalidRecord(
@@ -185,13 +185,13 @@ def _identify(record: Fields, place: Place) -> list[Record]:
     update = _update(record, place, traits)
     if update.user_id is None or update.anonymous_id is None:
         return [update]
-    link = IdentityLink(update.anonymous_id, update.user_id, update.time, place.origin)
-    return [link, update] if update.set else [link]
+    records = fields.link(record, place, update.anonymous_id, update.user_id, update.time)
+    return [*records, update] if update.set else records
 
 
-def _alias(record: Fields, place: Place) -> IdentityLink:
+def _alias(record: Fields, place: Place) -> list[Record]:
     user_id = fields.text_id(record, *_USER)
     previous = fields.text_id(record, "previousId", "previous_id", *_ANONYMOUS)
     if user_id is None or previous is None:
         raise InvalidRecord(f"the alias call has no `{'userId' if user_id is None else 'previousId'}`")
-    return IdentityLink(previous, user_id, _times(record, place)[0], place.origin, alias=True)
+    return fields.link(record, place, previous, user_id, _times(record, place)[0], alias=True)

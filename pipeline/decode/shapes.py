@@ -20,6 +20,7 @@ from pipeline.language.formats import FORMATS
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.words import without_addresses
 
 OUR_FAULT = "Hookline failed to read this record"
 """How the reason of an Invalid begins whose cause is a fault in this package."""
@@ -109,7 +110,7 @@ def decode(
     ``received_at`` is the broker's time in unix milliseconds. ``is_clean`` is for scan (decode/scan.py): it
     has checked the whole chunk for long integers and deep nesting. Never raises for any input.
     """
-    place = Place(origin, received_at)
+    place = Place(origin, received_at, raw=raw)
     try:
         if headers and format in ("auto", "cloudevents") and cloudevents.is_binary(headers):
             return cloudevents.read_binary(raw, headers, place)
@@ -128,7 +129,8 @@ def decode(
         return [Invalid(raw or b"", _reason(raw, error, format), origin)]
     except Exception as error:
         # A fault of ours must not stop a stream for ever at the record that shows it.
-        return [Invalid(raw or b"", f"{OUR_FAULT}: {type(error).__name__}: {error}", origin)]
+        reason = without_addresses(f"{OUR_FAULT}: {type(error).__name__}: {error}")
+        return [Invalid(raw or b"", reason, origin)]
 
 
 def _reason(raw: bytes | None, error: InvalidRecord, format: str) -> str:

@@ -8,6 +8,7 @@ and so is nesting beyond MAX_DEPTH (orjson reads 1,024 levels but writes only 25
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -18,9 +19,13 @@ from pipeline.model.json import Json
 MAX_DEPTH = 200
 """Levels of nesting a record may have; a body around it adds its own and must stay below 254."""
 
+BOM = b"\xef\xbb\xbf"
+"""A byte order mark, which is no part of a record."""
+
 SHALLOW_BYTES = 2 * MAX_DEPTH
 """Up to this length a text cannot be nested too deep: every level takes two brackets."""
 
+_BOMS = re.compile(b"(?:" + BOM + b")+")
 _DIGITS_TO_ZERO = bytes.maketrans(b"0123456789", b"0" * 10)
 _NINE_DIGITS = b"0" * 9
 _TWENTY_DIGITS = b"0" * 20
@@ -35,6 +40,9 @@ def loads(raw: bytes, *, is_clean: bool = False) -> Json:
     try:
         value: Json = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
+        if raw.startswith(BOM) and (bare := without_bom(raw)):
+            # Windows writes one at the beginning of a text; files put together have it anywhere.
+            return loads(bare, is_clean=is_clean)
         raise InvalidRecord(_reason(raw, error)) from None
     if is_clean:
         return value
@@ -43,6 +51,12 @@ def loads(raw: bytes, *, is_clean: bool = False) -> Json:
     if may_be_deep(raw) and _depth(value) > MAX_DEPTH:
         raise InvalidRecord(f"the JSON is nested more than {MAX_DEPTH} levels deep")
     return value
+
+
+def without_bom(raw: bytes) -> bytes:
+    """Return the bytes without the byte order marks at their beginning."""
+    found = _BOMS.match(raw)
+    return raw if found is None else raw[found.end() :]
 
 
 def may_hold_long_integers(raw: bytes) -> bool:

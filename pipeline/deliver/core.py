@@ -153,6 +153,14 @@ class Core:
         lane.throttle.retry_now(now)
         self.nudge(lane)
 
+    def flush(self, on: bool) -> None:
+        """Send batches as they are from now on, what is being collected too; or wait for more again."""
+        if on and not self.dispatcher.flushing:
+            for lane in self.lanes.values():
+                if lane.batcher:
+                    self.nudge(lane)
+        self.dispatcher.flushing = on
+
     # --- the turn
 
     def finish(self) -> None:
@@ -201,6 +209,8 @@ class Core:
         if self.dispatcher.closed:
             return not self.finished and not self.dispatcher.flying
         if self.finished or self._hungry or not self.dispatcher.is_idle():
+            return False
+        if any(lane.awaits_token() for lane in self.lanes.values()):
             return False
         now = self.clock.now()
         return all(self.dispatcher.lane_due(lane, now) > deadline for lane in self.lanes.values())

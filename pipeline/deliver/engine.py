@@ -68,7 +68,7 @@ class DeliveryEngine:
         self.orders = Orders(self._tell)
         self._allow: tuple[Network, ...] = parse_allow(allow)
         self._secrets = secrets if secrets is not None else Secrets()
-        self._contexts = Contexts()
+        self._contexts = Contexts(self._secrets.place)
         self._share = share
         self._on_gone = on_gone
         self._clock = clock if clock is not None else Clock()
@@ -114,8 +114,7 @@ class DeliveryEngine:
     def drain(self, deadline_secs: float) -> bool:
         """Wait until nothing more can complete within the time; True where nothing is owed any more.
 
-        It returns early where what is left is not due in time, belongs to a halted webhook, or waits for a
-        commit. Batches are sent at once, full or not.
+        Early, where what is left is not due in time, halted, or waits for a commit. Batches go as they are.
         """
         self._check()
         if self._thread is None:
@@ -249,11 +248,12 @@ class DeliveryEngine:
         native = NativeClient(self._finished, resolver, self._contexts, max_connections=2 * self._max_flying)
         self._publisher = Publisher(native)
         self._clients = Clients(native, self._finished, resolver, self._contexts)
-        tokens = Tokens(self._clients, self._clock, self._token_answered)
+        settler = Settler(self._clock, random.random, self._on_gone)
+        tokens = Tokens(self._clients, self._clock, settler, self._token_answered)
         core = self._core = Core(
             self._clock,
             self._clients,
-            settler=Settler(self._clock, random.random, self._on_gone),
+            settler=settler,
             secrets=self._secrets,
             contexts=self._contexts,
             fetch_token=tokens.fetch,
@@ -293,7 +293,7 @@ class DeliveryEngine:
         self._planned = self._idle = False
         if self._stopped.done():
             return
-        core.dispatcher.flushing = self._deadline is not None
+        core.flush(self._deadline is not None)
         if self._inbox or self._handed:
             self._drained.clear()
         while self._inbox:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.deliver.lanes.concurrency import TOLERATED
 from pipeline.deliver.lanes.counts import quantiles
+from pipeline.model.times import format_iso
 from pipeline.telemetry.metrics import count, gauge, set_histogram
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class LaneStats:
     p99_ms: float
     status: int
     error: str
+    why: str = ""
+    """What holds back the next delivery: a halt's word, down, token, rate, due; "" where nothing does."""
+    due_at: str = ""
+    """When the next one is due, where that is the reason."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -72,6 +77,7 @@ def lane_stats(lane: Lane) -> LaneStats:
     flying = len(lane.flying)
     p50, p99 = quantiles((tally.latencies,), (0.5, 0.99))
     held, waiting = len(lane.held), len(lane.waiting)
+    why, due_at = _why(lane)
     return LaneStats(
         webhook_id=lane.webhook_id,
         state=_state(lane),
@@ -89,7 +95,29 @@ def lane_stats(lane: Lane) -> LaneStats:
         p99_ms=p99,
         status=tally.status,
         error=tally.error,
+        why=why,
+        due_at=due_at,
     )
+
+
+def _why(lane: Lane) -> tuple[str, str]:
+    """Return what holds back the lane's next delivery, and until when where that is a due time."""
+    now = lane.clock.now()
+    state = _state(lane)
+    if state != "active":
+        return state, ""
+    if lane.throttle.down:
+        return "down", ""
+    if lane.token is not None and not lane.token.usable(now):
+        return "token", ""
+    if lane.flying:
+        return "", ""
+    if lane.ready():
+        return ("rate" if lane.bucket is not None else ""), ""
+    dues = [lane.waiting[0][0]] if lane.waiting else []
+    dues += [disk.earliest for disk in list(lane.disk.values()) if disk.rows]
+    due = min(dues, default=inf)
+    return ("due", format_iso(lane.clock.steady_ms(due))) if now < due < inf else ("", "")
 
 
 def _state(lane: Lane) -> str:

@@ -25,6 +25,7 @@ class Replay:
     webhooks: frozenset[str] = frozenset()
     """Empty: all that are enabled."""
     user_id: str | None = None
+    """A user id, with what came by its anonymous ids once they were linked, or an anonymous id; None: all."""
     to: str | None = None
     """Origin (``http://127.0.0.1:9000``) that takes the place of every URL's own; None: nothing changes."""
     rate_per_sec: float | None = None
@@ -42,7 +43,7 @@ class Replay:
 
     def wants(self, event: Event) -> bool:
         """Return whether an event fires in this replay."""
-        if self.user_id is not None and event.user_id != self.user_id:
+        if self.user_id is not None and self.user_id not in (event.user_id, event.anonymous_id):
             return False
         if self.since_ms is None and self.until_ms is None:
             return True

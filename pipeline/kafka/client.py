@@ -55,6 +55,8 @@ class KafkaSettings:
     max_wait_secs: float | None = None
     settle_secs: float | None = None
     """How old a record must be before the other topics' ends are asked for; None: as their times need it."""
+    format: str = "auto"
+    """Shape of the records."""
     lives: Mapping[str, tuple[int, str]] | None = None
     """For who reads beside a job: how often the job has seen each topic made anew, and the topic's id."""
     settings: Mapping[str, Any] | None = None
@@ -84,6 +86,7 @@ class KafkaSettings:
             start="earliest" if aside == "replay" else model.start,
             stop="end" if aside == "replay" else "never",
             out_of_range=model.out_of_range,
+            format=model.format,
             max_wait_secs=max_wait_secs,
             settle_secs=settle_secs,
             settings=model.settings,

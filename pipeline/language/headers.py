@@ -16,6 +16,9 @@ RESERVED: Final = frozenset(
 )
 """Names in lower case that say where a message goes, where it ends, or are of one connection alone."""
 
+OURS: Final = frozenset({"content-type", "user-agent", "accept-encoding"})
+"""Names in lower case that the sender sets unless `headers` does; `auth` and `signature` cannot."""
+
 CONTENT_TYPES: Final = {
     "json": "application/json",
     "form": "application/x-www-form-urlencoded",

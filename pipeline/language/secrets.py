@@ -137,8 +137,15 @@ class Secrets:
         """What the files that were read looked like."""
         self._changing: dict[SecretRef, Signature] = {}
 
+    def place(self, path: str) -> str:
+        """Return where a path of a webhook's file leads: beside that file, or in the config directory."""
+        if os.path.isabs(path):
+            return path
+        places = [self._base / "webhooks" / path, self._base / path]
+        return str(next(filter(os.path.exists, places), places[0]))
+
     def resolve(self, ref: SecretRef) -> str:
-        """Return the value; a file's without its last line end. Raises ConfigError where there is none."""
+        """Return the value without line ends at its end. Raises ConfigError where there is none."""
         value = self.find(ref)
         if value is None:
             place = "file cannot be read" if ref.file else "variable is not set"
@@ -196,9 +203,10 @@ class Secrets:
         return self._values[ref]
 
     def _read(self, ref: SecretRef) -> str | None:
+        # `echo token | base64`, editors and `cat` leave line ends that nobody means.
         if ref.file is None:
-            return self._environ.get(ref.key) or ref.default
+            return self._environ.get(ref.key, "").rstrip("\r\n") or ref.default
         try:
-            return (self._base / ref.file).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+            return (self._base / ref.file).read_text(encoding="utf-8-sig").rstrip("\r\n")
         except (OSError, UnicodeDecodeError, ValueError):
             return None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)
+WANTED = "ISO 8601, unix seconds, milliseconds, microseconds or nanoseconds are"
 
 MIN_MS = -62_135_596_800_000
 """0001-01-01T00:00:00.000Z, the earliest time that can be printed."""
@@ -14,11 +16,24 @@ MAX_MS = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z, the latest."""
 
 SECONDS_BELOW = 100_000_000_000
-"""Numbers up to this are seconds (until the year 5138), larger ones milliseconds (from 1973 on)."""
+"""Unix numbers up to this are seconds (until the year 5138), larger ones milliseconds (from 1973 on)."""
 
-# Segment's own documents hold `2015-2-02T00:30:08Z`: unambiguous without the leading zeros.
-_LOOSE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[Tt ](\d{1,2})(:\d{2}.*))?\Z", re.ASCII)
-_NUMBER = re.compile(r"-?\d{9,}(?:\.\d+)?\Z", re.ASCII)
+_US_PER_MS, _NS_PER_MS = 1_000, 1_000_000
+_COMPACT = range(10**13, 10**14)
+"""Numbers that may be a date and a time written together, 20261123145000: as milliseconds from 2286 on."""
+
+_UNIX = re.compile(r"[+-]?\d{9,21}(?:\.\d{1,40})?", re.ASCII)
+"""Shorter texts of digits are years, days, or anything: no unix time since 1973 is."""
+_ISO = re.compile(
+    r"(?:(\d{4})-(\d{1,2})-(\d{1,2})|(\d{4})(\d\d)(\d\d)|(\d{4})(?:-W(\d\d)(?:-([1-7]))?|W(\d\d)([1-7])?))"
+    r"(?:[^\d+\-Zz](\d{1,2})(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?|(\d\d)(?:(\d\d)(?:[.,](\d+))?)?)?)?"
+    r" ?(Z|UTC|GMT|([+-])(\d\d)(?::?([0-5]\d)(?::?([0-5]\d))?)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""ISO 8601 with its calendar and week dates, and what real streams make of it: missing leading zeros
+(Segment's own documents hold `2015-2-02T00:30:08Z`), a blank before the zone, UTC for Z."""
+_USUAL_ENDS = frozenset({"", "T", " "})
+_DAY_MS = 86_400_000
 
 
 def format_iso(ms: int) -> str:
@@ -38,57 +53,134 @@ def _date(day: int) -> str:
     return (EPOCH + timedelta(days=day)).date().isoformat()
 
 
-def parse_time(value: object) -> int:
-    """Return milliseconds for ISO 8601 (without a zone: UTC), unix seconds or unix milliseconds.
+def parse_time(value: object, zone: tzinfo | None = None) -> int:
+    """Return milliseconds for ISO 8601 (without a zone: in ``zone``, else UTC) or a unix time.
 
-    Finer parts of a millisecond are cut off. Raises ValueError with a reason for a person: not a time,
-    or outside the years 1 to 9999.
+    Unix times are seconds, milliseconds, microseconds or nanoseconds by their size, as numbers or as texts of
+    nine digits and more. A leap second is the moment after it, 24:00 the next midnight. Finer parts of a
+    millisecond are cut off. Raises ValueError with a reason for a person: not a time, or outside the years
+    1 to 9999.
     """
     if type(value) is str:
-        try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            return _parse_unusual(value)
-        return _to_ms(at, value)
+        # Beyond this form fromisoformat takes any character between date and time: a digit, the zone's sign.
+        if value[4:5] == "-" and value[10:11] in _USUAL_ENDS:
+            try:
+                at = datetime.fromisoformat(value)
+            except ValueError:
+                return _parse_text(value, zone)
+            if at.tzinfo is not None or zone is None:
+                return _to_ms(at, value)
+        return _parse_text(value, zone)
     if type(value) is int or type(value) is float:
         return _parse_number(value, value)
-    raise ValueError(f"{_shown(value)} is no time: ISO 8601, unix seconds or unix milliseconds are")
+    raise ValueError(f"{_shown(value)} is no time: {WANTED}")
+
+
+def is_plainly_iso(text: str) -> bool:
+    """Return whether a text is surely a time that `parse_time` reads; in half of its time."""
+    if text[4:5] != "-" or text[10:11] not in _USUAL_ENDS:
+        return False
+    try:
+        return 1 < datetime.fromisoformat(text).year < 9999  # inside, whatever the zone
+    except ValueError:
+        return False
+
+
+def offset_at(ms: int, zone: tzinfo, *, local: bool = False) -> int:
+    """Return by how many milliseconds the zone is ahead of UTC then. ``local``: ``ms`` is its own time."""
+    try:
+        at = EPOCH + timedelta(milliseconds=ms)
+        at = at.replace(tzinfo=zone) if local else at.astimezone(zone)
+        ahead = at.utcoffset()
+    except (OverflowError, ValueError):
+        return 0  # the first and last hours of the years 1 to 9999
+    return 0 if ahead is None else ahead // timedelta(milliseconds=1)
 
 
 def _to_ms(at: datetime, text: str) -> int:
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     since = at - EPOCH
-    ms = since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+    return _in_range(since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000, text)
+
+
+def _in_range(ms: int, shown: object) -> int:
     if MIN_MS <= ms <= MAX_MS:
         return ms
-    raise ValueError(f"{_shown(text)} is outside the years 1 to 9999")
+    raise ValueError(f"{_shown(shown)} is outside the years 1 to 9999")
 
 
 def _parse_number(number: float, shown: object) -> int:
-    ms = number * 1000 if -SECONDS_BELOW < number < SECONDS_BELOW else number
-    if not MIN_MS <= ms <= MAX_MS:
-        raise ValueError(f"{_shown(shown)} is no unix time in seconds or milliseconds up to the year 9999")
-    # A float of seconds such as 1694769302.319 is a little less than it says: round, do not cut.
-    return round(ms)
+    if -SECONDS_BELOW < number < SECONDS_BELOW:
+        # A float of seconds such as 1694769302.319 is a little less than it says: round, do not cut.
+        return _in_range(round(number * 1000), shown)
+    size = abs(number)
+    largest = MAX_MS if number > 0 else -MIN_MS
+    if size <= largest:
+        if int(number) in _COMPACT and _is_compact(str(int(number))):
+            raise ValueError(
+                f"{_shown(shown)} may be a date and a time written together as well as a unix time: put a T "
+                "between them"
+            )
+        return round(number)
+    for per_ms in (_US_PER_MS, _NS_PER_MS):
+        if size <= largest * per_ms:
+            return int(number // per_ms)
+    raise ValueError(f"{_shown(shown)} is no unix time up to the year 9999, in whatever unit")
 
 
-def _parse_unusual(text: str) -> int:
-    """Parse what datetime.fromisoformat refuses: missing leading zeros, numbers as text."""
+def _is_compact(digits: str) -> bool:
+    try:
+        datetime.strptime(digits, "%Y%m%d%H%M%S")
+    except ValueError:
+        return False
+    return digits.startswith(("19", "20"))
+
+
+def _parse_text(text: str, zone: tzinfo | None) -> int:
     stripped = text.strip()
-    if _NUMBER.match(stripped):
-        return _parse_number(float(stripped) if "." in stripped else int(stripped[:20]), text)
-    found = _LOOSE.match(stripped)
-    if found:
-        year, month, day, hour, rest = found.groups()
-        padded = f"{year}-{int(month):02d}-{int(day):02d}"
-        if hour is not None:
-            padded += f"T{int(hour):02d}{rest.upper()}"
-        try:
-            return _to_ms(datetime.fromisoformat(padded), text)
-        except ValueError as error:
-            raise ValueError(f"{_shown(text)} is no time: {error}") from None
-    raise ValueError(f"{_shown(text)} is no time: ISO 8601, unix seconds or unix milliseconds are")
+    if _UNIX.fullmatch(stripped):
+        return _parse_number(float(stripped) if "." in stripped else int(stripped), text)
+    found = _ISO.fullmatch(stripped)
+    if found is None:
+        raise ValueError(f"{_shown(text)} is no time: {WANTED}")
+    try:
+        ms = _local_ms(found)
+    except ValueError as error:
+        raise ValueError(f"{_shown(text)} is no time: {error}") from None
+    named, sign, hours, minutes, seconds = found.groups()[-5:]
+    if sign:
+        ahead = (int(hours) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)) * 1000
+        if ahead >= _DAY_MS:
+            raise ValueError(f"{_shown(text)} is no time: the zone is a day or more away from UTC")
+        ms -= ahead if sign == "+" else -ahead
+    elif not named and zone is not None:
+        ms -= offset_at(ms, zone, local=True)
+    if (found[14] or found[17]) == "60":
+        # Counted as the second before it so far. Unix time has none: it is the first moment of the next day.
+        if ms // 1000 % 86_400 != 86_399:
+            raise ValueError(f"{_shown(text)} is no time: a leap second is 23:59:60 in UTC")
+        ms += 1000
+    return _in_range(ms, text)
+
+
+def _local_ms(found: re.Match[str]) -> int:
+    """Return what date and time say, as if they were UTC; a leap second as the one before it."""
+    year, month, day = (found[1] or found[4], found[2] or found[5], found[3] or found[6])
+    if year is not None:
+        date = datetime(int(year), int(month), int(day))
+    else:
+        week, weekday = found[8] or found[10], found[9] or found[11] or 1
+        date = datetime.fromisocalendar(int(found[7]), int(week), int(weekday))
+    hour, minute = int(found[12] or 0), int(found[13] or found[16] or 0)
+    second, part = int(found[14] or found[17] or 0), found[15] or found[18] or ""
+    ms = int((part + "000")[:3])
+    if hour == 24 and minute == second == ms == 0 and not part.strip("0"):
+        pass  # the midnight that ends the day
+    elif hour > 23 or minute > 59 or second > 60:
+        raise ValueError("hours are 0 to 23 (or 24:00), minutes and seconds 0 to 59")
+    since = (date - _NAIVE_EPOCH).days
+    return since * _DAY_MS + ((hour * 60 + minute) * 60 + min(second, 59)) * 1000 + ms
 
 
 def _shown(value: object) -> str:

@@ -1,16 +1,24 @@
-"""Words for a person who mistyped one."""
+"""Words for a person: what was meant by one that was mistyped, reasons without a machine's own."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable
 
 LIKENESS = 0.6
 """How like the known word must be, from 0 to 1: one letter of two may be another one."""
 
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
 LISTED = 20
 """Known words that are listed where none was meant."""
+
+
+def without_addresses(reason: str) -> str:
+    """Return a reason without addresses of objects: they say nothing, and differ from run to run."""
+    return _ADDRESS.sub("", reason) if " at 0x" in reason else reason
 
 
 def did_you_mean(word: str, known: Iterable[str], likeness: float = LIKENESS) -> str | None:

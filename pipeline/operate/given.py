@@ -13,10 +13,12 @@ from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
 from pipeline.decode.shapes import decode
-from pipeline.model.errors import GivenError
+from pipeline.decode.strict import without_bom
+from pipeline.model.errors import GivenError, InvalidRecord
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
+from pipeline.sources.files.recorded import parse_line
 
 
 def load_snapshot(config: Path) -> Snapshot:
@@ -38,7 +40,7 @@ class Text:
     def json(self) -> Value:
         """Return its value. Raises GivenError."""
         try:
-            return orjson.loads(self.raw)
+            return orjson.loads(without_bom(self.raw))
         except orjson.JSONDecodeError as error:
             raise GivenError([Finding(self.name, error.lineno, error.colno, "json", error.msg)]) from None
 
@@ -52,9 +54,11 @@ class Given:
     known: PropertyUpdate | None
 
 
-def understand(event: Text, user: Text | None, format: str) -> Given:
+def understand(event: Text, user: Text | None, format: str, now: int | None = None) -> Given:
     """Return the records of one JSON value, and the user of another as an update of theirs.
 
+    A line of a recording of topics is the message that it holds, with its own place and time. now: unix ms of
+    a record that says no time; None: it has none then, as in a plain recording.
     An object without a type or other mark of a shape, but with a name, is an event in Hookline's own shape,
     of the given user (or of somebody unknown) where it names none. Raises GivenError for what cannot be
     understood.
@@ -66,9 +70,11 @@ def understand(event: Text, user: Text | None, format: str) -> Given:
     is_event = isinstance(value, dict) and value.get("type") == "event"
     if is_event and not value.keys() & {"user_id", "anonymous_id"}:
         value = {**value, "anonymous_id": "someone"} if user_id is None else {**value, "user_id": user_id}
-    now = time.time_ns() // 1_000_000
-    origin = Origin(Path(event.name).name, 0)
-    records = decode(orjson.dumps(value), format=format, origin=origin, received_at=now)
+    if isinstance(value, dict) and value.keys() >= {"hookline", "source", "offset"}:
+        records = _recorded(event, format)
+    else:
+        origin = Origin(Path(event.name).name, 0)
+        records = decode(orjson.dumps(value), format=format, origin=origin, received_at=now)
     broken = [record for record in records if isinstance(record, Invalid)]
     if broken:
         raise GivenError([Finding(event.name, 0, 0, "record", record.reason) for record in broken])
@@ -79,6 +85,21 @@ def understand(event: Text, user: Text | None, format: str) -> Given:
         user_id = owner.user_id
         anonymous_id = None if user_id is not None else owner.anonymous_id
     return Given(event.name, records, known(user_id, anonymous_id, properties))
+
+
+def _recorded(line: Text, format: str) -> list[Record]:
+    try:
+        message = parse_line(without_bom(line.raw).strip())
+    except InvalidRecord as error:
+        raise GivenError([Finding(line.name, 0, 0, "record", str(error))]) from None
+    return decode(
+        message.value,
+        format=format,
+        origin=Origin(message.source, message.offset),
+        received_at=message.time,
+        headers=message.headers,
+        key=message.key,
+    )
 
 
 def known(

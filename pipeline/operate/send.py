@@ -11,7 +11,9 @@ from pathlib import Path
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
+from pipeline.config.models.receiver import OAuth2Auth
 from pipeline.deliver.engine import DeliveryEngine
+from pipeline.deliver.http.aiohttp_client import TOKEN_TIMEOUT_SECS
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
 from pipeline.job.story import Match
@@ -136,13 +138,14 @@ def send(prepared: Prepared) -> Answer:
     try:
         engine.orders.configure({webhook.id: replace(webhook.spec, enabled=True, delivery=settings)})
         engine.submit([Delivery(port=port, request=request, progress=Progress(), row=request.key)])
-        first.there.wait(settings.timeout_secs + 5.0)
+        # A token may have to be asked for twice, as some endpoints want the credentials in the form.
+        extra = 2 * TOKEN_TIMEOUT_SECS if isinstance(webhook.spec.receiver.auth, OAuth2Auth) else 0.0
+        first.there.wait(settings.timeout_secs + extra + 5.0)
+        why = engine.stats().lanes[webhook.id].error
     finally:
         engine.stop()
     if not first.results:
-        raise ConfigError(
-            f"{webhook.id}: it was not sent: the webhook is disabled, or its receiver is not reached"
-        )
+        raise ConfigError(f"{webhook.id}: it was not sent: {why or 'its receiver is not reached'}")
     result = first.results[0]
     progress = result.delivery.progress
     return Answer(

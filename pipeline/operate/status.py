@@ -10,6 +10,7 @@ from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.deliver.halts import Halt, Halts
 from pipeline.deliver.stats import ADDED, LaneStats
 from pipeline.model.json import Value
+from pipeline.operate.waiting import Waiting, waiting
 from pipeline.outbox.reading.view import accounting
 
 
@@ -38,6 +39,8 @@ class Status:
     webhooks: dict[str, dict[str, int]]
     halted: dict[str, Halt]
     running: Running | None
+    waiting: dict[str, Waiting]
+    """By webhook, where something is pending: why."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the keys of DESIGN 10, and what is known of the job beside them."""
@@ -51,6 +54,7 @@ class Status:
             "running": live is not None,
             "state": str(self.state),
             "halted": self.halted,
+            "waiting": {webhook: why.to_json() for webhook, why in self.waiting.items()},
             **(
                 {}
                 if live is None
@@ -62,7 +66,9 @@ class Status:
 def status(state: Path) -> Status:
     """Return how a state directory stands. Raises StateError where there is none."""
     found = accounting(state)
-    return Status(state, found["records"], found["webhooks"], Halts(state).all(), _running(state))
+    running, webhooks = _running(state), found["webhooks"]
+    why = waiting(state, webhooks, None if running is None else running.lanes)
+    return Status(state, found["records"], webhooks, Halts(state).all(), running, why)
 
 
 def _running(state: Path) -> Running | None:

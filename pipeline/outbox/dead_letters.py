@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from pipeline.model.words import without_addresses
 from pipeline.outbox.codec import DeadLetter, pack_dead, unpack_dead
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
@@ -21,6 +24,9 @@ class DeadLetters:
 
     def add(self, letter: DeadLetter) -> None:
         """Keep a dead letter, and note that its copy is due."""
+        reason = without_addresses(letter.reason)
+        if reason != letter.reason:
+            letter = replace(letter, reason=reason)
         count("dead_letters_total", webhook=letter.request.webhook_id, reason=_class_of(letter))
         self._store.put(Table.DEAD, letter.key, pack_dead(letter))
         if self._copies:

@@ -22,8 +22,8 @@ from pipeline.sources.reader import Reader
 
 Times = Literal["now", "keep"]
 
-TOPIC_CONFIG = {"retention.ms": "-1"}
-"""Of topics that are created: a recording may be older than a broker's usual week."""
+TOPIC_CONFIG = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+"""Of topics that are created: a recording may be older than a broker's usual week, and updates are deltas."""
 
 
 @dataclass(slots=True)
@@ -61,6 +61,8 @@ def produce(
     produced = Produced()
     writer = TopicWriter(brokers, settings)
     produced.created = writer.ensure([events, *([users] if users else [])], partitions, TOPIC_CONFIG)
+    if users and users not in produced.created:
+        writer.warn_of_limits(users)
     order = Order()
     try:
         while not reader.done and not stopping():

@@ -13,6 +13,10 @@ from pipeline.kafka.admin import KafkaAdmin
 from pipeline.kafka.client import KafkaSettings, client_settings
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.sources.chunk import Headers
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import HISTORY_LIMITED
+
+log = logging.get(__name__)
 
 WAIT_SECS = 30.0
 
@@ -51,6 +55,12 @@ class TopicWriter:
         missing = [topic for topic in topics if self._admin.look_at(topic, AclOperation.WRITE) is None]
         self._admin.create(missing, partitions, config)
         return missing
+
+    def warn_of_limits(self, topic: str) -> None:
+        """Say where a topic of user updates does not keep its history."""
+        limits = self._admin.history_limits(topic)
+        if limits:
+            HISTORY_LIMITED.happened(log, topic=topic, limits=limits)
 
     def send(
         self, topic: str, value: bytes | None, *, key: bytes | None, time_ms: int, headers: Headers | None

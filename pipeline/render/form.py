@@ -1,4 +1,4 @@
-"""Bodies as forms: inner keys become ``a[b]``, arrays repeat their key."""
+"""Bodies as forms: inner keys become ``a[b]``, arrays repeat ``a[]``, arrays of objects are ``a[0][b]``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ def _pairs(value: dict[str, Value]) -> Iterator[tuple[str, Value]]:
         if isinstance(one, dict):
             todo.extend((f"{name}[{key}]", inner) for key, inner in reversed(one.items()))
         elif isinstance(one, list):
-            todo.extend((name, element) for element in reversed(one))
+            if any(isinstance(element, dict | list) for element in one):
+                # Repeated keys would not say which parts belong to one element.
+                todo.extend((f"{name}[{at}]", element) for at, element in reversed(list(enumerate(one))))
+            else:
+                repeated = name if name.endswith("[]") else f"{name}[]"
+                todo.extend((repeated, element) for element in reversed(one))
         else:
             yield name, one
 

@@ -29,11 +29,10 @@ class Progress:
     def __init__(self, look: Look) -> None:
         self._look = look
         self._terminal = sys.stderr.isatty()
-        self._begun = time.monotonic()
         self._before: tuple[float, int] | None = None
         self._rate = 0.0
-        self._first: int | None = None
-        """Bytes that earlier runs had read."""
+        self._first: tuple[float, int] | None = None
+        """When the input's size was first known, and the bytes read by then."""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._thread.start()
@@ -60,18 +59,20 @@ class Progress:
         """
         records, webhooks, (done, of) = self._look()
         now, read = time.monotonic(), records["read"]
-        if self._before is None:
+        if self._before is None and read:
+            # What earlier runs had read, or the first records of this one.
             self._before = (now, read)
-        then, before = self._before
+        then, before = self._before or (now, read)
         if read != before and now - then >= 1.0:
             self._rate = (read - before) / (now - then)
             self._before = (now, read)
         facts = {"records": read, "per_sec": round(self._rate)}
         if of:
             facts["percent"] = min(100, done * 100 // of)
-            self._first = done if self._first is None else self._first
-            if self._first < done < of:
-                facts["left_secs"] = round((now - self._begun) * (of - done) / (done - self._first))
+            self._first = self._first or (now, done)
+            begun, first = self._first
+            if first < done < of:
+                facts["left_secs"] = round((now - begun) * (of - done) / (done - first))
         for name in ("delivered", "pending", "dead"):
             facts[name] = sum(counts[name] for counts in webhooks.values())
         return facts

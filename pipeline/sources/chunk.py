@@ -9,7 +9,7 @@ from typing import TypeAlias
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 """Message headers as Kafka has them: names may repeat, a value may be null."""
 
-Place: TypeAlias = tuple[str | int | None, ...]
+Place: TypeAlias = tuple[str | int | tuple[int | None, ...] | None, ...]
 """Where a reader stands in one of its files or topics; what the fields are only that kind of reader knows."""
 
 Position: TypeAlias = tuple[str, int, tuple[Place, ...]]

@@ -59,9 +59,13 @@ class Store:
             self._env.close()
             raise unreadable(path, ValueError("its file has been cut off"))
         with writing(path):
-            self._tables = {table: self._env.open_db(table.name.lower().encode()) for table in Table}
-            self._undo, self._meta = self._tables[Table.UNDO], self._tables[Table.META]
-            self._seals, self.seq = self._take_meta()
+            # All in one transaction: a sync for each table would be the first start's longest part.
+            with self._env.begin(write=True) as txn:
+                self._tables = {table: self._env.open_db(table.name.lower().encode(), txn) for table in Table}
+                self._undo, self._meta = self._tables[Table.UNDO], self._tables[Table.META]
+                is_new, self._seals, self.seq = self._take_meta(txn)
+            if is_new:
+                sync(path)  # LMDB syncs what is in its file, not that there is one
             self._read = self._env.begin()
         self._pending: dict[Table, dict[bytes, bytes | None]] = {table: {} for table in Table}
         self._pending_bytes = 0
@@ -265,14 +269,14 @@ class Store:
         self._read.abort()
         self._read = self._env.begin()
 
-    def _take_meta(self) -> tuple[Seals, int]:
-        """Make the store one of today's format; return how its rows are read and its sequence number."""
-        with self._env.begin() as txn:
-            format, seals, seq = read_meta(self.path, txn, self._meta)
+    def _take_meta(self, txn: _Txn) -> tuple[bool, Seals, int]:
+        """Make the store one of today's format.
+
+        Returns whether it was none, how its rows are read, and its sequence number.
+        """
+        format, seals, seq = read_meta(self.path, txn, self._meta)
         if format != FORMAT:
-            with self._env.begin(write=True) as txn:
-                txn.put(FORMAT_KEY, b"%d" % FORMAT, db=self._meta)
-                if seals.old_rows:
-                    txn.put(OLD_ROWS_KEY, b"1", db=self._meta)
-            sync(self.path)  # LMDB syncs what is in its file, not that there is one
-        return seals, seq
+            txn.put(FORMAT_KEY, b"%d" % FORMAT, db=self._meta)
+            if seals.old_rows:
+                txn.put(OLD_ROWS_KEY, b"1", db=self._meta)
+        return format != FORMAT, seals, seq

@@ -251,6 +251,14 @@ def latencies(bench: Bench) -> None:
         print(f"{name:<42}{p50:>10.1f}{p99:>10.1f}{most:>10.0f}{cpu:>15.0f}{rss / 1e6:>10.0f}", flush=True)
 
 
+def flaky(bench: Bench) -> None:
+    """A receiver that fails a part of its requests, beside one that is well."""
+    heading(
+        f"failing: good answers per second of a receiver that fails at random, {bench.latency_secs:g} s each"
+    )
+    run_script("flaky", "--secs", str(bench.latency_secs))
+
+
 def users(bench: Bench) -> None:
     """100,000 users and ten million: joins, memory, restart."""
     heading("users: joins with 100,000 and with ten million users")
@@ -282,8 +290,9 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "latency": latencies,
     "kafka": kafka,
     "processes": processes,
+    "flaky": flaky,
     "users": users,
     "parts": parts,
 }
-USUAL = tuple(name for name in SECTIONS if name not in ("users", "parts"))
+USUAL = tuple(name for name in SECTIONS if name not in ("flaky", "users", "parts"))
 """What is measured when nothing is asked for: ten million users take some twenty minutes by themselves."""

@@ -1,6 +1,6 @@
 """The long forms of the fault trials with their figures, as `make chaos` runs them.
 
-    python -m tests.chaos.suite [--only first-start|isolation|ordering|outage]
+    python -m tests.chaos.suite [--only damage|first-start|isolation|ordering|outage]
 
 One line per trial; exit code 1 if one failed. A trial checks what its short form in the tests checks.
 """
@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.chaos.damage import damages
 from tests.chaos.first_start import files_of_a_start, first_start, instants
 from tests.chaos.isolation import isolation
 from tests.chaos.ordering import ordering
@@ -47,6 +48,8 @@ def trials() -> Iterator[tuple[str, Trial]]:
         "isolation",
         lambda folder: isolation(folder, webhooks=1000, events=100, per_sec=2, patience=300).line(),
     )
+    seed = int(time.time())
+    yield "damage", lambda folder: damages(folder, seeds=range(seed, seed + 300))
     for seed in range(5):
         yield "ordering", ordering_of(seed)
     yield "outage", lambda folder: outage(folder, events=100_000, kills=10, patience=600).line()

@@ -239,6 +239,38 @@ def test_an_event_of_any_shape_is_understood_and_a_broken_one_is_named(hookline,
     assert f"{broken}:1:" in hookline("explain", "-c", config, "--event", broken).err
 
 
+def test_an_event_is_explained_with_its_own_times(hookline, config, file):
+    times = 'body: {t: "{{ event.time }}", r: "{{ event.received_at }}", i: "{{ event.id }}"}'
+    (config / "webhooks" / "times.yaml").write_text(
+        f'id: times\ntrigger: {{events: "*"}}\nrequest: {{url: "https://example.com", {times}}}\n'
+    )
+
+    def body(record):
+        asked = ("explain", "-c", config, "--event", file("event.json", record), "--webhook", "times")
+        (one,) = hookline(*asked, "--json").json
+        return one["request"]["body"]
+
+    event = {"type": "event", "id": "7", "name": "A", "user_id": "u"}
+    stamped = {**event, "time": 1_700_000_000}
+    recorded = {"hookline": 1, "source": "t/0", "offset": 4, "time": 1_700_000_001_000, "value": event}
+    assert body(event) == {"t": None, "r": None, "i": "7"}
+    assert body(stamped) == {"t": "2023-11-14T22:13:20.000Z", "r": None, "i": "7"}
+    assert body(recorded)["t"] == body(recorded)["r"] == "2023-11-14T22:13:21.000Z"
+
+
+def test_a_rendering_that_is_a_dead_letter_ends_with_1(hookline, config, file):
+    (config / "webhooks" / "dead.yaml").write_text(
+        'id: dead\ntrigger: {events: "*"}\nrequest: {url: "https://example.com", body: {x: '
+        '"{{ event.properties.gone | require }}"}}\n'
+    )
+    event, user = file("event.json", EVENT), file("user.json", USER)
+    said = hookline("explain", "-c", config, "--event", event, "--user", user)
+    assert said.code == 1
+    assert "big: fires" in said.out
+    assert "dead: matches, but cannot be rendered" in said.out
+    assert hookline("explain", "-c", config, "--event", event, "--user", user, "--webhook", "big").code == 0
+
+
 def test_an_unknown_webhook_is_wrong_usage(hookline, config, file):
     said = hookline("explain", "-c", config, "--event", file("event.json", EVENT), "--webhook", "bgi")
     assert said.code == 2

@@ -18,6 +18,13 @@ URL = "request:\n  url: https://hooks.example/in\n"
 NEWLY_REFUSED = {
     "JSON written as one text": ("json-text", HEAD + URL + """  body: '{"text": "{{ event.name }}"}'\n"""),
     "a list written as one text": ("json-text", HEAD + URL + """  body: '[{"a": {{ event.id }}}]'\n"""),
+    "a timeout of nothing": ("wrong-value", HEAD + URL + "delivery: {timeout: 0s}\n"),
+    "a timeout of days": ("wrong-value", HEAD + URL + "delivery: {timeout: 2d}\n"),
+    "retries of nothing": ("wrong-value", HEAD + URL + "delivery: {retry: {max_age: 0s}}\n"),
+    "delays the wrong way round": ("wrong-value", HEAD + URL + "delivery: {retry: {min_delay: 2h}}\n"),
+    "retries of what succeeded": ("wrong-value", HEAD + URL + "delivery: {retry: {statuses: [200]}}\n"),
+    "a batch that waits for nothing": ("wrong-value", HEAD + URL + "delivery: {batch: {max_wait: 0s}}\n"),
+    "an id of signs": ("wrong-value", HEAD.replace("id: a", "id: '..'") + URL),
     "a batch of forms": ("batch", HEAD + URL + "  encoding: form\n  body: {a: 1}\ndelivery: {batch: {}}\n"),
 }
 

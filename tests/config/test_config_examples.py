@@ -15,7 +15,7 @@ from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config, read_files
 from pipeline.config.job import load_pipeline
 from pipeline.config.models.case import CaseFile
-from pipeline.config.models.schema import SCHEMAS, schema
+from pipeline.config.models.schema import SCHEMAS
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.decode.shapes import decode
 from pipeline.job.rehearse import Rehearsal
@@ -23,6 +23,7 @@ from pipeline.language.secrets import Secrets
 from pipeline.model.records import Origin
 from pipeline.operate.cases import find_tests, run_tests
 from pipeline.operate.preview import Preview
+from pipeline.operate.schemas.files import schema
 from tests.kit.samples import ROOT, shared_data
 
 CONFIG = ROOT / "config"

@@ -30,10 +30,10 @@ def origin(report, name: str) -> str:
     return next(setting.origin for setting in report.config.settings if setting.name == name)
 
 
-def test_every_field_but_the_source_has_a_default(load) -> None:
+def test_every_field_but_the_source_has_a_default(load, tmp_path: Path) -> None:
     config = load().require()
     file = config.file
-    assert (config.source, str(config.state), file.epoch_secs, file.shards) == (None, "state", 1.0, 8)
+    assert (config.source, config.state, file.epoch_secs, file.shards) == (None, tmp_path / "state", 1.0, 8)
     assert (file.join.max_wait_secs, file.network.allow, file.exclude) == (None, [], [])
     assert (config.delivery, file.dead_letters) == ({}, DeadLettersSection())
     assert (file.log.level, file.log.format) == ("info", "auto")

@@ -105,7 +105,7 @@ class TestNative:
             ({"type": "event", "name": "A", "user_id": True}, "`user_id` is a boolean"),
             ({"type": "event", "name": "A", "user_id": {}}, "`user_id` is an object"),
             ({"type": "event", "name": "A", "user_id": "u", "time": "soon"}, "`time`: 'soon'"),
-            ({"type": "event", "name": "A", "user_id": "u", "properties": []}, "`properties` is an array"),
+            ({"type": "event", "name": "A", "user_id": "u", "properties": [1]}, "`properties` is an array"),
             ({"type": "event", "name": "A", "user_id": "u", "context": "x"}, "`context` is a text"),
             ({"type": "user", "set": {}}, "neither"),
             ({"type": "user", "user_id": "u", "unset": [1]}, "`unset`"),

@@ -14,59 +14,16 @@ import pytest
 import uvloop
 
 from pipeline.config.models.receiver import MtlsSettings, ReceiverSettings
-from pipeline.deliver.http.aiohttp_client import AiohttpClient
-from pipeline.deliver.http.attempt import MAX_BODY, Attempt, Client
-from pipeline.deliver.http.guard import parse_allow
-from pipeline.deliver.http.native_client import NativeClient
-from pipeline.deliver.http.resolve import AddrInfo, Resolver, system_lookup
+from pipeline.deliver.http.attempt import MAX_BODY, Attempt
+from pipeline.deliver.http.resolve import AddrInfo, system_lookup
 from pipeline.deliver.http.target import build_target
-from pipeline.deliver.http.tls import Contexts
 from pipeline.receiver.faults import FAULTS
 from pipeline.receiver.server import Receiver
 from tests.kit.certificates import Certificates
 from tests.kit.rig import LOOPBACK
+from tests.kit.sending import Sending
 
 TIMEOUT_SECS = 0.4
-
-
-class Sending:
-    """A client in a running loop, with a way to wait for one attempt."""
-
-    def __init__(self, name: str, allow: tuple[str, ...], lookup: Any, idle_secs: float) -> None:
-        self.contexts = Contexts()
-        self._done: dict[Attempt, asyncio.Future[Attempt]] = {}
-        resolver = Resolver(parse_allow(allow), lookup)
-        self.client: Client = (
-            NativeClient(self._finished, resolver, self.contexts, idle_secs=idle_secs)
-            if name == "native"
-            else AiohttpClient(self._finished, resolver, self.contexts)
-        )
-
-    def _finished(self, attempt: Attempt) -> None:
-        self._done[attempt].set_result(attempt)
-
-    async def send(
-        self,
-        url: str,
-        *,
-        method: str = "POST",
-        body: bytes = b"{}",
-        headers: tuple[tuple[str, str], ...] = (),
-        timeout_secs: float = 5.0,
-        tls: str = "",
-        proxy: str | None = None,
-    ) -> Attempt:
-        target = build_target(method, url, headers, "application/json" if body else None, tls)
-        attempt = Attempt(target, b"webhook-id: msg_1\r\n", body)
-        attempt.proxy = proxy
-        loop = asyncio.get_running_loop()
-        self._done[attempt] = loop.create_future()
-        timer = loop.call_later(timeout_secs, self.client.abort, attempt, "timeout", "too slow")
-        self.client.send(attempt)
-        try:
-            return await self._done[attempt]
-        finally:
-            timer.cancel()
 
 
 Act = Callable[[Sending], Awaitable[None]]

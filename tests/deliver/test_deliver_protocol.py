@@ -304,3 +304,44 @@ def test_a_glance_changes_no_answer(said: list[tuple[bytes, int]]) -> None:
             + [line.connection.closed]
         )
     assert told[0] == told[1]
+
+
+MUTATED = [
+    *ANSWERS,
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ncontent-length: 2\r\nconnection: keep-alive\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+]
+PIECES = [
+    *(bytes([byte]) for byte in b"\0\t\n\r :;,-+0129aXz/\x80\xff"),
+    *(
+        b"\r\n",
+        b"\n\n",
+        b"chunked",
+        b"content-length: 2\r\n",
+        b"Transfer-Encoding: identity\r\n",
+        b"x: y\r\n",
+    ),
+    *(b"HTTP/1.1 ", b"RTSP/1.0 ", b"connection: close\r\n", b"upgrade: h2c\r\n"),
+]
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from(MUTATED),
+    st.lists(st.tuples(st.integers(0, 120), st.integers(0, 3), st.sampled_from([b"", *PIECES])), max_size=4),
+)
+def test_what_is_taken_at_a_glance_is_what_the_reader_makes_of_it(
+    answer: bytes, changes: list[tuple[int, int, bytes]]
+) -> None:
+    for place, cut, piece in changes:
+        answer = answer[:place] + piece + answer[place + cut :]
+    lines = [Line(), Line(glances=False)]
+    for line in lines:
+        line.ask()
+        line.hear(answer or b"x")
+        line.connection.connection_lost(None)
+    told = [
+        [(one.status, one.answer, one.fault, one.begun) for one, _ in line.ends if one is not None]
+        for line in lines
+    ]
+    assert told[0] == told[1]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
 from tempfile import gettempdir
 
+import lmdb
 import pytest
 
+from pipeline.model.errors import Fatal
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import Job, accounted, event_of, ready
+from pipeline.store.environment import writing
+from tests.kit.jobs import ADDRESS_SPACE, Job, accounted, event_of, ready
 from tests.kit.run import Bench, until
 
 FIRST, SECOND = 40, 60
@@ -171,3 +175,20 @@ def test_a_recording_that_shrank_is_refused_and_goes_on_when_it_is_whole(bench: 
     refused(bench, 3, "events.jsonl", "put the old file back")
     bench.stream.write_text(whole)
     goes_on(bench, receiver)
+
+
+def test_an_address_space_that_is_limited_is_shared_by_the_stores(bench: Bench, receiver: Receiver):
+    """Seventeen stores open in 4 GB; where not one does, that is said, and it is no damage."""
+    bench.settings = "{network: {allow: [127.0.0.0/8]}, epoch: 200ms, shards: 16}"
+    bench.webhook("w", receiver.url("/w"))
+    shutil.rmtree(bench.state)
+    receiver.requests.clear()
+    with Job(bench, follow=False, before={ADDRESS_SPACE: 4 << 30}) as job:
+        assert job.ended()["webhooks"]["w"]["delivered"] == SECOND
+    goes_on(bench, receiver)
+
+
+def test_memory_that_is_wanting_is_no_damage(tmp_path: Path):
+    for error in (lmdb.MemoryError("mdb_txn_begin"), lmdb.Error("mdb_put: Cannot allocate memory")):
+        with pytest.raises(Fatal, match=r"not enough memory.*Nothing is lost.*ulimit -v"), writing(tmp_path):
+            raise error

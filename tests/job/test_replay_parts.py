@@ -34,7 +34,13 @@ def test_the_window_holds_its_first_and_not_its_last_moment(
 
 def test_a_user_is_meant_by_the_id_that_the_join_found():
     assert Replay(user_id="u1").wants(event(1, "u1"))
-    assert not Replay(user_id="a1").wants(event(1, None))
+    assert not Replay(user_id="u1").wants(event(1, None))
+    assert not Replay(user_id="a2").wants(event(1, "u1"))
+
+
+def test_a_replay_of_an_anonymous_id_finds_its_events_before_and_after_it_is_linked() -> None:
+    assert Replay(user_id="a1").wants(event(1, None))
+    assert Replay(user_id="a1").wants(event(1, "u1"))
 
 
 @pytest.mark.parametrize(

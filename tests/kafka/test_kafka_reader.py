@@ -8,8 +8,10 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
+from pipeline.decode.scan import scan
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, StateError
+from pipeline.model.records import Event
 from pipeline.sources.paced import Paced
 from pipeline.sources.reader import Reader
 from pipeline.sources.topics.ends import ANSWER_MS, LAG_EVERY_MS
@@ -410,3 +412,28 @@ def test_an_answer_is_expected_shortly_after_a_question_and_no_longer(topics: To
     topics.clock.stopped_at = None
     assert seen.take(1) == [b"event"]
     assert not seen.reader.expects_answer
+
+
+@pytest.mark.parametrize(("format", "fault"), [("auto", False), ("cloudevents", False), ("native", True)])
+def test_a_cloudevent_without_data_is_an_event_and_no_tombstone(
+    topics: Topics, tap: Tapper, format: str, fault: bool
+) -> None:
+    events, users = topics.create("events"), topics.create("users")
+    headers = [("ce_specversion", b"1.0"), ("ce_type", b"Ping"), ("ce_source", b"/s"), ("ce_id", b"1")]
+    topics.send(events, None, headers=headers)
+    seen = tap(topics.open(events=(events,), users=(users,), format=format))
+    seen.take(1)
+    chunk = seen.chunks[0]
+    assert bool(chunk.faults) is fault
+    if not fault:
+        found = scan(chunk, format=format, wants=lambda name, kind: True).records
+        assert [(type(one), getattr(one, "name", "")) for one in found] == [(Event, "Ping")]
+
+
+def test_progress_counts_the_bytes_of_keys_and_values(topics: Topics, tap: Tapper) -> None:
+    events = topics.create("events")
+    topics.send(events, b"12345", key=b"u1")
+    topics.send(events, b"123", key=None)
+    seen = tap(topics.open(events=(events,)))
+    seen.take(2)
+    assert seen.reader.progress == (10, 0)

@@ -383,7 +383,7 @@ def test_check_says_what_librdkafka_cannot_use_without_asking_anybody(bench: Ben
     good, bench.environment["KAFKA_PASSWORD"] = bench.settings, PASSWORD
     for wrong, told in {
         "sasl.pasword": 'No such configuration property: "sasl.pasword"',
-        "ssl.ca.location": "`ssl.ca.location`: there is no file `nowhere.pem`; looked for it in",
+        "ssl.ca.location": f"`ssl.ca.location`: there is no file `{bench.config / 'nowhere.pem'}`",
         "sasl.mechanisms": "Unsupported SASL mechanism: PLAINTEXT",
         "group.id": "`group.id` is set by Hookline and cannot be changed",
     }.items():

@@ -6,6 +6,7 @@ Nothing in the product knows of this.
 from __future__ import annotations
 
 import importlib
+import resource
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,3 +46,8 @@ def use_partitions(files: dict[str, str]) -> None:
         return Partitions(files, bool(getattr(config.source, "follow", False)))
 
     holder.make_readers = make
+
+
+def limit_address_space(size: int) -> None:
+    """Let this process have so many bytes of addresses, as ``ulimit -v`` does."""
+    resource.setrlimit(resource.RLIMIT_AS, (size, size))

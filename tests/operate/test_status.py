@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+import pytest
 
 from pipeline.deliver.stats import ADDED, LaneStats
 from pipeline.operate.status import together
+from pipeline.operate.waiting import Waiting
+from pipeline.receiver.server import Receiver
+from tests.kit.run import Bench, finished
 
 
 def lane(**changes: object) -> dict[str, object]:
@@ -32,3 +38,36 @@ def test_the_process_that_has_something_to_say_says_it():
 def test_every_number_of_a_lane_is_added_or_is_known_to_be_none_that_can():
     numbers = {one.name for one in fields(LaneStats) if one.type == "int" and one.metadata != ADDED}
     assert numbers == {"status"}
+
+
+@pytest.mark.parametrize(
+    ("why", "line"),
+    [
+        (Waiting("paused", None, None), "w: 1,200 pending, paused"),
+        (
+            Waiting("due", "2026-11-28T18:20:01.500Z", "status 503"),
+            "w: 1,200 pending, not due until 18:20:01; status 503",
+        ),
+        (Waiting("stopped", None, None), "w: 1,200 pending, to be sent by the next run"),
+    ],
+)
+def test_why_something_is_pending_is_one_short_line(why: Waiting, line: str):
+    assert why.line("w", 1200) == line
+    assert len(replace(why, last="x" * 1000).line("w", 1200)) <= 80
+
+
+def test_a_run_and_the_status_after_it_say_why_something_is_pending(tmp_path: Path):
+    bench = Bench(tmp_path)
+    with Receiver({"/late": [{"status": 503, "headers": {"retry-after": "600"}}], "*": 200}) as receiver:
+        for name in ("late", "paused", "well"):
+            bench.webhook(name, receiver.url(f"/{name}"))
+        bench.append({"id": "e1"})
+        bench.hookline("webhook", "pause", "paused")
+        said, _ = finished(*bench.command(), env=bench.environ)
+    assert "late: 1 pending, not due until" in said
+    assert "paused: 1 pending, paused" in said
+    found = bench.status()["waiting"]
+    assert set(found) == {"late", "paused"}
+    assert (found["late"]["why"], found["paused"]["why"]) == ("due", "paused")
+    assert found["late"]["due_at"] is not None
+    assert found["late"]["last"] == "status 503"

@@ -231,6 +231,17 @@ def test_what_can_never_be_sent_is_dead_at_once_and_records_count_for_no_webhook
     assert set(bench.counters.copy()) == {"w/matched", "w/dead", "w/suppressed"}
 
 
+def test_the_reason_of_a_dead_letter_holds_no_address_of_an_object(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    key = delivery_key("", Origin("r", 1))
+    reason = f"cannot read {object()!r}"
+    bench.outbox.give_up(
+        DeadLetter(kind="record", reason=reason, dead_ms=0, request=Request(key=key, created_ms=0))
+    )
+    bench.end_epoch()
+    assert unpack_dead(bench.table(Table.DEAD)[key]).reason == "cannot read <object object>"
+
+
 @pytest.mark.parametrize("undone", [False, True])
 def test_a_finished_request_that_a_replay_brings_again_is_not_sent_again(
     tmp_path: Path, undone: bool

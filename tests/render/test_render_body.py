@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 import pytest
@@ -248,11 +249,35 @@ def test_a_form_nests_with_brackets_and_repeats_arrays() -> None:
     }
     made = rendered(request, an_event(PROPERTIES))
     assert (
-        made.body
-        == b"a+b=a+%26+%C3%BC&list=1&list=e1&o%5Bx%5D%5By%5D=true&o%5Bnone%5D=&products=p1&products=p2&gone="
+        made.body == b"a+b=a+%26+%C3%BC&list%5B%5D=1&list%5B%5D=e1&o%5Bx%5D%5By%5D=true&o%5Bnone%5D="
+        b"&products%5B%5D=p1&products%5B%5D=p2&gone="
     )
     assert made.headers == (("content-type", "application/x-www-form-urlencoded"),)
-    assert rendered({**request, "missing": "omit"}, an_event(PROPERTIES)).body.endswith(b"products=p2")
+    assert rendered({**request, "missing": "omit"}, an_event(PROPERTIES)).body.endswith(b"products%5B%5D=p2")
+
+
+def test_arrays_of_a_form_with_objects_are_indexed() -> None:
+    body = {
+        "items": [{"sku": "A", "tags": ["x", "y"]}, {"sku": "B", "tags": []}],
+        "rows": [[1, 2], [3]],
+        "mixed": ["x", {"y": None}],
+        "own[]": [1, 2],
+        "none": [],
+    }
+    made = rendered({"encoding": "form", "body": body}, an_event({})).body
+    assert unquote(made.decode()).split("&") == [
+        "items[0][sku]=A",
+        "items[0][tags][]=x",
+        "items[0][tags][]=y",
+        "items[1][sku]=B",
+        "rows[0][]=1",
+        "rows[0][]=2",
+        "rows[1][]=3",
+        "mixed[0]=x",
+        "mixed[1][y]=",
+        "own[]=1",
+        "own[]=2",
+    ]
 
 
 def test_a_form_takes_objects_only() -> None:

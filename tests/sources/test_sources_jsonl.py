@@ -84,11 +84,13 @@ def test_lines_come_in_order_with_their_bytes_in_the_decompressed_stream(tmp_pat
     assert recording.name == "recording"
 
 
-def test_a_byte_order_mark_is_not_part_of_the_first_line(tmp_path: Path) -> None:
-    (tmp_path / "r.jsonl").write_bytes(b'\xef\xbb\xbf{"a":1}\n{"b":2}\n')
+def test_a_byte_order_mark_is_not_part_of_any_line(tmp_path: Path) -> None:
+    mark = b"\xef\xbb\xbf"
+    (tmp_path / "r.jsonl").write_bytes(b'%b{"a":1}\n%b{"b":2}\n%b\n{"c":3}\n' % (mark, mark, mark))
     assert read_all(Recording([str(tmp_path / "r.jsonl")])) == [
         ("r.jsonl", 0, b'{"a":1}'),
         ("r.jsonl", 11, b'{"b":2}'),
+        ("r.jsonl", 26, b'{"c":3}'),
     ]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,3 +148,19 @@ def test_large_epochs_go_to_the_transaction_early_and_still_undo(
     assert store.resume(1)
     assert rows(store) == {(Table.USERS, b"u"): b"before"}
     store.close()
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="counting syncs needs strace")
+def test_a_new_store_waits_for_the_disk_a_few_times_and_one_that_is_there_hardly(tmp_path: Path) -> None:
+    """Nine stores of seventeen syncs each kept a first start on a slow disk waiting for half a minute."""
+    program = "import sys, pathlib, pipeline.store.store as s; s.Store(pathlib.Path(sys.argv[1]))"
+    for most in (5, 3):
+        words = [sys.executable, "-c", program, str(tmp_path / "store")]
+        traced = subprocess.run(
+            ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync,msync", *words],
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        if "not permitted" in traced.stderr:
+            pytest.skip("this machine does not let a process be traced")
+        assert traced.returncode == 0, traced.stderr
+        assert traced.stderr.count("sync(") <= most, traced.stderr

@@ -31,7 +31,8 @@ def explain(
 ) -> int:
     """Show every clause's verdict for one event, and the request that would be sent.
 
-    Exit code 0 if a webhook fires, 1 if none does. Nothing is sent.
+    Times are the record's own. Exit code 0 if a webhook fires, 1 if none does or a request cannot be rendered
+    (a dead letter). Nothing is sent.
     """
     from pipeline.operate import explain as explaining
 
@@ -40,7 +41,9 @@ def explain(
         print_json([one.to_json() for one in found])
     else:
         click.echo("\n\n".join(as_text(one) for one in found))
-    return Exit.OK if any(one.request is not None for one in found) else Exit.PROBLEMS
+    requests_made = [one.request for one in found if one.request is not None]
+    is_dead = any(request.dead_letter is not None for request in requests_made)
+    return Exit.OK if requests_made and not is_dead else Exit.PROBLEMS
 
 
 def as_text(one: Explained) -> str:

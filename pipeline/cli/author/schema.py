@@ -23,8 +23,8 @@ def schema(kind: str | None, output: Path | None) -> None:
     Editors with a YAML language server use it when a file begins with
     `# yaml-language-server: $schema=../schema/webhook.json`.
     """
-    from pipeline.config.models.schema import schema as schema_of
-    from pipeline.config.models.schema import write_schemas
+    from pipeline.operate.schemas.files import schema as schema_of
+    from pipeline.operate.schemas.files import write_schemas
 
     if output is None:
         print_json(schema_of(kind or "webhook"))

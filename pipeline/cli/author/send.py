@@ -36,7 +36,8 @@ def send(
     """
     from pipeline.operate import send as sending
 
-    prepared = sending.prepare(config, webhook, given.read(event_file, user_file, format), allow)
+    tried = given.read(event_file, user_file, format, happens_now=True)
+    prepared = sending.prepare(config, webhook, tried, allow)
     if not prepared.holds:
         say(f"note: the trigger of {webhook} does not hold for this event (`hookline explain` shows why)")
     if not as_json:

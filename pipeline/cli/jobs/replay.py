@@ -58,7 +58,7 @@ class Rate(click.ParamType[float]):
     "--from", "since", type=When(), help="Fire events at or after this time; earlier ones are read."
 )
 @click.option("--webhook", "webhooks", multiple=True, metavar="ID", help="Only this webhook; several times.")
-@click.option("--user", metavar="ID", help="Only events of this user.")
+@click.option("--user", metavar="ID", help="Only events of this user or anonymous id.")
 @click.option("--speed", type=Speed(), default="max", help="How fast event time passes: 1x, 10x, max.")
 @click.option("--rate", type=Rate(), metavar="N/s", help="Requests per second and webhook, at the most.")
 @click.option("--dry-run", is_flag=True, help="Send nothing; print each request as one line of JSON.")

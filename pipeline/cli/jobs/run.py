@@ -68,6 +68,13 @@ if TYPE_CHECKING:
     help="Keep the process on one core, each of several on its own: less CPU per delivery.",
 )
 @click.option("--member", hidden=True, help="Place in the group that this process belongs to.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    envvar="HOOKLINE_YES",
+    show_envvar=True,
+    help="Do not ask: a new state directory may send again what the Kafka group has read.",
+)
 @click.option("--fail-on-dead", is_flag=True, help="Exit 1 if there are dead letters at the end.")
 @json_option
 def run(
@@ -77,6 +84,7 @@ def run(
     restart: bool,
     pin: bool,
     member: str | None,
+    yes: bool,
     fail_on_dead: bool,
     as_json: bool,
     **flags: Any,
@@ -92,6 +100,8 @@ def run(
 
     job_config = load(config, flags, quiet=member is not None)
     log.setup(job_config.file.log.level, job_config.file.log.format)
+    if member is None and not yes:
+        ask_before_again(job_config)
     before = 0 if member else account(job_config.state)["records"]["read"]
     if (processes > 1 or restart) and member is None:
         summary = run_together(job_config, processes, restart)
@@ -109,6 +119,18 @@ def run(
     show(job_config.state, summary, before, as_json)
     dead = sum(counts["dead"] for counts in summary["webhooks"].values()) + summary["records"]["invalid"]
     return Exit.PROBLEMS if fail_on_dead and dead else Exit.OK
+
+
+def ask_before_again(job_config: PipelineConfig) -> None:
+    """Let a person decide whether a new state directory may send everything again."""
+    from pipeline.runtime.state.afresh import read_before, refuse_without_consent
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        refuse_without_consent(job_config)
+        return
+    again = read_before(job_config)
+    if again is not None:
+        click.confirm(f"{again}. Go on?", abort=True, err=True)
 
 
 def run_alone(
@@ -158,7 +180,7 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
         given[name] = list(value) or None if isinstance(value, tuple) else value or None
         if isinstance(value, Path):
             given[name] = str(value)
-    report = load_pipeline(config, flags=given, check_source=True)
+    report = load_pipeline(config, flags=given, check_source=True, guard_state=True)
     loaded = report.require()
     if report.findings and not quiet:
         say(render(report.findings, root=report.root))
@@ -184,9 +206,13 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
         say(f"none of the records could be understood. {first_reason(state)}")
     if as_json:
         print_json(summary)
+        for line in reasons(state, summary):
+            say(line)
         return
     click.echo()
     show_webhooks(summary["webhooks"])
+    for line in reasons(state, summary):
+        click.echo(line)
     show_names(summary["events_seen"])
     click.echo(f"\n{records_line(summary['records'])}")
     for line in order_lines(summary["records"]):
@@ -195,6 +221,14 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     latency = summary["latency_ms"]
     if latency.get("p50"):
         click.echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")
+
+
+def reasons(state: Path, summary: Summary) -> list[str]:
+    """Return a line for each webhook that has something pending: why."""
+    from pipeline.operate.waiting import waiting
+
+    webhooks = summary["webhooks"]
+    return [why.line(name, webhooks[name]["pending"]) for name, why in waiting(state, webhooks, None).items()]
 
 
 def first_reason(state: Path) -> str:

@@ -66,7 +66,7 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
     from pipeline.config.job import load_pipeline
     from pipeline.runtime.state.rebuild import rebuild as rebuild_stores
 
-    job = load_pipeline(config, check_source=True).require()
+    job = load_pipeline(config, check_source=True, guard_state=True).require()
     done = rebuild_stores(
         replace(job, state=state_dir(config, state)), lambda records: say(f"{records:,} records read")
     )

@@ -44,8 +44,5 @@ def status(state: Path, as_json: bool) -> None:
         )
     for webhook, halt in found.halted.items():
         click.echo(f"{webhook} is {halt}: `hookline webhook enable {webhook}` sends again")
-    for webhook, lane in live.lanes.items() if live else ():
-        if lane["receiver"] != "well" or lane["waiting"]:
-            click.echo(
-                f"{webhook}: receiver {lane['receiver']}, {lane['waiting']:,} wait; last: {lane['error']}"
-            )
+    for webhook, why in found.waiting.items():
+        click.echo(why.line(webhook, found.webhooks[webhook]["pending"]))

@@ -48,6 +48,7 @@ class RetrySettings:
     )
     statuses: Annotated[list[int], newly(_retryable)] = Field(
         default=[408, 425, 429],
+        json_schema_extra={"items": {"type": "integer", "minimum": 300, "maximum": 599}},
         description="Statuses that are retried, beside every 5xx.",
     )
 

@@ -158,14 +158,14 @@ def _schema(pattern: str, title: str, *examples: str) -> WithJsonSchema:
 Duration = Annotated[
     float,
     _amount(units.parse_duration),
-    _schema(r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$", "duration", "10s", "1.5h"),
+    _schema(r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$", "duration", "10s", "1.5h"),
 ]
 """Seconds, from ``500ms``, ``10s``, ``1.5h``, ``30d``."""
 
 DurationOrEver = Annotated[
     float | None,
     _amount(_ever),
-    _schema(r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d)|ever)$", "duration or ever", "24h", "ever"),
+    _schema(r"^((?=.*[1-9])[0-9]+(\.[0-9]+)?(ms|s|m|h|d)|ever)$", "duration or ever", "24h", "ever"),
 ]
 """Seconds, or None for ``ever``."""
 
@@ -200,7 +200,7 @@ def lasting(name: str, most: str = "36600d", *, zero: str = "") -> AfterValidato
 Rate = Annotated[
     float,
     _amount(units.parse_rate),
-    _schema(r"^[0-9]+(\.[0-9]+)?\s*/\s*[smhd]$", "rate", "100/s", "60/m"),
+    _schema(r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?\s*/\s*[smhd]$", "rate", "100/s", "60/m"),
 ]
 """How many per second, from ``100/s``, ``60/m``."""
 

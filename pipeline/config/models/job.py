@@ -241,7 +241,9 @@ class PipelineFile(Section):
     source: SourceSection | None = Field(
         default=None, description="Where records come from.", examples=[{"jsonl": {"paths": ["shop.jsonl"]}}]
     )
-    state: str = Field(default="./state", min_length=1, description="The state directory.")
+    state: str = Field(
+        default="./state", min_length=1, description="The state directory; relative: beside this file."
+    )
     epoch_secs: Annotated[Duration, lasting("epoch", "1h")] = Field(
         default=1.0, validation_alias="epoch", description="Time between two commits."
     )

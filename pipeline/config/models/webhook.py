@@ -166,8 +166,9 @@ class Request(Section):
     )
     encoding: Literal["json", "form", "text"] = Field(
         default="json",
-        description="How the body is written; form: nested `a[b]`, arrays repeat; text: the body is one text "
-        "(XML, CSV, a line of a protocol) and is sent as it is.",
+        description="How the body is written; form: nested `a[b]`, arrays repeat `a[]`, "
+        "arrays with objects are indexed, `a[0][b]`; text: the body is one text (XML, "
+        "CSV, a line of a protocol) and is sent as it is.",
     )
     content_type: ContentType | None = Field(
         default=None,

@@ -23,6 +23,7 @@ from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.target import Origin, Proxy, parse_origin, parse_proxy, url_of
 from pipeline.deliver.http.tls import Contexts
 from pipeline.language.hosts import for_tls
+from pipeline.model.words import without_addresses
 
 TOKEN_TIMEOUT_SECS = 10.0
 
@@ -118,7 +119,7 @@ class AiohttpClient:
         attempt.ended = True
         attempt.cancel = None
         attempt.fault = fault
-        attempt.detail = detail
+        attempt.detail = without_addresses(detail)
         self._finished(attempt)
 
     async def _once(self, attempt: Attempt) -> tuple[Fault | None, str]:

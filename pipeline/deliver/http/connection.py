@@ -1,7 +1,8 @@
-"""One HTTP/1.1 connection of the native client: an asyncio protocol around httptools' response parser.
+"""One HTTP/1.1 connection of the native client: an asyncio protocol.
 
-It owns what a library would: when a message ends (lengths, chunks, end of file), what may be reused, limits
-on the body, and data that nobody asked for. One request at a time, no pipelining.
+It owns what a library would: what may be reused, limits on the body, the end of file, and data that nobody
+asked for. One request at a time, no pipelining. A success that comes whole and alone is taken at a glance,
+with httptools; every other answer is read as both clients do (reader.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import cast
 import httptools
 
 from pipeline.deliver.http.attempt import MAX_BODY, MAX_HEAD, Attempt, Fault
-from pipeline.deliver.http.heads import HeadError, HeadReader
+from pipeline.deliver.http.reader import AnswerError, AnswerReader, is_plainly_chunked
 
 _OVERHEAD = 8
 """So many times longer than its body an answer may be on the wire: one-byte chunks, trailers."""
@@ -23,10 +24,11 @@ _OVERHEAD = 8
 class Glance:
     """A parser without a look at single headers, which are two thirds of what an answer costs to parse.
 
-    It takes a success that comes whole and alone; what else comes is for the parser that reads headers.
+    It takes a success that comes whole and alone; what else comes is for the reader of all answers, which is
+    more lenient and never stricter.
     """
 
-    __slots__ = ("_begun", "_ended", "_keep", "_parser", "body")
+    __slots__ = ("_begun", "_chunks", "_ended", "_keep", "_parser", "body")
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
@@ -40,7 +42,7 @@ class Glance:
         if b"\0" in data or not data.startswith(b"HTTP/1."):
             return 0  # the parser takes other protocols, and this character where none belongs
         self._begun = self._ended = 0
-        self._keep = False
+        self._keep = self._chunks = False
         self.body = b""
         try:
             self._parser.feed_data(data)
@@ -48,12 +50,18 @@ class Glance:
             return 0
         if not self._keep or self._begun != 1 or self._ended != 1 or len(self.body) > MAX_BODY:
             return 0
+        if self._chunks and not is_plainly_chunked(data):
+            return 0
         status = self._parser.get_status_code()
         return int(status) if 200 <= status < 300 else 0
 
     def on_message_begin(self) -> None:
         """Count messages: a second one was not asked for."""
         self._begun += 1
+
+    def on_chunk_header(self) -> None:
+        """Note that there are chunks: the parser takes codings beside them."""
+        self._chunks = True
 
     def on_body(self, data: bytes) -> None:
         """Keep the body as far as it may be long; many small chunks must not be copied again and again."""
@@ -70,8 +78,8 @@ class Connection(asyncio.Protocol):
     """A connection to one origin; ``idle`` while it has no attempt."""
 
     __slots__ = (
-        "_body", "_glance", "_has_body_end", "_head", "_keep", "_leftover", "_on_done", "_parser",
-        "_received", "_size", "attempt", "born", "closed", "idle_since", "transport", "used",
+        "_body", "_glance", "_on_done", "_reader", "_received", "_size", "attempt", "born", "closed",
+        "idle_since", "transport", "used",
     )  # fmt: skip
 
     def __init__(self, on_done: Callable[[Connection, Attempt | None, bool], None]) -> None:
@@ -89,19 +97,11 @@ class Connection(asyncio.Protocol):
         """When the client took it; with some jitter, so that not all of an origin end at once."""
         self.idle_since = 0.0
         self._reset()
-        self._parser = httptools.HttpResponseParser(self)
-        # As aiohttp does; heads come in their strict form.
-        self._parser.set_dangerous_leniencies(
-            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
-        )
 
     def _reset(self) -> None:
         self._received = 0
         self._size = 0
-        self._head: HeadReader | None = None
-        self._keep = False
-        self._has_body_end = False
-        self._leftover = False
+        self._reader: AnswerReader | None = None
         self._body: bytes | bytearray = b""
 
     # --- from the pool
@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; end the attempt when its answer is complete or over a limit."""
+        """Read on; end the attempt when its answer is complete or over a limit."""
         attempt = self.attempt
         if attempt is None:
             # Nobody asked: what comes next could be taken for the answer to a later request.
@@ -145,37 +145,26 @@ class Connection(asyncio.Protocol):
                 return
             self._glance = None
         self._received += len(data)
-        head = self._head
-        if head is None:
-            head = self._head = HeadReader()
-        if not head.status:
-            try:
-                data = head.feed(data) or b""
-            except HeadError as error:
-                self._fail(error.fault, str(error), error.status)
-                return
-            if not data:
-                return
-            attempt.retry_after = head.retry_after
-            if attempt.headers_matter:
-                attempt.headers = head.headers()
-            if attempt.target.method == "HEAD":
-                # The parser cannot be told that no body follows, so the connection is not reused.
-                self._end(False)
-                return
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = AnswerReader()
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail("protocol", "the receiver switched protocols", head.status)
+            piece = reader.feed(data, bodyless=attempt.target.method == "HEAD")
+        except AnswerError as error:
+            self._fail(error.fault, str(error), error.status)
             return
-        except httptools.HttpParserError as error:
-            if not self._has_body_end:
-                self._fail("protocol", f"not an HTTP response: {error}", head.status)
-                return
-            self._leftover = True
-        if self._has_body_end:
-            self._end(self._keep and not self._leftover)
-        elif self._size > attempt.most or self._received > MAX_HEAD + _OVERHEAD * attempt.most:
+        most = attempt.most
+        if piece:
+            if not self._size:
+                self._body = piece
+            elif self._size < most:
+                if type(self._body) is bytes:
+                    self._body = bytearray(self._body)
+                self._body += piece
+            self._size += len(piece)
+        if reader.done and self._size <= most:
+            self._end(reader.keep and attempt.target.method != "HEAD")
+        elif self._size > most or (reader.status and self._received > MAX_HEAD + _OVERHEAD * most):
             attempt.cut = True
             self._end(False)
 
@@ -185,11 +174,11 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the attempt: by end of file where that is the body's end, else as a fault."""
         self.closed = True
-        attempt, head = self.attempt, self._head
-        begun = head.begun if head is not None else 0
+        attempt, reader = self.attempt, self._reader
+        begun = reader.begun if reader is not None else 0
         if attempt is None:
             self._on_done(self, None, False)
-        elif head is not None and head.status and not head.framed and exc is None:
+        elif reader is not None and reader.status and not reader.framed and exc is None:
             self._end(False)
         elif self._received == 0 and self.used > 1 and not isinstance(exc, ssl.SSLError):
             self.attempt = None
@@ -200,32 +189,6 @@ class Connection(asyncio.Protocol):
             fault: Fault = "tls" if isinstance(exc, ssl.SSLError) else "reset"
             self._fail(fault, f"{type(exc).__name__}: {exc}", begun)
 
-    # --- httptools
-
-    def on_message_begin(self) -> None:
-        """A second message in answer to one request: never reuse this connection."""
-        if self._has_body_end:
-            self._leftover = True
-
-    def on_body(self, data: bytes) -> None:
-        """Keep the start of the body, count all of it."""
-        attempt = self.attempt
-        if self._has_body_end or attempt is None:
-            return
-        if not self._size:
-            self._body = data
-        elif self._size < attempt.most:
-            if type(self._body) is bytes:
-                self._body = bytearray(self._body)
-            self._body += data
-        self._size += len(data)
-
-    def on_message_complete(self) -> None:
-        """Note the end of the answer."""
-        if not self._has_body_end:
-            self._keep = self._parser.should_keep_alive()
-            self._has_body_end = True
-
     # --- inside
 
     def _end(self, keep: bool) -> None:
@@ -234,9 +197,12 @@ class Connection(asyncio.Protocol):
         if attempt is None:
             return
         self.attempt = None
-        attempt.status = self._head.status if self._head is not None else 0
-        if len(self._body) > attempt.most:
-            attempt.cut = True
+        reader = self._reader
+        assert reader is not None  # an answer was read
+        attempt.status = reader.status
+        attempt.retry_after = reader.retry_after
+        if attempt.headers_matter:
+            attempt.headers = reader.headers()
         attempt.answer = bytes(self._body[: attempt.most])
         # Bytes still unsent: the receiver answered early, the rest of the request would be read as a next.
         if not keep or self.closed or self.transport.get_write_buffer_size():  # type: ignore[union-attr]  # data came
@@ -252,7 +218,6 @@ class Connection(asyncio.Protocol):
             attempt.fault = fault
             attempt.detail = detail
             attempt.begun = begun
-            attempt.retry_after = None
             self._on_done(self, attempt, False)
 
     def _lose(self) -> None:

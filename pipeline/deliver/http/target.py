@@ -13,7 +13,7 @@ from pipeline.language.headers import NAME, RESERVED
 from pipeline.language.hosts import HostError, to_ascii
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+_BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]|[^\x00-\xff]")
 
 
 def _version() -> str:

@@ -39,7 +39,9 @@ def build_context(ca: str | None, cert: str | None, key: str | None) -> ssl.SSLC
 class Contexts:
     """The contexts in use, by name; a name is part of a connection's origin."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Callable[[str], str] = str) -> None:
+        """place: where a path of a webhook's file leads."""
+        self._place = place
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._files: dict[str, int] = {}
         """The files in use, with their times."""
@@ -49,9 +51,9 @@ class Contexts:
 
         ``resolve`` puts secrets into a setting's text.
         """
-        ca = resolve(receiver.ca) if receiver.ca else None
-        cert = resolve(receiver.mtls.cert) if receiver.mtls else None
-        key = resolve(receiver.mtls.key) if receiver.mtls else None
+        ca = self._place(resolve(receiver.ca)) if receiver.ca else None
+        cert = self._place(resolve(receiver.mtls.cert)) if receiver.mtls else None
+        key = self._place(resolve(receiver.mtls.key)) if receiver.mtls else None
         files = [path for path in (ca, cert, key) if path is not None]
         # With their times, so that a certificate renewed in place is another one.
         name = "|".join(f"{path}@{self._time(path)}" for path in files)
@@ -67,7 +69,7 @@ class Contexts:
         """
         if not receiver.ca:
             return ""
-        ca = resolve(receiver.ca)
+        ca = self._place(resolve(receiver.ca))
         name = f"+{ca}@{self._time(ca)}"
         if name not in self._contexts:
             context = _configured(ssl.create_default_context())

@@ -1,4 +1,4 @@
-"""Asking for the OAuth2 tokens of lanes, as tasks beside the deliveries."""
+"""Asking for the OAuth2 tokens of lanes, as tasks beside the deliveries; what follows where none is given."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from pipeline.config.models.receiver import ReceiverSettings
 from pipeline.deliver.http.attempt import Client
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.outages import hurry
+from pipeline.deliver.lanes.policy import RetryAt, decide_token
+from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.requests.oauth import TokenError, request_token
 from pipeline.model.errors import HooklineError
+from pipeline.outbox.handover import Delivery
 from pipeline.telemetry.log import get
 from pipeline.telemetry.metrics import count
 
@@ -25,10 +29,12 @@ class Tokens:
         self,
         clients: Mapping[str, Client],
         clock: Clock,
+        settler: Settler,
         answered: Callable[[Lane], None],
     ) -> None:
         self._clients = clients
         self._clock = clock
+        self._settler = settler
         self._answered = answered
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -55,13 +61,48 @@ class Tokens:
             tls = client.contexts.name_for_tokens(receiver, secrets.expand)
             value, lifetime = await request_token(token.auth, secrets, partial(client.post, tls=tls))
         except (TokenError, HooklineError, OSError, ValueError) as error:
-            token.failed(self._clock.now())
-            text = secrets.mask(str(error))
-            lane.tally.error = f"oauth2: {text}"
+            now, status = self._clock.now(), error.status if isinstance(error, TokenError) else 0
+            token.failed(now, refused=status != 0)
+            text = f"oauth2: {secrets.mask(str(error))}"
+            lane.tally.error = text
             log.warning("no oauth2 token", webhook=lane.webhook_id, error=text)
+            # A secret that is missing is the owner's matter: the deliveries wait for it.
+            if lane.token is token and not isinstance(error, HooklineError):
+                not_given(self._settler, lane, text, status, now)
         else:
-            token.arrived(value, lifetime, self._clock.now())
+            now, failed = self._clock.now(), token.failures
+            token.arrived(value, lifetime, now)
+            if failed and lane.token is token:
+                hurry(lane, now, self._settler.random)
         result = "ok" if token.value is not None else "error"
         count("oauth_tokens_total", webhook=lane.webhook_id, result=result)
         # A token that a reload has replaced meanwhile is never looked at again.
         self._answered(lane)
+
+
+def not_given(settler: Settler, lane: Lane, text: str, status: int, now: float) -> None:
+    """Count an attempt of each delivery that could have been sent, had the token been given.
+
+    status: of the token endpoint's answer, where that was a refusal.
+    """
+    spec, token = lane.spec, lane.token
+    if spec is None or token is None:
+        return
+    items = [*lane.fresh, *lane.retries]
+    lane.fresh.clear()
+    lane.retries.clear()
+    for item in items:
+        retries: list[tuple[Delivery, RetryAt]] = []
+        for delivery in item:
+            if delivery.gone:
+                continue
+            decision = decide_token(
+                status,
+                token.refusals,
+                attempt=delivery.progress.attempt + 1,
+                age_secs=settler.age_secs(delivery, now),
+                settings=spec.delivery.retry,
+                random=settler.random,
+            )
+            settler.finish(lane, delivery, 0, text, decision, now, retries)
+        settler.regroup(lane, retries, now)

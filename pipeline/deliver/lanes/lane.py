@@ -246,6 +246,10 @@ class Lane:
                 return now + wait
         return 0.0
 
+    def awaits_token(self) -> bool:
+        """Return whether something can be sent as soon as the token is here that has been asked for."""
+        return self.token is not None and self.token.asking and bool(self.held) and not self.halt
+
     # --- leaving
 
     def release(self, delivery: Delivery, now: float) -> None:

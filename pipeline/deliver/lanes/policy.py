@@ -20,6 +20,7 @@ from typing import TypeAlias
 from pipeline.config.models.delivery import RetrySettings
 from pipeline.deliver.http.attempt import Fault
 from pipeline.deliver.lanes.retry_after import retry_after_secs
+from pipeline.deliver.requests.oauth import REFUSALS
 
 UNREADABLE_ATTEMPTS = 4
 """So often a request is sent that the receiver answers with a 2xx that nobody can read: it has it by then."""
@@ -27,7 +28,8 @@ BROKEN = frozenset({"protocol", "head-limit", "closed", "reset"})
 """Faults of an answer that has begun."""
 
 FIRST_SHARE, SOON_SHARE = 1 / 640, 1 / 40
-"""Of the shortest delay: what a delivery waits that failed by bad luck: the first time, from the fifth on."""
+"""Of the shortest delay: what a delivery waits that failed by bad luck, doubled from the one to the other.
+The first time it does not wait, but for those that are in the queue already."""
 USUAL_SECS = 1.0
 
 
@@ -108,10 +110,33 @@ def decide(
     if not may_be_soon(status, asked, settings):
         lucky = 0
     if attempt <= lucky and age_secs < settings.max_age_secs:
-        share = min(SOON_SHARE, FIRST_SHARE * 2.0 ** min(attempt - 1, 10))
+        share = min(SOON_SHARE, FIRST_SHARE * 2.0 ** min(attempt - 1, 10)) if attempt > 1 else 0.0
         return RetryAt(settings.min_delay_secs * share * (0.5 + random()), lucky=True)
     # Bad luck has not made the receiver any worse: the backoff begins after it.
     return backoff(attempt - lucky, age_secs, asked, settings, random)
+
+
+def decide_token(
+    status: int,
+    refusals: int,
+    *,
+    attempt: int,
+    age_secs: float,
+    settings: RetrySettings,
+    random: Callable[[], float],
+) -> RetryAt | Rejected:
+    """Return what follows for a delivery from a token that was not given.
+
+    status: of the token endpoint, where it refused; 0 where it could not be reached or made no sense.
+    refusals: how many came in a row. A refusal is final after `max_attempts` of the delivery, or after
+    `REFUSALS` in a row where none is set.
+    """
+    tries, most = (attempt, settings.max_attempts) if settings.max_attempts else (refusals, REFUSALS)
+    if status and tries >= most:
+        return Rejected(f"token-status-{status}")
+    if settings.max_attempts and attempt >= settings.max_attempts:
+        return Rejected("max-attempts")
+    return backoff(attempt, age_secs, 0.0, settings, random)
 
 
 def may_be_soon(status: int, asked_secs: float, settings: RetrySettings) -> bool:

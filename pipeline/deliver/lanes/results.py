@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Item, failed_items, halves
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.outages import failing, healed
 from pipeline.deliver.lanes.policy import (
     DELIVERED,
     Decision,
@@ -20,7 +21,6 @@ from pipeline.deliver.lanes.policy import (
     RetryAt,
     decide,
 )
-from pipeline.deliver.lanes.retry_after import retry_after_secs
 from pipeline.deliver.requests.answers import Unreadable, read_success
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
@@ -30,6 +30,7 @@ log = get(__name__)
 
 OVERLOAD = frozenset({408, 425, 429})
 """Statuses below 500 that say "not now"."""
+STEP_SECS = 0.002
 
 
 @dataclass(slots=True)
@@ -99,9 +100,9 @@ class Settler:
         if failed or good:
             lane.limit.ended(now, good, len(failed), slot_secs)
         if failed:
-            self._failed(lane, failed, good, now)
+            failing(lane, failed, good, now, self.clock.wall())
         if good and lane.throttle.succeeded(now, good):
-            self.healed(lane, now)
+            healed(lane, now, self.random)
 
     def post(self, now_ms: int) -> None:
         """Write and queue the results: one journal write per shard (DESIGN 6, rule 6)."""
@@ -166,7 +167,7 @@ class Settler:
         if fail_when is not None and fail_when(None, None, {"response": response}):
             text = self._note(lane, attempt)
             for delivery in attempt.items:
-                self._finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
+                self.finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
             return
         batched = spec is not None and spec.delivery.batch is not None
         failed = failed_items(answer, len(attempt.items)) if batched else {}
@@ -183,8 +184,8 @@ class Settler:
             if again and spec is not None:
                 # 503 stands for "this one not now": the backoff of any other failure.
                 decision = self._decide(lane, attempt, delivery, 503, self.random(), now)
-            self._finish(lane, delivery, attempt.status, shown, decision, now, retries)
-        self._regroup(lane, retries, now)
+            self.finish(lane, delivery, attempt.status, shown, decision, now, retries)
+        self.regroup(lane, retries, now)
 
     def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> bool:
         """An answer that is no success; True where the receiver has failed."""
@@ -203,13 +204,13 @@ class Settler:
         )
         if not failed and fault in (None, "unreadable") and lane.throttle.succeeded(now):
             # Whatever it thinks of this request, it answers.
-            self.healed(lane, now)
+            healed(lane, now, self.random)
         retries: list[tuple[Delivery, RetryAt]] = []
         luck = self.random()
         for delivery in attempt.items:
             decision = self._decide(lane, attempt, delivery, status, luck, now)
-            self._finish(lane, delivery, status or attempt.begun, text, decision, now, retries)
-        self._regroup(lane, retries, now)
+            self.finish(lane, delivery, status or attempt.begun, text, decision, now, retries)
+        self.regroup(lane, retries, now)
         return failed
 
     def _decide(
@@ -232,7 +233,7 @@ class Settler:
             lucky=lane.throttle.lucky(now),
         )
 
-    def _finish(
+    def finish(
         self,
         lane: Lane,
         delivery: Delivery,
@@ -266,7 +267,7 @@ class Settler:
         if retries is not None:
             retries.append((delivery, decision))
 
-    def _regroup(self, lane: Lane, retries: list[tuple[Delivery, RetryAt]], now: float) -> None:
+    def regroup(self, lane: Lane, retries: list[tuple[Delivery, RetryAt]], now: float) -> None:
         """Let retries wait for their due time: the members of a batch together, at the latest one's."""
         if not retries:
             return
@@ -276,10 +277,16 @@ class Settler:
             for delivery in item:
                 if not delivery.gone:
                     self.parked(lane.park(delivery))
+        elif all(decision.lucky for _, decision in retries):
+            if due <= now:
+                lane.fresh.append(item)
+            else:
+                # In steps, so that those of one step share a turn of the loop.
+                lane.wait(item, ceil(due / STEP_SECS) * STEP_SECS, lucky=True)
         elif due <= now:
             lane.retries.appendleft(item)
         else:
-            lane.wait(item, due, lucky=all(decision.lucky for _, decision in retries))
+            lane.wait(item, due)
 
     def _reauthorise(self, lane: Lane, attempt: Attempt) -> bool:
         """Send once more with another token where a token was refused; True where that is done."""
@@ -302,38 +309,6 @@ class Settler:
         except OSError as error:
             # It is disabled all the same; after a restart its next 410 disables it again.
             log.error("a disabled webhook could not be noted", webhook=lane.webhook_id, error=str(error))
-
-    def _failed(self, lane: Lane, attempts: Sequence[Attempt], good: int, now: float) -> None:
-        """The receiver has failed; ``good``: how many other answers of the turn were good."""
-        throttle, wall = lane.throttle, self.clock.wall()
-        asked = max(
-            retry_after_secs(each.retry_after, wall) if each.retry_after else 0.0 for each in attempts
-        )
-        lane.asked_until = max(lane.asked_until, now + asked)
-        slow_down = asked > 0.0 or any(each.status == 429 for each in attempts)
-        # What was sent before the last good answer says nothing about the time after it.
-        later = 0 if good else sum(each.started >= throttle.good_at for each in attempts)
-        throttle.missed(now, len(attempts) - later, slow_down=slow_down)
-        if later and throttle.failed(now, later, asked, slow_down=slow_down):
-            log.warning(
-                "receiver fails, probing it from now on", webhook=lane.webhook_id, error=lane.tally.error
-            )
-
-    def healed(self, lane: Lane, now: float) -> None:
-        """An outage is over: what waits becomes due soon, spread over time, on disk too."""
-        lane.limit.restart()
-        spread = min(2.0, 0.002 * len(lane.waiting))
-        waiting, lane.waiting = lane.waiting, []
-        for due, _, item, lucky in waiting:
-            soon = max(now + self.random() * spread, max(delivery.asked_until for delivery in item))
-            lane.wait(item, min(due, soon), lucky=lucky)
-        for disk in lane.disk.values():
-            # Rows do not say whether their delay was asked for: where any was, they keep their time.
-            if disk.rows and lane.asked_until <= now:
-                disk.early = True
-                disk.again = disk.wanted = True
-                disk.resting_until = 0.0
-        log.info("receiver is well again", webhook=lane.webhook_id)
 
     def _note(self, lane: Lane, attempt: Attempt) -> str:
         """Return the excerpt of an answer that was no success, and show it in the lane's numbers."""

@@ -143,6 +143,7 @@ class Dispatcher:
             waits = lane in self._squeezed or not lane.has_next()
             blocked = inf if waits else lane.blocked_until(now)
             if not blocked and lane.token is not None and not lane.token.usable(now):
+                # Who asks for the token ends in a nudge.
                 blocked = inf if lane.token.asking else lane.token.retry_at
             due = min(due, blocked or now, self._next_old(lane, now))
         if lane.disk and self.has_room(lane):
@@ -262,7 +263,7 @@ class Dispatcher:
     def _want_token(self, lane: Lane, now: float) -> None:
         token = lane.token
         if token is not None and not token.asking and token.retry_at <= now:
-            token.asking = True
+            token.ask(now)
             self._fetch_token(lane)
 
     # --- age

@@ -90,13 +90,13 @@ def auth_headers(receiver: ReceiverSettings, secrets: UsedSecrets) -> bytes:
     """
     match receiver.auth:
         case BasicAuth(username, password):
-            pair = f"{secrets.expand(username)}:{secrets.expand(password)}"
+            pair = f"{_value(secrets, username)}:{_value(secrets, password)}"
             secrets.remember(pair, "${credentials}")
             return _line("authorization", "Basic " + base64.b64encode(pair.encode()).decode())
         case BearerAuth(token):
-            return _line("authorization", "Bearer " + secrets.expand(token))
+            return _line("authorization", "Bearer " + _value(secrets, token))
         case HeaderAuth(name, value):
-            return _line(name, secrets.expand(value))
+            return _line(name, _value(secrets, value))
         case _:
             return b""
 
@@ -105,13 +105,18 @@ def make_signer(receiver: ReceiverSettings, secrets: UsedSecrets) -> Signer | No
     """Return what signs the requests. Raises ConfigError, SecretError."""
     match receiver.signature:
         case StandardSignature(given):
-            return StandardSigner([secrets.expand(secret) for secret in given])
+            return StandardSigner([_value(secrets, secret) for secret in given])
         case HmacSignature() as plain:
             check_header(plain.header, plain.prefix)
-            secret = secrets.expand(plain.secret)
+            secret = _value(secrets, plain.secret)
             return HmacSigner(plain.header, secret, plain.algorithm, plain.prefix, plain.encoding)
         case _:
             return None
+
+
+def _value(secrets: Secrets, text: str) -> str:
+    """Return a text with its secrets; a block of YAML ends with a line end that is not meant."""
+    return secrets.expand(text).rstrip("\r\n")
 
 
 def _line(name: str, value: str) -> bytes:

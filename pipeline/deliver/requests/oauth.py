@@ -1,6 +1,6 @@
 """OAuth2 tokens: client credentials, or a refresh token where one is given (RFC 6749, 4.4 and 6).
 
-A lane without a token waits; asking for one does not count as an attempt of a delivery.
+A lane without a token waits. Where none is given, that was an attempt of each delivery that waited for it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pipeline.config.models.receiver import OAuth2Auth
 from pipeline.deliver.http.attempt import Posted
 from pipeline.deliver.requests.answers import Unreadable, parse, text_of
 from pipeline.deliver.requests.credentials import UsedSecrets
+from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.language.headers import CONTENT_TYPES
 
 EARLY_SECS = 30.0
@@ -24,8 +25,23 @@ _LONGEST_SECS = 365 * 86400.0
 MAX_RETRY_SECS = 60.0
 
 
+LEAST_SECS = 1.0
+"""Between two requests for a token of one lane."""
+REFUSALS = 3
+"""So often in a row a token is asked for, where the webhook sets no `max_attempts`, until it is refused."""
+PATIENT = frozenset({408, 425, 429})
+"""Statuses below 500 of a token endpoint that refuse nothing for good."""
+
+
 class TokenError(Exception):
-    """The token endpoint gave no token; the text holds no secret."""
+    """The token endpoint gave no token; the text holds no secret.
+
+    status: of its answer, where that was a refusal; 0 where another try may well bring a token.
+    """
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status if 300 <= status < 500 and status not in PATIENT else 0
 
 
 Post = Callable[[str, bytes, dict[str, str]], Awaitable[Posted]]
@@ -41,13 +57,20 @@ class Token:
     expires: float = 0.0
     """Monotonic."""
     asking: bool = False
+    asked_at: float = 0.0
     retry_at: float = 0.0
     failures: int = 0
+    refusals: int = 0
+    """Refusals in a row."""
     generation: int = 0
 
     def usable(self, now: float) -> bool:
         """Return whether requests may be sent with it."""
         return self.value is not None and now < self.expires - EARLY_SECS
+
+    def ask(self, now: float) -> None:
+        """Take note that one is asked for."""
+        self.asking, self.asked_at = True, now
 
     def refuse(self, generation: int) -> None:
         """The receiver refused this token (401): get another, unless that has happened already."""
@@ -59,25 +82,31 @@ class Token:
         self.value = value
         self.expires = now + max(lifetime_secs, 1.0) + (EARLY_SECS if lifetime_secs <= EARLY_SECS * 2 else 0)
         self.asking = False
-        self.failures = 0
+        self.failures = self.refusals = 0
+        self.retry_at = self.asked_at + LEAST_SECS
         self.generation += 1
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, *, refused: bool = False) -> None:
         """Ask again later: after a second, then twice as long each time, at most a minute."""
         self.asking = False
         self.failures += 1
+        self.refusals = self.refusals + 1 if refused else 0
         self.retry_at = now + min(MAX_RETRY_SECS, 2.0 ** min(self.failures - 1, 10))
 
 
 async def request_token(auth: OAuth2Auth, secrets: UsedSecrets, post: Post) -> tuple[str, float]:
     """Return a token and its lifetime in seconds. Raises TokenError, ConfigError (missing secret)."""
-    client_id, client_secret = secrets.expand(auth.client_id), secrets.expand(auth.client_secret)
+
+    def value(text: str) -> str:
+        return secrets.expand(text).rstrip("\r\n")
+
+    client_id, client_secret = value(auth.client_id), value(auth.client_secret)
     form = {"grant_type": "client_credentials"}
     if auth.refresh_token is not None:
-        form = {"grant_type": "refresh_token", "refresh_token": secrets.expand(auth.refresh_token)}
+        form = {"grant_type": "refresh_token", "refresh_token": value(auth.refresh_token)}
     if auth.scope is not None:
-        form["scope"] = auth.scope
-    url = secrets.expand(auth.token_url)
+        form["scope"] = value(auth.scope)
+    url = value(auth.token_url)
     basic = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()).decode()
     headers = {"accept": CONTENT_TYPES["json"], "content-type": CONTENT_TYPES["form"]}
     answer = await post(url, urlencode(form).encode(), headers | {"authorization": f"Basic {basic}"})
@@ -86,7 +115,9 @@ async def request_token(auth: OAuth2Auth, secrets: UsedSecrets, post: Post) -> t
         both = form | {"client_id": client_id, "client_secret": client_secret}
         answer = await post(url, urlencode(both).encode(), headers)
     if answer.status != 200:
-        raise TokenError(f"the token endpoint answered {answer.status}")
+        shown = excerpt(answer.answer, secrets)[:200]
+        told = f"the token endpoint answered {answer.status}{': ' if shown else ''}{shown}"
+        raise TokenError(told, answer.status)
     return read_token(answer)
 
 
@@ -107,7 +138,7 @@ def read_token(answer: Posted) -> tuple[str, float]:
 
 
 def _lifetime(said: object) -> float:
-    """Return the seconds that `expires_in` means; where it is missing or says that it is over, an hour:
+    """Return the seconds that `expires_in` means; where it is missing or makes no sense, an hour:
     a token that is refused is renewed anyway.
     """
     if said is None:
@@ -116,8 +147,4 @@ def _lifetime(said: object) -> float:
         secs = float(said) if isinstance(said, int | float | str) and not isinstance(said, bool) else nan
     except (ValueError, OverflowError):
         secs = nan
-    if not isfinite(secs):
-        raise TokenError(
-            f"the token endpoint's expires_in is {ascii(said)[:40]}, a number of seconds is wanted"
-        )
-    return min(secs, _LONGEST_SECS) if secs > 0 else UNKNOWN_SECS
+    return min(secs, _LONGEST_SECS) if isfinite(secs) and secs > 0 else UNKNOWN_SECS

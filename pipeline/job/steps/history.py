@@ -48,7 +48,7 @@ class History:
         self._file = os.open(folder / HIGH, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._boot = boot_id()
         try:
-            noted = read_high(folder / HIGH)
+            noted = read_high(folder / HIGH, needed=line > 0)
             text = read_switches(self._path, noted.switches, needed=line > 0)
             self._switches = parse_switches(self._path, text)
         except BaseException:
@@ -164,9 +164,9 @@ class Noted(NamedTuple):
         return self.high if self.boot == boot else max(self.high, self.ahead)
 
 
-def read_high(path: Path) -> Noted:
-    """Return what the file of a high water says. Raises StateError where it is damaged."""
-    stored = path.read_bytes()
+def read_high(path: Path, *, needed: bool) -> Noted:
+    """Return what a high water's file says. Raises StateError where it is damaged, or gone but needed."""
+    stored = path.read_bytes() if path.exists() else b""
     if len(stored) >= _HIGH.size + _CHECKS.size:
         data = stored[: _HIGH.size]
         before, now, crc = _CHECKS.unpack_from(stored, _HIGH.size)
@@ -178,7 +178,7 @@ def read_high(path: Path) -> Noted:
         return Noted(*_HIGH.unpack(stored))
     if len(stored) == _HIGH_ALONE.size:
         return Noted(_HIGH_ALONE.unpack(stored)[0], 0, b"")
-    if stored:
+    if stored or needed:
         raise _damaged(path, f"it has {len(stored)} bytes")
     return Noted(0, 0, b"")
 

@@ -69,6 +69,8 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         self.store.resume(self.token[2] if self.token is not None else 0)
         self.identity = Identity(self.store)
         self.counters = Counters(self.store)
+        # From the start, so that a rate does not count what earlier runs have read.
+        self.committed.records[self.partition] = self.counters.copy()
 
     def count(self, chunk: Selected) -> None:
         """Add what select counted to the partition's records."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from zlib import crc32
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
@@ -17,13 +18,18 @@ from pipeline.job.settings import JobSettings
 from pipeline.job.steps.chunks import Intake
 from pipeline.job.steps.history import History
 from pipeline.job.steps.stretch import Stretches
+from pipeline.model.errors import StateError
 from pipeline.sources.chunk import Position
 from pipeline.sources.reader import Reader, Source
 from pipeline.store.folders import source_folder
 from pipeline.telemetry import log
 
-Token = tuple[str, Position]
-"""What Bytewax keeps of a source partition: ("v1", the reader's position)."""
+Token = tuple[str, Position] | tuple[str, Position, int]
+"""What Bytewax keeps of a source partition: ("v2", the reader's position, its checksum).
+
+Older versions kept ("v1", position), and read the second of the three all the same. SQLite has no checksums:
+a position of which a bit has flipped would leave records out in silence.
+"""
 
 ANSWER_SECS = 0.0004
 """How soon to look again while a reader expects an answer."""
@@ -58,7 +64,7 @@ class SourceStep(FixedPartitionedSource[Intake, Token]):
     def build_part(self, step_id: str, for_part: str, resume_state: Token | None) -> SourcePartition:
         """Open the partition where the last durable epoch left it."""
         with self.failure:
-            return self.make(for_part, resume_state[1] if resume_state else None)
+            return self.make(for_part, position_of(resume_state) if resume_state else None)
 
 
 class SourcePartition(StatefulSourcePartition[Intake, Token]):
@@ -91,6 +97,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.pace = pace
         folder = source_folder(settings.state, name)
         self.reader.keep_trail(folder)
+        self.read_before = self.reader.progress[0]
         self.line = self.reader.position[1]
         self.history = History(folder, self.line)
         self.version = ""
@@ -115,7 +122,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             # The first call after a snapshot: that epoch is durable on every worker (DESIGN 8.4).
             self.reader.durable(durable)
             self.history.durable(durable[1])
-            self.bytes_read[self.name] = self.reader.progress
+            self.bytes_read[self.name] = self.progress()
             self.pace.committed()
         if not self.version:
             return [self.enter_version()]
@@ -152,6 +159,11 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.history.emitting(self.line)
         batch.append(Intake(self.name, self.version, raw=chunk))
         return True
+
+    def progress(self) -> tuple[int, int]:
+        """Return (bytes read, bytes to read or 0) of this run alone: what earlier ones have read is past."""
+        read, of = self.reader.progress
+        return max(0, read - self.read_before), max(0, of - self.read_before)
 
     def end(self) -> list[Intake] | None:
         """Say once, after the last line, that it was the last; None when all of it has been sent."""
@@ -193,9 +205,24 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
     def snapshot(self) -> Token:
         """Return the position after the last chunk."""
         self.snapped = self.reader.position
-        return ("v1", self.snapped)
+        return ("v2", self.snapped, _crc(self.snapped))
 
     def close(self) -> None:
         """Let go of the reader; must never raise."""
         self.reader.close()
         self.history.close()
+
+
+def position_of(token: Token) -> Position:
+    """Return the position that a token holds. Raises StateError where it is damaged."""
+    position, crc = token[1], token[2:]
+    if crc and crc[0] != _crc(position):
+        raise StateError(
+            "the recovery store is damaged: the checksum of a source's position is another one. Restore the "
+            "whole state directory from one backup, or start with an empty one."
+        )
+    return position
+
+
+def _crc(position: Position) -> int:
+    return crc32(repr(position).encode("utf-8", "backslashreplace"))

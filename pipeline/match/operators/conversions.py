@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final, TypeAlias
 
@@ -29,6 +30,7 @@ from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Missing
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_WHOLE_BELOW: Final = float(1 << 64)
 _VERSION: Final = re.compile(
     r"[vV]?((?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII
 )
@@ -91,7 +93,11 @@ def to_number(value: Value, tz: tzinfo | None = None) -> Value | Missing:
         return int(text)
     except ValueError:
         number = float(text)
-    return number if abs(number) != float("inf") else MISSING
+    if abs(number) == float("inf"):
+        return MISSING
+    # A whole number has all its digits, however it is written: 9007199254740993.0 is no float.
+    exact = Decimal(text) if abs(number) < _WHOLE_BELOW else None
+    return int(exact) if exact is not None and exact == exact.to_integral_value() else number
 
 
 # --- text
@@ -188,7 +194,7 @@ CONVERSIONS: Final[dict[str, Conversion]] = {
         ),
         Conversion(
             "date",
-            "ISO 8601, unix seconds or milliseconds become a moment",
+            "ISO 8601 and unix times (s, ms, us, ns by their size) become a moment",
             to_date,
             date_operand,
             _EQUALITY | _ORDER | {"before", "after"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta, tzinfo
+from datetime import tzinfo
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -11,10 +11,9 @@ from zoneinfo import ZoneInfo
 from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Missing
-from pipeline.model.times import EPOCH, parse_time
+from pipeline.model.times import offset_at, parse_time
 
 _HOUR: Final = re.compile(r"(?:([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00)", re.ASCII)
-_ZONELESS: Final = re.compile(r"(?:Z|z|[+-][0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2})?)?)\s*$", re.ASCII)
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKDAY_NAMES: Final = {
     "monday": 0,
@@ -29,27 +28,11 @@ _WEEKDAY_NAMES: Final = {
 
 
 def to_date(value: Value, tz: tzinfo | None = None) -> Value | Missing:
-    """Return milliseconds for ISO 8601 (without zone: in ``tz``, else UTC), unix seconds or milliseconds."""
-    if type(value) is bool:
-        return MISSING
+    """Return milliseconds for ISO 8601 (without zone: in ``tz``, else UTC), a unix time."""
     try:
-        ms = parse_time(value)
-    except (ValueError, OverflowError):
+        return parse_time(value, tz)
+    except ValueError:
         return MISSING
-    if tz is None or type(value) is not str or _ZONELESS.search(value, 10) or value.strip().isdigit():
-        return ms
-    return ms - _offset(ms, tz, local=True)
-
-
-def _offset(ms: int, tz: tzinfo, *, local: bool = False) -> int:
-    """Return by how many milliseconds the zone is ahead of UTC then."""
-    try:
-        at = EPOCH + timedelta(milliseconds=ms)
-        at = at.replace(tzinfo=tz) if local else at.astimezone(tz)
-        ahead = at.utcoffset()
-    except (OverflowError, ValueError):
-        return 0  # the first and last hours of the years 1 to 9999
-    return 0 if ahead is None else ahead // timedelta(milliseconds=1)
 
 
 def date_operand(value: Value, tz: tzinfo | None) -> Value:
@@ -71,7 +54,7 @@ def to_weekday(value: Value, tz: tzinfo | None = None) -> Value | Missing:
 
 def weekday_at(ms: int, tz: tzinfo | None) -> int:
     """Return 0 (Monday) to 6 for unix milliseconds, in the zone."""
-    return ((ms if tz is None else ms + _offset(ms, tz)) // 86_400_000 + 3) % 7
+    return ((ms if tz is None else ms + offset_at(ms, tz)) // 86_400_000 + 3) % 7
 
 
 def weekday_operand(value: Value, tz: tzinfo | None) -> Value:
@@ -90,7 +73,7 @@ def to_hour(value: Value, tz: tzinfo | None = None) -> Value | Missing:
 
 def minute_at(ms: int, tz: tzinfo | None) -> int:
     """Return the minute of the day (0 to 1439) of unix milliseconds, in the zone."""
-    return (ms if tz is None else ms + _offset(ms, tz)) // 60_000 % 1440
+    return (ms if tz is None else ms + offset_at(ms, tz)) // 60_000 % 1440
 
 
 def hour_operand(value: Value, tz: tzinfo | None) -> Value:

@@ -26,7 +26,7 @@ READERS: dict[Table, Callable[[bytes], object]] = {
 """The tables whose rows can be understood by themselves; of the others every byte is read."""
 
 MOST_NAMED = 1000
-"""Damaged rows of one store that are named; more are counted."""
+"""Damaged rows of one table that are named; more are counted."""
 
 
 @dataclass(slots=True)
@@ -83,17 +83,17 @@ def check_store(path: Path) -> Checked:
     try:
         with reading(path) as store:
             found.seq = store.seq
-            more = 0
             for table in Table:
+                wrong = 0
                 for key, value in store.every(table) if table is not Table.META else ():
                     found.rows += table is not Table.UNDO
-                    wrong = _wrong(table, value)
-                    if wrong and len(found.problems) < MOST_NAMED:
-                        found.problems.append(f"{path}: table {table.name.lower()}, key {key!r}: {wrong}")
-                    elif wrong:
-                        more += 1
-            if more:
-                found.problems.append(f"{path}: {more} damaged rows more")
+                    said = _wrong(table, value)
+                    wrong += bool(said)
+                    if said and wrong <= MOST_NAMED:
+                        found.problems.append(f"{path}: table {table.name.lower()}, key {key!r}: {said}")
+                if wrong > MOST_NAMED:
+                    more = wrong - MOST_NAMED
+                    found.problems.append(f"{path}: table {table.name.lower()}: {more} damaged rows more")
     except (HooklineError, lmdb.Error) as error:
         said = str(error)
         found.problems.append(said if str(path) in said else f"{path}: {said}")

@@ -11,6 +11,7 @@ import orjson
 
 from pipeline.model.json import Value, kind_of
 from pipeline.model.records import MISSING, Missing
+from pipeline.model.words import without_addresses
 
 MAX_RESULT: Final = 1 << 20
 """Characters of a filter's result, and of a template's output."""
@@ -37,7 +38,7 @@ def show(value: object) -> str:
     try:
         text = orjson.dumps(value).decode()
     except (TypeError, ValueError):
-        text = repr(value)
+        text = without_addresses(repr(value))
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 

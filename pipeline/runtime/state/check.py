@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pipeline.compile.versions import read_text
 from pipeline.deliver.halts import Halts, read_halt
 from pipeline.job.commands import left_for, read_left
 from pipeline.job.steps.history import HIGH, SWITCHES, parse_switches, read_high, read_switches
+from pipeline.job.steps.source import position_of
 from pipeline.model.errors import HooklineError, StateError
 from pipeline.outbox.journal import generations
 from pipeline.outbox.reading.apart import check_stores
@@ -20,6 +21,9 @@ from pipeline.runtime.state.directory import META, describe
 from pipeline.runtime.state.recovery import read_tokens, sound
 from pipeline.sources.topics.trail import FILE, read_head
 from pipeline.store.folders import identity_folder, shard_folder, source_folder
+
+Tokens: TypeAlias = dict[str, dict[str, Any]]
+"""By step and key."""
 
 GONE = (
     "the store's files are gone. `hookline state rebuild` makes its users and links anew from the source; or "
@@ -66,8 +70,9 @@ def check_directory(state: Path) -> Findings:
             raise StateError(f"{state / META}: is gone; the next start writes it.")
     tokens = _tokens(state, found)
     _check_stores(state, tokens, found)
-    for partition in tokens.get("source", {}):
-        _check_source(state, source_folder(state, partition), found)
+    for partition, token in (tokens or {}).get("source", {}).items():
+        with found.noted():
+            _check_source(state, source_folder(state, partition), position_of(token)[1], found)
     found.each(read_text, sorted(state.glob("versions/*.config")))
     found.each(read_halt, Halts(state).files())
     for folder in sorted(state.glob("shards/*")):
@@ -77,28 +82,29 @@ def check_directory(state: Path) -> Findings:
     return found
 
 
-def _tokens(state: Path, found: Findings) -> dict[str, dict[str, Any]]:
+def _tokens(state: Path, found: Findings) -> Tokens | None:
+    """Return what Bytewax would resume with, None where it cannot be read."""
     with found.noted():
         folder = state / "recovery"
         parts = sorted(folder.glob("part-*.sqlite3"))
         sound(folder, parts)
         return read_tokens(folder)
-    return {}
+    return None
 
 
-def _check_stores(state: Path, tokens: dict[str, dict[str, Any]], found: Findings) -> None:
-    known = _sequences(state, tokens)
+def _check_stores(state: Path, tokens: Tokens | None, found: Findings) -> None:
+    known = _sequences(state, tokens or {})
     paths = sorted({data.parent for data in state.glob("*/*/data.mdb")})
     found.stores = len(paths)
     found.problems += [f"{path}: {GONE}" for path in sorted(known.keys() - set(paths)) if known[path]]
     checked = list(check_stores(paths))
     # A running job may have gone on meanwhile.
-    later = _sequences(state, _tokens(state, Findings()))
+    later = _sequences(state, _tokens(state, Findings()) or {})
     for one in checked:
         found.rows += one.rows
         found.problems += one.problems
         least, most = known.get(one.store, 0), later.get(one.store, 0) + 1
-        if tokens and not one.problems and not least <= one.seq <= most:
+        if tokens is not None and not one.problems and not least <= one.seq <= most:
             what = GONE if one.seq == 0 else (
                 f"the store is at epoch {one.seq}, but the recovery store says {least}; they do not belong "
                 "together. Restore the whole state directory from one backup."
@@ -106,7 +112,7 @@ def _check_stores(state: Path, tokens: dict[str, dict[str, Any]], found: Finding
             found.problems.append(f"{one.store}: {what}")
 
 
-def _sequences(state: Path, tokens: dict[str, dict[str, Any]]) -> dict[Path, int]:
+def _sequences(state: Path, tokens: Tokens) -> dict[Path, int]:
     """Return the epoch of every store that the recovery store knows."""
     shards = {shard_folder(state, shard): seq for _, shard, seq in tokens.get("shard", {}).values()}
     names = {
@@ -115,16 +121,13 @@ def _sequences(state: Path, tokens: dict[str, dict[str, Any]]) -> dict[Path, int
     return shards | names
 
 
-def _check_source(state: Path, folder: Path, found: Findings) -> None:
+def _check_source(state: Path, folder: Path, line: int, found: Findings) -> None:
     checks: tuple[int, ...] = ()
     with found.noted():
-        try:
-            checks = read_high(folder / HIGH).switches
-        except FileNotFoundError:
-            pass  # the first start after it was lost makes one
+        checks = read_high(folder / HIGH, needed=line > 0).switches
     with found.noted():
         path = folder / SWITCHES
-        for _, version in parse_switches(path, read_switches(path, checks, needed=True)):
+        for _, version in parse_switches(path, read_switches(path, checks, needed=line > 0)):
             if not (state / "versions" / f"{version}.config").exists():
                 raise StateError(
                     f"{path}: names the config version {version[:12]}, which is not in versions/. Restore "

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import orjson
 
+from pipeline.config.places import STATE_META
 from pipeline.model.disk import POLL_SECS, make_folder, remove_partials, replace_durably, try_lock
 from pipeline.model.errors import StateError
 
 FORMAT = 1
-META = "hookline.json"
+META = STATE_META
 SHARDS = "shards/[0-9][0-9][0-9]"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.config.job import PipelineConfig
 from pipeline.decode.scan import scan
 from pipeline.job.steps.keys import shard_of
+from pipeline.job.steps.source import position_of
 from pipeline.job.story import resolve
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
@@ -94,7 +95,7 @@ class _Rebuilding:
         }
         if not self.users and not lost:
             return self.done
-        positions = {name: position for name, (_, position) in sorted(self.tokens["source"].items())}
+        positions = {name: position_of(token) for name, token in sorted(self.tokens["source"].items())}
         identities = {name: self.identity(name, lost.get(name)) for name in positions}
         since = 0
         for partition, record in self.records(positions):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from pipeline.model.errors import Fatal, InvalidRecord, StateError
 from pipeline.sources.files import recorded
 from pipeline.sources.files.blocks import Blocks, Damaged, is_compressed
 from pipeline.sources.files.digests import StreamDigest, digest
+from pipeline.sources.files.entry import Entry
 from pipeline.sources.files.file_set import STDIN, Input
 from pipeline.sources.files.lines import Lines, LineSplitter
+from pipeline.sources.files.running_time import AHEAD_MS, Mark, Outlook, RunningTime
 from pipeline.sources.peek import peek
 
 HEAD_BYTES = 1024
@@ -18,23 +19,6 @@ HEAD_BYTES = 1024
 
 _FIRST_LINE_BYTES = 1 << 16
 _BEFORE_ALL_TIMES = -(2**63)
-
-
-class Entry(NamedTuple):
-    """What the recovery state remembers of one file. Names, not inodes: a restored copy is the same file."""
-
-    name: str
-    head_bytes: int
-    """How many bytes the digest covers: HEAD_BYTES, or fewer of a file that was still short."""
-    digest: str
-    """Of the file's first bytes; of a pipe: of everything before ``offset``."""
-    offset: int
-    """Where the next line starts, in the decompressed stream."""
-    size: int
-    """Bytes on disk that were read when it was finished; else 0."""
-    finished: bool
-    latest: int | None
-    """The running maximum of the record times."""
 
 
 class Cursor:
@@ -50,12 +34,13 @@ class Cursor:
         self.damage: str | None = None
         self.buffer = Lines([], [0])
         self.index = 0
-        self.latest: int | None = None
+        self.time = RunningTime()
         self.total_bytes = 0
         self._max_line_bytes = max_line_bytes
         self._entries = entries
         self._order: tuple[int, int] | None = None
-        self._latest_with_order: int | None = None
+        self._time_with_order = self.time
+        self._outlook = Outlook(self._look)
         self._fd = -1
         self._blocks: Blocks | None = None
         self._finished = False
@@ -64,6 +49,8 @@ class Cursor:
         self._splitter = LineSplitter(0, max_line_bytes)
         self._to_skip = 0
         self._head = (0, digest(b""))
+        self._head_data = b""
+        """The beginning of a file that was closed at its end."""
         self._is_recorded: bool | None = None
         self._stream = StreamDigest()
         self._open()
@@ -87,14 +74,14 @@ class Cursor:
         if entry is None:
             return
         self._check(entry, size, head)
-        self.latest = entry.latest
+        self.time = entry.time
         self.buffer = Lines([], [entry.offset])
         self._head = (entry.head_bytes, entry.digest)
         if entry.finished and size == entry.size:
             self.ended = self._finished = not self.follow
         self._splitter = LineSplitter(entry.offset, self._max_line_bytes)
         if self.ended:
-            self._finished_size = size
+            self._finished_size = self._blocks.fed = size
             self._close_fd()
         elif is_compressed(head):
             self._to_skip = entry.offset
@@ -150,8 +137,9 @@ class Cursor:
     def advance(self, lines: int) -> None:
         """Count this many lines as handed out."""
         self.index += lines
+        self._outlook.advance(lines)
         if self._order is not None:
-            self.latest = self._latest_with_order
+            self.time = self._time_with_order
             self._order = None
 
     def order(self) -> tuple[int, int]:
@@ -160,18 +148,38 @@ class Cursor:
         Lines before the first time of a file sort before everything.
         """
         if self._order is None:
-            when, is_update = peek(self.buffer.lines[self.index])
-            if self.buffer.messages is not None:
-                when = self.buffer.messages[self.index].time
-            if when is None or (self.latest is not None and when < self.latest):
-                when = self.latest
+            mark = self._outlook.mark(0)
+            assert mark is not None  # there is a next line
+            own, is_update = mark
+            time, latest = self.time, self.time.latest
+            if own is not None and latest is not None and own <= latest + AHEAD_MS and not time.doubts:
+                when: int | None = latest if own <= latest else own  # nearly all lines
+                if own > latest:
+                    time = RunningTime(own)
+            else:
+                when, time = time.after(own, self._outlook)
+            self._time_with_order = time
             side = self.source.side
-            self._latest_with_order = when
             self._order = (
                 _BEFORE_ALL_TIMES if when is None else when,
                 side if side is not None else 0 if is_update else 1,
             )
         return self._order
+
+    def _look(self, ahead: int) -> Mark | None:
+        """Return what is seen of a line so many lines after the next one, None while it is not there."""
+        while self.index + ahead >= len(self.buffer.lines):
+            if self.ended:
+                return None
+            before = self.buffer.since(self.index)
+            self.buffer, self.index = Lines([], before.starts[-1:]), 0
+            got = self.fill()
+            self.buffer, self.index = before.joined(self.buffer), 0
+            if not got:
+                return None
+        at = self.index + ahead
+        when, is_update = peek(self.buffer.lines[at])
+        return when if self.buffer.messages is None else self.buffer.messages[at].time, is_update
 
     def _at_end(self, blocks: Blocks) -> bool:
         if self.follow and not blocks.is_stream:
@@ -196,7 +204,8 @@ class Cursor:
     def _finish(self) -> None:
         self.ended = self._finished = True
         self._finished_size = self._blocks.fed if self._blocks is not None else 0
-        self._know_head(HEAD_BYTES)
+        if self._blocks is not None and not self._blocks.is_stream:
+            self._head_data = os.pread(self._fd, HEAD_BYTES, 0)
         self._close_fd()
 
     def _check_followed(self, blocks: Blocks) -> None:
@@ -267,7 +276,7 @@ class Cursor:
         self.name = f"stdin-{digest(block[:cut] if cut >= 0 else block[:_FIRST_LINE_BYTES])[:8]}"
         entry = self._entries.get(self.name)
         if entry is not None:
-            self.latest = entry.latest
+            self.time = entry.time
             self._to_skip = entry.offset
             self._splitter = LineSplitter(entry.offset, self._max_line_bytes)
             self._stream.expected = entry.digest
@@ -284,16 +293,18 @@ class Cursor:
         if self._blocks is not None and self._blocks.is_stream:
             if not self._is_named:
                 return None
-            return Entry(self.name, 0, self._stream.digest_at(offset), offset, 0, finished, self.latest)
+            return Entry(self.name, 0, self._stream.digest_at(offset), offset, 0, finished).at(self.time)
         size = self._finished_size if finished else 0
         # Of a plain file only what was handed out: a torn last line may be written anew.
         is_plain = self._blocks is None or not self._blocks.is_compressed
-        self._know_head(min(HEAD_BYTES, offset) if is_plain else HEAD_BYTES)
-        return Entry(self.name, *self._head, offset, size, finished, self.latest)
+        self._know_head(min(HEAD_BYTES, offset) if is_plain and not finished else HEAD_BYTES)
+        return Entry(self.name, *self._head, offset, size, finished).at(self.time)
 
     def _know_head(self, size: int) -> None:
-        if self._head[0] < size and self._fd >= 0 and not (self._blocks and self._blocks.is_stream):
-            head = os.pread(self._fd, size, 0)
+        if self._head[0] >= size:
+            return
+        head = os.pread(self._fd, size, 0) if self._fd >= 0 else self._head_data[:size]
+        if len(head) > self._head[0]:
             self._head = (len(head), digest(head))
 
     def _close_fd(self) -> None:

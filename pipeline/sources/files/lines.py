@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from itertools import accumulate, count
 from operator import add
 
+from pipeline.decode.strict import BOM, without_bom
 from pipeline.sources.files.recorded import Message
 
 EXCERPT_BYTES = 1024
 """How much of a line that is too long is kept."""
-
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
@@ -24,6 +23,24 @@ class Lines:
     """Lines that cannot be records, by index, with the reason."""
     messages: list[Message] | None = None
     """Of a recording of topics: the message of each line; its value is in ``lines``."""
+
+    def since(self, index: int) -> Lines:
+        """Return what there is from a line on."""
+        return Lines(
+            self.lines[index:],
+            self.starts[index:],
+            {at - index: reason for at, reason in self.faults.items() if at >= index},
+            None if self.messages is None else self.messages[index:],
+        )
+
+    def joined(self, after: Lines) -> Lines:
+        """Return these lines and those that follow them."""
+        number = len(self.lines)
+        faults = self.faults | {at + number: reason for at, reason in after.faults.items()}
+        messages = None
+        if self.messages is not None or after.messages is not None:
+            messages = (self.messages or []) + (after.messages or [])
+        return Lines(self.lines + after.lines, self.starts[:-1] + after.starts, faults, messages)
 
 
 class LineSplitter:
@@ -77,13 +94,14 @@ class LineSplitter:
         lines = data[:cut].split(b"\n")
         # Two C loops: 0.1 us per line, where a Python loop over the lines would take most of the time here.
         starts = list(map(add, accumulate(map(len, lines), initial=start), count()))
-        faults = self._tidy(lines, starts, b"\r" in data)
+        faults = self._tidy(lines, starts, b"\r" in data, BOM in data)
         return Lines(lines, starts, faults)  # type: ignore[arg-type]  # a fresh list of bytes only
 
-    def _tidy(self, lines: list[bytes], starts: list[int], has_cr: bool) -> dict[int, str]:
+    def _tidy(self, lines: list[bytes], starts: list[int], has_cr: bool, has_bom: bool) -> dict[int, str]:
         """Remove what is no part of the records, in place; return the faults."""
-        if starts[0] == 0 and lines[0].startswith(_BOM):
-            lines[0] = lines[0][3:]
+        if has_bom:
+            # At any line: files that each begin with one may have been put together.
+            lines[:] = [without_bom(line) for line in lines]
         if has_cr:
             lines[:] = [line[:-1] if line.endswith(b"\r") else line for line in lines]
         if b"" in lines or any(map(bytes.isspace, lines)):

@@ -17,11 +17,14 @@ from heapq import heapify, heappop, heapreplace
 from pipeline.model.errors import StateError
 from pipeline.sources.chunk import NOWHERE, Position, RawChunk
 from pipeline.sources.files.chunk_builder import ChunkBuilder, add_messages
-from pipeline.sources.files.cursor import Cursor, Entry
+from pipeline.sources.files.cursor import Cursor
+from pipeline.sources.files.entry import Entry
 from pipeline.sources.files.file_set import Input, find_inputs, name_apart
 from pipeline.sources.reader import BaseReader
 
-VERSION = "jsonl-1"
+VERSION = "jsonl-2"
+OLDER = ("jsonl-1",)
+"""Positions whose files have a latest time and no doubt about it."""
 
 MAX_LINE_BYTES = 16 << 20
 
@@ -210,10 +213,11 @@ class Recording(BaseReader):
 def _read_position(position: Position | None) -> tuple[int, dict[str, Entry]]:
     if position is None:
         return 0, {}
-    if len(position) != 3 or position[0] != VERSION:
+    if len(position) != 3 or position[0] not in (VERSION, *OLDER):
         raise StateError(
             f"the recovery state holds the position {str(position[:1])[:40]}, {VERSION} is wanted: "
             "it is from another version or another kind of source. Start with an empty state directory"
         )
     _, lines, places = position
-    return lines, {entry.name: entry for entry in map(Entry._make, places)}
+    entries = [Entry(*place) for place in places]  # type: ignore[arg-type]  # written by us
+    return lines, {entry.name: entry for entry in entries}

@@ -18,6 +18,7 @@ from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.ends import Ends
 from pipeline.sources.topics.merge import Alignment
+from pipeline.sources.topics.message_chunk import bytes_of, mark_empty_events, raw_chunk
 from pipeline.sources.topics.side import Run
 from pipeline.sources.topics.stream import Message, SidePlace, Stream, Topics, places_of
 from pipeline.sources.topics.trail import Trail
@@ -69,6 +70,8 @@ class KafkaReader(BaseReader):
         self._topics = topics
         self._clock_ms = clock_ms
         self._wall_ms = wall_ms
+        self._reads_cloudevents = settings.format in ("auto", "cloudevents")
+        self._bytes = 0
         self._settles_by_kind = settings.settle_secs is None
         wait = settings.max_wait_secs
         self._alignment: Alignment[Message] = Alignment(
@@ -113,6 +116,11 @@ class KafkaReader(BaseReader):
     def position(self) -> Position:
         """Where the reader stands: per topic the next offset, the floor of the merge and the stop."""
         return (self.VERSION, self._handed_out, tuple([tuple(stream.place) for stream in self._streams]))
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Bytes of keys and values handed out; where a topic ends nobody knows."""
+        return self._bytes, 0
 
     @property
     def expects_answer(self) -> bool:
@@ -283,38 +291,12 @@ class KafkaReader(BaseReader):
             )
 
     def _chunk(self, taken: Taken) -> RawChunk:
-        messages = taken[0].items if len(taken) == 1 else [item for run in taken for item in run.items]
-        lines: list[bytes | None] = [message.value() for message in messages]
-        headers = [message.headers() for message in messages]
-        stamps = taken[0].stamps if len(taken) == 1 else [stamp for run in taken for stamp in run.stamps]
-        received: list[int | None] = [stamp if stamp > 0 else None for stamp in stamps]
-        sources: str | list[str] = taken[0].side.name
-        if any(run.side is not taken[0].side for run in taken):
-            sources = [name for run in taken for name in [run.side.name] * len(run.offsets)]
-        chunk = RawChunk(
-            partition=self.name,
-            sources=sources,
-            offsets=[offset for run in taken for offset in run.offsets],
-            lines=lines,
-            position=self.position,
-            received=received,
-            headers=headers if any(headers) else None,
-            keys=[message.key() for message in messages],
-            noted=self._noted(taken) if len(self._streams) > 1 else None,
-        )
-        if None in lines:
-            self._mark_empty_events(chunk)
+        chunk = raw_chunk(self.name, taken, self.position)
+        if None in chunk.lines:
+            mark_empty_events(chunk, self._updates, reads_cloudevents=self._reads_cloudevents)
+        self._bytes += bytes_of(chunk.lines) + bytes_of(chunk.keys or ())
+        chunk.noted = self._noted(taken) if len(self._streams) > 1 else None
         return chunk
-
-    def _mark_empty_events(self, chunk: RawChunk) -> None:
-        """Make events without a value faults: only in a topic of user updates a null value says something."""
-        faults = {}
-        for index, line in enumerate(chunk.lines):
-            source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[index]
-            if line is None and source not in self._updates:
-                chunk.lines[index] = b""
-                faults[index] = "a record without a value in a topic of events"
-        chunk.faults = faults or None
 
     def durable(self, position: Position) -> None:
         """Commit the group's offsets up to a position that is safe on disk. Does not wait for the answer."""

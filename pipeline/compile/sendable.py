@@ -1,0 +1,164 @@
+"""Secrets and names that no request could carry: found at load, so that they do not fail when it is sent.
+
+No message ever holds a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.deliver.http.guard import Network, check_url_literal
+from pipeline.deliver.http.target import TargetError, parse_proxy
+from pipeline.language.headers import NAME, OURS, is_reserved
+from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders
+from pipeline.model.errors import ConfigError
+from pipeline.model.json import Value
+
+_HEADER = re.compile(r"[^\t\x20-\x7e]")
+"""What no header of `headers` can carry, nor any header of the aiohttp client, which writes UTF-8."""
+_LATIN = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NO_TEXT = re.compile(r"[\ud800-\udfff]")
+_PROXY_TEXT = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
+
+
+def check_sendable(
+    model: WebhookFile, problems: Problems, secrets: Secrets, allow: tuple[Network, ...]
+) -> None:
+    """Add what of a webhook's secrets, header names and proxy could not be sent."""
+    _check_header_names(model, problems)
+    for path, text, bad in _texts(model):
+        found = _found(text, bad, secrets)
+        if found is not None:
+            ref, character = found
+            what = f"secret {ref}" if ref is not None else f"`{'.'.join(map(str, path))}`"
+            problems.error(
+                path,
+                "wrong-secret",
+                f"{what} holds {_named(character)}: it cannot be sent",
+                hint="line ends at its end are cut off, what is inside must be put right",
+                offset=max(0, text.find("${" + ref.key)) if ref is not None else None,
+            )
+    basic = model.request.auth.basic if model.request.auth is not None else None
+    if basic is not None and ":" in (expanded(basic.username, secrets) or ""):
+        place = ("request", "auth", "basic", "username")
+        problems.error(place, "wrong-secret", "the user name of basic authentication holds a colon")
+    if model.delivery.proxy is not None:
+        _check_proxy(model.delivery.proxy, problems, secrets, allow)
+
+
+def expanded(text: str, secrets: Secrets) -> str | None:
+    """Return a text with its secrets; None where that is reported elsewhere."""
+    try:
+        return secrets.expand(text)
+    except (ConfigError, PlaceholderError):
+        return None
+
+
+def _texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str, re.Pattern[str]]]:
+    """Yield what is sent, and what must not be in it."""
+    request = model.request
+    only_ascii = model.delivery.client == "aiohttp"
+    for name, value in request.headers.items():
+        yield ("request", "headers", name), value, _HEADER
+    if request.auth is not None:
+        for kind, fields in request.auth.model_dump(exclude_none=True).items():
+            for name, value in fields.items():
+                in_header = (kind, name) in (("bearer", "token"), ("header", "value"))
+                bad = (_HEADER if only_ascii else _LATIN) if in_header else _CONTROL
+                if kind != "mtls" and (kind, name) != ("header", "name"):
+                    yield ("request", "auth", kind, name), value, bad
+    if request.signature is not None and request.signature.hmac is not None:
+        yield ("request", "signature", "hmac", "secret"), request.signature.hmac.secret, _NO_TEXT
+    yield ("request", "url"), request.url, _NO_TEXT
+    yield from _strings(request.query, ("request", "query"))
+    yield from _strings(request.body, ("request", "body"))
+
+
+def _strings(tree: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str, re.Pattern[str]]]:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _strings(value, (*path, key))
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from _strings(value, (*path, index))
+    elif isinstance(tree, str) and "${" in tree:
+        yield path, tree, _NO_TEXT
+
+
+def _found(text: str, bad: re.Pattern[str], secrets: Secrets) -> tuple[SecretRef | None, str] | None:
+    """Return the secret (None: the text itself) and the character that makes trouble."""
+    try:
+        parts = parse_placeholders(text.rstrip("\r\n"))
+    except PlaceholderError:
+        return None  # reported where it stands
+    for part in parts:
+        if isinstance(part, SecretRef):
+            value = secrets.find(part)
+            found = bad.search(value) or _NO_TEXT.search(value) if value is not None else None
+            if found is not None:
+                return part, found.group()
+        elif bad is not _HEADER and (found := bad.search(part)) is not None:
+            return None, found.group()  # of `headers` the request's compiler speaks
+    return None
+
+
+def _named(character: str) -> str:
+    if character in "\r\n\x85":
+        return "a line end inside"
+    if "\ud800" <= character <= "\udfff":
+        return "bytes that are no UTF-8"
+    return "a control character" if _CONTROL.match(character) else "a character that is not ASCII"
+
+
+def _check_header_names(model: WebhookFile, problems: Problems) -> None:
+    """Refuse in `auth` and `signature` what `headers` refuses, and one name at two places."""
+    request = model.request
+    auth, signature = request.auth, request.signature
+    taken = {name.lower(): f"headers.{name}" for name in request.headers}
+    named: list[tuple[KeyPath, str]] = []
+    if auth is not None and auth.header is not None:
+        named.append((("request", "auth", "header", "name"), auth.header.name))
+    elif auth is not None:
+        kinds = [kind for kind in ("basic", "bearer", "oauth2") if getattr(auth, kind) is not None]
+        named += [(("request", "auth", kind), "authorization") for kind in kinds]
+    if signature is not None and signature.hmac is not None:
+        named.append((("request", "signature", "hmac", "header"), signature.hmac.header))
+    for place, name in named:
+        lowered, dotted = name.lower(), ".".join(map(str, place[1:]))
+        # An HMAC may stand where our own signature would.
+        is_ours = lowered == "webhook-signature" and place[1] == "signature"
+        if not NAME.fullmatch(name):
+            problems.error(place, "header-name", f"`{name}` is no header name")
+        elif (is_reserved(name) and not is_ours) or lowered in OURS:
+            problems.error(place, "header-reserved", f"the header `{name}` is set by the sender")
+        elif lowered in taken:
+            message = f"`{dotted}` and `{taken[lowered]}` of `request` both set the header `{name}`"
+            problems.error(place, "header-twice", message, hint="keep one of them")
+        taken.setdefault(lowered, dotted)
+
+
+def _check_proxy(text: str, problems: Problems, secrets: Secrets, allow: tuple[Network, ...]) -> None:
+    place = ("delivery", "proxy")
+    written = expanded(text, secrets)
+    if written is None:
+        return
+    try:
+        if _PROXY_TEXT.search(written.strip()):
+            raise TargetError("it holds a blank or a control character: write it percent-encoded")
+        host = parse_proxy(written).origin.host
+    except TargetError as error:
+        hint = "write http://host:port or http://user:password@host:port, both percent-encoded"
+        problems.error(place, "wrong-proxy", f"`delivery.proxy`: {error}", hint=hint)
+        return
+    why = check_url_literal(host, allow)
+    if why is not None:
+        problems.error(
+            place,
+            "refused-address",
+            f"`{host}` will not be dialled: {why}",
+            hint="open it with `network: {allow: [..]}` in pipeline.yaml if that is meant",
+        )

@@ -1,0 +1,92 @@
+"""Where relative paths lead: those of a file to the folder of that file, those of flags and variables to the
+working directory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.model.json import Value
+
+STATE_META: Final = "hookline.json"
+"""The file that makes a folder a state directory."""
+STDIN: Final = "-"
+
+PATHS: Final[tuple[KeyPath, ...]] = (
+    ("state",),
+    ("source", "jsonl", "paths"),
+    ("source", "jsonl", "events"),
+    ("source", "jsonl", "users"),
+    ("dead_letters", "jsonl", "path"),
+)
+"""Fields of pipeline.yaml that hold paths."""
+_SETTINGS: Final[tuple[KeyPath, ...]] = (
+    ("source", "kafka", "settings"),
+    ("dead_letters", "kafka", "settings"),
+)
+"""Fields that hold settings of librdkafka, some of which are paths."""
+
+
+def place(base: Path, path: str) -> str:
+    """Return where a path of a file in the folder ``base`` leads.
+
+    By its words alone: a config directory that is a symlink (Kubernetes) has the parent that its name has.
+    """
+    return path if path == STDIN or os.path.isabs(path) else os.path.normpath(base / path)
+
+
+def place_all(data: dict[str, Value], base: Path, in_file: Callable[[KeyPath], bool]) -> dict[KeyPath, str]:
+    """Put the places in, where a path is one of the file's; return what those paths were.
+
+    in_file: whether a value came from the file (or is the file's default).
+    """
+    were: dict[KeyPath, str] = {}
+    for path in (*PATHS, *_setting_paths(data)):
+        holder: Value = data
+        for part in path[:-1]:
+            holder = holder.get(part) if isinstance(holder, dict) else None
+        if not isinstance(holder, dict) or path[-1] not in holder or not in_file(path):
+            continue
+        last, value = str(path[-1]), holder[path[-1]]
+        if isinstance(value, str) and value:
+            were[path] = value
+            holder[last] = place(base, value)
+        elif isinstance(value, list) and all(isinstance(one, str) for one in value):
+            were |= {(*path, index): one for index, one in enumerate(value)}
+            holder[last] = [place(base, one) for one in value]
+    return were
+
+
+def _setting_paths(data: dict[str, Value]) -> Iterator[KeyPath]:
+    for path in _SETTINGS:
+        holder: Value = data
+        for part in path:
+            holder = holder.get(part) if isinstance(holder, dict) else None
+        for name, value in holder.items() if isinstance(holder, dict) else ():
+            # `probe` is a word of librdkafka for the system's authorities.
+            if name.endswith((".location", ".keytab")) and value != "probe":
+                yield (*path, name)
+
+
+def check_moved_state(new: str, was: str, problems: Problems) -> None:
+    """Refuse to begin anew beside the state of before: relative paths began at the working directory."""
+    old = os.path.normpath(was)
+    if os.path.isabs(was) or os.path.realpath(old) == os.path.realpath(new):
+        return
+    if is_state(old) and not is_state(new):
+        problems.error(
+            ("state",),
+            "moved-state",
+            f"the state directory is `{new}` now, where there is none (relative paths in pipeline.yaml start "
+            f"at its folder), and `{old}` in the working directory is one",
+            hint=f"move it: mv {old} {new}; or name it with --state {old}",
+        )
+
+
+def is_state(path: str) -> bool:
+    """Return whether a folder is a state directory."""
+    return os.path.isfile(os.path.join(path, STATE_META))

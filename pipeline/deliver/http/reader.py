@@ -1,0 +1,301 @@
+"""One answer, in whatever form receivers write it: its head, and where its body ends.
+
+Both clients read answers through this, so that they are equally lenient. Bare line feeds, folded lines,
+blanks before a colon, padded chunk sizes and one length said twice are taken. What leaves a doubt about where
+the answer ends is refused (two lengths, a length beside chunks, codings nobody asked for), and so are other
+protocols, a switch of protocols, and control characters. 1xx answers are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.deliver.http.attempt import MAX_HEAD, MAX_HEADERS, Fault
+
+_START = b"HTTP/1."
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\x00\r\n]*)?")
+_END = re.compile(rb"\n\r?\n")
+_NAME = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_VALUE = rb"[\t\x20-\x7e\x80-\xff]*"
+_LINE = re.compile(rb"(%b)[ \t]*:(%b)" % (_NAME, _VALUE))
+_STRICT = re.compile(rb"%b\r\n(?:%b:%b\r\n)*\r\n" % (_STATUS.pattern, _NAME, _VALUE))
+_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r", re.IGNORECASE)
+_RETRY_AFTER = re.compile(rb"\nretry-after:[ \t]*([^\r]*)", re.IGNORECASE)
+_CONNECTION = re.compile(rb"\nconnection:([^\r]*)", re.IGNORECASE)
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_SIZE = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\x00]*)?")
+_NO_LENGTH = -1
+_LONGEST_LINE = 8192
+"""Bytes of a line between chunks."""
+_BODYLESS = frozenset({204, 304})
+
+
+class AnswerError(Exception):
+    """The answer cannot be taken. ``fault`` is what the attempt ends in, ``status`` what the answer said
+    before it went wrong (0: nothing).
+    """
+
+    def __init__(self, fault: Fault, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.fault: Fault = fault
+        self.status = status
+
+
+class AnswerReader:
+    """Reads one answer from its first byte."""
+
+    __slots__ = (
+        "_buffer", "_in_data", "_in_trailers", "_left", "_looked", "_lower", "_passed", "done", "framed",
+        "head", "is_chunked", "status", "surplus",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._looked = 0
+        self._passed = 0
+        self._left = 0
+        self._lower = b""
+        self._in_data = self._in_trailers = False
+        self.status = 0
+        """Of the final head; 0 until it is complete."""
+        self.head = b""
+        """The final head in its strict form: CRLF, one line per header, an empty line."""
+        self.framed = False
+        """True where the head says how long the body is; else the end of file ends it."""
+        self.is_chunked = False
+        self.done = False
+        """True once the answer is complete."""
+        self.surplus = False
+        """True where more came than the answer."""
+
+    def feed(self, data: bytes, *, bodyless: bool = False) -> bytes:
+        """Return what the data holds of the body. bodyless: the answer to a HEAD. Raises AnswerError."""
+        if not self.status:
+            rest = self._read_head(data)
+            if rest is None:
+                return b""
+            data = rest
+            self._begin_body(bodyless)
+        if self.done:
+            self.surplus = self.surplus or bool(data)
+            return b""
+        if self.is_chunked:
+            return self._read_chunks(data)
+        if not self.framed:
+            return data
+        piece = data if len(data) <= self._left else data[: self._left]
+        self._left -= len(piece)
+        self.done = not self._left
+        self.surplus = len(data) > len(piece)
+        return piece
+
+    @property
+    def begun(self) -> int:
+        """The status that the answer has told so far; 0: none."""
+        return self.status or _status_of(self._buffer)
+
+    @property
+    def keep(self) -> bool:
+        """True where the connection may be used again after a complete answer."""
+        if self.surplus:
+            return False
+        is_old = self._lower.startswith(b"http/1.0")
+        if b"\nconnection:" not in self._lower:
+            return not is_old
+        lines = self._lower.split(b"\nconnection:")[1:]
+        options = {option.strip(b" \t") for line in lines for option in line.partition(b"\r")[0].split(b",")}
+        return b"keep-alive" in options if is_old else b"close" not in options
+
+    @property
+    def retry_after(self) -> str | None:
+        """The value of the header."""
+        at = self._lower.find(b"\nretry-after:")
+        if at < 0:
+            return None
+        return self.head[at + 13 :].partition(b"\r")[0].strip(b" \t").decode("latin-1")
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers by lower-case name; values of one name are joined with commas."""
+        made: dict[str, str] = {}
+        for line in self.head.split(b"\r\n")[1:-2]:
+            name, _, value = line.partition(b":")
+            key, text = name.decode("latin-1").lower(), value.strip(b" \t").decode("latin-1")
+            made[key] = f"{made[key]}, {text}" if key in made else text
+        return made
+
+    # --- inside
+
+    def _read_head(self, data: bytes) -> bytes | None:
+        """Return what follows the final head; None while that is not complete."""
+        buffer = self._buffer + data if self._buffer else data
+        while True:
+            if buffer[:1] in (b"\r", b"\n"):
+                # Some send an empty line after a body.
+                kept = buffer.lstrip(b"\r\n")
+                self._passed += len(buffer) - len(kept)
+                buffer, self._looked = kept, 0
+            if not _START.startswith(buffer[:7]):
+                raise AnswerError("protocol", f"not an HTTP/1 answer: it begins with {_shown(buffer)}")
+            found = _END.search(buffer, max(0, self._looked - 3))
+            end = found.end() if found is not None else len(buffer)
+            if self._passed + end > MAX_HEAD:
+                raise AnswerError("head-limit", f"over {MAX_HEAD} bytes before the body", _status_of(buffer))
+            if found is None:
+                self._buffer, self._looked = buffer, len(buffer)
+                return None
+            raw, buffer = buffer[:end], buffer[end:]
+            status = _status_of(raw)
+            if status >= 200:
+                self.head = _strict(raw, status)
+                self._lower = self.head.lower()
+                self.status = status
+                self._buffer = b""
+                return buffer
+            if status == 101:
+                raise AnswerError("protocol", "the receiver switched protocols")
+            if status == 0:
+                raise AnswerError("protocol", f"not an HTTP/1 answer: {_shown(raw)}")
+            self._passed += end
+            self._looked = 0
+
+    def _begin_body(self, bodyless: bool) -> None:
+        if bodyless or self.status in _BODYLESS:
+            self.framed = self.done = True
+            return
+        length = _length_in(self._lower)
+        if length != _NO_LENGTH:
+            self._left = length
+            self.framed, self.done = True, not length
+        elif b"\ntransfer-encoding:" in self._lower:
+            self.framed = self.is_chunked = True
+
+    def _read_chunks(self, data: bytes) -> bytes:
+        buffer = self._buffer + data if self._buffer else data
+        made: list[bytes] = []
+        at = 0
+        while not self.done:
+            if self._in_data:
+                piece = buffer[at : at + self._left]
+                made.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
+                if self._left:
+                    break
+                ends = buffer[at : at + 2]
+                if ends[:1] == b"\n":
+                    at += 1
+                elif ends == b"\r\n":
+                    at += 2
+                elif ends in (b"", b"\r"):
+                    break
+                else:
+                    raise self._wrong("a chunk is longer than its size")
+                self._in_data = False
+            end = buffer.find(b"\n", at)
+            if (end if end >= 0 else len(buffer)) - at > _LONGEST_LINE:
+                raise self._wrong("a line between chunks is too long")
+            if end < 0:
+                break
+            line = buffer[at:end].removesuffix(b"\r")
+            at = end + 1
+            if self._in_trailers:
+                self.done = not line
+                continue
+            found = _SIZE.fullmatch(line)
+            if found is None:
+                raise self._wrong(f"{_shown(line)} is no size of a chunk")
+            self._left = int(found[1], 16)
+            self._in_data, self._in_trailers = self._left > 0, not self._left
+        self._buffer = buffer[at:]
+        self.surplus = self.done and bool(self._buffer)
+        return b"".join(made)
+
+    def _wrong(self, what: str) -> AnswerError:
+        return AnswerError("protocol", f"not an HTTP/1 answer: {what}", self.status)
+
+
+def is_plainly_chunked(wire: bytes) -> bool:
+    """Return whether an answer names chunks once, as its only coding."""
+    lower = wire.lower()
+    return lower.count(b"\ntransfer-encoding:") == 1 and b"\r\ntransfer-encoding: chunked\r\n" in lower
+
+
+def _length_in(lower: bytes) -> int:
+    """Return the length that a head in small letters names."""
+    at = lower.find(b"\ncontent-length:")
+    if at < 0:
+        return _NO_LENGTH
+    value = lower[at + 16 :].partition(b"\r")[0].strip(b" \t")
+    return int(value) if _LENGTH.fullmatch(value) else _NO_LENGTH
+
+
+def _shown(raw: bytes) -> str:
+    return ascii(raw.partition(b"\n")[0][:80])[1:]
+
+
+def _status_of(raw: bytes) -> int:
+    """Return the status of a status line that is complete; else 0."""
+    line, end, _ = raw.partition(b"\n")
+    found = _STATUS.fullmatch(line.removesuffix(b"\r")) if end else None
+    return int(found[1]) if found is not None else 0
+
+
+def _strict(raw: bytes, status: int) -> bytes:
+    """Return a head in its strict form."""
+    if _is_plain(raw) and _STRICT.fullmatch(raw):
+        if raw.count(b"\n") > MAX_HEADERS + 2:
+            raise _too_many(status)
+        return raw
+
+    def wrong(what: str) -> AnswerError:
+        return AnswerError("protocol", f"not an HTTP/1 answer: {what}", status)
+
+    lines: list[bytes] = []
+    for written in raw.rstrip(b"\r\n").split(b"\n"):
+        line = written.removesuffix(b"\r")
+        if line[:1] in (b" ", b"\t") and len(lines) > 1:
+            lines[-1] += b" " + line.strip(b" \t")
+        else:
+            lines.append(line)
+    if len(lines) > MAX_HEADERS + 1:
+        raise _too_many(status)
+    made = [lines[0]]
+    lengths: set[bytes] = set()
+    codings: list[bytes] = []
+    for line in lines[1:]:
+        found = _LINE.fullmatch(line)
+        if found is None:
+            raise wrong(f"{_shown(line)} is no header")
+        name, value = found[1].lower(), found[2].strip(b" \t")
+        if name == b"content-length":
+            lengths.update(part.strip(b" \t") for part in value.split(b","))
+        elif name == b"transfer-encoding":
+            codings += [part for one in value.split(b",") if (part := one.strip(b" \t").lower())]
+        else:
+            made.append(b"%b: %b" % (found[1], value))
+    codings = [coding for coding in codings if coding != b"identity"]
+    if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
+        raise wrong(f"content-length is {_shown(b', '.join(sorted(lengths)))}")
+    if codings and codings != [b"chunked"]:
+        raise wrong(f"transfer-encoding is {_shown(b', '.join(codings))}")
+    if codings and lengths:
+        raise wrong("it has a content-length beside chunks")
+    made += [b"content-length: %b" % length for length in lengths]
+    if codings:
+        made.append(b"transfer-encoding: chunked")
+    return b"\r\n".join(made) + b"\r\n\r\n"
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Return whether at most one header says where the body ends, and that in the plainest form."""
+    lower = raw.lower()
+    lengths, codings = lower.count(b"\ncontent-length"), lower.count(b"\ntransfer-encoding")
+    if lengths + codings > 1:
+        return False
+    if codings:
+        return b"\ntransfer-encoding: chunked\r" in lower
+    return not lengths or _length_in(lower) != _NO_LENGTH
+
+
+def _too_many(status: int) -> AnswerError:
+    return AnswerError("head-limit", f"over {MAX_HEADERS} headers before the body", status)

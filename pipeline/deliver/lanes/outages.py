@@ -1,0 +1,48 @@
+"""What a lane learns from failures, and what follows from the end of an outage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pipeline.deliver.http.attempt import Attempt
+from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.retry_after import retry_after_secs
+from pipeline.telemetry.log import get
+
+log = get(__name__)
+
+
+def failing(lane: Lane, attempts: Sequence[Attempt], good: int, now: float, wall: float) -> None:
+    """The receiver has failed in these; ``good``: how many other answers of the turn were good."""
+    throttle = lane.throttle
+    headers = [each.retry_after for each in attempts if each.retry_after]
+    asked = max((retry_after_secs(header, wall) for header in headers), default=0.0)
+    lane.asked_until = max(lane.asked_until, now + asked)
+    slow_down = asked > 0.0 or any(each.status == 429 for each in attempts)
+    # What was sent before the last good answer says nothing about the time after it.
+    later = 0 if good else sum(each.started >= throttle.good_at for each in attempts)
+    throttle.missed(now, len(attempts) - later, slow_down=slow_down)
+    if later and throttle.failed(now, later, asked, slow_down=slow_down):
+        log.warning("receiver fails, probing it from now on", webhook=lane.webhook_id, error=lane.tally.error)
+
+
+def healed(lane: Lane, now: float, random: Callable[[], float]) -> None:
+    """An outage is over."""
+    lane.limit.restart()
+    hurry(lane, now, random)
+    log.info("receiver is well again", webhook=lane.webhook_id)
+
+
+def hurry(lane: Lane, now: float, random: Callable[[], float]) -> None:
+    """Let what waits be due soon, spread over time, on disk too; not before the receiver asked for."""
+    spread = min(2.0, 0.002 * len(lane.waiting))
+    waiting, lane.waiting = lane.waiting, []
+    for due, _, item, lucky in waiting:
+        soon = max(now + random() * spread, max(delivery.asked_until for delivery in item))
+        lane.wait(item, min(due, soon), lucky=lucky)
+    for disk in lane.disk.values():
+        # Rows do not say whether their delay was asked for: where any was, they keep their time.
+        if disk.rows and lane.asked_until <= now:
+            disk.early = True
+            disk.again = disk.wanted = True
+            disk.resting_until = 0.0

@@ -1,0 +1,1 @@
+"""JSON Schemas for editors: what `check` refuses by form, the editor refuses."""

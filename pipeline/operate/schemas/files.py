@@ -1,0 +1,204 @@
+"""JSON Schema for editors, generated from the models and from the tables of operators.
+
+A file names its schema in its first line, which the YAML language server of VS Code, Neovim and JetBrains
+reads: ``# yaml-language-server: $schema=../schema/webhook.json``.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from pipeline.config.models.schema import SCHEMAS, model_schema
+from pipeline.language.units import show_duration
+from pipeline.model.json import Value
+from pipeline.operate.schemas.trees import definitions, ref
+
+
+def schema(kind: str) -> dict[str, Value]:
+    """Return the schema of a kind of file: webhook, label, pipeline or test."""
+    model, title = SCHEMAS[kind]
+    found = model_schema(model)
+    parts: dict[str, Value] = found.setdefault("$defs", {})
+    trees = definitions() if kind != "test" else {}
+    _put_trees(model.__name__, found, parts)
+    _as_written(found)
+    parts |= {name: trees[name] for name in sorted(_used(found, trees))}
+    for name, rule in _RULES.items():
+        part = found if name == model.__name__ else parts.get(name)
+        if part is not None:
+            part.setdefault("allOf", []).extend(rule)
+    if kind == "webhook":
+        _allow_bases(found, parts)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "title": title}
+
+
+def schema_text(kind: str) -> str:
+    """Return the schema as it is written to config/schema/."""
+    return orjson.dumps(schema(kind), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def write_schemas(directory: Path) -> list[Path]:
+    """Write one file per kind, and return them."""
+    directory.mkdir(parents=True, exist_ok=True)
+    written = []
+    for kind in SCHEMAS:
+        path = directory / f"{kind}.json"
+        path.write_text(schema_text(kind), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+_TREES: Final = {
+    ("Trigger", "where"): "Condition",
+    ("LabelFile", "where"): "Condition",
+    ("LabelEntry", "where"): "Condition",
+    ("DeliverySettings", "fail_when"): "ResponseCondition",
+    ("Request", "body"): "Body",
+    ("Capture", "text"): "Said",
+    ("Capture", "href"): "Said",
+    ("Capture", "path"): "Said",
+    ("Capture", "url"): "Said",
+}
+"""Fields whose inside a compiler checks, and the definition of it."""
+
+
+def _put_trees(model: str, found: dict[str, Value], parts: dict[str, Value]) -> None:
+    for (section, field), name in _TREES.items():
+        part = found if section == model else parts.get(section)
+        if part is not None:
+            kept = {key: part["properties"][field].get(key) for key in ("description", "examples")}
+            part["properties"][field] = {
+                "anyOf": [ref(name), {"type": "null"}],
+                "default": None,
+                **{key: value for key, value in kept.items() if value is not None},
+            }
+
+
+def _used(node: Value, trees: dict[str, Value]) -> set[str]:
+    """Return the names of the trees that a schema refers to, and of those that they refer to."""
+    todo, used = [node], set[str]()
+    while todo:
+        one = todo.pop()
+        if isinstance(one, list):
+            todo += one
+        elif isinstance(one, dict):
+            todo += one.values()
+            name = str(one.get("$ref", "")).removeprefix("#/$defs/")
+            if name in trees and name not in used:
+                used.add(name)
+                todo.append(trees[name])
+    return used
+
+
+def _given(name: str) -> Value:
+    """The field stands there, and is not null."""
+    return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+
+
+def _at_least_one(*names: str) -> Value:
+    return {"anyOf": [_given(name) for name in names]}
+
+
+def _exclusive(*names: str) -> list[Value]:
+    return [{"not": {"allOf": [_given(one), _given(other)]}} for one, other in combinations(names, 2)]
+
+
+def _when(field: str, values: list[str], then: Value) -> Value:
+    return {"if": {"required": [field], "properties": {field: {"enum": values}}}, "then": then}
+
+
+_LABELLED = ("events", "where", "capture")
+_JSON_TEXT = r"^\s*(\{(?![{%])|\[)[\s\S]*[}\]]\s*$"
+_RULES: Final[dict[str, list[Value]]] = {
+    "Trigger": _exclusive("events", "changes"),
+    "Request": [
+        _when("method", ["GET", "DELETE"], {"not": _given("body")}),
+        _when("encoding", ["text"], {"required": ["body"], "properties": {"body": {"type": "string"}}}),
+        {
+            "if": _given("content_type"),
+            "then": {"required": ["encoding"], "properties": {"encoding": {"const": "text"}}},
+        },
+        {
+            "if": {"properties": {"encoding": {"const": "json"}}},
+            "then": {"properties": {"body": {"not": {"type": "string", "pattern": _JSON_TEXT}}}},
+        },
+    ],
+    "AuthSection": _exclusive("basic", "bearer", "header", "oauth2"),
+    "SignatureSection": _exclusive("standard_webhooks", "hmac"),
+    "DeliverySettings": [
+        {
+            "if": _given("proxy"),
+            "then": {"required": ["client"], "properties": {"client": {"const": "aiohttp"}}},
+        }
+    ],
+    "BatchSettings": [_when("as", ["ndjson"], {"not": _given("wrap")})],
+    "WebhookFile": [
+        {
+            "not": {
+                "required": ["delivery", "request"],
+                "properties": {
+                    "delivery": _given("batch"),
+                    "request": {
+                        "required": ["encoding"],
+                        "properties": {"encoding": {"enum": ["form", "text"]}},
+                    },
+                },
+            }
+        }
+    ],
+    "LabelEntry": [_at_least_one(*_LABELLED)],
+    "LabelFile": [
+        _at_least_one("any", *_LABELLED),
+        *({"not": {"allOf": [_given("any"), _given(name)]}} for name in _LABELLED),
+    ],
+    "SourceSection": _exclusive("jsonl", "kafka"),
+    "JsonlSource": [
+        _at_least_one("paths", "events", "users"),
+        *({"not": {"allOf": [_given("paths"), _given(name)]}} for name in ("events", "users")),
+    ],
+    "KafkaSource": [_at_least_one("events", "users")],
+    "GivenUser": [_at_least_one("id", "anonymous_id"), *_exclusive("id", "anonymous_id")],
+}
+"""What fields of a section mean for one another."""
+
+
+def _allow_bases(found: dict[str, Value], parts: dict[str, Value]) -> None:
+    """With `extends`, what is required may stand in the base."""
+    parts["Request"].pop("required")
+    found["required"] = ["id"]
+    found["allOf"].append(
+        {
+            "if": {"not": _given("extends")},
+            "then": {
+                "required": ["trigger", "request"],
+                "properties": {
+                    "request": {"required": ["url"]},
+                    "trigger": _at_least_one("events", "changes"),
+                },
+            },
+        }
+    )
+
+
+_PLACEHOLDER = r"\$\{"
+
+
+def _as_written(node: Value) -> None:
+    """Show durations as people write them, and allow ``${NAME}`` where a pattern or a number is wanted."""
+    if isinstance(node, list):
+        for inner in node:
+            _as_written(inner)
+    elif isinstance(node, dict):
+        for inner in node.values():
+            _as_written(inner)
+        default = node.get("default")
+        if str(node.get("title", "")).startswith("duration") and isinstance(default, float):
+            node["default"] = show_duration(default)
+        if "pattern" in node and node.get("type") == "string":
+            node["pattern"] = f"{node['pattern']}|{_PLACEHOLDER}"
+        elif node.get("type") in ("integer", "number", "boolean"):
+            node["type"], node["pattern"] = [node["type"], "string"], _PLACEHOLDER

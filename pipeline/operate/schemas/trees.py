@@ -1,0 +1,236 @@
+"""The schemas of conditions and bodies, made of the tables that the compilers read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.language.path_syntax import EVENT_ROOTS, FIELDS, OPEN_FIELDS
+from pipeline.match.operators.conversions import CONVERSIONS
+from pipeline.match.operators.table import MODIFIERS, OPERATORS, Operator
+from pipeline.model.json import Value
+from pipeline.render.body import DIRECTIVES
+
+GROUPS: Final = ("all", "any", "not", "any_element", "label")
+ROOTS: Final = {
+    "Condition": EVENT_ROOTS,
+    "ItemCondition": (*EVENT_ROOTS, "item", "index"),
+    "ResponseCondition": ("response", "vars"),
+}
+"""The kinds of conditions, and where their paths may start."""
+
+
+def ref(name: str) -> Value:
+    """Return the reference to a definition."""
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def definitions() -> dict[str, Value]:
+    """Return the definitions of conditions, of what is said about a path, and of bodies."""
+    found: dict[str, Value] = {"Operand": _PATH, "Operators": _operators(), "Said": _said()}
+    for name, roots in ROOTS.items():
+        found |= _condition(name, _paths(roots))
+    # Inside `any_element` every name is a path, which starts at the element.
+    found |= _condition("ElementCondition", f"^(?!(?:{'|'.join(GROUPS)})$).+")
+    found["Body"] = _body()
+    return found
+
+
+def _paths(roots: tuple[str, ...]) -> str:
+    """Return the pattern of the paths that may start at these roots."""
+    parts: list[str] = []
+    for root in roots:
+        fields = FIELDS.get(root)
+        if fields is None:
+            parts.append(rf"{root}(?:[.\[].+)?")
+            continue
+        closed = [field for field in fields if field not in OPEN_FIELDS]
+        opened = [field for field in fields if field in OPEN_FIELDS]
+        parts.append(rf"{root}\.(?:{'|'.join(closed)})")
+        parts.append(rf"{root}\.(?:{'|'.join(opened)})(?:[.\[].+)?")
+        parts.append(rf"{root}(?:\[.+)?")
+    return f"^(?:{'|'.join(parts)})$"
+
+
+def _condition(name: str, paths: str) -> dict[str, Value]:
+    some = {"type": "array", "minItems": 1, "items": ref(name)}
+    either = {"anyOf": [ref(f"{name}Map"), some]}
+    in_element = {"anyOf": [ref("Operators"), ref("ElementCondition")]}
+    name_or_names = {
+        "anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]
+    }
+    groups: dict[str, Value] = {
+        "all": {"description": "All of these hold.", **either},
+        "any": {"description": "At least one of these holds.", **either},
+        "not": {
+            "description": "This does not hold.",
+            "anyOf": [ref(f"{name}Map"), {**some, "maxItems": 1}],
+        },
+        "any_element": {
+            "description": "One and the same element of the array at the path fulfils all of these.",
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {
+                "anyOf": [in_element, {"type": "array", "minItems": 1, "items": in_element}]
+            },
+        },
+        "label": {"description": "The label holds (any of several).", **name_or_names},
+    }
+    return {
+        name: {"title": "condition", **either},
+        f"{name}Map": {
+            "type": "object",
+            "minProperties": 1,
+            "properties": groups,
+            "patternProperties": {paths: ref("Said")},
+            "additionalProperties": False,
+        },
+    }
+
+
+_PATH: Final[Value] = {
+    "type": "object",
+    "properties": {"path": {"type": "string", "description": "Another path, whose value is meant."}},
+    "required": ["path"],
+    "additionalProperties": False,
+}
+_FILE: Final[Value] = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "description": "A list file, one entry per line."}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
+
+
+def _said() -> Value:
+    """What stands after a path: a value, a list of values, or operators."""
+    return {
+        "title": "a value, a list, or operators",
+        "anyOf": [
+            {"type": ["string", "number", "boolean", "null"]},
+            {"type": "array", "minItems": 1},
+            ref("Operand"),
+            _FILE,
+            ref("Operators"),
+        ],
+    }
+
+
+def _operators() -> Value:
+    properties: dict[str, Value] = {
+        name: {"description": _meaning(operator), **_operand(operator)}
+        for name, operator in OPERATORS.items()
+    }
+    properties["as"] = {"description": MODIFIERS["as"], "enum": list(CONVERSIONS)}
+    properties["ignore_case"] = {"description": MODIFIERS["ignore_case"], "type": "boolean"}
+    properties["tz"] = {"description": MODIFIERS["tz"], "type": "string"}
+    zoned = [name for name, conversion in CONVERSIONS.items() if conversion.zoned]
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "anyOf": [{"required": [name]} for name in OPERATORS],
+        "allOf": [
+            *(_after(name) for name in CONVERSIONS),
+            {
+                "if": {"required": ["tz"]},
+                "then": {
+                    "anyOf": [
+                        {"required": ["as"], "properties": {"as": {"enum": zoned}}},
+                        {"required": ["before"]},
+                        {"required": ["after"]},
+                    ]
+                },
+            },
+            {
+                "if": {"required": ["ignore_case"], "properties": {"ignore_case": {"const": True}}},
+                "then": {
+                    "propertyNames": {"enum": _names(lambda one: one.cased)},
+                    "properties": {"as": {"enum": ["text", "domain"]}},
+                },
+            },
+        ],
+    }
+
+
+def _meaning(operator: Operator) -> str:
+    return f"{operator.meaning} ({operator.operand})"
+
+
+def _names(fits: Value) -> list[str]:
+    """Return the operators that fit, those that fit everywhere, and the modifiers."""
+    return [name for name, one in OPERATORS.items() if one.wants == "flag" or fits(one)] + list(MODIFIERS)
+
+
+def _after(name: str) -> Value:
+    """Which operators may stand beside a conversion."""
+    conversion = CONVERSIONS[name]
+
+    def fits(one: Operator) -> bool:
+        return name == "date" if one.wants == "date" else one.name in conversion.operators
+
+    return {
+        "if": {"required": ["as"], "properties": {"as": {"const": name}}},
+        "then": {"propertyNames": {"enum": _names(fits)}},
+    }
+
+
+def _operand(operator: Operator) -> dict[str, Value]:
+    path = ref("Operand")
+    scalar = {"anyOf": [{"type": ["string", "number"]}, path]}
+    match operator.wants:
+        case "flag":
+            return {"type": "boolean"}
+        case "order" | "date":
+            return scalar
+        case "range":
+            return {"type": "array", "minItems": 2, "maxItems": 2, "items": scalar}
+        case "list":
+            return {"anyOf": [{"type": "array", "minItems": 1}, _FILE, path]}
+        case "element":
+            return {"not": {"type": "array", "maxItems": 0}}
+        case "text":
+            text: Value = {"type": "string"}
+            one = text if operator.name in ("glob", "regex") else {"anyOf": [text, path]}
+            several = {"type": "array", "minItems": 1, "items": one}
+            return {"anyOf": [*one.get("anyOf", [one]), several]}
+    return {}
+
+
+def _body() -> Value:
+    """A body: any tree, in which directives have their places."""
+    inside = ref("Body")
+    return {
+        "title": "body",
+        "anyOf": [
+            {"type": ["string", "number", "boolean", "null"]},
+            {"type": "array", "items": inside},
+            {
+                "type": "object",
+                "properties": {
+                    "$if": {"description": "The rest is included where this holds.", **ref("ItemCondition")},
+                    "$then": {"description": "What stands here where `$if` holds.", **inside},
+                    "$else": {"description": "What stands here where it does not.", **inside},
+                    "$for": {
+                        "description": "The rest is repeated for each `item` of this expression.",
+                        "type": "string",
+                    },
+                    "$do": {"description": "What is repeated, where it is no map.", **inside},
+                    "$spread": {
+                        "description": "An expression whose keys are copied here, or a list of them."
+                    },
+                },
+                "propertyNames": {"not": {"pattern": r"\{\{|\{%"}},
+                "additionalProperties": inside,
+                "dependentSchemas": {
+                    "$then": {"required": ["$if"], "propertyNames": {"enum": ["$if", "$then", "$else"]}},
+                    "$do": {"required": ["$for"], "propertyNames": {"enum": ["$for", "$do"]}},
+                    "$else": {"required": ["$if"]},
+                    "$for": {"minProperties": 2},
+                    "$if": {"minProperties": 2},
+                },
+            },
+        ],
+    }
+
+
+assert set(_body()["anyOf"][2]["properties"]) == set(DIRECTIVES)

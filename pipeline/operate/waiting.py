@@ -1,0 +1,87 @@
+"""Why something is still pending: of a running job by what its lanes say, of a stopped one by its rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+from pipeline.deliver.halts import Halts
+from pipeline.model.json import Value
+from pipeline.model.times import format_iso
+from pipeline.outbox.reading.view import owed
+
+LOOKED_AT = 1_000
+"""Rows of a webhook that are looked at: a million must not hold up a look at the status."""
+SAID = {
+    "gone": "its receiver answered 410",
+    "down": "its receiver is down",
+    "token": "an access token is awaited",
+    "off": "it is off in the config",
+    "unknown": "it is in no config",
+    "due": "not due",
+    "rate": "its rate is the limit",
+    "stopped": "to be sent by the next run",
+    "sending": "being sent",
+}
+"""What the words mean; others (paused, disabled) say it themselves."""
+
+
+@dataclass(slots=True, frozen=True)
+class Waiting:
+    """Why a webhook's deliveries are pending."""
+
+    why: str
+    """paused, disabled, gone, off, unknown, down, token, rate, due, sending, stopped."""
+    due_at: str | None
+    """When the next one is due, where that is what it waits for."""
+    last: str | None
+    """What its receiver, or token endpoint, said last."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return asdict(self)
+
+    def line(self, webhook: str, pending: int) -> str:
+        """Return one line of at most 80 columns, as far as the webhook's name allows."""
+        until = f" until {self.due_at[11:19]}" if self.due_at else ""
+        text = f"{webhook}: {pending:,} pending, {SAID.get(self.why, self.why)}{until}"
+        left = 80 - len(text) - 2
+        return f"{text}; {self.last[:left]}" if self.last and left > 12 else text
+
+
+def waiting(
+    state: Path, webhooks: Mapping[str, Mapping[str, int]], lanes: Mapping[str, Mapping[str, Value]] | None
+) -> dict[str, Waiting]:
+    """Return the reason for each webhook that has pending deliveries.
+
+    lanes: the fields of `LaneStats`, while a job runs.
+    """
+    halted = Halts(state).all()
+    found: dict[str, Waiting] = {}
+    for webhook, counts in webhooks.items():
+        lane = lanes.get(webhook) if lanes is not None else None
+        if not counts["pending"]:
+            continue
+        if lane is not None:
+            why, last = str(lane["why"]) or "sending", str(lane["error"]) or None
+            # Of what can be sent now, the last error says nothing.
+            told = last if why in ("down", "token", "due") else None
+            found[webhook] = Waiting(why, str(lane["due_at"]) or None, told)
+        else:
+            found[webhook] = _by_rows(state, webhook, halted.get(webhook))
+    return found
+
+
+def _by_rows(state: Path, webhook: str, halt: str | None) -> Waiting:
+    """Return why a webhook's rows wait while no job runs."""
+    rows = [one.progress for one in islice(owed(state, webhook), LOOKED_AT)]
+    last = next((row.excerpt or f"status {row.status}" for row in rows if row.attempt), None)
+    if halt is not None:
+        return Waiting(halt, None, last)
+    due_ms = min((row.due_ms for row in rows), default=0)
+    if due_ms > time.time() * 1000:
+        return Waiting("due", format_iso(due_ms), last)
+    return Waiting("stopped", None, last)

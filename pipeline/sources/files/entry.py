@@ -1,0 +1,35 @@
+"""What the recovery state remembers of one file of a recording."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pipeline.sources.files.running_time import RunningTime
+
+
+class Entry(NamedTuple):
+    """What the recovery state remembers of one file. Names, not inodes: a restored copy is the same file."""
+
+    name: str
+    head_bytes: int
+    """How many bytes the digest covers: HEAD_BYTES, or fewer of a file that was still short."""
+    digest: str
+    """Of the file's first bytes; of a pipe: of everything before ``offset``."""
+    offset: int
+    """Where the next line starts, in the decompressed stream."""
+    size: int
+    """Bytes on disk that were read when it was finished; else 0."""
+    finished: bool
+    latest: int | None = None
+    """With what follows: `RunningTime`."""
+    doubts: tuple[int | None, ...] = ()
+    since: int = 0
+
+    @property
+    def time(self) -> RunningTime:
+        """Where the time of the file stands."""
+        return RunningTime(self.latest, self.doubts, self.since)
+
+    def at(self, time: RunningTime) -> Entry:
+        """Return the same with a time."""
+        return self._replace(latest=time.latest, doubts=time.doubts, since=time.since)

@@ -1,0 +1,53 @@
+"""Messages of topics as a chunk of raw records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+
+from pipeline.decode.cloudevents import is_binary
+from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.topics.side import Run
+from pipeline.sources.topics.stream import Message
+
+
+def raw_chunk(partition: str, runs: list[Run[Message]], position: Position) -> RawChunk:
+    """Return the messages of some runs, in their order; those without a value are lines of None."""
+    messages = runs[0].items if len(runs) == 1 else [item for run in runs for item in run.items]
+    lines: list[bytes | None] = [message.value() for message in messages]
+    headers = [message.headers() for message in messages]
+    stamps = runs[0].stamps if len(runs) == 1 else [stamp for run in runs for stamp in run.stamps]
+    received: list[int | None] = [stamp if stamp > 0 else None for stamp in stamps]
+    sources: str | list[str] = runs[0].side.name
+    if any(run.side is not runs[0].side for run in runs):
+        sources = [name for run in runs for name in [run.side.name] * len(run.offsets)]
+    return RawChunk(
+        partition=partition,
+        sources=sources,
+        offsets=[offset for run in runs for offset in run.offsets],
+        lines=lines,
+        position=position,
+        received=received,
+        headers=headers if any(headers) else None,
+        keys=[message.key() for message in messages],
+    )
+
+
+def mark_empty_events(chunk: RawChunk, updates: AbstractSet[str], *, reads_cloudevents: bool) -> None:
+    """Make events without a value faults: only in a topic of user updates a null value says something.
+
+    updates: the sources that are such topics. A CloudEvent in binary mode says all it must in its headers.
+    """
+    faults = {}
+    for index, line in enumerate(chunk.lines):
+        source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[index]
+        headers = chunk.headers[index] if chunk.headers is not None and reads_cloudevents else None
+        if line is None and source not in updates and not (headers and is_binary(headers)):
+            chunk.lines[index] = b""
+            faults[index] = "a record without a value in a topic of events"
+    chunk.faults = faults or None
+
+
+def bytes_of(values: Iterable[bytes | None]) -> int:
+    """Return how long values are in all."""
+    return sum(map(len, filter(None, values)))

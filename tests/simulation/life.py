@@ -1,0 +1,221 @@
+"""One life of the job: its own parts, put together as `runtime/process.py` does, without a thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from pipeline.compile import versions as versions_module
+from pipeline.compile.versions import Versions
+from pipeline.deliver.halts import Halts, Order
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.job import flow
+from pipeline.job.assembly import Job
+from pipeline.job.commands import Action, execute
+from pipeline.job.drain import Drain
+from pipeline.job.failure import Failure
+from pipeline.job.pressure import Pressure
+from pipeline.job.settings import JobSettings
+from pipeline.job.steps import history
+from pipeline.job.steps.chunks import Intake
+from pipeline.job.steps.shard import Shard
+from pipeline.job.steps.source import SourcePartition
+from pipeline.model.log_file import LogFile
+from pipeline.outbox import outbox
+from pipeline.outbox.handover import Result
+from pipeline.outbox.journal import Journal
+from pipeline.runtime.state.directory import StateDirectory
+from pipeline.sources.reader import Source
+from pipeline.store.store import Store
+from tests.simulation.bytewax import Bytewax, Operators, Plan
+from tests.simulation.disk import Disk, observed
+from tests.simulation.engine import HandEngine
+from tests.simulation.records import number_of, snapshot
+from tests.simulation.world import World
+
+
+class Later:
+    """A thread whose work is done when the schedule says so."""
+
+    def __init__(self, target: Callable[..., object], args: tuple[Any, ...] = (), **_: object) -> None:
+        self.work: Callable[[], object] | None = lambda: target(*args)
+
+    def start(self) -> None:
+        STAGE.life().background.append(self.join)
+
+    def join(self) -> None:
+        work, self.work = self.work, None
+        if work is not None:
+            work()
+
+    def is_alive(self) -> bool:
+        return self.work is not None
+
+
+class Stage:
+    """Who is on: the world and the life that this process simulates at the moment."""
+
+    def __init__(self) -> None:
+        self.world: World | None = None
+        self._life: Life | None = None
+
+    def disk(self) -> Disk | None:
+        return self.world.disk if self.world is not None else None
+
+    def life(self) -> Life:
+        assert self._life is not None
+        return self._life
+
+    def enter(self, life: Life) -> None:
+        self.world, self._life = life.world, life
+
+    def leave(self) -> None:
+        self.world = None
+
+
+STAGE = Stage()
+
+
+class Life:
+    """A process from its start to its end. Constructed under `observed` and `on_stage`."""
+
+    def __init__(self, world: World, source: Source, *, chunk_lines: int) -> None:
+        self.world = world
+        self.background: list[Callable[[], object]] = []
+        """What threads would do, sometime."""
+        state = world.disk.root
+        STAGE.enter(self)
+        StateDirectory(state, shards=world.shards)
+        halts = Halts(state)
+        self.engine = engine = HandEngine(world, halts.gone)
+
+        def take_over(specs: dict[str, LaneSpec]) -> None:
+            engine.orders.configure(specs)
+            halts.lift({name: spec.definition for name, spec in specs.items()})
+
+        settings = JobSettings(
+            state, world.shards, format="native", finite=True, disk_reserve_bytes=0, chunk_lines=chunk_lines,
+            clock=world.wall_ms,
+        )  # fmt: skip
+        versions = Versions(state / "versions", snapshot(world.version), take_over)
+        self.job = job = Job(settings, source, versions, engine, halts)
+        job.pressure = Pressure(engine, state, 0, clock=lambda: world.now, free=lambda folder: 1)
+        job.drain = Drain(engine, world.shards, job.partitions, clock=lambda: world.now)
+        engine.start()
+        versions.learn(halts.all())
+        halts.restore(engine.orders, {name: spec.definition for name, spec in versions.specs.items()})
+        self.bytewax = Bytewax(cast(Plan, flow.build_flow(job)), world.tokens, world.luck, self._left)
+
+    @property
+    def partitions(self) -> list[SourcePartition]:
+        return list(self.bytewax.partitions.values())
+
+    def shards(self) -> list[Shard]:
+        """Return the open shards, in order."""
+        live = self.job.shards._live
+        return [live[number] for number in sorted(live)]
+
+    def _left(self, intakes: list[Intake]) -> None:
+        """Note what leaves the source."""
+        for intake in intakes:
+            raw = intake.raw
+            if raw is not None:
+                begin = raw.position[1] - len(raw)
+                for index, offset in enumerate(raw.offsets):
+                    source = raw.sources if isinstance(raw.sources, str) else raw.sources[index]
+                    self.world.emits(
+                        intake.partition, begin + index, source, offset, number_of(intake.config)
+                    )
+
+    # --- what people do with a running job
+
+    def edit(self, version: int) -> None:
+        """Edit the config files, which the job takes over."""
+        self.world.version = version
+        self.job.versions.install(snapshot(version))
+
+    def ask(self, action: Action, keys: list[bytes]) -> None:
+        """Give a command to the shards."""
+        self.job.shards.ask(lambda shard: execute(shard, action, keys) and None)
+
+    def order(self, webhook_id: str, order: Order) -> None:
+        """Stop sending to a webhook, or send again: it is so when this returns."""
+        orders = self.engine.orders
+        tell = {"enable": orders.enable, "disable": orders.disable, "pause": orders.pause}
+        if order == "enable":
+            self.world.halted.pop(webhook_id, None)
+        self.job.halts.obey(webhook_id, order)
+        tell[order](webhook_id)
+        if order != "enable":
+            self.world.halted[webhook_id] = order
+
+    # --- the end
+
+    def close(self) -> None:
+        """End cleanly, as `open_job` does."""
+        self.bytewax.close()
+        self.engine.stop()
+        self.job.stores.close()
+
+
+def _later(log: LogFile) -> None:
+    STAGE.life().background.append(log._sync)
+
+
+def _step(name: str) -> None:
+    disk = STAGE.disk()
+    if disk is not None:
+        disk.step(name)
+
+
+@contextmanager
+def on_stage() -> Iterator[pytest.MonkeyPatch]:
+    """Let the product's threads and clocks be those of the world on stage."""
+    commit, undo, append = Store.commit, Store._undo_epoch, Journal.append
+
+    def commit_once(store: Store) -> int:
+        if store.dirty:
+            _step("commit")
+        return commit(store)
+
+    def undo_once(store: Store, seq: int) -> None:
+        _step("undo")
+        undo(store, seq)
+
+    def append_once(journal: Journal, results: list[Result], now_ms: int) -> None:
+        append(journal, results, now_ms)
+        world = STAGE.world
+        if world is not None:
+            world.journaled(results)
+
+    compiled = versions_module.compile_config
+
+    def compile_once(text: Any, **more: Any) -> Any:
+        try:
+            return SimpleNamespace(snapshot=snapshot(number_of(text.hash)))
+        except StopIteration:
+            return compiled(text, **more)
+
+    with observed(STAGE.disk) as patch:
+        patch.setattr(Store, "commit", commit_once)
+        patch.setattr(Store, "_undo_epoch", undo_once)
+        patch.setattr(Journal, "append", append_once)
+        patch.setattr(LogFile, "_wake", _later)
+        patch.setattr(history, "threading", SimpleNamespace(Thread=Later))
+        patch.setattr(history, "LEAST_AHEAD", 3)
+        patch.setattr(history, "boot_id", lambda: STAGE.life().world.boot)
+        patch.setattr(outbox, "ABSORB", 3)
+        patch.setattr(versions_module, "compile_config", compile_once)
+        patch.setattr(flow, "op", Operators())
+        patch.setattr(flow, "Dataflow", Plan)
+        patch.setattr(Failure, "note", lambda failure, error: None)
+        logging.disable()
+        try:
+            yield patch
+        finally:
+            logging.disable(logging.NOTSET)

@@ -1,0 +1,206 @@
+"""Faults put into the product on purpose: a simulation that does not find each of them is worth nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import pytest
+
+from pipeline.compile.versions import Versions
+from pipeline.deliver.halts import Halts
+from pipeline.deliver.lanes.results import Settler
+from pipeline.job.steps import history
+from pipeline.job.steps.history import History
+from pipeline.model import disk
+from pipeline.outbox import outbox
+from pipeline.outbox.finished import FinishedRequests
+from pipeline.outbox.handover import Port
+from pipeline.outbox.journal import Journal
+from pipeline.outbox.outbox import Outbox
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
+
+Patch: TypeAlias = pytest.MonkeyPatch
+Mutant: TypeAlias = Callable[[Patch], None]
+
+
+def nothing(*_: Any, **__: Any) -> None:
+    """Do nothing in the place of something."""
+
+
+def undo_is_off(patch: Patch) -> None:
+    def only_number(store: Store, seq: int) -> None:
+        with store._env.begin(write=True) as txn:
+            store._put_seq(txn, seq)
+
+    patch.setattr(Store, "_undo_epoch", only_number)
+
+
+def undo_is_not_emptied(patch: Patch) -> None:
+    patch.setattr(Store, "_begin", lambda store: store._env.begin(write=True))
+
+
+def counters_are_not_undone(patch: Patch) -> None:
+    apply = Store._apply
+
+    def without(store: Store, txn: Any, table: Table, changes: dict[bytes, bytes | None]) -> None:
+        if table is Table.COUNTERS:
+            store._touched.update((table, key) for key in changes)
+        apply(store, txn, table, changes)
+
+    patch.setattr(Store, "_apply", without)
+
+
+def journal_is_forgotten_one_epoch_early(patch: Patch) -> None:
+    forget = Journal.forget_before
+    patch.setattr(Journal, "forget_before", lambda journal, number: forget(journal, number + 1))
+
+
+def journal_is_not_written(patch: Patch) -> None:
+    patch.setattr(Journal, "append", nothing)
+
+
+def results_are_queued_and_then_journaled(patch: Patch) -> None:
+    """The slot is freed, and a result taken, before the journal has it."""
+    post = Settler.post
+
+    def late(settler: Settler, now_ms: int) -> None:
+        if settler._results and now_ms % 3:
+            return
+        post(settler, now_ms)
+
+    patch.setattr(Settler, "post", late)
+
+
+def torn_tail_is_not_rewritten(patch: Patch) -> None:
+    from pipeline.outbox import journal
+
+    entries = journal._entries
+    patch.setattr(journal, "_entries", lambda data: (entries(data)[0], True))
+
+
+def later_generations_stay_after_an_undo(patch: Patch) -> None:
+    read = outbox.read_journal
+
+    def leaving(folder: Any, since: int) -> Any:
+        kept = {path: path.read_bytes() for path in folder.glob("*.journal") if int(path.stem) > since}
+        found = read(folder, since)
+        for path, data in kept.items():
+            path.write_bytes(data)
+        return found
+
+    patch.setattr(outbox, "read_journal", leaving)
+
+
+def finished_expires_at_once(patch: Patch) -> None:
+    def all_gone(requests: FinishedRequests, applied: Any) -> None:
+        for key in list(requests.known):
+            del requests.known[key]
+            requests._store.delete(Table.FINISHED, key)
+
+    patch.setattr(FinishedRequests, "expire", all_gone)
+
+
+def settled_rows_are_read_again(patch: Patch) -> None:
+    """Rows whose result is not committed yet are taken for rows that wait."""
+    post = Port.post
+
+    def posted(port: Port, results: Any, now_ms: int) -> None:
+        post(port, results, now_ms)
+        port.settling.clear()
+
+    patch.setattr(Port, "post", posted)
+
+
+def high_water_is_written_too_late(patch: Patch) -> None:
+    """A chunk leaves first; the high water follows with the epoch."""
+    emitting, durable = History.emitting, History.durable
+    at: dict[int, int] = {}
+
+    def later(own: History, line: int) -> None:
+        at[id(own)] = line
+
+    def now(own: History, line: int) -> None:
+        if id(own) in at:
+            emitting(own, at.pop(id(own)))
+        durable(own, line)
+
+    patch.setattr(History, "emitting", later)
+    patch.setattr(History, "durable", now)
+
+
+def high_water_is_not_synced(patch: Patch) -> None:
+    patch.setattr(history, "_sync", nothing)
+
+
+def switch_is_not_stored(patch: Patch) -> None:
+    def in_memory(own: History, line: int, version: str) -> None:
+        own._switches = [known for known in own._switches if known[0] < line] + [(line, version)]
+
+    patch.setattr(History, "switch", in_memory)
+
+
+def version_is_not_stored(patch: Patch) -> None:
+    patch.setattr(Versions, "_save", nothing)
+
+
+def halt_is_not_stored(patch: Patch) -> None:
+    patch.setattr(Halts, "set", nothing)
+
+
+def replaced_files_are_not_synced(patch: Patch) -> None:
+    def careless(path: Any, data: bytes) -> None:
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(data)
+        os.replace(partial, path)
+
+    from pipeline.compile import versions
+    from pipeline.deliver import halts
+    from pipeline.runtime.state import directory
+
+    for module in (disk, history, versions, halts, directory):
+        patch.setattr(module, "replace_durably", careless)
+
+
+def request_waits_for_no_row(patch: Patch) -> None:
+    """What the engine holds at an epoch's end is not stored."""
+    collect = Outbox.collect
+
+    def forgetful(own: Outbox) -> None:
+        for row in list(own._unstored)[:1]:
+            del own._unstored[row]
+        collect(own)
+
+    patch.setattr(Outbox, "collect", forgetful)
+
+
+def order_forgets_the_disk(patch: Patch) -> None:
+    """An ordered request is handed over although an older one of its user is on disk."""
+    patch.setattr(Outbox, "_is_behind", lambda own, request: False)
+
+
+MUTANTS: dict[str, Mutant] = {
+    mutant.__name__: mutant
+    for mutant in (
+        undo_is_off,
+        undo_is_not_emptied,
+        counters_are_not_undone,
+        journal_is_forgotten_one_epoch_early,
+        journal_is_not_written,
+        results_are_queued_and_then_journaled,
+        torn_tail_is_not_rewritten,
+        later_generations_stay_after_an_undo,
+        finished_expires_at_once,
+        settled_rows_are_read_again,
+        high_water_is_written_too_late,
+        high_water_is_not_synced,
+        switch_is_not_stored,
+        version_is_not_stored,
+        halt_is_not_stored,
+        replaced_files_are_not_synced,
+        request_waits_for_no_row,
+        order_forgets_the_disk,
+    )
+}

@@ -1,0 +1,56 @@
+"""Some hundred schedules, and faults that they find; `make sim` runs them for an hour."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.__main__ import find, schedules
+from tests.simulation.life import on_stage
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.seeds import Schedule
+
+SECONDS = 12.0
+QUICKLY = (
+    "undo_is_off",
+    "undo_is_not_emptied",
+    "journal_is_forgotten_one_epoch_early",
+    "finished_expires_at_once",
+    "torn_tail_is_not_rewritten",
+    "high_water_is_not_synced",
+    "version_is_not_stored",
+    "replaced_files_are_not_synced",
+)
+"""Mutants that fall within some schedules; ``python -m tests.simulation --mutants`` runs them all."""
+
+
+def told(schedule: Schedule | None) -> str:
+    return "\n".join(["", *schedule.world.trace, f"seed {schedule.seed}"]) if schedule is not None else ""
+
+
+def test_no_schedule_breaks_a_promise() -> None:
+    number, failed = schedules(1, SECONDS)
+    assert failed is None, told(failed)
+    assert number > 20
+
+
+@pytest.mark.parametrize("name", QUICKLY)
+def test_a_fault_in_the_protocol_is_found(name: str) -> None:
+    number, failed = find(name, 1, 30.0)
+    assert failed is not None, f"{number} schedules have not found it"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(MUTANTS.keys() - set(QUICKLY)))
+def test_a_rarer_fault_is_found(name: str) -> None:
+    number, failed = find(name, 1, 100.0)
+    assert failed is not None, f"{number} schedules have not found it"
+
+
+def test_a_seed_is_always_the_same_schedule() -> None:
+    told = []
+    for _ in range(2):
+        with on_stage():
+            schedule = Schedule(7)
+            schedule.run()
+        told.append((schedule.world.trace, schedule.world.operations, sorted(schedule.world.bodies)))
+    assert told[0] == told[1]
