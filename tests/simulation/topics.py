@@ -65,7 +65,7 @@ def late_ones(left: Iterable[Stored]) -> Counter[str]:
 
 
 def check_order(left: Sequence[Stored]) -> None:
-    """What was there before another record, or came as that one settled, left before it where it precedes it."""
+    """What was there before another record, or came as it settled, left before it where it precedes it."""
     for place, later in enumerate(left):
         for one in left[:place]:
             if one.topic == later.topic or later.rank > one.rank:
