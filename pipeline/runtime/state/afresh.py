@@ -8,6 +8,12 @@ from pipeline.config.job import PipelineConfig
 from pipeline.config.models.job import KafkaSource as KafkaModel
 from pipeline.model.errors import UsageError
 from pipeline.runtime.state.directory import META
+from pipeline.telemetry import log as logging
+
+log = logging.get(__name__)
+
+ASK_SECS = 5.0
+"""How long the group's coordinator may take to answer."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -38,14 +44,19 @@ def read_before(config: PipelineConfig) -> Again | None:
         return None
     if (config.state / META).exists():
         return None
-    from pipeline.kafka.admin import KafkaAdmin
+    from pipeline.kafka.admin import KafkaAdmin, Unanswered
     from pipeline.kafka.client import KafkaSettings
 
     admin = KafkaAdmin(replace(KafkaSettings.of(source), users=()))
     topics = []
     records = 0
     for name, topic in admin.topics().items():
-        committed = admin.group_offsets(name, topic.partitions)
+        try:
+            committed = admin.group_offsets(name, topic.partitions, ASK_SECS)
+        except Unanswered:
+            # A job needs no coordinator, so it is not held up by one that is away.
+            log.warning("whether the group has read before could not be asked", group=source.group)
+            return None
         again = sum(
             max(0, offset - admin.find(name, index, "earliest")) for index, offset in committed.items()
         )
