@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -121,7 +122,7 @@ class Bytewax:
             logic = step.logics.get(key)
             if logic is None:
                 logic = step.logics[key] = step.builder(None)
-            self._call(index, key, lambda logic=logic, values=values: logic.on_batch(values))
+            self._call(index, key, partial(logic.on_batch, values))
 
     def keys(self, index: int) -> list[str]:
         return sorted(self.steps[index].logics)

@@ -49,7 +49,12 @@ class Loop:
     def call_later(self, secs: float, call: Callable[[], object]) -> Any:
         timer = (self.world.now + secs, call)
         self.timers.append(timer)
-        return SimpleNamespace(cancel=lambda: timer in self.timers and self.timers.remove(timer))
+
+        def cancel() -> None:
+            if timer in self.timers:
+                self.timers.remove(timer)
+
+        return SimpleNamespace(cancel=cancel)
 
     def due(self) -> float:
         return -inf if self.soon else min((due for due, _ in self.timers), default=inf)

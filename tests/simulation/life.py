@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from pipeline.compile import snapshot as snapshot_module
 from pipeline.compile import versions as versions_module
 from pipeline.compile.versions import Versions
 from pipeline.deliver.halts import Halts, Order
@@ -19,7 +21,9 @@ from pipeline.job.assembly import Job
 from pipeline.job.commands import Action, execute
 from pipeline.job.drain import Drain
 from pipeline.job.failure import Failure
+from pipeline.job.pace import Pace
 from pipeline.job.pressure import Pressure
+from pipeline.job.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps import history
 from pipeline.job.steps.chunks import Intake
@@ -104,12 +108,17 @@ class Life:
         )  # fmt: skip
         versions = Versions(state / "versions", snapshot(world.version), take_over)
         self.job = job = Job(settings, source, versions, engine, halts)
-        job.pressure = Pressure(engine, state, 0, clock=lambda: world.now, free=lambda folder: 1)
-        job.drain = Drain(engine, world.shards, job.partitions, clock=lambda: world.now)
+        job.pulse = Pulse(settings.epoch_secs, clock=self.monotonic)
+        job.pace = Pace(settings.epoch_secs, clock=self.monotonic)
+        job.pressure = Pressure(engine, state, 0, pace=job.pace, clock=self.monotonic, free=lambda folder: 1)
+        job.drain = Drain(engine, world.shards, job.partitions, clock=self.monotonic)
         engine.start()
         versions.learn(halts.all())
         halts.restore(engine.orders, {name: spec.definition for name, spec in versions.specs.items()})
         self.bytewax = Bytewax(cast(Plan, flow.build_flow(job)), world.tokens, world.luck, self._left)
+
+    def monotonic(self) -> float:
+        return self.world.now
 
     @property
     def partitions(self) -> list[SourcePartition]:
@@ -141,7 +150,11 @@ class Life:
 
     def ask(self, action: Action, keys: list[bytes]) -> None:
         """Give a command to the shards."""
-        self.job.shards.ask(lambda shard: execute(shard, action, keys) and None)
+
+        def do(shard: Shard) -> None:
+            execute(shard, action, keys)
+
+        self.job.shards.ask(do)
 
     def order(self, webhook_id: str, order: Order) -> None:
         """Stop sending to a webhook, or send again: it is so when this returns."""
@@ -165,6 +178,11 @@ class Life:
 
 def _later(log: LogFile) -> None:
     STAGE.life().background.append(log._sync)
+
+
+def _order_is_kept(log: LogFile) -> None:
+    if STAGE.world is not None:
+        STAGE.world.order_is_kept(log._path.parent.name)
 
 
 def _step(name: str) -> None:
@@ -193,7 +211,7 @@ def on_stage() -> Iterator[pytest.MonkeyPatch]:
         if world is not None:
             world.journaled(results)
 
-    compiled = versions_module.compile_config
+    compiled = snapshot_module.compile_config
 
     def compile_once(text: Any, **more: Any) -> Any:
         try:
@@ -201,7 +219,19 @@ def on_stage() -> Iterator[pytest.MonkeyPatch]:
         except StopIteration:
             return compiled(text, **more)
 
+    begin, sync = LogFile.__init__, LogFile._sync
+
+    def begin_once(log: LogFile, path: Path, data: bytes) -> None:
+        begin(log, path, data)
+        _order_is_kept(log)
+
+    def sync_once(log: LogFile) -> None:
+        sync(log)
+        _order_is_kept(log)
+
     with observed(STAGE.disk) as patch:
+        patch.setattr(LogFile, "__init__", begin_once)
+        patch.setattr(LogFile, "_sync", sync_once)
         patch.setattr(Store, "commit", commit_once)
         patch.setattr(Store, "_undo_epoch", undo_once)
         patch.setattr(Journal, "append", append_once)

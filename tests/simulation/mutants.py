@@ -8,17 +8,20 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from pipeline.compile import versions
 from pipeline.compile.versions import Versions
+from pipeline.deliver import halts
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.lanes.results import Settler
 from pipeline.job.steps import history
 from pipeline.job.steps.history import History
 from pipeline.model import disk
-from pipeline.outbox import outbox
+from pipeline.outbox import journal, outbox
 from pipeline.outbox.finished import FinishedRequests
 from pipeline.outbox.handover import Port
 from pipeline.outbox.journal import Journal
 from pipeline.outbox.outbox import Outbox
+from pipeline.runtime.state import directory
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 
@@ -55,7 +58,7 @@ def counters_are_not_undone(patch: Patch) -> None:
 
 def journal_is_forgotten_one_epoch_early(patch: Patch) -> None:
     forget = Journal.forget_before
-    patch.setattr(Journal, "forget_before", lambda journal, number: forget(journal, number + 1))
+    patch.setattr(Journal, "forget_before", lambda own, number: forget(own, number + 1))
 
 
 def journal_is_not_written(patch: Patch) -> None:
@@ -75,14 +78,12 @@ def results_are_queued_and_then_journaled(patch: Patch) -> None:
 
 
 def torn_tail_is_not_rewritten(patch: Patch) -> None:
-    from pipeline.outbox import journal
-
     entries = journal._entries
     patch.setattr(journal, "_entries", lambda data: (entries(data)[0], True))
 
 
 def later_generations_stay_after_an_undo(patch: Patch) -> None:
-    read = outbox.read_journal
+    read = journal.read_journal
 
     def leaving(folder: Any, since: int) -> Any:
         kept = {path: path.read_bytes() for path in folder.glob("*.journal") if int(path.stem) > since}
@@ -155,10 +156,6 @@ def replaced_files_are_not_synced(patch: Patch) -> None:
         partial = path.with_name(path.name + ".partial")
         partial.write_bytes(data)
         os.replace(partial, path)
-
-    from pipeline.compile import versions
-    from pipeline.deliver import halts
-    from pipeline.runtime.state import directory
 
     for module in (disk, history, versions, halts, directory):
         patch.setattr(module, "replace_durably", careless)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from pipeline.job.steps.source import SourcePartition
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import BaseReader
+from tests.simulation.life import Life
 from tests.simulation.records import Users
 from tests.simulation.world import World
 
@@ -26,9 +28,23 @@ class Recordings:
         for name, users in self.users.items():
             self.lines[name] += [users.record() for _ in range(self.world.luck.randint(0, 6))]
 
-    def end(self) -> None:
+    def end(self, life: Life) -> None:
         """Nothing comes any more."""
         self.ended = True
+
+    def arrive(self) -> None:
+        """What comes is there at once."""
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Nothing stands in anybody's place."""
+        yield
+
+    def open_source(self) -> Recordings:
+        return self
+
+    def check(self, records: Mapping[str, int]) -> None:
+        """A recording has one order."""
 
     def is_read(self, partitions: Iterable[SourcePartition]) -> bool:
         """Return whether all that came has left."""

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 from random import Random
 from typing import Literal, get_args
 
+from pipeline.deliver.halts import Order
 from pipeline.job.commands import Action, leave
 from pipeline.outbox.codec import unpack_dead, unpack_owed
-from pipeline.outbox.counters import RECORDS
 from pipeline.outbox.handover import Outcome
 from pipeline.store.folders import shard_folder
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from tests.job.model import WEBHOOKS
-from tests.simulation.bytewax import COMMIT
+from tests.simulation.bytewax import COMMIT, SOURCE
 from tests.simulation.checks import check_balance, check_rest, numbers_of
 from tests.simulation.disk import Disk, Ended
 from tests.simulation.life import STAGE, Life
 from tests.simulation.recorded import Recordings
+from tests.simulation.topics import Broker
 from tests.simulation.world import Known, World, Wrong
 
 MEMORY = Path("/dev/shm")
@@ -42,6 +44,7 @@ OFTEN: dict[Do, int] = {
 """What happens next, and how likely it is."""
 WHAT: tuple[Do, ...] = get_args(Do)
 HOW_OFTEN = [OFTEN[what] for what in WHAT]
+ORDERS: tuple[Order, ...] = ("pause", "disable", "enable", "enable")
 STEPS_SECS = (-86_400.0, -3_600.0, -20.0, -0.5, 20.0, 3_600.0)
 """By how much the machine's clock is set."""
 
@@ -60,7 +63,8 @@ class Schedule:
         state = self.folder / "state"
         state.mkdir()
         self.world = World(luck, Disk(state), shards=luck.choice((1, 2, 3)))
-        self.source = Recordings(self.world, luck.choice((1, 1, 2)))
+        kind: type[Recordings | Broker] = luck.choice((Recordings, Broker))
+        self.source: Recordings | Broker = kind(self.world, luck.choice((1, 1, 2)))
         self.chunk_lines = luck.choice((1, 3, 10, 50))
         self.world.disk.said = lambda what: self.world.tell(f"the end comes before: {what}")
         self.purged: set[str] = set()
@@ -72,9 +76,10 @@ class Schedule:
     def run(self) -> None:
         """Play it; raises Wrong where a promise is broken, and whatever the product raises."""
         try:
-            for _ in range(self.luck.randint(1, MOST_LIVES)):
-                self.life()
-            self.peace()
+            with self.source.at_work():
+                for _ in range(self.luck.randint(1, MOST_LIVES)):
+                    self.life()
+                self.peace()
         finally:
             self.world.disk.release()
             STAGE.leave()
@@ -84,7 +89,7 @@ class Schedule:
 
     def begin(self) -> Life:
         self.epoch, self.committed, self.seqs = None, [], {}
-        return Life(self.world, self.source, chunk_lines=self.chunk_lines)
+        return Life(self.world, self.source.open_source(), chunk_lines=self.chunk_lines)
 
     def life(self) -> None:
         """Live until the process ends, which is before any operation."""
@@ -115,6 +120,7 @@ class Schedule:
     def step(self, life: Life, what: Do) -> None:
         """Do one thing."""
         world, luck, bytewax = self.world, self.luck, life.bytewax
+        self.source.arrive()
         if self.epoch is not None and luck.random() < 0.5:
             what = "epoch"
         if what == "send":
@@ -143,11 +149,12 @@ class Schedule:
             self.command(life)
         elif what == "halt":
             webhook = luck.choice(sorted(WEBHOOKS))
-            order = luck.choice(("pause", "disable", "enable", "enable"))
+            order = luck.choice(ORDERS)
             world.tell(f"{order} {webhook}")
             life.order(webhook, order)
         elif what == "clock":
             world.step_secs += luck.choice(STEPS_SECS)
+            world.clock_was_wrong = True
             world.tell(f"the clock is set to {world.step_secs:+g} s")
         else:
             self.source.more()
@@ -163,6 +170,9 @@ class Schedule:
             for known in self.committed:
                 known.is_safe = known.end is not None
             self.committed = []
+            for partition in life.partitions:
+                token = world.tokens[SOURCE, partition.name]
+                world.order_is_kept(partition.name, token[1][1])
             world.now += 0.001
             world.tell("epoch")
         elif done == COMMIT:
@@ -230,16 +240,17 @@ class Schedule:
             if life.bytewax.eof:
                 break
             if self.is_at_rest(life):
-                self.source.end()
+                self.source.end(life)
+            self.source.arrive()
             self.go_on(life)
         else:
             raise Wrong(f"it never comes to rest: {life.engine.stats()}")
         shards = life.shards()
-        records = dict.fromkeys(RECORDS, 0)
+        records: Counter[str] = Counter()
         for counts in life.job.committed.records.values():
-            for name in RECORDS:
-                records[name] += counts.get(f"record/{name}", 0)
+            records.update({name.partition("/")[2]: number for name, number in counts.items()})
         check_rest(world, shards, records, self.source.line, self.purged)
+        self.source.check(records)
         life.close()
 
     def is_at_rest(self, life: Life) -> bool:

@@ -60,6 +60,7 @@ class World:
     """Monotonic seconds."""
     step_secs: float = 0.0
     """How far the machine's clock was set forward, or back."""
+    clock_was_wrong: bool = False
     boot: bytes = bytes(16)
     tokens: Tokens = field(default_factory=dict)
     version: int = 0
@@ -75,13 +76,20 @@ class World:
     """Per partition: line to source, offset and version; what has once left is never another one."""
     dropped: set[bytes] = field(default_factory=set)
     """Delivery keys that were asked to be given up; a crash may bring them back."""
+    kept: dict[str, int] = field(default_factory=dict)
+    """Per partition: lines whose order is on disk."""
     loose: set[str] = field(default_factory=set)
     """webhook-ids whose body a power cut may have changed: the trail is synced a moment later."""
     time: int = 0
     trace: list[str] = field(default_factory=list)
 
     def wall_ms(self) -> int:
-        return int((START_SECS + 1_000_000 + self.now + self.step_secs) * 1000)
+        """Return what the machine's clock says (unix ms)."""
+        return self.true_ms() + int(self.step_secs * 1000)
+
+    def true_ms(self) -> int:
+        """Return what right clocks say."""
+        return int((START_SECS + 1_000_000 + self.now) * 1000)
 
     @property
     def operations(self) -> int:
@@ -107,9 +115,9 @@ class World:
                 known = self.keys[request.key] = Known(delivery.port.shard, request.message_id, body)
             if known.body != body and request.message_id not in self.loose:
                 raise Wrong(f"{request.key!r} has two bodies: {known.body}, {body}")
-            if self.bodies.setdefault(request.message_id, body) != body:
-                if request.message_id not in self.loose:
-                    raise Wrong(f"{request.message_id} has two bodies: {known.body}, {body}")
+            before = self.bodies.setdefault(request.message_id, body)
+            if before != body and request.message_id not in self.loose:
+                raise Wrong(f"{request.message_id} has two bodies: {before}, {body}")
             if known.end is not None:
                 raise Wrong(f"{request.key!r} is sent again although a journal says it was {known.end.name}")
             if known.attempts is not None and delivery.progress.attempt != known.attempts:
@@ -169,12 +177,26 @@ class World:
             if not known.is_safe:
                 known.end = None
             known.attempts = None
+        for partition, lines in self.emitted.items():
+            lost = {line: told for line, told in lines.items() if line >= self.kept.get(partition, 0)}
+            places = {(source, offset) for source, offset, _ in lost.values()}
+            self.loose |= {one.message_id for key, one in self.keys.items() if place(key) in places}
+            for line, (source, offset, version) in lost.items():
+                lines[line] = ("", -1, version)
+
+    def order_is_kept(self, partition: str, lines: int | None = None) -> None:
+        """In which order these lines have left, or all so far, is on disk."""
+        lines = len(self.emitted.get(partition, ())) if lines is None else lines
+        self.kept[partition] = max(lines, self.kept.get(partition, 0))
 
     def emits(self, partition: str, line: int, source: str, offset: int, version: int) -> None:
         """A line leaves the source."""
         told = (source, offset, version)
-        before = self.emitted.setdefault(partition, {}).setdefault(line, told)
-        if before != told:
+        lines = self.emitted.setdefault(partition, {})
+        before = lines.setdefault(line, told)
+        if before == ("", -1, version):
+            lines[line] = told  # the power was cut before its order was on disk
+        elif before != told:
             raise Wrong(f"line {line} of {partition} was {before}, and is {told} now")
 
 

@@ -38,7 +38,7 @@ class RetrySettings:
     max_delay_secs: Annotated[Duration, lasting("max_delay", "30d")] = Field(
         default=3600.0, validation_alias="max_delay", description="Longest delay."
     )
-    max_age_secs: Annotated[Duration, lasting("max_age", "366d", zero=_ONCE)] = Field(
+    max_age_secs: Annotated[Duration, lasting("max_age", zero=_ONCE)] = Field(
         default=72 * 3600.0,
         validation_alias="max_age",
         description="After this age a delivery becomes a dead letter.",

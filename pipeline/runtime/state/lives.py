@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from pipeline.model.errors import StateError
 from pipeline.runtime.state.recovery import read_tokens
 
 
@@ -14,11 +15,12 @@ def known_lives(state: Path) -> dict[str, tuple[int, str]]:
 
     try:
         tokens = read_tokens(state / "recovery").get("source", {})
-    except sqlite3.Error:
+    except (sqlite3.Error, StateError):
         # A start says what is wrong with it.
         return {}
     lives: dict[str, tuple[int, str]] = {}
-    for _, position in tokens.values():
+    for token in tokens.values():
+        position = token[1]
         if str(position[0]).startswith("kafka"):
             for topic, place in places_of(position[2]).items():
                 lives[topic] = max((place.life, place.id), lives.get(topic, (1, "")))
