@@ -110,9 +110,7 @@ class Life:
         self.job = job = Job(settings, source, versions, engine, halts)
         job.pulse = Pulse(settings.epoch_secs, clock=self.monotonic)
         job.pace = Pace(settings.epoch_secs, clock=self.monotonic)
-        job.pressure = Pressure(
-            engine, state, 0, pace=job.pace, clock=self.monotonic, free=lambda folder: 1
-        )
+        job.pressure = Pressure(engine, state, 0, pace=job.pace, clock=self.monotonic, free=lambda folder: 1)
         job.drain = Drain(engine, world.shards, job.partitions, clock=self.monotonic)
         engine.start()
         versions.learn(halts.all())
