@@ -23,6 +23,12 @@ settings.register_profile("hookline", deadline=None)
 settings.load_profile("hookline")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name cases by what is the same in every process: packed bytes hold a time, objects an address."""
+    changes = isinstance(val, bytes) and not val.isascii()
+    return argname if changes or (isinstance(val, str) and " at 0x" in val) else None
+
+
 @pytest.fixture(scope="module")
 def unsynced() -> Iterator[None]:
     """Let commits skip the disk's sync: nothing here cuts the power, and a busy disk makes minutes of it."""

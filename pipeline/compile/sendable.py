@@ -18,7 +18,7 @@ from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 
 _HEADER = re.compile(r"[^\t\x20-\x7e]")
-"""What no header of `headers` can carry, nor any header of the aiohttp client, which writes UTF-8."""
+"""What no header of the aiohttp client can carry, which writes UTF-8."""
 _LATIN = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NO_TEXT = re.compile(r"[\ud800-\udfff]")
@@ -59,11 +59,9 @@ def expanded(text: str, secrets: Secrets) -> str | None:
 
 
 def _texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str, re.Pattern[str]]]:
-    """Yield what is sent, and what must not be in it."""
+    """Yield what is sent, and what must not be in it; of `headers` the request's compiler speaks."""
     request = model.request
     only_ascii = model.delivery.client == "aiohttp"
-    for name, value in request.headers.items():
-        yield ("request", "headers", name), value, _HEADER
     if request.auth is not None:
         for kind, fields in request.auth.model_dump(exclude_none=True).items():
             for name, value in fields.items():
@@ -101,8 +99,8 @@ def _found(text: str, bad: re.Pattern[str], secrets: Secrets) -> tuple[SecretRef
             found = bad.search(value) or _NO_TEXT.search(value) if value is not None else None
             if found is not None:
                 return part, found.group()
-        elif bad is not _HEADER and (found := bad.search(part)) is not None:
-            return None, found.group()  # of `headers` the request's compiler speaks
+        elif (found := bad.search(part)) is not None:
+            return None, found.group()
     return None
 
 

@@ -14,7 +14,7 @@ from pipeline.config.layers import Layers
 from pipeline.config.models.field_types import fields_of, is_section
 from pipeline.config.models.job import JsonlSource, KafkaSource, PipelineFile
 from pipeline.config.models.validate import check, submodel
-from pipeline.config.places import STDIN, check_moved_state, place_all
+from pipeline.config.places import STDIN, check_moved_state, place, place_all
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import Document, locate
 from pipeline.config.yaml.loader import EMPTY, decode_text, parse_yaml
@@ -26,7 +26,6 @@ from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
 
 FILE = "pipeline.yaml"
-_STATE = "./state"
 _SECRET_FIELDS = ("password", "secret", "key", "token")
 
 
@@ -105,9 +104,11 @@ def load_pipeline(
     layers = Layers(data)
     findings.extend(layers.set_variables(environ))
     layers.set_flags(flags or {})
-    data.setdefault("state", _STATE)
     were = place_all(data, base, lambda path: layers.origin(path) in ("file", "default"))
     model = check(PipelineFile, data, problems, what="pipeline.yaml")
+    if model is not None and "state" not in data:
+        were["state",] = model.state
+        model = model.model_copy(update={"state": place(base, model.state)})
     source = None
     if model is not None and model.source is not None:
         source = model.source.jsonl or model.source.kafka
@@ -176,9 +177,9 @@ def _check_source(
         for name, paths in named.items():
             for index, path in enumerate(paths or ()):
                 if path != STDIN and not os.path.exists(path) and not glob(path, recursive=True):
-                    place: KeyPath = ("source", "jsonl", name, index)
+                    at: KeyPath = ("source", "jsonl", name, index)
                     message = f"there is no file or directory `{path}`"
-                    problems.error(place, "missing-path", message, hint=_looked(path, were.get(place)))
+                    problems.error(at, "missing-path", message, hint=_looked(path, were.get(at)))
 
 
 def _looked(path: str, was: str | None) -> str | None:

@@ -19,6 +19,7 @@ from pipeline.job.replay import Replay
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, UsageError
 from pipeline.runtime.anew import start_anew
 from pipeline.runtime.process import Cluster, open_job, stop_on_signals
+from pipeline.runtime.state.afresh import refuse_without_consent
 from pipeline.runtime.watchdog import Watchdog
 from pipeline.telemetry import log
 
@@ -27,6 +28,9 @@ Observe: TypeAlias = Callable[[Job, int], Callable[[], None]]
 RECOVERY = "BYTEWAX_RECOVERY_DIRECTORY"
 INTERVAL = "BYTEWAX_SNAPSHOT_INTERVAL"
 BACKUP = "BYTEWAX_RECOVERY_BACKUP_INTERVAL"
+
+NO = ("", "0", "false", "no")
+"""Values of HOOKLINE_YES that consent to nothing."""
 
 
 def prepare(replay: Replay | None = None, observe: Observe | None = None) -> Dataflow:
@@ -61,6 +65,8 @@ def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
     cluster = Cluster(
         given.process_id or 0, tuple(given.addresses.split(";")) if given.addresses is not None else ()
     )
+    if replay is None and os.environ.get("HOOKLINE_YES", "") in NO:
+        refuse_without_consent(config)
     closing = ExitStack()
     job, flow = closing.enter_context(open_job(config, config_dir, cluster=cluster, replay=replay))
     closing.enter_context(stop_on_signals(job.drain))

@@ -35,11 +35,12 @@ from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.reading.view import Accounting, accounting
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
+from pipeline.runtime.readers import Remembered
 from pipeline.runtime.reload import ConfigWatcher
 from pipeline.runtime.state.crashes import crashes_noted
 from pipeline.runtime.state.directory import StateDirectory
 from pipeline.runtime.state.patience import Patience
-from pipeline.runtime.state.recovery import prepare_recovery
+from pipeline.runtime.state.recovery import prepare_recovery, read_tokens
 from pipeline.runtime.watchdog import Watchdog
 from pipeline.store.warm import start_warming
 from pipeline.telemetry import log
@@ -120,7 +121,10 @@ def open_job(
         )
         fires = (lambda webhook_id: True) if replay is None else replay.fires
         versions = Versions(config.state / "versions", snapshot, take_over, fires)
-        job = Job(settings, parts.source(config, replay), versions, engine, halts, copies, peers)
+        known = read_tokens(config.state / "recovery").get("source", ())
+        job = Job(
+            settings, Remembered(parts.source(config, replay), known), versions, engine, halts, copies, peers
+        )
         # In reverse order at the end: the engine first, it reads the stores.
         stack.callback(job.stores.close)
         stack.callback(engine.stop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -39,6 +39,26 @@ class Recordings:
             name=name,
             resume=position,
         )
+
+
+class Remembered:
+    """A source with the partitions that its job has known, also where they are gone: a resume wants them all.
+
+    Whether there is anything to read for such a one its source decides.
+    """
+
+    def __init__(self, source: Source, known: Iterable[str]) -> None:
+        self._source = source
+        self._known = tuple(known)
+
+    def list_partitions(self) -> list[str]:
+        """Return what the source lists, and what was known besides."""
+        found = self._source.list_partitions()
+        return found + sorted(set(self._known) - set(found))
+
+    def open(self, name: str, position: Position | None) -> Reader:
+        """Return the source's reader."""
+        return self._source.open(name, position)
 
 
 def make_readers(

@@ -274,7 +274,7 @@ def test_a_rendering_that_is_a_dead_letter_ends_with_1(hookline, config, file):
 def test_an_unknown_webhook_is_wrong_usage(hookline, config, file):
     said = hookline("explain", "-c", config, "--event", file("event.json", EVENT), "--webhook", "bgi")
     assert said.code == 2
-    assert "there are: big" in said.err
+    assert "did you mean `big`?" in said.err
 
 
 # --- diff

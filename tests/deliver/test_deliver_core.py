@@ -37,7 +37,7 @@ class Patient(Throttle):
 class Fixed(Concurrency):
     """A concurrency that never shrinks."""
 
-    def ended(self, now: float, good: int, bad: int, slot_secs: float) -> None: ...
+    def ended(self, now: float, good: int, bad: int) -> None: ...
 
 
 def test_a_good_answer_is_a_delivery() -> None:

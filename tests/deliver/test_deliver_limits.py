@@ -57,7 +57,7 @@ def trials(limit: Concurrency, good_of: Callable[[int], int], *, rounds: int, no
         good = good_of(in_flight)
         if good:
             limit.succeeded(now, good, 0.1, in_flight)
-        limit.ended(now, good, in_flight - good, in_flight * 0.1)
+        limit.ended(now, good, in_flight - good)
         seen.append(in_flight)
     return seen
 

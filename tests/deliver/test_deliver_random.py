@@ -100,7 +100,7 @@ class Patient(Throttle):
 class Stubborn(Concurrency):
     """A concurrency that never shrinks."""
 
-    def ended(self, now: float, good: int, bad: int, slot_secs: float) -> None: ...
+    def ended(self, now: float, good: int, bad: int) -> None: ...
 
 
 @settings(max_examples=25, deadline=None)

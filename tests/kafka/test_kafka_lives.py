@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import NewPartitions
 
 from pipeline.model.errors import StateError
 from pipeline.sources.reader import Reader
@@ -147,3 +148,28 @@ def test_a_users_topic_that_does_not_keep_its_history_is_told(
     assert told == [0, 1, 1]
     fields = [vars(record)["fields"] for record in caplog.records if "its history" in record.message]
     assert [one["limits"] for one in fields] == ["cleanup.policy=compact", "retention.ms=604800000"]
+
+
+def test_a_topic_made_anew_with_fewer_partitions_is_refused_or_read_and_then_goes_on(
+    topics: Topics, tap: Tapper
+) -> None:
+    events = topics.create("events", 2)
+    topics.send(events, b"old", partition=1)
+    first = tap(topics.open(name="kafka-1", events=(events,)))
+    first.take(1)
+    first.reader.close()
+    made_anew(topics, "events", 1)
+    with pytest.raises(StateError, match=r"has 1 partitions now, but partition 1 .*made anew"):
+        topics.source(events=(events,)).open("kafka-1", first.reader.position)
+    accepted = topics.source(events=(events,), out_of_range="earliest")
+    gone = accepted.open("kafka-1", first.reader.position)
+    assert gone.read(200) is None
+    assert not gone.done
+    later = topics.source(events=(events,)).open("kafka-1", gone.position)
+    assert later.position == gone.position, "what was accepted once is not asked again"
+    topics.admin.create_partitions([NewPartitions(events, 2)])[events].result(10)
+    until(lambda: len(topics.source(events=(events,)).list_partitions()) == 2, "the new partition")
+    again = tap(topics.open(gone.position, name="kafka-1", events=(events,)))
+    Topics(topics.broker).send(events, b"new", partition=1)
+    assert again.take(1) == [b"new"]
+    assert again.chunks[0].sources == f"{events}~2/1"

@@ -20,7 +20,7 @@ from pipeline.model.errors import ConfigError, Fatal, HooklineError
 from pipeline.outbox.copies.copies import open_copies
 from pipeline.receiver.server import Receiver
 from pipeline.recording.topic_writer import TopicWriter
-from pipeline.sources.topics.kafka_reader import KafkaReader
+from pipeline.sources.reader import Reader
 from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.telemetry.happenings import BROKERS_UNREACHABLE
 from tests.kafka.secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, permit
@@ -29,7 +29,7 @@ from tests.kafka.topics import Tap, Topics, until
 from tests.kit.certificates import Certificates
 from tests.kit.run import HOOKLINE, Bench
 
-Tapper = Callable[[KafkaReader], Tap]
+Tapper = Callable[[Reader], Tap]
 WRONG = f"{CANARY}-mistyped"
 
 

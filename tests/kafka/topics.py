@@ -133,7 +133,9 @@ class Topics:
         """Return the reader of one source partition."""
         source = self.source(**settings)
         assert name in source.list_partitions()
-        return source.open(name, position)
+        reader = source.open(name, position)
+        assert isinstance(reader, KafkaReader)
+        return reader
 
 
 class Tap:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.config.job import PipelineConfig
+from pipeline.job.steps import history
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.reader import Reader
 
@@ -51,3 +52,8 @@ def use_partitions(files: dict[str, str]) -> None:
 def limit_address_space(size: int) -> None:
     """Let this process have so many bytes of addresses, as ``ulimit -v`` does."""
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
+def boot(number: int) -> None:
+    """Let this process believe that the machine was started anew: after a power cut it was."""
+    vars(history)["boot_id"] = lambda: number.to_bytes(16, "big")

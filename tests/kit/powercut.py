@@ -2,6 +2,16 @@
 
 The files are real ones. What is on disk is noted when a file or a folder is synced; so a promise that forgets
 to sync something is found, whatever it was written with.
+
+`cuts` tries every step of one act. A schedule of its own goes on like this:
+
+    disk = Disk(root)                  what is there now is on disk
+    with disk.working_until(steps):    after so many changes every further one raises PowerCut
+        ...                            journal, history, trail, halts, commands, versions, recording, ...
+    disk.leave("what was synced", place)   what the next start finds; `disk.close()` at the end
+
+What syncs without Python (LMDB, SQLite) is not seen: say `disk.on_disk(path)` where it has committed. With
+`root` in /dev/shm and the fixture `unfsynced` no real disk is waited for.
 """
 
 from __future__ import annotations
@@ -11,6 +21,7 @@ import shutil
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +54,22 @@ class Disk:
         for folder, _, files in os.walk(root):
             for path in (folder, *(os.path.join(folder, name) for name in files)):
                 self._on_disk(path)
+
+    @contextmanager
+    def working_until(self, steps: int) -> Iterator[None]:
+        """Cut the power after so many changes; below zero: never. The block then ends without an error."""
+        self.steps_left = steps
+        patch = self.working()
+        try:
+            yield
+        except PowerCut:
+            pass
+        finally:
+            patch.undo()
+
+    def on_disk(self, path: Path) -> None:
+        """Take a file, or the names in a folder, to be on disk as they are now."""
+        self._on_disk(str(path))
 
     def _on_disk(self, path: str) -> None:
         found = os.stat(path)
@@ -136,16 +163,10 @@ def cuts(
         root = work / f"{steps}"
         root.mkdir()
         begin(root)
-        disk = Disk(root)
-        disk.steps_left = steps
-        patch, over = disk.working(), False
-        try:
+        disk, over = Disk(root), False
+        with disk.working_until(steps):
             act(root)
             over = True
-        except PowerCut:
-            pass
-        finally:
-            patch.undo()
         for number, left in enumerate(LEFT):
             place = work / f"{steps}-{number}"
             disk.leave(left, place)

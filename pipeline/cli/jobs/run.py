@@ -68,6 +68,13 @@ if TYPE_CHECKING:
     help="Keep the process on one core, each of several on its own: less CPU per delivery.",
 )
 @click.option("--member", hidden=True, help="Place in the group that this process belongs to.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    envvar="HOOKLINE_YES",
+    show_envvar=True,
+    help="Do not ask: a new state directory may send again what the Kafka group has read.",
+)
 @click.option("--fail-on-dead", is_flag=True, help="Exit 1 if there are dead letters at the end.")
 @json_option
 def run(
@@ -77,6 +84,7 @@ def run(
     restart: bool,
     pin: bool,
     member: str | None,
+    yes: bool,
     fail_on_dead: bool,
     as_json: bool,
     **flags: Any,
@@ -92,6 +100,8 @@ def run(
 
     job_config = load(config, flags, quiet=member is not None)
     log.setup(job_config.file.log.level, job_config.file.log.format)
+    if member is None and not yes:
+        ask_before_again(job_config)
     before = 0 if member else account(job_config.state)["records"]["read"]
     if (processes > 1 or restart) and member is None:
         summary = run_together(job_config, processes, restart)
@@ -109,6 +119,18 @@ def run(
     show(job_config.state, summary, before, as_json)
     dead = sum(counts["dead"] for counts in summary["webhooks"].values()) + summary["records"]["invalid"]
     return Exit.PROBLEMS if fail_on_dead and dead else Exit.OK
+
+
+def ask_before_again(job_config: PipelineConfig) -> None:
+    """Let a person decide whether a new state directory may send everything again."""
+    from pipeline.runtime.state.afresh import read_before, refuse_without_consent
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        refuse_without_consent(job_config)
+        return
+    again = read_before(job_config)
+    if again is not None:
+        click.confirm(f"{again}. Go on?", abort=True, err=True)
 
 
 def run_alone(

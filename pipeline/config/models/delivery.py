@@ -38,7 +38,7 @@ class RetrySettings:
     max_delay_secs: Annotated[Duration, lasting("max_delay", "30d")] = Field(
         default=3600.0, validation_alias="max_delay", description="Longest delay."
     )
-    max_age_secs: Annotated[Duration, lasting("max_age", "366d", zero=_ONCE)] = Field(
+    max_age_secs: Annotated[Duration, lasting("max_age", zero=_ONCE)] = Field(
         default=72 * 3600.0,
         validation_alias="max_age",
         description="After this age a delivery becomes a dead letter.",
@@ -107,13 +107,18 @@ class DeliverySettings:
     batch: BatchSettings | None = Field(default=None, description="Send several deliveries in one request.")
     fail_when: Conditions = Field(
         default=None,
-        description="A condition over `response.*` of a JSON answer that makes a 2xx a dead letter.",
+        description="A condition that makes a 2xx a dead letter: over `response.status`, "
+        "`response.headers.NAME` and the JSON answer (`response.body.x`, or short `response.x`).",
         examples=[{"response.ok": False}],
     )
     client: Literal["native", "aiohttp"] = Field(
         default="native", description="HTTP client; aiohttp can use a proxy."
     )
-    proxy: str | None = Field(default=None, description="Proxy URL, with the aiohttp client.")
+    proxy: str | None = Field(
+        default=None,
+        description="Proxy URL, with the aiohttp client; user and password are percent-encoded.",
+        examples=["http://user:${PROXY_PASSWORD}@proxy.example:3128"],
+    )
 
     @model_validator(mode="after")
     def _proxy_client(self) -> Any:

@@ -162,6 +162,13 @@ Duration = Annotated[
 ]
 """Seconds, from ``500ms``, ``10s``, ``1.5h``, ``30d``."""
 
+DurationOrZero = Annotated[
+    float,
+    _amount(units.parse_duration),
+    _schema(r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$", "duration", "0s", "50ms"),
+]
+"""As `Duration`, where nothing at all has a meaning."""
+
 DurationOrEver = Annotated[
     float | None,
     _amount(_ever),

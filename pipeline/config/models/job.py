@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pipeline.config.models.delivery import DeliverySettings
 from pipeline.config.models.field_types import (
     Duration,
+    DurationOrZero,
     Names,
     Section,
     Size,
@@ -180,7 +181,7 @@ class JoinSection(Section):
         validation_alias="max_wait",
         description="Let an event go on after so long without progress of the users side; null: never.",
     )
-    settle_secs: Duration | None = Field(
+    settle_secs: DurationOrZero | None = Field(
         default=None,
         validation_alias="settle",
         description="Two topics: hold each record until the clock is so far past its time, for records of "

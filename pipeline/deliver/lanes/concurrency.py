@@ -2,9 +2,9 @@
 
 While answers are good, latency decides: growth and shrinking follow Vector's adaptive request concurrency
 and Netflix' gradient limits. While more than a tenth of them fail, trials decide (after PCC Vivace, NSDI
-2018): is it us? The measure is the yield, good answers per second of a slot. Where failures come by chance,
-or because one backend of two is down, the yield is the same at any limit, and a lower one only costs good
-answers. Where a receiver sheds what is too much for it, half of the slots yield twice as much each.
+2018): is it us? The measure is the share of good answers. Where failures come by chance, or because one
+backend of two is down, it is the same at any limit, and a lower one only costs good answers. Where a receiver
+sheds what is too much for it, it doubles with half of the slots.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TOLERATED = 0.1
 ENOUGH, ENOUGH_GOOD, SURELY = 40, 30, 400
 """Answers of a trial: so many with so many good ones among them, or so many in any case."""
 BETTER, WORSE = 1.4, 0.7
-"""Between half and twice the slots a yield stays (1) or doubles and halves: the middle tells them apart."""
+"""Between half and twice the slots the share stays (1) or doubles and halves: the middle tells them apart."""
 HOLD_SECS = 10.0
 """Between two trials once one has found its end."""
 
@@ -41,10 +41,9 @@ class Concurrency:
         "_max",
         "_next_step",
         "_rested",
-        "_slot_secs",
+        "_share",
         "_starting",
         "_trial_at",
-        "_yield",
         "limit",
         "round_trip",
     )
@@ -63,7 +62,7 @@ class Concurrency:
     def _calm(self) -> None:
         self._direction = 0
         """Of the last trial: down, up; 0 while failures are tolerable."""
-        self._yield = 0.0
+        self._share = 0.0
         self._rested = False
         self._hold_until = 0.0
         self._begin(0.0)
@@ -71,7 +70,6 @@ class Concurrency:
     def _begin(self, at: float) -> None:
         """Measure anew from then on."""
         self._good = self._bad = 0
-        self._slot_secs = 0.0
         self._trial_at = at
 
     def resize(self, most: int) -> None:
@@ -109,8 +107,8 @@ class Concurrency:
             step = count if self._starting else count / self.limit
             self.limit = min(float(self._max), self.limit + step)
 
-    def ended(self, now: float, good: int, bad: int, slot_secs: float) -> None:
-        """Learn from all answers of one loop turn. slot_secs: how long they took, added up."""
+    def ended(self, now: float, good: int, bad: int) -> None:
+        """Learn from all answers of one loop turn."""
         if not bad and not self._direction and not self._bad:
             return
         if now < self._trial_at:
@@ -118,7 +116,6 @@ class Concurrency:
             return
         self._good += good
         self._bad += bad
-        self._slot_secs += slot_secs
         answers = self._good + self._bad
         if answers < ENOUGH or (self._good < ENOUGH_GOOD and answers < SURELY):
             return
@@ -126,13 +123,13 @@ class Concurrency:
             self._calm()
         elif now >= self._hold_until:
             self._starting = False
-            self._try(now, self._good / max(self._slot_secs, 1e-9))
+            self._try(now, self._good / answers)
         else:
             self._begin(now)
 
     def _try(self, now: float, found: float) -> None:
-        """Judge the last trial by the yield that was found, and begin the next."""
-        before, self._yield = self._yield, found
+        """Judge the last trial by the share that was found, and begin the next."""
+        before, self._share = self._share, found
         if self._direction == 0:
             # Measured once more before anything is tried: the limit may have grown meanwhile.
             self._direction = -1

@@ -67,19 +67,17 @@ class Settler:
         good = 0
         failed: list[Attempt] = []
         quickest = inf
-        slot_secs = 0.0
         for attempt in attempts:
             status = attempt.status
             said: tuple[Any, Any] | None = None
             if not is_plain and attempt.headers_matter and attempt.fault is None and 200 <= status < 300:
                 said = self._read(lane, attempt)
-            trip = now - attempt.started
-            slot_secs += trip
             key = attempt.fault or status
             outcomes[key] = outcomes.get(key, 0) + 1
             if 200 <= status < 300 and attempt.fault is None:
                 good += 1
                 # The least of a turn: what other requests of the turn cost is our own time.
+                trip = now - attempt.started
                 if trip < quickest:
                     quickest = trip
                 if said is None:
@@ -98,7 +96,7 @@ class Settler:
             tally.trip(quickest, good)
             lane.limit.succeeded(now, good, quickest, in_flight, lane.slots())
         if failed or good:
-            lane.limit.ended(now, good, len(failed), slot_secs)
+            lane.limit.ended(now, good, len(failed))
         if failed:
             failing(lane, failed, good, now, self.clock.wall())
         if good and lane.throttle.succeeded(now, good):

@@ -127,7 +127,10 @@ def _check_source(state: Path, folder: Path, line: int, found: Findings) -> None
         checks = read_high(folder / HIGH, needed=line > 0).switches
     with found.noted():
         path = folder / SWITCHES
-        for _, version in parse_switches(path, read_switches(path, checks, needed=line > 0)):
+        switches = parse_switches(path, read_switches(path, checks, needed=line > 0))
+        # Those that hold before the line are needed by nobody, and may be deleted.
+        past = sum(number <= line for number, _ in switches) - 1
+        for _, version in switches[max(0, past) :]:
             if not (state / "versions" / f"{version}.config").exists():
                 raise StateError(
                     f"{path}: names the config version {version[:12]}, which is not in versions/. Restore "

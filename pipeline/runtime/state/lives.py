@@ -5,20 +5,23 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from pipeline.model.errors import StateError
 from pipeline.runtime.state.recovery import read_tokens
 
 
 def known_lives(state: Path) -> dict[str, tuple[int, str]]:
     """Return per topic its life and its id as of the job's last durable epoch; {} where there is no job's."""
+    from pipeline.job.steps.source import position_of
     from pipeline.sources.topics.stream import places_of
 
     try:
         tokens = read_tokens(state / "recovery").get("source", {})
-    except sqlite3.Error:
+    except (sqlite3.Error, StateError):
         # A start says what is wrong with it.
         return {}
     lives: dict[str, tuple[int, str]] = {}
-    for _, position in tokens.values():
+    for token in tokens.values():
+        position = position_of(token)
         if str(position[0]).startswith("kafka"):
             for topic, place in places_of(position[2]).items():
                 lives[topic] = max((place.life, place.id), lives.get(topic, (1, "")))

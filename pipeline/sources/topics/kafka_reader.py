@@ -59,6 +59,7 @@ class KafkaReader(BaseReader):
         admin: KafkaAdmin,
         *,
         handed_out: int = 0,
+        vanished: Sequence[SidePlace] = (),
         topics: Topics,
         clock_ms: Callable[[], int],
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -67,6 +68,8 @@ class KafkaReader(BaseReader):
         self._streams = list(streams)
         self._reachability = admin.reachability
         self._handed_out = handed_out
+        self._vanished = [tuple(place) for place in vanished]
+        """Places in topics that do not have this partition any more."""
         self._topics = topics
         self._clock_ms = clock_ms
         self._wall_ms = wall_ms
@@ -115,7 +118,8 @@ class KafkaReader(BaseReader):
     @property
     def position(self) -> Position:
         """Where the reader stands: per topic the next offset, the floor of the merge and the stop."""
-        return (self.VERSION, self._handed_out, tuple([tuple(stream.place) for stream in self._streams]))
+        places = [tuple(stream.place) for stream in self._streams]
+        return (self.VERSION, self._handed_out, (*places, *self._vanished))
 
     @property
     def progress(self) -> tuple[int, int]:

@@ -20,7 +20,8 @@ from confluent_kafka.admin import AclOperation
 from pipeline.kafka.admin import KafkaAdmin, Place, Topic, topic_id
 from pipeline.kafka.client import KafkaSettings, make_consumer
 from pipeline.model.errors import Fatal, StateError
-from pipeline.sources.chunk import Position
+from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.side import BEFORE_ALL, Side
 from pipeline.sources.topics.stream import Message, SidePlace, Stream, group_committed, places_of
@@ -30,8 +31,25 @@ from pipeline.telemetry.happenings import HISTORY_LIMITED, PARTITIONS_ADDED, PLA
 log = logging.get(__name__)
 
 PREFIX = "kafka-"
+REMEDY = (
+    "Set `source.kafka.out_of_range: earliest` (or `latest`) for one start to go on with what is there, or "
+    "begin with a new state directory"
+)
 TOPICS_EVERY_MS = 2_000
 """How soon a topic that is made anew is noticed where its offsets do not tell."""
+
+
+class GoneReader(BaseReader):
+    """Of a partition that no topic has any more: Bytewax wants every partition it has known."""
+
+    def __init__(self, name: str, position: Position, *, ends: bool) -> None:
+        self.name = name
+        self.position = position
+        self.done = ends
+
+    def read(self, limit: int) -> RawChunk | None:
+        """Return nothing, ever."""
+        return None
 
 
 class KafkaSource:
@@ -81,11 +99,13 @@ class KafkaSource:
         """Return the names of the source partitions; raises like `counts`."""
         return [f"{PREFIX}{index}" for index in range(max(self.counts().values()))]
 
-    def open(self, name: str, position: Position | None = None) -> KafkaReader:
+    def open(self, name: str, position: Position | None = None) -> KafkaReader | GoneReader:
         """Return the reader of a source partition, going on from ``position`` or beginning as configured.
 
         Raises StateError where the position is not to be had any more, and like `counts`.
         """
+        if not name.startswith(PREFIX):
+            raise StateError(f"{name}: the state directory was written by another kind of source")
         index = int(name.removeprefix(PREFIX))
         stored: dict[str, SidePlace] = {}
         handed_out = 0
@@ -103,6 +123,11 @@ class KafkaSource:
             log.warning(
                 "a topic is no longer configured; its place is forgotten", topic=topic, partition=index
             )
+        absent = stored.keys() & {topic for topic, _ in topics} - {topic for topic, _ in present}
+        vanished = [self._vanished(index, stored[topic]) for topic in sorted(absent)]
+        if not present:
+            gone = (KafkaReader.VERSION, handed_out, tuple(map(tuple, vanished)))
+            return GoneReader(name, gone, ends=self.settings.stop != "never")
         streams: list[Stream] = []
         for topic, updates in present:
             place = self._place(topic, index, updates, stored.get(topic))
@@ -116,6 +141,7 @@ class KafkaSource:
             self.settings,
             self.admin,
             handed_out=handed_out,
+            vanished=vanished,
             topics=self,
             clock_ms=self._clock_ms,
         )
@@ -167,10 +193,7 @@ class KafkaSource:
             what = f"{topic}/{index} ends at offset {end}, but was read up to {offset}: "
             what += "it was recreated or truncated"
         if policy == "error":
-            raise StateError(
-                f"{what}. Set `source.kafka.out_of_range: earliest` (or `latest`) for one start to go on "
-                "with what is there, or begin with a new state directory"
-            )
+            raise StateError(f"{what}. {REMEDY}")
         chosen = first if policy == "earliest" else self.admin.find(topic, index, "latest")
         begins_again = is_another or chosen < offset
         skipped = chosen - first if begins_again else chosen - offset
@@ -178,6 +201,21 @@ class KafkaSource:
         if not begins_again:
             return place._replace(offset=chosen, id=known or place.id)
         return SidePlace(topic, chosen, BEFORE_ALL, self._stop(topic, index), place.life + 1, known)
+
+    def _vanished(self, index: int, place: SidePlace) -> SidePlace:
+        """A partition that was read is not there any more: only a topic made anew can have fewer.
+
+        Returns its place in that topic, where it may come to be. Raises StateError.
+        """
+        if place.offset == 0:
+            return place
+        found = self._topics[place.topic]
+        what = f"{place.topic} has {found.partitions} partitions now, but partition {index} of it was read "
+        what += f"up to offset {place.offset}: it was made anew, or these brokers are another cluster"
+        if self.settings.out_of_range == "error":
+            raise StateError(f"{what}. {REMEDY}")
+        PLACE_LOST.happened(log, 0, partition=f"{place.topic}/{index}", what=what, goes_on_at=None)
+        return SidePlace(place.topic, 0, BEFORE_ALL, None, place.life + 1, found.id)
 
     def relocated(self, index: int, place: SidePlace) -> SidePlace:
         """Return where to go on after a place that a running reader could not have. Waits for the brokers.

@@ -1,0 +1,76 @@
+"""A new state directory in front of topics that were read before: a lost volume, or a wrong path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pipeline.config.job import PipelineConfig
+from pipeline.config.models.job import KafkaSource as KafkaModel
+from pipeline.model.errors import UsageError
+from pipeline.runtime.state.directory import META
+from pipeline.telemetry import log as logging
+
+log = logging.get(__name__)
+
+ASK_SECS = 5.0
+"""How long the group's coordinator may take to answer."""
+
+
+@dataclass(slots=True, frozen=True)
+class Again:
+    """What a start would send once more."""
+
+    group: str
+    records: int
+    topics: tuple[str, ...]
+    state: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.state} is a new state directory, but group `{self.group}` has committed offsets of "
+            f"{', '.join(self.topics)}: {self.records:,} records that were read before would be read again, "
+            "and what they fire would be sent again"
+        )
+
+
+def read_before(config: PipelineConfig) -> Again | None:
+    """Return what a job would read again although its group has read it; None where nothing tells of that.
+
+    Asks the brokers only where the state directory is new and topics begin at their first record. Raises what
+    they refuse.
+    """
+    source = config.source
+    if not isinstance(source, KafkaModel) or source.start != "earliest" or not source.events:
+        return None
+    if (config.state / META).exists():
+        return None
+    from pipeline.kafka.admin import KafkaAdmin, Unanswered
+    from pipeline.kafka.client import KafkaSettings
+
+    admin = KafkaAdmin(replace(KafkaSettings.of(source), users=()))
+    topics = []
+    records = 0
+    for name, topic in admin.topics().items():
+        try:
+            committed = admin.group_offsets(name, topic.partitions, ASK_SECS)
+        except Unanswered:
+            # A job needs no coordinator, so it is not held up by one that is away.
+            log.warning("whether the group has read before could not be asked", group=source.group)
+            return None
+        again = sum(
+            max(0, offset - admin.find(name, index, "earliest")) for index, offset in committed.items()
+        )
+        if again:
+            topics.append(name)
+            records += again
+    return Again(source.group, records, tuple(topics), str(config.state)) if topics else None
+
+
+def refuse_without_consent(config: PipelineConfig) -> None:
+    """Raise UsageError where a start would send again what was sent: with how to consent, where to begin."""
+    again = read_before(config)
+    if again is not None:
+        raise UsageError(
+            f"{again}. Is `state` the right path? `--yes` (or HOOKLINE_YES=1) sends everything again, "
+            "`start: latest` (or a time) under `source.kafka` begins there"
+        )
