@@ -65,7 +65,7 @@ def late_ones(left: Iterable[Stored]) -> Counter[str]:
 
 
 def check_order(left: Sequence[Stored]) -> None:
-    """What was there before another record, or came as it settled, left before it where it precedes it."""
+    """A record that precedes another one left first, if it was there before or came while that settled."""
     for place, later in enumerate(left):
         for one in left[:place]:
             if one.topic == later.topic or later.rank > one.rank:
@@ -246,7 +246,7 @@ class Broker:
     # --- what must be true at the end
 
     def check(self, records: Mapping[str, int]) -> None:
-        """Records left in the order of their times but for those that came too late, which are counted (P3)."""
+        """Records left in the order of their times, or came too late and are counted (P3)."""
         late: Counter[str] = Counter()
         for number in range(self.partitions):
             logs = {topic: self.logs[topic, number] for topic in (USERS, EVENTS)}
@@ -254,7 +254,7 @@ class Broker:
                 return
             left = [
                 logs[source.partition("/")[0]][offset]
-                for _, (source, offset, _) in sorted(self.world.emitted.get(f"kafka-{number}", {}).items())
+                for _, (source, offset) in sorted(self.world.emitted.get(f"kafka-{number}", {}).items())
             ]
             late += late_ones(left)
             check_order(left)
