@@ -248,3 +248,9 @@ MUTANTS: dict[str, Mutant] = {
         nobody_asks_where_the_other_topic_ends,
     )
 }
+RARE = {
+    "later_generations_stay_after_an_undo",
+    "drop_does_not_see_what_was_handed_over",
+    "stamps_ahead_of_the_clock_are_not_in_the_trail",
+}
+"""These need more luck than a minute has; each has a test of its own in the room it belongs to."""

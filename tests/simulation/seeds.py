@@ -69,9 +69,13 @@ class Schedule:
         self.steps_clock = luck.random() < 0.4
         self.asks = luck.choice((1, 1, 5))
         """How many rows a command names."""
-        self.passes = luck.choice(((0.001, 0.001, 0.05, 1.0, 11.0, 4000.0), (0.001, 0.005, 0.01, 0.04)))
-        """How much time passes between two things."""
         self.often = [OFTEN[what] for what in WHAT]
+        self.passes: tuple[float, ...] = (0.001, 0.001, 0.05, 1.0, 11.0, 4000.0)
+        """How much time passes between two things."""
+        if luck.random() < 0.3:
+            # A busy moment: records come while others settle.
+            self.passes = (0.003, 0.006)
+            self.often[WHAT.index("poll")], self.often[WHAT.index("more")] = 90, 9
         self.often[WHAT.index("send")] = luck.choice((40, 40, 5))
         """How quick the engine is beside the worker."""
         self.purged: set[str] = set()
