@@ -15,7 +15,6 @@ QUICKLY = (
     "undo_is_not_emptied",
     "journal_is_forgotten_one_epoch_early",
     "finished_expires_at_once",
-    "torn_tail_is_not_rewritten",
     "high_water_is_not_synced",
     "version_is_not_stored",
     "replaced_files_are_not_synced",
