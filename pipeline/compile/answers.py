@@ -10,7 +10,7 @@ from pipeline.language.path_syntax import ANY, Path, PathError, parse_path
 from pipeline.model.json import Value
 
 NEVER_HOLDS = "never-holds"
-"""A condition that no answer can fulfil: an error of `check`, a warning of a job, which always ran with it."""
+"""A condition that no answer can fulfil: an error of `check`; a job, which always ran with it, is warned."""
 _ROOTS = ("response", "vars")
 
 
