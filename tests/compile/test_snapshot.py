@@ -333,7 +333,8 @@ def test_plain_secrets_and_plain_http_are_warnings(compiled) -> None:
 )
 def test_a_variable_as_a_shell_writes_it_is_a_warning(compiled, request_fields: str, meant: str) -> None:
     report = compiled(
-        webhooks__a=f"id: a\ntrigger: {{events: [X]}}\nrequest: {{url: 'https://x.example/', {request_fields}}}\n"
+        webhooks__a="id: a\ntrigger: {events: [X]}\n"
+        f"request: {{url: 'https://x.example/', {request_fields}}}\n"
     )
     assert report.errors == 0
     hints = [one.hint for one in report.findings if one.code == "looks-like-variable"]
