@@ -44,8 +44,8 @@ class Pulse:
         self._polled.pop(partition, None)
 
     def still_secs(self) -> float:
-        """Return the seconds since the worker last turned, or polled the partition that waits longest; 0 before
-        its first turn.
+        """Return the seconds since the worker last turned, or polled the partition that waits longest; 0
+        before its first turn.
         """
         if self._last is None:
             return 0.0
