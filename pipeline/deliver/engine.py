@@ -31,7 +31,7 @@ from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats, Publisher, engine_stats
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import Fatal, HooklineError, full_disk
+from pipeline.model.errors import Fatal, HooklineError, disk_fault
 from pipeline.outbox.handover import Delivery, Port
 from pipeline.telemetry.log import get
 
@@ -212,7 +212,7 @@ class DeliveryEngine:
         if isinstance(failure, HooklineError):
             raise failure
         if failure is not None:
-            raise full_disk(failure) or Fatal(f"the delivery engine failed: {failure}") from failure
+            raise disk_fault(failure) or Fatal(f"the delivery engine failed: {failure}") from failure
 
     def _tell(self, order: Callable[[Core], None]) -> None:
         self._check()

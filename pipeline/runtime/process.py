@@ -30,7 +30,7 @@ from pipeline.job.peers import PeerReporter, Peers
 from pipeline.job.replay import Replay
 from pipeline.job.settings import JobSettings
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, full_disk
+from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, disk_fault
 from pipeline.model.stop import requested, stoppable
 from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.reading.view import Accounting, accounting
@@ -246,7 +246,7 @@ def _cause(noted: BaseException | None, cluster: Cluster, error: BaseException) 
     if cluster.processes > 1 and noted is None and "thread panic" in str(first):
         # So Bytewax says that a connection to another process was lost.
         return Fatal(f"process {cluster.process} ends because another process of the job is gone")
-    return full_disk(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")
+    return disk_fault(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")
 
 
 def keep_on_one_core(process: int = 0) -> None:
