@@ -21,6 +21,7 @@ from zlib import crc32
 
 from pipeline.model.disk import make_folder, replace_durably, sync, sync_data
 from pipeline.model.errors import StateError
+from pipeline.model.private import NEVER_FOLLOWED
 
 SWITCHES, HIGH = "switches", "high-water"
 
@@ -45,7 +46,7 @@ class History:
         """line: where the last durable epoch left the partition."""
         make_folder(folder)
         self._path = folder / SWITCHES
-        self._file = os.open(folder / HIGH, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(folder / HIGH, os.O_RDWR | os.O_CREAT | NEVER_FOLLOWED, 0o600)
         self._boot = boot_id()
         try:
             noted = read_high(folder / HIGH, needed=line > 0)

@@ -100,6 +100,7 @@ def _make(folder: Path) -> None:
     make_folder(fresh)
     init_db_dir(fresh, PARTITIONS)
     for part in fresh.iterdir():
+        part.chmod(0o600)
         sync(part)
     sync(fresh)
     shutil.rmtree(folder, ignore_errors=True)
