@@ -21,6 +21,7 @@ from zlib import crc32
 
 from pipeline.model.disk import make_folder, replace_durably, sync, sync_data
 from pipeline.model.errors import StateError
+from pipeline.model.private import NEVER_FOLLOWED
 
 SWITCHES, HIGH = "switches", "high-water"
 
@@ -53,7 +54,7 @@ class History:
         if not noted.switches:
             # Whole before it is written to in its place: a power cut must leave no part of a first form.
             replace_durably(folder / HIGH, _packed(noted.high, noted.ahead, noted.boot, self._checks))
-        self._file = os.open(folder / HIGH, os.O_RDWR | os.O_CLOEXEC)
+        self._file = os.open(folder / HIGH, os.O_RDWR | NEVER_FOLLOWED)
         self.high = noted.after(self._boot)
         """Lines that have been handed out in this or an earlier run."""
         self._synced = self._ahead = self.high
