@@ -109,12 +109,14 @@ def export(state: Path, output: Path | None, **wanted: Any) -> None:
     """Write dead letters as JSON lines, one complete object each."""
     import orjson
 
+    from pipeline.model.private import write_private
+
     rows = (as_json_value(dead) for dead in select(state, Selection(**wanted)))
     if output is None:
         print_json_lines(rows)
         return
     count = 0
-    with output.open("wb") as file:
+    with open(write_private(output), "wb") as file:
         for row in rows:
             file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
             count += 1
