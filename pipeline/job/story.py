@@ -24,6 +24,7 @@ from pipeline.match.index import TriggerIndex
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value, canonical
 from pipeline.model.records import MISSING, Event, Invalid, PropertyUpdate, Record, User
+from pipeline.model.sizes import USUAL, Sizes
 from pipeline.render.request import Rendered
 from pipeline.store.rows import Rows
 
@@ -92,8 +93,10 @@ class Story:
     replay: what fires; None: everything.
     """
 
-    def __init__(self, rows: Rows, clock: Callable[[], int], replay: Replay | None = None) -> None:
-        self.users = Users(rows)
+    def __init__(
+        self, rows: Rows, clock: Callable[[], int], replay: Replay | None = None, sizes: Sizes = USUAL
+    ) -> None:
+        self.users = Users(rows, sizes=sizes)
         self._caps = Caps(rows, clock)
         self._replay = replay
 
