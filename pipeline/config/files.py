@@ -7,6 +7,7 @@ while a pending delivery names it, and compiles to the same snapshot everywhere.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,9 +29,9 @@ from pipeline.language.secrets import (
 )
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
+from pipeline.model.plain_file import read_plain
 
 LANGUAGE = 2
-MAX_LIST_BYTES = 16 << 20
 _SUFFIXES = (".yaml", ".yml")
 TESTS = (".test.yaml", ".test.yml")
 
@@ -154,14 +155,31 @@ def read_files(
                     settings[ref.key] = outside
     lists: dict[str, str] = {}
     for name in wanted_lists(text):
-        if reader.path(name).is_file():
-            content = reader.read(name, MAX_LIST_BYTES)
-            if content is not None:
+        path = reader.path(name)
+        if path.exists() and not path.is_dir():
+            if _is_private(name, text):
+                reader.faults[name] = "holds secrets or settings: as a list it would be stored and shown"
+            elif (content := reader.read(name)) is not None:
                 lists[name] = content
     documents = text.documents
     text = replace(text, files={**files, **lists}, settings=settings)
     text.__dict__["documents"] = documents
     return text
+
+
+_FILE_SECRET = re.compile(r"\$\{file:([^}]*)\}")
+
+
+def _is_private(name: str, text: ConfigText) -> bool:
+    """Return whether a file of the config directory may not be read as a list."""
+    path = PurePosixPath(os.path.normpath(name))
+    folder = path.parts[1:] if path.parts[0] in ("webhooks", "labels") else path.parts
+    if folder[:1] == ("secrets",) or path.name in ("pipeline.yaml", "pipeline.yml"):
+        return True
+    if any(part.startswith(".") for part in path.parts):
+        return True
+    named = {os.path.normpath(one) for file in text.files.values() for one in _FILE_SECRET.findall(file)}
+    return any(str(path) == one or str(path) == f"webhooks/{one}" for one in named)
 
 
 class _Reader:
@@ -177,13 +195,10 @@ class _Reader:
         folder, _, rest = name.partition("/")
         return self._webhooks / rest if folder == "webhooks" else self._base / name
 
-    def read(self, name: str, limit: int | None = None) -> str | None:
+    def read(self, name: str) -> str | None:
         """Return a file's text; None where it has none."""
         try:
-            raw = self.path(name).read_bytes()
-            if limit is not None and len(raw) > limit:
-                raise ValueError(f"a list file may hold {limit:,} bytes")
-            return decode_text(raw)
+            return decode_text(read_plain(self.path(name)))
         except IsADirectoryError:
             self.faults[name] = "is a folder: a file is wanted here"
         except OSError as error:

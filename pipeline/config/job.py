@@ -27,6 +27,7 @@ from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, pars
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
+from pipeline.model.plain_file import read_plain
 
 FILE = "pipeline.yaml"
 _SECRET_FIELDS = ("password", "secret", "key", "token", "jaas", "credential", "oauth", "user.info")
@@ -207,7 +208,7 @@ def _misnamed(base: Path) -> list[Finding]:
 def _document(base: Path) -> Document:
     path = base / FILE
     try:
-        return parse_yaml(decode_text(path.read_bytes()), FILE)
+        return parse_yaml(decode_text(read_plain(path)), FILE)
     except FileNotFoundError:
         return Document(FILE, [""])
     except OSError as error:

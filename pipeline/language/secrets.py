@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from pipeline.model.errors import ConfigError
 from pipeline.model.masking import Masks
+from pipeline.model.plain_file import read_plain
 
 _PLACEHOLDER = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -225,6 +226,6 @@ class Secrets:
         if ref.file is None:
             return self._environ.get(ref.key, "").rstrip("\r\n") or ref.default
         try:
-            return (self._base / ref.file).read_text(encoding="utf-8-sig").rstrip("\r\n")
+            return read_plain(self._base / ref.file).decode("utf-8-sig").rstrip("\r\n")
         except (OSError, UnicodeDecodeError, ValueError):
             return None

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     metavar="ADDRESS",
     envvar="HOOKLINE_METRICS",
     show_envvar=True,
-    help="Serve /metrics, /healthz, /readyz and /status on PORT or HOST:PORT.",
+    help="Serve /metrics, /healthz, /readyz and /status on PORT or HOST:PORT; names by which they are asked "
+    "for follow after commas. HOOKLINE_METRICS_TOKEN: the bearer token that /metrics and /status want.",
 )
 @click.option(
     "--processes",
