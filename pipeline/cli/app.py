@@ -11,7 +11,7 @@ from typing import NamedTuple
 import click
 
 from pipeline.cli.output import echo
-from pipeline.model.errors import ClockSetBack, HooklineError, full_disk
+from pipeline.model.errors import ClockSetBack, HooklineError, disk_fault
 from pipeline.model.exits import MEANING, Exit
 from pipeline.model.words import did_you_mean
 
@@ -175,10 +175,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if settings.get("debug"):
             raise
-        full = full_disk(error)
-        if full is not None:
-            echo(full.shown(), err=True)
-            return full.exit_code
+        disk = disk_fault(error)
+        if disk is not None:
+            echo(disk.shown(), err=True)
+            return disk.exit_code
         if isinstance(error, OSError) and error.filename:
             # A file or folder that cannot be read or written: the person's to mend, not ours.
             echo(f"error: {error.filename}: {error.strerror}", err=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import urlsplit
 
 from pipeline.compile.sendable import check_sendable, expanded
@@ -24,6 +26,8 @@ from pipeline.language.secrets import (
 
 _SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_token", "secret"})
 """Fields of `auth` and `signature` that hold a secret, beside the list `secrets`."""
+_SHELL: Final = re.compile(r"(?:[A-Za-z]+ )?(?:\$([A-Z][A-Z0-9_]+)|%([A-Z][A-Z0-9_]+)%)")
+"""`$TOKEN` and `%TOKEN%`, alone or behind a scheme such as Bearer."""
 
 
 def lint_webhook(
@@ -40,7 +44,10 @@ def lint_webhook(
     if auth is not None and auth.oauth2 is not None:
         place: KeyPath = ("request", "auth", "oauth2", "token_url")
         _check_address(place, auth.oauth2.token_url, text, problems, strict=strict)
+    for name, value in model.request.headers.items():
+        _check_dollar(("request", "headers", name), value, problems)
     for path, used in _receiver_texts(model):
+        _check_dollar(path, used, problems)
         _check_placeholders(path, used, problems, secrets)
         if used and "${" not in used and (path[-1] in _SECRETS or "secrets" in path):
             problems.warn(
@@ -53,6 +60,19 @@ def lint_webhook(
         _check_signing_secrets(model, problems, secrets)
         _check_files(model, problems, secrets)
         check_sendable(model, problems, secrets, parse_allow(text.defaults.network_allow))
+
+
+def _check_dollar(path: KeyPath, text: str, problems: Problems) -> None:
+    """Warn of a variable as a shell writes it: it would be sent as it stands there."""
+    found = _SHELL.fullmatch(text)
+    if found is not None:
+        name = found[1] or found[2]
+        problems.warn(
+            path,
+            "looks-like-variable",
+            f"`{found[0].split()[-1]}` is sent as it is written",
+            hint=f"write `${{{name}}}` if the variable is meant",
+        )
 
 
 def _check_placeholders(path: KeyPath, text: str, problems: Problems, secrets: Secrets | None) -> None:

@@ -31,7 +31,7 @@ from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats, Publisher, engine_stats
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import Fatal, HooklineError, full_disk
+from pipeline.model.errors import Fatal, HooklineError, disk_fault
 from pipeline.outbox.handover import Delivery, Port
 from pipeline.telemetry.log import get
 
@@ -186,7 +186,7 @@ class DeliveryEngine:
 
     def drop(self, port: Port, rows: list[bytes]) -> None:
         """Forget deliveries that a command takes out, unless they are being sent; answers `Port.released`."""
-        self._tell(lambda core: core.drop(port, rows))
+        self._tell(lambda core: core.drop(port, rows, self._handed))
 
     # --- control
 
@@ -212,7 +212,7 @@ class DeliveryEngine:
         if isinstance(failure, HooklineError):
             raise failure
         if failure is not None:
-            raise full_disk(failure) or Fatal(f"the delivery engine failed: {failure}") from failure
+            raise disk_fault(failure) or Fatal(f"the delivery engine failed: {failure}") from failure
 
     def _tell(self, order: Callable[[Core], None]) -> None:
         self._check()
@@ -299,8 +299,7 @@ class DeliveryEngine:
         while self._inbox:
             self._publisher.wanted(self._clock.now())
             self._inbox.popleft()(core)
-        while self._handed:
-            core.take(self._handed.popleft())
+        core.take_all(self._handed)
         core.dispatcher.closed = self._deadline is not None and self._clock.now() >= self._close_at
         if self._stopping:
             core.finish()

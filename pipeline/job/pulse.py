@@ -16,14 +16,17 @@ STUCK_SECS = 60.0
 
 
 class Pulse:
-    """The steps call `turned` whenever Bytewax calls them; any thread may ask how long ago that was."""
+    """The steps call `turned` whenever Bytewax calls them, sources `polled`; any thread may ask how long ago
+    that was. A source that is polled no more stands still however its worker turns.
+    """
 
-    __slots__ = ("_clock", "_last", "_thread", "still_after")
+    __slots__ = ("_clock", "_last", "_polled", "_thread", "still_after")
 
     def __init__(self, epoch_secs: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.still_after = max(STILL_SECS, EPOCHS * epoch_secs)
         self._clock = clock
         self._last: float | None = None
+        self._polled: dict[str, float] = {}
         self._thread = 0
 
     def turned(self) -> None:
@@ -31,9 +34,22 @@ class Pulse:
         self._last = self._clock()
         self._thread = threading.get_ident()
 
+    def polled(self, partition: str) -> None:
+        """The worker turns, and polls this partition of the source."""
+        self.turned()
+        self._polled[partition] = self._clock()
+
+    def read_out(self, partition: str) -> None:
+        """The partition is at its end: it is not polled again."""
+        self._polled.pop(partition, None)
+
     def still_secs(self) -> float:
-        """Return the seconds since the worker last turned; 0 before its first turn."""
-        return 0.0 if self._last is None else max(0.0, self._clock() - self._last)
+        """Return the seconds since the worker last turned, or polled the partition that waits longest; 0
+        before its first turn.
+        """
+        if self._last is None:
+            return 0.0
+        return max(0.0, self._clock() - min(self._polled.copy().values(), default=self._last))
 
     def is_still(self) -> bool:
         """Return whether the worker stands still: nothing is read, committed or stopped meanwhile."""

@@ -91,6 +91,13 @@ class Path:
         )
 
     @property
+    def of_event(self) -> bool:
+        """True where event, user and vars decide the value: it is the same wherever it is read."""
+        return self.root in EVENT_ROOTS and all(
+            part.of_event for part in self.parts if isinstance(part, Path)
+        )
+
+    @property
     def reads_event_id(self) -> bool:
         """True for ``event.id``, however it is written."""
         return self.root == "event" and self.parts == ("id",)

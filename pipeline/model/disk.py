@@ -35,7 +35,7 @@ def replace_durably(path: Path, data: bytes) -> None:
         with open(os.open(partial, flags, 0o600), "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            _synced(file.fileno(), path)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -79,9 +79,16 @@ def sync(path: Path) -> None:
     """Return when a file's content is on disk, or what was made, renamed and deleted in a folder."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        _synced(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def _synced(descriptor: int, path: Path) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def sync_data(descriptor: int, /) -> None:

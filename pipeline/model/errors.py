@@ -24,6 +24,8 @@ from pipeline.model.findings import Finding, render, render_finding
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Error numbers of a disk or quota without room."""
+FAILING = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.EROFS})
+"""Error numbers of a disk that fails, is gone, or was made read-only for its failures."""
 
 
 class HooklineError(Exception):
@@ -119,12 +121,20 @@ class ClockSetBack(Fatal):
         )
 
 
-def full_disk(error: BaseException) -> Fatal | None:
-    """Return what to say where a write failed for lack of room; None where something else is wrong."""
-    # SQLite under Bytewax has words for it, and no error number.
-    if (isinstance(error, OSError) and error.errno in FULL) or "disk is full" in str(error):
+def disk_fault(error: BaseException) -> Fatal | None:
+    """Return what to say where a disk has no room, or does not read and write; None where something else is
+    wrong.
+    """
+    number, text = error.errno if isinstance(error, OSError) else None, str(error)
+    # SQLite under Bytewax has words for both, and no error number.
+    if number in FULL or "disk is full" in text:
         return Fatal(
-            f"the disk of the state directory is full ({error}). Nothing is lost: free disk space and start "
+            f"the disk of the state directory is full ({text}). Nothing is lost: free disk space and start "
             "again; the job goes on from the last epoch."
+        )
+    if number in FAILING or "disk I/O error" in text:
+        return Fatal(
+            f"a disk does not read or write ({text}). What was on it before is not lost: see what the system "
+            "says of the disk (`dmesg`), then start again; the job goes on from the last epoch."
         )
     return None

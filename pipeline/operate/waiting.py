@@ -49,7 +49,9 @@ class Waiting:
         until = f" until {self.due_at[11:19]}" if self.due_at else ""
         text = f"{webhook}: {pending:,} pending, {SAID.get(self.why, self.why)}{until}"
         left = 80 - len(text) - 2
-        return f"{text}; {self.last[:left]}" if self.last and left > 12 else text
+        # A token endpoint's status is to stand in these columns.
+        said = (self.last or "").removeprefix("oauth2: the ")[:left]
+        return f"{text}; {said}" if said and left > 12 else text
 
 
 def waiting(

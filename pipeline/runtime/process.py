@@ -15,6 +15,7 @@ from pathlib import Path
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig
 
+from pipeline.compile.answers import NEVER_HOLDS
 from pipeline.compile.snapshot import compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
@@ -29,7 +30,7 @@ from pipeline.job.peers import PeerReporter, Peers
 from pipeline.job.replay import Replay
 from pipeline.job.settings import JobSettings
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, full_disk
+from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, disk_fault
 from pipeline.model.stop import requested, stoppable
 from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.reading.view import Accounting, accounting
@@ -95,7 +96,11 @@ def open_job(
     """
     with ExitStack() as stack:
         text = read_config(config_dir, defaults=config.defaults)
-        snapshot = compile_config(text, secrets=Secrets(base=config_dir)).require()
+        report = compile_config(text, secrets=Secrets(base=config_dir))
+        snapshot = report.require()
+        for found in report.findings:
+            if found.code == NEVER_HOLDS:
+                _log.warning(found.message, file=found.file, line=found.line, remedy=found.hint)
         peers = stack.enter_context(_owned_state(config, cluster))
         halts = Halts(config.state)
         engine = parts.engine(config, config_dir, 1 / cluster.processes, halts.gone)
@@ -241,7 +246,7 @@ def _cause(noted: BaseException | None, cluster: Cluster, error: BaseException) 
     if cluster.processes > 1 and noted is None and "thread panic" in str(first):
         # So Bytewax says that a connection to another process was lost.
         return Fatal(f"process {cluster.process} ends because another process of the job is gone")
-    return full_disk(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")
+    return disk_fault(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")
 
 
 def keep_on_one_core(process: int = 0) -> None:

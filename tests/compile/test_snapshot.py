@@ -322,6 +322,39 @@ def test_plain_secrets_and_plain_http_are_warnings(compiled) -> None:
     assert report.snapshot is not None
 
 
+@pytest.mark.parametrize(
+    ("request_fields", "meant"),
+    [
+        ("headers: {X-Key: $API_KEY}", "${API_KEY}"),
+        ("headers: {Authorization: Bearer $TOKEN}", "${TOKEN}"),
+        ("auth: {header: {name: X-Key, value: '%API_KEY%'}}", "${API_KEY}"),
+        ("headers: {X-Price: $5, X-Share: 5%, X-Currency: US$, X-Key: '${API_KEY:-x}'}", ""),
+    ],
+)
+def test_a_variable_as_a_shell_writes_it_is_a_warning(compiled, request_fields: str, meant: str) -> None:
+    report = compiled(
+        webhooks__a="id: a\ntrigger: {events: [X]}\n"
+        f"request: {{url: 'https://x.example/', {request_fields}}}\n"
+    )
+    assert report.errors == 0
+    hints = [one.hint for one in report.findings if one.code == "looks-like-variable"]
+    assert hints == ([f"write `{meant}` if the variable is meant"] if meant else [])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("trigger: Signup", "its fields: events, changes, where, sample, repeat"),
+        ("limit: 1 per day", "its fields: per, count, every, by"),
+        ("delivery: {batch: 100}", "its fields: max_events, max_bytes, max_wait, as, wrap"),
+        ("request: {auth: {basic: 'me:secret'}}", "its fields: username, password"),
+    ],
+)
+def test_what_has_fields_and_is_written_as_a_value_is_told_them(compiled, wrong: str, hint: str) -> None:
+    report = compiled(webhooks__a=f"id: a\n{wrong}\n")
+    assert hint in [one.hint for one in report.findings if one.code == "wrong-type"]
+
+
 def test_the_reason_of_a_dead_letter_names_file_and_line(compiled) -> None:
     webhook = one(
         compiled(

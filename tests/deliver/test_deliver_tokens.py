@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import signal
 import time
@@ -20,7 +21,7 @@ from pipeline.deliver.http.attempt import Posted
 from pipeline.deliver.lanes.access_tokens import not_given
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.requests.credentials import UsedSecrets
-from pipeline.deliver.requests.oauth import LEAST_SECS, UNKNOWN_SECS, Token, request_token
+from pipeline.deliver.requests.oauth import LEAST_SECS, UNKNOWN_SECS, Token, TokenError, request_token
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.secrets import Secrets
 from pipeline.outbox.handover import Outcome
@@ -109,6 +110,50 @@ def test_a_refused_token_ends_in_dead_letters_that_name_its_status(
         assert progress.attempt == attempts
         assert progress.excerpt == 'oauth2: the token endpoint answered 401: {"error": "invalid_client"}'
     assert {request.path for request in receiver.requests} == {"/token"}
+
+
+def test_a_refusal_with_a_status_of_success_is_a_refusal(receiver: Receiver, drained: Any) -> None:
+    receiver.answer({"/token": {"status": 200, "body": '{"error": "invalid_scope"}'}, "*": 200})
+    _, disk = drained(20.0)
+    dead = [each for each in disk.take() if each.outcome is X]
+    assert {each.reason for each in dead} == {"token-status-200"}
+    assert all("invalid_scope" in each.delivery.progress.excerpt for each in dead)
+
+
+def test_a_token_may_come_with_any_status_of_success(receiver: Receiver, drained: Any) -> None:
+    receiver.answer({"/token": {**TOKEN, "status": 201}, "*": 200})
+    _, disk = drained(20.0)
+    assert {each.outcome for each in disk.take()} == {Outcome.DELIVERED}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"access_token": "t0k3n"}',
+        b'{"Refresh_Token" : "t0k3n"}',
+        b"access_token=t0k3n",
+        b'{"accessToken":"t0k3n"}',
+    ],
+)
+def test_what_is_told_of_a_refusal_holds_no_token(body: bytes) -> None:
+    assert "t0k3n" not in refusal(body)
+
+
+def test_what_is_told_of_a_refusal_is_unpacked() -> None:
+    body = gzip.compress(b'{"error": "invalid_token"}')
+    assert refusal(body, {"content-encoding": "gzip"}).endswith('answered 403: {"error": "invalid_token"}')
+
+
+def refusal(body: bytes, headers: dict[str, str] | None = None) -> str:
+    """Return what is told where the token endpoint answers 403 with this body."""
+
+    async def post(url: str, form: bytes, sent: dict[str, str]) -> Posted:
+        return Posted(403, headers or {}, body, cut=False)
+
+    secrets = UsedSecrets(Secrets())
+    with pytest.raises(TokenError) as told:
+        asyncio.run(request_token(OAuth2Auth("https://t.test/", "id", "s"), secrets, post))
+    return str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,10 @@ def test_every_number_of_a_lane_is_added_or_is_known_to_be_none_that_can():
             "w: 1,200 pending, not due until 18:20:01; status 503",
         ),
         (Waiting("stopped", None, None), "w: 1,200 pending, to be sent by the next run"),
+        (
+            Waiting("stopped", None, "oauth2: the token endpoint answered 500"),
+            "w: 1,200 pending, to be sent by the next run; token endpoint answered 500",
+        ),
     ],
 )
 def test_why_something_is_pending_is_one_short_line(why: Waiting, line: str):

@@ -185,6 +185,8 @@ def test_numbers_times_and_texts_come_out_exactly(
     ("template", "message"),
     [
         ("{{ event.id | upcas }}", "did you mean `upcase`?"),
+        ("{{ event.id | upper }}", "did you mean `upcase`?"),
+        ("{{ event.id | Length }}", "did you mean `size`?"),
         ("{{ event.id | random }}", "there is no filter `random`"),
         ("{{ event.id | append }}", "`append` takes 1 argument, not 0"),
         ("{{ event.id | upcase: 1 }}", "`upcase` takes no arguments, not 1"),

@@ -70,6 +70,21 @@ class TestPulse:
         clock.now += 2
         assert (pulse.is_still(), pulse.is_stuck()) == (True, True)
 
+    def test_a_source_that_is_not_polled_stands_still_while_the_worker_turns(self):
+        clock = HandClock()
+        pulse = Pulse(1.0, clock)
+        for partition in ("a", "b"):
+            pulse.polled(partition)
+        clock.now += 11
+        pulse.polled("a")
+        pulse.turned()
+        assert (pulse.still_secs(), pulse.is_still()) == (11.0, True)
+        pulse.read_out("b")
+        assert not pulse.is_still()
+        pulse.read_out("a")
+        clock.now += 11
+        assert pulse.is_still(), "without a source it is the worker that counts"
+
     def test_it_says_where_the_worker_is(self):
         pulse = Pulse(1.0)
         over = threading.Event()

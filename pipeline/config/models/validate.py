@@ -213,11 +213,13 @@ def _real_path(data: Value, loc: tuple[str | int, ...]) -> KeyPath:
 
 
 def _example(model: type, path: KeyPath) -> str | None:
+    """Return an example of the field, or else the names of its own fields."""
     section = _section_at(model, path[:-1])
     for name, _, info in fields_of(section):
         if path[-1] == name and info.examples:
             return f"for example `{path[-1]}: {_flow(info.examples[0])}`"
-    return None
+    inner = _section_at(model, path)
+    return None if inner is section else "its fields: " + ", ".join(name for name, _, _ in fields_of(inner))
 
 
 def _flow(value: Value) -> str:

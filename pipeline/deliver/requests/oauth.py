@@ -6,6 +6,7 @@ A lane without a token waits. Where none is given, that was an attempt of each d
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from math import isfinite, nan
@@ -31,6 +32,9 @@ REFUSALS = 3
 """So often in a row a token is asked for, where the webhook sets no `max_attempts`, until it is refused."""
 PATIENT = frozenset({408, 425, 429})
 """Statuses below 500 of a token endpoint that refuse nothing for good."""
+PASSING = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
+"""Errors that a token endpoint names beside a status of success, and that refuse nothing for good."""
+_HOLDS_TOKEN = re.compile(rb"""(?:access|refresh|id)_?token\\?["']?\s*[=:>]""", re.IGNORECASE)
 
 
 class TokenError(Exception):
@@ -41,7 +45,7 @@ class TokenError(Exception):
 
     def __init__(self, text: str, status: int = 0) -> None:
         super().__init__(text)
-        self.status = status if 300 <= status < 500 and status not in PATIENT else 0
+        self.status = status
 
 
 Post = Callable[[str, bytes, dict[str, str]], Awaitable[Posted]]
@@ -114,10 +118,11 @@ async def request_token(auth: OAuth2Auth, secrets: UsedSecrets, post: Post) -> t
         # RFC 6749, 2.3.1: some servers take the credentials in the form only.
         both = form | {"client_id": client_id, "client_secret": client_secret}
         answer = await post(url, urlencode(both).encode(), headers)
-    if answer.status != 200:
-        shown = excerpt(answer.answer, secrets)[:200]
+    if not 200 <= answer.status < 300:
+        shown = _shown(answer, secrets)
         told = f"the token endpoint answered {answer.status}{': ' if shown else ''}{shown}"
-        raise TokenError(told, answer.status)
+        refused = 300 <= answer.status < 500 and answer.status not in PATIENT
+        raise TokenError(told, answer.status if refused else 0)
     return read_token(answer)
 
 
@@ -130,11 +135,24 @@ def read_token(answer: Posted) -> tuple[str, float]:
     if not isinstance(parsed, dict) or "access_token" not in parsed:
         said = parsed.get("error") if isinstance(parsed, dict) else None
         told = f" but the error {ascii(said)[:100]}" if said is not None else ""
-        raise TokenError(f"the token endpoint's answer holds no access_token{told}")
+        # Some refuse with a status of success.
+        refused = said is not None and said not in PASSING
+        raise TokenError(
+            f"the token endpoint's answer holds no access_token{told}", answer.status if refused else 0
+        )
     token = parsed["access_token"]
     if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
         raise TokenError("the token endpoint's access_token is no text that a header can carry")
     return token, _lifetime(parsed.get("expires_in"))
+
+
+def _shown(answer: Posted, secrets: UsedSecrets) -> str:
+    """Return the beginning of what a refusal says, unpacked; nothing of an answer that holds a token."""
+    try:
+        said = text_of(answer.answer, answer.headers).encode()
+    except Unreadable:
+        said = answer.answer
+    return "" if _HOLDS_TOKEN.search(said) else excerpt(said, secrets)[:200]
 
 
 def _lifetime(said: object) -> float:

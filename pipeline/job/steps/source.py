@@ -107,10 +107,11 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
 
     def next_batch(self) -> Iterable[Intake]:
         """Return the next chunk, a hello first, or nothing while there is none or the job is behind."""
-        self.pulse.turned()
+        self.pulse.polled(self.name)
         with self.failure:
             batch = self.advance()
         if batch is None:
+            self.pulse.read_out(self.name)
             raise StopIteration
         self.gave = bool(batch)
         return batch

@@ -59,11 +59,42 @@ def known(getter: Getter) -> TypeGuard[Constant]:
     return isinstance(getter, Constant)
 
 
+_OTHER_NAMES: Final = {
+    "b64encode": "base64_encode",
+    "count": "size",
+    "d": "default",
+    "fallback": "default",
+    "float": "to_number",
+    "format_date": "date",
+    "int": "to_integer",
+    "len": "size",
+    "length": "size",
+    "lower": "downcase",
+    "lowercase": "downcase",
+    "number": "to_number",
+    "str": "to_string",
+    "strftime": "date",
+    "string": "to_string",
+    "substring": "slice",
+    "title": "capitalize",
+    "to_json": "json",
+    "tojson": "json",
+    "tolower": "downcase",
+    "toupper": "upcase",
+    "trim": "strip",
+    "unique": "uniq",
+    "upper": "upcase",
+    "uppercase": "upcase",
+    "urlencode": "url_encode",
+}
+"""What other template languages call a filter."""
+
+
 def find_filter(name: str, at: int) -> Filter:
     """Return the filter of a name; raises TemplateError where there is none."""
     filter_ = FILTERS.get(name)
     if filter_ is None:
-        close = did_you_mean(name, FILTERS)
+        close = _OTHER_NAMES.get(name.lower()) or did_you_mean(name, FILTERS)
         hint = f"did you mean `{close}`?" if close else "the reference lists all filters"
         raise TemplateError(f"there is no filter `{name}`", at, hint, len(name))
     return filter_

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from bytewax.recovery import init_db_dir
 
 from pipeline.model.disk import locked, make_folder, sync
-from pipeline.model.errors import StateError
+from pipeline.model.errors import Fatal, StateError, disk_fault
 from pipeline.store.reading import reading as read_store
 
 PARTITIONS = 1
@@ -98,7 +98,13 @@ def _make(folder: Path) -> None:
     fresh = folder.with_suffix(".new")
     shutil.rmtree(fresh, ignore_errors=True)
     make_folder(fresh)
-    init_db_dir(fresh, PARTITIONS)
+    try:
+        init_db_dir(fresh, PARTITIONS)
+    except BaseException as error:
+        # A panic of Rust is no Exception.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise disk_fault(error) or Fatal(f"{fresh}: the recovery store cannot be made ({error})") from None
     for part in fresh.iterdir():
         part.chmod(0o600)
         sync(part)

@@ -1,0 +1,41 @@
+"""A disk that does not write is told as such, with what to do; nothing half-made stays for the next start."""
+
+from __future__ import annotations
+
+import errno
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pipeline.model.errors import Fatal, disk_fault
+from pipeline.runtime.state.recovery import prepare_recovery
+
+
+@contextmanager
+def no_file_may_grow() -> Iterator[None]:
+    """Every write of this process fails meanwhile."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_recovery_store_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "recovery"
+    with pytest.raises(Fatal, match=r"a disk does not read or write .* start again"), no_file_may_grow():
+        prepare_recovery(folder)
+    assert not folder.exists()
+    assert prepare_recovery(folder) == 0
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "Input/output error", "/s/x"), RuntimeError("SqliteFailure: disk I/O error")]
+)
+def test_what_a_failing_disk_says_is_known_as_such(error: Exception) -> None:
+    assert "dmesg" in str(disk_fault(error))
+    assert disk_fault(OSError(errno.ENOENT, "No such file", "/s/x")) is None
