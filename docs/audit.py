@@ -48,7 +48,10 @@ def ask(lock: str) -> list[dict[str, object]] | None:
         print(done.stderr.strip().rpartition("\n")[2][:300], file=sys.stderr)
         return None
     assert isinstance(found, list)
-    return found
+    skipped = [one.get("name") for one in found if "skip_reason" in one]
+    if skipped:
+        print(f"{lock}: nothing is known of {len(skipped)} of {len(found)} packages", file=sys.stderr)
+    return None if 2 * len(skipped) > len(found) else found
 
 
 def pins(lock: str) -> dict[str, str]:

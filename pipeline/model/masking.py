@@ -14,6 +14,9 @@ SHORTEST: Final = 4
 """Shorter secrets are not searched for: masking them would black out half of every text."""
 RUN: Final = re.compile(r"[A-Za-z0-9_-]{8,}")
 """What no form of escaping changes; as long as that, it is the secret's alone."""
+_PLAIN: Final = re.compile(r"[a-z0-9]+")
+"""Of a secret in small letters: what stands as it is in every escaped form."""
+_SHORT: Final = 512
 MOST: Final = 4096
 """Values that are remembered: tokens come and go."""
 _ESCAPABLE: Final = 256
@@ -27,10 +30,12 @@ class Masks:
 
     def __init__(self) -> None:
         self._values: dict[str, str] = {}
-        self._exact: list[tuple[str, str]] = []
-        self._any_case: list[tuple[str, str]] = []
-        self._escaped: list[tuple[re.Pattern[str], str]] = []
+        self._exact = _Forms({})
+        self._any_case = _Forms({})
+        self._escaped: list[tuple[str, re.Pattern[str], str]] = []
         self._stale = False
+        self._known: dict[str, str] = {}
+        """Short texts masked lately: a receiver that fails says the same each time."""
 
     def add(self, value: str, shown: str) -> None:
         """Show this in the place of a value from now on."""
@@ -50,33 +55,58 @@ class Masks:
         """Return the text without the secrets, the longest masked first."""
         if self._stale:
             self._prepare()
-        for form, shown in self._exact:
-            if form in text:
-                text = text.replace(form, shown)
+        known = self._known.get(text)
+        if known is not None:
+            return known
+        masked = self._masked(text)
+        if len(text) <= _SHORT:
+            if len(self._known) >= _SHORT:
+                self._known = {}
+            self._known[text] = masked
+        return masked
+
+    def _masked(self, text: str) -> str:
+        for form, shown in self._exact.near(text):
+            text = text.replace(form, shown)
         low = text.lower()
-        for form, shown in self._any_case:
-            if form in low:
-                text = re.sub(re.escape(form), shown.replace("\\", r"\\"), text, flags=re.IGNORECASE)
-                low = text.lower()
-        for pattern, shown in self._escaped:
-            text = pattern.sub(shown.replace("\\", r"\\"), text)
+        for form, shown in self._any_case.near(low):
+            text = re.sub(re.escape(form), shown.replace("\\", r"\\"), text, flags=re.IGNORECASE)
+        low = text.lower()
+        for piece, pattern, shown in self._escaped:
+            if piece in low:
+                text = pattern.sub(shown.replace("\\", r"\\"), text)
         return text
 
     def _prepare(self) -> None:
         # Cleared first: what another thread adds meanwhile is prepared at the next call.
         self._stale = False
+        self._known = {}
         values = list(self._values.items())
-        self._exact = _longest_first({form: shown for value, shown in values for form in exact_forms(value)})
-        self._any_case = _longest_first({form: shown for value, shown in values for form in any_case(value)})
+        self._exact = _Forms({form: shown for value, shown in values for form in exact_forms(value)})
+        self._any_case = _Forms({form: shown for value, shown in values for form in any_case(value)})
         self._escaped = [
-            (pattern, shown)
+            (max(_PLAIN.findall(value.lower()), key=len, default=""), pattern, shown)
             for value, shown in sorted(values, key=lambda one: -len(one[0]))
             if (pattern := escaped(value)) is not None
         ]
 
 
-def _longest_first(forms: dict[str, str]) -> list[tuple[str, str]]:
-    return sorted(forms.items(), key=lambda form: -len(form[0]))
+class _Forms:
+    """What to look for, by its first characters: hundreds of secrets must not slow down every failure."""
+
+    def __init__(self, forms: dict[str, str]) -> None:
+        self._all = sorted(forms.items(), key=lambda form: -len(form[0]))
+        self._by_start: dict[str, list[tuple[str, str]]] = {}
+        for form in self._all:
+            self._by_start.setdefault(form[0][:SHORTEST], []).append(form)
+
+    def near(self, text: str) -> list[tuple[str, str]]:
+        """Return those that may be in the text, the longest first."""
+        if len(text) > 16 * len(self._all):
+            return [form for form in self._all if form[0] in text]
+        starts = {text[at : at + SHORTEST] for at in range(len(text) - SHORTEST + 1)}
+        found = [form for start in starts & self._by_start.keys() for form in self._by_start[start]]
+        return sorted(found, key=lambda form: -len(form[0]))
 
 
 def exact_forms(value: str) -> set[str]:
