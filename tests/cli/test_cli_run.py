@@ -112,15 +112,6 @@ def test_a_broken_config_stops_before_anything_is_read(bench: Bench):
     assert not bench.state.exists()
 
 
-def test_a_program_that_reads_the_summary_is_told_what_is_refused(bench: Bench):
-    bench.webhook("x", "http://127.0.0.1:1/", "delivery: {fail_when: {response.status: error}}\n")
-    done = shell(bench, "--source", bench.stream, "--json")
-    assert done.returncode == 1
-    said = json.loads(done.stdout)
-    assert {name: sum(counts.values()) for name, counts in said["webhooks"].items()} == {"w": 0, "x": 0}
-    assert [one["code"] for one in said["findings"]] == ["wrong-operand"]
-
-
 def test_a_stream_that_is_not_there_is_named(bench: Bench):
     done = shell(bench, "--source", bench.folder / "none.jsonl")
     assert done.returncode == 1

@@ -16,7 +16,6 @@ from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
-    from pipeline.model.errors import ConfigError
     from pipeline.outbox.reading.view import Accounting
     from pipeline.runtime.process import Summary
 
@@ -95,7 +94,7 @@ def run(
     A recording is read to its end; a job that follows files or reads topics runs until SIGTERM or Ctrl-C.
     What is not delivered by then is kept in the state directory, and the next run goes on with it.
     """
-    from pipeline.model.errors import ClockSetBack, ConfigError
+    from pipeline.model.errors import ClockSetBack
     from pipeline.model.exits import MEMBER_EXIT
     from pipeline.telemetry import log
 
@@ -114,10 +113,6 @@ def run(
                 raise
             # A part cannot start anew alone: its supervisor does it for all.
             return MEMBER_EXIT
-        except ConfigError as error:
-            if as_json and member is None:
-                print_json(refused(config, job_config.state, error))
-            raise
     if member is not None:
         print_json_lines([summary])
         return Exit.OK
@@ -226,21 +221,6 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     latency = summary["latency_ms"]
     if latency.get("p50"):
         click.echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")
-
-
-def refused(config: Path, state: Path, error: ConfigError) -> dict[str, Any]:
-    """Return what a program reads in place of the summary where the webhooks are refused: what was counted so
-    far, with every webhook of the files, and the findings.
-    """
-    from pipeline.config.files import read_config
-    from pipeline.config.webhooks import check_files
-    from pipeline.outbox.counters import by_webhook
-
-    counted = account(state)
-    ids = {file.model.id for file in check_files(read_config(config)).webhooks}
-    webhooks = {**by_webhook({}, sorted(ids)), **counted["webhooks"]}
-    findings = [finding.to_json() for finding in error.findings]
-    return {**counted, "webhooks": webhooks, "ok": False, "findings": findings}
 
 
 def reasons(state: Path, summary: Summary) -> list[str]:
