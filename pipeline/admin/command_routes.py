@@ -11,8 +11,9 @@ from pipeline.deliver.halts import Order
 from pipeline.job.assembly import Job
 from pipeline.job.commands import Action, execute
 from pipeline.job.steps.shard import Shard
-from pipeline.model.errors import HooklineError, UsageError
+from pipeline.model.errors import Fatal, HooklineError, StateError, UsageError
 from pipeline.model.words import no_webhook
+from pipeline.store.rows import MAX_KEY
 
 ANSWER_SECS = 30.0
 """How long a command may wait for its epoch."""
@@ -34,6 +35,17 @@ def command_routes(job: Job) -> list[Route]:
     ]
 
 
+def _keys(given: Sequence[str]) -> list[bytes]:
+    """Return the keys of rows that a request names in hex. Raises UsageError for what is no key."""
+    try:
+        keys = [bytes.fromhex(key) for key in given]
+    except (TypeError, ValueError):
+        raise UsageError("keys are given in hex") from None
+    if not all(0 < len(key) <= MAX_KEY for key in keys):
+        raise UsageError(f"a key has 1 to {MAX_KEY} bytes")
+    return keys
+
+
 class Commands:
     """The commands; every method may be called by any thread."""
 
@@ -42,18 +54,26 @@ class Commands:
 
     def on_shards(self, action: Action, keys: Sequence[str]) -> int:
         """Do something with rows of this process's shards; keys are hex. Returns how many it concerned."""
-        wanted = [bytes.fromhex(key) for key in keys]
+        wanted = _keys(keys)
         done = threading.Semaphore(0)
         numbers: list[int] = []
+        failures: list[Exception] = []
 
         def ask(shard: Shard) -> None:
-            numbers.append(execute(shard, action, wanted))
+            try:
+                numbers.append(execute(shard, action, wanted))
+            except (Fatal, StateError, OSError):
+                raise  # the shard itself cannot go on
+            except Exception as error:  # it is answered; the job must not end by what it was asked
+                failures.append(error)
             shard.after_commit.append(done.release)
 
         self._wait_for_shards()
         for _ in range(self._job.shards.ask(ask)):
             if not done.acquire(timeout=ANSWER_SECS):
                 raise HooklineError("the job did not commit in time; ask `hookline status` what became of it")
+        if failures:
+            raise HooklineError(f"the command failed: {failures[0]!r}"[:500]) from failures[0]
         return sum(numbers)
 
     def retry_now(self, webhook: str) -> int:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import sys
 
 from pipeline.model.lifeline import hold
+from pipeline.model.private import keep_private
 from pipeline.model.stop import listen
 
 STOPPABLE = frozenset({"run", "replay"})
 """Verbs that run a job."""
 
 
+AUTHORING = frozenset({"new", "schema", "check"})
+"""Verbs that write nothing but config files: those are as open as the person's other files."""
+
+
 def main() -> None:
     """Run the command line of this process; never returns. Exit codes: `pipeline.model.exits`."""
+    if not AUTHORING & set(sys.argv[1:2]):
+        keep_private()
     if STOPPABLE & set(sys.argv[1:2]):
         # Before the imports: a job that is stopped while it starts ends as cleanly as a running one.
         listen()

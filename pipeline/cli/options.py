@@ -57,7 +57,7 @@ def state_option(function: F) -> F:
     add = setting(
         "--state",
         env="HOOKLINE_STATE",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),
         metavar="DIR",
         help="State directory; by default that of the config.",
     )

@@ -9,6 +9,8 @@ from pipeline.deliver.requests.spec import Reads
 from pipeline.language.path_syntax import ANY, Path, PathError, parse_path
 from pipeline.model.json import Value
 
+NEVER_HOLDS = "never-holds"
+"""A condition that no answer can fulfil: an error of `check`; a job, which always ran with it, is warned."""
 _ROOTS = ("response", "vars")
 
 
@@ -48,7 +50,7 @@ def check_answer_paths(tree: Value, problems: Problems) -> None:
             hint = f"did you mean `{meant}`, the field of the answer?"
             if isinstance(text, str) and text.isdecimal():
                 hint = f"write {text} without quotes"
-            problems.error(place, "wrong-operand", message, hint=hint, on_key=True)
+            problems.warn(place, NEVER_HOLDS, message, hint=hint, on_key=True)
 
 
 def _paths(tree: Value, place: KeyPath = ()) -> Iterator[tuple[KeyPath, Path, Value]]:

@@ -21,8 +21,9 @@ from pipeline.deliver.requests.spec import LaneSpec, Reads
 from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict, check
 from pipeline.language.path_syntax import EVENT_ROOTS
-from pipeline.language.paths import Getter
-from pipeline.language.secrets import Secrets
+from pipeline.language.paths import Getter, Scope
+from pipeline.language.secrets import Secrets, holds_secret
+from pipeline.language.work import TooExpensive, begin
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Predicate
 from pipeline.match.index import TriggerIndex
@@ -62,11 +63,22 @@ class Webhook:
         object.__setattr__(self, "asks_user", asks)
 
     def judge(self, caps: Caps, user_key: str, event: Event, user: User) -> Verdict:
-        """Return what becomes of a candidate: the user's side of its conditions, then its limits."""
+        """Return what becomes of a candidate: the user's side of its conditions, then its limits.
+
+        Raises TooExpensive where the conditions take more work than they may; nothing is counted then.
+        """
         trigger = self.trigger
-        if trigger.user_side is not None and not trigger.user_side(event, user, None):
+        if trigger.user_side is not None and not self._user_side(trigger.user_side, event, user):
             return Verdict.NOT_YET
         return Verdict.FIRE if trigger.limits is None else check(trigger.limits, caps, user_key, event, user)
+
+    @staticmethod
+    def _user_side(holds: Predicate, event: Event, user: User) -> bool:
+        try:
+            return holds(event, user, None)
+        except TooExpensive:
+            begin(event, user)  # others have spent of it
+            return holds(event, user, None)
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -192,7 +204,7 @@ def _compile(
         )
     if delivery.fail_when is not None:
         place = problems.at("delivery", "fail_when")
-        fail_when = condition(delivery.fail_when, place, roots=("response", "vars"))
+        fail_when = _judged(condition(delivery.fail_when, place, roots=("response", "vars")))
         reads = reads_of(delivery.fail_when)
         if not problems.stored:
             check_answer_paths(delivery.fail_when, place)
@@ -205,7 +217,8 @@ def _compile(
         delivery=delivery,
         receiver=model.request.receiver(),
         encoding=model.request.encoding,
-        has_secrets=bool(request.secrets) or (batch is not None and "${" in str(batch.wrap)),
+        has_secrets=bool(request.secrets)
+        or (batch is not None and ("${" in str(batch.wrap) or holds_secret(dict(model.vars)))),
         wrap=wrap,
         fail_when=fail_when,
         reads=reads,
@@ -221,6 +234,19 @@ def _compile(
         data=file.data,
         idempotency=compile_idempotency(model, problems=problems),
     )
+
+
+def _judged(fails: Predicate) -> Predicate:
+    """Return `fail_when` within a budget of its own: an answer that takes more to judge is no success."""
+
+    def judged(event: Event, user: User, scope: Scope) -> bool:
+        begin(event, user)
+        try:
+            return fails(event, user, scope)
+        except TooExpensive:
+            return True
+
+    return judged
 
 
 def _condition(

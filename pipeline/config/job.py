@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from pydantic import BaseModel
 
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
 from pipeline.config.layers import Layers
@@ -19,14 +22,20 @@ from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import Document, locate
 from pipeline.config.yaml.loader import EMPTY, decode_text, parse_yaml
 from pipeline.config.yaml.locating import place as locate_problem
-from pipeline.config.yaml.placeholders import substitute
-from pipeline.language.secrets import Secrets
+from pipeline.config.yaml.placeholders import Places, missing_setting, substitute
+from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
+from pipeline.model.plain_file import read_plain
 
 FILE = "pipeline.yaml"
-_SECRET_FIELDS = ("password", "secret", "key", "token")
+_SECRET_FIELDS = ("password", "secret", "key", "token", "jaas", "credential", "oauth", "user.info")
+_RECEIVERS: tuple[KeyPath, ...] = (("delivery", "proxy"), ("delivery", "batch", "wrap"))
+_CLIENTS: tuple[KeyPath, ...] = (("source", "kafka", "settings"), ("dead_letters", "kafka", "settings"))
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Setting(NamedTuple):
@@ -94,7 +103,8 @@ def load_pipeline(
     document = _document(base)
     problems = Problems()
     tree = document.root
-    substitute(document, Secrets(environ, base).find)
+    secrets = Secrets(environ, base)
+    substitute(document, secrets.find, Places(lambda path: not _is_secret(path)))
     findings = [found for found in document.findings if found.code != EMPTY]
     data: Value = {} if tree is None or tree.value is None else tree.value
     if not isinstance(data, dict):
@@ -109,9 +119,10 @@ def load_pipeline(
     if model is not None and "state" not in data:
         were["state",] = model.state
         model = model.model_copy(update={"state": place(base, model.state)})
+    used = None if model is None else _with_secrets(model, secrets, problems)
     source = None
-    if model is not None and model.source is not None:
-        source = model.source.jsonl or model.source.kafka
+    if used is not None and used.source is not None:
+        source = used.source.jsonl or used.source.kafka
     if check_source and model is not None:
         _check_source(source, base, problems, were)
     if guard_state and model is not None and ("state",) in were:
@@ -133,8 +144,55 @@ def load_pipeline(
         return f"{os.path.join(root, FILE)}:{_line(document, path)}" if origin == "file" else origin
 
     settings = tuple(settings_of(model, origin_of))
-    config = PipelineConfig(model, source, Path(model.state), data.get("delivery", {}), settings)
+    assert used is not None  # there is a model
+    config = PipelineConfig(used, source, Path(model.state), data.get("delivery", {}), settings)
     return PipelineReport(config, findings, root)
+
+
+def _is_secret(path: KeyPath) -> bool:
+    """Return whether placeholders at this place of pipeline.yaml are put in only where they are used."""
+    return any(path[: len(place)] == place for place in (*_RECEIVERS, *_CLIENTS))
+
+
+def _with_secrets(model: PipelineFile, secrets: Secrets, problems: Problems) -> PipelineFile:
+    """Return what the file says with the secrets of Kafka's clients in their places.
+
+    Those of `delivery` stay placeholders: they are put in when a request is sent.
+    """
+    for path in _CLIENTS:
+        holder: object = model
+        for name in path[:-1]:
+            holder = getattr(holder, str(name), None)
+        settings = getattr(holder, "settings", None) or {}
+        expanded = dict(settings)
+        for name, value in settings.items():
+            if isinstance(value, str) and "${" in value:
+                try:
+                    missing = next(
+                        (
+                            part
+                            for part in parse_placeholders(value)
+                            if isinstance(part, SecretRef) and not secrets.known(part)
+                        ),
+                        None,
+                    )
+                    if missing is None:
+                        expanded[name] = secrets.expand(value)
+                    else:
+                        problems.found.append(missing_setting((*path, name), missing, value))
+                except PlaceholderError as error:
+                    problems.error(
+                        (*path, name), "placeholder", error.message, hint=error.hint, offset=error.offset
+                    )
+        if expanded != settings:
+            model = _replaced(model, path, expanded)
+    return model
+
+
+def _replaced(section: M, path: KeyPath, value: object) -> M:
+    name, *rest = path
+    inner = _replaced(getattr(section, str(name)), tuple(rest), value) if rest else value
+    return section.model_copy(update={str(name): inner})
 
 
 def _misnamed(base: Path) -> list[Finding]:
@@ -150,7 +208,7 @@ def _misnamed(base: Path) -> list[Finding]:
 def _document(base: Path) -> Document:
     path = base / FILE
     try:
-        return parse_yaml(decode_text(path.read_bytes()), FILE)
+        return parse_yaml(decode_text(read_plain(path)), FILE)
     except FileNotFoundError:
         return Document(FILE, [""])
     except OSError as error:
@@ -217,4 +275,6 @@ def _masked(value: Value) -> Value:
             key: "***" if any(word in key.lower() for word in _SECRET_FIELDS) else _masked(inner)
             for key, inner in value.items()
         }
-    return value
+    if isinstance(value, list):
+        return [_masked(inner) for inner in value]
+    return _USERINFO.sub("", value) if isinstance(value, str) else value

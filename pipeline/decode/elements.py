@@ -8,6 +8,7 @@ root (``@html;|@body;|@div;#main;|@a;.btn;[href=/x];``).
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, Value, kind_of
@@ -16,6 +17,9 @@ Element = dict[str, Value]
 
 MAX_ELEMENTS = 256
 """Deeper chains are cut at the root's end; PostHog's and Heap's own libraries send far fewer."""
+
+MAX_CHAIN = 1 << 16
+"""Characters of a chain; what is longer is cut at the root's end, too. A text of a click has 400 at most."""
 
 # Classes may hold colons (`hover:bg-red`): only a colon before `name="` starts the attributes.
 _CHAIN_HEAD = re.compile(r"((?:[^:;\"]|:(?![\w-]*=\"))*)(:?)")
@@ -31,8 +35,29 @@ def read_elements(chain: Json) -> list[Element]:
     if type(chain) is str:
         return parse_elements_chain(chain)
     if type(chain) is list:
-        return [_element(item) for item in chain[:MAX_ELEMENTS]]
+        return [_element(item) for item in _within(chain[:MAX_ELEMENTS])]
     raise InvalidRecord(f"the element chain is {kind_of(chain)}, an array or a text is wanted")
+
+
+def _within(chain: list[Json]) -> list[Json]:
+    """Return the elements that stand within `MAX_CHAIN` characters."""
+    left = MAX_CHAIN
+    for number, item in enumerate(chain):
+        left -= _length(item)
+        if left < 0:
+            return chain[:number]
+    return chain
+
+
+def _length(value: Json) -> int:
+    """Return how many characters stand in an element, as far as it is read: two levels deep."""
+    if type(value) is str:
+        return len(value)
+    if type(value) is list:
+        return sum(len(one) + 1 if type(one) is str else 1 for one in value)
+    if type(value) is dict:
+        return sum(len(name) + _length(one) for name, one in value.items())
+    return 1
 
 
 def _element(item: Json) -> Element:
@@ -90,8 +115,12 @@ def _shape(
 def parse_elements_chain(chain: str) -> list[Element]:
     """Return the elements of PostHog's chain text: ``tag.class.class:name="value"...;tag...``."""
     elements: list[Element] = []
+    if len(chain) > MAX_CHAIN:
+        chain = chain[: max(0, chain.rfind(";", 0, MAX_CHAIN))]
     at = 0
-    while at < len(chain) and len(elements) < MAX_ELEMENTS:
+    for _ in range(MAX_ELEMENTS):
+        if at >= len(chain):
+            break
         head = _CHAIN_HEAD.match(chain, at)
         assert head is not None  # the pattern matches the empty text
         at = head.end()
@@ -129,16 +158,23 @@ def _names(head: str) -> list[str]:
     names = head.split(".")
     if len(names) < 2 or not _DOTTED.search(head):
         return names
-    kept = names[:1]
-    for name in names[1:]:
-        before = kept[-1]
-        is_open = before.count("[") > before.count("]") or before.count("(") > before.count(")")
+    kept: list[list[str]] = [names[:1]]
+    brackets, parentheses = _balance(names[0])
+    for before, name in pairwise(names):
         is_number = len(kept) > 1 and before[-1:].isdigit() and name[:1].isdigit()
-        if is_open or is_number:
-            kept[-1] = f"{before}.{name}"
+        if brackets > 0 or parentheses > 0 or is_number:
+            kept[-1].append(name)
         else:
-            kept.append(name)
-    return kept
+            kept.append([name])
+            brackets = parentheses = 0
+        opened = _balance(name)
+        brackets, parentheses = brackets + opened[0], parentheses + opened[1]
+    return [".".join(pieces) for pieces in kept]
+
+
+def _balance(name: str) -> tuple[int, int]:
+    """Return how many brackets and parentheses a piece opens and does not close."""
+    return name.count("[") - name.count("]"), name.count("(") - name.count(")")
 
 
 def _whole(text: str | None) -> int | None:
@@ -150,6 +186,8 @@ def parse_hierarchy(hierarchy: str) -> list[Element]:
 
     The text starts at the root, unless its last element is the body or the document itself.
     """
+    if len(hierarchy) > MAX_CHAIN:
+        hierarchy = hierarchy[-MAX_CHAIN:].partition("|")[2]
     parsed = [element for part in hierarchy.split("|") if (element := _hierarchy_element(part)) is not None]
     if not parsed or parsed[-1]["tag"] not in ("html", "body"):
         parsed.reverse()

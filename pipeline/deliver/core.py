@@ -111,6 +111,11 @@ class Core:
             self.held_bytes += len(request.body)
         self.held += len(deliveries)
 
+    def take_all(self, handed: deque[list[Delivery]]) -> None:
+        """Take what was handed over."""
+        while handed:
+            self.take(handed.popleft())
+
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
         """Take note of committed rows."""
         lane = self.lane(webhook_id)
@@ -121,8 +126,13 @@ class Core:
         disk.add(rows)
         self.nudge(lane)
 
-    def drop(self, port: Port, rows: Sequence[bytes]) -> None:
-        """Forget deliveries that are not being sent, and tell the port which these are."""
+    def drop(self, port: Port, rows: Sequence[bytes], handed: deque[list[Delivery]]) -> None:
+        """Forget deliveries that are not being sent, and tell the port which these are.
+
+        handed: taken first. What was handed over before the command came may be among the rows, and whoever
+        is told that they are free does not expect them to be sent.
+        """
+        self.take_all(handed)
         now = self.clock.now()
         kept: set[bytes] = set()
         for lane in self.lanes.values():

@@ -186,7 +186,7 @@ class DeliveryEngine:
 
     def drop(self, port: Port, rows: list[bytes]) -> None:
         """Forget deliveries that a command takes out, unless they are being sent; answers `Port.released`."""
-        self._tell(lambda core: core.drop(port, rows))
+        self._tell(lambda core: core.drop(port, rows, self._handed))
 
     # --- control
 
@@ -299,8 +299,7 @@ class DeliveryEngine:
         while self._inbox:
             self._publisher.wanted(self._clock.now())
             self._inbox.popleft()(core)
-        while self._handed:
-            core.take(self._handed.popleft())
+        core.take_all(self._handed)
         core.dispatcher.closed = self._deadline is not None and self._clock.now() >= self._close_at
         if self._stopping:
             core.finish()

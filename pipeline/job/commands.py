@@ -17,12 +17,13 @@ import msgspec
 import orjson
 
 from pipeline.job.steps.shard import Shard
+from pipeline.language.work import widened
 from pipeline.model.disk import make_folder, replace_durably
 from pipeline.model.errors import RenderError, StateError
 from pipeline.outbox.codec import DeadLetter, replay_key, unpack_dead
 from pipeline.outbox.handover import Request
 from pipeline.outbox.seen import event_and_user
-from pipeline.store.rows import Table
+from pipeline.store.rows import MAX_KEY, Table
 from pipeline.telemetry import log
 
 Action: TypeAlias = Literal["replay", "purge", "drop"]
@@ -36,8 +37,9 @@ _log = log.get("commands")
 def execute(shard: Shard, action: Action, keys: Sequence[bytes]) -> int:
     """Do one request in the shard's open epoch; return how many of the keys it concerned.
 
-    replay, purge: keys of dead letters. drop: rows of the outbox.
+    replay, purge: keys of dead letters. drop: rows of the outbox. A key that no row can have concerns none.
     """
+    keys = [key for key in keys if 0 < len(key) <= MAX_KEY]
     if action == "drop":
         return shard.outbox.drop(list(keys))
     work: Callable[[Shard, DeadLetter], bool] = {"replay": replay, "purge": purge}[action]
@@ -56,7 +58,10 @@ def purge(shard: Shard, letter: DeadLetter) -> bool:
 
 
 def replay(shard: Shard, letter: DeadLetter) -> bool:
-    """Owe a dead letter again, with its webhook-id; one that could not be rendered is rendered anew."""
+    """Owe a dead letter again, with its webhook-id; one that could not be rendered is rendered anew.
+
+    One that was too expensive is judged anew by the present config, with ten times the budget.
+    """
     if letter.kind == "record":
         return False
     request = letter.request if letter.kind == "delivery" else _render(shard, letter)
@@ -77,7 +82,11 @@ def _render(shard: Shard, letter: DeadLetter) -> Request | None:
         return None
     event, user = event_and_user(letter)
     try:
-        rendered = webhook.request.render(event, user)
+        with widened():
+            if letter.kind == "condition" and not webhook.trigger.holds(event, user):
+                _log.warning("its conditions do not hold: nothing to send", webhook=dead.webhook_id)
+                return None
+            rendered = webhook.request.render(event, user)
     except RenderError as error:
         _log.warning("still cannot be rendered", webhook=dead.webhook_id, reason=str(error))
         return None

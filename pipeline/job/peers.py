@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from zlib import crc32
 
+from pipeline.model.private import NEVER_FOLLOWED
+
 MAX_PROCESSES = 256
 REPORT_SECS = 0.01
 """How old a report may be."""
@@ -29,7 +31,7 @@ class Peers:
         self._own = process
         self._others = [number for number in range(processes) if number != process]
         self._mark = crc32(job.encode()) | 1
-        descriptor = os.open(state / "peers", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(state / "peers", os.O_RDWR | os.O_CREAT | NEVER_FOLLOWED, 0o600)
         try:
             os.ftruncate(descriptor, MAX_PROCESSES * _SLOT.size)
             self._memory = mmap.mmap(descriptor, MAX_PROCESSES * _SLOT.size)

@@ -19,6 +19,7 @@ from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
+from pipeline.language.work import TooExpensive, begin
 from pipeline.match.index import TriggerIndex
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value, canonical
@@ -27,7 +28,7 @@ from pipeline.render.request import Rendered
 from pipeline.store.rows import Rows
 
 Candidates: TypeAlias = tuple[int, ...]
-"""Indexes of the webhooks whose event side holds."""
+"""Indexes of the webhooks whose event side holds; ``~index`` where to know that is too expensive."""
 Chosen: TypeAlias = tuple[Record, Candidates]
 Owned: TypeAlias = tuple[str, Record, Candidates]
 """A record with the key of its user."""
@@ -48,6 +49,8 @@ class Match(msgspec.Struct, gc=False):
     request: Rendered | None
     reason: str = ""
     """Why it cannot be rendered."""
+    undecided: bool = False
+    """True where the conditions take more work than they may: whether it fires is not known."""
     suppressed: bool = False
     """True where `limit` or `dedupe` keeps it back; there is no request then."""
 
@@ -120,7 +123,10 @@ class Story:
             if seen is not None:
                 seen.append((event, user))
             for index in candidates:
-                match = self.match(key, webhooks[index], event, user)
+                if index < 0:
+                    match = self.undecided(key, webhooks[~index], event, user)
+                else:
+                    match = self.match(key, webhooks[index], event, user)
                 if match is not None:
                     yield match
 
@@ -132,20 +138,41 @@ class Story:
         if webhook.asks_user:
             if webhook.trigger.limits is not None:
                 self._caps.seen(event.time or 0)
-            verdict = webhook.judge(self._caps, key, event, user)
+            try:
+                verdict = webhook.judge(self._caps, key, event, user)
+            except TooExpensive:
+                return _undecided(key, webhook, event, user)
             if verdict is not Verdict.FIRE:
                 if verdict is Verdict.NOT_YET:
                     return None
                 return Match(key, webhook, event, user, None, suppressed=True)
         try:
             return Match(key, webhook, event, user, webhook.request.render(event, user))
+        except TooExpensive:
+            begin(event, user)  # others have spent of it
         except RenderError as error:
             return Match(key, webhook, event, user, None, str(error))
+        try:
+            return Match(key, webhook, event, user, webhook.request.render(event, user))
+        except RenderError as error:
+            return Match(key, webhook, event, user, None, str(error))
+
+    def undecided(self, key: str, webhook: Webhook, event: Event, user: User) -> Match | None:
+        """Return a webhook whose conditions could not be asked, as a match without a request."""
+        replay = self._replay
+        if replay is not None and not (replay.fires(webhook.id) and replay.wants(event)):
+            return None
+        return _undecided(key, webhook, event, user)
 
     def end_epoch(self) -> None:
         """Write what has changed to the rows, and drop some of what expired."""
         self.users.flush()
         self._caps.sweep()
+
+
+def _undecided(key: str, webhook: Webhook, event: Event, user: User) -> Match:
+    place = f"{webhook.file}, trigger: {webhook.trigger.costly(event, user)}"
+    return Match(key, webhook, event, user, None, str(TooExpensive(place)), undecided=True)
 
 
 def change_of(

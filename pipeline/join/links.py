@@ -85,11 +85,22 @@ class Identity:
         return user_key(record.user_id, record.anonymous_id)
 
     def _current(self, user_id: str) -> str:
-        """Follow alias calls; a circle of them ends where it began."""
-        seen = {user_id}
-        while (following := self._merged.get(user_id)) is not None and following not in seen:
+        """Follow alias calls; a circle of them ends where it began.
+
+        The ids on the way then point at the end, so that a chain is walked once, however long it has grown.
+        """
+        following = self._merged.get(user_id)
+        if following is None:
+            return user_id
+        seen: dict[str, None] = {user_id: None}
+        while following is not None and following not in seen:
             user_id = following
-            seen.add(user_id)
+            seen[user_id] = None
+            following = self._merged.get(user_id)
+        if following is None:
+            for passed in seen:
+                if passed != user_id:
+                    self._merged[passed] = user_id
         return user_id
 
     def _alias(self, anonymous_id: str) -> str | None:

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Final, TypeAlias
 
 from pipeline.language.path_syntax import ANY, Part, Path
+from pipeline.language.work import spend
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.model.times import format_iso
@@ -221,7 +222,9 @@ def _many(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Value]) -> G
         for key, dynamic in steps:
             if key is ANY:
                 values = [element for value in values if type(value) is list for element in value]
+                spend(event, user, len(values))
                 continue
+            spend(event, user, len(values))
             named = None if dynamic is None else dynamic(event, user, scope)
             values = [
                 found

@@ -9,6 +9,7 @@ from pipeline.config.models.label import Capture
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.path_syntax import ANY, Part, Path
 from pipeline.language.paths import Scope
+from pipeline.language.work import spend
 from pipeline.match.conditions.leaves import compile_on_path
 from pipeline.match.conditions.nodes import Node
 from pipeline.model.json import Value
@@ -42,8 +43,14 @@ def _selector(selector: str, problems: Problems) -> Node | None:
         problems.error((), "wrong-selector", f"invalid selector: {error}")
         return None
 
+    # Each simple selector in it may be asked of each element.
+    cost = 1 + len(selector) // 2
+
     def test(event: Event, user: User, scope: Scope) -> bool:
-        return event.elements is not None and matches(event.elements)
+        if event.elements is None:
+            return False
+        spend(event, user, cost * len(event.elements))
+        return matches(event.elements)
 
     return Node(
         test,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pipeline.language.paths import Getter
+from pipeline.language.work import TooExpensive, begin
 from pipeline.match.conditions.nodes import Node, Predicate, all_of, any_of
 from pipeline.match.labels import UPDATE
 from pipeline.match.triggers import Trigger
@@ -69,10 +70,32 @@ class TriggerIndex:
         """True where any webhook fires on property changes."""
 
     def select(self, event: Event) -> Found:
-        """Return the webhooks, in config order, whose name, kind and event side hold for the event."""
+        """Return the webhooks, in config order, whose name, kind and event side hold for the event.
+
+        One whose conditions take more work than they may is returned as ``~index``: nobody knows whether it
+        wants the event.
+        """
         by_name, default = self._by_kind.get(event.kind, self._other)
         plan = by_name.get(event.name, default)
-        return plan if type(plan) is tuple else plan(event)  # type: ignore[operator] # mypy does not narrow by type()
+        if type(plan) is tuple:
+            return plan
+        try:
+            return plan(event)  # type: ignore[operator] # mypy does not narrow by type()
+        except TooExpensive:
+            return self._one_by_one(event)
+
+    def _one_by_one(self, event: Event) -> Found:
+        """Ask each webhook with a budget of its own: together they take more than one may."""
+        kind = event.kind if event.kind in self._by_kind else None
+        found: list[int] = []
+        for candidate in self._candidates(kind, event.name):
+            plan = _compile([candidate])
+            begin(event, _NOBODY)
+            try:
+                found += plan if isinstance(plan, tuple) else plan(event)
+            except TooExpensive:
+                found.append(~candidate.index)
+        return tuple(found)
 
     def wants(self, name: str, kind: str | None) -> bool:
         """Return False where `select` finds nothing for any event of this name and kind (None: unknown)."""

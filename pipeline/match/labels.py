@@ -125,6 +125,8 @@ class Labels:
             alternatives += self._entry(file, problems)
         for index, entry in enumerate(file.any_ or ()):
             alternatives += self._entry(entry, problems.at("any", index))
+            if _too_many(file.name, len(alternatives), problems.at("any", index)):
+                break
         if not alternatives and not problems.errors:
             problems.error((), "empty-condition", f"the label `{file.name}` matches nothing")
         return Label(file.name, tuple(alternatives), _union(file.name, alternatives))
@@ -136,7 +138,9 @@ class Labels:
             kinds, captured = compile_capture(entry.capture, problems.at("capture"))
             nodes += captured
         if entry.where is not None:
-            where = compile_condition(entry.where, problems.at("where"), labels=self, lists=self._lists)
+            where = compile_condition(
+                entry.where, problems.at("where"), labels=self, lists=self._lists, in_label=True
+            )
             nodes += where.nodes
         if entry.events is None:
             if not nodes and kinds is None:
@@ -165,6 +169,8 @@ class Labels:
                     message = f"the label `{name}` is about users, not about events"
                     hint = f"use it in a condition: where: [{{label: {name}}}]"
                     problems.error((index,), "wrong-label", message, hint=hint)
+                if _too_many(name, len(found) + len(label.alternatives), problems.at(index)):
+                    break
                 found += [_narrowed(one, kinds, also) for one in label.alternatives]
             else:
                 _warn_name(name, problems.at(index))
@@ -172,6 +178,20 @@ class Labels:
         if plain:
             found.insert(0, Alternative(frozenset(plain), kinds, conjunction(also)))
         return [one for one in found if one.kinds is None or one.kinds]
+
+
+MAX_ALTERNATIVES: Final = 1_000
+"""Ways in which one label, or `events`, can match: unions of unions multiply, level by level."""
+
+
+def _too_many(name: str, number: int, problems: Problems) -> bool:
+    """Refuse, where files are read, what has too many ways to match."""
+    if number <= MAX_ALTERNATIVES or problems.stored:
+        return False
+    message = f"with the label `{name}` there are more than {MAX_ALTERNATIVES:,} ways to match"
+    hint = "name events together in one list, or use the label in a condition: where: [{label: ...}]"
+    problems.error((), "too-many-alternatives", message, hint=hint)
+    return True
 
 
 _SEVERAL: Final = re.compile(r"[,|]")

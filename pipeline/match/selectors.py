@@ -17,12 +17,22 @@ from pipeline.model.json import Value
 
 Chain: TypeAlias = Sequence[dict[str, Value]]
 """Innermost element first, as in Event.elements."""
-Positions: TypeAlias = Callable[[Chain], frozenset[int]]
-Simple: TypeAlias = Callable[[Chain, int], bool]
+Positions: TypeAlias = Callable[["_Asked"], frozenset[int]]
+Simple: TypeAlias = Callable[["_Asked", int], bool]
 
 _MAX_SELECTOR: Final = 2_000
 _FIRST: Final = {"first-child": "nth_child", "first-of-type": "nth_of_type"}
 _NTH: Final = {"nth-child": "nth_child", "nth-of-type": "nth_of_type"}
+
+
+class _Asked:
+    """One chain, and where the selectors inside of others match it: found once per chain."""
+
+    __slots__ = ("chain", "found")
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        self.found: dict[int, frozenset[int]] = {}
 
 
 class SelectorError(ValueError):
@@ -42,7 +52,12 @@ def compile_selector(text: str) -> Callable[[Chain], bool]:
         raise SelectorError(str(error.args[-1])) from None
     except RecursionError:
         raise SelectorError("the selector is nested too deeply") from None
-    return lambda chain: any(found(chain) for found in positions)
+
+    def matches(chain: Chain) -> bool:
+        asked = _Asked(chain)
+        return any(found(asked) for found in positions)
+
+    return matches
 
 
 def _selector(selector: Any) -> Positions:
@@ -55,49 +70,62 @@ def _tree(tree: Any) -> Positions:
     """Return the positions at which a selector matches: linear in the chain, whatever the combinators."""
     if isinstance(tree, parser.CompoundSelector):
         compound = _compound(tree)
-        return lambda chain: frozenset(at for at in range(len(chain)) if compound(chain, at))
+        return lambda asked: frozenset(at for at in range(len(asked.chain)) if compound(asked, at))
     if tree.combinator not in (" ", ">"):
         raise SelectorError(f"`{tree.combinator}` needs siblings, which an element chain does not hold")
     outer, inner = _tree(tree.left), _compound(tree.right)
     if tree.combinator == ">":
-        return lambda chain: frozenset(at - 1 for at in outer(chain) if at and inner(chain, at - 1))
+        return lambda asked: frozenset(at - 1 for at in outer(asked) if at and inner(asked, at - 1))
 
-    def descendants(chain: Chain) -> frozenset[int]:
-        outermost = max(outer(chain), default=0)
-        return frozenset(at for at in range(outermost) if inner(chain, at))
+    def descendants(asked: _Asked) -> frozenset[int]:
+        outermost = max(outer(asked), default=0)
+        return frozenset(at for at in range(outermost) if inner(asked, at))
 
     return descendants
 
 
 def _compound(compound: Any) -> Simple:
     tests = [_simple(simple) for simple in compound.simple_selectors]
-    return lambda chain, at: all(test(chain, at) for test in tests)
+    return lambda asked, at: all(test(asked, at) for test in tests)
+
+
+def _inner(selector: Any) -> Positions:
+    """Return the positions of a selector inside another one, which asks for them at each of its own."""
+    positions = _selector(selector)
+
+    def once(asked: _Asked) -> frozenset[int]:
+        found = asked.found.get(id(once))
+        if found is None:
+            found = asked.found[id(once)] = positions(asked)
+        return found
+
+    return once
 
 
 def _simple(simple: Any) -> Simple:
     match simple:
         case parser.LocalNameSelector():
             tag = simple.lower_local_name
-            return lambda chain, at: _lower(chain[at].get("tag")) == tag
+            return lambda asked, at: _lower(asked.chain[at].get("tag")) == tag
         case parser.IDSelector():
             wanted = simple.ident
-            return lambda chain, at: _attribute(chain[at], "id") == wanted
+            return lambda asked, at: _attribute(asked.chain[at], "id") == wanted
         case parser.ClassSelector():
             name = simple.class_name
-            return lambda chain, at: name in (chain[at].get("classes") or ())
+            return lambda asked, at: name in (asked.chain[at].get("classes") or ())
         case parser.AttributeSelector():
             return _attribute_test(simple)
         case parser.NegationSelector():
-            refused = [_selector(inner) for inner in simple.selector_list]
-            return lambda chain, at: not any(at in found(chain) for found in refused)
+            refused = [_inner(inner) for inner in simple.selector_list]
+            return lambda asked, at: not any(at in found(asked) for found in refused)
         case parser.MatchesAnySelector() | parser.SpecificityAdjustmentSelector():
-            accepted = [_selector(inner) for inner in simple.selector_list]
+            accepted = [_inner(inner) for inner in simple.selector_list]
             if not accepted:
                 raise SelectorError("`:is()` without a valid selector never matches")
-            return lambda chain, at: any(at in found(chain) for found in accepted)
+            return lambda asked, at: any(at in found(asked) for found in accepted)
         case parser.PseudoClassSelector() if simple.name in _FIRST:
             field = _FIRST[simple.name]
-            return lambda chain, at: chain[at].get(field) == 1
+            return lambda asked, at: asked.chain[at].get(field) == 1
         case parser.FunctionalPseudoClassSelector() if simple.name in _NTH:
             return _nth(_NTH[simple.name], simple)
         case parser.PseudoClassSelector() | parser.FunctionalPseudoClassSelector():
@@ -113,8 +141,8 @@ def _nth(field: str, simple: Any) -> Simple:
         raise SelectorError(f"`:{simple.name}()` takes a number, odd, even or a form such as 2n+1")
     step, first = parsed
 
-    def test(chain: Chain, at: int) -> bool:
-        place = chain[at].get(field)
+    def test(asked: _Asked, at: int) -> bool:
+        place = asked.chain[at].get(field)
         if type(place) is not int:
             return False
         if step == 0:
@@ -127,13 +155,13 @@ def _nth(field: str, simple: Any) -> Simple:
 def _attribute_test(simple: Any) -> Simple:
     name, operator, value = simple.lower_name, simple.operator, simple.value
     if operator is None:
-        return lambda chain, at: _attribute(chain[at], name) is not None
+        return lambda asked, at: _attribute(asked.chain[at], name) is not None
     folded = simple.case_sensitive is False
     wanted = value.lower() if folded else value
     compare = _ATTRIBUTE_OPERATORS[operator]
 
-    def test(chain: Chain, at: int) -> bool:
-        found = _attribute(chain[at], name)
+    def test(asked: _Asked, at: int) -> bool:
+        found = _attribute(asked.chain[at], name)
         return found is not None and compare(found.lower() if folded else found, wanted)
 
     return test

@@ -12,6 +12,7 @@ from pipeline.config.yaml.diagnostics import Problems
 from pipeline.join.limits import EVER, Cap, Limits
 from pipeline.language.path_syntax import Path, PathError, parse_path, unknown_var
 from pipeline.language.paths import Getter, Scope, compile_identity, compile_path
+from pipeline.language.work import TooExpensive, begin
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, Predicate, all_of, any_of, conjunction, group
 from pipeline.match.labels import Alternative, Labels
@@ -60,6 +61,20 @@ class Trigger:
     limits: Limits | None
     nodes: tuple[Node, ...]
     """The clauses of where, exclude and sample, for explain and the index."""
+
+    def costly(self, event: Event, user: User) -> str:
+        """Return the clause at which asking for this event takes more work than a webhook may make."""
+        ways: list[tuple[str, Predicate]] = (
+            [("events", any_of([one.matches for one in self.events]))] if (self.events) else []
+        )
+        begin(event, user)
+        for text, test in [*ways, *((node.text, node.test) for node in self.nodes)]:
+            try:
+                if not test(event, user, None):
+                    break
+            except TooExpensive:
+                return text
+        return "conditions"
 
     def holds(self, event: Event, user: User, changed: Collection[str] = ()) -> bool:
         """Return True where the trigger fires, limits apart: what the index and both sides say together."""

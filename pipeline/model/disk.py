@@ -14,6 +14,8 @@ import threading
 import time
 from pathlib import Path
 
+from pipeline.model.private import NEVER_FOLLOWED
+
 POLL_SECS = 0.02
 """How often a lock that somebody holds is asked for."""
 
@@ -29,7 +31,8 @@ def replace_durably(path: Path, data: bytes) -> None:
     """
     partial = path.with_name(f"{path.name}.{threading.get_native_id()}.partial")
     try:
-        with partial.open("wb") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOWED
+        with open(os.open(partial, flags, 0o600), "wb") as file:
             file.write(data)
             file.flush()
             _synced(file.fileno(), path)
@@ -61,14 +64,14 @@ def remove_durably(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and what is missing above it; they are on disk when this returns."""
+    """Make a folder and what is missing above it, for its owner alone; they are on disk when this returns."""
     if path.is_dir():
         # A kill may have come before the sync. Whoever may not read the parent has not made it.
         with contextlib.suppress(PermissionError):
             sync(path.parent)
         return
     make_folder(path.parent)
-    path.mkdir(exist_ok=True)
+    path.mkdir(0o700, exist_ok=True)
     sync(path.parent)
 
 
@@ -106,7 +109,7 @@ def locked(path: Path, wait_secs: float = 0.0) -> int:
 
     Raises BlockingIOError where another one holds the lock for longer than ``wait_secs``.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NEVER_FOLLOWED, 0o600)
     deadline = time.monotonic() + wait_secs
     try:
         while not try_lock(descriptor):

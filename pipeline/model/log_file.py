@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from pipeline.model.disk import append_all, replace_durably, sync, sync_data
+from pipeline.model.private import NEVER_FOLLOWED
 
 REST_SECS = 0.01
 """Between two syncs; they would take the disk from the commits otherwise."""
@@ -23,7 +24,7 @@ class LogFile:
     def __init__(self, path: Path, data: bytes) -> None:
         replace_durably(path, data)
         self._path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | NEVER_FOLLOWED)
         self.bytes = len(data)
         """How long the file is, or will be when it is renewed."""
         self._lock = threading.Lock()
@@ -95,7 +96,7 @@ class LogFile:
 
     def _replace(self, fresh: bytes) -> None:
         partial = self._path.with_name(f"{self._path.name}.{threading.get_native_id()}.partial")
-        file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | NEVER_FOLLOWED, 0o600)
         try:
             append_all(file, fresh)
             os.fsync(file)

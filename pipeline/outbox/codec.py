@@ -88,7 +88,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Why something could not be delivered, with all that is needed to look at it and to send it again.
 
     ``kind``: ``delivery`` (the request as it was sent, secrets as slots), ``render`` (its body is what the
-    template saw, see seen.py), ``record`` (its body is the raw input record).
+    template saw, see seen.py), ``condition`` (its body likewise: whether the webhook wants the event is too
+    expensive to know), ``record`` (its body is the raw input record).
     """
 
     kind: str

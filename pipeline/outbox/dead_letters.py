@@ -52,4 +52,6 @@ class DeadLetters:
 
 def _class_of(letter: DeadLetter) -> str:
     """Return a reason of few possible values: what a template or a record said is not one."""
+    if letter.kind != "delivery" and letter.reason.startswith("too-expensive"):
+        return "too-expensive"
     return letter.reason if letter.kind == "delivery" else letter.kind

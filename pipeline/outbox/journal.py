@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.model.disk import append_all, make_folder, replace_durably
 from pipeline.model.errors import StateError
+from pipeline.model.private import NEVER_FOLLOWED
 from pipeline.outbox.codec import Finished, pack_result, unpack_result
 from pipeline.outbox.handover import Outcome, Result
 
@@ -45,7 +46,7 @@ class Journal:
         if not entries:
             return
         if self._file is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | NEVER_FOLLOWED
             self._file = os.open(_path(self._folder, self._generation), flags, 0o600)
             self._on_disk.add(self._generation)
         append_all(self._file, b"".join(entries))

@@ -1,4 +1,4 @@
-"""What a template saw: the body of a dead letter of kind ``render``, from which it can be rendered anew."""
+"""What a template saw, from which it is rendered anew: the body of ``render`` and ``condition`` letters."""
 
 from __future__ import annotations
 

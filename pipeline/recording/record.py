@@ -22,6 +22,7 @@ from pipeline.model.errors import Fatal, StateError
 from pipeline.recording.segments import STATE, SUFFIX, Compression, Segment, unknown
 from pipeline.sources.chunk import CHUNK_LINES, Position, RawChunk
 from pipeline.sources.files.recorded import Message, dump_line
+from pipeline.sources.files.running_time import AHEAD_MS, VOTES
 from pipeline.sources.reader import Reader, Source
 
 IDLE_SECS = 0.005
@@ -134,17 +135,21 @@ class PartitionRecorder:
         self.written: Position = reader.position
         """Where the reader stood after the last line that was written."""
         self._latest: int | None = None
-        """Running maximum of the broker times in the file."""
+        """Running maximum of the broker times in the file, but for stamps ahead of the clock."""
+        self._since_ahead = VOTES
+        """Records since the last of those, and so many where there was none."""
         if saved is None:
             self._begin()
         else:
             kept: Compression = saved["compression"]
             self._first, self._latest, self._began = saved["first"], saved["latest"], clock()
             self._kind = kept
+            self._since_ahead = saved.get("since_ahead", VOTES)
             self.segment = Segment(folder, self._first, kept, keep_bytes=saved["bytes"])
 
     def _begin(self) -> None:
         self._first = self.written[1]
+        self._since_ahead = VOTES
         self._kind, self._latest, self._began = self._compression, None, self._clock()
         self.segment = Segment(self._folder, self._first, self._compression)
         self._recorded.files.append(str(self.segment.path))
@@ -163,11 +168,20 @@ class PartitionRecorder:
         for message in messages(chunk):
             self.segment.write(dump_line(message))
             if message.time is not None:
-                self._latest = message.time if self._latest is None else max(self._latest, message.time)
+                self._pass(message.time)
         self._recorded.bytes += self.segment.waiting_bytes - before
         self._recorded.records += len(chunk)
         self.written = chunk.position
         return True
+
+    def _pass(self, time_ms: int) -> None:
+        """Let the file's time go on; a stamp far ahead must not be among the last that a reader sees."""
+        known = [time.time_ns() // 1_000_000] + ([] if self._latest is None else [self._latest])
+        if time_ms > max(known) + AHEAD_MS:
+            self._since_ahead = 0
+            return
+        self._latest = time_ms if self._latest is None else max(self._latest, time_ms)
+        self._since_ahead += 1
 
     def _may_rotate(self, chunk: RawChunk) -> bool:
         """Return whether the file is large or old enough, and the chunk may begin a new one.
@@ -179,7 +193,7 @@ class PartitionRecorder:
         time_ms = chunk.received[0] if chunk.received else None
         if not due or time_ms is None or self.segment.size + self.segment.waiting_bytes == 0:
             return False
-        return self._latest is not None and time_ms > self._latest
+        return self._latest is not None and time_ms > self._latest and self._since_ahead >= VOTES
 
     def sync(self) -> dict[str, Any]:
         """Put what was written on disk; return where to go on, as JSON data."""
@@ -189,6 +203,7 @@ class PartitionRecorder:
             "first": self._first,
             "bytes": self.segment.size,
             "latest": self._latest,
+            "since_ahead": self._since_ahead,
             "compression": self._kind,
         }
 

@@ -18,10 +18,15 @@ from pipeline.model.records import Event, User
 from pipeline.render.templates.names import TemplateError, check_closed
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, constant_template
-from pipeline.render.values.printing import HALF_A_PAIR, Failure, show, to_text
+from pipeline.render.values.printing import HALF_A_PAIR, Failure, UrlPath, show, to_text
 
 _INSIDE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\$\{(?!\{)[^}]*\}", re.DOTALL)
 _DOTS: Final = re.compile(r"(^|/)\.{1,2}(/|$)")
+_CLIMBS: Final = re.compile(
+    r"(^|/|\\|%2F|%5C)(?:\.|%2E){1,2}(?:(?:;|%3B)[^/]*)?(/|\\|%2F|%5C|$)", re.IGNORECASE
+)
+"""A segment `.` or `..` in the eyes of a receiver that decodes before it splits, or cuts at `;`."""
+_LEAVES: Final = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]")
 _QUERY_SAFE: Final = PATH_SAFE + "?%"
 _PATH_LITERAL: Final = PATH_SAFE + "%"
 
@@ -111,6 +116,15 @@ def _path(text: str, spot: Spot) -> Template:
 def _path_value(text: str) -> str:
     if not text:
         raise Failure("a value in the URL's path is missing or empty")
+    if type(text) is UrlPath:
+        return text
+    if _LEAVES.search(text):
+        # Receivers and proxies that decode `%2F` before they route would see another path.
+        raise Failure(
+            "a value in the URL's path holds `/`, `\\` or a control character; "
+            "`| url_path` lets `/` through where several segments are meant",
+            text,
+        )
     return _quoted(text)
 
 
@@ -182,7 +196,7 @@ def _assemble(origin: str, path: Template, parameters: list[Parameter], place: s
 
     def url(event: Event, user: User, scope: Scope) -> str:
         path_now = get_path(event, user, scope)
-        if type(path_now) is str and "." in path_now and not path.constant and _DOTS.search(path_now):
+        if type(path_now) is str and "." in path_now and not path.constant and _CLIMBS.search(path_now):
             raise RenderError(f"a value makes a `.` or `..` of the URL's path: {show(path_now)} ({place})")
         made = f"{origin}{path_now}"
         mark = "?"

@@ -17,6 +17,7 @@ from pipeline.config.job import load_pipeline
 from pipeline.job.assembly import Job
 from pipeline.job.replay import Replay
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, UsageError
+from pipeline.model.private import keep_private
 from pipeline.runtime.anew import start_anew
 from pipeline.runtime.process import Cluster, open_job, stop_on_signals
 from pipeline.runtime.state.afresh import refuse_without_consent
@@ -50,6 +51,7 @@ def prepare(replay: Replay | None = None, observe: Observe | None = None) -> Dat
 
 
 def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
+    keep_private()
     config_dir = Path(os.environ.get("HOOKLINE_CONFIG", "config"))
     config = load_pipeline(config_dir, check_source=True, guard_state=True).require()
     log.setup(config.file.log.level, config.file.log.format)

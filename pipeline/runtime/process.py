@@ -15,6 +15,7 @@ from pathlib import Path
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig
 
+from pipeline.compile.answers import NEVER_HOLDS
 from pipeline.compile.snapshot import compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
@@ -95,7 +96,11 @@ def open_job(
     """
     with ExitStack() as stack:
         text = read_config(config_dir, defaults=config.defaults)
-        snapshot = compile_config(text, secrets=Secrets(base=config_dir)).require()
+        report = compile_config(text, secrets=Secrets(base=config_dir))
+        snapshot = report.require()
+        for found in report.findings:
+            if found.code == NEVER_HOLDS:
+                _log.warning(found.message, file=found.file, line=found.line, remedy=found.hint)
         peers = stack.enter_context(_owned_state(config, cluster))
         halts = Halts(config.state)
         engine = parts.engine(config, config_dir, 1 / cluster.processes, halts.gone)

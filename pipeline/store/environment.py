@@ -57,7 +57,7 @@ def open_environment(path: Path, map_size: int) -> lmdb.Environment:
         data = path / "data.mdb"
         used = data.stat().st_size if data.exists() else 0
         size = min(map_size, max(fair_share(), 2 * used))
-        return lmdb.open(str(path), map_size=size, max_dbs=MAX_TABLES, readahead=False)
+        return lmdb.open(str(path), map_size=size, max_dbs=MAX_TABLES, readahead=False, mode=0o600)
     except lmdb.Error as error:
         raise failed(path, error) from error
 

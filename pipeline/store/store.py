@@ -64,8 +64,10 @@ class Store:
                 self._tables = {table: self._env.open_db(table.name.lower().encode(), txn) for table in Table}
                 self._undo, self._meta = self._tables[Table.UNDO], self._tables[Table.META]
                 is_new, self._seals, self.seq = self._take_meta(txn)
-            if is_new:
-                sync(path)  # LMDB syncs what is in its file, not that there is one
+                if is_new:
+                    # LMDB syncs what is in its file, not that there is one. Before the commit: where a kill
+                    # comes between, nothing of it would be made up for.
+                    sync(path)
             self._read = self._env.begin()
         self._pending: dict[Table, dict[bytes, bytes | None]] = {table: {} for table in Table}
         self._pending_bytes = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
 import orjson
@@ -193,7 +193,7 @@ def test_a_dropped_member_leaves_its_batch() -> None:
     given = items(1, 2)
     rig.give(*given)
     rig.run(0.1)
-    rig.core.drop(rig.disk.port, [given[0].row])
+    rig.core.drop(rig.disk.port, [given[0].row], deque())
     rig.run(2)
     assert bodies(rig.client.sent[0]) == [{"n": 2}]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
 import pytest
@@ -465,12 +465,22 @@ def test_dropped_deliveries_are_forgotten_unless_they_are_being_sent() -> None:
     rig.give(*given)
     rig.run()
     rows = [each.row for each in given]
-    rig.core.drop(rig.disk.port, rows[1:4])
+    rig.core.drop(rig.disk.port, rows[1:4], deque())
     assert rig.disk.port.take_released() == [(rows[1:4], rows[2:4])]
     for _ in range(3):
         rig.client.release()
         rig.run()
     assert sorted(rig.outcomes()) == [("msg_0", D, ""), ("msg_1", D, ""), ("msg_4", D, "")]
+
+
+def test_what_was_handed_over_an_instant_before_it_is_dropped_is_not_sent() -> None:
+    rig = Rig(spec())
+    late = delivery(1)
+    late.port = rig.disk.port
+    rig.core.drop(rig.disk.port, [late.row], deque([[late]]))
+    assert rig.disk.port.take_released() == [([late.row], [late.row])]
+    rig.run()
+    assert rig.sent() == []
 
 
 def test_retry_now_makes_everything_due() -> None:

@@ -27,6 +27,7 @@ DOORS = {
         "pipeline/admin/http.py",
         "pipeline/admin/service.py",
         "pipeline/deliver/http/aiohttp_client.py",
+        "pipeline/deliver/http/aiohttp_wire.py",
     ],
     "pydantic": ["pipeline/config/*"],
     "liquid": ["pipeline/render/*"],

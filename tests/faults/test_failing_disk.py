@@ -1,4 +1,4 @@
-"""A disk that does not write is told as such, with a remedy; nothing half-made is left for the next start."""
+"""A disk that does not write is told as such, with what to do; nothing half-made stays for the next start."""
 
 from __future__ import annotations
 

@@ -264,6 +264,25 @@ def test_a_steady_input_never_waits_for_the_disk(tmp_path: Path, monkeypatch: py
     own.close()
 
 
+def test_the_high_water_is_whole_before_it_is_written_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    wrote = os.pwrite
+
+    def noting(file: int, data: bytes, at: int) -> int:
+        sizes.append(os.fstat(file).st_size - len(data))
+        return wrote(file, data, at)
+
+    monkeypatch.setattr(os, "pwrite", noting)
+    for old in (b"", (15).to_bytes(8, "little")):
+        (tmp_path / "high-water").write_bytes(old)
+        own = History(tmp_path)
+        own.emitting(20)
+        own.close()
+    assert set(sizes) == {0}, "it never grows: a power cut may leave a part of what was appended"
+
+
 def test_the_file_of_an_earlier_version_is_understood(tmp_path: Path) -> None:
     (tmp_path / "high-water").write_bytes((15).to_bytes(8, "little"))
     own = History(tmp_path)

@@ -109,7 +109,8 @@ def test_an_event_with_an_idle_property_topic_is_there_within_milliseconds(
         waits.append(time.perf_counter() - acknowledged)
     median_ms = sorted(waits)[25] * 1000
     record_property("idle property topic: acknowledged to read, median ms", round(median_ms, 2))
-    assert median_ms < 50, "no waiting for a fetch of the idle side to time out (500 ms by default)"
+    # Of this, 50 ms are `join.settle`.
+    assert median_ms < 200, "no waiting for a fetch of the idle side to time out (500 ms by default)"
 
 
 def test_the_broker_command_starts_and_stops_a_broker(tmp_path: Path, broker: Broker) -> None:

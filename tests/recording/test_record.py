@@ -202,6 +202,15 @@ def test_a_file_is_not_rotated_where_its_successor_would_overtake_it(tmp_path: P
     assert lines(tmp_path) == [value for _, value in jumbled]
 
 
+def test_a_stamp_far_ahead_neither_ends_the_rotation_nor_a_file(tmp_path: Path) -> None:
+    ahead: list[Row] = [*rows(1), (4_000_000_000_000, b'{"n":"ahead"}'), *rows(300, first=1)]
+    instantly(FakeSource(1, p=ahead), tmp_path, rotate_bytes=1)
+    begins = [int(name[2:22]) for name in files(tmp_path)]
+    assert begins[:3] == [0, 1, 102], "a hundred records outvote it"
+    assert len(begins) > 100
+    assert lines(tmp_path) == [value for _, value in ahead]
+
+
 def test_partitions_have_folders_of_their_own_and_are_merged_by_time(tmp_path: Path) -> None:
     instantly(FakeSource(a=[(1, b"1"), (4, b"4")], b=[(2, b"2"), (3, b"3")]), tmp_path)
     assert [name.split("/")[0] for name in files(tmp_path)] == ["a", "b"]

@@ -13,6 +13,9 @@ import pytest
 
 from pipeline.model.errors import StateError
 from pipeline.runtime.state.recovery import prepare_recovery, resume_epoch
+from pipeline.store.folders import shard_folder
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 
 FLOW = Path(__file__).with_name("ghostly.py")
 
@@ -59,7 +62,14 @@ def test_an_empty_recovery_store_has_no_epoch_to_resume(tmp_path: Path) -> None:
 
 
 def test_a_damaged_recovery_store_is_named_with_what_to_do(tmp_path: Path) -> None:
-    prepare_recovery(tmp_path)
-    (tmp_path / "part-0.sqlite3").write_bytes(b"not a database, but long enough to look at" * 100)
-    with pytest.raises(StateError, match="Restore the state directory from a backup"):
-        prepare_recovery(tmp_path)
+    recovery = tmp_path / "recovery"
+    prepare_recovery(recovery)
+    (recovery / "part-0.sqlite3").write_bytes(b"not a database, but long enough to look at" * 100)
+    assert prepare_recovery(recovery) == 0, "nothing was ever committed: it is made anew"
+    store = Store(shard_folder(tmp_path, 0))
+    store.put(Table.COUNTERS, b"w/matched", b"1")
+    store.commit()
+    store.close()
+    (recovery / "part-0.sqlite3").write_bytes(b"not a database, but long enough to look at" * 100)
+    with pytest.raises(StateError, match="Restore the whole state directory from one backup"):
+        prepare_recovery(recovery)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -89,6 +90,7 @@ URL, _ = compiled(
         "query": {"b": "<{{ event.properties.v }}>"},
     }
 )
+SEVERAL, _ = compiled({"url": "https://x.example/u/{{ event.properties.v | url_path }}/e"})
 HEADER, _ = compiled({"headers": {"X-V": "<{{ event.properties.v }}>"}, "body": {}})
 
 
@@ -103,7 +105,9 @@ def check_text(text: str) -> None:
     assert got["two"] == text + text
     assert got["all"] == got["event"]["properties"] == event.properties
     assert got["event"]["name"] == text
-    if text in ("", ".", ".."):
+    climbs = any(part.partition(";")[0] in (".", "..") for part in text.split("/"))
+    controls = any(character == "\\" or unicodedata.category(character) == "Cc" for character in text)
+    if not text or climbs or controls or "/" in text:
         with pytest.raises(RenderError):
             URL.render(event, user)
     else:
@@ -114,6 +118,11 @@ def check_text(text: str) -> None:
             ("a", text),
             ("b", f"<{text}>"),
         ]
+    if not text or climbs or controls:
+        with pytest.raises(RenderError):
+            SEVERAL.render(event, user)
+    else:
+        assert unquote(SEVERAL.render(event, user).url) == f"https://x.example/u/{text}/e"
     pairs = dict(parse_qsl(FORM.render(event, user).body.decode(), keep_blank_values=True))
     assert pairs["v"] == f"<{text}>"
     assert pairs["o[v]"] == text

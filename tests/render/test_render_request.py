@@ -29,8 +29,12 @@ def url_of(url: str, query: dict[str, Any] | None = None, **options: Any) -> str
         ("https://x.example/a/ü", "https://x.example/a/%C3%BC"),
         ("https://x.example/u/{{ user.id }}/e", "https://x.example/u/u1/e"),
         (
-            "https://x.example/{{ event.properties.nasty }}",
-            "https://x.example/a%2Fb%3Fc%26d%3De%25%23%C3%BC%201",
+            "https://x.example/{{ event.properties.nasty | url_path }}",
+            "https://x.example/a/b%3Fc%26d%3De%25%23%C3%BC%201",
+        ),
+        (
+            "https://x.example/{{ event.properties.nasty | replace: '/', '-' }}",
+            "https://x.example/a-b%3Fc%26d%3De%25%23%C3%BC%201",
         ),
         ("https://x.example/{{ event.properties.n | plus: 1 }}", "https://x.example/6"),
         (

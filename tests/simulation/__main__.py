@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from tests.simulation.life import on_stage
-from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants import MUTANTS, RARE
 from tests.simulation.seeds import Schedule
 
 
@@ -65,7 +65,7 @@ def mutants(names: list[str], given: argparse.Namespace) -> int:
         begun = time.monotonic()
         number, failed = find(name, given.first, min(given.seconds, 60.0))
         took = f"{number} schedules, {time.monotonic() - begun:.1f} s"
-        missed += failed is None
+        missed += failed is None and name not in RARE
         how = failed.world.trace[-1].splitlines()[-1][:150] if failed is not None else "NOT FOUND"
         print(f"{name}: {took}: {how}", flush=True)
     return 1 if missed else 0

@@ -38,12 +38,11 @@ Do = Literal[
     "poll", "work", "send", "ring", "epoch", "sync", "time", "edit", "command", "halt", "clock", "more"
 ]
 OFTEN: dict[Do, int] = {
-    "poll": 30, "work": 30, "send": 40, "ring": 8, "epoch": 8, "sync": 6, "time": 12, "edit": 3, "command": 3,
+    "poll": 30, "work": 30, "send": 40, "ring": 8, "epoch": 8, "sync": 6, "time": 12, "edit": 3, "command": 4,
     "halt": 1, "clock": 1, "more": 2,
 }  # fmt: skip
 """What happens next, and how likely it is."""
 WHAT: tuple[Do, ...] = get_args(Do)
-HOW_OFTEN = [OFTEN[what] for what in WHAT]
 ORDERS: tuple[Order, ...] = ("pause", "disable", "enable", "enable")
 STEPS_SECS = (-86_400.0, -3_600.0, -20.0, -0.5, 20.0, 3_600.0)
 """By how much the machine's clock is set."""
@@ -67,6 +66,18 @@ class Schedule:
         self.source: Recordings | Broker = kind(self.world, luck.choice((1, 1, 2)))
         self.chunk_lines = luck.choice((1, 3, 10, 50))
         self.world.disk.said = lambda what: self.world.tell(f"the end comes before: {what}")
+        self.steps_clock = luck.random() < 0.4
+        self.asks = luck.choice((1, 1, 5))
+        """How many rows a command names."""
+        self.often = [OFTEN[what] for what in WHAT]
+        self.passes: tuple[float, ...] = (0.001, 0.001, 0.05, 1.0, 11.0, 4000.0)
+        """How much time passes between two things."""
+        if luck.random() < 0.3:
+            # A busy moment: records come while others settle.
+            self.passes = (0.003, 0.006)
+            self.often[WHAT.index("poll")], self.often[WHAT.index("more")] = 90, 9
+        self.often[WHAT.index("send")] = luck.choice((40, 40, 5))
+        """How quick the engine is beside the worker."""
         self.purged: set[str] = set()
         self.epoch: Iterator[str] | None = None
         self.committed: list[Known] = []
@@ -105,7 +116,7 @@ class Schedule:
             else:
                 disk.kind, disk.left = luck.choice(ENDS), luck.randint(0, 6)
             for _ in range(LONGEST_LIFE):
-                self.step(life, luck.choices(WHAT, HOW_OFTEN)[0])
+                self.step(life, luck.choices(WHAT, self.often)[0])
         except Ended:
             pass
         world.disk.release()
@@ -114,6 +125,7 @@ class Schedule:
             world.tell(f"-- the power is cut: {world.disk.lose_power(luck)}")
         else:
             world.tell("-- killed")
+        world.now += luck.choice((0.1, 2.0, 100.0, 5000.0))
         if luck.random() < 0.2:
             self.left_for_later()
 
@@ -141,7 +153,7 @@ class Schedule:
             if life.background:
                 life.background.pop(luck.randrange(len(life.background)))()
         elif what == "time":
-            world.now += luck.choice((0.001, 0.001, 0.05, 1.0, 11.0, 4000.0))
+            world.now += luck.choice(self.passes)
         elif what == "edit":
             life.edit(luck.randrange(4))
             world.tell(f"edit: version {world.version}")
@@ -153,9 +165,10 @@ class Schedule:
             world.tell(f"{order} {webhook}")
             life.order(webhook, order)
         elif what == "clock":
-            world.step_secs += luck.choice(STEPS_SECS)
-            world.clock_was_wrong = True
-            world.tell(f"the clock is set to {world.step_secs:+g} s")
+            if self.steps_clock:
+                world.step_secs += luck.choice(STEPS_SECS)
+                world.clock_was_wrong = True
+                world.tell(f"the clock is set to {world.step_secs:+g} s")
         else:
             self.source.more()
 
@@ -200,17 +213,17 @@ class Schedule:
         """Return what is asked, of rows that are there."""
         luck = self.luck
         store = stores[luck.choice(sorted(stores))]
-        action: Action = luck.choice(("replay", "replay", "purge", "drop"))
+        action: Action = luck.choice(("replay", "replay", "purge", "drop", "drop"))
         if action == "drop":
             owed = dict(store.committed(Table.OUTBOX, b"", b""))
-            rows = luck.sample(sorted(owed), min(len(owed), 2))
+            rows = luck.sample(sorted(owed), min(len(owed), self.asks))
             self.world.dropped |= {unpack_owed(owed[row])[0].key for row in rows}
         else:
             found = store.committed(Table.DEAD, b"", b"")
             letters = [
                 letter for letter in (unpack_dead(value) for _, value in found) if letter.kind != "record"
             ]
-            letters = luck.sample(letters, min(len(letters), 2))
+            letters = luck.sample(letters, min(len(letters), self.asks))
             rows = [letter.key for letter in letters]
             if action == "purge":
                 self.purged |= {letter.request.message_id for letter in letters}

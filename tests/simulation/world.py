@@ -72,8 +72,10 @@ class World:
     """webhook-id to URL and body."""
     halted: dict[str, str] = field(default_factory=dict)
     """Webhooks that a person has stopped, as told when the command returned."""
-    emitted: dict[str, dict[int, tuple[str, int, int]]] = field(default_factory=dict)
-    """Per partition: line to source, offset and version; what has once left is never another one."""
+    emitted: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)
+    """Per partition: line to source and offset; what has once left is never another one."""
+    ran: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Per partition: line to the config version that it ran under."""
     dropped: set[bytes] = field(default_factory=set)
     """Delivery keys that were asked to be given up; a crash may bring them back."""
     kept: dict[str, int] = field(default_factory=dict)
@@ -178,11 +180,9 @@ class World:
                 known.end = None
             known.attempts = None
         for partition, lines in self.emitted.items():
-            lost = {line: told for line, told in lines.items() if line >= self.kept.get(partition, 0)}
-            places = {(source, offset) for source, offset, _ in lost.values()}
+            lost = [line for line in lines if line >= self.kept.get(partition, 0)]
+            places = {lines.pop(line)[:2] for line in lost}
             self.loose |= {one.message_id for key, one in self.keys.items() if place(key) in places}
-            for line, (source, offset, version) in lost.items():
-                lines[line] = ("", -1, version)
 
     def order_is_kept(self, partition: str, lines: int | None = None) -> None:
         """In which order these lines have left, or all so far, is on disk."""
@@ -191,13 +191,12 @@ class World:
 
     def emits(self, partition: str, line: int, source: str, offset: int, version: int) -> None:
         """A line leaves the source."""
-        told = (source, offset, version)
-        lines = self.emitted.setdefault(partition, {})
-        before = lines.setdefault(line, told)
-        if before == ("", -1, version):
-            lines[line] = told  # the power was cut before its order was on disk
-        elif before != told:
-            raise Wrong(f"line {line} of {partition} was {before}, and is {told} now")
+        ran = self.ran.setdefault(partition, {}).setdefault(line, version)
+        before = self.emitted.setdefault(partition, {}).setdefault(line, (source, offset))
+        if (before, ran) != ((source, offset), version):
+            raise Wrong(
+                f"line {line} of {partition} was {before} under {ran}: {source}, {offset}, {version} now"
+            )
 
 
 def is_replay(key: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.errors import StateError
+from pipeline.store import store as store_module
 from pipeline.store.rows import Table, bounded
 from pipeline.store.store import Store
 
@@ -164,3 +166,25 @@ def test_a_new_store_waits_for_the_disk_a_few_times_and_one_that_is_there_hardly
             pytest.skip("this machine does not let a process be traced")
         assert traced.returncode == 0, traced.stderr
         assert traced.stderr.count("sync(") <= most, traced.stderr
+
+
+def test_a_new_store_that_is_killed_anywhere_is_in_its_folder_before_it_has_an_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    synced: list[Path] = []
+
+    def killed(path: Path) -> None:
+        raise Killed
+
+    monkeypatch.setattr(store_module, "sync", killed)
+    with pytest.raises(Killed):
+        Store(tmp_path)
+    monkeypatch.setattr(store_module, "sync", synced.append)
+    monkeypatch.setattr(store_module, "lock", lambda path, secs: os.open(path, os.O_RDONLY))
+    Store(tmp_path).close()
+    assert synced == [tmp_path], "LMDB does not do that"
+    Store(tmp_path).close()
+    assert synced == [tmp_path], "once is enough"

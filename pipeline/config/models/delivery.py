@@ -116,7 +116,8 @@ class DeliverySettings:
     )
     proxy: str | None = Field(
         default=None,
-        description="Proxy URL, with the aiohttp client; user and password are percent-encoded.",
+        description="Proxy URL, with the aiohttp client; user and password are percent-encoded. A receiver "
+        "whose name is private here is refused; what only the proxy can resolve, it must guard.",
         examples=["http://user:${PROXY_PASSWORD}@proxy.example:3128"],
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from yaml import MarkedYAMLError, YAMLError
 
 from pipeline.config.yaml.document import Document, Span
+from pipeline.config.yaml.lines import split_value
 from pipeline.model.findings import Finding
 
 
@@ -29,13 +30,11 @@ class Fault:
     repair: str | None = None
 
 
-_VALUE = re.compile(
-    r"""(?P<lead>\s*(?:-\s+)*(?:(?:"[^"]*"|'[^']*'|[^\s#"'{}\[\],&*!|>%@`][^#"{}\[\]]*?)\s*:\s+)?)(?P<value>\S.*?)(?P<tail>\s*(?:\s\#.*)?)$""",
-    re.VERBOSE,
-)
 _FLOW_TEMPLATE = re.compile(r"\{\{.*?\}\}[^,\]}]*")
 _LOOKBACK = 3
 """libyaml notices some slips only at the next token, a few lines further down."""
+_MAX_LINE = 1_000
+"""Nothing is guessed about longer lines."""
 
 
 def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
@@ -100,9 +99,9 @@ def _unclosed(document: Document, error: YAMLError, message: str, repaired: set[
 def _unquoted_template(document: Document, error: UnquotedTemplate) -> Fault:
     source = document.lines[error.line]
     column = error.column
-    match = _VALUE.match(source)
-    if match is not None and len(match["lead"]) == column:
-        value, prefix = match["value"], "quote the value"
+    parts = split_value(source)
+    if parts is not None and len(parts[0]) == column:
+        value, prefix = parts[1], "quote the value"
     else:
         found = _FLOW_TEMPLATE.match(source, column)
         value, prefix = (found[0].rstrip() if found is not None else source[column:].strip()), "quote it"
@@ -127,10 +126,10 @@ def _message(error: YAMLError) -> str:
 
 def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] | None:
     """Return (column, text, hint, repaired line) where the line holds a value that must be quoted."""
-    match = _VALUE.match(source)
-    if match is None:
+    parts = split_value(source) if len(source) <= _MAX_LINE else None
+    if parts is None:
         return None
-    lead, value = match["lead"], match["value"]
+    lead, value, tail = parts
     if value[0] in "[{" and not value.startswith("{{"):
         return _flow_slip(source, len(lead))
     if (
@@ -139,7 +138,7 @@ def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] |
         or re.match(r"\*([^\w]|$)", value)
         or (column is not None and value[0] not in "\"'|>&!" and ": " in value + " " and lead.strip())
     ):
-        return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + match["tail"]
+        return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + tail
     if value[0] in "\"'" and column is not None and column > len(lead):
         inner = '\\"' if value[0] == '"' else "''"
         hint = f"the value goes on after its closing {value[0]}; write inner quotes as {inner}"

@@ -132,9 +132,9 @@ class AiohttpClient:
         try:
             # Literals do not pass aiohttp's resolver, so every host is judged here first. Behind a proxy it
             # is the proxy that is dialled; it resolves the receiver's name itself.
-            self._resolver.check_literal(target.origin.host)
             dialled = target.origin
             if attempt.proxy is not None:
+                await self._resolver.judge_behind_proxy(dialled.host, dialled.port)
                 proxy = parse_proxy(attempt.proxy)
                 dialled = proxy.origin
             await self._resolver.resolve(dialled.host, dialled.port)

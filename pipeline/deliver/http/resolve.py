@@ -26,6 +26,8 @@ Lookup: TypeAlias = Callable[[str, int], Sequence[AddrInfo]]
 """Blocking: the addresses of a host and port, as `socket.getaddrinfo` returns them."""
 
 KEEP_SECS = 30.0
+BEHIND_PROXY_SECS = 2.0
+"""How long a name is asked for that the proxy will resolve: many who need a proxy have no other names."""
 
 
 def system_lookup(host: str, port: int) -> Sequence[AddrInfo]:
@@ -41,6 +43,8 @@ class Resolver:
         self._allow = allow
         self._lookup = lookup
         self._kept: dict[tuple[str, int], tuple[float, list[AddrInfo]]] = {}
+        self._unknown: dict[str, float] = {}
+        """Names behind proxies that are not asked for until then."""
         self._asking: dict[tuple[str, int], asyncio.Future[list[AddrInfo]]] = {}
 
     async def resolve(self, host: str, port: int) -> list[AddrInfo]:
@@ -66,6 +70,23 @@ class Resolver:
             self._kept.clear()
         self._kept[key] = (loop.time() + KEEP_SECS, answers)
         return answers
+
+    async def judge_behind_proxy(self, host: str, port: int) -> None:
+        """Raise GuardRefusal where the host is known here and no answer may be dialled, by a proxy either.
+
+        A name that is not known here, or not in time, is left to the proxy: for a while it is not asked
+        for again. The proxy's own view may be another one: it must guard, too.
+        """
+        self.check_literal(host)
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._unknown.get(host, 0.0):
+            return
+        try:
+            await asyncio.wait_for(self.resolve(host, port), BEHIND_PROXY_SECS)
+        except (OSError, TimeoutError):
+            if len(self._unknown) > 1000:
+                self._unknown.clear()
+            self._unknown[host] = loop.time() + KEEP_SECS
 
     def check_literal(self, host: str) -> None:
         """Raise GuardRefusal where the host, as it is written, must not be reached, not by a proxy either."""

@@ -21,6 +21,7 @@ from zlib import crc32
 
 from pipeline.model.disk import make_folder, replace_durably, sync, sync_data
 from pipeline.model.errors import StateError
+from pipeline.model.private import NEVER_FOLLOWED
 
 SWITCHES, HIGH = "switches", "high-water"
 
@@ -45,16 +46,15 @@ class History:
         """line: where the last durable epoch left the partition."""
         make_folder(folder)
         self._path = folder / SWITCHES
-        self._file = os.open(folder / HIGH, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._boot = boot_id()
-        try:
-            noted = read_high(folder / HIGH, needed=line > 0)
-            text = read_switches(self._path, noted.switches, needed=line > 0)
-            self._switches = parse_switches(self._path, text)
-        except BaseException:
-            os.close(self._file)
-            raise
+        noted = read_high(folder / HIGH, needed=line > 0)
+        text = read_switches(self._path, noted.switches, needed=line > 0)
+        self._switches = parse_switches(self._path, text)
         self._checks = (crc32(text), crc32(text))
+        if not noted.switches:
+            # Whole before it is written to in its place: a power cut must leave no part of a first form.
+            replace_durably(folder / HIGH, _packed(noted.high, noted.ahead, noted.boot, self._checks))
+        self._file = os.open(folder / HIGH, os.O_RDWR | NEVER_FOLLOWED)
         self.high = noted.after(self._boot)
         """Lines that have been handed out in this or an earlier run."""
         self._synced = self._ahead = self.high
@@ -133,9 +133,7 @@ class History:
         self._synced = max(self._synced, ahead)
 
     def _write(self) -> None:
-        data = _HIGH.pack(self.high, self._ahead, self._boot)
-        crc = crc32(data + _CHECKS.pack(*self._checks, 0))
-        os.pwrite(self._file, data + _CHECKS.pack(*self._checks, crc), 0)
+        os.pwrite(self._file, _packed(self.high, self._ahead, self._boot, self._checks), 0)
 
     def close(self) -> None:
         """Let go of the file, with the high water itself on disk. Never raises."""
@@ -148,6 +146,12 @@ class History:
         except OSError:
             pass  # what it says already is true, only less exact
         os.close(self._file)
+
+
+def _packed(high: int, ahead: int, boot: bytes, checks: tuple[int, int]) -> bytes:
+    data = _HIGH.pack(high, ahead, boot)
+    crc = crc32(data + _CHECKS.pack(*checks, 0))
+    return data + _CHECKS.pack(*checks, crc)
 
 
 class Noted(NamedTuple):

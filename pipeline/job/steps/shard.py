@@ -132,7 +132,7 @@ class Shard:
             user=match.user_key,
             created_ms=self.now,
         )
-        self._die("render", match.reason, self.now, seen, event.origin)
+        self._die("condition" if match.undecided else "render", match.reason, self.now, seen, event.origin)
 
     def full(self, webhook: Webhook, request: Request, origin: Origin) -> bool:
         """Too much is pending: True where the request was dead-lettered, False where the source pauses."""

@@ -13,14 +13,16 @@ from typing import Final
 
 from pipeline.language.path_syntax import Path
 from pipeline.language.paths import Getter, Scope, compile_path, compile_time
+from pipeline.language.work import CHARS, FREE_CHARS, extent, spend
+from pipeline.match.conditions.dynamic import compile_dynamic
 from pipeline.match.conditions.nodes import Predicate
+from pipeline.match.conditions.zones import zone_of
 from pipeline.match.operators.comparisons import Test, make_test
-from pipeline.match.operators.conversions import Conversion
-from pipeline.match.operators.dates import minute_at, to_date, weekday_at, zone
-from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone
+from pipeline.match.operators.dates import minute_at, weekday_at
+from pipeline.match.operators.operands import Dynamic, Operand, Options
 from pipeline.match.operators.patterns import PatternError
 from pipeline.match.operators.table import OPERATORS, Operator
-from pipeline.match.operators.values import OperandError, comparable, fold, is_number, present
+from pipeline.match.operators.values import OperandError, fold, present
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.model.times import MAX_MS, MIN_MS
@@ -47,13 +49,15 @@ def _positive(read: Getter, many: bool, operator: Operator, operand: Operand, op
         return _relative(read, operator, operand)
     parts = operand if type(operand) is list else [operand]
     if any(isinstance(part, Dynamic) for part in parts):
-        return _dynamic(read, many, operator, parts, options)
+        return compile_dynamic(read, many, operator, parts, options)
     try:
         test = make_test(operator.name, operand, ignore_case=options.ignore_case)
     except PatternError as error:
         raise OperandError(f"invalid {operator.name}: {error}", _pattern_hint(str(error))) from None
     if many:
         return _over_many(read, test, operator.whole)
+    if operator.name in _READS_TEXT:
+        read = _counted(read)
     if operator.whole or (options.conversion is not None and options.conversion.whole):
         return lambda event, user, scope: test(read(event, user, scope))
     if operator.name == "eq" and type(operand) is str:
@@ -64,10 +68,34 @@ def _positive(read: Getter, many: bool, operator: Operator, operand: Operand, op
         if value is MISSING:
             return False
         if type(value) is list:
+            spend(event, user, _PER_TEST * len(value))
             return test(value) or any(map(test, value))
         return test(value)
 
     return over_one
+
+
+_PER_CONVERSION: Final = 40
+"""Work of converting one element: a date takes two microseconds."""
+_PER_TEST: Final = 4
+"""Work of asking an operator about one element, measured against that of touching it."""
+_READS_TEXT: Final = ("contains", "glob", "regex")
+"""Operators that read a text to its end, and not as fast as it is copied."""
+
+
+def _counted(read: Getter) -> Getter:
+    """Return the getter with its long texts counted, and all that stands in lists and objects."""
+
+    def counted(event: Event, user: User, scope: Scope) -> Value | Missing:
+        value = read(event, user, scope)
+        if type(value) is str:
+            if len(value) > FREE_CHARS:
+                spend(event, user, len(value) // CHARS)
+        elif type(value) is list or type(value) is dict:
+            spend(event, user, extent(value))
+        return value
+
+    return counted
 
 
 def _pattern_hint(message: str) -> str | None:
@@ -81,7 +109,10 @@ def _equals_text(read: Getter, operand: str) -> Predicate:
 
     def test(event: Event, user: User, scope: Scope) -> bool:
         value = read(event, user, scope)
-        return bool(value == operand) or (type(value) is list and operand in value)
+        if type(value) is list:
+            spend(event, user, len(value))
+            return operand in value
+        return bool(value == operand)
 
     return test
 
@@ -91,7 +122,10 @@ def _over_many(read: Getter, test: Test, whole: bool) -> Predicate:
         values = read(event, user, scope)
         if type(values) is not list:
             return False
+        spend(event, user, _PER_TEST * len(values))
         for value in values:
+            if type(value) is list or (type(value) is str and len(value) > FREE_CHARS):
+                spend(event, user, extent(value))
             if test(value) or (not whole and type(value) is list and any(map(test, value))):
                 return True
         return False
@@ -106,6 +140,7 @@ def _flag(read: Getter, many: bool, is_present: bool, wanted: bool) -> Predicate
     def flag(event: Event, user: User, scope: Scope) -> bool:
         value = read(event, user, scope)
         if many and type(value) is list:
+            spend(event, user, len(value))
             return any(map(found, value)) is wanted
         return found(value) is wanted
 
@@ -115,6 +150,8 @@ def _flag(read: Getter, many: bool, is_present: bool, wanted: bool) -> Predicate
 def _converted(get: Getter, many: bool, options: Options) -> Getter:
     """Return a getter whose values are converted and folded; arrays keep the elements that convert."""
     conversion, tz = options.conversion, options.tz
+    if options.ignore_case:
+        get = _counted(get)
     if conversion is None:
         if not options.ignore_case:
             return get
@@ -132,8 +169,9 @@ def _converted(get: Getter, many: bool, options: Options) -> Getter:
         value = get(event, user, scope)
         if value is MISSING:
             return MISSING
-        at = _zone_of(tz, event, user, scope)
+        at = zone_of(tz, event, user, scope)
         if type(value) is list and (many or not whole):
+            spend(event, user, _PER_CONVERSION * (len(value) if many else extent(value)))
             value = _convert_list(value, convert, at, flat=not whole)
         else:
             value = convert(value, at)
@@ -153,7 +191,7 @@ def _of_time(path: Path, options: Options) -> Getter | None:
         ms = time(event)
         if ms is None or not MIN_MS <= ms <= MAX_MS:
             return MISSING
-        return convert(ms, _zone_of(tz, event, user, scope))
+        return convert(ms, zone_of(tz, event, user, scope))
 
     return read
 
@@ -205,96 +243,3 @@ def _convert_list(
             if converted is not MISSING:
                 found.append(converted)
     return found or MISSING
-
-
-def _zone_of(tz: Zone, event: Event, user: User, scope: Scope) -> tzinfo | None:
-    """Return the zone; UTC (None) where a path leads nowhere or to no zone, as documented for `tz`."""
-    if tz is None or isinstance(tz, tzinfo):
-        return tz
-    name = tz(event, user, scope)
-    return zone(name) if type(name) is str else None
-
-
-def _dynamic(
-    read: Getter, many: bool, operator: Operator, parts: list[Operand], options: Options
-) -> Predicate:
-    """Compare with what other paths hold: the operand is read, converted and folded for every event."""
-
-    def resolve(part: Operand, event: Event, user: User, scope: Scope) -> list[Value]:
-        """Return the values that one part of the operand stands for; none where it is missing."""
-        if not isinstance(part, Dynamic):
-            return [part]
-        value = part.read(event, user, scope)
-        if value is MISSING:
-            return []
-        values = value if part.many and type(value) is list else [value]
-        if operator.wants in ("list", "text", "element"):
-            values = [one for value in values for one in (value if type(value) is list else (value,))]
-        if options.conversion is not None and not part.converted:
-            at = _zone_of(options.tz, event, user, scope)
-            found = (_operand_value(one, options.conversion, at) for one in values)
-            values = [one for one in found if one is not MISSING]
-        return [fold(one) for one in values] if options.ignore_case else values
-
-    fitting, whole = _fitting(operator), operator.whole
-
-    def dynamic(event: Event, user: User, scope: Scope) -> bool:
-        value = read(event, user, scope)
-        if value is MISSING:
-            return False
-        resolved = [resolve(part, event, user, scope) for part in parts]
-        if operator.wants == "range":
-            if not all(resolved):
-                return False
-            tests = [
-                make_test("between", [low, high])
-                for low in resolved[0]
-                for high in resolved[1]
-                if _ordered(low, high, options)
-            ]
-        elif operator.wants == "list":
-            tests = [make_test("in", flat)] if (flat := [one for group in resolved for one in group]) else []
-        else:
-            tests = [make_test(operator.name, one) for group in resolved for one in group if fitting(one)]
-        for one in value if many and type(value) is list else (value,):
-            for test in tests:
-                if test(one) or (not whole and type(one) is list and any(map(test, one))):
-                    return True
-        return False
-
-    def guarded(event: Event, user: User, scope: Scope) -> bool:
-        try:
-            return dynamic(event, user, scope)
-        except RecursionError:
-            return False  # two values nested hundreds deep: not worth the stack of the whole job
-
-    return guarded
-
-
-def _fitting(operator: Operator) -> Callable[[Value], bool]:
-    """Return which values of a path can be operands: `>` has no meaning for booleans and objects."""
-    if operator.wants == "text":
-        return lambda value: type(value) is str
-    if operator.wants in ("order", "date"):
-        return lambda value: is_number(value) or type(value) in (str, tuple)
-    return lambda value: True
-
-
-def _ordered(low: Value, high: Value, options: Options) -> bool:
-    if not comparable(low, high):
-        return False
-    circular = options.conversion is not None and options.conversion.circular
-    return circular or bool(low <= high)
-
-
-def _operand_value(value: Value, conversion: Conversion, at: tzinfo | None) -> Value | Missing:
-    """Convert what a path operand holds, as the value itself is converted."""
-    if conversion.name == "size" and is_number(value):
-        return value
-    as_written = conversion.name in ("hour", "weekday") and to_date(value, at) is MISSING
-    if conversion.name != "ip" and not as_written:
-        return conversion.value(value, at)
-    try:
-        return conversion.operand(value, at)
-    except OperandError:
-        return MISSING

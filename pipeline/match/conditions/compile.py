@@ -9,6 +9,7 @@ from typing import Final
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.path_syntax import EVENT_ROOTS, Path
 from pipeline.language.paths import Scope, compile_path
+from pipeline.language.work import once, spend
 from pipeline.match.conditions.compiling import (
     ELEMENT,
     Context,
@@ -18,12 +19,14 @@ from pipeline.match.conditions.compiling import (
     path_key,
 )
 from pipeline.match.conditions.leaves import is_operators, on_path, operators_on
-from pipeline.match.conditions.nodes import Condition, Node, all_nodes, conjunction, group
+from pipeline.match.conditions.nodes import Condition, Node, Predicate, all_nodes, conjunction, group
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
 from pipeline.model.words import did_you_mean
 
 _MAX_DEPTH: Final = 150
+_PER_ELEMENT: Final = 20
+"""Work of asking one element, measured against that of touching one."""
 
 
 def compile_condition(
@@ -34,14 +37,16 @@ def compile_condition(
     lists: Mapping[str, Collection[str]] | None = None,
     vars: Mapping[str, Value] | None = None,
     roots: Collection[str] = EVENT_ROOTS,
+    in_label: bool = False,
 ) -> Condition:
     """Return the compiled condition; what is wrong is added to the problems.
 
     lists: the lines of each list file, by the name that ``{file: ...}`` uses.
     roots: the roots that paths may start with (`event`, `user`, `vars`; in bodies also `item`, ...).
+    in_label: labels that are named here may be named many times over, through other labels.
     A tree with errors gives a condition that never holds for the faulty clauses: it must not be run.
     """
-    context = Context(problems, labels, lists or {}, vars or {}, roots)
+    context = Context(problems, labels, lists or {}, vars or {}, roots, in_label=in_label)
     node = _tree(tree, context)
     return conjunction([node] if node is not None else [])
 
@@ -110,6 +115,16 @@ def _not(value: Value, context: Context) -> Node | None:
     return None if node is None else group("not", [node])
 
 
+def once_per_event(test: Predicate) -> Predicate:
+    """Return a label's test that is asked once per event, however often it is named."""
+    key = object()
+
+    def ask(event: Event, user: User) -> bool:
+        return test(event, user, None)
+
+    return lambda event, user, scope: once(event, user, key, ask)
+
+
 def _label(value: Value, context: Context) -> Node | None:
     names = value if type(value) is list else [value]
     nodes: list[Node] = []
@@ -124,9 +139,8 @@ def _label(value: Value, context: Context) -> Node | None:
             hint = f"did you mean `{close}`?" if close else "labels are files in config/labels/"
             context.problems.error(place, "unknown-label", f"there is no label `{name}`", hint=hint)
             continue
-        nodes.append(
-            Node(node.test, node.key, node.reads_user, f"label: {name}", kind="label", children=(node,))
-        )
+        test = once_per_event(node.test) if context.in_element or context.in_label else node.test
+        nodes.append(Node(test, node.key, node.reads_user, f"label: {name}", kind="label", children=(node,)))
     if len(nodes) <= 1:
         return nodes[0] if nodes else None
     return group("any", nodes)
@@ -155,9 +169,17 @@ def _any_element(key: Value, value: Value, context: Context) -> Node | None:
         found = read(event, user, scope)
         if type(found) is not list:
             return False
+        inside: dict[str, Value] = {} if scope is None else {**scope}
+        spend(event, user, _PER_ELEMENT * len(found))
         for one in found:
-            for element in one if many and type(one) is list else (one,):
-                if test(event, user, {**(scope or {}), ELEMENT: element}):
+            if many and type(one) is list:
+                elements = one
+                spend(event, user, _PER_ELEMENT * len(one))
+            else:
+                elements = [one]
+            for element in elements:
+                inside[ELEMENT] = element
+                if test(event, user, inside):
                     return True
         return False
 

@@ -39,6 +39,7 @@ class Context:
     vars: Mapping[str, Value]
     roots: Collection[str]
     in_element: bool = False
+    in_label: bool = False
     depth: int = 0
 
     def at(self, *parts: str | int) -> Context:

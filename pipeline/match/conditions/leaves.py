@@ -218,7 +218,7 @@ def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[
         if path is None:
             return None
         reads.append(path)
-        return Dynamic(compile_path(path, context.vars), path.has_any)
+        return Dynamic(compile_path(path, context.vars), path.has_any, of_event=path.of_event)
     if "file" in raw and len(raw) == 1:
         return _list_file(raw["file"], operator, context.at("file"))
     close = did_you_mean(str(next(iter(raw))), ("path", "file")) if len(raw) == 1 else None

@@ -52,6 +52,8 @@ class Dynamic:
     many: bool = False
     """True: the path has ``[*]``, any of its values may be meant."""
     converted: bool = False
+    of_event: bool = True
+    """False: it may depend on more than event and user, such as the `item` of a loop."""
 
 
 Operand: TypeAlias = "Value | Dynamic"

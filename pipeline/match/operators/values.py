@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.model.json import Value, equal
+from pipeline.model.json import Value, canonical, equal
 from pipeline.model.records import MISSING
 
 
@@ -57,20 +57,27 @@ def fold(value: Value, levels: int = _MAX_FOLDED) -> Value:
     return value
 
 
+_FEW: Final = 8
+
+
 class Members:
     """A set of JSON values for `in`: one lookup for texts and numbers, whatever the list's length."""
 
-    __slots__ = ("_other", "_plain", "_special")
+    __slots__ = ("_names", "_other", "_plain", "_special")
 
     def __init__(self, values: list[Value] | frozenset[Value]) -> None:
         self._plain = frozenset(value for value in values if type(value) in (str, int, float, tuple))
         self._special = tuple(value for value in values if value is None or type(value) is bool)
         self._other = tuple(value for value in values if type(value) in (list, dict))
+        # Few are compared one by one; many are found by what equal values have in common.
+        self._names = frozenset(map(canonical, self._other)) if len(self._other) > _FEW else None
 
     def __contains__(self, value: Value) -> bool:
         kind = type(value)
         if kind is str or kind is int or kind is float or kind is tuple:
             return value in self._plain
         if kind is list or kind is dict:
+            if self._names is not None:
+                return canonical(value) in self._names
             return any(equal(value, other) for other in self._other)
         return any(value is special for special in self._special)

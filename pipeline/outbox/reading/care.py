@@ -62,10 +62,11 @@ def compact(state: Path) -> Iterator[Compacted]:
         data = path / "data.mdb"
         before = _used(data)
         fresh = path / "compact"
-        fresh.mkdir(exist_ok=True)
+        fresh.mkdir(0o700, exist_ok=True)
         (fresh / "data.mdb").unlink(missing_ok=True)
         with lmdb.open(str(path), readonly=True, max_dbs=MAX_TABLES) as env:
             env.copy(str(fresh), compact=True)
+        (fresh / "data.mdb").chmod(0o600)
         sync(fresh / "data.mdb")
         (fresh / "data.mdb").replace(data)
         sync(path)

@@ -61,7 +61,7 @@ def as_json_value(letter: DeadLetter) -> dict[str, Value]:
 def _body(letter: DeadLetter) -> str:
     """Return the body to be shown: of what was not rendered, what the template saw, by the names it uses."""
     body = letter.request.body
-    if letter.kind == "render":
+    if letter.kind in ("render", "condition"):
         event, user = event_and_user(letter)
         body = orjson.dumps({"event": event_view(event), "user": user_view(user)})
     elif letter.kind == "delivery":

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any, Final
 
 from pipeline.model.json import Value, canonical, equal
@@ -27,6 +28,7 @@ from pipeline.render.values.printing import (
 
 _DEPTH: Final = 5
 _ABSENT: Final = object()
+_DIGEST: Final = 16
 
 
 def _spread(values: list[Value], depth: int = _DEPTH) -> Iterator[Value]:
@@ -143,9 +145,14 @@ def uniq(value: Value, key: Value = None) -> list[Value]:
     for element in elements(value):
         by = element if key is None else _field(element, key, "uniq")
         name = canonical(by)
+        if len(name) > _DIGEST or type(by) is not str:
+            # A digest, also of what is short: each result of orjson keeps a page of memory.
+            name = blake2b(name, digest_size=_DIGEST).digest()
         if name not in seen:
             seen.add(name)
             kept.append(element)
+            if len(kept) > MAX_ITEMS:
+                raise Failure(f"a filter's result has more than {MAX_ITEMS:,} elements")
     return kept
 
 

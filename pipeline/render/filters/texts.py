@@ -10,12 +10,13 @@ import html
 import re
 from html.parser import HTMLParser
 from typing import Final
-from urllib.parse import quote_plus, unquote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 
 from pipeline.model.json import Value
 from pipeline.render.filters.filter import Example, Filter
-from pipeline.render.values.printing import MAX_RESULT, Failure, to_count, to_text, utf8
+from pipeline.render.values.printing import MAX_RESULT, Failure, UrlPath, to_count, to_text, utf8
 
+_NOT_PATH: Final = re.compile(r"[\\\x00-\x1f\x7f-\x9f]|(?:^|/)\.{1,2}(?:;[^/]*)?(?:/|$)")
 _LINE_END: Final = re.compile(r"\r?\n")
 _SPACES: Final = re.compile(r"\s+")
 _XML_NAMES: Final = {
@@ -199,6 +200,13 @@ def url_decode(value: Value) -> str:
     return unquote_plus(to_text(value))
 
 
+def url_path(value: Value) -> str:
+    text = to_text(value)
+    if _NOT_PATH.search(text):
+        raise Failure("a URL's path holds no `\\`, no control character and no segment `.` or `..`", text)
+    return UrlPath(quote(utf8(text), safe="/"))
+
+
 def base64_encode(value: Value) -> str:
     return base64.b64encode(utf8(to_text(value))).decode()
 
@@ -296,6 +304,11 @@ TABLE: Final = (
     ),
     Filter(url_encode, "encoded for a form or query", Example("a b&c", "url_encode", "a+b%26c")),
     Filter(url_decode, "decoded from a form or query", Example("a+b%26c", "url_decode", "a b&c")),
+    Filter(
+        url_path,
+        "several segments of a URL's path, each encoded; `/` stays, `.` and `..` are refused",
+        Example("a b/c?", "url_path", "a%20b/c%3F"),
+    ),
     Filter(base64_encode, "base64 of the UTF-8 text", Example("a?", "base64_encode", "YT8=")),
     Filter(base64_decode, "the text of a base64", Example("YT8=", "base64_decode", "a?")),
     Filter(

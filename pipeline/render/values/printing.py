@@ -24,6 +24,12 @@ _INTEGER: Final = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,3})?", re.ASCII)
 
 
+class UrlPath(str):
+    """A part of a URL's path that `url_path` has encoded and judged: it may hold `/`."""
+
+    __slots__ = ()
+
+
 class Failure(Exception):
     """Something cannot be rendered for this event: the reason, and the value it is about."""
 
@@ -56,7 +62,7 @@ def to_text(value: Value | Missing) -> str:
         return str(value)
     if type(value) is float:
         return repr(finite(value))
-    return to_json(value)
+    return value if isinstance(value, UrlPath) else to_json(value)
 
 
 def to_json(value: Value) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pipeline.model.disk import locked
 from pipeline.model.errors import StateError
+from pipeline.model.private import NEVER_FOLLOWED
 from pipeline.outbox.reading.apart import check_stores
 from pipeline.telemetry import log
 
@@ -41,7 +42,8 @@ def crashes_noted(state: Path, process: int) -> Iterator[None]:
         yield
         return
     path = state / MARKS.replace("*", str(process))
-    with path.open("ab") as mark:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | NEVER_FOLLOWED
+    with open(os.open(path, flags, 0o600), "ab") as mark:
         faulthandler.enable(mark)
         try:
             yield

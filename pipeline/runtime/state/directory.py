@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
+import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import orjson
@@ -13,9 +16,17 @@ import orjson
 from pipeline.config.places import STATE_META
 from pipeline.model.disk import POLL_SECS, make_folder, remove_partials, replace_durably, try_lock
 from pipeline.model.errors import StateError
+from pipeline.model.private import NEVER_FOLLOWED, tighten, wrong_hands
 
 FORMAT = 1
 META = STATE_META
+ENTRIES = frozenset(
+    (
+        *("lock", META.partition(".")[0], "shards", "identity", "source", "versions", "recovery", "halted"),
+        *("peers", "crash", "control", "rebuilding"),
+    )
+)
+"""How the names of what lies in a state directory begin, up to the first dot or dash."""
 SHARDS = "shards/[0-9][0-9][0-9]"
 
 
@@ -36,18 +47,22 @@ class StateDirectory:
         self._waits = waits
         try:
             make_folder(path)
-            self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _take_root(path)
+            self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | NEVER_FOLLOWED, 0o600)
         except (FileExistsError, NotADirectoryError):
             raise StateError(
                 f"{path}: the state directory cannot be written: a file is in its place. "
                 "Name another one with --state."
             ) from None
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _not_ours(path / "lock", "is a symbolic link") from None
             raise StateError(
                 f"{path}: the state directory cannot be written ({error.strerror}). "
                 "Fix its permissions, or name another one with --state."
             ) from error
         try:
+            self._check_hands()
             self._own(job)
             self._check(shards)
             self._check_access()
@@ -55,6 +70,23 @@ class StateDirectory:
         except BaseException:
             self.close()
             raise
+
+    def _check_hands(self) -> None:
+        """Refuse what may be somebody else's doing, and close to others what was left open to them.
+
+        From the top down: what is in a folder that only we may write cannot be exchanged afterwards.
+        """
+        if not (self.path / META).exists():
+            # Perhaps a folder of other things that a state directory is to be made in.
+            _check_each(path for name in ENTRIES if (path := self.path / name).is_symlink())
+            return
+        for name in sorted(os.listdir(self.path)):
+            top = self.path / name
+            if name.partition("-")[0].partition(".")[0] not in ENTRIES:
+                continue
+            _check_each([top])
+            for folder, folders, files in os.walk(top):
+                _check_each(Path(folder, name) for name in (*folders, *files))
 
     def _check_access(self) -> None:
         """Refuse now what one run as another user has left: each part would find it in its own words."""
@@ -117,6 +149,34 @@ class StateDirectory:
                 f"fixed for the life of a state directory: set `shards: {known_shards}`, or start with an "
                 "empty one."
             )
+
+
+def _take_root(path: Path) -> None:
+    """Refuse a directory that others may write; a path through somebody else's symbolic link is theirs."""
+    given = path.lstat()
+    if stat.S_ISLNK(given.st_mode) and given.st_uid not in (0, os.geteuid()):
+        raise _not_ours(path, f"is a symbolic link of user {given.st_uid}")
+    found = path.stat()
+    # One that cannot be written at all is told of where it is tried.
+    if os.access(path, os.W_OK | os.X_OK):
+        if wrong := wrong_hands(path.resolve(), found):
+            raise _not_ours(path, wrong)
+        if (path / META).exists() or not os.listdir(path):
+            tighten(path.resolve(), found)
+
+
+def _check_each(paths: Iterable[Path]) -> None:
+    for path in paths:
+        # What another process of the job removes meanwhile is nobody's.
+        with contextlib.suppress(FileNotFoundError):
+            found = path.lstat()
+            if wrong := wrong_hands(path, found):
+                raise _not_ours(path, wrong)
+            tighten(path, found)
+
+
+def _not_ours(path: Path, wrong: str) -> StateError:
+    return StateError(f"{path} {wrong}. A state directory must be its user's alone: it is not used.")
 
 
 def describe(state: Path) -> tuple[int, int] | None:

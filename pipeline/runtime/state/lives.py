@@ -11,6 +11,7 @@ from pipeline.runtime.state.recovery import read_tokens
 
 def known_lives(state: Path) -> dict[str, tuple[int, str]]:
     """Return per topic its life and its id as of the job's last durable epoch; {} where there is no job's."""
+    from pipeline.job.steps.source import position_of
     from pipeline.sources.topics.stream import places_of
 
     try:
@@ -20,7 +21,7 @@ def known_lives(state: Path) -> dict[str, tuple[int, str]]:
         return {}
     lives: dict[str, tuple[int, str]] = {}
     for token in tokens.values():
-        position = token[1]
+        position = position_of(token)
         if str(position[0]).startswith("kafka"):
             for topic, place in places_of(position[2]).items():
                 lives[topic] = max((place.life, place.id), lives.get(topic, (1, "")))

@@ -106,6 +106,7 @@ def _make(folder: Path) -> None:
             raise
         raise disk_fault(error) or Fatal(f"{fresh}: the recovery store cannot be made ({error})") from None
     for part in fresh.iterdir():
+        part.chmod(0o600)
         sync(part)
     sync(fresh)
     shutil.rmtree(folder, ignore_errors=True)

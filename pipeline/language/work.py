@@ -1,0 +1,113 @@
+"""How much work one event may make for one webhook, and what is known once per event.
+
+Work is counted, never timed: elements touched, characters read, results made. The same event and config give
+the same count in every run (P5). Straight-line clauses are free; what can loop spends, once per loop. The
+count belongs to an event and what is known of its user, and begins anew with the next pair: nothing has to
+be reset while all goes well.
+
+A webhook shares what is left with those asked before it. That decides nothing: whoever catches `TooExpensive`
+asks again after `begin`, with the whole budget, and only then believes it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+from pipeline.model.errors import RenderError
+from pipeline.model.json import Value
+from pipeline.model.records import Event, User
+
+BUDGET: Final = 1_000_000
+"""Units of work that conditions, and again the request, may take: some 50 ms of one core."""
+REPLAY_FACTOR: Final = 10
+"""So many times the budget is given where a person asks for a dead letter again."""
+CHARS: Final = 16
+"""Characters that cost what one element costs."""
+FREE_CHARS: Final = 4_096
+"""Texts up to this long are read for nothing: counting would cost more."""
+
+Known = TypeVar("Known")
+
+
+class TooExpensive(RenderError):
+    """One event makes more work for one webhook than it may."""
+
+    def __init__(self, place: str = "") -> None:
+        message = f"too-expensive: this event makes more than {BUDGET:,} steps of work for one webhook"
+        super().__init__(f"{message} ({place})" if place else message)
+        self.place = place
+
+
+class _Work(threading.local):
+    """What is left for the event that this thread works on."""
+
+    event: Event | None = None
+    user: User | None = None
+    left: int = BUDGET
+    factor: int = 1
+
+    def __init__(self) -> None:
+        self.known: dict[object, object] = {}
+
+
+_work: Final = _Work()
+
+
+def begin(event: Event | None, user: User | None) -> None:
+    """Give this event the whole budget."""
+    _work.event, _work.user, _work.left = event, user, BUDGET * _work.factor
+    _work.known = {}
+
+
+def spend(event: Event, user: User, size: int) -> None:
+    """Count work for an event. Raises TooExpensive where nothing is left."""
+    work = _work
+    if work.event is not event or work.user is not user:
+        begin(event, user)
+    work.left -= size
+    if work.left < 0:
+        raise TooExpensive
+
+
+def once(event: Event, user: User, key: object, find: Callable[[Event, User], Known]) -> Known:
+    """Return what `find` gives for this event and user, found once; it must depend on nothing else."""
+    work = _work
+    if work.event is not event or work.user is not user:
+        begin(event, user)
+    known = work.known
+    if key in known:
+        return known[key]  # type: ignore[return-value] # what this key's own `find` gave
+    found = known[key] = find(event, user)
+    return found
+
+
+def extent(value: Value) -> int:
+    """Return how much work it is to read a value to its end; what is beyond the budget is not counted on."""
+    total = 0
+    todo = [value]
+    while todo and total <= BUDGET:
+        one = todo.pop()
+        if type(one) is str:
+            total += 1 + len(one) // CHARS
+        elif type(one) is list:
+            total += 1 + len(one)
+            todo += [inner for inner in one if type(inner) in (str, list, dict)]
+        elif type(one) is dict:
+            total += 1 + 2 * len(one)
+            todo += [inner for inner in one.values() if type(inner) in (str, list, dict)]
+    return total
+
+
+@contextmanager
+def widened() -> Iterator[None]:
+    """Give ten times the budget inside: a person asked, and waits."""
+    _work.factor = REPLAY_FACTOR
+    _work.event = None
+    try:
+        yield
+    finally:
+        _work.factor = 1
+        _work.event = None

@@ -1,0 +1,63 @@
+"""What a process of ours keeps to its user: files that it makes, folders, memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import stat
+from pathlib import Path
+
+UMASK = 0o077
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+NEVER_FOLLOWED = os.O_NOFOLLOW | os.O_CLOEXEC
+"""Flags for every file in a folder of ours: a symbolic link in its place is an error."""
+
+
+def keep_private() -> None:
+    """From now on nobody else may read what this process and its children make; a crash leaves no memory."""
+    os.umask(UMASK)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # The limit does not hold where cores are piped to a program (`core_pattern`); that there is nothing does.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/coredump_filter").write_text("0")
+
+
+def write_private(path: Path) -> int:
+    """Return a descriptor of a file that is made, or emptied, for its owner's eyes alone.
+
+    A symbolic link is followed, and a device stays as it is: the path is a person's choice.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+            os.fchmod(descriptor, 0o600)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def wrong_hands(path: Path, found: os.stat_result) -> str | None:
+    """Return why what lies in a folder of ours may be somebody else's doing, else None. found: by lstat."""
+    if stat.S_ISLNK(found.st_mode):
+        return f"is a symbolic link to {os.readlink(path)}: put the real thing there"
+    if found.st_uid != os.geteuid():
+        return (
+            f"belongs to user {found.st_uid}, this process runs as user {os.geteuid()}: run as the user that "
+            "owns the state directory, or give all of it to this one (chown -R)"
+        )
+    if found.st_mode & OTHERS_WRITE and not stat.S_ISSOCK(found.st_mode):
+        return (
+            "may be written by others than its owner. Where nobody else has written there: chmod -R go-w "
+            f"{path}"
+        )
+    return None
+
+
+def tighten(path: Path, found: os.stat_result) -> None:
+    """Take from others what an older version, or another umask, has left them of a file or folder of ours."""
+    if found.st_mode & 0o077 and not stat.S_ISLNK(found.st_mode):
+        os.chmod(path, found.st_mode & 0o700, follow_symlinks=False)
