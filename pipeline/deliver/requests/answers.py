@@ -91,7 +91,7 @@ def text_of(answer: bytes, headers: Mapping[str, str], *, cut: bool = False) -> 
 
 
 def legible(answer: bytes, headers: Mapping[str, str] | None) -> bytes:
-    """Return an answer in UTF-8, for people; as it came where it cannot be read or its headers are unknown."""
+    """Return an answer in UTF-8, for people; as it came where it cannot be read, or lacks headers."""
     if headers is None:
         return answer
     try:
