@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit coverage bench bench-compare chaos sim soak kafka kafka-stop docs site lock clean
+.PHONY: help setup dev run test lint unit coverage bench bench-compare chaos sim soak kafka kafka-stop docs site lock audit clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -75,6 +75,9 @@ lock: $(DEV) ## compile requirements/*.lock anew from pyproject.toml
 	    --python-version 3.11 --extra build $$([ $$kind = run ] || echo "--extra dev --extra docs -c requirements/run.lock") \
 	    pyproject.toml -o requirements/$$kind.lock; \
 	done
+
+audit: $(DEV) ## ask whether what the locks pin has known faults; offline: the pins and since when (ARGS=--strict)
+	@$(BIN)/python docs/audit.py $(ARGS)
 
 clean: ## remove what the targets made, but no state directory
 	rm -rf $(VENV) .demo .bench .cache site dist .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -47,9 +47,10 @@ YAML here is YAML 1.2 with JSON's own constants: only `true`, `false`, `null` an
 errors, and so are empty values. Quote what begins with `{{`, `*`, `@` or holds `: ` or ` #`.
 
 `${NAME}` and `${NAME:-default}` read the environment, `${file:path}` a file; `$${` is a literal `${`. Inside
-`request` (and in `delivery.batch.wrap` and `delivery.proxy`) they are secrets: put in when a request is
-sent, never stored or shown. In the URL's scheme, host and port, and everywhere outside `request`, they are
-plain settings, resolved when the config is loaded.
+`request`, `vars`, `delivery.batch.wrap`, `delivery.proxy` and Kafka's `settings` they are secrets: put in
+when they are used, never stored or shown. `{{ vars.x }}` with a secret stands alone, without filters, in a
+body, header, query or path. In the URL's scheme, host and port, and elsewhere, they are plain settings,
+resolved when the config is loaded. Conditions and `vars` take one that says so: `{setting: "${NAME}"}`.
 
 Durations are written `500ms`, `10s`, `1.5h`, `30d`; rates `100/s`, `60/m`; sizes `1000000`, `1MB`, `512KiB`.
 """

@@ -25,15 +25,28 @@ class AdminService:
     """What a running job answers to the outside.
 
     state: its directory, where the socket is made; process: its number in the job (0 for the only one).
-    address: where the pages are served (``PORT`` or ``HOST:PORT``, plus the process number); None: nowhere.
+    address: where the pages are served (``PORT`` or ``HOST:PORT``, plus the process number), then, after
+    commas, names by which they are asked for; None: nowhere. token: what the pages want to be shown.
     """
 
-    def __init__(self, *, state: Path, routes: Routes, process: int = 0, address: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        state: Path,
+        routes: Routes,
+        process: int = 0,
+        address: str | None = None,
+        token: str | None = None,
+    ) -> None:
         self._socket = socket_path(state, process)
         self._routes = routes
         self._address: tuple[str, int] | None = None
+        self._names: tuple[str, ...] = ()
+        self._token = token
         if address is not None:
+            address, *names = (part.strip() for part in address.split(","))
             host, port = parse_address(address)
+            self._names = (host, *names)
             self._address = (host, port + process if port else 0)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="admin", daemon=True)
@@ -72,7 +85,9 @@ class AdminService:
         from pipeline.admin.http import make_app
 
         host, port = self._address
-        self._runner = web.AppRunner(make_app(self._routes), access_log=None, shutdown_timeout=0.5)
+        self._runner = web.AppRunner(
+            make_app(self._routes, self._names, self._token), access_log=None, shutdown_timeout=0.5
+        )
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, host, port).start()

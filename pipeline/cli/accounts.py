@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-
-from pipeline.cli.output import table
+from pipeline.cli.output import echo, table
 from pipeline.model.findings import printable
 
 SHOWN = 12
@@ -52,4 +50,4 @@ def show_names(names: Sequence[str]) -> None:
     if names:
         shown = ", ".join(printable(name).replace("\n", "\\n") for name in names[:SHOWN])
         more = f" and {len(names) - SHOWN} more (--json has all)" if len(names) > SHOWN else ""
-        click.echo(f"\nevents seen: {shown}{more}")
+        echo(f"\nevents seen: {shown}{more}")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import click
 
+from pipeline.cli.output import echo
 from pipeline.model.errors import ClockSetBack, HooklineError, disk_fault
 from pipeline.model.exits import MEANING, Exit
 from pipeline.model.words import did_you_mean
@@ -164,25 +165,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
             from pipeline.runtime.anew import start_anew
 
             start_anew(stopping=error.stopping)
-        click.echo(error.shown(), err=True)
+        echo(error.shown(), err=True)
         return error.exit_code
     except HooklineError as error:
         if settings.get("debug"):
             raise
-        click.echo(error.shown(), err=True)
+        echo(error.shown(), err=True)
         return error.exit_code
     except Exception as error:
         if settings.get("debug"):
             raise
         disk = disk_fault(error)
         if disk is not None:
-            click.echo(disk.shown(), err=True)
+            echo(disk.shown(), err=True)
             return disk.exit_code
         if isinstance(error, OSError) and error.filename:
             # A file or folder that cannot be read or written: the person's to mend, not ours.
-            click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+            echo(f"error: {error.filename}: {error.strerror}", err=True)
             return Exit.PROBLEMS
-        click.echo(f"error: {type(error).__name__}: {error}", err=True)
-        click.echo("This is a bug of Hookline; the same command with --debug shows where.", err=True)
+        echo(f"error: {type(error).__name__}: {error}", err=True)
+        echo("This is a bug of Hookline; the same command with --debug shows where.", err=True)
         return Exit.FATAL
     return result if isinstance(result, int) else Exit.OK

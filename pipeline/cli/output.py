@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from pipeline.model.printable import one_line, printable, printable_json
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -18,11 +20,16 @@ def json_option(function: F) -> F:
     )
 
 
+def echo(text: object = "", *, err: bool = False) -> None:
+    """Write a text and a line end to stdout, or to stderr; what a terminal would act on is escaped."""
+    click.echo(printable(str(text)), err=err)
+
+
 def print_json(value: Any) -> None:
     """Write one JSON document and a line end to stdout."""
     import orjson
 
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+    click.echo(printable_json(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()))
 
 
 def print_json_lines(values: Iterable[Any]) -> None:
@@ -30,12 +37,12 @@ def print_json_lines(values: Iterable[Any]) -> None:
     import orjson
 
     for value in values:
-        click.echo(orjson.dumps(value))
+        click.echo(printable_json(orjson.dumps(value).decode()))
 
 
 def say(text: str) -> None:
     """Tell the person something; stderr, so that stdout stays data."""
-    click.echo(text, err=True)
+    echo(text, err=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
@@ -48,7 +55,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Seque
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row])
+        made.add_row(*[f"{cell:,}" if isinstance(cell, int) else one_line(str(cell)) for cell in row])
     # Without markup: what stands in a cell is shown as it is.
     console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.model.printable import one_line
+
 if TYPE_CHECKING:
     from pipeline.operate.preview import Preview
 
@@ -15,9 +17,9 @@ def as_text(shown: Preview) -> str:
     if shown.suppressed:
         return "suppressed by `limit` or `dedupe`"
     if shown.dead_letter is not None:
-        return f"dead letter: {shown.dead_letter}"
-    lines = [f"{shown.method} {shown.url}"]
-    lines += [f"{name}: {value}" for name, value in shown.headers.items()]
+        return f"dead letter: {one_line(shown.dead_letter)}"
+    lines = [f"{shown.method} {one_line(shown.url)}"]
+    lines += [f"{name}: {one_line(value)}" for name, value in shown.headers.items()]
     body = shown.body
     if body is not None:
         text = body if isinstance(body, str) else orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()

@@ -7,7 +7,7 @@ from importlib.metadata import version as version_of
 
 import click
 
-from pipeline.cli.output import json_option, print_json
+from pipeline.cli.output import echo, json_option, print_json
 
 PARTS = ("bytewax", "confluent-kafka", "orjson", "aiohttp", "uvloop", "lmdb")
 
@@ -20,6 +20,6 @@ def version(as_json: bool) -> None:
     if as_json:
         print_json({"hookline": version_of("hookline"), "python": platform.python_version(), **parts})
         return
-    click.echo(f"hookline {version_of('hookline')}")
-    click.echo(f"python {platform.python_version()} on {platform.system()} {platform.machine()}")
-    click.echo(" ".join(f"{name} {number}" for name, number in parts.items()))
+    echo(f"hookline {version_of('hookline')}")
+    echo(f"python {platform.python_version()} on {platform.system()} {platform.machine()}")
+    echo(" ".join(f"{name} {number}" for name, number in parts.items()))

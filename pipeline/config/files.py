@@ -7,6 +7,7 @@ while a pending delivery names it, and compiles to the same snapshot everywhere.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.config.yaml.document import Document
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.language.secrets import (
@@ -27,8 +29,9 @@ from pipeline.language.secrets import (
 )
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
+from pipeline.model.plain_file import read_plain
 
-MAX_LIST_BYTES = 16 << 20
+LANGUAGE = 2
 _SUFFIXES = (".yaml", ".yml")
 TESTS = (".test.yaml", ".test.yml")
 
@@ -57,6 +60,8 @@ class ConfigText:
     """How the directory was named; for messages only, not part of the hash."""
     faults: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Files that could not be read, with the reason; such a config does not compile."""
+    language: int = LANGUAGE
+    """Which meaning the files have. 1: placeholders in `vars` are plain settings, as they once were."""
     strays: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Files beside them that nobody reads although they look meant, with the reason."""
 
@@ -75,6 +80,7 @@ class ConfigText:
                 "exclude": list(defaults.exclude),
                 "delivery": dict(defaults.delivery),
                 "network_allow": list(defaults.network_allow),
+                **({"language": self.language} if self.language != 1 else {}),
             },
             option=orjson.OPT_SORT_KEYS,
         )
@@ -84,7 +90,7 @@ class ConfigText:
         """Return what `to_bytes` wrote."""
         data = orjson.loads(raw)
         defaults = JobDefaults(tuple(data["exclude"]), data["delivery"], tuple(data["network_allow"]))
-        return cls(data["files"], data["settings"], defaults)
+        return cls(data["files"], data["settings"], defaults, language=data.get("language", 1))
 
     @cached_property
     def documents(self) -> Mapping[str, Document]:
@@ -137,7 +143,7 @@ def read_files(
     """
     reader = _Reader(base, webhooks or base / "webhooks")
     files = {name: content for name in names if (content := reader.read(name)) is not None}
-    text = ConfigText(files, {}, defaults or JobDefaults(), str(base), reader.faults)
+    text = ConfigText(files, {}, defaults or JobDefaults(), str(base), faults=reader.faults)
     secrets = Secrets(os.environ if environ is None else environ, base)
     settings: dict[str, str] = {}
     for name, document in text.documents.items():
@@ -149,14 +155,31 @@ def read_files(
                     settings[ref.key] = outside
     lists: dict[str, str] = {}
     for name in wanted_lists(text):
-        if reader.path(name).is_file():
-            content = reader.read(name, MAX_LIST_BYTES)
-            if content is not None:
+        path = reader.path(name)
+        if path.exists() and not path.is_dir():
+            if _is_private(name, text):
+                reader.faults[name] = "holds secrets or settings: as a list it would be stored and shown"
+            elif (content := reader.read(name)) is not None:
                 lists[name] = content
     documents = text.documents
-    text = ConfigText({**files, **lists}, settings, text.defaults, text.root, reader.faults)
+    text = replace(text, files={**files, **lists}, settings=settings)
     text.__dict__["documents"] = documents
     return text
+
+
+_FILE_SECRET = re.compile(r"\$\{file:([^}]*)\}")
+
+
+def _is_private(name: str, text: ConfigText) -> bool:
+    """Return whether a file of the config directory may not be read as a list."""
+    path = PurePosixPath(os.path.normpath(name))
+    folder = path.parts[1:] if path.parts[0] in ("webhooks", "labels") else path.parts
+    if folder[:1] == ("secrets",) or path.name in ("pipeline.yaml", "pipeline.yml"):
+        return True
+    if any(part.startswith(".") for part in path.parts):
+        return True
+    named = {os.path.normpath(one) for file in text.files.values() for one in _FILE_SECRET.findall(file)}
+    return any(str(path) == one or str(path) == f"webhooks/{one}" for one in named)
 
 
 class _Reader:
@@ -172,13 +195,10 @@ class _Reader:
         folder, _, rest = name.partition("/")
         return self._webhooks / rest if folder == "webhooks" else self._base / name
 
-    def read(self, name: str, limit: int | None = None) -> str | None:
+    def read(self, name: str) -> str | None:
         """Return a file's text; None where it has none."""
         try:
-            raw = self.path(name).read_bytes()
-            if limit is not None and len(raw) > limit:
-                raise ValueError(f"a list file may hold {limit:,} bytes")
-            return decode_text(raw)
+            return decode_text(read_plain(self.path(name)))
         except IsADirectoryError:
             self.faults[name] = "is a folder: a file is wanted here"
         except OSError as error:
@@ -273,10 +293,27 @@ def list_names(value: Value) -> Iterator[str]:
 _SECRET_PLACES = (("request",), ("delivery", "proxy"), ("delivery", "batch", "wrap"), ("description",))
 """Placeholders here are secrets (or prose), put in when a request is sent."""
 
+SETTING = "setting"
+"""``{setting: "${X}"}`` is the value of a plain setting, where a bare placeholder is none."""
 
-def is_setting(path: tuple[str | int, ...]) -> bool:
+
+def is_setting(path: KeyPath) -> bool:
     """Return whether a placeholder at this place of a webhook file is a plain setting."""
     return not any(path[: len(place)] == place for place in _SECRET_PLACES)
+
+
+def is_var(path: KeyPath) -> bool:
+    """Return whether a placeholder at this place of a webhook file is a secret that templates name."""
+    return path[:1] == ("vars",)
+
+
+def named_setting(value: Value) -> str | None:
+    """Return the text of ``{setting: "${X}"}``; None where the value is not that."""
+    if isinstance(value, dict) and len(value) == 1:
+        text = value.get(SETTING)
+        if isinstance(text, str) and "${" in text:
+            return text
+    return None
 
 
 def setting_refs(value: Value, *, is_webhook: bool) -> Iterator[SecretRef]:
@@ -285,17 +322,20 @@ def setting_refs(value: Value, *, is_webhook: bool) -> Iterator[SecretRef]:
         request = value.get("request")
         if isinstance(request, dict) and isinstance(request.get("url"), str):
             yield from origin_refs(request["url"])
-    for path, text in _texts(value, ()):
-        if "${" in text and (not is_webhook or is_setting(path)):
+    for path, text, named in _texts(value, ()):
+        if "${" in text and (not is_webhook or (is_setting(path) and (named or not is_var(path)))):
             try:
                 yield from (part for part in parse_placeholders(text) if isinstance(part, SecretRef))
             except PlaceholderError:
                 continue  # compiling reports it with its place
 
 
-def _texts(value: Value, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _texts(value: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str, bool]]:
+    """Yield each text with its place, and whether it is that of a ``{setting: ..}``."""
     if isinstance(value, str):
-        yield path, value
+        yield path, value, False
+    elif (text := named_setting(value)) is not None:
+        yield path, text, True
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _texts(inner, (*path, key))

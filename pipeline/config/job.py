@@ -22,11 +22,12 @@ from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import Document, locate
 from pipeline.config.yaml.loader import EMPTY, decode_text, parse_yaml
 from pipeline.config.yaml.locating import place as locate_problem
-from pipeline.config.yaml.placeholders import missing_setting, substitute
+from pipeline.config.yaml.placeholders import Places, missing_setting, substitute
 from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
+from pipeline.model.plain_file import read_plain
 
 FILE = "pipeline.yaml"
 _SECRET_FIELDS = ("password", "secret", "key", "token", "jaas", "credential", "oauth", "user.info")
@@ -103,7 +104,7 @@ def load_pipeline(
     problems = Problems()
     tree = document.root
     secrets = Secrets(environ, base)
-    substitute(document, secrets.find, wanted=lambda path: not _is_secret(path))
+    substitute(document, secrets.find, Places(lambda path: not _is_secret(path)))
     findings = [found for found in document.findings if found.code != EMPTY]
     data: Value = {} if tree is None or tree.value is None else tree.value
     if not isinstance(data, dict):
@@ -207,7 +208,7 @@ def _misnamed(base: Path) -> list[Finding]:
 def _document(base: Path) -> Document:
     path = base / FILE
     try:
-        return parse_yaml(decode_text(path.read_bytes()), FILE)
+        return parse_yaml(decode_text(read_plain(path)), FILE)
     except FileNotFoundError:
         return Document(FILE, [""])
     except OSError as error:

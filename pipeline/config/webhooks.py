@@ -12,21 +12,23 @@ import orjson
 from pipeline.config.files import (
     ConfigText,
     is_setting,
+    is_var,
     is_webhook,
     is_yaml,
     list_candidates,
     list_names,
+    named_setting,
     read_list,
 )
 from pipeline.config.models.label import LabelFile
 from pipeline.config.models.salvage import salvage
 from pipeline.config.models.validate import check
 from pipeline.config.models.webhook import WebhookFile
-from pipeline.config.yaml.diagnostics import Problems
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import Document, Node
 from pipeline.config.yaml.extends import merge_data, resolve_base
 from pipeline.config.yaml.locating import place
-from pipeline.config.yaml.placeholders import among, everywhere, substitute
+from pipeline.config.yaml.placeholders import Places, among, everywhere, nowhere, substitute
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 
@@ -89,8 +91,7 @@ def check_files(text: ConfigText, *, stored: bool = False) -> CheckedConfig:
     ]
     documents = text.documents
     for name, document in documents.items():
-        wanted = is_setting if name.startswith("webhooks/") else everywhere
-        substitute(document, settings, wanted=wanted)
+        substitute(document, settings, _places(name, text.language, stored))
         findings.extend(document.findings)
     checked = CheckedConfig([], [], findings, stored=stored)
     for name in sorted(documents):
@@ -106,6 +107,21 @@ def check_files(text: ConfigText, *, stored: bool = False) -> CheckedConfig:
     # The compiler is given one of each: it would find the same fault again.
     checked.labels = list({file.model.name: file for file in reversed(checked.labels)}.values())[::-1]
     return checked
+
+
+def _places(name: str, language: int, stored: bool) -> Places:
+    webhook = name.startswith("webhooks/")
+    settings = is_setting if webhook else everywhere
+    if language == 1:
+        return Places(settings)
+    refused = (
+        nowhere if stored else (lambda path: path[:2] == ("trigger", "where")) if webhook else everywhere
+    )
+    return Places(settings, is_var if webhook else nowhere, refused, named_setting)
+
+
+def _in_where(path: KeyPath) -> bool:
+    return path[:2] == ("trigger", "where")
 
 
 def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pipeline.model.errors import ConfigError
+from pipeline.model.masking import Masks
+from pipeline.model.plain_file import read_plain
 
 _PLACEHOLDER = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -72,6 +74,21 @@ class SecretRef:
         if rest.startswith(":-"):
             return cls(name.group(), rest[2:])
         raise ValueError(f"`${{{source}}}` is no placeholder")
+
+
+class SecretText(str):
+    """A text of `vars` with placeholders that are secrets: only whole values of a request may hold it."""
+
+    __slots__ = ()
+
+
+def holds_secret(value: object) -> bool:
+    """Return whether a value is, or has inside, a text with secrets."""
+    if isinstance(value, dict):
+        return any(map(holds_secret, value.values()))
+    if isinstance(value, list):
+        return any(map(holds_secret, value))
+    return isinstance(value, SecretText)
 
 
 def parse_placeholders(text: str) -> list[str | SecretRef]:
@@ -132,6 +149,8 @@ class Secrets:
     def __init__(self, environ: Mapping[str, str] | None = None, base: Path | None = None) -> None:
         self._environ = os.environ if environ is None else environ
         self._base = base or Path()
+        self.masks = Masks()
+        """What was put into requests, and must not be shown."""
         self._values: dict[SecretRef, str | None] = {}
         self._files: dict[SecretRef, Signature] = {}
         """What the files that were read looked like."""
@@ -207,6 +226,6 @@ class Secrets:
         if ref.file is None:
             return self._environ.get(ref.key, "").rstrip("\r\n") or ref.default
         try:
-            return (self._base / ref.file).read_text(encoding="utf-8-sig").rstrip("\r\n")
+            return read_plain(self._base / ref.file).decode("utf-8-sig").rstrip("\r\n")
         except (OSError, UnicodeDecodeError, ValueError):
             return None

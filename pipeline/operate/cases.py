@@ -24,6 +24,7 @@ from pipeline.job.rehearse import Rehearsal
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value, equal
+from pipeline.model.plain_file import read_plain
 from pipeline.model.records import MISSING, Invalid, Origin, Record
 from pipeline.model.times import parse_time
 from pipeline.operate.given import known
@@ -124,7 +125,7 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
 def _load(path: Path, shown: str) -> tuple[CaseFile, list[int]]:
     """Return the cases and their lines. Raises ConfigError."""
     try:
-        document = parse_yaml(decode_text(path.read_bytes()), shown)
+        document = parse_yaml(decode_text(read_plain(path)), shown)
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror or error}") from None
     except ValueError as error:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+from pipeline.model.printable import one_line, printable
 from pipeline.receiver.received import Request
 from pipeline.receiver.verify import check_request
 
@@ -31,10 +32,10 @@ def printer(
         if secrets:
             problem = check_request(request.headers, request.body, secrets, time.time())
             words.append("signature ok" if problem is None else f"signature BAD: {problem}")
-        print(" ".join(words), file=out)
+        print(one_line(" ".join(words)), file=out)
         if headers:
             for name, value in request.headers.items():
-                print(f"  {name}: {value}", file=out)
+                print(one_line(f"  {name}: {value}"), file=out)
         if request.body:
             print("  " + _pretty(request.body).replace("\n", "\n  "), file=out)
         out.flush()
@@ -49,4 +50,4 @@ def _pretty(body: bytes) -> str:
     except ValueError:
         pass  # a form, NDJSON, or no JSON at all: shown as it came
     shown = text if len(text) <= _SHOWN_BODY else text[:_SHOWN_BODY] + f" ... ({len(text)} characters)"
-    return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in shown)
+    return printable(shown)

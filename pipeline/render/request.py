@@ -31,6 +31,7 @@ from pipeline.render.templates.spot import ConditionCompiler, LineOf, MissingRul
 from pipeline.render.text_body import MAX_BODY, Bytes, compile_text_body
 from pipeline.render.url import compile_url
 from pipeline.render.values.printing import Failure, reason_of
+from pipeline.render.var_secrets import inline_request
 
 BODILESS: Final = ("GET", "DELETE")
 DEFAULT_BODY: Final[Mapping[str, Value]] = {"event": "{{ event }}", "user": "{{ user }}"}
@@ -97,6 +98,7 @@ def compile_request(
     secrets: where given, a secret without a value is an error. line_of: the line of a key path (counted from
     1), for the reasons of dead letters. batch_as: how the webhook batches, for the content type.
     """
+    request = inline_request(request, vars)
     method, encoding, tree = request.method, request.encoding, request.body
     spot = Spot(
         problems, file, vars, missing=request.missing or "null", form=encoding == "form",

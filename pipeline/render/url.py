@@ -26,7 +26,7 @@ _CLIMBS: Final = re.compile(
     r"(^|/|\\|%2F|%5C)(?:\.|%2E){1,2}(?:(?:;|%3B)[^/]*)?(/|\\|%2F|%5C|$)", re.IGNORECASE
 )
 """A segment `.` or `..` in the eyes of a receiver that decodes before it splits, or cuts at `;`."""
-_LEAVES: Final = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]")
+_LEAVES: Final = re.compile(r"^/|[\\\x00-\x1f\x7f-\x9f]")
 _QUERY_SAFE: Final = PATH_SAFE + "?%"
 _PATH_LITERAL: Final = PATH_SAFE + "%"
 
@@ -119,10 +119,11 @@ def _path_value(text: str) -> str:
     if type(text) is UrlPath:
         return text
     if _LEAVES.search(text):
-        # Receivers and proxies that decode `%2F` before they route would see another path.
+        # Receivers and proxies that decode `%2F` before they route would see another path. Inside a value
+        # it is data: ids such as `a/b` are in use, and what they could climb out with is judged as a whole.
         raise Failure(
-            "a value in the URL's path holds `/`, `\\` or a control character; "
-            "`| url_path` lets `/` through where several segments are meant",
+            "a value in the URL's path begins with `/` or holds `\\` or a control character; "
+            "`| url_path` lets a leading `/` through where several segments are meant",
             text,
         )
     return _quoted(text)

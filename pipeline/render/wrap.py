@@ -15,6 +15,7 @@ from pipeline.language.work import begin
 from pipeline.model.json import Value
 from pipeline.render.body import compile_body
 from pipeline.render.templates.spot import LineOf, Spot
+from pipeline.render.var_secrets import inline
 
 Join = Callable[[list[bytes]], bytes]
 
@@ -42,7 +43,7 @@ def compile_wrap(
     if batch.wrap is not None:
         if batch.as_ == "ndjson":
             spot.error("batch", "`wrap` makes one JSON body, `as: ndjson` makes lines: keep one", on_key=True)
-        return _wrapped(batch.wrap, spot)
+        return _wrapped(inline(batch.wrap, vars), spot)
     return join_lines if batch.as_ == "ndjson" else join_array
 
 

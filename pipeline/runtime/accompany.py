@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from pipeline.admin.command_routes import command_routes
@@ -10,16 +11,25 @@ from pipeline.admin.view_routes import view_routes
 from pipeline.job.assembly import Job
 from pipeline.runtime.progress import Progress, look_at
 
+TOKEN = "HOOKLINE_METRICS_TOKEN"
+
 
 def accompany(
     job: Job, process: int, address: str | None = None, *, progress: bool = True
 ) -> Callable[[], None]:
     """Begin to accompany a job; returns what ends that.
 
-    address: where the HTTP views listen (``PORT`` or ``HOST:PORT``); None: nowhere.
+    address: where the HTTP views listen (``PORT`` or ``HOST:PORT``, then names by which they are asked for,
+    after commas); None: nowhere. Where HOOKLINE_METRICS_TOKEN is set, they want it.
     """
     routes = [*command_routes(job), *view_routes(job, process)]
-    admin = AdminService(state=job.settings.state, routes=routes, process=process, address=address)
+    admin = AdminService(
+        state=job.settings.state,
+        routes=routes,
+        process=process,
+        address=address,
+        token=os.environ.get(TOKEN) or None,
+    )
     admin.start()
     shown = Progress(look_at(job)) if progress else None
 

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 
 import orjson
 
+from pipeline.model.masking import Masks
 from pipeline.model.times import format_iso
 from pipeline.telemetry import screen
 
@@ -31,7 +32,7 @@ _NAMES = {
     logging.CRITICAL: "error",
 }
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warn": "\x1b[33m", "error": "\x1b[31m"}
-_hidden: dict[str, str] = {}
+_hidden = Masks()
 
 
 class Log:
@@ -72,15 +73,11 @@ def get(name: str) -> Log:
 
 def hide(secret: str, shown: str = "***") -> None:
     """Mask this text in every later line: a net below the rule that no secret is ever logged."""
-    if len(secret) >= 4:  # a shorter one would black out half of every line
-        _hidden[secret] = shown
+    _hidden.add(secret, shown)
 
 
 def _masked(text: str) -> str:
-    for secret, shown in tuple(_hidden.items()):
-        if secret in text:
-            text = text.replace(secret, shown)
-    return text
+    return _hidden.mask(text)
 
 
 def _clean(value: Any) -> Any:

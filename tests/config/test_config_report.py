@@ -187,20 +187,22 @@ def test_a_base_that_is_missing_or_nested_is_an_error(config) -> None:
 
 def test_settings_outside_requests_are_put_in_and_secrets_stay(config) -> None:
     checked, shown = config(
-        webhooks__a="id: a\nvars: {n: 'n${SIZE}'}\ntrigger: {events: [X]}\n"
+        webhooks__a="id: a\nvars: {n: {setting: 'n${SIZE}'}, s: 'n${SIZE}'}\ntrigger: {events: [X]}\n"
         "request: {url: 'https://${HOST}/${TOKEN}', body: '${TOKEN}'}\n"
         "delivery:\n  concurrency: ${SIZE}\n  max_pending: ${MANY:-9}\n"
     )
     assert shown == ""
     (webhook,) = checked.webhooks
-    assert webhook.data["vars"] == {"n": "n7"}
+    assert webhook.data["vars"] == {"n": "n7", "s": "n${SIZE}"}
     assert (webhook.model.delivery.concurrency, webhook.model.delivery.max_pending) == (7, 9)
     assert webhook.data["request"]["body"] == "${TOKEN}"
 
 
 def test_a_setting_that_is_not_set_is_shown_at_its_place(config) -> None:
-    _, shown = config(webhooks__a=GOOD.format(id="a") + "vars:\n  n: 'x ${NOPE} ${'\n  m: 'is ${NOPE}'\n")
-    assert "config/webhooks/a.yaml:6:10: error[missing-setting]: the variable `NOPE` is not set" in shown
+    _, shown = config(
+        webhooks__a=GOOD.format(id="a") + "vars:\n  n: 'x ${NOPE} ${'\n  m: {setting: 'is ${NOPE}'}\n"
+    )
+    assert "config/webhooks/a.yaml:6:20: error[missing-setting]: the variable `NOPE` is not set" in shown
     assert "config/webhooks/a.yaml:5:17: error[placeholder]: `${` is not closed by `}`" in shown
 
 

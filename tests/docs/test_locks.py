@@ -39,6 +39,11 @@ def test_every_line_of_a_lock_is_pinned_and_hashed_and_names_no_place(name: str)
         assert "--hash=sha256:" in entry, entry
 
 
+def test_no_later_major_version_is_taken_that_nobody_has_tried():
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        assert {one.operator for one in requirement.specifier} & {"<", "=="}, requirement
+
+
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [

@@ -166,6 +166,7 @@ VALID: list[Any] = [
     hook(delivery={"fail_when": {"response.ok": False}, "batch": {"wrap": {"d": "{{ items }}"}}}),
     hook(delivery={"rate": "100/s"}),
     hook(delivery={"concurrency": "${N:-4}", "timeout": "${T:-5s}"}, enabled="${ON:-true}"),
+    hook(trigger={"events": ["A"], "where": [{"event.properties.n": {"gt": {"setting": "${N:-4}"}}}]}),
     hook(trigger={"changes": ["plan"], "where": None}),
     hook(limit={"per": "user", "count": 1, "every": "ever"}, dedupe={}),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.options import config_option
-from pipeline.cli.output import json_option, print_json, say
+from pipeline.cli.output import echo, json_option, print_json, say
 from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def tell(config: Path, found: Report, as_json: bool) -> None:
         print_json(found.to_json())
         return
     if found.findings:
-        click.echo(found.render())
+        echo(found.render())
     if not found.errors:
         webhooks = f"{found.webhooks} webhook{'s' * (found.webhooks != 1)}"
         labels = f", {found.labels} label{'s' * (found.labels != 1)}" if found.labels else ""
-        click.echo(f"{config}: {webhooks}{labels}, {'no errors' if found.findings else 'no problems'}")
+        echo(f"{config}: {webhooks}{labels}, {'no errors' if found.findings else 'no problems'}")
 
 
 def follow(config: Path, offline: bool, as_json: bool) -> None:
@@ -60,7 +60,7 @@ def follow(config: Path, offline: bool, as_json: bool) -> None:
     try:
         for found in check_changes(config, offline=offline):
             if isinstance(found, str):
-                click.echo(found)
+                echo(found)
             else:
                 tell(config, found, as_json)
             say(f"{time.strftime('%H:%M:%S')} waiting for the next change; Ctrl-C ends")

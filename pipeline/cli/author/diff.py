@@ -9,7 +9,7 @@ import click
 import orjson
 
 from pipeline.cli.options import ConfigDir
-from pipeline.cli.output import json_option, print_json, table
+from pipeline.cli.output import echo, json_option, print_json, table
 from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def tell(found: dict[str, Difference]) -> None:
     for webhook, one in found.items():
         for kind in KINDS:
             for old, new in one.samples.get(kind, []):
-                click.echo(f"\n{webhook}: {kind}")
+                echo(f"\n{webhook}: {kind}")
                 for mark, shown in (("-", old), ("+", new)):
                     if shown is not None:
-                        click.echo(f"{mark} {_line(shown)}")
+                        echo(f"{mark} {_line(shown)}")
 
 
 def _line(shown: Preview) -> str:

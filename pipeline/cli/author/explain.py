@@ -10,9 +10,10 @@ import orjson
 
 from pipeline.cli import given, requests
 from pipeline.cli.options import config_option
-from pipeline.cli.output import json_option, print_json
+from pipeline.cli.output import echo, json_option, print_json
 from pipeline.model.exits import Exit
 from pipeline.model.json import Value
+from pipeline.model.printable import one_line
 from pipeline.model.records import MISSING
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def explain(
     if as_json:
         print_json([one.to_json() for one in found])
     else:
-        click.echo("\n\n".join(as_text(one) for one in found))
+        echo("\n\n".join(as_text(one) for one in found))
     requests_made = [one.request for one in found if one.request is not None]
     is_dead = any(request.dead_letter is not None for request in requests_made)
     return Exit.OK if requests_made and not is_dead else Exit.PROBLEMS
@@ -48,11 +49,11 @@ def explain(
 
 def as_text(one: Explained) -> str:
     """Return a verdict for a person."""
-    lines = [f"{one.webhook}: {one.verdict} on {one.event}"]
+    lines = [f"{one.webhook}: {one.verdict} on {one_line(str(one.event))}"]
     for clause in one.clauses:
         mark = "✓" if clause.holds else "✗"
         saw = f"   {clause.path} is {_seen(clause.seen)}" if clause.path is not None else ""
-        lines.append(f"  {'  ' * clause.depth}{mark} {clause.text}{saw}")
+        lines.append(f"  {'  ' * clause.depth}{mark} {one_line(clause.text + saw)}")
     if one.request is not None and not one.request.suppressed:
         lines += ["", requests.as_text(one.request)]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import config_option
-from pipeline.cli.output import say
+from pipeline.cli.output import echo, say
 from pipeline.model.errors import UsageError
 
 TEMPLATE = """\
@@ -70,7 +70,7 @@ def new(id: str, config: Path, event: str, url: str, description: str, force: bo
         TEMPLATE.format(id=id, event=_scalar(event), url=_scalar(url), description=_scalar(description)),
         encoding="utf-8",
     )
-    click.echo(path)
+    echo(path)
     say(f"Now edit it, then: hookline check -c {config}")
 
 

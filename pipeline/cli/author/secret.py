@@ -7,6 +7,8 @@ import secrets
 
 import click
 
+from pipeline.cli.output import echo
+
 SECRET_BYTES = 32
 """Standard Webhooks asks for 24 to 64 random bytes."""
 
@@ -22,4 +24,4 @@ def new() -> None:
 
     Give it to the receiver, and to the job in an environment variable or a file.
     """
-    click.echo("whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode())
+    echo("whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode())

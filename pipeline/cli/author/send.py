@@ -8,7 +8,7 @@ import click
 
 from pipeline.cli import given, requests
 from pipeline.cli.options import config_option
-from pipeline.cli.output import json_option, print_json, say
+from pipeline.cli.output import echo, json_option, print_json, say
 from pipeline.model.exits import Exit
 
 
@@ -41,14 +41,14 @@ def send(
     if not prepared.holds:
         say(f"note: the trigger of {webhook} does not hold for this event (`hookline explain` shows why)")
     if not as_json:
-        click.echo(requests.as_text(prepared.preview))
+        echo(requests.as_text(prepared.preview))
     answer = sending.send(prepared)
     if as_json:
         print_json({"request": prepared.preview.to_json(), "answer": answer.to_json()})
     else:
         said = f"status {answer.status}" if answer.status else "no answer"
-        click.echo(f"\n{answer.outcome}: {said} after {answer.elapsed_ms:,} ms")
+        echo(f"\n{answer.outcome}: {said} after {answer.elapsed_ms:,} ms")
         for line in (answer.reason, answer.response):
             if line:
-                click.echo(line)
+                echo(line)
     return Exit.OK if answer.outcome == "delivered" else Exit.PROBLEMS

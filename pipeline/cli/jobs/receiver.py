@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.output import say
+from pipeline.cli.output import print_json_lines, say
 from pipeline.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -113,7 +113,6 @@ def read_script(path: Path | None, answer: str | None) -> dict[str, Any] | None:
 
 def json_printer(secrets: tuple[str, ...]) -> Callable[[Request, int], None]:
     """Return what prints one request as a line of JSON."""
-    import orjson
 
     from pipeline.receiver.verify import check_request
 
@@ -130,7 +129,7 @@ def json_printer(secrets: tuple[str, ...]) -> Callable[[Request, int], None]:
         if secrets:
             problem = check_request(request.headers, request.body, secrets, time.time())
             row["signature"] = problem or "ok"
-        click.echo(orjson.dumps(row))
+        print_json_lines([row])
 
     return show
 

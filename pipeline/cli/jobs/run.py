@@ -11,7 +11,7 @@ import click
 
 from pipeline.cli.accounts import order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import config_option, setting, state_option
-from pipeline.cli.output import json_option, print_json, print_json_lines, say
+from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
 from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     metavar="ADDRESS",
     envvar="HOOKLINE_METRICS",
     show_envvar=True,
-    help="Serve /metrics, /healthz, /readyz and /status on PORT or HOST:PORT.",
+    help="Serve /metrics, /healthz, /readyz and /status on PORT or HOST:PORT; names by which they are asked "
+    "for follow after commas. HOOKLINE_METRICS_TOKEN: the bearer token that /metrics and /status want.",
 )
 @click.option(
     "--processes",
@@ -209,18 +210,18 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
         for line in reasons(state, summary):
             say(line)
         return
-    click.echo()
+    echo()
     show_webhooks(summary["webhooks"])
     for line in reasons(state, summary):
-        click.echo(line)
+        echo(line)
     show_names(summary["events_seen"])
-    click.echo(f"\n{records_line(summary['records'])}")
+    echo(f"\n{records_line(summary['records'])}")
     for line in order_lines(summary["records"]):
-        click.echo(line)
-    click.echo(f"this run: {read:,} records in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
+        echo(line)
+    echo(f"this run: {read:,} records in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
     latency = summary["latency_ms"]
     if latency.get("p50"):
-        click.echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")
+        echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")
 
 
 def reasons(state: Path, summary: Summary) -> list[str]:

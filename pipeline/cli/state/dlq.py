@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any, Literal, TypeVar
 import click
 
 from pipeline.cli.options import When, on_state
-from pipeline.cli.output import json_option, print_json, print_json_lines, say, table
+from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say, table
 from pipeline.model.errors import UsageError
 from pipeline.model.exits import Exit
+from pipeline.model.printable import one_line
 from pipeline.operate.dlq import Selection, change, find, select
 from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of
 
@@ -57,7 +57,7 @@ def list_(state: Path, limit: int, as_json: bool, **wanted: Any) -> None:
 
     counts = Counter((dead.request.webhook_id or "-", _short(reason_of(dead), 60)) for dead in found)
     table(("webhook", "reason", "count"), [(*key, n) for key, n in counts.most_common(20)], right=("count",))
-    click.echo()
+    echo()
     table(
         ("id", "webhook", "dead at", "attempts", "reason"),
         [
@@ -94,12 +94,12 @@ def show(state: Path, id: str, as_json: bool) -> None:
                 if name == "origin"
                 else value
             )
-            click.echo(f"{name:<11} {_one_line(str(shown))}")
+            echo(f"{name:<11} {one_line(str(shown))}")
     if request["method"]:
-        click.echo(f"\n{request['method']} {_one_line(request['url'])}")
+        echo(f"\n{request['method']} {one_line(request['url'])}")
         for name, value in request["headers"]:
-            click.echo(f"{name}: {_one_line(value)}")
-    click.echo(f"\n{request['body']}")
+            echo(f"{name}: {one_line(value)}")
+    echo(f"\n{request['body']}")
 
 
 @dlq.command()
@@ -161,9 +161,5 @@ def act(
 
 
 def _short(text: str, length: int) -> str:
-    text = _one_line(text)
+    text = one_line(text)
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _one_line(text: str) -> str:
-    return re.sub(r"[^\x20-\x7e\xa0-\U0010ffff]", lambda c: c[0].encode("unicode_escape").decode(), text)

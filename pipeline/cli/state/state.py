@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pipeline.cli.options import config_option, on_state, state_dir, state_option
-from pipeline.cli.output import json_option, print_json, say, table
+from pipeline.cli.output import echo, json_option, print_json, say, table
 from pipeline.model.exits import Exit
 
 
@@ -45,8 +45,8 @@ def check(state: Path, rewrite: bool, as_json: bool) -> int:
         print_json(found)
         return Exit.STATE if problems else Exit.OK
     for problem in problems:
-        click.echo(f"error: {problem}")
-    click.echo(f"{state}: {looked.stores} stores, {looked.rows:,} rows, {len(problems) or 'no'} problems")
+        echo(f"error: {problem}")
+    echo(f"{state}: {looked.stores} stores, {looked.rows:,} rows, {len(problems) or 'no'} problems")
     if "rewritten" in found:
         say(f"{found['rewritten']:,} rows rewritten")
     return Exit.STATE if problems else Exit.OK
@@ -73,9 +73,9 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"shards": done.shards, "identities": done.identities, "records": done.records})
     elif not done.shards and not done.identities:
-        click.echo("nothing is missing")
+        echo("nothing is missing")
     else:
-        click.echo(
+        echo(
             f"rebuilt {len(done.shards)} shards and {len(done.identities)} identity stores "
             f"from {done.records:,} records"
         )

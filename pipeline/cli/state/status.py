@@ -8,7 +8,7 @@ import click
 
 from pipeline.cli.accounts import order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import on_state
-from pipeline.cli.output import json_option, print_json
+from pipeline.cli.output import echo, json_option, print_json
 
 
 @click.command()
@@ -27,22 +27,20 @@ def status(state: Path, as_json: bool) -> None:
         print_json(found.to_json())
         return
     live = found.running
-    click.echo(f"{found.state}: {'a job is running' if live else 'no job is running'}")
-    click.echo(records_line(found.records))
+    echo(f"{found.state}: {'a job is running' if live else 'no job is running'}")
+    echo(records_line(found.records))
     for line in order_lines(found.records):
-        click.echo(line)
+        echo(line)
     show_webhooks(found.webhooks)
     show_names(live.events_seen if live else ())
     if live and live.still_secs:
-        click.echo(
+        echo(
             f"the job stands still, since {live.still_secs:,.0f} s: nothing is read or committed. Its log "
             "says where; to stop and start it is safe"
         )
     if live and live.config["problems"]:
-        click.echo(
-            f"the config was edited and is refused; what ran before still runs:\n{live.config['problems']}"
-        )
+        echo(f"the config was edited and is refused; what ran before still runs:\n{live.config['problems']}")
     for webhook, halt in found.halted.items():
-        click.echo(f"{webhook} is {halt}: `hookline webhook enable {webhook}` sends again")
+        echo(f"{webhook} is {halt}: `hookline webhook enable {webhook}` sends again")
     for webhook, why in found.waiting.items():
-        click.echo(why.line(webhook, found.webhooks[webhook]["pending"]))
+        echo(why.line(webhook, found.webhooks[webhook]["pending"]))

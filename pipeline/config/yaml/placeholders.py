@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath, Problem
 from pipeline.config.yaml.document import UNSET, Document, Node
 from pipeline.config.yaml.locating import place
-from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
+from pipeline.language.secrets import PlaceholderError, SecretRef, SecretText, parse_placeholders
 from pipeline.model.json import Value
 
 Lookup: TypeAlias = Callable[[SecretRef], str | None]
@@ -22,47 +23,102 @@ def among(settings: Mapping[str, str]) -> Lookup:
 
 
 def everywhere(_: KeyPath) -> bool:
-    """All places of a file hold plain settings."""
+    """All places of a file are meant."""
     return True
 
 
-def substitute(
-    document: Document,
-    lookup: Lookup,
-    *,
-    wanted: Callable[[KeyPath], bool] = everywhere,
-) -> None:
+def nowhere(_: KeyPath) -> bool:
+    """No place of a file is meant."""
+    return False
+
+
+@dataclass(slots=True, frozen=True)
+class Places:
+    """What placeholders are at the places of one file."""
+
+    settings: Callable[[KeyPath], bool] = everywhere
+    """Plain settings: their values are put in."""
+    secrets: Callable[[KeyPath], bool] = nowhere
+    """Among those: texts that stay as they are, marked as secret."""
+    refused: Callable[[KeyPath], bool] = nowhere
+    """Among those: only ``{setting: ..}`` may have one."""
+    named: Callable[[Value], str | None] = lambda value: None
+    """Returns the text of a ``{setting: ..}``."""
+
+
+def substitute(document: Document, lookup: Lookup, places: Places = Places()) -> None:
     """Replace the placeholders of a document in place, once; what is missing is added to its findings.
 
     An unquoted value is read anew, so that ``concurrency: ${N}`` is a number.
     """
     if document.root is not None and not document.settled:
         document.settled = True
-        _walk(document.root, (), document, lookup, wanted)
+        _walk(document.root, (), document, lookup, places)
 
 
-def _walk(
-    node: Node, path: KeyPath, document: Document, lookup: Lookup, wanted: Callable[[KeyPath], bool]
-) -> None:
+def _walk(node: Node, path: KeyPath, document: Document, lookup: Lookup, places: Places) -> None:
     if node.items is not None:
+        if places.settings(path) and places.named(node.value) is not None:
+            ((key, (_, inner)),) = node.items.items()
+            _put_in(inner, (*path, key), document, lookup)
+            node.value, node.items = inner.value, None
+            return
         for key, (_, inner) in node.items.items():
-            _walk(inner, (*path, key), document, lookup, wanted)
+            _walk(inner, (*path, key), document, lookup, places)
             if inner.value is UNSET:
                 del node.value[key]
             else:
                 node.value[key] = inner.value
     elif node.elements is not None:
         for index, inner in enumerate(node.elements):
-            _walk(inner, (*path, index), document, lookup, wanted)
+            _walk(inner, (*path, index), document, lookup, places)
             if inner.value is not UNSET:
                 node.value[index] = inner.value
-    elif isinstance(node.value, str) and "${" in node.value and wanted(path):
+    elif isinstance(node.value, str) and "${" in node.value and places.settings(path):
+        if places.secrets(path) and _keep(node):
+            return
         text = node.value
-        problem = _resolve(node, path, lookup)
-        if problem is not None:
-            value, node.value = node.value, text  # the place is found in the text as written
-            document.findings.append(place(document, problem))
-            node.value = value
+        if places.refused(path) and _refs(text):
+            document.findings.append(place(document, _refused(path, text)))
+            node.value = UNSET if path and isinstance(path[-1], str) else text
+            return
+        _put_in(node, path, document, lookup)
+
+
+def _put_in(node: Node, path: KeyPath, document: Document, lookup: Lookup) -> None:
+    text = node.value
+    problem = _resolve(node, path, lookup)
+    if problem is not None:
+        value, node.value = node.value, text  # the place is found in the text as written
+        document.findings.append(place(document, problem))
+        node.value = value
+
+
+def _refs(text: str) -> list[SecretRef]:
+    try:
+        return [part for part in parse_placeholders(text) if isinstance(part, SecretRef)]
+    except PlaceholderError:
+        return []
+
+
+def _keep(node: Node) -> bool:
+    """Mark a text that holds secrets; False where it holds none."""
+    if _refs(node.value):
+        node.value = SecretText(node.value)
+        return True
+    return False
+
+
+def _refused(path: KeyPath, text: str) -> Problem:
+    ref = _refs(text)[0]
+    return Problem(
+        path,
+        "secret-in-condition",
+        f"`{ref}` may be a secret, and conditions are stored and shown with what they compare",
+        f'where it is a plain setting, say so: `{{setting: "{text}"}}`',
+        offset=max(0, text.find("${" + ref.key)),
+        length=len(ref.key) + 3,
+    )
 
 
 def _resolve(node: Node, path: KeyPath, lookup: Lookup) -> Problem | None:

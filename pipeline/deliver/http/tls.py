@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import ssl
+import stat
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -78,8 +80,12 @@ class Contexts:
         return name
 
     def _time(self, path: str) -> int:
-        time = self._files[path] = os.stat(path).st_mtime_ns
-        return time
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            # OpenSSL would wait for a pipe, and read a device without end.
+            raise OSError(errno.EINVAL, "is no plain file", path)
+        self._files[path] = found.st_mtime_ns
+        return found.st_mtime_ns
 
     def changed(self) -> bool:
         """Return whether a file in use was written since it was last looked at; callable from any thread."""

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
-import json
-import re
-from urllib.parse import quote, quote_plus
 
 from pipeline.config.models.receiver import (
     BasicAuth,
@@ -21,23 +17,19 @@ from pipeline.deliver.requests.signing import HmacSigner, Signer, StandardSigner
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.telemetry.log import hide
 
-_GO = str.maketrans({"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"})
-_URL_SAFE = str.maketrans("+/", "-_")
-_SHORTEST = 4
-"""Shorter secrets are not searched for: masking them would black out half of every text."""
-
 
 class UsedSecrets(Secrets):
     """Looks secrets up through another and remembers which values were used, to mask them in answers."""
 
     def __init__(self, inner: Secrets) -> None:
         self._inner = inner
-        self._shown: dict[str, str] = {}
+        self.masks = inner.masks
+        self._seen: set[str] = set()
 
     def resolve(self, ref: SecretRef) -> str:
         """Return the value and remember it."""
         value = self._inner.resolve(ref)
-        if value not in self._shown:
+        if value not in self._seen:
             self.remember(value, str(ref))
         return value
 
@@ -46,41 +38,14 @@ class UsedSecrets(Secrets):
         return self._inner.known(ref)
 
     def remember(self, value: str, shown: str) -> None:
-        """Mask this value from now on, also in the forms in which a receiver may show it back."""
-        if len(value) < _SHORTEST:
-            return
-        for form in written_forms(value):
-            self._shown[form] = shown
-            hide(form, shown)
+        """Mask this value from now on, in whatever form a receiver of this job may show it back."""
+        self._seen.add(value)
+        self.masks.add(value, shown)
+        hide(value, shown)
 
     def mask(self, text: str) -> str:
-        """Return the text with ``${NAME}`` for every secret that was used, longest first."""
-        for value in sorted(self._shown, key=len, reverse=True):
-            if value in text:
-                text = text.replace(value, self._shown[value])
-        return text
-
-
-def written_forms(value: str) -> set[str]:
-    """Return a secret as texts show it: plain, percent-encoded, in base64, and as JSON and HTML escape it.
-
-    JSON comes in several styles: with and without ASCII only, with ``\\/`` (PHP), with ``\\u0026`` for
-    ``&``, ``<`` and ``>`` (Go).
-    """
-    percent = {quote(value, safe=""), quote(value), quote_plus(value)}
-    plain, ascii_only = json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(value)[1:-1]
-    escaped = {plain, ascii_only, plain.translate(_GO), ascii_only.translate(_GO)}
-    encoded = base64.b64encode(value.encode()).decode()
-    return {
-        value,
-        html.escape(value),
-        *percent,
-        *(re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in percent),
-        *escaped,
-        *(form.replace("/", "\\/") for form in escaped),
-        encoded.rstrip("="),
-        encoded.rstrip("=").translate(_URL_SAFE),
-    }
+        """Return the text with ``${NAME}`` for every secret that was used, by any webhook of the job."""
+        return self.masks.mask(text)
 
 
 def auth_headers(receiver: ReceiverSettings, secrets: UsedSecrets) -> bytes:

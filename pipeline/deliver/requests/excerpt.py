@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pipeline.deliver.requests.credentials import UsedSecrets
+from pipeline.model.printable import one_line
 
 MAX_EXCERPT = 1024
+_MASKED = 64 * MAX_EXCERPT
+"""Characters that are looked through; a whole answer may be much longer."""
 
 
 def excerpt(answer: bytes, secrets: UsedSecrets | None) -> str:
@@ -14,12 +17,9 @@ def excerpt(answer: bytes, secrets: UsedSecrets | None) -> str:
     """
     text = answer.decode("utf-8", "backslashreplace")
     if secrets is not None:
-        text = secrets.mask(text)
-    if not text.isprintable():
-        text = "".join(each if each.isprintable() else _escaped(each) for each in text[: 2 * MAX_EXCERPT])
+        head = secrets.mask(text[:_MASKED])
+        # Cut in the middle of a secret, its beginning is no form of it: it must be far from what is shown.
+        text = head if len(text) <= _MASKED or len(head) > _MASKED // 2 else secrets.mask(text)
+    text = one_line(text[: 2 * MAX_EXCERPT])
     cut = text[:MAX_EXCERPT].encode("utf-8", "backslashreplace")[:MAX_EXCERPT]
     return cut.decode("utf-8", "ignore")
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

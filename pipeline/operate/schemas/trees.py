@@ -88,10 +88,26 @@ def _condition(name: str, paths: str) -> dict[str, Value]:
 
 
 _PATH: Final[Value] = {
-    "type": "object",
-    "properties": {"path": {"type": "string", "description": "Another path, whose value is meant."}},
-    "required": ["path"],
-    "additionalProperties": False,
+    "anyOf": [
+        {
+            "type": "object",
+            "properties": {"path": {"type": "string", "description": "Another path, whose value is meant."}},
+            "required": ["path"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "properties": {
+                "setting": {
+                    "type": "string",
+                    "pattern": r"\$\{",
+                    "description": "A plain setting, `${NAME}`: its value is put in at load.",
+                }
+            },
+            "required": ["setting"],
+            "additionalProperties": False,
+        },
+    ]
 }
 _FILE: Final[Value] = {
     "type": "object",

@@ -1,0 +1,182 @@
+"""Secrets in texts that others made: found by what is in them, whatever form a receiver gave them."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from html.entities import codepoint2name
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+SHORTEST: Final = 4
+"""Shorter secrets are not searched for: masking them would black out half of every text."""
+RUN: Final = re.compile(r"[A-Za-z0-9_-]{8,}")
+"""What no form of escaping changes; as long as that, it is the secret's alone."""
+_PLAIN: Final = re.compile(r"[a-z0-9]+")
+"""Of a secret in small letters: what stands as it is in every escaped form."""
+_SHORT: Final = 512
+MOST: Final = 4096
+"""Values that are remembered: tokens come and go."""
+_ESCAPABLE: Final = 256
+"""Characters of a secret that is also looked for with each of them escaped; longer ones have runs."""
+_GO: Final = str.maketrans({"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"})
+_URL_SAFE: Final = str.maketrans("+/", "-_")
+
+
+class Masks:
+    """The secrets of a process, or of some webhooks of it, and what is shown in their place."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+        self._exact = _Forms({})
+        self._any_case = _Forms({})
+        self._escaped: list[tuple[str, re.Pattern[str], str]] = []
+        self._stale = False
+        self._known: dict[str, str] = {}
+        """Short texts masked lately: a receiver that fails says the same each time."""
+
+    def add(self, value: str, shown: str) -> None:
+        """Show this in the place of a value from now on."""
+        if len(value) < SHORTEST or self._values.get(value) == shown:
+            return
+        self._values[value] = shown
+        if len(self._values) > MOST:
+            del self._values[next(iter(self._values))]
+        self._stale = True
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._values.clear()
+        self._stale = True
+
+    def mask(self, text: str) -> str:
+        """Return the text without the secrets, the longest masked first."""
+        if self._stale:
+            self._prepare()
+        known = self._known.get(text)
+        if known is not None:
+            return known
+        masked = self._masked(text)
+        if len(text) <= _SHORT:
+            if len(self._known) >= _SHORT:
+                self._known = {}
+            self._known[text] = masked
+        return masked
+
+    def _masked(self, text: str) -> str:
+        for form, shown in self._exact.near(text):
+            text = text.replace(form, shown)
+        low = text.lower()
+        for form, shown in self._any_case.near(low):
+            text = re.sub(re.escape(form), shown.replace("\\", r"\\"), text, flags=re.IGNORECASE)
+        low = text.lower()
+        for piece, pattern, shown in self._escaped:
+            if piece in low:
+                text = pattern.sub(shown.replace("\\", r"\\"), text)
+        return text
+
+    def _prepare(self) -> None:
+        # Cleared first: what another thread adds meanwhile is prepared at the next call.
+        self._stale = False
+        self._known = {}
+        values = list(self._values.items())
+        self._exact = _Forms({form: shown for value, shown in values for form in exact_forms(value)})
+        self._any_case = _Forms({form: shown for value, shown in values for form in any_case(value)})
+        self._escaped = [
+            (max(_PLAIN.findall(value.lower()), key=len, default=""), pattern, shown)
+            for value, shown in sorted(values, key=lambda one: -len(one[0]))
+            if (pattern := escaped(value)) is not None
+        ]
+
+
+class _Forms:
+    """What to look for, by its first characters: hundreds of secrets must not slow down every failure."""
+
+    def __init__(self, forms: dict[str, str]) -> None:
+        self._all = sorted(forms.items(), key=lambda form: -len(form[0]))
+        self._by_start: dict[str, list[tuple[str, str]]] = {}
+        for form in self._all:
+            self._by_start.setdefault(form[0][:SHORTEST], []).append(form)
+
+    def near(self, text: str) -> list[tuple[str, str]]:
+        """Return those that may be in the text, the longest first."""
+        if len(text) > 16 * len(self._all):
+            return [form for form in self._all if form[0] in text]
+        starts = {text[at : at + SHORTEST] for at in range(len(text) - SHORTEST + 1)}
+        found = [form for start in starts & self._by_start.keys() for form in self._by_start[start]]
+        return sorted(found, key=lambda form: -len(form[0]))
+
+
+def exact_forms(value: str) -> set[str]:
+    """Return a secret as texts show it: plain, percent-encoded, as JSON and HTML escape it, in base64.
+
+    JSON comes in several styles: with and without ASCII only, with ``\\/`` (PHP), with ``\\u0026`` for
+    ``&``, ``<`` and ``>`` (Go). Base64 has three forms: by where the secret begins in what was encoded.
+    """
+    percent = {quote(value, safe=""), quote(value), quote_plus(value)}
+    plain, ascii_only = json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(value)[1:-1]
+    json_forms = {plain, ascii_only, plain.translate(_GO), ascii_only.translate(_GO)}
+    encoded = base64.b64encode(value.encode(errors="surrogatepass")).decode().rstrip("=")
+    return {
+        value,
+        html.escape(value),
+        *percent,
+        *(re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in percent),
+        *json_forms,
+        *(form.replace("/", "\\/") for form in json_forms),
+        encoded,
+        encoded.translate(_URL_SAFE),
+        *_within_base64(value),
+    }
+
+
+def _within_base64(value: str) -> set[str]:
+    """Return what of a secret's base64 is the same whatever stands before and after it."""
+    raw = value.encode(errors="surrogatepass")
+    forms = set()
+    for before in range(3):
+        whole = base64.b64encode(bytes(before) + raw).decode()
+        # A character holds six bits: those that hold bits of a neighbour are left out.
+        stable = whole[(before * 8 + 5) // 6 : (before + len(raw)) * 8 // 6]
+        if len(stable) >= 8:
+            forms |= {stable, stable.translate(_URL_SAFE)}
+    return forms
+
+
+def any_case(value: str) -> set[str]:
+    """Return what is looked for in capitals and small letters alike: runs, also backwards, and hex."""
+    runs = {run.lower() for run in RUN.findall(value)}
+    return {*runs, *(run[::-1] for run in runs), value.encode(errors="surrogatepass").hex()}
+
+
+def escaped(value: str) -> re.Pattern[str] | None:
+    """Return a pattern of the secret in which every sign may be escaped; None where none would be."""
+    if len(value) > _ESCAPABLE or (value.isascii() and value.isalnum()):
+        return None
+    return re.compile("".join(map(_sign, value)), re.IGNORECASE)
+
+
+def _sign(sign: str) -> str:
+    if sign.isascii() and sign.isalnum():
+        return sign
+    code, raw = ord(sign), sign.encode(errors="surrogatepass")
+    units = sign.encode("utf-16-be", "surrogatepass").hex()
+    names = [f"&{codepoint2name[code]};"] if code in codepoint2name else ["&apos;"] if sign == "'" else []
+    forms = [
+        re.escape(sign),
+        "".join(rf"\\{{0,8}}u{units[at : at + 4]}" for at in range(0, len(units), 4)),
+        rf"\\{{0,8}}u0000{code:04x}" if code < 0x10000 else rf"\\{{0,8}}u{code:08x}",
+        *([rf"\\{{0,8}}x{code:02x}"] if code < 0x100 else []),
+        rf"u\{{0{{0,6}}{code:x}\}}",
+        "".join(rf"\\{{0,8}}x{byte:02x}" for byte in raw),
+        "".join(f"%(?:25){{0,4}}{byte:02x}" for byte in raw),
+        "".join(f"={byte:02x}" for byte in raw),
+        *(rf"&(?:amp;){{0,4}}{name[1:]}" for name in names),
+        rf"&(?:amp;){{0,4}}#0{{0,6}}{code};",
+        rf"&(?:amp;){{0,4}}#x0{{0,6}}{code:x};",
+        *([r"\+"] if sign == " " else []),
+        *({"\n": ["n"], "\t": ["t"], "\r": ["r"]}.get(sign, [])),
+    ]
+    return rf"\\{{0,8}}(?:{'|'.join(forms)})"

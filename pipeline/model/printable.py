@@ -1,0 +1,40 @@
+"""Texts of strangers as a terminal may show them: nothing moves the cursor, turns the direction or hides."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_BREAKS: Final = frozenset("\n\t")
+_JSON_UNSAFE: Final = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+"""What a JSON writer leaves as it is: C1, marks of direction, what has no width."""
+
+
+def one_line(text: str) -> str:
+    """Return a text with escapes for everything that is no visible sign or blank, line ends too."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes for everything that is no visible sign, blank, tab or line end."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in _BREAKS else _escape(each) for each in text)
+
+
+def printable_json(text: str) -> str:
+    """Return the same JSON with escapes for what a terminal would act on."""
+    return _JSON_UNSAFE.sub(lambda found: _units(found.group()), text)
+
+
+def _escape(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")
+
+
+def _units(sign: str) -> str:
+    units = sign.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
