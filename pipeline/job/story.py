@@ -19,7 +19,7 @@ from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
-from pipeline.language.work import TooExpensive, begin
+from pipeline.language.work import TooExpensive
 from pipeline.match.index import TriggerIndex
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value, canonical
@@ -149,12 +149,6 @@ class Story:
                 if verdict is Verdict.NOT_YET:
                     return None
                 return Match(key, webhook, event, user, None, suppressed=True)
-        try:
-            return Match(key, webhook, event, user, webhook.request.render(event, user))
-        except TooExpensive:
-            begin(event, user)  # others have spent of it
-        except RenderError as error:
-            return Match(key, webhook, event, user, None, str(error))
         try:
             return Match(key, webhook, event, user, webhook.request.render(event, user))
         except RenderError as error:
