@@ -27,6 +27,7 @@ _PER_LETTER: Final = 100
 """Work of one letter in the format of a time, measured against that of touching an element."""
 _MANY: Final = (list, dict)
 _FEW: Final = 32
+"""Outside of loops, what is deep inside of so few elements is not worth weighing: it is read once."""
 _PER_ELEMENT, _ONCE = 8, 2
 """Work of a filter on one element, measured against that of touching it; less where nothing repeats it."""
 NO_EVENT: Any = None
@@ -160,8 +161,7 @@ def _price(value: Value, scope: Scope) -> int:
     if type(value) is str:
         return len(value) // CHARS
     if scope is None:
-        # Once per event: what is deep inside of a few elements is not worth weighing.
-        return len(value) if len(value) <= _FEW else extent(value, _ONCE)
+        return extent(value, _ONCE)
     return extent(value, _PER_ELEMENT)
 
 
@@ -192,10 +192,14 @@ def _with_constants(
     function: Callable[..., Any], left: Getter, fixed: tuple[Value, ...], check: Check | None
 ) -> Getter:
     def with_constants(event: Event, user: User, scope: Scope) -> Value | Missing:
-        value = left(event, user, scope)
+        value: Value = left(event, user, scope)
         if value is None or value is MISSING:
             return value
-        if len(value) > FREE_CHARS if type(value) is str else type(value) in _MANY:
+        if (
+            len(value) > FREE_CHARS
+            if type(value) is str
+            else type(value) in _MANY and (scope is not None or len(value) > _FEW)
+        ):
             spend(event, user, _price(value, scope))
         result = function(value, *fixed)
         if check is None or (type(result) is str and len(result) < _SHORT):
@@ -207,10 +211,14 @@ def _with_constants(
 
 def _with_values(function: Callable[..., Any], left: Getter, positional: list[Getter]) -> Getter:
     def with_values(event: Event, user: User, scope: Scope) -> Value | Missing:
-        value = left(event, user, scope)
+        value: Value = left(event, user, scope)
         if value is None or value is MISSING:
             return value
-        if len(value) > FREE_CHARS if type(value) is str else type(value) in _MANY:
+        if (
+            len(value) > FREE_CHARS
+            if type(value) is str
+            else type(value) in _MANY and (scope is not None or len(value) > _FEW)
+        ):
             spend(event, user, _price(value, scope))
         return function(value, *_arguments(positional, event, user, scope))
 
@@ -219,10 +227,14 @@ def _with_values(function: Callable[..., Any], left: Getter, positional: list[Ge
 
 def _with_time(function: Callable[..., Any], left: Getter, positional: list[Getter]) -> Getter:
     def with_time(event: Event, user: User, scope: Scope) -> Value | Missing:
-        value = left(event, user, scope)
+        value: Value = left(event, user, scope)
         if value is None or value is MISSING:
             return value
-        if len(value) > FREE_CHARS if type(value) is str else type(value) in _MANY:
+        if (
+            len(value) > FREE_CHARS
+            if type(value) is str
+            else type(value) in _MANY and (scope is not None or len(value) > _FEW)
+        ):
             spend(event, user, _price(value, scope))
         given = _arguments(positional, event, user, scope)
         if scope is not None:
@@ -248,8 +260,12 @@ def _with_missing(
     if len(fixed) == len(positional) and len(named) == len(options):
 
         def with_constants(event: Event, user: User, scope: Scope) -> Value | Missing:
-            value = left(event, user, scope)
-            if len(value) > FREE_CHARS if type(value) is str else type(value) in _MANY:
+            value: Value = left(event, user, scope)
+            if (
+                len(value) > FREE_CHARS
+                if type(value) is str
+                else type(value) in _MANY and (scope is not None or len(value) > _FEW)
+            ):
                 spend(event, user, _price(value, scope))
             return function(value, *fixed, **named)
 
@@ -257,8 +273,12 @@ def _with_missing(
 
     def with_missing(event: Event, user: User, scope: Scope) -> Value | Missing:
         now = {name: get(event, user, scope) for name, get in options.items()}
-        value = left(event, user, scope)
-        if len(value) > FREE_CHARS if type(value) is str else type(value) in _MANY:
+        value: Value = left(event, user, scope)
+        if (
+            len(value) > FREE_CHARS
+            if type(value) is str
+            else type(value) in _MANY and (scope is not None or len(value) > _FEW)
+        ):
             spend(event, user, _price(value, scope))
         return function(value, *[get(event, user, scope) for get in positional], **now)
 
