@@ -87,7 +87,7 @@ def _header(name: str, text: bytes) -> str:
 def _event(record: Fields, data: Json, place: Place) -> Event:
     version = record.get("specversion")
     if type(version) is not str or version not in VERSIONS:
-        raise InvalidRecord(f"`specversion` is {version!r:.40}, 1.0 (or 0.3) is wanted")
+        raise InvalidRecord(f"`specversion` is {version!r:.40}, the text '1.0' (or '0.3') is wanted")
     name = fields.text(record, "type")
     if name is None:
         raise InvalidRecord("the CloudEvent has no `type`")

@@ -72,6 +72,14 @@ def spend(event: Event, user: User, size: int) -> None:
         raise TooExpensive
 
 
+def spend_at(place: str, event: Event, user: User, size: int) -> None:
+    """Count work whose place in the config is known. Raises TooExpensive, with the place."""
+    try:
+        spend(event, user, size)
+    except TooExpensive:
+        raise TooExpensive(place) from None
+
+
 def once(event: Event, user: User, key: object, find: Callable[[Event, User], Known]) -> Known:
     """Return what `find` gives for this event and user, found once; it must depend on nothing else."""
     work = _work
@@ -84,11 +92,15 @@ def once(event: Event, user: User, key: object, find: Callable[[Event, User], Kn
     return found
 
 
-def extent(value: Value) -> int:
-    """Return how much work it is to read a value to its end; what is beyond the budget is not counted on."""
+def extent(value: Value, price: int = 1) -> int:
+    """Return how much work it is to read a value to its end, at so many units for each element.
+
+    What is beyond the budget is not counted on.
+    """
     total = 0
+    most = BUDGET * _work.factor // price
     todo = [value]
-    while todo and total <= BUDGET:
+    while todo and total <= most:
         one = todo.pop()
         if type(one) is str:
             total += 1 + len(one) // CHARS
@@ -98,7 +110,7 @@ def extent(value: Value) -> int:
         elif type(one) is dict:
             total += 1 + 2 * len(one)
             todo += [inner for inner in one.values() if type(inner) in (str, list, dict)]
-    return total
+    return price * total
 
 
 @contextmanager

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pipeline.language.paths import Getter, Scope
+from pipeline.language.work import extent, spend_at
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value, kind_of
 from pipeline.model.records import MISSING, Event, Missing, User
+from pipeline.render.templates.budget import FREE_TURNS
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import compile_text
 from pipeline.render.values.printing import show
@@ -16,6 +18,8 @@ from pipeline.render.values.printing import show
 MAX_LOOP: Final = 1_000
 MAX_TURNS: Final = 10_000
 """Turns of all loops that stand inside one another, together."""
+_PER_TURN: Final = 40
+"""Work of one turn, measured against that of touching an element."""
 _TURNS: Final = "\x00turns"
 
 
@@ -77,10 +81,15 @@ def compile_loop(tree: Value, element: Getter, spot: Spot, at: Spot) -> Getter:
         turns[0] += len(items)
         if turns[0] > MAX_TURNS:
             raise RenderError(f"loops inside one another turn more than {MAX_TURNS:,} times ({place})")
+        spend_at(place, event, user, _PER_TURN * len(items))
+        # What a few turns make is not worth weighing.
+        weighed = turns[0] > FREE_TURNS
         built = Splice()
         for index, item in enumerate(items):
             inner["item"], inner["index"] = item, index
             made = element(event, user, inner)
+            if weighed and type(made) in (str, list, dict):
+                spend_at(place, event, user, extent(made))
             if made is MISSING:
                 if when_missing:
                     built.append(None)
@@ -110,6 +119,7 @@ def compile_spread(
         for get, place in sources:
             value = get(event, user, scope)
             if type(value) is dict:
+                spend_at(place, event, user, len(value))
                 built.update(value)
             elif value is MISSING and demanded:
                 raise RenderError(f"required value is missing ({place})")

@@ -19,6 +19,7 @@ from pipeline.language.headers import CONTENT_TYPES
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.language.slots import Encoding, Headers, header_safe
+from pipeline.language.work import TooExpensive
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, User
@@ -182,6 +183,8 @@ def _json_body(part: Part, place: str, missing: MissingRule) -> Bytes:
                     raise RenderError(f"the whole body is left out ({place})")
                 value = None
             made = dumps(value)
+        except TooExpensive as error:
+            fail(error, place)
         except RenderError:
             raise
         except TypeError as error:

@@ -11,6 +11,7 @@ import orjson
 from pipeline.config.models.delivery import BatchSettings
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.secrets import Secrets
+from pipeline.language.work import begin
 from pipeline.model.json import Value
 from pipeline.render.body import compile_body
 from pipeline.render.templates.spot import LineOf, Spot
@@ -92,6 +93,7 @@ def _wrapped(tree: Value, spot: Spot) -> Join:
 
     def wrap(bodies: list[bytes]) -> bytes:
         items = orjson.Fragment(join_array(bodies))
+        begin(nothing, nothing)
         return orjson.dumps(get(nothing, nothing, {"items": items}))
 
     return wrap

@@ -164,6 +164,15 @@ def test_an_answer_that_cannot_be_read_is_tried_thrice_more_and_then_dead() -> N
     assert results[-1].delivery.progress.excerpt.startswith("unreadable: 200, but it is no JSON: {")
 
 
+def test_what_is_kept_of_a_packed_answer_is_legible() -> None:
+    rig = Rig(judging())
+    rig.client.script["w"] = [(200, {"answer": PACKED, "headers": {"content-encoding": "gzip"}})]
+    rig.give(delivery(1))
+    rig.run(60)
+    (dead,) = rig.results()
+    assert (dead.reason, dead.delivery.progress.excerpt) == ("fail-when", SAID)
+
+
 def test_one_that_can_be_read_at_last_is_judged() -> None:
     rig = Rig(judging())
     broken = (200, {"answer": b"x", "headers": {"content-encoding": "gzip"}})

@@ -118,9 +118,9 @@ SEED: dict[str, Any] = {"numbers": [0.5] * 90_000, "s": "x" * 1000, "l": ["y" * 
             "{% assign n = 3 %}{% for i in (1..9999) %}{% assign n = n | times: n %}{% endfor %}{{ n }}",
             "more than 64 bits",
         ),
-        ("{% for i in (1..9999) %}{{ P.l | sort | uniq | reverse | size }}{% endfor %}", "work on more than"),
-        ("{% for i in (1..9999) %}{% assign n = P.numbers | sum %}{% endfor %}", "work on more than"),
-        ("{% for i in (1..9999) %}{% if P.numbers contains 1 %}{% endif %}{% endfor %}", "work on more than"),
+        ("{% for i in (1..9999) %}{{ P.l | sort | uniq | reverse | size }}{% endfor %}", "too-expensive"),
+        ("{% for i in (1..9999) %}{% assign n = P.numbers | sum %}{% endfor %}", "too-expensive"),
+        ("{% for i in (1..9999) %}{% if P.numbers contains 1 %}{% endif %}{% endfor %}", "too-expensive"),
         ("{% for i in (1..9999) %}" + "{{ P.gone }}" * 2000 + "{% endfor %}", "more than 1,000,000"),
         (
             "{% for i in (1..9999) %}{% capture c %}{{ c }}{{ c }}x{% endcapture %}{% endfor %}",

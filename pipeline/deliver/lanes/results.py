@@ -21,7 +21,7 @@ from pipeline.deliver.lanes.policy import (
     RetryAt,
     decide,
 )
-from pipeline.deliver.requests.answers import Unreadable, read_success
+from pipeline.deliver.requests.answers import Unreadable, legible, read_success
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.telemetry.log import get
@@ -310,7 +310,8 @@ class Settler:
 
     def _note(self, lane: Lane, attempt: Attempt) -> str:
         """Return the excerpt of an answer that was no success, and show it in the lane's numbers."""
-        shown = attempt.detail.encode() if attempt.fault is not None else attempt.answer
+        failed = attempt.fault is not None
+        shown = attempt.detail.encode() if failed else legible(attempt.answer, attempt.headers)
         text = excerpt(shown, lane.secrets)
         lane.tally.status = attempt.status
         lane.tally.error = f"{attempt.fault}: {text}" if attempt.fault is not None else text

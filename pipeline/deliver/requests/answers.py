@@ -90,6 +90,16 @@ def text_of(answer: bytes, headers: Mapping[str, str], *, cut: bool = False) -> 
     return _decode(answer, headers.get("content-type", ""))
 
 
+def legible(answer: bytes, headers: Mapping[str, str] | None) -> bytes:
+    """Return an answer in UTF-8, for people; as it came where it cannot be read, or lacks headers."""
+    if headers is None:
+        return answer
+    try:
+        return text_of(answer, headers).encode("utf-8", "backslashreplace")
+    except Unreadable:
+        return answer
+
+
 def parse(text: str) -> Any:
     """Return the JSON of a text; None for a blank one. Raises Unreadable."""
     if not text or text.isspace():

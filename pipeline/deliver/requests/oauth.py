@@ -14,7 +14,7 @@ from urllib.parse import quote_plus, urlencode
 
 from pipeline.config.models.receiver import OAuth2Auth
 from pipeline.deliver.http.attempt import Posted
-from pipeline.deliver.requests.answers import Unreadable, parse, text_of
+from pipeline.deliver.requests.answers import Unreadable, legible, parse, text_of
 from pipeline.deliver.requests.credentials import UsedSecrets
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.language.headers import CONTENT_TYPES
@@ -148,10 +148,7 @@ def read_token(answer: Posted) -> tuple[str, float]:
 
 def _shown(answer: Posted, secrets: UsedSecrets) -> str:
     """Return the beginning of what a refusal says, unpacked; nothing of an answer that holds a token."""
-    try:
-        said = text_of(answer.answer, answer.headers).encode()
-    except Unreadable:
-        said = answer.answer
+    said = legible(answer.answer, answer.headers)
     return "" if _HOLDS_TOKEN.search(said) else excerpt(said, secrets)[:200]
 
 

@@ -45,7 +45,7 @@ def compile_dynamic(
         spend(event, user, _PER_TEST * len(ones))
         for one in ones:
             if type(one) in (list, dict):
-                spend(event, user, _PER_TEST * extent(one))
+                spend(event, user, extent(one, _PER_TEST))
             if searched:
                 # Each operand is looked for in the whole text.
                 spend(event, user, size * _length(one) // CHARS)
@@ -88,7 +88,7 @@ def _operands(
         if operator.wants in ("list", "text", "element"):
             values = [one for value in values for one in (value if type(value) is list else (value,))]
         # Lists and objects among them are known by their canonical text.
-        spend(event, user, _PER_OPERAND * sum(map(extent, values)) + _PER_OPERAND * len(values))
+        spend(event, user, extent(values, _PER_OPERAND))
         if options.conversion is not None and not part.converted:
             at = zone_of(options.tz, event, user, scope)
             found = (_operand_value(one, options.conversion, at) for one in values)

@@ -10,6 +10,10 @@ from typing import Final
 
 from pipeline.render.values.printing import MAX_RESULT, Failure
 
+FREE_TURNS: Final = 16
+"""So many turns of loops are run without looking at what they make."""
+PER_COMPARED: Final = 8
+"""Work of comparing or copying one element, measured against that of touching it."""
 MAX_ITERATIONS: Final = 10_000
 MAX_STEPS: Final = 1_000_000
 """Tags and expressions that a template's loops may run in all."""

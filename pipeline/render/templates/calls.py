@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
 from pipeline.language.paths import Getter, Scope
+from pipeline.language.work import CHARS, FREE_CHARS, TooExpensive, extent, spend
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.model.words import did_you_mean
@@ -22,6 +23,12 @@ _SMALL: Final = ("int", "float", "int | float", "bool", "int | None")
 """Result types that need no check of their size."""
 _SHORT: Final = MAX_RESULT // 4
 """Characters that are within the limit however they are encoded."""
+_PER_LETTER: Final = 100
+"""Work of one letter in the format of a time, measured against that of touching an element."""
+_MANY: Final = (list, dict)
+_FEW: Final = 32
+_PER_ELEMENT, _ONCE = 8, 2
+"""Work of a filter on one element, measured against that of touching it; less where nothing repeats it."""
 NO_EVENT: Any = None
 NO_USER: Any = None
 """Stand in where nothing depends on event and user."""
@@ -118,6 +125,8 @@ def compile_call(
         try:
             # Nothing in it depends on the event: evaluate it now, and show at load what would always fail.
             return Constant(whole(NO_EVENT, NO_USER, None))
+        except TooExpensive:
+            return whole  # not at load, then
         except Failure as failure:
             raise TemplateError(failure.reason, at, None, len(filter_.name)) from None
     return metered(whole) if names.metered else whole
@@ -144,6 +153,16 @@ def _lint(name: str, positional: list[Getter], options: Mapping[str, Getter], at
     if name == "divided_by" and type(given) is int and given:
         hint = f"write `divided_by: {given}.0` for the exact quotient"
         names.warn("a whole number divided by a whole number is rounded down", at, hint)
+
+
+def _price(value: Value, scope: Scope) -> int:
+    """Return the work of a filter on a long text, a list or an object."""
+    if type(value) is str:
+        return len(value) // CHARS
+    if scope is None:
+        # Once per event: what is deep inside of a few elements is not worth weighing.
+        return len(value) if len(value) <= _FEW else extent(value, _ONCE)
+    return extent(value, _PER_ELEMENT)
 
 
 def _call(
@@ -176,6 +195,8 @@ def _with_constants(
         value = left(event, user, scope)
         if value is None or value is MISSING:
             return value
+        if len(value) > FREE_CHARS if type(value) is str else type(value) in _MANY:
+            spend(event, user, _price(value, scope))
         result = function(value, *fixed)
         if check is None or (type(result) is str and len(result) < _SHORT):
             return result
@@ -189,6 +210,8 @@ def _with_values(function: Callable[..., Any], left: Getter, positional: list[Ge
         value = left(event, user, scope)
         if value is None or value is MISSING:
             return value
+        if len(value) > FREE_CHARS if type(value) is str else type(value) in _MANY:
+            spend(event, user, _price(value, scope))
         return function(value, *_arguments(positional, event, user, scope))
 
     return with_values
@@ -199,13 +222,22 @@ def _with_time(function: Callable[..., Any], left: Getter, positional: list[Gett
         value = left(event, user, scope)
         if value is None or value is MISSING:
             return value
-        return function(value, *_arguments(positional, event, user, scope), event_ms=event.time)
+        if len(value) > FREE_CHARS if type(value) is str else type(value) in _MANY:
+            spend(event, user, _price(value, scope))
+        given = _arguments(positional, event, user, scope)
+        if scope is not None:
+            spend(event, user, _PER_LETTER * sum(len(one) for one in given if type(one) is str))
+        return function(value, *given, event_ms=event.time)
 
     return with_time
 
 
 def _arguments(positional: list[Getter], event: Event, user: User, scope: Scope) -> list[Value]:
-    return [None if (one := get(event, user, scope)) is MISSING else one for get in positional]
+    found = [None if (one := get(event, user, scope)) is MISSING else one for get in positional]
+    for one in found:
+        if type(one) is str and len(one) > FREE_CHARS:
+            spend(event, user, len(one) // CHARS)
+    return found
 
 
 def _with_missing(
@@ -216,13 +248,18 @@ def _with_missing(
     if len(fixed) == len(positional) and len(named) == len(options):
 
         def with_constants(event: Event, user: User, scope: Scope) -> Value | Missing:
-            return function(left(event, user, scope), *fixed, **named)
+            value = left(event, user, scope)
+            if len(value) > FREE_CHARS if type(value) is str else type(value) in _MANY:
+                spend(event, user, _price(value, scope))
+            return function(value, *fixed, **named)
 
         return with_constants
 
     def with_missing(event: Event, user: User, scope: Scope) -> Value | Missing:
         now = {name: get(event, user, scope) for name, get in options.items()}
         value = left(event, user, scope)
+        if len(value) > FREE_CHARS if type(value) is str else type(value) in _MANY:
+            spend(event, user, _price(value, scope))
         return function(value, *[get(event, user, scope) for get in positional], **now)
 
     return with_missing

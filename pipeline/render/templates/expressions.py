@@ -33,9 +33,11 @@ from liquid.builtin.expressions.primitive import Blank, Empty, Literal, RangeLit
 from liquid.expression import Expression
 
 from pipeline.language.paths import Getter, Scope
+from pipeline.language.work import FREE_CHARS, TooExpensive, extent, spend
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.model.words import did_you_mean
+from pipeline.render.templates.budget import PER_COMPARED
 from pipeline.render.templates.calls import (
     NO_EVENT,
     NO_USER,
@@ -146,11 +148,14 @@ def _range(expression: RangeLiteral, names: Names) -> Getter:
         high = to_count(stop(event, user, scope), "a range")
         if high - low >= MAX_RANGE:
             raise Failure(f"a range has more than {MAX_RANGE:,} numbers", f"({low}..{high})")
+        spend(event, user, max(0, high - low))
         return list(range(low, high + 1))
 
     if known(start) and known(stop):
         try:
             return Constant(numbers(NO_EVENT, NO_USER, None))
+        except TooExpensive:
+            return numbers  # not at load, then
         except Failure as failure:
             raise TemplateError(failure.reason, expression.token.start_index) from None
     return numbers
@@ -199,6 +204,8 @@ def _compared(expression: Any, compare: Callable[[Value, Value], bool], names: N
 
     def compared(event: Event, user: User, scope: Scope) -> bool:
         one, other = left(event, user, scope), right(event, user, scope)
+        if scope is not None and (type(one) in (list, dict) or (type(one) is str and len(one) > FREE_CHARS)):
+            spend(event, user, extent(one, PER_COMPARED))
         return compare(None if one is MISSING else one, None if other is MISSING else other)
 
     return compared

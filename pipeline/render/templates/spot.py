@@ -10,6 +10,7 @@ from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.language.path_syntax import EVENT_ROOTS
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets
+from pipeline.language.work import TooExpensive
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
@@ -97,6 +98,8 @@ class Spot:
 
 def fail(failure: Exception, place: str) -> NoReturn:
     """Raise the RenderError of a failure: reason, value and place."""
+    if isinstance(failure, TooExpensive) and not failure.place:
+        raise TooExpensive(place) from None
     if isinstance(failure, RenderError):
         raise failure
     if isinstance(failure, Failure):

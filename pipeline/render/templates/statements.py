@@ -22,15 +22,18 @@ from liquid.builtin.tags.unless_tag import UnlessNode
 
 from pipeline.language.path_syntax import EVENT_ROOTS
 from pipeline.language.paths import Getter, Scope
+from pipeline.language.work import extent, spend
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
-from pipeline.render.templates.budget import Run
+from pipeline.render.templates.budget import FREE_TURNS, PER_COMPARED, Run
 from pipeline.render.templates.calls import RUN, Names
 from pipeline.render.templates.expressions import Test, compile_condition, compile_expression
 from pipeline.render.templates.names import TemplateError
 from pipeline.render.values.ordering import equal
 from pipeline.render.values.printing import to_count, to_text
 
+_PER_STEP = 4
+"""Work of one tag or expression in a loop, measured against that of touching an element."""
 _GO, _BREAK, _CONTINUE = 0, 1, 2
 
 
@@ -167,7 +170,10 @@ def _output(value: Getter, writing: Writing) -> Statement:
     encode = writing.encode
 
     def output(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
-        text = to_text(value(event, user, scope))
+        found = value(event, user, scope)
+        if type(found) in (list, dict):
+            spend(event, user, extent(found))
+        text = to_text(found)
         run.write(text if encode is None else encode(text))
         return _GO
 
@@ -236,6 +242,8 @@ def _case(node: CaseNode, writing: Writing) -> Statement:
 
     def case(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         value = _null(subject(event, user, scope))
+        if type(value) in (list, dict):
+            spend(event, user, extent(value, PER_COMPARED * len(whens)))
         for choices, block in whens:
             if any(equal(value, _null(choice(event, user, scope))) for choice in choices):
                 return block(run, event, user, scope)
@@ -264,7 +272,11 @@ def _for(node: ForNode, writing: Writing) -> Statement:
     backwards, describe = loop.reversed, writing.uses_forloop
 
     def run_loop(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
-        whole = _elements(elements(event, user, scope))
+        found: Value = elements(event, user, scope)
+        if type(found) in (list, dict):
+            # All of it, also where `limit` and `offset` leave nothing.
+            spend(event, user, PER_COMPARED * len(found))
+        whole = _elements(found)
         if offset is not None:
             whole = whole[max(0, to_count(offset(event, user, scope), "offset")) :]
         if limit is not None:
@@ -275,6 +287,8 @@ def _for(node: ForNode, writing: Writing) -> Statement:
         signal = _GO
         for index, element in enumerate(reversed(whole) if backwards else whole):
             run.turn(steps)
+            if run.iterations > FREE_TURNS:
+                spend(event, user, _PER_STEP * (steps + 1))
             scope[name] = element
             if describe:
                 scope["forloop"] = _forloop(index, len(whole), name, outer_loop)

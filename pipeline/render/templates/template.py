@@ -14,6 +14,7 @@ from typing import Final
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.language.slots import CLOSE, OPEN, slot
+from pipeline.language.work import begin
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, User
 from pipeline.render.templates.names import TemplateError, check_closed, compile_name, scan_path
@@ -194,11 +195,12 @@ def _compile_liquid(
     # Imported here: python-liquid takes 0.1 s to load, and configs of plain paths do without it.
     from liquid.builtin.output import OutputNode
 
-    from pipeline.render.templates.calls import Names, known
+    from pipeline.render.templates.calls import NO_EVENT, NO_USER, Names, known
     from pipeline.render.templates.expressions import compile_expression
     from pipeline.render.templates.liquid import parse
     from pipeline.render.templates.statements import Writing, compile_statements
 
+    begin(NO_EVENT, NO_USER)  # for what is constant in it, and evaluated here
     bare = text.rstrip("\n") if text.rstrip("\n").endswith("}}") else text
     nodes = parse(bare)
 

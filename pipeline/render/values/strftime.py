@@ -31,12 +31,18 @@ def zone(name: str) -> tzinfo:
         raise Failure(f"there is no time zone {name[:60]!r}", name) from None
 
 
+MAX_PATTERN: Final = 1_000
+"""Characters of a pattern, which may come from an event: each directive prints many."""
+
+
 def format_time(ms: int, pattern: str, tz: tzinfo = UTC) -> str:
     """Return a time printed by a strftime pattern with Ruby's flags (``%-d``) and ``%L``, ``%:z``.
 
     An unknown directive stays as it is. Raises Failure for a time that the zone moves out of the years
-    1 to 9999.
+    1 to 9999, and for a pattern of more than 1,000 characters.
     """
+    if len(pattern) > MAX_PATTERN:
+        raise Failure(f"a format of a time has at most {MAX_PATTERN:,} characters", pattern)
     try:
         at = (EPOCH + timedelta(milliseconds=ms)).astimezone(tz)
     except (OverflowError, ValueError):
