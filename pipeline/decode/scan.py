@@ -17,6 +17,7 @@ from pipeline.decode.glance import NOT_SEEN, Wants, is_good, names_native, read_
 from pipeline.decode.plain import plain_event
 from pipeline.decode.shapes import GLANCES, Headers, decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.sizes import KEPT_BYTES, USUAL, Sizes
 
 
 class RawLines(Protocol):
@@ -48,7 +49,7 @@ _TRIAL = 16
 """After so many lines of a chunk it is decided whether the first look pays."""
 
 
-def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
+def scan(chunk: RawLines, *, format: str = "auto", wants: Wants, sizes: Sizes = USUAL) -> Scanned:
     """Return the records of a chunk without the events that ``wants`` refuses, and the counts with them.
 
     About 1 us per refused event of the native shape. Never raises for any input.
@@ -56,14 +57,17 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
     lines, sources, offsets, received = chunk.lines, chunk.sources, chunk.offsets, chunk.received
     headers, keys, faults = chunk.headers, chunk.keys, chunk.faults or {}
     new = tuple.__new__  # half the time of Origin(...)
-    unusual = _unusual(chunk)
+    unusual, large = _unusual(chunk, sizes.record_bytes)
+    if large:
+        faults = {**faults, **large}
+        lines = [line[:KEPT_BYTES] if line and at in large else line for at, line in enumerate(lines)]
     left = _left(lines, unusual, format, wants)
     if strict.may_hold_long_integers(b"\n".join([lines[at] or b"" for at in left])):
         unusual.update(at for at in left if strict.may_hold_long_integers(lines[at] or b""))
     skipped = len(lines) - len(left)
     found = Scanned(read=skipped, events=skipped)
     records = found.records
-    may_be_native = format in ("auto", "native")
+    may_be_native, most_id = format in ("auto", "native"), sizes.id_chars
     for at in left:
         line = lines[at]
         source = sources if type(sources) is str else sources[at]
@@ -74,8 +78,13 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
             event = plain_event(line, origin, received_at)
             if event is not None:
                 found.read += 1
-                found.events += 1
-                if wants(event.name, event.kind):
+                if not wants(event.name, event.kind):
+                    found.events += 1
+                elif len(line) > most_id and (fault := long_id(event, most_id)):
+                    found.invalid += 1
+                    records.append(Invalid(line[:KEPT_BYTES], fault, origin))
+                else:
+                    found.events += 1
                     records.append(event)
                 continue
         if at in faults:
@@ -91,9 +100,32 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants) -> Scanned:
             headers=None if headers is None else headers[at],
             key=None if keys is None else keys[at],
             is_clean=is_usual,
+            most_members=sizes.members,
         )
-        _count(found, members, wants)
+        # An id cannot be longer than its line. An unwanted event is not asked: the first look has no ids.
+        may_be_long = line is None or len(line) > most_id
+        _count(found, members, wants, line or b"", most_id if may_be_long else None)
     return found
+
+
+def too_large(line: bytes, most: int) -> str | None:
+    """Return what is wrong with the size of a line; None where nothing is."""
+    if len(line) <= most:
+        return None
+    return f"the record has {len(line):,} bytes; `limits.record` allows {most:,}"
+
+
+def long_id(record: Record, most: int) -> str | None:
+    """Return what is wrong with the ids of a record: one is longer than any library makes them."""
+    if isinstance(record, Invalid):
+        return None
+    ids = {"user id": record.user_id, "anonymous id": record.anonymous_id}
+    if not isinstance(record, IdentityLink):
+        ids["id"] = record.id
+    for name, one in ids.items():
+        if one is not None and len(one) > most:
+            return f"the {name} has {len(one):,} characters; `limits.id` allows {most:,}"
+    return None
 
 
 def _left(lines: Sequence[bytes | None], unusual: set[int], format: str, wants: Wants) -> Sequence[int]:
@@ -127,17 +159,21 @@ def _left(lines: Sequence[bytes | None], unusual: set[int], format: str, wants: 
     return left
 
 
-def _count(found: Scanned, members: list[Record], wants: Wants) -> None:
+def _count(found: Scanned, members: list[Record], wants: Wants, line: bytes, most_id: int | None) -> None:
+    """Take the records of a line; most_id: characters of an id, None where none can have more."""
     item = -1
     for record in members:
         # A member may give an update and an event: it is read once.
         if record.origin.item != item:
             item = record.origin.item
             found.read += 1
+        if type(record) is Event and not wants(record.name, record.kind):
+            found.events += 1
+            continue
+        if most_id is not None and (fault := long_id(record, most_id)) is not None:
+            record = Invalid(line[:KEPT_BYTES], fault, record.origin)
         if type(record) is Event:
             found.events += 1
-            if not wants(record.name, record.kind):
-                continue
         elif type(record) is PropertyUpdate:
             found.updates += 1
         elif type(record) is IdentityLink:
@@ -147,8 +183,10 @@ def _count(found: Scanned, members: list[Record], wants: Wants) -> None:
         found.records.append(record)
 
 
-def _unusual(chunk: RawLines) -> set[int]:
+def _unusual(chunk: RawLines, most: int) -> tuple[set[int], dict[int, str]]:
     """Return the lines that only decode can judge: by their text, or by what stands beside them.
+
+    And of these the ones that are too large, with the reason.
 
     The text is checked for the whole chunk first, which is cheap.
     """
@@ -162,11 +200,17 @@ def _unusual(chunk: RawLines) -> set[int]:
         )
     present = [line for line in lines if line is not None]
     text = b"\n".join(present)
+    large: dict[int, str] = {}
+    if len(text) > most:
+        for at, line in enumerate(lines):
+            if line is not None and (fault := too_large(line, most)) is not None:
+                large[at] = fault
+        found.update(large)
     if strict.has_surrogates(text) or not strict.is_utf8(text):
         doubtful: Callable[[bytes], bool] = strict.is_doubtful
     elif max(map(len, present), default=0) > strict.SHALLOW_BYTES:
         doubtful = strict.may_be_deep
     else:
-        return found
+        return found, large
     found.update(at for at, line in enumerate(lines) if line is not None and doubtful(line))
-    return found
+    return found, large

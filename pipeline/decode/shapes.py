@@ -20,6 +20,7 @@ from pipeline.language.formats import FORMATS
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.sizes import USUAL
 from pipeline.model.words import without_addresses
 
 OUR_FAULT = "Hookline failed to read this record"
@@ -103,6 +104,7 @@ def decode(
     headers: Headers | None = None,
     key: bytes | None = None,
     is_clean: bool = False,
+    most_members: int = USUAL.members,
 ) -> list[Record]:
     """Return the records of one line or message, in order; what is broken comes as Invalid with its reason.
 
@@ -120,10 +122,10 @@ def decode(
         if type(value) is dict:
             for name in _ENVELOPES[format]:
                 if name in value and type(members := value[name]) is list and _is_envelope(value):
-                    return _read_all(members, name, value, format, raw, place)
+                    return _read_all(members, name, value, format, raw, place, most_members)
             return _shape(value, format)(value, place)
         if type(value) is list:
-            return _read_all(value, "the list", {}, format, raw, place)
+            return _read_all(value, "the list", {}, format, raw, place, most_members)
         raise InvalidRecord(f"the line is {kind_of(value)}, an object is wanted")
     except InvalidRecord as error:
         return [Invalid(raw or b"", _reason(raw, error, format), origin)]
@@ -169,11 +171,13 @@ def _is_struct(key: bytes) -> bool:
 
 
 def _read_all(
-    members: list[Json], name: str, envelope: Fields, format: str, raw: bytes, place: Place
+    members: list[Json], name: str, envelope: Fields, format: str, raw: bytes, place: Place, most: int
 ) -> list[Record]:
     """Return the records of an envelope; a broken member costs that member only."""
     if not members:
         raise InvalidRecord(f"`{name}` is empty: there is no record in it")
+    if len(members) > most:
+        raise InvalidRecord(f"`{name}` holds {len(members):,} records; `limits.members` allows {most:,}")
     context = envelope.get("context")
     shared = context if type(context) is dict else None
     sent_at = envelope.get("sentAt", envelope.get("sent_at"))

@@ -34,7 +34,9 @@ def build_flow(job: Job) -> Dataflow:
 
     def select_step(chunk: Intake) -> list[tuple[str, Selected]]:
         with failure:
-            return select(chunk, settings.format, versions, stretches, job.partitions, job.event_names)
+            return select(
+                chunk, settings.format, versions, stretches, job.partitions, job.event_names, settings.sizes
+            )
 
     def identity_step(token: tuple[str, str, int] | None) -> IdentityStep:
         return IdentityStep(token, settings, job.stores, job.committed, failure, job.pace)

@@ -13,6 +13,7 @@ from pipeline.job.replay import Replay
 from pipeline.job.story import Chosen, Match, Moment, Story, choose, resolve
 from pipeline.join.links import Identity
 from pipeline.model.records import Event, PropertyUpdate, Record, User
+from pipeline.model.sizes import USUAL, Sizes
 from pipeline.store.memory import MemoryRows
 
 PARTITION = "given"
@@ -25,11 +26,11 @@ class Rehearsal:
     replay: which events and webhooks may fire; None: all that are enabled.
     """
 
-    def __init__(self, snapshot: Snapshot, replay: Replay | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, replay: Replay | None = None, sizes: Sizes = USUAL) -> None:
         rows = MemoryRows()
         self._snapshot = snapshot
-        self._identity = Identity(rows)
-        self._story = Story(rows, lambda: time.time_ns() // 1_000_000, replay)
+        self._identity = Identity(rows, sizes=sizes)
+        self._story = Story(rows, lambda: time.time_ns() // 1_000_000, replay, sizes)
 
     def know(self, update: PropertyUpdate) -> None:
         """Take an update as known from before: it fires nothing."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.job.replay import Replay
+from pipeline.model.sizes import USUAL, Sizes
 from pipeline.sources.chunk import CHUNK_LINES
 
 
@@ -36,5 +37,7 @@ class JobSettings:
     disk_reserve_bytes: int = 256 << 20
     chunk_lines: int = CHUNK_LINES
     """How many lines are usually read as one chunk."""
+    sizes: Sizes = USUAL
+    """How large records, ids and users may be."""
     clock: Callable[[], int] = wall_clock
     """Unix milliseconds; for the wall-clock facts of deliveries only."""

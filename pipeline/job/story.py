@@ -19,11 +19,12 @@ from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
-from pipeline.language.work import TooExpensive, begin
+from pipeline.language.work import TooExpensive
 from pipeline.match.index import TriggerIndex
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value, canonical
 from pipeline.model.records import MISSING, Event, Invalid, PropertyUpdate, Record, User
+from pipeline.model.sizes import USUAL, Sizes
 from pipeline.render.request import Rendered
 from pipeline.store.rows import Rows
 
@@ -92,8 +93,10 @@ class Story:
     replay: what fires; None: everything.
     """
 
-    def __init__(self, rows: Rows, clock: Callable[[], int], replay: Replay | None = None) -> None:
-        self.users = Users(rows)
+    def __init__(
+        self, rows: Rows, clock: Callable[[], int], replay: Replay | None = None, sizes: Sizes = USUAL
+    ) -> None:
+        self.users = Users(rows, sizes=sizes)
         self._caps = Caps(rows, clock)
         self._replay = replay
 
@@ -146,12 +149,6 @@ class Story:
                 if verdict is Verdict.NOT_YET:
                     return None
                 return Match(key, webhook, event, user, None, suppressed=True)
-        try:
-            return Match(key, webhook, event, user, webhook.request.render(event, user))
-        except TooExpensive:
-            begin(event, user)  # others have spent of it
-        except RenderError as error:
-            return Match(key, webhook, event, user, None, str(error))
         try:
             return Match(key, webhook, event, user, webhook.request.render(event, user))
         except RenderError as error:

@@ -8,6 +8,7 @@ import orjson
 
 from pipeline.model.json import Json
 from pipeline.model.records import Event, IdentityLink, Invalid, PropertyUpdate, Record
+from pipeline.model.sizes import USUAL, Sizes
 from pipeline.store.cache import Generations
 from pipeline.store.rows import Rows, Table, bounded
 
@@ -28,8 +29,9 @@ def user_key(user_id: str | None, anonymous_id: str | None) -> str:
 class Identity:
     """The links that one source partition has seen, applied to its records in stream order."""
 
-    def __init__(self, rows: Rows, cache_ids: int = CACHE_IDS) -> None:
+    def __init__(self, rows: Rows, cache_ids: int = CACHE_IDS, sizes: Sizes = USUAL) -> None:
         self._rows = rows
+        self._sizes = sizes
         self._cache: Generations[str, str | None] = Generations(cache_ids)
         # Alias calls may join ids that were used as user ids. They are few, so all are in memory, and
         # events of ordinary user ids cost one look into a dict.
@@ -124,7 +126,10 @@ class Identity:
         for name in update.unset:
             profile.pop(name, None)
         if profile:
-            self._rows.put(Table.PROFILES, row, orjson.dumps(profile))
+            dumped = orjson.dumps(profile)
+            # Of one that gets too large, nothing changes; its own row (join/users.py) counts it.
+            if len(profile) <= self._sizes.user_properties and len(dumped) <= self._sizes.user_bytes:
+                self._rows.put(Table.PROFILES, row, dumped)
         elif before is not None:
             self._rows.delete(Table.PROFILES, row)
 

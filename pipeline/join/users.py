@@ -8,6 +8,7 @@ import orjson
 
 from pipeline.model.json import Json, equal, same
 from pipeline.model.records import MISSING, PropertyUpdate
+from pipeline.model.sizes import USUAL, Sizes
 from pipeline.store.cache import Generations
 from pipeline.store.rows import Rows, Table, bounded
 
@@ -25,10 +26,15 @@ class Users:
     hence the cache, also of users that are not there.
     """
 
-    def __init__(self, rows: Rows, cache_users: int = CACHE_USERS) -> None:
+    def __init__(self, rows: Rows, cache_users: int = CACHE_USERS, sizes: Sizes = USUAL) -> None:
         self._rows = rows
         self._cache: Generations[str, Known] = Generations(cache_users)
         self._changed: dict[str, Known] = {}
+        self._sizes = sizes
+        self._most: dict[str, int] = {}
+        """Bytes that the users changed in this epoch have at most; exact only where it matters."""
+        self.refused = 0
+        """Updates that would have made a user larger than it may be."""
         self.misrouted = 0
         """Updates that came from another partition than the user's last one."""
 
@@ -41,7 +47,8 @@ class Users:
         """Apply an update and return the old values of the properties it really changed.
 
         A property that was not there has the old value MISSING. ``set`` wins over ``set_once`` for one
-        name in one update; ``unset`` comes last.
+        name in one update; ``unset`` comes last. An update that would make the user larger than `limits`
+        allows is refused as a whole: nothing changes.
         """
         user = self._cache.young.get(key) or self._cache.again(key, self._load)
         writer, properties = user
@@ -49,6 +56,9 @@ class Users:
             if writer is not None:
                 self.misrouted += 1
             user[0] = partition
+        if not self._fits(key, {} if update.delete else properties, update):
+            self.refused += 1
+            return {}
         old: dict[str, Any] = {}
         if update.delete:
             old = dict(properties)
@@ -70,6 +80,30 @@ class Users:
             self._changed[key] = user
         return {name: before for name, before in old.items() if not _undone(before, properties, name)}
 
+    def _fits(self, key: str, properties: dict[str, Json], update: PropertyUpdate) -> bool:
+        """Return whether the user stays within its limits; the answer is the same however epochs are cut."""
+        given = len(update.set) + len(update.set_once)
+        if not given:
+            return True
+        sizes = self._sizes
+        if len(properties) + given > sizes.user_properties and (
+            len({*properties, *update.set, *update.set_once} - {*update.unset}) > sizes.user_properties
+        ):
+            return False
+        before = self._most.get(key)
+        if before is None:
+            before = most_bytes(properties)
+        after = before + most_bytes(update.set) + most_bytes(update.set_once)
+        if after > sizes.user_bytes:
+            whole = {**update.set_once, **properties, **update.set}
+            for name in update.unset:
+                whole.pop(name, None)
+            after = len(orjson.dumps(whole))
+            if after > sizes.user_bytes:
+                return False
+        self._most[key] = after
+        return True
+
     def flush(self) -> None:
         """Write the changed users to the open epoch."""
         for key, user in self._changed.items():
@@ -79,6 +113,7 @@ class Users:
             else:
                 self._rows.delete(Table.USERS, row)
         self._changed.clear()
+        self._most.clear()
 
     def _load(self, key: str) -> Known:
         found = self._changed.get(key)
@@ -86,6 +121,32 @@ class Users:
             value = self._rows.get(Table.USERS, _row(key))
             found = [None, {}] if value is None else orjson.loads(value)
         return found
+
+
+def most_bytes(value: Json) -> int:
+    """Return a number of bytes that the value's JSON never has more of, in less time than writing it."""
+    total = 0
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if type(one) is str:
+            total += 3 + 6 * len(one)
+        elif type(one) is dict:
+            total += 2
+            for name, inner in one.items():
+                total += 4 + 6 * len(name)
+                if type(inner) is str:
+                    total += 3 + 6 * len(inner)
+                elif type(inner) is dict or type(inner) is list:
+                    todo.append(inner)
+                else:
+                    total += 26
+        elif type(one) is list:
+            total += 2 + len(one)
+            todo += one
+        else:
+            total += 26
+    return total
 
 
 def _undone(before: Any, properties: dict[str, Json], name: str) -> bool:

@@ -9,17 +9,20 @@ from pathlib import Path
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
 from pipeline.model.records import Invalid
+from pipeline.model.sizes import USUAL, Sizes
 from pipeline.operate.given import load_snapshot, read_stream
 from pipeline.operate.preview import Preview
 
 
-def would_send(config: Path, paths: Sequence[str], format: str, chosen: Replay) -> Iterator[Preview]:
+def would_send(
+    config: Path, paths: Sequence[str], format: str, chosen: Replay, sizes: Sizes = USUAL
+) -> Iterator[Preview]:
     """Yield the requests of recordings, in stream order. Raises UsageError for an unknown webhook."""
     snapshot = load_snapshot(config)
     for webhook_id in sorted(chosen.webhooks):
         snapshot.named(webhook_id)
-    rehearsal = Rehearsal(snapshot, chosen)
-    for record in read_stream(paths, format):
+    rehearsal = Rehearsal(snapshot, chosen, sizes)
+    for record in read_stream(paths, format, sizes):
         if isinstance(record, Invalid):
             continue
         for match in rehearsal.rehearse(record):

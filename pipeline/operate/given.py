@@ -12,12 +12,14 @@ import orjson
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
+from pipeline.decode.scan import long_id, too_large
 from pipeline.decode.shapes import decode
 from pipeline.decode.strict import without_bom
 from pipeline.model.errors import GivenError, InvalidRecord
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.sizes import USUAL, Sizes
 from pipeline.sources.files.recorded import parse_line
 
 
@@ -125,7 +127,7 @@ def _user(text: Text) -> tuple[str | None, str | None, dict[str, Value]]:
     )
 
 
-def read_stream(paths: Sequence[str], format: str = "auto") -> Iterator[Record]:
+def read_stream(paths: Sequence[str], format: str = "auto", sizes: Sizes = USUAL) -> Iterator[Record]:
     """Yield every record of recordings, in the order in which the job would take them."""
     from pipeline.sources.files.recording import Recording  # not for who reads no stream
 
@@ -142,13 +144,19 @@ def read_stream(paths: Sequence[str], format: str = "auto") -> Iterator[Record]:
                 if chunk.faults and at in chunk.faults:
                     yield Invalid(line or b"", chunk.faults[at], origin)
                     continue
-                yield from decode(
+                if line is not None and (fault := too_large(line, sizes.record_bytes)) is not None:
+                    yield Invalid(line, fault, origin)
+                    continue
+                for record in decode(
                     line,
                     format=format,
                     origin=origin,
                     received_at=chunk.received[at] if chunk.received else None,
                     headers=chunk.headers[at] if chunk.headers else None,
                     key=chunk.keys[at] if chunk.keys else None,
-                )
+                    most_members=sizes.members,
+                ):
+                    fault = long_id(record, sizes.id_chars)
+                    yield record if fault is None else Invalid(line or b"", fault, record.origin)
     finally:
         reader.close()

@@ -19,7 +19,7 @@ from pipeline.language.headers import CONTENT_TYPES
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.language.slots import Encoding, Headers, header_safe
-from pipeline.language.work import TooExpensive
+from pipeline.language.work import TooExpensive, begin
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, User
@@ -70,6 +70,13 @@ class RequestTemplate:
         Raises RenderError, with the reason, the value and the template's file and line, where there can be
         none; never anything else.
         """
+        try:
+            return self._render(event, user)
+        except TooExpensive:
+            begin(event, user)  # others have spent of the budget
+        return self._render(event, user)
+
+    def _render(self, event: Event, user: User) -> Rendered:
         url, headers = self.url, self.headers
         if url is None:
             url = cast(str, self.url_now(event, user, None))

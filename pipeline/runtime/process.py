@@ -122,6 +122,7 @@ def open_job(
             copies=copies is not None,
             disk_reserve_bytes=config.file.disk_reserve_bytes,
             chunk_lines=parts.chunk_lines,
+            sizes=config.file.limits.sizes(),
             clock=parts.clock,
         )
         fires = (lambda webhook_id: True) if replay is None else replay.fires

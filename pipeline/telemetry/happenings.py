@@ -72,6 +72,11 @@ JOIN_MISROUTED = Happening(
     "join_misrouted_total",
     once=True,
 )
+JOIN_REFUSED = Happening(
+    Log.warning,
+    "updates were refused: they would make a user larger than `limits` in pipeline.yaml allows",
+    "join_refused_total",
+)
 JOIN_LATE = Happening(
     Log.warning,
     "records came too late: one of the other topic that they precede had left",

@@ -30,6 +30,7 @@ MetricName: TypeAlias = Literal[
     "join_clock_ahead_total",
     "join_late_records_total",
     "join_misrouted_total",
+    "join_refused_total",
     "join_unaligned_total",
     "join_wait_seconds",
     "journal_results_total",
@@ -172,6 +173,11 @@ METRICS: dict[MetricName, Metric] = {
         "users",
         "users whose records came from more than one partition",
         "the topics are not co-partitioned by user id: as-of join is best effort until they are",
+    ),
+    "join_refused_total": _counter(
+        "updates",
+        "updates of users that were refused: with them a user would be larger than `limits` allows",
+        "find who writes without end (`dlq` does not have them); raise `limits.user` if it is meant",
     ),
     "join_wait_seconds": _seconds("time that an event waited for the user-property side"),
     # --- per webhook: matched = delivered + dead + pending + suppressed

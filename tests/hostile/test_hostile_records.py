@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
+import orjson
 import pytest
 
 from pipeline.decode.elements import MAX_CHAIN, MAX_ELEMENTS, parse_hierarchy, read_elements
+from pipeline.decode.scan import Scanned, scan
 from pipeline.join.links import Identity
+from pipeline.join.users import Users
 from pipeline.model.json import Json
-from pipeline.model.records import IdentityLink, Origin
+from pipeline.model.records import IdentityLink, Invalid, Origin
+from pipeline.model.sizes import KEPT_BYTES, USUAL, Sizes
 from pipeline.render.filters.lists import uniq
 from pipeline.render.values.printing import Failure
+from pipeline.sources.chunk import NOWHERE, RawChunk
 from pipeline.store.memory import MemoryRows
-from tests.kit.records import event
+from tests.kit.records import event, update
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -108,3 +115,84 @@ def test_uniq_keeps_no_more_than_a_filter_may_make():
         "x" * 50,
         {"a": 5},
     ]
+
+
+# --- sizes at the door
+
+
+def scanned(*records: bytes, sizes: Sizes = USUAL) -> Scanned:
+    chunk = RawChunk("p", "r.jsonl", list(range(len(records))), list(records), NOWHERE)
+    return scan(chunk, wants=lambda name, kind: name == "bought", sizes=sizes)
+
+
+def track(**fields: Json) -> bytes:
+    return orjson.dumps({"type": "track", "event": "bought", "userId": "u", "messageId": "m", **fields})
+
+
+SMALL = Sizes(record_bytes=4_000, members=3, id_chars=64)
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (track(properties={"x": "y" * 4_000}), r"the record has 4,\d+ bytes; `limits.record` allows 4,000"),
+        (b"\xff" * 5_000, "the record has 5,000 bytes"),
+        (
+            orjson.dumps({"batch": [orjson.loads(track())] * 4}),
+            "`batch` holds 4 records; `limits.members` all",
+        ),
+        (orjson.dumps([orjson.loads(track())] * 4), "`the list` holds 4 records"),
+        (track(userId="u" * 65), "the user id has 65 characters; `limits.id` allows 64"),
+        (track(messageId="m" * 65), "the id has 65 characters"),
+        (track(anonymousId="a" * 65), "the anonymous id has 65 characters"),
+        (orjson.dumps({"type": "identify", "userId": "u" * 65, "traits": {}}), "the user id has"),
+        (orjson.dumps({"type": "alias", "userId": "u" * 65, "previousId": "p"}), "the user id has"),
+    ],
+    ids=lambda case: str(case)[:30],
+)
+def test_what_is_too_large_is_one_invalid_record_with_its_reason(record: bytes, reason: str):
+    found = scanned(track(), record, track(), sizes=SMALL)
+    assert (found.read, found.events, found.invalid) == (3, 2, 1)
+    (broken,) = [one for one in found.records if isinstance(one, Invalid)]
+    assert re.match(reason, broken.reason)
+    assert len(broken.raw) <= KEPT_BYTES
+
+
+def test_what_is_as_large_as_allowed_is_read():
+    large = orjson.dumps({"batch": [orjson.loads(track(userId="u" * 64))] * 3})
+    assert scanned(large, sizes=SMALL).events == 3
+    record = track(properties={"x": "y" * 1_000_000})
+    assert scanned(record).events == 1
+    assert scanned(record + b" " * 100_000).invalid == 1
+
+
+# --- users
+
+
+def grown(sizes: Sizes, updates: list[dict[str, Json]], flush_each: int) -> tuple[dict[str, Json], int]:
+    users = Users(MemoryRows(), sizes=sizes)
+    for number, said in enumerate(updates):
+        users.apply("u:u", update(user="u", set=said), "p")
+        if number % flush_each == 0:
+            users.flush()
+    return users.get("u:u"), users.refused
+
+
+@pytest.mark.parametrize("flush_each", [1, 3, 100])
+@pytest.mark.parametrize(
+    ("updates", "kept", "refused"),
+    [
+        ([{f"k{n}": n} for n in range(12)], 10, 2),
+        ([{f"k{n}": n for n in range(11)}, {"a": 1}], 1, 1),
+        ([{f"k{n}": 1 for n in range(10)}, {"k0": 2, "k9": 3}, {"new": 1}], 10, 1),
+        ([{"a": "x" * 900}, {"b": "y" * 900}, {"a": ""}, {"b": "y" * 900}], 2, 1),
+        ([{"a": "\x01" * 160}, {"b": "ä" * 300}, {"c": [["x"] * 10] * 40}], 1, 2),
+    ],
+)
+def test_a_user_grows_to_its_limit_and_no_further(
+    updates: list[dict[str, Json]], kept: int, refused: int, flush_each: int
+):
+    sizes = Sizes(user_properties=10, user_bytes=1_024)
+    properties, counted = grown(sizes, updates, flush_each)
+    assert (len(properties), counted) == (kept, refused)
+    assert len(orjson.dumps(properties)) <= 1_024

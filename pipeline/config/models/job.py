@@ -21,6 +21,7 @@ from pipeline.config.models.field_types import (
     problem,
 )
 from pipeline.language.formats import Format
+from pipeline.model.sizes import USUAL, Sizes
 from pipeline.model.times import parse_time
 
 MAX_SHARDS = 64
@@ -236,6 +237,40 @@ class LogSection(Section):
     )
 
 
+class LimitsSection(Section):
+    """How large things may be. What is larger is a dead letter; an update of a user is refused."""
+
+    record_bytes: Annotated[Size, Field(ge=1024, le=16 << 20)] = Field(
+        default=USUAL.record_bytes,
+        validation_alias="record",
+        description="One line of a recording, or one message.",
+        examples=["4MiB"],
+    )
+    members: int = Field(
+        default=USUAL.members, ge=1, le=1_000_000, description="Records in one envelope such as `batch`."
+    )
+    id_chars: int = Field(
+        default=USUAL.id_chars,
+        ge=64,
+        le=65_536,
+        validation_alias="id",
+        description="Characters of an event's id, a user's id and an anonymous one.",
+    )
+    user_properties: int = Field(
+        default=USUAL.user_properties, ge=1, le=1_000_000, description="Properties of one user."
+    )
+    user_bytes: Annotated[Size, Field(ge=1024, le=64 << 20)] = Field(
+        default=USUAL.user_bytes,
+        validation_alias="user",
+        description="All properties of one user, as JSON.",
+        examples=["1MiB"],
+    )
+
+    def sizes(self) -> Sizes:
+        """Return the limits as the job's steps take them."""
+        return Sizes(self.record_bytes, self.members, self.id_chars, self.user_properties, self.user_bytes)
+
+
 class PipelineFile(Section):
     """How the job runs. Every field has a default but the source."""
 
@@ -261,6 +296,7 @@ class PipelineFile(Section):
         examples=["256MiB"],
     )
     join: JoinSection = Field(default_factory=JoinSection, description="Events and user properties.")
+    limits: LimitsSection = Field(default_factory=LimitsSection, description="How large things may be.")
     network: NetworkSection = Field(default_factory=NetworkSection, description="The network guard.")
     exclude: Names = Field(
         default_factory=list,

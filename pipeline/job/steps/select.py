@@ -15,6 +15,7 @@ from pipeline.job.steps.keys import identity_key
 from pipeline.job.steps.stretch import Stretches
 from pipeline.job.story import choose
 from pipeline.model.records import IdentityLink, Origin
+from pipeline.model.sizes import USUAL, Sizes
 from pipeline.sources.chunk import RawChunk
 from pipeline.telemetry.metrics import count
 
@@ -26,6 +27,7 @@ def select(
     stretches: Stretches,
     partitions: Sequence[str],
     event_names: EventNames,
+    sizes: Sizes = USUAL,
 ) -> list[tuple[str, Selected]]:
     """Return what is left of a chunk, under the key of its partition.
 
@@ -43,7 +45,7 @@ def select(
         names[name] = None
         return triggers.wants(name, kind)
 
-    scanned = scan(intake.raw, format=format, wants=wants)
+    scanned = scan(intake.raw, format=format, wants=wants, sizes=sizes)
     event_names.saw(names)
     items = selected.items = choose(scanned.records, triggers)
     stretches.learn(intake.partition, len(items), len(intake.raw))

@@ -30,7 +30,7 @@ from pipeline.outbox.seen import seen_of
 from pipeline.store.folders import shard_folder
 from pipeline.store.store import Store
 from pipeline.telemetry import log
-from pipeline.telemetry.happenings import JOIN_MISROUTED
+from pipeline.telemetry.happenings import JOIN_MISROUTED, JOIN_REFUSED
 from pipeline.telemetry.metrics import count, observe
 
 Token = tuple[str, int, int]
@@ -61,7 +61,7 @@ class Shard:
         self.clock = settings.clock
         self.now = 0
         """Wall clock (unix ms) at the beginning of the present chunk."""
-        self.story = Story(store, settings.clock, settings.replay)
+        self.story = Story(store, settings.clock, settings.replay, settings.sizes)
         self.counters = Counters(store)
         versions.learn(owed_or_dead(self.counters))
         self.after_commit: list[Callable[[], None]] = []
@@ -175,6 +175,9 @@ class Shard:
         if users.misrouted:
             JOIN_MISROUTED.happened(_log, users.misrouted)
             users.misrouted = 0
+        if users.refused:
+            JOIN_REFUSED.happened(_log, users.refused)
+            users.refused = 0
         self.committed.webhooks[self.number] = self.counters.copy()
         full = self.pressure.full
         full.difference_update(

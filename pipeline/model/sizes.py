@@ -1,0 +1,24 @@
+"""How large things may be at the door: what is larger is a dead letter, or refused and counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, frozen=True)
+class Sizes:
+    """The `limits` of pipeline.yaml; the defaults are far above what any library of a product sends."""
+
+    record_bytes: int = 1 << 20
+    members: int = 10_000
+    """Records in one envelope."""
+    id_chars: int = 1_024
+    """Characters of an event's id, a user's, an anonymous one."""
+    user_properties: int = 2_000
+    user_bytes: int = 256 << 10
+    """A user's properties, as JSON."""
+
+
+USUAL = Sizes()
+KEPT_BYTES = 64 << 10
+"""So much is kept of a record that is too large."""
