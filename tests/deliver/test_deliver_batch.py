@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.deliver.http.attempt import Attempt
-from pipeline.deliver.lanes.batch import failed_items
+from pipeline.deliver.requests.answers import Unreadable, failed_items
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Outcome
 from tests.kit.rig import Rig, delivery
@@ -205,9 +206,14 @@ def test_a_dropped_member_leaves_its_batch() -> None:
         ({"failed": [{"index": 1, "error": "no"}]}, {1: ("no", True)}),
         ({"failed": [{"index": 1, "retry": False}]}, {1: ("", False)}),
         ({"failed": [{"index": 1, "error": {"code": 7}}]}, {1: ("{'code': 7}", True)}),
-        ({"failed": [3, -1, True, "0", None, 1.0, {"index": True}, {}]}, {}),
-        ({"failed": "all"}, {}),
+        (
+            {"failed": ["0", 1.0, {"index": "2", "error": "no"}]},
+            {0: ("", True), 1: ("", True), 2: ("no", True)},
+        ),
         ({"failed": {}}, {}),
+        ({"failed": None}, {}),
+        ({"failed": False}, {}),
+        ({"failed": 0}, {}),
         ({}, {}),
         ([], {}),
         (None, {}),
@@ -218,13 +224,26 @@ def test_the_form_of_an_answer_that_names_failures(answer: Any, found: Any) -> N
     assert failed_items(answer, 3) == found
 
 
+@pytest.mark.parametrize(
+    "failed",
+    [
+        *([3], [-1], [True], ["x"], [None], [1.5], [{"index": True}], [{}], [0, 99], [[0]], ["9" * 30]),
+        *("all", True, 2, {"0": "no"}, 1e300, [float("inf")]),
+    ],
+)
+def test_failures_that_name_no_members_are_no_success(failed: Any) -> None:
+    with pytest.raises(Unreadable, match="failed"):
+        failed_items({"failed": failed}, 3)
+
+
 @given(
     st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists)
     | st.dictionaries(st.text(), st.lists(st.integers()))
 )
 def test_no_answer_breaks_the_reading_of_failures(answer: Any) -> None:
-    failed_items({"failed": answer}, 3)
-    failed_items(answer, 3)
+    for said in ({"failed": answer}, answer):
+        with suppress(Unreadable):
+            assert all(0 <= place < 3 for place in failed_items(said, 3))
 
 
 def test_a_batch_of_one_may_fail_by_name_too() -> None:

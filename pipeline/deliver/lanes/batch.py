@@ -78,21 +78,6 @@ class Batcher:
         return [tuple(self._open.pop(key).deliveries) for key in keys]
 
 
-def failed_items(answer: Any, members: int) -> dict[int, tuple[str, bool]]:
-    """Return what a decoded answer says has failed: place -> (error text, whether to try again)."""
-    found: dict[int, tuple[str, bool]] = {}
-    listed = answer.get("failed") if isinstance(answer, dict) else None
-    if not isinstance(listed, list):
-        return found
-    for each in listed:
-        index, error, again = each, "", True
-        if isinstance(each, dict):
-            index, error, again = each.get("index"), each.get("error", ""), each.get("retry", True)
-        if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < members:
-            found[index] = (error if isinstance(error, str) else str(error), again is not False)
-    return found
-
-
 def halves(item: Item) -> tuple[Item, Item]:
     """Return a batch in two, for a receiver that found it too large."""
     middle = len(item) // 2

@@ -8,7 +8,7 @@ from math import ceil, inf
 from typing import Any
 
 from pipeline.deliver.http.attempt import Attempt
-from pipeline.deliver.lanes.batch import Item, failed_items, halves
+from pipeline.deliver.lanes.batch import Item, halves
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.outages import failing, healed
@@ -21,7 +21,7 @@ from pipeline.deliver.lanes.policy import (
     RetryAt,
     decide,
 )
-from pipeline.deliver.requests.answers import Unreadable, legible, read_success
+from pipeline.deliver.requests.answers import Unreadable, failed_items, legible, read_success
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.telemetry.log import get

@@ -64,12 +64,47 @@ def read_success(attempt: Attempt, spec: LaneSpec) -> tuple[Any, dict[str, Any]]
         if headers.get("content-encoding") or looks_like_json(start, headers) or not start.isascii():
             text = text_of(attempt.answer, headers, cut=attempt.cut)
             body = parse(text) if looks_like_json(text, headers) else None
+    if spec.delivery.batch is not None:
+        failed_items(body, len(attempt.items))
     response = dict(body) if isinstance(body, dict) else {}
     response["status"] = attempt.status
     response["headers"] = {name: headers[name.lower()] for name in reads.headers if name.lower() in headers}
     if body is not None:
         response["body"] = body
     return body, response
+
+
+def failed_items(answer: Any, members: int) -> dict[int, tuple[str, bool]]:
+    """Return what a decoded answer says has failed: place -> (error text, whether to try again).
+
+    Raises Unreadable where it names failures in a way that tells no members of the batch.
+    """
+    found: dict[int, tuple[str, bool]] = {}
+    listed = answer.get("failed") if isinstance(answer, dict) else None
+    if not listed:
+        return found
+    if not isinstance(listed, list):
+        raise Unreadable("its `failed` is no list of places in the batch")
+    for each in listed:
+        index, error, again = each, "", True
+        if isinstance(each, dict):
+            index, error, again = each.get("index"), each.get("error", ""), each.get("retry", True)
+        place = _place(index)
+        if place is None or place >= members:
+            raise Unreadable("its `failed` holds what is no place in the batch")
+        found[place] = (error if isinstance(error, str) else str(error), again is not False)
+    return found
+
+
+def _place(index: Any) -> int | None:
+    """Return the number that an index is, or is the text of; None where it is none."""
+    if isinstance(index, bool):
+        return None
+    if isinstance(index, str) and index.isascii() and index.isdecimal() and len(index) < 10:
+        return int(index)
+    if isinstance(index, float) and index.is_integer():
+        index = int(index)
+    return index if isinstance(index, int) and index >= 0 else None
 
 
 def text_of(answer: bytes, headers: Mapping[str, str], *, cut: bool = False) -> str:
