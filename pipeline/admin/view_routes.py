@@ -14,7 +14,7 @@ from dataclasses import asdict
 
 from pipeline.admin.routes import Route
 from pipeline.job.assembly import Job
-from pipeline.job.pressure import REASONS
+from pipeline.job.control.pressure import REASONS
 from pipeline.model.errors import Refused
 from pipeline.model.json import Value
 from pipeline.telemetry import metrics

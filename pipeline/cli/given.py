@@ -12,7 +12,7 @@ import click
 from pipeline.language.formats import FORMATS
 
 if TYPE_CHECKING:
-    from pipeline.operate.given import Given
+    from pipeline.operate.trials.given import Given
 
 STDIN = Path("-")
 FILE = click.Path(path_type=Path, allow_dash=True, exists=True, dir_okay=False)
@@ -39,7 +39,7 @@ def read(event_file: Path, user_file: Path | None, format: str, *, happens_now: 
 
     happens_now: a record that says no time is one of this moment.
     """
-    from pipeline.operate.given import Text, understand
+    from pipeline.operate.trials.given import Text, understand
 
     def text(path: Path) -> Text:
         return Text(str(path), sys.stdin.buffer.read() if path == STDIN else path.read_bytes())

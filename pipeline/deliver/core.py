@@ -16,7 +16,7 @@ from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.disk_rows import DiskRows
 from pipeline.deliver.lanes.lane import Lane
-from pipeline.deliver.lanes.pressure import is_fast, under_pressure
+from pipeline.deliver.lanes.limits.pressure import is_fast, under_pressure
 from pipeline.deliver.lanes.refill import refill
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.lanes.turns import Dispatcher

@@ -26,7 +26,7 @@ from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.access_tokens import Tokens
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import MAX_BYTES, Lane
-from pipeline.deliver.lanes.pressure import BACKLOG
+from pipeline.deliver.lanes.limits.pressure import BACKLOG
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats, Publisher, engine_stats

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
-from pipeline.deliver.lanes.concurrency import TOLERATED
 from pipeline.deliver.lanes.counts import quantiles
+from pipeline.deliver.lanes.limits.concurrency import TOLERATED
 from pipeline.model.times import format_iso
 from pipeline.telemetry.metrics import count, gauge, set_histogram
 

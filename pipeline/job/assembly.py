@@ -11,13 +11,13 @@ from pipeline.deliver.halts import Halts
 from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats
 from pipeline.job.committed import Committed
-from pipeline.job.drain import Drain, Sending
-from pipeline.job.failure import Failure
+from pipeline.job.control.drain import Drain, Sending
+from pipeline.job.control.failure import Failure
+from pipeline.job.control.pace import Pace
+from pipeline.job.control.peers import Peers
+from pipeline.job.control.pressure import Busy, Pressure
+from pipeline.job.control.pulse import Pulse
 from pipeline.job.names import EventNames
-from pipeline.job.pace import Pace
-from pipeline.job.peers import Peers
-from pipeline.job.pressure import Busy, Pressure
-from pipeline.job.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.shard import Shard

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.deliver.halts import Halts, Order
 from pipeline.model.json import Value
-from pipeline.operate.given import load_snapshot
+from pipeline.operate.trials.given import load_snapshot
 
 
 @dataclass(slots=True, frozen=True)

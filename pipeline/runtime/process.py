@@ -24,9 +24,9 @@ from pipeline.config.models.job import JsonlSource
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.job.assembly import Job
-from pipeline.job.drain import Drain
+from pipeline.job.control.drain import Drain
+from pipeline.job.control.peers import PeerReporter, Peers
 from pipeline.job.flow import build_flow
-from pipeline.job.peers import PeerReporter, Peers
 from pipeline.job.replay import Replay
 from pipeline.job.settings import JobSettings
 from pipeline.language.secrets import Secrets

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from pipeline.job.drain import Drain
-from pipeline.job.failure import Failure
-from pipeline.job.pulse import Pulse
+from pipeline.job.control.drain import Drain
+from pipeline.job.control.failure import Failure
+from pipeline.job.control.pulse import Pulse
 from pipeline.model.errors import ClockSetBack
 from pipeline.model.exits import Exit
 from pipeline.telemetry import log

@@ -14,7 +14,7 @@ from tests.kit.jobs import ALTER, Job, accounted, event_of, ids, ready
 from tests.kit.run import Bench, until
 
 CONCURRENCY = 16
-THROTTLE = "pipeline.deliver.lanes.throttle"
+THROTTLE = "pipeline.deliver.lanes.limits.throttle"
 UNBROKEN = {f"{THROTTLE}:LEAST_FAILURES": 1e9, f"{THROTTLE}:MOST_FAILURES": 1e9}
 """No outage is seen. A receiver that fails every message twice looks to it like one that is down, and
 waiting for its probes is not what is tried here."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.deliver.lanes.lane import MAX_ENTRIES
-from pipeline.deliver.lanes.pressure import BACKLOG
+from pipeline.deliver.lanes.limits.pressure import BACKLOG
 from pipeline.receiver.server import Receiver
 from tests.kit.jobs import Job, accounted, event_of, ids, ready, state_bytes
 from tests.kit.ports import free_port

@@ -21,9 +21,9 @@ from pipeline.decode.shapes import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.language.secrets import Secrets
 from pipeline.model.records import Origin
-from pipeline.operate.cases import find_tests, run_tests
-from pipeline.operate.preview import Preview
 from pipeline.operate.schemas.files import schema
+from pipeline.operate.trials.cases import find_tests, run_tests
+from pipeline.operate.trials.preview import Preview
 from tests.kit.samples import ROOT, shared_data
 
 CONFIG = ROOT / "config"

@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.config.models.receiver import OAuth2Auth, ReceiverSettings
-from pipeline.deliver.lanes.concurrency import Concurrency
 from pipeline.deliver.lanes.lane import MAX_ENTRIES
-from pipeline.deliver.lanes.throttle import Throttle
+from pipeline.deliver.lanes.limits.concurrency import Concurrency
+from pipeline.deliver.lanes.limits.throttle import Throttle
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome
 from tests.kit.rig import START_MS, Rig, delivery

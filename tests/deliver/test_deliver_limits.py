@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.deliver.lanes.concurrency import START, Concurrency
-from pipeline.deliver.lanes.throttle import LEAST_FAILURES, Throttle, TokenBucket
+from pipeline.deliver.lanes.limits.concurrency import START, Concurrency
+from pipeline.deliver.lanes.limits.throttle import LEAST_FAILURES, Throttle, TokenBucket
 
 
 def receiver_with(capacity: int, base_secs: float, limit: Concurrency, rounds: int) -> list[int]:

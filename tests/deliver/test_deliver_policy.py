@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.models.delivery import RetrySettings
+from pipeline.deliver.lanes.limits.retry_after import MAX_RETRY_AFTER_SECS, retry_after_secs
 from pipeline.deliver.lanes.policy import Delivered, Disable, Rejected, RetryAt, decide
-from pipeline.deliver.lanes.retry_after import MAX_RETRY_AFTER_SECS, retry_after_secs
 
 NOW = 1_800_000_000.0
 DEFAULT = RetrySettings()

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config.models.delivery import BatchSettings, DeliverySettings, RetrySettings
-from pipeline.deliver.lanes.concurrency import Concurrency
-from pipeline.deliver.lanes.throttle import Throttle
+from pipeline.deliver.lanes.limits.concurrency import Concurrency
+from pipeline.deliver.lanes.limits.throttle import Throttle
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Outcome, Result
 from tests.kit.rig import Rig, copied, delivery

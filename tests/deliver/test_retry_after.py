@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pipeline.deliver.lanes.retry_after import MAX_RETRY_AFTER_SECS, retry_after_secs
+from pipeline.deliver.lanes.limits.retry_after import MAX_RETRY_AFTER_SECS, retry_after_secs
 
 NOW = 1_795_867_200  # 2026-11-28T12:00:00Z, a Saturday
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from pipeline.job.drain import Drain
+from pipeline.job.control.drain import Drain
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.job.failure import Failure
+from pipeline.job.control.failure import Failure
 from pipeline.model.errors import Fatal
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.job.pace import MAX_CHUNKS, SPELL, START_CHUNKS, Pace
-from pipeline.job.pressure import Pressure
+from pipeline.job.control.pace import MAX_CHUNKS, SPELL, START_CHUNKS, Pace
+from pipeline.job.control.pressure import Pressure
 from tests.kit.clock import HandClock
 from tests.kit.engine import RecordingEngine
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.job.pressure import DISK_CHECK_SECS, Pressure
+from pipeline.job.control.pressure import DISK_CHECK_SECS, Pressure
 
 
 class Rig:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.job.drain import Drain
-from pipeline.job.failure import Failure
-from pipeline.job.pace import Pace
-from pipeline.job.pressure import Pressure
-from pipeline.job.pulse import Pulse
+from pipeline.job.control.drain import Drain
+from pipeline.job.control.failure import Failure
+from pipeline.job.control.pace import Pace
+from pipeline.job.control.pressure import Pressure
+from pipeline.job.control.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps.source import SourcePartition
 from pipeline.job.steps.stretch import Stretches

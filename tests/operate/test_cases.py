@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pipeline.cli.author.test import as_junit, as_text
-from pipeline.operate.cases import CaseResult, find_tests, run_tests
+from pipeline.operate.trials.cases import CaseResult, find_tests, run_tests
 
 WEBHOOK = """\
 id: a

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline.admin.view_routes import view_routes
-from pipeline.job.failure import Failure
-from pipeline.job.pulse import Pulse
+from pipeline.job.control.failure import Failure
+from pipeline.job.control.pulse import Pulse
 from pipeline.model.errors import ClockSetBack, Refused
 from pipeline.runtime import watchdog
 from pipeline.runtime.watchdog import LOOKS, Steps, Watchdog

@@ -19,11 +19,11 @@ from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.job import flow
 from pipeline.job.assembly import Job
 from pipeline.job.commands import Action, execute
-from pipeline.job.drain import Drain
-from pipeline.job.failure import Failure
-from pipeline.job.pace import Pace
-from pipeline.job.pressure import Pressure
-from pipeline.job.pulse import Pulse
+from pipeline.job.control.drain import Drain
+from pipeline.job.control.failure import Failure
+from pipeline.job.control.pace import Pace
+from pipeline.job.control.pressure import Pressure
+from pipeline.job.control.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps import history
 from pipeline.job.steps.chunks import Intake

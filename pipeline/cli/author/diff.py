@@ -13,8 +13,8 @@ from pipeline.cli.output import echo, json_option, print_json, table
 from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
-    from pipeline.operate.diff import Difference
-    from pipeline.operate.preview import Preview
+    from pipeline.operate.trials.diff import Difference
+    from pipeline.operate.trials.preview import Preview
 
 
 @click.command()
@@ -31,7 +31,7 @@ def diff(old: Path, new: Path, streams: tuple[str, ...], samples: int, exit_code
 
     Both run over the recording in memory, as the job would; nothing is sent.
     """
-    from pipeline.operate import diff as comparing
+    from pipeline.operate.trials import diff as comparing
 
     found = comparing.diff(old, new, streams, samples)
     if as_json:
@@ -43,7 +43,7 @@ def diff(old: Path, new: Path, streams: tuple[str, ...], samples: int, exit_code
 
 def tell(found: dict[str, Difference]) -> None:
     """Print the counts, then samples."""
-    from pipeline.operate.diff import KINDS
+    from pipeline.operate.trials.diff import KINDS
 
     rows = [(webhook, *[one.counts[kind] for kind in KINDS]) for webhook, one in found.items()]
     table(("webhook", *KINDS), rows, right=KINDS)

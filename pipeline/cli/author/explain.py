@@ -17,7 +17,7 @@ from pipeline.model.printable import one_line
 from pipeline.model.records import MISSING
 
 if TYPE_CHECKING:
-    from pipeline.operate.explain import Explained
+    from pipeline.operate.trials.explain import Explained
 
 
 @click.command()
@@ -35,7 +35,7 @@ def explain(
     Times are the record's own. Exit code 0 if a webhook fires, 1 if none does or a request cannot be rendered
     (a dead letter). Nothing is sent.
     """
-    from pipeline.operate import explain as explaining
+    from pipeline.operate.trials import explain as explaining
 
     found = list(explaining.explain(config, given.read(event_file, user_file, format), webhook))
     if as_json:

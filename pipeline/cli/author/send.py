@@ -34,7 +34,7 @@ def send(
     It goes out as the job would send it, with its secrets and its signature, and the header
     `webhook-test: true`. It is tried once. Exit code 1 if it does not succeed.
     """
-    from pipeline.operate import send as sending
+    from pipeline.operate.trials import send as sending
 
     tried = given.read(event_file, user_file, format, happens_now=True)
     prepared = sending.prepare(config, webhook, tried, allow)

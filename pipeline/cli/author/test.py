@@ -15,7 +15,7 @@ from pipeline.model.errors import UsageError
 from pipeline.model.exits import Exit
 
 if TYPE_CHECKING:
-    from pipeline.operate.cases import CaseResult
+    from pipeline.operate.trials.cases import CaseResult
 
 
 @click.command()
@@ -31,7 +31,7 @@ def test(files: tuple[Path, ...], config: Path, junit: Path | None, as_json: boo
     Each gives users and events and says which requests must come out. Exit code 1 if one does not hold.
     """
     from pipeline.config.files import NO_DIRECTORY
-    from pipeline.operate import cases
+    from pipeline.operate.trials import cases
 
     if not config.is_dir():
         raise UsageError(f"{config}: {NO_DIRECTORY}")

@@ -111,7 +111,7 @@ def replay(
     if dry_run:
         if from_kafka:
             raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
-        from pipeline.operate.dry_run import would_send
+        from pipeline.operate.trials.dry_run import would_send
 
         shape = job.source.format if job.source is not None else "auto"
         sizes = job.file.limits.sizes()

@@ -10,7 +10,7 @@ from pipeline.config.models.receiver import ReceiverSettings
 from pipeline.deliver.http.attempt import Client
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
-from pipeline.deliver.lanes.outages import hurry
+from pipeline.deliver.lanes.limits.outages import hurry
 from pipeline.deliver.lanes.policy import RetryAt, decide_token
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.requests.oauth import TokenError, request_token

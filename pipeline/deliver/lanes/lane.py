@@ -12,10 +12,10 @@ from pipeline.config.models.receiver import OAuth2Auth
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Batcher, Item
 from pipeline.deliver.lanes.clock import Clock
-from pipeline.deliver.lanes.concurrency import Concurrency
 from pipeline.deliver.lanes.counts import Tally
-from pipeline.deliver.lanes.retry_after import MAX_RETRY_AFTER_SECS
-from pipeline.deliver.lanes.throttle import Throttle, TokenBucket
+from pipeline.deliver.lanes.limits.concurrency import Concurrency
+from pipeline.deliver.lanes.limits.retry_after import MAX_RETRY_AFTER_SECS
+from pipeline.deliver.lanes.limits.throttle import Throttle, TokenBucket
 from pipeline.deliver.requests.oauth import Token
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Port

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from pipeline.config.models.delivery import RetrySettings
 from pipeline.deliver.http.attempt import Fault
-from pipeline.deliver.lanes.retry_after import retry_after_secs
+from pipeline.deliver.lanes.limits.retry_after import retry_after_secs
 from pipeline.deliver.requests.oauth import REFUSALS
 
 UNREADABLE_ATTEMPTS = 4

@@ -11,7 +11,7 @@ from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Item, halves
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
-from pipeline.deliver.lanes.outages import failing, healed
+from pipeline.deliver.lanes.limits.outages import failing, healed
 from pipeline.deliver.lanes.policy import (
     DELIVERED,
     Decision,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from pipeline.job.failure import Failure
+from pipeline.job.control.failure import Failure
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.copies.copies import Copies
 

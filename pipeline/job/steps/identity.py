@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from bytewax.operators import StatefulBatchLogic
 
 from pipeline.job.committed import Committed
-from pipeline.job.failure import Failure
-from pipeline.job.pace import Pace
+from pipeline.job.control.failure import Failure
+from pipeline.job.control.pace import Pace
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Stores
 from pipeline.job.steps.chunks import Routed, Selected

@@ -12,11 +12,11 @@ from bytewax.operators import StatefulBatchLogic
 from pipeline.compile.snapshot import Webhook
 from pipeline.compile.versions import Versions
 from pipeline.job.committed import Committed
-from pipeline.job.drain import Drain
-from pipeline.job.failure import Failure
-from pipeline.job.pace import Pace
-from pipeline.job.pressure import Pressure
-from pipeline.job.pulse import Pulse
+from pipeline.job.control.drain import Drain
+from pipeline.job.control.failure import Failure
+from pipeline.job.control.pace import Pace
+from pipeline.job.control.pressure import Pressure
+from pipeline.job.control.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.chunks import Routed

@@ -9,11 +9,11 @@ from zlib import crc32
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from pipeline.compile.versions import Versions
-from pipeline.job.drain import Drain
-from pipeline.job.failure import Failure
-from pipeline.job.pace import Pace
-from pipeline.job.pressure import Pressure
-from pipeline.job.pulse import Pulse
+from pipeline.job.control.drain import Drain
+from pipeline.job.control.failure import Failure
+from pipeline.job.control.pace import Pace
+from pipeline.job.control.pressure import Pressure
+from pipeline.job.control.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps.chunks import Intake
 from pipeline.job.steps.history import History

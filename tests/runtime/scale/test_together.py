@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.job.peers import Peers
+from pipeline.job.control.peers import Peers
 from pipeline.job.steps.keys import shard_of
 from pipeline.model.errors import StateError
 from pipeline.model.stop import forget, handled_by, listen

@@ -10,8 +10,8 @@ from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
 from pipeline.model.records import Invalid
 from pipeline.model.sizes import USUAL, Sizes
-from pipeline.operate.given import load_snapshot, read_stream
-from pipeline.operate.preview import Preview
+from pipeline.operate.trials.given import load_snapshot, read_stream
+from pipeline.operate.trials.preview import Preview
 
 
 def would_send(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.lane import Lane
-from pipeline.deliver.lanes.retry_after import retry_after_secs
+from pipeline.deliver.lanes.limits.retry_after import retry_after_secs
 from pipeline.telemetry.log import get
 
 log = get(__name__)

@@ -10,8 +10,8 @@ from pipeline.job.rehearse import Rehearsal
 from pipeline.match.verdicts import Clause, explain_trigger
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
-from pipeline.operate.given import Given, load_snapshot
-from pipeline.operate.preview import Preview
+from pipeline.operate.trials.given import Given, load_snapshot
+from pipeline.operate.trials.preview import Preview
 
 
 @dataclass(slots=True, frozen=True)

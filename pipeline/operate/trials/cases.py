@@ -27,8 +27,8 @@ from pipeline.model.json import Value, equal
 from pipeline.model.plain_file import read_plain
 from pipeline.model.records import MISSING, Invalid, Origin, Record
 from pipeline.model.times import parse_time
-from pipeline.operate.given import known
-from pipeline.operate.preview import Preview
+from pipeline.operate.trials.given import known
+from pipeline.operate.trials.preview import Preview
 
 NOW = parse_time("2026-01-01T12:00:00Z")
 """When events happen that do not say it; each a second after the one before."""

@@ -21,8 +21,8 @@ from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError, GivenError, RenderError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.operate.given import Given
-from pipeline.operate.preview import Preview
+from pipeline.operate.trials.given import Given
+from pipeline.operate.trials.preview import Preview
 from pipeline.outbox.handover import Delivery, Port, Progress, Request, Result
 
 TEST_HEADER = ("webhook-test", "true")

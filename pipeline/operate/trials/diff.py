@@ -9,8 +9,8 @@ from pathlib import Path
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.json import Value
 from pipeline.model.records import Invalid
-from pipeline.operate.given import load_snapshot, read_stream
-from pipeline.operate.preview import Preview
+from pipeline.operate.trials.given import load_snapshot, read_stream
+from pipeline.operate.trials.preview import Preview
 
 KINDS = ("same", "appear", "vanish", "change")
 
