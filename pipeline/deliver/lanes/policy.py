@@ -87,7 +87,7 @@ def decide(
     of the attempt before this one. retry_after: the header as it came. attempt: how many have
     ended, this one included. age_secs: since the match. wall_secs: unix time, for a date in Retry-After.
     random: a number in [0, 1). lucky: how many failures of one delivery are bad luck at this receiver, which
-    answers others (throttle.py).
+    answers others (limits/throttle.py).
     """
     if fault is None:
         if 200 <= status < 300:
