@@ -48,7 +48,8 @@ class Disk:
         """Told the last operation before the end."""
         self._files: dict[int, bytes] = {}
         self._folders: dict[int, dict[str, int]] = {}
-        self._open: set[int] = set()
+        self._open: dict[int, tuple[int, int]] = {}
+        """What each was opened on: a descriptor that a file object has closed may be another's by now."""
         self._environments: list[Any] = []
         self._all_is_on_disk()
 
@@ -69,16 +70,17 @@ class Disk:
         """Take back what the process held: its files, its stores."""
         while self._environments:
             self._environments.pop().close()
-        for file in self._open:
-            CLOSE(file)
+        for file, opened_on in self._open.items():
+            if place_of(file) == opened_on:
+                CLOSE(file)
         self._open.clear()
         self.left, self.kind, self.ended = -1, "", False
 
     def opened(self, file: int) -> None:
-        self._open.add(file)
+        self._open[file] = place_of(file)
 
     def closed(self, file: int) -> None:
-        self._open.discard(file)
+        self._open.pop(file, None)
 
     def mapped(self, environment: Any) -> None:
         self._environments.append(environment)
@@ -139,6 +141,15 @@ class Disk:
         if left == "anything":
             synced = luck.choice((synced, now, torn(synced, now, luck), torn(synced, now, luck)))
         path.write_bytes(synced)
+
+
+def place_of(file: int) -> tuple[int, int]:
+    """Return what names the file behind a descriptor; (0, 0) where it is closed."""
+    try:
+        found = os.fstat(file)
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def stays(left: Left, luck: Random) -> bool:
