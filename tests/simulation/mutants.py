@@ -249,8 +249,10 @@ MUTANTS: dict[str, Mutant] = {
     )
 }
 RARE = {
+    "torn_tail_is_not_rewritten",
     "later_generations_stay_after_an_undo",
     "drop_does_not_see_what_was_handed_over",
     "stamps_ahead_of_the_clock_are_not_in_the_trail",
 }
-"""These need more luck than a minute has; each has a test of its own in the room it belongs to."""
+"""These need more luck than a minute has: two ends close together after a torn journal, say. Each has a test
+of its own: tests/outbox/test_journal.py, tests/deliver/test_deliver_core.py, tests/kafka/test_settle.py."""
