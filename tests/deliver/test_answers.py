@@ -94,7 +94,8 @@ def test_the_empty_answer_is_nothing_and_an_answer_that_was_cut_is_not_read() ->
 def said(body: bytes, reads: Reads, headers: dict[str, str] | None = None, **more: Any) -> tuple[Any, Any]:
     attempt = Attempt(NOWHERE, b"", b"", headers_matter=True, whole=True, status=200, answer=body, **more)
     attempt.headers = headers or {}
-    return read_success(attempt, LaneSpec("w", fail_when=lambda *_: False, reads=reads))
+    answer, response, _ = read_success(attempt, LaneSpec("w", fail_when=lambda *_: False, reads=reads))
+    return answer, response
 
 
 def test_a_condition_sees_status_headers_and_body() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
-from typing import Any
 
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Item, halves
@@ -21,7 +20,7 @@ from pipeline.deliver.lanes.policy import (
     RetryAt,
     decide,
 )
-from pipeline.deliver.requests.answers import Unreadable, failed_items, legible, read_success
+from pipeline.deliver.requests.answers import Said, Unreadable, legible, read_success
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.telemetry.log import get
@@ -69,7 +68,7 @@ class Settler:
         quickest = inf
         for attempt in attempts:
             status = attempt.status
-            said: tuple[Any, Any] | None = None
+            said: Said | None = None
             if not is_plain and attempt.headers_matter and attempt.fault is None and 200 <= status < 300:
                 said = self._read(lane, attempt)
             key = attempt.fault or status
@@ -143,7 +142,7 @@ class Settler:
         self._result(delivery, Outcome.DELIVERED)
         lane.release(delivery, now)
 
-    def _read(self, lane: Lane, attempt: Attempt) -> tuple[Any, Any] | None:
+    def _read(self, lane: Lane, attempt: Attempt) -> Said | None:
         """Return what a 2xx answer says; None, with a fault, where that cannot be read."""
         assert lane.spec is not None  # a lane without one judges no content
         try:
@@ -154,11 +153,9 @@ class Settler:
             attempt.detail = f"{attempt.status}, but {error}" + (f": {start}" if start else "")
             return None
 
-    def _judge_good(
-        self, lane: Lane, attempt: Attempt, said: tuple[Any, Any], wall_ms: int, now: float
-    ) -> None:
+    def _judge_good(self, lane: Lane, attempt: Attempt, said: Said, wall_ms: int, now: float) -> None:
         """A 2xx answer whose content may say otherwise."""
-        answer, response = said
+        _, response, failed = said
         spec = lane.spec
         text = ""
         fail_when = spec.fail_when if spec is not None else None
@@ -167,8 +164,6 @@ class Settler:
             for delivery in attempt.items:
                 self.finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
             return
-        batched = spec is not None and spec.delivery.batch is not None
-        failed = failed_items(answer, len(attempt.items)) if batched else {}
         if failed:
             text = self._note(lane, attempt)
         retries: list[tuple[Delivery, RetryAt]] = []

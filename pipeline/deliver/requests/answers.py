@@ -10,7 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -43,8 +43,13 @@ class Unreadable(Exception):
     """The answer cannot be read; says why."""
 
 
-def read_success(attempt: Attempt, spec: LaneSpec) -> tuple[Any, dict[str, Any]]:
-    """Return what a 2xx answer says, as JSON or text, and what `response` is in `fail_when`.
+FailedItems: TypeAlias = dict[int, tuple[str, bool]]
+"""Members of a batch that failed: place -> (error text, whether to try again)."""
+Said: TypeAlias = tuple[Any, dict[str, Any], FailedItems]
+
+
+def read_success(attempt: Attempt, spec: LaneSpec) -> Said:
+    """Return what a 2xx answer says, as JSON or text, what `response` is in `fail_when`, and what failed.
 
     Raises Unreadable where that is needed and cannot be known. Of a batch only what is meant as JSON is
     needed: most receivers answer with a word.
@@ -64,22 +69,21 @@ def read_success(attempt: Attempt, spec: LaneSpec) -> tuple[Any, dict[str, Any]]
         if headers.get("content-encoding") or looks_like_json(start, headers) or not start.isascii():
             text = text_of(attempt.answer, headers, cut=attempt.cut)
             body = parse(text) if looks_like_json(text, headers) else None
-    if spec.delivery.batch is not None:
-        failed_items(body, len(attempt.items))
+    failed = failed_items(body, len(attempt.items)) if spec.delivery.batch is not None else {}
     response = dict(body) if isinstance(body, dict) else {}
     response["status"] = attempt.status
     response["headers"] = {name: headers[name.lower()] for name in reads.headers if name.lower() in headers}
     if body is not None:
         response["body"] = body
-    return body, response
+    return body, response, failed
 
 
-def failed_items(answer: Any, members: int) -> dict[int, tuple[str, bool]]:
-    """Return what a decoded answer says has failed: place -> (error text, whether to try again).
+def failed_items(answer: Any, members: int) -> FailedItems:
+    """Return what a decoded answer says has failed.
 
     Raises Unreadable where it names failures in a way that tells no members of the batch.
     """
-    found: dict[int, tuple[str, bool]] = {}
+    found: FailedItems = {}
     listed = answer.get("failed") if isinstance(answer, dict) else None
     if not listed:
         return found
