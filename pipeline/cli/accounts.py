@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.cli.output import echo, table
-from pipeline.model.findings import printable
+from pipeline.model.printable import one_line
 
 SHOWN = 12
 """Names of events in a summary."""
@@ -48,6 +48,6 @@ def show_webhooks(webhooks: Mapping[str, Mapping[str, int]]) -> None:
 def show_names(names: Sequence[str]) -> None:
     """Print the names of the events that were seen: a trigger that waits for another one never fires."""
     if names:
-        shown = ", ".join(printable(name).replace("\n", "\\n") for name in names[:SHOWN])
+        shown = ", ".join(one_line(name) for name in names[:SHOWN])
         more = f" and {len(names) - SHOWN} more (--json has all)" if len(names) > SHOWN else ""
         echo(f"\nevents seen: {shown}{more}")

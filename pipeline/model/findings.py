@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipeline.model.printable import printable
+
 _WIDTH = 150
 """Longest part of a source line that is shown."""
 
@@ -52,13 +54,13 @@ def render_finding(finding: Finding, *, root: str = "") -> str:
     kind = "warning" if finding.warning else "error"
     if finding.line:
         place = f"{place}:{finding.line}:{finding.column}"
-    head = f"{place}: {kind}[{finding.code}]: {printable(finding.message)}"
+    head = f"{place}: {kind}[{finding.code}]: {_told(finding.message)}"
     if not finding.line or not finding.source.strip():
-        return f"{head}\n      | {printable(finding.hint)}" if finding.hint else head
+        return f"{head}\n      | {_told(finding.hint)}" if finding.hint else head
     source, start, length = _window(finding.source, finding.column - 1, finding.length)
     gap = "".join("\t" if c == "\t" else " " * _cells(c) for c in source[:start])
     marks = "^" * max(1, sum(_cells(c) for c in source[start : start + length]))
-    hint = f" {printable(finding.hint)}" if finding.hint else ""
+    hint = f" {_told(finding.hint)}" if finding.hint else ""
     return f"{head}\n{finding.line:>5} | {_shown(source)}\n      | {gap}{marks}{hint}"
 
 
@@ -81,11 +83,9 @@ def render(findings: Iterable[Finding], *, root: str = "") -> str:
     return "\n".join([*(render_finding(f, root=root) for f in found), summary(found)])
 
 
-def printable(text: str) -> str:
-    """Escape what could move a terminal's cursor: config texts are shown, never obeyed."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+def _told(text: str) -> str:
+    """Return a text as it may stand in a line or two: what is in a config is shown, never obeyed."""
+    return printable(text, kept="\n")
 
 
 def _shown(source: str) -> str:
@@ -94,8 +94,8 @@ def _shown(source: str) -> str:
 
 def _join(root: str, file: str) -> str:
     if not root or root == "." or file.startswith(("environment ", "flag ")):
-        return printable(file)
-    return printable(root if not file else f"{root.rstrip('/')}/{file}")
+        return _told(file)
+    return _told(root if not file else f"{root.rstrip('/')}/{file}")
 
 
 def _window(source: str, start: int, length: int) -> tuple[str, int, int]:

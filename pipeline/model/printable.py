@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_BREAKS: Final = frozenset("\n\t")
 _JSON_UNSAFE: Final = re.compile(
     "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
@@ -14,16 +13,14 @@ _JSON_UNSAFE: Final = re.compile(
 
 def one_line(text: str) -> str:
     """Return a text with escapes for everything that is no visible sign or blank, line ends too."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else _escape(each) for each in text)
+    return printable(text, kept="")
 
 
-def printable(text: str) -> str:
-    """Return a text with escapes for everything that is no visible sign, blank, tab or line end."""
+def printable(text: str, *, kept: str = "\n\t") -> str:
+    """Return a text with escapes for everything that is no visible sign or blank, nor one of those kept."""
     if text.isprintable():
         return text
-    return "".join(each if each.isprintable() or each in _BREAKS else _escape(each) for each in text)
+    return "".join(each if each.isprintable() or each in kept else _escape(each) for each in text)
 
 
 def printable_json(text: str) -> str:

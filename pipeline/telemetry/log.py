@@ -21,6 +21,7 @@ from typing import Any, TextIO
 import orjson
 
 from pipeline.model.masking import Masks
+from pipeline.model.printable import one_line
 from pipeline.model.times import format_iso
 from pipeline.telemetry import screen
 
@@ -141,7 +142,7 @@ class ConsoleFormatter(logging.Formatter):
         if self.colour:
             tag = f"{_COLOURS[level]}{tag}\x1b[0m"
         at = f"{datetime.fromtimestamp(record.created):%H:%M:%S}"
-        parts = [f"{at} {tag} {_one_line(_masked(record.getMessage()))}"]
+        parts = [f"{at} {tag} {one_line(_masked(record.getMessage()))}"]
         parts += [f"{key}={_shown(value)}" for key, value in _fields(record).items()]
         line = "  ".join(parts)
         if record.exc_info and logging.getLogger().isEnabledFor(logging.DEBUG):
@@ -149,19 +150,13 @@ class ConsoleFormatter(logging.Formatter):
         return line
 
 
-def _one_line(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        text = _one_line(value)
+        text = one_line(value)
         return f'"{text}"' if " " in text or not text else text
     if isinstance(value, float):
         return f"{value:g}"
-    return _one_line(str(value))
+    return one_line(str(value))
 
 
 class ScreenHandler(logging.Handler):
