@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from pipeline.compile.sendable import check_sendable, expanded
+from pipeline.compile.sendable import check_sendable, expanded, refuse_literal
 from pipeline.config.files import ConfigText
 from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
@@ -143,15 +143,9 @@ def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems
     except ValueError:
         return
     allow = parse_allow(text.defaults.network_allow)
-    why = check_url_literal(host, allow)
-    if why is not None:
-        problems.error(
-            path,
-            "refused-address",
-            f"`{host}` will not be dialled: {why}",
-            hint="open it with `network: {allow: [..]}` in pipeline.yaml if that is meant",
-        )
-    elif parts.scheme == "http" and check_url_literal(host) is None:
+    if refuse_literal(path, host, allow, problems):
+        return
+    if parts.scheme == "http" and check_url_literal(host) is None:
         problems.warn(path, "no-tls", f"requests to `{host}` travel unencrypted", hint="use https://")
 
 

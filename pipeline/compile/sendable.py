@@ -50,6 +50,19 @@ def check_sendable(
         _check_proxy(model.delivery.proxy, problems, secrets, allow)
 
 
+def refuse_literal(path: KeyPath, host: str, allow: tuple[Network, ...], problems: Problems) -> bool:
+    """Add an error, and return True, where the host is an address that the guard refuses."""
+    why = check_url_literal(host, allow)
+    if why is not None:
+        problems.error(
+            path,
+            "refused-address",
+            f"`{host}` will not be dialled: {why}",
+            hint="open it with `network: {allow: [..]}` in pipeline.yaml if that is meant",
+        )
+    return why is not None
+
+
 def expanded(text: str, secrets: Secrets) -> str | None:
     """Return a text with its secrets; None where that is reported elsewhere."""
     try:
@@ -152,11 +165,4 @@ def _check_proxy(text: str, problems: Problems, secrets: Secrets, allow: tuple[N
         hint = "write http://host:port or http://user:password@host:port, both percent-encoded"
         problems.error(place, "wrong-proxy", f"`delivery.proxy`: {error}", hint=hint)
         return
-    why = check_url_literal(host, allow)
-    if why is not None:
-        problems.error(
-            place,
-            "refused-address",
-            f"`{host}` will not be dialled: {why}",
-            hint="open it with `network: {allow: [..]}` in pipeline.yaml if that is meant",
-        )
+    refuse_literal(place, host, allow, problems)
