@@ -24,7 +24,7 @@ from pipeline.config.models.label import LabelFile
 from pipeline.config.models.salvage import salvage
 from pipeline.config.models.validate import check
 from pipeline.config.models.webhook import WebhookFile
-from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.document import Document, Node
 from pipeline.config.yaml.extends import merge_data, resolve_base
 from pipeline.config.yaml.locating import place
@@ -118,10 +118,6 @@ def _places(name: str, language: int, stored: bool) -> Places:
         nowhere if stored else (lambda path: path[:2] == ("trigger", "where")) if webhook else everywhere
     )
     return Places(settings, is_var if webhook else nowhere, refused, named_setting)
-
-
-def _in_where(path: KeyPath) -> bool:
-    return path[:2] == ("trigger", "where")
 
 
 def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> None:

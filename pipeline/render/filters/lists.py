@@ -27,7 +27,6 @@ from pipeline.render.values.printing import (
 )
 
 _DEPTH: Final = 5
-_ABSENT: Final = object()
 _DIGEST: Final = 16
 
 
