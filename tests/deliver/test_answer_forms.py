@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import uvloop
 
-from tests.kit.sending import Sending
+from tests.kit.sending import Sending, in_a_loop
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 FOLDED = b"HTTP/1.1 200 OK\r\nx-note: one\r\n  two\r\n\tthree\r\ncontent-length: 2\r\n\r\nok"
@@ -162,8 +161,7 @@ def verdicts(wire: bytes, *, close: bool = False) -> set[tuple[object, ...]]:
             for whole in (False, True)
         }
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(all_of_them())
+    return in_a_loop(all_of_them())
 
 
 @pytest.mark.parametrize("form", TAKEN)

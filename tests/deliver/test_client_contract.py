@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
 
 from pipeline.config.models.receiver import MtlsSettings, ReceiverSettings
 from pipeline.deliver.http.attempt import MAX_BODY, Attempt
@@ -21,12 +20,12 @@ from pipeline.receiver.faults import FAULTS
 from pipeline.receiver.server import Receiver
 from tests.kit.certificates import Certificates
 from tests.kit.rig import LOOPBACK
-from tests.kit.sending import Sending
+from tests.kit.sending import Sending, with_a_client
 
 TIMEOUT_SECS = 0.4
 
 
-Act = Callable[[Sending], Awaitable[None]]
+Act = Callable[[Sending], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture(params=["native", "aiohttp"])
@@ -36,15 +35,7 @@ def client(request: pytest.FixtureRequest) -> Any:
     def run(
         act: Act, allow: tuple[str, ...] = LOOPBACK, lookup: Any = system_lookup, idle_secs: float = 30.0
     ) -> None:
-        async def main() -> None:
-            sending = Sending(request.param, allow, lookup, idle_secs)
-            try:
-                await act(sending)
-            finally:
-                await sending.client.close()
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main())
+        with_a_client(act, request.param, allow, lookup, idle_secs)
 
     run.name = request.param  # type: ignore[attr-defined]  # read by the tests that differ
     return run

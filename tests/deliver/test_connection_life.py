@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
-import uvloop
 
 from pipeline.deliver.http.attempt import LIFE_SECS
 from pipeline.receiver.server import Receiver
-from tests.kit.sending import Sending
+from tests.kit.sending import Sending, in_a_loop
 
 
 @pytest.mark.parametrize("name", ["native", "aiohttp"])
@@ -34,5 +31,4 @@ def test_an_old_connection_is_replaced_and_never_in_the_middle_of_a_request(
         assert receiver.accepted == 2
         await sending.client.close()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    in_a_loop(main())

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
-import uvloop
 
 from pipeline.config.models.receiver import ReceiverSettings
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.receiver.server import Receiver
 from tests.kit.certificates import Certificates
-from tests.kit.sending import Sending
+from tests.kit.sending import Sending, with_a_client
 
 PAIR = base64.b64encode(b"me:p@ss").decode()
 REFUSES = b"HTTP/1.1 %d No\r\ncontent-length: 0\r\n\r\n"
@@ -69,16 +69,8 @@ async def proxy(refusal: bytes | None = None) -> AsyncIterator[Proxy]:
         server.close()
 
 
-def sent(act: Callable[[Sending], Awaitable[None]]) -> None:
-    async def main() -> None:
-        sending = Sending("aiohttp")
-        try:
-            await act(sending)
-        finally:
-            await sending.client.close()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+def sent(act: Callable[[Sending], Coroutine[Any, Any, None]]) -> None:
+    with_a_client(act, "aiohttp")
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 
 import pytest
-import uvloop
 
 from pipeline.deliver.http.resolve import AddrInfo
 from tests.deliver.test_proxies import proxy
-from tests.kit.sending import Sending
+from tests.kit.sending import Sending, with_a_client
 
 ADDRESSES = {
     "metadata.google.internal": ["169.254.169.254"],
@@ -39,14 +37,9 @@ def lookup(host: str, port: int) -> list[AddrInfo]:
     ],
 )
 def test_a_name_is_judged_before_the_proxy_is_asked(scheme: str, host: str, asked: bool) -> None:
-    async def main() -> None:
-        sending = Sending("aiohttp", ("127.0.0.1/32",), lookup)
-        try:
-            async with proxy(b"HTTP/1.1 502 No\r\ncontent-length: 0\r\n\r\n") as one:
-                attempt = await sending.send(f"{scheme}://{host}/", proxy=f"http://{one.url}")
-                assert (attempt.fault == "guard-refused", bool(one.heads)) == (not asked, asked), attempt
-        finally:
-            await sending.client.close()
+    async def act(sending: Sending) -> None:
+        async with proxy(b"HTTP/1.1 502 No\r\ncontent-length: 0\r\n\r\n") as one:
+            attempt = await sending.send(f"{scheme}://{host}/", proxy=f"http://{one.url}")
+            assert (attempt.fault == "guard-refused", bool(one.heads)) == (not asked, asked), attempt
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    with_a_client(act, "aiohttp", ("127.0.0.1/32",), lookup)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import uvloop
 
 from pipeline.deliver.http.aiohttp_client import AiohttpClient
 from pipeline.deliver.http.attempt import Attempt, Client
@@ -13,6 +16,8 @@ from pipeline.deliver.http.resolve import Lookup, Resolver, system_lookup
 from pipeline.deliver.http.target import build_target
 from pipeline.deliver.http.tls import Contexts
 from tests.kit.rig import LOOPBACK
+
+T = TypeVar("T")
 
 
 class Sending:
@@ -64,3 +69,22 @@ class Sending:
             return await self._done[attempt]
         finally:
             timer.cancel()
+
+
+def in_a_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run to its end what a test does, in a loop as the delivery engine has one."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def with_a_client(act: Callable[[Sending], Coroutine[Any, Any, None]], *given: Any) -> None:
+    """Run what a test does with a client made of what is given, which is closed at the end."""
+
+    async def main() -> None:
+        sending = Sending(*given)
+        try:
+            await act(sending)
+        finally:
+            await sending.client.close()
+
+    in_a_loop(main())
