@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from pipeline.decode.builtin import cloudevents, heap, native, posthog, segment
+from pipeline.decode.builtin.exports import amplitude, ga4, jitsu, mixpanel, snowplow
+from pipeline.decode.fields import Fields
 from pipeline.decode.shape import Shape
+
+
+def _always(record: Fields) -> bool:
+    """Return True: a record of the shape may lack every field that is the shape's alone."""
+    return True
+
 
 _ROWS = (
     Shape("cloudevents", cloudevents.read, cloudevents.fits, times=("time",), side="events"),
@@ -11,6 +19,7 @@ _ROWS = (
         "posthog",
         posthog.read,
         posthog.fits,
+        is_doubtful=posthog.is_doubtful,
         envelopes=("batch",),
         glance=posthog.glance,
         times=("timestamp", "sent_at"),
@@ -28,12 +37,31 @@ _ROWS = (
         "segment",
         segment.read,
         segment.fits,
+        is_doubtful=segment.is_doubtful,
         envelopes=("batch",),
         glance=segment.glance,
         times=("timestamp", "originalTimestamp", "sentAt", "receivedAt"),
         updates=frozenset({"identify", "alias", "delete"}),
     ),
-    Shape("heap", heap.read, heap.fits, envelopes=("events", "users"), times=("timestamp",)),
+    Shape(
+        "heap",
+        heap.read,
+        heap.fits,
+        is_doubtful=_always,
+        envelopes=("events", "users"),
+        times=("timestamp",),
+    ),
+    Shape(
+        "amplitude",
+        amplitude.read,
+        is_doubtful=_always,
+        envelopes=("events", "identification"),
+        times=("event_time", "time", "client_event_time"),
+    ),
+    Shape("mixpanel", mixpanel.read, is_doubtful=_always, peek=mixpanel.peek),
+    Shape("snowplow", snowplow.read, parse=snowplow.parse, peek=snowplow.peek, side="events"),
+    Shape("ga4", ga4.read, times=("event_timestamp",)),
+    Shape("jitsu", jitsu.read, peek=jitsu.peek),
 )
 
 SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ROWS}

@@ -117,7 +117,9 @@ class JsonlSource(Section):
         default=None, description="With `events`: files with user updates, merged by time."
     )
     follow: bool = Field(default=False, description="Go on reading as the files grow.")
-    format: Format = Field(default="auto", description="Shape of the records; `auto` recognises each one.")
+    format: Format = Field(
+        default="auto", description="Shape of the records; `auto` tells the first five apart."
+    )
 
     @model_validator(mode="after")
     def _some_paths(self) -> JsonlSource:
@@ -148,7 +150,9 @@ class KafkaSource(Section):
     out_of_range: Literal["error", "earliest", "latest"] = Field(
         default="error", description="What happens where retention has removed the stored offset."
     )
-    format: Format = Field(default="auto", description="Shape of the records; `auto` recognises each one.")
+    format: Format = Field(
+        default="auto", description="Shape of the records; `auto` tells the first five apart."
+    )
     settings: Settings = Field(
         default_factory=dict,
         description="Passed to librdkafka: TLS, SASL and tuning.",
