@@ -9,17 +9,15 @@ from typing import Generic, TypeAlias, TypeVar
 
 import orjson
 
-from pipeline.config.files import (
-    ConfigText,
+from pipeline.config.documents import (
     is_setting,
     is_var,
-    is_webhook,
-    is_yaml,
     list_candidates,
     list_names,
     named_setting,
     read_list,
 )
+from pipeline.config.files import ConfigText, is_webhook, is_yaml
 from pipeline.config.models.label import LabelFile
 from pipeline.config.models.salvage import salvage
 from pipeline.config.models.validate import check
@@ -31,6 +29,7 @@ from pipeline.config.yaml.locating import place
 from pipeline.config.yaml.placeholders import Places, among, everywhere, nowhere, substitute
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
+from pipeline.model.under_way import begins
 
 M = TypeVar("M", WebhookFile, LabelFile)
 
@@ -79,10 +78,24 @@ class CheckedConfig:
     """True: a version out of a state directory, not the files as they are now."""
 
 
-def check_files(text: ConfigText, *, stored: bool = False) -> CheckedConfig:
+@dataclass(slots=True, frozen=True, eq=False)
+class Kept:
+    """Files of an earlier version that mean the same in this one, by name."""
+
+    webhooks: Mapping[str, CheckedWebhook] = field(default_factory=dict)
+    labels: Mapping[str, CheckedLabel] = field(default_factory=dict)
+
+    def root(self, name: str) -> Node | None:
+        """Return what was read of a file that is kept, else None."""
+        found = self.webhooks.get(name) or self.labels.get(name)
+        return None if found is None else found.root
+
+
+def check_files(text: ConfigText, *, stored: bool = False, kept: Kept = Kept()) -> CheckedConfig:
     """Parse and check every file. Files with errors are missing from the result, their faults are noted.
 
     stored: the text is a version out of a state directory (see `Problems.refuse`).
+    kept: what is taken over, and not parsed.
     """
     findings = [Finding(name, 0, 0, "unreadable", message) for name, message in text.faults.items()]
     settings = among(text.settings)
@@ -90,14 +103,25 @@ def check_files(text: ConfigText, *, stored: bool = False) -> CheckedConfig:
         Finding(name, 0, 0, "not-read", message, warning=True) for name, message in text.strays.items()
     ]
     documents = text.documents
-    for name, document in documents.items():
-        substitute(document, settings, _places(name, text.language, stored))
+    for name in documents:
+        known = kept.root(name)
+        document = documents[name] if known is None else known.document
+        begins(name)
+        if known is None:
+            substitute(document, settings, _places(name, text.language, stored))
         findings.extend(document.findings)
     checked = CheckedConfig([], [], findings, stored=stored)
     for name in sorted(documents):
+        if name in kept.webhooks:
+            checked.webhooks.append(kept.webhooks[name])
+            continue
+        if name in kept.labels:
+            checked.labels.append(kept.labels[name])
+            continue
         document = documents[name]
         if document.root is None:
             continue
+        begins(name)
         if name.startswith("labels/"):
             _label(document, text, checked)
         elif is_webhook(name):
