@@ -16,9 +16,7 @@ def unchanged(text: ConfigText, before: ConfigText) -> frozenset[str]:
     if _surroundings(text) != _surroundings(before):
         return frozenset()
     return frozenset(
-        name
-        for name, content in text.files.items()
-        if is_webhook(name) and before.files.get(name) == content
+        name for name, content in text.files.items() if is_webhook(name) and before.files.get(name) == content
     )
 
 

@@ -40,6 +40,19 @@ class JobDefaults:
     network_allow: tuple[str, ...] = ()
     """Networks (CIDR) that are opened although the guard refuses them."""
 
+    def to_data(self) -> dict[str, Any]:
+        """Return them as a JSON value."""
+        return {
+            "exclude": list(self.exclude),
+            "delivery": dict(self.delivery),
+            "network_allow": list(self.network_allow),
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> JobDefaults:
+        """Return what `to_data` gave."""
+        return cls(tuple(data["exclude"]), data["delivery"], tuple(data["network_allow"]))
+
 
 @dataclass(frozen=True)
 class ConfigText:
@@ -63,27 +76,29 @@ class ConfigText:
         """The content hash: 32 hex digits."""
         return blake2b(self.to_bytes(), digest_size=16).hexdigest()
 
+    def to_data(self) -> dict[str, Any]:
+        """Return it as a JSON value."""
+        return {
+            "files": dict(self.files),
+            "settings": dict(self.settings),
+            **self.defaults.to_data(),
+            **({"language": self.language} if self.language != 1 else {}),
+        }
+
     def to_bytes(self) -> bytes:
         """Return the canonical form; equal configs give equal bytes."""
-        defaults = self.defaults
-        return orjson.dumps(
-            {
-                "files": dict(self.files),
-                "settings": dict(self.settings),
-                "exclude": list(defaults.exclude),
-                "delivery": dict(defaults.delivery),
-                "network_allow": list(defaults.network_allow),
-                **({"language": self.language} if self.language != 1 else {}),
-            },
-            option=orjson.OPT_SORT_KEYS,
-        )
+        return orjson.dumps(self.to_data(), option=orjson.OPT_SORT_KEYS)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any], root: str = "") -> ConfigText:
+        """Return what `to_data` gave."""
+        language = data.get("language", 1)
+        return cls(data["files"], data["settings"], JobDefaults.from_data(data), root, language=language)
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> ConfigText:
         """Return what `to_bytes` wrote."""
-        data = orjson.loads(raw)
-        defaults = JobDefaults(tuple(data["exclude"]), data["delivery"], tuple(data["network_allow"]))
-        return cls(data["files"], data["settings"], defaults, language=data.get("language", 1))
+        return cls.from_data(orjson.loads(raw))
 
     @cached_property
     def documents(self) -> Documents:

@@ -288,6 +288,7 @@ class _Builder:
             self.error(at, "empty-value", f"{name} has no value", 'write `null`, or "" for an empty text')
 
     def _add(self, node: Node) -> None:
+        self.document.values += 1
         if not self.stack:
             self.root = node
             return
