@@ -23,6 +23,7 @@ from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
+from pipeline.model.under_way import begins
 
 LANGUAGE = 2
 _SUFFIXES = (".yaml", ".yml")
@@ -213,6 +214,7 @@ class _Reader:
 
     def read(self, name: str) -> str | None:
         """Return a file's text; None where it has none."""
+        begins(name)
         try:
             return decode_text(read_plain(self.path(name)))
         except IsADirectoryError:

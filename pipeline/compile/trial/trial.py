@@ -23,6 +23,7 @@ from pipeline.model.errors import ConfigError, Stopped
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.lifeline import Lifeline
+from pipeline.model.private import CORES
 
 START_SECS = 30.0
 """How long it may take to begin, on a busy machine."""
@@ -35,7 +36,7 @@ _KEPT = (
     "LANG",
     "LC_ALL",
     "TZ",
-    "COVERAGE_PROCESS_CONFIG",
+    *(CORES, "COVERAGE_PROCESS_CONFIG"),
 )
 """Variables that a Python process needs to begin; the rest of the environment may hold secrets."""
 _STOPPED = "the job stops"
