@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from pipeline.decode.builtin import cloudevents, heap, native, posthog, segment
 from pipeline.decode.builtin.exports import amplitude, ga4, jitsu, mixpanel, snowplow
-from pipeline.decode.fields import Fields
 from pipeline.decode.shape import Shape
-
-
-def _always(record: Fields) -> bool:
-    """Return True: a record of the shape may lack every field that is the shape's alone."""
-    return True
-
 
 _ROWS = (
     Shape("cloudevents", cloudevents.read, cloudevents.fits, times=("time",), side="events"),
@@ -47,18 +40,18 @@ _ROWS = (
         "heap",
         heap.read,
         heap.fits,
-        is_doubtful=_always,
+        is_doubtful=heap.is_doubtful,
         envelopes=("events", "users"),
         times=("timestamp",),
     ),
     Shape(
         "amplitude",
         amplitude.read,
-        is_doubtful=_always,
+        is_doubtful=amplitude.is_doubtful,
         envelopes=("events", "identification"),
         times=("event_time", "time", "client_event_time"),
     ),
-    Shape("mixpanel", mixpanel.read, is_doubtful=_always, peek=mixpanel.peek),
+    Shape("mixpanel", mixpanel.read, is_doubtful=mixpanel.is_doubtful, peek=mixpanel.peek),
     Shape("snowplow", snowplow.read, parse=snowplow.parse, peek=snowplow.peek, side="events"),
     Shape("ga4", ga4.read, times=("event_timestamp",)),
     Shape("jitsu", jitsu.read, peek=jitsu.peek),

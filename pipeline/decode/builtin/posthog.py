@@ -38,7 +38,9 @@ PERSON_CALLS = frozenset({"$set", "$unset", "$identify", "$create_alias", "$merg
 
 def read(record: Fields, place: Place) -> list[Record]:
     """Return the records of one capture call, message or row. Raises InvalidRecord."""
-    if posthog_rows.is_one(record):
+    if (type(record.get("properties")) is not dict or "person_properties" in record) and posthog_rows.is_one(
+        record
+    ):
         record = posthog_rows.as_call(record)
     name = fields.text(record, "event")
     if name is None:
@@ -192,17 +194,23 @@ def _times(record: Fields, properties: Fields, place: Place) -> tuple[int | None
     received_at = fields.time(record, "now")
     if received_at is None:
         received_at = place.received_at
-    sent_at = fields.time(record, "sent_at")
-    if sent_at is None and place.sent_at is not None:
-        sent_at = fields.time({"sent_at": place.sent_at}, "sent_at")
-    time = _by_offset(record.get("offset"), sent_at if received_at is None else received_at)
+    time = None
+    if "offset" in record:
+        time = _by_offset(record["offset"], _sent_at(record, place) if received_at is None else received_at)
     if time is None:
         time = fields.time(record, "timestamp")
     if time is None:
-        time = sent_at
+        time = _sent_at(record, place)
     if time is None:
         time = fields.time(properties, "$time")
     return (received_at if time is None else time), received_at
+
+
+def _sent_at(record: Fields, place: Place) -> int | None:
+    sent_at = fields.time(record, "sent_at")
+    if sent_at is None and place.sent_at is not None:
+        sent_at = fields.time({"sent_at": place.sent_at}, "sent_at")
+    return sent_at
 
 
 def _by_offset(offset: Json, now: int | None) -> int | None:

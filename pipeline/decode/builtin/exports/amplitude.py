@@ -21,6 +21,7 @@ from pipeline.decode import fields
 from pipeline.decode.builtin.exports import operators
 from pipeline.decode.builtin.exports.operators import Meaning
 from pipeline.decode.fields import Fields, Place
+from pipeline.decode.strangers import ALWAYS
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Event, Record
 
@@ -85,6 +86,11 @@ def read(record: Fields, place: Place) -> list[Record]:
     kind = "group" if name == _GROUP else _KINDS.get(name, "track")
     event = Event(call_id, name, kind, *ids, *times, source, properties, context, place.origin)
     return [*records, event]
+
+
+def is_doubtful(record: Fields) -> bool:
+    """Return whether the object names no event, or has a field of another shape."""
+    return "event_type" not in record or not ALWAYS.isdisjoint(record)
 
 
 def _traits(record: Fields) -> Fields:
