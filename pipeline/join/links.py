@@ -14,6 +14,8 @@ from pipeline.store.rows import Rows, Table, bounded
 
 CACHE_IDS = 65_536
 """Anonymous ids (linked or not) a key keeps in memory, in each of two generations."""
+CACHE_BYTES = 16 << 20
+"""What they may take there, in each generation: ids can be long."""
 
 
 PROFILE_ITEM = 1 << 31
@@ -32,7 +34,7 @@ class Identity:
     def __init__(self, rows: Rows, cache_ids: int = CACHE_IDS, sizes: Sizes = USUAL) -> None:
         self._rows = rows
         self._sizes = sizes
-        self._cache: Generations[str, str | None] = Generations(cache_ids)
+        self._cache: Generations[str, str | None] = Generations(cache_ids, CACHE_BYTES, _held)
         # Alias calls may join ids that were used as user ids. They are few, so all are in memory, and
         # events of ordinary user ids cost one look into a dict.
         self._merged: dict[str, str] = {
@@ -132,6 +134,11 @@ class Identity:
                 self._rows.put(Table.PROFILES, row, dumped)
         elif before is not None:
             self._rows.delete(Table.PROFILES, row)
+
+
+def _held(anonymous_id: str, user_id: str | None) -> int:
+    """Return the bytes of memory that one link takes in the cache: two texts and their place in it."""
+    return 300 + len(anonymous_id) + (len(user_id) if user_id is not None else 0)
 
 
 def _row(anonymous_id: str) -> bytes:

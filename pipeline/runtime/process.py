@@ -33,6 +33,7 @@ from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, disk_fault
 from pipeline.model.stop import requested, stoppable
 from pipeline.outbox.copies.copies import open_copies
+from pipeline.outbox.quota import Quota
 from pipeline.outbox.reading.view import Accounting, accounting
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
@@ -123,6 +124,7 @@ def open_job(
             disk_reserve_bytes=config.file.disk_reserve_bytes,
             chunk_lines=parts.chunk_lines,
             sizes=config.file.limits.sizes(),
+            dead_letters=Quota(*config.file.dead_letters.quota()),
             clock=parts.clock,
         )
         fires = (lambda webhook_id: True) if replay is None else replay.fires

@@ -220,10 +220,26 @@ class DeadLettersJsonl(Section):
 
 
 class DeadLettersSection(Section):
-    """Where copies of dead letters go; they are always kept in the state directory."""
+    """How long dead letters are kept in the state directory, and where copies of them go."""
 
+    max_bytes: Annotated[Size, Field(ge=1 << 20)] = Field(
+        default=4 << 30,
+        description="What all of them may take there. Beyond, the oldest are dropped of the webhook that has "
+        "most (records that are no webhook's count as one), and counted.",
+        examples=["20GiB"],
+    )
+    max_age_secs: Annotated[Duration, lasting("max_age")] = Field(
+        default=90 * 86400.0,
+        validation_alias="max_age",
+        description="Older ones are dropped, and counted.",
+        examples=["30d"],
+    )
     kafka: DeadLettersKafka | None = Field(default=None, description="A Kafka topic.")
     jsonl: DeadLettersJsonl | None = Field(default=None, description="A file of JSON lines.")
+
+    def quota(self) -> tuple[int, int]:
+        """Return the bytes and the milliseconds they are kept for."""
+        return self.max_bytes, int(self.max_age_secs * 1000)
 
 
 class LogSection(Section):
