@@ -15,6 +15,11 @@ RECORDS = ("read", "events", "updates", "links", "invalid")
 ORDER = ("late_updates", "late_events", "ahead")
 """Of these records how many came too late for the join's order, or were stamped ahead of the clock."""
 
+REFUSED = "aliases_refused"
+"""Alias calls that joined no users, because `join.max_merged` are joined already."""
+
+OTHERS = (*ORDER, REFUSED)
+
 WEBHOOK = ("matched", "delivered", "dead", "pending", "suppressed")
 """What a shard keeps per webhook: matched = delivered + dead + pending + suppressed."""
 

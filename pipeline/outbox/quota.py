@@ -106,7 +106,7 @@ class Index:
             first, *others = self._webhooks()
             least = self._bytes(others[0]) if others else 0
             before_slice = gone
-            for oldest in self._oldest(first, SLICE):
+            for oldest in self._oldest(first, min(SLICE, most - gone)):
                 if self._total <= self._quota.max_bytes or self._bytes(first) < least:
                     break
                 if oldest.key not in kept:

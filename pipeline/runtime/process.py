@@ -123,7 +123,7 @@ def open_job(
             copies=copies is not None,
             disk_reserve_bytes=config.file.disk_reserve_bytes,
             chunk_lines=parts.chunk_lines,
-            sizes=config.file.limits.sizes(),
+            sizes=config.file.sizes(),
             dead_letters=Quota(*config.file.dead_letters.quota()),
             clock=parts.clock,
         )

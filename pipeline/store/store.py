@@ -90,9 +90,11 @@ class Store:
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         """Write the row in this epoch. The key has at most MAX_KEY bytes (see `bounded`)."""
-        self._pending[table][key] = value
+        pending = self._pending[table]
+        before = pending.get(key)
+        pending[key] = value
         self.dirty = True
-        self._pending_bytes += len(value) + ROW_BYTES
+        self._pending_bytes += len(value) + ROW_BYTES if before is None else len(value) - len(before)
         if self._pending_bytes > FLUSH_BYTES:
             self.flush()
 

@@ -82,6 +82,13 @@ JOIN_REFUSED = Happening(
     "updates were refused: they would make a user larger than `limits` in pipeline.yaml allows",
     "join_refused_total",
 )
+JOIN_MERGES_REFUSED = Happening(
+    Log.warning,
+    "alias calls join no more users: `join.max_merged` in pipeline.yaml are joined already; each is a dead "
+    "letter, and was taken as a link of its anonymous id",
+    "join_merges_refused_total",
+    once=True,
+)
 JOIN_LATE = Happening(
     Log.warning,
     "records came too late: one of the other topic that they precede had left",

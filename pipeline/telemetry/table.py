@@ -30,6 +30,7 @@ MetricName: TypeAlias = Literal[
     "guard_refused_total",
     "join_clock_ahead_total",
     "join_late_records_total",
+    "join_merges_refused_total",
     "join_misrouted_total",
     "join_refused_total",
     "join_unaligned_total",
@@ -183,6 +184,11 @@ METRICS: dict[MetricName, Metric] = {
         "users",
         "users whose records came from more than one partition",
         "the topics are not co-partitioned by user id: as-of join is best effort until they are",
+    ),
+    "join_merges_refused_total": _counter(
+        "alias calls",
+        "alias calls that joined no users, because `join.max_merged` are joined already",
+        "`hookline dlq list --webhook -` has them; raise `join.max_merged`: 300 bytes of memory each",
     ),
     "join_refused_total": _counter(
         "updates",

@@ -114,7 +114,7 @@ def replay(
         from pipeline.operate.trials.dry_run import would_send
 
         shape = job.source.format if job.source is not None else "auto"
-        sizes = job.file.limits.sizes()
+        sizes = job.file.sizes()
         print_json_lines(shown.to_json() for shown in would_send(config, paths, shape, chosen, sizes))
         return None
     return run(config, job, chosen, state, as_json)

@@ -189,6 +189,14 @@ class JoinSection(Section):
         "the other topic that come later but precede it. null: 50ms where a topic has CreateTime, else 0.",
         examples=["100ms"],
     )
+    max_merged: int = Field(
+        default=USUAL.merged,
+        ge=0,
+        le=10_000_000,
+        description="Ids that alias calls join to another user's, at most, of each source partition: they "
+        "are in memory, some 300 bytes each. Pairs of over 512 characters count several times. Beyond, an "
+        "alias joins as a link does, for the anonymous id only, and is a dead letter.",
+    )
 
 
 class NetworkSection(Section):
@@ -282,10 +290,6 @@ class LimitsSection(Section):
         examples=["1MiB"],
     )
 
-    def sizes(self) -> Sizes:
-        """Return the limits as the job's steps take them."""
-        return Sizes(self.record_bytes, self.members, self.id_chars, self.user_properties, self.user_bytes)
-
 
 class PipelineFile(Section):
     """How the job runs. Every field has a default but the source."""
@@ -326,3 +330,15 @@ class PipelineFile(Section):
         default_factory=DeadLettersSection, description="Copies of dead letters."
     )
     log: LogSection = Field(default_factory=LogSection, description="Log.")
+
+    def sizes(self) -> Sizes:
+        """Return `limits` and `join.max_merged` as the job's steps take them."""
+        most = self.limits
+        return Sizes(
+            most.record_bytes,
+            most.members,
+            most.id_chars,
+            most.user_properties,
+            most.user_bytes,
+            self.join.max_merged,
+        )

@@ -23,6 +23,7 @@ from pipeline.config.models.field_types import (
     WebhookId,
     checked,
     lasting,
+    newly,
     only_one,
     problem,
 )
@@ -32,15 +33,12 @@ MAX_COUNT: Final = 1_000
 """Most matches that `repeat` and `limit` count: each is a time in the user's state."""
 
 
-def _countable(count: int) -> int:
+def _countable(count: int) -> None:
     if count > MAX_COUNT:
         raise ValueError(f"`count` is a whole number from 1 to {MAX_COUNT}")
-    return count
 
 
-Count = Annotated[
-    int, Field(ge=1, json_schema_extra={"maximum": MAX_COUNT}), AfterValidator(checked(_countable))
-]
+Count = Annotated[int, Field(ge=1, json_schema_extra={"maximum": MAX_COUNT}), newly(_countable)]
 
 
 _MEDIA_TYPE = r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *; *[A-Za-z0-9!#$&^_.+-]+=[ -~]+)*"
