@@ -159,7 +159,7 @@ def held_bytes(row: bytes) -> int:
     that takes four bytes for each.
     """
     text = len(row) if row.isascii() else 4 * len(row)
-    return 400 + text + 100 * row.count(b",") + 150 * row.count(b"{") + 60 * row.count(b"[")
+    return 400 + text + 130 * row.count(b",") + 150 * row.count(b"{") + 60 * row.count(b"[")
 
 
 def _held(key: str, user: Known) -> int:
