@@ -15,7 +15,9 @@ from pipeline.config.models.field_types import (
     Names,
     Section,
     Size,
+    at_most,
     checked,
+    few,
     lasting,
     only_one,
     problem,
@@ -182,7 +184,7 @@ class JoinSection(Section):
         validation_alias="max_wait",
         description="Let an event go on after so long without progress of the users side; null: never.",
     )
-    settle_secs: DurationOrZero | None = Field(
+    settle_secs: Annotated[DurationOrZero, at_most("settle", 3600.0, "1h")] | None = Field(
         default=None,
         validation_alias="settle",
         description="Two topics: hold each record until the clock is so far past its time, for records of "
@@ -202,8 +204,9 @@ class JoinSection(Section):
 class NetworkSection(Section):
     """Which addresses may be reached."""
 
-    allow: Networks = Field(
+    allow: Annotated[Networks, few("allow", 1_000, ": join them to larger networks")] = Field(
         default_factory=list,
+        json_schema_extra={"maxItems": 1_000},
         description="Networks opened although they are private or local.",
         examples=[["127.0.0.0/8"]],
     )
@@ -309,7 +312,7 @@ class PipelineFile(Section):
         le=MAX_SHARDS,
         description="How many parts the users are split into; fixed for a state directory.",
     )
-    disk_reserve_bytes: Size = Field(
+    disk_reserve_bytes: Annotated[Size, at_most("disk_reserve", 1 << 50, "1048576GiB")] = Field(
         default=256 << 20,
         validation_alias="disk_reserve",
         description="Reading pauses while the state directory's disk has less room than this.",

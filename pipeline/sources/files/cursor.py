@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pipeline.model.errors import Fatal, InvalidRecord, StateError
+from pipeline.model.plain_file import is_endless
 from pipeline.sources.files import recorded
 from pipeline.sources.files.blocks import Blocks, Damaged, is_compressed
 from pipeline.sources.files.digests import StreamDigest, digest
@@ -63,6 +64,12 @@ class Cursor:
             self._blocks = Blocks(self._fd)
         except OSError as error:
             raise Fatal(f"{self.source.path}: cannot be read: {error.strerror}") from error
+        if is_endless(self._fd):
+            self._close_fd()
+            raise Fatal(
+                f"{self.source.path}: is a device, which has no end and no lines: a recording is a file, a "
+                "folder of them, or a pipe"
+            )
         if self.source.path == STDIN or self._blocks.is_stream:
             self._blocks.is_stream = True
             self._is_named = False
