@@ -12,7 +12,7 @@ asks again after `begin`, with the whole budget, and only then believes it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -95,22 +95,39 @@ def once(event: Event, user: User, key: object, find: Callable[[Event, User], Kn
 def extent(value: Value, price: int = 1) -> int:
     """Return how much work it is to read a value to its end, at so many units for each element.
 
-    What is beyond the budget is not counted on.
+    A text in it is three units and one for each `CHARS` characters, a list or an object five. What is beyond
+    the budget is not counted on.
     """
-    total = 0
+    if type(value) is str:
+        return price * (1 + len(value) // CHARS)
+    total = 1
     most = BUDGET * _work.factor // price
-    todo = [value]
-    while todo and total <= most:
+    todo: list[Value] = [value] if type(value) is list or type(value) is dict else []
+    while todo:
         one = todo.pop()
-        if type(one) is str:
-            total += 1 + len(one) // CHARS
-        elif type(one) is list:
-            total += 1 + len(one)
-            todo += [inner for inner in one if type(inner) in (str, list, dict)]
-        elif type(one) is dict:
-            total += 1 + 2 * len(one)
-            todo += [inner for inner in one.values() if type(inner) in (str, list, dict)]
+        kind = type(one)
+        total += len(one) if kind is list else 2 * len(one)
+        if total > most:
+            break
+        inside: Iterable[Value] = one if kind is list else one.values()
+        for inner in inside:
+            kind = type(inner)
+            if kind is str:
+                total += 2 + len(inner) // CHARS
+            elif kind is list or kind is dict:
+                total += 4
+                todo.append(inner)
     return price * total
+
+
+def width(value: list[Value]) -> int:
+    """Return how many elements a list has, those of the lists in it included."""
+    total = len(value)
+    inner = [one for one in value if type(one) is list]
+    while inner and total <= BUDGET * _work.factor:
+        total += sum(map(len, inner))
+        inner = [one for several in inner for one in several if type(one) is list]
+    return total
 
 
 @contextmanager
