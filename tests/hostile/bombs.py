@@ -193,12 +193,17 @@ def of_operators() -> Iterator[Bomb]:
             reference: Value = {"path": f"event.properties.{other}"}
             said = {operator.name: [reference, reference] if operator.wants == "range" else reference}
             for shape, opposed in OPPOSED:
-                values = {"a": half()[shape], "b": half()[opposed]}
-                if type(values["b"]) is list and type(values["a"]) is list:
-                    values["b"] = [strange(one) for one in values["b"]]
+                values = {"a": half()[shape], "b": other_than(opposed)}
                 yield from judged(
                     entry, f"{path} {shape} to {other} {opposed}", {f"event.properties.{path}": said}, values
                 )
+
+
+@cache
+def other_than(shape: str) -> Value:
+    """Return values such as those of the shape, none of which equals one of them."""
+    value = half()[shape]
+    return [strange(one) for one in value] if type(value) is list else value
 
 
 def strange(value: Value) -> Value:
