@@ -190,7 +190,7 @@ class KafkaSource(Section):
     @model_validator(mode="after")
     def _some_topics(self) -> KafkaSource:
         if not self.events and not self.users and not self.topics:
-            raise problem("missing-field", "a kafka source needs `events`, `users` or `topics`")
+            raise problem("missing-field", "a kafka source needs `events`, `users` or both, or `topics`")
         return self
 
 
