@@ -20,9 +20,9 @@ from pipeline.deliver.core import Core
 from pipeline.deliver.http.attempt import Attempt, Client
 from pipeline.deliver.http.choose import Clients, connection_limit
 from pipeline.deliver.http.guard import Network, parse_allow
-from pipeline.deliver.http.native_client import NativeClient
 from pipeline.deliver.http.resolve import Lookup, Resolver, system_lookup
 from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.http.trust import Trust
 from pipeline.deliver.lanes.access_tokens import Tokens
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import MAX_BYTES, Lane
@@ -72,6 +72,7 @@ class DeliveryEngine:
         self._share = share
         self._on_gone = on_gone
         self._clock = clock if clock is not None else Clock()
+        self._trust = Trust(self._clock.now)
         self._max_flying = max_flying if max_flying is not None else connection_limit()
         self._lookup = lookup
         self._inbox: deque[Callable[[Core], None]] = deque()
@@ -203,7 +204,7 @@ class DeliveryEngine:
     def stats(self) -> EngineStats:
         """Return the present numbers of every lane; callable from any thread."""
         flying = self._core.dispatcher.flying if self._core is not None else 0
-        return engine_stats(list(self._lanes.values()), flying)
+        return engine_stats(list(self._lanes.values()), flying, self._trust)
 
     # --- inside: any thread
 
@@ -244,10 +245,8 @@ class DeliveryEngine:
         loop = self._loop = asyncio.get_running_loop()
         resolver = Resolver(self._allow, self._lookup)
         self._stopped = loop.create_future()
-        # Idle connections count as well, hence twice as many.
-        native = NativeClient(self._finished, resolver, self._contexts, max_connections=2 * self._max_flying)
-        self._publisher = Publisher(native)
-        self._clients = Clients(native, self._finished, resolver, self._contexts)
+        clients = Clients(self._finished, resolver, self._contexts, self._trust, self._max_flying)
+        self._clients, self._publisher = clients, Publisher(clients.native)
         settler = Settler(self._clock, random.random, self._on_gone)
         tokens = Tokens(self._clients, self._clock, settler, self._token_answered)
         core = self._core = Core(

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 MetricName: TypeAlias = Literal[
+    "answers_out_of_step_total",
     "attempt_seconds",
     "attempts_total",
     "bytes_read_total",
@@ -40,6 +41,7 @@ MetricName: TypeAlias = Literal[
     "lane_success_share",
     "lane_waiting",
     "oauth_tokens_total",
+    "origins_distrusted",
     "process_cpu_seconds_total",
     "process_open_fds",
     "process_resident_memory_bytes",
@@ -243,6 +245,17 @@ METRICS: dict[MetricName, Metric] = {
         "connections",
         "connections made",
         "near attempts_total: the receiver closes after each answer, which costs a handshake per request",
+    ),
+    "answers_out_of_step_total": _counter(
+        "signs",
+        "answers that nobody had asked for, by sign: unasked (no request was under way), surplus (more came "
+        "than the answer), early (before the request was sent), garbled (no answer, after others were)",
+        "find what answers twice or too early: the receiver, or a proxy before it",
+        ("webhook", "sign"),
+    ),
+    "origins_distrusted": _gauge(
+        "origins",
+        "receivers (scheme, host, port) that get a connection per request for an hour after such a sign",
     ),
     "guard_refused_total": _counter(
         "dials",

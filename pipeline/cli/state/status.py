@@ -42,5 +42,11 @@ def status(state: Path, as_json: bool) -> None:
         echo(f"the config was edited and is refused; what ran before still runs:\n{live.config['problems']}")
     for webhook, halt in found.halted.items():
         echo(f"{webhook} is {halt}: `hookline webhook enable {webhook}` sends again")
+    for webhook, lane in (live.lanes if live else {}).items():
+        if until := lane.get("single_until"):  # a job of an older version does not say
+            echo(
+                f"{webhook}: its receiver answers what it was not asked, and gets a connection per request "
+                f"until {str(until)[11:19]}. Look for what answers twice: it, or a proxy before it"
+            )
     for webhook, why in found.waiting.items():
         echo(why.line(webhook, found.webhooks[webhook]["pending"]))
