@@ -7,12 +7,21 @@ from pipeline.decode.builtin.exports import amplitude, ga4, jitsu, mixpanel, sno
 from pipeline.decode.shape import Shape
 
 _ROWS = (
-    Shape("cloudevents", cloudevents.read, cloudevents.fits, times=("time",), side="events"),
+    Shape(
+        "cloudevents",
+        cloudevents.read,
+        "CloudEvents 1.0: structured JSON, and binary mode in Kafka headers",
+        cloudevents.fits,
+        times=("time",),
+        side="events",
+    ),
     Shape(
         "posthog",
         posthog.read,
+        "capture and `batch[]`, `$set`, `$set_once`, `$unset`, `$identify`, `$create_alias`, the elements of "
+        "`$autocapture`; PostHog's capture topic, `clickhouse_events_json`, rows of batch exports",
         posthog.fits,
-        is_doubtful=posthog.is_doubtful,
+        posthog.is_doubtful,
         envelopes=("batch",),
         glance=posthog.glance,
         times=("timestamp", "sent_at"),
@@ -21,6 +30,7 @@ _ROWS = (
     Shape(
         "native",
         native.read,
+        "Hookline's own, below",
         native.fits,
         types=frozenset({"event", "user"}),
         times=("time", "received_at"),
@@ -29,8 +39,9 @@ _ROWS = (
     Shape(
         "segment",
         segment.read,
+        "track, page, screen, identify, group, alias, the `batch[]` envelope, archives in S3; RudderStack's",
         segment.fits,
-        is_doubtful=segment.is_doubtful,
+        segment.is_doubtful,
         envelopes=("batch",),
         glance=segment.glance,
         times=("timestamp", "originalTimestamp", "sentAt", "receivedAt"),
@@ -39,22 +50,47 @@ _ROWS = (
     Shape(
         "heap",
         heap.read,
+        "the server-side API: track, also as `events[]`; add_user_properties, also as `users[]`; identify",
         heap.fits,
-        is_doubtful=heap.is_doubtful,
+        heap.is_doubtful,
         envelopes=("events", "users"),
         times=("timestamp",),
     ),
     Shape(
         "amplitude",
         amplitude.read,
+        "rows of the export, `events[]` of the HTTP API, `identification[]` of the Identify API",
         is_doubtful=amplitude.is_doubtful,
         envelopes=("events", "identification"),
-        times=("event_time", "time", "client_event_time"),
+        peek=amplitude.peek,
     ),
-    Shape("mixpanel", mixpanel.read, is_doubtful=mixpanel.is_doubtful, peek=mixpanel.peek),
-    Shape("snowplow", snowplow.read, parse=snowplow.parse, peek=snowplow.peek, side="events"),
-    Shape("ga4", ga4.read, times=("event_timestamp",)),
-    Shape("jitsu", jitsu.read, peek=jitsu.peek),
+    Shape(
+        "mixpanel",
+        mixpanel.read,
+        "lines of the export, bodies of /track, /import and /engage (people), exported profiles",
+        is_doubtful=mixpanel.is_doubtful,
+        peek=mixpanel.peek,
+    ),
+    Shape(
+        "snowplow",
+        snowplow.read,
+        "enriched events: JSON of the analytics SDKs, and the tab-separated text of the topic",
+        parse=snowplow.parse,
+        peek=snowplow.peek,
+        side="events",
+    ),
+    Shape(
+        "ga4",
+        ga4.read,
+        "rows of Google Analytics 4 in BigQuery, as BigQuery writes them as JSON lines",
+        peek=ga4.peek,
+    ),
+    Shape(
+        "jitsu",
+        jitsu.read,
+        "messages of the ingest topics (`httpPayload`), rows of the bulker",
+        peek=jitsu.peek,
+    ),
 )
 
 SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ROWS}

@@ -19,4 +19,4 @@ Format: TypeAlias = Literal[
 ]
 
 FORMATS: tuple[str, ...] = get_args(Format)
-"""``auto`` first: it recognises each record of the next five by its fields."""
+"""``auto`` first: it recognises each record of the next five. Own shapes (config/shapes) have other names."""

@@ -15,7 +15,7 @@ from tests.decode.builtin.exports.samples import (
     MIXPANEL_TRACK,
     NOON,
 )
-from tests.decode.reading import HERE
+from tests.decode.reading import HERE, PLACE
 
 UUID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 
@@ -120,6 +120,6 @@ def test_what_is_missing_is_named(record: Any, named: str) -> None:
 
 
 def test_files_are_merged_by_the_time_among_the_properties() -> None:
-    assert mixpanel.peek(orjson.dumps(MIXPANEL_EXPORT)) == (NOON, False)
-    assert mixpanel.peek(orjson.dumps(MIXPANEL_PEOPLE)) == (NOON, True)
-    assert mixpanel.peek(b'{"properties":5}') == (None, False)
+    assert mixpanel.peek(orjson.dumps(MIXPANEL_EXPORT), PLACE) == (NOON, False)
+    assert mixpanel.peek(orjson.dumps(MIXPANEL_PEOPLE), PLACE) == (NOON, True)
+    assert mixpanel.peek(b'{"properties":5}', PLACE) == (None, False)

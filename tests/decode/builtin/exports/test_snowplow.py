@@ -10,7 +10,7 @@ from pipeline.decode.decode import decode
 from pipeline.model.records import Event, Invalid
 from tests.decode import reading
 from tests.decode.builtin.exports.samples import NOON, SNOWPLOW_JSON, SNOWPLOW_TSV, tsv
-from tests.decode.reading import HERE
+from tests.decode.reading import HERE, PLACE
 
 NAMES = snowplow_tsv.NAMES
 
@@ -125,7 +125,7 @@ def test_what_is_no_line_of_the_topic_is_a_dead_letter(raw: bytes) -> None:
 
 
 def test_files_are_merged_by_the_events_time() -> None:
-    assert snowplow.peek(tsv(SNOWPLOW_TSV, NAMES)) == (NOON, False)
-    assert snowplow.peek(orjson.dumps(SNOWPLOW_JSON)) == (NOON, False)
-    assert snowplow.peek(b"[") == (None, False)
-    assert snowplow.peek(b"x\t") == (None, False)
+    assert snowplow.peek(tsv(SNOWPLOW_TSV, NAMES), PLACE) == (NOON, False)
+    assert snowplow.peek(orjson.dumps(SNOWPLOW_JSON), PLACE) == (NOON, False)
+    assert snowplow.peek(b"[", PLACE) == (None, False)
+    assert snowplow.peek(b"x\t", PLACE) == (None, False)
