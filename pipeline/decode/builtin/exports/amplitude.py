@@ -127,7 +127,7 @@ class _Line(_Member):
 _peek = msgspec.json.Decoder(_Line).decode
 
 
-def peek(line: bytes, place: Place) -> Seen:
+def peek(line: bytes, _place: Place) -> Seen:
     """Return when it happened, and whether it is an update; of a body the first member."""
     try:
         seen = _peek(line)

@@ -117,7 +117,7 @@ class _When(msgspec.Struct):
 _peek = msgspec.json.Decoder(_When).decode
 
 
-def peek(line: bytes, place: Place) -> Seen:
+def peek(line: bytes, _place: Place) -> Seen:
     """Return when it happened; a row is an event."""
     try:
         when = _peek(line).event_timestamp

@@ -137,7 +137,7 @@ class _Message(_When):
 _peek = msgspec.json.Decoder(_Message).decode
 
 
-def peek(line: bytes, place: Place) -> Seen:
+def peek(line: bytes, _place: Place) -> Seen:
     """Return when it happened, and whether it is an update; (None, False) where that cannot be told."""
     try:
         message = _peek(line)

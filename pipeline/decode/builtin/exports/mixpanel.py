@@ -158,7 +158,7 @@ class _Peek(msgspec.Struct):
 _peek = msgspec.json.Decoder(_Peek).decode
 
 
-def peek(line: bytes, place: Place) -> Seen:
+def peek(line: bytes, _place: Place) -> Seen:
     """Return when it happened, and whether it is an update; (None, False) where that cannot be told."""
     try:
         seen = _peek(line)

@@ -107,7 +107,7 @@ def _split(record: Fields, event: str) -> tuple[Fields, Fields]:
     return properties, context
 
 
-def peek(line: bytes, place: Place) -> Seen:
+def peek(line: bytes, _place: Place) -> Seen:
     """Return when it happened; an enriched event is no update of a user."""
     try:
         found = snowplow_tsv.time_of(line) if line[:1] != b"{" else _time_of(orjson.loads(line))
