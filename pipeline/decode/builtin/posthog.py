@@ -171,11 +171,11 @@ def _distinct_id(record: Fields, properties: Fields) -> str | None:
 
 def _alias(distinct_id: str, alias: str, properties: Fields) -> tuple[str, str]:
     """Return (user id, other id). PostHog makes one person of both, and asks not which is a device."""
-    of_device = distinct_id == fields.text_id(properties, "$device_id") or looks_random(distinct_id)
-    if of_device and not looks_random(alias):
+    if distinct_id == fields.text_id(properties, "$device_id"):
         return alias, distinct_id
-    if fields.text(properties, "$lib") == "posthog-python" and not looks_random(alias):
-        # Its alias(previous_id, distinct_id) sends the previous id as `distinct_id`, the new one as `alias`.
+    # The Python library's alias(previous_id, distinct_id) sends the previous id as `distinct_id`.
+    by_python = fields.text(properties, "$lib") == "posthog-python"
+    if by_python and (looks_random(distinct_id) or not looks_random(alias)):
         return alias, distinct_id
     return distinct_id, alias
 

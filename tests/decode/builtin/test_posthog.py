@@ -41,8 +41,11 @@ class TestPostHog:
 
     def test_an_alias_goes_to_the_id_that_no_device_made(self) -> None:
         device = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
-        call = {"event": "$create_alias", "distinct_id": device, "properties": {"alias": "u"}}
+        properties = {"alias": "u", "$device_id": device}
+        call = {"event": "$create_alias", "distinct_id": device, "properties": properties}
         assert one(call) == IdentityLink(device, "u", None, HERE, alias=True)
+        account = {"event": "$create_alias", "distinct_id": device, "properties": {"alias": "u"}}
+        assert one(account) == IdentityLink("u", device, None, HERE, alias=True)
         swapped = {"event": "$create_alias", "distinct_id": "u", "properties": {"alias": device}}
         assert one(swapped) == IdentityLink(device, "u", None, HERE, alias=True)
 
@@ -78,6 +81,7 @@ class TestPostHog:
         [
             ({**CAPTURED, "data": "{"}, "the text in `data`: not JSON"),
             ({**CAPTURED, "data": "{}"}, "no `event`"),
+            ({**CLICKHOUSE, "event": "", "person_properties": "null"}, "no `event`"),
             ({**CLICKHOUSE, "properties": "[]"}, "the text in `properties` is an array"),
             ({**CLICKHOUSE, "properties": '{"a":NaN}'}, "NaN"),
             ({**CLICKHOUSE, "person_properties": "{"}, "the text in `person_properties`"),

@@ -9,7 +9,7 @@ from pipeline.decode.builtin.exports import jitsu
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate
 from tests.decode import reading
 from tests.decode.builtin.exports.samples import JITSU_LEGACY, JITSU_MESSAGE, JITSU_ROW, NOON
-from tests.decode.reading import PLACE
+from tests.decode.reading import HERE, PLACE
 
 
 def read(record: Any) -> list[Any]:
@@ -46,6 +46,13 @@ def test_a_row_of_the_old_layout_has_the_users_properties_in_it() -> None:
     assert (update.user_id, update.set) == ("u1", {"email": "a@example.com"})
     assert (event.id, event.name, event.time, event.user_id) == ("m1", "Purchase", NOON, "u1")
     assert event.properties["amount"] == 250
+
+
+def test_an_identify_row_of_the_old_layout_is_a_link_and_an_update() -> None:
+    user = {"id": "u1", "anonymous_id": "a1", "email": "a@example.com"}
+    link, update = read({**JITSU_LEGACY, "event_type": "user_identify", "user": user})
+    assert link == IdentityLink("a1", "u1", NOON, HERE)
+    assert update.set == {"email": "a@example.com"}
 
 
 @pytest.mark.parametrize(
