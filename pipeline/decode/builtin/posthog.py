@@ -148,6 +148,8 @@ def glance(stub: Stub, wants: Wants) -> bool:
         and stub.timestamp is not None
         and is_time(stub.timestamp)
         and is_time(stub.now)
+        and (stub.distinct_id is not UNSET or (stub.type is None and stub.unusual_app_id is UNSET))
+        and stub.unusual_person is UNSET
         and properties.set_ is UNSET
         and properties.set_once is UNSET
         and properties.unset is UNSET

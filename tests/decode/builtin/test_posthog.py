@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import orjson
 import pytest
 
+from pipeline.decode.scan import scan
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate
+from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.decode.builtin.exports.samples import CAPTURED, CLICKHOUSE, EXPORTED
 from tests.decode.reading import HERE, NOON, one, read, reason
 
@@ -70,6 +73,13 @@ class TestPostHog:
             assert update.set == {"plan": "pro", "seats": 3}
             assert (event.id, event.name, event.time) == ("018f", "Purchase", NOON)
             assert event.properties["amount"] == 250
+
+    def test_a_row_of_an_event_that_nobody_wants_still_brings_what_was_known(self) -> None:
+        for row in (CLICKHOUSE, EXPORTED):
+            chunk = RawChunk("p", "f", [0], [orjson.dumps(row)], NOWHERE)
+            for format in ("auto", "posthog"):
+                found = scan(chunk, format=format, wants=lambda name, kind: False)
+                assert (found.events, found.updates, found.invalid) == (1, 1, 0)
 
     def test_a_captured_message_is_its_call_with_the_servers_id_and_moment(self) -> None:
         update, event = pair(CAPTURED)
