@@ -81,6 +81,12 @@ def test_the_columns_of_an_events_own_kind_are_its_properties(
     assert (event.kind, event.name, event.properties) == (kind, name, properties)
 
 
+def test_a_self_describing_event_that_no_sdk_has_named_is_opened() -> None:
+    raw = {key: value for key, value in SNOWPLOW_JSON.items() if not key.startswith("unstruct_event")}
+    event = read({**raw, "unstruct_event": orjson.loads(SNOWPLOW_TSV["unstruct_event"])})
+    assert event.properties == {"amount": 250, "currency": "EUR"}
+
+
 @pytest.mark.parametrize(
     ("changed", "anonymous"),
     [
