@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.language.formats import FORMATS
+from pipeline.language.formats import FORMATS, RECORDING
 
 if TYPE_CHECKING:
     from pipeline.operate.trials.given import Given
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STDIN = Path("-")
 FILE = click.Path(path_type=Path, allow_dash=True, exists=True, dir_okay=False)
 format_option = click.option(
-    "--format", type=click.Choice(FORMATS), default="auto", help="Shape of the records."
+    "--format", type=click.Choice((*FORMATS, RECORDING)), default="auto", help="Shape of the records."
 )
 event_option = click.option(
     "--event",

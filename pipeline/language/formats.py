@@ -8,3 +8,12 @@ Format: TypeAlias = Literal["auto", "native", "heap", "segment", "posthog", "clo
 
 FORMATS: tuple[str, ...] = get_args(Format)
 """``auto`` first: it recognises each record by its fields."""
+
+RECORDING: Literal["recording"] = "recording"
+"""What `format` says of files that hold recorded messages, whatever their names."""
+FileFormat: TypeAlias = Format | Literal["recording"]
+
+
+def shape_of(format: str) -> str:
+    """Return the shape of the records in files of a format."""
+    return "auto" if format == RECORDING else format

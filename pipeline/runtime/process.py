@@ -29,6 +29,7 @@ from pipeline.job.control.peers import PeerReporter, Peers
 from pipeline.job.flow import build_flow
 from pipeline.job.replay import Replay
 from pipeline.job.settings import JobSettings
+from pipeline.language.formats import shape_of
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, disk_fault
 from pipeline.model.stop import requested, stoppable
@@ -116,7 +117,7 @@ def open_job(
             state=config.state,
             shards=config.file.shards,
             epoch_secs=config.file.epoch_secs,
-            format=source.format if source is not None else "auto",
+            format=shape_of(source.format) if source is not None else "auto",
             finite=replay is not None or (isinstance(source, JsonlSource) and not source.follow),
             replay=replay,
             copies=copies is not None,

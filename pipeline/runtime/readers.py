@@ -8,6 +8,7 @@ from typing import Literal
 
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.job import JsonlSource
+from pipeline.language.formats import RECORDING as FORMAT
 from pipeline.model.errors import ConfigError
 from pipeline.sources.chunk import Position
 from pipeline.sources.files.recording import Recording
@@ -38,6 +39,7 @@ class Recordings:
             follow=self._follow,
             name=name,
             resume=position,
+            recorded=source.format == FORMAT,
         )
 
 

@@ -52,6 +52,7 @@ MetricName: TypeAlias = Literal[
     "source_new_partitions_total",
     "source_paused",
     "source_skipped_total",
+    "source_twice_total",
     "source_uneven_topics",
     "source_unreachable",
     "state_commit_seconds",
@@ -146,6 +147,11 @@ METRICS: dict[MetricName, Metric] = {
         "offsets jumped over because retention had removed them or the topic was made anew (`out_of_range`)",
         "lengthen the topic's retention: records were lost before they were read",
         ("partition",),
+    ),
+    "source_twice_total": _counter(
+        "lines",
+        "lines of recordings left out: a message of the same topic, partition and offset was read before",
+        "nothing, where recordings overlap; else look what was written twice",
     ),
     "source_commit_failures_total": _counter(
         "commits",

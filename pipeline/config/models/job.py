@@ -20,7 +20,7 @@ from pipeline.config.models.field_types import (
     only_one,
     problem,
 )
-from pipeline.language.formats import Format
+from pipeline.language.formats import FileFormat, Format
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.model.times import parse_time
 
@@ -117,7 +117,11 @@ class JsonlSource(Section):
         default=None, description="With `events`: files with user updates, merged by time."
     )
     follow: bool = Field(default=False, description="Go on reading as the files grow.")
-    format: Format = Field(default="auto", description="Shape of the records; `auto` recognises each one.")
+    format: FileFormat = Field(
+        default="auto",
+        description="Shape of the records; `auto` recognises each one. `recording`: the files are recordings "
+        "of topics, whatever their names (else `*.rec.jsonl`, `.gz`, `.zst` are).",
+    )
 
     @model_validator(mode="after")
     def _some_paths(self) -> JsonlSource:

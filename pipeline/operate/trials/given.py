@@ -15,6 +15,7 @@ from pipeline.config.job import load_pipeline
 from pipeline.decode.decode import decode
 from pipeline.decode.scan import long_id, too_large
 from pipeline.decode.strict import without_bom
+from pipeline.language.formats import RECORDING, shape_of
 from pipeline.model.errors import GivenError, InvalidRecord
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -72,8 +73,8 @@ def understand(event: Text, user: Text | None, format: str, now: int | None = No
     is_event = isinstance(value, dict) and value.get("type") == "event"
     if is_event and not value.keys() & {"user_id", "anonymous_id"}:
         value = {**value, "anonymous_id": "someone"} if user_id is None else {**value, "user_id": user_id}
-    if isinstance(value, dict) and value.keys() >= {"hookline", "source", "offset"}:
-        records = _recorded(event, format)
+    if format == RECORDING or (isinstance(value, dict) and value.keys() >= {"hookline", "source", "offset"}):
+        records = _recorded(event, shape_of(format))
     else:
         origin = Origin(Path(event.name).name, 0)
         records = decode(orjson.dumps(value), format=format, origin=origin, received_at=now)
@@ -131,7 +132,8 @@ def read_stream(paths: Sequence[str], format: str = "auto", sizes: Sizes = USUAL
     """Yield every record of recordings, in the order in which the job would take them."""
     from pipeline.sources.files.recording import Recording  # not for who reads no stream
 
-    reader = Recording(paths)
+    reader = Recording(paths, recorded=format == RECORDING)
+    shape = shape_of(format)
     try:
         while not reader.done:
             chunk = reader.read(1000)
@@ -149,7 +151,7 @@ def read_stream(paths: Sequence[str], format: str = "auto", sizes: Sizes = USUAL
                     continue
                 for record in decode(
                     line,
-                    format=format,
+                    format=shape,
                     origin=origin,
                     received_at=chunk.received[at] if chunk.received else None,
                     headers=chunk.headers[at] if chunk.headers else None,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from pipeline.model.errors import Fatal, InvalidRecord, StateError
+from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.files import recorded
 from pipeline.sources.files.blocks import Blocks, Damaged, is_compressed
 from pipeline.sources.files.digests import StreamDigest, digest
-from pipeline.sources.files.entry import Entry
+from pipeline.sources.files.entry import Entry, Kind
 from pipeline.sources.files.file_set import STDIN, Input
 from pipeline.sources.files.lines import Lines, LineSplitter
 from pipeline.sources.files.running_time import AHEAD_MS, Mark, Outlook, RunningTime
@@ -25,7 +25,13 @@ class Cursor:
     """Reads one input. ``fill()`` gets the next lines; the reader hands them out and calls ``advance``."""
 
     def __init__(
-        self, source: Input, entries: dict[str, Entry], *, follow: bool, max_line_bytes: int
+        self,
+        source: Input,
+        entries: dict[str, Entry],
+        *,
+        follow: bool,
+        max_line_bytes: int,
+        is_recorded: bool = False,
     ) -> None:
         self.name = source.name
         self.source = source
@@ -51,7 +57,9 @@ class Cursor:
         self._head = (0, digest(b""))
         self._head_data = b""
         """The beginning of a file that was closed at its end."""
-        self._is_recorded: bool | None = None
+        self._is_recorded: bool | None = True if is_recorded or recorded.is_recording(source.path) else None
+        self._is_of_old = False
+        """True where an older version has read it, which asked the first line whether it is a recording."""
         self._stream = StreamDigest()
         self._open()
 
@@ -70,9 +78,9 @@ class Cursor:
         entry = self._entries.get(self.name)
         size = self.total_bytes = os.fstat(self._fd).st_size
         head = os.pread(self._fd, HEAD_BYTES, 0)
-        self._is_recorded = head.startswith(recorded.PREFIX) if head and head[:1] == b"{" else None
         if entry is None:
             return
+        self._resume_kind(entry, head)
         self._check(entry, size, head)
         self.time = entry.time
         self.buffer = Lines([], [entry.offset])
@@ -87,6 +95,16 @@ class Cursor:
             self._to_skip = entry.offset
         else:
             self._blocks.seek(entry.offset)
+
+    def _resume_kind(self, entry: Entry, head: bytes = b"") -> None:
+        """Go on with lines or messages, as it was begun."""
+        if self._is_recorded:
+            return
+        if entry.kind in ("plain", "messages"):
+            self._is_recorded = entry.kind == "messages"
+        self._is_of_old = not entry.kind
+        if self._is_of_old and head[:1] == b"{":
+            self._is_recorded = head.startswith(recorded.PREFIX)
 
     def _check(self, entry: Entry, size: int, head: bytes) -> None:
         remedy = (
@@ -255,9 +273,12 @@ class Cursor:
         self.buffer = found
         self.index = 0
         if self._is_recorded is None and found.lines:
-            self._is_recorded = (found.lines[0] or b"").startswith(recorded.PREFIX)
+            first = found.lines[0] or b""
+            if not self._is_of_old:
+                recorded.refuse_unnamed(self.source.path, first)
+            self._is_recorded = self._is_of_old and first.startswith(recorded.PREFIX)
         if self._is_recorded:
-            _unwrap(found, self.name)
+            found.unwrap(self.name)
         return bool(found.lines)
 
     # --- pipes
@@ -276,6 +297,7 @@ class Cursor:
         self.name = f"stdin-{digest(block[:cut] if cut >= 0 else block[:_FIRST_LINE_BYTES])[:8]}"
         entry = self._entries.get(self.name)
         if entry is not None:
+            self._resume_kind(entry)
             self.time = entry.time
             self._to_skip = entry.offset
             self._splitter = LineSplitter(entry.offset, self._max_line_bytes)
@@ -293,12 +315,20 @@ class Cursor:
         if self._blocks is not None and self._blocks.is_stream:
             if not self._is_named:
                 return None
-            return Entry(self.name, 0, self._stream.digest_at(offset), offset, 0, finished).at(self.time)
+            made = Entry(self.name, 0, self._stream.digest_at(offset), offset, 0, finished)
+            return made.at(self.time)._replace(kind=self._kind)
         size = self._finished_size if finished else 0
         # Of a plain file only what was handed out: a torn last line may be written anew.
         is_plain = self._blocks is None or not self._blocks.is_compressed
         self._know_head(min(HEAD_BYTES, offset) if is_plain and not finished else HEAD_BYTES)
-        return Entry(self.name, *self._head, offset, size, finished).at(self.time)
+        made = Entry(self.name, *self._head, offset, size, finished)
+        return made.at(self.time)._replace(kind=self._kind)
+
+    @property
+    def _kind(self) -> Kind:
+        if self._is_recorded is None:
+            return "" if self._is_of_old else "new"
+        return "messages" if self._is_recorded else "plain"
 
     def _know_head(self, size: int) -> None:
         if self._head[0] >= size:
@@ -318,16 +348,3 @@ class Cursor:
             self._close_fd()
         except OSError:
             pass  # it is being given up anyway
-
-
-def _unwrap(found: Lines, name: str) -> None:
-    """Put recorded messages in the place of the lines that hold them."""
-    found.messages = []
-    for at, line in enumerate(found.lines):
-        try:
-            message = recorded.parse_line(line or b"")
-        except InvalidRecord as error:
-            found.faults.setdefault(at, str(error))
-            message = recorded.Message(name, found.starts[at], None, None, None, line)
-        found.messages.append(message)
-    found.lines = [message.value for message in found.messages]
