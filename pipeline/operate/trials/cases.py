@@ -21,6 +21,7 @@ from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.decode.decode import decode
 from pipeline.job.rehearse import Rehearsal
+from pipeline.model.bounds import bounded
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value, equal
@@ -85,7 +86,8 @@ def run_file(
     try:
         cases, lines = _load(path, shown)
         holds = "the webhook has no errors"
-        snapshot = _compile(path, directory, cases, os.environ if environ is None else environ)
+        with bounded():
+            snapshot = _compile(path, directory, cases, os.environ if environ is None else environ)
     except ConfigError as error:
         yield CaseResult(shown, holds, 0, [str(error)])
         return

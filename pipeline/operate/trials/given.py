@@ -16,6 +16,7 @@ from pipeline.decode.decode import decode
 from pipeline.decode.scan import long_id, too_large
 from pipeline.decode.strict import without_bom
 from pipeline.language.formats import RECORDING, shape_of
+from pipeline.model.bounds import bounded
 from pipeline.model.errors import GivenError, InvalidRecord
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -29,8 +30,9 @@ def load_snapshot(config: Path) -> Snapshot:
 
     Raises ConfigError with every finding.
     """
-    defaults = replace(load_pipeline(config).require().defaults, network_allow=("0.0.0.0/0", "::/0"))
-    return compile_config(read_config(config, defaults=defaults), secrets=None).require()
+    with bounded(root=str(config)):
+        defaults = replace(load_pipeline(config).require().defaults, network_allow=("0.0.0.0/0", "::/0"))
+        return compile_config(read_config(config, defaults=defaults), secrets=None).require()
 
 
 @dataclass(slots=True, frozen=True)
