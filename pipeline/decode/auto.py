@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from msgspec import UNSET
@@ -12,6 +13,7 @@ from pipeline.decode.glance import Stub, Wants
 from pipeline.decode.shape import Read, Shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.decode.strangers import stranger, unread
+from pipeline.language.formats import RECORDING
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Record
 
@@ -77,8 +79,8 @@ def _glance(stub: Stub, wants: Wants) -> bool:
     if has_distinct_id:
         return (
             stub.type is None
-            and stub.userId is None
-            and stub.anonymousId is None
+            and stub.userId is UNSET
+            and stub.anonymousId is UNSET
             and posthog.glance(stub, wants)
         )
     return type(stub.type) is str and segment.glance(stub, wants)
@@ -89,3 +91,6 @@ NAMES: Final = tuple(name for name, _, _ in _FITS)
 
 AUTO: Final = Shape("auto", read, envelopes=_ENVELOPES, glance=_glance)
 """A row like the others."""
+
+RECORDED: Final = replace(AUTO, name=RECORDING)
+"""Of the values of recorded messages, where no topic says otherwise."""

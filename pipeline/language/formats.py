@@ -7,13 +7,7 @@ from typing import Literal, TypeAlias, get_args
 Format: TypeAlias = Literal["auto", "native", "heap", "segment", "posthog", "cloudevents"]
 
 FORMATS: tuple[str, ...] = get_args(Format)
-"""``auto`` first: it recognises each record by its fields."""
+"""``auto`` first: it recognises each record by its fields. Own shapes (config/shapes) have other names."""
 
-RECORDING: Literal["recording"] = "recording"
+RECORDING = "recording"
 """What `format` says of files that hold recorded messages, whatever their names."""
-FileFormat: TypeAlias = Format | Literal["recording"]
-
-
-def shape_of(format: str) -> str:
-    """Return the shape of the records in files of a format."""
-    return "auto" if format == RECORDING else format

@@ -51,5 +51,24 @@ class RawChunk:
     other topic that they precede, ``ahead`` of the clock. ``twice``: lines of a recording that were
     left out, since they had been handed out before."""
 
+    parts: str | list[str | None] | None = None
+    """Of files with a format of their own: the path that names them in pipeline.yaml, per line or for all."""
+
+    def run(self, begin: int, end: int) -> RawChunk:
+        """Return these lines of it as a chunk, in the same order."""
+        faults = self.faults or {}
+        return RawChunk(
+            self.partition,
+            self.sources if isinstance(self.sources, str) else self.sources[begin:end],
+            self.offsets[begin:end],
+            self.lines[begin:end],
+            self.position,
+            None if self.received is None else self.received[begin:end],
+            None if self.headers is None else self.headers[begin:end],
+            None if self.keys is None else self.keys[begin:end],
+            {at - begin: reason for at, reason in faults.items() if begin <= at < end} or None,
+            parts=self.parts[begin:end] if isinstance(self.parts, list) else self.parts,
+        )
+
     def __len__(self) -> int:
         return len(self.lines)

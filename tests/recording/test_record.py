@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.decode.auto import RECORDED
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import Fatal, StateError
 from pipeline.recording.record import Recorded, record
 from pipeline.sources.chunk import Position, RawChunk
@@ -81,8 +83,9 @@ def rows(count: int, first: int = 0) -> list[Row]:
     return [(1000 + i, b'{"n":%d}' % i) for i in range(first, first + count)]
 
 
-def read_back(out: Path, **more: Any) -> list[RawChunk]:
-    reader = Recording([str(out)], **more)
+def read_back(out: Path, formats: Formats = ALL_AUTO) -> list[RawChunk]:
+    reader = Recording([str(out)])
+    reader.under(formats)
     chunks = []
     while not reader.done:
         chunk = reader.read(200)
@@ -93,8 +96,8 @@ def read_back(out: Path, **more: Any) -> list[RawChunk]:
     return chunks
 
 
-def lines(out: Path, **more: Any) -> list[bytes | None]:
-    return [line for chunk in read_back(out, **more) for line in chunk.lines]
+def lines(out: Path, formats: Formats = ALL_AUTO) -> list[bytes | None]:
+    return [line for chunk in read_back(out, formats) for line in chunk.lines]
 
 
 def files(out: Path) -> list[str]:
@@ -338,7 +341,7 @@ def test_a_file_that_an_older_version_began_goes_on_under_its_name(tmp_path: Pat
     path.rename(path.with_name(path.name.replace(".rec", "")))
     instantly(FakeSource(p=rows(6)), tmp_path)
     assert files(tmp_path) == [f"p/{0:020}.jsonl.zst"]
-    assert lines(tmp_path, recorded=True) == [value for _, value in rows(6)]
+    assert lines(tmp_path, Formats(RECORDED)) == [value for _, value in rows(6)]
 
 
 def test_files_that_nothing_is_known_of_are_left_alone(tmp_path: Path) -> None:

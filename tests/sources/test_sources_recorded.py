@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import Any
 
 import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.decode.auto import RECORDED
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import ConfigError, InvalidRecord
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.files import origins
@@ -120,8 +121,11 @@ def lines_of(*offsets: int, source: str = "t/0") -> bytes:
     return b"".join(dump_line(Message(source, at, 1000 + at, None, None, b'{"n":%d}' % at)) for at in offsets)
 
 
-def read_on(paths: list[Path], resume: Position | None = None, limit: int = 3, **more: Any) -> list[RawChunk]:
-    reader = Recording([str(path) for path in paths], resume=resume, **more)
+def read_on(
+    paths: list[Path], resume: Position | None = None, limit: int = 3, formats: Formats = ALL_AUTO
+) -> list[RawChunk]:
+    reader = Recording([str(path) for path in paths], resume=resume)
+    reader.under(formats)
     found = []
     while not reader.done:
         chunk = reader.read(limit)
@@ -137,6 +141,8 @@ def offsets(chunks: list[RawChunk]) -> list[int]:
 def twice(chunks: list[RawChunk]) -> int:
     return sum((chunk.noted or {}).get("twice", 0) for chunk in chunks)
 
+
+SAYS_SO = Formats(RECORDED)
 
 STREAMS = [
     ([1, 1], [1]),
@@ -207,7 +213,7 @@ def test_recorded_messages_under_another_name_are_refused_and_never_read_as_line
     path.write_bytes(packed(name, lines_of(1, 2)))
     with pytest.raises(ConfigError, match=r"by its name \(\*\.rec\.jsonl.*or by `format: recording`"):
         read_on([path])
-    assert offsets(read_on([path], recorded=True)) == [1, 2]
+    assert offsets(read_on([path], formats=SAYS_SO)) == [1, 2]
 
 
 @pytest.mark.parametrize("name", ["r.rec.jsonl", "r.rec.jsonl.gz", "r.rec.jsonl.zst"])
@@ -233,7 +239,7 @@ def test_what_a_line_says_of_itself_makes_no_recording(tmp_path: Path) -> None:
 def test_what_an_older_version_has_begun_to_read_goes_on_as_a_recording(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(packed(name, lines_of(1, 2, 3)))
-    _, lines, places = read_on([path], recorded=True, limit=1)[0].position
+    _, lines, places = read_on([path], formats=SAYS_SO, limit=1)[0].position
     old = ("jsonl-2", lines, tuple(place[:9] for place in places if place[0] != origins.MARK))
     chunks = read_on([path], old)
     assert offsets(chunks) == [2, 3]

@@ -23,6 +23,7 @@ class ChunkBuilder:
         self._faults: dict[int, str] = {}
         self.twice = 0
         """Lines that were handed out before, and are not added."""
+        self._parts: list[str | None] = []
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -34,6 +35,7 @@ class ChunkBuilder:
         if at in found.faults:
             self._faults[len(self._sources)] = found.faults[at]
         self._sources.append(cursor.name)
+        self._parts.append(cursor.source.part)
         self._chunk.offsets.append(found.starts[at])
         self._chunk.lines.append(found.lines[at])
         self._messages.append(None if found.messages is None else found.messages[at])
@@ -45,6 +47,8 @@ class ChunkBuilder:
         self._chunk.sources = self._sources
         self._chunk.faults = self._faults or None
         self._chunk.noted = {"twice": self.twice} if self.twice else None
+        if any(part is not None for part in self._parts):
+            self._chunk.parts = self._parts
         if any(message is not None for message in self._messages):
             add_messages(self._chunk, self._messages)
         return self._chunk
@@ -65,6 +69,7 @@ def without(chunk: RawChunk, twice: Sequence[int]) -> RawChunk:
         sources=sources if isinstance(sources, str) else [sources[at] for at in left],
         offsets=[chunk.offsets[at] for at in left],
         lines=[chunk.lines[at] for at in left],
+        parts=some(chunk.parts) if isinstance(chunk.parts, list) else chunk.parts,
         received=some(chunk.received),
         headers=some(chunk.headers),
         keys=some(chunk.keys),

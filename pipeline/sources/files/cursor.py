@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import Fatal, StateError
-from pipeline.sources.files import recorded
+from pipeline.model.plain_file import is_endless
+from pipeline.model.records import Origin
 from pipeline.sources.files.blocks import Blocks, Damaged, is_compressed
+from pipeline.sources.files.content import Content
 from pipeline.sources.files.digests import StreamDigest, digest
-from pipeline.sources.files.entry import Entry, Kind
+from pipeline.sources.files.entry import Entry
 from pipeline.sources.files.file_set import STDIN, Input
 from pipeline.sources.files.lines import Lines, LineSplitter
 from pipeline.sources.files.running_time import AHEAD_MS, Mark, Outlook, RunningTime
@@ -25,13 +28,7 @@ class Cursor:
     """Reads one input. ``fill()`` gets the next lines; the reader hands them out and calls ``advance``."""
 
     def __init__(
-        self,
-        source: Input,
-        entries: dict[str, Entry],
-        *,
-        follow: bool,
-        max_line_bytes: int,
-        is_recorded: bool = False,
+        self, source: Input, entries: dict[str, Entry], *, follow: bool, max_line_bytes: int
     ) -> None:
         self.name = source.name
         self.source = source
@@ -57,10 +54,9 @@ class Cursor:
         self._head = (0, digest(b""))
         self._head_data = b""
         """The beginning of a file that was closed at its end."""
-        self._is_recorded: bool | None = True if is_recorded or recorded.is_recording(source.path) else None
-        self._is_of_old = False
-        """True where an older version has read it, which asked the first line whether it is a recording."""
+        self._content = Content(source.path)
         self._stream = StreamDigest()
+        self._formats = ALL_AUTO
         self._open()
 
     # --- opening and resuming
@@ -71,6 +67,12 @@ class Cursor:
             self._blocks = Blocks(self._fd)
         except OSError as error:
             raise Fatal(f"{self.source.path}: cannot be read: {error.strerror}") from error
+        if is_endless(self._fd):
+            self._close_fd()
+            raise Fatal(
+                f"{self.source.path}: is a device, which has no end and no lines: a recording is a file, a "
+                "folder of them, or a pipe"
+            )
         if self.source.path == STDIN or self._blocks.is_stream:
             self._blocks.is_stream = True
             self._is_named = False
@@ -80,7 +82,7 @@ class Cursor:
         head = os.pread(self._fd, HEAD_BYTES, 0)
         if entry is None:
             return
-        self._resume_kind(entry, head)
+        self._content.resume(entry, head)
         self._check(entry, size, head)
         self.time = entry.time
         self.buffer = Lines([], [entry.offset])
@@ -95,16 +97,6 @@ class Cursor:
             self._to_skip = entry.offset
         else:
             self._blocks.seek(entry.offset)
-
-    def _resume_kind(self, entry: Entry, head: bytes = b"") -> None:
-        """Go on with lines or messages, as it was begun."""
-        if self._is_recorded:
-            return
-        if entry.kind in ("plain", "messages"):
-            self._is_recorded = entry.kind == "messages"
-        self._is_of_old = not entry.kind
-        if self._is_of_old and head[:1] == b"{":
-            self._is_recorded = head.startswith(recorded.PREFIX)
 
     def _check(self, entry: Entry, size: int, head: bytes) -> None:
         remedy = (
@@ -160,6 +152,12 @@ class Cursor:
             self.time = self._time_with_order
             self._order = None
 
+    def under(self, formats: Formats) -> None:
+        """From the next line on what is seen of a line is told by these shapes."""
+        self._formats = formats
+        self._order = None
+        self._outlook = Outlook(self._look)
+
     def order(self) -> tuple[int, int]:
         """Return the sort key of the next line: latest time so far, and 0 for an update, 1 for an event.
 
@@ -196,8 +194,20 @@ class Cursor:
             if not got:
                 return None
         at = self.index + ahead
-        when, is_update = peek(self.buffer.lines[at])
-        return when if self.buffer.messages is None else self.buffer.messages[at].time, is_update
+        line = self.buffer.lines[at]
+        if self.buffer.messages is None:
+            origin = Origin(self.name, self.buffer.starts[at])
+            return peek(line, self._formats.of(self.name, self.source.part), origin=origin)
+        message = self.buffer.messages[at]
+        _, is_update = peek(
+            line,
+            self._formats.of(message.source, self.source.part),
+            origin=Origin(message.source, message.offset),
+            headers=message.headers,
+            key=message.key,
+            received_at=message.time,
+        )
+        return message.time, is_update
 
     def _at_end(self, blocks: Blocks) -> bool:
         if self.follow and not blocks.is_stream:
@@ -272,12 +282,8 @@ class Cursor:
             return False
         self.buffer = found
         self.index = 0
-        if self._is_recorded is None and found.lines:
-            first = found.lines[0] or b""
-            if not self._is_of_old:
-                recorded.refuse_unnamed(self.source.path, first)
-            self._is_recorded = self._is_of_old and first.startswith(recorded.PREFIX)
-        if self._is_recorded:
+        format = self._formats.of(self.name, self.source.part).name
+        if found.lines and self._content.is_recorded(found.lines[0] or b"", format):
             found.unwrap(self.name)
         return bool(found.lines)
 
@@ -297,7 +303,7 @@ class Cursor:
         self.name = f"stdin-{digest(block[:cut] if cut >= 0 else block[:_FIRST_LINE_BYTES])[:8]}"
         entry = self._entries.get(self.name)
         if entry is not None:
-            self._resume_kind(entry)
+            self._content.resume(entry)
             self.time = entry.time
             self._to_skip = entry.offset
             self._splitter = LineSplitter(entry.offset, self._max_line_bytes)
@@ -316,19 +322,13 @@ class Cursor:
             if not self._is_named:
                 return None
             made = Entry(self.name, 0, self._stream.digest_at(offset), offset, 0, finished)
-            return made.at(self.time)._replace(kind=self._kind)
+            return made.at(self.time)._replace(kind=self._content.kind)
         size = self._finished_size if finished else 0
         # Of a plain file only what was handed out: a torn last line may be written anew.
         is_plain = self._blocks is None or not self._blocks.is_compressed
         self._know_head(min(HEAD_BYTES, offset) if is_plain and not finished else HEAD_BYTES)
         made = Entry(self.name, *self._head, offset, size, finished)
-        return made.at(self.time)._replace(kind=self._kind)
-
-    @property
-    def _kind(self) -> Kind:
-        if self._is_recorded is None:
-            return "" if self._is_of_old else "new"
-        return "messages" if self._is_recorded else "plain"
+        return made.at(self.time)._replace(kind=self._content.kind)
 
     def _know_head(self, size: int) -> None:
         if self._head[0] >= size:
