@@ -19,6 +19,12 @@ NEWLY_REFUSED = {
     "JSON written as one text": ("json-text", HEAD + URL + """  body: '{"text": "{{ event.name }}"}'\n"""),
     "a list written as one text": ("json-text", HEAD + URL + """  body: '[{"a": {{ event.id }}}]'\n"""),
     "a timeout of nothing": ("wrong-value", HEAD + URL + "delivery: {timeout: 0s}\n"),
+    "more matches than are kept": ("wrong-value", HEAD + URL + "limit: {count: 10001, every: 1d}\n"),
+    "repeats without end": (
+        "wrong-value",
+        "id: a\ntrigger: {events: [Purchase], repeat: {count: 1000000, within: 1d}}\n" + URL,
+    ),
+    "a pause of nothing": ("wrong-value", HEAD + URL + "delivery: {max_pause: 0s}\n"),
     "a timeout of days": ("wrong-value", HEAD + URL + "delivery: {timeout: 2d}\n"),
     "retries of nothing": ("wrong-value", HEAD + URL + "delivery: {retry: {max_age: 0s}}\n"),
     "delays the wrong way round": ("wrong-value", HEAD + URL + "delivery: {retry: {min_delay: 2h}}\n"),

@@ -120,10 +120,21 @@ class DeliverySettings:
         json_schema_extra=_whole(MAX_PENDING),
         description="How many may wait on disk.",
     )
+    max_pending_bytes: Size = Field(
+        default=8 << 30,
+        description="How much room they may take there.",
+        examples=["8GiB"],
+    )
     on_full: Literal["dead_letter", "pause"] | None = Field(
         default=None,
         description="What happens beyond: dead letters (default on live input) or pause the source "
         "(default on finite recordings).",
+    )
+    max_pause_secs: Annotated[Duration, lasting("max_pause", "30d", zero="`on_full: dead_letter`")] = Field(
+        default=5.0,
+        validation_alias="max_pause",
+        description="How long the source waits for a webhook that takes nothing (a minute where none of its "
+        "attempts fails meanwhile); then what it would owe becomes dead letters, until it takes something.",
     )
     batch: BatchSettings | None = Field(default=None, description="Send several deliveries in one request.")
     fail_when: Conditions = Field(

@@ -24,6 +24,7 @@ from pipeline.config.models.field_types import (
     checked,
     few,
     lasting,
+    newly,
     only_one,
     problem,
 )
@@ -35,15 +36,12 @@ MAX_PATHS: Final = 32
 MAX_HEADERS: Final = 200
 
 
-def _countable(count: int) -> int:
+def _countable(count: int) -> None:
     if count > MAX_COUNT:
         raise ValueError(f"`count` is a whole number from 1 to {MAX_COUNT}")
-    return count
 
 
-Count = Annotated[
-    int, Field(ge=1, json_schema_extra={"maximum": MAX_COUNT}), AfterValidator(checked(_countable))
-]
+Count = Annotated[int, Field(ge=1, json_schema_extra={"maximum": MAX_COUNT}), newly(_countable)]
 
 
 _MEDIA_TYPE = r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *; *[A-Za-z0-9!#$&^_.+-]+=[ -~]+)*"
