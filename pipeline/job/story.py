@@ -176,8 +176,9 @@ class Story:
 
 
 def _undecided(key: str, webhook: Webhook, event: Event, user: User) -> Match:
-    place = f"{webhook.file}, trigger: {webhook.trigger.costly(event, user)}"
-    return Match(key, webhook, event, user, None, str(TooExpensive(place)), undecided=True)
+    costly = webhook.trigger.costly(event, user)
+    reason = TooExpensive(f"{webhook.file}, trigger: {costly.place}", for_all=costly.for_all)
+    return Match(key, webhook, event, user, None, str(reason), undecided=True)
 
 
 def change_of(

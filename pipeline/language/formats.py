@@ -7,4 +7,4 @@ from typing import Literal, TypeAlias, get_args
 Format: TypeAlias = Literal["auto", "native", "heap", "segment", "posthog", "cloudevents"]
 
 FORMATS: tuple[str, ...] = get_args(Format)
-"""``auto`` first: it recognises each record by its fields."""
+"""``auto`` first: it recognises each record by its fields. Own shapes (config/shapes) have other names."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final, TypeAlias
 
-from pipeline.language.path_syntax import ANY, Part, Path
+from pipeline.language.path_syntax import ANY, EVENT_ROOTS, Part, Path
 from pipeline.language.work import spend
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
@@ -119,6 +119,8 @@ def compile_path(path: Path, vars: Mapping[str, Value] = {}) -> Getter:
     if not parts:
         return base
     names = [part for part in parts if isinstance(part, str)]
+    if len(names) == len(parts) == 1 and path.root not in EVENT_ROOTS:
+        return _of_scope(path.root, names[0])
     shortcut = _shortcut(path, names) if len(names) == len(parts) <= 2 else None
     return shortcut or _walk(base, parts, vars)
 
@@ -188,6 +190,16 @@ def _shortcut(path: Path, parts: list[str]) -> Getter | None:
     return None
 
 
+def _of_scope(root: str, name: str) -> Getter:
+    """Return the fastest reader for one name below another root."""
+
+    def of_scope(event: Event, user: User, scope: Scope) -> Value | Missing:
+        value = MISSING if scope is None else scope.get(root)
+        return value.get(name, MISSING) if type(value) is dict else MISSING
+
+    return of_scope
+
+
 def _walk(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Value]) -> Getter:
     if all(isinstance(part, str) for part in parts):
         names = tuple(str(part) for part in parts)
@@ -224,7 +236,7 @@ def _many(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Value]) -> G
                 values = [element for value in values if type(value) is list for element in value]
                 spend(event, user, len(values))
                 continue
-            spend(event, user, len(values))
+            spend(event, user, _PER_STEP * len(values))
             named = None if dynamic is None else dynamic(event, user, scope)
             values = [
                 found
@@ -234,6 +246,10 @@ def _many(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Value]) -> G
         return values or MISSING
 
     return all_values
+
+
+_PER_STEP: Final = 4
+"""Work of one name on one of many values, measured against that of touching it."""
 
 
 def _steps(parts: tuple[Part, ...], vars: Mapping[str, Value]) -> tuple[tuple[Value, Getter | None], ...]:

@@ -31,6 +31,27 @@ NEWLY_REFUSED = {
     "retries of what succeeded": ("wrong-value", HEAD + URL + "delivery: {retry: {statuses: [200]}}\n"),
     "a batch that waits for nothing": ("wrong-value", HEAD + URL + "delivery: {batch: {max_wait: 0s}}\n"),
     "an id of signs": ("wrong-value", HEAD.replace("id: a", "id: '..'") + URL),
+    "attempts without end": ("wrong-value", HEAD + URL + "delivery: {retry: {max_attempts: 100001}}\n"),
+    "too many statuses": ("wrong-value", HEAD + URL + f"delivery: {{retry: {{statuses: {[500] * 301}}}}}\n"),
+    "a batch of gigabytes": ("wrong-value", HEAD + URL + "delivery: {batch: {max_bytes: 65MiB}}\n"),
+    "a rate of nobody": ("wrong-value", HEAD + URL + "delivery: {rate: 1000001/s}\n"),
+    "a rate beyond all numbers": ("wrong-value", HEAD + URL + f"delivery: {{rate: {'9' * 400}/s}}\n"),
+    "a rate of once in years": ("wrong-value", HEAD + URL + "delivery: {rate: 0.01/d}\n"),
+    "more pending than a disk holds": ("wrong-value", HEAD + URL + "delivery: {max_pending: 100000001}\n"),
+    "keys of many paths": ("wrong-value", HEAD + URL + f"dedupe: {{by: {['event.id'] * 33}}}\n"),
+    "ids of many paths": ("wrong-value", HEAD + URL + f"idempotency: {{by: {['event.id'] * 33}}}\n"),
+    "hundreds of headers": (
+        "wrong-value",
+        HEAD + URL + "  headers:\n" + "".join(f"    H{number}: x\n" for number in range(201)),
+    ),
+    "signatures without end": (
+        "wrong-value",
+        HEAD + URL + f"  signature: {{standard_webhooks: {{secrets: {['whsec_' + 'A' * 32] * 11}}}}}\n",
+    ),
+    "values without end": (
+        "file-too-large",
+        HEAD.replace("{e", "{where: [{event.id: {in: [" + "1," * 20_000 + "]}}], e") + URL,
+    ),
     "a batch of forms": ("batch", HEAD + URL + "  encoding: form\n  body: {a: 1}\ndelivery: {batch: {}}\n"),
 }
 
