@@ -13,11 +13,20 @@ from functools import partial
 from pipeline.compile.answers import check_answer_paths, reads_of
 from pipeline.compile.kept import unchanged
 from pipeline.compile.lint import lint_webhook
+from pipeline.compile.shapes import compile_formats
 from pipeline.config.files import ConfigText
 from pipeline.config.models.delivery import DeliverySettings
-from pipeline.config.webhooks import CheckedConfig, CheckedLabel, CheckedWebhook, Kept, check_files
+from pipeline.config.webhooks import (
+    CheckedConfig,
+    CheckedLabel,
+    CheckedShape,
+    CheckedWebhook,
+    Kept,
+    check_files,
+)
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.deliver.requests.spec import LaneSpec, Reads
 from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict, check
@@ -96,6 +105,13 @@ class Snapshot:
     checked: CheckedConfig = field(repr=False)
     labels: Labels = field(repr=False)
     """What it was compiled from, for the next version."""
+    formats: Formats = ALL_AUTO
+    """Which shape reads what."""
+
+    @property
+    def says_formats(self) -> bool:
+        """False for a version of an older Hookline: its lines are read as the job says now."""
+        return self.text.language >= 3
 
     def named(self, webhook_id: str) -> Webhook:
         """Return a webhook by its id. Raises UsageError."""
@@ -179,7 +195,8 @@ def compile_config(
     ]
     for file in checked.partial:
         _compile(file, text, labels, exclude, secrets)  # for its problems alone
-    return _report(text, checked, labels, webhooks, offline)
+    formats = compile_formats(text, checked)
+    return _report(text, checked, labels, webhooks, formats, offline)
 
 
 def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) -> Iterator[str]:
@@ -288,10 +305,17 @@ def _line_of(file: CheckedWebhook, path: KeyPath) -> int | None:
 
 
 def _report(
-    text: ConfigText, checked: CheckedConfig, labels: Labels, webhooks: list[Webhook], offline: bool
+    text: ConfigText,
+    checked: CheckedConfig,
+    labels: Labels,
+    webhooks: list[Webhook],
+    formats: Formats,
+    offline: bool,
 ) -> Report:
     findings = list(checked.findings)
-    files: list[CheckedLabel | CheckedWebhook] = [*checked.labels, *checked.webhooks, *checked.partial]
+    files: list[CheckedLabel | CheckedShape | CheckedWebhook] = [
+        *checked.labels, *checked.shapes, *checked.webhooks, *checked.partial
+    ]  # fmt: skip
     for file in files:
         findings.extend(found for found in file.findings() if not _follows(found, checked.broken_labels))
     findings = in_order(findings)
@@ -311,6 +335,7 @@ def _report(
             triggers=TriggerIndex([webhook.trigger for webhook in webhooks]),
             checked=checked,
             labels=labels,
+            formats=formats,
         )
     return report
 

@@ -25,14 +25,17 @@ from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 from pipeline.model.under_way import begins
 
-LANGUAGE = 2
+LANGUAGE = 3
 _SUFFIXES = (".yaml", ".yml")
 TESTS = (".test.yaml", ".test.yml")
+SHAPES = "shapes"
+"""The folder of own shapes."""
+FOLDERS = ("labels", SHAPES, "webhooks")
 
 
 @dataclass(slots=True, frozen=True)
 class JobDefaults:
-    """The parts of pipeline.yaml that change what a webhook sends or may reach."""
+    """The parts of pipeline.yaml that change what is read, and what a webhook sends or may reach."""
 
     exclude: tuple[str, ...] = ()
     """Labels whose events no webhook sees unless it says `include_excluded`."""
@@ -40,6 +43,8 @@ class JobDefaults:
     """Defaults of every webhook's `delivery`, as plain data."""
     network_allow: tuple[str, ...] = ()
     """Networks (CIDR) that are opened although the guard refuses them."""
+    formats: Mapping[str, Value] = field(default_factory=dict)
+    """Which shape reads what (config/formats.py); empty: `auto` reads everything."""
 
     def to_data(self) -> dict[str, Any]:
         """Return them as a JSON value."""
@@ -47,12 +52,14 @@ class JobDefaults:
             "exclude": list(self.exclude),
             "delivery": dict(self.delivery),
             "network_allow": list(self.network_allow),
+            **({"formats": dict(self.formats)} if self.formats else {}),
         }
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> JobDefaults:
         """Return what `to_data` gave."""
-        return cls(tuple(data["exclude"]), data["delivery"], tuple(data["network_allow"]))
+        exclude, allow = tuple(data["exclude"]), tuple(data["network_allow"])
+        return cls(exclude, data["delivery"], allow, data.get("formats", {}))
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,9 @@ class ConfigText:
     faults: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Files that could not be read, with the reason; such a config does not compile."""
     language: int = LANGUAGE
-    """Which meaning the files have. 1: placeholders in `vars` are plain settings, as they once were."""
+    """Which meaning the files have. 1: placeholders in `vars` are plain settings, as they once were. Up to 2
+    nothing is said of formats: those of the job are meant.
+    """
     strays: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Files beside them that nobody reads although they look meant, with the reason."""
 
@@ -103,7 +112,7 @@ class ConfigText:
 
     @cached_property
     def documents(self) -> Documents:
-        """The YAML files of webhooks and labels, by name."""
+        """The YAML files of webhooks, labels and shapes, by name."""
         return _documents(self.files)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -128,7 +137,7 @@ def read_config(
     defaults: JobDefaults | None = None,
     before: ConfigText | None = None,
 ) -> ConfigText:
-    """Read webhooks/*.yaml, labels/*.yaml and the list files they name.
+    """Read webhooks/*.yaml, labels/*.yaml, shapes/*.yaml and the list files they name.
 
     before: what was read last; what is known of its files is not looked for again in those that are the same.
     Raises ConfigError where the directory is no config directory. Files that cannot be read are noted in
@@ -190,7 +199,7 @@ _FILE_SECRET = re.compile(r"\$\{file:([^}]*)\}")
 def _is_private(name: str, text: ConfigText) -> bool:
     """Return whether a file of the config directory may not be read as a list."""
     path = PurePosixPath(os.path.normpath(name))
-    folder = path.parts[1:] if path.parts[0] in ("webhooks", "labels") else path.parts
+    folder = path.parts[1:] if path.parts[0] in FOLDERS else path.parts
     if folder[:1] == ("secrets",) or path.name in ("pipeline.yaml", "pipeline.yml"):
         return True
     if any(part.startswith(".") for part in path.parts):
@@ -238,9 +247,9 @@ def wanted_lists(text: ConfigText) -> list[str]:
 
 
 def config_files(base: Path) -> list[str]:
-    """Return the names of all webhook and label files, sorted."""
+    """Return the names of all label, shape and webhook files, sorted."""
     names = []
-    for folder in ("labels", "webhooks"):
+    for folder in FOLDERS:
         try:
             entries = sorted(os.listdir(base / folder))
         except OSError:
@@ -250,8 +259,8 @@ def config_files(base: Path) -> list[str]:
 
 
 def _strays(base: Path) -> Iterator[tuple[str, str]]:
-    """Yield the files that somebody may take for webhooks or labels, and why they are none."""
-    for folder in ("labels", "webhooks"):
+    """Yield the files that somebody may take for webhooks, shapes or labels, and why they are none."""
+    for folder in FOLDERS:
         try:
             entries = sorted(os.scandir(base / folder), key=lambda entry: entry.name)
         except OSError:
@@ -267,7 +276,7 @@ def _strays(base: Path) -> Iterator[tuple[str, str]]:
 
 
 def is_yaml(name: str) -> bool:
-    """Return whether a file name is that of a webhook, base or label file (tests are none)."""
+    """Return whether a file name is that of a webhook, base, label or shape file (tests are none)."""
     return name.endswith(_SUFFIXES) and not name.endswith(TESTS)
 
 

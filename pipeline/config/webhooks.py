@@ -17,9 +17,10 @@ from pipeline.config.documents import (
     named_setting,
     read_list,
 )
-from pipeline.config.files import ConfigText, is_webhook, is_yaml
+from pipeline.config.files import SHAPES, ConfigText, is_webhook, is_yaml
 from pipeline.config.models.label import LabelFile
 from pipeline.config.models.salvage import salvage
+from pipeline.config.models.shape import ShapeFile
 from pipeline.config.models.validate import check
 from pipeline.config.models.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
@@ -32,7 +33,7 @@ from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.under_way import begins
 
-M = TypeVar("M", WebhookFile, LabelFile)
+M = TypeVar("M", WebhookFile, LabelFile, ShapeFile)
 
 MAX_VALUES: Final = 20_000
 """Values that one file may hold. Long lists belong into list files, which are read much faster."""
@@ -42,7 +43,7 @@ MAX_CHARS: Final = 64 << 20
 
 @dataclass(slots=True, eq=False)
 class CheckedFile(Generic[M]):
-    """One webhook or label file that its model accepts."""
+    """One webhook, label or shape file that its model accepts."""
 
     file: str
     root: Node
@@ -67,6 +68,7 @@ class CheckedFile(Generic[M]):
 
 CheckedWebhook: TypeAlias = CheckedFile[WebhookFile]
 CheckedLabel: TypeAlias = CheckedFile[LabelFile]
+CheckedShape: TypeAlias = CheckedFile[ShapeFile]
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +82,7 @@ class CheckedConfig:
     """Webhooks that the model refuses, without what it refuses: compilers look for further faults in them."""
     broken_labels: set[str] = field(default_factory=set)
     """Names of labels whose files have errors: conditions that use them are not to blame."""
+    shapes: list[CheckedShape] = field(default_factory=list)
     stored: bool = False
     """True: a version out of a state directory, not the files as they are now."""
     too_large: set[str] = field(default_factory=set)
@@ -139,6 +142,8 @@ def check_files(text: ConfigText, *, stored: bool = False, kept: Kept = Kept()) 
         begins(name)
         if name.startswith("labels/"):
             _label(document, text, checked)
+        elif name.startswith(f"{SHAPES}/"):
+            _shape(document, text, checked)
         elif is_webhook(name):
             _webhook(document, text, checked)
     _check_unique(checked.webhooks, "id", lambda model: model.id, "duplicate-id", findings)
@@ -196,6 +201,19 @@ def _label(document: Document, text: ConfigText, checked: CheckedConfig) -> None
     checked.findings.extend(_placed(root, problems))
     if isinstance(data, dict) and isinstance(data.get("name"), str):
         checked.broken_labels.add(data["name"])
+
+
+def _shape(document: Document, text: ConfigText, checked: CheckedConfig) -> None:
+    root, problems = document.root, Problems(stored=checked.stored)
+    assert root is not None  # the caller leaves out what could not be read
+    data = root.value
+    model = check(ShapeFile, data, problems, what="a shape")
+    if model is not None and not _broken(document):
+        checked.shapes.append(
+            CheckedFile(document.file, root, data, model, _lists(data, document, text), problems)
+        )
+        return
+    checked.findings.extend(_placed(root, problems))
 
 
 def _placed(root: Node, problems: Problems) -> list[Finding]:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.job.replay import Replay
 from pipeline.model.sizes import USUAL, Sizes
+from pipeline.outbox.quota import USUAL_QUOTA, Quota
 from pipeline.sources.chunk import CHUNK_LINES
 
 
@@ -25,7 +27,8 @@ class JobSettings:
     shards: int
     """How many there are in the whole job."""
     epoch_secs: float = 1.0
-    format: str = "auto"
+    formats: Formats = ALL_AUTO
+    """Of versions that say nothing of formats."""
     finite: bool = False
     """True for a recording that ends: nobody else waits for it."""
     replay: Replay | None = None
@@ -39,5 +42,7 @@ class JobSettings:
     """How many lines are usually read as one chunk."""
     sizes: Sizes = USUAL
     """How large records, ids and users may be."""
+    dead_letters: Quota = USUAL_QUOTA
+    """What the dead letters of all shards may take."""
     clock: Callable[[], int] = wall_clock
     """Unix milliseconds; for the wall-clock facts of deliveries only."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.accounts import order_lines, records_line, show_names, show_webhooks
+from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import config_option, setting, state_option
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
 from pipeline.model.exits import Exit
@@ -174,7 +174,12 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
     from pipeline.config.job import load_pipeline
     from pipeline.model.findings import render
 
-    names = {"source": "source.jsonl.paths", "follow": "source.jsonl.follow", "allow": "network.allow"}
+    names = {
+        "source": "source.jsonl.paths",
+        "format": "source.jsonl.format",
+        "follow": "source.jsonl.follow",
+        "allow": "network.allow",
+    }
     given: dict[str, Any] = {}
     for flag, value in flags.items():
         name = names.get(flag, flag.replace("log_", "log."))
@@ -212,6 +217,8 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
         return
     echo()
     show_webhooks(summary["webhooks"])
+    for line in dropped_lines(summary["records"], summary["webhooks"]):
+        echo(line)
     for line in reasons(state, summary):
         echo(line)
     show_names(summary["events_seen"])

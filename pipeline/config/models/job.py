@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from pipeline.config.models.delivery import DeliverySettings
 from pipeline.config.models.field_types import (
@@ -15,14 +14,13 @@ from pipeline.config.models.field_types import (
     Names,
     Section,
     Size,
+    at_most,
     checked,
+    few,
     lasting,
-    only_one,
-    problem,
 )
-from pipeline.language.formats import Format
+from pipeline.config.models.source import Brokers, Settings, SourceSection
 from pipeline.model.sizes import USUAL, Sizes
-from pipeline.model.times import parse_time
 
 MAX_SHARDS = 64
 """As many keys are known that Bytewax spreads evenly (job/steps/keys.py)."""
@@ -52,128 +50,6 @@ Networks = Annotated[
 ]
 
 
-def _start(value: object) -> object:
-    if value in ("earliest", "latest"):
-        return value
-    try:
-        return parse_time(value)
-    except ValueError as error:
-        raise ValueError(f"{error}; `earliest`, `latest` or a time is wanted") from None
-
-
-_BROKER = re.compile(r"(\w+://)?([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-
-
-def _brokers(value: object) -> object:
-    if not isinstance(value, (str, list)) or not all(isinstance(one, str) for one in value):
-        return value  # pydantic says that it must be a text
-    parts = [part.strip() for part in ",".join(value if isinstance(value, list) else [value]).split(",")]
-    for part in parts:
-        if not _BROKER.fullmatch(part):
-            told = f"`{part}` is no broker" if part else "a broker is missing"
-            raise ValueError(f"{told} (write host:port, or a list of them)")
-    return ",".join(parts)
-
-
-Brokers = Annotated[
-    str,
-    BeforeValidator(checked(_brokers)),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-            "title": "host:port or list",
-        }
-    ),
-]
-"""``host:port``, several with commas as librdkafka reads them; a list is joined to that."""
-
-Settings = dict[str, str | bool | int | float | None]
-"""Names and values of librdkafka's settings."""
-
-Start = Annotated[
-    Literal["earliest", "latest"] | int,
-    BeforeValidator(checked(_start)),
-    WithJsonSchema(
-        {
-            "anyOf": [{"enum": ["earliest", "latest"]}, {"type": ["string", "integer"]}],
-            "title": "earliest, latest or a time",
-            "examples": ["earliest", "2026-11-01T00:00:00Z"],
-        }
-    ),
-]
-"""``earliest``, ``latest``, or unix milliseconds from any time form."""
-
-
-class JsonlSource(Section):
-    """Recordings: files of JSON lines (`.gz`, `.zst` too), directories of them, or `-`."""
-
-    paths: Names | None = Field(
-        default=None,
-        description="Files or directories; `-` reads stdin.",
-        examples=[["recordings/shop.jsonl.gz"]],
-    )
-    events: Names | None = Field(default=None, description="Instead of `paths`: files with events.")
-    users: Names | None = Field(
-        default=None, description="With `events`: files with user updates, merged by time."
-    )
-    follow: bool = Field(default=False, description="Go on reading as the files grow.")
-    format: Format = Field(default="auto", description="Shape of the records; `auto` recognises each one.")
-
-    @model_validator(mode="after")
-    def _some_paths(self) -> JsonlSource:
-        if self.paths is not None and (self.events is not None or self.users is not None):
-            raise problem("one-of", "`paths` and `events`/`users` exclude each other: keep one")
-        if not self.paths and not self.events and not self.users:
-            raise problem("missing-field", "a jsonl source needs `paths`, or `events` and `users`")
-        return self
-
-
-class KafkaSource(Section):
-    """Kafka topics."""
-
-    brokers: Brokers = Field(
-        description="Bootstrap servers: `host:port`, one, a list, or several with commas.",
-        examples=["127.0.0.1:9092"],
-    )
-    events: Names = Field(default_factory=list, description="Topics with events (or with both).")
-    users: Names = Field(default_factory=list, description="Topics with user updates.")
-    group: str = Field(
-        default="hookline", description="Group under which offsets are committed, for lag tools."
-    )
-    start: Start = Field(
-        default="earliest",
-        description="Where an event topic without a stored offset begins: `earliest`, `latest`, or a broker "
-        "time. Topics of user updates always begin at their first record.",
-    )
-    out_of_range: Literal["error", "earliest", "latest"] = Field(
-        default="error", description="What happens where retention has removed the stored offset."
-    )
-    format: Format = Field(default="auto", description="Shape of the records; `auto` recognises each one.")
-    settings: Settings = Field(
-        default_factory=dict,
-        description="Passed to librdkafka: TLS, SASL and tuning.",
-        examples=[{"security.protocol": "SASL_SSL", "sasl.password": "${KAFKA_PASSWORD}"}],
-    )
-
-    @model_validator(mode="after")
-    def _some_topics(self) -> KafkaSource:
-        if not self.events and not self.users:
-            raise problem("missing-field", "a kafka source needs `events`, `users` or both")
-        return self
-
-
-class SourceSection(Section):
-    """Where records come from: one of jsonl and kafka."""
-
-    jsonl: JsonlSource | None = Field(default=None, description="Recordings.")
-    kafka: KafkaSource | None = Field(default=None, description="Kafka topics.")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> SourceSection:
-        only_one(jsonl=self.jsonl, kafka=self.kafka)
-        return self
-
-
 class JoinSection(Section):
     """How events wait for user properties."""
 
@@ -182,20 +58,29 @@ class JoinSection(Section):
         validation_alias="max_wait",
         description="Let an event go on after so long without progress of the users side; null: never.",
     )
-    settle_secs: DurationOrZero | None = Field(
+    settle_secs: Annotated[DurationOrZero, at_most("settle", 3600.0, "1h")] | None = Field(
         default=None,
         validation_alias="settle",
         description="Two topics: hold each record until the clock is so far past its time, for records of "
         "the other topic that come later but precede it. null: 50ms where a topic has CreateTime, else 0.",
         examples=["100ms"],
     )
+    max_merged: int = Field(
+        default=USUAL.merged,
+        ge=0,
+        le=10_000_000,
+        description="Ids that alias calls join to another user's, at most, of each source partition: they "
+        "are in memory, some 300 bytes each. Pairs of over 512 characters count several times. Beyond, an "
+        "alias joins as a link does, for the anonymous id only, and is a dead letter.",
+    )
 
 
 class NetworkSection(Section):
     """Which addresses may be reached."""
 
-    allow: Networks = Field(
+    allow: Annotated[Networks, few("allow", 1_000, ": join them to larger networks")] = Field(
         default_factory=list,
+        json_schema_extra={"maxItems": 1_000},
         description="Networks opened although they are private or local.",
         examples=[["127.0.0.0/8"]],
     )
@@ -220,10 +105,26 @@ class DeadLettersJsonl(Section):
 
 
 class DeadLettersSection(Section):
-    """Where copies of dead letters go; they are always kept in the state directory."""
+    """How long dead letters are kept in the state directory, and where copies of them go."""
 
+    max_bytes: Annotated[Size, Field(ge=1 << 20)] = Field(
+        default=4 << 30,
+        description="What all of them may take there. Beyond, the oldest are dropped of the webhook that has "
+        "most (records that are no webhook's count as one), and counted.",
+        examples=["20GiB"],
+    )
+    max_age_secs: Annotated[Duration, lasting("max_age")] = Field(
+        default=90 * 86400.0,
+        validation_alias="max_age",
+        description="Older ones are dropped, and counted.",
+        examples=["30d"],
+    )
     kafka: DeadLettersKafka | None = Field(default=None, description="A Kafka topic.")
     jsonl: DeadLettersJsonl | None = Field(default=None, description="A file of JSON lines.")
+
+    def quota(self) -> tuple[int, int]:
+        """Return the bytes and the milliseconds they are kept for."""
+        return self.max_bytes, int(self.max_age_secs * 1000)
 
 
 class LogSection(Section):
@@ -266,10 +167,6 @@ class LimitsSection(Section):
         examples=["1MiB"],
     )
 
-    def sizes(self) -> Sizes:
-        """Return the limits as the job's steps take them."""
-        return Sizes(self.record_bytes, self.members, self.id_chars, self.user_properties, self.user_bytes)
-
 
 class PipelineFile(Section):
     """How the job runs. Every field has a default but the source."""
@@ -289,7 +186,7 @@ class PipelineFile(Section):
         le=MAX_SHARDS,
         description="How many parts the users are split into; fixed for a state directory.",
     )
-    disk_reserve_bytes: Size = Field(
+    disk_reserve_bytes: Annotated[Size, at_most("disk_reserve", 1 << 50, "1048576GiB")] = Field(
         default=256 << 20,
         validation_alias="disk_reserve",
         description="Reading pauses while the state directory's disk has less room than this.",
@@ -310,3 +207,15 @@ class PipelineFile(Section):
         default_factory=DeadLettersSection, description="Copies of dead letters."
     )
     log: LogSection = Field(default_factory=LogSection, description="Log.")
+
+    def sizes(self) -> Sizes:
+        """Return `limits` and `join.max_merged` as the job's steps take them."""
+        most = self.limits
+        return Sizes(
+            most.record_bytes,
+            most.members,
+            most.id_chars,
+            most.user_properties,
+            most.user_bytes,
+            self.join.max_merged,
+        )
