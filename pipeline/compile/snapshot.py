@@ -279,14 +279,11 @@ def _compile(
 
 
 def _judged(fails: Predicate) -> Predicate:
-    """Return `fail_when` within a budget of its own: an answer that takes more to judge is no success."""
+    """Return `fail_when` within a budget of its own; raises TooExpensive."""
 
     def judged(event: Event, user: User, scope: Scope) -> bool:
         begin(event, user)
-        try:
-            return fails(event, user, scope)
-        except TooExpensive:
-            return True
+        return fails(event, user, scope)
 
     return judged
 

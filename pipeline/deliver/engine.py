@@ -32,17 +32,21 @@ from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats, Publisher, engine_stats
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import Fatal, HooklineError, disk_fault
-from pipeline.outbox.handover import Delivery, Port
+from pipeline.outbox.handover import Delivery, Port, Room
 from pipeline.telemetry.log import get
 
 log = get(__name__)
 
 MAX_TOTAL = 50_000
 """Deliveries in memory in all; the nearer, the fewer a lane may add."""
-MAX_TOTAL_BYTES = 256 * 1024 * 1024
+MAX_TOTAL_BYTES = 96 * 1024 * 1024
+LONG = BACKLOG + 100
+"""Deliveries in a lane that is not fast enough for the source to wait for it, ..."""
+LONG_TOTAL = 8_000
+"""... and in memory in all, from which on what is added is kept small: until then copying costs more."""
 CLOSING_SECS, CLOSING_SHARE = 2.0, 0.2
 """The end of draining, in which nothing new is sent: at most so long, and at most this part of the time."""
-ALWAYS = 32
+ALWAYS, ALWAYS_BYTES = 32, 256 * 1024
 """Deliveries that a lane may hold however full the memory is."""
 
 
@@ -148,18 +152,23 @@ class DeliveryEngine:
 
     # --- the workers' side
 
-    def accepts(self, webhook_id: str) -> bool:
+    def accepts(self, webhook_id: str) -> Room:
         """Return whether the webhook's lane has room in memory."""
         lane = self._lanes.get(webhook_id)
         if lane is None:
-            return True
+            return Room.SOME
         held = len(lane.held)
         if held >= lane.max_entries or lane.held_bytes >= MAX_BYTES:
-            return False
+            return Room.NONE
         core = self._core
-        if held < ALWAYS or core is None:
-            return True
-        return held < MAX_TOTAL - core.held and core.held_bytes < MAX_TOTAL_BYTES
+        if core is None:
+            return Room.SOME
+        long = held > LONG or core.held > LONG_TOTAL
+        if held < ALWAYS and lane.held_bytes < ALWAYS_BYTES:
+            return Room.LONG if long else Room.SOME
+        if held >= MAX_TOTAL - core.held or core.held_bytes >= MAX_TOTAL_BYTES:
+            return Room.NONE
+        return Room.LONG if long else Room.SOME
 
     def submit(self, deliveries: list[Delivery]) -> None:
         """Hand deliveries over. Raises Fatal where the engine has failed."""

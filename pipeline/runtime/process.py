@@ -35,6 +35,7 @@ from pipeline.model.bounds import bounded
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, disk_fault
 from pipeline.model.stop import requested, stoppable
 from pipeline.outbox.copies.copies import open_copies
+from pipeline.outbox.quota import Quota
 from pipeline.outbox.reading.view import Accounting, accounting
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
@@ -126,7 +127,8 @@ def open_job(
             copies=copies is not None,
             disk_reserve_bytes=config.file.disk_reserve_bytes,
             chunk_lines=parts.chunk_lines,
-            sizes=config.file.limits.sizes(),
+            sizes=config.file.sizes(),
+            dead_letters=Quota(*config.file.dead_letters.quota()),
             clock=parts.clock,
         )
         fires = (lambda webhook_id: True) if replay is None else replay.fires

@@ -23,6 +23,7 @@ MetricName: TypeAlias = Literal[
     "connections_open",
     "connections_opened_total",
     "dead_letter_copies_total",
+    "dead_letters_dropped_total",
     "dead_letters_total",
     "delivery_latency_seconds",
     "epoch_commit_seconds",
@@ -30,6 +31,7 @@ MetricName: TypeAlias = Literal[
     "guard_refused_total",
     "join_clock_ahead_total",
     "join_late_records_total",
+    "join_merges_refused_total",
     "join_misrouted_total",
     "join_refused_total",
     "join_unaligned_total",
@@ -51,6 +53,7 @@ MetricName: TypeAlias = Literal[
     "source_lag",
     "source_new_partitions_total",
     "source_paused",
+    "source_pauses_ended_total",
     "source_skipped_total",
     "source_uneven_topics",
     "source_unreachable",
@@ -114,11 +117,19 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "source_paused": _gauge(
         "0 or 1",
-        "1 while the source waits: `disk` (reserve), `commit` (a slow one is under way), "
+        "1 while the source waits: `disk` (reserve), `commit` (a slow one is under way, or "
+        "much waits for it), "
         "`webhook` (on_full: pause), `engine` (queues full), "
         "`peers` (another process of the job has enough to do); the first of these that holds",
         "disk: free space; commit: see commits_slow; webhook: `hookline status` shows the lane that is full",
         ("reason",),
+    ),
+    "source_pauses_ended_total": _counter(
+        "pauses",
+        "times that the source waited no longer for a webhook with `on_full: pause`: it took nothing",
+        "mend its receiver, then `hookline dlq replay --webhook ID --reason max-pending`; or raise "
+        "`delivery.max_pause`",
+        WEBHOOK,
     ),
     "source_new_partitions_total": _counter(
         "partitions",
@@ -175,6 +186,11 @@ METRICS: dict[MetricName, Metric] = {
         "users",
         "users whose records came from more than one partition",
         "the topics are not co-partitioned by user id: as-of join is best effort until they are",
+    ),
+    "join_merges_refused_total": _counter(
+        "alias calls",
+        "alias calls that joined no users, because `join.max_merged` are joined already",
+        "`hookline dlq list --webhook -` has them; raise `join.max_merged`: 300 bytes of memory each",
     ),
     "join_refused_total": _counter(
         "updates",
@@ -294,6 +310,13 @@ METRICS: dict[MetricName, Metric] = {
         "dead letters",
         "dead letters that this process made, by reason; records not understood have no webhook",
         "`hookline dlq list --webhook ID`; after the cause is mended `hookline dlq replay`",
+        ("webhook", "reason"),
+    ),
+    "dead_letters_dropped_total": _counter(
+        "dead letters",
+        "dead letters that were let go, by reason: quota (`dead_letters.max_bytes`), age (`max_age`)",
+        "mend what makes them, then replay or purge what is left; raise `dead_letters.max_bytes`, or have "
+        "copies written",
         ("webhook", "reason"),
     ),
     "dead_letter_copies_total": _counter(

@@ -38,6 +38,7 @@ def numbered(pattern: str, count: int, between: str = "") -> str:
     return between.join(pattern.replace("#", str(number)) for number in range(count))
 
 
+MANY = MAX_VALUES + 100
 RAW = "{% raw %}x{% endraw %}" * 2_900
 
 BOMBS: dict[str, Callable[[], dict[str, str]]] = {
@@ -53,11 +54,11 @@ BOMBS: dict[str, Callable[[], dict[str, str]]] = {
     "16 MiB of line ends": lambda: {"a": "\n" * (16 << 20)},
     "16 MiB on one line": lambda: {"a": "a: " + "x" * ((16 << 20) - 3)},
     "fields that nobody knows": lambda: {"a": HOOK + numbered("zz#: 1\n", MAX_VALUES - 20)},
-    "a list of numbers": lambda: {"a": where(f"{{event.id: {{in: [{numbered('#', 140_000, ',')}]}}}}")},
-    "many keys": lambda: {"a": HOOK + "  body:\n" + numbered("    k#: '{{ event.id }}'\n", 30_000)},
-    "many slips": lambda: {"a": HOOK + numbered("  a: @# [\n", 60_000)},
-    "many headers": lambda: {"a": HOOK + "  headers:\n" + numbered("    H#: x\n", 40_000)},
-    "many settings": lambda: {"a": HOOK + "vars:\n" + numbered("  v#: ${V#:-x}\n", 40_000)},
+    "a list of numbers": lambda: {"a": where(f"{{event.id: {{in: [{numbered('#', MANY, ',')}]}}}}")},
+    "many keys": lambda: {"a": HOOK + "  body:\n" + numbered("    k#: '{{ event.id }}'\n", MANY)},
+    "many slips": lambda: {"a": HOOK + numbered("  a: @# [\n", MANY)},
+    "many headers": lambda: {"a": HOOK + "  headers:\n" + numbered("    H#: x\n", MANY)},
+    "many settings": lambda: {"a": HOOK + "vars:\n" + numbered("  v#: ${V#:-x}\n", MANY)},
     "long globs": lambda: {"a": where("{event.id: {glob: '" + "*a" * 300_000 + "'}}")},
 }
 

@@ -117,7 +117,7 @@ def replay(
             raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
         from pipeline.operate.trials.dry_run import would_send
 
-        sizes = job.file.limits.sizes()
+        sizes = job.file.sizes()
         print_json_lines(shown.to_json() for shown in would_send(config, paths, format, chosen, sizes))
         return None
     return run(config, job, chosen, state, as_json)

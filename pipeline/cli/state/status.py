@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.accounts import order_lines, records_line, show_names, show_webhooks
+from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import on_state
 from pipeline.cli.output import echo, json_option, print_json
 
@@ -32,6 +32,8 @@ def status(state: Path, as_json: bool) -> None:
     for line in order_lines(found.records):
         echo(line)
     show_webhooks(found.webhooks)
+    for line in dropped_lines(found.records, found.webhooks):
+        echo(line)
     show_names(live.events_seen if live else ())
     if live and live.still_secs:
         echo(
