@@ -81,10 +81,8 @@ source:
 def test_topics_have_formats_and_sides_of_their_own(config: Config) -> None:
     loaded = config.load(TOPICS)
     formats = read_formats(config.folder, loaded.defaults)
-    names = {
-        topic: formats.of(f"{topic}/3").name
-        for topic in (*["plain", "crm", "orders", "people", "clicks", "raw", "other"],)
-    }
+    topics = ("plain", "crm", "orders", "people", "clicks", "raw", "other")
+    names = {topic: formats.of(f"{topic}/3").name for topic in topics}
     assert names == {
         "plain": "segment", "crm": "people", "orders": "shop", "people": "people", "clicks": "cloudevents",
         "raw": "auto", "other": "segment",
@@ -92,7 +90,8 @@ def test_topics_have_formats_and_sides_of_their_own(config: Config) -> None:
     assert isinstance(loaded.source, KafkaSource)
     sides = sides_of(loaded.source, formats)
     assert sides == {
-        "orders": "events", "people": "users", "crm": "users", "mixed": "both", "clicks": "events", "raw": "both",
+        "orders": "events", "people": "users", "crm": "users", "mixed": "both", "clicks": "events",
+        "raw": "both",
     }  # fmt: skip
     settings = KafkaSettings.of(loaded.source, sides=sides)
     assert (settings.users, settings.both, settings.events) == (
@@ -130,7 +129,8 @@ def test_a_version_says_which_shape_reads_what_wherever_it_is_compiled(config: C
     config.write("shapes/shop.yaml", SHOP + "# edited\n")
     assert config.text(config.load(TOPICS)).hash != text.hash, "an edit of a shape is a new version"
     older = json.loads(text.to_bytes()) | {"language": 2}
-    assert not compile_config(ConfigText.from_bytes(json.dumps(older).encode()), secrets=None, stored=True).require().says_formats  # fmt: skip
+    old_text = ConfigText.from_bytes(json.dumps(older).encode())
+    assert not compile_config(old_text, secrets=None, stored=True).require().says_formats
 
 
 def test_paths_have_formats_and_their_files_are_merged_by_what_these_say(config: Config) -> None:
@@ -180,7 +180,8 @@ def test_paths_have_formats_and_their_files_are_merged_by_what_these_say(config:
             "wrong-path",
         ),
         (
-            "source: {kafka: {brokers: b, topics: {t: {format: {records: [{event: {name: ^.a, user_id: b}}]}}}}}",
+            "source: {kafka: {brokers: b, topics: {t: {format: "
+            "{records: [{event: {name: ^.a, user_id: b}}]}}}}}",
             "1:77",
             "`each`",
         ),
