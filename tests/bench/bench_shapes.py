@@ -90,9 +90,8 @@ def main() -> None:
                 least[name] = min(least[name], (time.perf_counter() - began) / len(events) * 1e6)
         print(title)
         for name, took in least.items():
-            print(
-                f"  {name:12} {ways[name][2]:4.0f} bytes {took:6.2f} us  {took / least['native']:5.2f} x native"
-            )
+            ratio = took / least["native"]
+            print(f"  {name:12} {ways[name][2]:4.0f} bytes {took:6.2f} us  {ratio:5.2f} x native")
 
 
 def _chunks(records: list[dict[str, Any]]) -> tuple[list[RawChunk], float]:
