@@ -46,7 +46,8 @@ _ROWS = (
     Shape(
         "segment",
         segment.read,
-        "track, page, screen, identify, group, alias, the `batch[]` envelope, archives in S3; RudderStack's calls",
+        "track, page, screen, identify, group, alias, the `batch[]` envelope, archives in S3; calls of "
+        "RudderStack",
         segment.fits,
         is_doubtful=segment.is_doubtful,
         envelopes=("batch",),
