@@ -19,7 +19,7 @@ _ROWS = (
         "posthog",
         posthog.read,
         "capture and `batch[]`, `$set`, `$set_once`, `$unset`, `$identify`, `$create_alias`, the elements of "
-        "`$autocapture`; PostHog's capture topic, `clickhouse_events_json`, rows of batch exports",
+        "`$autocapture`; PostHog's capture topic, `clickhouse_events_json`, and rows of batch exports",
         posthog.fits,
         posthog.is_doubtful,
         envelopes=("batch",),
@@ -39,7 +39,8 @@ _ROWS = (
     Shape(
         "segment",
         segment.read,
-        "track, page, screen, identify, group, alias, the `batch[]` envelope, archives in S3; RudderStack's",
+        "track, page, screen, identify, group, alias, the `batch[]` envelope, archives in S3; calls of "
+        "RudderStack",
         segment.fits,
         segment.is_doubtful,
         envelopes=("batch",),
