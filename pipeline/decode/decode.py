@@ -70,7 +70,9 @@ def decode(
             for name in shape.envelopes:
                 if name in value and type(held := value[name]) is list and _is_envelope(value):
                     return _read_all(held, name, value, shape, raw, place)
-            return _read_one(value, shape, place)
+            if shape.is_doubtful is not None and shape.is_doubtful(value):
+                refuse_another(value, shape)
+            return shape.read(value, place)
         if type(value) is list:
             return _read_all(value, "the list", {}, shape, raw, place)
         raise InvalidRecord(f"the line is {kind_of(value)}, an object is wanted")
@@ -149,17 +151,13 @@ def _read_all(
             member = strict.loads(given) if type(given) is bytes else given
             if type(member) is not dict:
                 raise InvalidRecord(f"a member of `{name}` is {kind_of(member)}, an object is wanted")
-            records += _read_one(member, shape, inside)
+            if shape.is_doubtful is not None and shape.is_doubtful(member):
+                refuse_another(member, shape)
+            records += shape.read(member, inside)
         except InvalidRecord as error:
             text = given if type(given) is bytes else _dumps(given, raw)
             records.append(Invalid(text, str(error), origin))
     return records
-
-
-def _read_one(record: Fields, shape: Shape, place: Place) -> list[Record]:
-    if shape.is_doubtful is not None and shape.is_doubtful(record):
-        refuse_another(record, shape)
-    return shape.read(record, place)
 
 
 def _dumps(member: Json | bytes, raw: bytes) -> bytes:
