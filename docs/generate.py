@@ -15,7 +15,7 @@ import reference
 
 import pipeline
 from pipeline.cli import app
-from pipeline.decode import native
+from pipeline.decode.builtin import native
 from pipeline.model.exits import MEANING, Exit
 from pipeline.telemetry.metrics import METRICS, prometheus_name
 

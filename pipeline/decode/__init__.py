@@ -1,1 +1,10 @@
-"""Raw records become events, property updates and links: one module per shape."""
+"""Raw records become events, property updates and links.
+
+shapes      the table of built-in shapes, a row each; shape.py is what a row says, auto.py chooses among them
+builtin     one module per built-in shape
+mapped      own shapes: YAML compiled to plain functions
+decode      one line or message at a time: envelopes, dead letters
+scan        a chunk at a time, with a first look (glance) that drops what no webhook wants
+strangers   what is known and not read
+strict      JSON, fields: what every shape reads with
+"""

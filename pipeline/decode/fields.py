@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -10,9 +11,12 @@ from pipeline.decode.nobody import stands_for_nobody
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import IdentityLink, Invalid, Origin, Record
+from pipeline.model.sizes import USUAL
 from pipeline.model.times import parse_time
 
 Fields = dict[str, Json]
+Headers = Sequence[tuple[str, bytes | None]]
+"""Of a message, as Kafka has them."""
 
 
 @dataclass(slots=True)
@@ -28,6 +32,12 @@ class Place:
     """When the envelope was sent, undecoded."""
     raw: bytes | None = None
     """The line that holds this record alone."""
+    envelope: str = ""
+    """The field whose members this record is one of."""
+    headers: Headers | None = None
+    key: bytes | None = None
+    most_members: int = USUAL.members
+    """How many records one line may give."""
 
 
 def text_id(fields: Fields, *names: str) -> str | None:

@@ -12,10 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipeline.decode import cloudevents, strict
+from pipeline.decode import strict
+from pipeline.decode.builtin import cloudevents
+from pipeline.decode.decode import BY_NAME, decode
+from pipeline.decode.fields import Headers
 from pipeline.decode.glance import NOT_SEEN, Wants, is_good, names_native, read_any, read_native
 from pipeline.decode.plain import plain_event
-from pipeline.decode.shapes import GLANCES, Headers, decode
+from pipeline.decode.shape import Shape
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.sizes import KEPT_BYTES, USUAL, Sizes
 
@@ -45,11 +48,14 @@ class Scanned:
     invalid: int = 0
 
 
+NATIVE = frozenset({"auto", "native"})
+"""Shapes whose lines may be native ones: of these there is a look that costs half."""
+
 _TRIAL = 16
 """After so many lines of a chunk it is decided whether the first look pays."""
 
 
-def scan(chunk: RawLines, *, format: str = "auto", wants: Wants, sizes: Sizes = USUAL) -> Scanned:
+def scan(chunk: RawLines, *, format: str | Shape = "auto", wants: Wants, sizes: Sizes = USUAL) -> Scanned:
     """Return the records of a chunk without the events that ``wants`` refuses, and the counts with them.
 
     About 1 us per refused event of the native shape. Never raises for any input.
@@ -61,13 +67,14 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants, sizes: Sizes = 
     if large:
         faults = {**faults, **large}
         lines = [line[:KEPT_BYTES] if line and at in large else line for at, line in enumerate(lines)]
-    left = _left(lines, unusual, format, wants)
+    shape = BY_NAME[format] if isinstance(format, str) else format
+    left = _left(lines, unusual, shape, wants)
     if strict.may_hold_long_integers(b"\n".join([lines[at] or b"" for at in left])):
         unusual.update(at for at in left if strict.may_hold_long_integers(lines[at] or b""))
     skipped = len(lines) - len(left)
     found = Scanned(read=skipped, events=skipped)
     records = found.records
-    may_be_native, most_id = format in ("auto", "native"), sizes.id_chars
+    may_be_native, most_id = shape.name in NATIVE, sizes.id_chars
     for at in left:
         line = lines[at]
         source = sources if type(sources) is str else sources[at]
@@ -94,7 +101,7 @@ def scan(chunk: RawLines, *, format: str = "auto", wants: Wants, sizes: Sizes = 
             continue
         members = decode(
             line,
-            format=format,
+            format=shape,
             origin=origin,
             received_at=received_at,
             headers=None if headers is None else headers[at],
@@ -128,11 +135,11 @@ def long_id(record: Record, most: int) -> str | None:
     return None
 
 
-def _left(lines: Sequence[bytes | None], unusual: set[int], format: str, wants: Wants) -> Sequence[int]:
+def _left(lines: Sequence[bytes | None], unusual: set[int], shape: Shape, wants: Wants) -> Sequence[int]:
     """Return the lines that are left to decode when surely good events that nobody wants are passed over."""
     left: list[int] = []
-    glance = GLANCES.get(format)
-    may_be_native = format in ("auto", "native")
+    glance, look = shape.glance, shape.look
+    may_be_native = shape.name in NATIVE
     verdicts: dict[str, bool] = {}
     for at, line in enumerate(lines):
         if line is not None and at not in unusual:
@@ -148,7 +155,10 @@ def _left(lines: Sequence[bytes | None], unusual: set[int], format: str, wants: 
                             wanted = verdicts[name] = wants(name, "track")
                     if not wanted and is_good(seen):
                         continue
-                elif glance is not None and glance(read_any(line), wants):
+                elif glance is not None:
+                    if glance(read_any(line), wants):
+                        continue
+                elif look is not None and look(line, wants):
                     continue
             except NOT_SEEN:
                 pass  # decode says what is wrong with it

@@ -15,8 +15,8 @@ from collections.abc import Callable
 import msgspec
 import orjson
 
+from pipeline.decode.decode import decode
 from pipeline.decode.scan import scan
-from pipeline.decode.shapes import decode
 from pipeline.model.records import Origin
 from pipeline.recording.shop import Shop
 from pipeline.sources.chunk import CHUNK_LINES, NOWHERE, RawChunk

@@ -17,7 +17,7 @@ from pipeline.config.job import load_pipeline
 from pipeline.config.models.case import CaseFile
 from pipeline.config.models.schema import SCHEMAS
 from pipeline.config.yaml.loader import parse_yaml
-from pipeline.decode.shapes import decode
+from pipeline.decode.decode import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.language.secrets import Secrets
 from pipeline.model.records import Origin

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
+from pipeline.decode.decode import decode
 from pipeline.decode.scan import scan
-from pipeline.decode.shapes import decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.kit.samples import shared_data

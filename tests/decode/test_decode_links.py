@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
+from pipeline.decode.decode import decode
 from pipeline.decode.nobody import stands_for_nobody
-from pipeline.decode.shapes import decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.decode.shapes import decode
+from pipeline.decode.decode import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Match
 from pipeline.model.errors import ConfigError

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
-from pipeline.decode.shapes import decode
+from pipeline.decode.decode import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.records import Invalid, Origin
 from tests.job.model import Model, Request

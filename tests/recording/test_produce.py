@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decode.shapes import decode
+from pipeline.decode.decode import decode
 from pipeline.model.records import Event, Origin, PropertyUpdate
 from pipeline.recording.native_lines import native_line
 from pipeline.recording.produce import Order, Part, _parts

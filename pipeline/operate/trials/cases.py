@@ -19,7 +19,7 @@ from pipeline.config.models.validate import check
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
-from pipeline.decode.shapes import decode
+from pipeline.decode.decode import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding

@@ -12,8 +12,8 @@ import orjson
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
+from pipeline.decode.decode import decode
 from pipeline.decode.scan import long_id, too_large
-from pipeline.decode.shapes import decode
 from pipeline.decode.strict import without_bom
 from pipeline.model.errors import GivenError, InvalidRecord
 from pipeline.model.findings import Finding

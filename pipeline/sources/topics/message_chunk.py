@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
-from pipeline.decode.cloudevents import is_binary
+from pipeline.decode.builtin.cloudevents import is_binary
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.topics.side import Run
 from pipeline.sources.topics.stream import Message

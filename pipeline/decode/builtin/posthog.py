@@ -15,7 +15,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from pipeline.decode import fields
-from pipeline.decode.elements import read_elements
+from pipeline.decode.builtin.elements import read_elements
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants, are_simple, is_time
 from pipeline.decode.strangers import ALWAYS

@@ -24,7 +24,7 @@ Fields that are not listed here are ignored.
 from __future__ import annotations
 
 from pipeline.decode import fields
-from pipeline.decode.elements import read_elements
+from pipeline.decode.builtin.elements import read_elements
 from pipeline.decode.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import kind_of

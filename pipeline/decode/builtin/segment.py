@@ -16,7 +16,8 @@ its fields. Snake case ids (``user_id``) are read too, as some of Segment's own 
 
 from __future__ import annotations
 
-from pipeline.decode import fields, native
+from pipeline.decode import fields
+from pipeline.decode.builtin import native
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants, are_ids, are_simple, is_time
 from pipeline.model.errors import InvalidRecord

@@ -1,0 +1,91 @@
+"""`auto`: the shape that chooses for each record the one built-in shape that it can be."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import UNSET
+
+from pipeline.decode.builtin import cloudevents, heap, posthog, segment
+from pipeline.decode.fields import Fields, Place
+from pipeline.decode.glance import Stub, Wants
+from pipeline.decode.shape import Read, Shape
+from pipeline.decode.shapes import SHAPES
+from pipeline.decode.strangers import stranger, unread
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.records import Record
+
+_CHOSEN = tuple(shape for shape in SHAPES.values() if shape.fits is not None)
+_BY_TYPE: Final = {kind: shape.read for shape in _CHOSEN for kind in shape.types}
+_FITS: Final = tuple((shape.name, shape.fits, shape.read) for shape in _CHOSEN if shape.fits is not None)
+_ENVELOPES: Final = tuple(dict.fromkeys(name for shape in _CHOSEN for name in shape.envelopes))
+_OWNERS: Final = {
+    name: owners[0]
+    for name in _ENVELOPES
+    if len(owners := [shape.read for shape in _CHOSEN if name in shape.envelopes]) == 1
+}
+"""The shape of a member without ``type``, where an envelope is of one shape alone."""
+
+
+def read(record: Fields, place: Place) -> list[Record]:
+    """Return the records of an object of the one shape that its fields tell. Raises InvalidRecord."""
+    return _reader(record, _OWNERS.get(place.envelope))(record, place)
+
+
+def _reader(record: Fields, owner: Read | None) -> Read:
+    """Return the reader of the one shape that the fields tell.
+
+    owner: the shape whose envelope holds a member, which needs no marks there. Raises InvalidRecord.
+    """
+    if cloudevents.is_sure(record):
+        return cloudevents.read
+    kind = record.get("type")
+    if type(kind) is str:
+        if kind in _BY_TYPE:
+            return _BY_TYPE[kind]
+        if kind in segment.CALLS and segment.is_sure(record):
+            return segment.read
+    elif posthog.is_sure(record):
+        return posthog.read
+    elif heap.is_sure(record):
+        return heap.read
+    looks_like = stranger(record) if "specversion" not in record else None
+    if looks_like is not None:
+        raise InvalidRecord(unread(looks_like))
+    if owner is not None and kind is None:
+        return owner
+    fitting = [(name, read) for name, fits, read in _FITS if fits(record)]
+    if len(fitting) == 1:
+        return fitting[0][1]
+    if fitting:
+        both = " and ".join(f"`{name}`" for name, _ in fitting)
+        raise InvalidRecord(f"the record may be of the shapes {both}: say which by `format`")
+    keys = ", ".join(f"`{name:.30}`" for name in list(record)[:8]) or "no field at all"
+    raise InvalidRecord(f"the shape fits none of {', '.join(NAMES)}: it has {keys}")
+
+
+def _glance(stub: Stub, wants: Wants) -> bool:
+    """Tell the shape in the order of the table; leave it to decode where that is not obvious."""
+    if stub.type == "event" or stub.unusual_version is not UNSET or stub.unusual_batch is not UNSET:
+        return False
+    if stub.unusual_identity is not UNSET or stub.unusual_app_id is not UNSET:
+        return False
+    properties = stub.properties
+    has_distinct_id = stub.distinct_id is not UNSET or (
+        properties is not None and (properties.distinct_id is not UNSET or properties.distinct is not UNSET)
+    )
+    if has_distinct_id:
+        return (
+            stub.type is None
+            and stub.userId is None
+            and stub.anonymousId is None
+            and posthog.glance(stub, wants)
+        )
+    return type(stub.type) is str and segment.glance(stub, wants)
+
+
+NAMES: Final = tuple(name for name, _, _ in _FITS)
+"""The shapes that `auto` tells apart."""
+
+AUTO: Final = Shape("auto", read, envelopes=_ENVELOPES, glance=_glance)
+"""A row like the others."""

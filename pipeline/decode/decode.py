@@ -1,0 +1,148 @@
+"""From raw bytes to records. Nothing here raises for bad input: what cannot be understood is Invalid.
+
+This module opens envelopes and turns an InvalidRecord of one member into one Invalid; what a record says, its
+shape knows (shape.py, shapes.py).
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from pipeline.decode import strict
+from pipeline.decode.auto import AUTO
+from pipeline.decode.builtin import cloudevents
+from pipeline.decode.fields import Fields, Headers, Place
+from pipeline.decode.shape import Shape
+from pipeline.decode.shapes import SHAPES
+from pipeline.decode.strangers import stranger_bytes, unread
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import Json, kind_of
+from pipeline.model.records import Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.sizes import USUAL
+from pipeline.model.words import without_addresses
+
+OUR_FAULT = "Hookline failed to read this record"
+"""How the reason of an Invalid begins whose cause is a fault in this package."""
+
+BY_NAME: dict[str, Shape] = {"auto": AUTO, **SHAPES}
+"""Every shape that `format` may name, but for own ones."""
+
+
+def decode(
+    raw: bytes | None,
+    *,
+    format: str | Shape = "auto",
+    origin: Origin,
+    received_at: int | None = None,
+    headers: Headers | None = None,
+    key: bytes | None = None,
+    is_clean: bool = False,
+    most_members: int = USUAL.members,
+) -> list[Record]:
+    """Return the records of one line or message, in order; what is broken comes as Invalid with its reason.
+
+    ``raw`` None is a tombstone: a PropertyUpdate that deletes the user named by ``key``.
+    ``received_at`` is the broker's time in unix milliseconds. ``is_clean`` is for scan (decode/scan.py): it
+    has checked the whole chunk for long integers and deep nesting. Never raises for any input.
+    """
+    shape = BY_NAME[format] if type(format) is str else format
+    assert isinstance(shape, Shape)
+    place = Place(origin, received_at, raw=raw, headers=headers, key=key, most_members=most_members)
+    try:
+        if headers and reads_binary(shape) and cloudevents.is_binary(headers):
+            return cloudevents.read_binary(raw, headers, place)
+        if raw is None:
+            return [_tombstone(place)] if shape.tombstone is None else shape.tombstone(place)
+        value = strict.loads(raw, is_clean=is_clean) if shape.parse is None else shape.parse(raw, place)
+        if shape.takes_any:
+            return shape.read(value, place)  # type: ignore[arg-type]  # as it says
+        if type(value) is dict:
+            for name in shape.envelopes:
+                if name in value and type(members := value[name]) is list and _is_envelope(value):
+                    return _read_all(members, name, value, shape, raw, place)
+            return shape.read(value, place)
+        if type(value) is list:
+            return _read_all(value, "the list", {}, shape, raw, place)
+        raise InvalidRecord(f"the line is {kind_of(value)}, an object is wanted")
+    except InvalidRecord as error:
+        return [Invalid(raw or b"", _reason(raw, error, shape), origin)]
+    except Exception as error:
+        # A fault of ours must not stop a stream for ever at the record that shows it.
+        reason = without_addresses(f"{OUR_FAULT}: {type(error).__name__}: {error}")
+        return [Invalid(raw or b"", reason, origin)]
+
+
+def reads_binary(shape: Shape) -> bool:
+    """Return whether CloudEvents in binary mode are read: they say all they must in their headers."""
+    return shape is AUTO or shape.name == "cloudevents"
+
+
+def _reason(raw: bytes | None, error: InvalidRecord, shape: Shape) -> str:
+    """Return why a line cannot be read: what it looks like, where it is a known thing and no JSON at all."""
+    looks_like = stranger_bytes(raw) if raw and shape is AUTO else None
+    return str(error) if looks_like is None else unread(looks_like)
+
+
+def _is_envelope(value: Fields) -> bool:
+    return "event" not in value and value.get("type") in (None, "batch")
+
+
+def _tombstone(place: Place) -> PropertyUpdate:
+    key = place.key
+    if not key:
+        raise InvalidRecord("a tombstone without a key says nobody's name")
+    if key.startswith(b"\0") or _is_struct(key):
+        # Debezium's keys are structs ({"id":7}), a registry's are framed: no user is called so.
+        shown = key[:40].decode("utf-8", "replace")
+        raise InvalidRecord(
+            f"the key of the tombstone is {shown!r}, as Debezium and Kafka Connect write keys: it names no "
+            "user, and Hookline has no reader for it yet"
+        )
+    try:
+        user_id = key.decode()
+    except UnicodeDecodeError:
+        raise InvalidRecord("the key of the tombstone is not UTF-8") from None
+    at = place.received_at
+    return PropertyUpdate(None, user_id, None, at, at, None, {}, {}, (), place.origin, delete=True)
+
+
+def _is_struct(key: bytes) -> bool:
+    try:
+        return key[:1] in (b"{", b"[") and type(orjson.loads(key)) in (dict, list)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _read_all(
+    members: list[Json], name: str, envelope: Fields, shape: Shape, raw: bytes, place: Place
+) -> list[Record]:
+    """Return the records of an envelope; a broken member costs that member only."""
+    if not members:
+        raise InvalidRecord(f"`{name}` is empty: there is no record in it")
+    most = place.most_members
+    if len(members) > most:
+        raise InvalidRecord(f"`{name}` holds {len(members):,} records; `limits.members` allows {most:,}")
+    context = envelope.get("context")
+    shared = context if type(context) is dict else None
+    sent_at = envelope.get("sentAt", envelope.get("sent_at"))
+    records: list[Record] = []
+    for item, member in enumerate(members):
+        origin = Origin(place.origin.source, place.origin.offset, item)
+        inside = Place(
+            origin, place.received_at, shared, sent_at,
+            envelope=name, headers=place.headers, key=place.key, most_members=most,
+        )  # fmt: skip
+        try:
+            if type(member) is not dict:
+                raise InvalidRecord(f"a member of `{name}` is {kind_of(member)}, an object is wanted")
+            records += shape.read(member, inside)
+        except InvalidRecord as error:
+            records.append(Invalid(_dumps(member, raw), str(error), origin))
+    return records
+
+
+def _dumps(member: Json, raw: bytes) -> bytes:
+    try:
+        return orjson.dumps(member)
+    except orjson.JSONEncodeError:
+        return raw

@@ -1,0 +1,60 @@
+"""What a shape is: a row of the table in shapes.py, or an own one compiled from YAML (decode/mapped)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from pipeline.decode.fields import Fields, Place
+from pipeline.decode.glance import Stub, Wants
+from pipeline.model.json import Json
+from pipeline.model.records import Record
+
+Read: TypeAlias = Callable[[Fields, Place], list[Record]]
+Glance: TypeAlias = Callable[[Stub, Wants], bool]
+Side: TypeAlias = Literal["events", "users", "both"]
+Seen: TypeAlias = tuple[int | None, bool]
+"""What a look at a raw line tells: unix milliseconds or None, and whether it is an update of a user."""
+
+NOTHING: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Shape:
+    """One shape of records. A new one is a module, a name in language/formats.py, and its row."""
+
+    name: str
+    read: Read
+    """Gives the records of one object, in order; raises InvalidRecord."""
+    fits: Callable[[Fields], bool] | None = None
+    """Whether an object whose ``type`` does not say it may be of this shape, by its fields.
+
+    None: `auto` never chooses it.
+    """
+    types: frozenset[str] = NOTHING
+    """What ``type`` says of this shape alone, whatever else is there."""
+    envelopes: tuple[str, ...] = ()
+    """Fields that hold many records. A line that is a list is an envelope in every shape but those that
+    `takes_any`."""
+    takes_any: bool = False
+    """True where `read` is given whatever the line holds, lists too, and opens envelopes itself."""
+    parse: Callable[[bytes, Place], Json] | None = None
+    """Gives the value of a line that is no JSON; raises InvalidRecord. None: strict JSON."""
+    tombstone: Callable[[Place], list[Record]] | None = None
+    """Gives the records of a message without a value (its key is ``place.key``); raises InvalidRecord. None:
+    the key is the id of a user who is to be forgotten."""
+    glance: Glance | None = None
+    """True for an event that `read` would surely give, and that is not wanted (decode/glance.py)."""
+    look: Callable[[bytes, Wants], bool] | None = None
+    """The same, for a shape whose first look is not at a `Stub`."""
+    times: tuple[str, ...] = ()
+    """Fields with the time of a record, the first that is set: for the merge of files (sources/peek.py)."""
+    updates: frozenset[str] = NOTHING
+    """What ``type`` says of an update of a user: it goes before an event of the same time."""
+    update_events: frozenset[str] = NOTHING
+    """What ``event`` says of one."""
+    peek: Callable[[bytes], Seen] | None = None
+    """Both at once, for a shape of which these fields cannot tell it. Never raises."""
+    side: Side = "both"
+    """What a topic of this shape holds where nothing says it."""

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+
+from pipeline.decode.decode import decode
+from tests.decode.reading import HERE, one, reason
+
+
+class TestCloudEvents:
+    STRUCTURED: ClassVar[dict[str, Any]] = {
+        "specversion": "1.0",
+        "type": "com.example.someevent",
+        "time": "2026-11-23T12:00:00Z",
+        "id": "1234",
+        "source": "/mycontext",
+        "datacontenttype": "application/json",
+        "comexample": "x",
+        "data": {"message": "Hello"},
+    }
+
+    def test_structured_and_binary_are_the_same_event(self) -> None:
+        headers = [
+            (f"ce_{key}", str(value).encode()) for key, value in self.STRUCTURED.items() if key != "data"
+        ]
+        headers = [item for item in headers if item[0] != "ce_datacontenttype"]
+        headers.append(("content-type", b"application/json"))
+        binary = decode(b'{"message": "Hello"}', origin=HERE, headers=headers)
+        assert [one(self.STRUCTURED)] == binary
+        assert one(self.STRUCTURED).context == {"datacontenttype": "application/json", "comexample": "x"}
+
+    def test_the_subject_is_the_user_unless_the_data_names_one(self) -> None:
+        assert one({**self.STRUCTURED, "subject": "s"}).user_id == "s"
+        assert one({**self.STRUCTURED, "subject": "s", "data": {"userId": 4}}).user_id == "4"
+        assert one(self.STRUCTURED).anonymous_id == "/mycontext"
+
+    def test_data_of_any_kind_is_kept(self) -> None:
+        assert one({**self.STRUCTURED, "data": [1]}).properties == {"data": [1]}
+        packed = {**self.STRUCTURED, "data": None, "data_base64": "eyJhIjoxfQ=="}
+        assert one(packed).properties == {"a": 1}
+        assert one({**packed, "datacontenttype": "text/plain"}).properties == {"data": '{"a":1}'}
+
+    @pytest.mark.parametrize("change", [{"specversion": "2.0"}, {"type": None}, {"data_base64": "%"}])
+    def test_a_broken_one_is_invalid(self, change: dict[str, Any]) -> None:
+        assert reason({**self.STRUCTURED, **change})
