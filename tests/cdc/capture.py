@@ -1,12 +1,11 @@
-"""Write what Debezium makes of the story into tests/decode/debezium/: ``make cdc-capture``.
+"""Write what Debezium makes of the story into tests/decode/connect/captured/ (python -m tests.cdc.capture).
 
-One file per connector, a line per message as ``hookline record`` writes them, and ``rows.json``: the tables as
-PostgreSQL has them at the end.
+One file per connector, a line per message as ``hookline record`` writes them, and ``rows.json``: the tables
+as PostgreSQL has them at the end.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -20,8 +19,8 @@ from tests.cdc.postgres import Postgres
 from tests.cdc.topics import Written
 from tests.kafka.broker import Broker
 
-OUT = Path(__file__).resolve().parents[1] / "decode" / "debezium"
-TABLES = ("users", "members", "accounts")
+OUT = Path(__file__).resolve().parents[1] / "decode" / "connect" / "captured"
+TABLES = ("users", "members", "accounts", "altered", "wide")
 
 
 def capture(out: Path) -> None:
@@ -40,13 +39,13 @@ def capture(out: Path) -> None:
                 out.mkdir(parents=True, exist_ok=True)
                 for name in story.CONNECTORS:
                     write(out, name, b"".join(lines(written, name)))
-                rows = {table: rows_of(postgres, table) for table in TABLES}
-                (out / "rows.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+                tables = [f'"{table}": [\n{rows_of(postgres, table)}\n]' for table in TABLES]
+                (out / "rows.json").write_text("{" + ",\n".join(tables) + "}\n")
             finally:
                 written.close()
                 connect.close()
                 if len(sys.argv) > 1:
-                    print((Path(scratch) / "connect" / "connect.log").read_text()[-int(sys.argv[1]):])
+                    print((Path(scratch) / "connect" / "connect.log").read_text()[-int(sys.argv[1]) :])
         finally:
             broker.stop()
             postgres.close()
@@ -96,9 +95,9 @@ def lines(written: Written, name: str) -> list[bytes]:
     return [dump_line(message) for topic in sorted(kept) for message in kept[topic]]
 
 
-def rows_of(postgres: Postgres, table: str) -> list[object]:
-    """Return the rows of a table as PostgreSQL writes them in JSON."""
-    return [json.loads(line) for line in postgres.sql(f"SELECT row_to_json(t) FROM {table} t ORDER BY 1::text")]
+def rows_of(postgres: Postgres, table: str) -> str:
+    """Return the rows of a table as PostgreSQL writes them in JSON, digit for digit."""
+    return ",\n".join(postgres.sql(f"SELECT row_to_json(t) FROM {table} t ORDER BY 1::text"))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class NoConnect(Exception):
 
 @dataclass(slots=True)
 class Connect:
-    """One worker, with a connector for each entry of ``connectors``: its name, which is its topics' prefix."""
+    """One worker with its connectors; a connector's name is the prefix of its topics."""
 
     directory: Path
     port: int
@@ -100,24 +100,25 @@ class Connect:
     def _wait_ready(self, names: list[str]) -> None:
         deadline = time.monotonic() + READY_SECS
         while time.monotonic() < deadline and self.process.poll() is None:
-            states = [self._states(name) for name in names]
-            if "FAILED" in sum(states, []):
+            states = [self._state(name) for name in names]
+            if "FAILED" in states:
                 break
-            if all(states) and all(state == "RUNNING" for state in sum(states, [])):
+            if {*states} == {"RUNNING"}:
                 return
             time.sleep(0.1)
         self.close()
         log = (self.directory / "connect.log").read_text(errors="replace")
         raise NoConnect(f"Kafka Connect did not become ready\n{log[-4000:]}")
 
-    def _states(self, name: str) -> list[str]:
-        """Return the states of a connector's tasks, none where it has not begun."""
+    def _state(self, name: str) -> str:
+        """Return the state of a connector's task, "" where it has not begun."""
         address = f"http://127.0.0.1:{self.port}/connectors/{name}/status"
         try:
             with urllib.request.urlopen(address, timeout=5) as answer:
-                return [task["state"] for task in json.load(answer)["tasks"]]
+                tasks = json.load(answer)["tasks"]
+                return str(tasks[0]["state"]) if tasks else ""
         except (OSError, urllib.error.HTTPError):
-            return []
+            return ""
 
 
 def connector(name: str, postgres: Postgres, own: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -43,15 +44,17 @@ class Written:
     def topics(self, prefix: str) -> list[str]:
         """Return the names of the topics that a connector has made."""
         names = self._consumer.list_topics(timeout=10).topics
-        return sorted(name for name in names if name.startswith((f"{prefix}.", f"__debezium-heartbeat.{prefix}")))
+        return sorted(
+            name for name in names if name.startswith((f"{prefix}.", f"__debezium-heartbeat.{prefix}"))
+        )
 
     def poll(self, secs: float = 0.05) -> Iterator[Message]:
         """Give what has come within some time."""
         for one in self._consumer.consume(1000, secs):
             assert one.error() is None, one.error()
             source = f"{one.topic()}/{one.partition()}"
-            headers = one.headers() or None
-            message = Message(source, one.offset(), one.timestamp()[1], one.key(), headers, one.value())
+            headers: Any = one.headers() or None
+            message = Message(source, one.offset() or 0, one.timestamp()[1], one.key(), headers, one.value())
             self.messages.append(message)
             yield message
 
