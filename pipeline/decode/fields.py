@@ -39,6 +39,11 @@ class Place:
     most_members: int = USUAL.members
     """How many records one line may give."""
 
+    @property
+    def is_message(self) -> bool:
+        """True for a message of a topic, also a recorded one: it has a key, headers, or the broker's time."""
+        return self.received_at is not None or self.key is not None or self.headers is not None
+
 
 def text_id(fields: Fields, *names: str) -> str | None:
     """Return the first of the named fields that is set, as text; empty text and null count as unset.

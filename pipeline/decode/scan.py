@@ -75,14 +75,15 @@ def scan(chunk: RawLines, *, format: str | Shape = "auto", wants: Wants, sizes: 
     found = Scanned(read=skipped, events=skipped)
     records = found.records
     may_be_native, most_id = shape.name in NATIVE, sizes.id_chars
+    always_plain, plain = shape.plain is not None, shape.plain or plain_event
     for at in left:
         line = lines[at]
         source = sources if type(sources) is str else sources[at]
         origin = new(Origin, (source, offsets[at], 0))
         received_at = None if received is None else received[at]
         is_usual = at not in unusual
-        if is_usual and may_be_native and line is not None and names_native(line):
-            event = plain_event(line, origin, received_at)
+        if is_usual and line is not None and (always_plain or (may_be_native and names_native(line))):
+            event = plain(line, origin, received_at)
             if event is not None:
                 found.read += 1
                 if not wants(event.name, event.kind):

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants
 from pipeline.model.json import Json
-from pipeline.model.records import Record
+from pipeline.model.records import Event, Origin, Record
 
 Read: TypeAlias = Callable[[Fields, Place], list[Record]]
 Glance: TypeAlias = Callable[[Stub, Wants], bool]
@@ -48,13 +48,18 @@ class Shape:
     """True for an event that `read` would surely give, and that is not wanted (decode/glance.py)."""
     look: Callable[[bytes, Wants], bool] | None = None
     """The same, for a shape whose first look is not at a `Stub`."""
+    plain: Callable[[bytes, Origin, int | None], Event | None] | None = None
+    """Gives the event that a line surely is (with the broker's time), None where `read` must say what it is.
+
+    For lines known to be UTF-8 without lone surrogates, long integers and deep nesting.
+    """
     times: tuple[str, ...] = ()
     """Fields with the time of a record, the first that is set: for the merge of files (sources/peek.py)."""
     updates: frozenset[str] = NOTHING
     """What ``type`` says of an update of a user: it goes before an event of the same time."""
     update_events: frozenset[str] = NOTHING
     """What ``event`` says of one."""
-    peek: Callable[[bytes], Seen] | None = None
+    peek: Callable[[bytes, Place], Seen] | None = None
     """Both at once, for a shape of which these fields cannot tell it. Never raises."""
     side: Side = "both"
     """What a topic of this shape holds where nothing says it."""

@@ -66,6 +66,7 @@ def test_json_stays_readable_in_the_file() -> None:
         b"{}",
         b'{"hookline":2,"source":"a","offset":1}',
         b'{"hookline":1,"source":"a","offset":1,"value_base64":"%"}',
+        '{"hookline":1,"source":"a","offset":1,"value_base64":"é"}'.encode(),
         b'{"hookline":1,"source":"a","offset":1,"key":{}}',
         b'{"hookline":1,"source":"\xff","offset":1}',
     ],

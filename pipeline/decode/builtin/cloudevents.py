@@ -12,7 +12,6 @@ Other attributes are the event's context.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 
 from pipeline.decode import fields, strict
@@ -123,7 +122,7 @@ def _unpack(packed: Json, content_type: Json) -> Json:
         raise InvalidRecord(f"`data_base64` is {kind_of(packed)}, a text is wanted")
     try:
         value = base64.b64decode(packed, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise InvalidRecord(f"`data_base64` is not base64: {error}") from None
     return _payload(value, content_type)
 

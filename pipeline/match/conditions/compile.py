@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -38,15 +38,17 @@ def compile_condition(
     vars: Mapping[str, Value] | None = None,
     roots: Collection[str] = EVENT_ROOTS,
     in_label: bool = False,
+    parse: Callable[[str], Path] | None = None,
 ) -> Condition:
     """Return the compiled condition; what is wrong is added to the problems.
 
     lists: the lines of each list file, by the name that ``{file: ...}`` uses.
     roots: the roots that paths may start with (`event`, `user`, `vars`; in bodies also `item`, ...).
     in_label: labels that are named here may be named many times over, through other labels.
+    parse: gives the path of a text where paths are those of own shapes; raises PathError.
     A tree with errors gives a condition that never holds for the faulty clauses: it must not be run.
     """
-    context = Context(problems, labels, lists or {}, vars or {}, roots, in_label=in_label)
+    context = Context(problems, labels, lists or {}, vars or {}, roots, in_label=in_label, parse=parse)
     node = _tree(tree, context)
     return conjunction([node] if node is not None else [])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -41,6 +41,8 @@ class Context:
     in_element: bool = False
     in_label: bool = False
     depth: int = 0
+    parse: Callable[[str], Path] | None = None
+    """Gives the path of a text where paths are those of own shapes; raises PathError. None: by `roots`."""
 
     def at(self, *parts: str | int) -> Context:
         """Return the context of a part of the tree."""
@@ -67,7 +69,7 @@ def checked_path(key: Value, context: Context, *, on_key: bool = True) -> Path |
             path = parse_path(prefix + key, (ELEMENT,))
             _warn_absolute(key, context)
             return Path(path.root, path.parts, key)
-        path = parse_path(key, context.roots)
+        path = parse_path(key, context.roots) if context.parse is None else context.parse(key)
     except PathError as error:
         hint = _group_hint(key, context) if on_key else None
         offset = max(error.offset - shift, 0)
@@ -85,6 +87,8 @@ def checked_path(key: Value, context: Context, *, on_key: bool = True) -> Path |
 
 
 def _warn_absolute(key: str, context: Context) -> None:
+    if context.parse is not None:
+        return  # every path there starts at something of its own
     try:
         parse_path(key, context.roots)
     except PathError:

@@ -13,7 +13,6 @@ null.
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any, NamedTuple
 
 import msgspec
@@ -93,7 +92,7 @@ def parse_line(line: bytes) -> Message:
         if read.headers:
             headers = [(name, None if text is None else _bytes(text)) for name, text in read.headers]
         key = None if read.key is None else _bytes(read.key)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, binascii.Error, KeyError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError, KeyError) as error:
         raise InvalidRecord(f"the recorded line is damaged: {error}") from None
     return Message(read.source, read.offset, read.time, key, headers, value)
 

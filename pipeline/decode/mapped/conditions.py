@@ -1,0 +1,56 @@
+"""What shapes need of conditions. The compiler of triggers makes them (compile/shapes.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.decode.mapped.frame import Frame, nothing, scope_of
+from pipeline.language.path_syntax import Path
+from pipeline.language.record_paths import RECORD
+from pipeline.model.json import Json, Value
+from pipeline.model.records import Event, User
+
+Predicate: TypeAlias = Callable[[Event, User, Mapping[str, Value] | None], bool]
+"""A condition as triggers have it; its scope has the values of the roots of paths (`scope_of`)."""
+Holds: TypeAlias = Callable[[Json, Frame], bool]
+
+
+@dataclass(slots=True, frozen=True)
+class Judge:
+    """A compiled `when`."""
+
+    predicate: Predicate
+    clauses: tuple[tuple[str, Predicate], ...]
+    """What must hold, one by one, each as a person would write it."""
+    paths: tuple[Path, ...]
+    """All paths that it reads."""
+
+    @property
+    def of_record(self) -> bool:
+        """True where it reads nothing but the record or element itself."""
+        return all(path.root == RECORD for path in self.paths)
+
+
+CompileConditions: TypeAlias = Callable[[Value, Problems, int], Judge]
+"""Gives the judge of a tree of conditions where ``each`` has entered so many lists."""
+
+
+def holds(judge: Judge) -> Holds:
+    """Return the condition as it is asked of a record or element."""
+    predicate = judge.predicate
+    event, user = nothing()
+    if judge.of_record:
+        return lambda here, frame: predicate(event, user, {RECORD: here})
+    return lambda here, frame: predicate(event, user, scope_of(frame))
+
+
+def failing(judge: Judge, frame: Frame) -> tuple[int, str]:
+    """Return how many clauses hold before the first that does not, and that one's text."""
+    scope = scope_of(frame)
+    for number, (text, predicate) in enumerate(judge.clauses):
+        if not predicate(*nothing(), scope):
+            return number, text
+    return len(judge.clauses), ""

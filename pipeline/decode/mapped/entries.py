@@ -1,0 +1,158 @@
+"""The entries of a shape: when one fits, and its records: updates, links, events, in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pipeline.config.models.shape import EventPart
+from pipeline.decode.mapped.conditions import Holds, Judge
+from pipeline.decode.mapped.frame import Frame, Source, spend_work
+from pipeline.decode.mapped.objects import Object
+from pipeline.decode.mapped.parts import EventReads, LeftOut, ReadPart, is_empty
+from pipeline.language.path_syntax import Path
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.records import IdentityLink, Invalid, Origin, PropertyUpdate, Record
+
+
+@dataclass(slots=True)
+class Member:
+    """One event, user or link of an entry; with `each`, one for every element."""
+
+    read: ReadPart
+    when: Holds | None = None
+    each: tuple[Source, ...] = ()
+    """What leads to each list or object that is entered."""
+    told: str = ""
+    """`each` as written."""
+    reads: EventReads | None = None
+    """Of an event; what its objects are, its model says."""
+    model: EventPart | None = None
+    properties: Object | None = None
+    context: Object | None = None
+
+
+@dataclass(slots=True)
+class Entry:
+    """One kind of record."""
+
+    name: str
+    """Where it stands: ``records[0]``."""
+    judge: Judge | None
+    when: Holds | None
+    users: list[Member] = field(default_factory=list)
+    links: list[Member] = field(default_factory=list)
+    events: list[Member] = field(default_factory=list)
+    is_ignored: bool = False
+    paths: list[Path] = field(default_factory=list)
+    """All that its parts read of the record itself."""
+
+    @property
+    def only_event(self) -> Member | None:
+        """The one event that is all there is, of the record itself; None for other entries."""
+        if self.users or self.links or len(self.events) != 1:
+            return None
+        member = self.events[0]
+        return None if member.each or member.when is not None else member
+
+
+class Numbers:
+    """How many records of each kind a line has given: the place of each in its line."""
+
+    __slots__ = ("events", "invalid", "links", "most", "source", "updates")
+
+    def __init__(self, origin: Origin, most: int) -> None:
+        self.source = origin
+        self.most = most
+        self.events = self.updates = self.links = self.invalid = 0
+
+    def origin(self, number: int) -> Origin:
+        """Return the origin of the record of this number. Raises InvalidRecord where there are too many."""
+        if number >= self.most:
+            raise InvalidRecord(f"the line gives more than the {self.most:,} records of `limits.members`")
+        return self.source if number == 0 else Origin(self.source.source, self.source.offset, number)
+
+
+def read_entry(entry: Entry, frame: Frame, numbers: Numbers, raw: bytes) -> list[Record]:
+    """Return the records of an entry whose `when` holds. Raises LeftOut where no part of it fits.
+
+    A part with a wrong value is an Invalid beside the others; alone, its InvalidRecord is raised.
+    """
+    invalid: list[Record] = []
+    received_at = frame.place.received_at
+    lacking: list[LeftOut] = []
+    wrong: list[InvalidRecord] = []
+
+    def all_of(members: Iterable[Member], number: int) -> Iterator[Record]:
+        for member in members:
+            for one in _frames(member, frame, lacking):
+                try:
+                    if member.when is not None and not member.when(one.here, one):
+                        continue
+                    made = member.read(one.here, one, numbers.origin(number), received_at)
+                except LeftOut as error:
+                    lacking.append(error)
+                    continue
+                except InvalidRecord as error:
+                    if number >= numbers.most:
+                        raise
+                    wrong.append(error)
+                    invalid.append(Invalid(raw, str(error), numbers.origin(numbers.invalid)))
+                    numbers.invalid += 1
+                    continue
+                if type(made) is Invalid:
+                    invalid.append(made)
+                else:
+                    number += 1
+                    yield made
+
+    updates = list(all_of(entry.users, numbers.updates))
+    links = list(all_of(entry.links, numbers.links))
+    events = list(all_of(entry.events, numbers.events))
+    if not (updates or links or events or invalid):
+        raise lacking[0] if lacking else LeftOut("the `when` of no part holds")
+    if len(wrong) == len(invalid) == 1 and not (updates or links or events):
+        raise wrong[0]
+    if links or events:
+        updates = [one for one in updates if not is_empty(one)]
+    numbers.updates += len(updates)
+    numbers.links += len(links)
+    numbers.events += len(events)
+    return [*updates, *links, *events, *invalid]
+
+
+def _frames(member: Member, frame: Frame, lacking: list[LeftOut]) -> Iterable[Frame]:
+    """Return the record itself, or with `each` its elements."""
+    if not member.each:
+        return (frame,)
+    found = [frame]
+    for source in member.each:
+        found = [inner for outer in found for inner in _inside(source(outer.here, outer), outer)]
+        spend_work(len(found))
+    if not found:
+        lacking.append(LeftOut(f"there is no element at `{member.told}`"))
+    return found
+
+
+def _inside(value: object, outer: Frame) -> Iterator[Frame]:
+    place = outer.place
+    if type(value) is list:
+        for index, one in enumerate(value):
+            yield Frame(one, place, outer, index, index)
+    elif type(value) is dict:
+        for index, (key, one) in enumerate(value.items()):
+            yield Frame(one, place, outer, key, index)
+
+
+def is_update(records: Iterable[Record]) -> bool:
+    """Return whether records are about users alone, so that they go before an event of the same time."""
+    kinds = {type(record) for record in records}
+    return bool(kinds) and kinds <= {PropertyUpdate, IdentityLink}
+
+
+def first_time(records: Iterable[Record]) -> int | None:
+    """Return the time of the first record that has one."""
+    for one in records:
+        if not isinstance(one, Invalid) and one.time is not None:
+            return one.time
+    return None

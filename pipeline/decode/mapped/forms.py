@@ -1,0 +1,301 @@
+"""What may stand where a path stands: a list, a constant, joined and found texts, JSON in a text, pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import re2
+
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.decode import strict
+from pipeline.decode.mapped.frame import Frame, Source, spend_work
+from pipeline.decode.mapped.paths import compile_record_path
+from pipeline.language.path_syntax import Path, PathError
+from pipeline.language.record_paths import RECORD, first_name, parse_record_path
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import Json, Value, kind_of
+from pipeline.model.records import MISSING, Missing
+from pipeline.model.words import did_you_mean
+
+MAINS: Final = ("text", "join", "json", "pairs", "path")
+"""What a form is told by."""
+_BESIDE: Final = {
+    "text": (),
+    "join": ("with", "find", "lower"),
+    "path": ("find", "lower"),
+    "json": ("path", "find", "lower"),
+    "pairs": ("key", "value"),
+}
+TIMES: Final = ("unit", "format", "zone")
+_ALL: Final = frozenset({*MAINS, *(word for words in _BESIDE.values() for word in words), *TIMES})
+_MAX_PATTERN: Final = 1_000
+
+
+@dataclass(slots=True, frozen=True)
+class Context:
+    """Where a source stands: how many lists `each` has entered, and what it reads is noted."""
+
+    problems: Problems
+    levels: int = 0
+    reads: list[Path] = field(default_factory=list)
+    """Paths of the entry, or of the member with `each`."""
+    is_conditional: bool = False
+    """True where a `when` has decided already."""
+
+    def at(self, *parts: str | int) -> Context:
+        """Return the context of a part of the tree."""
+        return replace(self, problems=self.problems.at(*parts))
+
+    def wrong(self, message: str, hint: str | None = None, *, key: str | None = None) -> None:
+        """Report an error here, or at a key of this map."""
+        place = () if key is None else (key,)
+        self.problems.error(place, "wrong-source", message, hint=hint, on_key=key is not None)
+
+
+def missing(here: Json, frame: Frame) -> Missing:
+    """Read nothing: what a faulty source is compiled to."""
+    return MISSING
+
+
+def is_form(value: Value) -> bool:
+    """Return whether a map is a form: its keys are words of forms, and one says which."""
+    return type(value) is dict and value.keys() <= _ALL and any(word in value for word in MAINS)
+
+
+def compile_source(value: Value, context: Context) -> Source:
+    """Return the reader of a path or of what stands in its place; what is wrong becomes a problem."""
+    if type(value) is str:
+        return compile_record_path(path) if (path := checked(value, context)) is not None else missing
+    if type(value) is list:
+        return _first(value, context)
+    if type(value) is dict:
+        if is_form(value):
+            return _form(value, context)
+        close = next((near for key in value if (near := did_you_mean(str(key), sorted(_ALL)))), None)
+        hint = f"did you mean `{close}`?" if close else f"forms have one of {', '.join(MAINS)}"
+        context.wrong("a path, a list of paths or a form such as {text: X} is wanted here, not a map", hint)
+        return missing
+    remedy = f"a constant is written {{text: {_shown(value)}}}" if value is not None else None
+    context.wrong(f"a path is wanted here, not {_shown(value)}", remedy)
+    return missing
+
+
+def checked(text: str, context: Context) -> Path | None:
+    """Return the path that a text says; None, with a problem, where it is none."""
+    try:
+        path = parse_record_path(text, context.levels)
+    except PathError as error:
+        context.problems.error((), "wrong-path", error.message, hint=error.hint, offset=error.offset or None)
+        return None
+    context.reads.append(path)
+    return path
+
+
+def _first(value: list[Value], context: Context) -> Source:
+    if not value:
+        context.wrong("an empty list of paths", "name a path")
+        return missing
+    sources = tuple(compile_source(one, context.at(index)) for index, one in enumerate(value))
+    if len(sources) == 1:
+        return sources[0]
+    first, *others = sources
+
+    def first_set(here: Json, frame: Frame) -> Json | Missing:
+        found = first(here, frame)
+        if found is not MISSING and found is not None and found != "":
+            return found
+        for source in others:
+            other = source(here, frame)
+            if other is not MISSING and other is not None and other != "":
+                return other
+        return MISSING
+
+    return first_set
+
+
+def _form(value: dict[str, Value], context: Context) -> Source:
+    main = next(word for word in MAINS if word in value)
+    for key in value:
+        if key != main and key not in _BESIDE[main]:
+            if key in TIMES:
+                context.wrong(f"`{key}` belongs to a time", "it stands below `time`", key=key)
+            else:
+                hint: str | None = f"beside `{main}` there may be {', '.join(_BESIDE[main]) or 'nothing'}"
+                context.wrong(f"`{main}` and `{key}` do not go together", hint, key=key)
+            return missing
+    if main == "text":
+        return _constant(value["text"], context.at("text"))
+    if main == "pairs":
+        return _pairs(value, context)
+    if main == "join":
+        source = _joined(value, context)
+    elif main == "json":
+        source = _parsed(value, context)
+    else:
+        source = compile_source(value["path"], context.at("path"))
+    if "find" in value:
+        source = _found(source, value["find"], context.at("find"))
+    if "lower" in value:
+        if type(value["lower"]) is not bool:
+            context.wrong("`lower` is true or false", key="lower")
+        elif value["lower"]:
+            source = _lowered(source)
+    return source
+
+
+def _constant(value: Value, context: Context) -> Source:
+    if type(value) not in (str, int, float, bool):
+        context.wrong(f"`text` is a text, not {_shown(value)}")
+    return lambda here, frame: value
+
+
+def as_text(value: Json | Missing) -> str | None:
+    """Return a text or a number as text, true and false by these words; None for all else."""
+    if type(value) is str:
+        return value
+    if type(value) is bool:
+        return "true" if value else "false"
+    if type(value) is int:
+        return str(value)
+    if type(value) is float:
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    return None
+
+
+def _joined(value: dict[str, Value], context: Context) -> Source:
+    parts, between = value["join"], value.get("with", "")
+    if type(parts) is not list or not parts:
+        context.wrong(
+            "`join` takes a list of paths", 'for example {join: [tenant, uid], with: ":"}', key="join"
+        )
+        return missing
+    if type(between) is not str:
+        context.wrong("`with` is a text", key="with")
+        return missing
+    sources = tuple(compile_source(one, context.at("join", index)) for index, one in enumerate(parts))
+
+    def joined(here: Json, frame: Frame) -> Json | Missing:
+        texts: list[str] = []
+        for source in sources:
+            text = as_text(source(here, frame))
+            if not text:
+                return MISSING
+            texts.append(text)
+        return between.join(texts)
+
+    return joined
+
+
+def _parsed(value: dict[str, Value], context: Context) -> Source:
+    read = compile_source(value["json"], context.at("json"))
+    inside: Source | None = None
+    if "path" in value:
+        text = value["path"]
+        if type(text) is not str:
+            context.at("path").wrong("the path inside of a JSON text is a path", "for example path: a.b")
+            return missing
+        try:
+            path = parse_record_path(text, 0)
+        except PathError as error:
+            context.problems.error(
+                ("path",), "wrong-path", error.message, hint=error.hint, offset=error.offset or None
+            )
+            return missing
+        if path.root != RECORD:
+            context.at("path").wrong("a path inside of a JSON text starts in it")
+        inside = compile_record_path(path)
+
+    def parsed(here: Json, frame: Frame) -> Json | Missing:
+        found = read(here, frame)
+        if type(found) is str:
+            try:
+                found = strict.loads(found.encode())
+            except (InvalidRecord, UnicodeEncodeError):
+                return MISSING
+        elif type(found) is not dict and type(found) is not list:
+            return MISSING  # some producers write the object itself now and then
+        return found if inside is None else inside(found, frame)
+
+    return parsed
+
+
+def _found(source: Source, pattern: Value, context: Context) -> Source:
+    search = _search(pattern, context)
+
+    def found(here: Json, frame: Frame) -> Json | Missing:
+        text = as_text(source(here, frame))
+        group = None if text is None else search(text)
+        return MISSING if group is None else group
+
+    return found
+
+
+def _search(pattern: Value, context: Context) -> Callable[[str], str | None]:
+    if type(pattern) is not str or len(pattern) > _MAX_PATTERN:
+        context.wrong(f"`find` is a pattern of at most {_MAX_PATTERN} characters")
+        return lambda text: None
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        compiled = re2.compile(pattern, options)
+    except (re2.error, UnicodeEncodeError) as error:
+        reason = error.args[0] if error.args else "invalid"
+        told = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        context.wrong(f"invalid pattern: {told}", "patterns are RE2's: no look-around, no back-references")
+        return lambda text: None
+    if compiled.groups != 1:
+        hint = "put ( ) around what is wanted, and (?: ) around other groups"
+        context.wrong(f"a pattern of `find` has one group, this one has {compiled.groups}", hint)
+        return lambda text: None
+
+    def search(text: str) -> str | None:
+        try:
+            match = compiled.search(text.encode())
+        except UnicodeEncodeError:
+            return None  # half a character is in no match
+        group = None if match is None else match[1]
+        return None if group is None else group.decode("utf-8", "replace")
+
+    return search
+
+
+def _lowered(source: Source) -> Source:
+    def lowered(here: Json, frame: Frame) -> Json | Missing:
+        found = source(here, frame)
+        return found.lower() if type(found) is str else found
+
+    return lowered
+
+
+def _pairs(value: dict[str, Value], context: Context) -> Source:
+    listed = compile_source(value["pairs"], context.at("pairs"))
+    inner = replace(context, reads=[])  # paths of an element of the pairs
+    key = compile_source(value.get("key", "key"), inner.at("key"))
+    read = compile_source(value.get("value", "value"), inner.at("value"))
+
+    def pairs(here: Json, frame: Frame) -> Json | Missing:
+        found = listed(here, frame)
+        if type(found) is not list:
+            return MISSING
+        spend_work(len(found))
+        made: dict[str, Json] = {}
+        for one in found:
+            name, inside = as_text(key(one, frame)), read(one, frame)
+            if name and inside is not MISSING:
+                made[name] = inside  # type: ignore[assignment]  # not MISSING
+        return made
+
+    return pairs
+
+
+def field_names(paths: list[Path]) -> frozenset[str]:
+    """Return the top-level fields of the record that these paths begin with."""
+    return frozenset(name for path in paths if (name := first_name(path)) is not None)
+
+
+def _shown(value: Value) -> str:
+    if type(value) in (dict, list):
+        return kind_of(value)
+    return "nothing" if value is None else str(value).lower() if type(value) is bool else repr(value)

@@ -1,0 +1,113 @@
+"""Where a reader stands in a record: the element, what holds it, and the message around it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from pipeline.decode import strict
+from pipeline.decode.fields import Place
+from pipeline.language.work import begin, spend
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import Json
+from pipeline.model.records import MISSING, Event, Missing, Origin, User
+from pipeline.model.times import format_iso
+
+_NOBODY: Final = User(None, None, False)
+_NOTHING: Final = Event(None, "", "", None, None, None, None, None, {}, {}, Origin("", 0))
+"""Work is counted for an event and a user (language/work.py). Of a record there are none yet."""
+
+
+class Frame:
+    """One level of a record. `each` enters the next one."""
+
+    __slots__ = ("here", "index", "key", "message", "place", "up")
+
+    def __init__(
+        self, here: Json, place: Place, up: Frame | None = None, key: Json = None, index: Json = None
+    ) -> None:
+        self.here = here
+        self.place = place
+        self.up = up
+        self.key = key
+        """The name of the element in the object that holds it; of a list its index."""
+        self.index = index
+        self.message: dict[str, Json] | None = None if up is None else up.message
+
+
+Source: TypeAlias = Callable[[Json, Frame], "Json | Missing"]
+"""Gives a value of ``frame.here`` (the first argument, which is read most), or MISSING. Never raises."""
+
+
+def begin_work() -> None:
+    """Give the next record the whole budget of work."""
+    begin(_NOTHING, _NOBODY)
+
+
+def spend_work(size: int) -> None:
+    """Count work of this record. Raises TooExpensive."""
+    spend(_NOTHING, _NOBODY, size)
+
+
+def nothing() -> tuple[Event, User]:
+    """Return what conditions are asked with, since they want an event and a user."""
+    return _NOTHING, _NOBODY
+
+
+def message_of(frame: Frame) -> dict[str, Json]:
+    """Return what `message` is: key (an object where it is one), headers, topic, time; found once."""
+    found = frame.message
+    if found is None:
+        found = frame.message = _message(frame.place)
+    return found
+
+
+def _message(place: Place) -> dict[str, Json]:
+    message: dict[str, Json] = {}
+    key = key_text(place)
+    if key is not MISSING:
+        message["key"] = _object(key)
+    headers: dict[str, Json] = {}
+    for name, value in place.headers or ():
+        if value is not None:
+            try:
+                headers[name] = value.decode()
+            except UnicodeDecodeError:
+                pass  # no text: as if it were not there
+    message["headers"] = headers
+    if place.is_message:
+        message["topic"] = place.origin.source.rpartition("/")[0].partition("~")[0]
+    if place.received_at is not None:
+        message["time"] = format_iso(place.received_at)
+    return message
+
+
+def key_text(place: Place) -> str | Missing:
+    """Return the message's key as a text; MISSING where there is none, or no text."""
+    if not place.key:
+        return MISSING
+    try:
+        return place.key.decode()
+    except UnicodeDecodeError:
+        return MISSING
+
+
+def _object(key: str | Missing) -> Json:
+    if type(key) is str and key.startswith("{"):
+        try:
+            return strict.loads(key.encode())
+        except InvalidRecord:
+            return key
+    return key  # type: ignore[return-value]  # the caller asked
+
+
+def scope_of(frame: Frame) -> dict[str, Json]:
+    """Return the values of all roots of paths, for a condition that reads more than the record."""
+    scope: dict[str, Json] = {"record": frame.here, "message": message_of(frame)}
+    up = frame.up
+    if up is not None:
+        scope["up"] = up.here
+        scope["each"] = {"key": frame.key, "index": frame.index}
+        if up.up is not None:
+            scope["upup"] = up.up.here
+    return scope

@@ -1,0 +1,93 @@
+"""Objects of own shapes: properties, context, what a user's record sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from pipeline.decode.mapped.forms import Context, compile_source, field_names, is_form
+from pipeline.decode.mapped.frame import Frame, Source
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import Json, Value, kind_of
+from pipeline.model.records import MISSING, Missing
+
+Object = Callable[[Json, Frame], "dict[str, Json]"]
+"""Gives an object, an empty one for a missing one; raises InvalidRecord for what is none."""
+
+REST: Final = "*"
+"""The top-level fields that no path of the entry begins with."""
+
+
+def empty(here: Json, frame: Frame) -> dict[str, Json]:
+    """Return an object of its own: what receives it may change it."""
+    return {}
+
+
+def compile_object(value: Value, context: Context) -> Object:
+    """Return the reader of an object: of a path, of `*`, of a map of names; wrong ones become problems.
+
+    Of `*` it is only right once every path of the entry has been compiled.
+    """
+    if value == REST:
+        return _rest(context)
+    if type(value) is dict and not is_form(value):
+        return compile_map(value, context)
+    source = compile_source(value, context)
+    name = f"`{value}`" if type(value) is str else "the object"
+
+    def whole(here: Json, frame: Frame) -> dict[str, Json]:
+        found = source(here, frame)
+        if type(found) is dict:
+            return found
+        if found is MISSING or found is None or found == []:
+            return {}
+        raise InvalidRecord(f"{name} is {kind_of(found)}, an object is wanted")
+
+    return whole
+
+
+def _rest(context: Context) -> Object:
+    reads = context.reads
+    used: frozenset[str] | None = None
+
+    def rest(here: Json, frame: Frame) -> dict[str, Json]:
+        nonlocal used
+        if used is None:
+            used = field_names(reads)
+        if type(here) is not dict:
+            raise InvalidRecord(f"the element is {kind_of(here)}, an object is wanted for `*`")
+        return {name: one for name, one in here.items() if name not in used}
+
+    return rest
+
+
+def compile_map(value: dict[str, Value], context: Context) -> Object:
+    """Return the reader of a map of name to value, maps inside of it too; what is missing is left out."""
+    items: list[tuple[str, Source]] = []
+    for name, inner in value.items():
+        if type(name) is not str:
+            context.problems.error((name,), "wrong-name", f"{name!r} is no name of a property", on_key=True)
+        elif type(inner) is dict and not is_form(inner):
+            items.append((name, _inner(compile_map(inner, context.at(name)))))
+        elif inner == REST:
+            context.at(name).wrong('`*` stands alone: properties: "*"')
+        else:
+            items.append((name, compile_source(inner, context.at(name))))
+    fixed = tuple(items)
+
+    def mapped(here: Json, frame: Frame) -> dict[str, Json]:
+        made: dict[str, Json] = {}
+        for name, source in fixed:
+            found = source(here, frame)
+            if found is not MISSING:
+                made[name] = found  # type: ignore[assignment]  # not MISSING
+        return made
+
+    return mapped
+
+
+def _inner(read: Object) -> Source:
+    def inner(here: Json, frame: Frame) -> Json | Missing:
+        return read(here, frame) or MISSING
+
+    return inner
