@@ -24,7 +24,7 @@ WORKER = {
     "key.converter": "org.apache.kafka.connect.json.JsonConverter",
     "value.converter": "org.apache.kafka.connect.json.JsonConverter",
     "offset.flush.interval.ms": "1000",
-    "plugin.discovery": "only_scan",
+    "plugin.discovery": "service_load",
     "topic.creation.enable": "true",
 }
 
@@ -60,13 +60,14 @@ class Connect:
         connectors: Mapping[str, Mapping[str, str]],
     ) -> Connect:
         """Start the worker and return when all connectors run. Raises NoBroker and NoConnect."""
-        directory.mkdir(parents=True, exist_ok=True)
+        # All plugins are on the class path; an empty path would be the working directory and all in it.
+        (directory / "plugins").mkdir(parents=True, exist_ok=True)
         port = free_port()
         worker = WORKER | {
             "bootstrap.servers": broker.address,
             "offset.storage.file.filename": str(directory / "offsets"),
             "listeners": f"http://127.0.0.1:{port}",
-            "plugin.path": "",
+            "plugin.path": str(directory / "plugins"),
         }
         (directory / "log4j2.properties").write_text(LOGGING)
         files = [_properties(directory / "worker.properties", worker)]

@@ -84,7 +84,8 @@ TABLES = (
     *(f"ALTER TABLE users ALTER {name} SET STORAGE plain" for name in ("amounts", "days")),
     # Long values of every other type that PostgreSQL may keep elsewhere.
     """CREATE TABLE wide (id int PRIMARY KEY, plan text, ids uuid[], blobs bytea[], longs bigint[],
-        flags bool[], ratios float8[], stamps timestamp[], zoned timestamptz[], loose numeric, jsons jsonb[], moods mood[],
+        flags bool[], ratios float8[], stamps timestamp[], zoned timestamptz[], loose numeric, jsons jsonb[],
+        moods mood[],
         amounts numeric(8,2)[], days date[], wide xml, span tstzrange[]) WITH (toast_tuple_target = 128)""",
     *(f"ALTER TABLE wide ALTER {name} SET STORAGE external" for name in WIDE),
     # A key of two columns, and old rows kept whole.

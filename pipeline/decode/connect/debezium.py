@@ -65,6 +65,7 @@ class Table:
             takes_any=True,
             tombstone=lambda place: _tombstone(place, self),
             peek=peek,
+            committed=committed,
             side=_SIDES[self.gives],
         )
 
@@ -360,23 +361,26 @@ class _Wrapped(_Marks):
 _PEEK = msgspec.json.Decoder(_Wrapped)
 
 
-def peek(line: bytes) -> Seen:
-    """Return when a change was committed, and that it is an update.
+def committed(line: bytes) -> int | None:
+    """Return when a change was committed (ms), None where that is not said.
 
-    No time of a snapshot's row: what is in the table when Debezium begins was there before.
+    0 for a snapshot's row: what is in the table when Debezium begins was there before.
     """
     try:
         seen = _PEEK.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None, True
+        return None
     marks = seen if seen.payload is None else seen.payload
     if marks.op == "r" or marks.flat_op == "r":
-        return None, True
-    committed = None if marks.source is None else marks.source.ts_ms
-    for at in (committed, marks.flat_source_ts_ms, marks.ts_ms, marks.flat_ts_ms):
-        if type(at) is int and at > 0:
-            return at, True
-    return None, True
+        return 0
+    at = marks.flat_source_ts_ms if marks.source is None else marks.source.ts_ms
+    return at if type(at) is int and at > 0 else None
+
+
+def peek(line: bytes, place: Place) -> Seen:
+    """Return when a change was committed, and that it is an update; a snapshot's row has no time."""
+    at = committed(line)
+    return (None if at == 0 else place.received_at if at is None else at), True
 
 
 DEBEZIUM: Final = Table().shape

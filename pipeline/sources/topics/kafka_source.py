@@ -11,12 +11,14 @@ co-partitioned by user id (DESIGN 5).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from types import MappingProxyType
 from typing import Any
 
 from confluent_kafka.admin import AclOperation
 
+from pipeline.decode.shape import Shape
 from pipeline.kafka.admin import KafkaAdmin, Place, Topic, topic_id
 from pipeline.kafka.client import KafkaSettings, make_consumer
 from pipeline.model.errors import Fatal, StateError
@@ -31,6 +33,7 @@ from pipeline.telemetry.happenings import HISTORY_LIMITED, PARTITIONS_ADDED, PLA
 log = logging.get(__name__)
 
 PREFIX = "kafka-"
+NO_SHAPES: Mapping[str, Shape] = MappingProxyType({})
 REMEDY = (
     "Set `source.kafka.out_of_range: earliest` (or `latest`) for one start to go on with what is there, or "
     "begin with a new state directory"
@@ -59,8 +62,13 @@ class KafkaSource:
         self,
         settings: KafkaSettings,
         clock_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
+        shapes: Mapping[str, Shape] = NO_SHAPES,
     ) -> None:
-        """Contacts nobody yet. Raises ConfigError for settings that cannot be used."""
+        """Contacts nobody yet. Raises ConfigError for settings that cannot be used.
+
+        shapes: of topics whose records have another shape than `KafkaSettings.format`.
+        """
+        self._shapes = shapes
         self.settings = settings
         self._clock_ms = clock_ms
         self.admin = KafkaAdmin(settings)
@@ -134,6 +142,9 @@ class KafkaSource:
             side: Side[Message] = Side(place.source(index), place.offset, place.floor, place.stop)
             consumer = make_consumer(self.settings, self.admin.reachability, group_committed)
             streams.append(Stream(topic, index, updates, side, consumer, place.life, place.id))
+            shape = self._shapes.get(topic)
+            if shape is not None:
+                streams[-1].commit_time = shape.committed
             streams[-1].go_to(side.position)
         reader = KafkaReader(
             name,
