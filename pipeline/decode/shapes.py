@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.decode.builtin import cloudevents, heap, native, posthog, segment
+from pipeline.decode.connect.debezium import DEBEZIUM
 from pipeline.decode.shape import Shape
 
 _ROWS = (
@@ -34,6 +35,7 @@ _ROWS = (
         updates=frozenset({"identify", "alias", "delete"}),
     ),
     Shape("heap", heap.read, heap.fits, envelopes=("events", "users"), times=("timestamp",)),
+    DEBEZIUM,
 )
 
 SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ROWS}

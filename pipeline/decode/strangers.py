@@ -128,6 +128,17 @@ def stranger_bytes(raw: bytes) -> str | None:
     return None
 
 
+_FORMATS: Final = {
+    "a flattened change event of Debezium": "debezium",
+    "a change event of Debezium": "debezium",
+    "a change event of Debezium (with its schema)": "debezium",
+    "a message of Kafka Connect's JsonConverter (schema and payload)": "kafka-connect",
+}
+"""Which formats read what `auto` does not choose by itself."""
+
+
 def unread(looks_like: str) -> str:
-    """Return the reason of a record that is known and cannot be read."""
+    """Return the reason of a record that is known and cannot be read, or not without being told how."""
+    if looks_like in _FORMATS:
+        return f"looks like {looks_like}: set `format: {_FORMATS[looks_like]}`"
     return f"looks like {looks_like}; Hookline has no reader for it yet, and `auto` takes it for nothing else"

@@ -6,7 +6,6 @@ as PostgreSQL has them at the end.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,10 +13,9 @@ import zstandard
 
 from pipeline.sources.files.recorded import Message, dump_line
 from tests.cdc import story
-from tests.cdc.connect import Connect
+from tests.cdc.chain import chain
 from tests.cdc.postgres import Postgres
 from tests.cdc.topics import Written
-from tests.kafka.broker import Broker
 
 OUT = Path(__file__).resolve().parents[1] / "decode" / "connect" / "captured"
 TABLES = ("users", "members", "accounts", "altered", "wide")
@@ -25,30 +23,18 @@ TABLES = ("users", "members", "accounts", "altered", "wide")
 
 def capture(out: Path) -> None:
     """Run the story once and write all files."""
-    with tempfile.TemporaryDirectory() as scratch:
-        postgres = Postgres.create()
-        broker = Broker.create(Path(scratch) / "kafka")
-        try:
-            postgres.sql(*story.TABLES, *story.BEFORE)
-            connect = Connect.start(Path(scratch) / "connect", broker, postgres, story.CONNECTORS)
-            written = Written(broker)
-            try:
-                wait_for_snapshots(written)
-                postgres.sql(*story.AFTER, "INSERT INTO marks VALUES (1)")
-                wait_for_marks(written)
-                out.mkdir(parents=True, exist_ok=True)
-                for name in story.CONNECTORS:
-                    write(out, name, b"".join(lines(written, name)))
-                tables = [f'"{table}": [\n{rows_of(postgres, table)}\n]' for table in TABLES]
-                (out / "rows.json").write_text("{" + ",\n".join(tables) + "}\n")
-            finally:
-                written.close()
-                connect.close()
-                if len(sys.argv) > 1:
-                    print((Path(scratch) / "connect" / "connect.log").read_text()[-int(sys.argv[1]) :])
-        finally:
-            broker.stop()
-            postgres.close()
+    out.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        chain(Path(scratch), story.CONNECTORS, *story.TABLES, *story.BEFORE) as one,
+    ):
+        wait_for_snapshots(one.written)
+        one.postgres.sql(*story.AFTER, "INSERT INTO marks VALUES (1)")
+        wait_for_marks(one.written)
+        for name in story.CONNECTORS:
+            write(out, name, b"".join(lines(one.written, name)))
+        tables = [f'"{table}": [\n{rows_of(one.postgres, table)}\n]' for table in TABLES]
+        (out / "rows.json").write_text("{" + ",\n".join(tables) + "}\n")
 
 
 def write(out: Path, name: str, content: bytes) -> None:
@@ -71,7 +57,7 @@ def wait_for_marks(written: Written) -> None:
     written.until(lambda: {*topics} <= sources(written), "the marks", *topics)
     every = [topic for name in story.CONNECTORS for topic in written.topics(name)]
     written.follow(*every)
-    while not all("heartbeat" in message.source for message in [*written.poll(2.0)]):
+    while not all("heartbeat" in message.source for message in written.poll(2.0)):
         pass
 
 

@@ -9,6 +9,7 @@ PLAIN = {
     "value.converter.schemas.enable": "false",
 }
 WITH_SCHEMAS = PLAIN | {"key.converter.schemas.enable": "true", "value.converter.schemas.enable": "true"}
+DELETES = "transforms.unwrap.delete.tombstone.handling.mode"
 FLAT = {
     "transforms": "unwrap",
     "transforms.unwrap.type": "io.debezium.transforms.ExtractNewRecordState",
@@ -32,13 +33,11 @@ CONNECTORS: dict[str, dict[str, str]] = {
     "flat_rewrite": WITH_SCHEMAS
     | FLAT
     | {
-        "transforms.unwrap.delete.tombstone.handling.mode": "rewrite",
+        DELETES: "rewrite",
         "transforms.unwrap.add.fields": "op,source.lsn",
     },
-    "flat_both": PLAIN
-    | FLAT
-    | {"transforms.unwrap.delete.tombstone.handling.mode": "rewrite-with-tombstone"},
-    "flat_bare": PLAIN | FLAT | {"transforms.unwrap.delete.tombstone.handling.mode": "delete-to-tombstone"},
+    "flat_both": PLAIN | FLAT | {DELETES: "rewrite-with-tombstone"},
+    "flat_bare": PLAIN | FLAT | {DELETES: "delete-to-tombstone"},
 }
 """By the prefix of their topics."""
 

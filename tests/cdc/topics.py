@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
@@ -48,15 +48,17 @@ class Written:
             name for name in names if name.startswith((f"{prefix}.", f"__debezium-heartbeat.{prefix}"))
         )
 
-    def poll(self, secs: float = 0.05) -> Iterator[Message]:
-        """Give what has come within some time."""
+    def poll(self, secs: float = 0.05) -> list[Message]:
+        """Return what has come within some time."""
+        found: list[Message] = []
         for one in self._consumer.consume(1000, secs):
             assert one.error() is None, one.error()
             source = f"{one.topic()}/{one.partition()}"
             headers: Any = one.headers() or None
             message = Message(source, one.offset() or 0, one.timestamp()[1], one.key(), headers, one.value())
-            self.messages.append(message)
-            yield message
+            found.append(message)
+        self.messages += found
+        return found
 
     def until(self, condition: Callable[[], bool], what: str, *topics: str) -> None:
         """Read until the condition holds; fail with ``what`` if it does not in time."""
@@ -64,8 +66,7 @@ class Written:
         while not condition():
             assert time.monotonic() < deadline, f"waited {WAIT_SECS:g} s for {what}"
             self.follow(*topics)
-            for _ in self.poll():
-                pass
+            self.poll()
 
     def close(self) -> None:
         """Leave the broker."""

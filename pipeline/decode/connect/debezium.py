@@ -20,9 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
-import orjson
 
-from pipeline.decode import fields
+from pipeline.decode.connect import keys
 from pipeline.decode.connect.unavailable import is_unavailable
 from pipeline.decode.connect.values import converted, field_schema, unwrap
 from pipeline.decode.fields import Fields, Place
@@ -133,7 +132,7 @@ def _from_envelope(value: Fields, op: str, source: Fields, schema: Fields | None
     if op not in ("c", "u", "d", "r"):
         raise InvalidRecord(f"`op` is {op!r:.40}, one of c, u, d, r, t and m is wanted")
     after, before = _row(value, "after", schema), _row(value, "before", schema)
-    key = _key(place)
+    key = keys.columns_of(place)
     if op == "d":
         row = {} if before is None else _known_of_deleted(before, key)
     elif after is not None:
@@ -157,7 +156,7 @@ def _from_flattened(value: Fields, schema: Fields | None, place: Place) -> Chang
         for field in (f"__{name}", f"__source_{name}")
         if field in value
     }
-    at, key = _time(value, "__source_ts_ms"), _key(place)
+    at, key = _time(value, "__source_ts_ms"), keys.columns_of(place)
     row = _without_unavailable(row, schema)
     return Change(
         op if type(op) is str else "",
@@ -210,65 +209,17 @@ def _table_of(place: Place) -> str:
     return place.origin.source.rpartition("/")[0].rpartition(".")[2].partition("~")[0] or "row"
 
 
-def _key(place: Place) -> Fields | None:
-    """Return the columns of the message's key; None without one. Raises InvalidRecord."""
-    raw = place.key
-    if not raw:
-        return None
-    if raw.startswith(b"Struct{"):
-        raise InvalidRecord(
-            f"the message's key is {raw[:60].decode('utf-8', 'replace')!r}: set `key.converter` to "
-            "org.apache.kafka.connect.json.JsonConverter, StringConverter does not write the columns apart"
-        )
-    try:
-        value, schema = unwrap(orjson.loads(raw))
-        value = converted(value, schema)
-    except orjson.JSONDecodeError:
-        try:
-            value = raw.decode()
-        except UnicodeDecodeError:
-            raise InvalidRecord("the message's key is neither JSON nor text") from None
-    return value if type(value) is dict else {"": value}
-
-
-def _user_id(table: Table, row: Fields, key: Fields | None) -> str:
-    """Return the id of the user whose row it is. Raises InvalidRecord."""
-    names = table.key
-    if not names:
-        if key is None:
-            raise InvalidRecord("the message has no key: say by `key` which column is the user's id")
-        if len(key) != 1:
-            columns = ", ".join(f"`{name:.40}`" for name in key)
-            raise InvalidRecord(
-                f"the message's key has the columns {columns}: say by `key` which of them name the user"
-            )
-        names = tuple(key)
-    parts = []
-    for name in names:
-        found = key if key is not None and row.get(name) is None else row
-        if found is key and name not in found and len(names) == 1 and "" in found:
-            found = {name: found[""]}
-        part = fields.text_id(found, name)
-        if part is None:
-            raise InvalidRecord(
-                f"the column `{name}`, which names the user, is in neither row nor key: of a deleted row "
-                "PostgreSQL logs the key alone (ALTER TABLE .. REPLICA IDENTITY FULL logs all of it)"
-            )
-        parts.append(part)
-    return ":".join(parts)
-
-
 def _records(change: Change, place: Place, table: Table) -> list[Record]:
-    user_id = _user_id(table, change.row, change.key)
+    user_id = keys.user_id(table.key, change.row, change.key)
     records: list[Record] = []
     if table.gives != "event":
         if change.op == "d":
-            records.append(_deletion(user_id, change.at, place))
+            records.append(keys.deletion(user_id, change.at, place))
         else:
             if table.key and change.before is not None and change.op == "u":
-                before_id = _user_id(table, change.before, None)
+                before_id = keys.user_id(table.key, change.before, None)
                 if before_id != user_id:
-                    records.append(_deletion(before_id, change.at, place))
+                    records.append(keys.deletion(before_id, change.at, place))
             at = place.received_at if change.at is None else change.at
             properties = table.properties(change.row)
             records.append(
@@ -281,23 +232,6 @@ def _records(change: Change, place: Place, table: Table) -> list[Record]:
         # A webhook on the deletion still sees who it was.
         records.insert(0 if change.op == "d" else len(records), event)
     return records
-
-
-def _deletion(user_id: str, at: int | None, place: Place) -> PropertyUpdate:
-    received = place.received_at
-    return PropertyUpdate(
-        None,
-        user_id,
-        None,
-        received if at is None else at,
-        received,
-        None,
-        {},
-        {},
-        (),
-        place.origin,
-        delete=True,
-    )
 
 
 def _event(change: Change, user_id: str, place: Place, table: Table) -> Event:
@@ -335,10 +269,7 @@ def _tombstone(place: Place, table: Table) -> list[Record]:
     """Return the deletion that a message without a value says; as an event its ``d`` has said it before."""
     if table.gives == "event":
         return []
-    key = _key(place)
-    if key is None:
-        raise InvalidRecord("a tombstone without a key says nobody's name")
-    return [_deletion(_user_id(table, {}, key), None, place)]
+    return [keys.forgotten(place, table.key)]
 
 
 class _Source(msgspec.Struct):

@@ -99,7 +99,7 @@ def _is_same_text(value: str, truth: str) -> bool:
     if truth.startswith("\\x"):
         whole = bytes.fromhex(truth[2:])
         return value in (base64.b64encode(whole).decode(), whole.hex())
-    if truth.strip("01") == "":
+    if truth and not truth.strip("01"):
         return int(truth, 2) == int.from_bytes(base64.b64decode(value), "little")
     if "infinity" in truth:
         return value == truth or value.endswith("Z")
