@@ -16,6 +16,8 @@ import reference
 import pipeline
 from pipeline.cli import app
 from pipeline.decode.builtin import native
+from pipeline.decode.decode import BY_NAME
+from pipeline.language.formats import FORMATS
 from pipeline.model.exits import MEANING, Exit
 from pipeline.telemetry.metrics import METRICS, prometheus_name
 
@@ -56,6 +58,14 @@ def native_format() -> str:
     return f"```text\n{text.partition(chr(10))[2].strip(chr(10))}\n```\n"
 
 
+def shapes() -> str:
+    """Return the table of built-in shapes, as the rows of decode/shapes.py say."""
+    rows = [
+        f"| `{name}` | {BY_NAME[name].reads} | {BY_NAME[name].side} |" for name in FORMATS if name != "auto"
+    ]
+    return "\n".join(["| `format` | what is read | side of a topic |", "|---|---|---|", *rows]) + "\n"
+
+
 def rooms() -> str:
     """Return the table of rooms: the map that the package's own docstring is."""
     lines = re.findall(r"^(\w+) {2,}(\S.*)$", inspect.getdoc(pipeline) or "", re.MULTILINE)
@@ -69,6 +79,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "exit codes": exit_codes,
     "metrics": metric_table,
     "native format": native_format,
+    "shapes": shapes,
 }
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.language.formats import FORMATS
-
 if TYPE_CHECKING:
     from pipeline.operate.trials.given import Given
 
 STDIN = Path("-")
 FILE = click.Path(path_type=Path, allow_dash=True, exists=True, dir_okay=False)
 format_option = click.option(
-    "--format", type=click.Choice(FORMATS), default="auto", help="Shape of the records."
+    "--format",
+    metavar="NAME",
+    help="Shape of the records: a built-in or an own one; by default what the config says of its source.",
 )
 event_option = click.option(
     "--event",
@@ -34,15 +34,18 @@ user_option = click.option(
 )
 
 
-def read(event_file: Path, user_file: Path | None, format: str, *, happens_now: bool = False) -> Given:
+def read(
+    config: Path, event_file: Path, user_file: Path | None, format: str | None, *, happens_now: bool = False
+) -> Given:
     """Return what the flags name. Raises GivenError for what cannot be understood.
 
     happens_now: a record that says no time is one of this moment.
     """
-    from pipeline.operate.trials.given import Text, understand
+    from pipeline.operate.trials.given import Text, configured, understand
 
     def text(path: Path) -> Text:
         return Text(str(path), sys.stdin.buffer.read() if path == STDIN else path.read_bytes())
 
     user = None if user_file is None else text(user_file)
-    return understand(text(event_file), user, format, time.time_ns() // 1_000_000 if happens_now else None)
+    now = time.time_ns() // 1_000_000 if happens_now else None
+    return understand(text(event_file), user, configured(config, format), now)

@@ -2,15 +2,91 @@
 
 from __future__ import annotations
 
-from pipeline.config.yaml.diagnostics import Problems
+from collections.abc import Collection, Mapping
+from functools import partial
+from pathlib import Path as FilePath
+
+import orjson
+
+from pipeline.config.files import SHAPES, ConfigText, JobDefaults, config_files, read_files
+from pipeline.config.formats import shape_name
+from pipeline.config.models.shape import InlineShape
+from pipeline.config.models.validate import check
+from pipeline.config.webhooks import CheckedConfig, check_files
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.document import Document
+from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.config.yaml.locating import place
+from pipeline.decode.auto import AUTO
+from pipeline.decode.decode import BY_NAME
+from pipeline.decode.formats import Formats
 from pipeline.decode.mapped.conditions import Judge
+from pipeline.decode.mapped.shape import compile_shape
+from pipeline.decode.shape import Shape
 from pipeline.language.path_syntax import Path
 from pipeline.language.record_paths import ROOTS, parse_record_path
 from pipeline.match.conditions.compile import compile_condition
+from pipeline.model.errors import ConfigError
+from pipeline.model.findings import Finding
 from pipeline.model.json import Value
+from pipeline.model.plain_file import read_plain
+from pipeline.model.words import did_you_mean
+
+FILE = "pipeline.yaml"
+INLINE = "the own shape in pipeline.yaml"
+"""How a shape without a name is called in reasons."""
 
 
-def compile_when(tree: Value, problems: Problems, levels: int) -> Judge:
+def compile_formats(text: ConfigText, checked: CheckedConfig) -> Formats:
+    """Return which shape reads what; what is wrong is added to the findings, or to the files' problems."""
+    own = _own_shapes(checked)
+    spec = text.defaults.formats
+    compiling = _Formats(text, checked, own)
+    topics: Mapping[str, Value] = spec.get("topics", {})
+    files: Mapping[str, Value] = spec.get("files", {})
+    of_topics = {
+        name: compiling.shape(format, ("source", "kafka", "topics", name, "format"))
+        for name, format in topics.items()
+    }
+    of_files = {name: compiling.shape(format, ("source", "jsonl", "paths")) for name, format in files.items()}
+    kind = "kafka" if topics else "jsonl"
+    default = compiling.shape(spec.get("default", "auto"), ("source", kind, "format"))
+    compiling.report()
+    return Formats(default, of_topics, of_files, own)
+
+
+def read_formats(directory: FilePath, defaults: JobDefaults) -> Formats:
+    """Return which shape reads what in a config directory, whatever its webhooks say. Raises ConfigError."""
+    names = [name for name in config_files(directory) if name.startswith(f"{SHAPES}/")]
+    text = read_files(directory, names, defaults=defaults)
+    checked = check_files(text)
+    formats = compile_formats(text, checked)
+    findings = [*checked.findings, *(found for file in checked.shapes for found in file.findings())]
+    if any(not found.warning for found in findings):
+        raise ConfigError(findings, root=text.root)
+    return formats
+
+
+def _own_shapes(checked: CheckedConfig) -> dict[str, Shape]:
+    found: dict[str, Shape] = {}
+    files: dict[str, str] = {}
+    for file in checked.shapes:
+        name = shape_name(file.file, file.data)
+        if name in BY_NAME:
+            message = f"`{name}` is the name of a built-in shape"
+            file.problems.error(("name",), "duplicate-shape", message, hint="give it another name")
+        elif name in found:
+            message = f"the name `{name}` is already used in {files[name]}"
+            file.problems.error(("name",), "duplicate-shape", message, hint="give one of them another name")
+        when = partial(compile_when, lists=file.lists)
+        found[name] = compile_shape(name, file.model, file.data, file.problems, when)
+        files[name] = file.file
+    return found
+
+
+def compile_when(
+    tree: Value, problems: Problems, levels: int, lists: Mapping[str, Collection[str]] | None = None
+) -> Judge:
     """Return the judge of a `when`: conditions of triggers, over paths of records."""
     paths: list[Path] = []
 
@@ -19,6 +95,57 @@ def compile_when(tree: Value, problems: Problems, levels: int) -> Judge:
         paths.append(path)
         return path
 
-    condition = compile_condition(tree, problems, roots=ROOTS, parse=parse)
+    condition = compile_condition(tree, problems, lists=lists, roots=ROOTS, parse=parse)
     clauses = tuple((node.text, node.test) for node in condition.nodes)
     return Judge(condition.whole, clauses, tuple(paths))
+
+
+class _Formats:
+    """Turns formats of pipeline.yaml into shapes, each of them once."""
+
+    def __init__(self, text: ConfigText, checked: CheckedConfig, own: Mapping[str, Shape]) -> None:
+        self._text = text
+        self._checked = checked
+        self._own = own
+        self._inline: dict[bytes, Shape] = {}
+        self._problems = Problems(stored=checked.stored)
+
+    def shape(self, format: Value, path: KeyPath) -> Shape:
+        """Return the shape of a format that stands at this place."""
+        if not isinstance(format, str):
+            key = orjson.dumps(format, option=orjson.OPT_SORT_KEYS)
+            if key not in self._inline:
+                self._inline[key] = self._compiled(format, self._problems.at(*path))
+            return self._inline[key]
+        shape = BY_NAME.get(format) or self._own.get(format)
+        if shape is None:
+            # What is wrong with a broken shape file is said there.
+            if not any(found.file.startswith("shapes/") for found in self._checked.findings):
+                known = [*BY_NAME, *self._own]
+                close = did_you_mean(format, known)
+                hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
+                message = f"there is no shape `{format}`"
+                self._problems.error(path, "unknown-format", message, hint=hint)
+            return AUTO
+        return shape
+
+    def _compiled(self, data: Value, problems: Problems) -> Shape:
+        model = check(InlineShape, data, problems, what="a shape")
+        return AUTO if model is None else compile_shape(INLINE, model, data, problems, compile_when)
+
+    def report(self) -> None:
+        """Add what was found to the findings, at its places in pipeline.yaml."""
+        if self._problems.found:
+            document = self._document()
+            self._checked.findings += [
+                place(document, problem)
+                if document.root is not None
+                else Finding(FILE, 0, 0, problem.code, problem.message, problem.hint, problem.warning)
+                for problem in self._problems.found
+            ]
+
+    def _document(self) -> Document:
+        try:
+            return parse_yaml(decode_text(read_plain(FilePath(self._text.root) / FILE)), FILE)
+        except (OSError, ValueError):
+            return Document(FILE, [""])

@@ -12,11 +12,13 @@ from functools import partial
 
 from pipeline.compile.answers import check_answer_paths, reads_of
 from pipeline.compile.lint import lint_webhook
+from pipeline.compile.shapes import compile_formats
 from pipeline.config.files import ConfigText
 from pipeline.config.models.delivery import DeliverySettings
-from pipeline.config.webhooks import CheckedConfig, CheckedLabel, CheckedWebhook, check_files
+from pipeline.config.webhooks import CheckedConfig, CheckedLabel, CheckedShape, CheckedWebhook, check_files
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.deliver.requests.spec import LaneSpec, Reads
 from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict, check
@@ -91,6 +93,13 @@ class Snapshot:
     by_id: Mapping[str, Webhook]
     triggers: TriggerIndex
     """Over the enabled webhooks; index i is ``webhooks[i]``."""
+    formats: Formats = ALL_AUTO
+    """Which shape reads what."""
+
+    @property
+    def says_formats(self) -> bool:
+        """False for a version of an older Hookline: its lines are read as the job says now."""
+        return self.text.language >= 3
 
     def named(self, webhook_id: str) -> Webhook:
         """Return a webhook by its id. Raises UsageError."""
@@ -155,7 +164,8 @@ def compile_config(
     webhooks = [_compile(file, text, labels, exclude, secrets) for file in checked.webhooks]
     for file in checked.partial:
         _compile(file, text, labels, exclude, secrets)  # for its problems alone
-    return _report(text, checked, webhooks, offline)
+    formats = compile_formats(text, checked)
+    return _report(text, checked, webhooks, formats, offline)
 
 
 def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) -> Iterator[str]:
@@ -265,9 +275,13 @@ def _line_of(file: CheckedWebhook, path: KeyPath) -> int | None:
     return (found.key or found.node.span).line + 1
 
 
-def _report(text: ConfigText, checked: CheckedConfig, webhooks: list[Webhook], offline: bool) -> Report:
+def _report(
+    text: ConfigText, checked: CheckedConfig, webhooks: list[Webhook], formats: Formats, offline: bool
+) -> Report:
     findings = list(checked.findings)
-    files: list[CheckedLabel | CheckedWebhook] = [*checked.labels, *checked.webhooks, *checked.partial]
+    files: list[CheckedLabel | CheckedShape | CheckedWebhook] = [
+        *checked.labels, *checked.shapes, *checked.webhooks, *checked.partial
+    ]  # fmt: skip
     for file in files:
         findings.extend(found for found in file.findings() if not _follows(found, checked.broken_labels))
     findings = in_order(findings)
@@ -285,6 +299,7 @@ def _report(text: ConfigText, checked: CheckedConfig, webhooks: list[Webhook], o
             webhooks=tuple(webhooks),
             by_id={webhook.id: webhook for webhook in webhooks},
             triggers=TriggerIndex([webhook.trigger for webhook in webhooks]),
+            formats=formats,
         )
     return report
 

@@ -17,28 +17,25 @@ from typing import Any
 
 import orjson
 
-from pipeline.config.yaml.diagnostics import KeyPath
+from pipeline.config.setting_places import setting_refs
 from pipeline.config.yaml.document import Document
 from pipeline.config.yaml.loader import decode_text, parse_yaml
-from pipeline.language.secrets import (
-    PlaceholderError,
-    SecretRef,
-    Secrets,
-    origin_refs,
-    parse_placeholders,
-)
+from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 
-LANGUAGE = 2
+LANGUAGE = 3
 _SUFFIXES = (".yaml", ".yml")
 TESTS = (".test.yaml", ".test.yml")
+SHAPES = "shapes"
+"""The folder of own shapes."""
+FOLDERS = ("labels", SHAPES, "webhooks")
 
 
 @dataclass(slots=True, frozen=True)
 class JobDefaults:
-    """The parts of pipeline.yaml that change what a webhook sends or may reach."""
+    """The parts of pipeline.yaml that change what is read, and what a webhook sends or may reach."""
 
     exclude: tuple[str, ...] = ()
     """Labels whose events no webhook sees unless it says `include_excluded`."""
@@ -46,6 +43,8 @@ class JobDefaults:
     """Defaults of every webhook's `delivery`, as plain data."""
     network_allow: tuple[str, ...] = ()
     """Networks (CIDR) that are opened although the guard refuses them."""
+    formats: Mapping[str, Value] = field(default_factory=dict)
+    """Which shape reads what (config/formats.py); empty: `auto` reads everything."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,9 @@ class ConfigText:
     faults: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Files that could not be read, with the reason; such a config does not compile."""
     language: int = LANGUAGE
-    """Which meaning the files have. 1: placeholders in `vars` are plain settings, as they once were."""
+    """Which meaning the files have. 1: placeholders in `vars` are plain settings, as they once were. Up to 2
+    nothing is said of formats: those of the job are meant.
+    """
     strays: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Files beside them that nobody reads although they look meant, with the reason."""
 
@@ -81,6 +82,7 @@ class ConfigText:
                 "delivery": dict(defaults.delivery),
                 "network_allow": list(defaults.network_allow),
                 **({"language": self.language} if self.language != 1 else {}),
+                **({"formats": dict(defaults.formats)} if defaults.formats else {}),
             },
             option=orjson.OPT_SORT_KEYS,
         )
@@ -89,12 +91,14 @@ class ConfigText:
     def from_bytes(cls, raw: bytes) -> ConfigText:
         """Return what `to_bytes` wrote."""
         data = orjson.loads(raw)
-        defaults = JobDefaults(tuple(data["exclude"]), data["delivery"], tuple(data["network_allow"]))
+        defaults = JobDefaults(
+            tuple(data["exclude"]), data["delivery"], tuple(data["network_allow"]), data.get("formats", {})
+        )
         return cls(data["files"], data["settings"], defaults, language=data.get("language", 1))
 
     @cached_property
     def documents(self) -> Mapping[str, Document]:
-        """The parsed YAML files of webhooks and labels, by name."""
+        """The parsed YAML files of webhooks, labels and shapes, by name."""
         return {name: parse_yaml(text, name) for name, text in self.files.items() if is_yaml(name)}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -113,7 +117,7 @@ def read_config(
     environ: Mapping[str, str] | None = None,
     defaults: JobDefaults | None = None,
 ) -> ConfigText:
-    """Read webhooks/*.yaml, labels/*.yaml and the list files they name.
+    """Read webhooks/*.yaml, labels/*.yaml, shapes/*.yaml and the list files they name.
 
     Raises ConfigError where the directory is no config directory. Files that cannot be read are noted in
     ``faults``. ``*.test.yaml`` and hidden files are left out.
@@ -173,7 +177,7 @@ _FILE_SECRET = re.compile(r"\$\{file:([^}]*)\}")
 def _is_private(name: str, text: ConfigText) -> bool:
     """Return whether a file of the config directory may not be read as a list."""
     path = PurePosixPath(os.path.normpath(name))
-    folder = path.parts[1:] if path.parts[0] in ("webhooks", "labels") else path.parts
+    folder = path.parts[1:] if path.parts[0] in FOLDERS else path.parts
     if folder[:1] == ("secrets",) or path.name in ("pipeline.yaml", "pipeline.yml"):
         return True
     if any(part.startswith(".") for part in path.parts):
@@ -221,9 +225,9 @@ def wanted_lists(text: ConfigText) -> list[str]:
 
 
 def config_files(base: Path) -> list[str]:
-    """Return the names of all webhook and label files, sorted."""
+    """Return the names of all label, shape and webhook files, sorted."""
     names = []
-    for folder in ("labels", "webhooks"):
+    for folder in FOLDERS:
         try:
             entries = sorted(os.listdir(base / folder))
         except OSError:
@@ -233,8 +237,8 @@ def config_files(base: Path) -> list[str]:
 
 
 def _strays(base: Path) -> Iterator[tuple[str, str]]:
-    """Yield the files that somebody may take for webhooks or labels, and why they are none."""
-    for folder in ("labels", "webhooks"):
+    """Yield the files that somebody may take for webhooks, shapes or labels, and why they are none."""
+    for folder in FOLDERS:
         try:
             entries = sorted(os.scandir(base / folder), key=lambda entry: entry.name)
         except OSError:
@@ -250,7 +254,7 @@ def _strays(base: Path) -> Iterator[tuple[str, str]]:
 
 
 def is_yaml(name: str) -> bool:
-    """Return whether a file name is that of a webhook, base or label file (tests are none)."""
+    """Return whether a file name is that of a webhook, base, label or shape file (tests are none)."""
     return name.endswith(_SUFFIXES) and not name.endswith(TESTS)
 
 
@@ -288,57 +292,3 @@ def list_names(value: Value) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from list_names(inner)
-
-
-_SECRET_PLACES = (("request",), ("delivery", "proxy"), ("delivery", "batch", "wrap"), ("description",))
-"""Placeholders here are secrets (or prose), put in when a request is sent."""
-
-SETTING = "setting"
-"""``{setting: "${X}"}`` is the value of a plain setting, where a bare placeholder is none."""
-
-
-def is_setting(path: KeyPath) -> bool:
-    """Return whether a placeholder at this place of a webhook file is a plain setting."""
-    return not any(path[: len(place)] == place for place in _SECRET_PLACES)
-
-
-def is_var(path: KeyPath) -> bool:
-    """Return whether a placeholder at this place of a webhook file is a secret that templates name."""
-    return path[:1] == ("vars",)
-
-
-def named_setting(value: Value) -> str | None:
-    """Return the text of ``{setting: "${X}"}``; None where the value is not that."""
-    if isinstance(value, dict) and len(value) == 1:
-        text = value.get(SETTING)
-        if isinstance(text, str) and "${" in text:
-            return text
-    return None
-
-
-def setting_refs(value: Value, *, is_webhook: bool) -> Iterator[SecretRef]:
-    """Yield the placeholders of a file that are plain settings: outside `request`, and its URL's origin."""
-    if isinstance(value, dict) and is_webhook:
-        request = value.get("request")
-        if isinstance(request, dict) and isinstance(request.get("url"), str):
-            yield from origin_refs(request["url"])
-    for path, text, named in _texts(value, ()):
-        if "${" in text and (not is_webhook or (is_setting(path) and (named or not is_var(path)))):
-            try:
-                yield from (part for part in parse_placeholders(text) if isinstance(part, SecretRef))
-            except PlaceholderError:
-                continue  # compiling reports it with its place
-
-
-def _texts(value: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str, bool]]:
-    """Yield each text with its place, and whether it is that of a ``{setting: ..}``."""
-    if isinstance(value, str):
-        yield path, value, False
-    elif (text := named_setting(value)) is not None:
-        yield path, text, True
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _texts(inner, (*path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _texts(inner, (*path, index))

@@ -13,9 +13,12 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
+from pipeline.config.formats import check_names, formats_of, own_names
 from pipeline.config.layers import Layers
 from pipeline.config.models.field_types import fields_of, is_section
-from pipeline.config.models.job import JsonlSource, KafkaSource, PipelineFile
+from pipeline.config.models.job import PipelineFile
+from pipeline.config.models.shape import InlineShape
+from pipeline.config.models.source import JsonlSource, KafkaSource
 from pipeline.config.models.validate import check, submodel
 from pipeline.config.places import STDIN, check_moved_state, place, place_all
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
@@ -59,11 +62,17 @@ class PipelineConfig:
     delivery: Mapping[str, Value]
     """Defaults of every webhook's `delivery`, as plain data of the file."""
     settings: tuple[Setting, ...] = field(compare=False)
+    formats: Mapping[str, Value] = field(default_factory=dict)
+    """Which shape reads what, as plain data (`formats_of`)."""
+    written: Mapping[str, str] = field(default_factory=dict)
+    """How the paths of recordings are written, by where they lead: so `formats` calls them."""
 
     @property
     def defaults(self) -> JobDefaults:
-        """The parts that webhooks depend on."""
-        return JobDefaults(tuple(self.file.exclude), self.delivery, tuple(self.file.network.allow))
+        """The parts that webhooks and shapes depend on."""
+        return JobDefaults(
+            tuple(self.file.exclude), self.delivery, tuple(self.file.network.allow), self.formats
+        )
 
 
 @dataclass(slots=True)
@@ -111,9 +120,12 @@ def load_pipeline(
         check(PipelineFile, data, problems, what="pipeline.yaml")
         data = {}
     findings += _misnamed(base)
+    topics = _section(_section(data, "source"), "kafka")
     layers = Layers(data)
     findings.extend(layers.set_variables(environ))
     layers.set_flags(flags or {})
+    is_given = any((flags or {}).get(f"source.{kind}.format") for kind in ("jsonl", "kafka"))
+    formats, named = formats_of(data, {} if is_given else topics)
     were = place_all(data, base, lambda path: layers.origin(path) in ("file", "default"))
     model = check(PipelineFile, data, problems, what="pipeline.yaml")
     if model is not None and "state" not in data:
@@ -123,6 +135,8 @@ def load_pipeline(
     source = None
     if used is not None and used.source is not None:
         source = used.source.jsonl or used.source.kafka
+    if model is not None:
+        check_names(named, own_names(base), problems)
     if check_source and model is not None:
         _check_source(source, base, problems, were)
     if guard_state and model is not None and ("state",) in were:
@@ -145,8 +159,16 @@ def load_pipeline(
 
     settings = tuple(settings_of(model, origin_of))
     assert used is not None  # there is a model
-    config = PipelineConfig(used, source, Path(model.state), data.get("delivery", {}), settings)
+    written = {place(base, one): one for path, one in were.items() if path[:2] == ("source", "jsonl")}
+    config = PipelineConfig(
+        used, source, Path(model.state), data.get("delivery", {}), settings, formats, written
+    )
     return PipelineReport(config, findings, root)
+
+
+def _section(holder: Value, name: str) -> dict[str, Value]:
+    inner = holder.get(name) if isinstance(holder, dict) else None
+    return inner if isinstance(inner, dict) else {}
 
 
 def _is_secret(path: KeyPath) -> bool:
@@ -231,7 +253,11 @@ def _check_source(
             hint="name a recording with --source FILE, or add `source: {jsonl: {paths: [..]}}`",
         )
     elif isinstance(source, JsonlSource):
-        named = {"paths": source.paths, "events": source.events, "users": source.users}
+        named = {
+            "paths": source.inputs(),
+            "events": source.events,
+            "users": source.users,
+        }
         for name, paths in named.items():
             for index, path in enumerate(paths or ()):
                 if path != STDIN and not os.path.exists(path) and not glob(path, recursive=True):
@@ -262,10 +288,19 @@ def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPa
     """Yield every value of a section and of those inside, by dotted name; ``origin`` tells whence."""
     for name, attribute, info in fields_of(type(section)):
         path, value = (*prefix, name), getattr(section, attribute)
-        if is_section(type(value)):
+        if is_section(type(value)) and not isinstance(value, InlineShape):
             yield from settings_of(value, origin, path)
         elif value is not None or submodel(info.annotation) is None:
-            yield Setting(".".join(map(str, path)), _masked(value), origin(path))
+            yield Setting(".".join(map(str, path)), _masked(_plain(value)), origin(path))
+
+
+def _plain(value: Value) -> Value:
+    """Return sections that stand in lists and maps as plain data."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(by_alias=True, exclude_none=True)
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _masked(value: Value) -> Value:

@@ -101,7 +101,7 @@ def variables() -> Iterator[tuple[str, KeyPath]]:
 def _leaves(section: type, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     for name, _, info in fields_of(section):
         inner = submodel(info.annotation)
-        if inner is None:
+        if inner is None or not {str, list, dict}.isdisjoint(_kinds(info.annotation)):
             yield (*prefix, name), info.annotation
         else:
             yield from _leaves(inner, (*prefix, name))

@@ -55,10 +55,24 @@ def place_all(data: dict[str, Value], base: Path, in_file: Callable[[KeyPath], b
         if isinstance(value, str) and value:
             were[path] = value
             holder[last] = place(base, value)
-        elif isinstance(value, list) and all(isinstance(one, str) for one in value):
-            were |= {(*path, index): one for index, one in enumerate(value)}
-            holder[last] = [place(base, one) for one in value]
+        elif isinstance(value, (list, dict)):
+            placed = [
+                _place_one(base, one, (*path, index), were)
+                for index, one in enumerate(value if isinstance(value, list) else [value])
+            ]
+            holder[last] = placed if isinstance(value, list) else placed[0]
     return were
+
+
+def _place_one(base: Path, value: Value, path: KeyPath, were: dict[KeyPath, str]) -> Value:
+    """Return a path of a list in its place; also where it is that of a map with more to say."""
+    if isinstance(value, str):
+        were[path] = value
+        return place(base, value)
+    if isinstance(value, dict) and isinstance(value.get("path"), str):
+        were[path] = value["path"]
+        return {**value, "path": place(base, value["path"])}
+    return value
 
 
 def _setting_paths(data: dict[str, Value]) -> Iterator[KeyPath]:

@@ -10,20 +10,20 @@ from typing import Generic, TypeAlias, TypeVar
 import orjson
 
 from pipeline.config.files import (
+    SHAPES,
     ConfigText,
-    is_setting,
-    is_var,
     is_webhook,
     is_yaml,
     list_candidates,
     list_names,
-    named_setting,
     read_list,
 )
 from pipeline.config.models.label import LabelFile
 from pipeline.config.models.salvage import salvage
+from pipeline.config.models.shape import ShapeFile
 from pipeline.config.models.validate import check
 from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.setting_places import is_setting, is_var, named_setting
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.document import Document, Node
 from pipeline.config.yaml.extends import merge_data, resolve_base
@@ -32,12 +32,12 @@ from pipeline.config.yaml.placeholders import Places, among, everywhere, nowhere
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 
-M = TypeVar("M", WebhookFile, LabelFile)
+M = TypeVar("M", WebhookFile, LabelFile, ShapeFile)
 
 
 @dataclass(slots=True, eq=False)
 class CheckedFile(Generic[M]):
-    """One webhook or label file that its model accepts."""
+    """One webhook, label or shape file that its model accepts."""
 
     file: str
     root: Node
@@ -62,6 +62,7 @@ class CheckedFile(Generic[M]):
 
 CheckedWebhook: TypeAlias = CheckedFile[WebhookFile]
 CheckedLabel: TypeAlias = CheckedFile[LabelFile]
+CheckedShape: TypeAlias = CheckedFile[ShapeFile]
 
 
 @dataclass(slots=True, eq=False)
@@ -75,6 +76,7 @@ class CheckedConfig:
     """Webhooks that the model refuses, without what it refuses: compilers look for further faults in them."""
     broken_labels: set[str] = field(default_factory=set)
     """Names of labels whose files have errors: conditions that use them are not to blame."""
+    shapes: list[CheckedShape] = field(default_factory=list)
     stored: bool = False
     """True: a version out of a state directory, not the files as they are now."""
 
@@ -100,6 +102,8 @@ def check_files(text: ConfigText, *, stored: bool = False) -> CheckedConfig:
             continue
         if name.startswith("labels/"):
             _label(document, text, checked)
+        elif name.startswith(f"{SHAPES}/"):
+            _shape(document, text, checked)
         elif is_webhook(name):
             _webhook(document, text, checked)
     _check_unique(checked.webhooks, "id", lambda model: model.id, "duplicate-id", findings)
@@ -152,6 +156,19 @@ def _label(document: Document, text: ConfigText, checked: CheckedConfig) -> None
     checked.findings.extend(_placed(root, problems))
     if isinstance(data, dict) and isinstance(data.get("name"), str):
         checked.broken_labels.add(data["name"])
+
+
+def _shape(document: Document, text: ConfigText, checked: CheckedConfig) -> None:
+    root, problems = document.root, Problems(stored=checked.stored)
+    assert root is not None  # the caller leaves out what could not be read
+    data = root.value
+    model = check(ShapeFile, data, problems, what="a shape")
+    if model is not None and not _broken(document):
+        checked.shapes.append(
+            CheckedFile(document.file, root, data, model, _lists(data, document, text), problems)
+        )
+        return
+    checked.findings.extend(_placed(root, problems))
 
 
 def _placed(root: Node, problems: Problems) -> list[Finding]:

@@ -77,8 +77,8 @@ def _glance(stub: Stub, wants: Wants) -> bool:
     if has_distinct_id:
         return (
             stub.type is None
-            and stub.userId is None
-            and stub.anonymousId is None
+            and stub.userId is UNSET
+            and stub.anonymousId is UNSET
             and posthog.glance(stub, wants)
         )
     return type(stub.type) is str and segment.glance(stub, wants)

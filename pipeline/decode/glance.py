@@ -54,8 +54,8 @@ class Stub(msgspec.Struct, gc=False):
     event: Any = None
     user_id: Any = None
     anonymous_id: Any = None
-    userId: Any = None
-    anonymousId: Any = None
+    userId: Any = UNSET
+    anonymousId: Any = UNSET
     distinct_id: Any = UNSET
     messageId: Any = None
     message_id: Any = None
@@ -114,6 +114,8 @@ def is_good(event: _Native) -> bool:
 
 def are_ids(user_id: Any, anonymous_id: Any) -> bool:
     """Return True where both are texts or missing, and one is there."""
+    user_id = None if user_id is UNSET else user_id
+    anonymous_id = None if anonymous_id is UNSET else anonymous_id
     if type(user_id) is str and user_id:
         return anonymous_id is None or type(anonymous_id) is str
     return user_id is None and type(anonymous_id) is str and anonymous_id != ""

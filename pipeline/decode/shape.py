@@ -27,6 +27,8 @@ class Shape:
     name: str
     read: Read
     """Gives the records of one object, in order; raises InvalidRecord."""
+    reads: str = ""
+    """What of it is read, in a line, for people."""
     fits: Callable[[Fields], bool] | None = None
     """Whether an object whose ``type`` does not say it may be of this shape, by its fields.
 

@@ -7,10 +7,19 @@ from pipeline.decode.connect.debezium import DEBEZIUM
 from pipeline.decode.shape import Shape
 
 _ROWS = (
-    Shape("cloudevents", cloudevents.read, cloudevents.fits, times=("time",), side="events"),
+    Shape(
+        "cloudevents",
+        cloudevents.read,
+        "CloudEvents 1.0: structured JSON, and binary mode in Kafka headers",
+        cloudevents.fits,
+        times=("time",),
+        side="events",
+    ),
     Shape(
         "posthog",
         posthog.read,
+        "capture and `batch[]`, `$set`, `$set_once`, `$unset`, `$identify`, `$create_alias`, the elements of "
+        "`$autocapture`",
         posthog.fits,
         envelopes=("batch",),
         glance=posthog.glance,
@@ -20,6 +29,7 @@ _ROWS = (
     Shape(
         "native",
         native.read,
+        "Hookline's own, below",
         native.fits,
         types=frozenset({"event", "user"}),
         times=("time", "received_at"),
@@ -28,13 +38,21 @@ _ROWS = (
     Shape(
         "segment",
         segment.read,
+        "track, page, screen, identify, group, alias, and the `batch[]` envelope",
         segment.fits,
         envelopes=("batch",),
         glance=segment.glance,
         times=("timestamp", "originalTimestamp", "sentAt", "receivedAt"),
         updates=frozenset({"identify", "alias", "delete"}),
     ),
-    Shape("heap", heap.read, heap.fits, envelopes=("events", "users"), times=("timestamp",)),
+    Shape(
+        "heap",
+        heap.read,
+        "the server-side API: track, also as `events[]`; add_user_properties, also as `users[]`; identify",
+        heap.fits,
+        envelopes=("events", "users"),
+        times=("timestamp",),
+    ),
     DEBEZIUM,
 )
 

@@ -35,7 +35,7 @@ def build_flow(job: Job) -> Dataflow:
     def select_step(chunk: Intake) -> list[tuple[str, Selected]]:
         with failure:
             return select(
-                chunk, settings.format, versions, stretches, job.partitions, job.event_names, settings.sizes
+                chunk, settings.formats, versions, stretches, job.partitions, job.event_names, settings.sizes
             )
 
     def identity_step(token: tuple[str, str, int] | None) -> IdentityStep:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.job.replay import Replay
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.sources.chunk import CHUNK_LINES
@@ -25,7 +26,8 @@ class JobSettings:
     shards: int
     """How many there are in the whole job."""
     epoch_secs: float = 1.0
-    format: str = "auto"
+    formats: Formats = ALL_AUTO
+    """Of versions that say nothing of formats."""
     finite: bool = False
     """True for a recording that ends: nobody else waits for it."""
     replay: Replay | None = None

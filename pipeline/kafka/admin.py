@@ -91,7 +91,7 @@ class KafkaAdmin:
     def topics(self) -> dict[str, Topic]:
         """Return what the configured topics are."""
         topics = {}
-        for name in (*self.settings.users, *self.settings.events):
+        for name in self.settings.topics:
             found = self.look_at(name, AclOperation.READ)
             if found is None:
                 raise self._unknown(name)

@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeVar
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from pipeline.config.models.job import KafkaSource as KafkaModel
+from pipeline.config.models.source import KafkaSource as KafkaModel
+from pipeline.config.models.source import Side
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.missing_files import missing_file
 from pipeline.model.errors import ConfigError
@@ -44,6 +45,8 @@ class KafkaSettings:
     """Topics with events, or with events and user updates."""
     users: tuple[str, ...] = ()
     """Topics with user updates alone; null values delete the user of the key."""
+    both: tuple[str, ...] = ()
+    """Topics with events and user updates."""
     group: str = "hookline"
     start: Literal["earliest", "latest"] | int = "earliest"
     """Where event topics begin without a stored offset; a number is a broker time in unix ms."""
@@ -55,8 +58,6 @@ class KafkaSettings:
     max_wait_secs: float | None = None
     settle_secs: float | None = None
     """How old a record must be before the other topics' ends are asked for; None: as their times need it."""
-    format: str = "auto"
-    """Shape of the records."""
     lives: Mapping[str, tuple[int, str]] | None = None
     """For who reads beside a job: how often the job has seen each topic made anew, and the topic's id."""
     settings: Mapping[str, Any] | None = None
@@ -72,25 +73,43 @@ class KafkaSettings:
         max_wait_secs: float | None = None,
         settle_secs: float | None = None,
         aside: Literal["record", "replay"] | None = None,
+        sides: Mapping[str, Side] | None = None,
     ) -> KafkaSettings:
         """Return what ``source.kafka`` of pipeline.yaml says.
 
         aside: for a recorder or a replay, which must not move the live job's group. A replay reads the whole
-        of the topics, up to their present end.
+        of the topics, up to their present end. sides: what each topic of `topics` holds.
         """
+        of = {name: side for name, side in (sides or {}).items() if name in model.topics}
+        listed: dict[Side, list[str]] = {"events": model.events, "users": model.users, "both": []}
+        topics = {
+            side: (*(name for name in names if name not in of), *(name for name in of if of[name] == side))
+            for side, names in listed.items()
+        }
         return cls(
             brokers=model.brokers,
-            events=tuple(model.events),
-            users=tuple(model.users),
+            events=topics["events"],
+            users=topics["users"],
+            both=topics["both"],
             group=f"{model.group}-{aside}" if aside else model.group,
             start="earliest" if aside == "replay" else model.start,
             stop="end" if aside == "replay" else "never",
             out_of_range=model.out_of_range,
-            format=model.format,
             max_wait_secs=max_wait_secs,
             settle_secs=settle_secs,
             settings=model.settings,
         )
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All topics, those first that win where times are equal."""
+        return tuple(dict.fromkeys((*self.users, *self.both, *self.events)))
+
+    def side_of(self, topic: str) -> Side:
+        """Return what a topic holds; where none is said to hold updates, those of events may."""
+        if topic in self.users:
+            return "users"
+        return "both" if topic in self.both or not (self.users or self.both) else "events"
 
 
 def client_settings(settings: KafkaSettings, reachability: Reachability) -> dict[str, Any]:

@@ -9,4 +9,4 @@ Format: TypeAlias = Literal[
 ]
 
 FORMATS: tuple[str, ...] = get_args(Format)
-"""``auto`` first: it recognises each record by its fields."""
+"""``auto`` first: it recognises each record by its fields. Own shapes (config/shapes) have other names."""

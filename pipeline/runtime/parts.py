@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.job import PipelineConfig
+from pipeline.decode.formats import Formats
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.job.assembly import DeliveryService
 from pipeline.job.replay import Replay
@@ -28,11 +29,11 @@ def make_engine(
     )
 
 
-def make_source(config: PipelineConfig, replay: Replay | None = None) -> Source:
+def make_source(config: PipelineConfig, replay: Replay | None, formats: Formats) -> Source:
     """Return what the job reads; contacts nobody yet. Raises ConfigError."""
     if replay is None:
-        return make_readers(config)
-    readers = make_readers(config, aside="replay", lives=replay.lives)
+        return make_readers(config, formats=formats)
+    readers = make_readers(config, aside="replay", lives=replay.lives, formats=formats)
     return readers if replay.speed is None else PacedSource(readers, replay.speed)
 
 
@@ -41,7 +42,7 @@ class Parts:
     """The real ones; a test replaces what it wants to see or to decide."""
 
     engine: Callable[[PipelineConfig, Path, float, Callable[[str, str], None]], DeliveryService] = make_engine
-    source: Callable[[PipelineConfig, Replay | None], Source] = make_source
+    source: Callable[[PipelineConfig, Replay | None, Formats], Source] = make_source
     clock: Callable[[], int] = wall_clock
     """Unix milliseconds."""
     chunk_lines: int = CHUNK_LINES

@@ -20,7 +20,7 @@ from pipeline.compile.snapshot import compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
 from pipeline.config.job import PipelineConfig
-from pipeline.config.models.job import JsonlSource
+from pipeline.config.models.source import JsonlSource
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.job.assembly import Job
@@ -116,7 +116,7 @@ def open_job(
             state=config.state,
             shards=config.file.shards,
             epoch_secs=config.file.epoch_secs,
-            format=source.format if source is not None else "auto",
+            formats=snapshot.formats,
             finite=replay is not None or (isinstance(source, JsonlSource) and not source.follow),
             replay=replay,
             copies=copies is not None,
@@ -128,9 +128,8 @@ def open_job(
         fires = (lambda webhook_id: True) if replay is None else replay.fires
         versions = Versions(config.state / "versions", snapshot, take_over, fires)
         known = read_tokens(config.state / "recovery").get("source", ())
-        job = Job(
-            settings, Remembered(parts.source(config, replay), known), versions, engine, halts, copies, peers
-        )
+        readers = Remembered(parts.source(config, replay, snapshot.formats), known)
+        job = Job(settings, readers, versions, engine, halts, copies, peers)
         # In reverse order at the end: the engine first, it reads the stores.
         stack.callback(job.stores.close)
         stack.callback(engine.stop)

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Literal
 
 from pipeline.config.job import PipelineConfig
-from pipeline.config.models.job import JsonlSource
+from pipeline.config.models.source import JsonlSource, Side
+from pipeline.config.models.source import KafkaSource as KafkaModel
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import ConfigError
 from pipeline.sources.chunk import Position
 from pipeline.sources.files.recording import Recording
@@ -20,8 +22,12 @@ RECORDING = "recording"
 class Recordings:
     """One partition, however many files there are."""
 
-    def __init__(self, source: JsonlSource, *, follow: bool) -> None:
+    def __init__(
+        self, source: JsonlSource, *, follow: bool, written: Mapping[str, str], formats: Formats
+    ) -> None:
         self._source = source
+        self._written = written
+        self._formats = formats
         self._follow = follow
 
     def list_partitions(self) -> list[str]:
@@ -31,14 +37,17 @@ class Recordings:
     def open(self, name: str, position: Position | None) -> Reader:
         """Return the recording at the position."""
         source = self._source
-        return Recording(
-            source.paths or (),
+        recording = Recording(
+            source.inputs(),
             events=source.events or (),
             users=source.users or (),
+            written=self._written,
             follow=self._follow,
             name=name,
             resume=position,
         )
+        recording.under(self._formats)
+        return recording
 
 
 class Remembered:
@@ -66,12 +75,13 @@ def make_readers(
     *,
     aside: Literal["record", "replay"] | None = None,
     lives: Mapping[str, tuple[int, str]] | None = None,
+    formats: Formats = ALL_AUTO,
 ) -> Source:
     """Return what makes the readers; contacts nobody yet. Raises ConfigError.
 
     aside: what reads beside the live job. Topics are then read under a group of its own, and by a replay
     from their beginning to their present end, and files are not followed. lives: what the live job knows of
-    topics that were made anew (`known_lives`).
+    topics that were made anew (`known_lives`). formats: which shape reads what at first.
     """
     source = config.source
     if source is None:
@@ -79,13 +89,30 @@ def make_readers(
             "there is nothing to read: pipeline.yaml has no `source`, and --source is not given"
         )
     if isinstance(source, JsonlSource):
-        return Recordings(source, follow=source.follow and aside is None)
+        follow = source.follow and aside is None
+        return Recordings(source, follow=follow, written=config.written, formats=formats)
     # librdkafka takes a tenth of a second to load: only for those who read topics.
     from pipeline.kafka.client import KafkaSettings
     from pipeline.sources.topics.kafka_source import KafkaSource
 
     join = config.file.join
     settings = KafkaSettings.of(
-        source, max_wait_secs=join.max_wait_secs, settle_secs=join.settle_secs, aside=aside
-    )
-    return KafkaSource(replace(settings, lives=lives))
+        source, max_wait_secs=join.max_wait_secs, settle_secs=join.settle_secs, aside=aside,
+        sides=sides_of(source, formats),
+    )  # fmt: skip
+    return KafkaSource(replace(settings, lives=lives), formats)
+
+
+def sides_of(source: KafkaModel, formats: Formats) -> dict[str, Side]:
+    """Return what each topic of `topics` holds: what it says, else where it is listed, else by its shape."""
+    return {
+        name: topic.side
+        or (
+            "users"
+            if name in source.users
+            else "events"
+            if name in source.events
+            else formats.of(f"{name}/0").side
+        )
+        for name, topic in source.topics.items()
+    }

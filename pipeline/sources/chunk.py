@@ -50,5 +50,24 @@ class RawChunk:
     """How many lines are out of order: ``late_updates`` and ``late_events`` that came after a record of the
     other topic that they precede, ``ahead`` of the clock."""
 
+    parts: str | list[str | None] | None = None
+    """Of files with a format of their own: the path that names them in pipeline.yaml, per line or for all."""
+
+    def run(self, begin: int, end: int) -> RawChunk:
+        """Return these lines of it as a chunk, in the same order."""
+        faults = self.faults or {}
+        return RawChunk(
+            self.partition,
+            self.sources if isinstance(self.sources, str) else self.sources[begin:end],
+            self.offsets[begin:end],
+            self.lines[begin:end],
+            self.position,
+            None if self.received is None else self.received[begin:end],
+            None if self.headers is None else self.headers[begin:end],
+            None if self.keys is None else self.keys[begin:end],
+            {at - begin: reason for at, reason in faults.items() if begin <= at < end} or None,
+            parts=self.parts[begin:end] if isinstance(self.parts, list) else self.parts,
+        )
+
     def __len__(self) -> int:
         return len(self.lines)

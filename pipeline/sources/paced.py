@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.decode.formats import ALL_AUTO, Formats
+from pipeline.model.records import Origin
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.peek import peek
 from pipeline.sources.reader import Reader, Source
@@ -41,6 +43,7 @@ class Paced:
         self._held: RawChunk | None = None
         self._due = 0.0
         self._position = reader.position
+        self._formats = ALL_AUTO
 
     @property
     def name(self) -> str:
@@ -72,6 +75,11 @@ class Paced:
         self._reader.keep_trail(folder)
         self._position = self._reader.position
 
+    def under(self, formats: Formats) -> None:
+        """Tell the reader behind; the times of lines are those of their shapes."""
+        self._formats = formats
+        self._reader.under(formats)
+
     def read(self, limit: int) -> RawChunk | None:
         """Return the next line once it is due; None before."""
         if self._held is None:
@@ -96,7 +104,16 @@ class Paced:
         self._reader.close()
 
     def _when(self, chunk: RawChunk) -> float:
-        at, _ = peek(chunk.lines[0])
+        source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[0]
+        part = chunk.parts[0] if isinstance(chunk.parts, list) else chunk.parts
+        at, _ = peek(
+            chunk.lines[0],
+            self._formats.of(source, part),
+            origin=Origin(source, chunk.offsets[0]),
+            headers=None if chunk.headers is None else chunk.headers[0],
+            key=None if chunk.keys is None else chunk.keys[0],
+            received_at=None if chunk.received is None else chunk.received[0],
+        )
         if at is None:
             return self._due
         if self._begun is None:

@@ -5,23 +5,21 @@ Only the order in which several files are merged depends on it, so nothing here 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import msgspec
 
+from pipeline.decode.auto import AUTO
+from pipeline.decode.fields import Headers, Place
+from pipeline.decode.shape import Seen, Shape
 from pipeline.decode.shapes import SHAPES
+from pipeline.model.records import Origin
 from pipeline.model.times import parse_time
 
-_SHAPES = SHAPES.values()
-_UPDATE_TYPES = frozenset().union(*(shape.updates for shape in _SHAPES))
-_UPDATE_EVENTS = frozenset().union(*(shape.update_events for shape in _SHAPES))
 _LAST = ("sent_at", "received_at", "receivedAt")
-_TIMES = tuple(
-    sorted(dict.fromkeys(name for shape in _SHAPES for name in shape.times), key=_LAST.__contains__)
-)
-"""When it happened goes before when it was sent or arrived."""
-
 _NOTHING = msgspec.Raw()
+_NOWHERE: Final = Origin("", 0)
 
 
 class _Marks(msgspec.Struct):
@@ -35,41 +33,78 @@ class _Marks(msgspec.Struct):
     users: msgspec.Raw = _NOTHING
 
 
-_Peek = msgspec.defstruct("_Peek", [(name, Any, None) for name in _TIMES], bases=(_Marks,))
-_DECODER: msgspec.json.Decoder[_Marks] = msgspec.json.Decoder(_Peek)
-_MEMBERS: msgspec.json.Decoder[list[_Marks]] = msgspec.json.Decoder(list[_Peek])  # type: ignore[valid-type]  # made above
+class _Look:
+    """The look of one built-in shape, or of all that `auto` chooses among."""
+
+    def __init__(self, shapes: Sequence[Shape]) -> None:
+        times = dict.fromkeys(name for shape in shapes for name in shape.times)
+        # When it happened goes before when it was sent or arrived.
+        self._times = tuple(sorted(times, key=_LAST.__contains__))
+        self._update_types = frozenset[str]().union(*(shape.updates for shape in shapes))
+        self._update_events = frozenset[str]().union(*(shape.update_events for shape in shapes))
+        marks = msgspec.defstruct(
+            "_Peek", [(name, Any, None) for name in self._times if name not in _Marks.__struct_fields__],
+            bases=(_Marks,),
+        )  # fmt: skip
+        self._decode: Callable[[bytes], _Marks] = msgspec.json.Decoder(marks).decode  # type: ignore[assignment]  # made above
+        self._members: Callable[[bytes | msgspec.Raw], list[_Marks]] = msgspec.json.Decoder(
+            list[marks]  # type: ignore[valid-type]  # made above
+        ).decode
+
+    def seen(self, line: bytes) -> Seen:
+        """Return what is seen of a line; of an envelope's first member."""
+        try:
+            seen = self._decode(line)
+            members = next(
+                (raw for raw in (seen.batch, seen.events, seen.users) if raw is not _NOTHING), None
+            )
+            if members is not None:
+                first = self._members(members)[0]
+                when = self._time(first)
+                return (
+                    self._time(seen) if when is None else when,
+                    members is seen.users or self._is_update(first),
+                )
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
+            return None, False
+        return self._time(seen), self._is_update(seen)
+
+    def _time(self, seen: _Marks) -> int | None:
+        for name in self._times:
+            value = getattr(seen, name)
+            if value is not None:
+                try:
+                    return parse_time(value)
+                except ValueError:
+                    return None
+        return None
+
+    def _is_update(self, seen: _Marks) -> bool:
+        if type(seen.type) is str and seen.specversion is None:
+            return seen.type in self._update_types
+        if type(seen.event) is str:
+            return seen.event in self._update_events
+        return seen.event is None and seen.specversion is None and seen.name is None and seen.action is None
 
 
-def peek(line: bytes | None) -> tuple[int | None, bool]:
-    """Return (unix milliseconds or None, True for an update of a user); of an envelope's first member."""
+_LOOKS: dict[str, _Look] = {AUTO.name: _Look(tuple(SHAPES.values()))}
+
+
+def peek(
+    line: bytes | None,
+    shape: Shape = AUTO,
+    *,
+    origin: Origin = _NOWHERE,
+    headers: Headers | None = None,
+    key: bytes | None = None,
+    received_at: int | None = None,
+) -> Seen:
+    """Return (unix milliseconds or None, True for an update of a user) as a shape tells it."""
     if line is None:
         return None, True
-    try:
-        seen = _DECODER.decode(line)
-        members = next((raw for raw in (seen.batch, seen.events, seen.users) if raw is not _NOTHING), None)
-        if members is not None:
-            first = _MEMBERS.decode(members)[0]
-            when = _time(first)
-            return (_time(seen) if when is None else when), members is seen.users or _is_update(first)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
-        return None, False
-    return _time(seen), _is_update(seen)
-
-
-def _time(seen: _Marks) -> int | None:
-    for name in _TIMES:
-        value = getattr(seen, name)
-        if value is not None:
-            try:
-                return parse_time(value)
-            except ValueError:
-                return None
-    return None
-
-
-def _is_update(seen: _Marks) -> bool:
-    if type(seen.type) is str and seen.specversion is None:
-        return seen.type in _UPDATE_TYPES
-    if type(seen.event) is str:
-        return seen.event in _UPDATE_EVENTS
-    return seen.event is None and seen.specversion is None and seen.name is None and seen.action is None
+    if shape.peek is not None:
+        return shape.peek(line, Place(origin, received_at, raw=line, headers=headers, key=key))
+    look = _LOOKS.get(shape.name)
+    if look is None:
+        look = _LOOKS[shape.name] = _Look((shape,))
+    return look.seen(line)

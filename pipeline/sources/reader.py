@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.decode.formats import Formats
 from pipeline.sources.chunk import Position, RawChunk
 
 
@@ -37,6 +38,12 @@ class Reader(Protocol):
         To be called before the first `read`, which may then begin at another position.
         """
 
+    def under(self, formats: Formats) -> None:
+        """From the next line on these shapes read what comes; the order may depend on them.
+
+        Called again where another version of the config begins.
+        """
+
     def read(self, limit: int) -> RawChunk | None:
         """Return at most ``limit`` records, or None where there is nothing now. Never waits.
 
@@ -65,6 +72,9 @@ class BaseReader:
 
     def keep_trail(self, folder: Path) -> None:
         """Nothing to keep: read again, the input has the same order."""
+
+    def under(self, formats: Formats) -> None:
+        """Whatever the shapes are, the order is the same."""
 
     def durable(self, position: Position) -> None:
         """Nobody to tell."""

@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.config.job import load_pipeline
 from pipeline.config.layers import variables
-from pipeline.config.models.job import DeadLettersSection, JsonlSource, KafkaSource
+from pipeline.config.models.job import DeadLettersSection
+from pipeline.config.models.source import JsonlSource, KafkaSource
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import render
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.job import load_pipeline
-from pipeline.config.models.job import KafkaSource
+from pipeline.config.models.source import KafkaSource
 from pipeline.model.errors import ConfigError
 
 

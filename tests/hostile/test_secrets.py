@@ -10,7 +10,7 @@ import pytest
 from pipeline.compile.snapshot import Report, compile_config
 from pipeline.config.files import ConfigText, read_config
 from pipeline.config.job import load_pipeline
-from pipeline.config.models.job import KafkaSource
+from pipeline.config.models.source import KafkaSource
 from pipeline.language.secrets import Secrets
 from pipeline.language.slots import fill, mask
 from pipeline.model.findings import render

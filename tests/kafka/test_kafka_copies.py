@@ -8,7 +8,8 @@ from collections.abc import Callable
 import orjson
 import pytest
 
-from pipeline.config.models.job import DeadLettersKafka, DeadLettersSection, KafkaSource
+from pipeline.config.models.job import DeadLettersKafka, DeadLettersSection
+from pipeline.config.models.source import KafkaSource
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key

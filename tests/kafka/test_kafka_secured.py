@@ -14,7 +14,7 @@ from confluent_kafka.admin import AclBindingFilter, AclOperation, AclPermissionT
 from confluent_kafka.admin import ResourcePatternType as Pattern
 
 from pipeline.config.models.job import DeadLettersKafka, DeadLettersSection
-from pipeline.config.models.job import KafkaSource as KafkaSection
+from pipeline.config.models.source import KafkaSource as KafkaSection
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, HooklineError
 from pipeline.outbox.copies.copies import open_copies

@@ -103,7 +103,7 @@ class Life:
             halts.lift({name: spec.definition for name, spec in specs.items()})
 
         settings = JobSettings(
-            state, world.shards, format="native", finite=True, disk_reserve_bytes=0, chunk_lines=chunk_lines,
+            state, world.shards, finite=True, disk_reserve_bytes=0, chunk_lines=chunk_lines,
             clock=world.wall_ms,
         )  # fmt: skip
         versions = Versions(state / "versions", snapshot(world.version), take_over)

@@ -229,7 +229,7 @@ class Broker:
 
     def open_source(self) -> KafkaSource:
         """Return the job's own source, whose readers fetch here."""
-        settings = KafkaSettings("broker", events=(EVENTS,), users=(USERS,), format="native")
+        settings = KafkaSettings("broker", events=(EVENTS,), users=(USERS,))
         return KafkaSource(settings, clock_ms=lambda: int(self.world.now * 1000))
 
     @contextmanager

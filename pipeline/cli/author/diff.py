@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
+from pipeline.cli import given
 from pipeline.cli.options import ConfigDir
 from pipeline.cli.output import echo, json_option, print_json, table
 from pipeline.model.exits import Exit
@@ -23,17 +24,26 @@ if TYPE_CHECKING:
 @click.option(
     "--stream", "streams", multiple=True, required=True, metavar="PATH", help="Recording to run both over."
 )
+@given.format_option
 @click.option("--samples", type=click.IntRange(0), default=3, help="How many of each kind to show.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 if there is a difference.")
 @json_option
-def diff(old: Path, new: Path, streams: tuple[str, ...], samples: int, exit_code: bool, as_json: bool) -> int:
+def diff(
+    old: Path,
+    new: Path,
+    streams: tuple[str, ...],
+    samples: int,
+    exit_code: bool,
+    as_json: bool,
+    format: str | None,
+) -> int:
     """Show which deliveries would appear, vanish or change from config OLD to config NEW.
 
     Both run over the recording in memory, as the job would; nothing is sent.
     """
     from pipeline.operate.trials import diff as comparing
 
-    found = comparing.diff(old, new, streams, samples)
+    found = comparing.diff(old, new, streams, samples, format)
     if as_json:
         print_json({webhook: one.to_json() for webhook, one in found.items()})
     else:

@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 @click.option("--webhook", metavar="ID", help="Only this webhook; by default all.")
 @json_option
 def explain(
-    config: Path, event_file: Path, user_file: Path | None, format: str, webhook: str | None, as_json: bool
+    config: Path,
+    event_file: Path,
+    user_file: Path | None,
+    format: str | None,
+    webhook: str | None,
+    as_json: bool,
 ) -> int:
     """Show every clause's verdict for one event, and the request that would be sent.
 
@@ -37,7 +42,7 @@ def explain(
     """
     from pipeline.operate.trials import explain as explaining
 
-    found = list(explaining.explain(config, given.read(event_file, user_file, format), webhook))
+    found = list(explaining.explain(config, given.read(config, event_file, user_file, format), webhook))
     if as_json:
         print_json([one.to_json() for one in found])
     else:

@@ -25,7 +25,7 @@ def send(
     webhook: str,
     event_file: Path,
     user_file: Path | None,
-    format: str,
+    format: str | None,
     allow: tuple[str, ...],
     as_json: bool,
 ) -> int:
@@ -36,7 +36,7 @@ def send(
     """
     from pipeline.operate.trials import send as sending
 
-    tried = given.read(event_file, user_file, format, happens_now=True)
+    tried = given.read(config, event_file, user_file, format, happens_now=True)
     prepared = sending.prepare(config, webhook, tried, allow)
     if not prepared.holds:
         say(f"note: the trigger of {webhook} does not hold for this event (`hookline explain` shows why)")

@@ -40,12 +40,14 @@ def record(
     the webhook-ids of the live run. The same command again goes on where it was stopped.
     """
     from pipeline.cli.jobs.run import load
+    from pipeline.compile.shapes import read_formats
     from pipeline.recording import record as recording
     from pipeline.runtime.readers import make_readers
     from pipeline.runtime.state.lives import known_lives
     from pipeline.telemetry import log, screen
 
     job = load(config, {"source": source})
+    formats = read_formats(config, job.defaults)
     log.setup(job.file.log.level, job.file.log.format)
     terminal = sys.stderr.isatty()
 
@@ -55,7 +57,7 @@ def record(
 
     with stoppable():
         done = recording.record(
-            make_readers(job, aside="record", lives=known_lives(job.state)),
+            make_readers(job, aside="record", lives=known_lives(job.state), formats=formats),
             out,
             compression=compression,
             rotate_bytes=rotate_mb << 20,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli import given
 from pipeline.cli.options import When, config_option, setting
 from pipeline.cli.output import json_option, print_json_lines, say
 
@@ -76,6 +77,7 @@ class Rate(click.ParamType[float]):
     help="The replay's own state directory; by default one beside the job's, named after these words.",
 )
 @setting("--allow", env="HOOKLINE_NETWORK_ALLOW", multiple=True, metavar="CIDR", help="Open a network.")
+@given.format_option
 @json_option
 def replay(
     config: Path,
@@ -90,6 +92,7 @@ def replay(
     ends: tuple[str, ...],
     state: Path | None,
     allow: tuple[str, ...],
+    format: str | None,
     as_json: bool,
 ) -> int | None:
     """Run a recorded stream through the webhooks once more: a backfill of a new one, or a repair.
@@ -106,16 +109,16 @@ def replay(
         raise click.UsageError("name recordings to replay, or --from-kafka")
     until, to = ends_of(ends)
     chosen = Replay(since, until, frozenset(webhooks), user, to, rate, speed or None)
-    job = load(config, {"source": paths, "allow": allow})
+    shape = "source.kafka.format" if from_kafka else "format"
+    job = load(config, {"source": paths, shape: format, "allow": allow})
     log.setup(job.file.log.level, job.file.log.format)
     if dry_run:
         if from_kafka:
             raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
         from pipeline.operate.trials.dry_run import would_send
 
-        shape = job.source.format if job.source is not None else "auto"
         sizes = job.file.limits.sizes()
-        print_json_lines(shown.to_json() for shown in would_send(config, paths, shape, chosen, sizes))
+        print_json_lines(shown.to_json() for shown in would_send(config, paths, format, chosen, sizes))
         return None
     return run(config, job, chosen, state, as_json)
 

@@ -174,7 +174,12 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
     from pipeline.config.job import load_pipeline
     from pipeline.model.findings import render
 
-    names = {"source": "source.jsonl.paths", "follow": "source.jsonl.follow", "allow": "network.allow"}
+    names = {
+        "source": "source.jsonl.paths",
+        "format": "source.jsonl.format",
+        "follow": "source.jsonl.follow",
+        "allow": "network.allow",
+    }
     given: dict[str, Any] = {}
     for flag, value in flags.items():
         name = names.get(flag, flag.replace("log_", "log."))

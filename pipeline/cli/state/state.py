@@ -63,12 +63,15 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
     """
     from dataclasses import replace
 
+    from pipeline.compile.shapes import read_formats
     from pipeline.config.job import load_pipeline
     from pipeline.runtime.state.rebuild import rebuild as rebuild_stores
 
     job = load_pipeline(config, check_source=True, guard_state=True).require()
     done = rebuild_stores(
-        replace(job, state=state_dir(config, state)), lambda records: say(f"{records:,} records read")
+        replace(job, state=state_dir(config, state)),
+        read_formats(config, job.defaults),
+        lambda records: say(f"{records:,} records read"),
     )
     if as_json:
         print_json({"shards": done.shards, "identities": done.identities, "records": done.records})

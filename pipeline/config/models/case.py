@@ -68,6 +68,40 @@ class Case(Section):
     exact: bool = Field(default=False, description="Bodies hold nothing but what is given.")
 
 
+class ShapeCase(Section):
+    """One test of a shape: these lines give these records, in this order."""
+
+    name: str = Field(min_length=1, description="What must hold, as a sentence.")
+    lines: list[Any] = Field(
+        min_length=1,
+        description="Records as JSON, or texts of lines; a line of `hookline record` is a message with its "
+        "key and headers.",
+    )
+    expect: list[dict[str, Any]] = Field(
+        description="The records out in Hookline's own form: the fields given (all with `exact`). "
+        "`{dead_letter: TEXT}` for a line that cannot be read; what is ignored gives none.",
+        examples=[[{"type": "event", "name": "Order Placed", "user_id": "u1"}]],
+    )
+    exact: bool = Field(default=False, description="Records hold nothing but what is given.")
+
+
+class ShapeCaseFile(Section):
+    """Tests of an own shape: `shop.test.yaml` beside `shop.yaml`."""
+
+    lines: list[Any] = Field(default_factory=list, description="As in a case; for a file with one test.")
+    expect: list[dict[str, Any]] | None = Field(default=None, description="As in a case.")
+    exact: bool = Field(default=False, description="As in a case.")
+    cases: list[ShapeCase] = Field(default_factory=list, description="Several tests.")
+
+    @model_validator(mode="after")
+    def _something(self) -> ShapeCaseFile:
+        if (self.expect is None) != (not self.lines):
+            raise problem("missing-field", "a test of a shape has `lines` and `expect`")
+        if self.expect is None and not self.cases:
+            raise problem("missing-field", "a test of a shape has `lines` and `expect`, or `cases`")
+        return self
+
+
 class CaseFile(Section):
     """Tests of one webhook: `big-purchase.test.yaml` beside `big-purchase.yaml`."""
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from pipeline.config.models.delivery import DeliverySettings
 from pipeline.config.models.field_types import (
@@ -17,12 +16,9 @@ from pipeline.config.models.field_types import (
     Size,
     checked,
     lasting,
-    only_one,
-    problem,
 )
-from pipeline.language.formats import Format
+from pipeline.config.models.source import Brokers, Settings, SourceSection
 from pipeline.model.sizes import USUAL, Sizes
-from pipeline.model.times import parse_time
 
 MAX_SHARDS = 64
 """As many keys are known that Bytewax spreads evenly (job/steps/keys.py)."""
@@ -50,128 +46,6 @@ Networks = Annotated[
     BeforeValidator(checked(_networks)),
     WithJsonSchema({"type": "array", "items": {"type": "string"}, "title": "list of CIDR networks"}),
 ]
-
-
-def _start(value: object) -> object:
-    if value in ("earliest", "latest"):
-        return value
-    try:
-        return parse_time(value)
-    except ValueError as error:
-        raise ValueError(f"{error}; `earliest`, `latest` or a time is wanted") from None
-
-
-_BROKER = re.compile(r"(\w+://)?([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-
-
-def _brokers(value: object) -> object:
-    if not isinstance(value, (str, list)) or not all(isinstance(one, str) for one in value):
-        return value  # pydantic says that it must be a text
-    parts = [part.strip() for part in ",".join(value if isinstance(value, list) else [value]).split(",")]
-    for part in parts:
-        if not _BROKER.fullmatch(part):
-            told = f"`{part}` is no broker" if part else "a broker is missing"
-            raise ValueError(f"{told} (write host:port, or a list of them)")
-    return ",".join(parts)
-
-
-Brokers = Annotated[
-    str,
-    BeforeValidator(checked(_brokers)),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-            "title": "host:port or list",
-        }
-    ),
-]
-"""``host:port``, several with commas as librdkafka reads them; a list is joined to that."""
-
-Settings = dict[str, str | bool | int | float | None]
-"""Names and values of librdkafka's settings."""
-
-Start = Annotated[
-    Literal["earliest", "latest"] | int,
-    BeforeValidator(checked(_start)),
-    WithJsonSchema(
-        {
-            "anyOf": [{"enum": ["earliest", "latest"]}, {"type": ["string", "integer"]}],
-            "title": "earliest, latest or a time",
-            "examples": ["earliest", "2026-11-01T00:00:00Z"],
-        }
-    ),
-]
-"""``earliest``, ``latest``, or unix milliseconds from any time form."""
-
-
-class JsonlSource(Section):
-    """Recordings: files of JSON lines (`.gz`, `.zst` too), directories of them, or `-`."""
-
-    paths: Names | None = Field(
-        default=None,
-        description="Files or directories; `-` reads stdin.",
-        examples=[["recordings/shop.jsonl.gz"]],
-    )
-    events: Names | None = Field(default=None, description="Instead of `paths`: files with events.")
-    users: Names | None = Field(
-        default=None, description="With `events`: files with user updates, merged by time."
-    )
-    follow: bool = Field(default=False, description="Go on reading as the files grow.")
-    format: Format = Field(default="auto", description="Shape of the records; `auto` recognises each one.")
-
-    @model_validator(mode="after")
-    def _some_paths(self) -> JsonlSource:
-        if self.paths is not None and (self.events is not None or self.users is not None):
-            raise problem("one-of", "`paths` and `events`/`users` exclude each other: keep one")
-        if not self.paths and not self.events and not self.users:
-            raise problem("missing-field", "a jsonl source needs `paths`, or `events` and `users`")
-        return self
-
-
-class KafkaSource(Section):
-    """Kafka topics."""
-
-    brokers: Brokers = Field(
-        description="Bootstrap servers: `host:port`, one, a list, or several with commas.",
-        examples=["127.0.0.1:9092"],
-    )
-    events: Names = Field(default_factory=list, description="Topics with events (or with both).")
-    users: Names = Field(default_factory=list, description="Topics with user updates.")
-    group: str = Field(
-        default="hookline", description="Group under which offsets are committed, for lag tools."
-    )
-    start: Start = Field(
-        default="earliest",
-        description="Where an event topic without a stored offset begins: `earliest`, `latest`, or a broker "
-        "time. Topics of user updates always begin at their first record.",
-    )
-    out_of_range: Literal["error", "earliest", "latest"] = Field(
-        default="error", description="What happens where retention has removed the stored offset."
-    )
-    format: Format = Field(default="auto", description="Shape of the records; `auto` recognises each one.")
-    settings: Settings = Field(
-        default_factory=dict,
-        description="Passed to librdkafka: TLS, SASL and tuning.",
-        examples=[{"security.protocol": "SASL_SSL", "sasl.password": "${KAFKA_PASSWORD}"}],
-    )
-
-    @model_validator(mode="after")
-    def _some_topics(self) -> KafkaSource:
-        if not self.events and not self.users:
-            raise problem("missing-field", "a kafka source needs `events`, `users` or both")
-        return self
-
-
-class SourceSection(Section):
-    """Where records come from: one of jsonl and kafka."""
-
-    jsonl: JsonlSource | None = Field(default=None, description="Recordings.")
-    kafka: KafkaSource | None = Field(default=None, description="Kafka topics.")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> SourceSection:
-        only_one(jsonl=self.jsonl, kafka=self.kafka)
-        return self
 
 
 class JoinSection(Section):

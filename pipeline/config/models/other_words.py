@@ -19,7 +19,11 @@ SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "directory": ("paths", "state"),
     "disabled": ("enabled",),
     "endpoint": ("url",),
+    "distinct_id": ("user_id",),
+    "entries": ("records",),
     "event": ("events",),
+    "event_name": ("name",),
+    "events": ("event",),
     "file": ("paths", "jsonl", "path"),
     "files": ("paths", "jsonl"),
     "filter": ("where",),
@@ -32,6 +36,7 @@ SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "name": ("id",),
     "offset": ("start",),
     "on": ("trigger",),
+    "map": ("records",),
     "params": ("query",),
     "path": ("paths", "jsonl"),
     "payload": ("body",),
@@ -45,13 +50,16 @@ SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "servers": ("brokers",),
     "sink": ("request",),
     "state_dir": ("state",),
+    "timestamp": ("time",),
     "tls": ("ca",),
     "topic": ("events",),
     "topics": ("events",),
     "type": ("kind",),
     "user": ("users",),
+    "users": ("user",),
     "variables": ("vars",),
     "when": ("trigger", "where"),
+    "where": ("when",),
 }
 """What other products call a field; the first name that the section has is meant."""
 
@@ -60,6 +68,7 @@ REMEDIES: Final = {
     "labels": "labels are files in labels/",
     "metrics": "give it to the job: `hookline run --metrics 127.0.0.1:9090`",
     "processes": "give it to the job: `hookline run --processes 2`",
+    "shapes": "own shapes are files in shapes/, one each",
     "webhook": "webhooks are files in webhooks/, one each",
     "webhooks": "webhooks are files in webhooks/, one each",
 }
@@ -68,6 +77,7 @@ REMEDIES: Final = {
 KINDS: Final = {
     "a webhook": (("trigger", "request"), "webhooks/"),
     "a label": (("name", "any", "capture"), "labels/"),
+    "a shape": (("records",), "shapes/"),
     "the job's pipeline.yaml": (("source", "shards", "epoch"), ""),
     "a config test": (("cases",), "a file `NAME.test.yaml` beside its webhook"),
 }

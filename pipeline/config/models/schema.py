@@ -5,17 +5,20 @@ from __future__ import annotations
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from pipeline.config.models.case import CaseFile
+from pipeline.config.models.case import CaseFile, ShapeCaseFile
 from pipeline.config.models.job import PipelineFile
 from pipeline.config.models.label import LabelFile
+from pipeline.config.models.shape import ShapeFile
 from pipeline.config.models.webhook import WebhookFile
 from pipeline.model.json import Value
 
 SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
     "webhook": (WebhookFile, "Hookline webhook"),
     "label": (LabelFile, "Hookline label"),
+    "shape": (ShapeFile, "Hookline shape"),
     "pipeline": (PipelineFile, "Hookline pipeline.yaml"),
     "test": (CaseFile, "Hookline config test"),
+    "shape-test": (ShapeCaseFile, "Hookline shape test"),
 }
 """The kinds of files, their models and their titles."""
 

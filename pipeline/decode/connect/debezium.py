@@ -60,6 +60,7 @@ class Table:
         return Shape(
             "debezium",
             lambda record, place: read(record, place, self),
+            "changes of a table: plain, in `{schema, payload}`, flattened; snapshots, deletions, tombstones",
             # With a schema JsonConverter writes the text `null` for a tombstone that was flattened.
             takes_any=True,
             tombstone=lambda place: _tombstone(place, self),

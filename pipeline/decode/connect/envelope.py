@@ -32,5 +32,11 @@ def _tombstone(place: Place) -> list[Record]:
     return [forgotten(place, ())]
 
 
-CONNECT: Final = Shape("kafka-connect", read, takes_any=True, tombstone=_tombstone)
+CONNECT: Final = Shape(
+    "kafka-connect",
+    read,
+    "`{schema, payload}` of JsonConverter around records that `auto` reads",
+    takes_any=True,
+    tombstone=_tombstone,
+)
 """A row like the others."""

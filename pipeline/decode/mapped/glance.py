@@ -40,12 +40,7 @@ def compile_look(entries: Sequence[Entry]) -> Callable[[bytes, Wants], bool] | N
             needed |= dict.fromkeys(names, Any)
         fields = _told_by(entry)
         member = entry.only_event
-        if (
-            fields is not None
-            and member is not None
-            and member.model is not None
-            and member.reads is not None
-        ):
+        if fields is not None and member and member.model and member.reads:
             good[entry.name] = write_unwanted(member.model, member.reads)
             needed |= {name: kind for name, kind in fields.items() if needed.get(name) is not Any}
         if entry.judge is None:

@@ -8,6 +8,7 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from pipeline.compile.versions import Versions
+from pipeline.decode.formats import Formats
 from pipeline.decode.scan import scan
 from pipeline.job.names import EventNames
 from pipeline.job.steps.chunks import Intake, Selected
@@ -22,7 +23,7 @@ from pipeline.telemetry.metrics import count
 
 def select(
     intake: Intake,
-    format: str,
+    formats: Formats,
     versions: Versions,
     stretches: Stretches,
     partitions: Sequence[str],
@@ -31,20 +32,22 @@ def select(
 ) -> list[tuple[str, Selected]]:
     """Return what is left of a chunk, under the key of its partition.
 
-    Links also go to the other partitions' keys.
+    Links also go to the other partitions' keys. formats: of versions that say nothing of them.
     """
     selected = Selected(
         intake.partition, intake.partition, intake.config, intake.text, is_last=intake.is_last
     )
     if intake.raw is None:
         return [(identity_key(intake.partition), selected)]
-    triggers = versions.get(intake.config, intake.text).triggers
+    snapshot = versions.get(intake.config, intake.text)
+    triggers = snapshot.triggers
     names: dict[str, None] = {}
 
     def wants(name: str, kind: str | None) -> bool:
         names[name] = None
         return triggers.wants(name, kind)
 
+    format = snapshot.formats if snapshot.says_formats else formats
     scanned = scan(intake.raw, format=format, wants=wants, sizes=sizes)
     event_names.saw(names)
     items = selected.items = choose(scanned.records, triggers)

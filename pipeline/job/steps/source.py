@@ -87,6 +87,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.name = name
         self.reader = reader
         self.chunk_lines = settings.chunk_lines
+        self.formats = settings.formats
         self.versions = versions
         self.stretches = stretches
         self.pressure = pressure
@@ -195,6 +196,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         if self.version and self.version != snapshot.hash:
             _log.info("config version in use", partition=self.name, version=snapshot.hash[:12])
         self.version = snapshot.hash
+        self.reader.under(snapshot.formats if snapshot.says_formats else self.formats)
         return Intake(self.name, snapshot.hash, text=snapshot.text.to_bytes())
 
     def next_awake(self) -> datetime | None:

@@ -19,11 +19,11 @@ from pipeline.operate.schemas.trees import definitions, ref
 
 
 def schema(kind: str) -> dict[str, Value]:
-    """Return the schema of a kind of file: webhook, label, pipeline or test."""
+    """Return the schema of a kind of file: webhook, label, shape, pipeline, test or shape-test."""
     model, title = SCHEMAS[kind]
     found = model_schema(model)
     parts: dict[str, Value] = found.setdefault("$defs", {})
-    trees = definitions() if kind != "test" else {}
+    trees = definitions() if not kind.endswith("test") else {}
     _put_trees(model.__name__, found, parts)
     _as_written(found)
     parts |= {name: trees[name] for name in sorted(_used(found, trees))}
@@ -62,6 +62,16 @@ _TREES: Final = {
     ("Capture", "href"): "Said",
     ("Capture", "path"): "Said",
     ("Capture", "url"): "Said",
+    ("ShapeEntry", "when"): "RecordCondition",
+    **{(part, "when"): "RecordCondition" for part in ("EventPart", "UserPart", "LinkPart")},
+    **{(part, "time"): "RecordTime" for part in ("EventPart", "UserPart", "LinkPart")},
+    ("EventPart", "received_at"): "RecordTime",
+    **{("EventPart", name): "Source" for name in ("name", "kind", "user_id", "anonymous_id", "id", "source")},
+    **{("UserPart", name): "Source" for name in ("user_id", "anonymous_id", "id", "source", "unset")},
+    **{("LinkPart", name): "Source" for name in ("user_id", "anonymous_id", "source")},
+    **{("EventPart", name): "RecordObject" for name in ("properties", "context")},
+    **{("UserPart", name): "RecordObject" for name in ("set", "set_once")},
+    ("UserPart", "delete"): "Deletion",
 }
 """Fields whose inside a compiler checks, and the definition of it."""
 
@@ -160,7 +170,13 @@ _RULES: Final[dict[str, list[Value]]] = {
         _at_least_one("paths", "events", "users"),
         *({"not": {"allOf": [_given("paths"), _given(name)]}} for name in ("events", "users")),
     ],
-    "KafkaSource": [_at_least_one("events", "users")],
+    "KafkaSource": [_at_least_one("events", "users", "topics")],
+    "EventPart": [_at_least_one("user_id", "anonymous_id")],
+    "UserPart": [_at_least_one("user_id", "anonymous_id")],
+    "ShapeEntry": [
+        _at_least_one("event", "user", "link", "ignore"),
+        *({"not": {"allOf": [_given("ignore"), _given(name)]}} for name in ("event", "user", "link")),
+    ],
     "GivenUser": [_at_least_one("id", "anonymous_id"), *_exclusive("id", "anonymous_id")],
 }
 """What fields of a section mean for one another."""

@@ -8,6 +8,7 @@ from pipeline.language.path_syntax import EVENT_ROOTS, FIELDS, OPEN_FIELDS
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, Operator
 from pipeline.model.json import Value
+from pipeline.operate.schemas.records import record_definitions
 from pipeline.render.body import DIRECTIVES
 
 GROUPS: Final = ("all", "any", "not", "any_element", "label")
@@ -31,8 +32,9 @@ def definitions() -> dict[str, Value]:
         found |= _condition(name, _paths(roots))
     # Inside `any_element` every name is a path, which starts at the element.
     found |= _condition("ElementCondition", f"^(?!(?:{'|'.join(GROUPS)})$).+")
+    found |= _condition("RecordCondition", f"^(?!(?:{'|'.join(GROUPS)})$).+")
     found["Body"] = _body()
-    return found
+    return found | record_definitions()
 
 
 def _paths(roots: tuple[str, ...]) -> str:

@@ -2,62 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 import orjson
 
 from pipeline.compile.snapshot import Snapshot, compile_config
-from pipeline.config.files import TESTS, JobDefaults, config_files, is_yaml, read_files
+from pipeline.config.files import SHAPES, TESTS, JobDefaults, config_files, is_yaml, read_files
 from pipeline.config.models.case import Case, CaseFile, ExpectedRequest
-from pipeline.config.models.validate import check
-from pipeline.config.yaml.diagnostics import Problems
-from pipeline.config.yaml.loader import decode_text, parse_yaml
-from pipeline.config.yaml.locating import place
 from pipeline.decode.decode import decode
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
-from pipeline.model.json import Value, equal
-from pipeline.model.plain_file import read_plain
+from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Invalid, Origin, Record
 from pipeline.model.times import parse_time
 from pipeline.operate.trials.given import known
 from pipeline.operate.trials.preview import Preview
+from pipeline.operate.trials.results import CaseResult as CaseResult  # given on
+from pipeline.operate.trials.results import case_lines, differ, read_file
+from pipeline.operate.trials.shape_cases import run_shape_file
 
 NOW = parse_time("2026-01-01T12:00:00Z")
 """When events happen that do not say it; each a second after the one before."""
-
-
-@dataclass(slots=True)
-class CaseResult:
-    """What became of one test; ``failures`` is empty where it holds."""
-
-    file: str
-    name: str
-    line: int = 0
-    failures: list[str] = field(default_factory=list)
-    secs: float = 0.0
-
-    @property
-    def passed(self) -> bool:
-        """Whether everything was as expected."""
-        return not self.failures
-
-    def to_json(self) -> dict[str, Value]:
-        """Return everything but how long it took."""
-        return {
-            "file": self.file,
-            "line": self.line,
-            "name": self.name,
-            "passed": self.passed,
-            "failures": self.failures,
-        }
 
 
 def find_tests(directory: Path) -> list[Path]:
@@ -79,17 +50,20 @@ def run_tests(
 def run_file(
     path: Path, directory: Path, *, environ: Mapping[str, str] | None = None
 ) -> Iterator[CaseResult]:
-    """Yield the result of every case of a test file; the webhook is the file of the same stem beside it."""
+    """Yield the result of every case of a test file of the webhook or shape that has its name."""
+    if path.parent.name == SHAPES:
+        yield from run_shape_file(path, directory)
+        return
     shown = os.path.relpath(path, directory)
     holds = "the file is a test"
     try:
-        cases, lines = _load(path, shown)
+        cases, root = read_file(path, shown, CaseFile)
         holds = "the webhook has no errors"
         snapshot = _compile(path, directory, cases, os.environ if environ is None else environ)
     except ConfigError as error:
         yield CaseResult(shown, holds, 0, [str(error)])
         return
-    for case, line in zip(cases.cases, lines, strict=True):
+    for case, line in zip(cases.cases, case_lines(root), strict=True):
         started = time.perf_counter()
         failures = run_case(snapshot, case, format=cases.format)
         yield CaseResult(shown, case.name, line, failures, time.perf_counter() - started)
@@ -120,27 +94,6 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
     for number in range(len(fired) + 1, len(case.expect) + 1):
         failures.append(f"request {number} was expected and not made")
     return failures
-
-
-def _load(path: Path, shown: str) -> tuple[CaseFile, list[int]]:
-    """Return the cases and their lines. Raises ConfigError."""
-    try:
-        document = parse_yaml(decode_text(read_plain(path)), shown)
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    findings = list(document.findings)
-    problems = Problems()
-    cases = None
-    if document.root is not None:
-        cases = check(CaseFile, document.root.value, problems, what="a test file")
-        findings += [place(document, problem) for problem in problems.found]
-    if cases is None or document.root is None or any(not finding.warning for finding in findings):
-        raise ConfigError(findings)
-    assert document.root.items is not None  # the model accepted a map
-    listed = document.root.items["cases"][1].elements or []
-    return cases, [node.span.line + 1 for node in listed]
 
 
 def _compile(path: Path, directory: Path, cases: CaseFile, environ: Mapping[str, str]) -> Snapshot:
@@ -197,46 +150,18 @@ def _compare(wanted: ExpectedRequest, got: Preview, exact: bool) -> list[str]:
         return ["it becomes a dead letter", f"+ {got.dead_letter}"]
     lines: list[str] = []
     if wanted.method is not None:
-        lines += _differ("method", wanted.method, got.method, exact=True)
+        lines += differ("method", wanted.method, got.method, exact=True)
     if wanted.url is not None:
-        lines += _differ("url", wanted.url, got.url, exact=True)
+        lines += differ("url", wanted.url, got.url, exact=True)
     headers = {name.lower(): value for name, value in got.headers.items()}
     for name, value in wanted.headers.items():
-        lines += _differ(f"headers.{name}", value, headers.get(name.lower(), MISSING), exact=True)
+        lines += differ(f"headers.{name}", value, headers.get(name.lower(), MISSING), exact=True)
     if "body" in wanted.model_fields_set:
         body = got.body if got.encoding == "json" else str(got.body or "")
         if isinstance(wanted.body, dict) and got.encoding == "form":
             body = dict(parse_qsl(str(body), keep_blank_values=True))
-        lines += _differ("body", wanted.body, body, exact)
+        lines += differ("body", wanted.body, body, exact)
     return lines
-
-
-def _differ(path: str, wanted: Value, got: Value, exact: bool) -> list[str]:
-    if isinstance(wanted, dict) and isinstance(got, dict):
-        lines = [
-            line
-            for key, value in wanted.items()
-            for line in _differ(f"{path}.{key}", value, got.get(key, MISSING), exact)
-        ]
-        if exact:
-            lines += [f"{path}.{key}\n  + {_json(value)}" for key, value in got.items() if key not in wanted]
-        return [part for line in lines for part in line.split("\n")]
-    if isinstance(wanted, list) and isinstance(got, list):
-        if len(wanted) == len(got):
-            pairs = enumerate(zip(wanted, got, strict=True))
-            return [line for index, (a, b) in pairs for line in _differ(f"{path}[{index}]", a, b, exact)]
-        return [
-            f"{path}: {len(wanted)} elements expected, {len(got)} found",
-            f"  - {_json(wanted)}",
-            f"  + {_json(got)}",
-        ]
-    if equal(wanted, got):
-        return []
-    return [path, f"  - {_json(wanted)}", f"  + {_json(got)}"]
-
-
-def _json(value: Value) -> str:
-    return "(absent)" if value is MISSING else json.dumps(value, ensure_ascii=False)
 
 
 def _told(fired: Preview) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.decode.formats import Formats
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.json import Value
 from pipeline.model.records import Invalid
-from pipeline.operate.trials.given import load_snapshot, read_stream
+from pipeline.operate.trials.given import load_snapshot, named_shape, read_stream
 from pipeline.operate.trials.preview import Preview
 
 KINDS = ("same", "appear", "vanish", "change")
@@ -36,12 +37,18 @@ class Difference:
         return {**self.counts, "samples": samples}
 
 
-def diff(old: Path, new: Path, streams: Sequence[str], samples: int = 3) -> dict[str, Difference]:
-    """Return the differences per webhook, in the order of the two configs; samples: how many of a kind."""
+def diff(
+    old: Path, new: Path, streams: Sequence[str], samples: int = 3, format: str | None = None
+) -> dict[str, Difference]:
+    """Return the differences per webhook, in the order of the two configs; samples: how many of a kind.
+
+    The stream is read as the new config says, or by the shape of this name.
+    """
     snapshots = load_snapshot(old), load_snapshot(new)
     runs = Rehearsal(snapshots[0]), Rehearsal(snapshots[1])
+    formats = snapshots[1].formats if format is None else Formats(named_shape(snapshots[1].formats, format))
     found = {webhook.id: Difference() for snapshot in snapshots for webhook in snapshot.webhooks}
-    for record in read_stream(streams):
+    for record in read_stream(streams, formats):
         if isinstance(record, Invalid):
             continue
         before, after = (

@@ -6,23 +6,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.decode.formats import Formats
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
 from pipeline.model.records import Invalid
 from pipeline.model.sizes import USUAL, Sizes
-from pipeline.operate.trials.given import load_snapshot, read_stream
+from pipeline.operate.trials.given import load_snapshot, named_shape, read_stream
 from pipeline.operate.trials.preview import Preview
 
 
 def would_send(
-    config: Path, paths: Sequence[str], format: str, chosen: Replay, sizes: Sizes = USUAL
+    config: Path, paths: Sequence[str], format: str | None, chosen: Replay, sizes: Sizes = USUAL
 ) -> Iterator[Preview]:
     """Yield the requests of recordings, in stream order. Raises UsageError for an unknown webhook."""
     snapshot = load_snapshot(config)
     for webhook_id in sorted(chosen.webhooks):
         snapshot.named(webhook_id)
+    formats = snapshot.formats if format is None else Formats(named_shape(snapshot.formats, format))
     rehearsal = Rehearsal(snapshot, chosen, sizes)
-    for record in read_stream(paths, format, sizes):
+    for record in read_stream(paths, formats, sizes):
         if isinstance(record, Invalid):
             continue
         for match in rehearsal.rehearse(record):

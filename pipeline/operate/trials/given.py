@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
 
+from pipeline.compile.shapes import read_formats
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
-from pipeline.decode.decode import decode
-from pipeline.decode.scan import long_id, too_large
+from pipeline.decode.decode import BY_NAME, decode
+from pipeline.decode.formats import ALL_AUTO, Formats
+from pipeline.decode.scan import NATIVE, long_id, too_large
+from pipeline.decode.shape import Shape
 from pipeline.decode.strict import without_bom
-from pipeline.model.errors import GivenError, InvalidRecord
+from pipeline.model.errors import GivenError, InvalidRecord, UsageError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.sizes import USUAL, Sizes
+from pipeline.model.words import did_you_mean
 from pipeline.sources.files.recorded import parse_line
 
 
@@ -56,8 +60,41 @@ class Given:
     known: PropertyUpdate | None
 
 
-def understand(event: Text, user: Text | None, format: str, now: int | None = None) -> Given:
+def configured(config: Path, format: str | None = None) -> list[Shape]:
+    """Return the shape of this name, else every shape that a config reads with, that of its source first.
+
+    Raises UsageError for a name that is no shape's, ConfigError.
+    """
+    formats = formats_for(config, format)
+    if format is not None:
+        return [formats.default]
+    return list(dict.fromkeys([formats.default, *formats.topics.values(), *formats.files.values()]))
+
+
+def formats_for(config: Path, format: str | None = None) -> Formats:
+    """Return which shape reads what in a config; with a name that shape reads everything.
+
+    Raises UsageError for a name that is no shape's, ConfigError.
+    """
+    report = load_pipeline(config)
+    formats = read_formats(config, report.require().defaults)
+    return formats if format is None else Formats(named_shape(formats, format), named=formats.named)
+
+
+def named_shape(formats: Formats, name: str) -> Shape:
+    """Return a built-in or own shape by its name. Raises UsageError."""
+    known = {**BY_NAME, **formats.named}
+    if name not in known:
+        close = did_you_mean(name, known)
+        hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
+        raise UsageError(f"there is no shape `{name}`: {hint}")
+    return known[name]
+
+
+def understand(event: Text, user: Text | None, shapes: Sequence[Shape], now: int | None = None) -> Given:
     """Return the records of one JSON value, and the user of another as an update of theirs.
+
+    shapes: the first that reads it whole does; where none can, what the first one says is raised.
 
     A line of a recording of topics is the message that it holds, with its own place and time. now: unix ms of
     a record that says no time; None: it has none then, as in a plain recording.
@@ -67,16 +104,25 @@ def understand(event: Text, user: Text | None, format: str, now: int | None = No
     """
     user_id, anonymous_id, properties = (None, None, {}) if user is None else _user(user)
     value = event.json()
-    if isinstance(value, dict) and "name" in value and not value.keys() & {"type", "event", "specversion"}:
+    is_ours = shapes[0].name in NATIVE
+    if (
+        is_ours
+        and isinstance(value, dict)
+        and "name" in value
+        and not value.keys() & {"type", "event", "specversion"}
+    ):
         value = {"type": "event", **value}
-    is_event = isinstance(value, dict) and value.get("type") == "event"
+    is_event = is_ours and value.get("type") == "event"
     if is_event and not value.keys() & {"user_id", "anonymous_id"}:
         value = {**value, "anonymous_id": "someone"} if user_id is None else {**value, "user_id": user_id}
     if isinstance(value, dict) and value.keys() >= {"hookline", "source", "offset"}:
-        records = _recorded(event, format)
+        records = _first_whole(shapes, lambda shape: _recorded(event, shape))
     else:
         origin = Origin(Path(event.name).name, 0)
-        records = decode(orjson.dumps(value), format=format, origin=origin, received_at=now)
+        raw = orjson.dumps(value)
+        records = _first_whole(
+            shapes, lambda shape: decode(raw, format=shape, origin=origin, received_at=now)
+        )
     broken = [record for record in records if isinstance(record, Invalid)]
     if broken:
         raise GivenError([Finding(event.name, 0, 0, "record", record.reason) for record in broken])
@@ -89,7 +135,17 @@ def understand(event: Text, user: Text | None, format: str, now: int | None = No
     return Given(event.name, records, known(user_id, anonymous_id, properties))
 
 
-def _recorded(line: Text, format: str) -> list[Record]:
+def _first_whole(shapes: Sequence[Shape], read: Callable[[Shape], list[Record]]) -> list[Record]:
+    first: list[Record] | None = None
+    for shape in shapes:
+        records = read(shape)
+        if not any(isinstance(record, Invalid) for record in records):
+            return records
+        first = records if first is None else first
+    return first or []
+
+
+def _recorded(line: Text, format: Shape) -> list[Record]:
     try:
         message = parse_line(without_bom(line.raw).strip())
     except InvalidRecord as error:
@@ -127,11 +183,12 @@ def _user(text: Text) -> tuple[str | None, str | None, dict[str, Value]]:
     )
 
 
-def read_stream(paths: Sequence[str], format: str = "auto", sizes: Sizes = USUAL) -> Iterator[Record]:
+def read_stream(paths: Sequence[str], formats: Formats = ALL_AUTO, sizes: Sizes = USUAL) -> Iterator[Record]:
     """Yield every record of recordings, in the order in which the job would take them."""
     from pipeline.sources.files.recording import Recording  # not for who reads no stream
 
     reader = Recording(paths)
+    reader.under(formats)
     try:
         while not reader.done:
             chunk = reader.read(1000)
@@ -149,7 +206,7 @@ def read_stream(paths: Sequence[str], format: str = "auto", sizes: Sizes = USUAL
                     continue
                 for record in decode(
                     line,
-                    format=format,
+                    format=formats.of(source),
                     origin=origin,
                     received_at=chunk.received[at] if chunk.received else None,
                     headers=chunk.headers[at] if chunk.headers else None,

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.config.job import PipelineConfig
+from pipeline.decode.formats import Formats
 from pipeline.decode.scan import scan
 from pipeline.job.steps.keys import shard_of
 from pipeline.job.steps.source import position_of
@@ -42,9 +43,12 @@ class Rebuilt:
 
 
 def rebuild(
-    config: PipelineConfig, progress: Callable[[int], None] = lambda records: None, parts: Parts = REAL
+    config: PipelineConfig,
+    formats: Formats,
+    progress: Callable[[int], None] = lambda records: None,
+    parts: Parts = REAL,
 ) -> Rebuilt:
-    """Rebuild every missing store of a stopped job's state directory.
+    """Rebuild every missing store of a stopped job's state directory. formats: which shape reads what.
 
     Users are what the source says of them up to the position of the last durable epoch. What a lost store
     owed, its dead letters, limits and counts are gone: they are nowhere else. Raises StateError where
@@ -59,7 +63,8 @@ def rebuild(
                 f"{config.state} has no recovery store: there is no position to rebuild up to. Start with an "
                 "empty state directory; the job then reads the source from its beginning."
             )
-        return _Rebuilding(config, tokens, parts.source(config, None), stack).run(progress)
+        source = parts.source(config, None, formats)
+        return _Rebuilding(config, tokens, source, formats, stack).run(progress)
 
 
 class _Rebuilding:
@@ -68,11 +73,13 @@ class _Rebuilding:
         config: PipelineConfig,
         tokens: dict[str, dict[str, Any]],
         readers: Source,
+        formats: Formats,
         stack: ExitStack,
     ) -> None:
         self.config = config
         self.tokens = tokens
         self.readers = readers
+        self.formats = formats
         self.stack = stack
         self.workshop = config.state / "rebuilding"
         shutil.rmtree(self.workshop, ignore_errors=True)
@@ -134,7 +141,6 @@ class _Rebuilding:
 
     def records(self, positions: dict[str, Any]) -> Iterator[tuple[str, Record]]:
         """Yield the updates and links of all partitions up to these positions, each with its partition."""
-        format = self.config.source.format if self.config.source is not None else "auto"
         sizes = self.config.file.limits.sizes()
         readers = {name: self.readers.open(name, None) for name in positions}
         for reader in readers.values():
@@ -156,7 +162,7 @@ class _Rebuilding:
                     continue
                 idle = False
                 self.done.records += len(chunk)
-                found = scan(chunk, format=format, wants=lambda name, kind: False, sizes=sizes)
+                found = scan(chunk, format=self.formats, wants=lambda name, kind: False, sizes=sizes)
                 for record in found.records:
                     yield name, record
             if idle and readers:

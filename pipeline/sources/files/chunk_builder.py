@@ -17,6 +17,7 @@ class ChunkBuilder:
         self._sources: list[str] = []
         self._messages: list[Message | None] = []
         self._faults: dict[int, str] = {}
+        self._parts: list[str | None] = []
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -28,6 +29,7 @@ class ChunkBuilder:
         if at in found.faults:
             self._faults[len(self._sources)] = found.faults[at]
         self._sources.append(cursor.name)
+        self._parts.append(cursor.source.part)
         self._chunk.offsets.append(found.starts[at])
         self._chunk.lines.append(found.lines[at])
         self._messages.append(None if found.messages is None else found.messages[at])
@@ -38,6 +40,8 @@ class ChunkBuilder:
             return None
         self._chunk.sources = self._sources
         self._chunk.faults = self._faults or None
+        if any(part is not None for part in self._parts):
+            self._chunk.parts = self._parts
         if any(message is not None for message in self._messages):
             add_messages(self._chunk, self._messages)
         return self._chunk

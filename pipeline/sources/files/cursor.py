@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import Fatal, InvalidRecord, StateError
+from pipeline.model.records import Origin
 from pipeline.sources.files import recorded
 from pipeline.sources.files.blocks import Blocks, Damaged, is_compressed
 from pipeline.sources.files.digests import StreamDigest, digest
@@ -53,6 +55,7 @@ class Cursor:
         """The beginning of a file that was closed at its end."""
         self._is_recorded: bool | None = None
         self._stream = StreamDigest()
+        self._formats = ALL_AUTO
         self._open()
 
     # --- opening and resuming
@@ -142,6 +145,12 @@ class Cursor:
             self.time = self._time_with_order
             self._order = None
 
+    def under(self, formats: Formats) -> None:
+        """From the next line on what is seen of a line is told by these shapes."""
+        self._formats = formats
+        self._order = None
+        self._outlook = Outlook(self._look)
+
     def order(self) -> tuple[int, int]:
         """Return the sort key of the next line: latest time so far, and 0 for an update, 1 for an event.
 
@@ -178,8 +187,20 @@ class Cursor:
             if not got:
                 return None
         at = self.index + ahead
-        when, is_update = peek(self.buffer.lines[at])
-        return when if self.buffer.messages is None else self.buffer.messages[at].time, is_update
+        line = self.buffer.lines[at]
+        if self.buffer.messages is None:
+            origin = Origin(self.name, self.buffer.starts[at])
+            return peek(line, self._formats.of(self.name, self.source.part), origin=origin)
+        message = self.buffer.messages[at]
+        _, is_update = peek(
+            line,
+            self._formats.of(message.source, self.source.part),
+            origin=Origin(message.source, message.offset),
+            headers=message.headers,
+            key=message.key,
+            received_at=message.time,
+        )
+        return message.time, is_update
 
     def _at_end(self, blocks: Blocks) -> bool:
         if self.follow and not blocks.is_stream:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.model.errors import ConfigError
@@ -28,6 +28,8 @@ class Input:
     """0 for user properties, 1 for events, None where each record says what it is."""
     sole_name: str = ""
     """The name it would have had if no other file of the recording had the same one."""
+    part: str | None = None
+    """The path that names it in pipeline.yaml, where that is known: formats go by it."""
 
 
 def find_inputs(paths: Iterable[str], side: int | None = None, *, may_be_empty: bool = False) -> list[Input]:
@@ -75,7 +77,7 @@ def name_apart(inputs: Iterable[Input]) -> list[Input]:
             named.append(group[0][1])
         else:
             named += [
-                Input(apart, item.path, item.side, name)
+                replace(item, name=apart, sole_name=name)
                 for apart, (_, item) in zip(_endings([where for where, _ in group]), group, strict=True)
             ]
     return sorted(named)

@@ -11,9 +11,11 @@ was appended to one file before something else was appended to another is handed
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from heapq import heapify, heappop, heapreplace
 
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import StateError
 from pipeline.sources.chunk import NOWHERE, Position, RawChunk
 from pipeline.sources.files.chunk_builder import ChunkBuilder, add_messages
@@ -33,7 +35,7 @@ RESCAN_SECS = 1.0
 
 
 class Recording(BaseReader):
-    """A reader of JSON lines.
+    """A reader of JSON lines. written: how the paths are called in formats, where they have such a name.
 
     Raises ConfigError where a path leads nowhere, StateError where the files are not those that ``resume``
     speaks of, Fatal where a file cannot be read. Compressed files that end early or are damaged do not raise:
@@ -46,6 +48,7 @@ class Recording(BaseReader):
         *,
         events: Sequence[str] = (),
         users: Sequence[str] = (),
+        written: Mapping[str, str] | None = None,
         follow: bool = False,
         name: str = "recording",
         resume: Position | None = None,
@@ -62,6 +65,8 @@ class Recording(BaseReader):
         self._count, self._entries = _read_position(resume)
         self._resumed_names = frozenset(self._entries)
         self._cursors: list[Cursor] = []
+        self._written = written or {}
+        self._formats = ALL_AUTO
         try:
             self._open(self._find())
         except BaseException:
@@ -69,11 +74,13 @@ class Recording(BaseReader):
             raise
 
     def _find(self) -> list[Input]:
-        paths, events, users = self._given
-        found = find_inputs(paths, may_be_empty=self._follow)
-        found += find_inputs(events, 1, may_be_empty=self._follow)
-        found += find_inputs(users, 0, may_be_empty=self._follow)
-        return name_apart(found)
+        sides = zip(self._given, (None, 1, 0), strict=True)
+        return name_apart(
+            replace(one, part=self._written.get(path))
+            for paths, side in sides
+            for path in paths
+            for one in find_inputs([path], side, may_be_empty=self._follow)
+        )
 
     def _open(self, inputs: Iterable[Input]) -> None:
         for source in inputs:
@@ -82,9 +89,9 @@ class Recording(BaseReader):
                     f"{source.path}: several files are called {source.sole_name}, and the state directory "
                     "knows one of that name. Rename the others, or start with an empty state directory"
                 )
-            self._cursors.append(
-                Cursor(source, self._entries, follow=self._follow, max_line_bytes=self._max_line_bytes)
-            )
+            cursor = Cursor(source, self._entries, follow=self._follow, max_line_bytes=self._max_line_bytes)
+            cursor.under(self._formats)
+            self._cursors.append(cursor)
         self._cursors.sort(key=lambda cursor: cursor.source.name)
 
     # --- what every reader has
@@ -108,6 +115,13 @@ class Recording(BaseReader):
             sum(cursor.read_bytes for cursor in self._cursors),
             sum(cursor.total_bytes for cursor in self._cursors),
         )
+
+    def under(self, formats: Formats) -> None:
+        """From the next line on its time, and whether it is an update, are told by these shapes."""
+        if formats is not self._formats:
+            self._formats = formats
+            for cursor in self._cursors:
+                cursor.under(formats)
 
     def read(self, limit: int) -> RawChunk | None:
         """Return at most ``limit`` lines, or None where there is nothing now. Never waits."""
@@ -136,6 +150,7 @@ class Recording(BaseReader):
         end = min(start + limit, len(cursor.buffer.lines))
         found = cursor.buffer
         chunk = RawChunk(self.name, cursor.name, found.starts[start:end], found.lines[start:end], NOWHERE)
+        chunk.parts = cursor.source.part
         if found.messages is not None:
             add_messages(chunk, found.messages[start:end])
         if found.faults:

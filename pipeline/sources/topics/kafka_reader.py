@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError
 
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.kafka.admin import KafkaAdmin
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import Fatal
@@ -76,7 +77,7 @@ class KafkaReader(BaseReader):
         self._topics = topics
         self._clock_ms = clock_ms
         self._wall_ms = wall_ms
-        self._reads_cloudevents = settings.format in ("auto", "cloudevents")
+        self._formats = ALL_AUTO
         self._bytes = 0
         waits_for_commits = any(stream.commit_time for stream in streams)
         self._settles_by_kind = settings.settle_secs is None and not waits_for_commits
@@ -87,7 +88,7 @@ class KafkaReader(BaseReader):
             max_wait_ms=None if wait is None else int(wait * 1000),
             settle_ms=by_default if settings.settle_secs is None else int(settings.settle_secs * 1000),
         )
-        self._updates = {stream.side.name for stream in streams if stream.updates or not settings.users}
+        self._updates = {one.side.name for one in streams if settings.side_of(one.topic) != "events"}
         """Sides where a null value deletes a user."""
         self._ends = Ends(name, streams, self._alignment, admin)
         self._warned: dict[int, int] = {}
@@ -135,6 +136,10 @@ class KafkaReader(BaseReader):
     def expects_answer(self) -> bool:
         """True while records wait for an answer that will be here within a millisecond or so."""
         return self._ends.are_expected(self._clock_ms())
+
+    def under(self, formats: Formats) -> None:
+        """From the next record on these shapes say what a record without a value is."""
+        self._formats = formats
 
     def read(self, limit: int) -> RawChunk | None:
         """Return at most ``limit`` records, or None where none may leave now. Never waits for the network.
@@ -303,7 +308,7 @@ class KafkaReader(BaseReader):
     def _chunk(self, taken: Taken) -> RawChunk:
         chunk = raw_chunk(self.name, taken, self.position)
         if None in chunk.lines:
-            mark_empty_events(chunk, self._updates, reads_cloudevents=self._reads_cloudevents)
+            mark_empty_events(chunk, self._updates, self._formats)
         self._bytes += bytes_of(chunk.lines) + bytes_of(chunk.keys or ())
         chunk.noted = self._noted(taken) if len(self._streams) > 1 else None
         return chunk

@@ -11,14 +11,13 @@ co-partitioned by user id (DESIGN 5).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
-from types import MappingProxyType
 from typing import Any
 
 from confluent_kafka.admin import AclOperation
 
-from pipeline.decode.shape import Shape
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.kafka.admin import KafkaAdmin, Place, Topic, topic_id
 from pipeline.kafka.client import KafkaSettings, make_consumer
 from pipeline.model.errors import Fatal, StateError
@@ -33,7 +32,6 @@ from pipeline.telemetry.happenings import HISTORY_LIMITED, PARTITIONS_ADDED, PLA
 log = logging.get(__name__)
 
 PREFIX = "kafka-"
-NO_SHAPES: Mapping[str, Shape] = MappingProxyType({})
 REMEDY = (
     "Set `source.kafka.out_of_range: earliest` (or `latest`) for one start to go on with what is there, or "
     "begin with a new state directory"
@@ -61,15 +59,12 @@ class KafkaSource:
     def __init__(
         self,
         settings: KafkaSettings,
+        formats: Formats = ALL_AUTO,
         clock_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
-        shapes: Mapping[str, Shape] = NO_SHAPES,
     ) -> None:
-        """Contacts nobody yet. Raises ConfigError for settings that cannot be used.
-
-        shapes: of topics whose records have another shape than `KafkaSettings.format`.
-        """
-        self._shapes = shapes
+        """Contacts nobody yet. Raises ConfigError for settings that cannot be used."""
         self.settings = settings
+        self._formats = formats
         self._clock_ms = clock_ms
         self.admin = KafkaAdmin(settings)
         self._topics: dict[str, Topic] = {}
@@ -95,7 +90,7 @@ class KafkaSource:
                     "the brokers have no topic ids: a topic that is made anew is only noticed by its offsets",
                     topics=", ".join(nameless),
                 )
-            for topic in self.settings.users:
+            for topic in (*self.settings.users, *self.settings.both):
                 limits = self.admin.history_limits(topic)
                 if limits:
                     HISTORY_LIMITED.happened(log, topic=topic, limits=limits)
@@ -124,8 +119,7 @@ class KafkaSource:
                 )
             _, handed_out, places = position
             stored = places_of(places)
-        topics = [(topic, True) for topic in self.settings.users]
-        topics += [(topic, False) for topic in self.settings.events if topic not in self.settings.users]
+        topics = [(topic, self.settings.side_of(topic) == "users") for topic in self.settings.topics]
         present = [(topic, updates) for topic, updates in topics if index < self.counts()[topic]]
         for topic in stored.keys() - {topic for topic, _ in topics}:
             log.warning(
@@ -140,11 +134,10 @@ class KafkaSource:
         for topic, updates in present:
             place = self._place(topic, index, updates, stored.get(topic))
             side: Side[Message] = Side(place.source(index), place.offset, place.floor, place.stop)
+            side.is_events = self.settings.side_of(topic) == "events"
             consumer = make_consumer(self.settings, self.admin.reachability, group_committed)
             streams.append(Stream(topic, index, updates, side, consumer, place.life, place.id))
-            shape = self._shapes.get(topic)
-            if shape is not None:
-                streams[-1].commit_time = shape.committed
+            streams[-1].commit_time = self._formats.of(f"{topic}/{index}").committed
             streams[-1].go_to(side.position)
         reader = KafkaReader(
             name,
@@ -156,6 +149,7 @@ class KafkaSource:
             topics=self,
             clock_ms=self._clock_ms,
         )
+        reader.under(self._formats)
         if position is not None:
             reader.durable(reader.position)
         return reader

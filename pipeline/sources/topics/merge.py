@@ -4,6 +4,8 @@ A source partition reads partition i of each topic: its **sides**. Records leave
 broker times, made monotone per side (running maximum); at equal times the side named first goes first, so
 user-property topics are named before event topics: an update precedes an event of the same time.
 
+Sides of events alone do not wait for one another: nothing that one of them holds changes what another means.
+
 Nothing has to be read twice. A record leaves when no other side can still bring an
 earlier one. Of a side with records in its queue the first one tells; an empty side
 
@@ -205,7 +207,7 @@ class Alignment(Generic[T]):
         for other in self.sides:
             if other is side:
                 earlier = False
-            elif other.released_floor != BEFORE_ALL:
+            elif other.released_floor != BEFORE_ALL and not (side.is_events and other.is_events):
                 passed = max(passed, other.released_floor + (not earlier))
         if side.times[0] < passed:
             self.late[side.name] = self.late.get(side.name, 0) + side.late(number, passed)
@@ -254,7 +256,7 @@ class Alignment(Generic[T]):
                 earlier = False
             elif other.tells:
                 free = bisect_left(side.times, other.times[0] + (not earlier), 0, free)
-            elif not other.done:
+            elif not other.done and not (side.is_events and other.is_events):
                 passed = bisect_left(side.times, other.floor + (not earlier), 0, free)
                 free = bisect_left(side.offsets, other.covers.get(side.name, 0), passed, free)
                 if free == 0:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from pipeline.decode.builtin.cloudevents import is_binary
+from pipeline.decode.decode import reads_binary
+from pipeline.decode.formats import Formats
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.topics.side import Run
 from pipeline.sources.topics.stream import Message
@@ -33,16 +35,20 @@ def raw_chunk(partition: str, runs: list[Run[Message]], position: Position) -> R
     )
 
 
-def mark_empty_events(chunk: RawChunk, updates: AbstractSet[str], *, reads_cloudevents: bool) -> None:
+def mark_empty_events(chunk: RawChunk, updates: AbstractSet[str], formats: Formats) -> None:
     """Make events without a value faults: only in a topic of user updates a null value says something.
 
-    updates: the sources that are such topics. A CloudEvent in binary mode says all it must in its headers.
+    updates: the sources that are such topics. A CloudEvent in binary mode says all it must in its headers,
+    and some shapes know what such a record means.
     """
     faults = {}
     for index, line in enumerate(chunk.lines):
         source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[index]
-        headers = chunk.headers[index] if chunk.headers is not None and reads_cloudevents else None
-        if line is None and source not in updates and not (headers and is_binary(headers)):
+        if line is not None or source in updates:
+            continue
+        shape = formats.of(source)
+        headers = chunk.headers[index] if chunk.headers is not None and reads_binary(shape) else None
+        if shape.tombstone is None and not (headers and is_binary(headers)):
             chunk.lines[index] = b""
             faults[index] = "a record without a value in a topic of events"
     chunk.faults = faults or None

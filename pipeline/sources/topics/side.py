@@ -69,6 +69,8 @@ class Side(Generic[T]):
     """Answered ends that are not reached yet: at most one of the log and one of what is committed."""
     covers: dict[str, int] = field(default_factory=dict)
     """Per other side, the offset below which records need not wait for this one."""
+    is_events: bool = False
+    """True where it holds events alone: another side of events need not wait for it."""
     progress_ms: int = 0
     """When it last brought something."""
 

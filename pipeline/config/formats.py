@@ -1,0 +1,107 @@
+"""Which shape reads what: formats by topic and by path, as plain data, and the names of own shapes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from pipeline.config.files import SHAPES, is_yaml
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.language.formats import FORMATS
+from pipeline.model.json import Value
+from pipeline.model.plain_file import read_plain
+from pipeline.model.words import did_you_mean
+
+Named = list[tuple[KeyPath, str]]
+"""Places in pipeline.yaml that name a shape, and the names."""
+
+
+def formats_of(data: dict[str, Value], kafka: dict[str, Value]) -> tuple[dict[str, Value], Named]:
+    """Return which shape reads what, and which names that are said where.
+
+    ``{"default": format, "topics": {NAME: format}, "files": {PATH: format}}``, each only where something is
+    said; a format is a name or an own shape as the file has it. kafka: the topics of pipeline.yaml, also
+    where a flag names recordings instead: their lines keep the formats of the topics that they come from.
+    """
+    named: Named = []
+    topics: dict[str, Value] = {}
+    usual = kafka.get("format")
+    settings = kafka.get("topics")
+    own = settings if isinstance(settings, dict) else {}
+    for name in [*_listed(kafka.get("events")), *_listed(kafka.get("users")), *own]:
+        given = own.get(name)
+        format = given.get("format") if isinstance(given, dict) else None
+        if format is not None:
+            _note(format, ("source", "kafka", "topics", name, "format"), named)
+        format = usual if format is None else format
+        if format is not None and isinstance(name, str):
+            topics[name] = format
+    found: dict[str, Value] = {"topics": topics} if topics else {}
+    source = data.get("source")
+    for kind in ("kafka", "jsonl"):
+        section = source.get(kind) if isinstance(source, dict) else None
+        default = section.get("format") if isinstance(section, dict) else None
+        if default is not None:
+            _note(default, ("source", kind, "format"), named)
+            found["default"] = default
+    files = _files(source, named)
+    return (found | {"files": files} if files else found), named
+
+
+def _files(source: Value, named: Named) -> dict[str, Value]:
+    jsonl = source.get("jsonl") if isinstance(source, dict) else None
+    paths = jsonl.get("paths") if isinstance(jsonl, dict) else None
+    files: dict[str, Value] = {}
+    for index, one in enumerate(paths if isinstance(paths, list) else [paths]):
+        if isinstance(one, dict) and one.get("format") is not None and isinstance(one.get("path"), str):
+            _note(one["format"], ("source", "jsonl", "paths", index, "format"), named)
+            files[one["path"]] = one["format"]
+    return files
+
+
+def _note(format: Value, path: KeyPath, named: Named) -> None:
+    if isinstance(format, str):
+        named.append((path, format))
+
+
+def _listed(value: Value) -> list[Value]:
+    return [value] if isinstance(value, str) else value if isinstance(value, list) else []
+
+
+def own_names(base: Path) -> dict[str, str]:
+    """Return the own shapes of a config directory by name, each with its file; broken ones, too."""
+    found: dict[str, str] = {}
+    try:
+        entries = sorted(os.listdir(base / SHAPES))
+    except OSError:
+        return found
+    for entry in entries:
+        if is_yaml(entry) and not entry.startswith("."):
+            name = f"{SHAPES}/{entry}"
+            try:
+                root = parse_yaml(decode_text(read_plain(base / name)), name).root
+            except (OSError, ValueError):
+                root = None
+            found[shape_name(name, None if root is None else root.value)] = name
+    return found
+
+
+def shape_name(file: str, data: Value) -> str:
+    """Return how an own shape is called: by its `name`, else by its file."""
+    name = data.get("name") if isinstance(data, dict) else None
+    return name if isinstance(name, str) else PurePosixPath(file).stem
+
+
+def check_names(named: Named, own: Iterable[str], problems: Problems) -> None:
+    """Report formats that are nothing."""
+    known = [*FORMATS, *own]
+    for path, name in named:
+        if name not in known:
+            close = did_you_mean(name, known)
+            hint = (
+                f"did you mean `{close}`?" if close else f"own shapes are files in {SHAPES}/; built in are "
+            )
+            hint += "" if close else ", ".join(FORMATS)
+            problems.error(path, "unknown-format", f"there is no shape `{name}`", hint=hint)

@@ -1,0 +1,63 @@
+"""Which shape reads which line: by the topic it comes from, by the file, else the one of all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.decode.auto import AUTO
+from pipeline.decode.shape import Shape
+
+Sources = str | list[str]
+Parts = str | list[str | None] | None
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Formats:
+    """The shapes of one config version."""
+
+    default: Shape = AUTO
+    topics: Mapping[str, Shape] = field(default_factory=dict)
+    files: Mapping[str, Shape] = field(default_factory=dict)
+    """By the path as pipeline.yaml has it."""
+    named: Mapping[str, Shape] = field(default_factory=dict)
+    """Own shapes by their names."""
+    _known: dict[tuple[str, str | None], Shape] = field(default_factory=dict)
+
+    def of(self, source: str, part: str | None = None) -> Shape:
+        """Return the shape of a line by its origin's source and, of a file, by the path that names it.
+
+        A recorded message is of the topic that it was read from, whatever file it lies in.
+        """
+        found = self._known.get((source, part))
+        if found is None:
+            found = self._topic(source) or self.files.get(part or "") or self.default
+            self._known[source, part] = found
+        return found
+
+    def _topic(self, source: str) -> Shape | None:
+        if not self.topics:
+            return None
+        topic, _, partition = source.rpartition("/")
+        return self.topics.get(topic.partition("~")[0]) if partition.isdigit() else None
+
+    def runs(self, sources: Sources, parts: Parts, lines: int) -> Iterator[tuple[int, int, Shape]]:
+        """Yield the stretches of a chunk that one shape reads: the first line, the one after the last."""
+        if not self.topics and not self.files:
+            yield 0, lines, self.default
+            return
+        of_source: Sequence[str] = [sources] * lines if isinstance(sources, str) else sources
+        of_part: Sequence[str | None] = parts if isinstance(parts, list) else [parts] * lines
+        begin = 0
+        before: Shape | None = None
+        for at, (source, part) in enumerate(zip(of_source, of_part, strict=True)):
+            shape = self.of(source, part)
+            if shape is not before:
+                if before is not None:
+                    yield begin, at, before
+                begin, before = at, shape
+        if before is not None:
+            yield begin, lines, before
+
+
+ALL_AUTO = Formats()

@@ -1,0 +1,72 @@
+"""The schemas of what stands in own shapes where a path stands (LANGUAGE 9)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.model.json import Value
+
+_TEXT: Final = {"type": "string", "minLength": 1}
+_ANY_SOURCE: Final = {"$ref": "#/$defs/Source"}
+_BESIDE: Final[dict[str, Value]] = {
+    "find": {"type": "string", "description": "RE2 with one group: what it finds is the value."},
+    "lower": {"type": "boolean", "description": "In lower case."},
+}
+
+
+def _form(description: str, required: str, **properties: Value) -> dict[str, Value]:
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": [required],
+        "additionalProperties": False,
+    }
+
+
+_FORMS: Final[list[Value]] = [
+    _form("A constant.", "text", text={"type": ["string", "number", "boolean"]}),
+    _form("A path, and what is made of its text.", "path", path=_ANY_SOURCE, **_BESIDE),
+    _form(
+        "Texts put together; missing if a part is.",
+        "join",
+        join={"type": "array", "minItems": 1, "items": _ANY_SOURCE},
+        **{"with": {"type": "string"}, **_BESIDE},
+    ),
+    _form("A text that is JSON, and a path in it.", "json", json=_ANY_SOURCE, path=_TEXT, **_BESIDE),
+    _form(
+        "An object made of a list of pairs.", "pairs", pairs=_ANY_SOURCE, key=_ANY_SOURCE, value=_ANY_SOURCE
+    ),
+]
+_ZONE: Final = {"type": "string", "examples": ["Europe/Berlin"]}
+
+
+def record_definitions() -> dict[str, Value]:
+    """Return the definitions of sources, times and objects."""
+    listed = {"type": "array", "minItems": 1, "items": _ANY_SOURCE, "description": "The first that is set."}
+    timed: dict[str, Value] = {"path": _ANY_SOURCE}
+    return {
+        "Source": {"title": "path or form", "anyOf": [_TEXT, listed, *_FORMS]},
+        "RecordTime": {
+            "title": "time",
+            "anyOf": [
+                _ANY_SOURCE,
+                _form("A unix time.", "unit", unit={"enum": ["s", "ms", "us", "ns"]}, **timed),
+                _form("A text in a format of strptime.", "format", format=_TEXT, zone=_ZONE, **timed),
+                _form("A time of a zone, where it names none.", "zone", zone=_ZONE, **timed),
+                {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/RecordTime"}},
+            ],
+        },
+        "RecordObject": {
+            "title": "object",
+            "anyOf": [
+                _ANY_SOURCE,
+                {
+                    "type": "object",
+                    "description": "Name to value.",
+                    "additionalProperties": {"$ref": "#/$defs/RecordObject"},
+                },
+            ],
+        },
+        "Deletion": {"title": "true or path", "anyOf": [{"type": "boolean"}, _ANY_SOURCE]},
+    }

@@ -1,0 +1,126 @@
+"""Tests of own shapes: `NAME.test.yaml` beside `NAME.yaml`, lines in and records out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import orjson
+
+from pipeline.compile.shapes import read_formats
+from pipeline.config.files import JobDefaults
+from pipeline.config.formats import own_names
+from pipeline.config.models.case import ShapeCase, ShapeCaseFile
+from pipeline.decode.decode import decode
+from pipeline.decode.shape import Shape
+from pipeline.model.errors import ConfigError, InvalidRecord
+from pipeline.model.json import Value
+from pipeline.model.records import Invalid, Origin, Record
+from pipeline.operate.trials.results import CaseResult, case_lines, differ, read_file
+from pipeline.recording.native_lines import native_line
+from pipeline.sources.files.recorded import parse_line
+
+
+def run_shape_file(path: Path, directory: Path) -> Iterator[CaseResult]:
+    """Yield the result of every case of a test of a shape; nothing raises."""
+    shown = os.path.relpath(path, directory)
+    holds = "the file is a test"
+    try:
+        file, root = read_file(path, shown, ShapeCaseFile)
+        holds = "the shape has no errors"
+        shape = _shape(path)
+    except ConfigError as error:
+        yield CaseResult(shown, holds, 0, [str(error)])
+        return
+    if file.expect is not None:
+        first = ShapeCase(
+            name="the lines give these records", lines=file.lines, expect=file.expect, exact=file.exact
+        )
+        yield _result(shown, first, 1, shape)
+    for case, line in zip(file.cases, case_lines(root), strict=True):
+        yield _result(shown, case, line, shape)
+
+
+def _result(shown: str, case: ShapeCase, line: int, shape: Shape) -> CaseResult:
+    started = time.perf_counter()
+    failures = run_shape_case(shape, case)
+    return CaseResult(shown, case.name, line, failures, time.perf_counter() - started)
+
+
+def _shape(path: Path) -> Shape:
+    """Return the shape beside a test. Raises ConfigError."""
+    stem = path.name.rsplit(".test.", 1)[0]
+    base = path.parent.parent
+    name = next((name for name, file in own_names(base).items() if Path(file).stem == stem), None)
+    if name is None:
+        raise ConfigError(f"there is no shape `{stem}.yaml` beside the test")
+    return read_formats(base, JobDefaults()).named[name]
+
+
+def run_shape_case(shape: Shape, case: ShapeCase) -> list[str]:
+    """Return what was not as expected, each a text of one or more lines; empty where the case holds."""
+    got = [_told(record) for at, line in enumerate(case.lines) for record in _read(line, at, shape)]
+    wanted = [_as_read(one) for one in case.expect]
+    failures = []
+    for number, (one, (given, normal)) in enumerate(zip(got, wanted, strict=False), 1):
+        lines = _differ(given, normal, one, case.exact)
+        if lines:
+            failures.append("\n".join([f"record {number}:", *(f"  {line}" for line in lines)]))
+    for number in range(len(wanted) + 1, len(got) + 1):
+        failures.append(f"record {number} was not expected:\n  {orjson.dumps(got[number - 1]).decode()}")
+    for number in range(len(got) + 1, len(wanted) + 1):
+        failures.append(f"record {number} was expected and is not there")
+    return failures
+
+
+def _read(line: Value, at: int, shape: Shape) -> Sequence[Record]:
+    raw = line.encode() if isinstance(line, str) else orjson.dumps(line, default=str)
+    origin = Origin("test", at)
+    if not (isinstance(line, dict) and line.keys() >= {"hookline", "source", "offset"}):
+        return decode(raw, format=shape, origin=origin)
+    try:
+        message = parse_line(raw)
+    except InvalidRecord as error:
+        return [Invalid(raw, str(error), origin)]
+    return decode(
+        message.value,
+        format=shape,
+        origin=Origin(message.source, message.offset),
+        received_at=message.time,
+        headers=message.headers,
+        key=message.key,
+    )
+
+
+def _told(record: Record) -> dict[str, Value]:
+    """Return a record in native form; of a dead letter its reason."""
+    if isinstance(record, Invalid):
+        return {"dead_letter": record.reason}
+    found: dict[str, Value] = orjson.loads(native_line(record))
+    return found
+
+
+def _as_read(given: dict[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
+    """Return what was expected, as it is written and as Hookline writes it."""
+    if "dead_letter" in given:
+        return given, given
+    (record, *more) = decode(orjson.dumps(given, default=str), format="native", origin=Origin("expect", 0))
+    return given, {"dead_letter": "more than one record"} if more else _told(record)
+
+
+def _differ(
+    given: dict[str, Value], normal: dict[str, Value], got: dict[str, Value], exact: bool
+) -> list[str]:
+    """Return the lines of the differences, in the fields that are given (all of them where it is `exact`)."""
+    if "dead_letter" in given:
+        reason = got.get("dead_letter")
+        if reason is None:
+            return [f"expected a dead letter: {given['dead_letter']}", f"+ {orjson.dumps(got).decode()}"]
+        told = str(given["dead_letter"])
+        return [] if told in reason else ["the dead letter's reason", f"- {told}", f"+ {reason}"]
+    if "dead_letter" in normal:
+        return [f"what is expected is no record in Hookline's own form: {normal['dead_letter']}"]
+    wanted = {name: value for name, value in normal.items() if exact or name in given}
+    return differ("record", wanted, got, exact)
