@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.sources.files.recorded import Message
 from tests.kafka.broker import Broker
@@ -19,6 +20,7 @@ class Written:
     """The messages of some topics, as they come; a topic may be made later than this."""
 
     def __init__(self, broker: Broker) -> None:
+        self._address = broker.address
         self._consumer = Consumer(
             {
                 "bootstrap.servers": broker.address,
@@ -40,6 +42,11 @@ class Written:
         self._consumer.incremental_assign(
             [TopicPartition(topic, number, 0) for topic in new for number in there[topic].partitions]
         )
+
+    def create(self, topic: str, partitions: int) -> None:
+        """Make a topic that nobody has written to yet."""
+        admin = AdminClient({"bootstrap.servers": self._address, "log_level": 0})
+        admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
 
     def topics(self, prefix: str) -> list[str]:
         """Return the names of the topics that a connector has made."""
