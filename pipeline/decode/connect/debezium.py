@@ -26,6 +26,7 @@ from pipeline.decode.connect.unavailable import is_unavailable
 from pipeline.decode.connect.values import converted, field_schema, unwrap
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.shape import Seen, Shape, Side
+from pipeline.decode.strangers import stranger, unread
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import Event, PropertyUpdate, Record
@@ -148,6 +149,8 @@ def _from_flattened(value: Fields, schema: Fields | None, place: Place) -> Chang
     row = {name: one for name, one in value.items() if not name.startswith("__")}
     if not row:
         raise InvalidRecord("the row has no columns")
+    if len(row) == len(value) and schema is None and (looks_like := stranger(value)) is not None:
+        raise InvalidRecord(unread(looks_like, "debezium"))
     op, table = value.get("__op"), value.get("__table", value.get("__source_table"))
     if value.get("__deleted") in ("true", True):
         op = "d"

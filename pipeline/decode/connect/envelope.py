@@ -19,6 +19,11 @@ from pipeline.model.records import Record
 
 def read(record: Json, place: Place) -> list[Record]:
     """Return the records of a message; one without a payload forgets the user of its key."""
+    if type(record) is dict and not ("schema" in record and "payload" in record):
+        raise InvalidRecord(
+            "the record has not both `schema` and `payload`: without `schemas.enable` JsonConverter writes "
+            "records as they are, which other formats read"
+        )
     payload, schema = unwrap(record)
     if payload is None:
         return _tombstone(place)

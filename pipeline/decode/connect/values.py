@@ -9,7 +9,6 @@ Names and units: Kafka's ``org.apache.kafka.connect.data``, Debezium's ``io.debe
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -131,7 +130,7 @@ def _decimal(value: Json, scale: Json) -> Json:
         return value  # `decimal.format: NUMERIC` writes numbers
     try:
         unscaled = int.from_bytes(base64.b64decode(value, validate=True), "big", signed=True)
-    except binascii.Error:
+    except ValueError:  # no base64; letters outside ASCII are no binascii.Error
         return value
     sign, digits, _ = Decimal(unscaled).as_tuple()
     return number(Decimal((sign, digits, -scale)))
@@ -149,7 +148,11 @@ def number(value: Decimal) -> Json:
 
 
 def _variable(value: Json) -> Json:
-    return _decimal(value.get("value"), value.get("scale")) if type(value) is dict else value
+    if type(value) is not dict:
+        return value
+    inner = value.get("value")
+    found = _decimal(inner, value.get("scale"))
+    return value if found is inner else found
 
 
 def _json(value: Json) -> Json:
