@@ -53,8 +53,6 @@ class Scanned:
     invalid: int = 0
     ignored: int = 0
     """Of those read: what its shape says to leave out."""
-    timeless: int = 0
-    """Of the events that are kept: those without a time."""
 
 
 NATIVE = frozenset({"auto", "native"})

@@ -62,10 +62,12 @@ RECORDS = st.fixed_dictionaries(
         "type": st.sampled_from(("A", "B")) | VALUES,
         "uid": st.sampled_from(("u", 7)) | VALUES,
         "ts": st.just(1_795_435_200_000) | VALUES,
-        **dict.fromkeys(("how", "actor", "dev", "eid", "got", "at", "src", "payload", "meta", "other"), VALUES),
+        **dict.fromkeys(
+            ("how", "actor", "dev", "eid", "got", "at", "src", "payload", "meta", "other"), VALUES
+        ),
         "items": st.lists(st.fixed_dictionaries({"type": WORDS, "n": VALUES}) | VALUES, max_size=4),
     },
-)  # fmt: skip
+)
 
 
 def wants_none(name: str, kind: str) -> bool:
@@ -140,7 +142,7 @@ def test_a_chunk_of_several_formats_keeps_its_order() -> None:
     lines: list[bytes | None] = [mapped, segment, mapped, native, native, mapped, None]
     parts = [None, None, None, None, None, "x.jsonl", None]
     keys = [None] * 6 + [b"u9"]
-    chunk = RawChunk("p", sources, list(range(7)), lines, NOWHERE, keys=keys, parts=parts)  # type: ignore[arg-type]
+    chunk = RawChunk("p", sources, list(range(7)), lines, NOWHERE, keys=keys, parts=parts)
     found = scan(chunk, format=formats, wants=wants_all)
     assert [getattr(one, "name", "gone") for one in found.records] == ["M", "S", "M", "N", "N", "M", "gone"]
     assert [one.origin.offset for one in found.records] == list(range(7))
