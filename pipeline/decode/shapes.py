@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.decode.builtin import cloudevents, heap, native, posthog, segment
 from pipeline.decode.builtin.exports import amplitude, ga4, jitsu, mixpanel, snowplow
+from pipeline.decode.connect.debezium import DEBEZIUM
 from pipeline.decode.shape import Shape
 
 _ROWS = (
@@ -56,6 +57,7 @@ _ROWS = (
         envelopes=("events", "users"),
         times=("timestamp",),
     ),
+    DEBEZIUM,
     Shape(
         "amplitude",
         amplitude.read,

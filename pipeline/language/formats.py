@@ -16,6 +16,8 @@ Format: TypeAlias = Literal[
     "snowplow",
     "ga4",
     "jitsu",
+    "debezium",
+    "kafka-connect",
 ]
 
 FORMATS: tuple[str, ...] = get_args(Format)
