@@ -11,6 +11,7 @@ import orjson
 from pipeline.decode import members, strict
 from pipeline.decode.auto import AUTO, RECORDED, refuse_another
 from pipeline.decode.builtin import cloudevents
+from pipeline.decode.connect.envelope import CONNECT
 from pipeline.decode.fields import Fields, Headers, Place
 from pipeline.decode.shape import Shape
 from pipeline.decode.shapes import SHAPES
@@ -24,7 +25,7 @@ from pipeline.model.words import without_addresses
 OUR_FAULT = "Hookline failed to read this record"
 """How the reason of an Invalid begins whose cause is a fault in this package."""
 
-BY_NAME: dict[str, Shape] = {AUTO.name: AUTO, RECORDED.name: RECORDED, **SHAPES}
+BY_NAME: dict[str, Shape] = {AUTO.name: AUTO, RECORDED.name: RECORDED, CONNECT.name: CONNECT, **SHAPES}
 """Every shape that `format` may name, but for own ones."""
 
 
@@ -108,7 +109,7 @@ def _tombstone(place: Place) -> PropertyUpdate:
         shown = key[:40].decode("utf-8", "replace")
         raise InvalidRecord(
             f"the key of the tombstone is {shown!r}, as Debezium and Kafka Connect write keys: it names no "
-            "user, and Hookline has no reader for it yet"
+            "user. Set `format: debezium` for the topic of a table"
         )
     try:
         user_id = key.decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.decode.builtin import cloudevents, heap, native, posthog, segment
 from pipeline.decode.builtin.exports import amplitude, ga4, jitsu, mixpanel, snowplow
+from pipeline.decode.connect.debezium import DEBEZIUM
 from pipeline.decode.shape import Shape
 
 _ROWS = (
@@ -19,7 +20,7 @@ _ROWS = (
         "posthog",
         posthog.read,
         "capture and `batch[]`, `$set`, `$set_once`, `$unset`, `$identify`, `$create_alias`, the elements of "
-        "`$autocapture`; PostHog's capture topic, `clickhouse_events_json`, and rows of batch exports",
+        "`$autocapture`; PostHog's capture topic, `clickhouse_events_json`, rows of batch exports",
         posthog.fits,
         posthog.is_doubtful,
         envelopes=("batch",),
@@ -39,8 +40,7 @@ _ROWS = (
     Shape(
         "segment",
         segment.read,
-        "track, page, screen, identify, group, alias, the `batch[]` envelope, archives in S3; calls of "
-        "RudderStack",
+        "track, page, screen, identify, group, alias, the `batch[]` envelope, archives in S3; RudderStack's",
         segment.fits,
         segment.is_doubtful,
         envelopes=("batch",),
@@ -57,6 +57,7 @@ _ROWS = (
         envelopes=("events", "users"),
         times=("timestamp",),
     ),
+    DEBEZIUM,
     Shape(
         "amplitude",
         amplitude.read,

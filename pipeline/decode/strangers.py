@@ -56,6 +56,10 @@ READ_AS: Final = {
     "an event of Amplitude": "amplitude",
     "a call of Amplitude's Identify API": "amplitude",
     "an event of Google Analytics 4": "ga4",
+    "a flattened change event of Debezium": "debezium",
+    "a change event of Debezium": "debezium",
+    "a change event of Debezium (with its schema)": "debezium",
+    "a message of Kafka Connect's JsonConverter (schema and payload)": "kafka-connect",
 }
 """The `format` that reads what looks so; nothing for what no module reads."""
 

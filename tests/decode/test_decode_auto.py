@@ -80,10 +80,14 @@ CLICKHOUSE = {
         ({"api_key": "K", "identification": [{"user_id": "u"}]}, "Amplitude", "amplitude"),
         (GA4, "Google Analytics 4", "ga4"),
         ({"client_id": "c", "events": [{"name": "purchase", "params": {}}]}, "Google Analytics 4", None),
-        (DEBEZIUM, "Debezium", None),
-        ({"schema": {"type": "struct"}, "payload": DEBEZIUM}, "Debezium", None),
-        ({"id": 7, "identity": "x", "event": "y", "__op": "u", "__deleted": "false"}, "Debezium", None),
-        ({"schema": {"type": "struct"}, "payload": {"type": "event"}}, "Kafka Connect", None),
+        (DEBEZIUM, "Debezium", "debezium"),
+        ({"schema": {"type": "struct"}, "payload": DEBEZIUM}, "Debezium", "debezium"),
+        (
+            {"id": 7, "identity": "x", "event": "y", "__op": "u", "__deleted": "false"},
+            "Debezium",
+            "debezium",
+        ),
+        ({"schema": {"type": "struct"}, "payload": {"type": "event"}}, "Connect", "kafka-connect"),
         (
             {"type": "track", "messageId": "m", "httpPayload": {"type": "track", "userId": "u"}},
             "Jitsu",
