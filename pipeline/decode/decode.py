@@ -9,7 +9,7 @@ from __future__ import annotations
 import orjson
 
 from pipeline.decode import members, strict
-from pipeline.decode.auto import AUTO, refuse_another
+from pipeline.decode.auto import AUTO, RECORDED, refuse_another
 from pipeline.decode.builtin import cloudevents
 from pipeline.decode.fields import Fields, Headers, Place
 from pipeline.decode.shape import Shape
@@ -24,7 +24,7 @@ from pipeline.model.words import without_addresses
 OUR_FAULT = "Hookline failed to read this record"
 """How the reason of an Invalid begins whose cause is a fault in this package."""
 
-BY_NAME: dict[str, Shape] = {"auto": AUTO, **SHAPES}
+BY_NAME: dict[str, Shape] = {AUTO.name: AUTO, RECORDED.name: RECORDED, **SHAPES}
 """Every shape that `format` may name, but for own ones."""
 
 
@@ -84,7 +84,7 @@ def decode(
 
 def reads_binary(shape: Shape) -> bool:
     """Return whether CloudEvents in binary mode are read: they say all they must in their headers."""
-    return shape is AUTO or shape.name == "cloudevents"
+    return shape.read is AUTO.read or shape.name == "cloudevents"
 
 
 def _reason(raw: bytes | None, error: InvalidRecord, shape: Shape) -> str:

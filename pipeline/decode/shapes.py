@@ -26,7 +26,7 @@ _ROWS = (
         "posthog",
         posthog.read,
         "capture and `batch[]`, `$set`, `$set_once`, `$unset`, `$identify`, `$create_alias`, the elements of "
-        "`$autocapture`",
+        "`$autocapture`; PostHog's capture topic, `clickhouse_events_json`, and rows of batch exports",
         posthog.fits,
         is_doubtful=posthog.is_doubtful,
         envelopes=("batch",),
@@ -46,7 +46,8 @@ _ROWS = (
     Shape(
         "segment",
         segment.read,
-        "track, page, screen, identify, group, alias, and the `batch[]` envelope",
+        "track, page, screen, identify, group, alias, the `batch[]` envelope, archives in S3; calls of "
+        "RudderStack",
         segment.fits,
         is_doubtful=segment.is_doubtful,
         envelopes=("batch",),
@@ -66,7 +67,7 @@ _ROWS = (
     Shape(
         "amplitude",
         amplitude.read,
-        "exports, the HTTP API, identify; user properties inside an event are an update before it",
+        "rows of the export, `events[]` of the HTTP API, `identification[]` of the Identify API",
         is_doubtful=_always,
         envelopes=("events", "identification"),
         times=("event_time", "time", "client_event_time"),
@@ -74,20 +75,30 @@ _ROWS = (
     Shape(
         "mixpanel",
         mixpanel.read,
-        "exported events, /track, /import, and /engage for people",
+        "lines of the export, bodies of /track, /import and /engage (people), exported profiles",
         is_doubtful=_always,
         peek=mixpanel.peek,
     ),
     Shape(
         "snowplow",
         snowplow.read,
-        "enriched events: the topic's TSV, and JSON of the analytics SDKs",
+        "enriched events: JSON of the analytics SDKs, and the tab-separated text of the topic",
         parse=snowplow.parse,
         peek=snowplow.peek,
         side="events",
     ),
-    Shape("ga4", ga4.read, "rows of the BigQuery export", times=("event_timestamp",)),
-    Shape("jitsu", jitsu.read, "messages of the ingest topic, and rows of its tables", peek=jitsu.peek),
+    Shape(
+        "ga4",
+        ga4.read,
+        "rows of Google Analytics 4 in BigQuery, as BigQuery writes them as JSON lines",
+        times=("event_timestamp",),
+    ),
+    Shape(
+        "jitsu",
+        jitsu.read,
+        "messages of the ingest topics (`httpPayload`), rows of the bulker",
+        peek=jitsu.peek,
+    ),
 )
 
 SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ROWS}

@@ -228,6 +228,27 @@ def test_an_event_waits_until_the_updates_side_has_passed_its_time() -> None:
     assert world.left == [(UPDATES, 0), (EVENTS, 0)]
 
 
+def test_events_wait_for_topics_with_updates_and_never_for_other_events() -> None:
+    world = World([UPDATES, EVENTS, CLICKS])
+    for side in world.alignment.sides[1:]:
+        side.is_events = True
+    world.append(EVENTS, 10)
+    world.append(UPDATES, 11)
+    world.fetch(EVENTS)
+    world.take()
+    assert world.left == [], "nothing is known of the updates"
+    world.fetch(UPDATES)
+    world.take()
+    assert world.left == [(EVENTS, 0)], "clicks that have brought nothing hold nobody up"
+    assert world.alignment.held_by is not None
+    assert world.alignment.held_by.name in (EVENTS, CLICKS), "an update waits for every event before it"
+    world.append(CLICKS, 5)
+    world.fetch(CLICKS)
+    world.take()
+    assert world.left[-1] == (CLICKS, 0)
+    assert world.alignment.late == {}, "events have no order among topics"
+
+
 def test_an_event_waits_for_all_updates_of_its_own_time() -> None:
     world = World([UPDATES, EVENTS])
     world.append(UPDATES, 10)
