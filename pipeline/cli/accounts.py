@@ -34,6 +34,12 @@ def order_lines(records: Mapping[str, int]) -> list[str]:
         lines.append(f"stamped more than a minute ahead of the clock: {records['ahead']:,} records")
     if "twice" in records:
         lines.append(f"left out, since the recording holds them twice: {records['twice']:,} lines")
+    if "ignored" in records:
+        lines.append(f"left out as their shape says (`ignore`): {records['ignored']:,} records")
+    if "timeless" in records:
+        lines.append(
+            f"without a time: {records['timeless']:,} events (a shape's `time` says which field holds it)"
+        )
     if "aliases_refused" in records:
         lines.append(
             f"alias calls that joined no users: {records['aliases_refused']:,} (raise `join.max_merged`; "

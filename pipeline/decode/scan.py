@@ -52,6 +52,8 @@ class Scanned:
     updates: int = 0
     links: int = 0
     invalid: int = 0
+    ignored: int = 0
+    """Of those read: what its shape says to leave out."""
 
 
 NATIVE = frozenset({"auto", "native", RECORDING})
@@ -192,6 +194,10 @@ def _left(lines: Sequence[bytes | None], unusual: set[int], shape: Shape, wants:
 
 def _count(found: Scanned, members: list[Record], wants: Wants, line: bytes, most_id: int | None) -> None:
     """Take the records of a line; most_id: characters of an id, None where none can have more."""
+    if not members:
+        found.read += 1
+        found.ignored += 1
+        return
     item = -1
     for record in members:
         # A member may give an update and an event: it is read once.

@@ -19,7 +19,10 @@ of recordings that are not among them, since they had been read before."""
 REFUSED = "aliases_refused"
 """Alias calls that joined no users, because `join.max_merged` are joined already."""
 
-OTHERS = (*ORDER, REFUSED)
+IGNORED, TIMELESS = "ignored", "timeless"
+"""Records that their shape says to leave out, and events that webhooks may want and that have no time."""
+
+OTHERS = (*ORDER, REFUSED, IGNORED, TIMELESS)
 
 WEBHOOK = ("matched", "delivered", "dead", "pending", "suppressed")
 """What a shard keeps per webhook: matched = delivered + dead + pending + suppressed."""

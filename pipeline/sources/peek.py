@@ -87,7 +87,9 @@ class _Look:
         return seen.event is None and seen.specversion is None and seen.name is None and seen.action is None
 
 
-_LOOKS: dict[str, _Look] = dict.fromkeys((AUTO.name, RECORDED.name), _Look(tuple(SHAPES.values())))
+_LOOKS: dict[str, _Look] = dict.fromkeys(
+    (AUTO.name, RECORDED.name), _Look([shape for shape in SHAPES.values() if shape.fits is not None])
+)
 
 
 def peek(

@@ -106,6 +106,10 @@ JOIN_AHEAD = Happening(
 )
 UNALIGNED = Happening(Log.warning, "records went on without alignment", "join_unaligned_total")
 
+NOT_UNDERSTOOD = Happening(
+    Log.error, "most of the records cannot be understood", "records_not_understood_total"
+)
+
 PAUSE_ENDED = Happening(
     Log.warning,
     "a webhook that pauses the source takes nothing: reading goes on, and what it would owe beyond "
