@@ -62,7 +62,8 @@ class JoinSection(Section):
         default=None,
         validation_alias="settle",
         description="Two topics: hold each record until the clock is so far past its time, for records of "
-        "the other topic that come later but precede it. null: 50ms where a topic has CreateTime, else 0.",
+        "the other topic that come later but precede it. null: 2s where a topic has `format: debezium`, 50ms "
+        "where one has CreateTime, else 0.",
         examples=["100ms"],
     )
     max_merged: int = Field(
