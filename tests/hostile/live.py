@@ -14,7 +14,7 @@ import orjson
 
 from pipeline.model.json import Value
 from pipeline.receiver.server import Receiver
-from tests.hostile.bombs import whole
+from tests.hostile.bombs.values import whole
 from tests.kit.jobs import Job, accounted, event_of, quantile, ready
 from tests.kit.run import Bench, until
 
