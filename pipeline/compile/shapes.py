@@ -12,6 +12,7 @@ import orjson
 from pipeline.config.files import SHAPES, ConfigText, JobDefaults, config_files, read_files
 from pipeline.config.formats import shape_name
 from pipeline.config.models.shape import InlineShape
+from pipeline.config.models.source import TableSettings
 from pipeline.config.models.validate import check
 from pipeline.config.webhooks import CheckedConfig, check_files
 from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
@@ -19,6 +20,7 @@ from pipeline.config.yaml.document import Document
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.decode.auto import AUTO
+from pipeline.decode.connect.debezium import Table
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.formats import Formats
 from pipeline.decode.mapped.conditions import Judge
@@ -102,6 +104,12 @@ def compile_when(
     return Judge(condition.whole, clauses, tuple(paths))
 
 
+def _table(data: Value) -> Table:
+    """Return how a table is read, as pipeline.yaml says it."""
+    model = TableSettings.model_validate(data)
+    return Table(tuple(model.key), frozenset(model.exclude), model.rename, model.gives)
+
+
 class _Formats:
     """Turns formats of pipeline.yaml into shapes, each of them once."""
 
@@ -114,6 +122,8 @@ class _Formats:
 
     def shape(self, format: Value, path: KeyPath) -> Shape:
         """Return the shape of a format that stands at this place."""
+        if isinstance(format, dict) and "table" in format:
+            return _table(format["table"]).shape
         if not isinstance(format, str):
             key = orjson.dumps(format, option=orjson.OPT_SORT_KEYS)
             if key not in self._inline:
