@@ -10,7 +10,7 @@ from pipeline.config.files import SHAPES, is_yaml
 from pipeline.config.models.source import TABLE_SETTINGS
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.loader import decode_text, parse_yaml
-from pipeline.language.formats import FORMATS
+from pipeline.language.formats import FORMATS, RECORDING
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 from pipeline.model.words import did_you_mean
@@ -138,6 +138,8 @@ def check_names(named: Named, own: Iterable[str], problems: Problems) -> None:
     """Report formats that are nothing."""
     known = [*FORMATS, *own]
     for path, name in named:
+        if name == RECORDING and "jsonl" in path:
+            continue
         if name not in known:
             close = did_you_mean(name, known)
             hint = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from msgspec import UNSET
@@ -13,7 +14,7 @@ from pipeline.decode.glance import Stub, Wants
 from pipeline.decode.shape import Read, Shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.decode.strangers import READ_AS, stranger, unread
-from pipeline.language.formats import FORMATS
+from pipeline.language.formats import FORMATS, RECORDING
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Record
 
@@ -131,3 +132,6 @@ NAMES: Final = tuple(sorted((name for name, _, _ in _FITS), key=FORMATS.index))
 
 AUTO: Final = Shape("auto", read, envelopes=_ENVELOPES, glance=_glance)
 """A row like the others."""
+
+RECORDED: Final = replace(AUTO, name=RECORDING)
+"""Of the values of recorded messages, where no topic says otherwise."""

@@ -20,6 +20,7 @@ from pipeline.decode.formats import Formats
 from pipeline.decode.glance import NOT_SEEN, Wants, is_good, names_native, read_any, read_native
 from pipeline.decode.plain import plain_event
 from pipeline.decode.shape import Shape
+from pipeline.language.formats import RECORDING
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.sizes import KEPT_BYTES, USUAL, Sizes
 
@@ -55,7 +56,7 @@ class Scanned:
     """Of those read: what its shape says to leave out."""
 
 
-NATIVE = frozenset({"auto", "native"})
+NATIVE = frozenset({"auto", "native", RECORDING})
 """Shapes whose lines may be native ones: of these there is a look that costs half."""
 
 _TRIAL = 16

@@ -5,14 +5,7 @@ from __future__ import annotations
 from pipeline.decode.builtin import cloudevents, heap, native, posthog, segment
 from pipeline.decode.builtin.exports import amplitude, ga4, jitsu, mixpanel, snowplow
 from pipeline.decode.connect.debezium import DEBEZIUM
-from pipeline.decode.fields import Fields
 from pipeline.decode.shape import Shape
-
-
-def _always(record: Fields) -> bool:
-    """Return True: a record of the shape may lack every field that is the shape's alone."""
-    return True
-
 
 _ROWS = (
     Shape(
@@ -27,9 +20,9 @@ _ROWS = (
         "posthog",
         posthog.read,
         "capture and `batch[]`, `$set`, `$set_once`, `$unset`, `$identify`, `$create_alias`, the elements of "
-        "`$autocapture`; PostHog's capture topic, `clickhouse_events_json`, and rows of batch exports",
+        "`$autocapture`; PostHog's capture topic, `clickhouse_events_json`, rows of batch exports",
         posthog.fits,
-        is_doubtful=posthog.is_doubtful,
+        posthog.is_doubtful,
         envelopes=("batch",),
         glance=posthog.glance,
         times=("timestamp", "sent_at"),
@@ -47,10 +40,9 @@ _ROWS = (
     Shape(
         "segment",
         segment.read,
-        "track, page, screen, identify, group, alias, the `batch[]` envelope, archives in S3; calls of "
-        "RudderStack",
+        "track, page, screen, identify, group, alias, the `batch[]` envelope, archives in S3; RudderStack's",
         segment.fits,
-        is_doubtful=segment.is_doubtful,
+        segment.is_doubtful,
         envelopes=("batch",),
         glance=segment.glance,
         times=("timestamp", "originalTimestamp", "sentAt", "receivedAt"),
@@ -61,7 +53,7 @@ _ROWS = (
         heap.read,
         "the server-side API: track, also as `events[]`; add_user_properties, also as `users[]`; identify",
         heap.fits,
-        is_doubtful=_always,
+        heap.is_doubtful,
         envelopes=("events", "users"),
         times=("timestamp",),
     ),
@@ -70,15 +62,15 @@ _ROWS = (
         "amplitude",
         amplitude.read,
         "rows of the export, `events[]` of the HTTP API, `identification[]` of the Identify API",
-        is_doubtful=_always,
+        is_doubtful=amplitude.is_doubtful,
         envelopes=("events", "identification"),
-        times=("event_time", "time", "client_event_time"),
+        peek=amplitude.peek,
     ),
     Shape(
         "mixpanel",
         mixpanel.read,
         "lines of the export, bodies of /track, /import and /engage (people), exported profiles",
-        is_doubtful=_always,
+        is_doubtful=mixpanel.is_doubtful,
         peek=mixpanel.peek,
     ),
     Shape(
@@ -93,7 +85,7 @@ _ROWS = (
         "ga4",
         ga4.read,
         "rows of Google Analytics 4 in BigQuery, as BigQuery writes them as JSON lines",
-        times=("event_timestamp",),
+        peek=ga4.peek,
     ),
     Shape(
         "jitsu",

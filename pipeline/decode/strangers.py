@@ -42,6 +42,8 @@ NO_MIXPANEL: Final = frozenset(
 )  # fmt: skip
 """Fields beside ``event`` and ``properties`` that calls of PostHog, Heap and Segment have, Mixpanel's not."""
 
+_OTHER_IDS: Final = frozenset({"distinct_id", "$distinct_id", "$lib"})
+"""Properties of PostHog's calls."""
 _IDENTITY: Final = {"$identify": "$identified_id", "$merge": "$distinct_ids"}
 """Mixpanel's calls with nobody's ``distinct_id``."""
 
@@ -106,7 +108,8 @@ def _among_events(record: Fields, properties: Json) -> str | None:
     if "distinct_id" in properties and _is_mixpanel(record, properties):
         return "an event of Mixpanel"
     # What its newer libraries send has no `distinct_id`.
-    if NO_MIXPANEL.isdisjoint(record) and ("$user_id" in properties or "$device_id" in properties):
+    is_alone = NO_MIXPANEL.isdisjoint(record) and _OTHER_IDS.isdisjoint(properties)
+    if is_alone and ("$user_id" in properties or "$device_id" in properties):
         return "an event of Mixpanel"
     return "an event of Mixpanel" if _IDENTITY.get(str(record["event"]), "") in properties else None
 

@@ -12,8 +12,9 @@ from pipeline.store.store import Store
 RECORDS = ("read", "events", "updates", "links", "invalid")
 """What a source has seen; kept by the identity step, which sees every chunk of its partition."""
 
-ORDER = ("late_updates", "late_events", "ahead")
-"""Of these records how many came too late for the join's order, or were stamped ahead of the clock."""
+ORDER = ("late_updates", "late_events", "ahead", "twice")
+"""Of these records how many came too late for the join's order, or were stamped ahead of the clock; and lines
+of recordings that are not among them, since they had been read before."""
 
 REFUSED = "aliases_refused"
 """Alias calls that joined no users, because `join.max_merged` are joined already."""

@@ -69,6 +69,9 @@ HISTORY_LIMITED = Happening(
 PARTITIONS_ADDED = Happening(
     Log.warning, "a topic has new partitions: restart to read them", "source_new_partitions_total"
 )
+RECORDED_TWICE = Happening(
+    Log.warning, "a recording holds messages twice: they are left out", "source_twice_total", once=True
+)
 PLACE_LOST = Happening(Log.error, "the place in a topic was lost", "source_skipped_total")
 JOIN_MISROUTED = Happening(
     Log.warning,

@@ -164,6 +164,8 @@ def test_a_record_that_fits_two_shapes_is_refused_with_both_names(
         ({"type": "event", "name": "A", "user_id": "u", "specversion": "2", "collector_tstamp": 5}, "u"),
         ({"event": "A", "properties": {"distinct_id": "u"}}, "u"),
         ({"event": "A", "properties": {"distinct_id": "u", "token": "phc_x", "time": 5}}, "u"),
+        ({"event": "A", "properties": {"distinct_id": "u", "$device_id": "d", "$lib": "web"}}, "u"),
+        ({"event": "A", "properties": {"$distinct_id": "u", "$device_id": "d"}}, "u"),
         ({"event": "A", "timestamp": 1795866284, "properties": {"distinct_id": "u", "time": 5}}, "u"),
         ({"event": "A", "distinct_id": "u", "data": "{", "properties": {}}, "u"),
         ({"event": "A", "distinct_id": "u", "type": "capture", "properties": {}}, "u"),

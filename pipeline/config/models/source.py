@@ -163,8 +163,9 @@ class JsonlSource(Section):
     format: ShapeFormat = Field(
         default="auto",
         description="Shape of the records: the name of a built-in or an own one, or an own one itself; "
-        "`auto` recognises each record.",
-        examples=["auto", "shop"],
+        "`auto` recognises each record. `recording`: the files hold recorded messages, whatever their names "
+        "(else `*.rec.jsonl`, `*.rec.jsonl.gz` and `*.rec.jsonl.zst` do).",
+        examples=["auto", "shop", "recording"],
     )
 
     def inputs(self) -> list[str]:
