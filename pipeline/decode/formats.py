@@ -35,6 +35,10 @@ class Formats:
             self._known[source, part] = found
         return found
 
+    def all(self) -> list[Shape]:
+        """Return every shape that reads something, that of most things first."""
+        return list(dict.fromkeys([self.default, *self.topics.values(), *self.files.values()]))
+
     def _topic(self, source: str) -> Shape | None:
         if not self.topics:
             return None
