@@ -15,7 +15,7 @@ Sources: debezium.io, connectors/postgresql; tests/cdc has what Debezium 3.6 rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -70,6 +70,12 @@ class Table:
             side=_SIDES[self.gives],
         )
 
+    def names(self, columns: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of the properties that the columns are."""
+        if not self.exclude and not self.rename:
+            return tuple(columns)
+        return tuple(self.rename.get(name, name) for name in columns if name not in self.exclude)
+
     def properties(self, row: Fields) -> Fields:
         """Return the columns of a row as properties."""
         if not self.exclude and not self.rename:
@@ -87,6 +93,8 @@ class Change:
     """c, u, d or r; "" where a flattened row does not say it."""
     row: Fields
     """The row as it is now, of a deleted one as it was; without columns that were not read."""
+    columns: Iterable[str]
+    """All columns of the row, also those that were not read."""
     before: Fields | None
     """The row as it was, where Debezium knows it."""
     key: Fields | None
@@ -142,7 +150,9 @@ def _from_envelope(value: Fields, op: str, source: Fields, schema: Fields | None
     else:
         raise InvalidRecord(f"the change has the `op` {op!r} and no row in `after`")
     at = _time(source, "ts_ms")
-    return Change(op, row, before, key, _time(value, "ts_ms") if at is None else at, name, source)
+    raw = value.get("after")
+    columns = raw.keys() if type(raw) is dict else ()
+    return Change(op, row, columns, before, key, _time(value, "ts_ms") if at is None else at, name, source)
 
 
 def _from_flattened(value: Fields, schema: Fields | None, place: Place) -> Change:
@@ -161,10 +171,11 @@ def _from_flattened(value: Fields, schema: Fields | None, place: Place) -> Chang
         if field in value
     }
     at, key = _time(value, "__source_ts_ms"), keys.columns_of(place)
-    row = _without_unavailable(row, schema)
+    columns, row = row.keys(), _without_unavailable(row, schema)
     return Change(
         op if type(op) is str else "",
         _known_of_deleted(row, key) if op == "d" else row,
+        columns,
         None,
         key,
         _time(value, "__ts_ms") if at is None else at,
@@ -208,9 +219,14 @@ def _time(value: Fields, name: str) -> int | None:
     return at if type(at) is int and at > 0 else None
 
 
+def _topic(place: Place) -> str:
+    topic, _, partition = place.origin.source.rpartition("/")
+    return topic.partition("~")[0] if partition.isdigit() else place.origin.source
+
+
 def _table_of(place: Place) -> str:
     """Return the table by the topic's name: ``prefix.schema.table``."""
-    return place.origin.source.rpartition("/")[0].rpartition(".")[2].partition("~")[0] or "row"
+    return _topic(place).rpartition(".")[2] or "row"
 
 
 def _records(change: Change, place: Place, table: Table) -> list[Record]:
@@ -228,9 +244,10 @@ def _records(change: Change, place: Place, table: Table) -> list[Record]:
             properties = table.properties(change.row)
             records.append(
                 PropertyUpdate(
-                    None, user_id, None, at, place.received_at, None, properties, {}, (), place.origin
+                    None, user_id, None, at, place.received_at, None, properties, {}, (), place.origin,
+                    columns=(_topic(place), *table.names(change.columns)),
                 )
-            )
+            )  # fmt: skip
     if table.gives != "user" and change.op != "r":
         event = _event(change, user_id, place, table)
         # A webhook on the deletion still sees who it was.
