@@ -23,7 +23,7 @@ import msgspec
 
 from pipeline.decode.connect import keys
 from pipeline.decode.connect.unavailable import is_unavailable
-from pipeline.decode.connect.values import converted, field_schema, unwrap
+from pipeline.decode.connect.values import Schema, parse, unwrap
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.shape import Seen, Shape, Side
 from pipeline.decode.strangers import stranger, unread
@@ -63,6 +63,7 @@ class Table:
             lambda record, place: read(record, place, self),
             "changes of a table: plain, in `{schema, payload}`, flattened; snapshots, deletions, tombstones",
             # With a schema JsonConverter writes the text `null` for a tombstone that was flattened.
+            parse=parse,
             takes_any=True,
             tombstone=lambda place: _tombstone(place, self),
             peek=peek,
@@ -117,7 +118,7 @@ def read(record: Json, place: Place, table: Table) -> list[Record]:
     return [] if change is None else _records(change, place, table)
 
 
-def _change(value: Fields, schema: Fields | None, place: Place) -> Change | None:
+def _change(value: Fields, schema: Schema | None, place: Place) -> Change | None:
     """Return the change that a message says, None for one that says none. Raises InvalidRecord."""
     op, source = value.get("op"), value.get("source")
     if type(op) is str and ("after" in value or type(source) is dict):
@@ -131,7 +132,7 @@ def _change(value: Fields, schema: Fields | None, place: Place) -> Change | None
     return _from_flattened(value, schema, place)
 
 
-def _from_envelope(value: Fields, op: str, source: Fields, schema: Fields | None, place: Place) -> Change:
+def _from_envelope(value: Fields, op: str, source: Fields, schema: Schema | None, place: Place) -> Change:
     table = source.get("table")
     name = table if type(table) is str and table else _table_of(place)
     if op == "t":
@@ -155,7 +156,7 @@ def _from_envelope(value: Fields, op: str, source: Fields, schema: Fields | None
     return Change(op, row, columns, before, key, _time(value, "ts_ms") if at is None else at, name, source)
 
 
-def _from_flattened(value: Fields, schema: Fields | None, place: Place) -> Change:
+def _from_flattened(value: Fields, schema: Schema | None, place: Place) -> Change:
     row = {name: one for name, one in value.items() if not name.startswith("__")}
     if not row:
         raise InvalidRecord("the row has no columns")
@@ -198,18 +199,20 @@ def _is_empty(value: Json) -> bool:
     return not value or (type(value) is str and value.startswith(_EMPTY))
 
 
-def _row(value: Fields, name: str, schema: Fields | None) -> Fields | None:
+def _row(value: Fields, name: str, schema: Schema | None) -> Fields | None:
     row = value.get(name)
     if row is None:
         return None
     if type(row) is not dict:
         what = "; of MongoDB, flatten the documents (ExtractNewDocumentState)" if type(row) is str else ""
         raise InvalidRecord(f"`{name}` is {kind_of(row)}, an object with the columns is wanted{what}")
-    return _without_unavailable(row, field_schema(schema, name))
+    return _without_unavailable(row, None if schema is None else schema.field(name))
 
 
-def _without_unavailable(row: Fields, schema: Fields | None) -> Fields:
-    known = converted({name: one for name, one in row.items() if not is_unavailable(one)}, schema)
+def _without_unavailable(row: Fields, schema: Schema | None) -> Fields:
+    known: Json = {name: one for name, one in row.items() if not is_unavailable(one)}
+    if schema is not None:
+        known = schema.converted(known)
     assert type(known) is dict
     return known
 
