@@ -78,8 +78,8 @@ def formats_for(config: Path, format: str | None = None) -> Formats:
 
     Raises UsageError for a name that is no shape's, ConfigError.
     """
-    report = load_pipeline(config)
-    formats = read_formats(config, report.require().defaults)
+    with bounded(root=str(config)):
+        formats = read_formats(config, load_pipeline(config).require().defaults)
     return formats if format is None else Formats(named_shape(formats, format), named=formats.named)
 
 

@@ -15,6 +15,7 @@ from pipeline.config.formats import own_names
 from pipeline.config.models.case import ShapeCase, ShapeCaseFile
 from pipeline.decode.decode import decode
 from pipeline.decode.shape import Shape
+from pipeline.model.bounds import bounded
 from pipeline.model.errors import ConfigError, InvalidRecord
 from pipeline.model.json import Value
 from pipeline.model.records import Invalid, Origin, Record
@@ -28,9 +29,10 @@ def run_shape_file(path: Path, directory: Path) -> Iterator[CaseResult]:
     shown = os.path.relpath(path, directory)
     holds = "the file is a test"
     try:
-        file, root = read_file(path, shown, ShapeCaseFile)
-        holds = "the shape has no errors"
-        shape = _shape(path)
+        with bounded():
+            file, root = read_file(path, shown, ShapeCaseFile)
+            holds = "the shape has no errors"
+            shape = _shape(path)
     except ConfigError as error:
         yield CaseResult(shown, holds, 0, [str(error)])
         return
