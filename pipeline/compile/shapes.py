@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 import orjson
 
 from pipeline.config.files import SHAPES, ConfigText, JobDefaults, config_files, read_files
-from pipeline.config.formats import shape_name
+from pipeline.config.formats import frame_kind, shape_name
 from pipeline.config.models.shape import InlineShape
 from pipeline.config.models.validate import check
 from pipeline.config.webhooks import CheckedConfig, check_files
@@ -20,6 +20,9 @@ from pipeline.config.yaml.locating import place
 from pipeline.decode.auto import AUTO
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.formats import Formats
+from pipeline.decode.framed.avro import INSTALL, is_installed
+from pipeline.decode.framed.framing import Frame, Registry
+from pipeline.decode.framed.shape import framed
 from pipeline.decode.mapped.conditions import Judge
 from pipeline.decode.mapped.shape import compile_shape
 from pipeline.decode.shape import Shape
@@ -112,6 +115,9 @@ class _Formats:
 
     def shape(self, format: Value, path: KeyPath) -> Shape:
         """Return the shape of a format that stands at this place."""
+        kind = frame_kind(format)
+        if kind is not None:
+            return self._framed(kind, format[kind], (*path, kind))
         if not isinstance(format, str):
             key = orjson.dumps(format, option=orjson.OPT_SORT_KEYS)
             if key not in self._inline:
@@ -132,6 +138,17 @@ class _Formats:
     def _compiled(self, data: Value, problems: Problems) -> Shape:
         model = check(InlineShape, data, problems, what="a shape")
         return AUTO if model is None else compile_shape(INLINE, model, data, problems, compile_when)
+
+    def _framed(self, kind: str, data: Value, path: KeyPath) -> Shape:
+        then = self.shape(data.get("then", "auto"), (*path, "then"))
+        if kind == "json_schema":
+            return framed(Frame("json_schema"), then)
+        if not is_installed():
+            message = "records of Avro are read by the package `fastavro`, which is not installed"
+            self._problems.error(path, "missing-package", message, hint=f"run {INSTALL}")
+            return then
+        words = {name: data.get(name) for name in ("username", "password", "token", "ca")}
+        return framed(Frame("avro", Registry(data["registry"].rstrip("/"), **words)), then)
 
     def report(self) -> None:
         """Add what was found to the findings, at its places in pipeline.yaml."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.config.files import SHAPES, is_yaml
@@ -64,6 +64,30 @@ def _files(source: Value, named: Named) -> dict[str, Value]:
 def _note(format: Value, path: KeyPath, named: Named) -> None:
     if isinstance(format, str):
         named.append((path, format))
+    elif (kind := frame_kind(format)) is not None and isinstance(format[kind], dict):
+        _note(format[kind].get("then"), (*path, kind, "then"), named)
+
+
+def frame_kind(format: Value) -> str | None:
+    """Return which frame of a registry a format has around its records, None where it has none."""
+    if isinstance(format, dict):
+        return next((kind for kind in ("avro", "json_schema") if kind in format), None)
+    return None
+
+
+def is_registry_secret(path: KeyPath) -> bool:
+    """Return whether the text at this place of pipeline.yaml is put in only where a registry is asked."""
+    return path[:1] == ("source",) and "format" in path and path[-1] in ("username", "password", "token")
+
+
+def registry_secrets(data: Value, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the texts of such places, for what stands at ``path`` in pipeline.yaml."""
+    parts = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for name, inner in parts:
+        if isinstance(inner, str) and is_registry_secret((*path, name)):
+            yield (*path, name), inner
+        else:
+            yield from registry_secrets(inner, (*path, name))
 
 
 def _listed(value: Value) -> list[Value]:

@@ -35,6 +35,12 @@ class Formats:
             self._known[source, part] = found
         return found
 
+    @property
+    def have_registries(self) -> bool:
+        """True where some records name schemas of a registry."""
+        shapes = (self.default, *self.topics.values(), *self.files.values())
+        return any(shape.frame is not None and shape.frame.registry is not None for shape in shapes)
+
     def _topic(self, source: str) -> Shape | None:
         if not self.topics:
             return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pipeline.decode.fields import Fields, Place
+from pipeline.decode.framed.framing import Frame
 from pipeline.decode.glance import Stub, Wants
 from pipeline.model.json import Json
 from pipeline.model.records import Event, Origin, Record
@@ -65,3 +66,5 @@ class Shape:
     """Both at once, for a shape of which these fields cannot tell it. Never raises."""
     side: Side = "both"
     """What a topic of this shape holds where nothing says it."""
+    frame: Frame | None = None
+    """What is around each record of a topic; the reader waits for the schemas that it names."""

@@ -65,6 +65,19 @@ PARTITIONS_ADDED = Happening(
     Log.warning, "a topic has new partitions: restart to read them", "source_new_partitions_total"
 )
 PLACE_LOST = Happening(Log.error, "the place in a topic was lost", "source_skipped_total")
+SCHEMA_HELD = Happening(
+    Log.error,
+    "a schema cannot be fetched: records that name it wait, with all behind them in their partition",
+    "source_schemas_missing",
+)
+SCHEMA_THERE = Happening(Log.info, "a schema that records waited for is there", "source_schemas_missing")
+SCHEMA_FETCHED = Happening(Log.info, "schema fetched", "source_schemas_total", {"result": "ok"})
+SCHEMA_UNKNOWN = Happening(
+    Log.warning,
+    "the registry does not have a schema: records that name it are dead letters",
+    "source_schemas_total",
+    {"result": "unknown"},
+)
 JOIN_MISROUTED = Happening(
     Log.warning,
     "users are written from more than one partition: the topics are not co-partitioned by user, "
