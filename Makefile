@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit coverage bench bench-compare chaos sim soak kafka kafka-stop docs site lock audit clean
+.PHONY: help setup dev run test lint unit coverage bench bench-compare answers bombs fuzz chaos sim soak kafka kafka-stop docs site lock audit clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -44,6 +44,15 @@ bench: $(DEV) ## measure the job beside what one would write by hand (ARGS="--ro
 bench-compare: $(DEV) ## measure against .bench/baseline.json, which is made where it is missing
 	$(BIN)/python -m tests.bench.suite --only firing,sparse,webhooks \
 	  $$([ -f .bench/baseline.json ] && echo --against || echo --save) .bench/baseline.json $(ARGS)
+
+answers: $(DEV) ## 100,000 requests by each client to a receiver that answers at the wrong moments (minutes)
+	$(BIN)/pytest -m slow tests/hostile/test_whose_answer.py -n 0 -s $(ARGS)
+
+bombs: $(DEV) ## measure the dearest things that one record can ask for (ARGS="--group filter")
+	$(BIN)/python -m tests.hostile.bombs $(ARGS)
+
+fuzz: $(DEV) ## made-up conditions, templates and answers over made-up values, for an hour (SECONDS=600, ARGS="--seed 7")
+	$(BIN)/python -m tests.hostile.fuzz --seconds $(SECONDS) $(ARGS)
 
 chaos: $(DEV) ## the long form of the kill and fault tests (an hour or so)
 	$(BIN)/python -m tests.chaos.suite

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pipeline.model.lifeline import hold
-from pipeline.model.private import keep_private
+from pipeline.model.private import keep_private, leave_no_memory
 from pipeline.model.stop import listen
 
 STOPPABLE = frozenset({"run", "replay"})
@@ -18,7 +18,9 @@ AUTHORING = frozenset({"new", "schema", "check"})
 
 def main() -> None:
     """Run the command line of this process; never returns. Exit codes: `pipeline.model.exits`."""
-    if not AUTHORING & set(sys.argv[1:2]):
+    if AUTHORING & set(sys.argv[1:2]):
+        leave_no_memory()
+    else:
         keep_private()
     if STOPPABLE & set(sys.argv[1:2]):
         # Before the imports: a job that is stopped while it starts ends as cleanly as a running one.

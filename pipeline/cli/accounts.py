@@ -20,7 +20,7 @@ def records_line(records: Mapping[str, int]) -> str:
 
 
 def order_lines(records: Mapping[str, int]) -> list[str]:
-    """Return what a person must know of the order of topics; nothing where all was well."""
+    """Return what a person must know of order and links; nothing where all was well."""
     lines = []
     late = [
         f"{records[f'late_{kind}']:,} {kind}" for kind in ("updates", "events") if f"late_{kind}" in records
@@ -32,7 +32,23 @@ def order_lines(records: Mapping[str, int]) -> list[str]:
         )
     if "ahead" in records:
         lines.append(f"stamped more than a minute ahead of the clock: {records['ahead']:,} records")
+    if "aliases_refused" in records:
+        lines.append(
+            f"alias calls that joined no users: {records['aliases_refused']:,} (raise `join.max_merged`; "
+            "`hookline dlq list --webhook -` has them)"
+        )
     return lines
+
+
+def dropped_lines(records: Mapping[str, int], webhooks: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return how many dead letters are kept no longer; nothing where all are."""
+    found = [(one_line(name), counts["dropped"]) for name, counts in webhooks.items() if "dropped" in counts]
+    if "dropped" in records:
+        found.append(("records", records["dropped"]))
+    if not found:
+        return []
+    each = ", ".join(f"{number:,} of {name}" for name, number in found)
+    return [f"dead letters dropped, by age or by `dead_letters.max_bytes`: {each}"]
 
 
 def show_webhooks(webhooks: Mapping[str, Mapping[str, int]]) -> None:

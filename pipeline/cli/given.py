@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from pipeline.model.errors import GivenError
+from pipeline.model.findings import Finding
+from pipeline.model.plain_file import MOST
 
 if TYPE_CHECKING:
     from pipeline.operate.trials.given import Given
@@ -44,7 +49,12 @@ def read(
     from pipeline.operate.trials.given import Text, configured, understand
 
     def text(path: Path) -> Text:
-        return Text(str(path), sys.stdin.buffer.read() if path == STDIN else path.read_bytes())
+        # A pipe of the shell may be given, so it is no plain file; but /dev/zero has no end.
+        with nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as file:
+            raw = file.read(MOST + 1)
+        if len(raw) > MOST:
+            raise GivenError([Finding(str(path), 0, 0, "record", f"it is larger than {MOST:,} bytes")])
+        return Text(str(path), raw)
 
     user = None if user_file is None else text(user_file)
     now = time.time_ns() // 1_000_000 if happens_now else None

@@ -11,11 +11,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pipeline.compile.answers import check_answer_paths, reads_of
+from pipeline.compile.kept import unchanged
 from pipeline.compile.lint import lint_webhook
 from pipeline.compile.shapes import compile_formats
 from pipeline.config.files import ConfigText
 from pipeline.config.models.delivery import DeliverySettings
-from pipeline.config.webhooks import CheckedConfig, CheckedLabel, CheckedShape, CheckedWebhook, check_files
+from pipeline.config.webhooks import (
+    CheckedConfig,
+    CheckedLabel,
+    CheckedShape,
+    CheckedWebhook,
+    Kept,
+    check_files,
+)
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
 from pipeline.decode.formats import ALL_AUTO, Formats
@@ -35,6 +43,7 @@ from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.findings import Finding, in_order, render
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
+from pipeline.model.under_way import begins
 from pipeline.model.words import did_you_mean, no_webhook
 from pipeline.render.request import RequestTemplate, compile_request
 from pipeline.render.wrap import compile_wrap
@@ -93,6 +102,9 @@ class Snapshot:
     by_id: Mapping[str, Webhook]
     triggers: TriggerIndex
     """Over the enabled webhooks; index i is ``webhooks[i]``."""
+    checked: CheckedConfig = field(repr=False)
+    labels: Labels = field(repr=False)
+    """What it was compiled from, for the next version."""
     formats: Formats = ALL_AUTO
     """Which shape reads what."""
 
@@ -146,7 +158,12 @@ class Report:
 
 
 def compile_config(
-    text: ConfigText, *, secrets: Secrets | None, offline: bool = False, stored: bool = False
+    text: ConfigText,
+    *,
+    secrets: Secrets | None,
+    offline: bool = False,
+    stored: bool = False,
+    before: Snapshot | None = None,
 ) -> Report:
     """Compile a config; equal texts give equal snapshots on every host.
 
@@ -156,16 +173,30 @@ def compile_config(
     although there may be no error.
     stored: the text comes out of a state directory, or from another process of the job: it was accepted once
     and keeps the meaning it had, so what is refused only since then is no error, and nothing is linted.
+    before: a version whose webhooks are taken over as they are where they mean the same. It was compiled with
+    the same secrets, or nobody asks here whether they have changed.
     """
-    checked = check_files(text, stored=stored)
-    entries = {name: found for file in checked.labels for name, found in file.lists.items()}
-    labels = compile_labels([(file.model, file.problems) for file in checked.labels], lists=entries)
+    same = frozenset[str]()
+    if before is not None and before.checked.stored == stored:
+        same = unchanged(text, before.text)
+    if before is None or not same:
+        checked = check_files(text, stored=stored)
+        entries = {name: found for file in checked.labels for name, found in file.lists.items()}
+        labels = compile_labels([(file.model, file.problems) for file in checked.labels], lists=entries)
+        known: dict[str, Webhook] = {}
+    else:
+        files = {file.file: file for file in before.checked.webhooks if file.file in same}
+        kept = Kept(files, {file.file: file for file in before.checked.labels})
+        checked, labels = check_files(text, stored=stored, kept=kept), before.labels
+        known = {webhook.file: webhook for webhook in before.webhooks if webhook.file in same}
     exclude = tuple(_known_labels(text.defaults.exclude, labels, checked))
-    webhooks = [_compile(file, text, labels, exclude, secrets) for file in checked.webhooks]
+    webhooks = [
+        known.get(file.file) or _compile(file, text, labels, exclude, secrets) for file in checked.webhooks
+    ]
     for file in checked.partial:
         _compile(file, text, labels, exclude, secrets)  # for its problems alone
     formats = compile_formats(text, checked)
-    return _report(text, checked, webhooks, formats, offline)
+    return _report(text, checked, labels, webhooks, formats, offline)
 
 
 def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) -> Iterator[str]:
@@ -183,6 +214,7 @@ def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) 
 def _compile(
     file: CheckedWebhook, text: ConfigText, labels: Labels, exclude: tuple[str, ...], secrets: Secrets | None
 ) -> Webhook:
+    begins(file.file)
     model, problems = file.model, file.problems
     trigger = compile_trigger(model, problems=problems, labels=labels, exclude=exclude, lists=file.lists)
     if not model.enabled:
@@ -247,14 +279,11 @@ def _compile(
 
 
 def _judged(fails: Predicate) -> Predicate:
-    """Return `fail_when` within a budget of its own: an answer that takes more to judge is no success."""
+    """Return `fail_when` within a budget of its own; raises TooExpensive."""
 
     def judged(event: Event, user: User, scope: Scope) -> bool:
         begin(event, user)
-        try:
-            return fails(event, user, scope)
-        except TooExpensive:
-            return True
+        return fails(event, user, scope)
 
     return judged
 
@@ -276,7 +305,12 @@ def _line_of(file: CheckedWebhook, path: KeyPath) -> int | None:
 
 
 def _report(
-    text: ConfigText, checked: CheckedConfig, webhooks: list[Webhook], formats: Formats, offline: bool
+    text: ConfigText,
+    checked: CheckedConfig,
+    labels: Labels,
+    webhooks: list[Webhook],
+    formats: Formats,
+    offline: bool,
 ) -> Report:
     findings = list(checked.findings)
     files: list[CheckedLabel | CheckedShape | CheckedWebhook] = [
@@ -299,6 +333,8 @@ def _report(
             webhooks=tuple(webhooks),
             by_id={webhook.id: webhook for webhook in webhooks},
             triggers=TriggerIndex([webhook.trigger for webhook in webhooks]),
+            checked=checked,
+            labels=labels,
             formats=formats,
         )
     return report

@@ -17,13 +17,13 @@ from typing import Any
 
 import orjson
 
-from pipeline.config.setting_places import setting_refs
-from pipeline.config.yaml.document import Document
-from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.config.documents import Documents, list_candidates
+from pipeline.config.yaml.loader import decode_text
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
+from pipeline.model.under_way import begins
 
 LANGUAGE = 3
 _SUFFIXES = (".yaml", ".yml")
@@ -45,6 +45,21 @@ class JobDefaults:
     """Networks (CIDR) that are opened although the guard refuses them."""
     formats: Mapping[str, Value] = field(default_factory=dict)
     """Which shape reads what (config/formats.py); empty: `auto` reads everything."""
+
+    def to_data(self) -> dict[str, Any]:
+        """Return them as a JSON value."""
+        return {
+            "exclude": list(self.exclude),
+            "delivery": dict(self.delivery),
+            "network_allow": list(self.network_allow),
+            **({"formats": dict(self.formats)} if self.formats else {}),
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> JobDefaults:
+        """Return what `to_data` gave."""
+        exclude, allow = tuple(data["exclude"]), tuple(data["network_allow"])
+        return cls(exclude, data["delivery"], allow, data.get("formats", {}))
 
 
 @dataclass(frozen=True)
@@ -71,39 +86,43 @@ class ConfigText:
         """The content hash: 32 hex digits."""
         return blake2b(self.to_bytes(), digest_size=16).hexdigest()
 
+    def to_data(self) -> dict[str, Any]:
+        """Return it as a JSON value."""
+        return {
+            "files": dict(self.files),
+            "settings": dict(self.settings),
+            **self.defaults.to_data(),
+            **({"language": self.language} if self.language != 1 else {}),
+        }
+
     def to_bytes(self) -> bytes:
         """Return the canonical form; equal configs give equal bytes."""
-        defaults = self.defaults
-        return orjson.dumps(
-            {
-                "files": dict(self.files),
-                "settings": dict(self.settings),
-                "exclude": list(defaults.exclude),
-                "delivery": dict(defaults.delivery),
-                "network_allow": list(defaults.network_allow),
-                **({"language": self.language} if self.language != 1 else {}),
-                **({"formats": dict(defaults.formats)} if defaults.formats else {}),
-            },
-            option=orjson.OPT_SORT_KEYS,
-        )
+        return orjson.dumps(self.to_data(), option=orjson.OPT_SORT_KEYS)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any], root: str = "") -> ConfigText:
+        """Return what `to_data` gave."""
+        language = data.get("language", 1)
+        return cls(data["files"], data["settings"], JobDefaults.from_data(data), root, language=language)
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> ConfigText:
         """Return what `to_bytes` wrote."""
-        data = orjson.loads(raw)
-        defaults = JobDefaults(
-            tuple(data["exclude"]), data["delivery"], tuple(data["network_allow"]), data.get("formats", {})
-        )
-        return cls(data["files"], data["settings"], defaults, language=data.get("language", 1))
+        return cls.from_data(orjson.loads(raw))
 
     @cached_property
-    def documents(self) -> Mapping[str, Document]:
-        """The parsed YAML files of webhooks, labels and shapes, by name."""
-        return {name: parse_yaml(text, name) for name, text in self.files.items() if is_yaml(name)}
+    def documents(self) -> Documents:
+        """The YAML files of webhooks, labels and shapes, by name."""
+        return _documents(self.files)
 
     def __getstate__(self) -> dict[str, Any]:
         # Parsed documents are rebuilt where they are needed; they would make the pickle ten times larger.
         return {name: value for name, value in self.__dict__.items() if name != "documents"}
+
+
+def _documents(files: Mapping[str, str], before: ConfigText | None = None) -> Documents:
+    texts = {name: text for name, text in files.items() if is_yaml(name)}
+    return Documents(texts, None if before is None else before.documents)
 
 
 NO_DIRECTORY = (
@@ -116,9 +135,11 @@ def read_config(
     *,
     environ: Mapping[str, str] | None = None,
     defaults: JobDefaults | None = None,
+    before: ConfigText | None = None,
 ) -> ConfigText:
     """Read webhooks/*.yaml, labels/*.yaml, shapes/*.yaml and the list files they name.
 
+    before: what was read last; what is known of its files is not looked for again in those that are the same.
     Raises ConfigError where the directory is no config directory. Files that cannot be read are noted in
     ``faults``. ``*.test.yaml`` and hidden files are left out.
     """
@@ -127,7 +148,7 @@ def read_config(
         raise ConfigError(f"{base}: {NO_DIRECTORY}")
     if not (base / "webhooks").is_dir():
         raise ConfigError(f"{base}: the config directory has no folder `webhooks`")
-    text = read_files(base, config_files(base), environ=environ, defaults=defaults)
+    text = read_files(base, config_files(base), environ=environ, defaults=defaults, before=before)
     found = replace(text, strays=dict(_strays(base)))
     found.__dict__["documents"] = text.documents
     return found
@@ -140,23 +161,25 @@ def read_files(
     webhooks: Path | None = None,
     environ: Mapping[str, str] | None = None,
     defaults: JobDefaults | None = None,
+    before: ConfigText | None = None,
 ) -> ConfigText:
     """Read the named files and the list files they name.
 
     webhooks: where the files of the folder `webhooks` really lie, if not below the config directory.
+    before: see `read_config`.
     """
     reader = _Reader(base, webhooks or base / "webhooks")
     files = {name: content for name in names if (content := reader.read(name)) is not None}
     text = ConfigText(files, {}, defaults or JobDefaults(), str(base), faults=reader.faults)
+    documents = text.__dict__["documents"] = _documents(files, before)
     secrets = Secrets(os.environ if environ is None else environ, base)
     settings: dict[str, str] = {}
-    for name, document in text.documents.items():
-        if document.root is not None:
-            for ref in setting_refs(document.root.value, is_webhook=name.startswith("webhooks/")):
-                # A default stands in the text already; it is no value from outside.
-                outside = secrets.find(SecretRef(ref.key))
-                if outside is not None:
-                    settings[ref.key] = outside
+    for name in documents:
+        for ref in documents.uses(name).settings:
+            # A default stands in the text already; it is no value from outside.
+            outside = secrets.find(SecretRef(ref.key))
+            if outside is not None:
+                settings[ref.key] = outside
     lists: dict[str, str] = {}
     for name in wanted_lists(text):
         path = reader.path(name)
@@ -165,7 +188,6 @@ def read_files(
                 reader.faults[name] = "holds secrets or settings: as a list it would be stored and shown"
             elif (content := reader.read(name)) is not None:
                 lists[name] = content
-    documents = text.documents
     text = replace(text, files={**files, **lists}, settings=settings)
     text.__dict__["documents"] = documents
     return text
@@ -201,6 +223,7 @@ class _Reader:
 
     def read(self, name: str) -> str | None:
         """Return a file's text; None where it has none."""
+        begins(name)
         try:
             return decode_text(read_plain(self.path(name)))
         except IsADirectoryError:
@@ -216,9 +239,8 @@ def wanted_lists(text: ConfigText) -> list[str]:
     """Return every place where a list file that conditions name may lie, whether it exists or not."""
     places = {
         candidate
-        for name, document in text.documents.items()
-        if document.root is not None
-        for listed in list_names(document.root.value)
+        for name in text.documents
+        for listed in text.documents.uses(name).lists
         for candidate in list_candidates(listed, name)
     }
     return sorted(place for place in places if place not in text.documents)
@@ -262,33 +284,3 @@ def is_webhook(name: str) -> bool:
     """Return whether a config file defines a webhook (a base, `_x.yaml`, does not)."""
     folder, _, file = name.partition("/")
     return folder == "webhooks" and is_yaml(file) and not file.startswith("_")
-
-
-def list_candidates(listed: str, file: str) -> list[str]:
-    """Return where a list file may lie: below the config directory, or beside the file that names it.
-
-    Empty for a name that would leave the config directory.
-    """
-    path = PurePosixPath(listed)
-    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in listed:
-        return []
-    return [str(path), str(PurePosixPath(file).parent / path)]
-
-
-def read_list(text: str) -> list[str]:
-    """Return a list file's entries: one per line; blank lines and those that begin with `# ` are none."""
-    entries = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
-    return [entry for entry in entries if entry and entry != "#" and not entry.startswith("# ")]
-
-
-def list_names(value: Value) -> Iterator[str]:
-    """Yield the list files that conditions name: ``in: {file: NAME}`` and ``not_in: {file: NAME}``."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key in ("in", "not_in") and isinstance(inner, dict) and isinstance(inner.get("file"), str):
-                yield inner["file"]
-            else:
-                yield from list_names(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from list_names(inner)

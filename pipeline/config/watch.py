@@ -8,11 +8,11 @@ change notification of the kernel would need a watch per directory and still mis
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from pipeline.config.files import ConfigText, config_files, read_config, wanted_lists
+from pipeline.config.files import ConfigText, JobDefaults, config_files, read_config, wanted_lists
 from pipeline.config.job import FILE, load_pipeline
 from pipeline.model.errors import ConfigError
 
@@ -25,16 +25,46 @@ PATIENCE_SECS = 0.8
 """A directory that never comes to rest is read anyway after this long."""
 
 
-def read_directory(directory: Path) -> ConfigText:
-    """Return the texts of a directory with the defaults of its pipeline.yaml. Raises ConfigError."""
-    return read_config(directory, defaults=load_pipeline(directory).require().defaults)
+class Reading(NamedTuple):
+    """What a directory holds."""
+
+    found: ConfigText | ConfigError
+    """The texts, or why they are no config."""
+    lists: tuple[str, ...] | None
+    """Where the list files that they name may lie; None where that is not known."""
+
+
+def read_directory(directory: Path, defaults: JobDefaults | None = None) -> Reading:
+    """Return the texts of a directory; defaults: None: those of its pipeline.yaml."""
+    try:
+        if defaults is None:
+            defaults = load_pipeline(directory).require().defaults
+        text = read_config(directory, defaults=defaults)
+    except ConfigError as error:
+        return Reading(error, None)
+    return Reading(text, tuple(wanted_lists(text)))
+
+
+def look(directory: Path, lists: Iterable[str] = ()) -> Signature:
+    """Return what the files of a directory look like, and these list files."""
+    names = dict.fromkeys([FILE, *config_files(directory), *lists])
+    return tuple(_stat(directory, name) for name in names)
+
+
+def _stat(directory: Path, name: str) -> tuple[str, int, int, int, int]:
+    try:
+        found = os.stat(directory / name)
+    except OSError:
+        return (name, 0, 0, -1, 0)
+    return (name, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class Watcher:
     """Tells when a config directory has really changed.
 
-    running: hash of the version in use. clock: monotonic seconds. Call `poll` a few times per second; it
-    costs one `stat` per file.
+    running: hash of the version in use; seen: what its files looked like before they were read, lists: which
+    list files it names. Where that is not known the first poll reads once. clock: monotonic seconds. Call
+    `poll` a few times per second; it costs one `stat` per file.
     """
 
     def __init__(
@@ -43,16 +73,22 @@ class Watcher:
         running: str,
         *,
         clock: Callable[[], float],
-        read: Callable[[Path], ConfigText] = read_directory,
+        read: Callable[[Path], Reading] = read_directory,
+        seen: Signature | None = None,
+        lists: Iterable[str] = (),
     ) -> None:
         self._directory = Path(directory)
         self._clock = clock
         self._read = read
         self._told = running
-        self._lists: tuple[str, ...] = ()
-        # Nothing is known yet of what the running version was read from: the first poll reads once.
-        self._seen: Signature | None = None
+        self._lists = tuple(lists)
+        self._seen = None if seen is None else self._with_lists(seen)
         self._pending: tuple[Signature, float, float] | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """True while something has changed that has not come to rest."""
+        return self._pending is not None
 
     def poll(self) -> ConfigText | ConfigError | None:
         """Return what is new since the last report, once it has come to rest; None if nothing is.
@@ -60,7 +96,7 @@ class Watcher:
         An error says why the directory cannot be read as a config; what runs goes on.
         """
         now = self._clock()
-        signature = self._signature()
+        signature = look(self._directory, self._lists)
         if self._seen is None:
             return self._report(signature)
         if signature == self._seen:
@@ -79,30 +115,20 @@ class Watcher:
 
     def _report(self, signature: Signature) -> ConfigText | ConfigError | None:
         self._pending = None
-        try:
-            text = self._read(self._directory)
-        except ConfigError as error:
-            self._seen = signature
-            if str(error) == self._told:
-                return None
-            self._told = str(error)
-            return error
-        self._lists = tuple(wanted_lists(text))
+        found, lists = self._read(self._directory)
+        before = self._lists
+        if lists is not None:
+            self._lists = lists
         # Taken before reading: a change in between shows as another signature at the next poll.
-        known = {entry[0] for entry in signature}
-        self._seen = signature + tuple(self._stat(name) for name in self._lists if name not in known)
-        if text.hash == self._told:
+        self._seen = self._with_lists(signature, before)
+        told = str(found) if isinstance(found, ConfigError) else found.hash
+        if told == self._told:
             return None
-        self._told = text.hash
-        return text
+        self._told = told
+        return found
 
-    def _signature(self) -> Signature:
-        names = [FILE, *config_files(self._directory)]
-        return tuple(self._stat(name) for name in (*names, *self._lists))
-
-    def _stat(self, name: str) -> tuple[str, int, int, int, int]:
-        try:
-            found = os.stat(self._directory / name)
-        except OSError:
-            return (name, 0, 0, -1, 0)
-        return (name, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    def _with_lists(self, signature: Signature, before: Iterable[str] = ()) -> Signature:
+        """Return a signature with the list files of now in place of those of before."""
+        known = {entry[0]: entry for entry in signature}
+        names = dict.fromkeys([*(name for name in known if name not in before), *self._lists])
+        return tuple(known.get(name) or _stat(self._directory, name) for name in names)

@@ -5,34 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import orjson
 
-from pipeline.config.files import (
-    SHAPES,
-    ConfigText,
-    is_webhook,
-    is_yaml,
+from pipeline.config.documents import (
+    is_setting,
+    is_var,
     list_candidates,
     list_names,
+    named_setting,
     read_list,
 )
+from pipeline.config.files import SHAPES, ConfigText, is_webhook, is_yaml
 from pipeline.config.models.label import LabelFile
 from pipeline.config.models.salvage import salvage
 from pipeline.config.models.shape import ShapeFile
 from pipeline.config.models.validate import check
 from pipeline.config.models.webhook import WebhookFile
-from pipeline.config.setting_places import is_setting, is_var, named_setting
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.document import Document, Node
 from pipeline.config.yaml.extends import merge_data, resolve_base
 from pipeline.config.yaml.locating import place
 from pipeline.config.yaml.placeholders import Places, among, everywhere, nowhere, substitute
+from pipeline.model.bounds import SMALLER
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
+from pipeline.model.under_way import begins
 
 M = TypeVar("M", WebhookFile, LabelFile, ShapeFile)
+
+MAX_VALUES: Final = 20_000
+"""Values that one file may hold. Long lists belong into list files, which are read much faster."""
+MAX_CHARS: Final = 64 << 20
+"""Characters of all files together."""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,12 +85,28 @@ class CheckedConfig:
     shapes: list[CheckedShape] = field(default_factory=list)
     stored: bool = False
     """True: a version out of a state directory, not the files as they are now."""
+    too_large: set[str] = field(default_factory=set)
+    """Files that are not looked into, since they hold too much."""
 
 
-def check_files(text: ConfigText, *, stored: bool = False) -> CheckedConfig:
+@dataclass(slots=True, frozen=True, eq=False)
+class Kept:
+    """Files of an earlier version that mean the same in this one, by name."""
+
+    webhooks: Mapping[str, CheckedWebhook] = field(default_factory=dict)
+    labels: Mapping[str, CheckedLabel] = field(default_factory=dict)
+
+    def root(self, name: str) -> Node | None:
+        """Return what was read of a file that is kept, else None."""
+        found = self.webhooks.get(name) or self.labels.get(name)
+        return None if found is None else found.root
+
+
+def check_files(text: ConfigText, *, stored: bool = False, kept: Kept = Kept()) -> CheckedConfig:
     """Parse and check every file. Files with errors are missing from the result, their faults are noted.
 
     stored: the text is a version out of a state directory (see `Problems.refuse`).
+    kept: what is taken over, and not parsed.
     """
     findings = [Finding(name, 0, 0, "unreadable", message) for name, message in text.faults.items()]
     settings = among(text.settings)
@@ -92,14 +114,32 @@ def check_files(text: ConfigText, *, stored: bool = False) -> CheckedConfig:
         Finding(name, 0, 0, "not-read", message, warning=True) for name, message in text.strays.items()
     ]
     documents = text.documents
-    for name, document in documents.items():
-        substitute(document, settings, _places(name, text.language, stored))
-        findings.extend(document.findings)
+    size = sum(map(len, text.files.values()))
+    if size > MAX_CHARS and not stored:
+        message = f"all files hold {size:,} characters together: {MAX_CHARS:,} at most are read"
+        return CheckedConfig([], [], [Finding("", 0, 0, "config-too-large", message, SMALLER)])
     checked = CheckedConfig([], [], findings, stored=stored)
+    for name in documents:
+        known = kept.root(name)
+        document = documents[name] if known is None else known.document
+        if known is None:
+            begins(name)
+            substitute(document, settings, _places(name, text.language, stored))
+        findings.extend(document.findings)
+        if document.values > MAX_VALUES and not stored:
+            findings.append(_too_many(document))
+            checked.too_large.add(name)
     for name in sorted(documents):
-        document = documents[name]
-        if document.root is None:
+        if name in kept.webhooks:
+            checked.webhooks.append(kept.webhooks[name])
             continue
+        if name in kept.labels:
+            checked.labels.append(kept.labels[name])
+            continue
+        document = documents[name]
+        if document.root is None or name in checked.too_large:
+            continue
+        begins(name)
         if name.startswith("labels/"):
             _label(document, text, checked)
         elif name.startswith(f"{SHAPES}/"):
@@ -111,6 +151,11 @@ def check_files(text: ConfigText, *, stored: bool = False) -> CheckedConfig:
     # The compiler is given one of each: it would find the same fault again.
     checked.labels = list({file.model.name: file for file in reversed(checked.labels)}.values())[::-1]
     return checked
+
+
+def _too_many(document: Document) -> Finding:
+    message = f"the file holds {document.values:,} values: {MAX_VALUES:,} are the most"
+    return Finding(document.file, 0, 0, "file-too-large", message, SMALLER)
 
 
 def _places(name: str, language: int, stored: bool) -> Places:

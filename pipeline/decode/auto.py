@@ -7,11 +7,12 @@ from typing import Final
 from msgspec import UNSET
 
 from pipeline.decode.builtin import cloudevents, heap, posthog, segment
+from pipeline.decode.builtin.exports import jitsu
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants
 from pipeline.decode.shape import Read, Shape
 from pipeline.decode.shapes import SHAPES
-from pipeline.decode.strangers import stranger, unread
+from pipeline.decode.strangers import READ_AS, stranger, unread
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Record
 
@@ -49,7 +50,7 @@ def _reader(record: Fields, owner: Read | None) -> Read:
         return posthog.read
     elif heap.is_sure(record):
         return heap.read
-    looks_like = stranger(record) if "specversion" not in record else None
+    looks_like = _looks_like(record) if "specversion" not in record else None
     if looks_like is not None:
         raise InvalidRecord(unread(looks_like))
     if owner is not None and kind is None:
@@ -62,6 +63,46 @@ def _reader(record: Fields, owner: Read | None) -> Read:
         raise InvalidRecord(f"the record may be of the shapes {both}: say which by `format`")
     keys = ", ".join(f"`{name:.30}`" for name in list(record)[:8]) or "no field at all"
     raise InvalidRecord(f"the shape fits none of {', '.join(NAMES)}: it has {keys}")
+
+
+def _looks_like(record: Fields) -> str | None:
+    found = stranger(record)
+    return "a message of Jitsu" if found is None and jitsu.is_row(record) else found
+
+
+def refuse_another(record: Fields, shape: Shape) -> None:
+    """Raise InvalidRecord where the object is surely of another shape than of the one that `format` names.
+
+    What may be of both is of the named one: that is what naming it is for.
+    """
+    looks_like = _looks_like(record)
+    if looks_like is not None and "specversion" not in record:
+        if READ_AS.get(looks_like) != shape.name:
+            raise InvalidRecord(unread(looks_like, shape.name))
+        return
+    if shape.fits is not None and shape.fits(record):
+        other = _sure(record)
+    else:
+        fitting = [one.name for one in _CHOSEN if one.fits is not None and one.fits(record)]
+        other = _sure(record) or (fitting[0] if shape.fits is not None and len(fitting) == 1 else None)
+    # Calls of both are the same ones where their names are in snake case.
+    if other is None or other == shape.name or {other, shape.name} == {"segment", "native"}:
+        return
+    raise InvalidRecord(f"looks like a record of the shape `{other}`: set `format: {other}` or `auto`")
+
+
+def _sure(record: Fields) -> str | None:
+    """Return the one shape that the object is of without a doubt; None where there is one."""
+    if cloudevents.is_sure(record):
+        return "cloudevents"
+    kind = record.get("type")
+    if type(kind) is str:
+        if kind in _BY_TYPE:
+            return "native"
+        return "segment" if kind in segment.CALLS and segment.is_sure(record) else None
+    if posthog.is_sure(record):
+        return "posthog"
+    return "heap" if heap.is_sure(record) else None
 
 
 def _glance(stub: Stub, wants: Wants) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import orjson
 
-from pipeline.decode import strict
-from pipeline.decode.auto import AUTO
+from pipeline.decode import members, strict
+from pipeline.decode.auto import AUTO, refuse_another
 from pipeline.decode.builtin import cloudevents
 from pipeline.decode.fields import Fields, Headers, Place
 from pipeline.decode.shape import Shape
@@ -55,14 +55,24 @@ def decode(
             if shape.frame is not None:
                 place.key = shape.frame.key(key, headers)
             return [_tombstone(place)] if shape.tombstone is None else shape.tombstone(place)
-        value = strict.loads(raw, is_clean=is_clean) if shape.parse is None else shape.parse(raw, place)
+        try:
+            value = strict.loads(raw, is_clean=is_clean) if shape.parse is None else shape.parse(raw, place)
+        except InvalidRecord:
+            found = None if shape.takes_any else members.cut(raw, shape.envelopes)
+            if found is None:
+                raise
+            name, texts, rest = found
+            envelope = strict.loads(rest)
+            if type(envelope) is not dict or not (name == "the list" or _is_envelope(envelope)):
+                raise
+            return _read_all(texts, name, envelope, shape, raw, place)
         if shape.takes_any:
             return shape.read(value, place)  # type: ignore[arg-type]  # as it says
         if type(value) is dict:
             for name in shape.envelopes:
-                if name in value and type(members := value[name]) is list and _is_envelope(value):
-                    return _read_all(members, name, value, shape, raw, place)
-            return shape.read(value, place)
+                if name in value and type(held := value[name]) is list and _is_envelope(value):
+                    return _read_all(held, name, value, shape, raw, place)
+            return _read_one(value, shape, place)
         if type(value) is list:
             return _read_all(value, "the list", {}, shape, raw, place)
         raise InvalidRecord(f"the line is {kind_of(value)}, an object is wanted")
@@ -81,8 +91,8 @@ def reads_binary(shape: Shape) -> bool:
 
 def _reason(raw: bytes | None, error: InvalidRecord, shape: Shape) -> str:
     """Return why a line cannot be read: what it looks like, where it is a known thing and no JSON at all."""
-    looks_like = stranger_bytes(raw) if raw and shape is AUTO else None
-    return str(error) if looks_like is None else unread(looks_like)
+    looks_like = stranger_bytes(raw) if raw and shape.parse is None else None
+    return str(error) if looks_like is None else unread(looks_like, shape.name)
 
 
 def _is_envelope(value: Fields) -> bool:
@@ -116,34 +126,45 @@ def _is_struct(key: bytes) -> bool:
 
 
 def _read_all(
-    members: list[Json], name: str, envelope: Fields, shape: Shape, raw: bytes, place: Place
+    held: list[Json] | list[bytes], name: str, envelope: Fields, shape: Shape, raw: bytes, place: Place
 ) -> list[Record]:
-    """Return the records of an envelope; a broken member costs that member only."""
-    if not members:
+    """Return the records of an envelope; a broken member costs that member only.
+
+    held: its members, or the text of each where not all of them are JSON.
+    """
+    if not held:
         raise InvalidRecord(f"`{name}` is empty: there is no record in it")
     most = place.most_members
-    if len(members) > most:
-        raise InvalidRecord(f"`{name}` holds {len(members):,} records; `limits.members` allows {most:,}")
+    if len(held) > most:
+        raise InvalidRecord(f"`{name}` holds {len(held):,} records; `limits.members` allows {most:,}")
     context = envelope.get("context")
     shared = context if type(context) is dict else None
     sent_at = envelope.get("sentAt", envelope.get("sent_at"))
     records: list[Record] = []
-    for item, member in enumerate(members):
+    for item, given in enumerate(held):
         origin = Origin(place.origin.source, place.origin.offset, item)
         inside = Place(
             origin, place.received_at, shared, sent_at,
             envelope=name, headers=place.headers, key=place.key, most_members=most,
         )  # fmt: skip
         try:
+            member = strict.loads(given) if type(given) is bytes else given
             if type(member) is not dict:
                 raise InvalidRecord(f"a member of `{name}` is {kind_of(member)}, an object is wanted")
-            records += shape.read(member, inside)
+            records += _read_one(member, shape, inside)
         except InvalidRecord as error:
-            records.append(Invalid(_dumps(member, raw), str(error), origin))
+            text = given if type(given) is bytes else _dumps(given, raw)
+            records.append(Invalid(text, str(error), origin))
     return records
 
 
-def _dumps(member: Json, raw: bytes) -> bytes:
+def _read_one(record: Fields, shape: Shape, place: Place) -> list[Record]:
+    if shape.is_doubtful is not None and shape.is_doubtful(record):
+        refuse_another(record, shape)
+    return shape.read(record, place)
+
+
+def _dumps(member: Json | bytes, raw: bytes) -> bytes:
     try:
         return orjson.dumps(member)
     except orjson.JSONEncodeError:

@@ -2,10 +2,13 @@
 
 A link by such an id would make one user of everybody who has it. PostHog refuses to merge such ids; this list
 is modelled on its own, in any case and also for those that it refuses in one spelling only.
+
+And ids that a device made: of two ids of one user, not the account's.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _NOBODY: Final = frozenset(
@@ -33,3 +36,15 @@ def stands_for_nobody(name: str) -> bool:
     while len(bare) > 1 and bare[0] in _QUOTES and bare[-1] == bare[0]:
         bare = bare[1:-1].strip()
     return bare.lower() in _NOBODY
+
+
+_RANDOM: Final = re.compile(
+    r"(?:\$device:)?(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{11,16}(?:-[0-9a-f]{4,20}){4})",
+    re.IGNORECASE,
+)
+"""A UUID, or what PostHog's and Mixpanel's older browsers made: five numbers."""
+
+
+def looks_random(name: str) -> bool:
+    """Return whether an id was made by a browser or a phone, as nobody's account is called."""
+    return _RANDOM.fullmatch(name) is not None

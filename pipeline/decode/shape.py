@@ -35,6 +35,9 @@ class Shape:
 
     None: `auto` never chooses it.
     """
+    is_doubtful: Callable[[Fields], bool] | None = None
+    """Whether an object may be of another shape although `format` names this one: it is then compared with
+    the others first (auto.py), since `read` would take it. None: `read` itself refuses what is another's."""
     types: frozenset[str] = NOTHING
     """What ``type`` says of this shape alone, whatever else is there."""
     envelopes: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
-"""Shapes that are known and that no module reads: told by name, since a silent misread is the worst fault.
+"""Records that look like a shape and are another: told by name, since a silent misread is the worst fault.
 
-Each looks enough like a shape that is read to be taken for it: Snowplow's has Heap's ``app_id``, Mixpanel's
-PostHog's ``event`` and ``distinct_id``. Their facts: the vendors' export formats, Debezium's envelope,
-PostHog's capture and ClickHouse topics.
+`auto` reads none of them, and says which `format` does, or that none does yet. Each looks enough like a
+shape that is read to be taken for it: Snowplow's has Heap's ``app_id``, Mixpanel's PostHog's ``event`` and
+``distinct_id``. Their facts: the vendors' export formats, Debezium's envelope, PostHog's ClickHouse topics.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Final
 from pipeline.decode.fields import Fields
 from pipeline.model.json import Json
 
-_SNOWPLOW: Final = frozenset({"collector_tstamp", "etl_tstamp", "derived_tstamp", "dvce_created_tstamp"})
+SNOWPLOW: Final = frozenset({"collector_tstamp", "etl_tstamp", "derived_tstamp", "dvce_created_tstamp"})
 _DEBEZIUM: Final = frozenset({"__op", "__deleted"})
-_JITSU: Final = frozenset({"httpPayload", "eventn_ctx"})
-ALWAYS: Final = _SNOWPLOW | _DEBEZIUM | _JITSU
+_JITSU: Final = frozenset({"httpPayload", "eventn_ctx", "eventn_ctx_event_id"})
+ALWAYS: Final = SNOWPLOW | _DEBEZIUM | _JITSU
 """Fields that tell whatever stands beside them."""
 
 _TELLING: Final = ALWAYS | {
     "properties", "data", "schema", "op", "params", "event_type", "event_name", "$distinct_id",
-    "is_identified", "person_properties", "resourceLogs", "resourceSpans",
+    "is_identified", "resourceLogs", "resourceSpans", "resourceMetrics", "identification", "$group_key",
 }  # fmt: skip
 """A record without any of these fields is none of them."""
 
@@ -34,13 +34,28 @@ _GA4: Final = frozenset({"event_timestamp", "event_params", "event_date", "user_
 _MIXPANEL: Final = frozenset(
     {"mp_lib", "mp_processing_time_ms", "$mp_api_endpoint", "mp_country_code", "$mp_metadata"}
 )
-_NO_MIXPANEL: Final = frozenset(
+NO_MIXPANEL: Final = frozenset(
     {
         "timestamp", "uuid", "offset", "sent_at", "now", "api_key", "token", "$set", "$set_once", "team_id",
         "identity", "app_id", "user_id", "userId", "anonymousId", "type",
     }
 )  # fmt: skip
 """Fields beside ``event`` and ``properties`` that calls of PostHog, Heap and Segment have, Mixpanel's not."""
+
+_IDENTITY: Final = {"$identify": "$identified_id", "$merge": "$distinct_ids"}
+"""Mixpanel's calls with nobody's ``distinct_id``."""
+
+READ_AS: Final = {
+    "an enriched event of Snowplow": "snowplow",
+    "an enriched event of Snowplow as tab-separated text": "snowplow",
+    "a message of Jitsu": "jitsu",
+    "an update of Mixpanel's people": "mixpanel",
+    "an event of Mixpanel": "mixpanel",
+    "an event of Amplitude": "amplitude",
+    "a call of Amplitude's Identify API": "amplitude",
+    "an event of Google Analytics 4": "ga4",
+}
+"""The `format` that reads what looks so; nothing for what no module reads."""
 
 _TSV_TABS: Final = 100
 """Snowplow's enriched lines have some 130 fields; nobody's JSON is spread like that."""
@@ -51,7 +66,7 @@ def stranger(record: Fields) -> str | None:
     if _TELLING.isdisjoint(record):
         return None
     if not ALWAYS.isdisjoint(record):
-        if not _SNOWPLOW.isdisjoint(record):
+        if not SNOWPLOW.isdisjoint(record):
             return "an enriched event of Snowplow"
         if not _DEBEZIUM.isdisjoint(record):
             return "a flattened change event of Debezium"
@@ -69,34 +84,33 @@ def stranger(record: Fields) -> str | None:
         return "a change event of Debezium"
     if "schema" in record:
         return _with_schema(record["schema"], record)
-    if "distinct_id" in record and _is_packed(record.get("data")):
-        return "a message of PostHog's capture topic"
     if "is_identified" in record and type(properties) is str:
         return "a person of PostHog's ClickHouse topics"
-    if "resourceLogs" in record or "resourceSpans" in record:
+    if "resourceLogs" in record or "resourceSpans" in record or "resourceMetrics" in record:
         return "OpenTelemetry's JSON"
-    if type(record.get("params")) is dict and "name" in record and _NO_MIXPANEL.isdisjoint(record):
+    if type(record.get("identification")) in (list, dict):
+        return "a call of Amplitude's Identify API"
+    if type(record.get("params")) is dict and "name" in record and NO_MIXPANEL.isdisjoint(record):
         return "an event of Google Analytics 4 (Measurement Protocol)"
     return None
 
 
 def _among_events(record: Fields, properties: Json) -> str | None:
     """Return what a record with the field ``event`` looks like: Heap and PostHog have it, and others."""
-    if "distinct_id" in record:
-        if type(properties) is str or ("person_properties" in record and "properties" not in record):
-            return "an event of PostHog's ClickHouse topics"
-        if "properties" not in record and _is_packed(record.get("data")):
-            return "a message of PostHog's capture topic"
+    if type(properties) is not dict or "distinct_id" in record:
         return None
-    if type(properties) is dict and "distinct_id" in properties and _is_mixpanel(record, properties):
+    if "distinct_id" in properties and _is_mixpanel(record, properties):
         return "an event of Mixpanel"
-    return None
+    # What its newer libraries send has no `distinct_id`.
+    if NO_MIXPANEL.isdisjoint(record) and ("$user_id" in properties or "$device_id" in properties):
+        return "an event of Mixpanel"
+    return "an event of Mixpanel" if _IDENTITY.get(str(record["event"]), "") in properties else None
 
 
 def _is_mixpanel(record: Fields, properties: Fields) -> bool:
     if not _MIXPANEL.isdisjoint(properties):
         return True
-    if "$lib" in properties or not _NO_MIXPANEL.isdisjoint(record):
+    if "$lib" in properties or not NO_MIXPANEL.isdisjoint(record):
         return False
     token = properties.get("token")
     if type(token) is str:
@@ -115,10 +129,6 @@ def _with_schema(schema: Json, record: Fields) -> str | None:
     return "a message of Kafka Connect's JsonConverter (schema and payload)"
 
 
-def _is_packed(data: Json) -> bool:
-    return type(data) is str and data.startswith("{")
-
-
 def stranger_bytes(raw: bytes) -> str | None:
     """Return what bytes look like that are no JSON; None where they look like nothing in particular."""
     if raw.startswith(b"\0") and len(raw) > 5:
@@ -128,6 +138,8 @@ def stranger_bytes(raw: bytes) -> str | None:
     return None
 
 
-def unread(looks_like: str) -> str:
-    """Return the reason of a record that is known and cannot be read."""
-    return f"looks like {looks_like}; Hookline has no reader for it yet, and `auto` takes it for nothing else"
+def unread(looks_like: str, format: str = "auto") -> str:
+    """Return the reason of a record that is known and is not of this format."""
+    reads = READ_AS.get(looks_like)
+    rest = "Hookline has no reader for it yet, and" if reads is None else f"set `format: {reads}`, since"
+    return f"looks like {looks_like}; {rest} `{format}` takes it for nothing else"

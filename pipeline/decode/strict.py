@@ -25,6 +25,8 @@ BOM = b"\xef\xbb\xbf"
 SHALLOW_BYTES = 2 * MAX_DEPTH
 """Up to this length a text cannot be nested too deep: every level takes two brackets."""
 
+_NO_JSON = re.compile(rb"[:,\[]\s*([-+]?(?:NaN|Infinity|nan|inf))\s*[,}\]]")
+"""What Python and others write for a number that is none; only asked of a text that is no JSON."""
 _BOMS = re.compile(b"(?:" + BOM + b")+")
 _DIGITS_TO_ZERO = bytes.maketrans(b"0123456789", b"0" * 10)
 _NINE_DIGITS = b"0" * 9
@@ -104,6 +106,9 @@ def _reason(raw: bytes, error: orjson.JSONDecodeError) -> str:
         raw.decode()
     except UnicodeDecodeError as found:
         return f"not UTF-8 at byte {found.start}"
+    odd = _NO_JSON.search(raw)
+    if odd is not None:
+        return f"not JSON: {odd[1].decode()} is no number of JSON ({error})"
     return f"not JSON: {error}"
 
 

@@ -15,7 +15,7 @@ from pipeline.deliver.http.attempt import Attempt, Client
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.disk_rows import DiskRows
-from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.lane import HELD_BYTES, Lane
 from pipeline.deliver.lanes.limits.pressure import is_fast, under_pressure
 from pipeline.deliver.lanes.refill import refill
 from pipeline.deliver.lanes.results import Settler
@@ -109,6 +109,7 @@ class Core:
                 lane.note_parked(delivery)
                 self.settler.parked((delivery,))
             self.held_bytes += len(request.body)
+        self.held_bytes += len(deliveries) * HELD_BYTES
         self.held += len(deliveries)
 
     def take_all(self, handed: deque[list[Delivery]]) -> None:
@@ -270,7 +271,7 @@ class Core:
                 for delivery in refill(lane, disk, now):
                     lane.push(delivery, now, from_disk=True)
                     self.held += 1
-                    self.held_bytes += len(delivery.request.body)
+                    self.held_bytes += len(delivery.request.body) + HELD_BYTES
                 # Another shard's rows come next time.
                 lane.disk[disk.port] = lane.disk.pop(disk.port)
                 break

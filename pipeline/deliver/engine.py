@@ -20,9 +20,9 @@ from pipeline.deliver.core import Core
 from pipeline.deliver.http.attempt import Attempt, Client
 from pipeline.deliver.http.choose import Clients, connection_limit
 from pipeline.deliver.http.guard import Network, parse_allow
-from pipeline.deliver.http.native_client import NativeClient
 from pipeline.deliver.http.resolve import Lookup, Resolver, system_lookup
 from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.http.trust import Trust
 from pipeline.deliver.lanes.access_tokens import Tokens
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import MAX_BYTES, Lane
@@ -32,17 +32,21 @@ from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats, Publisher, engine_stats
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import Fatal, HooklineError, disk_fault
-from pipeline.outbox.handover import Delivery, Port
+from pipeline.outbox.handover import Delivery, Port, Room
 from pipeline.telemetry.log import get
 
 log = get(__name__)
 
 MAX_TOTAL = 50_000
 """Deliveries in memory in all; the nearer, the fewer a lane may add."""
-MAX_TOTAL_BYTES = 256 * 1024 * 1024
+MAX_TOTAL_BYTES = 96 * 1024 * 1024
+LONG = BACKLOG + 100
+"""Deliveries in a lane that is not fast enough for the source to wait for it, ..."""
+LONG_TOTAL = 8_000
+"""... and in memory in all, from which on what is added is kept small: until then copying costs more."""
 CLOSING_SECS, CLOSING_SHARE = 2.0, 0.2
 """The end of draining, in which nothing new is sent: at most so long, and at most this part of the time."""
-ALWAYS = 32
+ALWAYS, ALWAYS_BYTES = 32, 256 * 1024
 """Deliveries that a lane may hold however full the memory is."""
 
 
@@ -72,6 +76,7 @@ class DeliveryEngine:
         self._share = share
         self._on_gone = on_gone
         self._clock = clock if clock is not None else Clock()
+        self._trust = Trust(self._clock.now)
         self._max_flying = max_flying if max_flying is not None else connection_limit()
         self._lookup = lookup
         self._inbox: deque[Callable[[Core], None]] = deque()
@@ -147,18 +152,23 @@ class DeliveryEngine:
 
     # --- the workers' side
 
-    def accepts(self, webhook_id: str) -> bool:
+    def accepts(self, webhook_id: str) -> Room:
         """Return whether the webhook's lane has room in memory."""
         lane = self._lanes.get(webhook_id)
         if lane is None:
-            return True
+            return Room.SOME
         held = len(lane.held)
         if held >= lane.max_entries or lane.held_bytes >= MAX_BYTES:
-            return False
+            return Room.NONE
         core = self._core
-        if held < ALWAYS or core is None:
-            return True
-        return held < MAX_TOTAL - core.held and core.held_bytes < MAX_TOTAL_BYTES
+        if core is None:
+            return Room.SOME
+        long = held > LONG or core.held > LONG_TOTAL
+        if held < ALWAYS and lane.held_bytes < ALWAYS_BYTES:
+            return Room.LONG if long else Room.SOME
+        if held >= MAX_TOTAL - core.held or core.held_bytes >= MAX_TOTAL_BYTES:
+            return Room.NONE
+        return Room.LONG if long else Room.SOME
 
     def submit(self, deliveries: list[Delivery]) -> None:
         """Hand deliveries over. Raises Fatal where the engine has failed."""
@@ -203,7 +213,7 @@ class DeliveryEngine:
     def stats(self) -> EngineStats:
         """Return the present numbers of every lane; callable from any thread."""
         flying = self._core.dispatcher.flying if self._core is not None else 0
-        return engine_stats(list(self._lanes.values()), flying)
+        return engine_stats(list(self._lanes.values()), flying, self._trust)
 
     # --- inside: any thread
 
@@ -244,10 +254,8 @@ class DeliveryEngine:
         loop = self._loop = asyncio.get_running_loop()
         resolver = Resolver(self._allow, self._lookup)
         self._stopped = loop.create_future()
-        # Idle connections count as well, hence twice as many.
-        native = NativeClient(self._finished, resolver, self._contexts, max_connections=2 * self._max_flying)
-        self._publisher = Publisher(native)
-        self._clients = Clients(native, self._finished, resolver, self._contexts)
+        clients = Clients(self._finished, resolver, self._contexts, self._trust, self._max_flying)
+        self._clients, self._publisher = clients, Publisher(clients.native)
         settler = Settler(self._clock, random.random, self._on_gone)
         tokens = Tokens(self._clients, self._clock, settler, self._token_answered)
         core = self._core = Core(

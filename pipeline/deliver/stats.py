@@ -15,6 +15,7 @@ from pipeline.telemetry.metrics import count, gauge, set_histogram
 
 if TYPE_CHECKING:
     from pipeline.deliver.http.native_client import NativeClient
+    from pipeline.deliver.http.trust import Trust
     from pipeline.deliver.lanes.lane import Lane
 
 PUBLISH_SECS = 1.0
@@ -53,6 +54,8 @@ class LaneStats:
     """What holds back the next delivery: a halt's word, down, token, rate, due; "" where nothing does."""
     due_at: str = ""
     """When the next one is due, where that is the reason."""
+    single_until: str = ""
+    """Until when each request has a connection of its own, where answers came that nobody had asked for."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -65,19 +68,20 @@ class EngineStats:
     p99_ms: float
 
 
-def engine_stats(lanes: Sequence[Lane], in_flight: int) -> EngineStats:
+def engine_stats(lanes: Sequence[Lane], in_flight: int, trust: Trust | None = None) -> EngineStats:
     """Return the numbers of every lane; reads plain numbers only, so any thread may call it."""
     p50, p99 = quantiles((lane.tally.latencies for lane in lanes), (0.5, 0.99))
-    return EngineStats({lane.webhook_id: lane_stats(lane) for lane in lanes}, in_flight, p50, p99)
+    return EngineStats({lane.webhook_id: lane_stats(lane, trust) for lane in lanes}, in_flight, p50, p99)
 
 
-def lane_stats(lane: Lane) -> LaneStats:
-    """Return the numbers of one lane."""
+def lane_stats(lane: Lane, trust: Trust | None = None) -> LaneStats:
+    """Return the numbers of one lane. trust: of the clients that send for it."""
     tally = lane.tally
     flying = len(lane.flying)
     p50, p99 = quantiles((tally.latencies,), (0.5, 0.99))
     held, waiting = len(lane.held), len(lane.waiting)
     why, due_at = _why(lane)
+    single = trust.until(lane.webhook_id) if trust is not None else 0.0
     return LaneStats(
         webhook_id=lane.webhook_id,
         state=_state(lane),
@@ -97,6 +101,7 @@ def lane_stats(lane: Lane) -> LaneStats:
         error=tally.error,
         why=why,
         due_at=due_at,
+        single_until=format_iso(lane.clock.steady_ms(single)) if single else "",
     )
 
 
@@ -153,6 +158,7 @@ class Publisher:
             self._left = deque(lanes.values())
             gauge("connections_open", self._native.open_connections)
             gauge("connections_opened_total", self._native.opened)
+            gauge("origins_distrusted", self._native.trust.distrusted())
             self._at = now + PUBLISH_SECS if flying or self._was_flying else inf
             self._was_flying = flying > 0
         for _ in range(len(self._left) if all_now else LANES_PER_TURN):

@@ -53,7 +53,7 @@ def execute(shard: Shard, action: Action, keys: Sequence[bytes]) -> int:
 
 def purge(shard: Shard, letter: DeadLetter) -> bool:
     """Delete a dead letter; it stays counted as dead."""
-    shard.store.delete(Table.DEAD, letter.key)
+    shard.outbox.dead_letters.remove(letter)
     return True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from pipeline.outbox.counters import ORDER, RECORDS, by_webhook
+from pipeline.outbox.counters import OTHERS, RECORDS, by_webhook
 
 
 class Committed:
@@ -23,10 +23,12 @@ class Committed:
         for counters in list(self.records.values()):
             for name in RECORDS:
                 records[name] += counters.get(f"record/{name}", 0)
-            for name in ORDER:
+            for name in OTHERS:
                 if f"record/{name}" in counters:
                     records[name] = records.get(name, 0) + counters[f"record/{name}"]
         summed: Counter[str] = Counter()
         for counters in list(self.webhooks.values()):
             summed.update(counters)
+        if summed["/dropped"]:
+            records["dropped"] = summed["/dropped"]
         return records, by_webhook(summed, configured)

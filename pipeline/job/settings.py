@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.job.replay import Replay
 from pipeline.model.sizes import USUAL, Sizes
+from pipeline.outbox.quota import USUAL_QUOTA, Quota
 from pipeline.sources.chunk import CHUNK_LINES
 
 
@@ -41,5 +42,7 @@ class JobSettings:
     """How many lines are usually read as one chunk."""
     sizes: Sizes = USUAL
     """How large records, ids and users may be."""
+    dead_letters: Quota = USUAL_QUOTA
+    """What the dead letters of all shards may take."""
     clock: Callable[[], int] = wall_clock
     """Unix milliseconds; for the wall-clock facts of deliveries only."""

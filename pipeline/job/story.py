@@ -36,6 +36,9 @@ Owned: TypeAlias = tuple[str, Record, Candidates]
 Moment: TypeAlias = tuple[Event, User]
 """What conditions and templates see: an event, or a change of properties as one, and its user then."""
 
+CACHE_BYTES = 64 << 20
+"""What decoded users may take in the memory of all shards, in each of two generations."""
+
 _NONE: Candidates = ()
 _NOBODY = User(None, None, identified=False)
 
@@ -90,13 +93,18 @@ class Story:
     """Users and limits over the rows of one shard, and what its records fire.
 
     clock: unix milliseconds; only for what no event may claim to be later than.
-    replay: what fires; None: everything.
+    replay: what fires; None: everything. shards: how many there are, which share the memory for users.
     """
 
     def __init__(
-        self, rows: Rows, clock: Callable[[], int], replay: Replay | None = None, sizes: Sizes = USUAL
+        self,
+        rows: Rows,
+        clock: Callable[[], int],
+        replay: Replay | None = None,
+        sizes: Sizes = USUAL,
+        shards: int = 8,
     ) -> None:
-        self.users = Users(rows, sizes=sizes)
+        self.users = Users(rows, sizes=sizes, cache_bytes=CACHE_BYTES // shards)
         self._caps = Caps(rows, clock)
         self._replay = replay
 
@@ -168,8 +176,9 @@ class Story:
 
 
 def _undecided(key: str, webhook: Webhook, event: Event, user: User) -> Match:
-    place = f"{webhook.file}, trigger: {webhook.trigger.costly(event, user)}"
-    return Match(key, webhook, event, user, None, str(TooExpensive(place)), undecided=True)
+    costly = webhook.trigger.costly(event, user)
+    reason = TooExpensive(f"{webhook.file}, trigger: {costly.place}", for_all=costly.for_all)
+    return Match(key, webhook, event, user, None, str(reason), undecided=True)
 
 
 def change_of(

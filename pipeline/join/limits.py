@@ -7,10 +7,12 @@ order they came, and one event from a clock that is years ahead does not silence
 
 from __future__ import annotations
 
+import sys
+from array import array
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
-from struct import pack, unpack_from
 from typing import Final
 
 from pipeline.join.caps import Caps
@@ -85,7 +87,7 @@ def _is_duplicate(limits: Limits, dedupe: Cap, caps: Caps, user_key: str, event:
     at = _at(event, times)
     if times and abs(at - times[-1]) < dedupe.within_ms:
         return True
-    _put(dedupe, caps, key, _packed([at]), at + dedupe.within_ms)
+    _put(dedupe, caps, key, _packed(array("q", (at,))), at + dedupe.within_ms)
     return False
 
 
@@ -97,16 +99,27 @@ def _completes(limits: Limits, repeat: Cap, caps: Caps, user_key: str, event: Ev
     key, stored = _stored(b"r", limits, repeat, caps, user_key, event, value)
     times = _times(stored)
     at = _at(event, times)
+    times.append(at)
     # Twice the count is kept, by arrival: late events and one wrong clock must not push out the rest.
-    times = [*times, at][-2 * repeat.count :]
-    ordered = sorted(times)
-    pairs = zip(ordered, ordered[repeat.count - 1 :], strict=False)
-    if any(first <= at <= last and last - first <= repeat.within_ms for first, last in pairs):
+    del times[: -2 * repeat.count]
+    if len(times) >= repeat.count and _ends_a_stretch(times, at, repeat):
         if stored:
             _put(repeat, caps, key, b"", at + repeat.within_ms)
         return True
-    _put(repeat, caps, key, _packed(times), max(times) + repeat.within_ms)
+    expires_ms = max(times) + repeat.within_ms
+    _put(repeat, caps, key, _packed(times), expires_ms)
     return False
+
+
+def _ends_a_stretch(times: array[int], at: int, repeat: Cap) -> bool:
+    """Return whether some ``count`` of these times in a row, around ``at``, lie close enough."""
+    ordered = sorted(times)
+    first = max(0, bisect_left(ordered, at) - repeat.count + 1)
+    last = min(len(ordered) - repeat.count, bisect_right(ordered, at) - 1)
+    return any(
+        ordered[begin + repeat.count - 1] - ordered[begin] <= repeat.within_ms
+        for begin in range(first, last + 1)
+    )
 
 
 def _is_over(limits: Limits, limit: Cap, caps: Caps, user_key: str, event: Event, user: User) -> bool:
@@ -123,11 +136,16 @@ def _is_over(limits: Limits, limit: Cap, caps: Caps, user_key: str, event: Event
     key, stored = _stored(b"l", limits, limit, caps, user_key, event, value)
     times = _times(stored)
     at = _at(event, times)
-    if sum(abs(at - fired) < limit.within_ms for fired in times) >= limit.count:
-        return True
+    if len(times) >= limit.count:
+        ordered = sorted(times)
+        around = bisect_left(ordered, at + limit.within_ms) - bisect_right(ordered, at - limit.within_ms)
+        if around >= limit.count:
+            return True
+    times.append(at)
     # Twice the count is kept, by arrival: late events and one wrong clock must not push out the rest.
-    times = [*times, at][-2 * limit.count :]
-    _put(limit, caps, key, _packed(times), max(times) + limit.within_ms)
+    del times[: -2 * limit.count]
+    expires_ms = max(times) + limit.within_ms
+    _put(limit, caps, key, _packed(times), expires_ms)
     return False
 
 
@@ -153,7 +171,7 @@ def _by(by: Getter | None, event: Event, user: User) -> Value | Missing:
     return None if by is None else by(event, user, None)
 
 
-def _at(event: Event, times: list[int]) -> int:
+def _at(event: Event, times: array[int]) -> int:
     """Return the event's time; one that has none comes right after the last."""
     if event.time is not None:
         return event.time
@@ -171,9 +189,20 @@ def _key(kind: bytes, limits: Limits, user_key: str, value: Value) -> bytes:
     return user + b"\0" + kind + rest.digest()
 
 
-def _times(stored: bytes | None) -> list[int]:
-    return list(unpack_from(f">{len(stored) // 8}q", stored)) if stored else []
+def _times(stored: bytes | None) -> array[int]:
+    times = array("q")
+    if stored:
+        times.frombytes(stored[: len(stored) // 8 * 8])
+        _turn(times)
+    return times
 
 
-def _packed(times: list[int]) -> bytes:
-    return pack(f">{len(times)}q", *times)
+def _packed(times: array[int]) -> bytes:
+    _turn(times)
+    return times.tobytes()
+
+
+def _turn(times: array[int]) -> None:
+    """Turn the bytes of times: rows have the highest first."""
+    if sys.byteorder == "little":
+        times.byteswap()

@@ -14,6 +14,8 @@ from pipeline.store.rows import Rows, Table, bounded
 
 CACHE_IDS = 65_536
 """Anonymous ids (linked or not) a key keeps in memory, in each of two generations."""
+CACHE_BYTES = 16 << 20
+"""What they may take there, in each generation: ids can be long."""
 
 
 PROFILE_ITEM = 1 << 31
@@ -32,12 +34,17 @@ class Identity:
     def __init__(self, rows: Rows, cache_ids: int = CACHE_IDS, sizes: Sizes = USUAL) -> None:
         self._rows = rows
         self._sizes = sizes
-        self._cache: Generations[str, str | None] = Generations(cache_ids)
-        # Alias calls may join ids that were used as user ids. They are few, so all are in memory, and
-        # events of ordinary user ids cost one look into a dict.
-        self._merged: dict[str, str] = {
-            orjson.loads(value)[0]: orjson.loads(value)[1] for _, value in rows.items(Table.MERGED)
-        }
+        self._cache: Generations[str, str | None] = Generations(cache_ids, CACHE_BYTES, _held)
+        # Alias calls may join ids that were used as user ids. They are few, and no more than `max_merged`, so
+        # all are in memory, and events of ordinary user ids cost one look into a dict.
+        self._merged: dict[str, str] = {}
+        self._merged_size = 0
+        for _, value in rows.items(Table.MERGED):
+            merged, user_id = orjson.loads(value)
+            self._merged[merged] = user_id
+            self._merged_size += _counted(merged, user_id)
+        self.refused = 0
+        """Alias calls beyond `max_merged`."""
 
     def resolve(self, record: Record) -> Iterator[tuple[str, Record]]:
         """Yield the record as its user's, with the user's key; a link yields the profile it brings."""
@@ -54,14 +61,24 @@ class Identity:
             yield str(record.origin), record
 
     def link(self, link: IdentityLink) -> Iterator[tuple[str, Record]]:
-        """Apply a link: the first one of an anonymous id counts, and brings its profile to the user."""
+        """Apply a link: the first one of an anonymous id counts, and brings its profile to the user.
+
+        An alias call beyond `max_merged` yields itself as a dead record too.
+        """
         anonymous_id, user_id = link.anonymous_id, self._current(link.user_id)
         if anonymous_id == user_id:
             return
         if link.alias and anonymous_id not in self._merged:
-            self._merged[anonymous_id] = user_id
-            pair = orjson.dumps([anonymous_id, user_id])
-            self._rows.put(Table.MERGED, _row(anonymous_id), pair)
+            size = self._merged_size + _counted(anonymous_id, user_id)
+            if size > self._sizes.merged:
+                # What is merged is in the rows: a replay of the stream refuses the same.
+                self.refused += 1
+                yield str(link.origin), _refused(link, self._sizes.merged)
+            else:
+                self._merged_size = size
+                self._merged[anonymous_id] = user_id
+                pair = orjson.dumps([anonymous_id, user_id])
+                self._rows.put(Table.MERGED, _row(anonymous_id), pair)
         if self._alias(anonymous_id) is not None:
             return
         self._cache.put(anonymous_id, user_id)
@@ -132,6 +149,25 @@ class Identity:
                 self._rows.put(Table.PROFILES, row, dumped)
         elif before is not None:
             self._rows.delete(Table.PROFILES, row)
+
+
+def _counted(merged: str, user_id: str) -> int:
+    """Return as how many a pair counts: what is counted is there for the memory that it takes."""
+    return 1 + (len(merged) + len(user_id)) // 512
+
+
+def _refused(link: IdentityLink, most: int) -> Invalid:
+    raw = {"type": "identify", "user_id": link.user_id, "anonymous_id": link.anonymous_id, "time": link.time}
+    reason = (
+        f"the alias call joins two ids, and {most:,} are joined already: it was taken as a link of the "
+        "anonymous id alone. Raise `join.max_merged` in pipeline.yaml if there is memory for more"
+    )
+    return Invalid(orjson.dumps(raw), reason, link.origin)
+
+
+def _held(anonymous_id: str, user_id: str | None) -> int:
+    """Return the bytes of memory that one link takes in the cache: two texts and their place in it."""
+    return 300 + len(anonymous_id) + (len(user_id) if user_id is not None else 0)
 
 
 def _row(anonymous_id: str) -> bytes:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias, get_args
 
-Format: TypeAlias = Literal["auto", "native", "heap", "segment", "posthog", "cloudevents"]
+Format: TypeAlias = Literal[
+    "auto",
+    "native",
+    "heap",
+    "segment",
+    "posthog",
+    "cloudevents",
+    "amplitude",
+    "mixpanel",
+    "snowplow",
+    "ga4",
+    "jitsu",
+]
 
 FORMATS: tuple[str, ...] = get_args(Format)
-"""``auto`` first: it recognises each record by its fields. Own shapes (config/shapes) have other names."""
+"""``auto`` first: it recognises each record of the next five by its fields. Own shapes (config/shapes) have
+other names."""

@@ -236,7 +236,7 @@ def _many(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Value]) -> G
                 values = [element for value in values if type(value) is list for element in value]
                 spend(event, user, len(values))
                 continue
-            spend(event, user, len(values))
+            spend(event, user, _PER_STEP * len(values))
             named = None if dynamic is None else dynamic(event, user, scope)
             values = [
                 found
@@ -246,6 +246,10 @@ def _many(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Value]) -> G
         return values or MISSING
 
     return all_values
+
+
+_PER_STEP: Final = 4
+"""Work of one name on one of many values, measured against that of touching it."""
 
 
 def _steps(parts: tuple[Part, ...], vars: Mapping[str, Value]) -> tuple[tuple[Value, Getter | None], ...]:

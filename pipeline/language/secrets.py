@@ -175,6 +175,10 @@ class Secrets:
         """Return whether `resolve` would give a value."""
         return self.find(ref) is not None
 
+    def agree(self, other: Secrets) -> bool:
+        """Return whether all that was looked up here has the same value there."""
+        return all(other.find(ref) == value for ref, value in self._values.items())
+
     def expand(self, text: str) -> str:
         """Return a text with every placeholder replaced by its value.
 

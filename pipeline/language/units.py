@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -68,7 +69,10 @@ def parse_size(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    size = int(float(match[1]) * _BYTES[match[2]]) if match is not None else 0
+    size = float(match[1]) * _BYTES[match[2]] if match is not None else 0.0
+    if size == math.inf:
+        raise ValueError("a size is a number of bytes that a disk can hold")
+    size = int(size)
     if not size:
         raise ValueError("a size is a number of bytes, or a number and a unit such as `512KB` or `1MiB`")
     return size

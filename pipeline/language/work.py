@@ -5,14 +5,15 @@ the same count in every run (P5). Straight-line clauses are free; what can loop 
 count belongs to an event and what is known of its user, and begins anew with the next pair: nothing has to
 be reset while all goes well.
 
-A webhook shares what is left with those asked before it. That decides nothing: whoever catches `TooExpensive`
-asks again after `begin`, with the whole budget, and only then believes it.
+Webhooks that are asked together share a small part of the budget. That decides nothing: whoever catches
+`TooExpensive` asks again after `begin`, with the whole budget, and only then believes it. All that is spent
+for one event and user comes out of `RECORD`: where many webhooks are dear, those behind are not asked.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -21,7 +22,11 @@ from pipeline.model.json import Value
 from pipeline.model.records import Event, User
 
 BUDGET: Final = 1_000_000
-"""Units of work that conditions, and again the request, may take: some 50 ms of one core."""
+"""Units of work that conditions, and again the request, may take for one webhook: some 50 ms of one core."""
+RECORD: Final = 4 * BUDGET
+"""Units for all webhooks together: in what they ask of the event alone, and again in all the rest."""
+SHARED: Final = BUDGET // 8
+"""What webhooks that are asked together may take before each is asked alone: so much is wasted by a bomb."""
 REPLAY_FACTOR: Final = 10
 """So many times the budget is given where a person asks for a dead letter again."""
 CHARS: Final = 16
@@ -33,12 +38,14 @@ Known = TypeVar("Known")
 
 
 class TooExpensive(RenderError):
-    """One event makes more work for one webhook than it may."""
+    """One event makes more work than it may, for one webhook or for all of them."""
 
-    def __init__(self, place: str = "") -> None:
-        message = f"too-expensive: this event makes more than {BUDGET:,} steps of work for one webhook"
+    def __init__(self, place: str = "", *, for_all: bool = False) -> None:
+        most, whom = (RECORD, "all webhooks together") if for_all else (BUDGET, "one webhook")
+        message = f"too-expensive: this event makes more than {most:,} steps of work for {whom}"
         super().__init__(f"{message} ({place})" if place else message)
         self.place = place
+        self.for_all = for_all
 
 
 class _Work(threading.local):
@@ -46,7 +53,11 @@ class _Work(threading.local):
 
     event: Event | None = None
     user: User | None = None
-    left: int = BUDGET
+    left: int = SHARED
+    given: int = SHARED
+    """What `left` began as."""
+    used: int = 0
+    """What this event has taken before that."""
     factor: int = 1
 
     def __init__(self) -> None:
@@ -57,34 +68,43 @@ _work: Final = _Work()
 
 
 def begin(event: Event | None, user: User | None) -> None:
-    """Give this event the whole budget."""
-    _work.event, _work.user, _work.left = event, user, BUDGET * _work.factor
-    _work.known = {}
+    """Give this event the whole budget of one webhook, or what is left of that of all."""
+    _begin(event, user, BUDGET)
+
+
+def _begin(event: Event | None, user: User | None, budget: int) -> None:
+    work = _work
+    if event is None or work.event is not event or work.user is not user:
+        work.event, work.user, work.used = event, user, 0
+    else:
+        work.used += min(work.given, work.given - work.left)
+    work.left = work.given = max(0, min(budget * work.factor, RECORD * work.factor - work.used))
+    work.known = {}
 
 
 def spend(event: Event, user: User, size: int) -> None:
     """Count work for an event. Raises TooExpensive where nothing is left."""
     work = _work
     if work.event is not event or work.user is not user:
-        begin(event, user)
+        _begin(event, user, SHARED)
     work.left -= size
     if work.left < 0:
-        raise TooExpensive
+        raise TooExpensive(for_all=RECORD * work.factor - work.used <= work.given < BUDGET * work.factor)
 
 
 def spend_at(place: str, event: Event, user: User, size: int) -> None:
     """Count work whose place in the config is known. Raises TooExpensive, with the place."""
     try:
         spend(event, user, size)
-    except TooExpensive:
-        raise TooExpensive(place) from None
+    except TooExpensive as error:
+        raise TooExpensive(place, for_all=error.for_all) from None
 
 
 def once(event: Event, user: User, key: object, find: Callable[[Event, User], Known]) -> Known:
     """Return what `find` gives for this event and user, found once; it must depend on nothing else."""
     work = _work
     if work.event is not event or work.user is not user:
-        begin(event, user)
+        _begin(event, user, SHARED)
     known = work.known
     if key in known:
         return known[key]  # type: ignore[return-value] # what this key's own `find` gave
@@ -95,22 +115,41 @@ def once(event: Event, user: User, key: object, find: Callable[[Event, User], Kn
 def extent(value: Value, price: int = 1) -> int:
     """Return how much work it is to read a value to its end, at so many units for each element.
 
-    What is beyond the budget is not counted on.
+    A text in it is three units and one for each `CHARS` characters, a list or an object five. What is beyond
+    the budget is not counted on.
     """
-    total = 0
+    if type(value) is str:
+        return price * (1 + len(value) // CHARS)
+    total = 1
     most = BUDGET * _work.factor // price
-    todo = [value]
-    while todo and total <= most:
+    todo: list[Value] = [value] if type(value) is list or type(value) is dict else []
+    while todo:
         one = todo.pop()
-        if type(one) is str:
-            total += 1 + len(one) // CHARS
-        elif type(one) is list:
-            total += 1 + len(one)
-            todo += [inner for inner in one if type(inner) in (str, list, dict)]
-        elif type(one) is dict:
-            total += 1 + 2 * len(one)
-            todo += [inner for inner in one.values() if type(inner) in (str, list, dict)]
+        kind = type(one)
+        total += len(one) if kind is list else 2 * len(one)
+        if total > most:
+            break
+        inside: Iterable[Value] = one if kind is list else one.values()
+        for inner in [one for one in inside if type(one) in _READ]:
+            if type(inner) is str:
+                total += 2 + len(inner) // CHARS
+            else:
+                total += 4
+                todo.append(inner)
     return price * total
+
+
+_READ: Final = frozenset((str, list, dict))
+
+
+def width(value: list[Value]) -> int:
+    """Return how many elements a list has, those of the lists in it included."""
+    total = len(value)
+    inner = [one for one in value if type(one) is list]
+    while inner and total <= BUDGET * _work.factor:
+        total += sum(map(len, inner))
+        inner = [one for several in inner for one in several if type(one) is list]
+    return total
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pipeline.config.models.label import Capture
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.path_syntax import ANY, Part, Path
 from pipeline.language.paths import Scope
-from pipeline.language.work import spend
+from pipeline.language.work import extent, once, spend
 from pipeline.match.conditions.leaves import compile_on_path
 from pipeline.match.conditions.nodes import Node
 from pipeline.model.json import Value
@@ -43,13 +43,13 @@ def _selector(selector: str, problems: Problems) -> Node | None:
         problems.error((), "wrong-selector", f"invalid selector: {error}")
         return None
 
-    # Each simple selector in it may be asked of each element.
+    # Each simple selector in it may be asked of each element, and read its classes and attributes.
     cost = 1 + len(selector) // 2
 
     def test(event: Event, user: User, scope: Scope) -> bool:
         if event.elements is None:
             return False
-        spend(event, user, cost * len(event.elements))
+        spend(event, user, cost * once(event, user, _EXTENT, _extent))
         return matches(event.elements)
 
     return Node(
@@ -60,6 +60,13 @@ def _selector(selector: str, problems: Problems) -> Node | None:
         path="event elements",
         read=lambda event, user, scope: _outline(event),
     )
+
+
+_EXTENT: Final = object()
+
+
+def _extent(event: Event, user: User) -> int:
+    return extent(event.elements)
 
 
 def _on_field(name: str, value: Value, problems: Problems) -> Node | None:

@@ -62,8 +62,8 @@ class Trigger:
     nodes: tuple[Node, ...]
     """The clauses of where, exclude and sample, for explain and the index."""
 
-    def costly(self, event: Event, user: User) -> str:
-        """Return the clause at which asking for this event takes more work than a webhook may make."""
+    def costly(self, event: Event, user: User) -> TooExpensive:
+        """Return why asking for this event takes more work than it may, with the clause as its place."""
         ways: list[tuple[str, Predicate]] = (
             [("events", any_of([one.matches for one in self.events]))] if (self.events) else []
         )
@@ -72,9 +72,10 @@ class Trigger:
             try:
                 if not test(event, user, None):
                     break
-            except TooExpensive:
-                return text
-        return "conditions"
+            except TooExpensive as error:
+                return TooExpensive(text, for_all=error.for_all)
+        # Alone it is not too much: those asked before it have left too little.
+        return TooExpensive("conditions", for_all=True)
 
     def holds(self, event: Event, user: User, changed: Collection[str] = ()) -> bool:
         """Return True where the trigger fires, limits apart: what the index and both sides say together."""

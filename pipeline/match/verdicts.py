@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.language.paths import Scope
+from pipeline.language.work import TooExpensive, begin
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.labels import Alternative, explained
 from pipeline.match.triggers import Trigger, touches
@@ -39,8 +40,16 @@ def explain(
     """
     found: list[Clause] = []
     for node in nodes:
-        seen = MISSING if node.read is None else node.read(event, user, scope)
-        found.append(Clause(depth, node.text, node.path, seen, node.operand, node.test(event, user, scope)))
+        begin(event, user)
+        try:
+            seen = MISSING if node.read is None else node.read(event, user, scope)
+            holds = node.test(event, user, scope)
+        except TooExpensive:
+            # Nobody knows; it does not fire.
+            seen, holds = MISSING, False
+            found.append(Clause(depth, f"{node.text} (too-expensive)", node.path, seen, node.operand, holds))
+            continue
+        found.append(Clause(depth, node.text, node.path, seen, node.operand, holds))
         # Conditions on one element have no value before the element is chosen.
         if node.kind != "any_element":
             found += explain(node.children, event, user, scope, depth + 1)

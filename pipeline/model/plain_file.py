@@ -27,3 +27,11 @@ def read_plain(path: Path, limit: int = MOST) -> bytes:
     if len(raw) > limit:
         raise ValueError(f"is larger than {limit:,} bytes, the most that is read of such a file")
     return raw
+
+
+def is_endless(descriptor: int) -> bool:
+    """Return whether what is open is a device such as /dev/zero; terminals and /dev/null have an end."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISCHR(found.st_mode):
+        return stat.S_ISBLK(found.st_mode)
+    return not os.isatty(descriptor) and found.st_rdev != os.stat(os.devnull).st_rdev

@@ -14,9 +14,23 @@ NEVER_FOLLOWED = os.O_NOFOLLOW | os.O_CLOEXEC
 """Flags for every file in a folder of ours: a symbolic link in its place is an error."""
 
 
+CORES = "HOOKLINE_CORE_DUMPS"
+"""Where it is 1, a crash may write the memory of the process to disk, as the system has it."""
+
+
 def keep_private() -> None:
     """From now on nobody else may read what this process and its children make; a crash leaves no memory."""
     os.umask(UMASK)
+    leave_no_memory()
+
+
+def leave_no_memory() -> None:
+    """From now on no crash of this process and its children writes memory to disk: secrets may be in it.
+
+    They stay readable to debuggers and profilers of the same user, who can read the secrets anyway.
+    """
+    if os.environ.get(CORES) == "1":
+        return
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # The limit does not hold where cores are piped to a program (`core_pattern`); that there is nothing does.

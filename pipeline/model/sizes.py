@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, frozen=True)
 class Sizes:
-    """The `limits` of pipeline.yaml; the defaults are far above what any library of a product sends."""
+    """The `limits` of pipeline.yaml, and `join.max_merged`.
+
+    The defaults are far above what any library of a product sends.
+    """
 
     record_bytes: int = 1 << 20
     members: int = 10_000
@@ -17,6 +20,8 @@ class Sizes:
     user_properties: int = 2_000
     user_bytes: int = 256 << 10
     """A user's properties, as JSON."""
+    merged: int = 100_000
+    """Ids that alias calls joined to another one, of one source partition: `join.max_merged`."""
 
 
 USUAL = Sizes()

@@ -14,6 +14,7 @@ from pipeline.config.job import FILE, PipelineConfig, load_pipeline
 from pipeline.config.models.source import KafkaSource
 from pipeline.config.watch import Watcher
 from pipeline.language.secrets import Secrets
+from pipeline.model.bounds import Exceeded, bounded
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 
@@ -23,8 +24,17 @@ POLL_SECS = 0.25
 def check(config: Path, *, offline: bool = False) -> Report:
     """Check pipeline.yaml, labels and webhooks; nothing is sent, no network is used.
 
-    offline: secrets and settings are not looked up. Raises ConfigError where there is no config directory.
+    offline: secrets and settings are not looked up. What takes more than `model.bounds` allows is a finding.
+    Raises ConfigError where there is no config directory.
     """
+    try:
+        with bounded(root=str(config)):
+            return _check(config, offline)
+    except Exceeded as error:
+        return Report(None, [error.finding], str(config))
+
+
+def _check(config: Path, offline: bool) -> Report:
     pipeline = load_pipeline(config)
     defaults = pipeline.config.defaults if pipeline.config is not None else JobDefaults()
     secrets = None if offline else Secrets(base=config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.outbox.codec import pack_number, unpack_number
 from pipeline.store.rows import Table
@@ -15,8 +15,17 @@ RECORDS = ("read", "events", "updates", "links", "invalid")
 ORDER = ("late_updates", "late_events", "ahead")
 """Of these records how many came too late for the join's order, or were stamped ahead of the clock."""
 
+REFUSED = "aliases_refused"
+"""Alias calls that joined no users, because `join.max_merged` are joined already."""
+
+OTHERS = (*ORDER, REFUSED)
+
 WEBHOOK = ("matched", "delivered", "dead", "pending", "suppressed")
 """What a shard keeps per webhook: matched = delivered + dead + pending + suppressed."""
+
+SIZES = ("on_disk", "dead_bytes", "dropped")
+"""What it keeps beside these, and under an empty name of records that are no webhook's: bytes of what is
+pending on disk, bytes of dead letters, and how many of these the quota let go."""
 
 
 @dataclass(slots=True)
@@ -28,6 +37,25 @@ class WebhookCounts:
     dead: int = 0
     pending: int = 0
     suppressed: int = 0
+    on_disk: int = 0
+    dead_bytes: int = 0
+    dropped: int = 0
+
+
+@dataclass(slots=True)
+class Ended:
+    """Webhooks of which attempts have ended since it was cleared."""
+
+    delivered: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.delivered.clear()
+        self.failed.clear()
+
+
+_NONE = WebhookCounts()
 
 
 class Counters:
@@ -58,10 +86,13 @@ class Counters:
             counts = self._webhooks[webhook_id] = WebhookCounts()
         return counts
 
-    def pending(self, webhook_id: str) -> int:
-        """Return how many requests of a webhook are owed."""
-        counts = self._webhooks.get(webhook_id)
-        return 0 if counts is None else counts.pending
+    def of(self, webhook_id: str) -> WebhookCounts:
+        """Return a webhook's counts, not to be changed."""
+        return self._webhooks.get(webhook_id, _NONE)
+
+    def webhooks(self) -> Iterable[tuple[str, WebhookCounts]]:
+        """Return all webhooks' counts, not to be changed."""
+        return self._webhooks.items()
 
     def get(self, name: str) -> int:
         """Return a counter's value by the name of its row, this epoch included; 0 for an unknown one."""
@@ -79,7 +110,7 @@ class Counters:
         changed = self._records.items() | {
             (f"{webhook_id}/{field}", getattr(self._webhooks[webhook_id], field))
             for webhook_id in self._touched
-            for field in WEBHOOK
+            for field in (*WEBHOOK, *SIZES)
         }
         for name, number in changed:
             if self._written.get(name, 0) != number:
@@ -92,7 +123,7 @@ class Counters:
         return self._records | {
             f"{webhook_id}/{field}": number
             for webhook_id, counts in self._webhooks.items()
-            for field in WEBHOOK
+            for field in (*WEBHOOK, *SIZES)
             if (number := getattr(counts, field)) or f"{webhook_id}/{field}" in self._written
         }
 
@@ -104,10 +135,13 @@ def read_counters(store: Store) -> dict[str, int]:
 
 
 def by_webhook(counts: Mapping[str, int], configured: Iterable[str]) -> dict[str, dict[str, int]]:
-    """Return the counters of each webhook, by id in order: zeros for what was never counted."""
+    """Return the counters of each webhook, by id in order: zeros for what was never counted.
+
+    ``dropped``, how many of the dead letters were let go, only where there are any.
+    """
     found = {webhook_id: dict.fromkeys(WEBHOOK, 0) for webhook_id in configured}
     for name, number in counts.items():
         webhook_id, _, counter = name.rpartition("/")
-        if counter in WEBHOOK:
+        if counter in WEBHOOK or (counter == "dropped" and webhook_id and number):
             found.setdefault(webhook_id, dict.fromkeys(WEBHOOK, 0))[counter] = number
     return dict(sorted(found.items()))

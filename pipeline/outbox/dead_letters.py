@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from msgspec.structs import replace
 
 from pipeline.model.words import without_addresses
 from pipeline.outbox.codec import DeadLetter, pack_dead, unpack_dead
+from pipeline.outbox.counters import Counters
+from pipeline.outbox.quota import USUAL_QUOTA, Cause, Index, Quota
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
+from pipeline.telemetry import log
+from pipeline.telemetry.happenings import DEAD_LETTERS_DROPPED
 from pipeline.telemetry.metrics import count
+
+_log = log.get("outbox")
 
 
 class DeadLetters:
     """The tables `dead` and `copies`.
 
-    copies: whether the job copies dead letters somewhere (DESIGN 10).
+    copies: whether the job copies dead letters somewhere (DESIGN 10). quota: what this shard's may take.
     """
 
-    def __init__(self, store: Store, *, copies: bool) -> None:
+    def __init__(self, store: Store, counters: Counters, *, copies: bool, quota: Quota = USUAL_QUOTA) -> None:
         self._store = store
+        self._counters = counters
+        self._index = Index(store, counters, quota)
         self._copies = copies
         self._to_copy = [key for key, _ in store.items(Table.COPIES)] if copies else []
 
@@ -28,15 +38,28 @@ class DeadLetters:
         if reason != letter.reason:
             letter = replace(letter, reason=reason)
         count("dead_letters_total", webhook=letter.request.webhook_id, reason=_class_of(letter))
-        self._store.put(Table.DEAD, letter.key, pack_dead(letter))
+        row = pack_dead(letter)
+        self._store.put(Table.DEAD, letter.key, row)
+        self._index.add(letter, row)
         if self._copies:
             # A row, not a list: what died at an epoch's end is copied in the next one.
             self._store.put(Table.COPIES, letter.key, b"")
             self._to_copy.append(letter.key)
 
-    def remove(self, key: bytes) -> None:
-        """Forget a dead letter: it is sent again."""
-        self._store.delete(Table.DEAD, key)
+    def remove(self, letter: DeadLetter) -> None:
+        """Forget a dead letter: it is sent again, or was deleted by a command."""
+        self._store.delete(Table.DEAD, letter.key)
+        self._index.remove(letter)
+
+    def let_go(self, now_ms: int) -> None:
+        """Drop what is too old or too much, and count it; never what is still to be copied."""
+        dropped: Counter[tuple[str, Cause]] = Counter()
+        for webhook_id, key, cause in self._index.surplus(now_ms, frozenset(self._to_copy)):
+            self._store.delete(Table.DEAD, key)
+            self._counters.change(webhook_id).dropped += 1
+            dropped[webhook_id, cause] += 1
+        for (webhook_id, cause), number in dropped.items():
+            DEAD_LETTERS_DROPPED.happened(_log, number, webhook=webhook_id, reason=cause, number=number)
 
     def to_copy(self) -> list[DeadLetter]:
         """Return the dead letters whose copy is due; with this epoch they count as copied."""

@@ -96,6 +96,16 @@ class Result(msgspec.Struct, gc=False):
     """Why it died: a stable kebab-case word (``status-400``, ``max-age``, ``guard-refused``, ...)."""
 
 
+class Room(IntEnum):
+    """Whether a lane takes more into memory."""
+
+    NONE = 0
+    """Rows go to disk."""
+    SOME = 1
+    LONG = 2
+    """There is room, but what comes now may wait for long: it should take no more memory than it needs."""
+
+
 class JournalWriter(Protocol):
     """Where results survive until the next commit (outbox/journal.py)."""
 
@@ -197,8 +207,8 @@ class Port:
 class Engine(Protocol):
     """What a shard needs of the delivery engine (deliver/engine.py). All methods are thread-safe."""
 
-    def accepts(self, webhook_id: str) -> bool:
-        """True while the webhook's lane has room in memory; False: write the row to the outbox instead."""
+    def accepts(self, webhook_id: str) -> Room:
+        """Return whether the webhook's lane has room in memory; without it the row goes to the outbox."""
 
     def submit(self, deliveries: list[Delivery]) -> None:
         """Hand deliveries over; never blocks."""

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from pipeline.outbox.codec import (
     PLACE_BYTES,
     DeadLetter,
     Finished,
     ordered_row,
     pack_number,
-    pack_owed,
     source_key,
     unpack_number,
-    unpack_owed,
-    webhook_prefix,
 )
-from pipeline.outbox.counters import Counters
+from pipeline.outbox.counters import Counters, Ended
 from pipeline.outbox.dead_letters import DeadLetters
 from pipeline.outbox.finished import FinishedRequests
-from pipeline.outbox.handover import Delivery, Engine, Outcome, Port, Progress, Request, Result
+from pipeline.outbox.handover import Delivery, Engine, Outcome, Port, Progress, Request, Result, Room
 from pipeline.outbox.journal import Journal, read_journal
+from pipeline.outbox.owed_rows import OwedRows
+from pipeline.outbox.quota import USUAL_QUOTA, Quota
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from pipeline.telemetry.metrics import count
@@ -50,13 +51,15 @@ class Outbox:
         clock: Callable[[], int],
         *,
         copies: bool = False,
+        quota: Quota = USUAL_QUOTA,
     ) -> None:
         self._store = store
         self._counters = counters
         self._engine = engine
         self._clock = clock
-        self._dead_letters = DeadLetters(store, copies=copies)
-        self.to_copy = self._dead_letters.to_copy
+        self.dead_letters = DeadLetters(store, counters, copies=copies, quota=quota)
+        self._rows = OwedRows(store, counters)
+        self.ended = Ended()
         self._live: dict[bytes, Delivery] = {}
         self._unstored: dict[bytes, Delivery] = {}
         self._finished = FinishedRequests(store)
@@ -65,28 +68,26 @@ class Outbox:
         self._dropping: set[bytes] = set()
         self._new_on_disk: dict[str, int] = {}
         self._handing: list[Delivery] = []
-        self._has_room: dict[str, bool] = {}
+        self._room: dict[str, Room] = {}
         self._applied: dict[bytes, int] = {}
         self._sequence = unpack_number(store.get(Table.APPLIED, _SEQUENCE))
         folder = store.path / "journal"
         journal = read_journal(folder, store.seq)
+        count("journal_results_total", len(journal))
         self._journal = Journal(folder, store.seq)
         self.port = Port(shard, self._journal, self.refill)
-        if journal:
-            count("journal_results_total", len(journal))
         self._recover(journal)
         self.port.settling.update(self._settled)
-        for name, pending in counters.copy().items():
-            webhook_id, _, counter = name.rpartition("/")
-            rows = pending - self._new_on_disk.get(webhook_id, 0)
-            if counter == "pending" and rows > 0:
+        for webhook_id, counts in counters.webhooks():
+            rows = counts.pending - self._new_on_disk.get(webhook_id, 0)
+            if rows > 0:
                 engine.on_disk(self.port, webhook_id, rows)
 
     # --- the worker, while it works through a chunk
 
     def pending(self, webhook_id: str) -> int:
         """Return how many requests of the webhook are owed: rows and live requests."""
-        return self._counters.pending(webhook_id)
+        return self._counters.of(webhook_id).pending
 
     def admit(self, request: Request, *, ordered: bool) -> None:
         """Take over a new request: it will be sent, or it is known how it ended before a crash."""
@@ -108,14 +109,17 @@ class Outbox:
             self._sequence += 1
             row = ordered_row(webhook_id, request.user, self._sequence)
             self._store.put(Table.APPLIED, _SEQUENCE, pack_number(self._sequence))
-        has_room = self._has_room.get(webhook_id)
-        if has_room is None:
+        room = self._room.get(webhook_id)
+        if room is None:
             # Until the next hand-over the engine would not count what it is about to get.
-            has_room = self._has_room[webhook_id] = self._engine.accepts(webhook_id)
-        if behind or not has_room:
-            self._store.put(Table.OUTBOX, row, pack_owed(request, progress))
+            room = self._room[webhook_id] = self._engine.accepts(webhook_id)
+        if behind or not room:
+            self._rows.add(row, request, progress)
             self._count_on_disk(webhook_id)
             return
+        if room is Room.LONG:
+            # A result of orjson as it is keeps 4 to 8 KiB more than it has.
+            request = replace(request, body=bytes(memoryview(request.body)))
         delivery = Delivery(port=self.port, request=request, progress=progress, row=row)
         self._live[row] = self._unstored[row] = delivery
         self._in_memory[webhook_id] = self._in_memory.get(webhook_id, 0) + 1
@@ -128,7 +132,7 @@ class Outbox:
             counts = self._counters.change(webhook_id)
             counts.matched += 1
             counts.dead += 1
-        self._dead_letters.add(letter)
+        self.dead_letters.add(letter)
 
     def suppress(self, webhook_id: str) -> None:
         """Count a match that `limit` or `dedupe` held back."""
@@ -141,16 +145,16 @@ class Outbox:
     def replay(self, letter: DeadLetter, request: Request) -> None:
         """Owe a dead letter's request again: dead - 1, pending + 1. It goes by way of the disk."""
         webhook_id = request.webhook_id
-        self._dead_letters.remove(letter.key)
+        self.dead_letters.remove(letter)
         counts = self._counters.change(webhook_id)
         counts.dead -= 1
         counts.pending += 1
-        self._store.put(Table.OUTBOX, request.key, pack_owed(request, Progress()))
+        self._rows.add(request.key, request, Progress())
         self._count_on_disk(webhook_id)
 
     def drop(self, rows: list[bytes]) -> int:
         """Give up what these rows owe, as soon as the engine lets go of them; return how many there are."""
-        rows = [row for row in rows if self._store.get(Table.OUTBOX, row) is not None]
+        rows = [row for row in rows if row in self._rows]
         if rows:
             self._dropping.update(rows)
             self.port.settling.update(rows)
@@ -160,17 +164,15 @@ class Outbox:
     def _drop_released(self, released: list[tuple[list[bytes], list[bytes]]]) -> None:
         for asked, free in released:
             for row in free:
-                value = self._store.get(Table.OUTBOX, row)
-                if value is None or row not in self._dropping:
+                owed = self._rows.get(row)
+                if owed is None or row not in self._dropping:
                     continue
-                delivery = self._live.get(row) or self._stored(row, value)
+                delivery = self._live.get(row) or self._stored(row, *owed)
                 delivery.stored = True
                 self._settle(Result(delivery, Outcome.DEAD, "dropped"))
             self._dropping.difference_update(asked)
             # What was being sent is asked for again: it ends, or the engine lets go of it later.
-            held = [
-                row for row in set(asked).difference(free) if self._store.get(Table.OUTBOX, row) is not None
-            ]
+            held = [row for row in set(asked).difference(free) if row in self._rows]
             self.drop(held)
             self._settled += set(asked).difference(held)
 
@@ -181,7 +183,7 @@ class Outbox:
 
     def hand_over(self) -> None:
         """Give the engine what was admitted since the last call."""
-        self._has_room.clear()
+        self._room.clear()
         if self._handing:
             handing, self._handing = self._handing, []
             self._engine.submit(handing)
@@ -211,6 +213,7 @@ class Outbox:
         for delivery in self._unstored.values():
             self._store_row(delivery)
         self._unstored.clear()
+        self.dead_letters.let_go(self._clock())
         if self._store.dirty or self._counters.dirty:
             self._finished.expire(self._applied)
             for source, offset in self._applied.items():
@@ -237,11 +240,9 @@ class Outbox:
         self, webhook_id: str, cursor: bytes | None, limit: int
     ) -> tuple[list[Delivery], bytes | None]:
         """Return committed rows after the cursor; see `Port`."""
-        prefix = webhook_prefix(webhook_id)
-        start = prefix if cursor is None else cursor + b"\0"
         found: list[Delivery] = []
-        for row, value in self._store.committed(Table.OUTBOX, start, prefix):
-            found.append(self._stored(row, value))
+        for row, owed in self._rows.committed(webhook_id, cursor):
+            found.append(self._stored(row, *owed))
             if len(found) >= limit:
                 return found, row
         return found, None
@@ -260,6 +261,7 @@ class Outbox:
                 unstored.pop(row, None)
             else:
                 self._settle(result)
+        self.ended.delivered.update(sent)
         for webhook_id, number in sent.items():
             self._in_memory[webhook_id] -= number
             counts = self._counters.change(webhook_id)
@@ -271,6 +273,7 @@ class Outbox:
         delivery, outcome = result.delivery, result.outcome
         row, webhook_id = delivery.row, delivery.request.webhook_id
         if outcome is Outcome.RETRY:
+            self.ended.failed.add(webhook_id)
             if delivery.stored:
                 self._store_row(delivery)
             return
@@ -282,28 +285,30 @@ class Outbox:
             self._count_on_disk(webhook_id)
             return
         if delivery.stored:
-            self._store.delete(Table.OUTBOX, row)
+            self._rows.remove(row, delivery.request)
         counts = self._counters.change(webhook_id)
         counts.pending -= 1
         if outcome is Outcome.DELIVERED:
+            self.ended.delivered.add(webhook_id)
             counts.delivered += 1
             return
+        self.ended.failed.add(webhook_id)
         counts.dead += 1
         self._add_dead(delivery.request, delivery.progress, result.reason)
 
     def _add_dead(self, request: Request, progress: Progress, reason: str) -> None:
-        self._dead_letters.add(
+        self.dead_letters.add(
             DeadLetter(
                 kind="delivery", reason=reason, dead_ms=self._clock(), request=request, progress=progress
             )
         )
 
-    def _stored(self, row: bytes, value: bytes) -> Delivery:
-        request, progress = unpack_owed(value)
+    def _stored(self, row: bytes, request: Request, progress: Progress) -> Delivery:
         return Delivery(port=self.port, request=request, progress=progress, row=row, stored=True)
 
     def _store_row(self, delivery: Delivery) -> None:
-        self._store.put(Table.OUTBOX, delivery.row, pack_owed(delivery.request, delivery.progress))
+        write = self._rows.change if delivery.stored else self._rows.add
+        write(delivery.row, delivery.request, delivery.progress)
         delivery.stored = True
 
     def _count_on_disk(self, webhook_id: str) -> None:
@@ -324,17 +329,17 @@ class Outbox:
         if self.pending(webhook_id) == self._in_memory.get(webhook_id, 0):
             return False
         prefix = ordered_row(webhook_id, request.user, 0)[:-PLACE_BYTES]
-        return any(row not in self._live for row, _ in self._store.items(Table.OUTBOX, prefix))
+        return any(row not in self._live for row in self._rows.of_user(prefix))
 
     def _recover(self, journal: list[Finished]) -> None:
         """Apply the journal to the outbox (rule 6)."""
         stale: list[bytes] = []
         for result in journal:
-            value = self._store.get(Table.OUTBOX, result.row)
-            if value is None:
+            owed = self._rows.get(result.row)
+            if owed is None:
                 self._finished.add(result)
                 continue
-            delivery = self._stored(result.row, value)
+            delivery = self._stored(result.row, *owed)
             delivery.progress = result.progress
             self._settle(Result(delivery, result.outcome, result.reason))
             # Until the next commit the row on disk says what was true before this result.

@@ -284,7 +284,7 @@ def _for(tree: Mapping[str, Value], spot: Spot) -> Part:
         spot.at("$for").error(
             "directive", "`$for` has nothing to repeat", hint="add keys or `$do`", on_key=True
         )
-    return Part(compile_loop(tree["$for"], inner.get, spot, spot.at("$for")))
+    return Part(compile_loop(tree["$for"], inner.get, spot, spot.at("$for"), element))
 
 
 def _if(tree: Mapping[str, Value], spot: Spot) -> Part:

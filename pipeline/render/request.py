@@ -19,7 +19,7 @@ from pipeline.language.headers import CONTENT_TYPES
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.language.slots import Encoding, Headers, header_safe
-from pipeline.language.work import TooExpensive, begin
+from pipeline.language.work import TooExpensive, begin, extent, spend_at
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, User
@@ -33,6 +33,8 @@ from pipeline.render.url import compile_url
 from pipeline.render.values.printing import Failure, reason_of
 from pipeline.render.var_secrets import inline_request
 
+_PER_PARAMETER: Final = 12
+"""Work of writing one value into a form, measured against that of touching it."""
 BODILESS: Final = ("GET", "DELETE")
 DEFAULT_BODY: Final[Mapping[str, Value]] = {"event": "{{ event }}", "user": "{{ user }}"}
 _OUTPUT: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
@@ -212,6 +214,7 @@ def _form_body(part: Part, place: str) -> Bytes:
     def body(event: Event, user: User) -> bytes:
         try:
             value = get(event, user, None)
+            spend_at(place, event, user, extent(value, _PER_PARAMETER))
             made = encode_form({} if value is OMIT or value is MISSING else value)
         except Exception as error:  # one dead letter, never a crash
             fail(error, place)

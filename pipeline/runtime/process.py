@@ -21,6 +21,7 @@ from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.source import JsonlSource
+from pipeline.config.watch import look
 from pipeline.decode.framed.schemas import FOLDER
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.requests.spec import LaneSpec
@@ -31,9 +32,11 @@ from pipeline.job.flow import build_flow
 from pipeline.job.replay import Replay
 from pipeline.job.settings import JobSettings
 from pipeline.language.secrets import Secrets
+from pipeline.model.bounds import bounded
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, disk_fault
 from pipeline.model.stop import requested, stoppable
 from pipeline.outbox.copies.copies import open_copies
+from pipeline.outbox.quota import Quota
 from pipeline.outbox.reading.view import Accounting, accounting
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
@@ -96,8 +99,10 @@ def open_job(
     Raises ConfigError, StateError or Fatal; nothing has been read or sent by then.
     """
     with ExitStack() as stack:
-        text = read_config(config_dir, defaults=config.defaults)
-        report = compile_config(text, secrets=Secrets(base=config_dir))
+        seen = look(config_dir)
+        with bounded(root=str(config_dir)):
+            text = read_config(config_dir, defaults=config.defaults)
+            report = compile_config(text, secrets=Secrets(base=config_dir))
         snapshot = report.require()
         for found in report.findings:
             if found.code == NEVER_HOLDS:
@@ -123,7 +128,8 @@ def open_job(
             copies=copies is not None,
             disk_reserve_bytes=config.file.disk_reserve_bytes,
             chunk_lines=parts.chunk_lines,
-            sizes=config.file.limits.sizes(),
+            sizes=config.file.sizes(),
+            dead_letters=Quota(*config.file.dead_letters.quota()),
             clock=parts.clock,
         )
         fires = (lambda webhook_id: True) if replay is None else replay.fires
@@ -146,7 +152,14 @@ def open_job(
         versions.learn(halts.all())
         halts.restore(engine.orders, {name: spec.definition for name, spec in versions.specs.items()})
         if replay is None and parts.watches:
-            watcher = ConfigWatcher(config_dir, config, versions, engine.renew_secrets)
+            watcher = ConfigWatcher(
+                config_dir,
+                config,
+                versions,
+                engine.renew_secrets,
+                seen=seen,
+                is_endless=not settings.finite,
+            )
             stack.callback(watcher.stop)
             watcher.start()
             job.config_problems = lambda: watcher.problems

@@ -1,4 +1,8 @@
-"""Hot reload in a running job: watch the config directory, compile, install (DESIGN 2 and 4)."""
+"""Hot reload in a running job: watch the config directory, try it elsewhere, compile what is new, install.
+
+This process reads no file that has not been tried: whatever it takes to find out that a file is bad, the job
+does not pay, and a good edit of one file compiles that file.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.compile.snapshot import compile_config
+from pipeline.compile.snapshot import Snapshot, compile_config
+from pipeline.compile.trial.trial import NoTrial, Trial
 from pipeline.compile.versions import Versions
-from pipeline.config.files import ConfigText, read_config
+from pipeline.config.files import ConfigText, wanted_lists
 from pipeline.config.job import PipelineConfig
-from pipeline.config.watch import Watcher
+from pipeline.config.watch import Reading, Signature, Watcher, read_directory
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, Stopped
+from pipeline.model.under_way import telling
 from pipeline.telemetry import log
 from pipeline.telemetry.happenings import CONFIG_GOOD_AGAIN, CONFIG_REFUSED, CONFIG_RELOADED
 from pipeline.telemetry.metrics import gauge
 
 POLL_SECS = 0.25
+PREPARE_SECS = 2.0
+"""A job that goes on and on gets its process for trials so long after its start, which is busy enough."""
+HOLD_SECS = 0.003
+"""Compiling makes room for the job's other threads after so long."""
 
 _log = log.get("config")
 
@@ -32,14 +42,34 @@ class ConfigWatcher:
         config: PipelineConfig,
         versions: Versions,
         renew_secrets: Callable[[], bool] = lambda: False,
+        *,
+        seen: Signature | None = None,
+        trial: Trial | None = None,
+        is_endless: bool = False,
     ) -> None:
-        """renew_secrets: lets changed files of secrets take effect; returns whether there were any."""
+        """renew_secrets: lets changed files of secrets take effect; returns whether there were any.
+
+        seen: what the files looked like before the running version was read. is_endless: the input has no
+        end, so an edit is to be expected.
+        """
         self._directory = directory
         self._config = config
         self._versions = versions
         self._renew_secrets = renew_secrets
         self._stop = threading.Event()
-        self._watcher = Watcher(directory, versions.latest.hash, clock=time.monotonic, read=self._read)
+        self._trial = trial or Trial()
+        self._is_alone = False
+        """No process can be had to try configs in."""
+        running = versions.latest.text
+        self._watcher = Watcher(
+            directory,
+            running.hash,
+            clock=time.monotonic,
+            read=self._read,
+            seen=seen,
+            lists=wanted_lists(running),
+        )
+        self._prepare_at = time.monotonic() + PREPARE_SECS if is_endless else None
         self._thread = threading.Thread(target=self._watch, name="config", daemon=True)
         self.problems = ""
         """What is wrong with the files as they are now; "" where they are what runs."""
@@ -51,16 +81,33 @@ class ConfigWatcher:
     def stop(self) -> None:
         """End watching."""
         self._stop.set()
+        self._trial.stop()
         if self._thread.is_alive():
             self._thread.join()
+        self._trial.close()
 
-    def _read(self, directory: Path) -> ConfigText:
-        return read_config(directory, defaults=self._config.defaults)
+    def _read(self, directory: Path) -> Reading:
+        try:
+            tried = self._trial.read(directory, self._config.defaults)
+        except ConfigError as error:
+            return Reading(error, None)
+        except NoTrial as error:
+            self._is_alone = True
+            _log.warning(
+                "the config is read in the job itself, which holds up deliveries: no process can be started "
+                "to try it in",
+                reason=str(error),
+            )
+            return read_directory(directory, self._config.defaults)
+        self._is_alone = False
+        return Reading(tried.text or ConfigError(tried.findings, root=tried.root), tried.lists)
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECS):
             try:
                 self._poll()
+            except Stopped:
+                return
             except Exception as error:  # the watcher must outlive whatever a file system does
                 _log.error("config watcher failed", reason=repr(error), exc_info=error)
 
@@ -68,12 +115,13 @@ class ConfigWatcher:
         if self._renew_secrets():
             _log.info("secrets or certificates were read again")
         found = self._watcher.poll()
+        self._prepare()
         if found is None:
             return
         try:
             if isinstance(found, ConfigError):
                 raise found
-            snapshot = compile_config(found, secrets=Secrets(base=self._directory)).require()
+            snapshot = self._compiled(found)
         except ConfigError as error:
             self.problems = str(error)
             gauge("config_problems", 1)
@@ -85,3 +133,32 @@ class ConfigWatcher:
         if snapshot.hash != self._versions.latest.hash:
             self._versions.install(snapshot)
             CONFIG_RELOADED.happened(_log, version=snapshot.hash[:12], webhooks=len(snapshot.webhooks))
+
+    def _prepare(self) -> None:
+        """Start the process for trials while an edit comes to rest, or when the job has begun."""
+        is_time = self._prepare_at is not None and time.monotonic() > self._prepare_at
+        if is_time or self._watcher.is_pending:
+            self._prepare_at = None
+            try:
+                self._trial.prepare()
+            except NoTrial:
+                pass  # who needs it says so
+
+    def _compiled(self, text: ConfigText) -> Snapshot:
+        with telling(_Breath().told):
+            if self._is_alone:
+                return compile_config(text, secrets=Secrets(base=self._directory)).require()
+            # Secrets were looked for where it was tried.
+            return compile_config(text, secrets=None, before=self._versions.latest).require()
+
+
+class _Breath:
+    """Lets other threads have the interpreter between two files."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    def told(self, _file: str) -> None:
+        if time.monotonic() - self._since > HOLD_SECS:
+            time.sleep(0.001)
+            self._since = time.monotonic()

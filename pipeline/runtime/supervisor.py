@@ -29,6 +29,7 @@ from pipeline.model.errors import Fatal
 from pipeline.model.exits import MEMBER_EXIT, Exit
 from pipeline.model.lifeline import Lifeline
 from pipeline.model.stop import handled_by, requested
+from pipeline.runtime.mesh import look
 from pipeline.telemetry import log
 
 CAUSE_SECS = 0.3
@@ -41,6 +42,8 @@ LONGEST_WAIT_SECS = 60.0
 FINAL = (Exit.PROBLEMS, Exit.USAGE, Exit.STATE)
 """What starting again does not cure."""
 PORTS = range(20_000, 32_000)
+MESH_SECS = 0.02
+"""How often to look who is at the members' ports, until they have found one another."""
 _log = log.get("group")
 
 
@@ -62,12 +65,15 @@ class Group:
     stopping: bool = False
     lifeline: Lifeline = field(default_factory=Lifeline)
     """Ends the members with this process."""
+    ports: Sequence[int] = ()
+    """Where the members listen for one another; empty once they have found one another."""
 
     def start(self, environment: Mapping[str, str] = os.environ) -> None:
         """Start every member."""
         tied = dict(environment)
         self.lifeline.tie(tied)
-        addresses = ";".join(f"127.0.0.1:{port}" for port in free_ports(self.processes))
+        self.ports = free_ports(self.processes)
+        addresses = ";".join(f"127.0.0.1:{port}" for port in self.ports)
         for number in range(self.processes):
             command = [sys.executable, "-m", "pipeline.cli", *self.words, "--member", f"{number}@{addresses}"]
             self.members.append(
@@ -107,7 +113,11 @@ class Group:
         failed: int | None = None
         with told:
             while len(ended) < self.processes:
-                told.wait(0.2)
+                told.wait(MESH_SECS if self.ports else 0.2)
+                if failed is None and self._has_strangers():
+                    self._signal(signal.SIGKILL)
+                    told.wait_for(lambda: len(ended) == self.processes)
+                    return int(Exit.FATAL)
                 if failed is None and self.stopping and any(code == -signal.SIGTERM for _, code in ended):
                     self._signal(signal.SIGKILL)  # the others wait for it to join them
                     told.wait_for(lambda: len(ended) == self.processes)
@@ -125,6 +135,22 @@ class Group:
                 if deadline is not None and time.monotonic() > deadline:
                     self._signal(signal.SIGKILL)
         return 0 if failed is None else failed if failed > 0 else int(Exit.FATAL)
+
+    def _has_strangers(self) -> bool:
+        """Return whether somebody else has come between the members while they look for one another."""
+        seen = look(self.ports) if self.ports else None
+        if seen is not None and seen.strangers:
+            _log.error(
+                "another user of this machine is at a port where the processes of the job find one another: "
+                "ended before they take it for one of them",
+                users=sorted(seen.strangers),
+                remedy="run one process, or on a machine or in a network namespace of its own",
+            )
+            return True
+        whole = self.processes * (self.processes - 1) // 2
+        if seen is None or (seen.connections >= whole and not seen.is_open):
+            self.ports = ()
+        return False
 
     def figures(self) -> Figures:
         """Return what the members saw, as one: the worst latencies, all names of events."""

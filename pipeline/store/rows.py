@@ -29,6 +29,8 @@ class Table(IntEnum):
     COPIES = 11
     META = 12
     """What a store says of itself."""
+    DEAD_ORDER = 13
+    """By webhook and time: the keys of its dead letters, with their size."""
 
 
 def bounded(key: bytes, limit: int = MAX_KEY) -> bytes:

@@ -51,6 +51,7 @@ _OLD_BEGINNINGS: dict[Table, frozenset[int]] = {
     Table.PROFILES: frozenset(b"{"),
     Table.COPIES: frozenset(),
     Table.META: frozenset(_DIGITS),
+    Table.DEAD_ORDER: frozenset(),
 }
 _OLD_EMPTY = frozenset({Table.ALIASES, Table.COPIES})
 """Tables whose old rows may have no value at all."""

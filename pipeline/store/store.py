@@ -30,8 +30,10 @@ from pipeline.store.reading import FORMAT, FORMAT_KEY, OLD_ROWS_KEY, OLD_SEQ_KEY
 from pipeline.store.rows import Table
 from pipeline.store.sealing import Seals, seal
 
-FLUSH_BYTES = 64 << 20
-"""Buffered writes above this go to the open transaction before the epoch's end."""
+FLUSH_BYTES = 8 << 20
+"""Buffered writes above this go to the open transaction before the epoch's end; a process has many stores."""
+ROW_BYTES = 200
+"""What a buffered row takes beside its value: its key, and their place."""
 
 if TYPE_CHECKING:
     _Txn: TypeAlias = "lmdb.Transaction[bytes]"
@@ -70,7 +72,7 @@ class Store:
                     sync(path)
             self._read = self._env.begin()
         self._pending: dict[Table, dict[bytes, bytes | None]] = {table: {} for table in Table}
-        self._pending_bytes = 0
+        self._pending_bytes = self._flushed_bytes = 0
         self._txn: _Txn | None = None
         self._touched: set[tuple[Table, bytes]] = set()
         self.dirty = False
@@ -88,9 +90,11 @@ class Store:
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         """Write the row in this epoch. The key has at most MAX_KEY bytes (see `bounded`)."""
-        self._pending[table][key] = value
+        pending = self._pending[table]
+        before = pending.get(key)
+        pending[key] = value
         self.dirty = True
-        self._pending_bytes += len(value)
+        self._pending_bytes += len(value) + ROW_BYTES if before is None else len(value) - len(before)
         if self._pending_bytes > FLUSH_BYTES:
             self.flush()
 
@@ -111,6 +115,11 @@ class Store:
 
     # --- the epoch
 
+    @property
+    def to_commit(self) -> int:
+        """About how many bytes this epoch has written so far; they are held in memory until its commit."""
+        return self._pending_bytes + self._flushed_bytes
+
     def flush(self) -> None:
         """Move buffered writes into the epoch's transaction (opened here, at the epoch's first write)."""
         with writing(self.path):
@@ -120,6 +129,7 @@ class Store:
                 if changes:
                     self._apply(self._txn, table, changes)
                     self._pending[table] = {}
+        self._flushed_bytes += self._pending_bytes
         self._pending_bytes = 0
 
     def commit(self) -> int:
@@ -265,6 +275,7 @@ class Store:
         self._txn = None
         self._touched = set()
         self.dirty = False
+        self._flushed_bytes = 0
         self._renew()
 
     def _renew(self) -> None:

@@ -7,14 +7,16 @@ What to do about it stands in the metric's row of the table.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from pipeline.telemetry.log import Log
 from pipeline.telemetry.metrics import METRICS, MetricName, count, gauge
 
-_said: set[str] = set()
+_silent_until: dict[str, float] = {}
 
 
 @dataclass(slots=True, frozen=True)
@@ -30,6 +32,8 @@ class Happening:
     """What the metric is set to, or grows by."""
     once: bool = False
     """Logged only the first time in a process; the metric moves every time."""
+    every_secs: float = 0.0
+    """Logged at most so often in a process; the metric moves every time."""
 
     def happened(self, log: Log, value: float | None = None, /, **facts: Any) -> None:
         """Log it with its facts, and move the metric, by ``value`` where that is not always the same."""
@@ -37,10 +41,11 @@ class Happening:
         labels = {name: self.labels.get(name) or facts[name] for name in row.labels}
         move = gauge if row.kind == "gauge" else count
         move(self.metric, self.value if value is None else value, **labels)
-        if self.text not in _said:
+        now = time.monotonic()
+        if now >= _silent_until.get(self.text, 0.0):
             self.level(log, self.text, **facts)
-        if self.once:
-            _said.add(self.text)
+            if self.once or self.every_secs:
+                _silent_until[self.text] = inf if self.once else now + self.every_secs
 
 
 CONFIG_RELOADED = Happening(Log.info, "config reloaded", "config_reloads_total", {"result": "ok"})
@@ -90,6 +95,13 @@ JOIN_REFUSED = Happening(
     "updates were refused: they would make a user larger than `limits` in pipeline.yaml allows",
     "join_refused_total",
 )
+JOIN_MERGES_REFUSED = Happening(
+    Log.warning,
+    "alias calls join no more users: `join.max_merged` in pipeline.yaml are joined already; each is a dead "
+    "letter, and was taken as a link of its anonymous id",
+    "join_merges_refused_total",
+    once=True,
+)
 JOIN_LATE = Happening(
     Log.warning,
     "records came too late: one of the other topic that they precede had left",
@@ -104,6 +116,13 @@ JOIN_AHEAD = Happening(
 )
 UNALIGNED = Happening(Log.warning, "records went on without alignment", "join_unaligned_total")
 
+PAUSE_ENDED = Happening(
+    Log.warning,
+    "a webhook that pauses the source takes nothing: reading goes on, and what it would owe beyond "
+    "`max_pending` becomes dead letters",
+    "source_pauses_ended_total",
+)
+
 CLOCK_SET_BACK = Happening(
     Log.warning, "the machine's clock was set back: starting anew from the last epoch", "clock_set_back_total"
 )
@@ -117,6 +136,13 @@ WORKER_STILL = Happening(
     Log.error, "the worker stands still: nothing is read, committed or stopped", "worker_standstills_total"
 )
 
+DEAD_LETTERS_DROPPED = Happening(
+    Log.warning,
+    "dead letters were dropped, the oldest first: `dead_letters` in pipeline.yaml says how many and how long "
+    "they are kept; `hookline status` counts them for each webhook",
+    "dead_letters_dropped_total",
+    every_secs=60.0,
+)
 DEAD_LETTER_TOO_LARGE = Happening(
     Log.error,
     "a dead letter is too large for the topic and was not copied",

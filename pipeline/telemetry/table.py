@@ -11,6 +11,7 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 MetricName: TypeAlias = Literal[
+    "answers_out_of_step_total",
     "attempt_seconds",
     "attempts_total",
     "bytes_read_total",
@@ -22,6 +23,7 @@ MetricName: TypeAlias = Literal[
     "connections_open",
     "connections_opened_total",
     "dead_letter_copies_total",
+    "dead_letters_dropped_total",
     "dead_letters_total",
     "delivery_latency_seconds",
     "epoch_commit_seconds",
@@ -29,6 +31,7 @@ MetricName: TypeAlias = Literal[
     "guard_refused_total",
     "join_clock_ahead_total",
     "join_late_records_total",
+    "join_merges_refused_total",
     "join_misrouted_total",
     "join_refused_total",
     "join_unaligned_total",
@@ -40,6 +43,7 @@ MetricName: TypeAlias = Literal[
     "lane_success_share",
     "lane_waiting",
     "oauth_tokens_total",
+    "origins_distrusted",
     "process_cpu_seconds_total",
     "process_open_fds",
     "process_resident_memory_bytes",
@@ -49,6 +53,7 @@ MetricName: TypeAlias = Literal[
     "source_lag",
     "source_new_partitions_total",
     "source_paused",
+    "source_pauses_ended_total",
     "source_schemas_missing",
     "source_schemas_total",
     "source_skipped_total",
@@ -114,7 +119,8 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "source_paused": _gauge(
         "0 or 1",
-        "1 while the source waits: `disk` (reserve), `commit` (a slow one is under way), "
+        "1 while the source waits: `disk` (reserve), `commit` (a slow one is under way, or "
+        "much waits for it), "
         "`webhook` (on_full: pause), `engine` (queues full), "
         "`peers` (another process of the job has enough to do); the first of these that holds",
         "disk: free space; commit: see commits_slow; webhook: `hookline status` shows the lane that is full",
@@ -130,6 +136,13 @@ METRICS: dict[MetricName, Metric] = {
         "schemas that a registry was asked for, by result: ok, unknown",
         "unknown grows: producers write ids of another registry than the topic's `format` names",
         ("result",),
+    ),
+    "source_pauses_ended_total": _counter(
+        "pauses",
+        "times that the source waited no longer for a webhook with `on_full: pause`: it took nothing",
+        "mend its receiver, then `hookline dlq replay --webhook ID --reason max-pending`; or raise "
+        "`delivery.max_pause`",
+        WEBHOOK,
     ),
     "source_new_partitions_total": _counter(
         "partitions",
@@ -186,6 +199,11 @@ METRICS: dict[MetricName, Metric] = {
         "users",
         "users whose records came from more than one partition",
         "the topics are not co-partitioned by user id: as-of join is best effort until they are",
+    ),
+    "join_merges_refused_total": _counter(
+        "alias calls",
+        "alias calls that joined no users, because `join.max_merged` are joined already",
+        "`hookline dlq list --webhook -` has them; raise `join.max_merged`: 300 bytes of memory each",
     ),
     "join_refused_total": _counter(
         "updates",
@@ -257,6 +275,17 @@ METRICS: dict[MetricName, Metric] = {
         "connections made",
         "near attempts_total: the receiver closes after each answer, which costs a handshake per request",
     ),
+    "answers_out_of_step_total": _counter(
+        "signs",
+        "answers that nobody had asked for, by sign: unasked (no request was under way), surplus (more came "
+        "than the answer), early (before the request was sent), garbled (no answer, after others were)",
+        "find what answers twice or too early: the receiver, or a proxy before it",
+        ("webhook", "sign"),
+    ),
+    "origins_distrusted": _gauge(
+        "origins",
+        "receivers (scheme, host, port) that get a connection per request for an hour after such a sign",
+    ),
     "guard_refused_total": _counter(
         "dials",
         "connections refused because the address is private, loopback, metadata or otherwise special",
@@ -294,6 +323,13 @@ METRICS: dict[MetricName, Metric] = {
         "dead letters",
         "dead letters that this process made, by reason; records not understood have no webhook",
         "`hookline dlq list --webhook ID`; after the cause is mended `hookline dlq replay`",
+        ("webhook", "reason"),
+    ),
+    "dead_letters_dropped_total": _counter(
+        "dead letters",
+        "dead letters that were let go, by reason: quota (`dead_letters.max_bytes`), age (`max_age`)",
+        "mend what makes them, then replay or purge what is left; raise `dead_letters.max_bytes`, or have "
+        "copies written",
         ("webhook", "reason"),
     ),
     "dead_letter_copies_total": _counter(

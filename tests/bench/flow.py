@@ -28,7 +28,7 @@ from pipeline.deliver.halts import Halts
 from pipeline.job.assembly import Job
 from pipeline.job.flow import build_flow
 from pipeline.job.settings import JobSettings
-from pipeline.outbox.handover import Delivery, Outcome, Result
+from pipeline.outbox.handover import Delivery, Outcome, Result, Room
 from pipeline.runtime.process import GC_THRESHOLD
 from pipeline.runtime.readers import make_readers
 from pipeline.runtime.state.recovery import prepare_recovery
@@ -41,9 +41,9 @@ class AtOnce:
 
     delivered = 0
 
-    def accepts(self, webhook_id: str) -> bool:
-        """Return True: there is always room."""
-        return True
+    def accepts(self, webhook_id: str) -> Room:
+        """Return that there is always room."""
+        return Room.SOME
 
     def submit(self, deliveries: list[Delivery]) -> None:
         """Post a result for each."""

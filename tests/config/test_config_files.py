@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.files import ConfigText, JobDefaults, list_candidates, read_config, read_list
+from pipeline.config.documents import list_candidates, read_list
+from pipeline.config.files import ConfigText, JobDefaults, read_config
 from pipeline.language.units import parse_duration, parse_rate, parse_size, show_duration
 from pipeline.model.errors import ConfigError
 

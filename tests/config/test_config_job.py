@@ -119,6 +119,11 @@ def test_every_problem_names_its_layer(load) -> None:
         ),
         ("network: {allow: [localhost]}", "`localhost` is not a network: it is no CIDR"),
         ("state: ${NOPE}", "the variable `NOPE` is not set"),
+        ("join: {settle: 61m}", "`settle` is 1h at most"),
+        ("disk_reserve: 2000000GiB", "`disk_reserve` is 1048576GiB at most"),
+        (f"disk_reserve: {'9' * 400}GiB", "a size is a number of bytes that a disk can hold"),
+        (f"network: {{allow: {['10.0.0.0/8'] * 1001}}}", "`allow` holds 1,001 entries: 1,000 are the most"),
+        ("delivery: {max_pending: 100000001}", "`max_pending` is 100,000,000 at most"),
     ],
 )
 def test_what_cannot_run_says_why(load, text: str, told: str) -> None:

@@ -59,37 +59,60 @@ CLICKHOUSE = {
 
 
 @pytest.mark.parametrize(
-    ("record", "name"),
+    ("record", "name", "format"),
     [
-        (SNOWPLOW, "Snowplow"),
-        (b"shop\tweb" + b"\t" * 129, "Snowplow"),
-        (b"17\tweb\t2026-11-28 11:44:50" + b"\t" * 128, "Snowplow"),
-        ({"schema": "iglu:com.acme/x/jsonschema/1-0-0", "data": [{"e": "ue"}]}, "Snowplow"),
-        (MIXPANEL, "Mixpanel"),
-        ({"event": "A", "properties": {"distinct_id": "u1", "token": "TOK"}}, "Mixpanel"),
-        ({"event": "A", "properties": {"distinct_id": "u1", "time": 1795866284}}, "Mixpanel"),
-        ({"$distinct_id": "u1", "$properties": {"$email": "a@b.c"}}, "Mixpanel"),
-        ({"$token": "T", "$distinct_id": "u1", "$set": {"plan": "pro"}}, "Mixpanel"),
-        (AMPLITUDE, "Amplitude"),
-        ({"api_key": "K", "events": [{"event_type": "A", "insert_id": "1", "user_id": "u"}]}, "Amplitude"),
-        (GA4, "Google Analytics 4"),
-        ({"client_id": "c", "events": [{"name": "purchase", "params": {"value": 5}}]}, "Google Analytics 4"),
-        (DEBEZIUM, "Debezium"),
-        ({"schema": {"type": "struct"}, "payload": DEBEZIUM}, "Debezium"),
-        ({"id": 7, "identity": "x", "event": "y", "__op": "u", "__deleted": "false"}, "Debezium"),
-        ({"schema": {"type": "struct"}, "payload": {"type": "event"}}, "Kafka Connect"),
-        ({"type": "track", "messageId": "m", "httpPayload": {"type": "track", "userId": "u"}}, "Jitsu"),
-        (CAPTURED, "PostHog's capture topic"),
-        ({**CAPTURED, "event": "Purchase"}, "PostHog's capture topic"),
-        (CLICKHOUSE, "PostHog's ClickHouse"),
-        (b"\0\0\0\0\x07Hello", "schema registry"),
+        (SNOWPLOW, "Snowplow", "snowplow"),
+        (b"shop\tweb" + b"\t" * 129, "Snowplow", "snowplow"),
+        (b"17\tweb\t2026-11-28 11:44:50" + b"\t" * 128, "Snowplow", "snowplow"),
+        ({"schema": "iglu:com.acme/x/jsonschema/1-0-0", "data": [{"e": "ue"}]}, "Snowplow", None),
+        (MIXPANEL, "Mixpanel", "mixpanel"),
+        ({"event": "A", "properties": {"distinct_id": "u1", "token": "TOK"}}, "Mixpanel", "mixpanel"),
+        ({"event": "A", "properties": {"distinct_id": "u1", "time": 1795866284}}, "Mixpanel", "mixpanel"),
+        ({"event": "A", "properties": {"$user_id": "u1", "$device_id": "d"}}, "Mixpanel", "mixpanel"),
+        ({"$distinct_id": "u1", "$properties": {"$email": "a@b.c"}}, "Mixpanel", "mixpanel"),
+        ({"$token": "T", "$distinct_id": "u1", "$set": {"plan": "pro"}}, "Mixpanel", "mixpanel"),
+        (AMPLITUDE, "Amplitude", "amplitude"),
+        (
+            {"api_key": "K", "events": [{"event_type": "A", "insert_id": "1", "user_id": "u"}]},
+            "Amplitude",
+            "amplitude",
+        ),
+        ({"api_key": "K", "identification": [{"user_id": "u"}]}, "Amplitude", "amplitude"),
+        (GA4, "Google Analytics 4", "ga4"),
+        ({"client_id": "c", "events": [{"name": "purchase", "params": {}}]}, "Google Analytics 4", None),
+        (DEBEZIUM, "Debezium", None),
+        ({"schema": {"type": "struct"}, "payload": DEBEZIUM}, "Debezium", None),
+        ({"id": 7, "identity": "x", "event": "y", "__op": "u", "__deleted": "false"}, "Debezium", None),
+        ({"schema": {"type": "struct"}, "payload": {"type": "event"}}, "Kafka Connect", None),
+        (
+            {"type": "track", "messageId": "m", "httpPayload": {"type": "track", "userId": "u"}},
+            "Jitsu",
+            "jitsu",
+        ),
+        ({"resourceLogs": [{"scopeLogs": []}]}, "OpenTelemetry", None),
+        (b"\0\0\0\0\x07Hello", "schema registry", None),
     ],
 )
-def test_a_known_shape_without_a_reader_is_refused_by_name(record: Any, name: str) -> None:
+def test_a_known_shape_of_another_format_is_refused_by_name(
+    record: Any, name: str, format: str | None
+) -> None:
     said = reason(record)
     assert said.startswith("looks like")
     assert name in said
-    assert "no reader for it yet" in said
+    assert ("no reader for it yet" if format is None else f"set `format: {format}`") in said
+
+
+@pytest.mark.parametrize("record", [CAPTURED, {**CAPTURED, "event": "Purchase"}])
+def test_a_message_of_posthogs_capture_topic_is_the_call_in_its_text(record: Any) -> None:
+    (event,) = read(record)
+    assert type(event) is Event
+    assert (event.id, event.name, event.user_id, event.properties) == ("01", "Purchase", "u1", {"amount": 5})
+
+
+def test_a_message_of_posthogs_clickhouse_topic_has_its_properties_as_text() -> None:
+    (event,) = read(CLICKHOUSE)
+    assert type(event) is Event
+    assert event.properties == {"amount": 5}
 
 
 @pytest.mark.parametrize(
@@ -195,6 +218,20 @@ def test_rudderstacks_identify_has_its_traits_in_the_context() -> None:
     assert own.set == {"plan": "free"}
     (event,) = read({**call, "type": "track", "event": "A"})
     assert type(event) is Event
+
+
+@pytest.mark.parametrize("format", ["auto", "segment"])
+def test_rudderstacks_group_and_times_are_read(format: str) -> None:
+    call = {"type": "group", "userId": "u", "groupId": "g", "context": {"traits": {"tier": "gold"}}}
+    (event,) = read(
+        {**call, "originalTimestamp": "2026-11-28T11:44:49Z", "sentAt": "2026-11-28T11:44:50Z"}, format=format
+    )
+    assert type(event) is Event
+    assert event.properties == {"groupId": "g", "traits": {"tier": "gold"}}
+    assert event.time == 1795866289000
+    (own,) = read({**call, "traits": {}, "context": {"traits": {"users": "own"}}}, format=format)
+    assert type(own) is Event
+    assert own.properties["traits"] == {}
 
 
 def test_what_sdks_really_send_is_read_or_refused_by_name() -> None:

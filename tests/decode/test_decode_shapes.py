@@ -28,7 +28,8 @@ def test_a_fixed_format_takes_no_other_shape() -> None:
     call = {"type": "track", "userId": "u", "event": "A"}
     assert type(one(call, format="segment")) is Event
     assert "one of event, user" in reason(call, format="native")
-    assert "neither `identity` nor" in reason(call, format="heap")
+    assert "set `format: segment`" in reason(call, format="heap")
+    assert "neither `identity` nor" in reason({"event": "A"}, format="heap")
 
 
 @pytest.mark.parametrize(
@@ -83,12 +84,16 @@ KEYS = st.sampled_from(
         *("delete", "time", "timestamp", "batch", "events", "users", "specversion", "source"),
         *("subject", "data", "data_base64", "elements", "$set", "$unset", "alias", "previousId"),
         *("groupId", "action", "offset", "sent_at", "now", "kind", "datacontenttype"),
+        *("event_type", "event_name", "user_properties", "device_id", "event_params", "event_time"),
+        *("$distinct_id", "$set_once", "$delete", "$properties", "$user_id", "$device_id", "$merge"),
+        *("collector_tstamp", "contexts_x_1", "unstruct_event_x_1", "httpPayload", "message_id"),
+        *("event_timestamp", "items", "ecommerce", "person_properties", "eventn_ctx", "identification"),
     )
 )
 WORDS = st.sampled_from(
     (
         *("event", "user", "identify", "track", "page", "alias", "group", "delete", "1.0", "0.3"),
-        *("$identify", "$autocapture", "x"),
+        *("$identify", "$autocapture", "$create_alias", "$merge", "$groupidentify", "x"),
     )
 )
 
@@ -104,7 +109,7 @@ def test_no_object_shows_a_fault_of_ours(record: dict[str, Any]) -> None:
             assert type(found) is not Invalid or not found.reason.startswith(OUR_FAULT), found.reason
 
 
-@given(st.binary(max_size=60))
-def test_no_bytes_show_a_fault_of_ours(raw: bytes) -> None:
-    for found in decode(raw, origin=HERE):
+@given(st.binary(max_size=60), st.sampled_from(FORMATS))
+def test_no_bytes_show_a_fault_of_ours(raw: bytes, format: str) -> None:
+    for found in decode(raw, format=format, origin=HERE):
         assert type(found) is not Invalid or not found.reason.startswith(OUR_FAULT), found.reason

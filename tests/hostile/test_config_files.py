@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli import given
 from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import ConfigText, read_config
 from pipeline.config.job import load_pipeline
 from pipeline.language.secrets import SecretRef, Secrets
+from pipeline.model.errors import Fatal, GivenError
 from pipeline.model.findings import render
+from pipeline.sources.files.file_set import find_inputs
+from pipeline.sources.files.recording import Recording
 
 HOOK = """\
 id: a
@@ -96,3 +100,26 @@ def test_a_list_file_does_not_read_what_is_secret(folder: Path, name: str) -> No
 def test_a_version_of_before_that_holds_one_keeps_its_meaning(folder: Path) -> None:
     text = ConfigText({"webhooks/a.yaml": HOOK % "secrets/slack", "secrets/slack": "one\n"})
     assert compile_config(text, secrets=None, stored=True).snapshot is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"), [("a device", "is a device, which has no end"), ("a socket", "cannot be read")]
+)
+def test_neither_is_one_in_the_place_of_a_recording(tmp_path: Path, kind: str, told: str) -> None:
+    SPECIAL[kind](tmp_path / "odd.jsonl")
+    with pytest.raises(Fatal, match=told):
+        Recording([str(tmp_path / "odd.jsonl")]).read(1)
+
+
+def test_a_recording_s_folder_is_read_without_what_is_no_file_in_it(tmp_path: Path) -> None:
+    (tmp_path / "good.jsonl").write_text("{}\n")
+    for number, make in enumerate(SPECIAL.values()):
+        make(tmp_path / f"{number}.jsonl")
+    (tmp_path / "5.jsonl").unlink()  # the large one is a recording
+    assert [one.name for one in find_inputs([str(tmp_path)])] == ["good.jsonl"]
+
+
+def test_what_is_given_to_a_verb_has_an_end(tmp_path: Path) -> None:
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    with pytest.raises(GivenError, match=r"zero: .*larger than 16,777,216 bytes"):
+        given.read(tmp_path, tmp_path / "zero", None, "auto")

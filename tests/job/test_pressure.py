@@ -42,7 +42,7 @@ def test_each_reason_pauses_the_source_and_the_first_of_several_is_named() -> No
     assert rig.pressure.paused() == "peers"
     rig.busy = True
     assert rig.pressure.paused() == "engine"
-    rig.pressure.full.add((0, "w"))
+    assert rig.pressure.full.pauses(0, "w")
     assert rig.pressure.paused() == "webhook"
     rig.now += DISK_CHECK_SECS
     rig.free = 499
@@ -56,7 +56,7 @@ def test_a_process_tells_the_others_of_its_engine_and_its_webhooks_and_not_what_
     rig.busy = True
     assert rig.pressure.is_behind()
     rig.busy = False
-    rig.pressure.full.add((0, "w"))
+    assert rig.pressure.full.pauses(0, "w")
     assert rig.pressure.is_behind()
 
 

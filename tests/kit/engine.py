@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats
-from pipeline.outbox.handover import Delivery, Outcome, Port, Result
+from pipeline.outbox.handover import Delivery, Outcome, Port, Result, Room
 from tests.kit.records import NOW_MS
 
 
@@ -24,8 +24,8 @@ class ScriptedEngine:
         self.sending: set[bytes] = set()
         """Rows that await a response: they cannot be dropped."""
 
-    def accepts(self, webhook_id: str) -> bool:
-        return sum(d.request.webhook_id == webhook_id for d in self.held.values()) < self.room
+    def accepts(self, webhook_id: str) -> Room:
+        return Room(sum(d.request.webhook_id == webhook_id for d in self.held.values()) < self.room)
 
     def submit(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
@@ -92,8 +92,8 @@ class RecordingEngine:
     def renew_secrets(self) -> bool:
         return False
 
-    def accepts(self, webhook_id: str) -> bool:
-        return True
+    def accepts(self, webhook_id: str) -> Room:
+        return Room.SOME
 
     def submit(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:

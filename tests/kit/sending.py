@@ -55,9 +55,10 @@ class Sending:
         proxy: str | None = None,
         extra: bytes = b"webhook-id: msg_1\r\n",
         whole: bool = False,
+        webhook: str = "",
     ) -> Attempt:
         """Send one request and return its attempt when it has ended. whole: headers and body matter."""
-        target = build_target(method, url, headers, "application/json" if body else None, tls)
+        target = build_target(method, url, headers, "application/json" if body else None, tls, webhook)
         attempt = Attempt(target, extra, body)
         attempt.proxy = proxy
         attempt.headers_matter = attempt.whole = whole
@@ -77,11 +78,11 @@ def in_a_loop(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def with_a_client(act: Callable[[Sending], Coroutine[Any, Any, None]], *given: Any) -> None:
+def with_a_client(act: Callable[[Sending], Coroutine[Any, Any, None]], *given: Any, **named: Any) -> None:
     """Run what a test does with a client made of what is given, which is closed at the end."""
 
     async def main() -> None:
-        sending = Sending(*given)
+        sending = Sending(*given, **named)
         try:
             await act(sending)
         finally:

@@ -215,7 +215,7 @@ def test_what_can_never_be_sent_is_dead_at_once_and_records_count_for_no_webhook
         DeadLetter(
             kind=kind,
             reason="why",
-            dead_ms=0,
+            dead_ms=NOW_MS,
             request=Request(
                 key=delivery_key(webhook, Origin("r", 1)), webhook_id=webhook, body=b"raw", created_ms=0
             ),
@@ -228,7 +228,8 @@ def test_what_can_never_be_sent_is_dead_at_once_and_records_count_for_no_webhook
     bench.end_epoch()
     assert bench.numbers() == counts(matched=2, dead=1, suppressed=1)
     assert [unpack_dead(value) for value in bench.table(Table.DEAD).values()] == letters
-    assert set(bench.counters.copy()) == {"w/matched", "w/dead", "w/suppressed"}
+    sizes = {"/dead_bytes", "w/dead_bytes"}
+    assert set(bench.counters.copy()) == {"w/matched", "w/dead", "w/suppressed"} | sizes
 
 
 def test_the_reason_of_a_dead_letter_holds_no_address_of_an_object(tmp_path: Path) -> None:
@@ -236,7 +237,7 @@ def test_the_reason_of_a_dead_letter_holds_no_address_of_an_object(tmp_path: Pat
     key = delivery_key("", Origin("r", 1))
     reason = f"cannot read {object()!r}"
     bench.outbox.give_up(
-        DeadLetter(kind="record", reason=reason, dead_ms=0, request=Request(key=key, created_ms=0))
+        DeadLetter(kind="record", reason=reason, dead_ms=NOW_MS, request=Request(key=key, created_ms=0))
     )
     bench.end_epoch()
     assert unpack_dead(bench.table(Table.DEAD)[key]).reason == "cannot read <object object>"
@@ -438,16 +439,16 @@ def test_copies_are_due_until_the_epoch_that_copied_them_is_committed(tmp_path: 
     made = bench.hand_over("w", 1)
     bench.engine.end(made.row, Outcome.DEAD, reason="status-400")
     bench.end_epoch()
-    assert [letter.key for letter in bench.outbox.to_copy()] == [made.request.key]
-    assert bench.outbox.to_copy() == []
+    assert [letter.key for letter in bench.outbox.dead_letters.to_copy()] == [made.request.key]
+    assert bench.outbox.dead_letters.to_copy() == []
     bench.crash()
     bench = Bench(tmp_path, seq=1, copies=True)
-    assert [letter.key for letter in bench.outbox.to_copy()] == [made.request.key], (
+    assert [letter.key for letter in bench.outbox.dead_letters.to_copy()] == [made.request.key], (
         "the copying epoch was lost"
     )
     bench.end_epoch()
     bench.crash()
-    assert Bench(tmp_path, seq=2, copies=True).outbox.to_copy() == []
+    assert Bench(tmp_path, seq=2, copies=True).outbox.dead_letters.to_copy() == []
 
 
 def test_without_copies_nothing_is_kept_for_them(tmp_path: Path) -> None:
@@ -456,7 +457,7 @@ def test_without_copies_nothing_is_kept_for_them(tmp_path: Path) -> None:
     bench.engine.end(made.row, Outcome.DEAD, reason="status-400")
     bench.end_epoch()
     assert bench.table(Table.COPIES) == {}
-    assert bench.outbox.to_copy() == []
+    assert bench.outbox.dead_letters.to_copy() == []
 
 
 def test_a_restart_tells_the_engine_what_waits_on_disk(tmp_path: Path) -> None:

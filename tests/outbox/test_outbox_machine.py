@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pipeline.outbox import outbox
 from pipeline.outbox.codec import unpack_dead
-from pipeline.outbox.handover import Delivery, Outcome
+from pipeline.outbox.handover import Delivery, Outcome, Room
 from pipeline.store.rows import Table
 from tests.kit.engine import ScriptedEngine
 from tests.kit.records import place, request
@@ -36,8 +36,8 @@ class OrderedEngine(ScriptedEngine):
         self.leaving: dict[bytes, Delivery] = {}
         """Parked and not committed: later ones of the same user must follow."""
 
-    def accepts(self, webhook_id: str) -> bool:
-        return webhook_id not in self.full
+    def accepts(self, webhook_id: str) -> Room:
+        return Room(webhook_id not in self.full)
 
     def submit(self, deliveries: list[Delivery]) -> None:
         super().submit(deliveries)

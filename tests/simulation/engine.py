@@ -118,7 +118,8 @@ class HandEngine(DeliveryEngine):
     def start(self) -> None:
         self.loop = self._loop = Loop(self.world)  # type: ignore[assignment]  # as much of one as is used
         self.client = WorldClient(self.world, self._finished)
-        self._publisher = Publisher(SimpleNamespace(open_connections=0, opened=0))  # type: ignore[arg-type]
+        native = SimpleNamespace(open_connections=0, opened=0, trust=self._trust)
+        self._publisher = Publisher(native)  # type: ignore[arg-type]  # as much of one as is used
         self._clients = {"native": self.client}
         self._core = Core(
             self._clock,

@@ -51,7 +51,7 @@ def test_a_declared_happening_happens_somewhere_and_its_fixed_labels_are_the_met
 def test_what_is_said_once_is_counted_every_time(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(happenings, "_said", set())
+    monkeypatch.setattr(happenings, "_silent_until", {})
     for _ in range(2):
         happenings.JOIN_MISROUTED.happened(log.get("job"), 3)
     assert metrics.read("join_misrouted_total") == 6

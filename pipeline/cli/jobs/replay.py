@@ -117,7 +117,7 @@ def replay(
             raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
         from pipeline.operate.trials.dry_run import would_send
 
-        sizes = job.file.limits.sizes()
+        sizes = job.file.sizes()
         print_json_lines(shown.to_json() for shown in would_send(config, paths, format, chosen, sizes))
         return None
     return run(config, job, chosen, state, as_json)
@@ -141,12 +141,14 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     from pipeline.config.files import read_config
     from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
     from pipeline.language.secrets import Secrets
+    from pipeline.model.bounds import bounded
     from pipeline.runtime.accompany import accompany
     from pipeline.runtime.process import run_job
     from pipeline.runtime.state.lives import known_lives
 
-    text = read_config(config, defaults=job.defaults)
-    snapshot = compile_config(text, secrets=Secrets(base=config)).require()
+    with bounded(root=str(config)):
+        text = read_config(config, defaults=job.defaults)
+        snapshot = compile_config(text, secrets=Secrets(base=config)).require()
     for webhook_id in sorted(chosen.webhooks):
         snapshot.named(webhook_id)
     if state is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.accounts import order_lines, records_line, show_names, show_webhooks
+from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import config_option, setting, state_option
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
 from pipeline.model.exits import Exit
@@ -217,6 +217,8 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
         return
     echo()
     show_webhooks(summary["webhooks"])
+    for line in dropped_lines(summary["records"], summary["webhooks"]):
+        echo(line)
     for line in reasons(state, summary):
         echo(line)
     show_names(summary["events_seen"])

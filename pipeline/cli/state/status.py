@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.accounts import order_lines, records_line, show_names, show_webhooks
+from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import on_state
 from pipeline.cli.output import echo, json_option, print_json
 
@@ -32,6 +32,8 @@ def status(state: Path, as_json: bool) -> None:
     for line in order_lines(found.records):
         echo(line)
     show_webhooks(found.webhooks)
+    for line in dropped_lines(found.records, found.webhooks):
+        echo(line)
     show_names(live.events_seen if live else ())
     if live and live.still_secs:
         echo(
@@ -42,5 +44,11 @@ def status(state: Path, as_json: bool) -> None:
         echo(f"the config was edited and is refused; what ran before still runs:\n{live.config['problems']}")
     for webhook, halt in found.halted.items():
         echo(f"{webhook} is {halt}: `hookline webhook enable {webhook}` sends again")
+    for webhook, lane in (live.lanes if live else {}).items():
+        if until := lane.get("single_until"):  # a job of an older version does not say
+            echo(
+                f"{webhook}: its receiver answers what it was not asked, and gets a connection per request "
+                f"until {str(until)[11:19]}. Look for what answers twice: it, or a proxy before it"
+            )
     for webhook, why in found.waiting.items():
         echo(why.line(webhook, found.webhooks[webhook]["pending"]))

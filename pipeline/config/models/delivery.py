@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationInfo, model_validator
+from pydantic.config import JsonDict
 
 from pipeline.config.models.field_types import (
     Conditions,
@@ -13,11 +14,21 @@ from pipeline.config.models.field_types import (
     Reading,
     Size,
     Tree,
+    at_most,
+    few,
     lasting,
     newly,
     problem,
     settings,
 )
+
+MAX_ATTEMPTS: Final = 100_000
+MAX_PENDING: Final = 100_000_000
+
+
+def _whole(most: int) -> JsonDict:
+    return {"type": "integer", "minimum": 1, "maximum": most}
+
 
 _ONCE = "for no retries write `max_attempts: 1`"
 
@@ -43,12 +54,15 @@ class RetrySettings:
         validation_alias="max_age",
         description="After this age a delivery becomes a dead letter.",
     )
-    max_attempts: int | None = Field(
-        default=None, ge=1, description="After this many too; null: only age counts."
+    max_attempts: Annotated[int | None, at_most("max_attempts", MAX_ATTEMPTS)] = Field(
+        default=None,
+        ge=1,
+        json_schema_extra={"anyOf": [_whole(MAX_ATTEMPTS), {"type": "null"}]},
+        description="After this many too; null: only age counts.",
     )
-    statuses: Annotated[list[int], newly(_retryable)] = Field(
+    statuses: Annotated[list[int], few("statuses", 300), newly(_retryable)] = Field(
         default=[408, 425, 429],
-        json_schema_extra={"items": {"type": "integer", "minimum": 300, "maximum": 599}},
+        json_schema_extra={"items": {"type": "integer", "minimum": 300, "maximum": 599}, "maxItems": 300},
         description="Statuses that are retried, beside every 5xx.",
     )
 
@@ -64,7 +78,9 @@ class BatchSettings:
     """Several deliveries in one request; an answer `{"failed": [0, 3]}` names those to be sent again."""
 
     max_events: int = Field(default=100, ge=1, le=100_000, description="How many at most.")
-    max_bytes: Size = Field(default=1_000_000, description="How large the body may grow.")
+    max_bytes: Annotated[Size, at_most("max_bytes", 64 << 20, "64MiB")] = Field(
+        default=1_000_000, description="How large the body may grow."
+    )
     max_wait_secs: Annotated[Duration, lasting("max_wait", "1h", zero="leave out `batch`")] = Field(
         default=1.0, validation_alias="max_wait", description="How long the first one waits for others."
     )
@@ -98,11 +114,27 @@ class DeliverySettings:
         default="none", description="`per_user`: a user's deliveries one after another, in order."
     )
     retry: RetrySettings = Field(default_factory=RetrySettings, description="Retries.")
-    max_pending: int = Field(default=1_000_000, ge=1, description="How many may wait on disk.")
+    max_pending: Annotated[int, at_most("max_pending", MAX_PENDING)] = Field(
+        default=1_000_000,
+        ge=1,
+        json_schema_extra=_whole(MAX_PENDING),
+        description="How many may wait on disk.",
+    )
+    max_pending_bytes: Size = Field(
+        default=8 << 30,
+        description="How much room they may take there.",
+        examples=["8GiB"],
+    )
     on_full: Literal["dead_letter", "pause"] | None = Field(
         default=None,
         description="What happens beyond: dead letters (default on live input) or pause the source "
         "(default on finite recordings).",
+    )
+    max_pause_secs: Annotated[Duration, lasting("max_pause", "30d", zero="`on_full: dead_letter`")] = Field(
+        default=5.0,
+        validation_alias="max_pause",
+        description="How long the source waits for a webhook that takes nothing (a minute where none of its "
+        "attempts fails meanwhile); then what it would owe becomes dead letters, until it takes something.",
     )
     batch: BatchSettings | None = Field(default=None, description="Send several deliveries in one request.")
     fail_when: Conditions = Field(

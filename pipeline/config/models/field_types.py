@@ -204,9 +204,35 @@ def lasting(name: str, most: str = "36600d", *, zero: str = "") -> AfterValidato
     return newly(check)
 
 
+def at_most(name: str, most: float, shown: str = "") -> AfterValidator:
+    """Return the check of a number: no larger than anybody could mean. shown: how a file has that number."""
+
+    def check(value: float | None) -> None:
+        if value is not None and value > most:
+            raise ValueError(f"`{name}` is {shown or f'{most:,}'} at most")
+
+    return newly(check)
+
+
+def few(name: str, most: int, remedy: str = "") -> AfterValidator:
+    """Return the check of a list, each entry of which makes work for every event or request."""
+
+    def check(values: list[Any] | dict[str, Any]) -> None:
+        if len(values) > most:
+            raise ValueError(f"`{name}` holds {len(values):,} entries: {most:,} are the most{remedy}")
+
+    return newly(check)
+
+
+def _meant(per_sec: float) -> None:
+    if not 1 / (30 * 86_400) <= per_sec <= 1_000_000:
+        raise ValueError("a rate is 1000000/s at most, and once in 30 days at least")
+
+
 Rate = Annotated[
     float,
     _amount(units.parse_rate),
+    newly(_meant),
     _schema(r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?\s*/\s*[smhd]$", "rate", "100/s", "60/m"),
 ]
 """How many per second, from ``100/s``, ``60/m``."""

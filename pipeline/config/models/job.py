@@ -14,7 +14,9 @@ from pipeline.config.models.field_types import (
     Names,
     Section,
     Size,
+    at_most,
     checked,
+    few,
     lasting,
 )
 from pipeline.config.models.source import Brokers, Settings, SourceSection
@@ -56,20 +58,29 @@ class JoinSection(Section):
         validation_alias="max_wait",
         description="Let an event go on after so long without progress of the users side; null: never.",
     )
-    settle_secs: DurationOrZero | None = Field(
+    settle_secs: Annotated[DurationOrZero, at_most("settle", 3600.0, "1h")] | None = Field(
         default=None,
         validation_alias="settle",
         description="Two topics: hold each record until the clock is so far past its time, for records of "
         "the other topic that come later but precede it. null: 50ms where a topic has CreateTime, else 0.",
         examples=["100ms"],
     )
+    max_merged: int = Field(
+        default=USUAL.merged,
+        ge=0,
+        le=10_000_000,
+        description="Ids that alias calls join to another user's, at most, of each source partition: they "
+        "are in memory, some 300 bytes each. Pairs of over 512 characters count several times. Beyond, an "
+        "alias joins as a link does, for the anonymous id only, and is a dead letter.",
+    )
 
 
 class NetworkSection(Section):
     """Which addresses may be reached."""
 
-    allow: Networks = Field(
+    allow: Annotated[Networks, few("allow", 1_000, ": join them to larger networks")] = Field(
         default_factory=list,
+        json_schema_extra={"maxItems": 1_000},
         description="Networks opened although they are private or local.",
         examples=[["127.0.0.0/8"]],
     )
@@ -94,10 +105,26 @@ class DeadLettersJsonl(Section):
 
 
 class DeadLettersSection(Section):
-    """Where copies of dead letters go; they are always kept in the state directory."""
+    """How long dead letters are kept in the state directory, and where copies of them go."""
 
+    max_bytes: Annotated[Size, Field(ge=1 << 20)] = Field(
+        default=4 << 30,
+        description="What all of them may take there. Beyond, the oldest are dropped of the webhook that has "
+        "most (records that are no webhook's count as one), and counted.",
+        examples=["20GiB"],
+    )
+    max_age_secs: Annotated[Duration, lasting("max_age")] = Field(
+        default=90 * 86400.0,
+        validation_alias="max_age",
+        description="Older ones are dropped, and counted.",
+        examples=["30d"],
+    )
     kafka: DeadLettersKafka | None = Field(default=None, description="A Kafka topic.")
     jsonl: DeadLettersJsonl | None = Field(default=None, description="A file of JSON lines.")
+
+    def quota(self) -> tuple[int, int]:
+        """Return the bytes and the milliseconds they are kept for."""
+        return self.max_bytes, int(self.max_age_secs * 1000)
 
 
 class LogSection(Section):
@@ -140,10 +167,6 @@ class LimitsSection(Section):
         examples=["1MiB"],
     )
 
-    def sizes(self) -> Sizes:
-        """Return the limits as the job's steps take them."""
-        return Sizes(self.record_bytes, self.members, self.id_chars, self.user_properties, self.user_bytes)
-
 
 class PipelineFile(Section):
     """How the job runs. Every field has a default but the source."""
@@ -163,7 +186,7 @@ class PipelineFile(Section):
         le=MAX_SHARDS,
         description="How many parts the users are split into; fixed for a state directory.",
     )
-    disk_reserve_bytes: Size = Field(
+    disk_reserve_bytes: Annotated[Size, at_most("disk_reserve", 1 << 50, "1048576GiB")] = Field(
         default=256 << 20,
         validation_alias="disk_reserve",
         description="Reading pauses while the state directory's disk has less room than this.",
@@ -184,3 +207,15 @@ class PipelineFile(Section):
         default_factory=DeadLettersSection, description="Copies of dead letters."
     )
     log: LogSection = Field(default_factory=LogSection, description="Log.")
+
+    def sizes(self) -> Sizes:
+        """Return `limits` and `join.max_merged` as the job's steps take them."""
+        most = self.limits
+        return Sizes(
+            most.record_bytes,
+            most.members,
+            most.id_chars,
+            most.user_properties,
+            most.user_bytes,
+            self.join.max_merged,
+        )

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic import ValidationInfo as Info
 
-from pipeline.config.models.field_types import Names, Section, only_one, settings
+from pipeline.config.models.field_types import Names, Section, few, only_one, settings
 
 
 @settings
@@ -79,8 +79,9 @@ class AuthSection(Section):
 class StandardSignature:
     """Standard Webhooks signatures (`webhook-signature`)."""
 
-    secrets: Names = Field(
+    secrets: Annotated[Names, few("secrets", 10, ": two are enough to rotate them")] = Field(
         min_length=1,
+        json_schema_extra={"maxItems": 10},
         description="`whsec_` (v1) or `whsk_` (v1a) secrets; several while they are rotated.",
         examples=[["${SIGNING_SECRET}"]],
     )

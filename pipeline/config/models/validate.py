@@ -21,6 +21,9 @@ M = TypeVar("M", bound=BaseModel)
 _PLAIN = re.compile(r"[A-Za-z0-9][^\s{}\[\],:#'\"]*(:[^\s{}\[\],:#'\"]+)*")
 """Texts that need no quotes, not even inside of a flow map."""
 
+MOST_TOLD = 100
+"""Problems of one file with its fields that are told: what is meant by each takes a while to find out."""
+
 
 def check(model: type[M], data: Value, problems: Problems, *, what: str) -> M | None:
     """Return the model's instance, or None after noting every problem. ``what``: "a webhook"."""
@@ -38,8 +41,12 @@ def check(model: type[M], data: Value, problems: Problems, *, what: str) -> M | 
         return model.model_validate(data, context=reading, by_alias=True, by_name=False)
     except ValidationError as error:
         found = Problems()
-        for detail in error.errors(include_url=False):
+        details = error.errors(include_url=False)
+        for detail in details[:MOST_TOLD]:
             _note(model, data, detail, found, what)
+        if len(details) > MOST_TOLD:
+            message = f"and {len(details) - MOST_TOLD:,} more problems with the fields of {what}"
+            problems.error((), "more-problems", message)
         # `triger` is one slip, not a field too many and another one missing.
         meant = {
             (problem.path[:-1], problem.hint) for problem in found.found if problem.code == "unknown-field"

@@ -22,7 +22,9 @@ from pipeline.config.models.field_types import (
     Tree,
     WebhookId,
     checked,
+    few,
     lasting,
+    newly,
     only_one,
     problem,
 )
@@ -30,17 +32,16 @@ from pipeline.config.models.receiver import AuthSection, ReceiverSettings, Signa
 
 MAX_COUNT: Final = 1_000
 """Most matches that `repeat` and `limit` count: each is a time in the user's state."""
+MAX_PATHS: Final = 32
+MAX_HEADERS: Final = 200
 
 
-def _countable(count: int) -> int:
+def _countable(count: int) -> None:
     if count > MAX_COUNT:
         raise ValueError(f"`count` is a whole number from 1 to {MAX_COUNT}")
-    return count
 
 
-Count = Annotated[
-    int, Field(ge=1, json_schema_extra={"maximum": MAX_COUNT}), AfterValidator(checked(_countable))
-]
+Count = Annotated[int, Field(ge=1, json_schema_extra={"maximum": MAX_COUNT}), newly(_countable)]
 
 
 _MEDIA_TYPE = r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *; *[A-Za-z0-9!#$&^_.+-]+=[ -~]+)*"
@@ -121,8 +122,9 @@ class Limit(Section):
 class Dedupe(Section):
     """Suppress what was already seen."""
 
-    by: Paths = Field(
+    by: Annotated[Paths, few("by", MAX_PATHS)] = Field(
         default=["event.id"],
+        json_schema_extra={"maxItems": MAX_PATHS},
         description="The path whose equal values are duplicates, per user; of several paths all values. "
         "`event.id` of a CloudEvent counts together with its source.",
         examples=[["event.source", "event.id"]],
@@ -137,8 +139,9 @@ class Dedupe(Section):
 class Idempotency(Section):
     """What makes an event that event for the receiver: events that are equal in it have one `webhook-id`."""
 
-    by: Paths = Field(
+    by: Annotated[Paths, few("by", MAX_PATHS)] = Field(
         default=["event.id"],
+        json_schema_extra={"maxItems": MAX_PATHS},
         description="Paths of the event whose values the `webhook-id` is made of; where one has no value, "
         "the place of the record in its stream is taken. `event.id` of a CloudEvent counts together with "
         "its source.",
@@ -161,8 +164,11 @@ class Request(Section):
         description="Query parameters; a missing or empty value drops the parameter.",
         examples=[{"k": "{{ event.properties.k }}"}],
     )
-    headers: dict[str, str] = Field(
-        default_factory=dict, description="Further headers.", examples=[{"X-Team": "growth"}]
+    headers: Annotated[dict[str, str], few("headers", MAX_HEADERS)] = Field(
+        default_factory=dict,
+        json_schema_extra={"maxProperties": MAX_HEADERS},
+        description="Further headers.",
+        examples=[{"X-Team": "growth"}],
     )
     encoding: Literal["json", "form", "text"] = Field(
         default="json",

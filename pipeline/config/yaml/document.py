@@ -54,6 +54,8 @@ class Document:
     findings: list[Finding] = field(default_factory=list)
     settled: bool = False
     """True once placeholders outside secrets hold their values."""
+    values: int = 0
+    """How many values it holds, those inside of others included."""
 
     def finding(
         self,

@@ -42,12 +42,11 @@ def resolve_base(
     node = entry[1]
     named = node.value.removesuffix(".yaml").removesuffix(".yml")
     bases = {
-        name.removeprefix("webhooks/").rsplit(".", 1)[0]: known
-        for name, known in documents.items()
+        name.removeprefix("webhooks/").rsplit(".", 1)[0]: name
+        for name in documents
         if name.startswith("webhooks/_")
     }
-    base = bases.get(named)
-    if base is None:
+    if named not in bases:
         close = did_you_mean(named, bases)
         hint = (
             f"did you mean `{close}`?" if close else "a base is a file beside it whose name begins with `_`"
@@ -55,6 +54,7 @@ def resolve_base(
         message = f"there is no base file `webhooks/{named}.yaml`"
         findings.append(document.finding(node.span, "unknown-base", message, hint=hint))
         return root, None
+    base = documents[bases[named]]
     if base.root is None or base.root.items is None:
         return root, base  # its own file has the problem
     if "extends" in base.root.items:

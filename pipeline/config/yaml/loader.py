@@ -60,8 +60,8 @@ def decode_text(raw: bytes) -> str:
 
 def parse_yaml(text: str, file: str) -> Document:
     """Parse one file. ``root`` is None where nothing could be read; every fault is in ``findings``."""
-    document = Document(file, _LINE_BREAK.split(text.removeprefix("\ufeff")))
     if len(text) > MAX_FILE_BYTES:
+        document = Document(file, [""])
         document.findings.append(
             document.finding(
                 Span(0, 0, 0, 1), "file-too-large", f"a config file may hold {MAX_FILE_BYTES:,} characters"
@@ -69,6 +69,7 @@ def parse_yaml(text: str, file: str) -> Document:
         )
         return document
     text = text.removeprefix("\ufeff")
+    document = Document(file, _LINE_BREAK.split(text))
     bad = _FORBIDDEN.search(text)
     if bad is not None:
         document.findings.append(_forbidden(document, text, bad.start()))
@@ -287,6 +288,7 @@ class _Builder:
             self.error(at, "empty-value", f"{name} has no value", 'write `null`, or "" for an empty text')
 
     def _add(self, node: Node) -> None:
+        self.document.values += 1
         if not self.stack:
             self.root = node
             return

@@ -2,12 +2,16 @@
 
 An event keeps its name; ``$pageview`` has the kind ``page``, ``$screen`` ``screen``, ``$groupidentify``
 ``group``, ``$autocapture`` the kind in ``$event_type`` (click, change, submit) and its element chain.
-``distinct_id`` is the user id, unless it equals ``$device_id`` or ``$is_identified`` is false: then it is an
-anonymous id.
-``$set``, ``$set_once`` and ``$unset``, in the properties or beside them, are an update that comes before
-the event. ``$set`` and ``$unset`` calls are an update and no event; ``$identify`` is a link from
-``$anon_distinct_id`` and the update; ``$create_alias`` a link from ``alias``.
-The time is ``timestamp``; without one ``sent_at`` minus ``offset`` (milliseconds), else ``$time``.
+``distinct_id`` is the user id, unless it equals ``$device_id`` or ``$is_identified`` is false: then it is
+an anonymous id. ``$set``, ``$set_once`` and ``$unset``, in the properties or beside them, are an update
+that comes before the event. ``$set`` and ``$unset`` calls are an update and no event; ``$identify`` is a
+link from ``$anon_distinct_id`` and the update; ``$create_alias`` a link from ``alias``, or to it, where
+only the other id is one that a device made (so the Python library sends it). The time is ``now`` (else when
+it was received, or sent) minus ``offset`` (milliseconds), as PostHog's capture reckons; without an offset
+``timestamp``, else ``sent_at``, ``$time``.
+
+What PostHog itself writes is read as well (posthog_rows.py): messages of its capture topic, of
+``clickhouse_events_json``, and rows of its batch exports.
 """
 
 from __future__ import annotations
@@ -15,12 +19,16 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from pipeline.decode import fields
+from pipeline.decode.builtin import posthog_rows
 from pipeline.decode.builtin.elements import read_elements
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants, are_simple, is_time
+from pipeline.decode.nobody import looks_random
 from pipeline.decode.strangers import ALWAYS
 from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import Json
 from pipeline.model.records import Event, PropertyUpdate, Record
+from pipeline.model.times import MAX_MS, MIN_MS
 
 KINDS = {"$pageview": "page", "$screen": "screen", "$groupidentify": "group"}
 
@@ -29,7 +37,9 @@ PERSON_CALLS = frozenset({"$set", "$unset", "$identify", "$create_alias", "$merg
 
 
 def read(record: Fields, place: Place) -> list[Record]:
-    """Return the records of one capture call. Raises InvalidRecord."""
+    """Return the records of one capture call, message or row. Raises InvalidRecord."""
+    if posthog_rows.is_one(record):
+        record = posthog_rows.as_call(record)
     name = fields.text(record, "event")
     if name is None:
         raise InvalidRecord("the capture call has no `event`")
@@ -43,7 +53,10 @@ def read(record: Fields, place: Place) -> list[Record]:
         alias = fields.text_id(properties, "alias")
         if alias is None:
             raise InvalidRecord(f"the `{name}` call has no `alias` in its properties")
-        return fields.link(record, place, alias, distinct_id, time, alias=True)
+        user, other = distinct_id, alias
+        if name == "$create_alias":
+            user, other = _alias(distinct_id, alias, properties)
+        return fields.link(record, place, other, user, time, alias=True)
 
     call_id = fields.text_id(record, "uuid")
     source = fields.text(properties, "$lib")
@@ -96,7 +109,7 @@ def is_sure(record: Fields) -> bool:
 def fits(record: Fields) -> bool:
     """Return whether the object is a capture call by its fields."""
     if "event" not in record:
-        return False
+        return posthog_rows.is_one(record)
     if "distinct_id" in record:
         return True
     properties = record.get("properties")
@@ -106,6 +119,11 @@ def fits(record: Fields) -> bool:
         and ("distinct_id" in properties or "$distinct_id" in properties)
         and "app_id" not in record
     )
+
+
+def is_doubtful(record: Fields) -> bool:
+    """Return whether the object names nobody beside its properties, or has a field of another shape."""
+    return "distinct_id" not in record or not _OTHERS.isdisjoint(record)
 
 
 def glance(stub: Stub, wants: Wants) -> bool:
@@ -149,6 +167,17 @@ def _distinct_id(record: Fields, properties: Fields) -> str | None:
     return None
 
 
+def _alias(distinct_id: str, alias: str, properties: Fields) -> tuple[str, str]:
+    """Return (user id, other id). PostHog makes one person of both, and asks not which is a device."""
+    of_device = distinct_id == fields.text_id(properties, "$device_id") or looks_random(distinct_id)
+    if of_device and not looks_random(alias):
+        return alias, distinct_id
+    if fields.text(properties, "$lib") == "posthog-python" and not looks_random(alias):
+        # Its alias(previous_id, distinct_id) sends the previous id as `distinct_id`, the new one as `alias`.
+        return alias, distinct_id
+    return distinct_id, alias
+
+
 def _who(name: str, distinct_id: str, properties: Fields) -> tuple[str | None, str | None]:
     """Return (user id, anonymous id)."""
     device_id = fields.text_id(properties, "$device_id")
@@ -163,18 +192,25 @@ def _times(record: Fields, properties: Fields, place: Place) -> tuple[int | None
     received_at = fields.time(record, "now")
     if received_at is None:
         received_at = place.received_at
-    time = fields.time(record, "timestamp")
+    sent_at = fields.time(record, "sent_at")
+    if sent_at is None and place.sent_at is not None:
+        sent_at = fields.time({"sent_at": place.sent_at}, "sent_at")
+    time = _by_offset(record.get("offset"), sent_at if received_at is None else received_at)
     if time is None:
-        sent_at = fields.time(record, "sent_at")
-        if sent_at is None and place.sent_at is not None:
-            sent_at = fields.time({"sent_at": place.sent_at}, "sent_at")
-        offset = record.get("offset")
-        if sent_at is not None and type(offset) is int:
-            time = sent_at - offset
-        else:
-            time = fields.time(properties, "$time")
-            time = sent_at if time is None else time
+        time = fields.time(record, "timestamp")
+    if time is None:
+        time = sent_at
+    if time is None:
+        time = fields.time(properties, "$time")
     return (received_at if time is None else time), received_at
+
+
+def _by_offset(offset: Json, now: int | None) -> int | None:
+    """Return the time that many milliseconds ago; None where that says nothing."""
+    if now is None or (type(offset) is not int and type(offset) is not float):
+        return None
+    time = now - round(offset)
+    return time if MIN_MS <= time <= MAX_MS else None
 
 
 def _both(record: Fields, properties: Fields, name: str) -> Fields:

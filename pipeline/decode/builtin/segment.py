@@ -3,7 +3,8 @@
 track       an event of kind ``track`` named by ``event``.
 page        an event of kind ``page`` named by ``name``, or ``page`` where the call has none; ``screen``
             alike. A ``category`` becomes a property unless there is one.
-group       an event of kind ``group`` named ``group`` with the properties ``groupId`` and ``traits``.
+group       an event of kind ``group`` named ``group`` with the properties ``groupId`` and ``traits`` (those
+            of the context only where the call has no field ``traits``: elsewhere they are the user's).
 identify    the traits are an update of the user; with both ids also a link. RudderStack's SDKs put them under
             ``context.traits``, which is read where the call has no ``traits`` of its own.
 alias       a link from ``previousId`` (else ``anonymousId``) to ``userId``.
@@ -20,6 +21,7 @@ from pipeline.decode import fields
 from pipeline.decode.builtin import native
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants, are_ids, are_simple, is_time
+from pipeline.decode.strangers import ALWAYS
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Event, PropertyUpdate, Record
 
@@ -56,7 +58,8 @@ def read(record: Fields, place: Place) -> list[Record]:
         group_id = fields.text_id(record, "groupId", "group_id")
         if group_id is None:
             raise InvalidRecord("the group call has no `groupId`")
-        properties = {"groupId": group_id, "traits": fields.mapping(record, "traits")}
+        holder = record if "traits" in record else fields.mapping(record, "context")
+        properties = {"groupId": group_id, "traits": fields.mapping(holder, "traits")}
         return [_event(record, place, "group", "group", properties)]
     if call == "alias":
         return _alias(record, place)
@@ -85,6 +88,14 @@ def fits(record: Fields) -> bool:
     if not names_call or native.fits(record):
         return False
     return not ("distinct_id" in record or "identity" in record or "specversion" in record)
+
+
+_OTHERS = ALWAYS | {"identity", "app_id", "distinct_id", "params", "event_type", "event_name", "message_id"}
+
+
+def is_doubtful(record: Fields) -> bool:
+    """Return whether the object has a field of another shape."""
+    return not _OTHERS.isdisjoint(record)
 
 
 def glance(stub: Stub, wants: Wants) -> bool:

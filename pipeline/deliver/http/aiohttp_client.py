@@ -10,28 +10,30 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from pipeline.deliver.http.aiohttp_wire import BadAnswer, Connector, ProxyError
+from pipeline.deliver.http.aiohttp_wire import BadAnswer, Connector, HungUp, Peer, ProxyError
 from pipeline.deliver.http.attempt import MAX_BODY, MAX_HEAD, MAX_HEADERS, MAX_WHOLE, Attempt, Fault, Posted
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.resolve import Resolver
-from pipeline.deliver.http.target import Origin, Proxy, parse_origin, parse_proxy, url_of
+from pipeline.deliver.http.target import Origin, Proxy, Target, parse_origin, parse_proxy, url_of
 from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.http.trust import Trust
 from pipeline.language.hosts import for_tls
 from pipeline.model.words import without_addresses
 
 TOKEN_TIMEOUT_SECS = 10.0
+POOL_SECS = 60.0
+"""How long a pool is kept that nobody uses; its connections end before it."""
 
 
 class AiohttpClient:
     """See `attempt.Client`. Used by one event loop. proxy: of each attempt's ``proxy``, if any.
 
-    clock: monotonic seconds, by which connections grow old.
+    clock: monotonic seconds, by which connections grow old. trust: shared with other clients.
     """
 
     def __init__(
@@ -41,31 +43,19 @@ class AiohttpClient:
         contexts: Contexts,
         *,
         clock: Callable[[], float] | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self._finished = finished
         self._resolver = resolver
         self.contexts = contexts
+        self._clock = clock or asyncio.get_running_loop().time
+        self.trust = trust or Trust(self._clock)
         self._tasks: set[asyncio.Task[None]] = set()
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_reuseconn.append(_note_reuse)
-        self._session = aiohttp.ClientSession(
-            connector=Connector(
-                clock=clock or asyncio.get_running_loop().time,
-                limit=0,
-                resolver=_Guarded(resolver),
-                use_dns_cache=False,
-                happy_eyeballs_delay=0.25,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-            skip_auto_headers=("accept", "accept-encoding", "user-agent", "content-type"),
-            max_line_size=MAX_HEAD,
-            max_field_size=MAX_HEAD,
-            max_headers=MAX_HEADERS + 2,
-            trace_configs=[trace],
-        )
+        self._closing: set[asyncio.Task[None]] = set()
+        self._pools: dict[str, _Pool] = {}
+        """By the target's pool: aiohttp itself would share connections between webhooks."""
+        self._swept_at = self._clock()
+        self._for_tokens: aiohttp.ClientSession | None = None
 
     def send(self, attempt: Attempt) -> None:
         """Begin the request as a task."""
@@ -83,15 +73,23 @@ class AiohttpClient:
         """Close every connection."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._session.close()
+        await asyncio.gather(*self._tasks, *self._closing, return_exceptions=True)
+        for pool in self._pools.values():
+            await pool.session.close()
+        self._pools.clear()
+        if self._for_tokens is not None:
+            await self._for_tokens.close()
 
     async def post(self, url: str, body: bytes, headers: dict[str, str], *, tls: str = "") -> Posted:
-        """POST and return the whole answer; guarded. tls: name of a context. Raises OSError."""
+        """POST over a connection of its own and return the whole answer; guarded. tls: name of a context.
+        Raises OSError.
+        """
+        if self._for_tokens is None:
+            self._for_tokens = _session(Peer(self._clock), self._resolver, force_close=True)
         origin, path = parse_origin(url, tls)
         try:
             await self._resolver.resolve(origin.host, origin.port)
-            async with self._session.post(
+            async with self._for_tokens.post(
                 _Url.build(url_of(origin, path)),
                 data=body,
                 headers={"accept-encoding": "identity"} | headers,
@@ -109,11 +107,19 @@ class AiohttpClient:
     # --- inside
 
     async def _run(self, attempt: Attempt) -> None:
-        fault, detail = await self._once(attempt)
-        if attempt.stale and fault in ("closed", "reset") and not attempt.ended:
-            # A kept-alive connection that turned out closed: one repeat at once, as in the native client.
-            attempt.renewed = True
-            fault, detail = await self._once(attempt)
+        pool = self._pool(attempt.target)
+        pool.users += 1
+        try:
+            fault, detail = await self._once(attempt, pool.session)
+            if attempt.stale and not attempt.ended:
+                # A kept-alive connection that turned out closed: one repeat at once, over a new one, as in
+                # the native client.
+                attempt.renewed = True
+                async with _session(pool.peer, self._resolver) as session:
+                    fault, detail = await self._once(attempt, session)
+        finally:
+            pool.users -= 1
+            pool.used_at = self._clock()
         if attempt.ended:
             return
         attempt.ended = True
@@ -122,7 +128,34 @@ class AiohttpClient:
         attempt.detail = without_addresses(detail)
         self._finished(attempt)
 
-    async def _once(self, attempt: Attempt) -> tuple[Fault | None, str]:
+    def _pool(self, target: Target) -> _Pool:
+        """Return the pool of the target's webhook and origin, making it on first use."""
+        pool = self._pools.get(target.pool)
+        if pool is None:
+            self._sweep()
+            trust = self.trust
+            peer = Peer(
+                self._clock,
+                doubt=lambda sign: trust.doubt(target, sign),
+                trusted=lambda: not trust.doubted or trust.trusts(target),
+            )
+            pool = self._pools[target.pool] = _Pool(peer, _session(peer, self._resolver))
+        return pool
+
+    def _sweep(self) -> None:
+        """Close the pools that nobody uses."""
+        now = self._clock()
+        if now - self._swept_at < POOL_SECS / 4:
+            return
+        self._swept_at = now
+        for name, pool in list(self._pools.items()):
+            if not pool.users and now - pool.used_at > POOL_SECS:
+                del self._pools[name]
+                task = asyncio.get_running_loop().create_task(pool.session.close())
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+
+    async def _once(self, attempt: Attempt, session: aiohttp.ClientSession) -> tuple[Fault | None, str]:
         target = attempt.target
         headers = list(target.headers)
         for line in attempt.extra.decode("latin-1").split("\r\n")[:-1]:
@@ -152,7 +185,7 @@ class AiohttpClient:
             else:
                 headers.append(("proxy-authorization", proxy.authorization))
         try:
-            async with self._session.request(
+            async with session.request(
                 target.method,
                 _Url.build(target.url),
                 data=attempt.body if attempt.body or target.method in ("POST", "PUT", "PATCH") else None,
@@ -162,9 +195,7 @@ class AiohttpClient:
                 proxy_headers=tunnel,
                 ssl=self._ssl(target.origin),
                 server_hostname=_tls_name(target.origin),
-                trace_request_ctx=attempt,
             ) as response:
-                attempt.stale = False
                 attempt.begun = response.status
                 if response.status == 407 and proxy is not None and target.origin.scheme == "http":
                     return "proxy", proxy.refusal(407)
@@ -178,6 +209,9 @@ class AiohttpClient:
             return "guard-refused", str(error)
         except BadAnswer as error:
             attempt.begun = error.begun
+            return error.fault, str(error)
+        except HungUp as error:
+            attempt.stale = error.was_used
             return error.fault, str(error)
         except ProxyError as error:
             return "proxy", str(error)
@@ -211,12 +245,36 @@ def _tls_name(origin: Origin) -> str | None:
     return for_tls(origin.host) if origin.scheme == "https" else None
 
 
-async def _note_reuse(
-    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceConnectionReuseconnParams
-) -> None:
-    attempt = context.trace_request_ctx
-    if attempt is not None:  # None for a token request
-        attempt.stale = True
+class _Pool:
+    """The connections of one webhook to one origin."""
+
+    def __init__(self, peer: Peer, session: aiohttp.ClientSession) -> None:
+        self.peer = peer
+        self.session = session
+        self.users = 0
+        """Attempts under way."""
+        self.used_at = 0.0
+
+
+def _session(peer: Peer, resolver: Resolver, *, force_close: bool = False) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=Connector(
+            peer=peer,
+            force_close=force_close,
+            limit=0,
+            resolver=_Guarded(resolver),
+            use_dns_cache=False,
+            happy_eyeballs_delay=0.25,
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
+        skip_auto_headers=("accept", "accept-encoding", "user-agent", "content-type"),
+        max_line_size=MAX_HEAD,
+        max_field_size=MAX_HEAD,
+        max_headers=MAX_HEADERS + 2,
+    )
 
 
 class _Url:

@@ -1,4 +1,4 @@
-"""What the aiohttp client sees of answers: their strict form, on connections that are not too old."""
+"""What the aiohttp client sees of answers: their strict form, on connections in step and not too old."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from pipeline.deliver.http.attempt import LIFE_SECS, Fault
 from pipeline.deliver.http.reader import AnswerError, AnswerReader
+from pipeline.deliver.http.trust import DOUBTFUL, LISTEN_SECS, Ear, Sign, is_farewell
 
 
 class BadAnswer(aiohttp.ClientError):
@@ -24,46 +25,111 @@ class BadAnswer(aiohttp.ClientError):
         self.begun = error.status
 
 
+class HungUp(aiohttp.ClientError):
+    """The connection ended before any byte of an answer.
+
+    None of the errors for which aiohttp sends a request again itself. was_used: it had served others before.
+    """
+
+    def __init__(self, error: BaseException | None, *, was_used: bool) -> None:
+        told = "the connection was closed before an answer"
+        super().__init__(told if error is None else f"{type(error).__name__}: {error}")
+        self.fault: Fault = "closed" if error is None else "reset"
+        self.was_used = was_used
+
+
 class ProxyError(aiohttp.ClientError):
     """The proxy is at fault, not the receiver behind it."""
+
+
+class Peer:
+    """Who is at the other end of some connections. doubt: called with each sign that it is out of step."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        doubt: Callable[[Sign], None] = lambda sign: None,
+        trusted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.clock = clock
+        self.doubt = doubt
+        self.trusted = trusted
 
 
 class Wire(ResponseHandler):
     """A connection of aiohttp whose parser gets what the reader of both clients makes of an answer."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, peer: Peer) -> None:
         super().__init__(loop)
-        self._clock = clock
-        self._born = clock() - random() * LIFE_SECS / 4
+        self._peer = peer
+        self._born = peer.clock() - random() * LIFE_SECS / 4
         self._reader: AnswerReader | None = None
-        self._bodyless = False
+        self._ear: Ear | None = None
+        self._bodyless = self._early = False
+        self._heard = 0
+        self.used = 0
+        """Requests that it has carried."""
 
     @property
     def should_close(self) -> bool:
         """True where the connection must not be used again."""
-        return super().should_close or self._clock() - self._born > LIFE_SECS
+        if super().should_close or not self._peer.trusted():
+            return True
+        return self._peer.clock() - self._born > LIFE_SECS
+
+    def hears(self) -> bool:
+        """Return whether something has come that is not read."""
+        return self._ear is not None and self._ear.hears()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        super().connection_made(transport)
+        sock = transport.get_extra_info("socket")
+        self._ear = Ear(sock.fileno()) if sock is not None else None
 
     def set_response_params(self, **params: Any) -> None:
         """Expect an answer."""
         self._reader = AnswerReader()
         self._bodyless = params.get("skip_payload", False)
+        self._heard = 0
+        self.used += 1
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
         """Pass on what the data holds of the answer."""
         reader = self._reader
-        if reader is None or not data:
+        if not data:
             super().data_received(data)
             return
-        begun, done = bool(reader.status), reader.done
+        if reader is None or reader.done:
+            # Nobody asked: it could be taken for the answer to a later request.
+            if not is_farewell(data):
+                self._peer.doubt("unasked")
+            self.force_close()
+            if self.transport is not None:
+                self.transport.close()
+            return
+        if not self._heard:
+            self._early = self._is_unsent()
+        self._heard += len(data)
+        begun = bool(reader.status)
         try:
             piece = reader.feed(data, bodyless=self._bodyless)
         except AnswerError as error:
+            if error.fault == "protocol" and self.used > 1:
+                self._peer.doubt("garbled")
             self._refuse(error)
             return
-        if not reader.keep:
+        sign = self._sign(reader)
+        if sign is not None:
+            self._peer.doubt(sign)
+            # A connection that has served nobody else can bring nobody else's answer.
+            if self.used > 1:
+                self._refuse(AnswerError("protocol", DOUBTFUL[sign]))
+                return
+        if reader.done and (not reader.keep or self._is_unsent()):
             self.force_close()
-        if reader.is_chunked and not done:
+        if reader.is_chunked:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
             piece += b"0\r\n\r\n" if reader.done else b""
         if not begun:
@@ -72,13 +138,40 @@ class Wire(ResponseHandler):
             super().data_received(piece)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Say of a head that breaks off what it has told."""
+        """Say of a head that breaks off what it has told, and of a connection that ends without a word
+        whether it had served others before.
+        """
         reader = self._reader
-        if reader is not None and not reader.status and reader.begun:
-            fault: Fault = "closed" if exc is None else "reset"
-            told = "the connection was closed before the answer was complete"
-            self.set_exception(BadAnswer(AnswerError(fault, told, reader.begun)))
+        if reader is not None and not reader.status:
+            if self._heard:
+                fault: Fault = "closed" if exc is None else "reset"
+                told = "the connection was closed before the answer was complete"
+                self.set_exception(BadAnswer(AnswerError(fault, told, reader.begun)))
+            else:
+                self.set_exception(HungUp(exc, was_used=self.used > 1))
         super().connection_lost(exc)
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """End what is awaited; the first reason is the reason."""
+        if isinstance(self.exception(), BadAnswer | HungUp):
+            return
+        if isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError) and not self._heard:
+            exc = HungUp(exc, was_used=self.used > 1)
+        super().set_exception(exc, *cause)
+
+    def _sign(self, reader: AnswerReader) -> Sign | None:
+        """Return what an answer tells of being out of step; as `Connection` of the native client does."""
+        if not reader.done:
+            return None
+        if reader.surplus and not is_farewell(reader.surplus):
+            return "surplus"
+        return "early" if self._early and self.used > 1 and reader.status < 400 else None
+
+    def _is_unsent(self) -> bool:
+        """Return whether a part of the request is still on our side."""
+        if self.transport is not None and self.transport.get_write_buffer_size():
+            return True
+        return self._ear is not None and self._ear.is_unsent()
 
     def _refuse(self, error: AnswerError) -> None:
         """End the answer as a fault, wherever it is awaited."""
@@ -91,17 +184,52 @@ class Wire(ResponseHandler):
 
 
 class Connector(aiohttp.TCPConnector):
-    """Opens connections that are a `Wire`."""
+    """Opens connections that are a `Wire`, and gives out only those that are in step."""
 
-    def __init__(self, *, clock: Callable[[], float], **settings: Any) -> None:
+    def __init__(self, *, peer: Peer, **settings: Any) -> None:
         super().__init__(**settings)
-        # aiohttp has no other place to say what a connection is made of.
-        self._factory = partial(Wire, asyncio.get_running_loop(), clock)  # type: ignore[assignment]  # a subclass
+        self._peer = peer
+        # aiohttp has no other place to say what a connection is made of; `connect` sees that it worked.
+        self._factory = partial(Wire, asyncio.get_running_loop(), peer)  # type: ignore[assignment]  # a subclass
 
-    async def _create_proxy_connection(self, *args: Any, **more: Any) -> Any:
+    async def connect(self, req: aiohttp.ClientRequest, *args: Any, **more: Any) -> Any:
+        """Return a connection over which nothing has come that nobody asked for.
+
+        Raises BadAnswer where a new one speaks at once, ProxyError where no tunnel is made.
+        """
+        while True:
+            connection = await self._connect(req, *args, **more)
+            wire = connection.protocol
+            if not isinstance(wire, Wire):
+                raise RuntimeError(
+                    f"aiohttp {aiohttp.__version__} makes connections in another way than Hookline knows: "
+                    "install the version that requirements/ names"
+                )
+            if await self._is_in_step(wire, is_plain=not req.is_ssl()):
+                return connection
+            was_used = wire.used
+            connection.close()
+            if not was_used:
+                raise BadAnswer(AnswerError("protocol", "the receiver spoke or hung up before it was asked"))
+
+    async def _is_in_step(self, wire: Wire, *, is_plain: bool) -> bool:
+        if not self._peer.trusted():
+            if wire.used:
+                return False
+            await asyncio.sleep(LISTEN_SECS)
+        # Over TLS bytes may stand there that say nothing: tickets.
+        if not wire.used and not is_plain:
+            return wire.is_connected()
+        if wire.hears():
+            await asyncio.sleep(0)  # the loop reads it: what nobody asked for closes the connection
+        return wire.is_connected() and not wire.hears()
+
+    async def _connect(self, req: aiohttp.ClientRequest, *args: Any, **more: Any) -> Any:
         try:
-            return await super()._create_proxy_connection(*args, **more)
+            return await super().connect(req, *args, **more)
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError):
             raise  # these tell themselves who it was
         except (aiohttp.ClientError, ConnectionError) as error:
+            if req.proxy is None or not req.is_ssl():
+                raise
             raise ProxyError(f"the proxy made no tunnel: {str(error) or type(error).__name__}") from error

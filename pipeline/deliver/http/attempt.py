@@ -55,7 +55,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     cancel: Callable[[], object] | None = None
     """Ends what the client is doing for it; None before and after."""
     stale: bool = False
-    """Only for the aiohttp client: a kept-alive connection took it, and no answer has begun."""
+    """Only for the aiohttp client: a kept-alive connection took it, and ended without a byte of an answer."""
     renewed: bool = False
     """True once a kept-alive connection turned out closed and a new one was taken."""
     ended: bool = False

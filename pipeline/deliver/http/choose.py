@@ -6,8 +6,10 @@ import resource
 from collections.abc import Callable
 
 from pipeline.deliver.http.attempt import Attempt, Client
+from pipeline.deliver.http.native_client import NativeClient
 from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.http.trust import Trust
 
 MAX_FLYING = 2048
 MOST_DESCRIPTORS = 65_536
@@ -27,16 +29,27 @@ def connection_limit() -> int:
 
 
 class Clients(dict[str, Client]):
-    """The clients by name; the aiohttp one is made when a webhook first needs it (its import is slow)."""
+    """The clients by name; the aiohttp one is made when a webhook first needs it (its import is slow).
+
+    max_flying: requests in flight in all.
+    """
 
     def __init__(
-        self, native: Client, finished: Callable[[Attempt], None], resolver: Resolver, contexts: Contexts
+        self,
+        finished: Callable[[Attempt], None],
+        resolver: Resolver,
+        contexts: Contexts,
+        trust: Trust,
+        max_flying: int,
     ) -> None:
-        super().__init__(native=native)
+        # Idle connections count as well, hence twice as many.
+        self.native = NativeClient(finished, resolver, contexts, max_connections=2 * max_flying, trust=trust)
+        super().__init__(native=self.native)
         self._make = (finished, resolver, contexts)
+        self._trust = trust
 
     def __missing__(self, name: str) -> Client:
         from pipeline.deliver.http.aiohttp_client import AiohttpClient
 
-        client = self[name] = AiohttpClient(*self._make)
+        client = self[name] = AiohttpClient(*self._make, trust=self._trust)
         return client

@@ -16,6 +16,7 @@ import httptools
 
 from pipeline.deliver.http.attempt import MAX_BODY, MAX_HEAD, Attempt, Fault
 from pipeline.deliver.http.reader import AnswerError, AnswerReader, is_plainly_chunked
+from pipeline.deliver.http.trust import DEEP, DOUBTFUL, Ear, Sign, is_farewell
 
 _OVERHEAD = 8
 """So many times longer than its body an answer may be on the wire: one-byte chunks, trailers."""
@@ -78,19 +79,27 @@ class Connection(asyncio.Protocol):
     """A connection to one origin; ``idle`` while it has no attempt."""
 
     __slots__ = (
-        "_body", "_glance", "_on_done", "_reader", "_received", "_size", "attempt", "born", "closed",
-        "idle_since", "transport", "used",
+        "_body", "_doubt", "_early", "_glance", "_on_done", "_reader", "_received", "_size", "attempt",
+        "born", "closed", "ear", "idle_since", "transport", "used",
     )  # fmt: skip
 
-    def __init__(self, on_done: Callable[[Connection, Attempt | None, bool], None]) -> None:
+    def __init__(
+        self,
+        on_done: Callable[[Connection, Attempt | None, bool], None],
+        doubt: Callable[[Sign], None] = lambda sign: None,
+    ) -> None:
         """on_done(connection, attempt, stale): the attempt ended (its answer is filled in), or (None) an
         idle connection closed. stale: a kept-alive connection was closed before any byte of an answer.
+        doubt: called with each sign that the other side is out of step.
         """
         self._on_done = on_done
+        self._doubt = doubt
         self._glance: Glance | None = Glance()
         """None once an answer needed more than that: the receiver's next ones will, too."""
         self.transport: asyncio.Transport | None = None
         self.attempt: Attempt | None = None
+        self.ear: Ear | None = None
+        """Given by the client that opened it."""
         self.closed = False
         self.used = 0
         self.born = 0.0
@@ -101,6 +110,7 @@ class Connection(asyncio.Protocol):
     def _reset(self) -> None:
         self._received = 0
         self._size = 0
+        self._early = False
         self._reader: AnswerReader | None = None
         self._body: bytes | bytearray = b""
 
@@ -133,12 +143,14 @@ class Connection(asyncio.Protocol):
         attempt = self.attempt
         if attempt is None:
             # Nobody asked: what comes next could be taken for the answer to a later request.
+            if not is_farewell(data):
+                self._doubt("unasked")
             self._lose()
             return
         glance = self._glance
         if glance is not None and not attempt.headers_matter and attempt.target.method != "HEAD":
             status = glance.takes(data)
-            if status and not self.transport.get_write_buffer_size():  # type: ignore[union-attr]  # data came
+            if status and not self._is_unsent(attempt):
                 attempt.status, attempt.answer = status, glance.body
                 self.attempt = None
                 self._on_done(self, attempt, False)
@@ -148,9 +160,12 @@ class Connection(asyncio.Protocol):
         reader = self._reader
         if reader is None:
             reader = self._reader = AnswerReader()
+            self._early = self._is_unsent(attempt)
         try:
             piece = reader.feed(data, bodyless=attempt.target.method == "HEAD")
         except AnswerError as error:
+            if error.fault == "protocol" and self.used > 1:
+                self._doubt("garbled")
             self._fail(error.fault, str(error), error.status)
             return
         most = attempt.most
@@ -192,24 +207,44 @@ class Connection(asyncio.Protocol):
     # --- inside
 
     def _end(self, keep: bool) -> None:
-        """Report the answer."""
+        """Report the answer, unless it may well be another's."""
         attempt = self.attempt
         if attempt is None:
             return
-        self.attempt = None
         reader = self._reader
         assert reader is not None  # an answer was read
+        sign = self._sign(reader)
+        if sign is not None:
+            self._doubt(sign)
+            # A connection that has served nobody else can bring nobody else's answer.
+            if self.used > 1:
+                self._fail("protocol", DOUBTFUL[sign])
+                return
+        self.attempt = None
         attempt.status = reader.status
         attempt.retry_after = reader.retry_after
         if attempt.headers_matter:
             attempt.headers = reader.headers()
         attempt.answer = bytes(self._body[: attempt.most])
         # Bytes still unsent: the receiver answered early, the rest of the request would be read as a next.
-        if not keep or self.closed or self.transport.get_write_buffer_size():  # type: ignore[union-attr]  # data came
+        if not keep or self.closed or self._is_unsent(attempt):
             self._lose()
         else:
             self._reset()
         self._on_done(self, attempt, False)
+
+    def _sign(self, reader: AnswerReader) -> Sign | None:
+        """Return what a complete answer tells of being out of step."""
+        if reader.surplus and not is_farewell(reader.surplus):
+            return "surplus"
+        # An error may come early (RFC 9112, 9.3): the receiver need not read on to know it.
+        return "early" if self._early and self.used > 1 and reader.status < 400 else None
+
+    def _is_unsent(self, attempt: Attempt) -> bool:
+        """Return whether a part of the request is still on our side."""
+        if self.transport.get_write_buffer_size():  # type: ignore[union-attr]  # data came
+            return True
+        return len(attempt.body) > DEEP and self.ear is not None and self.ear.is_unsent()
 
     def _fail(self, fault: Fault, detail: str, begun: int = 0) -> None:
         attempt, self.attempt = self.attempt, None

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
+from heapq import nsmallest
 from random import random
 
 from aiohappyeyeballs import start_connection
@@ -14,21 +15,24 @@ from pipeline.deliver.http.attempt import LIFE_SECS, Attempt, Fault
 from pipeline.deliver.http.connection import Connection
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.resolve import Resolver
-from pipeline.deliver.http.target import Origin
+from pipeline.deliver.http.target import Target
 from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.http.trust import DOUBTFUL, LISTEN_SECS, Ear, Trust
 from pipeline.language.hosts import for_tls
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 IDLE_SECS = 30.0
 """How long an unused connection is kept. Most servers keep theirs for longer."""
+ROOM = 32
+"""One of so many idle connections goes where there are too many: to look for them takes its time."""
 
 
 class NativeClient:
     """See `attempt.Client`. Used by one event loop.
 
-    max_connections: open connections in all; the longest idle one makes room for a new one.
-    clock: monotonic seconds, by which connections are idle and grow old.
+    max_connections: open connections in all; the longest idle ones make room for a new one.
+    clock: monotonic seconds, by which connections are idle and grow old. trust: shared with other clients.
     """
 
     def __init__(
@@ -40,17 +44,20 @@ class NativeClient:
         max_connections: int = 4096,
         idle_secs: float = IDLE_SECS,
         clock: Callable[[], float] | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self._finished = finished
         self._resolver = resolver
         self._contexts = contexts
         self._max = max_connections
         self._idle_secs = idle_secs
-        self._idle: dict[Origin, deque[Connection]] = {}
+        self._idle: dict[str, deque[Connection]] = {}
+        """By the target's pool."""
         self._open: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._now = clock or self._loop.time
+        self.trust = trust or Trust(self._now)
         self._sweeper: asyncio.TimerHandle | None = None
         self.opened = 0
         """Connections made so far."""
@@ -62,10 +69,19 @@ class NativeClient:
 
     def send(self, attempt: Attempt) -> None:
         """Write the request to an idle connection or begin a new one."""
-        idle = self._idle.get(attempt.target.origin)
-        while idle:
-            connection = idle.pop()
-            if not connection.closed:
+        idle = self._idle.get(attempt.target.pool)
+        if idle:
+            if self.trust.doubted and not self.trust.trusts(attempt.target):
+                while idle:
+                    self._discard(idle.pop())
+            # What has come already cannot be the answer. When it is read, the connection closes.
+            for _ in range(len(idle)):
+                connection = idle.pop()
+                if connection.closed:
+                    continue
+                if connection.ear is not None and connection.ear.hears():
+                    idle.appendleft(connection)
+                    continue
                 attempt.cancel = connection.close
                 connection.send(attempt, _wire(attempt))
                 return
@@ -98,7 +114,8 @@ class NativeClient:
         task.add_done_callback(self._tasks.discard)
 
     async def _dial(self, attempt: Attempt) -> None:
-        origin = attempt.target.origin
+        target, trust = attempt.target, self.trust
+        origin = target.origin
         fault: Fault = "dns"
         try:
             addresses = await self._resolver.resolve(origin.host, origin.port)
@@ -109,7 +126,7 @@ class NativeClient:
                 if context is not None:
                     fault = "tls"
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(self._done),
+                    lambda: Connection(self._done, lambda sign: trust.doubt(target, sign)),
                     sock=sock,
                     ssl=context,
                     server_hostname=for_tls(origin.host) if context is not None else None,
@@ -131,10 +148,23 @@ class NativeClient:
         self.opened += 1
         self._open.add(connection)
         connection.born = self._now() - random() * LIFE_SECS / 4
+        if trust.doubted and not trust.trusts(target):
+            await asyncio.sleep(LISTEN_SECS)
+        if not connection.closed:
+            connection.ear = Ear(sock.fileno())
+        self._begin(attempt, connection)
+
+    def _begin(self, attempt: Attempt, connection: Connection) -> None:
+        """Send the request over a new connection, unless the other side has spoken already."""
         if attempt.ended:
-            connection.close()
-        elif connection.closed:
+            self._discard(connection)
+        elif connection.closed or connection.ear is None:
             self._fail(attempt, "protocol", "the receiver spoke or hung up before it was asked")
+        # Over TLS bytes may stand there that say nothing: tickets.
+        elif attempt.target.origin.scheme == "http" and connection.ear.hears_words():
+            self.trust.doubt(attempt.target, "unasked")
+            self._discard(connection)
+            self._fail(attempt, "protocol", DOUBTFUL["unasked"])
         else:
             attempt.cancel = connection.close
             connection.send(attempt, _wire(attempt))
@@ -162,34 +192,32 @@ class NativeClient:
             attempt.fault = "closed"
             attempt.detail = "the connection was closed before an answer"
         if not connection.closed:
-            self._keep(connection, attempt.target.origin)
+            self._keep(connection, attempt.target)
         attempt.ended = True
         attempt.cancel = None
         self._finished(attempt)
 
-    def _keep(self, connection: Connection, origin: Origin) -> None:
-        """Put an open connection by for the next request, unless it is too old for one."""
+    def _keep(self, connection: Connection, target: Target) -> None:
+        """Put an open connection by for the next request, unless it is too old for one, or distrusted."""
         now = self._now()
-        if now - connection.born > LIFE_SECS:
+        if now - connection.born > LIFE_SECS or (self.trust.doubted and not self.trust.trusts(target)):
             self._discard(connection)
             return
-        idle = self._idle.get(origin)
+        idle = self._idle.get(target.pool)
         if idle is None:
-            idle = self._idle[origin] = deque()
+            idle = self._idle[target.pool] = deque()
         connection.idle_since = now
         idle.append(connection)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(self._idle_secs / 4, self._sweep)
 
     def _make_room(self) -> None:
-        oldest = min(
-            (idle[0] for idle in self._idle.values() if idle), key=lambda each: each.idle_since, default=None
-        )
-        if oldest is not None:
-            self._discard(oldest)
-            for idle in self._idle.values():
-                if idle and idle[0] is oldest:
-                    idle.popleft()
+        """Close a part of the idle connections, those that were idle for the longest time."""
+        idle = [
+            (each.idle_since, n, pool) for pool, all_ in self._idle.items() for n, each in enumerate(all_)
+        ]
+        for _, _, pool in nsmallest(1 + len(idle) // ROOM, idle):
+            self._discard(self._idle[pool].popleft())
 
     def _discard(self, connection: Connection) -> None:
         self._open.discard(connection)
@@ -199,7 +227,7 @@ class NativeClient:
         """Close what was idle for too long or is too old."""
         self._sweeper = None
         now = self._now()
-        for origin, idle in list(self._idle.items()):
+        for pool, idle in list(self._idle.items()):
             kept: deque[Connection] = deque()
             for connection in idle:
                 idle_secs, age_secs = now - connection.idle_since, now - connection.born
@@ -208,9 +236,9 @@ class NativeClient:
                 else:
                     kept.append(connection)
             if kept:
-                self._idle[origin] = kept
+                self._idle[pool] = kept
             else:
-                del self._idle[origin]
+                del self._idle[pool]
         if self._idle:
             self._sweeper = self._loop.call_later(self._idle_secs / 4, self._sweep)
 

@@ -62,8 +62,8 @@ class AnswerReader:
         self.is_chunked = False
         self.done = False
         """True once the answer is complete."""
-        self.surplus = False
-        """True where more came than the answer."""
+        self.surplus = b""
+        """What came with the answer and is no part of it."""
 
     def feed(self, data: bytes, *, bodyless: bool = False) -> bytes:
         """Return what the data holds of the body. bodyless: the answer to a HEAD. Raises AnswerError."""
@@ -74,7 +74,7 @@ class AnswerReader:
             data = rest
             self._begin_body(bodyless)
         if self.done:
-            self.surplus = self.surplus or bool(data)
+            self.surplus += data
             return b""
         if self.is_chunked:
             return self._read_chunks(data)
@@ -83,7 +83,7 @@ class AnswerReader:
         piece = data if len(data) <= self._left else data[: self._left]
         self._left -= len(piece)
         self.done = not self._left
-        self.surplus = len(data) > len(piece)
+        self.surplus = data[len(piece) :]
         return piece
 
     @property
@@ -204,7 +204,7 @@ class AnswerReader:
             self._left = int(found[1], 16)
             self._in_data, self._in_trailers = self._left > 0, not self._left
         self._buffer = buffer[at:]
-        self.surplus = self.done and bool(self._buffer)
+        self.surplus = self._buffer if self.done else b""
         return b"".join(made)
 
     def _wrong(self, what: str) -> AnswerError:

@@ -31,7 +31,7 @@ class TargetError(ValueError):
 
 
 class Origin(NamedTuple):
-    """What connections are shared by."""
+    """Where connections lead to."""
 
     scheme: str
     host: str
@@ -52,6 +52,10 @@ class Target:
     headers: tuple[tuple[str, str], ...]
     prefix: bytes
     """Request line and headers for the native client; further header lines follow."""
+    webhook: str = ""
+    pool: str = ""
+    """What connections are shared by: webhook and origin. No answer of one webhook's conversation can be
+    taken for another's."""
 
     @property
     def url(self) -> str:
@@ -160,11 +164,17 @@ def check_header(name: str, value: str) -> None:
 
 
 def build_target(
-    method: str, url: str, headers: tuple[tuple[str, str], ...], content_type: str | None, tls: str = ""
+    method: str,
+    url: str,
+    headers: tuple[tuple[str, str], ...],
+    content_type: str | None,
+    tls: str = "",
+    webhook: str = "",
 ) -> Target:
     """Return the target of a rendered request; raises TargetError.
 
-    ``content_type`` is used where the headers name none; None: the request has no body.
+    ``content_type`` is used where the headers name none; None: the request has no body. webhook: whose
+    request it is.
     """
     origin, path = parse_origin(url, tls)
     if not NAME.fullmatch(method):
@@ -184,4 +194,5 @@ def build_target(
         lines.append(("accept-encoding", "identity"))
     head = f"{method} {path} HTTP/1.1\r\nhost: {authority(origin)}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in lines)
-    return Target(origin, method, path, tuple(lines), head.encode("latin-1"))
+    pool = f"{webhook} {origin.scheme}://{authority(origin)} {origin.tls}"
+    return Target(origin, method, path, tuple(lines), head.encode("latin-1"), webhook, pool)

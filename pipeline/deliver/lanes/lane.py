@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 1000
 MAX_BYTES = 32 * 1024 * 1024
+HELD_BYTES = 1500
+"""What a delivery takes in memory beside its body."""
 WAITING_SHARE = 0.5
 """The part of a lane's memory that waiting retries may fill; later ones are parked on disk."""
 RETRY_SHARE = 0.5
@@ -144,7 +146,7 @@ class Lane:
             elif user in self._parked_users:
                 return False
         self.held[row] = delivery
-        self.held_bytes += len(delivery.request.body)
+        self.held_bytes += len(delivery.request.body) + HELD_BYTES
         if self.ordered:
             queue = self.users.get(user)
             if queue is not None:
@@ -257,7 +259,7 @@ class Lane:
         if self.held.pop(delivery.row, None) is None:
             return
         request = delivery.request
-        self.held_bytes -= len(request.body)
+        self.held_bytes -= len(request.body) + HELD_BYTES
         if self.ordered or self.users:
             queue = self.users.get(request.user)
             if queue is None:
@@ -280,7 +282,7 @@ class Lane:
         for each in leaving:
             each.gone = True
             self.held.pop(each.row, None)
-            self.held_bytes -= len(each.request.body)
+            self.held_bytes -= len(each.request.body) + HELD_BYTES
             self.note_parked(each)
         return leaving
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
+from typing import TypeAlias
 
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Item, halves
@@ -20,8 +21,9 @@ from pipeline.deliver.lanes.policy import (
     RetryAt,
     decide,
 )
-from pipeline.deliver.requests.answers import Said, Unreadable, legible, read_success
+from pipeline.deliver.requests.answers import FailedItems, Unreadable, legible, read_success
 from pipeline.deliver.requests.excerpt import excerpt
+from pipeline.language.work import TooExpensive
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.telemetry.log import get
 
@@ -30,6 +32,9 @@ log = get(__name__)
 OVERLOAD = frozenset({408, 425, 429})
 """Statuses below 500 that say "not now"."""
 STEP_SECS = 0.002
+
+Judged: TypeAlias = tuple[bool, FailedItems]
+"""Whether `fail_when` holds for an answer, and which members of its batch failed."""
 
 
 @dataclass(slots=True)
@@ -68,7 +73,7 @@ class Settler:
         quickest = inf
         for attempt in attempts:
             status = attempt.status
-            said: Said | None = None
+            said: Judged | None = None
             if not is_plain and attempt.headers_matter and attempt.fault is None and 200 <= status < 300:
                 said = self._read(lane, attempt)
             key = attempt.fault or status
@@ -142,24 +147,28 @@ class Settler:
         self._result(delivery, Outcome.DELIVERED)
         lane.release(delivery, now)
 
-    def _read(self, lane: Lane, attempt: Attempt) -> Said | None:
+    def _read(self, lane: Lane, attempt: Attempt) -> Judged | None:
         """Return what a 2xx answer says; None, with a fault, where that cannot be read."""
         assert lane.spec is not None  # a lane without one judges no content
+        fail_when = lane.spec.fail_when
         try:
-            return read_success(attempt, lane.spec)
+            _, response, failed = read_success(attempt, lane.spec)
+            try:
+                return fail_when is not None and fail_when(None, None, {"response": response}), failed
+            except TooExpensive:
+                raise Unreadable("`fail_when` takes more work on it than conditions may") from None
         except Unreadable as error:
             start = attempt.answer[:512].decode("utf-8", "backslashreplace")
             attempt.fault = "unreadable"
             attempt.detail = f"{attempt.status}, but {error}" + (f": {start}" if start else "")
             return None
 
-    def _judge_good(self, lane: Lane, attempt: Attempt, said: Said, wall_ms: int, now: float) -> None:
+    def _judge_good(self, lane: Lane, attempt: Attempt, said: Judged, wall_ms: int, now: float) -> None:
         """A 2xx answer whose content may say otherwise."""
-        _, response, failed = said
+        fails, failed = said
         spec = lane.spec
         text = ""
-        fail_when = spec.fail_when if spec is not None else None
-        if fail_when is not None and fail_when(None, None, {"response": response}):
+        if fails:
             text = self._note(lane, attempt)
             for delivery in attempt.items:
                 self.finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)

@@ -114,7 +114,7 @@ class Sender:
             if self._spec.has_secrets:
                 url, headers, _ = fill(url, headers, b"", encoding=self._spec.encoding, secrets=self.secrets)
             content_type = None if method in _BODYLESS else self._content_type
-            target = build_target(method, url, headers, content_type, self._tls)
+            target = build_target(method, url, headers, content_type, self._tls, self._spec.webhook_id)
             if len(self._targets) >= _KEPT_TARGETS:
                 self._targets.clear()
             self._targets[key] = target

@@ -9,12 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias, get_args
 
+from pipeline.job.control.full import FullWebhooks
 from pipeline.telemetry import log
 
 Reason: TypeAlias = Literal["disk", "commit", "webhook", "engine", "peers"]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
 DISK_CHECK_SECS = 1.0
+EPOCH_BYTES = 64 << 20
+"""Reading pauses until the next commit once so much is to be written with it: until then memory holds it."""
 
 _log = log.get("source")
 
@@ -59,8 +62,10 @@ class Pressure:
         clock: Callable[[], float] = time.monotonic,
         free: Callable[[Path], int] = free_bytes,
     ) -> None:
-        self.full: set[tuple[int, str]] = set()
-        """(shard, webhook) pairs at `max_pending` whose webhook says `on_full: pause`."""
+        self.full = FullWebhooks(clock)
+        """Webhooks at `max_pending` that say `on_full: pause`."""
+        self.to_commit: dict[int, int] = {}
+        """Bytes that each shard has to write with the present epoch."""
         self._engine = engine
         self._state = state
         self._reserve = reserve
@@ -77,6 +82,8 @@ class Pressure:
         if self._is_low_on_disk():
             return "disk"
         if self._pace is not None and self._pace.is_slow():
+            return "commit"
+        if self.to_commit and sum(tuple(self.to_commit.values())) > EPOCH_BYTES:
             return "commit"
         if self.full:
             return "webhook"

@@ -15,8 +15,13 @@ from pipeline.job.steps.chunks import Routed, Selected
 from pipeline.job.steps.keys import shard_key, shard_of
 from pipeline.job.story import resolve
 from pipeline.join.links import Identity
-from pipeline.outbox.counters import RECORDS, Counters
+from pipeline.model.records import Invalid
+from pipeline.outbox.counters import RECORDS, REFUSED, Counters
 from pipeline.store.folders import identity_folder
+from pipeline.telemetry import log
+from pipeline.telemetry.happenings import JOIN_MERGES_REFUSED
+
+_log = log.get("job")
 
 Token = tuple[str, str, int]
 """What Bytewax keeps of an identity key: ("v1", source partition, the store's sequence number)."""
@@ -86,6 +91,8 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         by_shard: dict[int, Routed] = {}
         shards = self.settings.shards
         for owned in resolve(chunk.items, self.identity):
+            if type(owned[1]) is Invalid and chunk.partition != self.partition:
+                continue  # a link of another partition, which says itself that it refused it
             shard = shard_of(owned[0], shards)
             routed = by_shard.get(shard)
             if routed is None:
@@ -99,6 +106,10 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
             if not self.partition:
                 return self.token or ("v1", "", 0)
             self.pace.committing()
+            if self.identity.refused:
+                self.counters.add(f"record/{REFUSED}", self.identity.refused)
+                JOIN_MERGES_REFUSED.happened(_log, self.identity.refused)
+                self.identity.refused = 0
             self.counters.flush()
             seq = self.store.commit()
             self.committed.records[self.partition] = self.counters.copy()

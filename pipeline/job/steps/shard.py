@@ -36,6 +36,9 @@ from pipeline.telemetry.metrics import count, observe
 Token = tuple[str, int, int]
 """What Bytewax keeps of a shard: ("v1", shard, the store's sequence number)."""
 
+ROOM_AGAIN = 0.9
+"""The part of `max_pending` below which a webhook that was full has room again."""
+
 _log = log.get("job")
 
 
@@ -61,7 +64,7 @@ class Shard:
         self.clock = settings.clock
         self.now = 0
         """Wall clock (unix ms) at the beginning of the present chunk."""
-        self.story = Story(store, settings.clock, settings.replay, settings.sizes)
+        self.story = Story(store, settings.clock, settings.replay, settings.sizes, settings.shards)
         self.counters = Counters(store)
         versions.learn(owed_or_dead(self.counters))
         self.after_commit: list[Callable[[], None]] = []
@@ -69,7 +72,10 @@ class Shard:
         self.left: list[Path] = []
         self.done: list[Path] = []
         """Requests left for the stopped job, done in this epoch and in the last one."""
-        self.outbox = Outbox(store, self.counters, engine, number, settings.clock, copies=settings.copies)
+        self.outbox = Outbox(
+            store, self.counters, engine, number, settings.clock,
+            copies=settings.copies, quota=settings.dead_letters.of_shard(settings.shards),
+        )  # fmt: skip
 
     @property
     def waits_for_commit(self) -> bool:
@@ -86,6 +92,7 @@ class Shard:
                 self.take(told, version)
             else:
                 self.invalid(told)
+        self.pressure.to_commit[self.number] = self.store.to_commit
         for source, offset in chunk.passed.items():
             self.outbox.passed(source, offset)
 
@@ -111,9 +118,11 @@ class Shard:
             replay=replay is not None,
         )
         settings = webhook.delivery
-        if self.counters.pending(webhook_id) * self.settings.shards >= settings.max_pending and self.full(
-            webhook, request, event.origin
-        ):
+        counts, shards = self.counters.of(webhook_id), self.settings.shards
+        if (
+            counts.pending * shards >= settings.max_pending
+            or counts.on_disk * shards >= settings.max_pending_bytes
+        ) and self.full(webhook, request, event.origin):
             return
         self.outbox.admit(request, ordered=settings.ordering == "per_user")
 
@@ -137,8 +146,7 @@ class Shard:
     def full(self, webhook: Webhook, request: Request, origin: Origin) -> bool:
         """Too much is pending: True where the request was dead-lettered, False where the source pauses."""
         policy = webhook.delivery.on_full or ("pause" if self.settings.finite else "dead_letter")
-        if policy == "pause":
-            self.pressure.full.add((self.number, webhook.id))
+        if policy == "pause" and self.pressure.full.pauses(self.number, webhook.id):
             return False
         self._die("delivery", "max-pending", self.clock(), request, origin)
         return True
@@ -179,18 +187,24 @@ class Shard:
             JOIN_REFUSED.happened(_log, users.refused)
             users.refused = 0
         self.committed.webhooks[self.number] = self.counters.copy()
-        full = self.pressure.full
-        full.difference_update(
-            [pair for pair in tuple(full) if pair[0] == self.number and self.has_room(pair[1])]
-        )
+        self.pressure.to_commit[self.number] = 0
+        self.pressure.full.look(self.number, self.outbox.ended, self.has_room, self.max_pause)
+        self.outbox.ended.clear()
         return seq
 
     def has_room(self, webhook_id: str) -> bool:
-        """Return whether a webhook that paused the source has come down to nine tenths of its limit."""
+        """Return whether a webhook that paused the source has come down to nine tenths of its limits."""
         webhook = self.versions.latest.by_id.get(webhook_id)
         if webhook is None:
             return True
-        return self.outbox.pending(webhook_id) * self.settings.shards < webhook.delivery.max_pending * 0.9
+        counts, delivery = self.counters.of(webhook_id), webhook.delivery
+        rows, size = counts.pending * self.settings.shards, counts.on_disk * self.settings.shards
+        return rows < delivery.max_pending * ROOM_AGAIN and size < delivery.max_pending_bytes * ROOM_AGAIN
+
+    def max_pause(self, webhook_id: str) -> float:
+        """Return how long the source waits for a webhook that fails."""
+        webhook = self.versions.latest.by_id.get(webhook_id)
+        return 0.0 if webhook is None else webhook.delivery.max_pause_secs
 
 
 class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
@@ -283,7 +297,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
 
     def copies(self) -> tuple[Iterable[list[DeadLetter]], bool]:
         """Return the dead letters to copy since the last call."""
-        dead = self.shard.outbox.to_copy() if self.shard is not None else []
+        dead = self.shard.outbox.dead_letters.to_copy() if self.shard is not None else []
         return ([dead] if dead else ()), self.RETAIN
 
 

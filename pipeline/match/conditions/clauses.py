@@ -13,11 +13,11 @@ from typing import Final
 
 from pipeline.language.path_syntax import Path
 from pipeline.language.paths import Getter, Scope, compile_path, compile_time
-from pipeline.language.work import CHARS, FREE_CHARS, extent, spend
+from pipeline.language.work import CHARS, FREE_CHARS, extent, spend, width
 from pipeline.match.conditions.dynamic import compile_dynamic
 from pipeline.match.conditions.nodes import Predicate
 from pipeline.match.conditions.zones import zone_of
-from pipeline.match.operators.comparisons import Test, make_test
+from pipeline.match.operators.comparisons import Test, make_test, price_of
 from pipeline.match.operators.dates import minute_at, weekday_at
 from pipeline.match.operators.operands import Dynamic, Operand, Options
 from pipeline.match.operators.patterns import PatternError
@@ -55,9 +55,12 @@ def _positive(read: Getter, many: bool, operator: Operator, operand: Operand, op
     except PatternError as error:
         raise OperandError(f"invalid {operator.name}: {error}", _pattern_hint(str(error))) from None
     if many:
-        return _over_many(read, test, operator.whole)
-    if operator.name in _READS_TEXT:
-        read = _counted(read)
+        return _over_many(
+            read, test, operator, price_of(operator.name, operand, ignore_case=options.ignore_case)
+        )
+    price = price_of(operator.name, operand, ignore_case=options.ignore_case)
+    if price:
+        read = _counted(read, price)
     if operator.whole or (options.conversion is not None and options.conversion.whole):
         return lambda event, user, scope: test(read(event, user, scope))
     if operator.name == "eq" and type(operand) is str:
@@ -69,7 +72,7 @@ def _positive(read: Getter, many: bool, operator: Operator, operand: Operand, op
             return False
         if type(value) is list:
             if len(value) > _FEW:
-                spend(event, user, _PER_TEST * len(value))
+                spend(event, user, extent(value, _PER_TEST))
             return test(value) or any(map(test, value))
         return test(value)
 
@@ -78,24 +81,25 @@ def _positive(read: Getter, many: bool, operator: Operator, operand: Operand, op
 
 _PER_CONVERSION: Final = 40
 """Work of converting one element: a date takes two microseconds."""
+_PER_FOLD: Final = 3
+"""Work of folding one element."""
 _PER_TEST: Final = 4
 """Work of asking an operator about one element, measured against that of touching it."""
 _FEW: Final = 16
 """So many elements are asked for nothing: counting would cost more."""
-_READS_TEXT: Final = ("contains", "glob", "regex")
-"""Operators that read a text to its end, and not as fast as it is copied."""
 
 
-def _counted(read: Getter) -> Getter:
+def _counted(read: Getter, price: int) -> Getter:
     """Return the getter with its long texts counted, and all that stands in lists and objects."""
+    free = FREE_CHARS // price
 
     def counted(event: Event, user: User, scope: Scope) -> Value | Missing:
         value = read(event, user, scope)
         if type(value) is str:
-            if len(value) > FREE_CHARS:
-                spend(event, user, len(value) // CHARS)
+            if len(value) > free:
+                spend(event, user, price * len(value) // CHARS)
         elif type(value) is list or type(value) is dict:
-            spend(event, user, extent(value))
+            spend(event, user, extent(value, _PER_FOLD))
         return value
 
     return counted
@@ -121,15 +125,20 @@ def _equals_text(read: Getter, operand: str) -> Predicate:
     return test
 
 
-def _over_many(read: Getter, test: Test, whole: bool) -> Predicate:
+def _over_many(read: Getter, test: Test, operator: Operator, price: int) -> Predicate:
+    whole, free = operator.whole, FREE_CHARS // max(1, price)
+
     def over_many(event: Event, user: User, scope: Scope) -> bool:
         values = read(event, user, scope)
         if type(values) is not list:
             return False
         spend(event, user, _PER_TEST * len(values))
         for value in values:
-            if type(value) is list or (type(value) is str and len(value) > FREE_CHARS):
-                spend(event, user, extent(value))
+            kind = type(value)
+            if kind is list or kind is dict:
+                spend(event, user, extent(value, _PER_TEST))
+            elif kind is str and len(value) > free:
+                spend(event, user, max(1, price) * len(value) // CHARS)
             if test(value) or (not whole and type(value) is list and any(map(test, value))):
                 return True
         return False
@@ -155,7 +164,7 @@ def _converted(get: Getter, many: bool, options: Options) -> Getter:
     """Return a getter whose values are converted and folded; arrays keep the elements that convert."""
     conversion, tz = options.conversion, options.tz
     if options.ignore_case:
-        get = _counted(get)
+        get = _counted(get, _PER_FOLD)
     if conversion is None:
         if not options.ignore_case:
             return get
@@ -175,7 +184,7 @@ def _converted(get: Getter, many: bool, options: Options) -> Getter:
             return MISSING
         at = zone_of(tz, event, user, scope)
         if type(value) is list and (many or not whole):
-            spend(event, user, _PER_CONVERSION * (len(value) if many else extent(value)))
+            spend(event, user, _PER_CONVERSION * (len(value) if whole else width(value)))
             value = _convert_list(value, convert, at, flat=not whole)
         else:
             value = convert(value, at)

@@ -63,7 +63,7 @@ def compile_dynamic(
 
 
 _PER_TEST: Final = 4
-_PER_OPERAND: Final = 8
+_PER_OPERAND: Final = 10
 """Work of taking one value into the test, measured against that of touching it."""
 
 
@@ -87,7 +87,7 @@ def _operands(
         values = value if part.many and type(value) is list else [value]
         if operator.wants in ("list", "text", "element"):
             values = [one for value in values for one in (value if type(value) is list else (value,))]
-        # Lists and objects among them are known by their canonical text.
+        # Lists and objects among them are known by their canonical text, and texts are put in order.
         spend(event, user, extent(values, _PER_OPERAND))
         if options.conversion is not None and not part.converted:
             at = zone_of(options.tz, event, user, scope)

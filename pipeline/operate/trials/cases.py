@@ -16,6 +16,7 @@ from pipeline.config.files import SHAPES, TESTS, JobDefaults, config_files, is_y
 from pipeline.config.models.case import Case, CaseFile, ExpectedRequest
 from pipeline.decode.decode import decode
 from pipeline.job.rehearse import Rehearsal
+from pipeline.model.bounds import bounded
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -59,7 +60,8 @@ def run_file(
     try:
         cases, root = read_file(path, shown, CaseFile)
         holds = "the webhook has no errors"
-        snapshot = _compile(path, directory, cases, os.environ if environ is None else environ)
+        with bounded():
+            snapshot = _compile(path, directory, cases, os.environ if environ is None else environ)
     except ConfigError as error:
         yield CaseResult(shown, holds, 0, [str(error)])
         return

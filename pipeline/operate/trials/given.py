@@ -19,6 +19,7 @@ from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
 from pipeline.decode.scan import NATIVE, long_id, too_large
 from pipeline.decode.shape import Shape
 from pipeline.decode.strict import without_bom
+from pipeline.model.bounds import bounded
 from pipeline.model.errors import GivenError, InvalidRecord, UsageError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -33,8 +34,9 @@ def load_snapshot(config: Path) -> Snapshot:
 
     Raises ConfigError with every finding.
     """
-    defaults = replace(load_pipeline(config).require().defaults, network_allow=("0.0.0.0/0", "::/0"))
-    return compile_config(read_config(config, defaults=defaults), secrets=None).require()
+    with bounded(root=str(config)):
+        defaults = replace(load_pipeline(config).require().defaults, network_allow=("0.0.0.0/0", "::/0"))
+        return compile_config(read_config(config, defaults=defaults), secrets=None).require()
 
 
 @dataclass(slots=True, frozen=True)

@@ -18,6 +18,7 @@ from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
 from pipeline.job.story import Match
 from pipeline.language.secrets import Secrets
+from pipeline.model.bounds import bounded
 from pipeline.model.errors import ConfigError, GivenError, RenderError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -68,8 +69,9 @@ def prepare(config: Path, webhook_id: str, given: Given, allow: Sequence[str] = 
     cannot be used or the request cannot be rendered, UsageError where there is no such webhook.
     """
     job = load_pipeline(config, flags={"network.allow": list(allow) or None}).require()
-    text = read_config(config, defaults=job.defaults)
-    snapshot = compile_config(text, secrets=Secrets(base=config)).require()
+    with bounded(root=str(config)):
+        text = read_config(config, defaults=job.defaults)
+        snapshot = compile_config(text, secrets=Secrets(base=config)).require()
     match, holds = _match(snapshot, webhook_id, given)
     if match.request is None:
         raise ConfigError(f"{webhook_id}: it cannot be rendered: {match.reason}")

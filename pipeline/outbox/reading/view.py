@@ -21,7 +21,7 @@ from pipeline.outbox.codec import (
     unpack_owed,
     webhook_prefix,
 )
-from pipeline.outbox.counters import ORDER, RECORDS, by_webhook
+from pipeline.outbox.counters import OTHERS, RECORDS, by_webhook
 from pipeline.outbox.handover import Progress, Request
 from pipeline.store.folders import configured_file
 from pipeline.store.reading import reading
@@ -59,7 +59,7 @@ class Accounting(TypedDict):
     """The counts of DESIGN 10, cumulative over a state directory's life."""
 
     records: dict[str, int]
-    """`RECORDS`, and of `ORDER` what there was."""
+    """`RECORDS`, and what there was of `OTHERS` and of dead records that were let go, ``dropped``."""
     webhooks: dict[str, dict[str, int]]
 
 
@@ -78,7 +78,9 @@ def accounting(state: Path) -> Accounting:
     for _, key, value in rows(state, Table.COUNTERS):
         total[key.decode()] += unpack_number(value)
     records = {name: total.pop(f"record/{name}", 0) for name in RECORDS}
-    records |= {name: number for name in ORDER if (number := total.pop(f"record/{name}", 0))}
+    records |= {name: number for name in OTHERS if (number := total.pop(f"record/{name}", 0))}
+    if dropped := total["/dropped"]:
+        records["dropped"] = dropped
     return {"records": records, "webhooks": by_webhook(total, configured(state))}
 
 

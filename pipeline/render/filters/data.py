@@ -173,8 +173,12 @@ TABLE: Final = (
         Example(["a", {"b": 1}], "json", '["a", {"b": 1}]'),
         Example(None, "json", "null"),
         takes_missing=True,
+        per_text=3,
+        per_element=16,
     ),
-    Filter(parse_json, "the value that a JSON text says", Example('{"a": 1}', "parse_json", {"a": 1})),
+    Filter(
+        parse_json, "the value that a JSON text says", Example('{"a": 1}', "parse_json", {"a": 1}), per_text=6
+    ),
     Filter(
         date,
         "a time printed by a strftime pattern, in a time zone (UTC); `'now'` is the event's time",
@@ -187,21 +191,36 @@ TABLE: Final = (
         Example("2026-11-23T14:50:00.123+01:00", "date: '%s.%L'", "1795441800.123"),
         Example(1795445400123, "date: '%-I:%M %P %:z', 'Asia/Kolkata'", "8:20 pm +05:30"),
         takes_event_time=True,
+        per_element=6,
     ),
     Filter(
         merge,
         "two or more objects as one, the later one's values win",
         Example({"a": 1, "b": 1}, "merge: event.properties.x", {"a": 1, "b": 1}),
         grows=True,
+        per_element=2,
+        shallow=True,
     ),
-    Filter(pick, "only these keys of an object", Example({"a": 1, "b": 2}, "pick: 'a', 'c'", {"a": 1})),
-    Filter(without, "an object without these keys", Example({"a": 1, "b": 2}, "without: 'a'", {"b": 2})),
+    Filter(
+        pick,
+        "only these keys of an object",
+        Example({"a": 1, "b": 2}, "pick: 'a', 'c'", {"a": 1}),
+        per_element=0,
+    ),
+    Filter(
+        without,
+        "an object without these keys",
+        Example({"a": 1, "b": 2}, "without: 'a'", {"b": 2}),
+        per_element=2,
+        shallow=True,
+    ),
     Filter(
         flatten,
         "one level: an object's inner keys joined with `_` or another separator, an array's arrays spread",
         Example({"a": {"b": 1, "c": {"d": [2]}}}, "flatten", {"a_b": 1, "a_c_d": [2]}),
         Example({"a": {"b": 1}}, "flatten: '.'", {"a.b": 1}),
         Example([1, [2, [3]]], "flatten", [1, 2, 3]),
+        per_element=6,
     ),
     Filter(
         default,
@@ -212,11 +231,15 @@ TABLE: Final = (
         Example(False, "default: true, allow_false: true", False),
         takes_missing=True,
         options=frozenset({"allow_false"}),
+        per_text=0,
+        per_element=0,
     ),
     Filter(
         require,
         "the value; where it is missing or null the delivery is dead-lettered",
         Example("a", "require", "a"),
         takes_missing=True,
+        per_text=0,
+        per_element=0,
     ),
 )

@@ -45,6 +45,9 @@ class Filter:
         takes_missing: bool = False,
         takes_event_time: bool = False,
         grows: bool = False,
+        per_text: int = 2,
+        per_element: int = 2,
+        shallow: bool = False,
         options: frozenset[str] = frozenset(),
     ) -> None:
         """function: takes the value, then the positional arguments; missing arguments arrive as None.
@@ -52,6 +55,9 @@ class Filter:
         takes_event_time: the function gets ``event_ms``: what `now` means. grows: the result may hold the
         same value many times over: it is weighed, not only counted. options: names of arguments that are
         given by name.
+
+        per_text: units of work for each 16 characters of a long text; per_element: for each element of a list
+        or object, to its end, or `shallow` of the list alone. `make bombs` measures both.
         """
         self.name = function.__name__.rstrip("_")
         self.function = function
@@ -61,6 +67,9 @@ class Filter:
         self.takes_event_time = takes_event_time
         self.grows = grows
         self.options = options
+        self.per_text = per_text
+        self.per_element = per_element
+        self.shallow = shallow
         self.least = self.most = 0
         """How many positional arguments it takes; ``most`` is 99 for any number."""
         for parameter in list(inspect.signature(function).parameters.values())[1:]:

@@ -17,7 +17,6 @@ from pipeline.render.filters.filter import Example, Filter
 from pipeline.render.values.printing import MAX_RESULT, Failure, UrlPath, to_count, to_text, utf8
 
 _NOT_PATH: Final = re.compile(r"[\\\x00-\x1f\x7f-\x9f]|(?:^|/)\.{1,2}(?:;[^/]*)?(?:/|$)")
-_LINE_END: Final = re.compile(r"\r?\n")
 _SPACES: Final = re.compile(r"\s+")
 _XML_NAMES: Final = {
     "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", "\r": "&#13;",
@@ -65,11 +64,11 @@ def squish(value: Value) -> str:
 
 
 def strip_newlines(value: Value) -> str:
-    return _LINE_END.sub("", to_text(value))
+    return to_text(value).replace("\r\n", "").replace("\n", "")
 
 
 def newline_to_br(value: Value) -> str:
-    return _LINE_END.sub("<br />\n", to_text(value))
+    return to_text(value).replace("\r\n", "\n").replace("\n", "<br />\n")
 
 
 def escape(value: Value) -> str:
@@ -245,36 +244,64 @@ TABLE: Final = (
     Filter(strip, "without white space at both ends", Example(" a b ", "strip", "a b")),
     Filter(lstrip, "without white space at the start", Example(" a ", "lstrip", "a ")),
     Filter(rstrip, "without white space at the end", Example(" a ", "rstrip", " a")),
-    Filter(squish, "each run of white space one blank", Example(" a \n b ", "squish", "a b")),
-    Filter(strip_newlines, "without line ends", Example("a\r\nb", "strip_newlines", "ab")),
-    Filter(newline_to_br, "`<br />` before each line end", Example("a\nb", "newline_to_br", "a<br />\nb")),
-    Filter(escape, "escaped for HTML", Example("<a> & 'b'", "escape", "&lt;a&gt; &amp; &#x27;b&#x27;")),
+    Filter(
+        squish,
+        "each run of white space one blank",
+        Example(" a \n b ", "squish", "a b"),
+        per_text=7,
+        per_element=4,
+    ),
+    Filter(strip_newlines, "without line ends", Example("a\r\nb", "strip_newlines", "ab"), per_text=3),
+    Filter(
+        newline_to_br,
+        "`<br />` before each line end",
+        Example("a\nb", "newline_to_br", "a<br />\nb"),
+        per_text=8,
+        per_element=3,
+    ),
+    Filter(
+        escape,
+        "escaped for HTML",
+        Example("<a> & 'b'", "escape", "&lt;a&gt; &amp; &#x27;b&#x27;"),
+        per_text=7,
+    ),
     Filter(
         escape_once,
         "escaped for HTML, what is escaped already stays",
         Example("&lt;a&gt; & b", "escape_once", "&lt;a&gt; &amp; b"),
+        per_text=64,
     ),
-    Filter(escapejs, "escaped for a JavaScript string", Example("a'b", "escapejs", "a\\u0027b")),
+    Filter(
+        escapejs,
+        "escaped for a JavaScript string",
+        Example("a'b", "escapejs", "a\\u0027b"),
+        per_text=260,
+        per_element=24,
+    ),
     Filter(
         xml_escape,
         "escaped for XML, in texts and attributes; a character that XML cannot hold is a dead letter",
         Example("<a> & 'b'", "xml_escape", "&lt;a&gt; &amp; &apos;b&apos;"),
+        per_text=110,
+        per_element=11,
     ),
     Filter(
         csv_escape,
         "a field of CSV, in quotes where it needs them (RFC 4180)",
         Example('5" nails, long', "csv_escape", '"5"" nails, long"'),
         Example("Ann", "csv_escape", "Ann"),
+        per_text=12,
     ),
     Filter(
         replace,
         "every occurrence replaced",
         Example("a-b-c", "replace: '-', '+'", "a+b+c"),
         Example("ab", "replace: '', '.'", ".a.b."),
+        per_text=6,
     ),
-    Filter(replace_first, "the first replaced", Example("aa", "replace_first: 'a', 'b'", "ba")),
-    Filter(replace_last, "the last replaced", Example("aa", "replace_last: 'a', 'b'", "ab")),
-    Filter(remove, "every occurrence removed", Example("+49 15", "remove: '+'", "49 15")),
+    Filter(replace_first, "the first replaced", Example("aa", "replace_first: 'a', 'b'", "ba"), per_text=3),
+    Filter(replace_last, "the last replaced", Example("aa", "replace_last: 'a', 'b'", "ab"), per_text=3),
+    Filter(remove, "every occurrence removed", Example("+49 15", "remove: '+'", "49 15"), per_text=4),
     Filter(remove_first, "the first removed", Example("abab", "remove_first: 'a'", "bab")),
     Filter(remove_last, "the last removed", Example("abab", "remove_last: 'a'", "abb")),
     Filter(
@@ -284,11 +311,14 @@ TABLE: Final = (
         Example(" Ann  Lee ", "split: ' '", ["Ann", "Lee"]),
         Example("abc", "split: ''", ["a", "b", "c"]),
         Example("", "split: ','", []),
+        per_text=6,
+        per_element=3,
     ),
     Filter(
         strip_html,
         "without tags, scripts and styles",
         Example("<p>a <b>b</b></p><script>x()</script>", "strip_html", "a b"),
+        per_text=450,
     ),
     Filter(
         truncate,
@@ -302,24 +332,36 @@ TABLE: Final = (
         Example("a b c", "truncatewords: 2", "a b..."),
         Example("a b", "truncatewords: 2", "a b"),
     ),
-    Filter(url_encode, "encoded for a form or query", Example("a b&c", "url_encode", "a+b%26c")),
-    Filter(url_decode, "decoded from a form or query", Example("a+b%26c", "url_decode", "a b&c")),
+    Filter(
+        url_encode,
+        "encoded for a form or query",
+        Example("a b&c", "url_encode", "a+b%26c"),
+        per_text=45,
+        per_element=11,
+    ),
+    Filter(
+        url_decode, "decoded from a form or query", Example("a+b%26c", "url_decode", "a b&c"), per_text=45
+    ),
     Filter(
         url_path,
         "several segments of a URL's path, each encoded; `/` stays, `.` and `..` are refused",
         Example("a b/c?", "url_path", "a%20b/c%3F"),
+        per_text=60,
+        per_element=16,
     ),
-    Filter(base64_encode, "base64 of the UTF-8 text", Example("a?", "base64_encode", "YT8=")),
-    Filter(base64_decode, "the text of a base64", Example("YT8=", "base64_decode", "a?")),
+    Filter(base64_encode, "base64 of the UTF-8 text", Example("a?", "base64_encode", "YT8="), per_text=3),
+    Filter(base64_decode, "the text of a base64", Example("YT8=", "base64_decode", "a?"), per_text=3),
     Filter(
         base64_url_safe_encode,
         "base64 with `-` and `_`",
         Example("a??>", "base64_url_safe_encode", "YT8_Pg=="),
+        per_text=3,
     ),
     Filter(
         base64_url_safe_decode,
         "the text of a base64 with `-` and `_`",
         Example("YT8_Pg==", "base64_url_safe_decode", "a??>"),
+        per_text=3,
     ),
     Filter(
         to_string,

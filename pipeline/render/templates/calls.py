@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
 from pipeline.language.paths import Getter, Scope
-from pipeline.language.work import CHARS, FREE_CHARS, TooExpensive, extent, spend
+from pipeline.language.work import CHARS, FREE_CHARS, TooExpensive, extent, spend, width
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.model.words import did_you_mean
@@ -25,11 +25,11 @@ _SHORT: Final = MAX_RESULT // 4
 """Characters that are within the limit however they are encoded."""
 _PER_LETTER: Final = 100
 """Work of one letter in the format of a time, measured against that of touching an element."""
+_PER_ARGUMENT: Final = 4
+"""Work of taking one element of an argument."""
 _MANY: Final = (list, dict)
 _FEW: Final = 32
 """Outside of loops, what is deep inside of so few elements is not worth weighing: it is read once."""
-_PER_ELEMENT, _ONCE = 8, 2
-"""Work of a filter on one element, measured against that of touching it; less where nothing repeats it."""
 NO_EVENT: Any = None
 NO_USER: Any = None
 """Stand in where nothing depends on event and user."""
@@ -156,29 +156,30 @@ def _lint(name: str, positional: list[Getter], options: Mapping[str, Getter], at
         names.warn("a whole number divided by a whole number is rounded down", at, hint)
 
 
-def _price(value: Value, scope: Scope) -> int:
+def _price(value: Value, filter_: Filter) -> int:
     """Return the work of a filter on a long text, a list or an object."""
     if type(value) is str:
-        return len(value) // CHARS
-    if scope is None:
-        return extent(value, _ONCE)
-    return extent(value, _PER_ELEMENT)
+        return filter_.per_text * len(value) // CHARS
+    if not filter_.per_element:
+        return 0
+    if filter_.shallow:
+        return filter_.per_element * (width(value) if type(value) is list else len(value))
+    return extent(value, filter_.per_element)
 
 
 def _call(
     filter_: Filter, left: Getter, positional: list[Getter], options: dict[str, Getter], check: Check | None
 ) -> Getter:
-    function = filter_.function
     given = [get.value for get in positional if known(get)]
     if not filter_.takes_missing and not filter_.takes_event_time and len(given) == len(positional):
         fixed = tuple(None if value is MISSING else value for value in given)
-        return _with_constants(function, left, fixed, check)
+        return _with_constants(filter_, left, fixed, check)
     if filter_.takes_event_time:
-        call = _with_time(function, left, positional)
+        call = _with_time(filter_, left, positional)
     elif filter_.takes_missing:
-        call = _with_missing(function, left, positional, options)
+        call = _with_missing(filter_, left, positional, options)
     else:
-        call = _with_values(function, left, positional)
+        call = _with_values(filter_, left, positional)
     if check is None:
         return call
 
@@ -188,9 +189,9 @@ def _call(
     return checked
 
 
-def _with_constants(
-    function: Callable[..., Any], left: Getter, fixed: tuple[Value, ...], check: Check | None
-) -> Getter:
+def _with_constants(filter_: Filter, left: Getter, fixed: tuple[Value, ...], check: Check | None) -> Getter:
+    function = filter_.function
+
     def with_constants(event: Event, user: User, scope: Scope) -> Value | Missing:
         value: Value = left(event, user, scope)
         if value is None or value is MISSING:
@@ -200,7 +201,7 @@ def _with_constants(
             if type(value) is str
             else type(value) in _MANY and (scope is not None or len(value) > _FEW)
         ):
-            spend(event, user, _price(value, scope))
+            spend(event, user, _price(value, filter_))
         result = function(value, *fixed)
         if check is None or (type(result) is str and len(result) < _SHORT):
             return result
@@ -209,7 +210,9 @@ def _with_constants(
     return with_constants
 
 
-def _with_values(function: Callable[..., Any], left: Getter, positional: list[Getter]) -> Getter:
+def _with_values(filter_: Filter, left: Getter, positional: list[Getter]) -> Getter:
+    function = filter_.function
+
     def with_values(event: Event, user: User, scope: Scope) -> Value | Missing:
         value: Value = left(event, user, scope)
         if value is None or value is MISSING:
@@ -219,13 +222,15 @@ def _with_values(function: Callable[..., Any], left: Getter, positional: list[Ge
             if type(value) is str
             else type(value) in _MANY and (scope is not None or len(value) > _FEW)
         ):
-            spend(event, user, _price(value, scope))
+            spend(event, user, _price(value, filter_))
         return function(value, *_arguments(positional, event, user, scope))
 
     return with_values
 
 
-def _with_time(function: Callable[..., Any], left: Getter, positional: list[Getter]) -> Getter:
+def _with_time(filter_: Filter, left: Getter, positional: list[Getter]) -> Getter:
+    function = filter_.function
+
     def with_time(event: Event, user: User, scope: Scope) -> Value | Missing:
         value: Value = left(event, user, scope)
         if value is None or value is MISSING:
@@ -235,7 +240,7 @@ def _with_time(function: Callable[..., Any], left: Getter, positional: list[Gett
             if type(value) is str
             else type(value) in _MANY and (scope is not None or len(value) > _FEW)
         ):
-            spend(event, user, _price(value, scope))
+            spend(event, user, _price(value, filter_))
         given = _arguments(positional, event, user, scope)
         if scope is not None:
             spend(event, user, _PER_LETTER * sum(len(one) for one in given if type(one) is str))
@@ -245,16 +250,19 @@ def _with_time(function: Callable[..., Any], left: Getter, positional: list[Gett
 
 
 def _arguments(positional: list[Getter], event: Event, user: User, scope: Scope) -> list[Value]:
-    found = [None if (one := get(event, user, scope)) is MISSING else one for get in positional]
+    found: list[Value] = [None if (one := get(event, user, scope)) is MISSING else one for get in positional]
     for one in found:
         if type(one) is str and len(one) > FREE_CHARS:
             spend(event, user, len(one) // CHARS)
+        elif type(one) in _MANY and len(one) > _FEW:
+            spend(event, user, _PER_ARGUMENT * len(one))
     return found
 
 
 def _with_missing(
-    function: Callable[..., Any], left: Getter, positional: list[Getter], options: dict[str, Getter]
+    filter_: Filter, left: Getter, positional: list[Getter], options: dict[str, Getter]
 ) -> Getter:
+    function = filter_.function
     fixed = tuple(get.value for get in positional if known(get))
     named = {name: get.value for name, get in options.items() if known(get)}
     if len(fixed) == len(positional) and len(named) == len(options):
@@ -266,7 +274,7 @@ def _with_missing(
                 if type(value) is str
                 else type(value) in _MANY and (scope is not None or len(value) > _FEW)
             ):
-                spend(event, user, _price(value, scope))
+                spend(event, user, _price(value, filter_))
             return function(value, *fixed, **named)
 
         return with_constants
@@ -279,7 +287,7 @@ def _with_missing(
             if type(value) is str
             else type(value) in _MANY and (scope is not None or len(value) > _FEW)
         ):
-            spend(event, user, _price(value, scope))
+            spend(event, user, _price(value, filter_))
         return function(value, *[get(event, user, scope) for get in positional], **now)
 
     return with_missing
@@ -289,9 +297,14 @@ def metered(inner: Getter) -> Getter:
     """Return the function with the size of what it gives counted against the template's budget."""
 
     def counted(event: Event, user: User, scope: Scope) -> Value | Missing:
-        result = inner(event, user, scope)
-        if scope is not None and type(result) in (str, list, dict):
-            scope[RUN].spend(len(result) if type(result) is str else weigh(result))
+        result: Value = inner(event, user, scope)
+        if scope is None:
+            return result
+        if type(result) is str:
+            scope[RUN].spend(len(result))
+        elif type(result) in _MANY:
+            spend(event, user, 2 * len(result))
+            scope[RUN].spend(weigh(result))
         return result
 
     return counted

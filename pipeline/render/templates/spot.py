@@ -99,7 +99,7 @@ class Spot:
 def fail(failure: Exception, place: str) -> NoReturn:
     """Raise the RenderError of a failure: reason, value and place."""
     if isinstance(failure, TooExpensive) and not failure.place:
-        raise TooExpensive(place) from None
+        raise TooExpensive(place, for_all=failure.for_all) from None
     if isinstance(failure, RenderError):
         raise failure
     if isinstance(failure, Failure):

@@ -150,20 +150,24 @@ def check_size(result: Any) -> Any:
 
 def weigh(value: Value) -> int:
     """Return roughly how many characters a value prints as, counting up to twice the allowed size."""
-    total = 0
-    todo = [value]
+    if type(value) is str:
+        return len(value) + 2
+    total = 2
+    todo = [value] if type(value) in (list, dict) else []
     while todo and total <= 2 * MAX_RESULT:
         one = todo.pop()
-        if type(one) is str:
-            total += len(one) + 2
-        elif type(one) is list:
-            total += len(one) + 2
-            todo.extend(one)
-        elif type(one) is dict:
-            total += 2 + sum(len(name) + 4 for name in one)
-            todo.extend(one.values())
-        else:
-            total += 4
+        if type(one) is dict:
+            total += sum(map(len, one)) + 4 * len(one)
+            one = one.values()
+        for inner in one:
+            kind = type(inner)
+            if kind is str:
+                total += len(inner) + 3
+            elif kind is list or kind is dict:
+                total += 3
+                todo.append(inner)
+            else:
+                total += 5
     return total
 
 

@@ -98,7 +98,7 @@ class _Rebuilding:
         for _, shard, seq in tokens.get("shard", {}).values():
             if is_lost(shard_folder(config.state, shard), seq):
                 store = self.open(shard_folder(config.state, shard), seq)
-                self.users[shard] = Users(store, sizes=config.file.limits.sizes())
+                self.users[shard] = Users(store, sizes=config.file.sizes())
                 self.done.shards.append(shard)
 
     def run(self, progress: Callable[[int], None]) -> Rebuilt:
@@ -144,11 +144,11 @@ class _Rebuilding:
         else:
             store = self.open(identity_folder(self.config.state, partition), lost)
             self.done.identities.append(partition)
-        return Identity(store, sizes=self.config.file.limits.sizes())
+        return Identity(store, sizes=self.config.file.sizes())
 
     def records(self, positions: dict[str, Any]) -> Iterator[tuple[str, Record]]:
         """Yield the updates and links of all partitions up to these positions, each with its partition."""
-        sizes = self.config.file.limits.sizes()
+        sizes = self.config.file.sizes()
         readers = {name: self.readers.open(name, None) for name in positions}
         for reader in readers.values():
             self.stack.callback(reader.close)

@@ -6,6 +6,7 @@ import os
 
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import Fatal, InvalidRecord, StateError
+from pipeline.model.plain_file import is_endless
 from pipeline.model.records import Origin
 from pipeline.sources.files import recorded
 from pipeline.sources.files.blocks import Blocks, Damaged, is_compressed
@@ -66,6 +67,12 @@ class Cursor:
             self._blocks = Blocks(self._fd)
         except OSError as error:
             raise Fatal(f"{self.source.path}: cannot be read: {error.strerror}") from error
+        if is_endless(self._fd):
+            self._close_fd()
+            raise Fatal(
+                f"{self.source.path}: is a device, which has no end and no lines: a recording is a file, a "
+                "folder of them, or a pipe"
+            )
         if self.source.path == STDIN or self._blocks.is_stream:
             self._blocks.is_stream = True
             self._is_named = False

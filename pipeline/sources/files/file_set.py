@@ -48,7 +48,10 @@ def find_inputs(paths: Iterable[str], side: int | None = None, *, may_be_empty: 
                 item for item in path.rglob("*") if item.name.endswith(SUFFIXES) and item.is_file()
             )
             if not inside and not may_be_empty:
-                raise ConfigError(f"{text}: there is no *.jsonl, *.jsonl.gz or *.jsonl.zst in this directory")
+                raise ConfigError(
+                    f"{text}: there is no *.jsonl, *.jsonl.gz or *.jsonl.zst in this directory; name files "
+                    f"that end otherwise by a pattern ({path / '*.json.gz'})"
+                )
             found += [Input(item.relative_to(path).as_posix(), str(item), side) for item in inside]
         elif path.exists():
             found.append(Input(path.name, text, side))

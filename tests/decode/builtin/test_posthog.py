@@ -1,7 +1,17 @@
 from __future__ import annotations
 
+import pytest
+
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate
-from tests.decode.reading import HERE, NOON, one, read
+from tests.decode.builtin.exports.samples import CAPTURED, CLICKHOUSE, EXPORTED
+from tests.decode.reading import HERE, NOON, one, read, reason
+
+
+def pair(record: object, **given: str) -> tuple[PropertyUpdate, Event]:
+    update, event = read(record, **given)
+    assert type(update) is PropertyUpdate
+    assert type(event) is Event
+    return update, event
 
 
 class TestPostHog:
@@ -28,6 +38,53 @@ class TestPostHog:
     def test_create_alias_merges_the_alias_into_the_distinct_id(self) -> None:
         alias = one({"event": "$create_alias", "distinct_id": "u", "properties": {"alias": "old"}})
         assert alias == IdentityLink("old", "u", None, HERE, alias=True)
+
+    def test_an_alias_goes_to_the_id_that_no_device_made(self) -> None:
+        device = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
+        call = {"event": "$create_alias", "distinct_id": device, "properties": {"alias": "u"}}
+        assert one(call) == IdentityLink(device, "u", None, HERE, alias=True)
+        swapped = {"event": "$create_alias", "distinct_id": "u", "properties": {"alias": device}}
+        assert one(swapped) == IdentityLink(device, "u", None, HERE, alias=True)
+
+    def test_the_alias_of_the_python_library_goes_to_the_new_id(self) -> None:
+        properties = {"alias": "u", "distinct_id": "old", "$lib": "posthog-python"}
+        call = {"event": "$create_alias", "distinct_id": "old", "properties": properties}
+        assert one(call) == IdentityLink("old", "u", None, HERE, alias=True)
+        forced = {**call, "event": "$merge_dangerously"}
+        assert one(forced) == IdentityLink("u", "old", None, HERE, alias=True)
+
+    def test_an_offset_counts_back_from_when_the_server_had_it_whatever_the_clients_clock_says(self) -> None:
+        call = {"event": "x", "distinct_id": "u", "offset": 2000, "timestamp": "2020-01-01T00:00:00Z"}
+        assert one({**call, "now": "2026-11-23T12:00:02Z", "sent_at": "2020-01-01T00:00:02Z"}).time == NOON
+        assert one(call, received_at=NOON + 2000).time == NOON
+        assert one(call).time == 1_577_836_800_000
+        assert one({**call, "offset": 10**18}, received_at=NOON).time == 1_577_836_800_000
+
+    def test_a_row_brings_what_posthog_knew_of_the_person_before_its_event(self) -> None:
+        for row in (CLICKHOUSE, EXPORTED):
+            update, event = pair(row, format="posthog")
+            assert (update.user_id, update.time) == ("u1", NOON)
+            assert update.set == {"plan": "pro", "seats": 3}
+            assert (event.id, event.name, event.time) == ("018f", "Purchase", NOON)
+            assert event.properties["amount"] == 250
+
+    def test_a_captured_message_is_its_call_with_the_servers_id_and_moment(self) -> None:
+        update, event = pair(CAPTURED)
+        assert update.set == {"plan": "pro"}
+        assert (event.id, event.time, event.received_at) == ("018f", NOON, NOON + 5000)
+
+    @pytest.mark.parametrize(
+        ("record", "named"),
+        [
+            ({**CAPTURED, "data": "{"}, "the text in `data`: not JSON"),
+            ({**CAPTURED, "data": "{}"}, "no `event`"),
+            ({**CLICKHOUSE, "properties": "[]"}, "the text in `properties` is an array"),
+            ({**CLICKHOUSE, "properties": '{"a":NaN}'}, "NaN"),
+            ({**CLICKHOUSE, "person_properties": "{"}, "the text in `person_properties`"),
+        ],
+    )
+    def test_a_broken_text_is_named(self, record: dict[str, object], named: str) -> None:
+        assert named in reason(record)
 
     def test_the_offset_counts_back_from_when_it_was_sent(self) -> None:
         call = {"event": "x", "distinct_id": "u", "offset": 2000, "sent_at": "2026-11-23T12:00:02Z"}

@@ -1,0 +1,1 @@
+"""A config is tried in a process of its own before it reaches a running one."""

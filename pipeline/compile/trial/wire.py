@@ -1,0 +1,50 @@
+"""Messages between a process and the one that tries configs for it: a length, then JSON."""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import time
+
+import orjson
+
+from pipeline.model.json import Value
+
+_HEAD = struct.Struct(">Q")
+MOST = 512 << 20
+"""Bytes of one message: of a whole config."""
+
+
+def send(descriptor: int, message: Value) -> None:
+    """Write a message. Raises OSError where nobody reads."""
+    payload = orjson.dumps(message)
+    left = memoryview(_HEAD.pack(len(payload)) + payload)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def receive(descriptor: int) -> Value:
+    """Wait for a message and return it. Raises EOFError where nobody writes any more."""
+    (size,) = _HEAD.unpack(_read(descriptor, _HEAD.size))
+    if size > MOST:
+        raise EOFError
+    return orjson.loads(_read(descriptor, size))
+
+
+def comes(descriptor: int, secs: float) -> bool:
+    """Wait so long for a message to come; return whether one does, or its writer is gone."""
+    deadline = time.monotonic() + secs
+    poll = select.poll()  # `select` knows descriptors below 1024 alone
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < size:
+        part = os.read(descriptor, min(size - len(parts), 1 << 20))
+        if not part:
+            raise EOFError
+        parts += part
+    return bytes(parts)

@@ -1,0 +1,102 @@
+"""Amplitude: rows of its export, and the bodies of its HTTP API (``events[]``, ``identification[]``).
+
+``event_type`` is the name, ``user_id`` the user, ``device_id`` the anonymous id, ``insert_id`` (exports:
+``$insert_id``, else ``uuid``) the event's id, ``event_properties`` its properties; every other field is
+context. The time is ``event_time`` (an export's, UTC), else ``time`` (HTTP, milliseconds), else
+``client_event_time``. ``user_properties`` are an update that comes before the event: plain ones are set, as
+are ``$set`` and ``$setOnce``; ``$unset`` removes. What needs the value before it (``$add``, ``$append``,
+``$prepend``, ``$preInsert``, ``$postInsert``, ``$remove``) and ``$clearAll`` are a dead letter beside what
+else the record says. ``$identify`` is the update and no event, with both ids also a link; other events with
+both ids are no link. ``$groupidentify`` is an event of kind ``group`` with the properties ``groups`` and
+``traits``.
+
+Source: amplitude.com/docs, HTTP V2 API, Identify API and Export API; the operators as its SDKs name them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.decode import fields
+from pipeline.decode.builtin.exports import operators
+from pipeline.decode.builtin.exports.operators import Meaning
+from pipeline.decode.fields import Fields, Place
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.records import Event, Record
+
+IDENTIFY: Final = "$identify"
+_GROUP: Final = "$groupidentify"
+_KINDS: Final = {"[Amplitude] Page Viewed": "page", "[Amplitude] Screen Viewed": "screen"}
+
+_OPERATORS: Final[dict[str, Meaning]] = {
+    "$set": "set",
+    "$setOnce": "set_once",
+    "$unset": "unset",
+    "$add": "unsaid",
+    "$append": "unsaid",
+    "$prepend": "unsaid",
+    "$preInsert": "unsaid",
+    "$postInsert": "unsaid",
+    "$remove": "unsaid",
+    "$clearAll": "unsaid",
+}
+
+_READ: Final = frozenset(
+    {
+        "event_type", "user_id", "device_id", "insert_id", "$insert_id", "event_properties",
+        "user_properties", "event_time", "time", "library", "api_key",
+    }
+)  # fmt: skip
+
+
+def read(record: Fields, place: Place) -> list[Record]:
+    """Return the records of one event. Raises InvalidRecord."""
+    name = fields.text(record, "event_type")
+    if name is None:
+        if "user_properties" not in record:
+            raise InvalidRecord("the event of Amplitude has no `event_type`")
+        name = IDENTIFY  # the Identify API has it in its path
+    user_id, device_id = ids = fields.text_id(record, "user_id"), fields.text_id(record, "device_id")
+    if user_id is None and device_id is None:
+        raise InvalidRecord("the event of Amplitude has neither `user_id` nor `device_id`")
+    times = _times(record, place)
+    call_id = fields.text_id(record, "insert_id", "$insert_id", "uuid")
+    source = fields.text(record, "library")
+    given = fields.mapping(record, "user_properties")
+    changes = operators.read_changes(given, _OPERATORS)
+    for key, value in given.items():
+        if key not in _OPERATORS:
+            changes.set.setdefault(key, value)
+    records: list[Record] = []
+    if name == IDENTIFY and user_id is not None and device_id is not None:
+        records += fields.link(record, place, device_id, user_id, times[0])
+    if changes:
+        records.append(operators.update(changes, place, call_id, ids, times, source))
+    records += operators.unsaid(changes, record, place)
+    if name == _GROUP:
+        properties: Fields = {"groups": record.get("groups"), "traits": _traits(record)}
+    elif name == IDENTIFY:
+        if not records:
+            raise InvalidRecord("the identify call of Amplitude has no `user_properties`, and not both ids")
+        return records
+    else:
+        properties = fields.mapping(record, "event_properties")
+    context: Fields = {key: value for key, value in record.items() if value is not None and key not in _READ}
+    kind = "group" if name == _GROUP else _KINDS.get(name, "track")
+    event = Event(call_id, name, kind, *ids, *times, source, properties, context, place.origin)
+    return [*records, event]
+
+
+def _traits(record: Fields) -> Fields:
+    traits = fields.mapping(record, "group_properties")
+    changes = operators.read_changes(traits, _OPERATORS)
+    plain = {key: value for key, value in traits.items() if key not in _OPERATORS}
+    return {**changes.set_once, **changes.set, **plain}
+
+
+def _times(record: Fields, place: Place) -> tuple[int | None, int | None]:
+    received_at = fields.time(record, "server_received_time", "server_upload_time")
+    if received_at is None:
+        received_at = place.received_at
+    time = fields.time(record, "event_time", "time", "client_event_time")
+    return (received_at if time is None else time), received_at

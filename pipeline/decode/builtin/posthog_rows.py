@@ -1,0 +1,65 @@
+"""What PostHog itself writes, as the capture call that it comes from.
+
+A message of the capture topic has the call as text in ``data``; ``uuid``, ``distinct_id``, ``now`` and
+``sent_at`` stand beside it. A message of ``clickhouse_events_json`` and a row of a batch export have the
+properties as text or as an object, and in ``person_properties`` what PostHog knew of the person with this
+event: an update that comes before it. Source: PostHog's rust/capture (CapturedEvent), its ClickHouse
+schema, posthog.com/docs/cdp/batch-exports.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.decode import fields, strict
+from pipeline.decode.fields import Fields
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import kind_of
+
+_BESIDE: Final = ("uuid", "distinct_id", "now", "sent_at")
+
+
+def is_one(record: Fields) -> bool:
+    """Return whether the object is a message or a row that PostHog wrote."""
+    if "distinct_id" not in record:
+        return False
+    properties = record.get("properties")
+    if properties is None:
+        return is_packed(record) or "person_properties" in record
+    return type(properties) is str or "person_properties" in record
+
+
+def is_packed(record: Fields) -> bool:
+    """Return whether an object without properties holds the call as text."""
+    data = record.get("data")
+    return type(data) is str and data.startswith("{")
+
+
+def as_call(record: Fields) -> Fields:
+    """Return the capture call of a message or a row. Raises InvalidRecord."""
+    if record.get("properties") is None and is_packed(record):
+        call = _object(record, "data")
+        # The server has named the event and the moment; the call itself may say less, or else.
+        return {**call, **{name: record[name] for name in _BESIDE if record.get(name) is not None}}
+    properties = _object(record, "properties")
+    known = _object(record, "person_properties")
+    if known:
+        # What the event itself sets is part of them already, unless it was kept out of the person.
+        properties = {**properties, "$set": {**known, **fields.mapping(properties, "$set")}}
+    return {**record, "properties": properties}
+
+
+def _object(record: Fields, name: str) -> Fields:
+    """Return an object that may be written as text; missing and empty are an empty one."""
+    value = record.get(name)
+    if type(value) is not str:
+        return fields.mapping(record, name)
+    if not value:
+        return {}
+    try:
+        read = strict.loads(value.encode("utf-8", "surrogatepass"))
+    except InvalidRecord as error:
+        raise InvalidRecord(f"the text in `{name}`: {error}") from None
+    if type(read) is not dict:
+        raise InvalidRecord(f"the text in `{name}` is {kind_of(read)}, an object is wanted")
+    return read

@@ -1,0 +1,94 @@
+"""Webhooks at `max_pending` that pause the source, for as long as that helps them.
+
+A source that waits for one webhook waits for all (P4). So it waits only while the receiver takes something:
+where every attempt fails for `max_pause`, or for a minute nothing was answered at all, the webhook is given
+up. What it would owe from then on is a dead letter, until enough of what is pending has gone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from pipeline.telemetry import log
+from pipeline.telemetry.happenings import PAUSE_ENDED
+
+SILENT_SECS = 60.0
+"""The pause ends after this, or `max_pause` where that is longer, also where no attempt has failed: the
+webhook was halted, or its next attempt is far away."""
+
+_log = log.get("job")
+
+
+class Ended(Protocol):
+    """What became of attempts since it was asked last."""
+
+    delivered: set[str]
+    """Webhooks of which something was delivered."""
+    failed: set[str]
+    """Webhooks of which something was not."""
+
+
+class FullWebhooks:
+    """One per process; each shard says how its part stands at the end of every epoch."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pausing: set[tuple[int, str]] = set()
+        self._given_up: set[str] = set()
+        self._since: dict[str, float] = {}
+        """When each webhook that pauses the source began to, or took something last."""
+        self._failing: set[str] = set()
+
+    def __bool__(self) -> bool:
+        """Return whether the source waits for a webhook."""
+        return bool(self._pausing)
+
+    def pauses(self, shard: int, webhook_id: str) -> bool:
+        """A shard has too much pending of a webhook: the source waits. False where it was given up."""
+        if webhook_id in self._given_up:
+            return False
+        self._pausing.add((shard, webhook_id))
+        self._since.setdefault(webhook_id, self._clock())
+        return True
+
+    def look(
+        self, shard: int, ended: Ended, has_room: Callable[[str], bool], max_pause: Callable[[str], float]
+    ) -> None:
+        """Take what a shard's attempts came to in an epoch: who has room again, and who is given up."""
+        if not self._since and not self._given_up:
+            return
+        now = self._clock()
+        for webhook_id in tuple(self._since):
+            if webhook_id in ended.delivered:
+                self._since[webhook_id] = now
+                self._failing.discard(webhook_id)
+            elif webhook_id in ended.failed:
+                self._failing.add(webhook_id)
+        self._room_again([webhook for of, webhook in tuple(self._pausing) if of == shard], shard, has_room)
+        self._given_up.difference_update(
+            [webhook for webhook in tuple(self._given_up) if webhook in ended.delivered]
+        )
+        for webhook_id in {webhook for _, webhook in tuple(self._pausing)}:
+            patience = max_pause(webhook_id)
+            waited = now - self._since[webhook_id]
+            if waited > (patience if webhook_id in self._failing else max(patience, SILENT_SECS)):
+                self._give_up(webhook_id, waited)
+
+    def _room_again(self, webhooks: Iterable[str], shard: int, has_room: Callable[[str], bool]) -> None:
+        for webhook_id in webhooks:
+            if has_room(webhook_id):
+                self._pausing.discard((shard, webhook_id))
+                self._forget(webhook_id)
+
+    def _give_up(self, webhook_id: str, waited: float) -> None:
+        self._given_up.add(webhook_id)
+        self._pausing = {pair for pair in self._pausing if pair[1] != webhook_id}
+        self._forget(webhook_id)
+        PAUSE_ENDED.happened(_log, webhook=webhook_id, waited_secs=round(waited, 1))
+
+    def _forget(self, webhook_id: str) -> None:
+        if not any(webhook == webhook_id for _, webhook in self._pausing):
+            self._since.pop(webhook_id, None)
+            self._failing.discard(webhook_id)

@@ -1,0 +1,139 @@
+"""Configs are tried in another process: bombs end it or are findings, and the next is tried all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.compile.trial.trial import NoTrial, Trial
+from pipeline.config.files import ConfigText, JobDefaults, read_config
+from pipeline.model.bounds import Bounds
+from pipeline.model.errors import ConfigError
+from tests.kit.run import started, until
+
+HOOK = "id: a\ntrigger: {events: [X]}\nrequest: {url: 'https://x.example/', headers: {T: '${TOKEN}'}}\n"
+RAW = "{% raw %}x{% endraw %}" * 2_900
+HEAVY = HOOK + "  body:\n" + "".join(f"    k{n}: '{RAW}'\n" for n in range(15))
+"""A second of work, and nothing wrong with it."""
+HEAVY = HEAVY.replace("request: {", "request:\n  ").replace("/', headers: {T: '${TOKEN}'}}", "/'")
+DEFAULTS = JobDefaults()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "webhooks").mkdir()
+    (tmp_path / "webhooks/a.yaml").write_text(HOOK)
+    return tmp_path
+
+
+@pytest.fixture
+def trial() -> Iterator[Trial]:
+    made = Trial(environ={"TOKEN": "canary", "OTHER": "nobody asks for it"})
+    yield made
+    made.close()
+
+
+def pid(trial: Trial) -> int:
+    assert trial._child is not None
+    return trial._child._process.pid
+
+
+def test_what_is_good_comes_back_as_it_was_read_and_the_process_stays(trial: Trial, folder: Path) -> None:
+    tried = trial.read(folder, DEFAULTS)
+    assert tried.text == read_config(folder, environ={"TOKEN": "canary"})
+    assert b"canary" not in Path(f"/proc/{pid(trial)}/environ").read_bytes()
+    first = pid(trial)
+    (folder / "webhooks/a.yaml").write_text(HOOK.replace("events", "evnts"))
+    with pytest.raises(ConfigError, match="did you mean `events`"):
+        trial.read(folder, DEFAULTS).require()
+    (folder / "webhooks/a.yaml").write_text(HOOK.replace("TOKEN", "UNKNOWN"))
+    assert [one.code for one in trial.read(folder, DEFAULTS).findings] == ["missing-secret"]
+    assert pid(trial) == first
+    text = ConfigText({"webhooks/b.yaml": HOOK.replace("X", "''")}, root="unsaved")
+    assert [(one.file, one.code) for one in trial.check(text).findings] == [("webhooks/b.yaml", "wrong-name")]
+    with pytest.raises(ConfigError, match="there is no such config directory"):
+        trial.read(folder / "gone", DEFAULTS)
+
+
+def test_a_secret_that_is_gone_is_missed_in_a_file_that_is_the_same(trial: Trial, folder: Path) -> None:
+    (folder / "webhooks/a.yaml").write_text(HOOK.replace("${TOKEN}", "${file:token}"))
+    (folder / "token").write_text("t")
+    assert trial.read(folder, DEFAULTS).text is not None
+    (folder / "token").unlink()
+    assert trial.read(folder, DEFAULTS).text is None
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text", "said"),
+    [
+        (Bounds(config_secs=0.1, more_secs=0), HEAVY, "all files together more than 0.1 s"),
+        (Bounds(memory_bytes=16 << 20), HOOK + "#a\n" * 300_000, "more than 16 MiB of memory"),
+    ],
+    ids=["time", "memory"],
+)
+def test_what_takes_too_much_is_a_finding_that_names_the_file(
+    folder: Path, bounds: Bounds, text: str, said: str
+) -> None:
+    trial = Trial(bounds, {"TOKEN": "t"})
+    (folder / "webhooks/b.yaml").write_text(text)
+    try:
+        with pytest.raises(ConfigError, match="list file") as caught:
+            trial.read(folder, DEFAULTS)
+        assert f"{folder}/webhooks/b.yaml: error[config-too-expensive]" in str(caught.value)
+        assert said in str(caught.value)
+        (folder / "webhooks/b.yaml").unlink()
+        trial._bounds = Bounds()
+        assert trial.read(folder, DEFAULTS).text is not None
+    finally:
+        trial.close()
+
+
+def test_one_that_was_killed_is_replaced_and_one_that_stands_still_is_given_up(folder: Path) -> None:
+    trial = Trial(Bounds(still_secs=0.1), {"TOKEN": "t"})
+    try:
+        trial.read(folder, DEFAULTS)
+        os.kill(pid(trial), signal.SIGKILL)
+        assert trial.read(folder, DEFAULTS).text is not None
+        os.kill(pid(trial), signal.SIGSTOP)
+        with pytest.raises(ConfigError, match=r"takes more than 0.1 s: given up"):
+            trial.read(folder, DEFAULTS)
+    finally:
+        trial.close()
+
+
+def test_where_no_process_can_be_had_that_is_said(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    for program, why in (("/nowhere/python", "No such file"), ("/bin/false", "before it begins")):
+        monkeypatch.setattr(sys, "executable", program)
+        with pytest.raises(NoTrial, match=why):
+            Trial().read(folder, DEFAULTS)
+
+
+def test_it_ends_with_the_process_that_started_it(folder: Path) -> None:
+    program = (
+        "import pathlib, sys, time; from pipeline.compile.trial.trial import *\n"
+        f"trial = Trial(); trial.read(pathlib.Path({str(folder)!r}), JobDefaults())\n"
+        "print(trial._child._process.pid, flush=True); time.sleep(60)"
+    )
+    with started(sys.executable, "-c", program) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+        until(lambda: not Path(f"/proc/{child}").exists() or _is_dead(child))
+
+
+def _is_dead(child: int) -> bool:
+    said = subprocess.run(["ps", "-o", "stat=", "-p", str(child)], capture_output=True, text=True).stdout
+    return not said or said.startswith("Z")
+
+
+def test_a_stored_text_is_not_touched(trial: Trial) -> None:
+    text = replace(ConfigText({"webhooks/a.yaml": HOOK}), root="r")
+    assert trial.check(text).text == text

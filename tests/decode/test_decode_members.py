@@ -1,0 +1,100 @@
+"""One broken member costs that member, not the whole envelope."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.decode.decode import decode
+from pipeline.model.records import Event, Invalid, Origin, Record
+from tests.decode.reading import HERE
+
+GOOD = b'{"type":"track","userId":"u","event":"A","properties":{"n":1}}'
+
+
+def call(value: bytes) -> bytes:
+    return b'{"type":"track","userId":"u","event":"A","properties":{"n":' + value + b"}}"
+
+
+BROKEN = [
+    (call(b"NaN"), "NaN is no number of JSON"),
+    (call(b"-Infinity"), "-Infinity is no number of JSON"),
+    (call(b"1e400"), "not JSON"),
+    (call(b"12345678901234567890123456"), "64 bits"),
+    (call(b"9" * 5000), "infinity"),
+    (call(b'"\\ud800"'), "not JSON"),
+    (call(b"[" * 300 + b"]" * 300), "nested"),
+]
+
+
+def read(line: bytes, format: str = "auto") -> list[Record]:
+    return decode(line, format=format, origin=HERE)
+
+
+@pytest.mark.parametrize(("member", "named"), BROKEN)
+@pytest.mark.parametrize("format", ["auto", "segment"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        b'{"batch":[%s],"sentAt":"2026-11-23T12:00:00Z","context":{"ip":"192.0.2.1"}}',
+        b' {"context" : {"ip":"192.0.2.1"} , "sentAt":"2026-11-23T12:00:00Z","batch" : [ %s ] } \n',
+        b"\xef\xbb\xbf[%s]",
+    ],
+)
+def test_a_broken_member_is_a_dead_letter_and_the_others_flow(
+    member: bytes, named: str, format: str, around: bytes
+) -> None:
+    first, dead, last = read(around % b" , ".join([GOOD, member, GOOD]), format)
+    assert type(first) is Event
+    assert type(last) is Event
+    assert type(dead) is Invalid
+    assert named in dead.reason
+    assert dead.raw == member
+    assert dead.origin == Origin(HERE.source, HERE.offset, 1)
+    assert last.origin.item == 2
+    if b"context" in around:
+        assert (first.context, first.time) == ({"ip": "192.0.2.1"}, 1795435200000)
+
+
+def test_a_batch_of_a_hundred_loses_five() -> None:
+    broken = [call(b"NaN"), call(b"1e400"), call(b"1" * 26), call(b'"\\ud800"'), b"5"]
+    found = read(b'{"batch":[' + b",".join([*[GOOD] * 95, *broken]) + b"]}")
+    assert sum(type(one) is Event for one in found) == 95
+    assert [type(one) for one in found[95:]] == [Invalid] * 5
+
+
+def test_the_members_of_other_shapes_are_cut_alike() -> None:
+    heap = b'{"app_id":"1","events":[{"event":"A","identity":"u"},{"event":"A","identity":NaN}]}'
+    assert [type(one) for one in read(heap, "heap")] == [Event, Invalid]
+    posthog = b'{"api_key":"k","batch":[{"event":"A","distinct_id":"u"},{"event":"A","distinct_id":NaN}]}'
+    assert [type(one) for one in read(posthog)] == [Event, Invalid]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"batch":[%s],"context":{"n":NaN}}',
+        b'{"batch":[%s],"batch":[%s,NaN]}',
+        b'{"batch":[%s',
+        b'{"batch":[%s,]}',
+        b'{"batch":[%s NaN]}',
+        b'{"batch":[%s]}}',
+        b'{"batch":[%s],}',
+        b'{"batch":[%s],"x"}',
+        b'{5:1,"batch":[%s]}',
+        b'{"event":"A","batch":[%s,NaN]}',
+        b'{"batch":{"a":NaN}}',
+        b'{"batch":[%s,"\xff"]}',
+        b'{"batch":[%s,"\x01"]}',
+        b'{"batch":' + b"[" * 100_000,
+    ],
+)
+def test_an_envelope_that_is_broken_itself_is_one_dead_letter(line: bytes) -> None:
+    (dead,) = read(line.replace(b"%s", GOOD))
+    assert type(dead) is Invalid
+    assert dead.raw == line.replace(b"%s", GOOD)
+
+
+def test_a_record_alone_that_holds_nan_is_one_dead_letter() -> None:
+    (dead,) = read(call(b"NaN"))
+    assert type(dead) is Invalid
+    assert "NaN is no number of JSON" in dead.reason

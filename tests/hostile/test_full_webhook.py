@@ -1,0 +1,35 @@
+"""A receiver that is gone, behind `on_full: pause`: the others go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.receiver.server import Receiver
+from pipeline.runtime.supervisor import free_ports
+from tests.kit.jobs import Job, accounted
+from tests.kit.run import Bench, until
+
+
+@pytest.mark.parametrize("follow", [True, False], ids=["live", "a recording"])
+def test_a_dead_receiver_that_pauses_the_source_silences_nobody_for_good(
+    tmp_path: Path, receiver: Receiver, follow: bool
+) -> None:
+    bench = Bench(tmp_path)
+    (closed,) = free_ports(1)
+    bench.webhook("well", receiver.url("/well"))
+    bench.webhook(
+        "gone",
+        f"http://127.0.0.1:{closed}/",
+        "delivery: {on_full: pause, max_pending: 1, max_pause: 300ms}\n",
+    )
+    bench.append(*({"id": f"e{n}", "user_id": f"u{n}"} for n in range(2_000)))
+    with Job(bench, follow=follow) as job:
+        until(lambda: len(receiver.requests) >= 2_000)
+        if follow:
+            bench.append({"id": "late", "user_id": "u1"})
+            until(lambda: len(receiver.requests) == 2_001)
+        until(lambda: accounted(bench)["gone"]["dead"])
+    assert "reading goes on" in job.said
+    assert {(one["webhook"], one["reason"]) for one in bench.listed("dlq")} == {("gone", "max-pending")}

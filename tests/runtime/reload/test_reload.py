@@ -1,0 +1,73 @@
+"""What is told of an edit by the part of a job that takes edits up."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.compile.snapshot import compile_config
+from pipeline.compile.versions import Versions
+from pipeline.config.files import read_config
+from pipeline.config.job import load_pipeline
+from pipeline.config.watch import look
+from pipeline.language.secrets import Secrets
+from pipeline.runtime.reload import ConfigWatcher
+from tests.kit.run import until
+
+HOOK = "id: a\ntrigger: {{events: [{event}]}}\nrequest: {{url: 'https://x.example/'}}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "config"
+    (folder / "webhooks").mkdir(parents=True)
+    (folder / "webhooks/a.yaml").write_text(HOOK.format(event="X"))
+    return folder
+
+
+@pytest.fixture
+def watcher(folder: Path, tmp_path: Path) -> Iterator[ConfigWatcher]:
+    seen = look(folder)
+    snapshot = compile_config(read_config(folder), secrets=Secrets(base=folder)).require()
+    versions = Versions(tmp_path / "versions", snapshot, lambda specs: None)
+    watcher = ConfigWatcher(folder, load_pipeline(folder).require(), versions, seen=seen)
+    yield watcher
+    watcher.stop()
+
+
+def runs(watcher: ConfigWatcher) -> list[str]:
+    return [str(webhook.data["trigger"]) for webhook in watcher._versions.latest.webhooks]
+
+
+def test_an_edit_between_the_reading_and_the_start_is_taken_up(watcher: ConfigWatcher, folder: Path) -> None:
+    (folder / "webhooks/a.yaml").write_text(HOOK.format(event="Longer"))
+    watcher.start()
+    until(lambda: runs(watcher) == ["{'events': ['Longer']}"])
+
+
+def test_without_a_process_to_try_it_in_an_edit_is_taken_up_all_the_same_and_that_is_said(
+    watcher: ConfigWatcher, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    watcher.start()
+    (folder / "webhooks/a.yaml").write_text(HOOK.format(event="Other"))
+    until(lambda: runs(watcher) == ["{'events': ['Other']}"])
+    (folder / "webhooks/a.yaml").write_text(HOOK.format(event="''"))
+    until(lambda: "no event name" in watcher.problems)
+    assert "the config is read in the job itself" in caplog.text
+
+
+def test_a_stop_does_not_wait_for_a_trial(watcher: ConfigWatcher, folder: Path) -> None:
+    values = "".join(f"    k{number}: '{{{{ event.id }}}}'\n" for number in range(19_000))
+    (folder / "webhooks/b.yaml").write_text(HOOK.format(event="X").replace("id: a", "id: b") + "#\n")
+    for name in "cdefgh":
+        text = f"id: {name}\ntrigger: {{events: [X]}}\nrequest:\n  url: https://x.example/\n  body:\n{values}"
+        (folder / f"webhooks/{name}.yaml").write_text(text)
+    watcher.start()
+    until(lambda: (child := watcher._trial._child) is not None and child._at())
+    watcher.stop()
+    assert not watcher._thread.is_alive()
+    assert runs(watcher) == ["{'events': ['X']}"]
