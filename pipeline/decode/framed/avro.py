@@ -245,6 +245,8 @@ class _Rewriting:
             found.append(
                 {"name": field["name"], "type": self.schema(field.get("type"), inner, level + 1, many=many)}
             )
+        if len({str(one["name"]) for one in found}) < len(found):  # type: ignore[call-overload,index]
+            raise InvalidRecord(f"its schema is no Avro schema: `{full:.100}` has two fields of one name")
         self._open.discard(full)
         self._empty[full] = all(self._is_empty(one["type"], inner) for one in found)  # type: ignore[index,call-overload]
         record: dict[str, Json] = {"type": "record", "name": full, "fields": found}

@@ -57,7 +57,13 @@ class Frame:
         """Return what a record says. Raises InvalidRecord."""
         found = split(line, headers)
         if self.registry is None:
-            return strict.loads(found.payload)
+            try:
+                return strict.loads(found.payload)
+            except InvalidRecord as error:
+                raise InvalidRecord(
+                    f"behind the id of schema {found.id} stands no JSON ({error}); where it is Avro, set "
+                    "`format: {avro: {registry: URL, then: SHAPE}}`"
+                ) from None
         return SCHEMAS.read(self.registry.url, found.id, found.payload)
 
     def key(self, key: bytes | None, headers: Headers | None) -> bytes | None:
