@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import ssl
 import time
+from base64 import b64encode
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -70,21 +71,21 @@ class _Session:
         self._registry = registry
         secrets = Secrets(os.environ, base)
         headers = dict(_HEADERS)
-        auth = None
         if registry.token is not None:
             headers["Authorization"] = f"Bearer {secrets.expand(registry.token)}"
         elif registry.username is not None:
             password = secrets.expand(registry.password or "")
-            auth = aiohttp.BasicAuth(secrets.expand(registry.username), password, "utf-8")
+            pair = f"{secrets.expand(registry.username)}:{password}".encode()
+            headers["Authorization"] = f"Basic {b64encode(pair).decode()}"
         context = None if registry.ca is None else ssl.create_default_context(cafile=base / registry.ca)
         self._session = aiohttp.ClientSession(
             headers=headers,
-            auth=auth,
             timeout=aiohttp.ClientTimeout(total=TOTAL_SECS),
             connector=aiohttp.TCPConnector(ssl=True if context is None else context),
             auto_decompress=False,
         )
         self._references: dict[tuple[str, int], str] = {}
+        self._asked: set[tuple[str, int]] = set()
 
     async def __aenter__(self) -> _Session:
         return self
@@ -99,13 +100,13 @@ class _Session:
             found = await self._get(f"/schemas/{'ids' if id.isdigit() else 'guids'}/{_checked(id)}")
             text = self._text(found)
             kind = found.get("schemaType", "AVRO")
-            await self._refer(found, 0)
+            await self._refer(found)
         except _Unknown as unknown:
             return Stored(version=1, registry=url, id=id, unknown=str(unknown), at=time.time())
         references = list(self._references.values())
         return Stored(version=1, registry=url, id=id, type=str(kind), schema=text, references=references)
 
-    async def _refer(self, schema: dict[str, Any], level: int) -> None:
+    async def _refer(self, schema: dict[str, Any]) -> None:
         """Ask for what a schema names, each after what it names itself."""
         references = schema.get("references") or []
         if not isinstance(references, list):
@@ -114,12 +115,13 @@ class _Session:
             subject, version = (one.get("subject"), one.get("version")) if isinstance(one, dict) else (0, 0)
             if not isinstance(subject, str) or not isinstance(version, int):
                 raise Unanswered("the answer is none of a Schema Registry: a reference has no subject")
-            if (subject, version) in self._references:
+            if (subject, version) in self._asked:
                 continue
-            if level > MOST_REFERENCES or len(self._references) >= MOST_REFERENCES:
+            self._asked.add((subject, version))
+            if len(self._asked) > MOST_REFERENCES:
                 raise _Unknown(f"it refers to more than {MOST_REFERENCES} other schemas")
             found = await self._get(f"/subjects/{quote(subject, safe='')}/versions/{version}")
-            await self._refer(found, level + 1)
+            await self._refer(found)
             self._references[subject, version] = self._text(found)
 
     def _text(self, found: dict[str, Any]) -> str:
