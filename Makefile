@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit coverage bench bench-compare answers bombs fuzz chaos sim soak kafka kafka-stop docs site lock audit clean
+.PHONY: help setup dev run test lint unit coverage bench bench-compare answers bombs fuzz chaos sim soak kafka kafka-stop cdc docs site lock audit clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -70,6 +70,9 @@ kafka: $(DEV) ## start a Kafka broker on this machine (Java 17 and Maven) and le
 
 kafka-stop: $(DEV) ## stop that broker; what it stored is kept
 	$(BIN)/python -m tests.kafka.broker down $(ARGS)
+
+cdc: $(DEV) ## a job behind PostgreSQL, Debezium and Kafka Connect, all of them real (tests/cdc/README.md)
+	$(BIN)/pytest -n 0 -m slow tests/cdc $(ARGS)
 
 docs: $(DEV) ## write the generated parts of the pages and of config again
 	$(BIN)/python docs/generate.py

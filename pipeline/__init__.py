@@ -5,7 +5,7 @@ operate     what a person may ask of a config or a job: status, dead letters, ch
 runtime     one process of a job: its parts, its state directory, recovery, cluster, reload
 admin       what a running job answers: one route table, over a socket (commands) and HTTP (health, metrics)
 job         the dataflow and its steps: source, select, identity, shard, copies
-compile     config texts become a snapshot of plain functions; lint; versions
+compile     config texts become a snapshot of plain functions; lint; versions; edits tried in another process
 recording   streams kept as files, and files put into topics
 deliver     the engine: lanes (whose turn it is), requests (the bytes), http (the wire)
 outbox      what is owed, done, dead, counted: handover, journal, dead letters; copies, reading (from outside)

@@ -20,7 +20,7 @@ def records_line(records: Mapping[str, int]) -> str:
 
 
 def order_lines(records: Mapping[str, int]) -> list[str]:
-    """Return what a person must know of order and links; nothing where all was well."""
+    """Return what a person must know of order, links and recordings; nothing where all was well."""
     lines = []
     late = [
         f"{records[f'late_{kind}']:,} {kind}" for kind in ("updates", "events") if f"late_{kind}" in records
@@ -32,6 +32,14 @@ def order_lines(records: Mapping[str, int]) -> list[str]:
         )
     if "ahead" in records:
         lines.append(f"stamped more than a minute ahead of the clock: {records['ahead']:,} records")
+    if "twice" in records:
+        lines.append(f"left out, since the recording holds them twice: {records['twice']:,} lines")
+    if "ignored" in records:
+        lines.append(f"left out as their shape says (`ignore`): {records['ignored']:,} records")
+    if "timeless" in records:
+        lines.append(
+            f"without a time: {records['timeless']:,} events (a shape's `time` says which field holds it)"
+        )
     if "aliases_refused" in records:
         lines.append(
             f"alias calls that joined no users: {records['aliases_refused']:,} (raise `join.max_merged`; "

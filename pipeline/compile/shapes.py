@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path as FilePath
 
@@ -11,13 +12,15 @@ import orjson
 from pipeline.config.files import SHAPES, ConfigText, JobDefaults, config_files, read_files
 from pipeline.config.formats import frame_kind, shape_name
 from pipeline.config.models.shape import InlineShape
+from pipeline.config.models.source import TableSettings
 from pipeline.config.models.validate import check
 from pipeline.config.webhooks import CheckedConfig, check_files
-from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
 from pipeline.config.yaml.document import Document
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.decode.auto import AUTO
+from pipeline.decode.connect.debezium import Table
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.formats import Formats
 from pipeline.decode.framed.avro import INSTALL, is_installed
@@ -36,6 +39,7 @@ from pipeline.model.plain_file import read_plain
 from pipeline.model.words import did_you_mean
 
 FILE = "pipeline.yaml"
+_PATHS = ("source", "jsonl", "paths")
 INLINE = "the own shape in pipeline.yaml"
 """How a shape without a name is called in reasons."""
 
@@ -51,7 +55,7 @@ def compile_formats(text: ConfigText, checked: CheckedConfig) -> Formats:
         name: compiling.shape(format, ("source", "kafka", "topics", name, "format"))
         for name, format in topics.items()
     }
-    of_files = {name: compiling.shape(format, ("source", "jsonl", "paths")) for name, format in files.items()}
+    of_files = {name: compiling.shape(format, (*_PATHS, name, "format")) for name, format in files.items()}
     kind = "kafka" if topics else "jsonl"
     default = compiling.shape(spec.get("default", "auto"), ("source", kind, "format"))
     compiling.report()
@@ -103,6 +107,12 @@ def compile_when(
     return Judge(condition.whole, clauses, tuple(paths))
 
 
+def _table(data: Value) -> Table:
+    """Return how a table is read, as pipeline.yaml says it."""
+    model = TableSettings.model_validate(data)
+    return Table(tuple(model.key), frozenset(model.exclude), model.rename, model.gives)
+
+
 class _Formats:
     """Turns formats of pipeline.yaml into shapes, each of them once."""
 
@@ -115,6 +125,8 @@ class _Formats:
 
     def shape(self, format: Value, path: KeyPath) -> Shape:
         """Return the shape of a format that stands at this place."""
+        if isinstance(format, dict) and "table" in format:
+            return _table(format["table"]).shape
         kind = frame_kind(format)
         if kind is not None:
             return self._framed(kind, format[kind], (*path, kind))
@@ -155,7 +167,7 @@ class _Formats:
         if self._problems.found:
             document = self._document()
             self._checked.findings += [
-                place(document, problem)
+                place(document, _indexed(problem, document))
                 if document.root is not None
                 else Finding(FILE, 0, 0, problem.code, problem.message, problem.hint, problem.warning)
                 for problem in self._problems.found
@@ -166,3 +178,17 @@ class _Formats:
             return parse_yaml(decode_text(read_plain(FilePath(self._text.root) / FILE)), FILE)
         except (OSError, ValueError):
             return Document(FILE, [""])
+
+
+def _indexed(problem: Problem, document: Document) -> Problem:
+    """Return a problem of a path's format with the index of the path in its place."""
+    if problem.path[:3] != _PATHS or len(problem.path) < 4:
+        return problem
+    data: Value = None if document.root is None else document.root.value
+    for name in _PATHS:
+        data = data.get(name) if isinstance(data, dict) else None
+    for index, one in enumerate(data if isinstance(data, list) else [data]):
+        if isinstance(one, dict) and one.get("path") == problem.path[3]:
+            between = (index,) if isinstance(data, list) else ()
+            return replace(problem, path=(*_PATHS, *between, *problem.path[4:]))
+    return problem

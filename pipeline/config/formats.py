@@ -7,12 +7,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.config.files import SHAPES, is_yaml
+from pipeline.config.models.source import TABLE_SETTINGS
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.loader import decode_text, parse_yaml
-from pipeline.language.formats import FORMATS
+from pipeline.language.formats import FORMATS, RECORDING
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 from pipeline.model.words import did_you_mean
+
+DEBEZIUM = "debezium"
+"""The format of tables."""
 
 Named = list[tuple[KeyPath, str]]
 """Places in pipeline.yaml that name a shape, and the names."""
@@ -22,8 +26,9 @@ def formats_of(data: dict[str, Value], kafka: dict[str, Value]) -> tuple[dict[st
     """Return which shape reads what, and which names that are said where.
 
     ``{"default": format, "topics": {NAME: format}, "files": {PATH: format}}``, each only where something is
-    said; a format is a name or an own shape as the file has it. kafka: the topics of pipeline.yaml, also
-    where a flag names recordings instead: their lines keep the formats of the topics that they come from.
+    said; a format is a name, ``{"table": settings}``, or an own shape as the file has it. kafka: the
+    topics of pipeline.yaml, also where a flag names recordings instead: their lines keep the formats of the
+    topics that they come from.
     """
     named: Named = []
     topics: dict[str, Value] = {}
@@ -37,7 +42,7 @@ def formats_of(data: dict[str, Value], kafka: dict[str, Value]) -> tuple[dict[st
             _note(format, ("source", "kafka", "topics", name, "format"), named)
         format = usual if format is None else format
         if format is not None and isinstance(name, str):
-            topics[name] = format
+            topics[name] = _with_table(format, given)
     found: dict[str, Value] = {"topics": topics} if topics else {}
     source = data.get("source")
     for kind in ("kafka", "jsonl"):
@@ -53,12 +58,57 @@ def formats_of(data: dict[str, Value], kafka: dict[str, Value]) -> tuple[dict[st
 def _files(source: Value, named: Named) -> dict[str, Value]:
     jsonl = source.get("jsonl") if isinstance(source, dict) else None
     paths = jsonl.get("paths") if isinstance(jsonl, dict) else None
+    usual = jsonl.get("format") if isinstance(jsonl, dict) else None
     files: dict[str, Value] = {}
     for index, one in enumerate(paths if isinstance(paths, list) else [paths]):
-        if isinstance(one, dict) and one.get("format") is not None and isinstance(one.get("path"), str):
+        if not isinstance(one, dict) or not isinstance(one.get("path"), str):
+            continue
+        if one.get("format") is not None:
             _note(one["format"], ("source", "jsonl", "paths", index, "format"), named)
-            files[one["path"]] = one["format"]
+            files[one["path"]] = _with_table(one["format"], one)
+        elif _is_table(usual):
+            files[one["path"]] = _with_table(usual, one)
     return files
+
+
+def _with_table(format: Value, given: Value) -> Value:
+    """Return a format, as ``{"table": settings}`` where it is Debezium's and some are said."""
+    kind = frame_kind(format)
+    if kind is not None and isinstance(format[kind], dict):
+        return {kind: {**format[kind], "then": _with_table(format[kind].get("then", "auto"), given)}}
+    if format != DEBEZIUM or not isinstance(given, dict):
+        return format
+    table = {name: given[name] for name in TABLE_SETTINGS if given.get(name) is not None}
+    return {"table": table} if table else format
+
+
+def check_tables(data: dict[str, Value], problems: Problems) -> None:
+    """Report settings of tables where no table is read."""
+    source = data.get("source")
+    for kind in ("kafka", "jsonl"):
+        section = source.get(kind) if isinstance(source, dict) else None
+        if not isinstance(section, dict):
+            continue
+        parts: list[tuple[KeyPath, Value]] = []
+        if isinstance(topics := section.get("topics"), dict):
+            parts += [(("topics", name), given) for name, given in topics.items()]
+        if isinstance(paths := section.get("paths"), list):
+            parts += [(("paths", index), given) for index, given in enumerate(paths)]
+        for path, given in parts:
+            if not isinstance(given, dict) or _is_table(given.get("format") or section.get("format")):
+                continue
+            for name in TABLE_SETTINGS:
+                if name in given:
+                    message = f"`{name}` is a setting of `format: {DEBEZIUM}`"
+                    hint = f"set `format: {DEBEZIUM}` beside it, or take it away"
+                    problems.error(("source", kind, *path, name), "no-table", message, hint=hint)
+
+
+def _is_table(format: Value) -> bool:
+    """Return whether rows of tables are read, also in the frame of a registry."""
+    kind = frame_kind(format)
+    inner = None if kind is None else format[kind]
+    return format == DEBEZIUM or (isinstance(inner, dict) and inner.get("then") == DEBEZIUM)
 
 
 def _note(format: Value, path: KeyPath, named: Named) -> None:
@@ -122,6 +172,8 @@ def check_names(named: Named, own: Iterable[str], problems: Problems) -> None:
     """Report formats that are nothing."""
     known = [*FORMATS, *own]
     for path, name in named:
+        if name == RECORDING and "jsonl" in path:
+            continue
         if name not in known:
             close = did_you_mean(name, known)
             hint = (

@@ -13,7 +13,14 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
-from pipeline.config.formats import check_names, formats_of, is_registry_secret, own_names, registry_secrets
+from pipeline.config.formats import (
+    check_names,
+    check_tables,
+    formats_of,
+    is_registry_secret,
+    own_names,
+    registry_secrets,
+)
 from pipeline.config.layers import Layers
 from pipeline.config.models.field_types import fields_of, is_section
 from pipeline.config.models.job import PipelineFile
@@ -137,6 +144,7 @@ def load_pipeline(
         source = used.source.jsonl or used.source.kafka
     if model is not None:
         check_names(named, own_names(base), problems)
+        check_tables(data, problems)
     if check_source and model is not None:
         _check_source(source, base, problems, were)
     if guard_state and model is not None and ("state",) in were:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from msgspec import UNSET
@@ -13,6 +14,7 @@ from pipeline.decode.glance import Stub, Wants
 from pipeline.decode.shape import Read, Shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.decode.strangers import READ_AS, stranger, unread
+from pipeline.language.formats import FORMATS, RECORDING
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Record
 
@@ -125,8 +127,11 @@ def _glance(stub: Stub, wants: Wants) -> bool:
     return type(stub.type) is str and segment.glance(stub, wants)
 
 
-NAMES: Final = tuple(name for name, _, _ in _FITS)
-"""The shapes that `auto` tells apart."""
+NAMES: Final = tuple(sorted((name for name, _, _ in _FITS), key=FORMATS.index))
+"""The shapes that `auto` tells apart, in the order in which dead letters have always named them."""
 
 AUTO: Final = Shape("auto", read, envelopes=_ENVELOPES, glance=_glance)
 """A row like the others."""
+
+RECORDED: Final = replace(AUTO, name=RECORDING)
+"""Of the values of recorded messages, where no topic says otherwise."""

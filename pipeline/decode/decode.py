@@ -9,8 +9,9 @@ from __future__ import annotations
 import orjson
 
 from pipeline.decode import members, strict
-from pipeline.decode.auto import AUTO, refuse_another
+from pipeline.decode.auto import AUTO, RECORDED, refuse_another
 from pipeline.decode.builtin import cloudevents
+from pipeline.decode.connect.envelope import CONNECT
 from pipeline.decode.fields import Fields, Headers, Place
 from pipeline.decode.shape import Shape
 from pipeline.decode.shapes import SHAPES
@@ -24,7 +25,7 @@ from pipeline.model.words import without_addresses
 OUR_FAULT = "Hookline failed to read this record"
 """How the reason of an Invalid begins whose cause is a fault in this package."""
 
-BY_NAME: dict[str, Shape] = {"auto": AUTO, **SHAPES}
+BY_NAME: dict[str, Shape] = {AUTO.name: AUTO, RECORDED.name: RECORDED, CONNECT.name: CONNECT, **SHAPES}
 """Every shape that `format` may name, but for own ones."""
 
 
@@ -72,7 +73,9 @@ def decode(
             for name in shape.envelopes:
                 if name in value and type(held := value[name]) is list and _is_envelope(value):
                     return _read_all(held, name, value, shape, raw, place)
-            return _read_one(value, shape, place)
+            if shape.is_doubtful is not None and shape.is_doubtful(value):
+                refuse_another(value, shape)
+            return shape.read(value, place)
         if type(value) is list:
             return _read_all(value, "the list", {}, shape, raw, place)
         raise InvalidRecord(f"the line is {kind_of(value)}, an object is wanted")
@@ -86,7 +89,7 @@ def decode(
 
 def reads_binary(shape: Shape) -> bool:
     """Return whether CloudEvents in binary mode are read: they say all they must in their headers."""
-    return shape is AUTO or shape.name == "cloudevents"
+    return shape.read is AUTO.read or shape.name == "cloudevents"
 
 
 def _reason(raw: bytes | None, error: InvalidRecord, shape: Shape) -> str:
@@ -108,7 +111,7 @@ def _tombstone(place: Place) -> PropertyUpdate:
         shown = key[:40].decode("utf-8", "replace")
         raise InvalidRecord(
             f"the key of the tombstone is {shown!r}, as Debezium and Kafka Connect write keys: it names no "
-            "user, and Hookline has no reader for it yet"
+            "user. Set `format: debezium` for the topic of a table"
         )
     try:
         user_id = key.decode()
@@ -151,17 +154,13 @@ def _read_all(
             member = strict.loads(given) if type(given) is bytes else given
             if type(member) is not dict:
                 raise InvalidRecord(f"a member of `{name}` is {kind_of(member)}, an object is wanted")
-            records += _read_one(member, shape, inside)
+            if shape.is_doubtful is not None and shape.is_doubtful(member):
+                refuse_another(member, shape)
+            records += shape.read(member, inside)
         except InvalidRecord as error:
             text = given if type(given) is bytes else _dumps(given, raw)
             records.append(Invalid(text, str(error), origin))
     return records
-
-
-def _read_one(record: Fields, shape: Shape, place: Place) -> list[Record]:
-    if shape.is_doubtful is not None and shape.is_doubtful(record):
-        refuse_another(record, shape)
-    return shape.read(record, place)
 
 
 def _dumps(member: Json | bytes, raw: bytes) -> bytes:

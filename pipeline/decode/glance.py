@@ -72,6 +72,7 @@ class Stub(msgspec.Struct, gc=False):
     unusual_app_id: Any = msgspec.field(name="app_id", default=UNSET)
     unusual_version: Any = msgspec.field(name="specversion", default=UNSET)
     unusual_batch: msgspec.Raw | UnsetType = msgspec.field(name="batch", default=UNSET)
+    unusual_person: msgspec.Raw | UnsetType = msgspec.field(name="person_properties", default=UNSET)
     unusual_set: Any = msgspec.field(name="$set", default=UNSET)
     unusual_set_once: Any = msgspec.field(name="$set_once", default=UNSET)
     unusual_unset: Any = msgspec.field(name="$unset", default=UNSET)

@@ -20,6 +20,7 @@ from pipeline.decode.formats import Formats
 from pipeline.decode.glance import NOT_SEEN, Wants, is_good, names_native, read_any, read_native
 from pipeline.decode.plain import plain_event
 from pipeline.decode.shape import Shape
+from pipeline.language.formats import RECORDING
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.sizes import KEPT_BYTES, USUAL, Sizes
 
@@ -51,9 +52,11 @@ class Scanned:
     updates: int = 0
     links: int = 0
     invalid: int = 0
+    ignored: int = 0
+    """Of those read: what its shape says to leave out."""
 
 
-NATIVE = frozenset({"auto", "native"})
+NATIVE = frozenset({"auto", "native", RECORDING})
 """Shapes whose lines may be native ones: of these there is a look that costs half."""
 
 _TRIAL = 16
@@ -191,6 +194,10 @@ def _left(lines: Sequence[bytes | None], unusual: set[int], shape: Shape, wants:
 
 def _count(found: Scanned, members: list[Record], wants: Wants, line: bytes, most_id: int | None) -> None:
     """Take the records of a line; most_id: characters of an id, None where none can have more."""
+    if not members:
+        found.read += 1
+        found.ignored += 1
+        return
     item = -1
     for record in members:
         # A member may give an update and an event: it is read once.

@@ -67,6 +67,9 @@ class Shape:
     """What ``event`` says of one."""
     peek: Callable[[bytes, Place], Seen] | None = None
     """Both at once, for a shape of which these fields cannot tell it. Never raises."""
+    committed: Callable[[bytes], int | None] | None = None
+    """When a record says that its change was committed (unix ms): it is written some time after that, so that
+    topics are merged by the commit. 0: before all else; None: it does not say it. Never raises."""
     side: Side = "both"
     """What a topic of this shape holds where nothing says it."""
     frame: Frame | None = None

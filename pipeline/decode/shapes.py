@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from pipeline.decode.builtin import cloudevents, heap, native, posthog, segment
 from pipeline.decode.builtin.exports import amplitude, ga4, jitsu, mixpanel, snowplow
-from pipeline.decode.fields import Fields
+from pipeline.decode.connect.debezium import DEBEZIUM
 from pipeline.decode.shape import Shape
-
-
-def _always(record: Fields) -> bool:
-    """Return True: a record of the shape may lack every field that is the shape's alone."""
-    return True
-
 
 _ROWS = (
     Shape(
@@ -26,9 +20,9 @@ _ROWS = (
         "posthog",
         posthog.read,
         "capture and `batch[]`, `$set`, `$set_once`, `$unset`, `$identify`, `$create_alias`, the elements of "
-        "`$autocapture`",
+        "`$autocapture`; PostHog's capture topic, `clickhouse_events_json`, rows of batch exports",
         posthog.fits,
-        is_doubtful=posthog.is_doubtful,
+        posthog.is_doubtful,
         envelopes=("batch",),
         glance=posthog.glance,
         times=("timestamp", "sent_at"),
@@ -46,9 +40,9 @@ _ROWS = (
     Shape(
         "segment",
         segment.read,
-        "track, page, screen, identify, group, alias, and the `batch[]` envelope",
+        "track, page, screen, identify, group, alias, the `batch[]` envelope, archives in S3; RudderStack's",
         segment.fits,
-        is_doubtful=segment.is_doubtful,
+        segment.is_doubtful,
         envelopes=("batch",),
         glance=segment.glance,
         times=("timestamp", "originalTimestamp", "sentAt", "receivedAt"),
@@ -59,35 +53,46 @@ _ROWS = (
         heap.read,
         "the server-side API: track, also as `events[]`; add_user_properties, also as `users[]`; identify",
         heap.fits,
-        is_doubtful=_always,
+        heap.is_doubtful,
         envelopes=("events", "users"),
         times=("timestamp",),
     ),
+    DEBEZIUM,
     Shape(
         "amplitude",
         amplitude.read,
-        "exports, the HTTP API, identify; user properties inside an event are an update before it",
-        is_doubtful=_always,
+        "rows of the export, `events[]` of the HTTP API, `identification[]` of the Identify API",
+        is_doubtful=amplitude.is_doubtful,
         envelopes=("events", "identification"),
-        times=("event_time", "time", "client_event_time"),
+        peek=amplitude.peek,
     ),
     Shape(
         "mixpanel",
         mixpanel.read,
-        "exported events, /track, /import, and /engage for people",
-        is_doubtful=_always,
+        "lines of the export, bodies of /track, /import and /engage (people), exported profiles",
+        is_doubtful=mixpanel.is_doubtful,
         peek=mixpanel.peek,
     ),
     Shape(
         "snowplow",
         snowplow.read,
-        "enriched events: the topic's TSV, and JSON of the analytics SDKs",
+        "enriched events: JSON of the analytics SDKs, and the tab-separated text of the topic",
         parse=snowplow.parse,
         peek=snowplow.peek,
         side="events",
     ),
-    Shape("ga4", ga4.read, "rows of the BigQuery export", times=("event_timestamp",)),
-    Shape("jitsu", jitsu.read, "messages of the ingest topic, and rows of its tables", peek=jitsu.peek),
+    Shape(
+        "ga4",
+        ga4.read,
+        "rows of Google Analytics 4 in BigQuery, as BigQuery writes them as JSON lines",
+        peek=ga4.peek,
+    ),
+    Shape(
+        "jitsu",
+        jitsu.read,
+        "messages of the ingest topics (`httpPayload`), rows of the bulker",
+        peek=jitsu.peek,
+    ),
 )
 
 SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ROWS}

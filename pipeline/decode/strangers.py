@@ -42,6 +42,8 @@ NO_MIXPANEL: Final = frozenset(
 )  # fmt: skip
 """Fields beside ``event`` and ``properties`` that calls of PostHog, Heap and Segment have, Mixpanel's not."""
 
+_OTHER_IDS: Final = frozenset({"distinct_id", "$distinct_id", "$lib"})
+"""Properties of PostHog's calls."""
 _IDENTITY: Final = {"$identify": "$identified_id", "$merge": "$distinct_ids"}
 """Mixpanel's calls with nobody's ``distinct_id``."""
 
@@ -54,6 +56,10 @@ READ_AS: Final = {
     "an event of Amplitude": "amplitude",
     "a call of Amplitude's Identify API": "amplitude",
     "an event of Google Analytics 4": "ga4",
+    "a flattened change event of Debezium": "debezium",
+    "a change event of Debezium": "debezium",
+    "a change event of Debezium (with its schema)": "debezium",
+    "a message of Kafka Connect's JsonConverter (schema and payload)": "kafka-connect",
 }
 """The `format` that reads what looks so; nothing for what no module reads."""
 
@@ -102,7 +108,8 @@ def _among_events(record: Fields, properties: Json) -> str | None:
     if "distinct_id" in properties and _is_mixpanel(record, properties):
         return "an event of Mixpanel"
     # What its newer libraries send has no `distinct_id`.
-    if NO_MIXPANEL.isdisjoint(record) and ("$user_id" in properties or "$device_id" in properties):
+    is_alone = NO_MIXPANEL.isdisjoint(record) and _OTHER_IDS.isdisjoint(properties)
+    if is_alone and ("$user_id" in properties or "$device_id" in properties):
         return "an event of Mixpanel"
     return "an event of Mixpanel" if _IDENTITY.get(str(record["event"]), "") in properties else None
 

@@ -37,13 +37,10 @@ from pipeline.telemetry.log import get
 
 log = get(__name__)
 
-MAX_TOTAL = 50_000
+MAX_TOTAL, MAX_TOTAL_BYTES = 50_000, 96 << 20
 """Deliveries in memory in all; the nearer, the fewer a lane may add."""
-MAX_TOTAL_BYTES = 96 * 1024 * 1024
-LONG = BACKLOG + 100
-"""Deliveries in a lane that is not fast enough for the source to wait for it, ..."""
-LONG_TOTAL = 8_000
-"""... and in memory in all, from which on what is added is kept small: until then copying costs more."""
+LONG, LONG_TOTAL = BACKLOG + 100, 8_000
+"""Deliveries in a lane, and in all, from which on what is added waits long: it is kept small, by a copy."""
 CLOSING_SECS, CLOSING_SHARE = 2.0, 0.2
 """The end of draining, in which nothing new is sent: at most so long, and at most this part of the time."""
 ALWAYS, ALWAYS_BYTES = 32, 256 * 1024
@@ -160,15 +157,11 @@ class DeliveryEngine:
         held = len(lane.held)
         if held >= lane.max_entries or lane.held_bytes >= MAX_BYTES:
             return Room.NONE
-        core = self._core
-        if core is None:
-            return Room.SOME
-        long = held > LONG or core.held > LONG_TOTAL
-        if held < ALWAYS and lane.held_bytes < ALWAYS_BYTES:
-            return Room.LONG if long else Room.SOME
-        if held >= MAX_TOTAL - core.held or core.held_bytes >= MAX_TOTAL_BYTES:
+        core: Core = self._core  # type: ignore[assignment]  # there is a lane
+        is_full = held >= MAX_TOTAL - core.held or core.held_bytes >= MAX_TOTAL_BYTES
+        if is_full and (held >= ALWAYS or lane.held_bytes >= ALWAYS_BYTES):
             return Room.NONE
-        return Room.LONG if long else Room.SOME
+        return Room.LONG if held > LONG or core.held > LONG_TOTAL else Room.SOME
 
     def submit(self, deliveries: list[Delivery]) -> None:
         """Hand deliveries over. Raises Fatal where the engine has failed."""

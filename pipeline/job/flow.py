@@ -17,6 +17,7 @@ from pipeline.job.steps.select import select
 from pipeline.job.steps.shard import Shard, ShardStep
 from pipeline.job.steps.source import SourcePartition, SourceStep
 from pipeline.job.steps.stretch import Stretches
+from pipeline.job.understanding import Understanding
 from pipeline.sources.chunk import Position
 from pipeline.store.store import Store
 
@@ -25,6 +26,7 @@ def build_flow(job: Job) -> Dataflow:
     """Wire the steps of a job."""
     settings, versions, failure = job.settings, job.versions, job.failure
     stretches = Stretches()
+    understanding = Understanding()
 
     def make_partition(name: str, position: Position | None) -> SourcePartition:
         return SourcePartition(
@@ -35,8 +37,9 @@ def build_flow(job: Job) -> Dataflow:
     def select_step(chunk: Intake) -> list[tuple[str, Selected]]:
         with failure:
             return select(
-                chunk, settings.formats, versions, stretches, job.partitions, job.event_names, settings.sizes
-            )
+                chunk, settings.formats, versions, stretches, job.partitions, job.event_names,
+                settings.sizes, understanding,
+            )  # fmt: skip
 
     def identity_step(token: tuple[str, str, int] | None) -> IdentityStep:
         return IdentityStep(token, settings, job.stores, job.committed, failure, job.pace)

@@ -16,8 +16,12 @@ Format: TypeAlias = Literal[
     "snowplow",
     "ga4",
     "jitsu",
+    "debezium",
+    "kafka-connect",
 ]
 
 FORMATS: tuple[str, ...] = get_args(Format)
-"""``auto`` first: it recognises each record of the next five by its fields. Own shapes (config/shapes) have
-other names."""
+"""``auto`` first: it recognises each record of the next five. Own shapes (config/shapes) have other names."""
+
+RECORDING = "recording"
+"""What `format` says of files that hold recorded messages, whatever their names."""

@@ -31,12 +31,13 @@ SMALLER: Final = (
 class Bounds:
     """Seconds of processor time, and bytes of address space beyond what the process has."""
 
-    file_secs: float = 5.0
-    config_secs: float = 20.0
+    file_secs: float = 10.0
+    """A list file of 16 MiB takes three on a middling machine, and webhooks of a thousand values a tenth."""
+    config_secs: float = 60.0
     more_secs: float = 0.05
     """This much more for each turn of a file."""
     memory_bytes: int = 1 << 30
-    still_secs: float = 60.0
+    still_secs: float = 180.0
     """How long another process may be at one file, by the clock."""
 
 

@@ -12,13 +12,17 @@ from pipeline.store.store import Store
 RECORDS = ("read", "events", "updates", "links", "invalid")
 """What a source has seen; kept by the identity step, which sees every chunk of its partition."""
 
-ORDER = ("late_updates", "late_events", "ahead")
-"""Of these records how many came too late for the join's order, or were stamped ahead of the clock."""
+ORDER = ("late_updates", "late_events", "ahead", "twice")
+"""Of these records how many came too late for the join's order, or were stamped ahead of the clock; and lines
+of recordings that are not among them, since they had been read before."""
 
 REFUSED = "aliases_refused"
 """Alias calls that joined no users, because `join.max_merged` are joined already."""
 
-OTHERS = (*ORDER, REFUSED)
+IGNORED, TIMELESS = "ignored", "timeless"
+"""Records that their shape says to leave out, and events that webhooks may want and that have no time."""
+
+OTHERS = (*ORDER, REFUSED, IGNORED, TIMELESS)
 
 WEBHOOK = ("matched", "delivered", "dead", "pending", "suppressed")
 """What a shard keeps per webhook: matched = delivered + dead + pending + suppressed."""

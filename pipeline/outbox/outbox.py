@@ -92,6 +92,10 @@ class Outbox:
     def admit(self, request: Request, *, ordered: bool) -> None:
         """Take over a new request: it will be sent, or it is known how it ended before a crash."""
         webhook_id = request.webhook_id
+        if request.key in self._live:
+            # Its reader has forgotten that it handed it out. In its place the first would be owed for ever.
+            count("source_twice_total")
+            return
         counts = self._counters.change(webhook_id)
         counts.matched += 1
         progress = Progress()

@@ -38,7 +38,8 @@ class Quota:
     """What dead letters may take: `dead_letters` of pipeline.yaml, or a shard's part of it."""
 
     max_bytes: int = 4 << 30
-    max_age_ms: int = 90 * 24 * 3600 * 1000
+    max_age_ms: int | None = None
+    """None: none goes for its age."""
 
     def of_shard(self, shards: int) -> Quota:
         """Return the part of one of so many shards."""
@@ -89,9 +90,10 @@ class Index:
         """
         most, self._added = max(MOST, 2 * self._added), 0
         gone = 0
-        if now_ms - self._looked_ms >= AGE_EVERY_MS:
+        max_age_ms = self._quota.max_age_ms
+        if max_age_ms is not None and now_ms - self._looked_ms >= AGE_EVERY_MS:
             self._looked_ms = now_ms
-            before = now_ms - self._quota.max_age_ms
+            before = now_ms - max_age_ms
             for webhook_id in self._webhooks():
                 for oldest in self._oldest(webhook_id, most - gone):
                     if oldest.dead_ms >= before:

@@ -1,8 +1,8 @@
 """The files of a recording as they are written: one growing file per source partition, rotated, compressed.
 
-    DIR/kafka-0/00000000000000000000.jsonl.zst      named after the number of records before it
-    DIR/kafka-0/00000000000000104212.jsonl.zst
-    DIR/.record.json                                where each partition stands, see recording/record.py
+    DIR/kafka-0/00000000000000000000.rec.jsonl.zst      named after the number of records before it
+    DIR/kafka-0/00000000000000104212.rec.jsonl.zst
+    DIR/.record.json                                    where each partition stands, see recording/record.py
 
 What `sync` has returned for is on disk, as whole compressed frames: a file that is cut there is a whole file.
 """
@@ -25,6 +25,7 @@ STATE = ".record.json"
 """Where each partition stands; it is on disk before the first line of a partition is."""
 
 SUFFIX: dict[str, str] = {"zst": ".jsonl.zst", "gz": ".jsonl.gz", "none": ".jsonl"}
+"""After ``.rec``, which older versions left out: what they began goes on under its name."""
 
 
 class Segment:
@@ -38,7 +39,10 @@ class Segment:
         None: begin the file. Raises StateError where it is shorter, or holds anything where it is begun;
         Fatal where it cannot be written.
         """
-        self.path = folder / f"{first:020}{SUFFIX[compression]}"
+        self.path = folder / f"{first:020}.rec{SUFFIX[compression]}"
+        old = folder / f"{first:020}{SUFFIX[compression]}"
+        if keep_bytes is not None and old.exists() and not self.path.exists():
+            self.path = old
         self._compression = compression
         self._waiting: list[bytes] = []
         self.waiting_bytes = 0

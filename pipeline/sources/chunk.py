@@ -48,7 +48,8 @@ class RawChunk:
     """Lines that cannot be records, by index, with the reason; the line holds how they start."""
     noted: dict[str, int] | None = None
     """How many lines are out of order: ``late_updates`` and ``late_events`` that came after a record of the
-    other topic that they precede, ``ahead`` of the clock."""
+    other topic that they precede, ``ahead`` of the clock. ``twice``: lines of a recording that were
+    left out, since they had been handed out before."""
 
     parts: str | list[str | None] | None = None
     """Of files with a format of their own: the path that names them in pipeline.yaml, per line or for all."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.decode.auto import AUTO
+from pipeline.decode.auto import AUTO, RECORDED
 from pipeline.decode.fields import Headers, Place
 from pipeline.decode.shape import Seen, Shape
 from pipeline.decode.shapes import SHAPES
@@ -87,7 +87,9 @@ class _Look:
         return seen.event is None and seen.specversion is None and seen.name is None and seen.action is None
 
 
-_LOOKS: dict[str, _Look] = {AUTO.name: _Look(tuple(SHAPES.values()))}
+_LOOKS: dict[str, _Look] = dict.fromkeys(
+    (AUTO.name, RECORDED.name), _Look([shape for shape in SHAPES.values() if shape.fits is not None])
+)
 
 
 def peek(

@@ -69,6 +69,9 @@ HISTORY_LIMITED = Happening(
 PARTITIONS_ADDED = Happening(
     Log.warning, "a topic has new partitions: restart to read them", "source_new_partitions_total"
 )
+RECORDED_TWICE = Happening(
+    Log.warning, "a recording holds messages twice: they are left out", "source_twice_total", once=True
+)
 PLACE_LOST = Happening(Log.error, "the place in a topic was lost", "source_skipped_total")
 SCHEMA_HELD = Happening(
     Log.error,
@@ -115,6 +118,10 @@ JOIN_AHEAD = Happening(
     once=True,
 )
 UNALIGNED = Happening(Log.warning, "records went on without alignment", "join_unaligned_total")
+
+NOT_UNDERSTOOD = Happening(
+    Log.error, "most of the records cannot be understood", "records_not_understood_total"
+)
 
 PAUSE_ENDED = Happening(
     Log.warning,

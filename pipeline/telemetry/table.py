@@ -47,6 +47,7 @@ MetricName: TypeAlias = Literal[
     "process_cpu_seconds_total",
     "process_open_fds",
     "process_resident_memory_bytes",
+    "records_not_understood_total",
     "records_total",
     "source_commit_failures_total",
     "source_history_limited",
@@ -57,6 +58,7 @@ MetricName: TypeAlias = Literal[
     "source_schemas_missing",
     "source_schemas_total",
     "source_skipped_total",
+    "source_twice_total",
     "source_uneven_topics",
     "source_unreachable",
     "state_commit_seconds",
@@ -106,11 +108,14 @@ METRICS: dict[MetricName, Metric] = {
         "invalid grows: `hookline dlq list --reason invalid` shows the records and why",
         ("kind",),
     ),
+    "records_not_understood_total": _counter(
+        "records",
+        "invalid records of a start of which most could not be understood, when that was noticed",
+        "the source has another shape than `format` says: `hookline sniff FILE` tells which",
+    ),
     "bytes_read_total": _counter("bytes", "bytes of input read"),
     "chunks_total": _counter("chunks", "chunks of records that entered the flow"),
-    "events_selected_total": _counter(
-        "events", "events that some webhook may want, by their event side alone"
-    ),
+    "events_selected_total": _counter("events", "events that some webhook may want, by their event side"),
     "source_lag": _gauge(
         "records",
         "records of a topic partition that are not read yet",
@@ -140,8 +145,7 @@ METRICS: dict[MetricName, Metric] = {
     "source_pauses_ended_total": _counter(
         "pauses",
         "times that the source waited no longer for a webhook with `on_full: pause`: it took nothing",
-        "mend its receiver, then `hookline dlq replay --webhook ID --reason max-pending`; or raise "
-        "`delivery.max_pause`",
+        "mend its receiver, `hookline dlq replay --reason max-pending`; or raise `delivery.max_pause`",
         WEBHOOK,
     ),
     "source_new_partitions_total": _counter(
@@ -170,6 +174,11 @@ METRICS: dict[MetricName, Metric] = {
         "offsets jumped over because retention had removed them or the topic was made anew (`out_of_range`)",
         "lengthen the topic's retention: records were lost before they were read",
         ("partition",),
+    ),
+    "source_twice_total": _counter(
+        "lines",
+        "lines of recordings left out: a message of the same topic, partition and offset was read before",
+        "nothing, where recordings overlap; else look what was written twice",
     ),
     "source_commit_failures_total": _counter(
         "commits",
@@ -214,9 +223,7 @@ METRICS: dict[MetricName, Metric] = {
     # --- per webhook: matched = delivered + dead + pending + suppressed
     "webhook_matched_total": _counter("matches", "events that matched a webhook", "", WEBHOOK),
     "webhook_delivered_total": _counter("deliveries", "deliveries answered with success", "", WEBHOOK),
-    "webhook_dead_total": _counter(
-        "deliveries", "deliveries given up", "`dead_letters_total` has the reasons", WEBHOOK
-    ),
+    "webhook_dead_total": _counter("deliveries", "deliveries given up", "see `dead_letters_total`", WEBHOOK),
     "webhook_suppressed_total": _counter("matches", "matches held back by `limit` or `dedupe`", "", WEBHOOK),
     "webhook_pending": _gauge(
         "deliveries",
@@ -315,9 +322,7 @@ METRICS: dict[MetricName, Metric] = {
     "state_disk_free_bytes": _gauge(
         "bytes", "free space where the state directory is", "free space before the reserve is reached"
     ),
-    "state_undone_total": _counter(
-        "shards", "shards that took back an unfinished epoch at the start, after a crash"
-    ),
+    "state_undone_total": _counter("shards", "shards that took back an epoch at the start, after a crash"),
     "journal_results_total": _counter("results", "results read from journals at the start, after a crash"),
     "dead_letters_total": _counter(
         "dead letters",
@@ -328,8 +333,7 @@ METRICS: dict[MetricName, Metric] = {
     "dead_letters_dropped_total": _counter(
         "dead letters",
         "dead letters that were let go, by reason: quota (`dead_letters.max_bytes`), age (`max_age`)",
-        "mend what makes them, then replay or purge what is left; raise `dead_letters.max_bytes`, or have "
-        "copies written",
+        "mend what makes them, then replay or purge what is left; raise `dead_letters.max_bytes`",
         ("webhook", "reason"),
     ),
     "dead_letter_copies_total": _counter(
@@ -344,9 +348,7 @@ METRICS: dict[MetricName, Metric] = {
         "time since the worker last read or worked; over 10 (or three epochs) the job is not ready",
         "the log says where it stands: a disk or a lock that does not answer; a restart is safe",
     ),
-    "worker_standstills_total": _counter(
-        "standstills", "times that the worker stood still for so long", "see worker_still_seconds"
-    ),
+    "worker_standstills_total": _counter("standstills", "times that it did", "see worker_still_seconds"),
     "clock_set_back_total": _counter(
         "steps",
         "times that the machine's clock was set back by more than a second; the job starts anew at once",

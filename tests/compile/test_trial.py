@@ -23,6 +23,7 @@ RAW = "{% raw %}x{% endraw %}" * 2_900
 HEAVY = HOOK + "  body:\n" + "".join(f"    k{n}: '{RAW}'\n" for n in range(15))
 """A second of work, and nothing wrong with it."""
 HEAVY = HEAVY.replace("request: {", "request:\n  ").replace("/', headers: {T: '${TOKEN}'}}", "/'")
+LISTED = HOOK.replace("[X]", "[X], where: [{event.id: {in: {file: ids}}}]")
 DEFAULTS = JobDefaults()
 
 
@@ -74,7 +75,7 @@ def test_a_secret_that_is_gone_is_missed_in_a_file_that_is_the_same(trial: Trial
     ("bounds", "text", "said"),
     [
         (Bounds(config_secs=0.1, more_secs=0), HEAVY, "all files together more than 0.1 s"),
-        (Bounds(memory_bytes=16 << 20), HOOK + "#a\n" * 300_000, "more than 16 MiB of memory"),
+        (Bounds(memory_bytes=64 << 20), LISTED, "more than 64 MiB of memory"),
     ],
     ids=["time", "memory"],
 )
@@ -83,6 +84,7 @@ def test_what_takes_too_much_is_a_finding_that_names_the_file(
 ) -> None:
     trial = Trial(bounds, {"TOKEN": "t"})
     (folder / "webhooks/b.yaml").write_text(text)
+    (folder / "ids").write_text("".join(f"id-{number}\n" for number in range(1_000_000)))
     try:
         with pytest.raises(ConfigError, match="list file") as caught:
             trial.read(folder, DEFAULTS)
@@ -113,6 +115,15 @@ def test_where_no_process_can_be_had_that_is_said(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(sys, "executable", program)
         with pytest.raises(NoTrial, match=why):
             Trial().read(folder, DEFAULTS)
+
+
+def test_a_folder_of_the_same_name_where_the_job_was_started_is_not_taken_for_ours(
+    trial: Trial, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "pipeline").mkdir()
+    (folder / "pipeline/__init__.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(folder)
+    assert trial.read(Path(), DEFAULTS).text is not None
 
 
 def test_it_ends_with_the_process_that_started_it(folder: Path) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import orjson
 
 from pipeline.decode.decode import decode
+from pipeline.decode.fields import Place
 from pipeline.model.records import Invalid, Origin, Record
 
 HERE = Origin("a.jsonl", 7)
+PLACE = Place(HERE)
 NOON = 1_795_435_200_000  # 2026-11-23T12:00:00Z
 
 

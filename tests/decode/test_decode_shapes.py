@@ -60,8 +60,8 @@ def test_long_digits_that_are_no_long_integer_are_fine() -> None:
     assert event.properties == {"n": 2**63, "f": 1e25}
 
 
-def test_every_format_but_auto_is_a_row_of_the_table() -> None:
-    assert {"auto", *SHAPES} == set(FORMATS)
+def test_every_format_is_a_shape() -> None:
+    assert set(BY_NAME) == set(FORMATS)
 
 
 def test_a_fault_of_ours_costs_one_record_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,9 @@ from tests.kit.run import until
 from tests.kit.tour import PAGES, ROOT, blocks, run
 
 DOCS = {
-    "index", "tour", "concepts", "input", "kafka", "webhooks", "console", "collect", "cookbook", "testing",
-    "operations", "guarantees", "performance", "security", "compare", "troubleshooting", "internals",
+    "index", "tour", "concepts", "input", "kafka", "databases", "webhooks", "console", "collect", "cookbook",
+    "testing", "operations", "guarantees", "performance", "security", "compare", "troubleshooting",
+    "internals",
 }  # fmt: skip
 """The pages that docs/ has."""
 

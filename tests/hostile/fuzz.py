@@ -187,7 +187,6 @@ def verdict(ask: Callable[[], object]) -> object:
         assert work._work.used <= work.RECORD, "the budget of all is kept"
 
 
-@given(tree=TREES, here=PROPERTIES, there=PROPERTIES)
 def try_condition(tree: Value, here: dict[str, Value], there: dict[str, Value]) -> None:
     """A condition holds or not, twice the same, on its sides as on the whole, and as explain says."""
     problems = Problems()
@@ -208,7 +207,6 @@ def try_condition(tree: Value, here: dict[str, Value], there: dict[str, Value]) 
         assert all(clause.holds for clause in said if clause.depth == 0) is found, "explain agrees"
 
 
-@given(request=REQUESTS, here=PROPERTIES, there=PROPERTIES)
 def try_template(request: dict[str, Value], here: dict[str, Value], there: dict[str, Value]) -> None:
     """A request is made or cannot be, for the same reason each time it is compiled."""
     template, problems = read_request(request, condition=_in_loops)
@@ -221,7 +219,6 @@ def try_template(request: dict[str, Value], here: dict[str, Value], there: dict[
     assert verdict(lambda: other.render(one, who)) == made
 
 
-@given(answer=ANSWERS, headers=HEADERS, tree=CLAUSES, members=st.integers(1, 3), cut=st.booleans())
 def try_answer(answer: bytes, headers: dict[str, str], tree: Value, members: int, cut: bool) -> None:
     """An answer is read and judged, or cannot be; of what was not wholly read nothing is believed."""
     problems = Problems()
@@ -242,11 +239,19 @@ def try_answer(answer: bytes, headers: dict[str, str], tree: Value, members: int
     assert type(found) in (bool, str)
 
 
-TRIED: dict[str, Callable[..., None]] = {
-    "condition": try_condition,
-    "template": try_template,
-    "answer": try_answer,
+_BOTH: Final = {"here": PROPERTIES, "there": PROPERTIES}
+TRIED: dict[str, tuple[Callable[..., None], dict[str, st.SearchStrategy[Value]]]] = {
+    "condition": (try_condition, {"tree": TREES, **_BOTH}),
+    "template": (try_template, {"request": REQUESTS, **_BOTH}),
+    "answer": (
+        try_answer,
+        {
+            **{"answer": ANSWERS, "headers": HEADERS, "tree": CLAUSES},
+            **{"members": st.integers(1, 3), "cut": st.booleans()},
+        },
+    ),
 }
+"""What is tried, and what it is given."""
 _QUIET: Final = settings(
     deadline=None,
     database=None,
@@ -258,7 +263,8 @@ _QUIET: Final = settings(
 
 def attempt_all(name: str, examples: int, number: int) -> None:
     """Try so many examples of one kind, always the same for a seed; raises what is found."""
-    seed(number)(settings(_QUIET, max_examples=examples)(TRIED[name]))()
+    attempt, strategies = TRIED[name]
+    seed(number)(settings(_QUIET, max_examples=examples)(given(**strategies)(attempt)))()
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.language import work
-from pipeline.language.work import BUDGET, TooExpensive
+from pipeline.language.work import BUDGET, RECORD, TooExpensive
 from pipeline.match.index import TriggerIndex
 from pipeline.match.selectors import compile_selector
 from pipeline.model.json import Value
@@ -198,3 +198,21 @@ def test_many_webhooks_that_are_each_within_their_budget_are_all_decided():
     index = index_of(*dear, CHEAP)
     assert index.select(bought(20_000)) == (6,)
     assert index.select(bought(20_000)) == (6,)
+
+
+def test_all_webhooks_together_take_no_more_than_the_budget_of_a_record():
+    fine: dict[str, Value] = {"event.properties.a": {"as": "size", "gt": 0}, "event.properties.b[*]": 1}
+    index = index_of(*[BOMB] * 40, CHEAP, fine)
+    for _ in range(2):
+        large = bought(60_000)
+        large.properties["b"] = [1] * 100
+        assert index.select(large) == (*(~number for number in range(40)), 40, ~41), "nothing is left for it"
+        # So much was counted, the least of attempts that were given up at once included.
+        assert work._work.used <= RECORD
+        assert work._work.given - work._work.left <= 20 * 60_000
+
+
+def test_an_event_that_was_too_dear_does_not_make_the_next_one_dear():
+    index = index_of(*[BOMB] * 8, CHEAP)
+    assert index.select(bought(60_000))[:-1] == tuple(~number for number in range(8))
+    assert index.select(bought(10_000)) == (8,)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import orjson
 import pytest
 
+from pipeline.compile.snapshot import compile_config
+from pipeline.config.files import read_config
+from pipeline.language.secrets import Secrets
 from pipeline.operate.dlq import Selection, change
+from pipeline.outbox.handover import Outcome
 from pipeline.outbox.reading.view import dead_letters, owed
+from tests.hostile.bombs import calibrate
 from tests.kit.inprocess import run_flow
+from tests.kit.rig import Rig, delivery
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -78,3 +85,43 @@ def test_a_replay_judges_the_condition_again(tmp_path: Path, where: str, sent: i
     run_flow(tmp_path)
     assert len(list(owed(tmp_path / "state"))) == sent
     assert len(list(dead_letters(tmp_path / "state"))) == 1 - sent
+
+
+def test_what_hundreds_of_webhooks_find_dear_is_bounded_and_the_last_say_why(tmp_path: Path):
+    hundreds = {f"dear-{number:02}": (USER_BOMB, "{a: 1}") for number in range(30)}
+    write(tmp_path, {**hundreds, "fine": ("event.properties.n: 1", "{a: 1}")}, 60_000)
+    begun = time.thread_time()
+    requests, _ = run_flow(tmp_path)
+    assert len(requests) == 3
+    letters = {letter.request.webhook_id: letter.reason for _, letter in dead_letters(tmp_path / "state")}
+    assert letters.keys() == hundreds.keys()
+    for_all = sorted(name for name, reason in letters.items() if "for all webhooks together" in reason)
+    assert for_all == sorted(hundreds)[-len(for_all) :], "in the order of the config"
+    assert 20 < len(for_all) < 30
+    assert time.thread_time() - begun < 60 * calibrate(), "thirty budgets would be more than a hundred"
+
+
+FAILS = """\
+id: w
+trigger: {events: [bought]}
+request: {url: "https://shop.example/"}
+delivery: {fail_when: {any_element: {response.a: {x: 1}}}}
+"""
+
+
+def test_an_answer_that_is_too_dear_to_judge_is_no_success(tmp_path: Path):
+    (tmp_path / "webhooks").mkdir()
+    (tmp_path / "webhooks" / "w.yaml").write_text(FAILS)
+    snapshot = compile_config(read_config(tmp_path, environ={}), secrets=Secrets({})).require()
+    rig = Rig(snapshot.by_id["w"].spec)
+    dear, fair = [(200, {"answer": orjson.dumps({"a": [{}] * number})}) for number in (60_000, 1_000)]
+    rig.client.by_message.update({"msg_1": [dear, fair], "msg_2": [dear] * 9})
+    rig.give(delivery(1), delivery(2))
+    rig.run(60)
+    ends = [each for each in rig.results() if each.outcome is not Outcome.RETRY]
+    assert [(each.outcome, each.reason) for each in ends] == [
+        (Outcome.DELIVERED, ""),
+        (Outcome.DEAD, "answer-unreadable"),
+    ]
+    excerpt = ends[1].delivery.progress.excerpt
+    assert excerpt.startswith("unreadable: 200, but `fail_when` takes more work on it than conditions may")

@@ -86,7 +86,9 @@ async def round_of(client: str, unruly: Unruly, luck: random.Random, number: int
     ]
     await asyncio.gather(*lines)
     trust = sending.client.trust  # type: ignore[attr-defined]  # both clients have it
-    tally.distrusted |= {mood for url, mood in moods.items() if any(o.host in url for o in trust.doubted)}
+    tally.distrusted |= {
+        mood for url, mood in moods.items() if any(f"//{o.host}:" in url for o in trust.doubted)
+    }
     await sending.client.close()
 
 

@@ -57,7 +57,8 @@ def _own_sync() -> Iterator[None]:
 
 
 def snapshot(version: str) -> SimpleNamespace:
-    return SimpleNamespace(hash=version, text=SimpleNamespace(to_bytes=version.encode))
+    text = SimpleNamespace(to_bytes=version.encode)
+    return SimpleNamespace(hash=version, text=text, says_formats=False)
 
 
 class Versions:

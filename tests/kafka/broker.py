@@ -226,15 +226,15 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def find_jars() -> Path:
-    """Return the folder of the broker's jars, fetching them with Maven the first time. Raises NoBroker."""
+def find_jars(pom: Path = POM) -> Path:
+    """Return the folder of the jars a pom names, fetching them with Maven the first time. Raises NoBroker."""
     if shutil.which("java") is None:
         raise NoBroker("there is no `java` on the path (Java 17 or newer runs the test broker)")
     base = os.environ.get("HOOKLINE_CACHE") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "hookline"
     )
     cache = Path(base)
-    jars = cache / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    jars = cache / f"{pom.parent.name}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
     if jars.is_dir():
         return jars
     if shutil.which("mvn") is None:
@@ -242,11 +242,11 @@ def find_jars() -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         made = Path(scratch) / "lib"
-        command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
+        command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
         command += ["-DincludeScope=runtime", f"-DoutputDirectory={made}"]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode != 0:
-            raise NoBroker(f"Maven cannot fetch the test broker's jars:\n{result.stdout[-2000:]}")
+            raise NoBroker(f"Maven cannot fetch the jars of {pom}:\n{result.stdout[-2000:]}")
         try:
             made.rename(jars)
         except OSError:

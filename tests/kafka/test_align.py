@@ -228,6 +228,27 @@ def test_an_event_waits_until_the_updates_side_has_passed_its_time() -> None:
     assert world.left == [(UPDATES, 0), (EVENTS, 0)]
 
 
+def test_events_wait_for_topics_with_updates_and_never_for_other_events() -> None:
+    world = World([UPDATES, EVENTS, CLICKS])
+    for side in world.alignment.sides[1:]:
+        side.is_events = True
+    world.append(EVENTS, 10)
+    world.append(UPDATES, 11)
+    world.fetch(EVENTS)
+    world.take()
+    assert world.left == [], "nothing is known of the updates"
+    world.fetch(UPDATES)
+    world.take()
+    assert world.left == [(EVENTS, 0)], "clicks that have brought nothing hold nobody up"
+    assert world.alignment.held_by is not None
+    assert world.alignment.held_by.name in (EVENTS, CLICKS), "an update waits for every event before it"
+    world.append(CLICKS, 5)
+    world.fetch(CLICKS)
+    world.take()
+    assert world.left[-1] == (CLICKS, 0)
+    assert world.alignment.late == {}, "events have no order among topics"
+
+
 def test_an_event_waits_for_all_updates_of_its_own_time() -> None:
     world = World([UPDATES, EVENTS])
     world.append(UPDATES, 10)
@@ -433,3 +454,29 @@ def test_a_lost_question_can_be_asked_again() -> None:
     world.alignment.lost(question)
     world.drain()
     assert world.left == [(EVENTS, 0)]
+
+
+def test_changes_go_by_their_commits_however_late_they_are_written() -> None:
+    """A snapshot's rows (0) go first; a tombstone (0) follows what stands before it."""
+    users: Side[str] = Side("users", 0)
+    events: Side[str] = Side("events", 0)
+    alignment: Alignment[str] = Alignment([users, events])
+    alignment.wall_ms = 10_000
+    alignment.add(events, [0, 1, 2], [100, 5_000, 6_001], ["first", "second", "third"], 0)
+    commits = [0, 5_000, 0, 6_000]
+    alignment.add(users, [0, 1, 2, 3], [8_000, 8_001, 8_002, 8_003], ["r", "u", "gone", "d"], 0, commits)
+    for side in (users, events):
+        alignment.reached(side, side.position, 0)
+    left: list[str] = []
+    while True:
+        question = alignment.ask(0)
+        if question is not None:
+            alignment.answer(question, {"users": 4, "events": 3}, 0)
+        runs = alignment.take(10, 0)
+        if not runs and question is None:
+            break
+        left += [item for run in runs for item in run.items]
+        stamps = [stamp for run in runs if run.side is users for stamp in run.stamps]
+        assert all(stamp >= 8_000 for stamp in stamps), "when it was received is still known"
+    assert left == ["r", "first", "u", "gone", "second", "d", "third"]
+    assert not alignment.late

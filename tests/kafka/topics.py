@@ -11,6 +11,8 @@ from dataclasses import replace
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from pipeline.decode.decode import BY_NAME
+from pipeline.decode.formats import Formats
 from pipeline.kafka.client import KafkaSettings
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import Reader
@@ -123,9 +125,10 @@ class Topics:
             producer.abort_transaction(WAIT_SECS)
 
     def source(self, **settings: object) -> KafkaSource:
-        """Return a source of these topics with a group of their own."""
+        """Return a source of these topics with a group of their own; `format`: of all records."""
         base = KafkaSettings(brokers=self.broker.address, group=f"group-{self.suffix}")
-        return KafkaSource(replace(base, **settings), self.clock)  # type: ignore[arg-type]  # fields by name
+        formats = Formats(BY_NAME[str(settings.pop("format", "auto"))])
+        return KafkaSource(replace(base, **settings), formats, self.clock)  # type: ignore[arg-type]  # fields by name
 
     def open(
         self, position: Position | None = None, name: str = "kafka-0", **settings: object

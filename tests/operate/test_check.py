@@ -78,7 +78,13 @@ def test_a_placeholder_in_a_flow_map_is_one_fault_whose_remedy_is_right(
 UNKNOWN = "`{}` is not a field of `source.kafka` (did you mean `{}`?)".format
 KAFKA = [
     ("brokers: 'b:1', topic: x", [UNKNOWN("topic", "events")]),
-    ("brokers: 'b:1', topics: [x]", [UNKNOWN("topics", "events")]),
+    (
+        "brokers: 'b:1', topics: [x]",
+        [
+            "`source.kafka.topics` must be a map of fields, not a list "
+            "(for example `topics: {app-events: {format: shop}}`)"
+        ],
+    ),
     ("bootstrap_servers: 'b:1', events: x", [UNKNOWN("bootstrap_servers", "brokers")]),
     ("bootstrap.servers: 'b:1', events: x", [UNKNOWN("bootstrap.servers", "brokers")]),
     ("broker: 'b:1', events: x", [UNKNOWN("broker", "brokers")]),

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.decode.auto import RECORDED
+from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import Fatal, StateError
 from pipeline.recording.record import Recorded, record
 from pipeline.sources.chunk import Position, RawChunk
@@ -81,8 +83,9 @@ def rows(count: int, first: int = 0) -> list[Row]:
     return [(1000 + i, b'{"n":%d}' % i) for i in range(first, first + count)]
 
 
-def read_back(out: Path) -> list[RawChunk]:
+def read_back(out: Path, formats: Formats = ALL_AUTO) -> list[RawChunk]:
     reader = Recording([str(out)])
+    reader.under(formats)
     chunks = []
     while not reader.done:
         chunk = reader.read(200)
@@ -93,8 +96,8 @@ def read_back(out: Path) -> list[RawChunk]:
     return chunks
 
 
-def lines(out: Path) -> list[bytes | None]:
-    return [line for chunk in read_back(out) for line in chunk.lines]
+def lines(out: Path, formats: Formats = ALL_AUTO) -> list[bytes | None]:
+    return [line for chunk in read_back(out, formats) for line in chunk.lines]
 
 
 def files(out: Path) -> list[str]:
@@ -184,7 +187,7 @@ def test_bytes_that_were_never_synced_are_cut_off(tmp_path: Path) -> None:
 
 def test_files_are_rotated_by_size_and_named_by_the_records_before_them(tmp_path: Path) -> None:
     instantly(FakeSource(p=rows(9)), tmp_path, rotate_bytes=1, compression="none")
-    assert files(tmp_path) == [f"p/{first:020}.jsonl" for first in (0, 3, 6)]
+    assert files(tmp_path) == [f"p/{first:020}.rec.jsonl" for first in (0, 3, 6)]
     assert lines(tmp_path) == [value for _, value in rows(9)]
 
 
@@ -220,7 +223,8 @@ def test_partitions_have_folders_of_their_own_and_are_merged_by_time(tmp_path: P
 def test_another_compression_begins_with_the_next_file(tmp_path: Path) -> None:
     instantly(FakeSource(p=rows(3)), tmp_path, compression="gz")
     instantly(FakeSource(p=rows(9)), tmp_path, compression="zst", rotate_bytes=1)
-    assert files(tmp_path) == [f"p/{0:020}.jsonl.gz", f"p/{3:020}.jsonl.zst", f"p/{6:020}.jsonl.zst"]
+    kinds = ((0, "gz"), (3, "zst"), (6, "zst"))
+    assert files(tmp_path) == [f"p/{first:020}.rec.jsonl.{kind}" for first, kind in kinds]
     assert lines(tmp_path) == [value for _, value in rows(9)]
 
 
@@ -329,6 +333,15 @@ def test_a_power_cut_takes_nothing_that_was_kept_and_leaves_no_gap(tmp_path: Pat
         assert after == [value for _, value in source.partitions["p"][first:]]
         assert not over or len(before) == 6
     assert kept.keys() == {0, 2, 4, 6}
+
+
+def test_a_file_that_an_older_version_began_goes_on_under_its_name(tmp_path: Path) -> None:
+    instantly(FakeSource(p=rows(3)), tmp_path)
+    (path,) = tmp_path.rglob("*.rec.jsonl.zst")
+    path.rename(path.with_name(path.name.replace(".rec", "")))
+    instantly(FakeSource(p=rows(6)), tmp_path)
+    assert files(tmp_path) == [f"p/{0:020}.jsonl.zst"]
+    assert lines(tmp_path, Formats(RECORDED)) == [value for _, value in rows(6)]
 
 
 def test_files_that_nothing_is_known_of_are_left_alone(tmp_path: Path) -> None:

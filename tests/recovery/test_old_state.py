@@ -76,7 +76,8 @@ def on_disk(state: Path) -> Counter[str]:
     for path in stores(state):
         with lmdb.open(str(path), readonly=True, max_dbs=16) as env, env.begin() as txn:
             for table in Table:
-                if table is not Table.META:
+                # A table that came later is not there until a job has opened the store.
+                if table not in (Table.META, Table.DEAD_ORDER):
                     db = env.open_db(table.name.lower().encode(), txn, create=False)
                     for _, stored in txn.cursor(db):
                         found["sealed" if stored[:1] == bytes((VERSION,)) else "old"] += 1
@@ -96,7 +97,7 @@ def test_the_archive_holds_what_is_asked_for(one: Trial) -> None:
     for path in stores(one.state):
         with reading(path) as store:
             rows.update({table: len(list(store.rows(table))) for table in Table})
-    for table in set(Table) - {Table.COPIES, Table.MERGED, Table.META}:
+    for table in set(Table) - {Table.COPIES, Table.MERGED, Table.META, Table.DEAD_ORDER}:
         assert rows[table], table
     assert sum(path.stat().st_size for path in one.state.rglob("*.journal")) > 10_000
     assert on_disk(one.state)["sealed"] == 0

@@ -61,8 +61,8 @@ def recorded(tmp_path: Path) -> Case:
         dump_line(Message("events/0", 7 * n, 1000 + n, b"u", [("h", None)], line))
         for n, line in enumerate(EVENTS)
     ]
-    (tmp_path / "a.jsonl").write_bytes(b"".join(lines))
-    return Case(files(tmp_path / "a.jsonl"), EVENTS)
+    (tmp_path / "a.rec.jsonl").write_bytes(b"".join(lines))
+    return Case(files(tmp_path / "a.rec.jsonl"), EVENTS)
 
 
 def pipe(tmp_path: Path) -> Case:

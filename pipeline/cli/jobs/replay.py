@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,14 @@ import click
 from pipeline.cli import given
 from pipeline.cli.options import When, config_option, setting
 from pipeline.cli.output import json_option, print_json_lines, say
+from pipeline.model.exits import Exit
+from pipeline.model.printable import one_line
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
     from pipeline.job.replay import Replay
+    from pipeline.model.records import Invalid
+    from pipeline.operate.trials.preview import Preview
 
 
 class Speed(click.ParamType[float]):
@@ -117,10 +122,31 @@ def replay(
             raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
         from pipeline.operate.trials.dry_run import would_send
 
-        sizes = job.file.sizes()
-        print_json_lines(shown.to_json() for shown in would_send(config, paths, format, chosen, sizes))
-        return None
+        return show_dry(would_send(config, paths, format, chosen, job.file.sizes()))
     return run(config, job, chosen, state, as_json)
+
+
+def show_dry(found: Iterable[Preview | Invalid]) -> int:
+    """Print requests to stdout, what cannot be read and a closing count to stderr; return the exit code."""
+    from pipeline.model.records import Invalid as Broken
+
+    requests = dead = broken = 0
+    for one in found:
+        if isinstance(one, Broken):
+            broken += 1
+            say(one_line(f"dead letter: {one.origin}: {one.reason}"))
+            continue
+        print_json_lines([one.to_json()])
+        if one.dead_letter is None:
+            requests += not one.suppressed
+        else:
+            dead += 1
+            say(one_line(f"dead letter: {one.webhook}: {one.dead_letter}"))
+    told = f"{requests:,} requests, {dead + broken:,} dead letters"
+    if broken and not requests:
+        told += ": `hookline sniff FILE` says which shape the records have, `--format NAME` reads by it"
+    say(told)
+    return Exit.PROBLEMS if dead + broken and not requests else Exit.OK
 
 
 def ends_of(ends: tuple[str, ...]) -> tuple[int | None, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,8 +209,8 @@ def account(state: Path) -> Accounting:
 def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     """Print the summary: as JSON alone, or as a table for a person."""
     read, secs = summary["records"]["read"] - before, summary["elapsed_secs"]
-    if read and not any(summary["records"][kind] for kind in ("events", "updates", "links")):
-        say(f"none of the records could be understood. {first_reason(state)}")
+    if line := not_understood(state, summary["records"]):
+        say(line)
     if as_json:
         print_json(summary)
         for line in reasons(state, summary):
@@ -237,6 +238,17 @@ def reasons(state: Path, summary: Summary) -> list[str]:
 
     webhooks = summary["webhooks"]
     return [why.line(name, webhooks[name]["pending"]) for name, why in waiting(state, webhooks, None).items()]
+
+
+def not_understood(state: Path, records: Mapping[str, int]) -> str:
+    """Return what to say where no record, or hardly one in two, could be understood; "" where most were."""
+    if not records["invalid"] or 2 * records["invalid"] <= records["read"]:
+        return ""
+    none = not any(records[kind] for kind in ("events", "updates", "links"))
+    many = f"most of the records ({records['invalid']:,} of {records['read']:,})"
+    which = "none of the records could be" if none else f"{many} could not be"
+    told = f"{which} understood. {first_reason(state)}"
+    return f"{told} `hookline sniff FILE` says which shape they have."
 
 
 def first_reason(state: Path) -> str:

@@ -20,6 +20,7 @@ def status(state: Path, as_json: bool) -> None:
     The numbers are cumulative over the life of the state directory and include the last finished epoch of
     a running job. matched = delivered + dead + pending + suppressed.
     """
+    from pipeline.cli.jobs.run import not_understood
     from pipeline.operate.status import status as status_of
 
     found = status_of(state)
@@ -29,6 +30,8 @@ def status(state: Path, as_json: bool) -> None:
     live = found.running
     echo(f"{found.state}: {'a job is running' if live else 'no job is running'}")
     echo(records_line(found.records))
+    if line := not_understood(found.state, found.records):
+        echo(line)
     for line in order_lines(found.records):
         echo(line)
     show_webhooks(found.webhooks)

@@ -28,6 +28,8 @@ from pipeline.model.under_way import telling
 NICE = 5
 """The job comes first."""
 PLACE_BYTES = 512
+VARIABLES = 10_000
+"""Variables that are asked for: each takes the other process a moment."""
 SHOWN = 200
 """Findings that are told."""
 
@@ -41,6 +43,8 @@ class AskedFor(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         if name not in self._known:
+            if len(self._known) >= VARIABLES:
+                raise ConfigError(f"the config names more than {VARIABLES:,} variables")
             send(self._outbox, {"variable": name})
             self._known[name] = receive(self._inbox)["value"]
         value = self._known[name]

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -120,6 +121,9 @@ class Trial:
                 self.close()
                 error.root = root
                 raise
+            except NoTrial:
+                self.close()
+                raise
             except _Gone as gone:
                 self.close()
                 if last and not self._stopped:
@@ -147,27 +151,31 @@ class _Gone(Exception):
 class _Child:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._lifeline = Lifeline()
-        self._place = os.memfd_create("place")
-        """Where it says which file it is at, so that this is known also when it is killed."""
         self._ready = False
         own = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        self._lifeline.tie(own)
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.compile.trial.child", str(self._place)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                bufsize=0,
-                start_new_session=True,  # a Ctrl-C is the job's to hear
-                env=own,
-                pass_fds=(*self._lifeline.descriptors, self._place),
-            )
-        except OSError as error:
-            self._lifeline.close()
-            os.close(self._place)
-            raise NoTrial(str(error)) from None
+        # What is imported here is imported there, whatever a folder named `pipeline` here may hold.
+        own["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        with ExitStack() as stack:
+            try:
+                self._lifeline = Lifeline()
+                stack.callback(self._lifeline.close)
+                self._place = os.memfd_create("place")
+                """Where it says which file it is at, so that this is known also when it is killed."""
+                stack.callback(os.close, self._place)
+                self._lifeline.tie(own)
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "pipeline.compile.trial.child", str(self._place)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    bufsize=0,
+                    start_new_session=True,  # a Ctrl-C is the job's to hear
+                    env=own,
+                    pass_fds=(*self._lifeline.descriptors, self._place),
+                )
+            except OSError as error:
+                raise NoTrial(str(error)) from None
+            self._open = stack.pop_all()
         assert self._process.stdin is not None  # both are pipes
         assert self._process.stdout is not None
         self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()
@@ -200,8 +208,8 @@ class _Child:
         except EOFError:
             pass
         if not self._ready:
-            self.close()
-            raise NoTrial(f"it ends with {self._process.returncode} before it begins")
+            self.kill()
+            raise NoTrial(f"it ends with {self._process.wait()} before it begins")
 
     def _wait(self, bounds: Bounds) -> None:
         """Wait for an answer while there is progress."""
@@ -236,8 +244,7 @@ class _Child:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
-        self._lifeline.close()
-        os.close(self._place)
+        self._open.close()
 
 
 def _file(place: bytes) -> str:

@@ -62,7 +62,8 @@ class JoinSection(Section):
         default=None,
         validation_alias="settle",
         description="Two topics: hold each record until the clock is so far past its time, for records of "
-        "the other topic that come later but precede it. null: 50ms where a topic has CreateTime, else 0.",
+        "the other topic that come later but precede it. null: 2s where a topic has `format: debezium`, 50ms "
+        "where one has CreateTime, else 0.",
         examples=["100ms"],
     )
     max_merged: int = Field(
@@ -113,18 +114,18 @@ class DeadLettersSection(Section):
         "most (records that are no webhook's count as one), and counted.",
         examples=["20GiB"],
     )
-    max_age_secs: Annotated[Duration, lasting("max_age")] = Field(
-        default=90 * 86400.0,
+    max_age_secs: Annotated[Duration, lasting("max_age")] | None = Field(
+        default=None,
         validation_alias="max_age",
-        description="Older ones are dropped, and counted.",
+        description="Older ones are dropped, and counted; null: none is for its age.",
         examples=["30d"],
     )
     kafka: DeadLettersKafka | None = Field(default=None, description="A Kafka topic.")
     jsonl: DeadLettersJsonl | None = Field(default=None, description="A file of JSON lines.")
 
-    def quota(self) -> tuple[int, int]:
+    def quota(self) -> tuple[int, int | None]:
         """Return the bytes and the milliseconds they are kept for."""
-        return self.max_bytes, int(self.max_age_secs * 1000)
+        return self.max_bytes, None if self.max_age_secs is None else int(self.max_age_secs * 1000)
 
 
 class LogSection(Section):

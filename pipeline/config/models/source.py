@@ -85,7 +85,38 @@ registry around records that such a shape reads."""
 Side = Literal["events", "users", "both"]
 
 
-class PathSettings(Section):
+class TableSettings(Section):
+    """How the rows of a table are read, for `format: debezium`."""
+
+    key: Names = Field(
+        default_factory=list,
+        description="With `format: debezium`: the column with the user's id, or several, joined by `:`. By "
+        "default the one column of the message's key.",
+        examples=["id", ["tenant", "id"]],
+    )
+    exclude: Names = Field(
+        default_factory=list,
+        description="With `format: debezium`: columns that are no property.",
+        examples=[["password_hash"]],
+    )
+    rename: dict[str, str] = Field(
+        default_factory=dict,
+        description="With `format: debezium`: names of properties by column.",
+        examples=[{"mail": "email"}],
+    )
+    gives: Literal["user", "event", "both"] = Field(
+        default="user",
+        validation_alias="as",
+        description="With `format: debezium`: a changed row is an update of the `user`, an `event` (such as "
+        "`users.updated`, with `properties.before`), or `both`.",
+    )
+
+
+TABLE_SETTINGS = ("key", "exclude", "rename", "as")
+"""As pipeline.yaml has them."""
+
+
+class PathSettings(TableSettings):
     """A path of a recording, with what is said of its files alone."""
 
     path: str = Field(min_length=1, description="A file, a directory, or `-`.", examples=["shop.jsonl"])
@@ -94,7 +125,7 @@ class PathSettings(Section):
     )
 
 
-class TopicSettings(Section):
+class TopicSettings(TableSettings):
     """What is said of one topic alone."""
 
     format: ShapeFormat | None = Field(
@@ -140,8 +171,9 @@ class JsonlSource(Section):
     format: ShapeFormat = Field(
         default="auto",
         description="Shape of the records: the name of a built-in or an own one, or an own one itself; "
-        "`auto` recognises each record.",
-        examples=["auto", "shop"],
+        "`auto` recognises each record. `recording`: the files hold recorded messages, whatever their names "
+        "(else `*.rec.jsonl`, `*.rec.jsonl.gz` and `*.rec.jsonl.zst` do).",
+        examples=["auto", "shop", "recording"],
     )
 
     def inputs(self) -> list[str]:

@@ -210,7 +210,8 @@ def _real_path(data: Value, loc: tuple[str | int, ...]) -> KeyPath:
     here = data
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
-        if isinstance(here, dict) and (part in here or last):
+        # A number is the place in a list that a validator has made of one map.
+        if isinstance(here, dict) and (part in here or (last and isinstance(part, str))):
             path.append(part)
             here = here.get(part)
         elif isinstance(here, list) and isinstance(part, int):

@@ -55,6 +55,11 @@ def fits(record: Fields) -> bool:
     return ("identity" in record or "app_id" in record) and "specversion" not in record
 
 
+def is_doubtful(record: Fields) -> bool:
+    """Return whether the object has no field that is Heap's alone, or one of another shape."""
+    return ("identity" not in record and "app_id" not in record) or not _OTHERS.isdisjoint(record)
+
+
 def _time(record: Fields, place: Place) -> int | None:
     time = fields.time(record, "timestamp")
     return place.received_at if time is None else time

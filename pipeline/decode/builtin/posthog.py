@@ -38,7 +38,9 @@ PERSON_CALLS = frozenset({"$set", "$unset", "$identify", "$create_alias", "$merg
 
 def read(record: Fields, place: Place) -> list[Record]:
     """Return the records of one capture call, message or row. Raises InvalidRecord."""
-    if posthog_rows.is_one(record):
+    if (type(record.get("properties")) is not dict or "person_properties" in record) and posthog_rows.is_one(
+        record
+    ):
         record = posthog_rows.as_call(record)
     name = fields.text(record, "event")
     if name is None:
@@ -146,6 +148,8 @@ def glance(stub: Stub, wants: Wants) -> bool:
         and stub.timestamp is not None
         and is_time(stub.timestamp)
         and is_time(stub.now)
+        and (stub.distinct_id is not UNSET or (stub.type is None and stub.unusual_app_id is UNSET))
+        and stub.unusual_person is UNSET
         and properties.set_ is UNSET
         and properties.set_once is UNSET
         and properties.unset is UNSET
@@ -169,11 +173,11 @@ def _distinct_id(record: Fields, properties: Fields) -> str | None:
 
 def _alias(distinct_id: str, alias: str, properties: Fields) -> tuple[str, str]:
     """Return (user id, other id). PostHog makes one person of both, and asks not which is a device."""
-    of_device = distinct_id == fields.text_id(properties, "$device_id") or looks_random(distinct_id)
-    if of_device and not looks_random(alias):
+    if distinct_id == fields.text_id(properties, "$device_id"):
         return alias, distinct_id
-    if fields.text(properties, "$lib") == "posthog-python" and not looks_random(alias):
-        # Its alias(previous_id, distinct_id) sends the previous id as `distinct_id`, the new one as `alias`.
+    # The Python library's alias(previous_id, distinct_id) sends the previous id as `distinct_id`.
+    by_python = fields.text(properties, "$lib") == "posthog-python"
+    if by_python and (looks_random(distinct_id) or not looks_random(alias)):
         return alias, distinct_id
     return distinct_id, alias
 
@@ -192,17 +196,23 @@ def _times(record: Fields, properties: Fields, place: Place) -> tuple[int | None
     received_at = fields.time(record, "now")
     if received_at is None:
         received_at = place.received_at
-    sent_at = fields.time(record, "sent_at")
-    if sent_at is None and place.sent_at is not None:
-        sent_at = fields.time({"sent_at": place.sent_at}, "sent_at")
-    time = _by_offset(record.get("offset"), sent_at if received_at is None else received_at)
+    time = None
+    if "offset" in record:
+        time = _by_offset(record["offset"], _sent_at(record, place) if received_at is None else received_at)
     if time is None:
         time = fields.time(record, "timestamp")
     if time is None:
-        time = sent_at
+        time = _sent_at(record, place)
     if time is None:
         time = fields.time(properties, "$time")
     return (received_at if time is None else time), received_at
+
+
+def _sent_at(record: Fields, place: Place) -> int | None:
+    sent_at = fields.time(record, "sent_at")
+    if sent_at is None and place.sent_at is not None:
+        sent_at = fields.time({"sent_at": place.sent_at}, "sent_at")
+    return sent_at
 
 
 def _by_offset(offset: Json, now: int | None) -> int | None:

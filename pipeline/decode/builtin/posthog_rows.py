@@ -60,6 +60,8 @@ def _object(record: Fields, name: str) -> Fields:
         read = strict.loads(value.encode("utf-8", "surrogatepass"))
     except InvalidRecord as error:
         raise InvalidRecord(f"the text in `{name}`: {error}") from None
+    if read is None:
+        return {}
     if type(read) is not dict:
         raise InvalidRecord(f"the text in `{name}` is {kind_of(read)}, an object is wanted")
     return read

@@ -21,7 +21,6 @@ from pipeline.decode import fields
 from pipeline.decode.builtin import native
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.glance import Stub, Wants, are_ids, are_simple, is_time
-from pipeline.decode.strangers import ALWAYS
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Event, PropertyUpdate, Record
 
@@ -90,12 +89,10 @@ def fits(record: Fields) -> bool:
     return not ("distinct_id" in record or "identity" in record or "specversion" in record)
 
 
-_OTHERS = ALWAYS | {"identity", "app_id", "distinct_id", "params", "event_type", "event_name", "message_id"}
-
-
 def is_doubtful(record: Fields) -> bool:
-    """Return whether the object has a field of another shape."""
-    return not _OTHERS.isdisjoint(record)
+    """Return whether the object is no call of a known ``type`` with the ids of this shape alone."""
+    kind = record.get("type")
+    return type(kind) is not str or kind not in CALLS or not is_sure(record)
 
 
 def glance(stub: Stub, wants: Wants) -> bool:

@@ -23,8 +23,8 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from pipeline.decode import strict
+from pipeline.decode.connect.values import NAMES, of_name
 from pipeline.decode.framed.logical import (
-    CONNECT,
     LOGICAL,
     Convert,
     decimals,
@@ -154,7 +154,12 @@ def _conversions() -> list[tuple[tuple[str, ...], str, Callable[..., Json]]]:
         (("record",), f"{_OURS}counted", _counted),
     ]
     found += [((kind,), f"{_OURS}{name}", plain(convert)) for (kind, name), convert in LOGICAL.items()]
-    return found + [((kind,), f"{_OURS}{name}", plain(convert)) for (kind, name), convert in CONNECT.items()]
+    of_connect = [(name, of_name(name)) for name in NAMES]
+    return found + [
+        (("int", "long", "string", "record"), f"{_OURS}{name}", plain(convert))
+        for name, convert in of_connect
+        if convert is not None
+    ]
 
 
 _decimals = lru_cache(maxsize=256)(decimals)
@@ -250,6 +255,8 @@ class _Rewriting:
         self._open.discard(full)
         self._empty[full] = all(self._is_empty(one["type"], inner) for one in found)  # type: ignore[index,call-overload]
         record: dict[str, Json] = {"type": "record", "name": full, "fields": found}
+        if schema.get("connect.name") in NAMES:
+            return {**record, "logicalType": f"{_OURS}{schema['connect.name']}"}
         if many or self.is_recursive:
             self.counts = True
             record["logicalType"] = f"{_OURS}counted"
@@ -279,7 +286,7 @@ class _Rewriting:
             return {**found, "logicalType": f"{_OURS}decimal", "scale": scale}
         if kind == "fixed" and (logical, schema.get("size")) in (("uuid", 16), ("duration", 12)):
             return {**found, "logicalType": f"{_OURS}{logical}"}
-        if (kind, connect) in CONNECT:
+        if kind in ("int", "long", "string") and connect in NAMES:
             return {**found, "logicalType": f"{_OURS}{connect}"}
         if (kind, logical) in LOGICAL:
             return {**found, "logicalType": f"{_OURS}{logical}"}

@@ -96,7 +96,7 @@ def _entry(
         context.reads.extend(judge.paths)
     entry = Entry(name, judge, None if judge is None else holds(judge), is_ignored=bool(model.ignore))
     entry.paths = context.reads
-    usual = _usual_time(model, data, context)
+    usual = _usual_time(model, context)
 
     def members(field: str, parts: Sequence[P], make: Make[P]) -> list[Member]:
         return [
@@ -116,12 +116,13 @@ def _event(part: EventPart, context: Context, member: Member) -> ReadPart:
     return compile_event(part, member.reads, member.properties, member.context)
 
 
-def _usual_time(model: ShapeEntry, data: Value, context: Context) -> Time:
-    """Return the time of the entry's first event: users and links without a time of their own have it too."""
-    for part, place in zip(model.event, _places("event", data.get("event", [])), strict=True):
+def _usual_time(model: ShapeEntry, context: Context) -> Time:
+    """Return the time of the entry's first part that says one: users and links without one have it, too."""
+    parts: list[Part] = [*model.event, *model.link, *model.user]
+    for part in parts:
         if part.time is not None and part.each is None:
-            # Its problems are reported where it stands as the event's.
-            return compile_time(part.time, replace(context, problems=Problems()).at(*place, "time"))
+            # Its problems are reported where it stands.
+            return compile_time(part.time, replace(context, problems=Problems()))
     return no_time
 
 

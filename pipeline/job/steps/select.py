@@ -9,14 +9,16 @@ from msgspec.structs import replace
 
 from pipeline.compile.versions import Versions
 from pipeline.decode.formats import Formats
-from pipeline.decode.scan import scan
+from pipeline.decode.scan import Scanned, scan
 from pipeline.job.names import EventNames
 from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.keys import identity_key
 from pipeline.job.steps.stretch import Stretches
 from pipeline.job.story import choose
-from pipeline.model.records import IdentityLink, Origin
+from pipeline.job.understanding import Understanding
+from pipeline.model.records import Event, IdentityLink, Origin
 from pipeline.model.sizes import USUAL, Sizes
+from pipeline.outbox.counters import IGNORED, TIMELESS
 from pipeline.sources.chunk import RawChunk
 from pipeline.telemetry.metrics import count
 
@@ -29,6 +31,7 @@ def select(
     partitions: Sequence[str],
     event_names: EventNames,
     sizes: Sizes = USUAL,
+    understanding: Understanding | None = None,
 ) -> list[tuple[str, Selected]]:
     """Return what is left of a chunk, under the key of its partition.
 
@@ -56,12 +59,22 @@ def select(
     if items:
         count("events_selected_total", len(items))
     selected.counts = (scanned.read, scanned.events, scanned.updates, scanned.links, scanned.invalid)
-    selected.noted = intake.raw.noted
+    if understanding is not None:
+        understanding.saw(scanned.read, scanned.invalid, scanned.records)
+    selected.noted = _noted(intake.raw, scanned)
     selected.passed = passed(intake.raw)
     chunks = [(identity_key(intake.partition), selected)]
     if scanned.links:
         chunks += broadcast(selected, partitions)
     return chunks
+
+
+def _noted(raw: RawChunk, scanned: Scanned) -> dict[str, int] | None:
+    """Return what was out of the ordinary: of the order, and records that are ignored or have no time."""
+    timeless = sum([type(one) is Event and one.time is None for one in scanned.records])
+    found = {IGNORED: scanned.ignored, TIMELESS: timeless}
+    noted = (raw.noted or {}) | {name: number for name, number in found.items() if number}
+    return noted or None
 
 
 def broadcast(selected: Selected, partitions: Sequence[str]) -> list[tuple[str, Selected]]:

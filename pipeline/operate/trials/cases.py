@@ -58,9 +58,9 @@ def run_file(
     shown = os.path.relpath(path, directory)
     holds = "the file is a test"
     try:
-        cases, root = read_file(path, shown, CaseFile)
-        holds = "the webhook has no errors"
         with bounded():
+            cases, root = read_file(path, shown, CaseFile)
+            holds = "the webhook has no errors"
             snapshot = _compile(path, directory, cases, os.environ if environ is None else environ)
     except ConfigError as error:
         yield CaseResult(shown, holds, 0, [str(error)])

@@ -17,8 +17,11 @@ from pipeline.operate.trials.preview import Preview
 
 def would_send(
     config: Path, paths: Sequence[str], format: str | None, chosen: Replay, sizes: Sizes = USUAL
-) -> Iterator[Preview]:
-    """Yield the requests of recordings, in stream order. Raises UsageError for an unknown webhook."""
+) -> Iterator[Preview | Invalid]:
+    """Yield the requests of recordings, and the records that cannot be read, in stream order.
+
+    Raises UsageError for an unknown webhook or shape.
+    """
     snapshot = load_snapshot(config)
     for webhook_id in sorted(chosen.webhooks):
         snapshot.named(webhook_id)
@@ -26,6 +29,7 @@ def would_send(
     rehearsal = Rehearsal(snapshot, chosen, sizes)
     for record in read_stream(paths, formats, sizes):
         if isinstance(record, Invalid):
+            yield record
             continue
         for match in rehearsal.rehearse(record):
             if match.request is not None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from pipeline.sources.files.cursor import Cursor
 from pipeline.sources.files.recorded import Message
+
+T = TypeVar("T")
 
 
 class ChunkBuilder:
@@ -17,6 +21,8 @@ class ChunkBuilder:
         self._sources: list[str] = []
         self._messages: list[Message | None] = []
         self._faults: dict[int, str] = {}
+        self.twice = 0
+        """Lines that were handed out before, and are not added."""
         self._parts: list[str | None] = []
 
     def __len__(self) -> int:
@@ -36,15 +42,40 @@ class ChunkBuilder:
 
     def chunk(self) -> RawChunk | None:
         """Return what was collected, None for nothing."""
-        if not self._sources:
+        if not self._sources and not self.twice:
             return None
         self._chunk.sources = self._sources
         self._chunk.faults = self._faults or None
+        self._chunk.noted = {"twice": self.twice} if self.twice else None
         if any(part is not None for part in self._parts):
             self._chunk.parts = self._parts
         if any(message is not None for message in self._messages):
             add_messages(self._chunk, self._messages)
         return self._chunk
+
+
+def without(chunk: RawChunk, twice: Sequence[int]) -> RawChunk:
+    """Return a chunk without the lines at these places, which were handed out before, and note how many."""
+    gone = set(twice)
+    left = [at for at in range(len(chunk)) if at not in gone]
+
+    def some(values: Sequence[T] | None) -> list[T] | None:
+        return None if values is None else [values[at] for at in left]
+
+    sources = chunk.sources
+    faults = chunk.faults or {}
+    return replace(
+        chunk,
+        sources=sources if isinstance(sources, str) else [sources[at] for at in left],
+        offsets=[chunk.offsets[at] for at in left],
+        lines=[chunk.lines[at] for at in left],
+        parts=some(chunk.parts) if isinstance(chunk.parts, list) else chunk.parts,
+        received=some(chunk.received),
+        headers=some(chunk.headers),
+        keys=some(chunk.keys),
+        faults={new: faults[old] for new, old in enumerate(left) if old in faults} or None,
+        noted={"twice": len(gone)},
+    )
 
 
 def add_messages(chunk: RawChunk, messages: Sequence[Message | None]) -> None:

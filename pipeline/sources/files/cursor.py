@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 from pipeline.decode.formats import ALL_AUTO, Formats
-from pipeline.model.errors import Fatal, InvalidRecord, StateError
+from pipeline.model.errors import Fatal, StateError
 from pipeline.model.plain_file import is_endless
 from pipeline.model.records import Origin
-from pipeline.sources.files import recorded
 from pipeline.sources.files.blocks import Blocks, Damaged, is_compressed
+from pipeline.sources.files.content import Content
 from pipeline.sources.files.digests import StreamDigest, digest
 from pipeline.sources.files.entry import Entry
 from pipeline.sources.files.file_set import STDIN, Input
@@ -54,7 +54,7 @@ class Cursor:
         self._head = (0, digest(b""))
         self._head_data = b""
         """The beginning of a file that was closed at its end."""
-        self._is_recorded: bool | None = None
+        self._content = Content(source.path)
         self._stream = StreamDigest()
         self._formats = ALL_AUTO
         self._open()
@@ -80,9 +80,9 @@ class Cursor:
         entry = self._entries.get(self.name)
         size = self.total_bytes = os.fstat(self._fd).st_size
         head = os.pread(self._fd, HEAD_BYTES, 0)
-        self._is_recorded = head.startswith(recorded.PREFIX) if head and head[:1] == b"{" else None
         if entry is None:
             return
+        self._content.resume(entry, head)
         self._check(entry, size, head)
         self.time = entry.time
         self.buffer = Lines([], [entry.offset])
@@ -282,10 +282,9 @@ class Cursor:
             return False
         self.buffer = found
         self.index = 0
-        if self._is_recorded is None and found.lines:
-            self._is_recorded = (found.lines[0] or b"").startswith(recorded.PREFIX)
-        if self._is_recorded:
-            _unwrap(found, self.name)
+        format = self._formats.of(self.name, self.source.part).name
+        if found.lines and self._content.is_recorded(found.lines[0] or b"", format):
+            found.unwrap(self.name)
         return bool(found.lines)
 
     # --- pipes
@@ -304,6 +303,7 @@ class Cursor:
         self.name = f"stdin-{digest(block[:cut] if cut >= 0 else block[:_FIRST_LINE_BYTES])[:8]}"
         entry = self._entries.get(self.name)
         if entry is not None:
+            self._content.resume(entry)
             self.time = entry.time
             self._to_skip = entry.offset
             self._splitter = LineSplitter(entry.offset, self._max_line_bytes)
@@ -321,12 +321,14 @@ class Cursor:
         if self._blocks is not None and self._blocks.is_stream:
             if not self._is_named:
                 return None
-            return Entry(self.name, 0, self._stream.digest_at(offset), offset, 0, finished).at(self.time)
+            made = Entry(self.name, 0, self._stream.digest_at(offset), offset, 0, finished)
+            return made.at(self.time)._replace(kind=self._content.kind)
         size = self._finished_size if finished else 0
         # Of a plain file only what was handed out: a torn last line may be written anew.
         is_plain = self._blocks is None or not self._blocks.is_compressed
         self._know_head(min(HEAD_BYTES, offset) if is_plain and not finished else HEAD_BYTES)
-        return Entry(self.name, *self._head, offset, size, finished).at(self.time)
+        made = Entry(self.name, *self._head, offset, size, finished)
+        return made.at(self.time)._replace(kind=self._content.kind)
 
     def _know_head(self, size: int) -> None:
         if self._head[0] >= size:
@@ -346,16 +348,3 @@ class Cursor:
             self._close_fd()
         except OSError:
             pass  # it is being given up anyway
-
-
-def _unwrap(found: Lines, name: str) -> None:
-    """Put recorded messages in the place of the lines that hold them."""
-    found.messages = []
-    for at, line in enumerate(found.lines):
-        try:
-            message = recorded.parse_line(line or b"")
-        except InvalidRecord as error:
-            found.faults.setdefault(at, str(error))
-            message = recorded.Message(name, found.starts[at], None, None, None, line)
-        found.messages.append(message)
-    found.lines = [message.value for message in found.messages]

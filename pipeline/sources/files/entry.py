@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from pipeline.sources.files.running_time import RunningTime
+
+Kind: TypeAlias = Literal["", "new", "plain", "messages"]
 
 
 class Entry(NamedTuple):
@@ -24,6 +26,9 @@ class Entry(NamedTuple):
     """With what follows: `RunningTime`."""
     doubts: tuple[int | None, ...] = ()
     since: int = 0
+    kind: Kind = ""
+    """What its lines are; new: nothing is read yet; "": an older version has read it, which asked the
+    first line."""
 
     @property
     def time(self) -> RunningTime:

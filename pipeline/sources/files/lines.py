@@ -7,7 +7,8 @@ from itertools import accumulate, count
 from operator import add
 
 from pipeline.decode.strict import BOM, without_bom
-from pipeline.sources.files.recorded import Message
+from pipeline.model.errors import InvalidRecord
+from pipeline.sources.files.recorded import Message, parse_line
 
 EXCERPT_BYTES = 1024
 """How much of a line that is too long is kept."""
@@ -23,6 +24,18 @@ class Lines:
     """Lines that cannot be records, by index, with the reason."""
     messages: list[Message] | None = None
     """Of a recording of topics: the message of each line; its value is in ``lines``."""
+
+    def unwrap(self, name: str) -> None:
+        """Put recorded messages in the place of the lines that hold them. name: of the file."""
+        self.messages = []
+        for at, line in enumerate(self.lines):
+            try:
+                message = parse_line(line or b"")
+            except InvalidRecord as error:
+                self.faults.setdefault(at, str(error))
+                message = Message(name, self.starts[at], None, None, None, line)
+            self.messages.append(message)
+        self.lines = [message.value for message in self.messages]
 
     def since(self, index: int) -> Lines:
         """Return what there is from a line on."""

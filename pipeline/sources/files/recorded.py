@@ -18,10 +18,13 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from pipeline.model.errors import InvalidRecord
+from pipeline.model.errors import ConfigError, InvalidRecord
 from pipeline.sources.chunk import Headers
 
 PREFIX = b'{"hookline":1,'
+
+NAMES = (".rec.jsonl", ".rec.jsonl.gz", ".rec.jsonl.zst")
+"""How a recording's name ends: what a line says of itself anybody can write."""
 
 
 class Message(NamedTuple):
@@ -95,6 +98,28 @@ def parse_line(line: bytes) -> Message:
     except (msgspec.DecodeError, ValueError, RecursionError, KeyError) as error:
         raise InvalidRecord(f"the recorded line is damaged: {error}") from None
     return Message(read.source, read.offset, read.time, key, headers, value)
+
+
+def is_recording(name: str) -> bool:
+    """Return whether a file is a recording, by its name."""
+    return name.endswith(NAMES)
+
+
+def refuse_unnamed(path: str, line: bytes) -> None:
+    """Raise ConfigError where the first line of a file that is not called a recording is one of a recording.
+
+    That was enough for older versions. As plain lines they would be records that nobody can understand.
+    """
+    if not line.startswith(PREFIX):
+        return
+    try:
+        parse_line(line)
+    except InvalidRecord:
+        return
+    raise ConfigError(
+        f"{path}: it holds recorded messages, but a recording is known by its name (*.rec.jsonl, "
+        "*.rec.jsonl.gz, *.rec.jsonl.zst) or by `format: recording` in `source.jsonl`: rename it, or say so"
+    )
 
 
 def _text(value: bytes) -> str | dict[str, str]:

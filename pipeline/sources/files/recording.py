@@ -18,15 +18,20 @@ from heapq import heapify, heappop, heapreplace
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import StateError
 from pipeline.sources.chunk import NOWHERE, Position, RawChunk
-from pipeline.sources.files.chunk_builder import ChunkBuilder, add_messages
+from pipeline.sources.files.chunk_builder import ChunkBuilder, add_messages, without
 from pipeline.sources.files.cursor import Cursor
 from pipeline.sources.files.entry import Entry
 from pipeline.sources.files.file_set import Input, find_inputs, name_apart
+from pipeline.sources.files.origins import MARK, Origins
 from pipeline.sources.reader import BaseReader
+from pipeline.telemetry.happenings import RECORDED_TWICE
+from pipeline.telemetry.log import get
 
-VERSION = "jsonl-2"
-OLDER = ("jsonl-1",)
-"""Positions whose files have a latest time and no doubt about it."""
+log = get(__name__)
+
+VERSION = "jsonl-3"
+OLDER = ("jsonl-1", "jsonl-2")
+"""Positions without the origins that were seen; the first without doubts about a file's latest time."""
 
 MAX_LINE_BYTES = 16 << 20
 
@@ -39,7 +44,8 @@ class Recording(BaseReader):
 
     Raises ConfigError where a path leads nowhere, StateError where the files are not those that ``resume``
     speaks of, Fatal where a file cannot be read. Compressed files that end early or are damaged do not raise:
-    the rest of such a file is one line with a fault, and ``problems`` says so.
+    the rest of such a file is one line with a fault, and ``problems`` says so. A recorded message that was
+    handed out already is left out and noted.
     """
 
     def __init__(
@@ -62,7 +68,8 @@ class Recording(BaseReader):
         self._max_line_bytes = max_line_bytes
         self._clock = clock
         self._scanned_at = clock()
-        self._count, self._entries = _read_position(resume)
+        self._origins = Origins()
+        self._count, self._entries = _read_position(resume, self._origins)
         self._resumed_names = frozenset(self._entries)
         self._cursors: list[Cursor] = []
         self._written = written or {}
@@ -105,8 +112,9 @@ class Recording(BaseReader):
 
     @property
     def position(self) -> Position:
-        """``(version, lines handed out, (cursor.Entry as a tuple, ...))``."""
-        return (VERSION, self._count, tuple(tuple(entry) for entry in self._entries.values()))
+        """``(version, lines handed out, (cursor.Entry as a tuple, ..., what `Origins` says, ...))``."""
+        files = [tuple(entry) for entry in self._entries.values()]
+        return (VERSION, self._count, (*files, *self._origins.places()))
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -133,6 +141,8 @@ class Recording(BaseReader):
         chunk = self._read_one(left[0], limit) if is_alone else self._read_merged(limit)
         if chunk is not None:
             chunk.position = self.position
+            if chunk.noted:
+                RECORDED_TWICE.happened(log, chunk.noted["twice"])
         return chunk
 
     def close(self) -> None:
@@ -156,6 +166,10 @@ class Recording(BaseReader):
         if found.faults:
             faults = {at - start: reason for at, reason in found.faults.items() if start <= at < end}
             chunk.faults = faults or None
+        if found.messages is not None:
+            twice = [at for at in range(start, end) if not self._is_new(cursor, at)]
+            if twice:
+                chunk = without(chunk, [at - start for at in twice])
         cursor.advance(end - start)
         self._count += end - start
         self._remember(cursor)
@@ -170,10 +184,15 @@ class Recording(BaseReader):
         heapify(heap)
         builder = ChunkBuilder(self.name)
         touched: set[int] = set()
-        while heap and len(builder) < limit:
+        taken = 0
+        while heap and taken < limit:
             _, at = heap[0]
             cursor = self._cursors[at]
-            builder.add(cursor)
+            if self._is_new(cursor, cursor.index):
+                builder.add(cursor)
+            else:
+                builder.twice += 1
+            taken += 1
             cursor.advance(1)
             touched.add(at)
             if not cursor.is_empty or (not self._follow and self._fill(cursor)):
@@ -183,10 +202,18 @@ class Recording(BaseReader):
                 # Followed files: others may get lines before this one does. A pipe: wait for it.
                 if self._follow or not cursor.ended:
                     break
-        self._count += len(builder)
+        self._count += taken
         for at in touched:
             self._remember(self._cursors[at])
         return builder.chunk()
+
+    def _is_new(self, cursor: Cursor, at: int) -> bool:
+        """Return whether a line is to be handed out: not a recorded message that was already."""
+        found = cursor.buffer
+        if found.messages is None or at in found.faults:
+            return True
+        message = found.messages[at]
+        return self._origins.is_new(message.source, message.offset)
 
     def _fill_all(self) -> bool:
         """Get lines of every file; False where one must be waited for, or none has any."""
@@ -225,7 +252,7 @@ class Recording(BaseReader):
         self._open(source for source in self._find() if source.path not in known)
 
 
-def _read_position(position: Position | None) -> tuple[int, dict[str, Entry]]:
+def _read_position(position: Position | None, origins: Origins) -> tuple[int, dict[str, Entry]]:
     if position is None:
         return 0, {}
     if len(position) != 3 or position[0] not in (VERSION, *OLDER):
@@ -234,5 +261,8 @@ def _read_position(position: Position | None) -> tuple[int, dict[str, Entry]]:
             "it is from another version or another kind of source. Start with an empty state directory"
         )
     _, lines, places = position
-    entries = [Entry(*place) for place in places]  # type: ignore[arg-type]  # written by us
+    entries = [Entry(*place) for place in places if place[0] != MARK]  # type: ignore[arg-type]  # written by us
+    for place in places:
+        if place[0] == MARK:
+            origins.resume(place)
     return lines, {entry.name: entry for entry in entries}

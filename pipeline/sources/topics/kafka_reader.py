@@ -34,6 +34,9 @@ AHEAD = 1000
 SETTLE_MS = 50
 """How old records of topics with their producers' times must be (`join.settle`): what a producer may linger,
 and the way to the broker."""
+COMMIT_SETTLE_MS = 2_000
+"""The same for topics that are merged by the times of commits: Debezium looks twice a second, and Connect
+writes what it has found (tests/cdc/lag.py measures it)."""
 NO_TIME = -1
 """librdkafka's time of a message without one."""
 WARN_EVERY_MS = 10_000
@@ -76,12 +79,14 @@ class KafkaReader(BaseReader):
         self._wall_ms = wall_ms
         self._formats = ALL_AUTO
         self._bytes = 0
-        self._settles_by_kind = settings.settle_secs is None
+        waits_for_commits = any(stream.commit_time for stream in streams)
+        self._settles_by_kind = settings.settle_secs is None and not waits_for_commits
+        by_default = COMMIT_SETTLE_MS if waits_for_commits else 0
         wait = settings.max_wait_secs
         self._alignment: Alignment[Message] = Alignment(
             [stream.side for stream in streams],
             max_wait_ms=None if wait is None else int(wait * 1000),
-            settle_ms=int((settings.settle_secs or 0) * 1000),
+            settle_ms=by_default if settings.settle_secs is None else int(settings.settle_secs * 1000),
         )
         self._updates = {one.side.name for one in streams if settings.side_of(one.topic) != "events"}
         """Sides where a null value deletes a user."""
@@ -187,7 +192,8 @@ class KafkaReader(BaseReader):
                 messages, stamps = self._consume(stream, limit, now)
                 if messages and self._settles_by_kind:
                     self._learn_kind(stream, messages[-1])
-                alignment.add(side, [message.offset() for message in messages], stamps, messages, now)
+                offsets, own = [message.offset() for message in messages], stream.own_times(messages)
+                alignment.add(side, offsets, stamps, messages, now, own)
         if self._trail is not None and self._trail.ahead:
             return self._repeat(self._trail, limit)
         taken = alignment.take(limit, now)

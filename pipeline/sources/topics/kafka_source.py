@@ -137,6 +137,7 @@ class KafkaSource:
             side.is_events = self.settings.side_of(topic) == "events"
             consumer = make_consumer(self.settings, self.admin.reachability, group_committed)
             streams.append(Stream(topic, index, updates, side, consumer, place.life, place.id))
+            streams[-1].commit_time = self._formats.of(f"{topic}/{index}").committed
             streams[-1].go_to(side.position)
         reader = KafkaReader(
             name,

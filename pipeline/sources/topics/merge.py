@@ -22,6 +22,10 @@ the two are written by different services. So the end is asked for when a record
 clock is ``settle_ms`` past its time, at most so long after it was fetched. What comes later still is counted
 (`Alignment.late`): read again, it would leave before what had left.
 
+A change of a table is written long after its commit, by Debezium, and an event that follows the commit may be
+there first. Such topics are merged by the time of the commit, which their records say; a snapshot's rows,
+which say none, go before all that has not left.
+
 Transactions: the end is that of the log, decided or not. A producer's commit is acknowledged before the
 markers that make it readable are written, so the committed end would let an event pass that was produced
 after the commit. But nobody waits long for a transaction that stays open: ``undecided_ms`` after it was
@@ -86,16 +90,26 @@ class Alignment(Generic[T]):
                 side.released_floor = side.floor
 
     def add(
-        self, side: Side[T], offsets: Sequence[int], times_ms: Sequence[int], items: Sequence[T], now_ms: int
+        self,
+        side: Side[T],
+        offsets: Sequence[int],
+        times_ms: Sequence[int],
+        items: Sequence[T],
+        now_ms: int,
+        own_ms: Sequence[int] | None = None,
     ) -> None:
-        """Records were fetched, in their order. Those beyond its stop are not taken and only end it."""
+        """Records were fetched, in their order. Those beyond its stop are not taken and only end it.
+
+        own_ms: see `Side.add`.
+        """
         if side.stop is not None and offsets and offsets[-1] >= side.stop:
             self.reached(side, offsets[-1], now_ms)
             offsets = offsets[: bisect_left(offsets, side.stop)]
             times_ms, items = times_ms[: len(offsets)], items[: len(offsets)]
+            own_ms = None if own_ms is None else own_ms[: len(offsets)]
         if not offsets:
             return
-        side.add(offsets, times_ms, items, now_ms, self.wall_ms)
+        side.add(offsets, times_ms, items, now_ms, self.wall_ms, own_ms)
         # An end may have been reported already that lies behind a transaction marker after the last record.
         side.position = max(side.position, offsets[-1] + 1)
         side.progress_ms = now_ms

@@ -50,7 +50,7 @@ class Side(Generic[T]):
     stamps: list[int] = field(default_factory=list)
     """... broker time (ms) ..."""
     times: list[int] = field(default_factory=list)
-    """... that time made monotone ..."""
+    """... that time (or the record's own) made monotone ..."""
     items: list[T] = field(default_factory=list)
     """... and the record itself."""
     ahead: int = 0
@@ -101,16 +101,19 @@ class Side(Generic[T]):
         items: Sequence[T],
         now_ms: int,
         wall_ms: int | None,
+        own: Sequence[int] | None = None,
     ) -> None:
         """Take records that were fetched, in their order.
 
         wall_ms: the clock (unix ms) then; None: there is none, and nothing is ahead of it.
+        own: what the records themselves say of their times (ms), in the place of ``stamps``.
         """
-        if self._are_plain(offsets, stamps, wall_ms):
-            self.times += islice(accumulate(stamps, max, initial=self.floor), 1, len(stamps) + 1)
+        times = stamps if own is None else own
+        if self._are_plain(offsets, times, wall_ms):
+            self.times += islice(accumulate(times, max, initial=self.floor), 1, len(times) + 1)
             self.floor = self.times[-1]
         else:
-            self._add_times(offsets, stamps, wall_ms)
+            self._add_times(offsets, times, wall_ms)
         self.offsets += offsets
         self.stamps += stamps
         self.items += items

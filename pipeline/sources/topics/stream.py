@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -75,6 +75,8 @@ class Stream:
     """Where to go on once all that was fetched of a topic that is gone has left."""
     committed: int = -1
     """Offset last committed for the group."""
+    commit_time: Callable[[bytes], int | None] | None = None
+    """Tells when a record's change was committed, where the topic is merged by that."""
     has_create_times: bool = False
     """True where its messages carry their producers' times, which tell nothing about when they arrive."""
 
@@ -83,6 +85,20 @@ class Stream:
         self.side.position = offset
         # Assign, not subscribe: Bytewax owns partition assignment and offsets.
         self.consumer.assign([TopicPartition(self.topic, self.index, offset)])
+
+    def own_times(self, messages: Sequence[Message]) -> list[int] | None:
+        """Return when messages say that they were committed (ms); None where nobody asks.
+
+        A tombstone goes with what stands before it, and what does not say it by the broker's time.
+        """
+        if self.commit_time is None:
+            return None
+        times: list[int] = []
+        for message in messages:
+            value = message.value()
+            at = 0 if value is None else self.commit_time(value)
+            times.append(message.timestamp()[1] if at is None else at)
+        return times
 
     @property
     def place(self) -> SidePlace:

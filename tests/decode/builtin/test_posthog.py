@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import orjson
 import pytest
 
+from pipeline.decode.scan import scan
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate
+from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.decode.builtin.exports.samples import CAPTURED, CLICKHOUSE, EXPORTED
 from tests.decode.reading import HERE, NOON, one, read, reason
 
@@ -41,8 +44,11 @@ class TestPostHog:
 
     def test_an_alias_goes_to_the_id_that_no_device_made(self) -> None:
         device = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
-        call = {"event": "$create_alias", "distinct_id": device, "properties": {"alias": "u"}}
+        properties = {"alias": "u", "$device_id": device}
+        call = {"event": "$create_alias", "distinct_id": device, "properties": properties}
         assert one(call) == IdentityLink(device, "u", None, HERE, alias=True)
+        account = {"event": "$create_alias", "distinct_id": device, "properties": {"alias": "u"}}
+        assert one(account) == IdentityLink("u", device, None, HERE, alias=True)
         swapped = {"event": "$create_alias", "distinct_id": "u", "properties": {"alias": device}}
         assert one(swapped) == IdentityLink(device, "u", None, HERE, alias=True)
 
@@ -68,6 +74,13 @@ class TestPostHog:
             assert (event.id, event.name, event.time) == ("018f", "Purchase", NOON)
             assert event.properties["amount"] == 250
 
+    def test_a_row_of_an_event_that_nobody_wants_still_brings_what_was_known(self) -> None:
+        for row in (CLICKHOUSE, EXPORTED):
+            chunk = RawChunk("p", "f", [0], [orjson.dumps(row)], NOWHERE)
+            for format in ("auto", "posthog"):
+                found = scan(chunk, format=format, wants=lambda name, kind: False)
+                assert (found.events, found.updates, found.invalid) == (1, 1, 0)
+
     def test_a_captured_message_is_its_call_with_the_servers_id_and_moment(self) -> None:
         update, event = pair(CAPTURED)
         assert update.set == {"plan": "pro"}
@@ -78,6 +91,7 @@ class TestPostHog:
         [
             ({**CAPTURED, "data": "{"}, "the text in `data`: not JSON"),
             ({**CAPTURED, "data": "{}"}, "no `event`"),
+            ({**CLICKHOUSE, "event": "", "person_properties": "null"}, "no `event`"),
             ({**CLICKHOUSE, "properties": "[]"}, "the text in `properties` is an array"),
             ({**CLICKHOUSE, "properties": '{"a":NaN}'}, "NaN"),
             ({**CLICKHOUSE, "person_properties": "{"}, "the text in `person_properties`"),

@@ -110,7 +110,7 @@ def test_nesting_ends_at_a_bound_and_not_the_process(levels: int) -> None:
 
 WIDE = {"type": "record", "name": "W", "fields": [{"name": f"n{at}", "type": "null"} for at in range(1000)]}
 MANY = b"\xfe\xff\xff\xff\x0f"
-ONE = {"type": "record", "name": "One", "fields": [{"name": "x", "type": "boolean"}, *WIDE["fields"]]}  # type: ignore[misc]
+ONE = {"type": "record", "name": "One", "fields": [{"name": "x", "type": "boolean"}, *WIDE["fields"]]}
 
 
 @pytest.mark.parametrize(

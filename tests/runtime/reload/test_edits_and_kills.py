@@ -22,6 +22,8 @@ from tests.kit.run import Bench, until
 class Shifting:
     """A config directory that is swapped as a whole; version n has `a`, `b`, and `odd` where n is odd."""
 
+    told = "{{ vars.version }}"
+
     def __init__(self, folder: Path, receiver: Receiver) -> None:
         folder.mkdir(exist_ok=True)
         self.bench = Bench(folder)
@@ -39,11 +41,32 @@ class Shifting:
             (version / "webhooks" / f"{name}.yaml").write_text(
                 f"id: {name}\nvars: {{version: {self.version}}}\ntrigger: {{events: '*'}}\n"
                 f"request: {{url: '{self.receiver.url('/' + name)}',"
-                " body: {n: '{{ event.properties.n }}', version: '{{ vars.version }}'}}\n"
+                f" body: {{n: '{{{{ event.properties.n }}}}', version: '{self.told}'}}}}\n"
             )
+        self.beside(version)
         partial = self.bench.folder / "config.tmp"
         partial.symlink_to(version.name)
         os.replace(partial, self.bench.config)
+
+    def beside(self, version: Path) -> None:
+        """Put more into a version before it is in place."""
+
+
+class ShiftingShape(Shifting):
+    """The shape that reads the lines is another one in each version: it says which it is."""
+
+    told = "{{ event.properties.version }}"
+
+    def beside(self, version: Path) -> None:
+        (version / "shapes").mkdir()
+        (version / "shapes" / "own.yaml").write_text(
+            "records:\n  event: {name: name, user_id: user_id, "
+            f"properties: {{n: properties.n, version: {{text: {self.version}}}}}}}\n"
+        )
+        (version / "pipeline.yaml").write_text(
+            "{network: {allow: [127.0.0.0/8]}, epoch: 200ms, shards: 2, "
+            "source: {jsonl: {paths: [x.jsonl], format: own}}}"
+        )
 
 
 def webhooks_of(version: int) -> set[str]:
@@ -94,7 +117,7 @@ class Histories:
     def number(self, name: str) -> int:
         """Return the number of a version by its hash."""
         text = ConfigText.from_bytes((self.state / "versions" / f"{name}.config").read_bytes())
-        return int(next(iter(text.files.values())).split("version: ")[1].split("}")[0])
+        return int(text.files["webhooks/a.yaml"].split("version: ")[1].split("}")[0])
 
 
 @pytest.fixture
@@ -103,9 +126,17 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def shift_and_kill(folder: Path, receiver: Receiver, *, kills: int, seed: int, processes: int = 1) -> None:
+def shift_and_kill(
+    folder: Path,
+    receiver: Receiver,
+    *,
+    kills: int,
+    seed: int,
+    processes: int = 1,
+    kind: type[Shifting] = Shifting,
+) -> None:
     dice = random.Random(seed)
-    shifting = Shifting(folder, receiver)
+    shifting = kind(folder, receiver)
     bench = shifting.bench
     histories = Histories(bench.state)
     writer = Writer(bench)
@@ -175,6 +206,12 @@ def check(requests: list[Request], histories: Histories, written: int, kills: in
 
 def test_versions_stay_whole_through_edits_and_kills(tmp_path: Path, receiver: Receiver):
     shift_and_kill(tmp_path, receiver, kills=3, seed=1)
+
+
+def test_every_line_is_read_by_the_shape_of_its_version_through_edits_and_kills(
+    tmp_path: Path, receiver: Receiver
+):
+    shift_and_kill(tmp_path, receiver, kills=2, seed=3, kind=ShiftingShape)
 
 
 @pytest.mark.slow

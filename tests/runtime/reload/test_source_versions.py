@@ -26,7 +26,7 @@ class Text:
 
 
 def snapshot(version: str) -> Any:
-    return SimpleNamespace(hash=version, text=Text(version))
+    return SimpleNamespace(hash=version, text=Text(version), says_formats=False)
 
 
 class Lines(BaseReader):

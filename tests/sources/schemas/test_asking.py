@@ -33,9 +33,13 @@ def ask(registry: Registry, id: str = "7", base: Path = Path(), **more: str) -> 
     return asyncio.run(fetch(Asked(registry.url, **more), id, base))
 
 
+def nothing_after(ending: threading.Event) -> None:
+    ending.wait(10)
+
+
 def refused(registry: Registry, id: str = "7", **more: str) -> str:
     with pytest.raises(Unanswered) as error:
-        ask(registry, id, **more)
+        ask(registry, id, Path(), **more)
     return str(error.value)
 
 
@@ -133,7 +137,7 @@ def test_nobody_there_and_nobody_answering_are_reasons(
 ) -> None:
     ending = threading.Event()
     monkeypatch.setattr(asking, "TOTAL_SECS", 0.2)
-    registry.script = lambda path: ending.wait(10) and None
+    registry.script = lambda path: nothing_after(ending)
     assert "no answer within" in refused(registry)
     ending.set()
     registry.stop()

@@ -15,14 +15,19 @@ Source: amplitude.com/docs, HTTP V2 API, Identify API and Export API; the operat
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from pipeline.decode import fields
 from pipeline.decode.builtin.exports import operators
 from pipeline.decode.builtin.exports.operators import Meaning
 from pipeline.decode.fields import Fields, Place
+from pipeline.decode.shape import Seen
+from pipeline.decode.strangers import ALWAYS
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Event, Record
+from pipeline.model.times import parse_time
 
 IDENTIFY: Final = "$identify"
 _GROUP: Final = "$groupidentify"
@@ -87,6 +92,11 @@ def read(record: Fields, place: Place) -> list[Record]:
     return [*records, event]
 
 
+def is_doubtful(record: Fields) -> bool:
+    """Return whether the object names no event, or has a field of another shape."""
+    return "event_type" not in record or not ALWAYS.isdisjoint(record)
+
+
 def _traits(record: Fields) -> Fields:
     traits = fields.mapping(record, "group_properties")
     changes = operators.read_changes(traits, _OPERATORS)
@@ -100,3 +110,31 @@ def _times(record: Fields, place: Place) -> tuple[int | None, int | None]:
         received_at = place.received_at
     time = fields.time(record, "event_time", "time", "client_event_time")
     return (received_at if time is None else time), received_at
+
+
+class _Member(msgspec.Struct):
+    event_type: Any = None
+    event_time: Any = None
+    time: Any = None
+    client_event_time: Any = None
+
+
+class _Line(_Member):
+    events: list[_Member] = []
+    identification: list[_Member] = []
+
+
+_peek = msgspec.json.Decoder(_Line).decode
+
+
+def peek(line: bytes, _place: Place) -> Seen:
+    """Return when it happened, and whether it is an update; of a body the first member."""
+    try:
+        seen = _peek(line)
+        first = next(iter((*seen.events, *seen.identification)), seen)
+        times = (first.event_time, first.time, first.client_event_time)
+        when = next((time for time in times if time is not None), None)
+        is_update = first.event_type is None or first.event_type == IDENTIFY
+        return None if when is None else parse_time(when), is_update
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return None, False

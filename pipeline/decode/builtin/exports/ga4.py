@@ -12,13 +12,17 @@ Source: support.google.com/analytics/answer/7029846 (BigQuery Export schema).
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from pipeline.decode import fields
 from pipeline.decode.fields import Fields, Place
+from pipeline.decode.shape import Seen
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import Event, PropertyUpdate, Record
+from pipeline.model.times import parse_time
 
 _KINDS: Final = {"page_view": "page", "screen_view": "screen"}
 MARKS: Final = frozenset({"event_timestamp", "event_params", "event_date", "user_pseudo_id"})
@@ -104,3 +108,19 @@ def _number(value: Json) -> Json:
         number = int(value)
         return number if -(2**63) <= number < 2**64 else value
     return value
+
+
+class _When(msgspec.Struct):
+    event_timestamp: Any = None
+
+
+_peek = msgspec.json.Decoder(_When).decode
+
+
+def peek(line: bytes, _place: Place) -> Seen:
+    """Return when it happened; a row is an event."""
+    try:
+        when = _peek(line).event_timestamp
+        return None if when is None else parse_time(when), False
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return None, False

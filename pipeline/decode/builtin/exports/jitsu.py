@@ -108,11 +108,13 @@ def _legacy(record: Fields, place: Place) -> list[Record]:
         if value is not None and key not in ("id", "internal_id", "anonymous_id", "hashed_anonymous_id")
     }
     records: list[Record] = []
+    user_id, anonymous_id = ids
+    is_identify = name == "identify" or name == "user_identify"
+    if is_identify and user_id is not None and anonymous_id is not None:
+        records += fields.link(record, place, anonymous_id, user_id, times[0])
     if known:
         records.append(PropertyUpdate(call_id, *ids, *times, None, known, {}, (), place.origin))
-    if name == "identify" and None not in ids:
-        records += fields.link(record, place, str(ids[1]), str(ids[0]), times[0])
-    if name in ("identify", "user_identify") and records:
+    if is_identify and records:
         return records
     properties: Fields = {
         key: value for key, value in record.items() if key not in _LEGACY and value is not None

@@ -57,6 +57,11 @@ def read(record: Fields, place: Place) -> list[Record]:
     raise InvalidRecord("no call of Mixpanel: `event` (an event) or `$distinct_id` (people) is wanted")
 
 
+def is_doubtful(record: Fields) -> bool:
+    """Return whether the object is more than an event and its properties."""
+    return len(record) != 2 or "event" not in record or "properties" not in record
+
+
 def _event(record: Fields, place: Place) -> list[Record]:
     name = fields.text(record, "event")
     if name is None:

@@ -100,6 +100,10 @@ def _split(record: Fields, event: str) -> tuple[Fields, Fields]:
             continue
         if name.startswith(_UNSTRUCT):
             properties.update(value if type(value) is dict else {name: value})
+        elif name == "unstruct_event" and type(value) is dict:
+            # As it is in the topic, where nothing has named it by its schema.
+            inner = fields.mapping(fields.mapping(value, "data"), "data")
+            properties.update(inner or value)
         elif begins and name.startswith(begins):
             properties[name] = value
         else:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
+from pipeline.decode.builtin.exports import amplitude
 from pipeline.model.records import Event, IdentityLink, Invalid, PropertyUpdate
 from tests.decode import reading
 from tests.decode.builtin.exports.samples import AMPLITUDE_HTTP, AMPLITUDE_IDENTIFY, AMPLITUDE_ROW, NOON
-from tests.decode.reading import HERE
+from tests.decode.reading import HERE, PLACE
 
 
 def read(record: Any, **given: Any) -> list[Any]:
@@ -119,3 +121,13 @@ def test_groups_are_events_of_their_kind() -> None:
 )
 def test_what_is_missing_is_named(record: Any, named: str) -> None:
     assert named in reading.reason(record, format="amplitude")
+
+
+def test_files_are_merged_by_the_events_time() -> None:
+    for record, is_update in [
+        (AMPLITUDE_ROW, False),
+        ({"events": [AMPLITUDE_HTTP]}, False),
+        (AMPLITUDE_IDENTIFY, True),
+    ]:
+        assert amplitude.peek(orjson.dumps(record), PLACE) == (NOON, is_update)
+    assert amplitude.peek(b"5", PLACE) == (None, False)

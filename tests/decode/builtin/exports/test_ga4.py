@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
+from pipeline.decode.builtin.exports import ga4
 from pipeline.model.records import Event, PropertyUpdate
 from tests.decode import reading
 from tests.decode.builtin.exports.samples import GA4_ROW, NOON
+from tests.decode.reading import PLACE
 
 
 def read(record: Any) -> list[Any]:
@@ -53,3 +56,9 @@ def test_a_row_of_nobody_known_is_the_pseudonyms() -> None:
 )
 def test_what_is_missing_is_named(changed: Any, named: str) -> None:
     assert named in reading.reason({**GA4_ROW, **changed}, format="ga4")
+
+
+def test_files_are_merged_by_the_events_time() -> None:
+    for record, is_update in [(GA4_ROW, False)]:
+        assert ga4.peek(orjson.dumps(record), PLACE) == (NOON, is_update)
+    assert ga4.peek(b"5", PLACE) == (None, False)

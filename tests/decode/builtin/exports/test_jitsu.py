@@ -6,11 +6,10 @@ import orjson
 import pytest
 
 from pipeline.decode.builtin.exports import jitsu
-from pipeline.decode.fields import Place
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate
 from tests.decode import reading
 from tests.decode.builtin.exports.samples import JITSU_LEGACY, JITSU_MESSAGE, JITSU_ROW, NOON
-from tests.decode.reading import HERE
+from tests.decode.reading import HERE, PLACE
 
 
 def read(record: Any) -> list[Any]:
@@ -49,6 +48,13 @@ def test_a_row_of_the_old_layout_has_the_users_properties_in_it() -> None:
     assert event.properties["amount"] == 250
 
 
+def test_an_identify_row_of_the_old_layout_is_a_link_and_an_update() -> None:
+    user = {"id": "u1", "anonymous_id": "a1", "email": "a@example.com"}
+    link, update = read({**JITSU_LEGACY, "event_type": "user_identify", "user": user})
+    assert link == IdentityLink("a1", "u1", NOON, HERE)
+    assert update.set == {"email": "a@example.com"}
+
+
 @pytest.mark.parametrize(
     ("record", "named"),
     [
@@ -65,6 +71,6 @@ def test_what_is_missing_is_named(record: Any, named: str) -> None:
 
 def test_files_are_merged_by_the_time_of_the_call() -> None:
     for record in (JITSU_MESSAGE, JITSU_ROW, {**JITSU_LEGACY, "utc_time": "2026-11-23T12:00:00Z"}):
-        assert jitsu.peek(orjson.dumps(record), Place(HERE)) == (NOON, False)
-    assert jitsu.peek(b'{"httpPayload":{"type":"identify"}}', Place(HERE)) == (None, True)
-    assert jitsu.peek(b'{"httpPayload":5}', Place(HERE)) == (None, False)
+        assert jitsu.peek(orjson.dumps(record), PLACE) == (NOON, False)
+    assert jitsu.peek(b'{"httpPayload":{"type":"identify"}}', PLACE) == (None, True)
+    assert jitsu.peek(b'{"httpPayload":5}', PLACE) == (None, False)

@@ -6,7 +6,6 @@ import orjson
 import pytest
 
 from pipeline.decode.builtin.exports import mixpanel
-from pipeline.decode.fields import Place
 from pipeline.model.records import Event, IdentityLink, Invalid, PropertyUpdate
 from tests.decode import reading
 from tests.decode.builtin.exports.samples import (
@@ -16,7 +15,7 @@ from tests.decode.builtin.exports.samples import (
     MIXPANEL_TRACK,
     NOON,
 )
-from tests.decode.reading import HERE
+from tests.decode.reading import HERE, PLACE
 
 UUID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 
@@ -121,6 +120,6 @@ def test_what_is_missing_is_named(record: Any, named: str) -> None:
 
 
 def test_files_are_merged_by_the_time_among_the_properties() -> None:
-    assert mixpanel.peek(orjson.dumps(MIXPANEL_EXPORT), Place(HERE)) == (NOON, False)
-    assert mixpanel.peek(orjson.dumps(MIXPANEL_PEOPLE), Place(HERE)) == (NOON, True)
-    assert mixpanel.peek(b'{"properties":5}', Place(HERE)) == (None, False)
+    assert mixpanel.peek(orjson.dumps(MIXPANEL_EXPORT), PLACE) == (NOON, False)
+    assert mixpanel.peek(orjson.dumps(MIXPANEL_PEOPLE), PLACE) == (NOON, True)
+    assert mixpanel.peek(b'{"properties":5}', PLACE) == (None, False)

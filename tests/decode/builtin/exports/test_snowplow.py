@@ -7,11 +7,10 @@ import pytest
 
 from pipeline.decode.builtin.exports import snowplow, snowplow_tsv
 from pipeline.decode.decode import decode
-from pipeline.decode.fields import Place
 from pipeline.model.records import Event, Invalid
 from tests.decode import reading
 from tests.decode.builtin.exports.samples import NOON, SNOWPLOW_JSON, SNOWPLOW_TSV, tsv
-from tests.decode.reading import HERE
+from tests.decode.reading import HERE, PLACE
 
 NAMES = snowplow_tsv.NAMES
 
@@ -82,6 +81,12 @@ def test_the_columns_of_an_events_own_kind_are_its_properties(
     assert (event.kind, event.name, event.properties) == (kind, name, properties)
 
 
+def test_a_self_describing_event_that_no_sdk_has_named_is_opened() -> None:
+    raw = {key: value for key, value in SNOWPLOW_JSON.items() if not key.startswith("unstruct_event")}
+    event = read({**raw, "unstruct_event": orjson.loads(SNOWPLOW_TSV["unstruct_event"])})
+    assert event.properties == {"amount": 250, "currency": "EUR"}
+
+
 @pytest.mark.parametrize(
     ("changed", "anonymous"),
     [
@@ -126,7 +131,7 @@ def test_what_is_no_line_of_the_topic_is_a_dead_letter(raw: bytes) -> None:
 
 
 def test_files_are_merged_by_the_events_time() -> None:
-    assert snowplow.peek(tsv(SNOWPLOW_TSV, NAMES), Place(HERE)) == (NOON, False)
-    assert snowplow.peek(orjson.dumps(SNOWPLOW_JSON), Place(HERE)) == (NOON, False)
-    assert snowplow.peek(b"[", Place(HERE)) == (None, False)
-    assert snowplow.peek(b"x\t", Place(HERE)) == (None, False)
+    assert snowplow.peek(tsv(SNOWPLOW_TSV, NAMES), PLACE) == (NOON, False)
+    assert snowplow.peek(orjson.dumps(SNOWPLOW_JSON), PLACE) == (NOON, False)
+    assert snowplow.peek(b"[", PLACE) == (None, False)
+    assert snowplow.peek(b"x\t", PLACE) == (None, False)

@@ -1,0 +1,1 @@
+"""What Kafka Connect writes: values by their schema (values), and the changes of tables (debezium)."""

@@ -1,0 +1,322 @@
+"""Changes of a table as Debezium writes them, from PostgreSQL, MySQL and the other relational databases.
+
+    {"before": null, "after": {"id": 7, "plan": "pro"}, "source": {"table": "users", "ts_ms": ..}, "op": "u"}
+
+Three forms: this envelope, the same in ``{schema, payload}``, and the flattened row that
+`ExtractNewRecordState` makes, with what it adds (``__op``, ``__deleted``). ``op``: c, u and r (a snapshot's
+rows) set the user's properties to the columns, d forgets the user, as does a tombstone; m is no change of a
+row, nor are the messages of heartbeats and transactions; t (TRUNCATE) does not say whom it has removed.
+
+A column that Debezium could not read (unavailable.py) is left out: the user keeps what it has. ``before`` is
+null where the table's replica identity is not FULL.
+
+Sources: debezium.io, connectors/postgresql; tests/cdc has what Debezium 3.6 really wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from pipeline.decode.connect import keys
+from pipeline.decode.connect.unavailable import is_unavailable
+from pipeline.decode.connect.values import converted, field_schema, unwrap
+from pipeline.decode.fields import Fields, Place
+from pipeline.decode.shape import Seen, Shape, Side
+from pipeline.decode.strangers import stranger, unread
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import Json, kind_of
+from pipeline.model.records import Event, PropertyUpdate, Record
+
+Gives: TypeAlias = Literal["user", "event", "both"]
+
+VERBS: Final = {"c": "created", "u": "updated", "d": "deleted"}
+"""What the event of an operation is called; a row that a snapshot reads is no event."""
+
+_SIDES: Final[dict[Gives, Side]] = {"user": "users", "event": "events", "both": "both"}
+_EMPTY: Final = ("AA==", "{}", "1970-01-01", "00:00")
+"""How the text of a decimal 0, an empty object, and of times at 0 begins."""
+_TRANSACTION: Final = {"status", "id", "event_count", "data_collections", "ts_ms"}
+
+
+@dataclass(slots=True, frozen=True)
+class Table:
+    """How the rows of one table are read."""
+
+    key: tuple[str, ...] = ()
+    """Columns with the user's id, joined by ``:``. Empty: the one column of the message's key."""
+    exclude: frozenset[str] = frozenset()
+    """Columns that are no property."""
+    rename: Mapping[str, str] = field(default_factory=dict)
+    """Names of properties by column."""
+    gives: Gives = "user"
+    """Updates of users; events such as ``users.updated``; or both."""
+
+    @property
+    def shape(self) -> Shape:
+        """Return the shape that reads messages of this table."""
+        return Shape(
+            "debezium",
+            lambda record, place: read(record, place, self),
+            "changes of a table: plain, in `{schema, payload}`, flattened; snapshots, deletions, tombstones",
+            # With a schema JsonConverter writes the text `null` for a tombstone that was flattened.
+            takes_any=True,
+            tombstone=lambda place: _tombstone(place, self),
+            peek=peek,
+            committed=committed,
+            side=_SIDES[self.gives],
+        )
+
+    def properties(self, row: Fields) -> Fields:
+        """Return the columns of a row as properties."""
+        if not self.exclude and not self.rename:
+            return row
+        kept = {name: value for name, value in row.items() if name not in self.exclude}
+        renamed = {self.rename[name]: kept.pop(name) for name in self.rename if name in kept}
+        return {**kept, **renamed}
+
+
+@dataclass(slots=True, frozen=True)
+class Change:
+    """One change of one row."""
+
+    op: str
+    """c, u, d or r; "" where a flattened row does not say it."""
+    row: Fields
+    """The row as it is now, of a deleted one as it was; without columns that were not read."""
+    before: Fields | None
+    """The row as it was, where Debezium knows it."""
+    key: Fields | None
+    """The columns of the message's key; one without a name is called "". """
+    at: int | None
+    """When it was committed (ms)."""
+    table: str
+    source: Fields
+    """Where in the database's log it stands."""
+
+
+def read(record: Json, place: Place, table: Table) -> list[Record]:
+    """Return the records of one message, none where it is no change of a row. Raises InvalidRecord."""
+    value, schema = unwrap(record)
+    if value is None:
+        return _tombstone(place, table)
+    if type(value) is not dict:
+        raise InvalidRecord(f"the change is {kind_of(value)}, an object is wanted")
+    change = _change(value, schema, place)
+    return [] if change is None else _records(change, place, table)
+
+
+def _change(value: Fields, schema: Fields | None, place: Place) -> Change | None:
+    """Return the change that a message says, None for one that says none. Raises InvalidRecord."""
+    op, source = value.get("op"), value.get("source")
+    if type(op) is str and ("after" in value or type(source) is dict):
+        if op == "m":
+            return None
+        return _from_envelope(value, op, source if type(source) is dict else {}, schema, place)
+    if value.keys() == {"ts_ms"} or value.keys() == _TRANSACTION or ("ddl" in value and type(source) is dict):
+        return None  # a heartbeat, a transaction's bounds, a change of a schema
+    if "before" in value and "after" in value and type(source) is dict:
+        raise InvalidRecord("the change has no `op`")
+    return _from_flattened(value, schema, place)
+
+
+def _from_envelope(value: Fields, op: str, source: Fields, schema: Fields | None, place: Place) -> Change:
+    table = source.get("table")
+    name = table if type(table) is str and table else _table_of(place)
+    if op == "t":
+        raise InvalidRecord(
+            f"TRUNCATE of `{name}`: it does not say which users are gone, and none was changed. Remove rows "
+            "by DELETE; or stop the job and begin with a new state directory"
+        )
+    if op not in ("c", "u", "d", "r"):
+        raise InvalidRecord(f"`op` is {op!r:.40}, one of c, u, d, r, t and m is wanted")
+    after, before = _row(value, "after", schema), _row(value, "before", schema)
+    key = keys.columns_of(place)
+    if op == "d":
+        row = {} if before is None else _known_of_deleted(before, key)
+    elif after is not None:
+        row = after
+    else:
+        raise InvalidRecord(f"the change has the `op` {op!r} and no row in `after`")
+    at = _time(source, "ts_ms")
+    return Change(op, row, before, key, _time(value, "ts_ms") if at is None else at, name, source)
+
+
+def _from_flattened(value: Fields, schema: Fields | None, place: Place) -> Change:
+    row = {name: one for name, one in value.items() if not name.startswith("__")}
+    if not row:
+        raise InvalidRecord("the row has no columns")
+    if len(row) == len(value) and schema is None and (looks_like := stranger(value)) is not None:
+        raise InvalidRecord(unread(looks_like, "debezium"))
+    op, table = value.get("__op"), value.get("__table", value.get("__source_table"))
+    if value.get("__deleted") in ("true", True):
+        op = "d"
+    source = {
+        name: value[field]
+        for name in ("lsn", "file", "pos", "row")
+        for field in (f"__{name}", f"__source_{name}")
+        if field in value
+    }
+    at, key = _time(value, "__source_ts_ms"), keys.columns_of(place)
+    row = _without_unavailable(row, schema)
+    return Change(
+        op if type(op) is str else "",
+        _known_of_deleted(row, key) if op == "d" else row,
+        None,
+        key,
+        _time(value, "__ts_ms") if at is None else at,
+        table if type(table) is str and table else _table_of(place),
+        source,
+    )
+
+
+def _known_of_deleted(row: Fields, key: Fields | None) -> Fields:
+    """Return what is known of a deleted row: its key alone, where that is all that the database has logged.
+
+    Debezium writes null for the other columns then; for those that may not be null 0, "" and the like.
+    """
+    if key is None or not all(_is_empty(value) for name, value in row.items() if name not in key):
+        return row
+    return {name: row[name] for name in row if name in key}
+
+
+def _is_empty(value: Json) -> bool:
+    return not value or (type(value) is str and value.startswith(_EMPTY))
+
+
+def _row(value: Fields, name: str, schema: Fields | None) -> Fields | None:
+    row = value.get(name)
+    if row is None:
+        return None
+    if type(row) is not dict:
+        what = "; of MongoDB, flatten the documents (ExtractNewDocumentState)" if type(row) is str else ""
+        raise InvalidRecord(f"`{name}` is {kind_of(row)}, an object with the columns is wanted{what}")
+    return _without_unavailable(row, field_schema(schema, name))
+
+
+def _without_unavailable(row: Fields, schema: Fields | None) -> Fields:
+    known = converted({name: one for name, one in row.items() if not is_unavailable(one)}, schema)
+    assert type(known) is dict
+    return known
+
+
+def _time(value: Fields, name: str) -> int | None:
+    at = value.get(name)
+    return at if type(at) is int and at > 0 else None
+
+
+def _table_of(place: Place) -> str:
+    """Return the table by the topic's name: ``prefix.schema.table``."""
+    return place.origin.source.rpartition("/")[0].rpartition(".")[2].partition("~")[0] or "row"
+
+
+def _records(change: Change, place: Place, table: Table) -> list[Record]:
+    user_id = keys.user_id(table.key, change.row, change.key)
+    records: list[Record] = []
+    if table.gives != "event":
+        if change.op == "d":
+            records.append(keys.deletion(user_id, change.at, place))
+        else:
+            if table.key and change.before is not None and change.op == "u":
+                before_id = keys.user_id(table.key, change.before, None)
+                if before_id != user_id:
+                    records.append(keys.deletion(before_id, change.at, place))
+            at = place.received_at if change.at is None else change.at
+            properties = table.properties(change.row)
+            records.append(
+                PropertyUpdate(
+                    None, user_id, None, at, place.received_at, None, properties, {}, (), place.origin
+                )
+            )
+    if table.gives != "user" and change.op != "r":
+        event = _event(change, user_id, place, table)
+        # A webhook on the deletion still sees who it was.
+        records.insert(0 if change.op == "d" else len(records), event)
+    return records
+
+
+def _event(change: Change, user_id: str, place: Place, table: Table) -> Event:
+    verb = VERBS.get(change.op)
+    if verb is None:
+        raise InvalidRecord(
+            "the flattened row does not say whether it is new, so it is no event: set "
+            "`transforms.unwrap.add.fields` to op,source.ts_ms,source.lsn"
+        )
+    row, before = change.row, change.before
+    properties = table.properties(row)
+    if before is not None and change.op == "u":
+        properties = {**properties, "before": table.properties(before)}
+    at = place.received_at if change.at is None else change.at
+    return Event(
+        _event_id(change, user_id), f"{change.table}.{verb}", "track", user_id, None, at, place.received_at,
+        None, properties, {"source": change.source} if change.source else {}, place.origin,
+    )  # fmt: skip
+
+
+def _event_id(change: Change, user_id: str) -> str | None:
+    """Return what a change is known by where Connect writes it twice, after a crash: its place in the log."""
+    source = change.source
+    if source.get("lsn") is not None:
+        where = str(source["lsn"])
+    elif source.get("pos") is not None:
+        where = "/".join(str(source.get(name, "")) for name in ("file", "pos", "row"))
+    else:
+        return None
+    # One statement may write many rows at one place, and a changed key is two changes at one.
+    return f"{change.table}:{where}:{change.op}:{user_id}"
+
+
+def _tombstone(place: Place, table: Table) -> list[Record]:
+    """Return the deletion that a message without a value says; as an event its ``d`` has said it before."""
+    if table.gives == "event":
+        return []
+    return [keys.forgotten(place, table.key)]
+
+
+class _Source(msgspec.Struct):
+    ts_ms: Any = None
+
+
+class _Marks(msgspec.Struct):
+    op: Any = None
+    ts_ms: Any = None
+    source: _Source | None = None
+    flat_op: Any = msgspec.field(name="__op", default=None)
+    flat_source_ts_ms: Any = msgspec.field(name="__source_ts_ms", default=None)
+    flat_ts_ms: Any = msgspec.field(name="__ts_ms", default=None)
+
+
+class _Wrapped(_Marks):
+    payload: _Marks | None = None
+
+
+_PEEK = msgspec.json.Decoder(_Wrapped)
+
+
+def committed(line: bytes) -> int | None:
+    """Return when a change was committed (ms), None where that is not said.
+
+    0 for a snapshot's row: what is in the table when Debezium begins was there before.
+    """
+    try:
+        seen = _PEEK.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    marks = seen if seen.payload is None else seen.payload
+    if marks.op == "r" or marks.flat_op == "r":
+        return 0
+    at = marks.flat_source_ts_ms if marks.source is None else marks.source.ts_ms
+    return at if type(at) is int and at > 0 else None
+
+
+def peek(line: bytes, place: Place) -> Seen:
+    """Return when a change was committed, and that it is an update; a snapshot's row has no time."""
+    at = committed(line)
+    return (None if at == 0 else place.received_at if at is None else at), True
+
+
+DEBEZIUM: Final = Table().shape
+"""The row of the table of shapes: rows whose key is one column become users."""

@@ -1,0 +1,79 @@
+"""Keys of messages as Kafka Connect writes them: a struct of columns, or a bare value."""
+
+from __future__ import annotations
+
+import orjson
+
+from pipeline.decode import fields
+from pipeline.decode.connect.values import converted, unwrap
+from pipeline.decode.fields import Fields, Place
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.records import PropertyUpdate
+
+
+def columns_of(place: Place) -> Fields | None:
+    """Return the columns of the message's key, a bare value as "" alone; None without a key.
+
+    Raises InvalidRecord.
+    """
+    raw = place.key
+    if not raw:
+        return None
+    if raw.startswith(b"Struct{"):
+        raise InvalidRecord(
+            f"the message's key is {raw[:60].decode('utf-8', 'replace')!r}: set `key.converter` to "
+            "org.apache.kafka.connect.json.JsonConverter, StringConverter does not write the columns apart"
+        )
+    try:
+        value, schema = unwrap(orjson.loads(raw))
+        value = converted(value, schema)
+    except orjson.JSONDecodeError:
+        try:
+            value = raw.decode()
+        except UnicodeDecodeError:
+            raise InvalidRecord("the message's key is neither JSON nor text") from None
+    return value if type(value) is dict else {"": value}
+
+
+def user_id(names: tuple[str, ...], row: Fields, key: Fields | None) -> str:
+    """Return the id of the user whose row it is, of several columns joined by ``:``. Raises InvalidRecord.
+
+    names: the columns of the id; none: the one column of the message's key.
+    """
+    if not names:
+        if key is None:
+            raise InvalidRecord("the message has no key: say by `key` which column is the user's id")
+        if len(key) != 1:
+            columns = ", ".join(f"`{name:.40}`" for name in key)
+            raise InvalidRecord(
+                f"the message's key has the columns {columns}: say by `key` which of them name the user"
+            )
+        names = tuple(key)
+    parts = []
+    for name in names:
+        found = key if key is not None and row.get(name) is None else row
+        if found is key and len(names) == 1 and name not in found and "" in found:
+            found = {name: found[""]}
+        part = fields.text_id(found, name)
+        if part is None:
+            raise InvalidRecord(
+                f"the column `{name}`, which names the user, is in neither row nor key: of a deleted row "
+                "PostgreSQL logs the key alone (ALTER TABLE .. REPLICA IDENTITY FULL logs all of it)"
+            )
+        parts.append(part)
+    return ":".join(parts)
+
+
+def deletion(user_id: str, at: int | None, place: Place) -> PropertyUpdate:
+    """Return what forgets a user; at: when that was committed (ms), if it is known."""
+    received = place.received_at
+    when = received if at is None else at
+    return PropertyUpdate(None, user_id, None, when, received, None, {}, {}, (), place.origin, delete=True)
+
+
+def forgotten(place: Place, names: tuple[str, ...]) -> PropertyUpdate:
+    """Return the deletion that a message without a value says. Raises InvalidRecord."""
+    key = columns_of(place)
+    if key is None:
+        raise InvalidRecord("a tombstone without a key says nobody's name")
+    return deletion(user_id(names, {}, key), None, place)
