@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext, St
 
 from pipeline.compile.shapes import read_formats
 from pipeline.config.job import load_pipeline
+from pipeline.operate.status import status
 from pipeline.receiver.server import Receiver
 from pipeline.recording.record import record
 from pipeline.runtime.readers import make_readers, with_schemas
@@ -24,7 +26,7 @@ from tests.kafka.apicurio import Apicurio, NoRegistry
 from tests.kafka.conftest import REQUIRED
 from tests.kafka.test_kafka_job import start
 from tests.kafka.topics import Topics, until
-from tests.kit.registry import a_registry
+from tests.kit.registry import a_registry, avro, framed
 from tests.kit.run import HOOKLINE, finished
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -67,6 +69,13 @@ def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apicurio]:
     own.stop()
 
 
+@pytest.fixture
+def client(apicurio: Apicurio) -> Iterator[SchemaRegistryClient]:
+    """What serializers register their schemas with."""
+    with SchemaRegistryClient({"url": apicurio.url}) as client:
+        yield client
+
+
 def configure(tmp_path: Path, topics: Topics, receiver: Receiver, formats: dict[str, Any]) -> Path:
     config = tmp_path / "config"
     (config / "webhooks").mkdir(parents=True)
@@ -95,10 +104,9 @@ def order(version: int) -> dict[str, Any]:
 
 
 def test_schemas_evolve_and_their_registry_goes_but_no_request_changes(
-    topics: Topics, apicurio: Apicurio, tmp_path: Path
+    topics: Topics, apicurio: Apicurio, client: SchemaRegistryClient, tmp_path: Path
 ) -> None:
     events, users = topics.create("orders"), topics.create("users")
-    client = SchemaRegistryClient({"url": apicurio.url})
     client_json = JSONSerializer(
         json.dumps({"$schema": DRAFT, "title": "User", "type": "object"}),
         client,
@@ -188,3 +196,57 @@ def test_schemas_evolve_and_their_registry_goes_but_no_request_changes(
         words = ("replay", "-c", config, "--state", tmp_path / "replayed", out)
         finished(HOOKLINE, *words)
         assert requests() == live
+
+
+def test_a_registry_that_is_down_holds_its_partition_and_no_other(topics: Topics, tmp_path: Path) -> None:
+    framed_topic, plain = topics.create("framed"), topics.create("plain", 2)
+    schema = order(1)
+    value = {"kind": "order", "at": datetime(2026, 1, 2, tzinfo=UTC), "buyer": {"id": 7}, "sum": 1.5}
+    with Receiver() as receiver, a_registry() as registry:
+        registry.add(5, schema)
+        registry.stop()
+        formats = {
+            framed_topic: {"format": {"avro": {"registry": registry.url, "then": "shop"}}, "side": "events"},
+            plain: {"format": "native", "side": "events"},
+        }
+        config = configure(tmp_path, topics, receiver, formats)
+        for number in range(300):
+            raw = framed(5, avro(schema, value | {"id": f"f{number}"}))
+            topics.producer.produce(framed_topic, raw, b"7", 0)
+            event = {"type": "event", "name": "plain", "user_id": "8", "id": f"p{number}"}
+            topics.producer.produce(plain, json.dumps(event).encode(), b"8", 1)
+        topics.producer.produce(framed_topic, framed(6, b"?"), b"7", 0)
+        assert topics.producer.flush(20) == 0
+        log = tmp_path / "log"
+
+        def ids() -> list[str]:
+            return sorted(json.loads(request.body)["event"]["id"] for request in receiver.requests)
+
+        def waits() -> str:
+            live = status(tmp_path / "state").running
+            return "" if live is None else live.waits
+
+        job = start(log, "run", "-c", config)
+        try:
+            until(lambda: len(ids()) >= 300, f"the others:\n{log.read_text()[-2000:]}", 40)
+            until(lambda: "records wait for schema 5 of" in waits(), "status to say so")
+            assert ids() == sorted(f"p{number}" for number in range(300))
+            job.kill()
+            job.wait()
+            job = start(log, "run", "-c", config)
+            registry.start()
+            until(lambda: len(set(ids())) >= 600, f"all:\n{log.read_text()[-2000:]}", 40)
+            until(lambda: status(tmp_path / "state").records["invalid"] == 1, "the unknown one")
+            assert waits() == ""
+            job.send_signal(signal.SIGTERM)
+            assert job.wait(20) == 0, log.read_text()[-2000:]
+        finally:
+            job.kill()
+            job.wait()
+    assert {one for one in ids() if one.startswith("f")} == {f"f{number}" for number in range(300)}
+    said = log.read_text()
+    assert said.count("a schema cannot be fetched") <= 2, "once per run"
+    assert "the registry does not have a schema" in said
+    folders = [*(tmp_path / "state" / "schemas").rglob("*")]
+    assert folders
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folders)
