@@ -170,7 +170,8 @@ class JsonlSource(Section):
     follow: bool = Field(default=False, description="Go on reading as the files grow.")
     format: ShapeFormat = Field(
         default="auto",
-        description="Shape of the records: the name of a built-in or an own one, or an own one itself; "
+        description="Shape of the records: the name of a built-in or an own one, an own one itself, or "
+        "{avro: ..} or {json_schema: ..} around such a one; "
         "`auto` recognises each record. `recording`: the files hold recorded messages, whatever their names "
         "(else `*.rec.jsonl`, `*.rec.jsonl.gz` and `*.rec.jsonl.zst` do).",
         examples=["auto", "shop", "recording"],
@@ -217,7 +218,8 @@ class KafkaSource(Section):
     )
     format: ShapeFormat = Field(
         default="auto",
-        description="Shape of the records: the name of a built-in or an own one, or an own one itself; "
+        description="Shape of the records: the name of a built-in or an own one, an own one itself, or "
+        "{avro: ..} or {json_schema: ..} around such a one; "
         "`auto` recognises each record.",
         examples=["auto", "shop"],
     )
