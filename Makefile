@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit coverage bench bench-compare answers bombs fuzz chaos sim soak kafka kafka-stop cdc docs site lock audit clean
+.PHONY: help setup dev run test lint unit coverage bench bench-compare answers bombs bombs-live fuzz chaos sim soak kafka kafka-stop cdc docs site lock audit clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -50,6 +50,9 @@ answers: $(DEV) ## 100,000 requests by each client to a receiver that answers at
 
 bombs: $(DEV) ## measure the dearest things that one record can ask for (ARGS="--group filter")
 	$(BIN)/python -m tests.hostile.bombs $(ARGS)
+
+bombs-live: $(DEV) ## a job that reads bombs for minutes: what its other webhooks feel (ARGS="--rounds 2")
+	$(BIN)/python -m tests.hostile.live $(ARGS)
 
 fuzz: $(DEV) ## made-up conditions, templates and answers over made-up values, for an hour (SECONDS=600, ARGS="--seed 7")
 	$(BIN)/python -m tests.hostile.fuzz --seconds $(SECONDS) $(ARGS)

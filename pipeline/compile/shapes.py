@@ -149,7 +149,11 @@ class _Formats:
 
     def _compiled(self, data: Value, problems: Problems) -> Shape:
         model = check(InlineShape, data, problems, what="a shape")
-        return AUTO if model is None else compile_shape(INLINE, model, data, problems, compile_when)
+        return (
+            AUTO
+            if model is None
+            else compile_shape(model.name or INLINE, model, data, problems, compile_when)
+        )
 
     def _framed(self, kind: str, data: Value, path: KeyPath) -> Shape:
         then = self.shape(data.get("then", "auto"), (*path, "then"))

@@ -99,6 +99,8 @@ def _scan(chunk: RawLines, shape: Shape, wants: Wants, sizes: Sizes, found: Scan
     records = found.records
     may_be_native, most_id = shape.name in NATIVE, sizes.id_chars
     always_plain, plain = shape.plain is not None, shape.plain or plain_event
+    # An id cannot be longer than its line, but where it is put together.
+    short = 0 if shape.lengthens else most_id
     for at in left:
         line = lines[at]
         source = sources if type(sources) is str else sources[at]
@@ -111,7 +113,7 @@ def _scan(chunk: RawLines, shape: Shape, wants: Wants, sizes: Sizes, found: Scan
                 found.read += 1
                 if not wants(event.name, event.kind):
                     found.events += 1
-                elif len(line) > most_id and (fault := long_id(event, most_id)):
+                elif len(line) > short and (fault := long_id(event, most_id)):
                     found.invalid += 1
                     records.append(Invalid(line[:KEPT_BYTES], fault, origin))
                 else:
@@ -133,8 +135,8 @@ def _scan(chunk: RawLines, shape: Shape, wants: Wants, sizes: Sizes, found: Scan
             is_clean=is_usual,
             most_members=sizes.members,
         )
-        # An id cannot be longer than its line. An unwanted event is not asked: the first look has no ids.
-        may_be_long = line is None or len(line) > most_id
+        # An unwanted event is not asked: the first look has no ids.
+        may_be_long = line is None or len(line) > short
         _count(found, members, wants, line or b"", most_id if may_be_long else None)
 
 

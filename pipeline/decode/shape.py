@@ -70,6 +70,8 @@ class Shape:
     committed: Callable[[bytes], int | None] | None = None
     """When a record says that its change was committed (unix ms): it is written some time after that, so that
     topics are merged by the commit. 0: before all else; None: it does not say it. Never raises."""
+    lengthens: bool = False
+    """True where an id may be longer than the line that it stands in: it is put together."""
     side: Side = "both"
     """What a topic of this shape holds where nothing says it."""
     frame: Frame | None = None

@@ -58,6 +58,8 @@ class KafkaSettings:
     max_wait_secs: float | None = None
     settle_secs: float | None = None
     """How old a record must be before the other topics' ends are asked for; None: as their times need it."""
+    together: bool = False
+    """One source partition reads all partitions of all topics."""
     lives: Mapping[str, tuple[int, str]] | None = None
     """For who reads beside a job: how often the job has seen each topic made anew, and the topic's id."""
     settings: Mapping[str, Any] | None = None

@@ -105,7 +105,12 @@ def make_readers(
         source, max_wait_secs=join.max_wait_secs, settle_secs=join.settle_secs, aside=aside,
         sides=sides_of(source, formats),
     )  # fmt: skip
-    return KafkaSource(replace(settings, lives=lives), formats)
+    is_together = join.partitions == "together" or (
+        join.partitions is None
+        and len(settings.topics) > 1
+        and any(formats.of(f"{topic}/0").committed is not None for topic in settings.topics)
+    )
+    return KafkaSource(replace(settings, lives=lives, together=is_together), formats)
 
 
 def sides_of(source: KafkaModel, formats: Formats) -> dict[str, Side]:

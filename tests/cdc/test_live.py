@@ -8,18 +8,23 @@ import time
 from pathlib import Path
 
 import orjson
+import pytest
 from confluent_kafka import Producer
 
 from pipeline.receiver.server import Receiver
+from tests.cdc import story
 from tests.cdc.chain import chain
 from tests.kafka.topics import until
 
-TURNS = 120
+TURNS = 90
 USERS = 6
 PARTITIONS = 3
 
-# The recipe of docs/input.md: keys are the bare id, so that a user's events and row have the same partition.
-CONNECTOR = {
+# As it comes: one partition, and keys such as {"id":7}.
+USUAL = story.PLAIN | {"value.converter.schemas.enable": "true"}
+
+# The recipe of docs/databases.md: keys are the bare id, so that a user's events and row have one partition.
+BARE = {
     "key.converter": "org.apache.kafka.connect.storage.StringConverter",
     "value.converter": "org.apache.kafka.connect.json.JsonConverter",
     "value.converter.schemas.enable": "true",
@@ -55,21 +60,29 @@ source:
     topics: {shop.public.users: {format: debezium, exclude: [password_hash]}}
 state: %s
 epoch: 200ms
+join: %s
 network: {allow: [127.0.0.0/8]}
 """
 
 
-def test_an_update_that_is_committed_before_an_event_is_in_its_webhook(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("connector", "join"),
+    [(USUAL, "{}"), (BARE, "{partitions: apart}"), (BARE | {"poll.interval.ms": "20"}, "{settle: 300ms}")],
+    ids=["usual", "bare", "often"],
+)
+def test_an_update_that_is_committed_before_an_event_is_in_its_webhook(
+    tmp_path: Path, connector: dict[str, str], join: str
+) -> None:
     table = "CREATE TABLE users (id int PRIMARY KEY, turn int, credit numeric(9,2), password_hash text)"
     rows = [f"INSERT INTO users VALUES ({one}, -1, 0.25, 'secret')" for one in range(USERS)]
     config, log = tmp_path / "config", tmp_path / "log"
     (config / "webhooks").mkdir(parents=True)
-    with chain(tmp_path, {"shop": CONNECTOR}, table, *rows) as one, Receiver() as receiver:
+    with chain(tmp_path, {"shop": connector}, table, *rows) as one, Receiver() as receiver:
         topic = "shop.public.users"
         one.written.until(lambda: len(one.written.messages) >= USERS, "the snapshot", topic)
         one.written.create("events", PARTITIONS)
         (config / "webhooks" / "purchase.yaml").write_text(WEBHOOK % receiver.port)
-        (config / "pipeline.yaml").write_text(PIPELINE % (one.broker.address, tmp_path / "state"))
+        (config / "pipeline.yaml").write_text(PIPELINE % (one.broker.address, tmp_path / "state", join))
         # As Java's producers choose partitions, Connect's among them.
         producer = Producer(
             {"bootstrap.servers": one.broker.address, "partitioner": "murmur2_random", "linger.ms": 0}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.decode.decode import BY_NAME, OUR_FAULT, decode
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.shapes import SHAPES
-from pipeline.language.formats import FORMATS
+from pipeline.language.formats import FORMATS, RECORDING
 from pipeline.model.records import Event, Invalid, PropertyUpdate, Record
 from tests.decode.reading import HERE, NOON, one, reason
 
@@ -61,7 +61,7 @@ def test_long_digits_that_are_no_long_integer_are_fine() -> None:
 
 
 def test_every_format_is_a_shape() -> None:
-    assert set(BY_NAME) == set(FORMATS)
+    assert set(BY_NAME) == {*FORMATS, RECORDING}
 
 
 def test_a_fault_of_ours_costs_one_record_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.admin.socket_client import ask
+from pipeline.model.errors import HooklineError
+from pipeline.outbox.reading.view import dead_letters
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import Job, accounted, ids, ready
+from tests.kit.jobs import BREAK, Job, accounted, ids, ready
 from tests.kit.run import Bench, until
 
 
@@ -188,3 +192,31 @@ def delivered_by_replays(bench: Bench, count: int) -> bool:
     """Replay what is dead, until all is delivered: a letter may be dead again by the undo of a killed job."""
     bench.hookline("dlq", "replay", "--all", code=None)
     return accounted(bench)["a"]["delivered"] == count
+
+
+BAD_KEYS: list[Any] = [[""], ["zz"], ["00" * 401], [5], 7, None, [None], ["00", ""], {"a": "b"}, [["00"]]]
+"""What no row can be called by."""
+
+
+def test_a_command_that_cannot_be_done_is_answered_and_nothing_more(bench: Bench, receiver: Receiver):
+    receiver.answer({"/a": [400], "/b": [200]})
+    events(bench, 1)
+    # Its row cannot be read: the command itself raises, in the shard.
+    raising = "pipeline.job.commands:unpack_dead"
+    with Job(bench, before={BREAK: raising}) as job:
+        ready(bench, job)
+        become(bench, "a", matched=1, dead=1)
+        for command in ("dlq-purge", "dlq-replay", "outbox-drop"):
+            for keys in BAD_KEYS:
+                with pytest.raises(HooklineError):
+                    ask(bench.state, command, keys=keys)
+            with pytest.raises(HooklineError):
+                ask(bench.state, command)
+        (row,) = [letter.key for _, letter in dead_letters(bench.state)]
+        for command in ("dlq-purge", "dlq-replay"):
+            with pytest.raises(HooklineError, match=r"the command failed: .+it is broken"):
+                ask(bench.state, command, keys=[row.hex()])
+        events(bench, 2)
+        become(bench, "a", matched=2, dead=2)
+        become(bench, "b", matched=2, delivered=2)
+        job.stop()

@@ -18,7 +18,8 @@ from pipeline.render.body import DIRECTIVES
 from pipeline.render.filters.table import FILTERS
 from pipeline.render.templates.liquid import TAGS
 from pipeline.runtime.process import GC_THRESHOLD
-from tests.hostile.bombs import GROUPS, Bomb, Found, calibrate, explode, half, whole
+from tests.hostile.bombs.run import GROUPS, Found, calibrate, explode
+from tests.hostile.bombs.values import Bomb, half, whole
 
 pytestmark = pytest.mark.timeout(100)
 

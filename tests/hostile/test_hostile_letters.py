@@ -14,7 +14,7 @@ from pipeline.language.secrets import Secrets
 from pipeline.operate.dlq import Selection, change
 from pipeline.outbox.handover import Outcome
 from pipeline.outbox.reading.view import dead_letters, owed
-from tests.hostile.bombs import calibrate
+from tests.hostile.bombs.run import calibrate
 from tests.kit.inprocess import run_flow
 from tests.kit.rig import Rig, delivery
 

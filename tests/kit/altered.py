@@ -57,3 +57,12 @@ def limit_address_space(size: int) -> None:
 def boot(number: int) -> None:
     """Let this process believe that the machine was started anew: after a power cut it was."""
     vars(history)["boot_id"] = lambda: number.to_bytes(16, "big")
+
+
+def break_(place: str) -> None:
+    """Let a function, ``module:NAME``, raise whatever it is given."""
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ValueError("it is broken")
+
+    alter({place: broken})

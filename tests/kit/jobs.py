@@ -25,6 +25,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 J = TypeVar("J", "Job", "Cluster")
 ADDRESS_SPACE, BOOT = "tests.kit.altered:limit_address_space", "tests.kit.altered:boot"
 ALTER, PARTITIONS = "tests.kit.altered:alter", "tests.kit.altered:use_partitions"
+BREAK = "tests.kit.altered:break_"
 """What a process may do before: take other module constants, read other partitions (altered.py)."""
 
 

@@ -24,11 +24,18 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Do not look up secrets and settings: for a machine that does not have them.",
 )
+@click.option(
+    "--sample",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE",
+    help="Also show what the configured formats make of the first lines of a recording.",
+)
 @json_option
-def check(config: Path, watch: bool, offline: bool, as_json: bool) -> int:
+def check(config: Path, watch: bool, offline: bool, sample: Path | None, as_json: bool) -> int:
     """Show every problem of a config with file, line, column and a remedy.
 
-    Exit code 1 if there is an error; warnings alone are no error. Nothing is sent, no network is used.
+    Exit code 1 if there is an error, or if a line of --sample cannot be read; warnings alone are no error.
+    Nothing is sent, no network is used.
     """
     from pipeline.operate import check as checking
 
@@ -36,8 +43,37 @@ def check(config: Path, watch: bool, offline: bool, as_json: bool) -> int:
         follow(config, offline, as_json)
         return Exit.OK
     found = checking.check(config, offline=offline)
+    if sample is not None and not found.errors:
+        return show_sample(config, sample, as_json)
     tell(config, found, as_json)
     return Exit.PROBLEMS if found.errors else Exit.OK
+
+
+SAMPLE_LINES = 20
+
+
+def show_sample(config: Path, sample: Path, as_json: bool) -> int:
+    """Print the records of the first lines of a recording, each line with its shape; return the exit code."""
+    from itertools import islice
+
+    import orjson
+
+    from pipeline.operate.trials.given import formats_for
+    from pipeline.operate.trials.lines import read_lines
+
+    lines = [line.to_json() for line in islice(read_lines(str(sample), formats_for(config)), SAMPLE_LINES)]
+    broken = sum(any("dead_letter" in one for one in line["records"]) for line in lines)
+    if as_json:
+        print_json(lines)
+    else:
+        for line in lines:
+            echo(f"{line['origin']} ({line['format']})" + ("" if line["records"] else ": left out"))
+            for record in line["records"]:
+                reason = record.get("dead_letter")
+                echo(f"  dead letter: {reason}" if reason else f"  {orjson.dumps(record).decode()}")
+        told = f"{len(lines):,} line{'s' * (len(lines) != 1)}, {broken:,} of them cannot be read"
+        echo(told + (f": `hookline sniff {sample}` says which shape they have" if broken else ""))
+    return Exit.PROBLEMS if broken else Exit.OK
 
 
 def tell(config: Path, found: Report, as_json: bool) -> None:

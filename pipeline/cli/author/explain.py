@@ -9,7 +9,7 @@ import click
 import orjson
 
 from pipeline.cli import given, requests
-from pipeline.cli.options import config_option
+from pipeline.cli.options import config_option, state_dir, state_option
 from pipeline.cli.output import echo, json_option, print_json
 from pipeline.model.exits import Exit
 from pipeline.model.json import Value
@@ -22,16 +22,34 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_option
-@given.event_option
+@click.option(
+    "--event",
+    "event_file",
+    type=given.FILE,
+    help="File with the record as JSON (any shape that a source takes); - is stdin.",
+)
+@click.option("--line", type=click.IntRange(1), metavar="N", help="With --event: the n-th line of the file.")
+@click.option("--dlq", "letter", metavar="ID", help="Instead of --event: what became this dead letter.")
+@click.option(
+    "--from-topic",
+    "place",
+    metavar="TOPIC",
+    help="Instead of --event: the latest message of a topic, or that at TOPIC/PARTITION:OFFSET.",
+)
 @given.user_option
 @given.format_option
+@state_option
 @click.option("--webhook", metavar="ID", help="Only this webhook; by default all.")
 @json_option
 def explain(
     config: Path,
-    event_file: Path,
+    event_file: Path | None,
+    line: int | None,
+    letter: str | None,
+    place: str | None,
     user_file: Path | None,
     format: str | None,
+    state: Path | None,
     webhook: str | None,
     as_json: bool,
 ) -> int:
@@ -41,8 +59,32 @@ def explain(
     (a dead letter). Nothing is sent.
     """
     from pipeline.operate.trials import explain as explaining
+    from pipeline.operate.trials.given import formats_for
 
-    found = list(explaining.explain(config, given.read(config, event_file, user_file, format), webhook))
+    given_ones = [one for one in (event_file, letter, place) if one is not None]
+    if len(given_ones) != 1 or (line is not None and event_file is None):
+        raise click.UsageError(
+            "name a record: --event FILE, --event FILE --line N, --dlq ID or --from-topic TOPIC"
+        )
+    if (line is not None or event_file is None) and user_file is not None:
+        raise click.UsageError("--user goes with --event alone")
+    if letter is not None:
+        from pipeline.operate.trials.lines import letter_of
+
+        tried = letter_of(state_dir(config, state), letter, formats_for(config, format))
+    elif place is not None:
+        from pipeline.config.job import load_pipeline
+        from pipeline.operate.trials.lines import message_of
+
+        tried = message_of(load_pipeline(config).require(), place, formats_for(config, format))
+    elif line is not None:
+        from pipeline.operate.trials.lines import line_of
+
+        tried = line_of(str(event_file), line, formats_for(config, format))
+    else:
+        assert event_file is not None  # one of the three is given
+        tried = given.read(config, event_file, user_file, format)
+    found = list(explaining.explain(config, tried, webhook))
     if as_json:
         print_json([one.to_json() for one in found])
     else:

@@ -142,7 +142,8 @@ def show_dry(found: Iterable[Preview | Invalid]) -> int:
         else:
             dead += 1
             say(one_line(f"dead letter: {one.webhook}: {one.dead_letter}"))
-    told = f"{requests:,} requests, {dead + broken:,} dead letters"
+    letters = dead + broken
+    told = f"{requests:,} request{'s' * (requests != 1)}, {letters:,} dead letter{'s' * (letters != 1)}"
     if broken and not requests:
         told += ": `hookline sniff FILE` says which shape the records have, `--format NAME` reads by it"
     say(told)

@@ -66,6 +66,14 @@ class JoinSection(Section):
         "where one has CreateTime, else 0.",
         examples=["100ms"],
     )
+    partitions: Literal["apart", "together"] | None = Field(
+        default=None,
+        description="Which partitions of topics are read in one order. `apart`: those of one number, each "
+        "number for itself, so that topics must have equally many and put a user into the same. `together`: "
+        "all of them, by one process. null: `together` where a topic has `format: debezium`, whose keys are "
+        "not those of events, else `apart`.",
+        examples=["together"],
+    )
     max_merged: int = Field(
         default=USUAL.merged,
         ge=0,

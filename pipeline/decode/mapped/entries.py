@@ -9,7 +9,7 @@ from pipeline.config.models.shape import EventPart
 from pipeline.decode.mapped.conditions import Holds, Judge
 from pipeline.decode.mapped.frame import Frame, Source, spend_work
 from pipeline.decode.mapped.objects import Object
-from pipeline.decode.mapped.parts import EventReads, LeftOut, ReadPart, is_empty
+from pipeline.decode.mapped.parts import EventReads, Id, LeftOut, ReadPart, is_empty
 from pipeline.language.path_syntax import Path
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import IdentityLink, Invalid, Origin, PropertyUpdate, Record
@@ -27,6 +27,8 @@ class Member:
     """`each` as written."""
     reads: EventReads | None = None
     """Of an event; what its objects are, its model says."""
+    of_message: Id | None = None
+    """Of a user: the id, where the message around the record may hold it."""
     model: EventPart | None = None
     properties: Object | None = None
     context: Object | None = None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 import orjson
 
-from pipeline.config.models.shape import EventPart, InlineShape, Part, ShapeEntry
+from pipeline.config.models.shape import EventPart, InlineShape, Part, ShapeEntry, UserPart
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.decode import strict
 from pipeline.decode.fields import Fields, Place
@@ -21,6 +22,7 @@ from pipeline.decode.mapped.parts import (
     LeftOut,
     ReadPart,
     compile_event,
+    compile_id,
     compile_link,
     compile_user,
     event_objects,
@@ -32,11 +34,11 @@ from pipeline.decode.mapped.plain import compile_plain
 from pipeline.decode.mapped.times import Time, compile_time
 from pipeline.decode.shape import Seen, Shape, Side
 from pipeline.language.path_syntax import ANY, Path
-from pipeline.language.record_paths import RECORD
+from pipeline.language.record_paths import MESSAGE, RECORD
 from pipeline.language.work import TooExpensive
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, Value, kind_of
-from pipeline.model.records import Invalid, Record
+from pipeline.model.records import Invalid, PropertyUpdate, Record
 
 P = TypeVar("P", bound=Part)
 Make: TypeAlias = Callable[[P, Context, Member], ReadPart]
@@ -65,7 +67,42 @@ def compile_shape(
         plain=compile_plain(entries),
         peek=_peek(read),
         side=_side(entries),
+        lengthens=_puts_together(listed),
+        tombstone=_tombstone(entries),
     )
+
+
+_LONG_TEXT = 64
+
+
+def _puts_together(value: Value) -> bool:
+    """Return whether an id may be made that is longer than its line."""
+    if isinstance(value, dict):
+        return "join" in value or any(map(_puts_together, value.values()))
+    if isinstance(value, list):
+        return any(map(_puts_together, value))
+    return isinstance(value, str) and len(value) > _LONG_TEXT
+
+
+def _tombstone(entries: Sequence[Entry]) -> Callable[[Place], list[Record]] | None:
+    """Return what reads a message without a value: it forgets the user that its key or headers name.
+
+    None where users are named by their records alone: the key is the id then.
+    """
+    members = [one for entry in entries for one in entry.users if one.of_message is not None]
+    if not members:
+        return None
+
+    def forget(place: Place) -> list[Record]:
+        frame = Frame(None, place)
+        for member in members:
+            user_id = None if member.of_message is None else member.of_message(None, frame)
+            if user_id is not None:
+                at, origin = place.received_at, place.origin
+                return [PropertyUpdate(None, user_id, None, at, at, None, {}, {}, (), origin, delete=True)]
+        raise InvalidRecord("a tombstone whose key and headers have no id of a user")
+
+    return forget
 
 
 def _many(value: Value) -> list[Value]:
@@ -105,7 +142,7 @@ def _entry(
         ]
 
     entry.events = members("event", model.event, _event)
-    entry.users = members("user", model.user, lambda part, at, member: compile_user(part, at, usual))
+    entry.users = members("user", model.user, partial(_user, usual=usual))
     entry.links = members("link", model.link, lambda part, at, member: compile_link(part, at, usual))
     return entry
 
@@ -114,6 +151,14 @@ def _event(part: EventPart, context: Context, member: Member) -> ReadPart:
     member.model, member.reads = part, event_reads(part, context)
     member.properties, member.context = event_objects(part, context)
     return compile_event(part, member.reads, member.properties, member.context)
+
+
+def _user(part: UserPart, context: Context, member: Member, usual: Time) -> ReadPart:
+    who = replace(context, problems=Problems(), reads=[])
+    read = compile_id(part.user_id, who, "user_id")
+    if any(path.root == MESSAGE for path in who.reads) and part.each is None:
+        member.of_message = read
+    return compile_user(part, context, usual)
 
 
 def _usual_time(model: ShapeEntry, context: Context) -> Time:

@@ -71,7 +71,7 @@ def configured(config: Path, format: str | None = None) -> list[Shape]:
     formats = formats_for(config, format)
     if format is not None:
         return [formats.default]
-    return list(dict.fromkeys([formats.default, *formats.topics.values(), *formats.files.values()]))
+    return formats.all()
 
 
 def formats_for(config: Path, format: str | None = None) -> Formats:
@@ -79,9 +79,10 @@ def formats_for(config: Path, format: str | None = None) -> Formats:
 
     Raises UsageError for a name that is no shape's, ConfigError.
     """
-    job = load_pipeline(config).require()
+    with bounded(root=str(config)):
+        job = load_pipeline(config).require()
+        formats = read_formats(config, job.defaults)
     SCHEMAS.look_in(job.state / FOLDER)
-    formats = read_formats(config, job.defaults)
     return formats if format is None else Formats(named_shape(formats, format), named=formats.named)
 
 
@@ -107,23 +108,17 @@ def understand(event: Text, user: Text | None, shapes: Sequence[Shape], now: int
     understood.
     """
     user_id, anonymous_id, properties = (None, None, {}) if user is None else _user(user)
-    value = event.json()
-    is_ours = shapes[0].name in NATIVE
-    if (
-        is_ours
-        and isinstance(value, dict)
-        and "name" in value
-        and not value.keys() & {"type", "event", "specversion"}
-    ):
-        value = {"type": "event", **value}
-    is_event = is_ours and value.get("type") == "event"
-    if is_event and not value.keys() & {"user_id", "anonymous_id"}:
-        value = {**value, "anonymous_id": "someone"} if user_id is None else {**value, "user_id": user_id}
+    if any(shape.parse for shape in shapes) and not event.raw.lstrip().startswith((b"{", b"[")):
+        value: Value = None  # a shape whose lines are no JSON
+    else:
+        value = event.json()
+    if shapes[0].name in NATIVE and isinstance(value, dict):
+        value = _completed(value, user_id)
     if isinstance(value, dict) and value.keys() >= {"hookline", "source", "offset"}:
         records = _first_whole(shapes, lambda shape: _recorded(event, shape))
     else:
         origin = Origin(Path(event.name).name, 0)
-        raw = orjson.dumps(value)
+        raw = event.raw.strip(b"\r\n") if value is None else orjson.dumps(value)
         records = _first_whole(
             shapes, lambda shape: decode(raw, format=shape, origin=origin, received_at=now)
         )
@@ -137,6 +132,15 @@ def understand(event: Text, user: Text | None, shapes: Sequence[Shape], now: int
         user_id = owner.user_id
         anonymous_id = None if user_id is not None else owner.anonymous_id
     return Given(event.name, records, known(user_id, anonymous_id, properties))
+
+
+def _completed(value: dict[str, Value], user_id: str | None) -> dict[str, Value]:
+    """Return an event that a person wrote by hand with its type and somebody's id."""
+    if "name" in value and not value.keys() & {"type", "event", "specversion"}:
+        value = {"type": "event", **value}
+    if value.get("type") != "event" or value.keys() & {"user_id", "anonymous_id"}:
+        return value
+    return {**value, "anonymous_id": "someone"} if user_id is None else {**value, "user_id": user_id}
 
 
 def _first_whole(shapes: Sequence[Shape], read: Callable[[Shape], list[Record]]) -> list[Record]:

@@ -15,6 +15,7 @@ from pipeline.config.formats import own_names
 from pipeline.config.models.case import ShapeCase, ShapeCaseFile
 from pipeline.decode.decode import decode
 from pipeline.decode.shape import Shape
+from pipeline.model.bounds import bounded
 from pipeline.model.errors import ConfigError, InvalidRecord
 from pipeline.model.json import Value
 from pipeline.model.records import Invalid, Origin, Record
@@ -28,9 +29,10 @@ def run_shape_file(path: Path, directory: Path) -> Iterator[CaseResult]:
     shown = os.path.relpath(path, directory)
     holds = "the file is a test"
     try:
-        file, root = read_file(path, shown, ShapeCaseFile)
-        holds = "the shape has no errors"
-        shape = _shape(path)
+        with bounded():
+            file, root = read_file(path, shown, ShapeCaseFile)
+            holds = "the shape has no errors"
+            shape = _shape(path)
     except ConfigError as error:
         yield CaseResult(shown, holds, 0, [str(error)])
         return
@@ -62,10 +64,10 @@ def _shape(path: Path) -> Shape:
 def run_shape_case(shape: Shape, case: ShapeCase) -> list[str]:
     """Return what was not as expected, each a text of one or more lines; empty where the case holds."""
     got = [_told(record) for at, line in enumerate(case.lines) for record in _read(line, at, shape)]
-    wanted = [_as_read(one) for one in case.expect]
+    wanted = case.expect
     failures = []
-    for number, (one, (given, normal)) in enumerate(zip(got, wanted, strict=False), 1):
-        lines = _differ(given, normal, one, case.exact)
+    for number, (one, given) in enumerate(zip(got, wanted, strict=False), 1):
+        lines = _differ(given, _as_read(given, one), one, case.exact)
         if lines:
             failures.append("\n".join([f"record {number}:", *(f"  {line}" for line in lines)]))
     for number in range(len(wanted) + 1, len(got) + 1):
@@ -102,12 +104,14 @@ def _told(record: Record) -> dict[str, Value]:
     return found
 
 
-def _as_read(given: dict[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
-    """Return what was expected, as it is written and as Hookline writes it."""
+def _as_read(given: dict[str, Value], got: dict[str, Value]) -> dict[str, Value]:
+    """Return what is expected as Hookline writes it; what is not given is taken as it came."""
     if "dead_letter" in given:
-        return given, given
-    (record, *more) = decode(orjson.dumps(given, default=str), format="native", origin=Origin("expect", 0))
-    return given, {"dead_letter": "more than one record"} if more else _told(record)
+        return given
+    who = {name: got[name] for name in ("type", "name", "user_id", "anonymous_id") if name in got}
+    whole = orjson.dumps({**who, **given}, default=str)
+    (record, *more) = decode(whole, format="native", origin=Origin("expect", 0))
+    return {"dead_letter": "it is more than one record"} if more else _told(record)
 
 
 def _differ(

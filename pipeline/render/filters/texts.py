@@ -8,12 +8,12 @@ import base64
 import binascii
 import html
 import re
-from html.parser import HTMLParser
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote_plus
 
 from pipeline.model.json import Value
 from pipeline.render.filters.filter import Example, Filter
+from pipeline.render.filters.markup import strip_html
 from pipeline.render.values.printing import MAX_RESULT, Failure, UrlPath, to_count, to_text, utf8
 
 _NOT_PATH: Final = re.compile(r"[\\\x00-\x1f\x7f-\x9f]|(?:^|/)\.{1,2}(?:;[^/]*)?(?:/|$)")
@@ -139,44 +139,6 @@ def split(value: Value, separator: Value = " ") -> list[str]:
     if text in ("", between):
         return []
     return text.split(None if between == " " else between)
-
-
-class _Stripper(HTMLParser):
-    """Collects the text outside of tags, scripts and styles."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
-        self.kept: list[str] = []
-        self.depth = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.depth += tag in ("script", "style")
-
-    def handle_endtag(self, tag: str) -> None:
-        self.depth = max(0, self.depth - (tag in ("script", "style")))
-
-    def handle_data(self, data: str) -> None:
-        if not self.depth:
-            self.kept.append(data)
-
-    def handle_entityref(self, name: str) -> None:
-        self.handle_data(f"&{name};")
-
-    def handle_charref(self, name: str) -> None:
-        self.handle_data(f"&#{name};")
-
-
-def strip_html(value: Value) -> str:
-    text = to_text(value)
-    if "<" not in text or ">" not in text:
-        return text
-    if len(text) > MAX_RESULT // 8:
-        # The parser's time is quadratic on broken markup such as a long row of "<!".
-        raise Failure("strip_html wants a text of at most 128 KiB", text)
-    stripper = _Stripper()
-    stripper.feed(text)
-    stripper.close()
-    return "".join(stripper.kept)
 
 
 def truncate(value: Value, length: Value = 50, end: Value = "...") -> str:

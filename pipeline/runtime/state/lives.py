@@ -23,6 +23,6 @@ def known_lives(state: Path) -> dict[str, tuple[int, str]]:
     for token in tokens.values():
         position = position_of(token)
         if str(position[0]).startswith("kafka"):
-            for topic, place in places_of(position[2]).items():
-                lives[topic] = max((place.life, place.id), lives.get(topic, (1, "")))
+            for place in places_of(position[2]).values():
+                lives[place.topic] = max((place.life, place.id), lives.get(place.topic, (1, "")))
     return lives

@@ -72,7 +72,7 @@ class KafkaReader(BaseReader):
         self._streams = list(streams)
         self._reachability = admin.reachability
         self._handed_out = handed_out
-        self._vanished = [tuple(place) for place in vanished]
+        self._vanished = [place.stored for place in vanished]
         """Places in topics that do not have this partition any more."""
         self._topics = topics
         self._clock_ms = clock_ms
@@ -124,7 +124,7 @@ class KafkaReader(BaseReader):
     @property
     def position(self) -> Position:
         """Where the reader stands: per topic the next offset, the floor of the merge and the stop."""
-        places = [tuple(stream.place) for stream in self._streams]
+        places = [stream.place.stored for stream in self._streams]
         return (self.VERSION, self._handed_out, (*places, *self._vanished))
 
     @property
@@ -320,7 +320,7 @@ class KafkaReader(BaseReader):
             self._trail.forget(handed_out)
         known = places_of(places)
         for stream in self._streams:
-            place = known.get(stream.topic)
+            place = known.get(stream.place.key)
             if place is not None and place.life == stream.life:
                 stream.commit(place.offset)
 

@@ -5,7 +5,7 @@
     reader = source.open("kafka-0", position)    # position of an earlier reader, or None
 
 Source partition ``kafka-i`` reads partition i of every topic: topics of user updates and of events are to be
-co-partitioned by user id (DESIGN 5).
+co-partitioned by user id (DESIGN 5). Or ``kafka-0`` reads all partitions of all topics (`join.partitions`).
 """
 
 from __future__ import annotations
@@ -94,13 +94,14 @@ class KafkaSource:
                 limits = self.admin.history_limits(topic)
                 if limits:
                     HISTORY_LIMITED.happened(log, topic=topic, limits=limits)
-            if len(set(counts.values())) > 1:
+            if len(set(counts.values())) > 1 and not self.settings.together:
                 TOPICS_UNEVEN.happened(log, partitions=dict(counts))
         return self._counts
 
     def list_partitions(self) -> list[str]:
         """Return the names of the source partitions; raises like `counts`."""
-        return [f"{PREFIX}{index}" for index in range(max(self.counts().values()))]
+        number = 1 if self.settings.together else max(self.counts().values())
+        return [f"{PREFIX}{index}" for index in range(number)]
 
     def open(self, name: str, position: Position | None = None) -> KafkaReader | GoneReader:
         """Return the reader of a source partition, going on from ``position`` or beginning as configured.
@@ -118,25 +119,37 @@ class KafkaSource:
                     f"{name}: the state directory was written by another kind of source ({position[0]})"
                 )
             _, handed_out, places = position
-            stored = places_of(places)
-        topics = [(topic, self.settings.side_of(topic) == "users") for topic in self.settings.topics]
-        present = [(topic, updates) for topic, updates in topics if index < self.counts()[topic]]
-        for topic in stored.keys() - {topic for topic, _ in topics}:
-            log.warning(
-                "a topic is no longer configured; its place is forgotten", topic=topic, partition=index
-            )
-        absent = stored.keys() & {topic for topic, _ in topics} - {topic for topic, _ in present}
-        vanished = [self._vanished(index, stored[topic]) for topic in sorted(absent)]
+            stored = self._adopted(name, places_of(places))
+        # Topics of updates first, with all their partitions: an update precedes an event of its time.
+        present = [
+            (topic, one)
+            for topic in self.settings.topics
+            for one in (range(self.counts()[topic]) if self.settings.together else (index,))
+            if one < self.counts()[topic]
+        ]
+        for key in sorted(stored):
+            if stored[key].topic not in self.settings.topics:
+                log.warning(
+                    "a topic is no longer configured; its place is forgotten", topic=key, partition=index
+                )
+        absent = [
+            stored[key]
+            for key in sorted(stored.keys() - {self._key(*one) for one in present})
+            if stored[key].topic in self.settings.topics
+        ]
+        vanished = [self._vanished(max(place.partition, index), place) for place in absent]
         if not present:
-            gone = (KafkaReader.VERSION, handed_out, tuple(map(tuple, vanished)))
+            gone = (KafkaReader.VERSION, handed_out, tuple(place.stored for place in vanished))
             return GoneReader(name, gone, ends=self.settings.stop != "never")
         streams: list[Stream] = []
-        for topic, updates in present:
-            place = self._place(topic, index, updates, stored.get(topic))
+        for topic, index in present:
+            updates = self.settings.side_of(topic) == "users"
+            place = self._place(topic, index, updates, stored.get(self._key(topic, index)))
             side: Side[Message] = Side(place.source(index), place.offset, place.floor, place.stop)
             side.is_events = self.settings.side_of(topic) == "events"
             consumer = make_consumer(self.settings, self.admin.reachability, group_committed)
             streams.append(Stream(topic, index, updates, side, consumer, place.life, place.id))
+            streams[-1].is_one_of_many = self.settings.together
             streams[-1].commit_time = self._formats.of(f"{topic}/{index}").committed
             streams[-1].go_to(side.position)
         reader = KafkaReader(
@@ -154,6 +167,26 @@ class KafkaSource:
             reader.durable(reader.position)
         return reader
 
+    def _key(self, topic: str, index: int) -> str:
+        return f"{topic}/{index}" if self.settings.together else topic
+
+    def _adopted(self, name: str, stored: dict[str, SidePlace]) -> dict[str, SidePlace]:
+        """Return the places of a position that was written with partitions read as they are now.
+
+        Topics of one partition are read in the same order either way. Raises StateError for others.
+        """
+        together = self.settings.together
+        if all((place.partition >= 0) == together for place in stored.values()):
+            return stored
+        if max(self.counts().values()) > 1:
+            was = "apart" if together else "together"
+            raise StateError(
+                f"{name}: the state directory was written by a job that reads the partitions {was}: set "
+                f"`join: {{partitions: {was}}}`, or begin with a new state directory"
+            )
+        adopted = [place._replace(partition=0 if together else -1) for place in stored.values()]
+        return {place.key: place for place in adopted}
+
     def _place(self, topic: str, index: int, updates: bool, stored: SidePlace | None) -> SidePlace:
         """Return where a topic partition begins or goes on."""
         if stored is not None:
@@ -166,7 +199,8 @@ class KafkaSource:
         if id and known and id != known:
             life += 1
         offset, stop = self.admin.find(topic, index, start), self._stop(topic, index)
-        return SidePlace(topic, offset, BEFORE_ALL, stop, life, known)
+        partition = index if self.settings.together else -1
+        return SidePlace(topic, offset, BEFORE_ALL, stop, life, known, partition)
 
     def _stop(self, topic: str, index: int) -> int | None:
         stop = self.settings.stop
@@ -205,7 +239,8 @@ class KafkaSource:
         PLACE_LOST.happened(log, skipped, partition=f"{topic}/{index}", what=what, goes_on_at=chosen)
         if not begins_again:
             return place._replace(offset=chosen, id=known or place.id)
-        return SidePlace(topic, chosen, BEFORE_ALL, self._stop(topic, index), place.life + 1, known)
+        stop = self._stop(topic, index)
+        return SidePlace(topic, chosen, BEFORE_ALL, stop, place.life + 1, known, place.partition)
 
     def _vanished(self, index: int, place: SidePlace) -> SidePlace:
         """A partition that was read is not there any more: only a topic made anew can have fewer.
@@ -220,7 +255,7 @@ class KafkaSource:
         if self.settings.out_of_range == "error":
             raise StateError(f"{what}. {REMEDY}")
         PLACE_LOST.happened(log, 0, partition=f"{place.topic}/{index}", what=what, goes_on_at=None)
-        return SidePlace(place.topic, 0, BEFORE_ALL, None, place.life + 1, found.id)
+        return SidePlace(place.topic, 0, BEFORE_ALL, None, place.life + 1, found.id, place.partition)
 
     def relocated(self, index: int, place: SidePlace) -> SidePlace:
         """Return where to go on after a place that a running reader could not have. Waits for the brokers.

@@ -33,6 +33,18 @@ class SidePlace(NamedTuple):
     """Which topic of this name it is: one that is made anew has the next."""
     id: str = ""
     """The topic's id, "" where none is known."""
+    partition: int = -1
+    """Which partition of it, where a source partition reads all of them; -1: the one of its own number."""
+
+    @property
+    def key(self) -> str:
+        """Return what the place is known by among those of its position."""
+        return self.topic if self.partition < 0 else f"{self.topic}/{self.partition}"
+
+    @property
+    def stored(self) -> Place:
+        """Return the place as a position holds it."""
+        return tuple(self) if self.partition >= 0 else tuple(self)[:-1]
 
     def source(self, index: int) -> str:
         """Return the source of a partition's origins: what a topic made anew holds is never what it held."""
@@ -41,8 +53,8 @@ class SidePlace(NamedTuple):
 
 
 def places_of(places: Iterable[Place]) -> dict[str, SidePlace]:
-    """Return the places of a reader's position by topic; older positions know no lives."""
-    return {place.topic: place for place in (SidePlace(*one) for one in places)}  # type: ignore[arg-type]  # written by us
+    """Return the places of a reader's position by their keys; older positions know no lives."""
+    return {place.key: place for place in (SidePlace(*one) for one in places)}  # type: ignore[arg-type]  # written by us
 
 
 class Topics(Protocol):
@@ -75,6 +87,8 @@ class Stream:
     """Where to go on once all that was fetched of a topic that is gone has left."""
     committed: int = -1
     """Offset last committed for the group."""
+    is_one_of_many: bool = False
+    """True where all partitions of the topic are read together."""
     commit_time: Callable[[bytes], int | None] | None = None
     """Tells when a record's change was committed, where the topic is merged by that."""
     has_create_times: bool = False
@@ -103,8 +117,10 @@ class Stream:
     @property
     def place(self) -> SidePlace:
         """Where a restart goes on."""
-        side = self.side
-        return SidePlace(self.topic, side.next_offset, side.released_floor, side.stop, self.life, self.id)
+        side, partition = self.side, self.index if self.is_one_of_many else -1
+        return SidePlace(
+            self.topic, side.next_offset, side.released_floor, side.stop, self.life, self.id, partition
+        )
 
     @property
     def fetched(self) -> SidePlace:

@@ -306,6 +306,17 @@ def test_the_message_gives_key_headers_topic_and_time() -> None:
     assert "no id of a user" in told(by, {})[0], "a plain file has no messages"
 
 
+def test_a_message_without_a_value_forgets_the_user_that_its_key_names() -> None:
+    by = shape("- user: {user_id: message.key.id, set: .}")
+    (found,) = read(by, None, key=b'{"id":7}', received_at=AT)
+    assert isinstance(found, PropertyUpdate)
+    assert (found.user_id, found.delete, found.time) == ("7", True, AT)
+    assert "no id of a user" in told(by, None, key=b'{"no":7}')[0]
+    (plain,) = read(shape("- user: {user_id: id}"), None, key=b"u1")
+    assert isinstance(plain, PropertyUpdate)
+    assert (plain.user_id, plain.delete) == ("u1", True)
+
+
 def test_conditions_are_those_of_triggers() -> None:
     by = shape(
         """

@@ -14,7 +14,8 @@ from pipeline.decode.formats import Formats
 from pipeline.decode.scan import scan
 from pipeline.decode.shape import Shape
 from pipeline.decode.shapes import SHAPES
-from pipeline.model.records import Event, Origin, Record
+from pipeline.model.records import Event, Invalid, Origin, Record
+from pipeline.model.sizes import Sizes
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.kit.shapes import shape
 
@@ -124,6 +125,15 @@ def test_a_shape_with_plain_events_has_both_quick_roads() -> None:
 def test_lines_that_are_no_records_are_judged_alike(line: bytes | None) -> None:
     for by in (SHOP, PLAIN, MESSAGE):
         assert scan(chunk_of([line]), format=by, wants=wants_all).records == filtered(by, [line], wants_all)
+
+
+def test_an_id_that_is_put_together_is_measured_whatever_its_line() -> None:
+    by = shape("- event: {name: n, user_id: {join: [a, a, a, a]}}")
+    sizes = Sizes(id_chars=64)
+    line = orjson.dumps({"n": "A", "a": "x" * 20})
+    (found,) = scan(chunk_of([line]), format=by, wants=wants_all, sizes=sizes).records
+    assert isinstance(found, Invalid)
+    assert "the user id has 80 characters; `limits.id` allows 64" in found.reason
 
 
 def test_ignored_records_are_counted_and_not_kept() -> None:

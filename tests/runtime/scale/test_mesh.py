@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from pipeline.receiver.server import Receiver
+from pipeline.model.exits import Exit
 from pipeline.runtime.mesh import Mesh, look
 from pipeline.runtime.supervisor import Group, free_ports
-from tests.kit.run import Bench, children, ended, until
+from tests.kit.run import until
 
 NOBODY = 65_534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
@@ -90,25 +91,18 @@ def test_the_system_tells_of_another_user(tmp_path: Path) -> None:
 
 
 @as_root
-def test_a_job_whose_port_a_stranger_finds_first_ends_and_says_who(
-    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+def test_a_group_that_a_stranger_comes_to_first_is_ended_and_says_who(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    bench = Bench(tmp_path)
-    bench.webhook("w", receiver.url("/w"))
-    bench.append({"id": "e"})
-    with bench.started("--follow", "--processes", "2", "--log-format", "json") as job:
-        member = until(lambda: next(iter(children(job.pid)), None))
-        words = until(lambda: _words(member) if b"--member" in _words(member) else None)
-        port = int(words[words.index(b"--member") + 1].split(b"@")[1].split(b";")[0].rpartition(b":")[2])
-        with stranger(port):
-            _, said = ended(job, 4)
-    assert "another user of this machine is at a port" in said
-    assert str(NOBODY) in said
-    assert not receiver.requests
-
-
-def _words(pid: int) -> list[bytes]:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    group = Group([], 2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        group.ports = [server.getsockname()[1]]
+        # In the members' place: they would listen here.
+        group.members = [subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE) for _ in range(2)]
+        with stranger(group.ports[0]):
+            assert group.wait() == Exit.FATAL
+    assert [member.returncode for member in group.members] == [-signal.SIGKILL] * 2
+    assert "another user of this machine is at a port" in caplog.text
 
 
 def test_members_that_have_found_one_another_are_not_looked_at_any_more() -> None:

@@ -1,0 +1,168 @@
+"""Raw lines of what a config reads: the n-th of a file, that of a dead letter, the first of a sample."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from pipeline.config.job import PipelineConfig
+from pipeline.config.models.source import KafkaSource
+from pipeline.decode.decode import decode
+from pipeline.decode.formats import Formats
+from pipeline.decode.shape import Shape
+from pipeline.model.errors import GivenError, UsageError
+from pipeline.model.findings import Finding
+from pipeline.model.json import Value
+from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
+from pipeline.operate.dlq import find
+from pipeline.operate.trials.given import Given, known
+from pipeline.outbox.seen import event_and_user
+from pipeline.recording.native_lines import native_line
+from pipeline.sources.chunk import NOWHERE, RawChunk
+
+
+@dataclass(slots=True, frozen=True)
+class Line:
+    """One line of a stream, and what its shapes make of it."""
+
+    origin: Origin
+    raw: bytes | None
+    shape: Shape
+    records: list[Record]
+
+    def to_json(self) -> dict[str, Value]:
+        """Return where it is, which shape read it and the records in Hookline's own form."""
+        return {
+            "origin": str(self.origin),
+            "format": self.shape.name,
+            "records": [
+                {"dead_letter": one.reason} if isinstance(one, Invalid) else orjson.loads(native_line(one))
+                for one in self.records
+            ],
+        }
+
+
+def read_lines(path: str, formats: Formats) -> Iterator[Line]:
+    """Yield the lines of a recording in their order, read by the shapes of a config.
+
+    Where the config names no shape for the file, the first of its shapes that reads a line whole does.
+    """
+    from pipeline.sources.files.recording import Recording
+
+    part = _part(path, formats)
+    reader = Recording([path])
+    try:
+        while not reader.done:
+            chunk = reader.read(200)
+            if chunk is None:
+                time.sleep(0 if reader.done else 0.01)
+                continue
+            for at in range(len(chunk)):
+                yield _line(chunk, at, formats, part)
+    finally:
+        reader.close()
+
+
+def _part(path: str, formats: Formats) -> str | None:
+    """Return the path of pipeline.yaml that has a format of its own and names this file."""
+    return next((one for one in formats.files if Path(one).name == Path(path).name), None)
+
+
+def _line(chunk: RawChunk, at: int, formats: Formats, part: str | None) -> Line:
+    source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[at]
+    origin = Origin(source, chunk.offsets[at])
+    first = formats.of(source, part)
+    others = () if part is not None or first is not formats.default else formats.all()
+    if chunk.faults and at in chunk.faults:
+        return Line(
+            origin, chunk.lines[at], first, [Invalid(chunk.lines[at] or b"", chunk.faults[at], origin)]
+        )
+    best: Line | None = None
+    for shape in dict.fromkeys([first, *others]):
+        records = decode(
+            chunk.lines[at],
+            format=shape,
+            origin=origin,
+            received_at=None if chunk.received is None else chunk.received[at],
+            headers=None if chunk.headers is None else chunk.headers[at],
+            key=None if chunk.keys is None else chunk.keys[at],
+        )
+        line = Line(origin, chunk.lines[at], shape, records)
+        if not any(isinstance(record, Invalid) for record in records):
+            return line
+        best = best or line
+    assert best is not None  # there is a first shape
+    return best
+
+
+def line_of(path: str, number: int, formats: Formats) -> Given:
+    """Return the n-th line of a file (from 1) as what is given to a verb. Raises GivenError, UsageError."""
+    count = 0
+    for count, line in enumerate(read_lines(path, formats), 1):
+        if count == number:
+            return given_of(f"{path}:{number}", line.records)
+    raise UsageError(f"{path} has {count:,} lines: there is no line {number:,}")
+
+
+def letter_of(state: Path, name: str, formats: Formats) -> Given:
+    """Return what became a dead letter, read by the present shapes.
+
+    Raises Refused, GivenError, UsageError.
+    """
+    letter = find(state, name)
+    told = f"dead letter {name}"
+    if letter.kind == "record":
+        source, raw = letter.origin.source, letter.request.body
+        chunk = RawChunk("", source, [letter.origin.offset], [raw], NOWHERE)
+        return given_of(told, _line(chunk, 0, formats, _part(source, formats)).records)
+    if letter.kind in ("render", "condition"):
+        event, user = event_and_user(letter)
+        return Given(told, [event], known(user.id, user.anonymous_id, user.properties))
+    raise UsageError(
+        f"{told} is a request that was not delivered: `hookline dlq show {name}` has it; its event is not at "
+        "hand any more"
+    )
+
+
+_PLACE = re.compile(r"(.+)/(\d+):(\d+)")
+
+
+def message_of(config: PipelineConfig, place: str, formats: Formats) -> Given:
+    """Return a message of a topic: at ``TOPIC/PARTITION:OFFSET``, or the latest of a ``TOPIC``.
+
+    Raises GivenError, UsageError, ConfigError, Fatal.
+    """
+    if not isinstance(config.source, KafkaSource):
+        raise UsageError("--from-topic reads the topics of the config: pipeline.yaml has no `source.kafka`")
+    from pipeline.kafka.client import KafkaSettings
+    from pipeline.sources.topics.one_message import one_message
+
+    settings = KafkaSettings.of(config.source, aside="replay")
+    at = _PLACE.fullmatch(place)
+    topic = place if at is None else at[1]
+    found = one_message(settings, topic, *(map(int, at.groups()[1:]) if at is not None else ()))
+    if found is None:
+        raise UsageError(f"there is no message at {place}")
+    chunk = RawChunk(
+        "", found.source, [found.offset], [found.value], NOWHERE, [found.time], [found.headers], [found.key]
+    )
+    return given_of(f"{found.source}:{found.offset}", _line(chunk, 0, formats, None).records)
+
+
+def given_of(name: str, records: list[Record]) -> Given:
+    """Return records as what is given to a verb. Raises GivenError for those that cannot be understood."""
+    broken = [record for record in records if isinstance(record, Invalid)]
+    if broken:
+        raise GivenError([Finding(name, 0, 0, "record", record.reason) for record in broken])
+    if not records:
+        raise GivenError([Finding(name, 0, 0, "record", "its shape says to leave it out (`ignore`)")])
+    owner = next((one for one in records if isinstance(one, (Event, PropertyUpdate))), None)
+    if owner is None:
+        return Given(name, records, None)
+    anonymous_id = None if owner.user_id is not None else owner.anonymous_id
+    return Given(name, records, known(owner.user_id, anonymous_id, {}))

@@ -1,0 +1,47 @@
+"""Text out of HTML."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from pipeline.model.json import Value
+from pipeline.render.values.printing import MAX_RESULT, Failure, to_text
+
+
+class _Stripper(HTMLParser):
+    """Collects the text outside of tags, scripts and styles."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.kept: list[str] = []
+        self.depth = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.depth += tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.depth = max(0, self.depth - (tag in ("script", "style")))
+
+    def handle_data(self, data: str) -> None:
+        if not self.depth:
+            self.kept.append(data)
+
+    def handle_entityref(self, name: str) -> None:
+        self.handle_data(f"&{name};")
+
+    def handle_charref(self, name: str) -> None:
+        self.handle_data(f"&#{name};")
+
+
+def strip_html(value: Value) -> str:
+    """Return the text without tags, scripts and styles."""
+    text = to_text(value)
+    if "<" not in text or ">" not in text:
+        return text
+    if len(text) > MAX_RESULT // 8:
+        # The parser's time is quadratic on broken markup such as a long row of "<!".
+        raise Failure("strip_html wants a text of at most 128 KiB", text)
+    stripper = _Stripper()
+    stripper.feed(text)
+    stripper.close()
+    return "".join(stripper.kept)

@@ -1,0 +1,109 @@
+"""Raw lines of the configured shapes: `explain --line` and `--dlq`, `check --sample`, a dry run; and what
+a run says of records that it does not understand."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cli.app import run
+from pipeline.job.understanding import LEAST, Understanding
+from pipeline.model.records import Invalid, Origin
+from tests.kit.run import Bench
+
+SHOP = "name: shop\nrecords:\n- event: {name: type, user_id: uid}\n- when: [{ping: true}]\n  ignore: true\n"
+LINES = [{"type": "A", "uid": 1}, {"ping": True}, {"odd": 1}]
+PIPELINE = "{network: {allow: [127.0.0.0/8]}, epoch: 100ms, shards: 1, source: {jsonl: {paths: [{path: s.jsonl, format: shop}]}}}"  # noqa: E501
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    bench = Bench(tmp_path, settings=PIPELINE)
+    bench.write(
+        "a", 'trigger: {events: [A]}\nrequest: {url: "http://127.0.0.1:9/x", body: {n: "{{ event.name }}"}}\n'
+    )
+    (bench.config / "shapes").mkdir()
+    (bench.config / "shapes" / "shop.yaml").write_text(SHOP)
+    (bench.config / "s.jsonl").write_text("".join(json.dumps(line) + "\n" for line in LINES))
+    return bench
+
+
+def said(capsys: pytest.CaptureFixture[str], bench: Bench, *words: object) -> tuple[int, str, str]:
+    code = run([*map(str, words), "-c", str(bench.config)])
+    found = capsys.readouterr()
+    return code, found.out, found.err
+
+
+def test_explain_takes_the_nth_line_of_a_stream(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    stream = bench.config / "s.jsonl"
+    code, out, _ = said(capsys, bench, "explain", "--event", stream, "--line", 1, "--json")
+    assert code == 0
+    assert json.loads(out)[0]["verdict"] == "fires"
+    for number, told in ((2, "leave it out"), (3, "no entry of the shape `shop` fits"), (4, "has 3 lines")):
+        code, _, err = said(capsys, bench, "explain", "--event", stream, "--line", number)
+        assert code != 0
+        assert told in err
+    assert "name a record" in said(capsys, bench, "explain", "--line", 1)[2]
+
+
+def test_check_shows_what_the_formats_make_of_a_sample(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = said(capsys, bench, "check", "--sample", bench.config / "s.jsonl")
+    assert code == 1
+    assert "s.jsonl:0 (shop)\n  {" in out
+    assert '"name":"A"' in out
+    assert "(shop): left out" in out
+    assert "3 lines, 1 of them cannot be read: `hookline sniff" in out
+
+
+def test_a_dry_run_tells_dead_letters_and_fails_where_there_is_nothing_else(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = bench.config / "s.jsonl"
+    code, out, err = said(capsys, bench, "replay", stream, "--dry-run", "--format", "shop")
+    assert code == 0
+    assert json.loads(out)["body"] == {"n": "A"}
+    assert "dead letter: s.jsonl:39: no entry of the shape `shop` fits" in err
+    assert "1 request, 1 dead letter" in err
+    code, out, err = said(capsys, bench, "replay", stream, "--dry-run", "--format", "segment")
+    assert (code, out) == (1, "")
+    assert "0 requests, 3 dead letters: `hookline sniff FILE`" in err
+    code, _, err = said(capsys, bench, "replay", stream, "--dry-run", "--format", "shopp")
+    assert "did you mean `shop`?" in err
+
+
+def test_a_run_that_understands_hardly_anything_says_so_with_the_first_reason(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bench.config / "s.jsonl").write_text('{"odd":1}\n{"odd":2}\n{"ping":true}\n{"ping":true}\n{"odd":3}\n')
+    assert run(["run", "-c", str(bench.config), "--state", str(bench.state), "--yes"]) == 0
+    out, err = capsys.readouterr()
+    wanted = (
+        "none of the records could be understood. One of them: invalid: no entry of the shape `shop` fits"
+    )
+    assert wanted in err
+    assert "`hookline sniff FILE` says which shape they have." in err
+    assert "left out as their shape says (`ignore`): 2 records" in out
+    status = bench.hookline("status")
+    assert wanted in status
+    letter = bench.listed("dlq")[0]["id"]
+    (bench.config / "shapes" / "shop.yaml").write_text(SHOP + "- event: {name: {text: A}, user_id: odd}\n")
+    code, out, err = said(capsys, bench, "explain", "--dlq", letter, "--state", bench.state)
+    assert (code, "fires on A" in out) == (0, True), err
+
+
+def test_the_log_says_once_that_most_records_are_not_understood(caplog: pytest.LogCaptureFixture) -> None:
+    found = Understanding()
+    broken: list[Any] = [Invalid(b"{}", "it has no name", Origin("f", 0))]
+    with caplog.at_level(logging.ERROR):
+        found.saw(LEAST - 1, 20, broken)
+        found.saw(1, 0, [])
+        assert not caplog.records
+        found.saw(20, 20, broken)
+        found.saw(20, 20, broken)
+    assert [record.getMessage() for record in caplog.records] == ["most of the records cannot be understood"]
