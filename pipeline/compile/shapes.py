@@ -24,7 +24,8 @@ from pipeline.decode.connect.debezium import Table
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.formats import Formats
 from pipeline.decode.framed.avro import INSTALL, is_installed
-from pipeline.decode.framed.framing import Frame, Registry
+from pipeline.decode.framed.framing import Frame
+from pipeline.decode.framed.schemas import Registry
 from pipeline.decode.framed.shape import framed
 from pipeline.decode.mapped.conditions import Judge
 from pipeline.decode.mapped.shape import compile_shape

@@ -10,7 +10,7 @@ from pipeline.compile import shapes
 from pipeline.compile.shapes import read_formats
 from pipeline.config.files import ConfigText
 from pipeline.config.job import PipelineConfig, load_pipeline
-from pipeline.decode.framed.framing import Registry
+from pipeline.decode.framed.schemas import Registry
 from pipeline.model.errors import ConfigError
 
 HEAD = "source: {kafka: {brokers: b:9092, topics: {orders: %s}}}"

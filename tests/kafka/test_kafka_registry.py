@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,10 +19,13 @@ from confluent_kafka.serialization import MessageField, SerializationContext, St
 
 from pipeline.compile.shapes import read_formats
 from pipeline.config.job import load_pipeline
+from pipeline.decode.scan import scan
+from pipeline.model.records import Event, PropertyUpdate
 from pipeline.operate.status import status
 from pipeline.receiver.server import Receiver
 from pipeline.recording.record import record
 from pipeline.runtime.readers import make_readers, with_schemas
+from pipeline.sources.chunk import RawChunk
 from tests.kafka.apicurio import Apicurio, NoRegistry
 from tests.kafka.conftest import REQUIRED
 from tests.kafka.test_kafka_job import start
@@ -250,3 +254,72 @@ def test_a_registry_that_is_down_holds_its_partition_and_no_other(topics: Topics
     folders = [*(tmp_path / "state" / "schemas").rglob("*")]
     assert folders
     assert all(path.stat().st_mode & 0o077 == 0 for path in folders)
+
+
+ROW = {"type": "record", "name": "Value", "fields": [
+    {"name": "id", "type": "long"}, {"name": "plan", "type": "string"},
+    {"name": "since", "type": {"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"}},
+]}  # fmt: skip
+CHANGE = {"type": "record", "name": "Envelope", "fields": [
+    {"name": "before", "type": ["null", ROW]}, {"name": "after", "type": ["null", "Value"]},
+    {"name": "op", "type": "string"},
+    {"name": "source", "type": {"type": "record", "name": "Source", "fields": [
+        {"name": "table", "type": "string"}, {"name": "ts_ms", "type": "long"}]}},
+]}  # fmt: skip
+KEY = {"type": "record", "name": "Key", "fields": [{"name": "id", "type": "long"}]}
+
+
+def test_changes_of_tables_in_avro_are_merged_by_their_commits_once_their_schemas_are_there(
+    topics: Topics, tmp_path: Path
+) -> None:
+    table, events = topics.create("users"), topics.create("events")
+    with Receiver() as receiver, a_registry() as registry:
+        registry.add(1, CHANGE)
+        registry.add(2, KEY)
+        registry.stop()
+        formats = {
+            table: {"format": {"avro": {"registry": registry.url, "then": "debezium"}}},
+            events: {"format": "native", "side": "events"},
+        }
+        config = configure(tmp_path, topics, receiver, formats)
+        now = time.time_ns() // 1_000_000
+        event = {"type": "event", "name": "Order", "user_id": "7", "id": "e1"}
+        topics.producer.produce(events, json.dumps(event).encode(), b"7", 0, timestamp=now - 5_000)
+        row = {"id": 7, "plan": "pro", "since": 1_500_000}
+        source = {"table": "users", "ts_ms": now - 6_000}
+        change = avro(CHANGE, {"before": None, "after": row, "op": "u", "source": source})
+        topics.producer.produce(table, framed(1, change), framed(2, avro(KEY, {"id": 7})), 0, timestamp=now)
+        assert topics.producer.flush(20) == 0
+        job = load_pipeline(config).require()
+        read_by = read_formats(config, job.defaults)
+        source_of_all, fetcher = with_schemas(
+            make_readers(job, formats=read_by), job, config, read_by, tmp_path / "state" / "schemas"
+        )
+        assert fetcher is not None
+        reader = source_of_all.open(source_of_all.list_partitions()[0], None)
+        chunks: list[RawChunk] = []
+
+        def came() -> int:
+            chunk = reader.read(200)
+            chunks.extend([] if chunk is None else [chunk])
+            return sum(map(len, chunks))
+
+        try:
+            until(lambda: came() > 0 or "schema 1 of" in fetcher.waits(), "the registry to be missed")
+            assert chunks == []
+            registry.start()
+            until(lambda: came() == 2, "both records")
+        finally:
+            reader.close()
+            fetcher.close()
+        found = [
+            one for chunk in chunks for one in scan(chunk, format=read_by, wants=lambda *_: True).records
+        ]
+        update, then = found
+        assert isinstance(update, PropertyUpdate)
+        assert isinstance(then, Event)
+        assert (update.user_id, update.set) == (
+            "7",
+            {"id": 7, "plan": "pro", "since": "1970-01-01T00:00:01.5Z"},
+        )
+        assert registry.asked.count("/api/schemas/ids/1") == 1

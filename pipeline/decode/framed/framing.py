@@ -10,7 +10,7 @@ import orjson
 from pipeline.decode import strict
 from pipeline.decode.fields import Headers
 from pipeline.decode.framed.frame import key_frame, split
-from pipeline.decode.framed.schemas import SCHEMAS
+from pipeline.decode.framed.schemas import SCHEMAS, Registry
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 
@@ -18,17 +18,6 @@ Kind: TypeAlias = Literal["avro", "json_schema"]
 
 KINDS: Final[tuple[Kind, ...]] = ("avro", "json_schema")
 """As `format` has them."""
-
-
-@dataclass(slots=True, frozen=True)
-class Registry:
-    """Where the schemas of a format are, and how to ask. Texts may hold placeholders."""
-
-    url: str
-    username: str | None = None
-    password: str | None = None
-    token: str | None = None
-    ca: str | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -65,6 +54,22 @@ class Frame:
                     "`format: {avro: {registry: URL, then: SHAPE}}`"
                 ) from None
         return SCHEMAS.read(self.registry.url, found.id, found.payload)
+
+    def misses(self, line: bytes | None, key: bytes | None, headers: Headers | None) -> bool:
+        """Return whether a schema of a record is not here yet, and have those fetched that are not."""
+        if self.registry is None:
+            return False
+        missing = [id for id in self.wanted(line, key, headers) if not SCHEMAS.has(self.registry.url, id)]
+        for id in missing:
+            SCHEMAS.want(self.registry, id)
+        return bool(missing)
+
+    def text(self, line: bytes, headers: Headers | None) -> bytes:
+        """Return a record as JSON text, b"" for one that cannot be read."""
+        try:
+            return orjson.dumps(self.value(line, headers))
+        except (InvalidRecord, orjson.JSONEncodeError):
+            return b""
 
     def key(self, key: bytes | None, headers: Headers | None) -> bytes | None:
         """Return a key as it would be without a frame: a text as it is, anything else as JSON.

@@ -37,6 +37,17 @@ MOST_KNOWN: Final = 10_000
 Read: TypeAlias = Callable[[bytes], Json]
 
 
+@dataclass(slots=True, frozen=True)
+class Registry:
+    """Where the schemas of a format are, and how to ask. Texts may hold placeholders."""
+
+    url: str
+    username: str | None = None
+    password: str | None = None
+    token: str | None = None
+    ca: str | None = None
+
+
 class Stored(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One file."""
 
@@ -62,6 +73,10 @@ class Schema:
     """When it is to be asked for again (unix seconds)."""
 
 
+def _nobody_fetches(registry: Registry, id: str) -> None:
+    """Where no job reads, what is missing stays missing."""
+
+
 class Schemas:
     """All schemas that this process knows."""
 
@@ -69,6 +84,8 @@ class Schemas:
         self._folders: list[Path] = []
         self._beside: list[Path] = []
         self._known: dict[tuple[str, str], Schema] = {}
+        self.want: Callable[[Registry, str], None] = _nobody_fetches
+        """Has a schema fetched, which is not waited for."""
 
     def look_in(self, *folders: Path) -> None:
         """Read schemas from these folders, too."""
@@ -88,6 +105,7 @@ class Schemas:
         self._folders.clear()
         self._beside.clear()
         self._known.clear()
+        self.want = _nobody_fetches
 
     def read(self, registry: str, id: str, payload: bytes) -> Json:
         """Return the value of a record. Raises InvalidRecord."""

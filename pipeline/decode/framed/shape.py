@@ -18,8 +18,9 @@ def framed(frame: Frame, then: Shape) -> Shape:
         return frame.value(raw, place.headers)
 
     def peek(line: bytes, place: Place) -> Seen:
-        # A framed record is a message: what orders it is the broker's time.
-        return place.received_at, then.side == "users"
+        # A framed record is a message: what orders it is the broker's time, unless its shape says more.
+        text = b"" if then.peek is None else frame.text(line, place.headers)
+        return then.peek(text, place) if text and then.peek else (place.received_at, then.side == "users")
 
     return replace(
         then, name=frame.kind, parse=parse, glance=None, look=None, plain=None, peek=peek, frame=frame

@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from pipeline.decode.framed.framing import Registry
-from pipeline.decode.framed.schemas import SCHEMAS, Stored
+from pipeline.decode.framed.schemas import SCHEMAS, Registry, Stored
 from pipeline.sources.schemas.registry import Unanswered, fetch
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import SCHEMA_FETCHED, SCHEMA_HELD, SCHEMA_THERE, SCHEMA_UNKNOWN
@@ -37,6 +36,7 @@ class Fetcher:
         self._reasons: dict[Key, str] = {}
         self._closed = threading.Event()
         SCHEMAS.look_in(folder)
+        SCHEMAS.want = self.ask
 
     def ask(self, registry: Registry, id: str) -> None:
         """Fetch a schema, unless that is under way. Never waits."""

@@ -20,8 +20,7 @@ from uuid import UUID
 import aiohttp
 import orjson
 
-from pipeline.decode.framed.framing import Registry
-from pipeline.decode.framed.schemas import Stored
+from pipeline.decode.framed.schemas import Registry, Stored
 from pipeline.language.secrets import PlaceholderError, Secrets
 from pipeline.model.errors import ConfigError
 

@@ -10,8 +10,8 @@ import pytest
 from pipeline.decode.auto import AUTO
 from pipeline.decode.decode import decode
 from pipeline.decode.fields import Headers
-from pipeline.decode.framed.framing import Frame, Registry
-from pipeline.decode.framed.schemas import SCHEMAS, Stored
+from pipeline.decode.framed.framing import Frame
+from pipeline.decode.framed.schemas import SCHEMAS, Registry, Stored
 from pipeline.decode.framed.shape import framed as framed_shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.decode.framed import schemas
-from pipeline.decode.framed.framing import Registry as Asked
 from pipeline.decode.framed.schemas import SCHEMAS, Stored
+from pipeline.decode.framed.schemas import Registry as Asked
 from pipeline.model.errors import InvalidRecord
 from pipeline.sources.schemas import registry as asking
 from pipeline.sources.schemas.registry import MOST_BYTES, MOST_REFERENCES, Unanswered, fetch
