@@ -1,7 +1,7 @@
 """The schemas that are known: in memory, and as files that outlive the process and travel with recordings.
 
     STATE/schemas/3f2a9c.../7.json      {"version":1,"registry":"http://registry:8081","id":"7",
-                                         "type":"AVRO","schema":"{..}","references":["{..}"]}
+                                         "type":"AVRO","schema":"{..}","references":["{..}"],"crc":..}
     OUT/schemas/...                     the same beside what `hookline record` writes
 
 The folder is named after the registry: ids count per registry. Ids never change their schema, so a file is
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, TypeAlias
+from zlib import crc32
 
 import msgspec
 
@@ -62,6 +63,8 @@ class Stored(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the registry said of an id that it does not have."""
     at: float = 0.0
     """When it said so (unix seconds)."""
+    crc: int = 0
+    """Of all the others: a damaged file is no schema."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -129,7 +132,7 @@ class Schemas:
         """Write a schema down; it is on disk when this returns. Raises OSError."""
         path = _path(folder, stored.registry, stored.id)
         make_folder(path.parent)
-        replace_durably(path, msgspec.json.encode(stored))
+        replace_durably(path, msgspec.json.encode(msgspec.structs.replace(stored, crc=_crc(stored))))
 
     def learn(self, stored: Stored, registry: str | None = None) -> None:
         """Know a schema from now on. registry: its name here, where a recording has another one for it."""
@@ -161,13 +164,17 @@ class Schemas:
                 stored = msgspec.json.decode(path.read_bytes(), type=Stored)
             except (OSError, msgspec.DecodeError):
                 continue
-            if stored.version == 1 and stored.id == id:
+            if stored.version == 1 and stored.id == id and stored.crc == _crc(stored):
                 return stored
         return None
 
 
 SCHEMAS: Final = Schemas()
 """Those of this process."""
+
+
+def _crc(stored: Stored) -> int:
+    return crc32(msgspec.json.encode(msgspec.structs.replace(stored, crc=0)))
 
 
 def _path(folder: Path, registry: str, id: str) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.decode.formats import Formats
 from pipeline.decode.framed.framing import Frame
 from pipeline.decode.framed.schemas import SCHEMAS
+from pipeline.model.errors import Fatal
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import Reader, Source
 from pipeline.sources.schemas.fetcher import Fetcher
@@ -117,9 +118,17 @@ class AwaitingReader:
                     self._fetcher.ask(registry, id)
                     missing = True
                 elif (registry.url, id) not in self._kept:
-                    SCHEMAS.copy(registry.url, id, self._fetcher.folder)
-                    self._kept.add((registry.url, id))
+                    self._keep(registry.url, id)
         return missing
+
+    def _keep(self, url: str, id: str) -> None:
+        """Have a schema that was found elsewhere in the folder of this job, too."""
+        folder = self._fetcher.folder
+        try:
+            SCHEMAS.copy(url, id, folder)
+        except OSError as error:
+            raise Fatal(f"cannot keep schema {id} of {url} in {folder}: {error.strerror}") from None
+        self._kept.add((url, id))
 
     def durable(self, position: Position) -> None:
         """Tell the reader."""

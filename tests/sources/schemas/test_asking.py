@@ -169,3 +169,33 @@ def test_a_ca_is_believed_and_another_is_not(tmp_path: Path) -> None:
         url = f"https://127.0.0.1:{nobody.getsockname()[1]}"
         with pytest.raises(Unanswered):
             asyncio.run(fetch(Asked(url, ca="missing.pem"), "7", tmp_path))
+
+
+def test_a_damaged_file_is_no_schema(registry: Registry, tmp_path: Path) -> None:
+    registry.add(7, RECORD)
+    SCHEMAS.keep(tmp_path, ask(registry))
+    (path,) = tmp_path.rglob("7.json")
+    whole = path.read_bytes()
+    assert path.stat().st_mode & 0o777 == 0o600
+    for damaged in (whole[:-9], whole.replace(b"int", b"long"), b"", b"{}"):
+        SCHEMAS.forget()
+        SCHEMAS.look_in(tmp_path)
+        path.write_bytes(damaged)
+        assert not SCHEMAS.has(registry.url, "7"), "it is fetched again"
+    path.write_bytes(whole)
+    assert SCHEMAS.read(registry.url, "7", b"\2") == {"x": 1}
+
+
+def test_a_recording_brings_its_schemas_whatever_its_registry_is_called_here(
+    registry: Registry, tmp_path: Path
+) -> None:
+    registry.add(7, RECORD)
+    SCHEMAS.keep(tmp_path / "out" / "schemas", ask(registry))
+    (tmp_path / "out" / "kafka-0").mkdir()
+    SCHEMAS.look_beside(tmp_path / "out" / "kafka-0" / "0.rec.jsonl")
+    assert SCHEMAS.read("http://elsewhere", "7", b"\2") == {"x": 1}
+    SCHEMAS.copy("http://elsewhere", "7", tmp_path / "state")
+    SCHEMAS.forget()
+    SCHEMAS.look_in(tmp_path / "state")
+    assert SCHEMAS.has("http://elsewhere", "7")
+    assert not SCHEMAS.has("http://other", "7"), "a state directory has no other's"
