@@ -59,6 +59,8 @@ def split(data: bytes, headers: Headers | None, part: Part = "value") -> Framed:
 
 def key_frame(key: bytes, headers: Headers | None) -> Framed | None:
     """Return what a key holds, None where it is in no frame: plain keys beside framed values are usual."""
+    if not headers and key[:1] != b"\0":
+        return None
     try:
         return split(key, headers, "key")
     except InvalidRecord:
