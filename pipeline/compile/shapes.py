@@ -143,7 +143,11 @@ class _Formats:
 
     def _compiled(self, data: Value, problems: Problems) -> Shape:
         model = check(InlineShape, data, problems, what="a shape")
-        return AUTO if model is None else compile_shape(INLINE, model, data, problems, compile_when)
+        return (
+            AUTO
+            if model is None
+            else compile_shape(model.name or INLINE, model, data, problems, compile_when)
+        )
 
     def report(self) -> None:
         """Add what was found to the findings, at its places in pipeline.yaml."""
