@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import orjson
-
 from pipeline.decode import fields
-from pipeline.decode.connect.values import converted, unwrap
+from pipeline.decode.connect.values import parse, unwrap
 from pipeline.decode.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import PropertyUpdate
@@ -25,9 +23,11 @@ def columns_of(place: Place) -> Fields | None:
             "org.apache.kafka.connect.json.JsonConverter, StringConverter does not write the columns apart"
         )
     try:
-        value, schema = unwrap(orjson.loads(raw))
-        value = converted(value, schema)
-    except orjson.JSONDecodeError:
+        value, schema = unwrap(parse(raw, place))
+        value = value if schema is None else schema.converted(value)
+    except InvalidRecord:
+        if raw[:1] in b"{[":
+            raise
         try:
             value = raw.decode()
         except UnicodeDecodeError:

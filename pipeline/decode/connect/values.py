@@ -14,8 +14,10 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
 
+import msgspec
+
 from pipeline.decode import strict
-from pipeline.decode.fields import Fields
+from pipeline.decode.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 
@@ -29,30 +31,73 @@ _MOST_SCALE = 200_000
 """Digits before or after the point, beyond what any database keeps."""
 
 
-def unwrap(value: Json) -> tuple[Json, Fields | None]:
+class Schema:
+    """A schema of Connect; what it makes of values is worked out once."""
+
+    __slots__ = ("_convert", "_fields", "_is_compiled", "raw")
+
+    def __init__(self, raw: Fields) -> None:
+        self.raw = raw
+        self._convert: Convert | None = None
+        self._is_compiled = False
+        self._fields: dict[str, Schema] | None = None
+
+    def converted(self, value: Json) -> Json:
+        """Return a value in the terms of JSON. Raises InvalidRecord for a schema that is none."""
+        if not self._is_compiled:
+            self._convert, self._is_compiled = _converter(self.raw), True
+        return value if self._convert is None else self._convert(value)
+
+    def field(self, name: str) -> Schema | None:
+        """Return the schema of a struct's field; None where there is none. Raises InvalidRecord."""
+        if self._fields is None:
+            self._fields = {str(field["field"]): Schema(field) for field in _fields(self.raw)}
+        return self._fields.get(name)
+
+
+class _Wrapped(msgspec.Struct, forbid_unknown_fields=True):
+    schema: msgspec.Raw
+    payload: msgspec.Raw
+
+
+_SPLIT = msgspec.json.Decoder(_Wrapped)
+_SCHEMAS: dict[bytes, Schema] = {}
+"""By their text: every message of a topic brings the same one again, and it is most of the message."""
+_MOST_SCHEMAS = 64
+
+
+def parse(raw: bytes, place: Place) -> Json:
+    """Return what a line holds, with a `Schema` in the place of a schema. Raises InvalidRecord."""
+    if not raw.startswith(b'{"schema":{'):
+        return strict.loads(raw)
+    try:
+        parts = _SPLIT.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return strict.loads(raw)
+    text = bytes(parts.schema)
+    schema = _SCHEMAS.get(text)
+    if schema is None:
+        found = strict.loads(text)
+        assert type(found) is dict  # it begins with a brace
+        if len(_SCHEMAS) >= _MOST_SCHEMAS:
+            _SCHEMAS.clear()
+        schema = _SCHEMAS[text] = Schema(found)
+    return {"schema": schema, "payload": strict.loads(bytes(parts.payload))}  # type: ignore[dict-item]  # `unwrap` knows
+
+
+def unwrap(value: Json) -> tuple[Json, Schema | None]:
     """Return payload and schema of ``{schema, payload}``; anything else is its own payload, without one.
 
     Raises InvalidRecord for a schema that is none.
     """
     if type(value) is dict and len(value) == 2 and "schema" in value and "payload" in value:
-        schema = value["schema"]
-        if schema is None or type(schema) is dict:
+        schema: object = value["schema"]
+        if isinstance(schema, Schema):
             return value["payload"], schema
-        raise InvalidRecord(f"`schema` is {kind_of(schema)}, an object or null is wanted")
+        if schema is None or type(schema) is dict:
+            return value["payload"], None if schema is None else Schema(schema)
+        raise InvalidRecord(f"`schema` is {kind_of(value['schema'])}, an object or null is wanted")
     return value, None
-
-
-def converted(value: Json, schema: Fields | None) -> Json:
-    """Return a value in the terms of JSON. Raises InvalidRecord for a schema that is none."""
-    convert = _converter(schema) if schema is not None else None
-    return value if convert is None else convert(value)
-
-
-def field_schema(schema: Fields | None, name: str) -> Fields | None:
-    """Return the schema of a struct's field; None where there is none. Raises InvalidRecord."""
-    if schema is None:
-        return None
-    return next((field for field in _fields(schema) if field["field"] == name), None)
 
 
 def _fields(schema: Fields) -> list[Fields]:

@@ -97,7 +97,7 @@ def test_every_long_value_that_was_not_read_leaves_what_is_known() -> None:
 def test_columns_that_come_and_go() -> None:
     users = profiles(by_table("plain", "altered", Table()))
     first, second = sorted(rows("altered"), key=lambda row: row["id"])
-    assert users["1"].items() >= first.items()
+    assert users["1"] == first, "without the columns that were renamed and dropped"
     # A new column's default is in no message until the row is written.
     assert users["2"] == {"id": 2, "mail": "two", "plan": "free"}
     assert second["score"] == 5
