@@ -55,6 +55,9 @@ class Formats:
         if not self.topics and not self.files:
             yield 0, lines, self.default
             return
+        if isinstance(sources, str) and not isinstance(parts, list):
+            yield 0, lines, self.of(sources, parts)
+            return
         of_source: Sequence[str] = [sources] * lines if isinstance(sources, str) else sources
         of_part: Sequence[str | None] = parts if isinstance(parts, list) else [parts] * lines
         begin = 0
