@@ -75,10 +75,10 @@ RECORDED_TWICE = Happening(
 PLACE_LOST = Happening(Log.error, "the place in a topic was lost", "source_skipped_total")
 SCHEMA_HELD = Happening(
     Log.error,
-    "a schema cannot be fetched: records that name it wait, with all behind them in their partition",
+    "schemas cannot be fetched: records that name them wait, with all behind them in their partition",
     "source_schemas_missing",
 )
-SCHEMA_THERE = Happening(Log.info, "a schema that records waited for is there", "source_schemas_missing")
+SCHEMA_THERE = Happening(Log.info, "the schemas that records waited for are there", "source_schemas_missing")
 SCHEMA_FETCHED = Happening(Log.info, "schema fetched", "source_schemas_total", {"result": "ok"})
 SCHEMA_UNKNOWN = Happening(
     Log.warning,

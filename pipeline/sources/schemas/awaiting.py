@@ -6,11 +6,12 @@ read again after a crash without one. Only the source partition whose record nam
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.decode.formats import Formats
 from pipeline.decode.framed.framing import Frame
-from pipeline.decode.framed.schemas import SCHEMAS
+from pipeline.decode.framed.schemas import SCHEMAS, Registry
 from pipeline.model.errors import Fatal
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import Reader, Source
@@ -43,6 +44,8 @@ class AwaitingReader:
         self._fetcher = fetcher
         self._formats = formats
         self._held: RawChunk | None = None
+        self._missing: list[tuple[Registry, str]] = []
+        """What it waits for."""
         self._position = reader.position
         self._kept: set[tuple[str, str]] = set()
         """Schemas that are known to be in the fetcher's folder."""
@@ -90,20 +93,23 @@ class AwaitingReader:
             if chunk is None:
                 return None
             self._position = before
-        self._held = chunk if self._misses(chunk) else None
+        elif any(self._fetcher.wants(registry, id) for registry, id in self._missing):
+            return None
+        self._missing = list(self._missing_of(chunk))
+        for registry, id in self._missing:
+            self._fetcher.ask(registry, id)
+        self._held = chunk if self._missing else None
         return None if self._held is not None else chunk
 
-    def _misses(self, chunk: RawChunk) -> bool:
-        """Return whether a schema of a chunk is missing, and ask for all that are."""
-        missing = False
+    def _missing_of(self, chunk: RawChunk) -> Iterator[tuple[Registry, str]]:
+        """Yield the schemas of a chunk that are not here."""
         for begin, end, shape in self._formats.runs(chunk.sources, chunk.parts, len(chunk.lines)):
             if shape.frame is not None and shape.frame.registry is not None:
-                missing |= self._misses_in(chunk, begin, end, shape.frame)
-        return missing
+                yield from self._missing_in(chunk, begin, end, shape.frame, shape.frame.registry)
 
-    def _misses_in(self, chunk: RawChunk, begin: int, end: int, frame: Frame) -> bool:
-        registry, missing = frame.registry, False
-        assert registry is not None
+    def _missing_in(
+        self, chunk: RawChunk, begin: int, end: int, frame: Frame, registry: Registry
+    ) -> Iterator[tuple[Registry, str]]:
         seen: set[str] = set()
         for at in range(begin, end):
             if chunk.faults and at in chunk.faults:
@@ -115,11 +121,9 @@ class AwaitingReader:
                     continue
                 seen.add(id)
                 if not SCHEMAS.has(registry.url, id):
-                    self._fetcher.ask(registry, id)
-                    missing = True
+                    yield registry, id
                 elif (registry.url, id) not in self._kept:
                     self._keep(registry.url, id)
-        return missing
 
     def _keep(self, url: str, id: str) -> None:
         """Have a schema that was found elsewhere in the folder of this job, too."""

@@ -12,6 +12,7 @@ from pipeline.decode.framed.schemas import SCHEMAS, Registry, Stored
 from pipeline.sources.schemas.registry import Unanswered, fetch
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import SCHEMA_FETCHED, SCHEMA_HELD, SCHEMA_THERE, SCHEMA_UNKNOWN
+from pipeline.telemetry.metrics import gauge
 
 log = logging.get(__name__)
 
@@ -49,6 +50,11 @@ class Fetcher:
                 threading.Thread(target=self._run, args=(registry.url,), name="schemas", daemon=True).start()
             wanted.setdefault(id, registry)
 
+    def wants(self, registry: Registry, id: str) -> bool:
+        """Return whether a schema is still to be fetched."""
+        with self._lock:
+            return id in self._wanted.get(registry.url, ())
+
     def waits(self) -> str:
         """Return why records wait for a schema; "" where none does because its registry does not answer."""
         with self._lock:
@@ -68,12 +74,15 @@ class Fetcher:
                 if not wanted:
                     del self._wanted[url]
                     return
-            asked = [self._try(registry, id) for id, registry in wanted]
-            if any(asked):
+            for id, registry in wanted:
+                if not self._try(registry, id):
+                    # The others are asked for first next time: what is wrong may be this one's alone.
+                    with self._lock:
+                        self._wanted[url][id] = self._wanted[url].pop(id)
+                    self._closed.wait(delay)
+                    delay = min(2 * delay, MOST_DELAY_SECS)
+                    break
                 delay = FIRST_DELAY_SECS
-            else:
-                self._closed.wait(delay)
-                delay = min(2 * delay, MOST_DELAY_SECS)
 
     def _try(self, registry: Registry, id: str) -> bool:
         """Fetch one schema and put it on disk; False where that must be tried again."""
@@ -97,7 +106,10 @@ class Fetcher:
             del self._wanted[registry.url][id]
             was_held = self._reasons.pop(key, None) is not None
             left = len(self._reasons)
-        if was_held:
+            is_last = not any(url == key[0] for url, _ in self._reasons)
+        if was_held and not is_last:
+            gauge(SCHEMA_THERE.metric, left)
+        elif was_held:
             SCHEMA_THERE.happened(log, left, schema=id, registry=registry.url)
         return True
 
@@ -107,7 +119,10 @@ class Fetcher:
     def _failed(self, key: Key, reason: str) -> None:
         with self._lock:
             is_new = key not in self._reasons
+            is_first = not any(url == key[0] for url, _ in self._reasons)
             self._reasons[key] = reason
             held = len(self._reasons)
-        if is_new:
+        if is_first:
             SCHEMA_HELD.happened(log, held, schema=key[1], registry=key[0], reason=reason)
+        elif is_new:
+            gauge(SCHEMA_HELD.metric, held)
