@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ Answer = tuple[int, bytes]
 class Registry:
     """Speaks Confluent's API below ``/api``; ``script`` answers in its place where it is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.schemas: dict[str, dict[str, Any]] = {}
         """By the path of the API."""
         self.script: Callable[[str], Answer | None] = lambda path: None
@@ -49,12 +51,14 @@ class Registry:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api"
+        return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}/api"
 
     def start(self) -> None:
         """Answer again, at the same port."""
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler)
         self._server.daemon_threads = True
+        if self._tls is not None:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -84,8 +88,8 @@ class Registry:
 
 
 @contextmanager
-def a_registry() -> Iterator[Registry]:
-    registry = Registry()
+def a_registry(tls: ssl.SSLContext | None = None) -> Iterator[Registry]:
+    registry = Registry(tls)
     try:
         yield registry
     finally:

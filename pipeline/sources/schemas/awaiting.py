@@ -82,6 +82,7 @@ class AwaitingReader:
     def under(self, formats: Formats) -> None:
         """From the next line on these shapes, and their registries."""
         self._formats = formats
+        self._missing = []
         self._reader.under(formats)
 
     def read(self, limit: int) -> RawChunk | None:

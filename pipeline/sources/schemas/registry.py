@@ -8,6 +8,7 @@ answers never change. Redirects are not followed, answers are bounded, a questio
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 import time
@@ -50,7 +51,7 @@ async def fetch(registry: Registry, id: str, base: Path) -> Stored:
     base: where files that `registry` names are looked for. Raises Unanswered.
     """
     try:
-        async with _Session(registry, base) as session:
+        async with asyncio.timeout(2 * TOTAL_SECS), _Session(registry, base) as session:
             return await session.schema(id)
     except TimeoutError:
         raise Unanswered(f"no answer within {TOTAL_SECS:.0f} s") from None

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.decode.auto import AUTO
+from pipeline.decode.connect.debezium import DEBEZIUM
 from pipeline.decode.decode import decode
 from pipeline.decode.fields import Headers
 from pipeline.decode.framed.framing import Frame
@@ -128,6 +129,13 @@ def test_other_frames_and_damage_are_dead_records_with_a_name(
 def test_a_shape_without_a_frame_says_so_too() -> None:
     told = reason(framed(7, avro(EVENT, VALUE)), shape=AUTO)
     assert "looks like a message framed for a schema registry; set `format: {avro: " in told
+
+
+def test_a_row_that_is_deleted_in_avro_forgets_the_user_of_its_framed_key() -> None:
+    table = framed_shape(Frame("avro", Registry(URL)), DEBEZIUM)
+    found = read(None, None, framed(8, avro(KEY, {"id": 7})), table)
+    assert isinstance(found, PropertyUpdate)
+    assert (found.user_id, found.delete) == ("7", True)
 
 
 def test_the_shape_behind_the_frame_keeps_its_side() -> None:

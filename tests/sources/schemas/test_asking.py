@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +17,7 @@ from pipeline.decode.framed.schemas import Registry as Asked
 from pipeline.model.errors import InvalidRecord
 from pipeline.sources.schemas import registry as asking
 from pipeline.sources.schemas.registry import MOST_BYTES, MOST_REFERENCES, Unanswered, fetch
+from tests.kit.certificates import Certificates
 from tests.kit.registry import Registry, a_registry, avro
 
 GUID = "89791762-2336-4186-9674-299b90a802e2"
@@ -163,12 +164,16 @@ def test_credentials_are_put_in_where_the_registry_is_asked_and_shown_nowhere(
     assert "PASSWORD" in refused(registry, token="${PASSWORD}")
 
 
-def test_a_ca_is_believed_and_another_is_not(tmp_path: Path) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        url = f"https://127.0.0.1:{nobody.getsockname()[1]}"
-        with pytest.raises(Unanswered):
-            asyncio.run(fetch(Asked(url, ca="missing.pem"), "7", tmp_path))
+def test_a_registry_is_believed_by_its_certificate_alone(tmp_path: Path) -> None:
+    certificates = Certificates.make(tmp_path)
+    cert, key = certificates.issue("registry", ["127.0.0.1"])
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(cert, key)
+    with a_registry(tls) as registry:
+        registry.add(7, RECORD)
+        assert ask(registry, base=tmp_path, ca="ca.pem").schema
+        assert "certificate" in refused(registry)
+        assert "No such file" in refused(registry, ca="missing.pem")
 
 
 def test_a_damaged_file_is_no_schema(registry: Registry, tmp_path: Path) -> None:
