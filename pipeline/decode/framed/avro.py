@@ -6,9 +6,10 @@ of a record needs no more (defaults, aliases, docs) is left out: the writer's sc
 by. Unions are the value alone, without the name of its branch.
 
 What a schema could do to this process is refused here: items that take no bytes (a count of a thousand
-million in nine bytes), and one record may hold at most MOST_FIELDS fields in lists and maps. fastavro's
-compiled reader would overflow the stack on nested data (measured: 5,000 bytes are enough); schemas that
-refer to themselves are read by its Python form, which ends at Python's limit.
+million in nine bytes) and types that go too deep by naming one another; and one record may have at most
+MOST_FIELDS fields in all. fastavro's compiled reader would overflow the stack on nested data (measured:
+5,000 bytes are enough); schemas that refer to themselves are read by its Python form, which ends at Python's
+limit.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ Read: TypeAlias = Callable[[bytes], Json]
 
 INSTALL: Final = "pip install 'hookline[registry]'"
 MOST_FIELDS: Final = 250_000
-"""In one record, of the records in its lists and maps: about what a JSON text of the usual limit can hold."""
+"""In one record, with those in its lists and maps: about what a JSON text of the usual limit can hold."""
 MOST_LEVELS: Final = 64
-"""Of a schema."""
+"""Of a schema's text."""
+MOST_DEEP: Final = 200
+"""Levels of a record: types that name one another may be many more than their text shows."""
 MOST_SCALE: Final = 1_000
 """Digits behind a decimal's point, beyond what any database keeps."""
 
@@ -79,12 +82,11 @@ def compile_avro(text: str, references: Sequence[str] = ()) -> Read:
     except Exception as error:
         raise InvalidRecord(f"its schema is no Avro schema: {type(error).__name__}: {error!s:.200}") from None
     read = library.plain_reader if rewriting.is_recursive else library.reader
-    is_recursive, counts = rewriting.is_recursive, rewriting.counts
+    is_recursive = rewriting.is_recursive
 
     def read_whole(payload: bytes) -> Json:
         stream = io.BytesIO(payload)
-        if counts:
-            _local.left = MOST_FIELDS
+        _local.left = MOST_FIELDS
         try:
             value: Json = read(stream, schema)
         except InvalidRecord:
@@ -168,7 +170,7 @@ _decimals = lru_cache(maxsize=256)(decimals)
 def _counted(value: Json, writer: Json = None, reader: Json = None) -> Json:
     _local.left -= 1 + len(value)  # type: ignore[arg-type]  # a record
     if _local.left < 0:
-        raise InvalidRecord(f"its lists and maps hold more than {MOST_FIELDS:,} fields")
+        raise InvalidRecord(f"it holds more than {MOST_FIELDS:,} fields")
     return value
 
 
@@ -177,37 +179,38 @@ class _Rewriting:
 
     def __init__(self) -> None:
         self.is_recursive = False
-        self.counts = False
         self._empty: dict[str, bool] = {}
         """By full name, whether values of the type take no bytes."""
+        self._deep: dict[str, int] = {}
+        """By full name, how many levels values of the type have."""
         self._open: set[str] = set()
         """Records that are being rewritten."""
 
-    def schema(self, schema: Json, space: str = "", level: int = 0, *, many: bool = False) -> Json:
-        """Return a schema rewritten; many: there may be any number of its values. Raises InvalidRecord."""
+    def schema(self, schema: Json, space: str = "", level: int = 0) -> Json:
+        """Return a schema rewritten. Raises InvalidRecord."""
         if level > MOST_LEVELS:
             raise InvalidRecord(f"its schema is nested more than {MOST_LEVELS} levels deep")
         if type(schema) is str:
             return self._named(schema, space)
         if type(schema) is list:
-            return [self.schema(one, space, level + 1, many=many) for one in schema]
+            return [self.schema(one, space, level + 1) for one in schema]
         if type(schema) is not dict:
             raise InvalidRecord(f"its schema is no Avro schema: a type is {kind_of(schema)}")
         kind = schema.get("type")
         if type(kind) is not str:
-            return self.schema(kind, space, level + 1, many=many)
+            return self.schema(kind, space, level + 1)
         match kind:
             case "record" | "error":
-                return self._record(schema, space, level, many=many)
+                return self._record(schema, space, level)
             case "array":
-                items = self.schema(schema.get("items"), space, level + 1, many=True)
+                items = self.schema(schema.get("items"), space, level + 1)
                 if self._is_empty(items, space):
                     raise InvalidRecord("its schema has a list whose items take no bytes: no count is safe")
                 return {"type": "array", "items": items}
             case "map":
                 return {
                     "type": "map",
-                    "values": self.schema(schema.get("values"), space, level + 1, many=True),
+                    "values": self.schema(schema.get("values"), space, level + 1),
                 }
             case "enum" | "fixed":
                 return self._leaf(kind, schema, space)
@@ -222,7 +225,7 @@ class _Rewriting:
         if full not in self._empty and full not in self._open:
             full = name  # a name without dots may be of no namespace
         if full in self._open:
-            self.is_recursive = self.counts = True
+            self.is_recursive = True
         elif full not in self._empty:
             raise InvalidRecord(f"its schema names `{name:.100}`, which is not defined")
         return full
@@ -236,7 +239,7 @@ class _Rewriting:
             raise InvalidRecord(f"its schema is no Avro schema: `{full:.100}` is defined twice")
         return full
 
-    def _record(self, schema: dict[str, Json], space: str, level: int, *, many: bool) -> Json:
+    def _record(self, schema: dict[str, Json], space: str, level: int) -> Json:
         full = self._define(schema, space)
         inner = full.rpartition(".")[0]
         fields = schema.get("fields")
@@ -247,20 +250,18 @@ class _Rewriting:
         for field in fields:
             if type(field) is not dict or type(field.get("name")) is not str:
                 raise InvalidRecord(f"its schema is no Avro schema: a field of `{full:.100}` has no name")
-            found.append(
-                {"name": field["name"], "type": self.schema(field.get("type"), inner, level + 1, many=many)}
-            )
+            found.append({"name": field["name"], "type": self.schema(field.get("type"), inner, level + 1)})
         if len({str(one["name"]) for one in found}) < len(found):  # type: ignore[call-overload,index]
             raise InvalidRecord(f"its schema is no Avro schema: `{full:.100}` has two fields of one name")
         self._open.discard(full)
+        self._deep[full] = 1 + max((self._levels(one["type"]) for one in found), default=0)  # type: ignore[call-overload,index]
+        if self._deep[full] > MOST_DEEP:
+            raise InvalidRecord(f"records of its schema have more than {MOST_DEEP} levels")
         self._empty[full] = all(self._is_empty(one["type"], inner) for one in found)  # type: ignore[index,call-overload]
         record: dict[str, Json] = {"type": "record", "name": full, "fields": found}
         if schema.get("connect.name") in NAMES:
             return {**record, "logicalType": f"{_OURS}{schema['connect.name']}"}
-        if many or self.is_recursive:
-            self.counts = True
-            record["logicalType"] = f"{_OURS}counted"
-        return record
+        return {**record, "logicalType": f"{_OURS}counted"}
 
     def _leaf(self, kind: str, schema: dict[str, Json], space: str) -> Json:
         full = self._define(schema, space)
@@ -295,6 +296,16 @@ class _Rewriting:
         if kind in ("float", "double"):
             return {**found, "logicalType": f"{_OURS}{kind}"}
         return found
+
+    def _levels(self, schema: Json) -> int:
+        """Return how many levels values of a rewritten schema have; where it refers to itself, one."""
+        if type(schema) is str:
+            return self._deep.get(schema, 1)
+        if type(schema) is list:
+            return 1 + max(map(self._levels, schema), default=0)
+        if type(schema) is dict and schema["type"] in ("array", "map"):
+            return 1 + self._levels(schema.get("items", schema.get("values")))
+        return self._deep.get(str(schema["name"]), 1) if type(schema) is dict and "name" in schema else 1
 
     def _is_empty(self, schema: Json, space: str) -> bool:
         """Return whether values of a rewritten schema take no bytes."""

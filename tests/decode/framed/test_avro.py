@@ -109,6 +109,14 @@ def test_nesting_ends_at_a_bound_and_not_the_process(levels: int) -> None:
 
 
 WIDE = {"type": "record", "name": "W", "fields": [{"name": f"n{at}", "type": "null"} for at in range(1000)]}
+CHAIN = [{"type": "record", "name": "R0", "fields": [{"name": "x", "type": "int"}]}] + [
+    {"type": "record", "name": f"R{at}", "fields": [{"name": "x", "type": f"R{at - 1}"}]}
+    for at in range(1, 5000)
+]
+LAUGHS = [{"type": "record", "name": "R0", "fields": [{"name": "x", "type": "null"}]}] + [
+    {"type": "record", "name": f"R{at}", "fields": [{"name": name, "type": f"R{at - 1}"} for name in "ab"]}
+    for at in range(1, 60)
+]
 MANY = b"\xfe\xff\xff\xff\x0f"
 ONE = {"type": "record", "name": "One", "fields": [{"name": "x", "type": "boolean"}, *WIDE["fields"]]}
 
@@ -120,6 +128,9 @@ ONE = {"type": "record", "name": "One", "fields": [{"name": "x", "type": "boolea
         ({"type": "array", "items": fixed(0)}, b"", "take no bytes"),
         ({"type": "array", "items": WIDE}, b"", "take no bytes"),
         ({"type": "array", "items": ONE}, MANY + bytes(1 << 20), f"more than {MOST_FIELDS:,}"),
+        ([ONE, {"type": "array", "items": "One"}], b"\2" + MANY + bytes(1 << 20), "it holds more than"),
+        (CHAIN, b"\x8e\x4e" + bytes(9), "more than 200 levels"),
+        (LAUGHS, b"\x76", f"more than {MOST_FIELDS:,}"),
         ({"type": "array", "items": "boolean"}, b"\xfe\xff\xff\xff\xff\xff\xff\x0f\0\0", "ends too soon"),
         ({"type": "map", "values": "int"}, b"\xfe\xff\xff\xff\x0f\2a\2", "damaged"),
         ("string", b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\1abc", "ends too soon"),
