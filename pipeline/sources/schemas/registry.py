@@ -24,6 +24,7 @@ import orjson
 from pipeline.decode.framed.schemas import Registry, Stored
 from pipeline.language.secrets import PlaceholderError, Secrets
 from pipeline.model.errors import ConfigError
+from pipeline.model.masking import Masks
 
 TOTAL_SECS: Final = 15.0
 MOST_BYTES: Final = 2 << 20
@@ -71,12 +72,18 @@ class _Session:
         self._registry = registry
         secrets = Secrets(os.environ, base)
         headers = dict(_HEADERS)
+        self._masks = Masks()
+        """Of answers: some repeat what they were asked with."""
         if registry.token is not None:
-            headers["Authorization"] = f"Bearer {secrets.expand(registry.token)}"
+            token = secrets.expand(registry.token)
+            self._masks.add(token, "***")
+            headers["Authorization"] = f"Bearer {token}"
         elif registry.username is not None:
             password = secrets.expand(registry.password or "")
-            pair = f"{secrets.expand(registry.username)}:{password}".encode()
-            headers["Authorization"] = f"Basic {b64encode(pair).decode()}"
+            pair = b64encode(f"{secrets.expand(registry.username)}:{password}".encode()).decode()
+            self._masks.add(password, "***")
+            self._masks.add(pair, "***")
+            headers["Authorization"] = f"Basic {pair}"
         context = None if registry.ca is None else ssl.create_default_context(cafile=base / registry.ca)
         self._session = aiohttp.ClientSession(
             headers=headers,
@@ -102,7 +109,10 @@ class _Session:
             kind = found.get("schemaType", "AVRO")
             await self._refer(found)
         except _Unknown as unknown:
-            return Stored(version=1, registry=url, id=id, unknown=str(unknown), at=time.time())
+            told = self._masks.mask(str(unknown))
+            return Stored(version=1, registry=url, id=id, unknown=told, at=time.time())
+        except Unanswered as error:
+            raise Unanswered(self._masks.mask(str(error))) from None
         references = list(self._references.values())
         return Stored(version=1, registry=url, id=id, type=str(kind), schema=text, references=references)
 

@@ -156,6 +156,9 @@ def test_credentials_are_put_in_where_the_registry_is_asked_and_shown_nowhere(
     (tmp_path / "token").write_text("tok-2\n")
     ask(registry, base=tmp_path, token="${file:token}")
     assert registry.authorization == ["Basic bWU6aHVudGVyMg==", "Bearer tok-1", "Bearer tok-2"]
+    registry.script = lambda path: (500, f"you said {registry.authorization[-1]}".encode())
+    assert refused(registry, username="me", password="${PASSWORD}").endswith("you said Basic ***")
+    assert refused(registry, token="${PASSWORD}").endswith("you said Bearer ***")
     monkeypatch.setenv("PASSWORD", "hunter2\nx: y")
     told = refused(registry, token="${PASSWORD}")
     assert "hunter2" not in told
