@@ -57,6 +57,11 @@ def split(data: bytes, headers: Headers | None, part: Part = "value") -> Framed:
     return Framed(str(number), data[_PREFIX:])
 
 
+def bare(data: bytes) -> bytes | None:
+    """Return the record behind an id; None where only `split` can tell: it knows the headers."""
+    return data[_PREFIX:] if data[:1] == b"\0" and any(data[1:_PREFIX]) else None
+
+
 def key_frame(key: bytes, headers: Headers | None) -> Framed | None:
     """Return what a key holds, None where it is in no frame: plain keys beside framed values are usual."""
     if not headers and key[:1] != b"\0":

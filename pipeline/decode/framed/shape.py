@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from pipeline.decode.fields import Place
+from pipeline.decode.framed.frame import bare
 from pipeline.decode.framed.framing import Frame
+from pipeline.decode.glance import Wants, is_good, names_native, read_any, read_native
 from pipeline.decode.shape import Seen, Shape
 from pipeline.model.json import Json
+
+_NATIVE = frozenset({"auto", "native"})
 
 
 def framed(frame: Frame, then: Shape) -> Shape:
@@ -23,5 +28,23 @@ def framed(frame: Frame, then: Shape) -> Shape:
         return then.peek(text, place) if text and then.peek else (place.received_at, then.side == "users")
 
     return replace(
-        then, name=frame.kind, parse=parse, glance=None, look=None, plain=None, peek=peek, frame=frame
-    )
+        then, name=frame.kind, parse=parse, glance=None, plain=None, peek=peek, frame=frame,
+        look=_look(then) if frame.kind == "json_schema" else None,
+    )  # fmt: skip
+
+
+def _look(then: Shape) -> Callable[[bytes, Wants], bool]:
+    """Return the first look of a shape, behind the id of a schema: that JSON is not parsed."""
+
+    def look(line: bytes, wants: Wants) -> bool:
+        text = bare(line)
+        if text is None:
+            return False
+        if then.name in _NATIVE and names_native(text):
+            seen = read_native(text)
+            return not wants(seen.name, seen.kind or "track") and is_good(seen)
+        if then.glance is not None:
+            return then.glance(read_any(text), wants)
+        return then.look is not None and then.look(text, wants)
+
+    return look

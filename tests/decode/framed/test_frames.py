@@ -14,8 +14,11 @@ from pipeline.decode.fields import Headers
 from pipeline.decode.framed.framing import Frame
 from pipeline.decode.framed.schemas import SCHEMAS, Registry, Stored
 from pipeline.decode.framed.shape import framed as framed_shape
+from pipeline.decode.scan import scan
+from pipeline.decode.shape import Shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
+from pipeline.sources.chunk import RawChunk
 from tests.kit.registry import avro, framed
 
 URL = "http://registry:8081"
@@ -78,6 +81,30 @@ def test_json_behind_an_id_needs_no_schema() -> None:
     assert isinstance(read(framed(11, raw)), Event), "among Avro, too: the registry says what it is"
     assert "behind the id of schema 999 stands no JSON" in reason(framed(999, avro(EVENT, VALUE)), shape=JSON)
     assert "does not fit into 64 bits" in reason(framed(1, b'{"x":123456789012345678901}'), shape=JSON)
+
+
+@pytest.mark.parametrize("then", [AUTO, SHAPES["native"], SHAPES["segment"]], ids=lambda shape: shape.name)
+def test_json_behind_an_id_is_dropped_before_it_is_parsed_as_it_would_be_without(then: Shape) -> None:
+    shape = framed_shape(Frame("json_schema"), then)
+    calls = [
+        {"type": "event", "name": "Order", "user_id": "u1"},
+        {"type": "event", "name": "Order", "user_id": "u1", "kind": "page"},
+        {"type": "track", "event": "Order", "userId": "u1", "properties": {}},
+        {"type": "identify", "userId": "u1", "traits": {"a": 1}},
+        {"type": "event", "name": "Order"},
+        {"type": "event", "name": 7, "user_id": "u1"},
+    ]
+    bodies = [json.dumps(call).encode() for call in calls] + [b"{", b"", b"\xff"]
+    for verdict in (lambda name, kind: False, lambda name, kind: True):
+        counts = []
+        for lines, by in (([framed(7, one) for one in bodies], shape), (bodies, then)):
+            chunk = RawChunk("p", "t/0", [*range(len(lines))], [*lines], ("", 0, ()))
+            found = scan(chunk, format=by, wants=verdict)
+            counts.append((found.read, found.events, found.updates, found.invalid, len(found.records)))
+        assert counts[0] == counts[1]
+    looks = [shape.look(framed(7, one), lambda name, kind: False) for one in bodies[:3]]  # type: ignore[misc]
+    assert any(looks) == (then.name != "segment"), "its look wants more of a call"
+    assert not shape.look(b"\0\0\0\0\0" + bodies[0], lambda name, kind: False)  # type: ignore[misc]
 
 
 def test_a_key_in_a_frame_is_what_it_would_be_without() -> None:
