@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import orjson
 
@@ -133,7 +134,7 @@ def _integer(text: str) -> int:
     raise InvalidRecord(f"the integer {text[:40]}{'...' * (len(text) > 40)} does not fit into 64 bits")
 
 
-def depth(value: Json) -> int:
+def depth(value: Any) -> int:
     """Return how many levels of lists and dicts there are, without recursion."""
     depth = 0
     level = [value]
