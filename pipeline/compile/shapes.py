@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -23,8 +24,6 @@ from pipeline.decode.auto import AUTO
 from pipeline.decode.connect.debezium import Table
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.formats import Formats
-from pipeline.decode.mapped.conditions import Judge
-from pipeline.decode.mapped.shape import compile_shape
 from pipeline.decode.shape import Shape
 from pipeline.language.path_syntax import Path
 from pipeline.language.record_paths import ROOTS, parse_record_path
@@ -34,6 +33,9 @@ from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 from pipeline.model.words import did_you_mean
+
+if TYPE_CHECKING:
+    from pipeline.decode.mapped.conditions import CompileConditions, Judge
 
 FILE = "pipeline.yaml"
 _PATHS = ("source", "jsonl", "paths")
@@ -83,15 +85,25 @@ def _own_shapes(checked: CheckedConfig) -> dict[str, Shape]:
             message = f"the name `{name}` is already used in {files[name]}"
             file.problems.error(("name",), "duplicate-shape", message, hint="give one of them another name")
         when = partial(compile_when, lists=file.lists)
-        found[name] = compile_shape(name, file.model, file.data, file.problems, when)
+        found[name] = _own_shape(name, file.model, file.data, file.problems, when)
         files[name] = file.file
     return found
+
+
+def _own_shape(
+    name: str, model: InlineShape, data: Value, problems: Problems, conditions: CompileConditions
+) -> Shape:
+    from pipeline.decode.mapped.shape import compile_shape  # a dozen files, not for who has no own shape
+
+    return compile_shape(name, model, data, problems, conditions)
 
 
 def compile_when(
     tree: Value, problems: Problems, levels: int, lists: Mapping[str, Collection[str]] | None = None
 ) -> Judge:
     """Return the judge of a `when`: conditions of triggers, over paths of records."""
+    from pipeline.decode.mapped.conditions import Judge
+
     paths: list[Path] = []
 
     def parse(text: str) -> Path:
@@ -143,7 +155,7 @@ class _Formats:
 
     def _compiled(self, data: Value, problems: Problems) -> Shape:
         model = check(InlineShape, data, problems, what="a shape")
-        return AUTO if model is None else compile_shape(INLINE, model, data, problems, compile_when)
+        return AUTO if model is None else _own_shape(INLINE, model, data, problems, compile_when)
 
     def report(self) -> None:
         """Add what was found to the findings, at its places in pipeline.yaml."""

@@ -121,16 +121,13 @@ class _Asked(ctypes.Structure):
 class Ear:
     """Tells what a socket holds that nobody has read or sent yet. descriptor: of an open socket."""
 
-    __slots__ = ("_descriptor", "_look")
+    __slots__ = ("_descriptor", "hears")
 
     def __init__(self, descriptor: int) -> None:
         asked = _Asked(descriptor, select.POLLIN, 0)
-        self._look: Callable[[], int] = partial(_poll, ctypes.byref(asked), _ONE, 0)
+        self.hears: Callable[[], int] = partial(_poll, ctypes.byref(asked), _ONE, 0)
+        """Returns 0 where nothing has come that is not read: no bytes, and no end. Costs a system call."""
         self._descriptor = descriptor
-
-    def hears(self) -> bool:
-        """Return whether something has come that is not read: bytes, or the end. Costs a system call."""
-        return self._look() > 0
 
     def hears_words(self) -> bool:
         """Return whether bytes have come that are not read."""
