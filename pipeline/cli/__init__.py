@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 from pipeline.model.lifeline import hold
@@ -25,6 +26,8 @@ a tenth of the time that a start takes."""
 def main() -> None:
     """Run the command line of this process; never returns. Exit codes: `pipeline.model.exits`."""
     gc.set_threshold(GC_THRESHOLD, 20, 50)
+    # Else pydantic looks through every installed package for plugins of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if AUTHORING & set(sys.argv[1:2]):
         leave_no_memory()
     else:
