@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.config.files import SHAPES, ConfigText, JobDefaults, config_files, read_files
-from pipeline.config.formats import shape_name
+from pipeline.config.formats import frame_kind, shape_name
 from pipeline.config.models.shape import InlineShape
 from pipeline.config.models.source import TableSettings
 from pipeline.config.models.validate import check
@@ -136,6 +136,9 @@ class _Formats:
         """Return the shape of a format that stands at this place."""
         if isinstance(format, dict) and "table" in format:
             return _table(format["table"]).shape
+        kind = frame_kind(format)
+        if kind is not None:
+            return self._framed(kind, format[kind], (*path, kind))
         if not isinstance(format, str):
             key = orjson.dumps(format, option=orjson.OPT_SORT_KEYS)
             if key not in self._inline:
@@ -155,7 +158,26 @@ class _Formats:
 
     def _compiled(self, data: Value, problems: Problems) -> Shape:
         model = check(InlineShape, data, problems, what="a shape")
-        return AUTO if model is None else _own_shape(INLINE, model, data, problems, compile_when)
+        return (
+            AUTO if model is None else _own_shape(model.name or INLINE, model, data, problems, compile_when)
+        )
+
+    def _framed(self, kind: str, data: Value, path: KeyPath) -> Shape:
+        # Not for who has no framed records.
+        from pipeline.decode.framed.avro import INSTALL, is_installed
+        from pipeline.decode.framed.framing import Frame
+        from pipeline.decode.framed.schemas import Registry
+        from pipeline.decode.framed.shape import framed
+
+        then = self.shape(data.get("then", "auto"), (*path, "then"))
+        if kind == "json_schema":
+            return framed(Frame("json_schema"), then)
+        if not is_installed():
+            message = "records of Avro are read by the package `fastavro`, which is not installed"
+            self._problems.error(path, "missing-package", message, hint=f"run {INSTALL}")
+            return then
+        words = {name: data.get(name) for name in ("username", "password", "token", "ca")}
+        return framed(Frame("avro", Registry(data["registry"].rstrip("/"), **words)), then)
 
     def report(self) -> None:
         """Add what was found to the findings, at its places in pipeline.yaml."""

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from pipeline.join.forms import Forms
 from pipeline.model.json import Json, equal, same
 from pipeline.model.records import MISSING, PropertyUpdate
 from pipeline.model.sizes import USUAL, Sizes
@@ -13,7 +14,11 @@ from pipeline.store.cache import Generations
 from pipeline.store.rows import Rows, Table, bounded
 
 Known: TypeAlias = "list[Any]"
-"""[Partition of the last update, properties], as a row has it, then `held_bytes`; nobody is [None, {}, n]."""
+"""[Partition of the last update, properties, `held_bytes`, forms]; nobody is [None, {}, n, {}].
+
+forms: by table, which form of its columns the user's row had (`Forms`). On disk it is the third and last, and
+only where there are some.
+"""
 
 CACHE_USERS = 16_384
 """Decoded users a shard keeps in memory, in each of two generations."""
@@ -38,6 +43,7 @@ class Users:
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self._rows = rows
+        self._forms = Forms(rows)
         self._cache: Generations[str, Known] = Generations(cache_users, cache_bytes, _held)
         self._changed: dict[str, Known] = {}
         self._sizes = sizes
@@ -75,6 +81,10 @@ class Users:
         if update.delete:
             old = dict(properties)
             properties.clear()
+            user[3] = {}
+        unset = update.unset
+        if update.columns:
+            unset += self._gone(key, user, update.columns)
         for name, value in update.set.items():
             before = properties.get(name, MISSING)
             if before is MISSING or not same(before, value):
@@ -84,7 +94,7 @@ class Users:
             if name not in properties:
                 old.setdefault(name, MISSING)
                 properties[name] = value
-        for name in update.unset:
+        for name in unset:
             before = properties.pop(name, MISSING)
             if before is not MISSING:
                 old.setdefault(name, before)
@@ -93,6 +103,17 @@ class Users:
             if self._grown > CHANGED_BYTES:
                 self.flush()
         return {name: before for name, before in old.items() if not _undone(before, properties, name)}
+
+    def _gone(self, key: str, user: Known, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the columns that a table had when the user's row was written last, and has no more."""
+        forms: dict[str, int] = user[3]
+        number, table = self._forms.number(columns), columns[0]
+        before = forms.get(table)
+        if before == number:
+            return ()
+        forms[table] = number
+        self._changed[key] = user
+        return () if before is None else self._forms.less(before, number)
 
     def _fits(self, key: str, properties: dict[str, Json], update: PropertyUpdate) -> bool:
         """Return whether the user stays within its limits; the answer is the same however epochs are cut."""
@@ -128,7 +149,8 @@ class Users:
             row = _row(key)
             if user[1]:
                 # Kept until the commit; as it is, a result of orjson keeps 4 KiB and more.
-                value = b"".join((orjson.dumps(user[:2]), b""))
+                whole = [user[0], user[1], user[3]] if user[3] else user[:2]
+                value = b"".join((orjson.dumps(whole), b""))
                 self._rows.put(Table.USERS, row, value)
                 heavier = held_bytes(value) - user[2]
                 if heavier > 0:
@@ -136,6 +158,7 @@ class Users:
                     self._cache.weight += heavier
             else:
                 self._rows.delete(Table.USERS, row)
+        self._forms.flush()
         self._changed.clear()
         self._most.clear()
         self._grown = 0
@@ -145,9 +168,9 @@ class Users:
         if found is None:
             value = self._rows.get(Table.USERS, _row(key))
             if value is None:
-                return [None, {}, _NOBODY_BYTES]
-            found = orjson.loads(value)
-            found.append(held_bytes(value))
+                return [None, {}, _NOBODY_BYTES, {}]
+            writer, properties, *forms = orjson.loads(value)
+            found = [writer, properties, held_bytes(value), forms[0] if forms else {}]
         return found
 
 

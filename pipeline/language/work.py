@@ -115,8 +115,8 @@ def once(event: Event, user: User, key: object, find: Callable[[Event, User], Kn
 def extent(value: Value, price: int = 1) -> int:
     """Return how much work it is to read a value to its end, at so many units for each element.
 
-    A text in it is three units and one for each `CHARS` characters, a list or an object five. What is beyond
-    the budget is not counted on.
+    A text in it is three units and one for each `CHARS` characters, a list five, an object ten. What is
+    beyond the budget is not counted on.
     """
     if type(value) is str:
         return price * (1 + len(value) // CHARS)
@@ -134,7 +134,7 @@ def extent(value: Value, price: int = 1) -> int:
             if type(inner) is str:
                 total += 2 + len(inner) // CHARS
             else:
-                total += 4
+                total += 4 if type(inner) is list else 9
                 todo.append(inner)
     return price * total
 

@@ -68,6 +68,9 @@ class PropertyUpdate(msgspec.Struct, gc=False):
     origin: Origin
     delete: bool = False
     """True: forget the user (a tombstone or a delete record)."""
+    columns: tuple[str, ...] = ()
+    """The table whose row this is, then all of its columns; () for what is no row. What the user has of a
+    column that the table had when the row was written last, and has no more, is unset."""
 
 
 class IdentityLink(msgspec.Struct, gc=False):

@@ -40,9 +40,9 @@ def capture(out: Path) -> None:
 def write(out: Path, name: str, content: bytes) -> None:
     """Write the file of a connector; a schema beside each message is worth packing."""
     if story.CONNECTORS[name]["value.converter.schemas.enable"] == "true":
-        (out / f"{name}.jsonl.zst").write_bytes(zstandard.ZstdCompressor(19).compress(content))
+        (out / f"{name}.rec.jsonl.zst").write_bytes(zstandard.ZstdCompressor(19).compress(content))
     else:
-        (out / f"{name}.jsonl").write_bytes(content)
+        (out / f"{name}.rec.jsonl").write_bytes(content)
 
 
 def wait_for_snapshots(written: Written) -> None:

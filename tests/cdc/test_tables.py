@@ -103,6 +103,15 @@ def transactions(rng: random.Random, number: int) -> Iterator[str]:
         yield rng.choice(["COMMIT", "COMMIT", "ROLLBACK"])
 
 
+def alterations(turn: int) -> Iterator[str]:
+    """Columns come, get another name, go."""
+    yield f"ALTER TABLE users ADD COLUMN extra_{turn} text DEFAULT 'x'"
+    if turn >= 3:
+        yield f"ALTER TABLE users RENAME COLUMN extra_{turn - 2} TO renamed_{turn - 2}"
+    if turn >= 5:
+        yield f"ALTER TABLE users DROP COLUMN renamed_{turn - 4}"
+
+
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     rng = random.Random(SEED)
@@ -121,7 +130,9 @@ def test_profiles_equal_the_table_after_random_statements(one: Chain) -> None:
     rng = random.Random(SEED + 1)
     topics = [f"{name}.public.{table}" for name in CONNECTORS for table in ("users", "marks")]
     for turn in range(1, ROUNDS + 1):
-        one.postgres.sql(*transactions(rng, STATEMENTS), f"INSERT INTO marks VALUES ({turn})")
+        # What a table's change does to a row is seen once that is written.
+        altered = [*alterations(turn), "UPDATE users SET visits = 0"] if turn % 2 else []
+        one.postgres.sql(*transactions(rng, STATEMENTS), *altered, f"INSERT INTO marks VALUES ({turn})")
         rows = [
             json.loads(line, parse_float=Decimal)
             for line in one.postgres.sql("SELECT row_to_json(users) FROM users")
@@ -152,6 +163,7 @@ def differences(one: Chain, name: str, rows: list[dict[str, Any]]) -> list[Any]:
     found: list[Any] = [{*users} ^ {str(row["id"]) for row in rows}] if len(users) != len(rows) else []
     for row in rows:
         known = users.get(str(row["id"]), {})
+        found += sorted(known.keys() - row.keys())
         found += [
             (row["id"], column, str(known.get(column, "missing"))[:80], str(truth)[:80])
             for column, truth in row.items()

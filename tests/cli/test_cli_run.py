@@ -40,7 +40,14 @@ def delivered(bench: Bench, number: int, job: subprocess.Popen[str]) -> bool:
 def test_the_summary_has_exactly_the_documented_keys_and_is_alone_on_stdout(bench: Bench):
     summary = bench.run()
     assert set(summary) == {"records", "webhooks", "events_seen", "latency_ms", "elapsed_secs"}
-    assert summary["records"] == {"read": 60, "events": 60, "updates": 0, "links": 0, "invalid": 0}
+    assert summary["records"] == {
+        "read": 60,
+        "events": 60,
+        "updates": 0,
+        "links": 0,
+        "invalid": 0,
+        "timeless": 60,
+    }
     assert summary["webhooks"] == {
         "w": {"matched": 60, "delivered": 60, "dead": 0, "pending": 0, "suppressed": 0}
     }

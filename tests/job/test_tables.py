@@ -48,8 +48,8 @@ def test_events_see_the_rows_of_recorded_tables(tmp_path: Path) -> None:
         for at, who in enumerate([row["id"] for row in rows("users")])
     ]
     recorded = [*messages("schemas", "users"), *messages("schemas", "members"), *visits]
-    (tmp_path / "stream.jsonl").write_bytes(b"".join(map(dump_line, recorded)))
-    sent, summary = run_flow(tmp_path)
+    (tmp_path / "topics.rec.jsonl").write_bytes(b"".join(map(dump_line, recorded)))
+    sent, summary = run_flow(tmp_path, stream="topics.rec.jsonl")
     assert summary is not None
     assert summary["records"]["invalid"] == 0
     bodies = [orjson.loads(body) for _, _, body in sent]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from pipeline.cli.app import run
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.formats import Formats
 from pipeline.decode.scan import scan
 from pipeline.model.records import Event, PropertyUpdate
 from pipeline.sources.reader import Reader
 from tests.kafka.topics import Tap, Topics
+from tests.kit.run import Bench
 from tests.kit.shapes import shape
 
 pytestmark = pytest.mark.kafka
@@ -19,6 +22,25 @@ Tapper = Callable[[Reader], Tap]
 
 PEOPLE = shape("- user: {user_id: message.key.id, set: .}", "people")
 SHOP = shape("- event: {name: message.headers.event, user_id: uid, properties: '*'}", "shop")
+
+
+def test_explain_takes_the_latest_message_of_a_topic_or_one_by_its_place(
+    topics: Topics, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = topics.create("shop", 2)
+    for number, name in enumerate((b"First", b"Second", b"Third")):
+        topics.send(shop, b'{"uid":7}', time_ms=10 + number, partition=number % 2, headers=[("event", name)])
+    kafka = f"brokers: '{topics.broker.address}', topics: {{{shop}: {{format: shop}}}}"
+    bench = Bench(tmp_path, settings=f"source: {{kafka: {{{kafka}}}}}")
+    bench.write("a", 'trigger: {events: "*"}\nrequest: {url: "https://x.example/"}\n')
+    (bench.config / "shapes").mkdir()
+    (bench.config / "shapes" / "shop.yaml").write_text(
+        "records: {event: {name: message.headers.event, user_id: uid}}"
+    )
+    for place, told in ((shop, "Third"), (f"{shop}/1:0", "Second")):
+        assert run(["explain", "-c", str(bench.config), "--from-topic", place]) == 0
+        assert f"a: fires on {told}" in capsys.readouterr().out
+    assert run(["explain", "-c", str(bench.config), "--from-topic", f"{shop}/1:7"]) != 0
 
 
 def test_topics_of_three_sides_leave_in_one_order_and_each_is_read_by_its_shape(

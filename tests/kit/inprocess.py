@@ -52,6 +52,7 @@ def run_flow(
     stop_after: int | None = None,
     crash_after: int | None = None,
     state: str = "state",
+    stream: str = "stream.jsonl",
 ) -> tuple[list[tuple[str, str, bytes]], Summary | None]:
     """Run the job over the stream in the folder; return what it sent and its summary (None: it crashed)."""
     engine = FlowEngine(stop_after=stop_after, crash_after=crash_after)
@@ -64,7 +65,7 @@ def run_flow(
         folder / "config",
         environ={},
         flags={
-            "source.jsonl.paths": [str(folder / "stream.jsonl")],
+            "source.jsonl.paths": [str(folder / stream)],
             "state": str(folder / state),
             "shards": shards,
             "epoch": epoch,

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 )
 @click.option("--line", type=click.IntRange(1), metavar="N", help="With --event: the n-th line of the file.")
 @click.option("--dlq", "letter", metavar="ID", help="Instead of --event: what became this dead letter.")
+@click.option(
+    "--from-topic",
+    "place",
+    metavar="TOPIC",
+    help="Instead of --event: the latest message of a topic, or that at TOPIC/PARTITION:OFFSET.",
+)
 @given.user_option
 @given.format_option
 @state_option
@@ -40,6 +46,7 @@ def explain(
     event_file: Path | None,
     line: int | None,
     letter: str | None,
+    place: str | None,
     user_file: Path | None,
     format: str | None,
     state: Path | None,
@@ -54,14 +61,22 @@ def explain(
     from pipeline.operate.trials import explain as explaining
     from pipeline.operate.trials.given import formats_for
 
-    if (event_file is None) == (letter is None) or (line is not None and event_file is None):
-        raise click.UsageError("name a record: --event FILE, --event FILE --line N, or --dlq ID")
-    if (line is not None or letter is not None) and user_file is not None:
+    given_ones = [one for one in (event_file, letter, place) if one is not None]
+    if len(given_ones) != 1 or (line is not None and event_file is None):
+        raise click.UsageError(
+            "name a record: --event FILE, --event FILE --line N, --dlq ID or --from-topic TOPIC"
+        )
+    if (line is not None or event_file is None) and user_file is not None:
         raise click.UsageError("--user goes with --event alone")
     if letter is not None:
         from pipeline.operate.trials.lines import letter_of
 
         tried = letter_of(state_dir(config, state), letter, formats_for(config, format))
+    elif place is not None:
+        from pipeline.config.job import load_pipeline
+        from pipeline.operate.trials.lines import message_of
+
+        tried = message_of(load_pipeline(config).require(), place, formats_for(config, format))
     elif line is not None:
         from pipeline.operate.trials.lines import line_of
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from pipeline.config.models.field_types import Conditions, Section, problem
+from pipeline.config.models.field_types import Conditions, Section, WebhookId, problem
 
 Source = Annotated[Any, WithJsonSchema({"title": "path or form"})]
 """A path, a list of them, or a form: checked by the compiler of shapes (decode/mapped)."""
@@ -131,14 +131,12 @@ class InlineShape(Section):
         list[ShapeEntry], BeforeValidator(_listed, json_schema_input_type=ShapeEntry | list[ShapeEntry])
     ] = Field(min_length=1, description="The first entry that fits reads the record.")
     description: str | None = Field(default=None, description="For people.")
+    name: WebhookId | None = Field(
+        default=None,
+        description="Used as `format: NAME`; by default the file's name.",
+        examples=["shop"],
+    )
 
 
 class ShapeFile(InlineShape):
     """How records of one's own are read."""
-
-    name: str | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z0-9._-]{1,64}$",
-        description="Used as `format: NAME`; by default the file's name.",
-        examples=["shop"],
-    )

@@ -15,7 +15,7 @@ Sources: debezium.io, connectors/postgresql; tests/cdc has what Debezium 3.6 rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -23,7 +23,7 @@ import msgspec
 
 from pipeline.decode.connect import keys
 from pipeline.decode.connect.unavailable import is_unavailable
-from pipeline.decode.connect.values import converted, field_schema, unwrap
+from pipeline.decode.connect.values import Schema, parse, unwrap
 from pipeline.decode.fields import Fields, Place
 from pipeline.decode.shape import Seen, Shape, Side
 from pipeline.decode.strangers import stranger, unread
@@ -63,12 +63,19 @@ class Table:
             lambda record, place: read(record, place, self),
             "changes of a table: plain, in `{schema, payload}`, flattened; snapshots, deletions, tombstones",
             # With a schema JsonConverter writes the text `null` for a tombstone that was flattened.
+            parse=parse,
             takes_any=True,
             tombstone=lambda place: _tombstone(place, self),
             peek=peek,
             committed=committed,
             side=_SIDES[self.gives],
         )
+
+    def names(self, columns: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of the properties that the columns are."""
+        if not self.exclude and not self.rename:
+            return tuple(columns)
+        return tuple(self.rename.get(name, name) for name in columns if name not in self.exclude)
 
     def properties(self, row: Fields) -> Fields:
         """Return the columns of a row as properties."""
@@ -87,6 +94,8 @@ class Change:
     """c, u, d or r; "" where a flattened row does not say it."""
     row: Fields
     """The row as it is now, of a deleted one as it was; without columns that were not read."""
+    columns: Iterable[str]
+    """All columns of the row, also those that were not read."""
     before: Fields | None
     """The row as it was, where Debezium knows it."""
     key: Fields | None
@@ -109,7 +118,7 @@ def read(record: Json, place: Place, table: Table) -> list[Record]:
     return [] if change is None else _records(change, place, table)
 
 
-def _change(value: Fields, schema: Fields | None, place: Place) -> Change | None:
+def _change(value: Fields, schema: Schema | None, place: Place) -> Change | None:
     """Return the change that a message says, None for one that says none. Raises InvalidRecord."""
     op, source = value.get("op"), value.get("source")
     if type(op) is str and ("after" in value or type(source) is dict):
@@ -123,7 +132,7 @@ def _change(value: Fields, schema: Fields | None, place: Place) -> Change | None
     return _from_flattened(value, schema, place)
 
 
-def _from_envelope(value: Fields, op: str, source: Fields, schema: Fields | None, place: Place) -> Change:
+def _from_envelope(value: Fields, op: str, source: Fields, schema: Schema | None, place: Place) -> Change:
     table = source.get("table")
     name = table if type(table) is str and table else _table_of(place)
     if op == "t":
@@ -142,10 +151,12 @@ def _from_envelope(value: Fields, op: str, source: Fields, schema: Fields | None
     else:
         raise InvalidRecord(f"the change has the `op` {op!r} and no row in `after`")
     at = _time(source, "ts_ms")
-    return Change(op, row, before, key, _time(value, "ts_ms") if at is None else at, name, source)
+    raw = value.get("after")
+    columns = raw.keys() if type(raw) is dict else ()
+    return Change(op, row, columns, before, key, _time(value, "ts_ms") if at is None else at, name, source)
 
 
-def _from_flattened(value: Fields, schema: Fields | None, place: Place) -> Change:
+def _from_flattened(value: Fields, schema: Schema | None, place: Place) -> Change:
     row = {name: one for name, one in value.items() if not name.startswith("__")}
     if not row:
         raise InvalidRecord("the row has no columns")
@@ -161,10 +172,11 @@ def _from_flattened(value: Fields, schema: Fields | None, place: Place) -> Chang
         if field in value
     }
     at, key = _time(value, "__source_ts_ms"), keys.columns_of(place)
-    row = _without_unavailable(row, schema)
+    columns, row = row.keys(), _without_unavailable(row, schema)
     return Change(
         op if type(op) is str else "",
         _known_of_deleted(row, key) if op == "d" else row,
+        columns,
         None,
         key,
         _time(value, "__ts_ms") if at is None else at,
@@ -187,18 +199,20 @@ def _is_empty(value: Json) -> bool:
     return not value or (type(value) is str and value.startswith(_EMPTY))
 
 
-def _row(value: Fields, name: str, schema: Fields | None) -> Fields | None:
+def _row(value: Fields, name: str, schema: Schema | None) -> Fields | None:
     row = value.get(name)
     if row is None:
         return None
     if type(row) is not dict:
         what = "; of MongoDB, flatten the documents (ExtractNewDocumentState)" if type(row) is str else ""
         raise InvalidRecord(f"`{name}` is {kind_of(row)}, an object with the columns is wanted{what}")
-    return _without_unavailable(row, field_schema(schema, name))
+    return _without_unavailable(row, None if schema is None else schema.field(name))
 
 
-def _without_unavailable(row: Fields, schema: Fields | None) -> Fields:
-    known = converted({name: one for name, one in row.items() if not is_unavailable(one)}, schema)
+def _without_unavailable(row: Fields, schema: Schema | None) -> Fields:
+    known: Json = {name: one for name, one in row.items() if not is_unavailable(one)}
+    if schema is not None:
+        known = schema.converted(known)
     assert type(known) is dict
     return known
 
@@ -208,9 +222,14 @@ def _time(value: Fields, name: str) -> int | None:
     return at if type(at) is int and at > 0 else None
 
 
+def _topic(place: Place) -> str:
+    topic, _, partition = place.origin.source.rpartition("/")
+    return topic.partition("~")[0] if partition.isdigit() else place.origin.source
+
+
 def _table_of(place: Place) -> str:
     """Return the table by the topic's name: ``prefix.schema.table``."""
-    return place.origin.source.rpartition("/")[0].rpartition(".")[2].partition("~")[0] or "row"
+    return _topic(place).rpartition(".")[2] or "row"
 
 
 def _records(change: Change, place: Place, table: Table) -> list[Record]:
@@ -228,9 +247,10 @@ def _records(change: Change, place: Place, table: Table) -> list[Record]:
             properties = table.properties(change.row)
             records.append(
                 PropertyUpdate(
-                    None, user_id, None, at, place.received_at, None, properties, {}, (), place.origin
+                    None, user_id, None, at, place.received_at, None, properties, {}, (), place.origin,
+                    columns=(_topic(place), *table.names(change.columns)),
                 )
-            )
+            )  # fmt: skip
     if table.gives != "user" and change.op != "r":
         event = _event(change, user_id, place, table)
         # A webhook on the deletion still sees who it was.

@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeline.decode.auto import AUTO
 from pipeline.decode.connect.keys import forgotten
-from pipeline.decode.connect.values import converted, unwrap
+from pipeline.decode.connect.values import parse, unwrap
 from pipeline.decode.fields import Place
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import InvalidRecord
@@ -27,7 +27,7 @@ def read(record: Json, place: Place) -> list[Record]:
     payload, schema = unwrap(record)
     if payload is None:
         return _tombstone(place)
-    value = converted(payload, schema)
+    value = payload if schema is None else schema.converted(payload)
     if type(value) is not dict:
         raise InvalidRecord(f"`payload` is {kind_of(value)}, an object is wanted")
     return AUTO.read(value, place)
@@ -41,6 +41,7 @@ CONNECT: Final = Shape(
     "kafka-connect",
     read,
     "`{schema, payload}` of JsonConverter around records that `auto` reads",
+    parse=parse,
     takes_any=True,
     tombstone=_tombstone,
 )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import orjson
-
 from pipeline.decode import fields
-from pipeline.decode.connect.values import converted, unwrap
+from pipeline.decode.connect.values import parse, unwrap
 from pipeline.decode.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import PropertyUpdate
@@ -17,17 +15,19 @@ def columns_of(place: Place) -> Fields | None:
     Raises InvalidRecord.
     """
     raw = place.key
-    if not raw:
-        return None
+    if not raw or raw.startswith(b"\0"):
+        return None  # framed for a schema registry, it is no text
     if raw.startswith(b"Struct{"):
         raise InvalidRecord(
             f"the message's key is {raw[:60].decode('utf-8', 'replace')!r}: set `key.converter` to "
             "org.apache.kafka.connect.json.JsonConverter, StringConverter does not write the columns apart"
         )
     try:
-        value, schema = unwrap(orjson.loads(raw))
-        value = converted(value, schema)
-    except orjson.JSONDecodeError:
+        value, schema = unwrap(parse(raw, place))
+        value = value if schema is None else schema.converted(value)
+    except InvalidRecord:
+        if raw[:1] in b"{[":
+            raise
         try:
             value = raw.decode()
         except UnicodeDecodeError:
@@ -75,5 +75,6 @@ def forgotten(place: Place, names: tuple[str, ...]) -> PropertyUpdate:
     """Return the deletion that a message without a value says. Raises InvalidRecord."""
     key = columns_of(place)
     if key is None:
-        raise InvalidRecord("a tombstone without a key says nobody's name")
+        what = "whose key is framed for a schema registry" if place.key else "without a key"
+        raise InvalidRecord(f"a tombstone {what} says nobody's name")
     return deletion(user_id(names, {}, key), None, place)

@@ -12,10 +12,12 @@ import base64
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+import msgspec
 
 from pipeline.decode import strict
-from pipeline.decode.fields import Fields
+from pipeline.decode.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 
@@ -29,30 +31,73 @@ _MOST_SCALE = 200_000
 """Digits before or after the point, beyond what any database keeps."""
 
 
-def unwrap(value: Json) -> tuple[Json, Fields | None]:
+class Schema:
+    """A schema of Connect; what it makes of values is worked out once."""
+
+    __slots__ = ("_convert", "_fields", "_is_compiled", "raw")
+
+    def __init__(self, raw: Fields) -> None:
+        self.raw = raw
+        self._convert: Convert | None = None
+        self._is_compiled = False
+        self._fields: dict[str, Schema] | None = None
+
+    def converted(self, value: Json) -> Json:
+        """Return a value in the terms of JSON. Raises InvalidRecord for a schema that is none."""
+        if not self._is_compiled:
+            self._convert, self._is_compiled = _converter(self.raw), True
+        return value if self._convert is None else self._convert(value)
+
+    def field(self, name: str) -> Schema | None:
+        """Return the schema of a struct's field; None where there is none. Raises InvalidRecord."""
+        if self._fields is None:
+            self._fields = {str(field["field"]): Schema(field) for field in _fields(self.raw)}
+        return self._fields.get(name)
+
+
+class _Wrapped(msgspec.Struct, forbid_unknown_fields=True):
+    schema: msgspec.Raw
+    payload: msgspec.Raw
+
+
+_SPLIT = msgspec.json.Decoder(_Wrapped)
+_SCHEMAS: dict[bytes, Schema] = {}
+"""By their text: every message of a topic brings the same one again, and it is most of the message."""
+_MOST_SCHEMAS = 64
+
+
+def parse(raw: bytes, place: Place) -> Json:
+    """Return what a line holds, with a `Schema` in the place of a schema. Raises InvalidRecord."""
+    if not raw.startswith(b'{"schema":{'):
+        return strict.loads(raw)
+    try:
+        parts = _SPLIT.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return strict.loads(raw)
+    text = bytes(parts.schema)
+    schema = _SCHEMAS.get(text)
+    if schema is None:
+        found = strict.loads(text)
+        assert type(found) is dict  # it begins with a brace
+        if len(_SCHEMAS) >= _MOST_SCHEMAS:
+            _SCHEMAS.clear()
+        schema = _SCHEMAS[text] = Schema(found)
+    return {"schema": schema, "payload": strict.loads(bytes(parts.payload))}  # type: ignore[dict-item]  # `unwrap` knows
+
+
+def unwrap(value: Json) -> tuple[Json, Schema | None]:
     """Return payload and schema of ``{schema, payload}``; anything else is its own payload, without one.
 
     Raises InvalidRecord for a schema that is none.
     """
     if type(value) is dict and len(value) == 2 and "schema" in value and "payload" in value:
-        schema = value["schema"]
-        if schema is None or type(schema) is dict:
+        schema: object = value["schema"]
+        if isinstance(schema, Schema):
             return value["payload"], schema
-        raise InvalidRecord(f"`schema` is {kind_of(schema)}, an object or null is wanted")
+        if schema is None or type(schema) is dict:
+            return value["payload"], None if schema is None else Schema(schema)
+        raise InvalidRecord(f"`schema` is {kind_of(value['schema'])}, an object or null is wanted")
     return value, None
-
-
-def converted(value: Json, schema: Fields | None) -> Json:
-    """Return a value in the terms of JSON. Raises InvalidRecord for a schema that is none."""
-    convert = _converter(schema) if schema is not None else None
-    return value if convert is None else convert(value)
-
-
-def field_schema(schema: Fields | None, name: str) -> Fields | None:
-    """Return the schema of a struct's field; None where there is none. Raises InvalidRecord."""
-    if schema is None:
-        return None
-    return next((field for field in _fields(schema) if field["field"] == name), None)
 
 
 def _fields(schema: Fields) -> list[Fields]:
@@ -164,14 +209,17 @@ def _json(value: Json) -> Json:
         return value  # with integers beyond 64 bits: as text it is at least whole
 
 
-def _day(value: Json) -> Json:
+def day(value: Json) -> Json:
+    """Return a day, counted from 1970 on, as text."""
     try:
         return (_FIRST_DAY + timedelta(days=value)).isoformat() if type(value) is int else value
     except OverflowError:
         return value  # BC, or infinity
 
 
-def _timestamps(per_second: int) -> Convert:
+def timestamps(per_second: int, zone: str = "Z") -> Convert:
+    """Return what reads an instant, counted in parts of a second from 1970 on; zone "": a local one."""
+
     def convert(value: Json) -> Json:
         if type(value) is not int:
             return value
@@ -180,23 +228,26 @@ def _timestamps(per_second: int) -> Convert:
             whole = (_EPOCH + timedelta(seconds=seconds)).isoformat()
         except OverflowError:
             return value  # BC, or infinity
-        return f"{whole}{_fraction(rest * (_NS // per_second))}Z"
+        return f"{whole}{fraction(rest * (_NS // per_second))}{zone}"
 
     return convert
 
 
-def _times(per_second: int) -> Convert:
+def times(per_second: int) -> Convert:
+    """Return what reads a time of day, counted in parts of a second."""
+
     def convert(value: Json) -> Json:
         if type(value) is not int or not 0 <= value <= _DAY_SECS * per_second:
             return value
         seconds, rest = divmod(value, per_second)
         text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-        return text + _fraction(rest * (_NS // per_second))
+        return text + fraction(rest * (_NS // per_second))
 
     return convert
 
 
-def _fraction(nanos: int) -> str:
+def fraction(nanos: int) -> str:
+    """Return the fraction of a second, without zeros at its end."""
     return f".{nanos:09}".rstrip("0") if nanos else ""
 
 
@@ -210,16 +261,25 @@ _BY_NAME: dict[str, Convert] = {
     _DECIMAL: lambda value: value,  # its scale is in the schema
     "io.debezium.data.VariableScaleDecimal": _variable,
     "io.debezium.data.Json": _json,
-    "org.apache.kafka.connect.data.Date": _day,
-    "org.apache.kafka.connect.data.Time": _times(1000),
-    "org.apache.kafka.connect.data.Timestamp": _timestamps(1000),
-    "io.debezium.time.Date": _day,
-    "io.debezium.time.Time": _times(1000),
-    "io.debezium.time.MicroTime": _times(1_000_000),
-    "io.debezium.time.NanoTime": _times(_NS),
-    "io.debezium.time.Timestamp": _timestamps(1000),
-    "io.debezium.time.MicroTimestamp": _timestamps(1_000_000),
-    "io.debezium.time.NanoTimestamp": _timestamps(_NS),
+    "org.apache.kafka.connect.data.Date": day,
+    "org.apache.kafka.connect.data.Time": times(1000),
+    "org.apache.kafka.connect.data.Timestamp": timestamps(1000),
+    "io.debezium.time.Date": day,
+    "io.debezium.time.Time": times(1000),
+    "io.debezium.time.MicroTime": times(1_000_000),
+    "io.debezium.time.NanoTime": times(_NS),
+    "io.debezium.time.Timestamp": timestamps(1000),
+    "io.debezium.time.MicroTimestamp": timestamps(1_000_000),
+    "io.debezium.time.NanoTimestamp": timestamps(_NS),
     "io.debezium.time.IsoDate": _without_zone,
     "io.debezium.time.IsoTime": _without_zone,
 }
+
+
+NAMES: Final = tuple(name for name in _BY_NAME if name != _DECIMAL)
+"""Of schemas whose values are to be converted."""
+
+
+def of_name(name: Json) -> Convert | None:
+    """Return what makes JSON of a value whose schema has this name; None for a name that says nothing."""
+    return _BY_NAME.get(name) if type(name) is str and name != _DECIMAL else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import orjson
 
+from pipeline.config.job import PipelineConfig
+from pipeline.config.models.source import KafkaSource
 from pipeline.decode.decode import decode
 from pipeline.decode.formats import Formats
 from pipeline.decode.shape import Shape
@@ -124,6 +127,31 @@ def letter_of(state: Path, name: str, formats: Formats) -> Given:
         f"{told} is a request that was not delivered: `hookline dlq show {name}` has it; its event is not at "
         "hand any more"
     )
+
+
+_PLACE = re.compile(r"(.+)/(\d+):(\d+)")
+
+
+def message_of(config: PipelineConfig, place: str, formats: Formats) -> Given:
+    """Return a message of a topic: at ``TOPIC/PARTITION:OFFSET``, or the latest of a ``TOPIC``.
+
+    Raises GivenError, UsageError, ConfigError, Fatal.
+    """
+    if not isinstance(config.source, KafkaSource):
+        raise UsageError("--from-topic reads the topics of the config: pipeline.yaml has no `source.kafka`")
+    from pipeline.kafka.client import KafkaSettings
+    from pipeline.sources.topics.one_message import one_message
+
+    settings = KafkaSettings.of(config.source, aside="replay")
+    at = _PLACE.fullmatch(place)
+    topic = place if at is None else at[1]
+    found = one_message(settings, topic, *(map(int, at.groups()[1:]) if at is not None else ()))
+    if found is None:
+        raise UsageError(f"there is no message at {place}")
+    chunk = RawChunk(
+        "", found.source, [found.offset], [found.value], NOWHERE, [found.time], [found.headers], [found.key]
+    )
+    return given_of(f"{found.source}:{found.offset}", _line(chunk, 0, formats, None).records)
 
 
 def given_of(name: str, records: list[Record]) -> Given:

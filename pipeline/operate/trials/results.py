@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel
-
+from pipeline.config.models.field_types import Section
 from pipeline.config.models.validate import check
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.document import Node
@@ -19,7 +18,7 @@ from pipeline.model.json import Value, equal
 from pipeline.model.plain_file import read_plain
 from pipeline.model.records import MISSING
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Section)
 
 
 @dataclass(slots=True)

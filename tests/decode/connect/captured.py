@@ -15,9 +15,11 @@ import zstandard
 
 from pipeline.decode.connect.debezium import Table
 from pipeline.decode.decode import decode
+from pipeline.join.users import Users
 from pipeline.model.json import Json
 from pipeline.model.records import Origin, PropertyUpdate, Record
 from pipeline.sources.files.recorded import Message, parse_line
+from pipeline.store.memory import MemoryRows
 
 FOLDER = Path(__file__).with_name("captured")
 PLAIN = Table()
@@ -26,11 +28,11 @@ PLAIN = Table()
 @cache
 def messages(connector: str, table: str = "users") -> list[Message]:
     """Return what a connector wrote of a table, in order."""
-    path = FOLDER / f"{connector}.jsonl"
+    path = FOLDER / f"{connector}.rec.jsonl"
     content = (
         path.read_bytes()
         if path.exists()
-        else zstandard.ZstdDecompressor().decompress(path.with_suffix(".jsonl.zst").read_bytes(), 1 << 24)
+        else zstandard.ZstdDecompressor().decompress(path.with_name(f"{path.name}.zst").read_bytes(), 1 << 24)
     )
     found = [parse_line(line) for line in content.splitlines()]
     return [message for message in found if message.source.split("/")[0].endswith(table)]
@@ -55,18 +57,15 @@ def read(message: Message, table: Table = PLAIN) -> list[Record]:
 
 def profiles(records: Iterable[Record]) -> dict[str, dict[str, Json]]:
     """Return what is known of each user once the records are applied; anything but an update fails."""
-    users: dict[str, dict[str, Json]] = {}
+    users = Users(MemoryRows())
+    seen: dict[str, None] = {}
     for record in records:
         assert isinstance(record, PropertyUpdate), record
         assert record.user_id is not None
-        if record.delete:
-            users.pop(record.user_id, None)
-        else:
-            known = users.setdefault(record.user_id, {})
-            known |= record.set
-            for name in record.unset:
-                known.pop(name, None)
-    return users
+        users.apply(f"u:{record.user_id}", record, "kafka-0")
+        seen[record.user_id] = None
+    found = {user_id: users.get(f"u:{user_id}") for user_id in seen}
+    return {user_id: known for user_id, known in found.items() if known}
 
 
 def is_same(value: Json, truth: Any) -> bool:

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decode.connect.values import converted
+from pipeline.decode.connect.values import Schema
 from pipeline.model.json import Json
 
 DAY = 86_400
+
+
+def converted(value: Json, schema: dict[str, Any]) -> Json:
+    return Schema(schema).converted(value)
 
 
 def logical(name: str, **fields: Any) -> dict[str, Any]:

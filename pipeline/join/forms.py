@@ -1,0 +1,55 @@
+"""The forms that tables had: their columns, as rows of users came with them.
+
+Users remember a form's number, not its columns, so that a column which a table has lost is known from the row
+that is written next. The forms of a shard are one row; a table has as many as its columns have changed.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from pipeline.store.rows import Rows, Table
+
+ROW = b"columns"
+"""Its key among the users, whose own keys begin otherwise."""
+
+
+class Forms:
+    """The forms of one shard, numbered as they came."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._known: list[tuple[str, ...]] | None = None
+        self._numbers: dict[tuple[str, ...], int] = {}
+        self._is_new = False
+
+    def number(self, columns: tuple[str, ...]) -> int:
+        """Return the number of a form, a table and its columns; it is a new one where it was never seen."""
+        found = self._numbers.get(columns)
+        if found is None:
+            known = self._load()
+            found = self._numbers.get(columns)
+            if found is None:
+                found = self._numbers[columns] = len(known)
+                known.append(columns)
+                self._is_new = True
+        return found
+
+    def less(self, before: int, number: int) -> tuple[str, ...]:
+        """Return the columns of one form that another form of the table has not."""
+        known = self._load()
+        now = {*known[number][1:]}
+        return tuple(name for name in known[before][1:] if name not in now)
+
+    def flush(self) -> None:
+        """Write new forms to the open epoch."""
+        if self._is_new:
+            self._rows.put(Table.USERS, ROW, orjson.dumps(self._known))
+            self._is_new = False
+
+    def _load(self) -> list[tuple[str, ...]]:
+        if self._known is None:
+            value = self._rows.get(Table.USERS, ROW)
+            self._known = [] if value is None else [tuple(form) for form in orjson.loads(value)]
+            self._numbers = {form: number for number, form in enumerate(self._known)}
+        return self._known
