@@ -13,6 +13,7 @@ from pipeline.operate.sniff.groups import Group, split
 from pipeline.operate.sniff.roles import (
     Roles,
     find_roles,
+    pairs_of,
     properties_of,
     tells_of_users,
     traits_of,
@@ -43,11 +44,13 @@ def entries_of(views: Sequence[View], stem: str) -> list[Entry]:
     best = base
     if roles.covered < 0.5 or not roles.is_sure_of_name:
         tried = [(found := find_roles(view), view) for view in views[1:] if view.rows]
-        tried = [one for one in tried if one[0].names or (one[0].time_ref and not one[0].time_ref.up)]
+        if roles.ids:
+            tried = [one for one in tried if one[0].names or (one[0].time_ref and not one[0].time_ref.up)]
         tried = [one for one in tried if one[0].ids and _fills(one[1], base)]
         if tried:
             found, view = max(tried, key=lambda one: (one[0].covered, one[0].time_ref is not None))
-            if found.covered > roles.covered or (not roles.names and found.time_ref and not found.time_ref.up):
+            is_timed = found.time_ref is not None and not found.time_ref.up
+            if found.covered > roles.covered or not roles.ids or (not roles.names and is_timed):
                 roles, best = found, view
     if not roles.ids:
         return []
@@ -65,19 +68,19 @@ def _of_group(group: Group, usual: Roles, stem: str) -> Entry | None:
     own = find_roles(group.view)
     if not own.ids and group.kind != "ignore":
         own.users, own.anonymous = usual.users, usual.anonymous
-    if own.time is None:
-        own.time = None
     if group.kind == "ignore":
         entry = Entry({"ignore": True})
     elif group.kind == "delete":
         entry = Entry({"user": _clean({"user_id": _first(own.users), "delete": _first(own.users[:1]), "time": own.time})})
     elif group.kind == "user":
-        entry = _user(group.view, own)
+        entry = _user(group.view)
     else:
         names = list(own.names) if own.is_sure_of_name else []
-        names += [ref for ref in group.names if ref not in names and _is_in(group.view, ref)]
+        for ref in group.names:
+            if ref not in names and not _all_have(group.view, names) and _is_in(group.view, ref):
+                names.append(ref)
         if not names and tells_of_users(group.view) and own.users:
-            entry = _user(group.view, own)
+            entry = _user(group.view)
         else:
             entry = _event(group.view, own, names or own.names, stem)
         if group.kind == "link" and "event" in entry.fields:
@@ -92,12 +95,16 @@ def _of_group(group: Group, usual: Roles, stem: str) -> Entry | None:
     return entry
 
 
+def _all_have(view: View, refs: Sequence[Ref]) -> bool:
+    return all(any(row.get(ref) not in (None, "") for ref in refs) for row in view.rows)
+
+
 def _is_in(view: View, ref: Ref) -> bool:
     return any(row.get(ref) not in (None, "") for row in view.rows)
 
 
-def _user(view: View, roles: Roles) -> Entry:
-    bag = traits_of(view)
+def _user(view: View) -> Entry:
+    roles, bag = find_roles(view, of_users=True), traits_of(view)
     part = {
         "user_id": _first(roles.users),
         "anonymous_id": None if roles.users else _first(roles.anonymous),
@@ -127,7 +134,7 @@ def _event(view: View, roles: Roles, names: Sequence[Ref], stem: str) -> Entry:
         "anonymous_id": _first(roles.anonymous),
         "id": None if roles.id is None else roles.id.source(),
         "time": roles.time,
-        "properties": "*" if bag is None else bag.source(),
+        "properties": (pairs_of(view) or "*") if bag is None else bag.source(),
         "context": _context(view, roles, list(names), bag, holder),
     }
     if bag is None and any(type(next(iter(row.values()), None)) is not dict and Ref((0,)) in row for row in view.rows):
@@ -175,7 +182,7 @@ def _context(view: View, roles: Roles, names: list[Ref], bag: Ref | None, holder
     used = [ref for ref in (*names, *roles.ids, roles.id, roles.time_ref) if ref is not None]
     if view.each is not None:
         tops = {ref for ref in view.columns if ref.up == 1 and len(ref.parts) == 1}
-        free = [ref for ref in tops if ref not in used and not any(u.up == 1 and u.parts[:1] == ref.parts for u in used)]
+        free = [ref for ref in tops if ref not in used and (_holds_more(view, ref, used) or not any(u.up == 1 and u.parts[:1] == ref.parts for u in used))]
         simple = [ref for ref in free if all(type(one) is not list for one in view.columns[ref])]
         return {str(ref.parts[0]): ref.source() for ref in sorted(simple, key=str)[:_MOST_CONTEXT]} or None
     read = {ref.top for ref in used if ref.top is not None}
@@ -196,8 +203,8 @@ def _holds_more(view: View, ref: Ref, used: list[Ref]) -> bool:
     """Return whether an object has fields beside those that are read out of it."""
     if not any(type(value) is dict for value in view.columns[ref]):
         return False
-    inside = [one for one in view.columns if one.parts[:1] == ref.parts and len(one.parts) > 1 and not one.up and not one.root]
-    return any(one not in used and not any(u.parts[: len(one.parts)] == one.parts for u in used) for one in inside)
+    inside = [one for one in view.columns if one.parts[:1] == ref.parts and len(one.parts) > 1 and one.up == ref.up and not one.root]
+    return any(one not in used and not any(u.up == ref.up and u.parts[: len(one.parts)] == one.parts for u in used) for one in inside)
 
 
 def _first(refs: Sequence[Ref]) -> Value:

@@ -22,6 +22,8 @@ from pipeline.operate.sniff.words import (
 )
 
 _SURE: Final = 50
+_WEAK: Final = 40
+"""What is looked at as a device's id only where there is no other id."""
 _MOST_PATHS: Final = 3
 _LIKE_AN_EVENT: Final = re.compile(r"[a-z]+([_.:/ -][a-z]+)+|([A-Z][a-z]+ ?){2,5}|[a-z]+([A-Z][a-z]+)+|[A-Z]+(_[A-Z]+)+")
 _IDENTIFIER: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-fA-F]{16,}|https?://.*|.*@.*\..*|[\d.:,-]+")
@@ -53,8 +55,8 @@ Weigh = Callable[[str, str], int]
 Columns = dict[Ref, list[Json]]
 
 
-def find_roles(view: View) -> Roles:
-    """Return what the fields of a view are."""
+def find_roles(view: View, *, of_users: bool = False) -> Roles:
+    """Return what the fields of a view are. of_users: its rows are users, who are called by a bare `id`."""
     columns = view.columns
     roles = Roles()
     _find_time(view, columns, roles)
@@ -63,19 +65,26 @@ def find_roles(view: View) -> Roles:
     roles.is_sure_of_name = bool(names) and names[0][0] >= 30
     roles.names = _covering(view, names if roles.is_sure_of_name else _by_look(view, columns, taken))
     taken |= set(roles.names)
-    users = _weighed(view, columns, as_user, _is_id, taken)
+    users = _weighed(view, columns, _as_row if of_users else as_user, _is_id, taken)
     anonymous = _weighed(view, columns, as_anonymous, _is_id, taken)
     best = {ref: weight for weight, ref in users}
     others = {ref: weight for weight, ref in anonymous}
     roles.users = _covering(view, [(w, ref) for w, ref in users if w >= others.get(ref, 0)])
     mine = [(w, ref) for w, ref in anonymous if w > best.get(ref, 0)]
     roles.anonymous = _covering(view, mine, most=1)
-    _settle_ids(view, columns, roles)
+    if roles.users and roles.anonymous and others[roles.anonymous[0]] < _WEAK:
+        roles.anonymous = []
+    if not of_users:
+        _settle_ids(view, columns, roles)
     _find_id(view, columns, roles)
     has_name = _rows_with(view, roles.names)
     has_id = _rows_with(view, roles.ids)
     roles.covered = len(has_name & has_id) / max(1, len(view.rows))
     return roles
+
+
+def _as_row(name: str, holder: str) -> int:
+    return 90 if name in ("id", "pk", "_id") else as_user(name, holder)
 
 
 def _settle_ids(view: View, columns: Columns, roles: Roles) -> None:
@@ -223,6 +232,27 @@ def bag_of(view: View, weigh: Callable[[str], int], least: int = _SURE) -> Ref |
         if share >= 0.3 and (best is None or score > best[0]):
             best = score, ref
     return None if best is None else best[1]
+
+
+def pairs_of(view: View) -> Value:
+    """Return the list of names and values that is an object, as a shape file has it; None where there is none."""
+    for ref, values in view.columns.items():
+        if ref.up or ref.root or ref.depth > 2 or not all(type(one) is list for one in values):
+            continue
+        held = [one for value in values if type(value) is list for one in value]
+        if not held or not all(type(one) is dict and len(one) <= 8 for one in held):
+            continue
+        names = [name for one in held if type(one) is dict for name in one]
+        key = next((name for name in ("key", "k", "name", "n") if names.count(name) == len(held)), None)
+        others = list(dict.fromkeys(name for name in names if name != key))
+        if key is None or not others or not all(_PAIRED.fullmatch(name) for name in others):
+            continue
+        source = ref.source()
+        return {"pairs": source, "key": key, "value": others[0] if len(others) == 1 else others}
+    return None
+
+
+_PAIRED: Final = re.compile(r"(string|int|integer|float|double|bool|boolean|num|number|text)?_?(val|value)s?|[vsifbdn]|str|int|num", re.IGNORECASE)
 
 
 def properties_of(view: View) -> Ref | None:

@@ -19,7 +19,7 @@ ANONYMOUS: Final = {
     "machine": 64, "vehicle": 64, "car": 55, "meter": 62, "gateway": 58, "terminal": 60, "kiosk": 60,
     "thing": 60, "unit": 40, "station": 45, "robot": 55, "idfa": 70, "gaid": 70, "ga": 60, "adid": 70,
     "besucher": 90, "geraet": 85, "gerät": 85, "visiteur": 90, "appareil": 85, "dispositivo": 85, "imei": 80,
-    "household": 55, "asset": 50, "bike": 55, "scooter": 55, "tag": 30, "ip": 25, "ipaddress": 25,
+    "household": 55, "asset": 50, "bike": 55, "scooter": 55, "ip": 25, "ipaddress": 25,
 }  # fmt: skip
 _SUFFIXES: Final = (
     "identifier", "nummer", "number", "uuid", "guid", "hash", "code", "key", "num", "ref", "id", "no", "nr",
@@ -67,7 +67,7 @@ _EVENT_HOLDERS: Final = frozenset({"event", "evt", "ev", "action", "activity", "
 _IDS: Final = {
     "eventid": 100, "eventuuid": 100, "messageid": 96, "msgid": 94, "insertid": 94, "uuid": 80, "guid": 80,
     "id": 74, "recordid": 72, "nonce": 50, "requestid": 52, "traceid": 40, "idempotencykey": 90, "dedupid": 90,
-    "eid": 70, "mid": 50, "_id": 80, "logid": 60, "ulid": 80, "entryid": 60, "ereignisid": 90,
+    "eid": 70, "mid": 50, "_id": 80, "logid": 60, "ulid": 80, "entryid": 60, "ereignisid": 90, "txid": 56, "transactionid": 56, "transactionuuid": 56,
 }  # fmt: skip
 
 _BAGS: Final = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import json
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -68,4 +69,6 @@ def _scalar(text: str) -> str:
     """Return a text as YAML, plain where nobody can take it for something else."""
     if (_PLAIN.fullmatch(text) and text.lower() not in _WORDS) or text == ".":
         return text
+    if '"' in text and "'" not in text and text.isprintable():
+        return f"'{text}'"
     return json.dumps(text, ensure_ascii=False)
