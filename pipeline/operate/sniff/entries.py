@@ -44,13 +44,15 @@ def entries_of(views: Sequence[View], stem: str) -> list[Entry]:
     best = base
     if roles.covered < 0.5 or not roles.is_sure_of_name:
         tried = [(found := find_roles(view), view) for view in views[1:] if view.rows]
-        if roles.ids:
+        is_named = bool(roles.ids) and not roles.is_guess_of_id
+        if is_named:
             tried = [one for one in tried if one[0].names or (one[0].time_ref and not one[0].time_ref.up)]
         tried = [one for one in tried if one[0].ids and _fills(one[1], base)]
         if tried:
-            found, view = max(tried, key=lambda one: (one[0].covered, one[0].time_ref is not None))
+            found, view = max(tried, key=lambda one: (not one[0].is_guess_of_id, one[0].covered, one[0].time_ref is not None))
             is_timed = found.time_ref is not None and not found.time_ref.up
-            if found.covered > roles.covered or not roles.ids or (not roles.names and is_timed):
+            is_better = not is_named and (not found.is_guess_of_id or not roles.ids)
+            if found.covered > roles.covered or is_better or (not roles.names and is_timed):
                 roles, best = found, view
     if not roles.ids:
         return []
@@ -236,6 +238,8 @@ def _examples(view: View, names: Sequence[Ref]) -> str:
 
 
 def _remark(entry: Entry, part: str, roles: Roles) -> None:
+    if roles.is_guess_of_id:
+        entry.remarks[part, "user_id"] = "a guess, by its values: no field is called like an id"
     if roles.time is None:
         entry.remarks[part, "when"] = "no field looks like a time: the message's own counts, if it has one"
     elif roles.time_note:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pipeline.operate.sniff.fields import Ref, View
 from pipeline.operate.sniff.roles import Roles, find_roles, tells_of_users, traits_of
-from pipeline.operate.sniff.words import USERS, bare
+from pipeline.operate.sniff.words import USERS, bare, has_id_name
 
 Kind = Literal["event", "user", "link", "delete", "ignore"]
 
@@ -112,17 +112,27 @@ def _kind(value: str, part: View, by: Ref, roles: Roles, is_rows: bool) -> Kind:
         return "delete"
     if not own.ids and not roles.ids:
         return "event"
-    if not own.ids or (_IDLE.fullmatch(value) and not _has(part, roles.names, by)):
+    if _IDLE.fullmatch(value) and not _has(part, roles.names, by):
         return "ignore"
+    if not own.ids:
+        # What says a little more is left to be a dead letter: its id may only have an odd name.
+        return "ignore" if len([ref for ref in part.columns if ref != own.time_ref]) <= 2 else "event"
     is_named = by in roles.names[:1]
     if _PROFILE.fullmatch(value) and has_user and (value not in USERS or not _has(part, roles.names, by)):
         if not is_named or traits_of(part) is not None or tells_of_users(part):
             return "user"
-    if is_rows and value in _ROW_SET and has_user and tells_of_users(part):
+    if is_rows and value in _ROW_SET and has_user and (tells_of_users(part) or _is_of_user(part, own)):
         return "user"
     if value in _LINKS and own.users and own.anonymous and _both(part, own):
         return "link"
     return "event"
+
+
+def _is_of_user(part: View, own: Roles) -> bool:
+    """Return whether the rows are those of a table of users: no other id stands beside the user's."""
+    (first, *_) = own.users
+    beside = [ref for ref in part.columns if ref.parts[:-1] == first.parts[:-1] and len(first.parts) > 1]
+    return bool(beside) and not any(ref != first and has_id_name(ref.last) for ref in beside)
 
 
 def _has(part: View, names: Sequence[Ref], by: Ref) -> bool:

@@ -42,6 +42,8 @@ class Roles:
     time_ref: Ref | None = None
     time_note: str | None = None
     is_sure_of_name: bool = False
+    is_guess_of_id: bool = False
+    """True where only the look of its values speaks for the user's id."""
     covered: float = 0.0
     """The share of the rows with a name and an id."""
 
@@ -72,6 +74,9 @@ def find_roles(view: View, *, of_users: bool = False) -> Roles:
     roles.users = _covering(view, [(w, ref) for w, ref in users if w >= others.get(ref, 0)])
     mine = [(w, ref) for w, ref in anonymous if w > best.get(ref, 0)]
     roles.anonymous = _covering(view, mine, most=1)
+    if not roles.ids:
+        roles.users = _covering(view, _ids_by_look(view, columns, taken), most=1)
+        roles.is_guess_of_id = bool(roles.users)
     if roles.users and roles.anonymous and others[roles.anonymous[0]] < _WEAK:
         roles.anonymous = []
     if not of_users:
@@ -216,6 +221,22 @@ def _by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[tuple
         if is_first or (alike * 10 >= len(texts) * 7 and len(texts) > 1 and len(values) * 2 >= len(view.rows)):
             found.append((20 + 10 * is_first - ref.depth, ref))
     return sorted(found, key=lambda one: (-one[0], str(one[1].parts)))
+
+
+def _ids_by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[tuple[float, Ref]]:
+    """Return the fields whose values look like ids that come again, whatever they are called."""
+    found: list[tuple[float, Ref]] = []
+    for ref, values in columns.items():
+        if ref in taken or not _is_id(ref, values) or ref.last in TELLING_OF_USERS or as_time(ref.last, ""):
+            continue
+        texts = [value for value in values if type(value) is str and _ID_LIKE.fullmatch(value)]
+        share = len(values) / len(view.rows)
+        if len(texts) * 10 >= len(values) * 9 and share >= 0.5 and (len(set(texts)) > 1 or len(set(view.of)) == 1):
+            found.append((20 * share - ref.depth - 5 * _is_unique(values), ref))
+    return sorted(found, key=lambda one: (-one[0], str(one[1].parts)))
+
+
+_ID_LIKE: Final = re.compile(r"[A-Za-z]{0,8}[-_:#]?\d{1,20}|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-fA-F]{12,64}|\S+@\S+\.\S+")
 
 
 def bag_of(view: View, weigh: Callable[[str], int], least: int = _SURE) -> Ref | None:

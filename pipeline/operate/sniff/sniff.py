@@ -239,6 +239,8 @@ def _formats(recognised: list[Recognised], proposal: Proposal | None) -> dict[st
     }
 
 
+_MEANT: Final = frozenset({"integrations", "context", "_metadata"})
+"""Fields that vendors write for themselves."""
 _MAY_LOSE: Final = ("native", "segment", "heap", "posthog")
 _LOOKED_FOR_LOSS: Final = 200
 
@@ -252,7 +254,7 @@ def _lost(recognised: list[Recognised]) -> list[tuple[str, str, int]]:
             continue
         kept = set().union(*(_leaves(each) for each in told(read_by(one.sampled, one.shape))))
         for name, inner in value.items():
-            if type(inner) is dict and (leaves := _leaves(inner)):
+            if name not in _MEANT and type(inner) is dict and (leaves := _leaves(inner)):
                 seen.setdefault((one.shape, name), []).append(leaves.isdisjoint(kept))
     return [
         (shape, name, sum(lost)) for (shape, name), lost in seen.items() if sum(lost) * 2 > len(lost)

@@ -109,6 +109,15 @@ def _stem(name: str) -> str | None:
     return None
 
 
+def _is_somebody(holder: str) -> bool:
+    return holder in ("by", "who", "u", "from") or _about(holder, USERS) is not None
+
+
+def has_id_name(name: str) -> bool:
+    """Return whether a name ends as ids do."""
+    return name in _ALONE or _stem(name) is not None
+
+
 def _about(stem: str, words: frozenset[str] | dict[str, int]) -> str | None:
     if stem in words:
         return stem
@@ -124,8 +133,8 @@ def as_user(name: str, holder: str) -> int:
     stem = _stem(name)
     if stem is not None and (word := _about(stem, USERS)) is not None:
         return 100 if word == "user" else 60 if word == "client" else 95
-    if name in _ALONE and (word := _about(holder, USERS)) is not None:
-        return 55 if word == "client" else 96
+    if name in _ALONE and _is_somebody(holder):
+        return 55 if holder == "client" else 96
     if name in USERS:
         return 60 if name in ("client", "subject", "login", "identity", "host", "agent") else 80
     found = _USER_ALONE.get(name, 0)
