@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +27,15 @@ WIDTH = 78
 @click.command()
 @click.argument("files", nargs=-1, metavar="[FILE|-]...")
 @config_option
-@click.option("--topic", "topics", multiple=True, metavar="TOPIC", help="Look at the latest messages of a topic.")
+@click.option(
+    "--topic", "topics", multiple=True, metavar="TOPIC", help="Look at the latest messages of a topic."
+)
 @click.option("--brokers", metavar="HOST:PORT", help="Brokers of --topic; by default those of the config.")
 @click.option(
-    "-o", "--write", metavar="NAME", help="Write the proposed shape to shapes/NAME.yaml of the config directory."
+    "-o",
+    "--write",
+    metavar="NAME",
+    help="Write the proposed shape to shapes/NAME.yaml of the config directory.",
 )
 @json_option
 def sniff(
@@ -59,12 +66,14 @@ def sniff(
     if as_json:
         print_json(found.to_json())
     else:
-        tell(found, brokers, write is not None)
+        tell(found, config, brokers, write is not None)
     if write is not None:
-        if found.proposal is None:
-            say("nothing was written: there is no shape to propose")
+        if len(found.proposals) != 1:
+            none = "there is no shape to propose"
+            several = "several shapes are proposed: sniff their files or topics one by one"
+            say(f"nothing was written: {several if found.proposals else none}")
             return Exit.PROBLEMS
-        path = sniffing.write(config, found.proposal)
+        path = sniffing.write(config, found.proposals[0])
         say(f"written: {path}. Now `hookline check -c {config}`")
     return Exit.OK if found.records and found.understood * 2 >= found.records else Exit.PROBLEMS
 
@@ -83,26 +92,29 @@ def _settings(config: Path, brokers: str | None) -> KafkaSettings:
     return KafkaSettings.of(source, aside="replay")
 
 
-def tell(found: Sniffed, brokers: str | None, is_written: bool) -> None:
+def tell(found: Sniffed, config: Path, brokers: str | None, is_written: bool) -> None:
     """Print the shapes, the proposal with what it makes of the first records, and what to put where."""
     for part in found.parts:
         if part.looks_like is not None:
-            _wrapped(f"{part.name} looks like {part.looks_like}. Remedy: {_named(part.remedy or '', part.name)}")
-    for note in found.notes:
-        _wrapped(note)
+            told = f"{part.name} {'is' if part.is_sure else 'looks like'} {part.looks_like}."
+            _wrapped(f"{told} Remedy: {_named(part.remedy or '', part.name)}")
     if not found.records:
         if all(part.looks_like is None for part in found.parts):
             echo("there is no record")
         return
     many = len(found.parts) > 1 or any(part.name not in found.formats for part in found.parts)
-    whole = all(part.is_whole for part in found.parts)
-    of = f" of {found.parts[0].name}" if len(found.parts) == 1 else f" of {len(found.parts)} files"
-    if any(part.is_topic for part in found.parts):
-        of = " of " + ", ".join(part.name for part in found.parts)
-        which = "all" if whole else "the latest"
-    else:
-        which = "all" if whole else "the first"
-    echo(f"{which} {found.records:,} record{'s' * (found.records != 1)}{of}:")
+    is_topic = any(part.is_topic for part in found.parts)
+    which = (
+        "all there are"
+        if all(part.is_whole for part in found.parts)
+        else "the latest ones"
+        if is_topic
+        else "the first ones"
+    )
+    named = (
+        ", ".join(part.name for part in found.parts) if len(found.parts) < 4 else f"{len(found.parts)} files"
+    )
+    echo(f"{found.records:,} record{'s' * (found.records != 1)} of {named} ({which}):")
     echo()
     for row in found.found:
         share = 100 * row.records / found.records
@@ -118,16 +130,19 @@ def tell(found: Sniffed, brokers: str | None, is_written: bool) -> None:
             f"`{shape}` reads nothing of the field `{name}` of {count:,} records. Where it matters, write a "
             "shape of your own (docs/input.md)."
         )
-    if found.proposal is not None:
-        _tell_proposal(found.proposal)
-    elif any(row.shape == "home-made" for row in found.found):
+    for made in found.proposals:
+        _tell_proposal(made)
+    if not found.proposals and any(row.shape == "home-made" for row in found.found):
         row = next(row for row in found.found if row.shape == "home-made")
         echo()
         _wrapped(
-            f"No shape can be proposed for the home-made records: none of their fields looks like the id of a "
-            f"user, a device or a thing. {row.place}: {row.reason}"
+            f"No shape can be proposed for the home-made records: none of their fields looks like the id of "
+            f"a user, a device or a thing. {row.place}: {row.reason}"
         )
-    _tell_next(found, brokers, is_written)
+    for note in found.notes:
+        echo()
+        _wrapped(note)
+    _tell_next(found, config, brokers, is_written)
 
 
 def _tell_proposal(made: Proposal) -> None:
@@ -151,12 +166,12 @@ def _tell_proposal(made: Proposal) -> None:
     for place, records in made.first:
         echo(f"  {place}" + ("" if records else ": left out (`ignore`)"))
         for one in list(told(records))[:4]:
-            _wrapped(orjson.dumps(one).decode(), indent=4, most=3)
+            _wrapped(json.dumps(one, ensure_ascii=False), indent=4, most=3)
         if len(records) > 4:
             echo(f"    ... and {len(records) - 4:,} more")
 
 
-def _tell_next(found: Sniffed, brokers: str | None, is_written: bool) -> None:
+def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bool) -> None:
     echo()
     framed = next((row for row in found.found if row.shape.startswith("framed")), None)
     if framed is not None:
@@ -166,12 +181,15 @@ def _tell_next(found: Sniffed, brokers: str | None, is_written: bool) -> None:
     if set(found.formats.values()) == {"auto"}:
         echo("Nothing to set: `format: auto`, the default, tells them apart.")
         return
-    if found.proposal is not None and not is_written:
+    if len(found.proposals) == 1 and not is_written:
         names = [part.name for part in found.parts]
-        flags = " ".join(f"--topic {name}" if part.is_topic else name for name, part in zip(names, found.parts, strict=True))
+        flags = " ".join(
+            f"--topic {name}" if part.is_topic else name
+            for name, part in zip(names, found.parts, strict=True)
+        )
         shown = f"hookline sniff {flags}" + (f" --brokers {brokers}" if brokers else "")
-        echo(f"Write it to config/shapes/{found.proposal.name}.yaml:")
-        echo(f"  {shown if len(shown) < 60 else 'hookline sniff ...'} --write {found.proposal.name}")
+        echo(f"Write it to config/shapes/{found.proposals[0].name}.yaml:")
+        echo(f"  {shown if len(shown) < 60 else 'hookline sniff ...'} --write {found.proposals[0].name}")
     echo("In pipeline.yaml:")
     files = {name: format for name, format in found.formats.items() if name not in found.topics}
     if found.topics:
@@ -186,14 +204,15 @@ def _tell_next(found: Sniffed, brokers: str | None, is_written: bool) -> None:
         echo("    jsonl:")
         echo("      paths:")
         for name, format in list(files.items())[:8]:
-            shown = orjson.dumps(name).decode() if set(name) & set(" ,{}[]#:&*'\"") or name == "-" else name
+            path = name if name == "-" or os.path.isabs(name) else os.path.relpath(name, config)
+            shown = orjson.dumps(path).decode() if set(path) & set(" ,{}[]#:&*'\"") or name == "-" else path
             echo(f"        - {{path: {shown}, format: {format}}}")
         if len(files) > 8:
             echo(f"        # ... and {len(files) - 8:,} more")
-    shown = next((name for name in files if name != "-"), None)
-    if shown is not None:
+    sample = next((name for name in files if name != "-"), None)
+    if sample is not None:
         echo("Then `hookline check` says what is wrong, and this what the formats make of it:")
-        echo(f"  hookline check --sample {shown}")
+        echo(f"  hookline check --sample {sample}")
 
 
 def _named(remedy: str, name: str) -> str:
@@ -204,7 +223,12 @@ def _wrapped(text: str, indent: int = 0, most: int | None = None) -> None:
     """Print a text of strangers in lines that fit, at most so many."""
     blank = " " * indent
     lines = textwrap.wrap(
-        one_line(text), WIDTH, initial_indent=blank, subsequent_indent=blank, max_lines=most, placeholder=" ...",
+        one_line(text),
+        WIDTH,
+        initial_indent=blank,
+        subsequent_indent=blank,
+        max_lines=most,
+        placeholder=" ...",
         break_on_hyphens=False,
-    )  # fmt: skip
+    )
     echo("\n".join(lines))

@@ -49,7 +49,10 @@ def entries_of(views: Sequence[View], stem: str) -> list[Entry]:
             tried = [one for one in tried if one[0].names or (one[0].time_ref and not one[0].time_ref.up)]
         tried = [one for one in tried if one[0].ids and _fills(one[1], base)]
         if tried:
-            found, view = max(tried, key=lambda one: (not one[0].is_guess_of_id, one[0].covered, one[0].time_ref is not None))
+            found, view = max(
+                tried,
+                key=lambda one: (not one[0].is_guess_of_id, one[0].covered, one[0].time_ref is not None),
+            )
             is_timed = found.time_ref is not None and not found.time_ref.up
             is_better = not is_named and (not found.is_guess_of_id or not roles.ids)
             if found.covered > roles.covered or is_better or (not roles.names and is_timed):
@@ -58,22 +61,27 @@ def entries_of(views: Sequence[View], stem: str) -> list[Entry]:
         return []
     if best.each is not None:
         return [_event(best, roles, roles.names, stem)]
-    entries = [entry for group in split(base, roles) if (entry := _of_group(group, roles, stem)) is not None]
-    return entries
+    return [_of_group(group, roles, stem) for group in split(base, roles)]
 
 
 def _fills(view: View, base: View) -> bool:
     return len(set(view.of)) * 2 >= len(base.rows)
 
 
-def _of_group(group: Group, usual: Roles, stem: str) -> Entry | None:
+def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
     own = find_roles(group.view)
     if not own.ids and group.kind != "ignore":
         own.users, own.anonymous = usual.users, usual.anonymous
     if group.kind == "ignore":
         entry = Entry({"ignore": True})
     elif group.kind == "delete":
-        entry = Entry({"user": _clean({"user_id": _first(own.users), "delete": _first(own.users[:1]), "time": own.time})})
+        entry = Entry(
+            {
+                "user": _clean(
+                    {"user_id": _first(own.users), "delete": _first(own.users[:1]), "time": own.time}
+                )
+            }
+        )
     elif group.kind == "user":
         entry = _user(group.view)
     else:
@@ -139,7 +147,9 @@ def _event(view: View, roles: Roles, names: Sequence[Ref], stem: str) -> Entry:
         "properties": (pairs_of(view) or "*") if bag is None else bag.source(),
         "context": _context(view, roles, list(names), bag, holder),
     }
-    if bag is None and any(type(next(iter(row.values()), None)) is not dict and Ref((0,)) in row for row in view.rows):
+    if bag is None and any(
+        type(next(iter(row.values()), None)) is not dict and Ref((0,)) in row for row in view.rows
+    ):
         part["properties"] = _positions(view, roles, list(names))
     entry.fields = {"event": _clean(part)}
     if holder is not None and view.each is None:
@@ -159,7 +169,9 @@ def _user_id(roles: Roles) -> Value:
 def _positions(view: View, roles: Roles, names: list[Ref]) -> Value:
     """Return the properties of rows that are lists: what is neither name nor time nor id."""
     used = {*names, *roles.ids, roles.time_ref, roles.id}
-    refs = [ref for ref in view.columns if not ref.up and not ref.root and ref not in used and len(ref.parts) == 1]
+    refs = [
+        ref for ref in view.columns if not ref.up and not ref.root and ref not in used and len(ref.parts) == 1
+    ]
     found = {f"value_{ref.parts[0]}": ref.source() for ref in refs[:_MOST_CONTEXT]}
     return found or None
 
@@ -172,8 +184,19 @@ def _user_object(view: View, roles: Roles, bag: Ref | None) -> Ref | None:
         above = Ref(ref.parts[:-1])
         if above == bag or ref.holder not in USERS:
             continue
-        inside = {one.parts[len(above.parts)] for one in view.columns if len(one.parts) > len(above.parts) and one.parts[: len(above.parts)] == above.parts and not one.up and not one.root}
-        used = {one.parts[len(above.parts)] for one in roles.ids if one.parts[: len(above.parts)] == above.parts and len(one.parts) > len(above.parts)}
+        inside = {
+            one.parts[len(above.parts)]
+            for one in view.columns
+            if len(one.parts) > len(above.parts)
+            and one.parts[: len(above.parts)] == above.parts
+            and not one.up
+            and not one.root
+        }
+        used = {
+            one.parts[len(above.parts)]
+            for one in roles.ids
+            if one.parts[: len(above.parts)] == above.parts and len(one.parts) > len(above.parts)
+        }
         if inside - used and all(type(value) is dict for value in view.columns.get(above, [])):
             return above
     return None
@@ -184,18 +207,39 @@ def _context(view: View, roles: Roles, names: list[Ref], bag: Ref | None, holder
     used = [ref for ref in (*names, *roles.ids, roles.id, roles.time_ref) if ref is not None]
     if view.each is not None:
         tops = {ref for ref in view.columns if ref.up == 1 and len(ref.parts) == 1}
-        free = [ref for ref in tops if ref not in used and (_holds_more(view, ref, used) or not any(u.up == 1 and u.parts[:1] == ref.parts for u in used))]
+        free = [
+            ref
+            for ref in tops
+            if ref not in used
+            and (
+                _holds_more(view, ref, used) or not any(u.up == 1 and u.parts[:1] == ref.parts for u in used)
+            )
+        ]
         simple = [ref for ref in free if all(type(one) is not list for one in view.columns[ref])]
         return {str(ref.parts[0]): ref.source() for ref in sorted(simple, key=str)[:_MOST_CONTEXT]} or None
     read = {ref.top for ref in used if ref.top is not None}
-    tops_ = [ref for ref in view.columns if len(ref.parts) == 1 and not ref.up and not ref.root and ref.inside is None and isinstance(ref.parts[0], str)]
+    tops_ = [
+        ref
+        for ref in view.columns
+        if len(ref.parts) == 1
+        and not ref.up
+        and not ref.root
+        and ref.inside is None
+        and isinstance(ref.parts[0], str)
+    ]
     kept = {None if bag is None else bag.top, None if holder is None else holder.top}
     free = [ref for ref in tops_ if ref.top not in read and ref.top not in kept]
-    split_ = [ref for ref in tops_ if ref.top in read and ref.top not in kept and _holds_more(view, ref, used)]
+    split_ = [
+        ref for ref in tops_ if ref.top in read and ref.top not in kept and _holds_more(view, ref, used)
+    ]
     if bag is None:  # the free ones are properties
         return {str(ref.parts[0]): ref.source() for ref in split_[:_MOST_CONTEXT]} or None
     if not split_:
-        if len(free) == 1 and free[0].last in CONTEXTS and all(type(one) is dict for one in view.columns[free[0]]):
+        if (
+            len(free) == 1
+            and free[0].last in CONTEXTS
+            and all(type(one) is dict for one in view.columns[free[0]])
+        ):
             return free[0].source()
         return "*" if free else None
     return {str(ref.parts[0]): ref.source() for ref in [*split_, *free][:_MOST_CONTEXT]}
@@ -205,8 +249,15 @@ def _holds_more(view: View, ref: Ref, used: list[Ref]) -> bool:
     """Return whether an object has fields beside those that are read out of it."""
     if not any(type(value) is dict for value in view.columns[ref]):
         return False
-    inside = [one for one in view.columns if one.parts[:1] == ref.parts and len(one.parts) > 1 and one.up == ref.up and not one.root]
-    return any(one not in used and not any(u.up == ref.up and u.parts[: len(one.parts)] == one.parts for u in used) for one in inside)
+    inside = [
+        one
+        for one in view.columns
+        if one.parts[:1] == ref.parts and len(one.parts) > 1 and one.up == ref.up and not one.root
+    ]
+    return any(
+        one not in used and not any(u.up == ref.up and u.parts[: len(one.parts)] == one.parts for u in used)
+        for one in inside
+    )
 
 
 def _first(refs: Sequence[Ref]) -> Value:

@@ -52,7 +52,11 @@ class Ref:
         """The field of the record, or of the element, that the path begins with."""
         if self.inside is not None:
             return self.inside.top
-        return self.parts[0] if self.parts and isinstance(self.parts[0], str) and not self.root and not self.up else None
+        return (
+            self.parts[0]
+            if self.parts and isinstance(self.parts[0], str) and not self.root and not self.up
+            else None
+        )
 
     @property
     def depth(self) -> int:
@@ -111,6 +115,7 @@ class View:
     rows: list[Row] = field(default_factory=list)
     of: list[int] = field(default_factory=list)
     """Of each row the number of its record."""
+    _columns: dict[Ref, list[Json]] | None = None
 
     def part(self, wanted: Sequence[int]) -> View:
         """Return the view of some of its rows."""
@@ -118,12 +123,15 @@ class View:
 
     @property
     def columns(self) -> dict[Ref, list[Json]]:
-        """What is set at each place; null and the empty text are not."""
+        """What is set at each place; null and the empty text are not. Asked once all rows are there."""
+        if self._columns is not None:
+            return self._columns
         found: dict[Ref, list[Json]] = {}
         for row in self.rows:
             for ref, value in row.items():
                 if value is not None and value != "":
                     found.setdefault(ref, []).append(value)
+        self._columns = found
         return found
 
 
@@ -196,8 +204,7 @@ def element_views(records: Sequence[Json]) -> Iterator[View]:
                 flat(element, Ref(()), row, 3)
                 outer.rows.append(row | _without(up, path))
                 outer.of.append(number)
-                for name in element if type(element) is dict else ():
-                    held = element[name]
+                for name, held in element.items() if type(element) is dict else ():
                     if not (type(held) is list and held and type(held[0]) is dict):
                         continue
                     view = inner.setdefault(name, View(_each(path) + _each((name,), "."), name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final
 
@@ -24,7 +25,15 @@ _MAGIC: Final = (
     (b"\x1e{", "a JSON text sequence (RFC 7464)", "`tr -d '\\036' < FILE > out.jsonl`"),
 )
 _TO_LINES: Final = "one record a line is wanted, each a JSON object"
-_LOG: Final = re.compile(r'\S+ \S+ \S+ \[[^\]]+\] "|<\d{1,3}>|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S* +\[?[A-Z]+')
+_COLUMNS: Final = (
+    (",", "CSV", "--icsv"),
+    (";", "CSV with semicolons", "--icsv --ifs ';'"),
+    ("\t", "tab-separated values", "--itsv"),
+    ("|", "a table", "--icsv --ifs '|'"),
+)
+_LOG: Final = re.compile(
+    r'\S+ \S+ \S+ \[[^\]]+\] "|<\d{1,3}>|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S* +\[?[A-Z]+'
+)
 
 
 def foreign(head: bytes) -> tuple[str, str] | None:
@@ -39,11 +48,16 @@ def foreign(head: bytes) -> tuple[str, str] | None:
         return "a tar archive", "unpack it (`tar xf FILE`) and name what was in it"
     text = head[:20_000].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     if not text:
-        return ("empty: it holds no line", "name a file with records") if not head.strip(b"\0") else None
+        return "empty: it holds no line", "name a file with records"
     if text.startswith(("{", "[")) and _is_python(text):
         return "Python's way of writing dicts, no JSON", "write with json.dumps, one record a line"
-    if text.startswith(("{", "[", '"')):
+    first = text.splitlines()[0]
+    if text.startswith("{") and re.search(r"\}\s*\{", first) and _is_joined(first):
+        return "several JSON objects in one line", "`jq -c . FILE > out.jsonl`"
+    if text.startswith(("{", "[")):
         return None
+    if _is_json(first):
+        return f"JSON without objects ({first[:20]})", _TO_LINES
     if head.startswith(b"\0") or head[:20_000].count(b"\0") > 8 or text.count("\ufffd") > 8:
         return "binary data of no kind that is known here", _TO_LINES
     return _of_text(text)
@@ -58,12 +72,14 @@ def _of_text(text: str) -> tuple[str, str]:
         return "XML", "write it as JSON lines with the tool that you know; " + _TO_LINES
     if _LOG.match(text):
         return "lines of a log", "let the logger write JSON; " + _TO_LINES
-    for sign, name, flag in ((",", "CSV", "--icsv"), (";", "CSV with semicolons", "--icsv --ifs ';'"),
-                             ("\t", "tab-separated values", "--itsv"), ("|", "a table", "--icsv --ifs '|'")):  # fmt: skip
+    for sign, name, flag in _COLUMNS:
         counts = [line.count(sign) for line in lines[:5]]
         if counts and min(counts) >= 1 and counts[0] == max(counts, key=counts.count):
             shown = ", ".join(column.strip(' "')[:20] for column in lines[0].split(sign)[:4])
-            return f"{name} (its columns: {shown}{', ...' * (counts[0] > 3)})", f"`mlr {flag} --ojsonl cat FILE > out.jsonl`"
+            return (
+                f"{name} (its columns: {shown}{', ...' * (counts[0] > 3)})",
+                f"`mlr {flag} --ojsonl cat FILE > out.jsonl`",
+            )
     if lines and all(re.match(r"\S+=\S*( \S+=|$)", line) for line in lines[:5]):
         return "logfmt", "let the logger write JSON; " + _TO_LINES
     if re.match(r"---\s|[\w-]+:(\s|$)", text):
@@ -73,8 +89,19 @@ def _of_text(text: str) -> tuple[str, str]:
 
 def _is_python(text: str) -> bool:
     first = text.splitlines()[0]
+    return not _is_json(first) and re.match(r"[\[{]\s*[\[{]?\s*'", first) is not None
+
+
+def _is_json(line: str) -> bool:
     try:
-        orjson.loads(first)
+        orjson.loads(line)
     except orjson.JSONDecodeError:
-        return re.match(r"[\[{]\s*[\[{]?\s*'", first) is not None
-    return False
+        return False
+    return True
+
+
+def _is_joined(line: str) -> bool:
+    try:
+        return json.JSONDecoder().raw_decode(line)[1] < len(line.rstrip())
+    except (ValueError, RecursionError):
+        return False

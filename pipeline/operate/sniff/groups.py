@@ -15,11 +15,13 @@ Kind = Literal["event", "user", "link", "delete", "ignore"]
 
 _MOST_VALUES: Final = 24
 _TELLING: Final = frozenset(
-    """
-    kind type recordtype entity entitytype table tablename object objecttype category op operation action t
-    class cls stream topic model collection rt what event eventtype event_type msgtype messagetype typ art
-    source name evt verb schema eventname rectype k record doctype
-    """.split()
+    {
+        "kind", "type", "recordtype", "entity", "entitytype", "table", "tablename", "object",
+        "objecttype", "category", "op", "operation", "action", "t", "class", "cls", "stream", "topic",
+        "model", "collection", "rt", "what", "event", "eventtype", "event_type", "msgtype", "messagetype",
+        "typ", "art", "source", "name", "evt", "verb", "schema", "eventname", "rectype", "k", "record",
+        "doctype",
+    }
 )  # fmt: skip
 _PROFILE: Final = re.compile(
     r"(?:(?:set|update|save|upsert|sync)?(?:user|customer|contact|account|member|person|people|player|subscriber|kunde)s?"
@@ -32,13 +34,16 @@ _DELETED: Final = re.compile(
     r"|delete(?:user|customer|contact|account|profile|member|person)|gdprdelete|forgetuser|erasure"
 )
 _LINKS: Final = frozenset(
-    """
-    login loggedin userloggedin signin signedin usersignedin identify identified useridentified alias merge
-    link linked userlinked identity deviceLinked devicelinked signup signedup usersignedup register registered
-    userregistered accountcreated anmeldung userlogin
-    """.split()
+    {
+        "login", "loggedin", "userloggedin", "signin", "signedin", "usersignedin", "identify",
+        "identified", "useridentified", "alias", "merge", "link", "linked", "userlinked", "identity",
+        "deviceLinked", "devicelinked", "signup", "signedup", "usersignedup", "register", "registered",
+        "userregistered", "accountcreated", "anmeldung", "userlogin",
+    }
 )  # fmt: skip
-_ROW_SET: Final = frozenset({"insert", "update", "upsert", "create", "replace", "read", "snapshot", "c", "u", "r", "i"})
+_ROW_SET: Final = frozenset(
+    {"insert", "update", "upsert", "create", "replace", "read", "snapshot", "c", "u", "r", "i"}
+)
 _ROW_GONE: Final = frozenset({"delete", "remove", "d", "del"})
 _IDLE: Final = re.compile(r"(?:heartbeat|ping|keepalive|noop|healthcheck|health|test|debug)s?|hb")
 
@@ -74,11 +79,17 @@ def split(view: View, roles: Roles) -> list[Group]:
         if all(kind == "event" for kind in kinds.values()):
             continue
         groups = [
-            Group(kind, view.part(sorted(sum((at[value] for value in values), []))), by, values, _names(by, roles))
+            Group(
+                kind,
+                view.part(sorted(number for value in values for number in at[value])),
+                by,
+                values,
+                _names(by, roles),
+            )
             for kind in ("delete", "user", "link", "ignore")
             if (values := tuple(value for value in at if kinds[value] == kind))
         ]
-        events = sorted([*rest, *sum((at[value] for value in at if kinds[value] == "event"), [])])
+        events = sorted([*rest, *(one for value in at if kinds[value] == "event" for one in at[value])])
         if events:
             groups.append(Group("event", view.part(events), names=_names(by, roles)))
         return groups
@@ -95,7 +106,9 @@ def _telling(view: View, roles: Roles) -> list[Ref]:
     for ref, values in view.columns.items():
         if ref.last not in _TELLING or ref.depth > 2 or ref.up or ref.inside is not None:
             continue
-        if len(values) * 10 < len(view.rows) * 9 or not all(type(one) is str and one.isprintable() and len(one) < 60 for one in values):
+        if len(values) * 10 < len(view.rows) * 9 or not all(
+            type(one) is str and one.isprintable() and len(one) < 60 for one in values
+        ):
             continue
         distinct = len({str(one) for one in values})
         if distinct <= _MOST_VALUES and (distinct < len(values) or distinct <= 8):
@@ -117,10 +130,10 @@ def _kind(value: str, part: View, by: Ref, roles: Roles, is_rows: bool) -> Kind:
     if not own.ids:
         # What says a little more is left to be a dead letter: its id may only have an odd name.
         return "ignore" if len([ref for ref in part.columns if ref != own.time_ref]) <= 2 else "event"
-    is_named = by in roles.names[:1]
-    if _PROFILE.fullmatch(value) and has_user and (value not in USERS or not _has(part, roles.names, by)):
-        if not is_named or traits_of(part) is not None or tells_of_users(part):
-            return "user"
+    is_said = _PROFILE.fullmatch(value) and (value not in USERS or not _has(part, roles.names, by))
+    is_shown = by not in roles.names[:1] or traits_of(part) is not None or tells_of_users(part)
+    if has_user and is_said and is_shown:
+        return "user"
     if is_rows and value in _ROW_SET and has_user and (tells_of_users(part) or _is_of_user(part, own)):
         return "user"
     if value in _LINKS and own.users and own.anonymous and _both(part, own):
@@ -142,5 +155,7 @@ def _has(part: View, names: Sequence[Ref], by: Ref) -> bool:
 
 
 def _both(part: View, own: Roles) -> bool:
-    held = sum(any(row.get(u) for u in own.users) and any(row.get(a) for a in own.anonymous) for row in part.rows)
+    held = sum(
+        any(row.get(u) for u in own.users) and any(row.get(a) for a in own.anonymous) for row in part.rows
+    )
     return held * 5 >= len(part.rows) * 4

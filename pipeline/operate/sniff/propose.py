@@ -35,9 +35,30 @@ class Proposal:
     reasons: list[tuple[str, int, str]]
     """Of those that are not: the reason, how many have it, where the first one is."""
     first: list[tuple[str, list[Record]]]
-    """What the first records become, each with its place."""
+    """What the first records of each kind become, each with its place."""
     entries: list[dict[str, Value]] = field(default_factory=list)
     """What was taken for what in each entry."""
+
+
+_ALIKE: Final = 0.4
+
+
+def apart(found: Sequence[Recognised]) -> list[list[Recognised]]:
+    """Return home-made records by their files and topics; those with much the same fields stay together."""
+    groups: list[tuple[set[str], list[Recognised]]] = []
+    by_part: dict[str, list[Recognised]] = {}
+    for one in found:
+        by_part.setdefault(one.sampled.part, []).append(one)
+    for records in by_part.values():
+        names = {name for one in records[:50] for record in _records(one.value) for name in record}
+        for known, held in groups:
+            if len(names & known) >= _ALIKE * len(names | known):
+                known |= names
+                held += records
+                break
+        else:
+            groups.append((names, records))
+    return sorted((held for _, held in groups), key=lambda held: -len(held))
 
 
 def propose(found: Sequence[Recognised], name: str, stem: str, origin: str) -> Proposal | None:
@@ -96,15 +117,20 @@ def _around(one: Recognised) -> Around:
     return Around(key, one.sampled.headers)
 
 
-def _tried(name: str, text: str, shape: Shape, found: Sequence[Recognised], entries: Sequence[Entry]) -> Proposal:
+def _tried(
+    name: str, text: str, shape: Shape, found: Sequence[Recognised], entries: Sequence[Entry]
+) -> Proposal:
     reasons: Counter[str] = Counter()
     places: dict[str, str] = {}
     first: list[tuple[str, list[Record]]] = []
+    shown: set[tuple[str, ...]] = set()
     for one in found:
         records = read_by(one.sampled, shape)
         reason = first_reason(records)
         if reason is None:
-            if len(first) < _SHOWN:
+            kinds = tuple(getattr(record, "name", type(record).__name__) for record in records)
+            if len(first) < _SHOWN and kinds not in shown:
+                shown.add(kinds)
                 first.append((one.sampled.place, records))
             continue
         reasons[reason] += 1

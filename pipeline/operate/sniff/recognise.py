@@ -8,6 +8,7 @@ from typing import Final
 
 from pipeline.decode import strict
 from pipeline.decode.auto import chosen, looks_like
+from pipeline.decode.builtin import cloudevents
 from pipeline.decode.decode import decode
 from pipeline.decode.fields import Fields
 from pipeline.decode.shape import Shape
@@ -15,7 +16,7 @@ from pipeline.decode.strangers import READ_AS, stranger_bytes
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 from pipeline.model.records import Invalid, Record
-from pipeline.operate.sniff.sample import Sampled
+from pipeline.operate.sniff.sample import Sampled, is_framed
 
 OWN: Final = "home-made"
 FRAMED: Final = "framed for a schema registry"
@@ -43,18 +44,20 @@ def recognise(one: Sampled, own: Mapping[str, Shape]) -> Recognised:
     raw = one.raw
     if raw is None:
         return Recognised(one, TOMBSTONE)
-    if raw.startswith(b"\0") and len(raw) > 5:
+    if is_framed(raw):
         told = f"of the schema {int.from_bytes(raw[1:5], 'big')}"
         return Recognised(one, FRAMED, told, is_read=False)
     by_auto = read_by(one, "auto")
     reason = first_reason(by_auto)
+    if one.headers and cloudevents.is_binary(one.headers):
+        return Recognised(one, "cloudevents", reason, is_read=reason is None)
     try:
         value = strict.loads(raw)
     except InvalidRecord as error:
         looks = stranger_bytes(raw)
-        format = None if looks is None else READ_AS.get(looks)
-        if format is not None:
-            return _of_vendor(one, format, None)
+        vendor = None if looks is None else READ_AS.get(looks)
+        if vendor is not None:
+            return _of_vendor(one, vendor, None)
         if reason is None:  # a batch with one member that is no JSON
             return Recognised(one, "auto")
         return Recognised(one, BROKEN, str(error), is_read=False)
@@ -67,13 +70,13 @@ def recognise(one: Sampled, own: Mapping[str, Shape]) -> Recognised:
         return Recognised(one, name)
     if reason is None:
         return Recognised(one, "auto")
-    looks = next((told for member in found[:2] if (told := looks_like(member))), None)
-    format = None if looks is None else READ_AS.get(looks)
-    if format is not None and not (format == "amplitude" and _AMPLITUDE.isdisjoint(first)):
-        read = _of_vendor(one, format, value)
-        if read.is_read or format != "kafka-connect":
+    looks = next((seen for member in found[:2] if (seen := looks_like(member))), None)
+    vendor = None if looks is None else READ_AS.get(looks)
+    if vendor is not None and not (vendor == "amplitude" and _AMPLITUDE.isdisjoint(first)):
+        read = _of_vendor(one, vendor, value)
+        if read.is_read or vendor != "kafka-connect":
             return read
-    elif looks is not None and format is None:
+    elif looks is not None and vendor is None:
         return Recognised(one, looks, "Hookline has no reader for it yet", value, is_read=False)
     for label, shape in own.items():
         if first_reason(read_by(one, shape)) is None:

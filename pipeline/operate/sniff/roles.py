@@ -25,7 +25,9 @@ _SURE: Final = 50
 _WEAK: Final = 40
 """What is looked at as a device's id only where there is no other id."""
 _MOST_PATHS: Final = 3
-_LIKE_AN_EVENT: Final = re.compile(r"[a-z]+([_.:/ -][a-z]+)+|([A-Z][a-z]+ ?){2,5}|[a-z]+([A-Z][a-z]+)+|[A-Z]+(_[A-Z]+)+")
+_LIKE_AN_EVENT: Final = re.compile(
+    r"[a-z]+([_.:/ -][a-z]+)+|([A-Z][a-z]+ ?){2,5}|[a-z]+([A-Z][a-z]+)+|[A-Z]+(_[A-Z]+)+"
+)
 _IDENTIFIER: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-fA-F]{16,}|https?://.*|.*@.*\..*|[\d.:,-]+")
 
 
@@ -126,7 +128,11 @@ def _find_time(view: View, columns: Columns, roles: Roles) -> None:
         if weight == 0 and not ("format" in form or type(values[0]) is str):
             weight = 6
         share = len(values) / len(view.rows)
-        score = (max(weight, 18 if weight != 6 else 6)) * (0.2 + 0.8 * share) - 2 * ref.depth - 4 * (ref.root != "")
+        score = (
+            (max(weight, 18 if weight != 6 else 6)) * (0.2 + 0.8 * share)
+            - 2 * ref.depth
+            - 4 * (ref.root != "")
+        )
         if best is None or score > best[0]:
             best = score, ref, form
     if best is None:
@@ -139,14 +145,20 @@ def _find_time(view: View, columns: Columns, roles: Roles) -> None:
     else:
         roles.time = {**(source if isinstance(source, dict) else {"path": source}), **form}
     if "format" in form:
-        note = "" if "%z" in form["format"] or "GMT" in form["format"] else "UTC? else add `zone: Europe/Berlin`"
+        note = (
+            "" if "%z" in form["format"] or "GMT" in form["format"] else "UTC? else add `zone: Europe/Berlin`"
+        )
         if is_ambiguous(form["format"], columns[ref]):
             note = f"days and months as you write them? {note}".strip()
         roles.time_note = note or None
 
 
 def _weighed(
-    view: View, columns: Columns, weigh: Weigh, fits: Callable[[Ref, Sequence[Json]], bool], taken: set[Ref | None]
+    view: View,
+    columns: Columns,
+    weigh: Weigh,
+    fits: Callable[[Ref, Sequence[Json]], bool],
+    taken: set[Ref | None],
 ) -> list[tuple[float, Ref]]:
     """Return the fields that may have a role, the best first."""
     found: list[tuple[float, Ref]] = []
@@ -213,12 +225,19 @@ def _by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[tuple
     for ref, values in columns.items():
         if ref in taken or not _is_name(ref, values) or ref.last in TELLING_OF_USERS:
             continue
-        if max(as_user(ref.last, ref.holder), as_anonymous(ref.last, ref.holder), as_id(ref.last, ref.holder)) >= 40:
+        if (
+            max(
+                as_user(ref.last, ref.holder), as_anonymous(ref.last, ref.holder), as_id(ref.last, ref.holder)
+            )
+            >= 40
+        ):
             continue
         texts = {value for value in values if type(value) is str}
         alike = sum(bool(_LIKE_AN_EVENT.fullmatch(text)) for text in texts)
         is_first = ref.parts == (0,)
-        if is_first or (alike * 10 >= len(texts) * 7 and len(texts) > 1 and len(values) * 2 >= len(view.rows)):
+        if is_first or (
+            alike * 10 >= len(texts) * 7 and len(texts) > 1 and len(values) * 2 >= len(view.rows)
+        ):
             found.append((20 + 10 * is_first - ref.depth, ref))
     return sorted(found, key=lambda one: (-one[0], str(one[1].parts)))
 
@@ -231,12 +250,18 @@ def _ids_by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[t
             continue
         texts = [value for value in values if type(value) is str and _ID_LIKE.fullmatch(value)]
         share = len(values) / len(view.rows)
-        if len(texts) * 10 >= len(values) * 9 and share >= 0.5 and (len(set(texts)) > 1 or len(set(view.of)) == 1):
+        if (
+            len(texts) * 10 >= len(values) * 9
+            and share >= 0.5
+            and (len(set(texts)) > 1 or len(set(view.of)) == 1)
+        ):
             found.append((20 * share - ref.depth - 5 * _is_unique(values), ref))
     return sorted(found, key=lambda one: (-one[0], str(one[1].parts)))
 
 
-_ID_LIKE: Final = re.compile(r"[A-Za-z]{0,8}[-_:#]?\d{1,20}|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-fA-F]{12,64}|\S+@\S+\.\S+")
+_ID_LIKE: Final = re.compile(
+    r"[A-Za-z]{0,8}[-_:#]?\d{1,20}|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-fA-F]{12,64}|\S+@\S+\.\S+"
+)
 
 
 def bag_of(view: View, weigh: Callable[[str], int], least: int = _SURE) -> Ref | None:
@@ -256,7 +281,7 @@ def bag_of(view: View, weigh: Callable[[str], int], least: int = _SURE) -> Ref |
 
 
 def pairs_of(view: View) -> Value:
-    """Return the list of names and values that is an object, as a shape file has it; None where there is none."""
+    """Return the list of names and values that is an object, as a shape file has it, or None."""
     for ref, values in view.columns.items():
         if ref.up or ref.root or ref.depth > 2 or not all(type(one) is list for one in values):
             continue
@@ -273,7 +298,10 @@ def pairs_of(view: View) -> Value:
     return None
 
 
-_PAIRED: Final = re.compile(r"(string|int|integer|float|double|bool|boolean|num|number|text)?_?(val|value)s?|[vsifbdn]|str|int|num", re.IGNORECASE)
+_PAIRED: Final = re.compile(
+    r"(string|int|integer|float|double|bool|boolean|num|number|text)?_?(val|value)s?|[vsifbdn]|str|int|num",
+    re.IGNORECASE,
+)
 
 
 def properties_of(view: View) -> Ref | None:

@@ -55,6 +55,8 @@ class Part:
     looks_like: str | None = None
     """What it is where it holds no JSON lines."""
     remedy: str | None = None
+    is_sure: bool = False
+    """True where it is so without a doubt."""
 
 
 @dataclass(slots=True)
@@ -99,12 +101,15 @@ def _read(given: Input, sample: Sample, most: int, most_bytes: int) -> None:
     data, fault = _head(given.path, most, most_bytes)
     part.is_whole = not fault and len(data) <= most_bytes
     data = data[:most_bytes]
-    lines = _lines(data, part.is_whole)
+    lines = _lines(data, part.is_whole, keep=fault is None)
     if not _any_json(lines):
         document = _document(data)
         if document is not None:
+            part.is_sure = True
             part.looks_like = "one JSON document over several lines"
-            part.remedy = f"`jq -c {_JQ[type(document) is list]} FILE > out.jsonl` makes a line of each record"
+            part.remedy = (
+                f"`jq -c {_JQ[type(document) is list]} FILE > out.jsonl` makes a line of each record"
+            )
             for at, value in enumerate(_members(document)[:most]):
                 place = f"record {at + 1}"
                 sample.add(part, Sampled(part.name, place, Origin(given.name, at), orjson.dumps(value)))
@@ -112,9 +117,11 @@ def _read(given: Input, sample: Sample, most: int, most_bytes: int) -> None:
         found = foreign(data)
         if found is not None and not _is_framed(lines):
             part.looks_like, part.remedy = found
+            part.is_sure = found[0].startswith("empty")
             if not _is_spread(lines):
                 return
     if fault is not None:
+        part.is_sure = True
         part.looks_like, part.remedy = fault, "fetch it anew; what could be read of it is looked at here"
     for number, offset, line in lines[:most]:
         sample.add(part, _sampled(given, part, number, offset, line))
@@ -156,6 +163,7 @@ def sample_topics(settings: KafkaSettings, topics: Sequence[str], most: int = MO
         for message in found:
             sample.add(part, _message(message, topic, f"{message.source}:{message.offset}"))
         if not found:
+            part.is_sure = True
             part.looks_like, part.remedy = "empty: it holds no message", "name a topic with records"
     return sample
 
@@ -182,12 +190,15 @@ def _head(path: str, most: int, most_bytes: int) -> tuple[bytes, str | None]:
     return bytes(data), None
 
 
-def _lines(data: bytes, is_whole: bool) -> list[tuple[int, int, bytes]]:
-    """Return (number, offset, line) of the lines that are no blank ones; the last one only if it is whole."""
+def _lines(data: bytes, is_whole: bool, *, keep: bool) -> list[tuple[int, int, bytes]]:
+    """Return (number, offset, line) of the lines that are no blank ones; the last one only if it is whole.
+
+    keep: a line without end is kept all the same where it is the only one.
+    """
     found = []
     offset = 0
     texts = data.split(b"\n")
-    for number, text in enumerate(texts if is_whole or len(texts) == 1 else texts[:-1], 1):
+    for number, text in enumerate(texts if is_whole or (keep and len(texts) == 1) else texts[:-1], 1):
         line = without_bom(text) if number == 1 else text
         if line.strip():
             found.append((number, offset, line.rstrip(b"\r")))
@@ -231,4 +242,9 @@ def _is_spread(lines: list[tuple[int, int, bytes]]) -> bool:
 
 
 def _is_framed(lines: list[tuple[int, int, bytes]]) -> bool:
-    return bool(lines) and lines[0][2].startswith(b"\0")
+    return bool(lines) and is_framed(lines[0][2])
+
+
+def is_framed(raw: bytes) -> bool:
+    """Return whether bytes begin as serializers of a Schema Registry begin them: 00, the schema's id."""
+    return raw.startswith(b"\0") and len(raw) > 5 and raw[1:5] != b"\0\0\0\0"

@@ -20,7 +20,7 @@ from pipeline.language.formats import RECORDING
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Json, Value
 from pipeline.model.records import Invalid, Record
-from pipeline.operate.sniff.propose import Proposal, propose
+from pipeline.operate.sniff.propose import Proposal, apart, propose
 from pipeline.operate.sniff.recognise import (
     BROKEN,
     FRAMED,
@@ -68,7 +68,8 @@ class Sniffed:
     parts: list[Part]
     found: list[Found]
     """The most frequent shape first."""
-    proposal: Proposal | None
+    proposals: list[Proposal]
+    """One for each kind of home-made records; that of most of them first."""
     lost: list[tuple[str, str, int]]
     """Objects that a shape reads nothing of: the shape, the field, in how many records."""
     notes: list[str]
@@ -85,7 +86,7 @@ class Sniffed:
     @property
     def understood(self) -> int:
         """How many a shape reads, the proposed one too."""
-        own = 0 if self.proposal is None else self.proposal.understood
+        own = sum(one.understood for one in self.proposals)
         return own + sum(one.records - one.unread for one in self.found if one.shape != OWN)
 
     def to_json(self) -> dict[str, Value]:
@@ -96,7 +97,11 @@ class Sniffed:
                     "name": part.name,
                     "records": part.records,
                     "whole": part.is_whole,
-                    **({} if part.looks_like is None else {"looks_like": part.looks_like, "remedy": part.remedy}),
+                    **(
+                        {}
+                        if part.looks_like is None
+                        else {"looks_like": part.looks_like, "remedy": part.remedy}
+                    ),
                 }
                 for part in self.parts
             ],
@@ -115,7 +120,7 @@ class Sniffed:
             "lost": [{"shape": shape, "field": name, "records": count} for shape, name, count in self.lost],
             "formats": self.formats,
             "notes": self.notes,
-            "proposal": None if self.proposal is None else _proposal(self.proposal),
+            "proposals": [_proposal(one) for one in self.proposals],
         }
 
 
@@ -126,7 +131,9 @@ def _proposal(made: Proposal) -> dict[str, Value]:
         "fields": made.entries,
         "records": made.records,
         "understood": made.understood,
-        "not_understood": [{"reason": why, "records": count, "first": place} for why, count, place in made.reasons],
+        "not_understood": [
+            {"reason": why, "records": count, "first": place} for why, count, place in made.reasons
+        ],
         "first": [{"place": place, "records": list(told(records))} for place, records in made.first],
     }
 
@@ -151,16 +158,24 @@ def sniff(sample: Sample, config: Path | None = None, name: str | None = None) -
     recognised = [recognise(one, own) for one in sample.records]
     settle(recognised)
     mine = [one for one in recognised if one.shape == OWN]
-    proposal = None
-    if mine:
-        stem = _stem(mine[0].sampled.part)
-        origin = ", ".join(dict.fromkeys(one.sampled.part for one in mine[:100]))[:60]
-        proposal = propose(mine, name or _free_name(stem, taken), stem, origin)
+    proposals: list[Proposal] = []
+    names: dict[str, str] = {}
+    for held in apart(mine):
+        stem = _stem(held[0].sampled.part)
+        parts = list(dict.fromkeys(one.sampled.part for one in held))
+        origin = ", ".join(Path(part).name for part in parts[:3])[:40]
+        proposal = propose(held, name or _free_name(stem, taken), stem, origin)
+        if proposal is not None:
+            proposals.append(proposal)
+            taken.add(proposal.name)
+            names |= dict.fromkeys(parts, proposal.name)
     found = _count(recognised)
-    sniffed = Sniffed(list(sample.parts.values()), found, proposal, _lost(recognised), notes)
-    sniffed.formats = _formats(recognised, proposal)
+    sniffed = Sniffed(list(sample.parts.values()), found, proposals, _lost(recognised), notes)
+    sniffed.formats = _formats(recognised, names, notes)
     sniffed.topics = frozenset(
-        one.sampled.part for one in recognised if one.sampled.part not in sample.parts or sample.parts[one.sampled.part].is_topic
+        one.sampled.part
+        for one in recognised
+        if one.sampled.part not in sample.parts or sample.parts[one.sampled.part].is_topic
     )
     return sniffed
 
@@ -176,7 +191,7 @@ def check_name(name: str, taken: set[str]) -> None:
 
 
 def write(config: Path, proposal: Proposal) -> Path:
-    """Write a proposed shape into a config directory and return its file. Raises UsageError, never replaces."""
+    """Write a proposed shape into a config directory; return its file. Replaces none: UsageError."""
     path = config / SHAPES / f"{proposal.name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -208,7 +223,9 @@ def _stem(part: str) -> str:
 def _free_name(stem: str, taken: set[str]) -> str:
     bare = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_")[:40] or "mine"
     names = [bare, *(f"{bare}-{number}" for number in range(2, 1000))]
-    return next(one for one in names if one not in taken and one not in BY_NAME and one not in (RECORDING, "stdin"))
+    return next(
+        one for one in names if one not in taken and one not in BY_NAME and one not in (RECORDING, "stdin")
+    )
 
 
 def _count(recognised: list[Recognised]) -> list[Found]:
@@ -224,19 +241,27 @@ def _count(recognised: list[Recognised]) -> list[Found]:
     return sorted(found.values(), key=lambda row: -row.records)
 
 
-def _formats(recognised: list[Recognised], proposal: Proposal | None) -> dict[str, str]:
+def _formats(recognised: list[Recognised], own: Mapping[str, str], notes: list[str]) -> dict[str, str]:
     """Return the format for each file or topic: the one shape of its records, `auto` where it tells them."""
     shapes: dict[str, dict[str, int]] = {}
     for one in recognised:
-        name = one.shape if one.shape != OWN else proposal.name if proposal is not None else None
+        name = one.shape if one.shape != OWN else own.get(one.sampled.part)
         is_read = one.is_read or one.shape == OWN
         if name is not None and is_read and name not in (TOMBSTONE, FRAMED):
             of = shapes.setdefault(one.sampled.part, {})
             of[name] = of.get(name, 0) + 1
-    return {
-        part: next(iter(of)) if len(of) == 1 else "auto" if of.keys() <= {*NAMES, "auto"} else max(of, key=lambda one: of[one])
-        for part, of in shapes.items()
-    }
+    formats: dict[str, str] = {}
+    for part, of in shapes.items():
+        most = max(of, key=lambda one: of[one])
+        formats[part] = "auto" if len(of) > 1 and of.keys() <= {*NAMES, "auto"} else most
+        if len(of) > 1 and formats[part] != "auto":
+            others = ", ".join(f"{count:,} of `{name}`" for name, count in of.items() if name != most)
+            notes.append(
+                f"{part} holds records of several shapes, and has one `format`: under `{most}` those of the "
+                f"others ({others}) are dead letters, until entries of an own shape read them or they have a "
+                "file or a topic of their own"
+            )
+    return formats
 
 
 _MEANT: Final = frozenset({"integrations", "context", "_metadata"})
@@ -256,9 +281,7 @@ def _lost(recognised: list[Recognised]) -> list[tuple[str, str, int]]:
         for name, inner in value.items():
             if name not in _MEANT and type(inner) is dict and (leaves := _leaves(inner)):
                 seen.setdefault((one.shape, name), []).append(leaves.isdisjoint(kept))
-    return [
-        (shape, name, sum(lost)) for (shape, name), lost in seen.items() if sum(lost) * 2 > len(lost)
-    ]
+    return [(shape, name, sum(lost)) for (shape, name), lost in seen.items() if sum(lost) * 2 > len(lost)]
 
 
 def _leaves(value: Value) -> set[str]:

@@ -67,7 +67,9 @@ def visits(rng: random.Random, n: int) -> Any:
 
 
 def logs(rng: random.Random, n: int) -> Any:
-    inner = f'{{"evt":"{("login", "logout")[n % 2]}","user":{{"mail":"ann{n % 4}@x.org"}},"data":{{"mfa":true}}}}'
+    inner = (
+        f'{{"evt":"{("login", "logout")[n % 2]}","user":{{"mail":"ann{n % 4}@x.org"}},"data":{{"mfa":true}}}}'
+    )
     return {"@timestamp": iso(NOON + n), "host": {"name": "web-1"}, "message": inner}
 
 
@@ -109,9 +111,12 @@ def scores(rng: random.Random, n: int) -> Any:
 def taxi(rng: random.Random, n: int) -> Any:
     return {
         "header": {"messageId": uuid(rng), "emittedAt": iso(NOON + n), "schema": 4},
-        "body": {"eventType": ("RideStarted", "RideEnded")[n % 2], "rider": {"riderId": f"r-{n % 8}", "tier": "gold"},
-                 "fare": 9.5},
-    }  # fmt: skip
+        "body": {
+            "eventType": ("RideStarted", "RideEnded")[n % 2],
+            "rider": {"riderId": f"r-{n % 8}", "tier": "gold"},
+            "fare": 9.5,
+        },
+    }
 
 
 def newsletter(rng: random.Random, n: int) -> Any:
@@ -137,14 +142,30 @@ def bank(rng: random.Random, n: int) -> Any:
 def cms(rng: random.Random, n: int) -> Any:
     kind = ("article", "profile", "ping")[n % 3]
     if kind == "profile":
-        return {"kind": kind, "id": f"u{n % 4}", "attributes": {"plan": "pro", "email": "a@b.c"}, "at": iso(NOON + n)}
+        return {
+            "kind": kind,
+            "id": f"u{n % 4}",
+            "attributes": {"plan": "pro", "email": "a@b.c"},
+            "at": iso(NOON + n),
+        }
     if kind == "ping":
         return {"kind": kind, "at": iso(NOON + n)}
-    return {"kind": kind, "event": ("read", "shared")[n % 2], "reader": {"id": f"u{n % 4}"}, "at": iso(NOON + n)}
+    return {
+        "kind": kind,
+        "event": ("read", "shared")[n % 2],
+        "reader": {"id": f"u{n % 4}"},
+        "at": iso(NOON + n),
+    }
 
 
 def users_table(rng: random.Random, n: int) -> Any:
-    return {"id": 100 + n, "email": f"u{n}@x.org", "first_name": "Ann", "plan": "free", "updated_at": iso(NOON + n)}
+    return {
+        "id": 100 + n,
+        "email": f"u{n}@x.org",
+        "first_name": "Ann",
+        "plan": "free",
+        "updated_at": iso(NOON + n),
+    }
 
 
 def iot(rng: random.Random, n: int) -> Any:
@@ -156,7 +177,8 @@ def batch(rng: random.Random, n: int) -> Any:
         "sessionId": f"s{n}",
         "customer": {"ref": f"c-{n % 4}"},
         "events": [
-            {"name": ("open", "scroll")[k], "clientTs": (NOON + n) * 1000 + k, "attrs": {"depth": k}} for k in (0, 1)
+            {"name": ("open", "scroll")[k], "clientTs": (NOON + n) * 1000 + k, "attrs": {"depth": k}}
+            for k in (0, 1)
         ],
     }
 
@@ -182,11 +204,23 @@ def listed(rng: random.Random, n: int) -> Any:
 
 STREAMS: dict[str, Stream] = {
     "a shop with a payload": Stream(
-        shop, {"type": "event", "name": "order_placed", "user_id": "7", "time": NOON * 1000, "properties": {"sum": 0.0}}
+        shop,
+        {
+            "type": "event",
+            "name": "order_placed",
+            "user_id": "7",
+            "time": NOON * 1000,
+            "properties": {"sum": 0.0},
+        },
     ),
     "a flat export from a till": Stream(
         till,
-        {"name": "Kauf", "user_id": "4711", "time": NOON * 1000, "properties": {"Betrag": 12.5, "Filiale": "Mitte"}},
+        {
+            "name": "Kauf",
+            "user_id": "4711",
+            "time": NOON * 1000,
+            "properties": {"Betrag": 12.5, "Filiale": "Mitte"},
+        },
     ),
     "readings of sensors, many in a line": Stream(
         sensors, {"name": "Reading", "anonymous_id": "s1", "time": NOON * 1000, "properties": {"c": 21.5}}
@@ -200,7 +234,9 @@ STREAMS: dict[str, Stream] = {
     ),
     "moves of a game, as arrays": Stream(game, {"name": "spawn", "user_id": "p0", "time": NOON * 1000}),
     "requests of an API": Stream(requests, {"user_id": "40", "time": NOON * 1000 + 500}),
-    "a support tool with logins": Stream(support, {"name": "reply", "user_id": "5", "properties": {"words": 12}}),
+    "a support tool with logins": Stream(
+        support, {"name": "reply", "user_id": "5", "properties": {"words": 12}}
+    ),
     "scores of matches": Stream(scores, {"name": "Score", "user_id": "ann", "time": NOON * 1000}),
     "a taxi's envelopes": Stream(
         taxi, {"type": "event", "name": "RideStarted", "user_id": "r-0", "time": NOON * 1000}
@@ -216,7 +252,12 @@ STREAMS: dict[str, Stream] = {
         {"type": "user", "user_id": "100", "set": {"email": "u0@x.org", "first_name": "Ann", "plan": "free"}},
     ),
     "things without names": Stream(
-        iot, {"anonymous_id": "d0", "time": NOON * 1000, "properties": {"metric": 20.1, "battery": 80, "fw": "1.2"}}
+        iot,
+        {
+            "anonymous_id": "d0",
+            "time": NOON * 1000,
+            "properties": {"metric": 20.1, "battery": 80, "fw": "1.2"},
+        },
     ),
     "batches of a session": Stream(
         batch, {"name": "open", "user_id": "c-0", "time": NOON * 1000, "properties": {"depth": 0}}
