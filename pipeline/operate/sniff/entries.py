@@ -21,6 +21,8 @@ from pipeline.operate.sniff.roles import (
 from pipeline.operate.sniff.words import CONTEXTS, USERS
 
 _MOST_CONTEXT: Final = 8
+NAMELESS: Final = "mine"
+"""What a stream is called that has no name."""
 
 
 @dataclass(slots=True)
@@ -271,6 +273,8 @@ def _clean(part: dict[str, Value]) -> dict[str, Value]:
 
 
 def _title(stem: str) -> str:
+    if stem == NAMELESS:
+        return "Something Happened"
     words = [word for word in "".join(sign if sign.isalnum() else " " for sign in stem).split() if word]
     if words and len(words[-1]) > 3 and words[-1].endswith("s") and not words[-1].endswith("ss"):
         words[-1] = words[-1][:-1]

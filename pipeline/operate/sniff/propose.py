@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 
 from pipeline.compile.shapes import compile_own
+from pipeline.decode.fields import Fields
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Json, Value
@@ -100,7 +101,7 @@ def _entries(found: Sequence[Recognised], stem: str) -> list[Entry]:
     return entries_of([base_view(records, around), *element_views(records)], stem)
 
 
-def _records(value: Json) -> list[Json]:
+def _records(value: Json) -> list[Fields]:
     members = value if type(value) is list else [value]
     return [one for one in members if type(one) is dict]
 

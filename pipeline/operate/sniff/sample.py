@@ -25,6 +25,7 @@ from pipeline.sources.files.recorded import PREFIX, Message, is_recording, parse
 
 MOST_RECORDS: Final = 1_000
 MOST_BYTES: Final = 16 << 20
+STDIN_FD = 0
 
 
 @dataclass(slots=True, frozen=True)
@@ -170,7 +171,7 @@ def sample_topics(settings: KafkaSettings, topics: Sequence[str], most: int = MO
 
 def _head(path: str, most: int, most_bytes: int) -> tuple[bytes, str | None]:
     """Return the first bytes of a file, decompressed, with more than enough lines; and how it is damaged."""
-    fd = 0 if path == STDIN else os.open(path, os.O_RDONLY)
+    fd = STDIN_FD if path == STDIN else os.open(path, os.O_RDONLY)
     data = bytearray()
     try:
         blocks = Blocks(fd)
@@ -185,7 +186,7 @@ def _head(path: str, most: int, most_bytes: int) -> tuple[bytes, str | None]:
     except Damaged as error:
         return bytes(data), f"a damaged compressed file ({error.reason})"
     finally:
-        if fd:
+        if fd != STDIN_FD:
             os.close(fd)
     return bytes(data), None
 

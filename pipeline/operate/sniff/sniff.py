@@ -20,6 +20,7 @@ from pipeline.language.formats import RECORDING
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Json, Value
 from pipeline.model.records import Invalid, Record
+from pipeline.operate.sniff.entries import NAMELESS
 from pipeline.operate.sniff.propose import Proposal, apart, propose
 from pipeline.operate.sniff.recognise import (
     BROKEN,
@@ -214,14 +215,14 @@ def _own_shapes(config: Path | None, notes: list[str]) -> Mapping[str, Shape]:
 
 
 def _stem(part: str) -> str:
-    stem = "stdin" if part == "-" else Path(part).name
+    stem = NAMELESS if part == "-" else Path(part).name
     while any(stem.lower().endswith(end) and len(stem) > len(end) for end in _ENDS):
         stem = stem[: stem.rindex(".")]
     return stem
 
 
 def _free_name(stem: str, taken: set[str]) -> str:
-    bare = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_")[:40] or "mine"
+    bare = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_")[:40] or NAMELESS
     names = [bare, *(f"{bare}-{number}" for number in range(2, 1000))]
     return next(
         one for one in names if one not in taken and one not in BY_NAME and one not in (RECORDING, "stdin")

@@ -13,7 +13,7 @@ from pipeline.operate.sniff.entries import Entry
 
 _PLAIN: Final = re.compile(r"[^\W\d][\w.$-]*|[$^][\w.^$-]+")
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-_WIDTH: Final = 100
+_WIDTH: Final = 80
 _REMARK_AT: Final = 34
 
 
@@ -21,7 +21,8 @@ def shape_text(name: str, entries: Sequence[Entry], origin: str) -> str:
     """Return the file's text. origin: what it was made from, for the first line."""
     lines = [
         "# yaml-language-server: $schema=../schema/shape.json",
-        f"# Proposed by `hookline sniff` from {one_line(origin)}: read it, and mend what it guessed wrong.",
+        f"# Proposed by `hookline sniff` from {one_line(origin)}.",
+        "# Read it, and mend what it guessed wrong: docs/input.md has the language.",
         f"name: {_scalar(name)}",
         "records:" + ("" if len(entries) < 2 else "  # the first entry that fits reads the record"),
     ]
@@ -51,7 +52,11 @@ def _entry(entry: Entry) -> list[str]:
 def _remarked(line: str, remark: str | None) -> str:
     if not remark:
         return line
-    return f"{line:<{_REMARK_AT}}  # {one_line(remark)}"
+    beside = f"{line:<{_REMARK_AT}}  # {one_line(remark)}"
+    if len(beside) <= _WIDTH or line.startswith("  - "):
+        return beside
+    indent = " " * (len(line) - len(line.lstrip()))
+    return f"{indent}# {one_line(remark)}\n{line}"
 
 
 def _flow(value: Value) -> str:
