@@ -39,6 +39,11 @@ class Formats:
         """Return every shape that reads something, that of most things first."""
         return list(dict.fromkeys([self.default, *self.topics.values(), *self.files.values()]))
 
+    @property
+    def have_registries(self) -> bool:
+        """True where some records name schemas of a registry."""
+        return any(shape.frame is not None and shape.frame.registry is not None for shape in self.all())
+
     def _topic(self, source: str) -> Shape | None:
         if not self.topics:
             return None
@@ -49,6 +54,9 @@ class Formats:
         """Yield the stretches of a chunk that one shape reads: the first line, the one after the last."""
         if not self.topics and not self.files:
             yield 0, lines, self.default
+            return
+        if isinstance(sources, str) and not isinstance(parts, list):
+            yield 0, lines, self.of(sources, parts)
             return
         of_source: Sequence[str] = [sources] * lines if isinstance(sources, str) else sources
         of_part: Sequence[str | None] = parts if isinstance(parts, list) else [parts] * lines

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from pipeline.model.errors import StateError
 from pipeline.sources.reader import Reader
+from pipeline.telemetry import metrics
 from tests.kafka.topics import Tap, Topics
 
 Tapper = Callable[[Reader], Tap]
@@ -74,3 +77,33 @@ def test_changes_of_a_table_with_one_partition_precede_events_in_any(topics: Top
     assert [type(line) for line in lines[:2]] == [dict, int]
     received = [time for chunk in seen.chunks for time in chunk.received or ()]
     assert received[0] == 9000, "when it was received is still known"
+
+
+def test_a_change_that_came_too_late_is_counted_and_stays_late_after_a_crash(
+    topics: Topics, tap: Tapper, tmp_path: Path
+) -> None:
+    """By its commit it precedes the events that had left."""
+    table, events = topics.create("db.public.users", 2), topics.create("events", 3)
+    settings: dict[str, Any] = {
+        "events": (events,),
+        "users": (table,),
+        "together": True,
+        "format": "debezium",
+    }
+    for partition in range(3):
+        topics.send(events, b"%d" % partition, time_ms=1000 + partition, partition=partition)
+    first = tap(topics.open(**settings, settle_secs=0.0))
+    first.reader.keep_trail(tmp_path)
+    first.take(3)
+    change = {"before": None, "after": {"id": 7}, "op": "u", "source": {"table": "users", "ts_ms": 999}}
+    topics.send(table, orjson.dumps(change), time_ms=2000, partition=1)
+    first.take(4)
+    assert metrics.read("join_late_records_total", side="users") == 1
+    first.reader.close()
+    again = tap(topics.open(**settings))
+    again.reader.keep_trail(tmp_path)
+    assert again.take(4) == first.lines
+    for chunk in first.chunks[:1]:
+        rest = tap(topics.open(chunk.position, **settings))
+        rest.reader.keep_trail(tmp_path)
+        assert rest.take(4 - chunk.position[1]) == first.lines[chunk.position[1] :]

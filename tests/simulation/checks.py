@@ -23,7 +23,8 @@ def numbers_of(shards: Iterable[Shard]) -> dict[str, Counter[str]]:
     for shard in shards:
         for name, number in shard.counters.copy().items():
             webhook, _, counter = name.rpartition("/")
-            found[webhook][counter] += number
+            if webhook:  # else of dead records, which are no webhook's
+                found[webhook][counter] += number
     return found
 
 

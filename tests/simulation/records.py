@@ -39,7 +39,8 @@ def snapshot(version: int) -> Snapshot:
         for name, text in WEBHOOKS.items()
         if name not in WITHOUT[version]
     }
-    text = ConfigText(files, defaults=JobDefaults(network_allow=("127.0.0.0/8",)))
+    defaults = JobDefaults(network_allow=("127.0.0.0/8",), formats={"default": "native"})
+    text = ConfigText(files, defaults=defaults)
     return compile_config(text, secrets=None).require()
 
 

@@ -15,8 +15,8 @@ def columns_of(place: Place) -> Fields | None:
     Raises InvalidRecord.
     """
     raw = place.key
-    if not raw:
-        return None
+    if not raw or raw.startswith(b"\0"):
+        return None  # framed for a schema registry, it is no text
     if raw.startswith(b"Struct{"):
         raise InvalidRecord(
             f"the message's key is {raw[:60].decode('utf-8', 'replace')!r}: set `key.converter` to "
@@ -75,5 +75,6 @@ def forgotten(place: Place, names: tuple[str, ...]) -> PropertyUpdate:
     """Return the deletion that a message without a value says. Raises InvalidRecord."""
     key = columns_of(place)
     if key is None:
-        raise InvalidRecord("a tombstone without a key says nobody's name")
+        what = "whose key is framed for a schema registry" if place.key else "without a key"
+        raise InvalidRecord(f"a tombstone {what} says nobody's name")
     return deletion(user_id(names, {}, key), None, place)

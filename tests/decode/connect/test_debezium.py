@@ -181,6 +181,9 @@ def test_events_of_a_table() -> None:
     ids = {only(change(op=op, before=before), table).id for op in ("c", "u", "d")}
     assert len(ids) == 3
     assert only(change(before=before), table).id in ids
+    place = {"table": "users", "file": "binlog.000003", "pos": 805, "row": 1}
+    assert only(change(source=place), table).id == "users:binlog.000003/805/1:u:7", "of MySQL"
+    assert only(change(source={"table": "users"}), table).id is None
 
 
 def test_events_of_flattened_rows_need_to_know_what_has_happened() -> None:
@@ -214,7 +217,10 @@ def test_users_and_events_of_a_table() -> None:
         (change(), None, "the message has no key"),
         (change(), b'{"tenant":1,"id":7}', "the columns `tenant`, `id`"),
         (change(), b"Struct{id=7}", "org.apache.kafka.connect.json.JsonConverter"),
-        (change(), b"\x00\xff", "neither JSON nor text"),
+        (change(), b"\xff", "neither JSON nor text"),
+        (change(), b"\x00\x00\x00\x00\x07\x0e", "say by `key` which column"),
+        (change(), b'{"id":', "unexpected end"),
+        (None, b"\x00\x00\x00\x00\x07\x0e", "framed for a schema registry"),
         (change(after={"id": [1]}), b'{"id":[1]}', "`id` is an array"),
         (None, b"", "a tombstone without a key"),
         ([change()], b'{"id":7}', "the change is an array"),

@@ -94,7 +94,7 @@ def filtered(by: Shape, lines: list[bytes | None], wants: Any) -> list[Record]:
     return [one for one in records if not isinstance(one, Event) or wants(one.name, one.kind)]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(RECORDS | st.lists(RECORDS, max_size=2), max_size=6),
     st.sampled_from((wants_none, wants_a, wants_all)),

@@ -211,14 +211,15 @@ def test_versions_stay_whole_through_edits_and_kills(tmp_path: Path, receiver: R
 def test_every_line_is_read_by_the_shape_of_its_version_through_edits_and_kills(
     tmp_path: Path, receiver: Receiver
 ):
-    shift_and_kill(tmp_path, receiver, kills=2, seed=3, kind=ShiftingShape)
+    shift_and_kill(tmp_path, receiver, kills=1, seed=3, kind=ShiftingShape)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", [Shifting, ShiftingShape])
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("seed", range(2, 6))
 def test_versions_stay_whole_through_many_edits_and_kills(
-    tmp_path: Path, receiver: Receiver, seed: int, processes: int
+    tmp_path: Path, receiver: Receiver, seed: int, processes: int, kind: type[Shifting]
 ):
-    shift_and_kill(tmp_path, receiver, kills=8, seed=seed, processes=processes)
+    shift_and_kill(tmp_path, receiver, kills=8, seed=seed, processes=processes, kind=kind)
