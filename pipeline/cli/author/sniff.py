@@ -75,7 +75,7 @@ def sniff(
             return Exit.PROBLEMS
         path = sniffing.write(config, found.proposals[0])
         say(f"written: {path}. Now `hookline check -c {config}`")
-    return Exit.OK if found.records and found.understood * 2 >= found.records else Exit.PROBLEMS
+    return Exit.OK if found.is_helpful else Exit.PROBLEMS
 
 
 def _settings(config: Path, brokers: str | None) -> KafkaSettings:
@@ -175,7 +175,10 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
     echo()
     framed = next((row for row in found.found if row.shape.startswith("framed")), None)
     if framed is not None:
-        _wrapped("The framed records need the schemas of their registry: docs/input.md, the last part.")
+        _wrapped(
+            "What is framed is read with the schemas of its registry: put its address below, and the shape "
+            "of what is inside (`then: NAME`). docs/input.md says more."
+        )
     if not found.formats:
         return
     if set(found.formats.values()) == {"auto"}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeline.decode import strict
@@ -11,12 +11,13 @@ from pipeline.decode.auto import chosen, looks_like
 from pipeline.decode.builtin import cloudevents
 from pipeline.decode.decode import decode
 from pipeline.decode.fields import Fields
+from pipeline.decode.framed.frame import split
 from pipeline.decode.shape import Shape
 from pipeline.decode.strangers import READ_AS, stranger_bytes
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 from pipeline.model.records import Invalid, Record
-from pipeline.operate.sniff.sample import Sampled, is_framed
+from pipeline.operate.sniff.sample import Sampled
 
 OWN: Final = "home-made"
 FRAMED: Final = "framed for a schema registry"
@@ -37,6 +38,8 @@ class Recognised:
     value: Json = None
     """Of a home-made one: what it says."""
     is_read: bool = True
+    schema: str | None = None
+    """The id of the schema that a frame names, where the record is seen through it."""
 
 
 def recognise(one: Sampled, own: Mapping[str, Shape]) -> Recognised:
@@ -44,9 +47,9 @@ def recognise(one: Sampled, own: Mapping[str, Shape]) -> Recognised:
     raw = one.raw
     if raw is None:
         return Recognised(one, TOMBSTONE)
-    if is_framed(raw):
-        told = f"of the schema {int.from_bytes(raw[1:5], 'big')}"
-        return Recognised(one, FRAMED, told, is_read=False)
+    framed = _of_frame(one, raw, own)
+    if framed is not None:
+        return framed
     by_auto = read_by(one, "auto")
     reason = first_reason(by_auto)
     if one.headers and cloudevents.is_binary(one.headers):
@@ -89,6 +92,24 @@ def recognise(one: Sampled, own: Mapping[str, Shape]) -> Recognised:
     return Recognised(one, OWN, reason, value, is_read=False)
 
 
+def _of_frame(one: Sampled, raw: bytes, own: Mapping[str, Shape]) -> Recognised | None:
+    """Return what stands in the frame of a Schema Registry: JSON is looked into; None for a bare record."""
+    if raw[:1] in (b"{", b"[") and not one.headers:
+        return None
+    try:
+        found = split(raw, one.headers)
+    except InvalidRecord as error:
+        is_other = raw[:1] in (b"\0", b"\3", b"\xc3") or "the header" in str(error)
+        return Recognised(one, FRAMED, str(error), is_read=False) if is_other else None
+    if found.payload[:1] not in (b"{", b"["):
+        return Recognised(one, FRAMED, f"{OF_SCHEMA} {found.id}", is_read=False, schema=found.id)
+    bare = [header for header in one.headers or () if header[0] != "__value_schema_id"]
+    inside = recognise(replace(one, raw=found.payload, headers=bare or None), own)
+    inside.schema = found.id
+    return inside
+
+
+OF_SCHEMA: Final = "Avro, or Protobuf which is not read, of the schema"
 _AS_NAMED: Final = ("segment", "posthog", "heap", "native", "cloudevents")
 _AMPLITUDE: Final = frozenset(
     {

@@ -59,6 +59,8 @@ class Found:
         return self.shape not in _NO_FORMATS and self.unread < self.records
 
 
+AVRO: Final = '{avro: {registry: "http://registry:8081"}}'
+"""The format of records in a frame that hold no JSON; the address is to be filled in."""
 _NO_FORMATS: Final = (OWN, FRAMED, TOMBSTONE, BROKEN, NO_OBJECT)
 
 
@@ -89,6 +91,14 @@ class Sniffed:
         """How many a shape reads, the proposed one too."""
         own = sum(one.understood for one in self.proposals)
         return own + sum(one.records - one.unread for one in self.found if one.shape != OWN)
+
+    @property
+    def is_helpful(self) -> bool:
+        """Whether something reads most of the records, where those in a frame have their registry."""
+        framed = sum(
+            one.records for one in self.found if one.shape == FRAMED and AVRO in self.formats.values()
+        )
+        return self.records > 0 and (self.understood + framed) * 2 >= self.records
 
     def to_json(self) -> dict[str, Value]:
         """Return everything, the proposal as text and what it makes of the first records in native form."""
@@ -248,6 +258,10 @@ def _formats(recognised: list[Recognised], own: Mapping[str, str], notes: list[s
     for one in recognised:
         name = one.shape if one.shape != OWN else own.get(one.sampled.part)
         is_read = one.is_read or one.shape == OWN
+        if one.shape == FRAMED and one.schema is not None:
+            name, is_read = AVRO, True
+        elif one.schema is not None and name is not None:
+            name = f"{{json_schema: {{then: {name}}}}}"
         if name is not None and is_read and name not in (TOMBSTONE, FRAMED):
             of = shapes.setdefault(one.sampled.part, {})
             of[name] = of.get(name, 0) + 1

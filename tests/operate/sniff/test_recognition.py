@@ -158,8 +158,30 @@ def test_framed_records_tombstones_and_headers_of_a_recording(tmp_path: Path) ->
     found = sniff(sample_files([str(path)]))
     assert counts(found) == {"framed for a schema registry": 1, "no value (tombstone)": 1, "home-made": 1}
     framed = next(row for row in found.found if row.shape.startswith("framed"))
-    assert framed.reason == "of the schema 7"
+    assert str(framed.reason).endswith("of the schema 7")
     assert found.topics == {"orders", "users"}
+    assert found.formats["orders"] == '{avro: {registry: "http://registry:8081"}}'
+
+
+def test_json_in_the_frame_of_a_registry_is_looked_into(tmp_path: Path) -> None:
+    header = [("__value_schema_id", b"\1" + bytes(range(16)))]
+    messages = [
+        Message("orders/0", 1, 1795435200000, None, None, b"\0\0\0\0\x07" + HOME.strip()),
+        Message("calls/0", 2, 1795435200000, None, header, json.dumps(samples.SEGMENT).encode()),
+        Message("other/0", 3, 1795435200000, None, None, b"\3\0" + bytes(20)),
+        Message("other/0", 4, 1795435200000, None, None, bytes(8) + b"\7avro"),
+    ]
+    path = tmp_path / "t.rec.jsonl"
+    path.write_bytes(b"".join(map(dump_line, messages)))
+    found = sniff(sample_files([str(path)]))
+    assert counts(found) == {"home-made": 1, "segment": 1, "framed for a schema registry": 2}
+    assert found.proposals[0].understood == 1
+    assert found.formats == {
+        "orders": "{json_schema: {then: orders}}",
+        "calls": "{json_schema: {then: segment}}",
+    }
+    framed = next(row for row in found.found if row.shape.startswith("framed"))
+    assert "AWS Glue" in str(framed.reason)
 
 
 HOME = b'{"uid":1,"event":"x","ts":1795435200}\n'
