@@ -73,6 +73,17 @@ def read_formats(directory: FilePath, defaults: JobDefaults) -> Formats:
     return formats
 
 
+def compile_own(name: str, text: str) -> Shape:
+    """Return the own shape of a text that is no file of a config yet. Raises ConfigError."""
+    file = f"{SHAPES}/{name}.yaml"
+    checked = check_files(ConfigText({file: text}))
+    own = _own_shapes(checked)
+    findings = [*checked.findings, *(found for one in checked.shapes for found in one.findings())]
+    if any(not found.warning for found in findings) or name not in own:
+        raise ConfigError(findings or f"{file} holds no shape `{name}`")
+    return own[name]
+
+
 def _own_shapes(checked: CheckedConfig) -> dict[str, Shape]:
     found: dict[str, Shape] = {}
     files: dict[str, str] = {}
