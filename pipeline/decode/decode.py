@@ -19,7 +19,7 @@ from pipeline.decode.strangers import stranger_bytes, unread
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import Invalid, Origin, PropertyUpdate, Record
-from pipeline.model.sizes import USUAL
+from pipeline.model.sizes import KEPT_BYTES, USUAL
 from pipeline.model.words import without_addresses
 
 OUR_FAULT = "Hookline failed to read this record"
@@ -84,6 +84,25 @@ def decode(
         # A fault of ours must not stop a stream for ever at the record that shows it.
         reason = without_addresses(f"{OUR_FAULT}: {type(error).__name__}: {error}")
         return [Invalid(raw or b"", reason, origin)]
+
+
+def member_of(raw: bytes, item: int, shape: Shape) -> bytes:
+    """Return the bytes of a record that `decode` gave from a line: the member of an envelope, or the line.
+
+    Where a shape opens envelopes itself: the line for its first record, how the line starts for the others.
+    """
+    if shape.takes_any or shape.parse is not None:
+        return raw if item == 0 else raw[:KEPT_BYTES]
+    try:
+        value = strict.loads(raw)
+    except InvalidRecord:
+        found = members.cut(raw, shape.envelopes)
+        return raw if found is None or item >= len(found[1]) else found[1][item]
+    held: Json = value
+    if type(value) is dict:
+        envelopes = [value[name] for name in shape.envelopes if type(value.get(name)) is list]
+        held = envelopes[0] if envelopes and _is_envelope(value) else value
+    return _dumps(held[item], raw) if type(held) is list and item < len(held) else raw
 
 
 def reads_binary(shape: Shape) -> bool:
