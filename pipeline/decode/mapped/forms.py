@@ -14,6 +14,7 @@ from pipeline.decode.mapped.frame import Frame, Source
 from pipeline.decode.mapped.paths import compile_record_path
 from pipeline.decode.mapped.prices import (
     PAIR,
+    costs_to_match,
     program_of,
     search_price,
     spend_joined,
@@ -271,7 +272,8 @@ def _search(pattern: Value, context: Context) -> Callable[[str], str | None]:
             return None  # half a character is in no match
         if match is None:
             return None
-        spend_match(size, len(match[0]))
+        if costs_to_match(size, len(text)):
+            spend_match(size, len(match[0]))
         group = match[1]
         return None if group is None else group.decode("utf-8", "replace")
 

@@ -29,6 +29,9 @@ _PER_MATCHED: Final = 3
 _COUNTED: Final = 16
 """A search that costs less is not counted: counting would cost more."""
 
+_PER_QUESTION: Final = 64
+"""Work of asking for the length of a match, by the price of an instruction."""
+
 
 def spend_joined(size: int) -> None:
     """Count a text that was put together."""
@@ -65,6 +68,11 @@ def spend_search(price: int, size: int) -> None:
     cost = price * (size // CHARS)
     if cost > _COUNTED:
         spend_work(cost)
+
+
+def costs_to_match(program_size: int, size: int) -> bool:
+    """Return whether a match in a text of this size may cost more than to ask how long it is."""
+    return program_size * (size // CHARS) > _PER_QUESTION
 
 
 def spend_match(program_size: int, size: int) -> None:

@@ -92,10 +92,7 @@ def test_what_is_no_such_value_stays_as_it_is(name: str, value: Any) -> None:
 
 def test_numbers_that_are_too_much_work_cost_their_message() -> None:
     for value, scale in (("f" * 800_000, "2"), ("AQ==", "-190000")):
-        decimals: dict[str, Json] = {
-            "type": "array",
-            "items": logical("Decimal", parameters={"scale": scale}),
-        }
+        items: Json = logical("Decimal", parameters={"scale": scale})
         with pytest.raises(InvalidRecord, match="too-expensive"):
             Schema({"type": "array", "items": items}).converted([value] * 1_000)
     pi: Json = base64.b64encode(b"\x01" * 400).decode()  # some 1,000 digits
