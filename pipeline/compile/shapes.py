@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 import orjson
 
 from pipeline.config.files import SHAPES, ConfigText, JobDefaults, config_files, read_files
-from pipeline.config.formats import shape_name
+from pipeline.config.formats import frame_kind, shape_name
 from pipeline.config.models.shape import InlineShape
 from pipeline.config.models.source import TableSettings
 from pipeline.config.models.validate import check
@@ -23,6 +23,10 @@ from pipeline.decode.auto import AUTO
 from pipeline.decode.connect.debezium import Table
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.formats import Formats
+from pipeline.decode.framed.avro import INSTALL, is_installed
+from pipeline.decode.framed.framing import Frame
+from pipeline.decode.framed.schemas import Registry
+from pipeline.decode.framed.shape import framed
 from pipeline.decode.mapped.conditions import Judge
 from pipeline.decode.mapped.shape import compile_shape
 from pipeline.decode.shape import Shape
@@ -124,6 +128,9 @@ class _Formats:
         """Return the shape of a format that stands at this place."""
         if isinstance(format, dict) and "table" in format:
             return _table(format["table"]).shape
+        kind = frame_kind(format)
+        if kind is not None:
+            return self._framed(kind, format[kind], (*path, kind))
         if not isinstance(format, str):
             key = orjson.dumps(format, option=orjson.OPT_SORT_KEYS)
             if key not in self._inline:
@@ -148,6 +155,17 @@ class _Formats:
             if model is None
             else compile_shape(model.name or INLINE, model, data, problems, compile_when)
         )
+
+    def _framed(self, kind: str, data: Value, path: KeyPath) -> Shape:
+        then = self.shape(data.get("then", "auto"), (*path, "then"))
+        if kind == "json_schema":
+            return framed(Frame("json_schema"), then)
+        if not is_installed():
+            message = "records of Avro are read by the package `fastavro`, which is not installed"
+            self._problems.error(path, "missing-package", message, hint=f"run {INSTALL}")
+            return then
+        words = {name: data.get(name) for name in ("username", "password", "token", "ca")}
+        return framed(Frame("avro", Registry(data["registry"].rstrip("/"), **words)), then)
 
     def report(self) -> None:
         """Add what was found to the findings, at its places in pipeline.yaml."""

@@ -53,6 +53,8 @@ def decode(
         if headers and reads_binary(shape) and cloudevents.is_binary(headers):
             return cloudevents.read_binary(raw, headers, place)
         if raw is None:
+            if shape.frame is not None:
+                place.key = shape.frame.key(key, headers)
             return [_tombstone(place)] if shape.tombstone is None else shape.tombstone(place)
         try:
             value = strict.loads(raw, is_clean=is_clean) if shape.parse is None else shape.parse(raw, place)

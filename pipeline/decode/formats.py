@@ -39,6 +39,11 @@ class Formats:
         """Return every shape that reads something, that of most things first."""
         return list(dict.fromkeys([self.default, *self.topics.values(), *self.files.values()]))
 
+    @property
+    def have_registries(self) -> bool:
+        """True where some records name schemas of a registry."""
+        return any(shape.frame is not None and shape.frame.registry is not None for shape in self.all())
+
     def _topic(self, source: str) -> Shape | None:
         if not self.topics:
             return None

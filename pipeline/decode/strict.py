@@ -50,7 +50,7 @@ def loads(raw: bytes, *, is_clean: bool = False) -> Json:
         return value
     if may_hold_long_integers(raw):
         _refuse_long_integers(raw)
-    if may_be_deep(raw) and _depth(value) > MAX_DEPTH:
+    if may_be_deep(raw) and depth(value) > MAX_DEPTH:
         raise InvalidRecord(f"the JSON is nested more than {MAX_DEPTH} levels deep")
     return value
 
@@ -128,7 +128,7 @@ def _integer(text: str) -> int:
     raise InvalidRecord(f"the integer {text[:40]}{'...' * (len(text) > 40)} does not fit into 64 bits")
 
 
-def _depth(value: Any) -> int:
+def depth(value: Any) -> int:
     """Return how many levels of lists and dicts there are, without recursion."""
     depth = 0
     level = [value]

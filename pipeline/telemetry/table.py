@@ -55,6 +55,8 @@ MetricName: TypeAlias = Literal[
     "source_new_partitions_total",
     "source_paused",
     "source_pauses_ended_total",
+    "source_schemas_missing",
+    "source_schemas_total",
     "source_skipped_total",
     "source_twice_total",
     "source_uneven_topics",
@@ -128,6 +130,17 @@ METRICS: dict[MetricName, Metric] = {
         "`peers` (another process of the job has enough to do); the first of these that holds",
         "disk: free space; commit: see commits_slow; webhook: `hookline status` shows the lane that is full",
         ("reason",),
+    ),
+    "source_schemas_missing": _gauge(
+        "schemas",
+        "schemas that records wait for because their registry does not answer, or not as one",
+        "`hookline status` and /readyz say which and why: look at the registry, its URL and credentials",
+    ),
+    "source_schemas_total": _counter(
+        "schemas",
+        "schemas that a registry was asked for, by result: ok, unknown",
+        "unknown grows: producers write ids of another registry than the topic's `format` names",
+        ("result",),
     ),
     "source_pauses_ended_total": _counter(
         "pauses",

@@ -12,7 +12,7 @@ import base64
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -228,14 +228,17 @@ def _json(value: Json) -> Json:
         return value  # with integers beyond 64 bits: as text it is at least whole
 
 
-def _day(value: Json) -> Json:
+def day(value: Json) -> Json:
+    """Return a day, counted from 1970 on, as text."""
     try:
         return (_FIRST_DAY + timedelta(days=value)).isoformat() if type(value) is int else value
     except OverflowError:
         return value  # BC, or infinity
 
 
-def _timestamps(per_second: int) -> Convert:
+def timestamps(per_second: int, zone: str = "Z") -> Convert:
+    """Return what reads an instant, counted in parts of a second from 1970 on; zone "": a local one."""
+
     def convert(value: Json) -> Json:
         if type(value) is not int:
             return value
@@ -244,23 +247,26 @@ def _timestamps(per_second: int) -> Convert:
             whole = (_EPOCH + timedelta(seconds=seconds)).isoformat()
         except OverflowError:
             return value  # BC, or infinity
-        return f"{whole}{_fraction(rest * (_NS // per_second))}Z"
+        return f"{whole}{fraction(rest * (_NS // per_second))}{zone}"
 
     return convert
 
 
-def _times(per_second: int) -> Convert:
+def times(per_second: int) -> Convert:
+    """Return what reads a time of day, counted in parts of a second."""
+
     def convert(value: Json) -> Json:
         if type(value) is not int or not 0 <= value <= _DAY_SECS * per_second:
             return value
         seconds, rest = divmod(value, per_second)
         text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-        return text + _fraction(rest * (_NS // per_second))
+        return text + fraction(rest * (_NS // per_second))
 
     return convert
 
 
-def _fraction(nanos: int) -> str:
+def fraction(nanos: int) -> str:
+    """Return the fraction of a second, without zeros at its end."""
     return f".{nanos:09}".rstrip("0") if nanos else ""
 
 
@@ -274,16 +280,25 @@ _BY_NAME: dict[str, Convert] = {
     _DECIMAL: lambda value: value,  # its scale is in the schema
     "io.debezium.data.VariableScaleDecimal": _variable,
     "io.debezium.data.Json": _json,
-    "org.apache.kafka.connect.data.Date": _day,
-    "org.apache.kafka.connect.data.Time": _times(1000),
-    "org.apache.kafka.connect.data.Timestamp": _timestamps(1000),
-    "io.debezium.time.Date": _day,
-    "io.debezium.time.Time": _times(1000),
-    "io.debezium.time.MicroTime": _times(1_000_000),
-    "io.debezium.time.NanoTime": _times(_NS),
-    "io.debezium.time.Timestamp": _timestamps(1000),
-    "io.debezium.time.MicroTimestamp": _timestamps(1_000_000),
-    "io.debezium.time.NanoTimestamp": _timestamps(_NS),
+    "org.apache.kafka.connect.data.Date": day,
+    "org.apache.kafka.connect.data.Time": times(1000),
+    "org.apache.kafka.connect.data.Timestamp": timestamps(1000),
+    "io.debezium.time.Date": day,
+    "io.debezium.time.Time": times(1000),
+    "io.debezium.time.MicroTime": times(1_000_000),
+    "io.debezium.time.NanoTime": times(_NS),
+    "io.debezium.time.Timestamp": timestamps(1000),
+    "io.debezium.time.MicroTimestamp": timestamps(1_000_000),
+    "io.debezium.time.NanoTimestamp": timestamps(_NS),
     "io.debezium.time.IsoDate": _without_zone,
     "io.debezium.time.IsoTime": _without_zone,
 }
+
+
+NAMES: Final = tuple(name for name in _BY_NAME if name != _DECIMAL)
+"""Of schemas whose values are to be converted."""
+
+
+def of_name(name: Json) -> Convert | None:
+    """Return what makes JSON of a value whose schema has this name; None for a name that says nothing."""
+    return _BY_NAME.get(name) if type(name) is str and name != _DECIMAL else None

@@ -185,7 +185,7 @@ class KafkaReader(BaseReader):
         self._ends.take_answer(now)
         for stream in self._streams:
             side = stream.side
-            if stream.next_life is not None:
+            if stream.next_life is not None and not stream.held:
                 if not side.offsets:
                     self._begin_life(stream, stream.next_life)
             elif len(side.offsets) < AHEAD and not side.done:
@@ -247,7 +247,7 @@ class KafkaReader(BaseReader):
 
     def _consume(self, stream: Stream, limit: int, now: int) -> tuple[list[Message], list[int]]:
         """Return what has arrived of one topic partition, at most ``limit``, with its times; never waits."""
-        messages: list[Message] = stream.consumer.consume(limit, 0)
+        messages = stream.fetch(limit)
         stamps = [message.timestamp()[1] for message in messages]
         if NO_TIME not in stamps:
             # An error has no time: none of them is one.
