@@ -35,6 +35,9 @@ _LETTER: Final = re.compile(
     re.IGNORECASE,
 )
 _BETWEEN: Final = str.maketrans("", "", ":,- \t")
+_DRAWN: Final = bytes.maketrans(b"123456789abcdefABCDEFX:, \t", b"0" * 21 + b"x----")
+_BYTES: Final = (b"00-00-00", b"0000-0000", b"00-00000000", b"0x00", b"00--00")
+"""How bytes in hex look, with signs between them."""
 _HEX: Final = re.compile(
     r"(?<![0-9a-f])(?:0x)?(?:[0-9a-f]{2}){1,8}+(?:(?:[:,-]|,?[ \t]{1,4})(?:0x)?(?:[0-9a-f]{2}){1,8}+)+",
     re.IGNORECASE,
@@ -181,8 +184,11 @@ def escaped(value: str) -> re.Pattern[str] | None:
 
 def undone(text: str) -> str:
     """Return a text without escapes of letters, signs between bytes in hex, and line ends in base64."""
-    text = _LETTER.sub(_letter, text)
-    text = _HEX.sub(lambda found: found[0].lower().replace("0x", "").translate(_BETWEEN), text)
+    if any(sign in text for sign in "\\%&="):
+        text = _LETTER.sub(_letter, text)
+    drawn = text.encode("ascii", "replace").translate(_DRAWN)
+    if any(bytes_ in drawn for bytes_ in _BYTES):  # nearly no text has them, and the pattern is slow
+        text = _HEX.sub(lambda found: found[0].lower().replace("0x", "").translate(_BETWEEN), text)
     return _BASE64_LINES.sub("", text)
 
 
