@@ -16,7 +16,7 @@ from pipeline.cli.app import run
 from pipeline.job.understanding import LEAST, Understanding
 from pipeline.model.records import Invalid, Origin
 from pipeline.operate.trials.given import formats_for
-from pipeline.sources.files.recorded import Message, dump_line
+from pipeline.sources.files.recorded import Message, dump_line, parse_line
 from tests.kit.run import Bench
 
 SHOP = "name: shop\nrecords:\n- event: {name: type, user_id: uid}\n- when: [{ping: true}]\n  ignore: true\n"
@@ -148,6 +148,50 @@ def test_a_run_that_understands_hardly_anything_says_so_with_the_first_reason(
     (bench.config / "shapes" / "shop.yaml").write_text(SHOP + "- event: {name: {text: A}, user_id: odd}\n")
     code, out, err = said(capsys, bench, "explain", "--dlq", letter, "--state", bench.state)
     assert (code, "fires on A" in out) == (0, True), err
+
+
+def test_records_that_nobody_could_read_are_replayed_by_the_mended_shape(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topic = bench.folder / "t.rec.jsonl"
+    head = [("kind", b"A")]
+    values = [b'{"n":1}', b'[{"n":2},{"n":3}]', None, b"\xff", b'{"n":4}']
+    messages = [
+        Message("shop.t/0", at, 1790000000000 + at, b'{"id": "u%d"}' % at, head, value)
+        for at, value in enumerate(values)
+    ]
+    topic.write_bytes(b"".join(map(dump_line, messages)))
+    shape = bench.config / "shapes" / "shop.yaml"
+    event = "{name: message.headers.kind, user_id: message.key.id, properties: .}"
+    mended = f"name: shop\nrecords:\n- event: {event}\n"
+    words = ["run", "-c", bench.config, "--state", bench.state, "--yes", "--source", topic, "--json"]
+    shape.write_text(mended.replace("headers.kind", "headers.sort"))
+    assert run([*map(str, words)]) == 0
+    assert json.loads(capsys.readouterr().out)["records"]["invalid"] == 6
+    shape.write_text(mended)
+    said = bench.hookline("dlq", "export", "--records", "-o", bench.folder / "x.jsonl", code=2)
+    assert "call it NAME.rec.jsonl" in said
+    dead = bench.folder / "dead.rec.jsonl"
+    said = bench.hookline("dlq", "export", "--records", "-o", dead)
+    assert "6 records written to" in said
+    assert f"`hookline replay {dead}` reads them by the present shapes" in said
+    found = [parse_line(line) for line in dead.read_bytes().splitlines()]
+    assert [one._replace(source="") for one in found if one.offset != 1] == [
+        one._replace(source="") for one in messages if one.offset != 1
+    ]
+    assert [one.source for one in found] == ["shop.t/0", "shop.t/0", "shop.t~1/0", *["shop.t/0"] * 3]
+
+    def requests(stream: Path) -> dict[str, str]:
+        run(["replay", str(stream), "--dry-run", "-c", str(bench.config)])
+        made = map(json.loads, capsys.readouterr().out.splitlines())
+        return {one["body"]["u"] + str(one["body"]["p"]["n"]): one["headers"]["webhook-id"] for one in made}
+
+    text = 'request: {url: "http://127.0.0.1:9/x", body: {u: "{{ user.id }}", p: "{{ event.properties }}"}}\n'
+    bench.write("a", "trigger: {events: [A]}\n" + text)
+    read_at_once, read_again = requests(topic), requests(dead)
+    assert read_again.keys() == read_at_once.keys() == {"u01", "u12", "u13", "u44"}
+    assert {one for one in read_again if read_again[one] == read_at_once[one]} == {"u01", "u12", "u44"}
+    assert len({*read_again.values()}) == 4
 
 
 def test_the_log_says_once_that_most_records_are_not_understood(caplog: pytest.LogCaptureFixture) -> None:

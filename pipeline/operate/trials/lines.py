@@ -18,7 +18,7 @@ from pipeline.decode.shape import Shape
 from pipeline.model.errors import GivenError, UsageError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.records import Envelope, Event, Invalid, Origin, PropertyUpdate, Record
 from pipeline.operate.dlq import find
 from pipeline.operate.trials.given import Given, known
 from pipeline.operate.trials.numbers import LineNumbers
@@ -126,7 +126,11 @@ def letter_of(state: Path, name: str, formats: Formats) -> Given:
     told = f"dead letter {name}"
     if letter.kind == "record":
         source, raw = letter.origin.source, letter.request.body
-        chunk = RawChunk("", source, [letter.origin.offset], [raw], NOWHERE)
+        around = letter.message or Envelope()
+        line = None if around.is_tombstone else raw
+        chunk = RawChunk(
+            "", source, [letter.origin.offset], [line], NOWHERE, [around.time], [around.headers], [around.key]
+        )
         return given_of(told, _line(chunk, 0, formats).records)
     if letter.kind in ("render", "condition"):
         event, user = event_and_user(letter)
