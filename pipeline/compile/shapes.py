@@ -58,7 +58,7 @@ def compile_formats(text: ConfigText, checked: CheckedConfig) -> Formats:
     kind = "kafka" if topics else "jsonl"
     default = compiling.shape(spec.get("default", "auto"), ("source", kind, "format"))
     compiling.report()
-    return Formats(default, of_topics, of_files, own)
+    return Formats(default, of_topics, of_files, own, of_files.get(spec.get("others", "")))
 
 
 def read_formats(directory: FilePath, defaults: JobDefaults) -> Formats:

@@ -234,6 +234,19 @@ def test_the_first_entry_that_fits_reads_the_record() -> None:
     assert told(by, {"dev": 1})[0]["name"] == "Other"
 
 
+def test_what_is_missing_is_told_as_it_is_written() -> None:
+    by = shape(
+        """
+        - event:
+            name: {json: body, path: a.b}
+            user_id: [{join: [{text: t}, id]}, {path: url, find: "x(.)"}]
+        """
+    )
+    assert "has no `name` (`a.b` in the JSON of `body`)" in told(by, {})[0]
+    wanted = "has no id of a user (the text `t` + `id` and `url` by `find`)"
+    assert wanted in told(by, {"body": '{"a": {"b": "N"}}'})[0]
+
+
 @pytest.mark.parametrize(
     ("record", "wanted"),
     [
