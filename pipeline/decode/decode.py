@@ -46,8 +46,7 @@ def decode(
     ``received_at`` is the broker's time in unix milliseconds. ``is_clean`` is for scan (decode/scan.py): it
     has checked the whole chunk for long integers and deep nesting. Never raises for any input.
     """
-    shape = BY_NAME[format] if type(format) is str else format
-    assert isinstance(shape, Shape)
+    shape = format if isinstance(format, Shape) else BY_NAME[format]
     place = Place(origin, received_at, raw=raw, headers=headers, key=key, most_members=most_members)
     try:
         if headers and reads_binary(shape) and cloudevents.is_binary(headers):

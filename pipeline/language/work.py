@@ -76,6 +76,12 @@ def begin(event: Event | None, user: User | None) -> None:
     _begin(event, user, BUDGET)
 
 
+def begin_next(event: Event, user: User) -> None:
+    """Give the whole budget to what comes next under the same event and user: nothing taken before counts."""
+    _work.event = None
+    _begin(event, user, BUDGET)
+
+
 def _begin(event: Event | None, user: User | None, budget: int) -> None:
     work = _work
     if event is None or work.event is not event or work.user is not user:

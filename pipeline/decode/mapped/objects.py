@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pipeline.decode.mapped.forms import Context, compile_source, field_names, is_form
+from pipeline.decode.mapped.forms import Context, compile_source, field_names, is_form, slipped_form
 from pipeline.decode.mapped.frame import Frame, Source
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, Value, kind_of
@@ -64,6 +64,17 @@ def _rest(context: Context) -> Object:
 def compile_map(value: dict[str, Value], context: Context) -> Object:
     """Return the reader of a map of name to value, maps inside of it too; what is missing is left out."""
     items: list[tuple[str, Source]] = []
+    slip = slipped_form(value)
+    if slip is not None:
+        word, close = slip
+        hint = f"did you mean `{close}`? As it is, `{word}` is the name of a property"
+        context.problems.warn(
+            (word,),
+            "form-or-map",
+            f"`{word}` makes a map of names of what looks like a form",
+            hint=hint,
+            on_key=True,
+        )
     for name, inner in value.items():
         if type(name) is not str:
             context.problems.error((name,), "wrong-name", f"{name!r} is no name of a property", on_key=True)
