@@ -51,6 +51,14 @@ def time_form(values: Sequence[Json]) -> dict[str, Value] | None:
     return None
 
 
+def fits_form(value: Json, form: str) -> bool:
+    """Return whether a text is of a form, whatever the year."""
+    try:
+        return type(value) is str and bool(datetime.strptime(value.strip(), form))
+    except (ValueError, OverflowError):
+        return False
+
+
 def is_ambiguous(form: str, values: Sequence[Json]) -> bool:
     """Return whether days and months may stand the other way round."""
     swapped = form.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
