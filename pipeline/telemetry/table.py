@@ -32,6 +32,7 @@ MetricName: TypeAlias = Literal[
     "join_clock_ahead_total",
     "join_late_records_total",
     "join_merges_refused_total",
+    "join_forms_full_total",
     "join_misrouted_total",
     "join_refused_total",
     "join_unaligned_total",
@@ -213,6 +214,11 @@ METRICS: dict[MetricName, Metric] = {
         "alias calls",
         "alias calls that joined no users, because `join.max_merged` are joined already",
         "`hookline dlq list --webhook -` has them; raise `join.max_merged`: 300 bytes of memory each",
+    ),
+    "join_forms_full_total": _counter(
+        "updates",
+        "rows of tables with columns that no row before had together, beyond 1 MiB of names of columns",
+        "a topic of changes has what is no table; drop such columns before (`exclude` of the topic)",
     ),
     "join_refused_total": _counter(
         "updates",
