@@ -26,6 +26,7 @@ MetricName: TypeAlias = Literal[
     "join_clock_ahead_total",
     "join_late_records_total",
     "join_merges_refused_total",
+    "join_forms_full_total",
     "join_misrouted_total",
     "join_refused_total",
     "join_unaligned_total",
