@@ -87,7 +87,7 @@ lock: $(DEV) ## compile requirements/*.lock anew from pyproject.toml
 	$(BIN)/python -m pip -q install uv
 	for kind in run dev; do \
 	  $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal \
-	    --python-version 3.11 --extra build $$([ $$kind = run ] || echo "--extra dev --extra docs -c requirements/run.lock") \
+	    --python-version 3.11 --extra build --extra registry $$([ $$kind = run ] || echo "--extra dev --extra docs -c requirements/run.lock") \
 	    pyproject.toml -o requirements/$$kind.lock; \
 	done
 

@@ -17,6 +17,7 @@ from pipeline.config.models.case import CaseFile, ShapeCaseFile
 from pipeline.config.models.field_types import fields_of, is_section
 from pipeline.config.models.job import PipelineFile
 from pipeline.config.models.label import LabelFile
+from pipeline.config.models.registry import AvroSettings, JsonSchemaSettings
 from pipeline.config.models.shape import InlineShape, ShapeFile
 from pipeline.config.models.source import PathSettings
 from pipeline.config.models.validate import submodel
@@ -50,10 +51,11 @@ YAML here is YAML 1.2 with JSON's own constants: only `true`, `false`, `null` an
 errors, and so are empty values. Quote what begins with `{{`, `*`, `@` or holds `: ` or ` #`.
 
 `${NAME}` and `${NAME:-default}` read the environment, `${file:path}` a file; `$${` is a literal `${`. Inside
-`request`, `vars`, `delivery.batch.wrap`, `delivery.proxy` and Kafka's `settings` they are secrets: put in
-when they are used, never stored or shown. `{{ vars.x }}` with a secret stands alone, without filters, in a
-body, header, query or path. In the URL's scheme, host and port, and elsewhere, they are plain settings,
-resolved when the config is loaded. Conditions and `vars` take one that says so: `{setting: "${NAME}"}`.
+`request`, `vars`, `delivery.batch.wrap`, `delivery.proxy`, Kafka's `settings` and the credentials of a
+registry they are secrets: put in when they are used, never stored or shown. `{{ vars.x }}` with a secret
+stands alone, without filters, in a body, header, query or path. In the URL's scheme, host and port, and
+elsewhere, they are plain settings, resolved when the config is loaded. Conditions and `vars` take one that
+says so: `{setting: "${NAME}"}`.
 
 Durations are written `500ms`, `10s`, `1.5h`, `30d`; rates `100/s`, `60/m`; sizes `1000000`, `1MB`, `512KiB`.
 """
@@ -66,6 +68,7 @@ def reference() -> str:
     parts += ["## Label files\n", *_sections(LabelFile, "label")]
     parts += ["## Shape files\n", *_sections(ShapeFile, "shape")]
     parts += ["## pipeline.yaml\n", *_sections(PipelineFile, "pipeline", skip=("delivery",)), _environment()]
+    parts += ["## Frames of a Schema Registry\n", *_frames()]
     parts += ["## Test files\n", *_sections(CaseFile, "test")]
     parts += ["## Test files of shapes\n", *_sections(ShapeCaseFile, "shape-test")]
     parts += ["## Conditions\n", _conditions(), "## Bodies\n", _BODIES, "## Templates\n", _templates()]
@@ -82,6 +85,14 @@ def write(root: Path) -> list[Path]:
 def _sections(model: type, kind: str, skip: tuple[str, ...] = ()) -> Iterator[str]:
     definitions: dict[str, Any] = schema(kind)
     yield from _section(model, "", definitions["properties"], definitions["$defs"], skip)
+
+
+def _frames() -> Iterator[str]:
+    """Yield the two frames, which stand in the place of a format."""
+    definitions: dict[str, Any] = schema("pipeline")["$defs"]
+    yield "In the place of any `format`: `{avro: {..}}` or `{json_schema: {..}}`.\n"
+    for name, model in (("avro", AvroSettings), ("json_schema", JsonSchemaSettings)):
+        yield from _section(model, name, definitions[model.__name__]["properties"], definitions, ())
 
 
 def _section(

@@ -10,6 +10,7 @@ import lmdb
 import pytest
 from hypothesis import settings
 
+from pipeline.decode.framed.schemas import SCHEMAS
 from pipeline.receiver.server import Receiver
 from tests.kit.powercut import unfsynced as unfsynced
 from tests.kit.run import Bench
@@ -27,6 +28,13 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name cases by what is the same in every process: packed bytes hold a time, objects an address."""
     changes = isinstance(val, bytes) and not val.isascii()
     return argname if changes or (isinstance(val, str) and " at 0x" in val) else None
+
+
+@pytest.fixture(autouse=True)
+def _no_schemas() -> Iterator[None]:
+    """Forget the schemas of registries: a test's registry may have the address of another one's."""
+    yield
+    SCHEMAS.forget()
 
 
 @pytest.fixture(scope="module")

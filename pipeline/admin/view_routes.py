@@ -45,6 +45,8 @@ def view_routes(job: Job, process: int) -> list[Route]:
             raise Refused("opening the state")
         if job.pulse.is_still():
             raise Refused(standstill())
+        if waits := job.waits():
+            raise Refused(waits)
         return "ok\n"
 
     def scrape() -> str:
@@ -69,6 +71,7 @@ def view_routes(job: Job, process: int) -> list[Route]:
             "process": process,
             "stopping": job.drain.stopping,
             "still_secs": round(job.pulse.still_secs(), 3) if job.pulse.is_still() else 0.0,
+            "waits": job.waits(),
             "config": {"version": job.versions.latest.hash, "problems": job.config_problems()},
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.config.files import SHAPES, is_yaml
@@ -74,13 +74,16 @@ def _files(paths: Value, usual: Value, named: Named) -> dict[str, Value]:
         if one.get("format") is not None:
             _note(one["format"], ("source", "jsonl", "paths", index, "format"), named)
             files[one["path"]] = _with_table(one["format"], one)
-        elif usual == DEBEZIUM:
+        elif _is_table(usual):
             files[one["path"]] = _with_table(usual, one)
     return files
 
 
 def _with_table(format: Value, given: Value) -> Value:
     """Return a format, as ``{"table": settings}`` where it is Debezium's and some are said."""
+    kind = frame_kind(format)
+    if kind is not None and isinstance(format[kind], dict):
+        return {kind: {**format[kind], "then": _with_table(format[kind].get("then", "auto"), given)}}
     if format != DEBEZIUM or not isinstance(given, dict):
         return format
     table = {name: given[name] for name in TABLE_SETTINGS if given.get(name) is not None}
@@ -100,7 +103,7 @@ def check_tables(data: dict[str, Value], problems: Problems) -> None:
         if isinstance(paths := section.get("paths"), list):
             parts += [(("paths", index), given) for index, given in enumerate(paths)]
         for path, given in parts:
-            if not isinstance(given, dict) or (given.get("format") or section.get("format")) == DEBEZIUM:
+            if not isinstance(given, dict) or _is_table(given.get("format") or section.get("format")):
                 continue
             for name in TABLE_SETTINGS:
                 if name in given:
@@ -109,9 +112,40 @@ def check_tables(data: dict[str, Value], problems: Problems) -> None:
                     problems.error(("source", kind, *path, name), "no-table", message, hint=hint)
 
 
+def _is_table(format: Value) -> bool:
+    """Return whether rows of tables are read, also in the frame of a registry."""
+    kind = frame_kind(format)
+    inner = None if kind is None else format[kind]
+    return format == DEBEZIUM or (isinstance(inner, dict) and inner.get("then") == DEBEZIUM)
+
+
 def _note(format: Value, path: KeyPath, named: Named) -> None:
     if isinstance(format, str):
         named.append((path, format))
+    elif (kind := frame_kind(format)) is not None and isinstance(format[kind], dict):
+        _note(format[kind].get("then"), (*path, kind, "then"), named)
+
+
+def frame_kind(format: Value) -> str | None:
+    """Return which frame of a registry a format has around its records, None where it has none."""
+    if isinstance(format, dict):
+        return next((kind for kind in ("avro", "json_schema") if kind in format), None)
+    return None
+
+
+def is_registry_secret(path: KeyPath) -> bool:
+    """Return whether the text at this place of pipeline.yaml is put in only where a registry is asked."""
+    return path[:1] == ("source",) and "format" in path and path[-1] in ("username", "password", "token")
+
+
+def registry_secrets(data: Value, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the texts of such places, for what stands at ``path`` in pipeline.yaml."""
+    parts = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for name, inner in parts:
+        if isinstance(inner, str) and is_registry_secret((*path, name)):
+            yield (*path, name), inner
+        else:
+            yield from registry_secrets(inner, (*path, name))
 
 
 def _listed(value: Value) -> list[Value]:

@@ -13,7 +13,14 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
-from pipeline.config.formats import check_names, check_tables, formats_of, own_names
+from pipeline.config.formats import (
+    check_names,
+    check_tables,
+    formats_of,
+    is_registry_secret,
+    own_names,
+    registry_secrets,
+)
 from pipeline.config.layers import Layers
 from pipeline.config.models.field_types import fields_of, is_section
 from pipeline.config.models.job import PipelineFile
@@ -175,6 +182,8 @@ def _section(holder: Value, name: str) -> dict[str, Value]:
 
 def _is_secret(path: KeyPath) -> bool:
     """Return whether placeholders at this place of pipeline.yaml are put in only where they are used."""
+    if is_registry_secret(path):
+        return True
     return any(path[: len(place)] == place for place in (*_RECEIVERS, *_CLIENTS))
 
 
@@ -183,6 +192,8 @@ def _with_secrets(model: PipelineFile, secrets: Secrets, problems: Problems) -> 
 
     Those of `delivery` stay placeholders: they are put in when a request is sent.
     """
+    for at, text in registry_secrets(model.model_dump(include={"source"})):
+        _known(at, text, secrets, problems)
     for path in _CLIENTS:
         holder: object = model
         for name in path[:-1]:
@@ -190,27 +201,26 @@ def _with_secrets(model: PipelineFile, secrets: Secrets, problems: Problems) -> 
         settings = getattr(holder, "settings", None) or {}
         expanded = dict(settings)
         for name, value in settings.items():
-            if isinstance(value, str) and "${" in value:
-                try:
-                    missing = next(
-                        (
-                            part
-                            for part in parse_placeholders(value)
-                            if isinstance(part, SecretRef) and not secrets.known(part)
-                        ),
-                        None,
-                    )
-                    if missing is None:
-                        expanded[name] = secrets.expand(value)
-                    else:
-                        problems.found.append(missing_setting((*path, name), missing, value))
-                except PlaceholderError as error:
-                    problems.error(
-                        (*path, name), "placeholder", error.message, hint=error.hint, offset=error.offset
-                    )
+            if isinstance(value, str) and _known((*path, name), value, secrets, problems):
+                expanded[name] = secrets.expand(value)
         if expanded != settings:
             model = _replaced(model, path, expanded)
     return model
+
+
+def _known(path: KeyPath, text: str, secrets: Secrets, problems: Problems) -> bool:
+    """Return whether a text has secrets that are all known; others are reported."""
+    if "${" not in text:
+        return False
+    try:
+        refs = [part for part in parse_placeholders(text) if isinstance(part, SecretRef)]
+    except PlaceholderError as error:
+        problems.error(path, "placeholder", error.message, hint=error.hint, offset=error.offset)
+        return False
+    missing = next((ref for ref in refs if not secrets.known(ref)), None)
+    if missing is not None:
+        problems.found.append(missing_setting(path, missing, text))
+    return missing is None
 
 
 def _replaced(section: M, path: KeyPath, value: object) -> M:
@@ -293,7 +303,8 @@ def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPa
         if is_section(type(value)) and not isinstance(value, InlineShape):
             yield from settings_of(value, origin, path)
         elif value is not None or submodel(info.annotation) is None:
-            yield Setting(".".join(map(str, path)), _masked(_plain(value)), origin(path))
+            shown = "***" if is_registry_secret(path) and name != "username" else _masked(_plain(value))
+            yield Setting(".".join(map(str, path)), shown, origin(path))
 
 
 def _plain(value: Value) -> Value:

@@ -48,6 +48,11 @@ class Formats:
         """Return every shape that reads something, that of most things first."""
         return list(dict.fromkeys([self.default, *self.topics.values(), *self.files.values()]))
 
+    @property
+    def have_registries(self) -> bool:
+        """True where some records name schemas of a registry."""
+        return any(shape.frame is not None and shape.frame.registry is not None for shape in self.all())
+
     def _file(self, source: str, part: str | None) -> Shape | None:
         if part is not None or not self.files:
             return self.files.get(part or "")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pipeline.decode.fields import Fields, Place
+from pipeline.decode.framed.framing import Frame
 from pipeline.decode.glance import Stub, Wants
 from pipeline.model.json import Json
 from pipeline.model.records import Event, Origin, Record
@@ -73,3 +74,5 @@ class Shape:
     """True where an id may be longer than the line that it stands in: it is put together."""
     side: Side = "both"
     """What a topic of this shape holds where nothing says it."""
+    frame: Frame | None = None
+    """What is around each record of a topic; the reader waits for the schemas that it names."""

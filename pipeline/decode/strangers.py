@@ -60,6 +60,8 @@ READ_AS: Final = {
     "a change event of Debezium": "debezium",
     "a change event of Debezium (with its schema)": "debezium",
     "a message of Kafka Connect's JsonConverter (schema and payload)": "kafka-connect",
+    "a message framed for a schema registry": "{avro: {registry: URL, then: SHAPE}}` or "
+    "`format: {json_schema: {then: SHAPE}}",
 }
 """The `format` that reads what looks so; nothing for what no module reads."""
 
@@ -139,7 +141,7 @@ def _with_schema(schema: Json, record: Fields) -> str | None:
 def stranger_bytes(raw: bytes) -> str | None:
     """Return what bytes look like that are no JSON; None where they look like nothing in particular."""
     if raw.startswith(b"\0") and len(raw) > 5:
-        return "a message framed for a schema registry (Avro, Protobuf or JSON Schema)"
+        return "a message framed for a schema registry"
     if raw.count(b"\t") >= _TSV_TABS and not raw.startswith((b"{", b"[")):
         return "an enriched event of Snowplow as tab-separated text"
     return None

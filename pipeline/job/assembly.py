@@ -57,6 +57,8 @@ class Job:
     """The other processes of the job; None where there are none."""
     config_problems: Callable[[], str] = lambda: ""
     """What is wrong with the config files as they are now; "" where they are what runs."""
+    waits: Callable[[], str] = lambda: ""
+    """Why records wait for something outside, but for brokers; "" where none do."""
     failure: Failure = field(default_factory=Failure)
     stores: Stores = field(default_factory=Stores)
     shards: Shards[Shard] = field(default_factory=Shards)

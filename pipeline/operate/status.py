@@ -28,6 +28,8 @@ class Running:
     """version; problems: what is wrong with an edit that is refused, "" where nothing is."""
     still_secs: float = 0.0
     """How long a worker has stood still; 0 where all of them turn."""
+    waits: str = ""
+    """Why records wait for something outside, "" where none do."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,7 +60,12 @@ class Status:
             **(
                 {}
                 if live is None
-                else {"lanes": live.lanes, "config": live.config, "still_secs": live.still_secs}
+                else {
+                    "lanes": live.lanes,
+                    "config": live.config,
+                    "still_secs": live.still_secs,
+                    "waits": live.waits,
+                }
             ),
         }
 
@@ -87,6 +94,7 @@ def _running(state: Path) -> Running | None:
         list(dict.fromkeys(name for one in said for name in one["events_seen"])),
         next((one["config"] for one in said if one["config"]["problems"]), said[0]["config"]),
         max(one["still_secs"] for one in said),
+        next((one["waits"] for one in said if one.get("waits")), ""),  # an older job does not say
     )
 
 

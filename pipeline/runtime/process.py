@@ -22,6 +22,7 @@ from pipeline.config.files import read_config
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.source import JsonlSource
 from pipeline.config.watch import look
+from pipeline.decode.framed.schemas import FOLDER
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.job.assembly import Job
@@ -39,7 +40,7 @@ from pipeline.outbox.quota import Quota
 from pipeline.outbox.reading.view import Accounting, accounting
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
-from pipeline.runtime.readers import Remembered
+from pipeline.runtime.readers import Remembered, with_schemas
 from pipeline.runtime.reload import ConfigWatcher
 from pipeline.runtime.state.crashes import crashes_noted
 from pipeline.runtime.state.directory import StateDirectory
@@ -116,13 +117,13 @@ def open_job(
 
         # A replay keeps its dead letters to itself.
         copies = open_copies(config.file.dead_letters, config.source) if replay is None else None
-        source = config.source
+        given = config.source
         settings = JobSettings(
             state=config.state,
             shards=config.file.shards,
             epoch_secs=config.file.epoch_secs,
             formats=snapshot.formats,
-            finite=replay is not None or (isinstance(source, JsonlSource) and not source.follow),
+            finite=replay is not None or (isinstance(given, JsonlSource) and not given.follow),
             replay=replay,
             copies=copies is not None,
             disk_reserve_bytes=config.file.disk_reserve_bytes,
@@ -134,8 +135,14 @@ def open_job(
         fires = (lambda webhook_id: True) if replay is None else replay.fires
         versions = Versions(config.state / "versions", snapshot, take_over, fires)
         known = read_tokens(config.state / "recovery").get("source", ())
-        readers = Remembered(parts.source(config, replay, snapshot.formats), known)
-        job = Job(settings, readers, versions, engine, halts, copies, peers)
+        source, fetcher = with_schemas(
+            parts.source(config, replay, snapshot.formats), config, config_dir, snapshot.formats,
+            config.state / FOLDER,
+        )  # fmt: skip
+        job = Job(settings, Remembered(source, known), versions, engine, halts, copies, peers)
+        if fetcher is not None:
+            job.waits = fetcher.waits
+            stack.callback(fetcher.close)
         # In reverse order at the end: the engine first, it reads the stores.
         stack.callback(job.stores.close)
         stack.callback(engine.stop)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.source import JsonlSource, Side
 from pipeline.config.models.source import KafkaSource as KafkaModel
 from pipeline.decode.formats import ALL_AUTO, Formats
+from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
 from pipeline.model.errors import ConfigError
 from pipeline.sources.chunk import Position
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.reader import Reader, Source
+
+if TYPE_CHECKING:
+    from pipeline.sources.schemas.fetcher import Fetcher
 
 RECORDING = "recording"
 """Name of a recording's one partition; it does not depend on its files."""
@@ -121,3 +126,25 @@ def sides_of(source: KafkaModel, formats: Formats) -> dict[str, Side]:
         )
         for name, topic in source.topics.items()
     }
+
+
+def with_schemas(
+    source: Source, config: PipelineConfig, base: Path, formats: Formats, folder: Path
+) -> tuple[Source, Fetcher | None]:
+    """Return a source that waits for the schemas of its records, and what fetches them, to be closed.
+
+    base: the config directory. folder: where the schemas are kept. Without registries: the source itself.
+    Versions of before may have had some, so what is kept is read in any case.
+    """
+    SCHEMAS.look_in(folder, config.state / FOLDER)
+    if isinstance(config.source, JsonlSource):
+        named = config.source
+        SCHEMAS.look_beside(*map(Path, (*named.inputs(), *(named.events or ()), *(named.users or ()))))
+    if not formats.have_registries:
+        return source, None
+    # aiohttp takes a tenth of a second to load: only for those who ask a registry.
+    from pipeline.sources.schemas.awaiting import AwaitingSource
+    from pipeline.sources.schemas.fetcher import Fetcher
+
+    fetcher = Fetcher(folder, base)
+    return AwaitingSource(source, fetcher, formats), fetcher

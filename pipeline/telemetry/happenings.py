@@ -73,6 +73,19 @@ RECORDED_TWICE = Happening(
     Log.warning, "a recording holds messages twice: they are left out", "source_twice_total", once=True
 )
 PLACE_LOST = Happening(Log.error, "the place in a topic was lost", "source_skipped_total")
+SCHEMA_HELD = Happening(
+    Log.error,
+    "schemas cannot be fetched: records that name them wait, with all behind them in their partition",
+    "source_schemas_missing",
+)
+SCHEMA_THERE = Happening(Log.info, "the schemas that records waited for are there", "source_schemas_missing")
+SCHEMA_FETCHED = Happening(Log.info, "schema fetched", "source_schemas_total", {"result": "ok"})
+SCHEMA_UNKNOWN = Happening(
+    Log.warning,
+    "the registry does not have a schema: records that name it are dead letters",
+    "source_schemas_total",
+    {"result": "unknown"},
+)
 JOIN_MISROUTED = Happening(
     Log.warning,
     "users are written from more than one partition: the topics are not co-partitioned by user, "

@@ -94,7 +94,7 @@ CLICKHOUSE = {
             "jitsu",
         ),
         ({"resourceLogs": [{"scopeLogs": []}]}, "OpenTelemetry", None),
-        (b"\0\0\0\0\x07Hello", "schema registry", None),
+        (b"\0\0\0\0\x07Hello", "schema registry", "{avro: {registry: URL, then: SHAPE}}"),
     ],
 )
 def test_a_known_shape_of_another_format_is_refused_by_name(

@@ -47,8 +47,9 @@ def test_every_package_that_is_imported_is_declared():
         (1, PROJECT["dependencies"]),
         (2, PROJECT["optional-dependencies"]["docs"]),
         (3, PROJECT["optional-dependencies"]["dev"]),
+        (4, PROJECT["optional-dependencies"]["registry"]),
     ],
-    ids=["run", "docs", "dev"],
+    ids=["run", "docs", "dev", "registry"],
 )
 def test_every_dependency_is_in_its_table_with_its_reason(number: int, wanted: list[str]):
     table = TABLES.split("|---|---|\n")[number].partition("\n\n")[0]

@@ -28,6 +28,7 @@ DOORS = {
         "pipeline/admin/service.py",
         "pipeline/deliver/http/aiohttp_client.py",
         "pipeline/deliver/http/aiohttp_wire.py",
+        "pipeline/sources/schemas/registry.py",
     ],
     "pydantic": ["pipeline/config/*"],
     "liquid": ["pipeline/render/*"],

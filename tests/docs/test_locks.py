@@ -47,8 +47,8 @@ def test_no_later_major_version_is_taken_that_nobody_has_tried():
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("run", [*PROJECT["dependencies"], *EXTRAS["build"]]),
-        ("dev", [*PROJECT["dependencies"], *EXTRAS["build"], *EXTRAS["dev"], *EXTRAS["docs"]]),
+        ("run", [*PROJECT["dependencies"], *EXTRAS["build"], *EXTRAS["registry"]]),
+        ("dev", [one for name in ("build", "registry", "dev", "docs") for one in EXTRAS[name]]),
     ],
 )
 def test_the_locks_satisfy_the_project(name: str, wanted: list[str]):

@@ -41,8 +41,9 @@ def record(
     """
     from pipeline.cli.jobs.run import load
     from pipeline.compile.shapes import read_formats
+    from pipeline.decode.framed.schemas import FOLDER
     from pipeline.recording import record as recording
-    from pipeline.runtime.readers import make_readers
+    from pipeline.runtime.readers import make_readers, with_schemas
     from pipeline.runtime.state.lives import known_lives
     from pipeline.telemetry import log, screen
 
@@ -55,9 +56,11 @@ def record(
         if terminal:
             screen.show(f"{done.records:,} records, {done.bytes:,} bytes")
 
+    source_of_all = make_readers(job, aside="record", lives=known_lives(job.state), formats=formats)
+    readers, fetcher = with_schemas(source_of_all, job, config, formats, out / FOLDER)
     with stoppable():
         done = recording.record(
-            make_readers(job, aside="record", lives=known_lives(job.state), formats=formats),
+            readers,
             out,
             compression=compression,
             rotate_bytes=rotate_mb << 20,
@@ -65,6 +68,8 @@ def record(
             stopping=requested,
             progress=progress,
         )
+    if fetcher is not None:
+        fetcher.close()
     if terminal:
         screen.show("")
     if as_json:

@@ -168,6 +168,7 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     from pipeline.cli.jobs.run import account, show
     from pipeline.compile.snapshot import compile_config
     from pipeline.config.files import read_config
+    from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
     from pipeline.language.secrets import Secrets
     from pipeline.model.bounds import bounded
     from pipeline.runtime.accompany import accompany
@@ -185,6 +186,7 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
         state = job.state.with_name(f"{job.state.name}-replay-{name}")
     say(f"replaying with the state directory {state}")
     chosen = replace(chosen, lives=known_lives(job.state))
+    SCHEMAS.look_in(job.state / FOLDER)
     job = replace(job, state=state)
     before = account(state)["records"]["read"]
     summary = run_job(job, config, replay=chosen, observe=lambda job: accompany(job, 0))

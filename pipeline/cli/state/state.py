@@ -70,6 +70,7 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
     job = load_pipeline(config, check_source=True, guard_state=True).require()
     done = rebuild_stores(
         replace(job, state=state_dir(config, state)),
+        config,
         read_formats(config, job.defaults),
         lambda records: say(f"{records:,} records read"),
     )

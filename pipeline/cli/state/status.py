@@ -43,6 +43,8 @@ def status(state: Path, as_json: bool) -> None:
             f"the job stands still, since {live.still_secs:,.0f} s: nothing is read or committed. Its log "
             "says where; to stop and start it is safe"
         )
+    if live and live.waits:
+        echo(f"{live.waits}. What is behind them in their partition waits, too; nothing is lost")
     if live and live.config["problems"]:
         echo(f"the config was edited and is refused; what ran before still runs:\n{live.config['problems']}")
     for webhook, halt in found.halted.items():

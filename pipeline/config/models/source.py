@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from pipeline.config.models.field_types import Names, Section, checked, only_one, problem
+from pipeline.config.models.registry import AvroFormat, JsonSchemaFormat, kind_of_shape
 from pipeline.config.models.shape import InlineShape
 from pipeline.language.formats import FORMATS
 from pipeline.model.times import parse_time
@@ -66,14 +67,21 @@ Start = Annotated[
 
 
 def _kind_of_format(value: object) -> str:
-    return "inline" if isinstance(value, (dict, InlineShape)) else "name"
+    for kind, model in (("avro", AvroFormat), ("json_schema", JsonSchemaFormat)):
+        if isinstance(value, model) or (isinstance(value, dict) and kind in value):
+            return kind
+    return kind_of_shape(value)
 
 
 ShapeFormat = Annotated[
-    Annotated[str, Tag("name"), Field(examples=list(FORMATS))] | Annotated[InlineShape, Tag("inline")],
+    Annotated[str, Tag("name"), Field(examples=list(FORMATS))]
+    | Annotated[InlineShape, Tag("inline")]
+    | Annotated[AvroFormat, Tag("avro")]
+    | Annotated[JsonSchemaFormat, Tag("json_schema")],
     Discriminator(_kind_of_format),
 ]
-"""The name of a shape (a built-in one, or an own one in shapes/), or an own shape itself."""
+"""The name of a shape (a built-in one, or an own one in shapes/), an own shape itself, or the frame of a
+registry around records that such a shape reads."""
 Side = Literal["events", "users", "both"]
 
 
@@ -162,7 +170,8 @@ class JsonlSource(Section):
     follow: bool = Field(default=False, description="Go on reading as the files grow.")
     format: ShapeFormat = Field(
         default="auto",
-        description="Shape of the records: the name of a built-in or an own one, or an own one itself; "
+        description="Shape of the records: the name of a built-in or an own one, an own one itself, or "
+        "{avro: ..} or {json_schema: ..} around such a one; "
         "`auto` recognises each record. `recording`: the files hold recorded messages, whatever their names "
         "(else `*.rec.jsonl`, `*.rec.jsonl.gz` and `*.rec.jsonl.zst` do).",
         examples=["auto", "shop", "recording"],
@@ -209,7 +218,8 @@ class KafkaSource(Section):
     )
     format: ShapeFormat = Field(
         default="auto",
-        description="Shape of the records: the name of a built-in or an own one, or an own one itself; "
+        description="Shape of the records: the name of a built-in or an own one, an own one itself, or "
+        "{avro: ..} or {json_schema: ..} around such a one; "
         "`auto` recognises each record.",
         examples=["auto", "shop"],
     )

@@ -12,12 +12,14 @@ import base64
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from pipeline.decode import strict
 from pipeline.decode.fields import Fields, Place
+from pipeline.decode.work import TOO_EXPENSIVE, begin_work, spend_work
+from pipeline.language.work import CHARS, TooExpensive
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 
@@ -29,6 +31,10 @@ _NS = 1_000_000_000
 _DAY_SECS = 86_400
 _MOST_SCALE = 200_000
 """Digits before or after the point, beyond what any database keeps."""
+_FREE = 64
+"""Letters of a decimal whose work is not counted: counting would cost more."""
+_SQUARE = 128
+"""Letters of base64 whose square is one unit of work, measured."""
 
 
 class Schema:
@@ -43,10 +49,18 @@ class Schema:
         self._fields: dict[str, Schema] | None = None
 
     def converted(self, value: Json) -> Json:
-        """Return a value in the terms of JSON. Raises InvalidRecord for a schema that is none."""
+        """Return a value in the terms of JSON. Raises InvalidRecord for a schema that is none, and
+        where that is too much work.
+        """
         if not self._is_compiled:
             self._convert, self._is_compiled = _converter(self.raw), True
-        return value if self._convert is None else self._convert(value)
+        if self._convert is None:
+            return value
+        begin_work()
+        try:
+            return self._convert(value)
+        except TooExpensive:
+            raise InvalidRecord(TOO_EXPENSIVE) from None
 
     def field(self, name: str) -> Schema | None:
         """Return the schema of a struct's field; None where there is none. Raises InvalidRecord."""
@@ -64,6 +78,8 @@ _SPLIT = msgspec.json.Decoder(_Wrapped)
 _SCHEMAS: dict[bytes, Schema] = {}
 """By their text: every message of a topic brings the same one again, and it is most of the message."""
 _MOST_SCHEMAS = 64
+_MOST_SCHEMA_BYTES = 4 << 20
+"""Of their texts; what is made of them takes some ten times that."""
 
 
 def parse(raw: bytes, place: Place) -> Json:
@@ -79,7 +95,7 @@ def parse(raw: bytes, place: Place) -> Json:
     if schema is None:
         found = strict.loads(text)
         assert type(found) is dict  # it begins with a brace
-        if len(_SCHEMAS) >= _MOST_SCHEMAS:
+        if len(_SCHEMAS) >= _MOST_SCHEMAS or sum(map(len, _SCHEMAS)) + len(text) > _MOST_SCHEMA_BYTES:
             _SCHEMAS.clear()
         schema = _SCHEMAS[text] = Schema(found)
     return {"schema": schema, "payload": strict.loads(bytes(parts.payload))}  # type: ignore[dict-item]  # `unwrap` knows
@@ -173,6 +189,9 @@ def _decimals(schema: Fields) -> Convert:
 def _decimal(value: Json, scale: Json) -> Json:
     if type(value) is not str or type(scale) is not int or abs(scale) > _MOST_SCALE:
         return value  # `decimal.format: NUMERIC` writes numbers
+    if len(value) > _FREE or abs(scale) > _FREE:
+        # The digits of a number take the square of its length; the scale adds zeros.
+        spend_work(len(value) ** 2 // _SQUARE + (len(value) + abs(scale)) // CHARS)
     try:
         unscaled = int.from_bytes(base64.b64decode(value, validate=True), "big", signed=True)
     except ValueError:  # no base64; letters outside ASCII are no binascii.Error
@@ -209,14 +228,17 @@ def _json(value: Json) -> Json:
         return value  # with integers beyond 64 bits: as text it is at least whole
 
 
-def _day(value: Json) -> Json:
+def day(value: Json) -> Json:
+    """Return a day, counted from 1970 on, as text."""
     try:
         return (_FIRST_DAY + timedelta(days=value)).isoformat() if type(value) is int else value
     except OverflowError:
         return value  # BC, or infinity
 
 
-def _timestamps(per_second: int) -> Convert:
+def timestamps(per_second: int, zone: str = "Z") -> Convert:
+    """Return what reads an instant, counted in parts of a second from 1970 on; zone "": a local one."""
+
     def convert(value: Json) -> Json:
         if type(value) is not int:
             return value
@@ -225,23 +247,26 @@ def _timestamps(per_second: int) -> Convert:
             whole = (_EPOCH + timedelta(seconds=seconds)).isoformat()
         except OverflowError:
             return value  # BC, or infinity
-        return f"{whole}{_fraction(rest * (_NS // per_second))}Z"
+        return f"{whole}{fraction(rest * (_NS // per_second))}{zone}"
 
     return convert
 
 
-def _times(per_second: int) -> Convert:
+def times(per_second: int) -> Convert:
+    """Return what reads a time of day, counted in parts of a second."""
+
     def convert(value: Json) -> Json:
         if type(value) is not int or not 0 <= value <= _DAY_SECS * per_second:
             return value
         seconds, rest = divmod(value, per_second)
         text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-        return text + _fraction(rest * (_NS // per_second))
+        return text + fraction(rest * (_NS // per_second))
 
     return convert
 
 
-def _fraction(nanos: int) -> str:
+def fraction(nanos: int) -> str:
+    """Return the fraction of a second, without zeros at its end."""
     return f".{nanos:09}".rstrip("0") if nanos else ""
 
 
@@ -255,16 +280,25 @@ _BY_NAME: dict[str, Convert] = {
     _DECIMAL: lambda value: value,  # its scale is in the schema
     "io.debezium.data.VariableScaleDecimal": _variable,
     "io.debezium.data.Json": _json,
-    "org.apache.kafka.connect.data.Date": _day,
-    "org.apache.kafka.connect.data.Time": _times(1000),
-    "org.apache.kafka.connect.data.Timestamp": _timestamps(1000),
-    "io.debezium.time.Date": _day,
-    "io.debezium.time.Time": _times(1000),
-    "io.debezium.time.MicroTime": _times(1_000_000),
-    "io.debezium.time.NanoTime": _times(_NS),
-    "io.debezium.time.Timestamp": _timestamps(1000),
-    "io.debezium.time.MicroTimestamp": _timestamps(1_000_000),
-    "io.debezium.time.NanoTimestamp": _timestamps(_NS),
+    "org.apache.kafka.connect.data.Date": day,
+    "org.apache.kafka.connect.data.Time": times(1000),
+    "org.apache.kafka.connect.data.Timestamp": timestamps(1000),
+    "io.debezium.time.Date": day,
+    "io.debezium.time.Time": times(1000),
+    "io.debezium.time.MicroTime": times(1_000_000),
+    "io.debezium.time.NanoTime": times(_NS),
+    "io.debezium.time.Timestamp": timestamps(1000),
+    "io.debezium.time.MicroTimestamp": timestamps(1_000_000),
+    "io.debezium.time.NanoTimestamp": timestamps(_NS),
     "io.debezium.time.IsoDate": _without_zone,
     "io.debezium.time.IsoTime": _without_zone,
 }
+
+
+NAMES: Final = tuple(name for name in _BY_NAME if name != _DECIMAL)
+"""Of schemas whose values are to be converted."""
+
+
+def of_name(name: Json) -> Convert | None:
+    """Return what makes JSON of a value whose schema has this name; None for a name that says nothing."""
+    return _BY_NAME.get(name) if type(name) is str and name != _DECIMAL else None

@@ -10,8 +10,20 @@ import re2
 
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.decode import strict
-from pipeline.decode.mapped.frame import Frame, Source, spend_work
+from pipeline.decode.mapped.frame import Frame, Source
 from pipeline.decode.mapped.paths import compile_record_path
+from pipeline.decode.mapped.prices import (
+    PAIR,
+    costs_to_match,
+    program_of,
+    search_price,
+    spend_joined,
+    spend_lowered,
+    spend_match,
+    spend_parsed,
+    spend_search,
+)
+from pipeline.decode.work import spend_work
 from pipeline.language.path_syntax import Path, PathError
 from pipeline.language.record_paths import RECORD, first_name, parse_record_path
 from pipeline.model.errors import InvalidRecord
@@ -206,6 +218,7 @@ def _joined(value: dict[str, Value], context: Context) -> Source:
             if not text:
                 return MISSING
             texts.append(text)
+        spend_joined(sum(map(len, texts)))
         return between.join(texts)
 
     return joined
@@ -233,6 +246,7 @@ def _parsed(value: dict[str, Value], context: Context) -> Source:
     def parsed(here: Json, frame: Frame) -> Json | Missing:
         found = read(here, frame)
         if type(found) is str:
+            spend_parsed(found)
             try:
                 found = strict.loads(found.encode())
             except (InvalidRecord, UnicodeEncodeError):
@@ -259,10 +273,8 @@ def _search(pattern: Value, context: Context) -> Callable[[str], str | None]:
     if type(pattern) is not str or len(pattern) > _MAX_PATTERN:
         context.wrong(f"`find` is a pattern of at most {_MAX_PATTERN} characters")
         return lambda text: None
-    options = re2.Options()
-    options.log_errors = False
     try:
-        compiled = re2.compile(pattern, options)
+        compiled = program_of(pattern)
     except (re2.error, UnicodeEncodeError) as error:
         reason = error.args[0] if error.args else "invalid"
         told = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
@@ -272,13 +284,20 @@ def _search(pattern: Value, context: Context) -> Callable[[str], str | None]:
         hint = "put ( ) around what is wanted, and (?: ) around other groups"
         context.wrong(f"a pattern of `find` has one group, this one has {compiled.groups}", hint)
         return lambda text: None
+    size = compiled.programsize
+    price = search_price(size)
 
     def search(text: str) -> str | None:
+        spend_search(price, len(text))
         try:
             match = compiled.search(text.encode())
         except UnicodeEncodeError:
             return None  # half a character is in no match
-        group = None if match is None else match[1]
+        if match is None:
+            return None
+        if costs_to_match(size, len(text)):
+            spend_match(size, len(match[0]))
+        group = match[1]
         return None if group is None else group.decode("utf-8", "replace")
 
     return search
@@ -287,7 +306,10 @@ def _search(pattern: Value, context: Context) -> Callable[[str], str | None]:
 def _lowered(source: Source) -> Source:
     def lowered(here: Json, frame: Frame) -> Json | Missing:
         found = source(here, frame)
-        return found.lower() if type(found) is str else found
+        if type(found) is not str:
+            return found
+        spend_lowered(found)
+        return found.lower()
 
     return lowered
 
@@ -302,7 +324,7 @@ def _pairs(value: dict[str, Value], context: Context) -> Source:
         found = listed(here, frame)
         if type(found) is not list:
             return MISSING
-        spend_work(len(found))
+        spend_work(PAIR * len(found))
         made: dict[str, Json] = {}
         for one in found:
             name, inside = as_text(key(one, frame)), read(one, frame)

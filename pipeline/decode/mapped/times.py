@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -115,11 +115,14 @@ def _in_unit(unit: Value, context: Context) -> Parse:
             ms = found * times // per
         elif type(found) is float:
             # A float of seconds is a little less than it says: round, do not cut.
-            ms = round(found * times) if times > 1 else int(found // per)
+            scaled = found * times if times > 1 else found // per
+            if not MIN_MS <= scaled <= MAX_MS:  # infinity, too
+                raise ValueError(f"{found!r:.60} {unit} is outside the years 1 to 9999")
+            ms = round(scaled)
         elif type(found) is str:
             try:
                 ms = int((Decimal(found.strip()) * times) // per)
-            except (InvalidOperation, ValueError, OverflowError):
+            except (DecimalException, ValueError, OverflowError):
                 raise ValueError(f"{found!r:.60} is no number of {unit}") from None
         else:
             raise ValueError(f"{kind_of(found)} is no number of {unit}")

@@ -15,6 +15,7 @@ from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
 from pipeline.decode.decode import BY_NAME, decode
 from pipeline.decode.formats import ALL_AUTO, Formats
+from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
 from pipeline.decode.scan import NATIVE, long_id, too_large
 from pipeline.decode.shape import Shape
 from pipeline.decode.strict import without_bom
@@ -79,7 +80,9 @@ def formats_for(config: Path, format: str | None = None) -> Formats:
     Raises UsageError for a name that is no shape's, ConfigError.
     """
     with bounded(root=str(config)):
-        formats = read_formats(config, load_pipeline(config).require().defaults)
+        job = load_pipeline(config).require()
+        formats = read_formats(config, job.defaults)
+    SCHEMAS.look_in(job.state / FOLDER)
     return formats if format is None else Formats(named_shape(formats, format), named=formats.named)
 
 
@@ -192,6 +195,7 @@ def read_stream(paths: Sequence[str], formats: Formats = ALL_AUTO, sizes: Sizes 
     """Yield every record of recordings, in the order in which the job would take them."""
     from pipeline.sources.files.recording import Recording  # not for who reads no stream
 
+    SCHEMAS.look_beside(*map(Path, paths))
     reader = Recording(paths)
     reader.under(formats)
     try:

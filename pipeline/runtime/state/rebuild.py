@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.config.job import PipelineConfig
 from pipeline.decode.formats import Formats
+from pipeline.decode.framed.schemas import FOLDER
 from pipeline.decode.scan import scan
 from pipeline.job.steps.keys import shard_of
 from pipeline.job.steps.source import position_of
@@ -23,6 +24,7 @@ from pipeline.model.disk import make_folder, sync
 from pipeline.model.errors import StateError
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.parts import REAL, Parts
+from pipeline.runtime.readers import with_schemas
 from pipeline.runtime.state.directory import StateDirectory
 from pipeline.runtime.state.recovery import read_tokens
 from pipeline.sources.reader import Source
@@ -44,6 +46,7 @@ class Rebuilt:
 
 def rebuild(
     config: PipelineConfig,
+    config_dir: Path,
     formats: Formats,
     progress: Callable[[int], None] = lambda records: None,
     parts: Parts = REAL,
@@ -63,7 +66,11 @@ def rebuild(
                 f"{config.state} has no recovery store: there is no position to rebuild up to. Start with an "
                 "empty state directory; the job then reads the source from its beginning."
             )
-        source = parts.source(config, None, formats)
+        source, fetcher = with_schemas(
+            parts.source(config, None, formats), config, config_dir, formats, config.state / FOLDER
+        )
+        if fetcher is not None:
+            stack.callback(fetcher.close)
         return _Rebuilding(config, tokens, source, formats, stack).run(progress)
 
 

@@ -150,7 +150,10 @@ class KafkaSource:
             consumer = make_consumer(self.settings, self.admin.reachability, group_committed)
             streams.append(Stream(topic, index, updates, side, consumer, place.life, place.id))
             streams[-1].is_one_of_many = self.settings.together
-            streams[-1].commit_time = self._formats.of(f"{topic}/{index}").committed
+            shape = self._formats.of(f"{topic}/{index}")
+            streams[-1].commit_time = shape.committed
+            if shape.committed is not None and len(present) > 1:
+                streams[-1].frame = shape.frame
             streams[-1].go_to(side.position)
         reader = KafkaReader(
             name,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from pipeline.decode.framed.framing import Frame
 from pipeline.sources.chunk import Place
 from pipeline.sources.topics.side import Side
 from pipeline.telemetry import log as logging
@@ -91,6 +92,10 @@ class Stream:
     """True where all partitions of the topic are read together."""
     commit_time: Callable[[bytes], int | None] | None = None
     """Tells when a record's change was committed, where the topic is merged by that."""
+    frame: Frame | None = None
+    """What is around its records, where it is merged by what they say."""
+    held: list[Message] = field(default_factory=list)
+    """What was fetched from the first record on whose schema is not here yet: it says no time."""
     has_create_times: bool = False
     """True where its messages carry their producers' times, which tell nothing about when they arrive."""
 
@@ -99,6 +104,17 @@ class Stream:
         self.side.position = offset
         # Assign, not subscribe: Bytewax owns partition assignment and offsets.
         self.consumer.assign([TopicPartition(self.topic, self.index, offset)])
+
+    def fetch(self, limit: int) -> list[Message]:
+        """Return what has arrived, at most ``limit``, up to a record that must wait for its schema."""
+        messages: list[Message] = self.held or self.consumer.consume(limit, 0)
+        self.held = []
+        if self.frame is not None:
+            for at, one in enumerate(messages):
+                if one.error() is None and self.frame.misses(one.value(), None, one.headers()):
+                    self.held = messages[at:]
+                    return messages[:at]
+        return messages
 
     def own_times(self, messages: Sequence[Message]) -> list[int] | None:
         """Return when messages say that they were committed (ms); None where nobody asks.
@@ -110,6 +126,8 @@ class Stream:
         times: list[int] = []
         for message in messages:
             value = message.value()
+            if value is not None and self.frame is not None:
+                value = self.frame.text(value, message.headers())
             at = 0 if value is None else self.commit_time(value)
             times.append(message.timestamp()[1] if at is None else at)
         return times

@@ -1,0 +1,50 @@
+"""Records in the frame of a Schema Registry, which another shape then reads as the JSON that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pipeline.decode.fields import Place
+from pipeline.decode.framed.frame import bare
+from pipeline.decode.framed.framing import Frame
+from pipeline.decode.glance import Wants, is_good, names_native, read_any, read_native
+from pipeline.decode.shape import Seen, Shape
+from pipeline.model.json import Json
+
+_NATIVE = frozenset({"auto", "native"})
+
+
+def framed(frame: Frame, then: Shape) -> Shape:
+    """Return the shape of records in a frame that another shape reads."""
+
+    def parse(raw: bytes, place: Place) -> Json:
+        place.key = frame.key(place.key, place.headers)
+        return frame.value(raw, place.headers)
+
+    def peek(line: bytes, place: Place) -> Seen:
+        # A framed record is a message: what orders it is the broker's time, unless its shape says more.
+        text = b"" if then.peek is None else frame.text(line, place.headers)
+        return then.peek(text, place) if text and then.peek else (place.received_at, then.side == "users")
+
+    return replace(
+        then, name=frame.kind, parse=parse, glance=None, plain=None, peek=peek, frame=frame,
+        look=_look(then) if frame.kind == "json_schema" else None,
+    )  # fmt: skip
+
+
+def _look(then: Shape) -> Callable[[bytes, Wants], bool]:
+    """Return the first look of a shape, behind the id of a schema: that JSON is not parsed."""
+
+    def look(line: bytes, wants: Wants) -> bool:
+        text = bare(line)
+        if text is None:
+            return False
+        if then.name in _NATIVE and names_native(text):
+            seen = read_native(text)
+            return not wants(seen.name, seen.kind or "track") and is_good(seen)
+        if then.glance is not None:
+            return then.glance(read_any(text), wants)
+        return then.look is not None and then.look(text, wants)
+
+    return look

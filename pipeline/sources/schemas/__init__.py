@@ -1,0 +1,1 @@
+"""Schemas of a registry: asked for, kept on disk, waited for by the reader whose records name them."""
