@@ -9,6 +9,7 @@ from pipeline.config.yaml.diagnostics import Problems
 from pipeline.decode import strict
 from pipeline.decode.mapped.forms import Context, compile_source, field_names, is_form, slipped_form
 from pipeline.decode.mapped.frame import Frame, Source
+from pipeline.decode.mapped.prices import spend_parsed
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, Value, kind_of
 from pipeline.model.records import MISSING, Missing
@@ -75,6 +76,7 @@ def _explain_missing(value: Value) -> Callable[[Json, Frame], None] | None:
         if main == "pairs":
             raise InvalidRecord(f"{name} is {kind_of(held)}, an array of pairs is wanted")
         if type(held) is str:
+            spend_parsed(held)
             try:
                 strict.loads(held.encode())
             except (InvalidRecord, UnicodeEncodeError) as error:
