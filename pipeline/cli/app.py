@@ -31,6 +31,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "produce": Verb("jobs.produce:produce", "load a recording into Kafka topics"),
     },
     "Write webhooks": {
+        "sniff": Verb("author.sniff:sniff", "show which shape records have, propose one for home-made ones"),
         "check": Verb("author.check:check", "show everything that is wrong with a config"),
         "test": Verb("author.test:test", "run the tests beside the webhooks"),
         "explain": Verb("author.explain:explain", "show for one event which clause holds and what is sent"),

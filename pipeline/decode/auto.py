@@ -28,6 +28,7 @@ _OWNERS: Final = {
     if len(owners := [shape.read for shape in _CHOSEN if name in shape.envelopes]) == 1
 }
 """The shape of a member without ``type``, where an envelope is of one shape alone."""
+_NAMES: Final = {shape.read: shape.name for shape in _CHOSEN}
 
 
 def read(record: Fields, place: Place) -> list[Record]:
@@ -52,9 +53,9 @@ def _reader(record: Fields, owner: Read | None) -> Read:
         return posthog.read
     elif heap.is_sure(record):
         return heap.read
-    looks_like = _looks_like(record) if "specversion" not in record else None
-    if looks_like is not None:
-        raise InvalidRecord(unread(looks_like))
+    known = looks_like(record) if "specversion" not in record else None
+    if known is not None:
+        raise InvalidRecord(unread(known))
     if owner is not None and kind is None:
         return owner
     fitting = [(name, read) for name, fits, read in _FITS if fits(record)]
@@ -67,7 +68,13 @@ def _reader(record: Fields, owner: Read | None) -> Read:
     raise InvalidRecord(f"the shape fits none of {', '.join(NAMES)}: it has {keys}")
 
 
-def _looks_like(record: Fields) -> str | None:
+def chosen(record: Fields) -> str:
+    """Return the name of the one shape that `auto` reads a record by. Raises InvalidRecord."""
+    return _NAMES[_reader(record, None)]
+
+
+def looks_like(record: Fields) -> str | None:
+    """Return what a record looks like that `auto` refuses by name; None for every other one."""
     found = stranger(record)
     return "a message of Jitsu" if found is None and jitsu.is_row(record) else found
 
@@ -77,10 +84,10 @@ def refuse_another(record: Fields, shape: Shape) -> None:
 
     What may be of both is of the named one: that is what naming it is for.
     """
-    looks_like = _looks_like(record)
-    if looks_like is not None and "specversion" not in record:
-        if READ_AS.get(looks_like) != shape.name:
-            raise InvalidRecord(unread(looks_like, shape.name))
+    known = looks_like(record)
+    if known is not None and "specversion" not in record:
+        if READ_AS.get(known) != shape.name:
+            raise InvalidRecord(unread(known, shape.name))
         return
     if shape.fits is not None and shape.fits(record):
         other = _sure(record)

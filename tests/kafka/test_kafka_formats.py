@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 
 from pipeline.cli.app import run
@@ -41,6 +42,31 @@ def test_explain_takes_the_latest_message_of_a_topic_or_one_by_its_place(
         assert run(["explain", "-c", str(bench.config), "--from-topic", place]) == 0
         assert f"a: fires on {told}" in capsys.readouterr().out
     assert run(["explain", "-c", str(bench.config), "--from-topic", f"{shop}/1:7"]) != 0
+
+
+def test_sniff_looks_at_the_latest_messages_of_topics(
+    topics: Topics, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop, native, empty = topics.create("shop", 2), topics.create("native"), topics.create("empty")
+    for number in range(6):
+        headers = [("event", b"Opened" if number % 2 else b"Shut")]
+        at = {"time_ms": 10**12, "partition": number % 2}
+        topics.send(shop, b'{"door":3}', key=b"u%d" % number, headers=headers, **at)
+    topics.send(native, b'{"type":"event","name":"Second","user_id":"7"}', time_ms=10**12)
+    named = [word for topic in (shop, native, empty) for word in ("--topic", topic)]
+    address = topics.broker.address
+    assert run(["sniff", "--brokers", address, *named, "-c", str(tmp_path), "--json"]) == 0
+    found = orjson.loads(capsys.readouterr().out)
+    assert found["formats"] == {shop: shop, native: "native"}
+    assert [(one["records"], one["whole"]) for one in found["sources"]] == [(6, True), (1, True), (0, True)]
+    (made,) = found["proposals"]
+    assert (made["records"], made["understood"]) == (6, 6)
+    assert "name: message.headers.event" in made["yaml"]
+    assert "user_id: message.key" in made["yaml"]
+    # Without a time of their own they have the broker's.
+    assert made["first"][0]["records"][0]["time"] == 10**12
+    assert run(["sniff", "--brokers", address, "--topic", "nothing-here"]) == 1
+    assert "nothing-here" in capsys.readouterr().err
 
 
 def test_topics_of_three_sides_leave_in_one_order_and_each_is_read_by_its_shape(

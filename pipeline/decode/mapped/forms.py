@@ -76,6 +76,19 @@ def is_form(value: Value) -> bool:
     return type(value) is dict and value.keys() <= _ALL and any(word in value for word in MAINS)
 
 
+def slipped_form(value: dict[str, Value]) -> tuple[str, str] | None:
+    """Return the word that keeps a map of name to value from being a form, and which one was likely meant.
+
+    None for a map that nobody would take for a form: `path` and `text` are names of fields everywhere.
+    """
+    main = next((word for word in ("pairs", "join", "json") if word in value), None)
+    odd = [key for key in value if key not in _ALL]
+    if main is None or len(odd) != 1 or len(value) > 1 + len(_BESIDE[main]):
+        return None
+    close = did_you_mean(str(odd[0]), _BESIDE[main])
+    return None if close is None or close in value else (str(odd[0]), close)
+
+
 def compile_source(value: Value, context: Context) -> Source:
     """Return the reader of a path or of what stands in its place; what is wrong becomes a problem."""
     if type(value) is str:
@@ -85,13 +98,23 @@ def compile_source(value: Value, context: Context) -> Source:
     if type(value) is dict:
         if is_form(value):
             return _form(value, context)
-        close = next((near for key in value if (near := did_you_mean(str(key), sorted(_ALL)))), None)
-        hint = f"did you mean `{close}`?" if close else f"forms have one of {', '.join(MAINS)}"
+        hint = _nearest_form(value)
         context.wrong("a path, a list of paths or a form such as {text: X} is wanted here, not a map", hint)
         return missing
     remedy = f"a constant is written {{text: {_shown(value)}}}" if value is not None else None
     context.wrong(f"a path is wanted here, not {_shown(value)}", remedy)
     return missing
+
+
+def _nearest_form(value: dict[str, Value]) -> str:
+    odd = [str(key) for key in value if key not in _ALL]
+    close = next((near for key in odd if (near := did_you_mean(key, sorted(_ALL)))), None)
+    if close is not None:
+        return f"did you mean `{close}`?"
+    main = next((word for word in MAINS if word in value), None)
+    if main is None or not odd:
+        return f"forms have one of {', '.join(MAINS)}"
+    return f"`{odd[0]}` is nothing here: beside `{main}` there may be {', '.join(_BESIDE[main]) or 'nothing'}"
 
 
 def checked(text: str, context: Context) -> Path | None:

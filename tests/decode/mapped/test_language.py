@@ -234,6 +234,39 @@ def test_the_first_entry_that_fits_reads_the_record() -> None:
     assert told(by, {"dev": 1})[0]["name"] == "Other"
 
 
+def test_what_is_missing_is_told_as_it_is_written() -> None:
+    by = shape(
+        """
+        - event:
+            name: {json: body, path: a.b}
+            user_id: [{join: [{text: t}, id]}, {path: url, find: "x(.)"}]
+        """
+    )
+    assert "has no `name` (`a.b` in the JSON of `body`)" in told(by, {})[0]
+    wanted = "has no id of a user (the text `t` + `id` and `url` by `find`)"
+    assert wanted in told(by, {"body": '{"a": {"b": "N"}}'})[0]
+
+
+@pytest.mark.parametrize(
+    ("record", "wanted"),
+    [
+        ({"p": "{broken"}, "`p` is no JSON"),
+        ({"p": 5}, "`p` is a number, a JSON text is wanted"),
+        ({"q": {"a": 1}}, "`q` is an object, an array of pairs is wanted"),
+        ({"q": "a"}, "`q` is a text, an array of pairs is wanted"),
+        ({"p": "", "q": None}, None),
+        ({"p": "{}", "q": []}, None),
+        ({}, None),
+    ],
+)
+def test_properties_that_cannot_be_read_are_not_left_out_in_silence(
+    record: dict[str, Any], wanted: str | None
+) -> None:
+    by = shape("- event: {name: n, user_id: u, properties: {json: p}, context: {pairs: q}}")
+    found = told(by, {"n": "N", "u": "u", **record})[0]
+    assert wanted in found if wanted is not None else found["name"] == "N"
+
+
 @pytest.mark.parametrize(
     ("record", "wanted"),
     [

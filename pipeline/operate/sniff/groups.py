@@ -1,0 +1,161 @@
+"""Which records of a stream are of another kind than the rest: told by one field, as `when` says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pipeline.operate.sniff.fields import Ref, View
+from pipeline.operate.sniff.roles import Roles, find_roles, tells_of_users, traits_of
+from pipeline.operate.sniff.words import USERS, bare, has_id_name
+
+Kind = Literal["event", "user", "link", "delete", "ignore"]
+
+_MOST_VALUES: Final = 24
+_TELLING: Final = frozenset(
+    {
+        "kind", "type", "recordtype", "entity", "entitytype", "table", "tablename", "object",
+        "objecttype", "category", "op", "operation", "action", "t", "class", "cls", "stream", "topic",
+        "model", "collection", "rt", "what", "event", "eventtype", "event_type", "msgtype", "messagetype",
+        "typ", "art", "source", "name", "evt", "verb", "schema", "eventname", "rectype", "k", "record",
+        "doctype",
+    }
+)  # fmt: skip
+_PROFILE: Final = re.compile(
+    r"(?:(?:set|update|save|upsert|sync)?(?:user|customer|contact|account|member|person|people|player|subscriber|kunde)s?"
+    r"(?:profile|data|properties|attributes|details)?(?:update[sd]?|changed?|saved?|set|upsert(?:ed)?|synced|snapshot|row)?"
+    r"|(?:set|update)?(?:profile|traits|attributes|userproperties)s?(?:update[sd]?|changed?|set|saved?)?"
+    r"|people(?:set|update)?|crm)"
+)
+_DELETED: Final = re.compile(
+    r"(?:user|customer|contact|account|profile|member|person|player)s?(?:delete[sd]?|remove[sd]?|erase[sd]?|gone|forgotten|purged)"
+    r"|delete(?:user|customer|contact|account|profile|member|person)|gdprdelete|forgetuser|erasure"
+)
+_LINKS: Final = frozenset(
+    {
+        "login", "loggedin", "userloggedin", "signin", "signedin", "usersignedin", "identify",
+        "identified", "useridentified", "alias", "merge", "link", "linked", "userlinked", "identity",
+        "deviceLinked", "devicelinked", "signup", "signedup", "usersignedup", "register", "registered",
+        "userregistered", "accountcreated", "anmeldung", "userlogin",
+    }
+)  # fmt: skip
+_ROW_SET: Final = frozenset(
+    {"insert", "update", "upsert", "create", "replace", "read", "snapshot", "c", "u", "r", "i"}
+)
+_ROW_GONE: Final = frozenset({"delete", "remove", "d", "del"})
+_IDLE: Final = re.compile(r"(?:heartbeat|ping|keepalive|noop|healthcheck|health|test|debug)s?|hb")
+
+
+@dataclass(slots=True)
+class Group:
+    """The rows of one kind."""
+
+    kind: Kind
+    view: View
+    by: Ref | None = None
+    """The field that tells them; None for the rest."""
+    values: tuple[str, ...] = ()
+    names: Sequence[Ref] = ()
+    """Where an event of them has its name."""
+
+
+def split(view: View, roles: Roles) -> list[Group]:
+    """Return the groups of a view, those told by a field first, the rest last."""
+    for by in _telling(view, roles):
+        kinds: dict[str, Kind] = {}
+        at: dict[str, list[int]] = {}
+        rest: list[int] = []
+        for number, row in enumerate(view.rows):
+            value = row.get(by)
+            if type(value) is str and value and "${" not in value and "{{" not in value:
+                at.setdefault(value, []).append(number)
+            else:
+                rest.append(number)
+        is_rows = {bare(value) for value in at} <= _ROW_SET | _ROW_GONE | {"heartbeat", "truncate", "t"}
+        for value, numbers in at.items():
+            kinds[value] = _kind(bare(value), view.part(numbers), by, roles, is_rows)
+        if all(kind == "event" for kind in kinds.values()):
+            continue
+        groups = [
+            Group(
+                kind,
+                view.part(sorted(number for value in values for number in at[value])),
+                by,
+                values,
+                _names(by, roles),
+            )
+            for kind in ("delete", "user", "link", "ignore")
+            if (values := tuple(value for value in at if kinds[value] == kind))
+        ]
+        events = sorted([*rest, *(one for value in at if kinds[value] == "event" for one in at[value])])
+        if events:
+            groups.append(Group("event", view.part(events), names=_names(by, roles)))
+        return groups
+    return [Group("event", view, names=roles.names)]
+
+
+def _names(by: Ref, roles: Roles) -> list[Ref]:
+    return [*roles.names, *([] if by in roles.names else [by])]
+
+
+def _telling(view: View, roles: Roles) -> list[Ref]:
+    """Return the fields that may tell kinds, those that are no name of events first."""
+    found = []
+    for ref, values in view.columns.items():
+        if ref.last not in _TELLING or ref.depth > 2 or ref.up or ref.inside is not None:
+            continue
+        if len(values) * 10 < len(view.rows) * 9 or not all(
+            type(one) is str and one.isprintable() and len(one) < 60 for one in values
+        ):
+            continue
+        distinct = len({str(one) for one in values})
+        if distinct <= _MOST_VALUES and (distinct < len(values) or distinct <= 8):
+            found.append((ref in roles.names[:1], ref.depth, distinct, ref))
+    found.sort(key=lambda one: one[:3])
+    return [one[3] for one in found]
+
+
+def _kind(value: str, part: View, by: Ref, roles: Roles, is_rows: bool) -> Kind:
+    """Return what the rows with a value are."""
+    own = find_roles(part)
+    has_user = bool(own.users)
+    if has_user and (_DELETED.fullmatch(value) or (is_rows and value in _ROW_GONE)):
+        return "delete"
+    if not own.ids and not roles.ids:
+        return "event"
+    if _IDLE.fullmatch(value) and not _has(part, roles.names, by):
+        return "ignore"
+    if not own.ids:
+        # What says a little more is left to be a dead letter: its id may only have an odd name.
+        return "ignore" if len([ref for ref in part.columns if ref != own.time_ref]) <= 2 else "event"
+    is_said = _PROFILE.fullmatch(value) and (value not in USERS or not _has(part, roles.names, by))
+    is_shown = by not in roles.names[:1] or traits_of(part) is not None or tells_of_users(part)
+    if has_user and is_said and is_shown:
+        return "user"
+    if is_rows and value in _ROW_SET and has_user and (tells_of_users(part) or _is_of_user(part, own)):
+        return "user"
+    if value in _LINKS and own.users and own.anonymous and _both(part, own):
+        return "link"
+    return "event"
+
+
+def _is_of_user(part: View, own: Roles) -> bool:
+    """Return whether the rows are those of a table of users: no other id stands beside the user's."""
+    (first, *_) = own.users
+    beside = [ref for ref in part.columns if ref.parts[:-1] == first.parts[:-1] and len(first.parts) > 1]
+    return bool(beside) and not any(ref != first and has_id_name(ref.last) for ref in beside)
+
+
+def _has(part: View, names: Sequence[Ref], by: Ref) -> bool:
+    """Return whether the rows have a name that is not the field that tells them."""
+    others = [ref for ref in names if ref != by]
+    return sum(any(row.get(ref) for ref in others) for row in part.rows) * 2 >= len(part.rows)
+
+
+def _both(part: View, own: Roles) -> bool:
+    held = sum(
+        any(row.get(u) for u in own.users) and any(row.get(a) for a in own.anonymous) for row in part.rows
+    )
+    return held * 5 >= len(part.rows) * 4

@@ -1,0 +1,141 @@
+"""A shape file for records that have no shape, compiled and tried on all of them before anybody sees it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from pipeline.compile.shapes import compile_own
+from pipeline.decode.fields import Fields
+from pipeline.decode.shape import Shape
+from pipeline.model.errors import ConfigError
+from pipeline.model.json import Json, Value
+from pipeline.model.records import Record
+from pipeline.operate.sniff.entries import Entry, entries_of
+from pipeline.operate.sniff.fields import Around, base_view, element_views
+from pipeline.operate.sniff.recognise import Recognised, first_reason, read_by
+from pipeline.operate.sniff.yaml_text import shape_text
+
+_MOST_STUDIED: Final = 400
+_ROUNDS: Final = 3
+_SHOWN: Final = 5
+
+
+@dataclass(slots=True)
+class Proposal:
+    """A shape file that runs, and what it makes of the records that it was made from."""
+
+    name: str
+    text: str
+    records: int
+    understood: int
+    reasons: list[tuple[str, int, str]]
+    """Of those that are not: the reason, how many have it, where the first one is."""
+    first: list[tuple[str, list[Record]]]
+    """What the first records of each kind become, each with its place."""
+    entries: list[dict[str, Value]] = field(default_factory=list)
+    """What was taken for what in each entry."""
+
+
+_ALIKE: Final = 0.4
+
+
+def apart(found: Sequence[Recognised]) -> list[list[Recognised]]:
+    """Return home-made records by their files and topics; those with much the same fields stay together."""
+    groups: list[tuple[set[str], list[Recognised]]] = []
+    by_part: dict[str, list[Recognised]] = {}
+    for one in found:
+        by_part.setdefault(one.sampled.part, []).append(one)
+    for records in by_part.values():
+        names = {name for one in records[:50] for record in _records(one.value) for name in record}
+        for known, held in groups:
+            if len(names & known) >= _ALIKE * len(names | known):
+                known |= names
+                held += records
+                break
+        else:
+            groups.append((names, records))
+    return sorted((held for _, held in groups), key=lambda held: -len(held))
+
+
+def propose(found: Sequence[Recognised], name: str, stem: str, origin: str) -> Proposal | None:
+    """Return a shape file for home-made records; None where nothing can be made of any of them.
+
+    name: of the shape. stem: what a stream whose events have no names is called. origin: for the first line.
+    """
+    entries: list[Entry] = []
+    made: tuple[str, Shape] | None = None
+    rest = list(found)
+    for _ in range(_ROUNDS):
+        more = _entries(rest, stem)
+        if not more:
+            break
+        text = shape_text(name, [*entries, *more], origin)
+        try:
+            shape = compile_own(name, text)
+        except ConfigError:
+            break  # what cannot run is not proposed
+        still = [one for one in rest if first_reason(read_by(one.sampled, shape)) is not None]
+        if len(still) == len(rest):
+            break
+        entries += more
+        made, rest = (text, shape), still
+        if len(rest) * 50 < len(found):
+            break
+    return None if made is None else _tried(name, *made, found, entries)
+
+
+def _entries(found: Sequence[Recognised], stem: str) -> list[Entry]:
+    records: list[Json] = []
+    around: list[Around] = []
+    for one in found[:: max(1, len(found) // _MOST_STUDIED)]:
+        for record in _records(one.value):
+            records.append(record)
+            around.append(_around(one))
+    if not records:
+        return []
+    return entries_of([base_view(records, around), *element_views(records)], stem)
+
+
+def _records(value: Json) -> list[Fields]:
+    members = value if type(value) is list else [value]
+    return [one for one in members if type(one) is dict]
+
+
+def _around(one: Recognised) -> Around:
+    key: Json = None
+    if one.sampled.key is not None:
+        try:
+            key = one.sampled.key.decode()
+            if key.startswith("{"):
+                key = orjson.loads(key)
+        except (UnicodeDecodeError, orjson.JSONDecodeError):
+            pass
+    return Around(key, one.sampled.headers)
+
+
+def _tried(
+    name: str, text: str, shape: Shape, found: Sequence[Recognised], entries: Sequence[Entry]
+) -> Proposal:
+    reasons: Counter[str] = Counter()
+    places: dict[str, str] = {}
+    first: list[tuple[str, list[Record]]] = []
+    shown: set[tuple[str, ...]] = set()
+    for one in found:
+        records = read_by(one.sampled, shape)
+        reason = first_reason(records)
+        if reason is None:
+            kinds = tuple(getattr(record, "name", type(record).__name__) for record in records)
+            if len(first) < _SHOWN and kinds not in shown:
+                shown.add(kinds)
+                first.append((one.sampled.place, records))
+            continue
+        reasons[reason] += 1
+        places.setdefault(reason, one.sampled.place)
+    told = [(reason, count, places[reason]) for reason, count in reasons.most_common()]
+    understood = len(found) - sum(reasons.values())
+    return Proposal(name, text, len(found), understood, told, first, [entry.told for entry in entries])

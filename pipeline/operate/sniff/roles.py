@@ -1,0 +1,342 @@
+"""Which fields of a table are ids, times, names and bags: by what they are called and what stands there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pipeline.model.json import Json, Value
+from pipeline.operate.sniff.fields import Ref, View
+from pipeline.operate.sniff.times import fits_form, is_ambiguous, time_form
+from pipeline.operate.sniff.words import (
+    TELLING_OF_USERS,
+    as_anonymous,
+    as_bag,
+    as_id,
+    as_name,
+    as_time,
+    as_traits,
+    as_user,
+)
+
+_SURE: Final = 50
+_WEAK: Final = 40
+"""What is looked at as a device's id only where there is no other id."""
+_MOST_PATHS: Final = 3
+_LIKE_AN_EVENT: Final = re.compile(
+    r"[a-z]+([_.:/ -][a-z]+)+|([A-Z][a-z]+ ?){2,5}|[a-z]+([A-Z][a-z]+)+|[A-Z]+(_[A-Z]+)+"
+)
+_IDENTIFIER: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-fA-F]{16,}|https?://.*|.*@.*\..*|[\d.:,-]+")
+
+
+@dataclass(slots=True)
+class Roles:
+    """What was found. Several paths: the first that is set."""
+
+    names: list[Ref] = field(default_factory=list)
+    users: list[Ref] = field(default_factory=list)
+    anonymous: list[Ref] = field(default_factory=list)
+    id: Ref | None = None
+    time: Value = None
+    """As a shape file has it."""
+    time_ref: Ref | None = None
+    time_note: str | None = None
+    is_sure_of_name: bool = False
+    is_guess_of_id: bool = False
+    """True where only the look of its values speaks for the user's id."""
+    covered: float = 0.0
+    """The share of the rows with a name and an id."""
+
+    @property
+    def ids(self) -> list[Ref]:
+        """The paths of users and devices."""
+        return [*self.users, *self.anonymous]
+
+
+Weigh = Callable[[str, str], int]
+Columns = dict[Ref, list[Json]]
+
+
+def find_roles(view: View, *, of_users: bool = False) -> Roles:
+    """Return what the fields of a view are. of_users: its rows are users, who are called by a bare `id`."""
+    columns = view.columns
+    roles = Roles()
+    _find_time(view, columns, roles)
+    taken = {roles.time_ref}
+    names = _weighed(view, columns, as_name, _is_name, taken)
+    roles.is_sure_of_name = bool(names) and names[0][0] >= 30
+    roles.names = _covering(view, names if roles.is_sure_of_name else _by_look(view, columns, taken))
+    taken |= set(roles.names)
+    users = _weighed(view, columns, _as_row if of_users else as_user, _is_id, taken)
+    anonymous = _weighed(view, columns, as_anonymous, _is_id, taken)
+    best = {ref: weight for weight, ref in users}
+    others = {ref: weight for weight, ref in anonymous}
+    roles.users = _covering(view, [(w, ref) for w, ref in users if w >= others.get(ref, 0)])
+    mine = [(w, ref) for w, ref in anonymous if w > best.get(ref, 0)]
+    roles.anonymous = _covering(view, mine, most=1)
+    if not roles.ids:
+        roles.users = _covering(view, _ids_by_look(view, columns, taken), most=1)
+        roles.is_guess_of_id = bool(roles.users)
+    if roles.users and roles.anonymous and others[roles.anonymous[0]] < _WEAK:
+        roles.anonymous = []
+    if not of_users:
+        _settle_ids(view, columns, roles)
+    _find_id(view, columns, roles)
+    has_name = _rows_with(view, roles.names)
+    has_id = _rows_with(view, roles.ids)
+    roles.covered = len(has_name & has_id) / max(1, len(view.rows))
+    return roles
+
+
+def _as_row(name: str, holder: str) -> int:
+    return 90 if name in ("id", "pk", "_id") else as_user(name, holder)
+
+
+def _settle_ids(view: View, columns: Columns, roles: Roles) -> None:
+    """A bare `id` that is another one in each record is the event's own where something else is a user's."""
+    if roles.users and roles.anonymous:
+        weak = [ref for ref in roles.users if as_user(ref.last, ref.holder) <= 25]
+        if len(weak) == len(roles.users) and all(_is_unique(columns[ref]) for ref in weak):
+            roles.users = []
+
+
+def _find_id(view: View, columns: Columns, roles: Roles) -> None:
+    taken = {*roles.ids, *roles.names, roles.time_ref}
+    for _, ref in _weighed(view, columns, as_id, _is_id, taken):
+        if len(columns[ref]) * 10 >= len(view.rows) * 9 and _is_unique(columns[ref]):
+            roles.id = ref
+            return
+
+
+def _is_unique(values: Sequence[Json]) -> bool:
+    return len({str(one) for one in values}) * 100 >= len(values) * 98
+
+
+def _find_time(view: View, columns: Columns, roles: Roles) -> None:
+    best: tuple[float, Ref, dict[str, Value]] | None = None
+    for ref, values in columns.items():
+        if type(values[0]) not in (str, int, float) or ref.depth > 4:
+            continue
+        weight = as_time(ref.last, ref.holder)
+        if weight < 0:
+            continue
+        form = time_form(values)
+        if form is None:
+            continue
+        if weight == 0 and not ("format" in form or type(values[0]) is str):
+            weight = 6
+        share = len(values) / len(view.rows)
+        score = (
+            (max(weight, 18 if weight != 6 else 6)) * (0.2 + 0.8 * share)
+            - 2 * ref.depth
+            - 4 * (ref.root != "")
+        )
+        if best is None or score > best[0]:
+            best = score, ref, form
+    if best is None:
+        return
+    _, ref, form = best
+    clock = _clock(columns, ref)
+    if clock is not None:
+        roles.time, roles.time_ref = clock, ref
+        return
+    roles.time_ref = ref
+    source = ref.source()
+    if not form:
+        roles.time = source
+    else:
+        roles.time = {**(source if isinstance(source, dict) else {"path": source}), **form}
+    if "format" in form:
+        note = (
+            "" if "%z" in form["format"] or "GMT" in form["format"] else "UTC? else add `zone: Europe/Berlin`"
+        )
+        if is_ambiguous(form["format"], columns[ref]):
+            note = f"days and months as you write them? {note}".strip()
+        roles.time_note = note or None
+
+
+def _clock(columns: Columns, day: Ref) -> Value:
+    """Return how a day and a time of day in two fields are read as one; None where there are no two."""
+    form = next((form for form in _DAYS if all(fits_form(one, form) for one in columns[day][:50])), None)
+    for ref, values in columns.items() if form is not None else ():
+        if ref.parts[:-1] == day.parts[:-1] and ref.up == day.up and ref.inside is None and ref != day:
+            for hours in ("%H:%M:%S", "%H:%M"):
+                if all(fits_form(one, hours) for one in values[:50]):
+                    return {"join": [day.source(), ref.source()], "with": " ", "format": f"{form} {hours}"}
+    return None
+
+
+_DAYS: Final = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y%m%d")
+
+
+def _weighed(
+    view: View,
+    columns: Columns,
+    weigh: Weigh,
+    fits: Callable[[Ref, Sequence[Json]], bool],
+    taken: set[Ref | None],
+) -> list[tuple[float, Ref]]:
+    """Return the fields that may have a role, the best first."""
+    found: list[tuple[float, Ref]] = []
+    for ref, values in columns.items():
+        weight = weigh(ref.last, ref.holder)
+        if weight <= 0 or ref in taken or not fits(ref, values):
+            continue
+        share = len(values) / len(view.rows)
+        found.append((weight * (0.4 + 0.6 * share) - 3 * (ref.depth - 1) - 5 * (ref.root != ""), ref))
+    return sorted(found, key=lambda one: (-one[0], one[1].depth, str(one[1].parts)))
+
+
+def _covering(view: View, weighed: list[tuple[float, Ref]], most: int = _MOST_PATHS) -> list[Ref]:
+    """Return the best field, and those that are set where it is not."""
+    chosen: list[Ref] = []
+    covered: set[int] = set()
+    for weight, ref in weighed:
+        if chosen and weight < 14:
+            break
+        new = _rows_with(view, [ref]) - covered
+        if new and (not chosen or len(new) * 50 >= len(view.rows)):
+            chosen.append(ref)
+            covered |= new
+        if len(chosen) == most or len(covered) == len(view.rows):
+            break
+    return chosen
+
+
+def _rows_with(view: View, refs: Sequence[Ref]) -> set[int]:
+    return {
+        at
+        for at, row in enumerate(view.rows)
+        if any(row.get(ref) is not None and row.get(ref) != "" for ref in refs)
+    }
+
+
+def _mostly(values: Sequence[Json], holds: Callable[[Json], bool]) -> bool:
+    return sum(map(holds, values)) * 50 >= len(values) * 49
+
+
+def _is_id(ref: Ref, values: Sequence[Json]) -> bool:
+    def holds(value: Json) -> bool:
+        if type(value) is str:
+            return len(value) <= 200 and value.isprintable() and not value.startswith(("{", "["))
+        return type(value) is int or (type(value) is float and value.is_integer())
+
+    spaced = sum(type(value) is str and " " in value.strip() for value in values)
+    return _mostly(values, holds) and spaced * 3 <= len(values)
+
+
+def _is_name(ref: Ref, values: Sequence[Json]) -> bool:
+    if not _mostly(values, lambda value: type(value) is str and len(value) <= 100 and value.isprintable()):
+        return False
+    texts = [value for value in values if type(value) is str]
+    distinct = set(texts)
+    if sum(bool(_IDENTIFIER.fullmatch(text)) for text in distinct) * 4 > len(distinct):
+        return False
+    return len(distinct) <= max(12, len(texts) // 3)
+
+
+def _by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[tuple[float, Ref]]:
+    """Return the fields whose values look like events' names, whatever they are called."""
+    found: list[tuple[float, Ref]] = []
+    for ref, values in columns.items():
+        if ref in taken or not _is_name(ref, values) or ref.last in TELLING_OF_USERS:
+            continue
+        if (
+            max(
+                as_user(ref.last, ref.holder), as_anonymous(ref.last, ref.holder), as_id(ref.last, ref.holder)
+            )
+            >= 40
+        ):
+            continue
+        texts = {value for value in values if type(value) is str}
+        alike = sum(bool(_LIKE_AN_EVENT.fullmatch(text)) for text in texts)
+        is_first = ref.parts == (0,)
+        if is_first or (
+            alike * 10 >= len(texts) * 7 and len(texts) > 1 and len(values) * 2 >= len(view.rows)
+        ):
+            found.append((20 + 10 * is_first - ref.depth, ref))
+    return sorted(found, key=lambda one: (-one[0], str(one[1].parts)))
+
+
+def _ids_by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[tuple[float, Ref]]:
+    """Return the fields whose values look like ids that come again, whatever they are called."""
+    found: list[tuple[float, Ref]] = []
+    for ref, values in columns.items():
+        if ref in taken or not _is_id(ref, values) or ref.last in TELLING_OF_USERS or as_time(ref.last, ""):
+            continue
+        if as_id(ref.last, ref.holder) >= _WEAK or (len(values) > 5 and _is_unique(values)):
+            continue
+        texts = [value for value in values if type(value) is str and _ID_LIKE.fullmatch(value)]
+        share = len(values) / len(view.rows)
+        if (
+            len(texts) * 10 >= len(values) * 9
+            and share >= 0.5
+            and (len(set(texts)) > 1 or len(set(view.of)) == 1)
+        ):
+            found.append((20 * share - ref.depth - 5 * _is_unique(values), ref))
+    return sorted(found, key=lambda one: (-one[0], str(one[1].parts)))
+
+
+_ID_LIKE: Final = re.compile(
+    r"[A-Za-z]{0,8}[-_:#]?\d{1,20}|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-fA-F]{12,64}|\S+@\S+\.\S+"
+)
+
+
+def bag_of(view: View, weigh: Callable[[str], int], least: int = _SURE) -> Ref | None:
+    """Return the object that looks most like the properties of an event, or of a user."""
+    best: tuple[float, Ref] | None = None
+    for ref, values in view.columns.items():
+        weight = weigh(ref.last)
+        if ref.up or ref.root or weight < least or not all(type(one) is dict or one == [] for one in values):
+            continue
+        if ref.depth > 3:
+            continue
+        share = len(values) / len(view.rows)
+        score = weight * (0.3 + 0.7 * share) - 8 * (ref.depth - 1)
+        if share >= 0.3 and (best is None or score > best[0]):
+            best = score, ref
+    return None if best is None else best[1]
+
+
+def pairs_of(view: View) -> Value:
+    """Return the list of names and values that is an object, as a shape file has it, or None."""
+    for ref, values in view.columns.items():
+        if ref.up or ref.root or ref.depth > 2 or not all(type(one) is list for one in values):
+            continue
+        held = [one for value in values if type(value) is list for one in value]
+        if not held or not all(type(one) is dict and len(one) <= 8 for one in held):
+            continue
+        names = [name for one in held if type(one) is dict for name in one]
+        key = next((name for name in ("key", "k", "name", "n") if names.count(name) == len(held)), None)
+        others = list(dict.fromkeys(name for name in names if name != key))
+        if key is None or not others or not all(_PAIRED.fullmatch(name) for name in others):
+            continue
+        source = ref.source()
+        return {"pairs": source, "key": key, "value": others[0] if len(others) == 1 else others}
+    return None
+
+
+_PAIRED: Final = re.compile(
+    r"(string|int|integer|float|double|bool|boolean|num|number|text)?_?(val|value)s?|[vsifbdn]|str|int|num",
+    re.IGNORECASE,
+)
+
+
+def properties_of(view: View) -> Ref | None:
+    """Return the bag of an event's properties."""
+    return bag_of(view, as_bag)
+
+
+def traits_of(view: View) -> Ref | None:
+    """Return the bag of what is known of a user."""
+    return bag_of(view, as_traits)
+
+
+def tells_of_users(view: View) -> bool:
+    """Return whether records without an event's name tell what is known of users."""
+    names = {ref.last for ref in view.columns if not ref.up}
+    strong = names & TELLING_OF_USERS
+    traits = any(as_traits(name) >= 96 or name == "profile" for name in names)
+    return len(strong) >= 2 or "email" in strong or traits

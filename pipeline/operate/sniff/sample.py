@@ -1,0 +1,251 @@
+"""The first records of files, of standard input, of recordings; the latest ones of topics."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from pipeline.decode.fields import Headers
+from pipeline.decode.strict import without_bom
+from pipeline.kafka.client import KafkaSettings
+from pipeline.model.errors import InvalidRecord, UsageError
+from pipeline.model.json import Value
+from pipeline.model.records import Origin
+from pipeline.model.words import did_you_mean
+from pipeline.operate.sniff.foreign import foreign
+from pipeline.sources.files.blocks import Blocks, Damaged
+from pipeline.sources.files.file_set import STDIN, Input, find_inputs
+from pipeline.sources.files.recorded import PREFIX, Message, is_recording, parse_line
+
+MOST_RECORDS: Final = 1_000
+MOST_BYTES: Final = 16 << 20
+STDIN_FD = 0
+
+
+@dataclass(slots=True, frozen=True)
+class Sampled:
+    """One line or message."""
+
+    part: str
+    """The file as it was named, or the topic."""
+    place: str
+    origin: Origin
+    raw: bytes | None
+    received_at: int | None = None
+    headers: Headers | None = None
+    key: bytes | None = None
+
+
+@dataclass(slots=True)
+class Part:
+    """One file or topic of a sample."""
+
+    name: str
+    is_topic: bool = False
+    is_recorded: bool = False
+    """True for messages that a file holds."""
+    records: int = 0
+    is_whole: bool = True
+    """False where there is more than was looked at."""
+    looks_like: str | None = None
+    """What it is where it holds no JSON lines."""
+    remedy: str | None = None
+    is_sure: bool = False
+    """True where it is so without a doubt."""
+
+
+@dataclass(slots=True)
+class Sample:
+    """What was looked at."""
+
+    parts: dict[str, Part] = field(default_factory=dict)
+    records: list[Sampled] = field(default_factory=list)
+
+    def add(self, part: Part, one: Sampled) -> None:
+        """Take one more record of a part."""
+        self.records.append(one)
+        part.records += 1
+
+
+def sample_files(paths: Sequence[str], most: int = MOST_RECORDS, most_bytes: int = MOST_BYTES) -> Sample:
+    """Return the first records of files, directories, patterns or ``-``, each file with its share.
+
+    Raises UsageError where a path leads nowhere, ConfigError for a directory without recordings.
+    """
+    for path in paths:
+        _exists(path)
+    inputs = find_inputs(paths)
+    sample = Sample()
+    for given in inputs:
+        _read(given, sample, max(1, most // len(inputs)), max(1 << 16, most_bytes // len(inputs)))
+    return sample
+
+
+def _exists(text: str) -> None:
+    path = Path(text)
+    if text == STDIN or path.exists() or any(sign in text for sign in "*?["):
+        return
+    beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = did_you_mean(path.name, beside)
+    hint = f": did you mean {path.parent / close}?" if close else ""
+    raise UsageError(f"{text}: there is no such file or directory{hint}")
+
+
+def _read(given: Input, sample: Sample, most: int, most_bytes: int) -> None:
+    part = sample.parts.setdefault(given.path, Part(given.path, is_recorded=is_recording(given.path)))
+    data, fault = _head(given.path, most, most_bytes)
+    part.is_whole = not fault and len(data) <= most_bytes
+    data = data[:most_bytes]
+    lines = _lines(data, part.is_whole, keep=fault is None)
+    if not _any_json(lines):
+        document = _document(data)
+        if document is not None:
+            part.is_sure = True
+            part.looks_like = "one JSON document over several lines"
+            part.remedy = (
+                f"`jq -c {_JQ[type(document) is list]} FILE > out.jsonl` makes a line of each record"
+            )
+            for at, value in enumerate(_members(document)[:most]):
+                place = f"record {at + 1}"
+                sample.add(part, Sampled(part.name, place, Origin(given.name, at), orjson.dumps(value)))
+            return
+        found = foreign(data)
+        if found is not None and not _is_framed(lines):
+            part.looks_like, part.remedy = found
+            part.is_sure = found[0].startswith("empty")
+            if not _is_spread(lines):
+                return
+    if fault is not None:
+        part.is_sure = True
+        part.looks_like, part.remedy = fault, "fetch it anew; what could be read of it is looked at here"
+    for number, offset, line in lines[:most]:
+        sample.add(part, _sampled(given, part, number, offset, line))
+    part.is_whole = part.is_whole and len(lines) <= most
+
+
+_JQ: Final = {True: "'.[]'", False: "."}
+
+
+def _sampled(given: Input, part: Part, number: int, offset: int, line: bytes) -> Sampled:
+    place, origin = f"line {number:,}", Origin(given.name, offset)
+    if part.is_recorded or line.startswith(PREFIX):
+        try:
+            message = parse_line(line)
+        except InvalidRecord:
+            return Sampled(part.name, place, origin, line)
+        part.is_recorded = True
+        topic = message.source.rpartition("/")[0].partition("~")[0] or message.source
+        return _message(message, topic, place)
+    return Sampled(part.name, place, origin, line)
+
+
+def _message(message: Message, topic: str, place: str) -> Sampled:
+    origin = Origin(message.source, message.offset)
+    return Sampled(topic, place, origin, message.value, message.time, message.headers, message.key)
+
+
+def sample_topics(settings: KafkaSettings, topics: Sequence[str], most: int = MOST_RECORDS) -> Sample:
+    """Return the latest messages of topics, each with its share.
+
+    Commits nothing. Raises ConfigError, and Fatal where the brokers do not answer.
+    """
+    from pipeline.sources.topics.latest import latest
+
+    sample = Sample()
+    for topic in topics:
+        part = sample.parts[topic] = Part(topic, is_topic=True)
+        found, part.is_whole = latest(settings, topic, max(1, most // len(topics)), MOST_BYTES // len(topics))
+        for message in found:
+            sample.add(part, _message(message, topic, f"{message.source}:{message.offset}"))
+        if not found:
+            part.is_sure = True
+            part.looks_like, part.remedy = "empty: it holds no message", "name a topic with records"
+    return sample
+
+
+def _head(path: str, most: int, most_bytes: int) -> tuple[bytes, str | None]:
+    """Return the first bytes of a file, decompressed, with more than enough lines; and how it is damaged."""
+    fd = STDIN_FD if path == STDIN else os.open(path, os.O_RDONLY)
+    data = bytearray()
+    try:
+        blocks = Blocks(fd)
+        while len(data) <= most_bytes and data.count(b"\n") <= most:
+            block = blocks.read()
+            if block is None:
+                select.select([fd], [], [], 1.0)
+                continue
+            if not block:
+                return bytes(data), "a compressed file that ends too early" if blocks.is_cut else None
+            data += block
+    except Damaged as error:
+        return bytes(data), f"a damaged compressed file ({error.reason})"
+    finally:
+        if fd != STDIN_FD:
+            os.close(fd)
+    return bytes(data), None
+
+
+def _lines(data: bytes, is_whole: bool, *, keep: bool) -> list[tuple[int, int, bytes]]:
+    """Return (number, offset, line) of the lines that are no blank ones; the last one only if it is whole.
+
+    keep: a line without end is kept all the same where it is the only one.
+    """
+    found = []
+    offset = 0
+    texts = data.split(b"\n")
+    for number, text in enumerate(texts if is_whole or (keep and len(texts) == 1) else texts[:-1], 1):
+        line = without_bom(text) if number == 1 else text
+        if line.strip():
+            found.append((number, offset, line.rstrip(b"\r")))
+        offset += len(text) + 1
+    return found
+
+
+def _values(lines: list[tuple[int, int, bytes]], most: int) -> Iterator[Value]:
+    for _, _, line in lines[:most]:
+        try:
+            yield orjson.loads(line)
+        except orjson.JSONDecodeError:
+            yield None
+
+
+def _any_json(lines: list[tuple[int, int, bytes]]) -> bool:
+    """Return whether one of the first lines is an object, or a list of something."""
+    found = list(_values(lines, 20))
+    return any(type(one) is dict or (type(one) is list and len(one) > 0) for one in found)
+
+
+def _document(data: bytes) -> Value:
+    """Return the objects of one JSON document; None where it is none."""
+    try:
+        value = orjson.loads(without_bom(data))
+    except orjson.JSONDecodeError:
+        return None
+    return value if type(value) in (dict, list) else None
+
+
+def _members(document: Value) -> list[Value]:
+    if type(document) is list:
+        return document
+    lists = [one for one in document.values() if type(one) is list and one and type(one[0]) is dict]
+    return lists[0] if len(lists) == 1 and len(document) == 1 else [document]
+
+
+def _is_spread(lines: list[tuple[int, int, bytes]]) -> bool:
+    """Return whether lines may be Snowplow's tab-separated ones."""
+    return bool(lines) and lines[0][2].count(b"\t") >= 100
+
+
+def _is_framed(lines: list[tuple[int, int, bytes]]) -> bool:
+    return bool(lines) and is_framed(lines[0][2])
+
+
+def is_framed(raw: bytes) -> bool:
+    """Return whether bytes begin as serializers of a Schema Registry begin them: 00, the schema's id."""
+    return raw.startswith(b"\0") and len(raw) > 5 and raw[1:5] != b"\0\0\0\0"

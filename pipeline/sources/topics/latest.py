@@ -1,0 +1,87 @@
+"""The latest messages of a topic, for a person who wants to know what is in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from typing import Final
+
+from confluent_kafka import KafkaError, TopicPartition
+
+from pipeline.kafka.client import KafkaSettings, make_consumer
+from pipeline.model.errors import Fatal
+from pipeline.sources.files.recorded import Message
+from pipeline.sources.topics.kafka_source import KafkaSource
+from pipeline.sources.topics.stream import Message as Fetched
+
+WAIT_SECS: Final = 10.0
+
+
+def latest(settings: KafkaSettings, topic: str, most: int, most_bytes: int) -> tuple[list[Message], bool]:
+    """Return at most so many of the latest messages, each partition with its share; whether these are all.
+
+    Commits nothing. Raises ConfigError, and Fatal where the brokers do not answer.
+    """
+    source = source_of(settings, topic)
+    count = source.counts()[topic]
+    places: dict[int, int] = {}
+    is_whole = True
+    for number in range(count):
+        first, end = ends(source, topic, number)
+        if first < end:
+            places[number] = max(first, end - max(1, most // count))
+            is_whole = is_whole and places[number] == first
+    found: list[Message] = []
+    size = 0
+    with closing(fetch(source, topic, places)) as messages:
+        for message in messages:
+            if len(found) == most or size > most_bytes:
+                return found, False
+            found.append(message)
+            size += len(message.value or b"")
+    return found, is_whole
+
+
+def source_of(settings: KafkaSettings, topic: str) -> KafkaSource:
+    """Return the source of one topic, read up to its present end. Raises ConfigError, Fatal."""
+    return KafkaSource(replace(settings, events=(topic,), users=(), both=(), stop="end"))
+
+
+def ends(source: KafkaSource, topic: str, partition: int) -> tuple[int, int]:
+    """Return the first offset of a partition, and that after its last."""
+    find = source.admin.find
+    return find(topic, partition, "earliest"), find(topic, partition, "log_end")
+
+
+def fetch(source: KafkaSource, topic: str, places: Mapping[int, int]) -> Generator[Message, None, None]:
+    """Yield the messages of partitions from these offsets up to their ends.
+
+    Commits nothing. Raises Fatal where the brokers do not bring them in time.
+    """
+    if not places:
+        return
+    left = dict(places)
+    reachability = source.admin.reachability
+    consumer = make_consumer(source.settings, reachability, lambda *_: None)
+    try:
+        consumer.assign([TopicPartition(topic, number, start) for number, start in left.items()])
+        deadline = time.monotonic() + WAIT_SECS
+        while left:
+            if time.monotonic() > deadline:
+                raise Fatal(f"{topic} brought nothing within {WAIT_SECS:g} s: {reachability.reason}")
+            got: Fetched | None = consumer.poll(0.2)
+            if got is None:
+                continue
+            if got.error() is not None:
+                if got.error().code() == KafkaError._PARTITION_EOF:
+                    left.pop(got.partition(), None)
+                continue
+            stamp = max(0, got.timestamp()[1])
+            headers, key, value = got.headers(), got.key(), got.value()
+            place = f"{topic}/{got.partition()}"
+            yield Message(place, got.offset(), stamp or None, key, headers, value)
+            deadline = time.monotonic() + WAIT_SECS
+    finally:
+        consumer.close()
