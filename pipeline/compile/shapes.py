@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -23,12 +24,6 @@ from pipeline.decode.auto import AUTO
 from pipeline.decode.connect.debezium import Table
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.formats import Formats
-from pipeline.decode.framed.avro import INSTALL, is_installed
-from pipeline.decode.framed.framing import Frame
-from pipeline.decode.framed.schemas import Registry
-from pipeline.decode.framed.shape import framed
-from pipeline.decode.mapped.conditions import Judge
-from pipeline.decode.mapped.shape import compile_shape
 from pipeline.decode.shape import Shape
 from pipeline.language.path_syntax import Path
 from pipeline.language.record_paths import ROOTS, parse_record_path
@@ -38,6 +33,9 @@ from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 from pipeline.model.words import did_you_mean
+
+if TYPE_CHECKING:
+    from pipeline.decode.mapped.conditions import CompileConditions, Judge
 
 FILE = "pipeline.yaml"
 _PATHS = ("source", "jsonl", "paths")
@@ -60,7 +58,7 @@ def compile_formats(text: ConfigText, checked: CheckedConfig) -> Formats:
     kind = "kafka" if topics else "jsonl"
     default = compiling.shape(spec.get("default", "auto"), ("source", kind, "format"))
     compiling.report()
-    return Formats(default, of_topics, of_files, own)
+    return Formats(default, of_topics, of_files, own, of_files.get(spec.get("others", "")))
 
 
 def read_formats(directory: FilePath, defaults: JobDefaults) -> Formats:
@@ -98,15 +96,25 @@ def _own_shapes(checked: CheckedConfig) -> dict[str, Shape]:
             message = f"the name `{name}` is already used in {files[name]}"
             file.problems.error(("name",), "duplicate-shape", message, hint="give one of them another name")
         when = partial(compile_when, lists=file.lists)
-        found[name] = compile_shape(name, file.model, file.data, file.problems, when)
+        found[name] = _own_shape(name, file.model, file.data, file.problems, when)
         files[name] = file.file
     return found
+
+
+def _own_shape(
+    name: str, model: InlineShape, data: Value, problems: Problems, conditions: CompileConditions
+) -> Shape:
+    from pipeline.decode.mapped.shape import compile_shape  # a dozen files, not for who has no own shape
+
+    return compile_shape(name, model, data, problems, conditions)
 
 
 def compile_when(
     tree: Value, problems: Problems, levels: int, lists: Mapping[str, Collection[str]] | None = None
 ) -> Judge:
     """Return the judge of a `when`: conditions of triggers, over paths of records."""
+    from pipeline.decode.mapped.conditions import Judge
+
     paths: list[Path] = []
 
     def parse(text: str) -> Path:
@@ -162,12 +170,16 @@ class _Formats:
     def _compiled(self, data: Value, problems: Problems) -> Shape:
         model = check(InlineShape, data, problems, what="a shape")
         return (
-            AUTO
-            if model is None
-            else compile_shape(model.name or INLINE, model, data, problems, compile_when)
+            AUTO if model is None else _own_shape(model.name or INLINE, model, data, problems, compile_when)
         )
 
     def _framed(self, kind: str, data: Value, path: KeyPath) -> Shape:
+        # Not for who has no framed records.
+        from pipeline.decode.framed.avro import INSTALL, is_installed
+        from pipeline.decode.framed.framing import Frame
+        from pipeline.decode.framed.schemas import Registry
+        from pipeline.decode.framed.shape import framed
+
         then = self.shape(data.get("then", "auto"), (*path, "then"))
         if kind == "json_schema":
             return framed(Frame("json_schema"), then)

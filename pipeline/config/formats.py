@@ -22,13 +22,16 @@ Named = list[tuple[KeyPath, str]]
 """Places in pipeline.yaml that name a shape, and the names."""
 
 
-def formats_of(data: dict[str, Value], kafka: dict[str, Value]) -> tuple[dict[str, Value], Named]:
+def formats_of(
+    data: dict[str, Value], kafka: dict[str, Value], paths: Value = None
+) -> tuple[dict[str, Value], Named]:
     """Return which shape reads what, and which names that are said where.
 
-    ``{"default": format, "topics": {NAME: format}, "files": {PATH: format}}``, each only where something is
-    said; a format is a name, ``{"table": settings}``, or an own shape as the file has it. kafka: the
-    topics of pipeline.yaml, also where a flag names recordings instead: their lines keep the formats of the
-    topics that they come from.
+    ``{"default": format, "topics": {NAME: format}, "files": {PATH: format}, "others": PATH}``, each only
+    where something is said; a format is a name, ``{"table": settings}``, or an own shape as the file has it.
+    kafka, paths: the topics and the paths of pipeline.yaml, also where a flag names recordings instead: their
+    lines keep the formats of the topics and files that they come from, and where all paths have one format,
+    other files are read like this one of them.
     """
     named: Named = []
     topics: dict[str, Value] = {}
@@ -51,14 +54,19 @@ def formats_of(data: dict[str, Value], kafka: dict[str, Value]) -> tuple[dict[st
         if default is not None:
             _note(default, ("source", kind, "format"), named)
             found["default"] = default
-    files = _files(source, named)
+    jsonl = source.get("jsonl") if isinstance(source, dict) else None
+    section = jsonl if isinstance(jsonl, dict) else {}
+    # Names at places that a flag has covered are reported where shapes are compiled.
+    files = _files(paths, section.get("format"), named if section.get("paths") is paths else [])
+    listed = paths if isinstance(paths, list) else [paths]
+    if files and "default" not in found and len(files) == len(listed):
+        path, format = next(iter(files.items()))
+        if all(one == format for one in files.values()):
+            found["others"] = path
     return (found | {"files": files} if files else found), named
 
 
-def _files(source: Value, named: Named) -> dict[str, Value]:
-    jsonl = source.get("jsonl") if isinstance(source, dict) else None
-    paths = jsonl.get("paths") if isinstance(jsonl, dict) else None
-    usual = jsonl.get("format") if isinstance(jsonl, dict) else None
+def _files(paths: Value, usual: Value, named: Named) -> dict[str, Value]:
     files: dict[str, Value] = {}
     for index, one in enumerate(paths if isinstance(paths, list) else [paths]):
         if not isinstance(one, dict) or not isinstance(one.get("path"), str):

@@ -128,11 +128,12 @@ def load_pipeline(
         data = {}
     findings += _misnamed(base)
     topics = _section(_section(data, "source"), "kafka")
+    paths = _section(_section(data, "source"), "jsonl").get("paths")
     layers = Layers(data)
     findings.extend(layers.set_variables(environ))
     layers.set_flags(flags or {})
     is_given = any((flags or {}).get(f"source.{kind}.format") for kind in ("jsonl", "kafka"))
-    formats, named = formats_of(data, {} if is_given else topics)
+    formats, named = formats_of(data, {} if is_given else topics, None if is_given else paths)
     were = place_all(data, base, lambda path: layers.origin(path) in ("file", "default"))
     model = check(PipelineFile, data, problems, what="pipeline.yaml")
     if model is not None and "state" not in data:

@@ -19,7 +19,7 @@ from pipeline.decode.strangers import stranger_bytes, unread
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import Invalid, Origin, PropertyUpdate, Record
-from pipeline.model.sizes import USUAL
+from pipeline.model.sizes import KEPT_BYTES, USUAL
 from pipeline.model.words import without_addresses
 
 OUR_FAULT = "Hookline failed to read this record"
@@ -46,8 +46,7 @@ def decode(
     ``received_at`` is the broker's time in unix milliseconds. ``is_clean`` is for scan (decode/scan.py): it
     has checked the whole chunk for long integers and deep nesting. Never raises for any input.
     """
-    shape = BY_NAME[format] if type(format) is str else format
-    assert isinstance(shape, Shape)
+    shape = format if isinstance(format, Shape) else BY_NAME[format]
     place = Place(origin, received_at, raw=raw, headers=headers, key=key, most_members=most_members)
     try:
         if headers and reads_binary(shape) and cloudevents.is_binary(headers):
@@ -85,6 +84,25 @@ def decode(
         # A fault of ours must not stop a stream for ever at the record that shows it.
         reason = without_addresses(f"{OUR_FAULT}: {type(error).__name__}: {error}")
         return [Invalid(raw or b"", reason, origin)]
+
+
+def member_of(raw: bytes, item: int, shape: Shape) -> bytes:
+    """Return the bytes of a record that `decode` gave from a line: the member of an envelope, or the line.
+
+    Where a shape opens envelopes itself: the line for its first record, how the line starts for the others.
+    """
+    if shape.takes_any or shape.parse is not None:
+        return raw if item == 0 else raw[:KEPT_BYTES]
+    try:
+        value = strict.loads(raw)
+    except InvalidRecord:
+        found = members.cut(raw, shape.envelopes)
+        return raw if found is None or item >= len(found[1]) else found[1][item]
+    held: Json = value
+    if type(value) is dict:
+        envelopes = [value[name] for name in shape.envelopes if type(value.get(name)) is list]
+        held = envelopes[0] if envelopes and _is_envelope(value) else value
+    return _dumps(held[item], raw) if type(held) is list and item < len(held) else raw
 
 
 def reads_binary(shape: Shape) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import PurePath
 
 from pipeline.decode.auto import AUTO
 from pipeline.decode.shape import Shape
@@ -22,18 +24,25 @@ class Formats:
     """By the path as pipeline.yaml has it."""
     named: Mapping[str, Shape] = field(default_factory=dict)
     """Own shapes by their names."""
+    others: Shape | None = None
+    """Of files that pipeline.yaml does not name, where all those that it names are of one shape."""
     _known: dict[tuple[str, str | None], Shape] = field(default_factory=dict)
 
     def of(self, source: str, part: str | None = None) -> Shape:
         """Return the shape of a line by its origin's source and, of a file, by the path that names it.
 
-        A recorded message is of the topic that it was read from, whatever file it lies in.
+        A recorded message is of the topic that it was read from, whatever file it lies in. A line without a
+        part is of the file that is called like its source: of a recording, of a dead letter, of a flag.
         """
         found = self._known.get((source, part))
         if found is None:
-            found = self._topic(source) or self.files.get(part or "") or self.default
+            found = self._topic(source) or self._file(source, part) or self.default
             self._known[source, part] = found
         return found
+
+    def names(self, source: str) -> bool:
+        """Return whether pipeline.yaml says a format of a topic or file, rather than of all others."""
+        return (self._topic(source) or self._file(source, None)) is not None
 
     def all(self) -> list[Shape]:
         """Return every shape that reads something, that of most things first."""
@@ -43,6 +52,13 @@ class Formats:
     def have_registries(self) -> bool:
         """True where some records name schemas of a registry."""
         return any(shape.frame is not None and shape.frame.registry is not None for shape in self.all())
+
+    def _file(self, source: str, part: str | None) -> Shape | None:
+        if part is not None or not self.files:
+            return self.files.get(part or "")
+        name = PurePath(source).name
+        found = {shape for path, shape in self.files.items() if fnmatchcase(name, PurePath(path).name)}
+        return found.pop() if len(found) == 1 else self.others  # of two with one name neither is known
 
     def _topic(self, source: str) -> Shape | None:
         if not self.topics:

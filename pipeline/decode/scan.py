@@ -21,7 +21,7 @@ from pipeline.decode.glance import NOT_SEEN, Wants, is_good, names_native, read_
 from pipeline.decode.plain import plain_event
 from pipeline.decode.shape import Shape
 from pipeline.language.formats import RECORDING
-from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.records import Envelope, Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.sizes import KEPT_BYTES, USUAL, Sizes
 
 
@@ -97,6 +97,7 @@ def _scan(chunk: RawLines, shape: Shape, wants: Wants, sizes: Sizes, found: Scan
     found.read += skipped
     found.events += skipped
     records = found.records
+    invalid_before, first = found.invalid, len(records)
     may_be_native, most_id = shape.name in NATIVE, sizes.id_chars
     always_plain, plain = shape.plain is not None, shape.plain or plain_event
     # An id cannot be longer than its line, but where it is put together.
@@ -138,6 +139,31 @@ def _scan(chunk: RawLines, shape: Shape, wants: Wants, sizes: Sizes, found: Scan
         # An unwanted event is not asked: the first look has no ids.
         may_be_long = line is None or len(line) > short
         _count(found, members, wants, line or b"", most_id if may_be_long else None)
+    if found.invalid > invalid_before and (received is not None or headers is not None or keys is not None):
+        _keep_messages(chunk, records, first)
+
+
+NOTHING_AROUND = Envelope()
+
+
+def _keep_messages(chunk: RawLines, records: list[Record], first: int) -> None:
+    """Give the records that cannot be read, from the first of a chunk on, what stands around them."""
+    sources, received, headers, keys = chunk.sources, chunk.received, chunk.headers, chunk.keys
+    places: dict[tuple[str, int], int] = {}
+    for at, offset in enumerate(chunk.offsets):
+        places[sources if isinstance(sources, str) else sources[at], offset] = at
+    for number in range(first, len(records)):
+        record = records[number]
+        if type(record) is not Invalid:
+            continue
+        at = places[record.origin.source, record.origin.offset]
+        around = Envelope(
+            None if received is None else received[at],
+            None if keys is None else keys[at],
+            () if headers is None else tuple(headers[at] or ()),
+            chunk.lines[at] is None,
+        )
+        record.message = None if around == NOTHING_AROUND else around
 
 
 def too_large(line: bytes, most: int) -> str | None:

@@ -29,6 +29,12 @@ _NO_JSON = re.compile(rb"[:,\[]\s*([-+]?(?:NaN|Infinity|nan|inf))\s*[,}\]]")
 """What Python and others write for a number that is none; only asked of a text that is no JSON."""
 _BOMS = re.compile(b"(?:" + BOM + b")+")
 _DIGITS_TO_ZERO = bytes.maketrans(b"0123456789", b"0" * 10)
+_NO_MARKS = bytes(set(range(256)) - set(b'"[]{}'))
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_RUNS = re.compile(rb"\[+|\]+")
+_OPEN = b"["[0]
+_LEAF_LEVELS = 8
+"""So many levels are taken off from below, all of a level at once; of what is higher there is little left."""
 _NINE_DIGITS = b"0" * 9
 _TWENTY_DIGITS = b"0" * 20
 _MINUS_NINETEEN_DIGITS = b"-" + b"0" * 19
@@ -50,7 +56,7 @@ def loads(raw: bytes, *, is_clean: bool = False) -> Json:
         return value
     if may_hold_long_integers(raw):
         _refuse_long_integers(raw)
-    if may_be_deep(raw) and depth(value) > MAX_DEPTH:
+    if may_be_deep(raw) and _depth_of(raw) > MAX_DEPTH:
         raise InvalidRecord(f"the JSON is nested more than {MAX_DEPTH} levels deep")
     return value
 
@@ -138,3 +144,24 @@ def depth(value: Any) -> int:
             return depth
         depth += 1
         level = [child for item in level for child in (item.values() if type(item) is dict else item)]
+
+
+def _depth_of(raw: bytes) -> int:
+    """Return how many levels of lists and objects a JSON text has.
+
+    By its brackets, outside of texts: a fraction of the time that it takes to walk through what was decoded.
+    """
+    if b"\\" in raw:
+        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    marks = raw.translate(_ONE_KIND, _NO_MARKS).replace(b'""', b"")
+    if b'"' in marks:
+        marks = b"".join(marks.split(b'"')[::2])
+    levels = 0
+    while marks and levels < _LEAF_LEVELS:
+        marks = marks.replace(b"[]", b"")
+        levels += 1
+    deep = depth = 0
+    for run in _RUNS.findall(marks):
+        depth += len(run) if run[0] == _OPEN else -len(run)
+        deep = max(deep, depth)
+    return levels + deep

@@ -12,7 +12,7 @@ from pipeline.compile.snapshot import Snapshot
 from pipeline.job.replay import Replay
 from pipeline.job.story import Chosen, Match, Moment, Story, choose, resolve
 from pipeline.join.links import Identity
-from pipeline.model.records import Event, PropertyUpdate, Record, User
+from pipeline.model.records import Event, Invalid, PropertyUpdate, Record, User
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.store.memory import MemoryRows
 
@@ -40,15 +40,26 @@ class Rehearsal:
 
     def rehearse(self, record: Record) -> list[Match]:
         """Return what a record fires, in the order of the config files."""
+        return [one for one in self.tell(record) if isinstance(one, Match)]
+
+    def tell(self, record: Record) -> list[Match | Invalid]:
+        """Return the same, and the record itself where it cannot be used."""
         return self._tell(choose([record], self._snapshot.triggers))
 
-    def moments(self, record: Record) -> Iterator[tuple[Event, User, list[Match]]]:
-        """Yield what conditions see of a record, and what it fires then; also where no webhook wants it."""
-        seen: list[Moment] = []
-        matches = self._tell(choose([record], self._snapshot.triggers) or [(record, ())], seen)
-        for event, user in seen:
-            yield event, user, [match for match in matches if match.event is event]
+    def moments(self, record: Record) -> Iterator[tuple[Event, User, list[Match], str | None]]:
+        """Yield what conditions see of a record, what it fires then, and why it cannot be used, if so.
 
-    def _tell(self, chosen: list[Chosen], seen: list[Moment] | None = None) -> list[Match]:
-        told = self._story.tell(resolve(chosen, self._identity), self._snapshot, PARTITION, seen)
-        return [one for one in told if isinstance(one, Match)]
+        Also where no webhook wants it.
+        """
+        seen: list[Moment] = []
+        chosen = choose([record], self._snapshot.triggers)
+        if not any(one is record for one, _ in chosen):
+            chosen.append((record, ()))
+        told = self._tell(chosen, seen)
+        unusable = next((one.reason for one in told if isinstance(one, Invalid)), None)
+        for event, user in seen:
+            matches = [one for one in told if isinstance(one, Match) and one.event is event]
+            yield event, user, matches, unusable
+
+    def _tell(self, chosen: list[Chosen], seen: list[Moment] | None = None) -> list[Match | Invalid]:
+        return list(self._story.tell(resolve(chosen, self._identity), self._snapshot, PARTITION, seen))

@@ -20,7 +20,7 @@ from pipeline.join.limits import Verdict
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
 from pipeline.language.work import TooExpensive
-from pipeline.match.index import TriggerIndex
+from pipeline.match.index import CostlyExclude, TriggerIndex
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value, canonical
 from pipeline.model.records import MISSING, Event, Invalid, PropertyUpdate, Record, User
@@ -64,12 +64,26 @@ class Match(msgspec.Struct, gc=False):
         return message_name(self.webhook, self.event)
 
 
-def choose(records: Iterable[Record], triggers: TriggerIndex) -> list[Chosen]:
-    """Return the records that go on: events that a webhook may want, with these, and everything else."""
+def _no_bytes(event: Event) -> bytes:
+    return b""
+
+
+def choose(
+    records: Iterable[Record], triggers: TriggerIndex, raw_of: Callable[[Event], bytes] = _no_bytes
+) -> list[Chosen]:
+    """Return the records that go on: events that a webhook may want, with these, and everything else.
+
+    An event of which an excluded label cannot be asked goes on as an Invalid, once, and besides as itself to
+    the webhooks that do not ask it. raw_of: gives the bytes that such an event was read from.
+    """
     chosen: list[Chosen] = []
     for record in records:
         if type(record) is Event:
-            candidates = triggers.select(record)
+            try:
+                candidates = triggers.select(record)
+            except CostlyExclude as error:
+                chosen.append((Invalid(raw_of(record), str(error), record.origin), _NONE))
+                candidates = error.found
             if candidates:
                 chosen.append((record, candidates))
         else:

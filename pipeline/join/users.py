@@ -51,6 +51,8 @@ class Users:
         """Bytes that the users changed in this epoch have at most; exact only where it matters."""
         self._grown = 0
         """Bytes of the updates since the last flush, likewise."""
+        self.without_form = 0
+        """Rows of tables whose columns are not remembered (`Forms`)."""
         self.refused = 0
         """Updates that would have made a user larger than it may be."""
         self.misrouted = 0
@@ -109,6 +111,12 @@ class Users:
         forms: dict[str, int] = user[3]
         number, table = self._forms.number(columns), columns[0]
         before = forms.get(table)
+        if number is None:
+            self.without_form += 1
+            if before is not None:
+                del forms[table]
+                self._changed[key] = user
+            return ()
         if before == number:
             return ()
         forms[table] = number
@@ -128,7 +136,9 @@ class Users:
         before = self._most.get(key)
         if before is None:
             before = most_bytes(properties)
-        given_bytes = most_bytes(update.set) + most_bytes(update.set_once)
+        given_bytes = most_bytes(update.set)
+        if update.set_once:
+            given_bytes += most_bytes(update.set_once)
         self._grown += given_bytes
         after = before + given_bytes
         if after > sizes.user_bytes:
@@ -148,7 +158,7 @@ class Users:
             if user[1]:
                 # Kept until the commit; as it is, a result of orjson keeps 4 KiB and more.
                 whole = [user[0], user[1], user[3]] if user[3] else user[:2]
-                value = bytes(memoryview(orjson.dumps(whole)))
+                value = b"".join((orjson.dumps(whole), b""))
                 self._rows.put(Table.USERS, row, value)
                 heavier = held_bytes(value) - user[2]
                 if heavier > 0:
@@ -173,6 +183,8 @@ class Users:
 
 
 _NOBODY_BYTES = 400
+_COMMA, _MAP, _LIST = b",{["
+"""As numbers, which are counted in less time than texts."""
 
 
 def held_bytes(row: bytes) -> int:
@@ -182,7 +194,7 @@ def held_bytes(row: bytes) -> int:
     that takes four bytes for each.
     """
     text = len(row) if row.isascii() else 4 * len(row)
-    return 400 + text + 130 * row.count(b",") + 150 * row.count(b"{") + 60 * row.count(b"[")
+    return 400 + text + 130 * row.count(_COMMA) + 150 * row.count(_MAP) + 60 * row.count(_LIST)
 
 
 def _held(key: str, user: Known) -> int:
@@ -192,6 +204,7 @@ def _held(key: str, user: Known) -> int:
 
 NESTED_BYTES = 64
 """What an empty list takes in memory, more than its signs; a map takes three times as much."""
+_MAP_BYTES = 2 + 3 * NESTED_BYTES
 
 
 def most_bytes(value: Json) -> int:
@@ -206,7 +219,7 @@ def most_bytes(value: Json) -> int:
         if type(one) is str:
             total += 3 + 6 * len(one)
         elif type(one) is dict:
-            total += 2 + 3 * NESTED_BYTES
+            total += _MAP_BYTES
             for name, inner in one.items():
                 total += 4 + 6 * len(name)
                 if type(inner) is str:

@@ -31,6 +31,8 @@ def parse_record_path(text: str, levels: int) -> Path:
 
     Its text is as written.
     """
+    if text == "$" or text.startswith(("$.", "$[")):
+        raise PathError("paths start at the record itself, without `$`", 0, _without(text, "$.", '["$"]'))
     root, rest, shift = _rooted(text, levels)
     try:
         path = parse_path(root + rest, (root,))
@@ -38,11 +40,30 @@ def parse_record_path(text: str, levels: int) -> Path:
         hint = error.hint
         if hint is not None:
             hint = hint.replace(f"{root}.", "").replace('event.properties["Sales Rep"]', '["Sales Rep"]')
-        raise PathError(error.message, max(error.offset - shift, 0), hint) from None
+        raise PathError(error.message, max(error.offset - shift, 0), _slip(text) or hint) from None
     if any(isinstance(part, Path) for part in path.parts):
         raise PathError("a key in brackets is quoted or a number", 0, 'write ["name"]')
     _check(path, text)
     return Path(path.root, path.parts, text)
+
+
+def _slip(text: str) -> str | None:
+    """Return what to write instead of what looks like a template, a constant or another language's path."""
+    if "{{" in text:
+        return "a path stands by itself, without {{ }}"
+    if text == "*":
+        return '"*" stands alone below properties, context or set, not in a list or a map'
+    if text.endswith(".*"):
+        return f"an object is taken whole: {text[:-2]}"
+    if text.startswith((".", "/")):
+        return _without(text, "./", "") + " (names are joined by dots)"
+    if re.fullmatch(r"[\w$-]+( [\w$-]+)+", text):
+        return f'a constant is written {{text: {text}}}, a field of this name ["{text}"]'
+    return None
+
+
+def _without(text: str, marks: str, instead: str) -> str:
+    return f"write {text.lstrip(marks).replace('/', '.') or instead}"
 
 
 def _rooted(text: str, levels: int) -> tuple[str, str, int]:

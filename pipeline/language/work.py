@@ -13,7 +13,7 @@ for one event and user comes out of `RECORD`: where many webhooks are dear, thos
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sized
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -33,6 +33,9 @@ CHARS: Final = 16
 """Characters that cost what one element costs."""
 FREE_CHARS: Final = 4_096
 """Texts up to this long are read for nothing: counting would cost more."""
+
+_MEASURED_FROM: Final = 1_000
+"""Elements from which it pays to remember how much there is in a value."""
 
 Known = TypeVar("Known")
 
@@ -62,6 +65,7 @@ class _Work(threading.local):
 
     def __init__(self) -> None:
         self.known: dict[object, object] = {}
+        self.measured: list[tuple[Sized, int, object, int]] = []
 
 
 _work: Final = _Work()
@@ -72,10 +76,17 @@ def begin(event: Event | None, user: User | None) -> None:
     _begin(event, user, BUDGET)
 
 
+def begin_next(event: Event, user: User) -> None:
+    """Give the whole budget to what comes next under the same event and user: nothing taken before counts."""
+    _work.event = None
+    _begin(event, user, BUDGET)
+
+
 def _begin(event: Event | None, user: User | None, budget: int) -> None:
     work = _work
     if event is None or work.event is not event or work.user is not user:
         work.event, work.user, work.used = event, user, 0
+        work.measured = []
     else:
         work.used += min(work.given, work.given - work.left)
     work.left = work.given = max(0, min(budget * work.factor, RECORD * work.factor - work.used))
@@ -120,6 +131,30 @@ def extent(value: Value, price: int = 1) -> int:
     """
     if type(value) is str:
         return price * (1 + len(value) // CHARS)
+    if type(value) is not list and type(value) is not dict:
+        return price
+    return measured(value, price, _extent)
+
+
+def measured(value: list[Value] | dict[str, Value], price: int, measure: Callable[[Value, int], int]) -> int:
+    """Return what `measure` gives for a value at a price; not asked again for one that it was just asked for.
+
+    Templates read the same list of an event again and again, and to look through a long one takes longer
+    than what they do with it.
+    """
+    if len(value) < _MEASURED_FROM:
+        return measure(value, price)
+    kept = _work.measured
+    for one, its_price, its_measure, size in kept:
+        if one is value and its_price == price and its_measure is measure and len(one) == len(value):
+            return size
+    size = measure(value, price)
+    # No more than two: values that a template makes, and lets go, must not be held by this.
+    kept[:] = [(value, price, measure, size), *kept[:1]]
+    return size
+
+
+def _extent(value: Value, price: int) -> int:
     total = 1
     most = BUDGET * _work.factor // price
     todo: list[Value] = [value] if type(value) is list or type(value) is dict else []
@@ -129,7 +164,9 @@ def extent(value: Value, price: int = 1) -> int:
         total += len(one) if kind is list else 2 * len(one)
         if total > most:
             break
-        inside: Iterable[Value] = one if kind is list else one.values()
+        inside: Collection[Value] = one if kind is list else one.values()
+        if _READ.isdisjoint(map(type, inside)):
+            continue  # as most long lists are: a fifth of the time
         for inner in [one for one in inside if type(one) in _READ]:
             if type(inner) is str:
                 total += 2 + len(inner) // CHARS
@@ -145,7 +182,7 @@ _READ: Final = frozenset((str, list, dict))
 def width(value: list[Value]) -> int:
     """Return how many elements a list has, those of the lists in it included."""
     total = len(value)
-    inner = [one for one in value if type(one) is list]
+    inner = [one for one in value if type(one) is list] if list in map(type, value) else []
     while inner and total <= BUDGET * _work.factor:
         total += sum(map(len, inner))
         inner = [one for several in inner for one in several if type(one) is list]

@@ -9,15 +9,16 @@ clause that several of them share is evaluated once per event.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pipeline.language.paths import Getter
-from pipeline.language.work import TooExpensive, begin
+from pipeline.language.work import BUDGET, TooExpensive, begin
 from pipeline.match.conditions.nodes import Node, Predicate, all_of, any_of
 from pipeline.match.labels import UPDATE
 from pipeline.match.triggers import Trigger
+from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
 
@@ -39,6 +40,19 @@ class _Candidate:
     clauses: tuple[Node, ...]
     ways: Predicate | None
     """Which alternative of `events` holds, where that takes more than name and kind."""
+
+
+class CostlyExclude(InvalidRecord):
+    """An excluded label takes more work than one webhook may: nobody knows whether the event is meant."""
+
+    def __init__(self, label: str, found: Found) -> None:
+        super().__init__(
+            f"too-expensive: this event makes more than {BUDGET:,} steps of work for the label `{label}`, "
+            "which `exclude` asks"
+        )
+        self.label = label
+        self.found = found
+        """What `select` returns of the webhooks that do not ask it (`include_excluded`)."""
 
 
 class TriggerIndex:
@@ -73,7 +87,8 @@ class TriggerIndex:
         """Return the webhooks, in config order, whose name, kind and event side hold for the event.
 
         One whose conditions take more work than they may is returned as ``~index``: nobody knows whether it
-        wants the event.
+        wants the event. Raises CostlyExclude where that is so of an excluded label, which would be the same
+        for each that asks it.
         """
         by_name, default = self._by_kind.get(event.kind, self._other)
         plan = by_name.get(event.name, default)
@@ -88,13 +103,24 @@ class TriggerIndex:
         """Ask each webhook with a budget of its own: together they take more than one may."""
         kind = event.kind if event.kind in self._by_kind else None
         found: list[int] = []
+        asked: set[str] = set()
+        costly: str | None = None
         for candidate in self._candidates(kind, event.name):
+            excludes = self._triggers[candidate.index].excludes
+            if costly in excludes:
+                continue
             plan = _compile([candidate])
             begin(event, _NOBODY)
             try:
                 found += plan if isinstance(plan, tuple) else plan(event)
             except TooExpensive:
-                found.append(~candidate.index)
+                if costly is None:
+                    costly = _costly(event, {name: excludes[name] for name in excludes if name not in asked})
+                    asked.update(excludes)
+                if costly not in excludes:
+                    found.append(~candidate.index)
+        if costly is not None:
+            raise CostlyExclude(costly, tuple(found))
         return tuple(found)
 
     def wants(self, name: str, kind: str | None) -> bool:
@@ -139,6 +165,19 @@ class TriggerIndex:
             for index in sorted({*named, *self._any_name})
             if (candidate := _candidate(index, self._triggers[index], kind, name)) is not None
         ]
+
+
+def _costly(event: Event, excludes: Mapping[str, Predicate]) -> str | None:
+    """Return the excluded label that takes more than the budget of a webhook by itself; None: no one does."""
+    for name, holds in excludes.items():
+        begin(event, _NOBODY)
+        try:
+            holds(event, _NOBODY, None)
+        except TooExpensive as error:
+            # What others have left too little for may be cheap.
+            if not error.for_all:
+                return name
+    return None
 
 
 def _candidate(index: int, trigger: Trigger, kind: str | None, name: str | None) -> _Candidate | None:

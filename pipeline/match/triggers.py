@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sized
+from collections.abc import Collection, Mapping, Sized
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Literal
@@ -61,6 +61,8 @@ class Trigger:
     limits: Limits | None
     nodes: tuple[Node, ...]
     """The clauses of where, exclude and sample, for explain and the index."""
+    excludes: Mapping[str, Predicate]
+    """By the label's name, what must hold of the excluded labels that read the event alone."""
 
     def costly(self, event: Event, user: User) -> TooExpensive:
         """Return why asking for this event takes more work than it may, with the clause as its place."""
@@ -121,8 +123,12 @@ def compile_trigger(
             vars=context.vars,
         )
         nodes += where.nodes
-    if not webhook.include_excluded:
-        nodes += _excluded(exclude, context.labels)
+    excludes: dict[str, Predicate] = {}
+    for name in () if webhook.include_excluded else exclude:
+        node = _excluded(name, context.labels)
+        nodes.append(node)
+        if not node.reads_user:
+            excludes[name] = node.test
     sample = _sample(trigger.sample, webhook.id, within.at("sample"))
     if sample is not None:
         nodes.append(sample)
@@ -133,7 +139,9 @@ def compile_trigger(
     else:
         events, event_side, user_side = [], None, condition.whole if nodes else None
     drawn = sample.test if sample is not None else None
-    return Trigger(webhook.id, tuple(events), changes, event_side, user_side, drawn, limits, condition.nodes)
+    return Trigger(
+        webhook.id, tuple(events), changes, event_side, user_side, drawn, limits, condition.nodes, excludes
+    )
 
 
 def _user_side(events: list[Alternative], condition: Condition) -> Predicate | None:
@@ -173,11 +181,10 @@ def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*
     return frozenset(names)
 
 
-def _excluded(exclude: Collection[str], labels: Labels) -> Iterator[Node]:
-    for name in exclude:
-        node = labels.node(name)
-        assert node is not None, name
-        yield replace(group("not", [node]), text=f"exclude: {name}")
+def _excluded(name: str, labels: Labels) -> Node:
+    node = labels.node(name)
+    assert node is not None, name
+    return replace(group("not", [node]), text=f"exclude: {name}")
 
 
 # --- sample

@@ -21,8 +21,28 @@ MOST: Final = 4096
 """Values that are remembered: tokens come and go."""
 _ESCAPABLE: Final = 256
 """Characters of a secret that is also looked for with each of them escaped; longer ones have runs."""
+_SHOWN: Final = 8 << 10
+"""Characters of a text in which letters are looked for that were escaped, too; excerpts show far fewer."""
 _GO: Final = str.maketrans({"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"})
 _URL_SAFE: Final = str.maketrans("+/", "-_")
+_CODE: Final = r"(?:3[0-9]|[46][1-9a-f]|[57][0-9a])"
+"""Of a letter or digit, in hex."""
+_LETTER: Final = re.compile(
+    rf"(?<!\\)\\++(?:(?:u\{{?0{{0,6}}|x)({_CODE})\}}?|(06[0-7]|07[01]|1[0-7][0-7]))"
+    rf"|%(?:25){{0,4}}({_CODE})|=({_CODE})"
+    rf"|&(?:amp;){{0,4}}#(?:x0{{0,6}}({_CODE})"
+    r"|0{0,6}(4[89]|5[0-7]|6[5-9]|[78][0-9]|90|9[7-9]|1[01][0-9]|12[0-2]));",
+    re.IGNORECASE,
+)
+_BETWEEN: Final = str.maketrans("", "", ":,- \t")
+_DRAWN: Final = bytes.maketrans(b"123456789abcdefABCDEFX:, \t", b"0" * 21 + b"x----")
+_BYTES: Final = (b"00-00-00", b"0000-0000", b"00-00000000", b"0x00", b"00--00")
+"""How bytes in hex look, with signs between them."""
+_HEX: Final = re.compile(
+    r"(?<![0-9a-f])(?:0x)?(?:[0-9a-f]{2}){1,8}+(?:(?:[:,-]|,?[ \t]{1,4})(?:0x)?(?:[0-9a-f]{2}){1,8}+)+",
+    re.IGNORECASE,
+)
+_BASE64_LINES: Final = re.compile(r"(?<=[A-Za-z0-9+/]{60})(?:\\r)?(?:\\n|\r?\n)(?=[A-Za-z0-9+/]{2})")
 
 
 class Masks:
@@ -59,6 +79,10 @@ class Masks:
         if known is not None:
             return known
         masked = self._masked(text)
+        head = masked[:_SHOWN]
+        plainer = undone(head)
+        if plainer != head and (found := self._masked(plainer)) != plainer:
+            masked = found + masked[_SHOWN:]
         if len(text) <= _SHORT:
             if len(self._known) >= _SHORT:
                 self._known = {}
@@ -156,6 +180,23 @@ def escaped(value: str) -> re.Pattern[str] | None:
     if len(value) > _ESCAPABLE or (value.isascii() and value.isalnum()):
         return None
     return re.compile("".join(map(_sign, value)), re.IGNORECASE)
+
+
+def undone(text: str) -> str:
+    """Return a text without escapes of letters, signs between bytes in hex, and line ends in base64."""
+    if any(sign in text for sign in "\\%&="):
+        text = _LETTER.sub(_letter, text)
+    drawn = text.encode("ascii", "replace").translate(_DRAWN)
+    if any(bytes_ in drawn for bytes_ in _BYTES):  # nearly no text has them, and the pattern is slow
+        text = _HEX.sub(lambda found: found[0].lower().replace("0x", "").translate(_BETWEEN), text)
+    return _BASE64_LINES.sub("", text)
+
+
+def _letter(found: re.Match[str]) -> str:
+    for number, base in ((1, 16), (2, 8), (3, 16), (4, 16), (5, 16), (6, 10)):
+        if found[number] is not None:
+            return chr(int(found[number], base))
+    return found[0]
 
 
 def _sign(sign: str) -> str:

@@ -90,6 +90,18 @@ class Invalid(msgspec.Struct, gc=False):
     raw: bytes
     reason: str
     origin: Origin
+    message: Envelope | None = None
+    """What stood around it: so that it can be read again."""
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """What a message has beside its value. It lies in rows of dead letters: a new field is put last."""
+
+    time: int | None = None
+    """The broker's, unix ms."""
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    is_tombstone: bool = False
 
 
 Record: TypeAlias = "Event | PropertyUpdate | IdentityLink | Invalid"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pipeline.model.errors import Refused
+from pipeline.model.records import Envelope, Origin
 from pipeline.operate.asking import Changed, ask_or_leave
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import name_of, reason_of
 from pipeline.outbox.reading.view import dead_letters, require_webhook
+from pipeline.sources.files.recorded import Message, dump_line
 
 
 @dataclass(slots=True, frozen=True)
@@ -50,6 +52,44 @@ def find(state: Path, name: str) -> DeadLetter:
     for letter in select(state, Selection(ids=(name,))):
         return letter
     raise Refused(f"there is no dead letter `{name}`; `hookline dlq list` shows them")
+
+
+def records(letters: Iterable[DeadLetter]) -> Iterator[bytes]:
+    """Yield the records that nobody could read as lines of a recording, each with its origin and its message.
+
+    In the order of the messages' times, those of one source in its order. A member of an envelope has an
+    origin of its own: that of the whole line is the one of its first member. A line of which several parts
+    could not be read comes once.
+    """
+    before: tuple[str, int] | None = None
+    bodies: set[bytes] = set()
+    broken = ((letter.message or Envelope(), letter) for letter in letters if letter.kind == "record")
+    for around, letter in sorted(broken, key=lambda one: (one[0].time or 0, one[1].key)):
+        body = letter.request.body
+        place = letter.origin.source, letter.origin.offset
+        if place != before:
+            before = place
+            bodies.clear()
+        if body in bodies:
+            continue
+        bodies.add(body)
+        source, offset = _apart(letter.origin)
+        yield dump_line(
+            Message(
+                source, offset, around.time, around.key, [*around.headers] or None,
+                None if around.is_tombstone else body,
+            )
+        )  # fmt: skip
+
+
+def _apart(origin: Origin) -> tuple[str, int]:
+    """Return a place that no other record has: formats go by what stands before `~`, and by files' names."""
+    if not origin.item:
+        return origin.source, origin.offset
+    topic, slash, partition = origin.source.rpartition("/")
+    if slash and partition.isdigit():
+        return f"{topic}{'.' if '~' in topic else '~'}{origin.item}/{partition}", origin.offset
+    return origin.source, origin.offset + origin.item  # inside of the same line
 
 
 def change(state: Path, action: Literal["replay", "purge"], selection: Selection) -> Changed | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.model.records import Origin
+from pipeline.model.records import Envelope, Origin
 from pipeline.outbox.handover import Outcome, Progress, Request
 from pipeline.outbox.old_rows import OLD, decode_dead, old_owed, split
 from pipeline.store.rows import bounded
@@ -99,6 +99,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     progress: Progress = msgspec.field(default_factory=Progress)
     source: bytes = b""
     """See `cut_name`; empty too where a long name was not at hand any more."""
+    message: Envelope | None = None
+    """Of a record that came as a message: what stood around it."""
 
     @property
     def key(self) -> bytes:

@@ -9,15 +9,8 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from pipeline.outbox.codec import (
-    PLACE_BYTES,
-    DeadLetter,
-    Finished,
-    ordered_row,
-    pack_number,
-    source_key,
-    unpack_number,
-)
+from pipeline.outbox.applied import Applied
+from pipeline.outbox.codec import PLACE_BYTES, DeadLetter, Finished, ordered_row
 from pipeline.outbox.counters import Counters, Ended
 from pipeline.outbox.dead_letters import DeadLetters
 from pipeline.outbox.finished import FinishedRequests
@@ -25,15 +18,11 @@ from pipeline.outbox.handover import Delivery, Engine, Outcome, Port, Progress, 
 from pipeline.outbox.journal import Journal, read_journal
 from pipeline.outbox.owed_rows import OwedRows
 from pipeline.outbox.quota import USUAL_QUOTA, Quota
-from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from pipeline.telemetry.metrics import count
 
 ABSORB = 25
 """So many results at a time are worth taking before the epoch's end."""
-
-_SEQUENCE = b"\0sequence"
-"""Row of `applied` that holds the shard's running number for ordered deliveries."""
 
 
 class Outbox:
@@ -69,8 +58,7 @@ class Outbox:
         self._new_on_disk: dict[str, int] = {}
         self._handing: list[Delivery] = []
         self._room: dict[str, Room] = {}
-        self._applied: dict[bytes, int] = {}
-        self._sequence = unpack_number(store.get(Table.APPLIED, _SEQUENCE))
+        self._applied = Applied(store)
         folder = store.path / "journal"
         journal = read_journal(folder, store.seq)
         count("journal_results_total", len(journal))
@@ -108,11 +96,7 @@ class Outbox:
                     return
         behind = ordered and self._is_behind(request)
         counts.pending += 1
-        row = request.key
-        if ordered:
-            self._sequence += 1
-            row = ordered_row(webhook_id, request.user, self._sequence)
-            self._store.put(Table.APPLIED, _SEQUENCE, pack_number(self._sequence))
+        row = self._applied.next_row(webhook_id, request.user) if ordered else request.key
         room = self._room.get(webhook_id)
         if room is None:
             # Until the next hand-over the engine would not count what it is about to get.
@@ -200,9 +184,7 @@ class Outbox:
 
     def passed(self, source: str, offset: int) -> None:
         """Say that this shard has seen everything of the source up to and including this offset."""
-        key = source_key(source)
-        if offset > self._applied.get(key, -1):
-            self._applied[key] = offset
+        self._applied.passed(source, offset)
 
     # --- the worker, at the epoch's end (DESIGN 6, rules 3 and 4)
 
@@ -219,10 +201,7 @@ class Outbox:
         self._unstored.clear()
         self.dead_letters.let_go(self._clock())
         if self._store.dirty or self._counters.dirty:
-            self._finished.expire(self._applied)
-            for source, offset in self._applied.items():
-                self._store.put(Table.APPLIED, source, pack_number(offset))
-            self._applied.clear()
+            self._applied.write(self._finished)
 
     def committed(self) -> None:
         """The epoch is written: let rows be read again and drop journals of durable epochs."""

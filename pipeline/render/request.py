@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal, cast
+from typing import Final, Literal, NoReturn, cast
 
 import msgspec
 import orjson
@@ -31,6 +31,7 @@ from pipeline.render.templates.spot import ConditionCompiler, LineOf, MissingRul
 from pipeline.render.text_body import MAX_BODY, Bytes, compile_text_body
 from pipeline.render.url import compile_url
 from pipeline.render.values.printing import Failure, reason_of
+from pipeline.render.values.size import printed_size, repeats
 from pipeline.render.var_secrets import inline_request
 
 _PER_PARAMETER: Final = 12
@@ -178,10 +179,10 @@ def _body(tree: Value, spot: Spot) -> Bytes:
         return lambda event, user: fixed
     if spot.form:
         return _form_body(part, place)
-    return _json_body(part, place, spot.missing)
+    return _json_body(part, place, spot.missing, may_be_large=repeats(tree))
 
 
-def _json_body(part: Part, place: str, missing: MissingRule) -> Bytes:
+def _json_body(part: Part, place: str, missing: MissingRule, *, may_be_large: bool) -> Bytes:
     get, dumps = part.get, orjson.dumps
 
     def body(event: Event, user: User) -> bytes:
@@ -191,6 +192,8 @@ def _json_body(part: Part, place: str, missing: MissingRule) -> Bytes:
                 if value is OMIT or missing != "null":
                     raise RenderError(f"the whole body is left out ({place})")
                 value = None
+            if may_be_large and printed_size(value) > MAX_BODY:
+                _refuse_size(place)
             made = dumps(value)
         except TooExpensive as error:
             fail(error, place)
@@ -202,10 +205,14 @@ def _json_body(part: Part, place: str, missing: MissingRule) -> Bytes:
         except Exception as error:  # one dead letter, never a crash
             fail(error, place)
         if len(made) > MAX_BODY:
-            raise RenderError(f"the body is larger than {MAX_BODY >> 20} MiB ({place})")
+            _refuse_size(place)
         return made
 
     return body
+
+
+def _refuse_size(place: str) -> NoReturn:
+    raise RenderError(f"the body is larger than {MAX_BODY >> 20} MiB ({place})")
 
 
 def _form_body(part: Part, place: str) -> Bytes:
@@ -219,7 +226,7 @@ def _form_body(part: Part, place: str) -> Bytes:
         except Exception as error:  # one dead letter, never a crash
             fail(error, place)
         if len(made) > MAX_BODY:
-            raise RenderError(f"the body is larger than {MAX_BODY >> 20} MiB ({place})")
+            _refuse_size(place)
         return made
 
     return body

@@ -31,6 +31,10 @@ _QUERY_SAFE: Final = PATH_SAFE + "?%"
 _PATH_LITERAL: Final = PATH_SAFE + "%"
 
 
+MAX_URL: Final = 64 << 10
+"""Characters that an event may make of a URL: receivers and proxies take 8 to 16 KiB."""
+
+
 def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: Spot) -> Template:
     """Return the compiled URL; its function raises RenderError where a value in the path is empty."""
     text = text.strip()
@@ -116,6 +120,7 @@ def _path(text: str, spot: Spot) -> Template:
 def _path_value(text: str) -> str:
     if not text:
         raise Failure("a value in the URL's path is missing or empty")
+    _check_length(text)
     if type(text) is UrlPath:
         return text
     if _LEAVES.search(text):
@@ -126,6 +131,17 @@ def _path_value(text: str) -> str:
             "`| url_path` lets a leading `/` through where several segments are meant",
             text,
         )
+    return _quoted(text)
+
+
+def _check_length(text: str) -> None:
+    """Raise Failure where a value alone makes a URL too long: before it is looked through."""
+    if len(text) > MAX_URL:
+        raise Failure(f"the URL has more than {MAX_URL:,} characters: a value in it has {len(text):,}")
+
+
+def _value(text: str) -> str:
+    _check_length(text)
     return _quoted(text)
 
 
@@ -156,7 +172,7 @@ def _written(text: str, spot: Spot) -> list[Parameter]:
         template = compile_text(
             one[len(name) :],
             spot.shifted(begin + len(name)),
-            encode=_quoted,
+            encode=_value,
             literal=lambda part: quote(part, safe=_QUERY_SAFE),
         )
         if one:
@@ -180,7 +196,7 @@ def _mapped(query: Mapping[str, Value], spot: Spot) -> list[Parameter]:
 
 def _parameter(value: Value, spot: Spot) -> Template:
     if isinstance(value, str):
-        return compile_text(value.rstrip("\n"), spot, encode=_quoted, literal=_quoted)
+        return compile_text(value.rstrip("\n"), spot, encode=_value, literal=_quoted)
     if isinstance(value, dict | list):
         spot.error("query", f"a parameter is a text, a number or a list of them, not {show(value)}")
         return constant_template("")
@@ -194,6 +210,7 @@ def _assemble(origin: str, path: Template, parameters: list[Parameter], place: s
         if not (template.constant and template.value is None)
     ]
     get_path = path.get
+    is_constant = path.constant and all(constant for _, _, constant in kept)
 
     def url(event: Event, user: User, scope: Scope) -> str:
         path_now = get_path(event, user, scope)
@@ -206,9 +223,11 @@ def _assemble(origin: str, path: Template, parameters: list[Parameter], place: s
             if value or constant:
                 made += f"{mark}{name}{value}"
                 mark = "&"
+        if len(made) > MAX_URL and not is_constant:
+            raise RenderError(f"the URL has more than {MAX_URL:,} characters: {len(made):,} ({place})")
         return made
 
-    if path.constant and all(constant for _, _, constant in kept):
+    if is_constant:
         nothing: Event = None  # type: ignore[assignment]  # constants look at neither event nor user
         return constant_template(url(nothing, nothing, None))  # type: ignore[arg-type]  # as above
     return Template(url)

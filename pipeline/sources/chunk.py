@@ -25,6 +25,21 @@ NOWHERE: Position = ("", 0, ())
 CHUNK_LINES = 200
 """The usual size of a chunk: large enough to pay for itself, small enough for short queues."""
 
+CHUNK_BYTES = 1 << 20
+"""A chunk ends with the record that reaches this: a chunk is worked through before what it fires leaves, and
+all of its records are in memory at once, at up to sixty times their bytes."""
+
+
+def fitting(sizes: Sequence[int], room: int = CHUNK_BYTES) -> int:
+    """Return how many of the first records make a chunk by their bytes: those that fit, and one more."""
+    if sum(sizes) <= room:
+        return len(sizes)
+    for number, size in enumerate(sizes, 1):
+        room -= size
+        if room < 0:
+            return number
+    return len(sizes)
+
 
 @dataclass(slots=True)
 class RawChunk:

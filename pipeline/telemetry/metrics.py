@@ -14,7 +14,8 @@ import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
-from pipeline.telemetry.table import METRICS, Metric, MetricName
+from pipeline.telemetry.names import MetricName
+from pipeline.telemetry.table import METRICS, Metric
 
 __all__ = ["METRICS", "Metric", "MetricName", "count", "gauge", "observe"]
 __all__ += ["prometheus_name", "read", "render_prometheus", "reset"]

@@ -1,7 +1,8 @@
 """The one table of all metrics: what is measured, in which unit, what it means, what to do about it.
 
 A name that is not in `MetricName` does not type-check, and a test holds `MetricName` and `METRICS` equal,
-every row in use, and the table in the README up to date. To add a metric, add its name and its row.
+every row in use, and the table in the README up to date. To add a metric, add its name (telemetry/names.py)
+and its row.
 """
 
 from __future__ import annotations
@@ -10,70 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
 
-MetricName: TypeAlias = Literal[
-    "answers_out_of_step_total",
-    "attempt_seconds",
-    "attempts_total",
-    "bytes_read_total",
-    "chunks_total",
-    "clock_set_back_total",
-    "commits_slow",
-    "config_problems",
-    "config_reloads_total",
-    "connections_open",
-    "connections_opened_total",
-    "dead_letter_copies_total",
-    "dead_letters_dropped_total",
-    "dead_letters_total",
-    "delivery_latency_seconds",
-    "epoch_commit_seconds",
-    "events_selected_total",
-    "guard_refused_total",
-    "join_clock_ahead_total",
-    "join_late_records_total",
-    "join_merges_refused_total",
-    "join_misrouted_total",
-    "join_refused_total",
-    "join_unaligned_total",
-    "join_wait_seconds",
-    "journal_results_total",
-    "lane_concurrency",
-    "lane_in_flight",
-    "lane_receiver_down",
-    "lane_success_share",
-    "lane_waiting",
-    "oauth_tokens_total",
-    "origins_distrusted",
-    "process_cpu_seconds_total",
-    "process_open_fds",
-    "process_resident_memory_bytes",
-    "records_not_understood_total",
-    "records_total",
-    "source_commit_failures_total",
-    "source_history_limited",
-    "source_lag",
-    "source_new_partitions_total",
-    "source_paused",
-    "source_pauses_ended_total",
-    "source_schemas_missing",
-    "source_schemas_total",
-    "source_skipped_total",
-    "source_twice_total",
-    "source_uneven_topics",
-    "source_unreachable",
-    "state_commit_seconds",
-    "state_disk_free_bytes",
-    "state_undone_total",
-    "up_seconds",
-    "webhook_dead_total",
-    "webhook_delivered_total",
-    "webhook_disabled",
-    "webhook_matched_total",
-    "webhook_pending",
-    "webhook_suppressed_total",
-    "worker_standstills_total",
-    "worker_still_seconds",
-]
+from pipeline.telemetry.names import MetricName
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 
@@ -213,6 +151,11 @@ METRICS: dict[MetricName, Metric] = {
         "alias calls",
         "alias calls that joined no users, because `join.max_merged` are joined already",
         "`hookline dlq list --webhook -` has them; raise `join.max_merged`: 300 bytes of memory each",
+    ),
+    "join_forms_full_total": _counter(
+        "updates",
+        "rows of tables with columns that no row before had together, beyond 1 MiB of names of columns",
+        "a topic of changes has what is no table; drop such columns before (`exclude` of the topic)",
     ),
     "join_refused_total": _counter(
         "updates",

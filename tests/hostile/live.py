@@ -45,12 +45,15 @@ class Figures:
     idle: int
     peak: int
     dead: int
+    secs_per_bomb: float
+    """CPU time that a bomb took of the job."""
 
     def line(self) -> str:
         p99 = [quantile(times, 0.99) for times in (self.quiet, self.bombed)]
         return (
             f"p99 {p99[0]:.1f} ms alone, {p99[1]:.1f} ms while bombs pass (ratio {p99[1] / p99[0]:.2f}), "
-            f"longest {max(self.quiet):.0f} and {max(self.bombed):.0f} ms; {self.dead} dead letters; "
+            f"longest {max(self.quiet):.0f} and {max(self.bombed):.0f} ms; {self.dead} dead letters, "
+            f"{1e3 * self.secs_per_bomb:.0f} ms of CPU each; "
             f"RSS {self.idle >> 20} MiB idle, {self.peak >> 20} at most"
         )
 
@@ -77,8 +80,9 @@ def passing(folder: Path, *, rounds: int, events: int, per_sec: float, every: in
             _event(bench, "order", 0, 0)
             until(lambda: bool(receiver.requests))
             idle = job.rss()
+            cpu = [0.0, 0.0]
             for at_round in range(2 * rounds):
-                begun = time.monotonic()
+                begun, cpu_before = time.monotonic(), job.cpu()
                 for at in range(events):
                     wait = begun + at / per_sec - time.monotonic()
                     if wait > 0:
@@ -91,7 +95,9 @@ def passing(folder: Path, *, rounds: int, events: int, per_sec: float, every: in
                         _event(bench, kind, -sent, orjson.Fragment(built[kind]))
                     _event(bench, "order", number, 0)
                 until(partial(_arrived, receiver, number + 1), secs=60)
-            until(lambda: _settled(bench, sent), secs=60)
+                if at_round % 2:
+                    until(partial(_settled, bench, sent), secs=60)
+                cpu[at_round % 2] += job.cpu() - cpu_before
             dead = sum(counts["dead"] for counts in accounted(bench).values())
             peak = job.peak()
             job.stop()
@@ -100,7 +106,8 @@ def passing(folder: Path, *, rounds: int, events: int, per_sec: float, every: in
             for request in receiver.requests
             if request.path == "/well" and (said := event_of(request))
         }
-    return Figures([arrived[one] for one in quiet], [arrived[one] for one in bombed], idle, peak, dead)
+    secs = (cpu[1] - cpu[0]) / max(sent, 1)
+    return Figures([arrived[one] for one in quiet], [arrived[one] for one in bombed], idle, peak, dead, secs)
 
 
 def _settled(bench: Bench, sent: int) -> bool:

@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 
+from pipeline.decode.mapped.forms import MAINS
 from pipeline.language.formats import FORMATS
 from pipeline.match import selectors
 from pipeline.match.captures import READERS
@@ -46,6 +47,7 @@ def test_nothing_that_the_language_has_is_without_a_bomb():
         *(f"tag:{name}" for name in TAGS if not name.startswith("end") and name not in SILENT),
         *(f"criterion:{name}" for name in READERS),
         *(f"format:{name}" for name in FORMATS),
+        *(f"form:{name}" for name in (*MAINS, "find", "lower", "each", "when") if name != "text"),
         *(f"condition:{name}" for name in ("all", "any", "not", "any_element", "label")),
         *(f"selector:{sign}" for sign in selectors._ATTRIBUTE_OPERATORS),
         *(f"selector::{name}" for name in (*selectors._FIRST, *selectors._NTH, "is", "not", "where")),

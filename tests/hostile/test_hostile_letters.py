@@ -10,10 +10,17 @@ import pytest
 
 from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import read_config
+from pipeline.decode.decode import decode
+from pipeline.job.replay import Replay
 from pipeline.language.secrets import Secrets
+from pipeline.model.records import Invalid, Origin
 from pipeline.operate.dlq import Selection, change
+from pipeline.operate.trials.dry_run import would_send
+from pipeline.operate.trials.explain import explain
+from pipeline.operate.trials.given import Given
+from pipeline.operate.trials.preview import Preview
 from pipeline.outbox.handover import Outcome
-from pipeline.outbox.reading.view import dead_letters, owed
+from pipeline.outbox.reading.view import accounting, dead_letters, owed
 from tests.hostile.bombs.run import calibrate
 from tests.kit.inprocess import run_flow
 from tests.kit.rig import Rig, delivery
@@ -125,3 +132,56 @@ def test_an_answer_that_is_too_dear_to_judge_is_no_success(tmp_path: Path):
     ]
     excerpt = ends[1].delivery.progress.excerpt
     assert excerpt.startswith("unreadable: 200, but `fail_when` takes more work on it than conditions may")
+
+
+def write_excluded(folder: Path, member: bool) -> bytes:
+    """Write a stream of which one event is too dear for an excluded label; return its bytes."""
+    where = {"asks": ("event.properties.n: 1", "{a: 1}"), "asks-too": ("event.properties.n: 1", "{a: 1}")}
+    write(folder, {**where, "other": ("event.properties.n: 2", "{a: 1}")}, 60_000)
+    (folder / "config" / "webhooks" / "all.yaml").write_text(
+        WEBHOOK.format(name="all", where="event.properties.n: 1", body="{a: 1}") + "include_excluded: true\n"
+    )
+    (folder / "config" / "labels").mkdir()
+    (folder / "config" / "labels" / "staff.yaml").write_text(f"name: staff\nwhere: {{{BOMB}}}\n")
+    (folder / "config" / "pipeline.yaml").write_text(
+        "source: {jsonl: {paths: [stream.jsonl]}}\nexclude: [staff]\n"
+    )
+    lines = (folder / "stream.jsonl").read_bytes().splitlines()
+    if member:
+        (folder / "stream.jsonl").write_bytes(b'{"batch": [%b]}\n' % b",".join(lines))
+    return lines[1]
+
+
+@pytest.mark.parametrize("member", [False, True], ids=["a line", "a member of an envelope"])
+def test_an_excluded_label_that_is_too_dear_makes_one_dead_record(tmp_path: Path, member: bool):
+    line = write_excluded(tmp_path, member)
+    found = []
+    for state, chunk, crash_after in [("one", 200, None), ("other", 1, 3)]:
+        requests, _ = run_flow(tmp_path, state=state, chunk=chunk, crash_after=crash_after)
+        if crash_after is not None:
+            requests, _ = run_flow(tmp_path, state=state, chunk=chunk)
+        else:
+            assert sorted(url.rpartition("/")[2] for _, url, _ in requests) == sorted(
+                ["asks", "asks", "asks-too", "asks-too", "all", "all", "all"]
+            )
+        [letter] = [letter for _, letter in dead_letters(tmp_path / state)]
+        assert (letter.kind, letter.request.webhook_id) == ("record", "")
+        assert letter.reason.startswith("too-expensive: ")
+        assert "the label `staff`" in letter.reason
+        assert orjson.loads(letter.request.body) == orjson.loads(line)
+        found.append((letter.reason, letter.request.key, letter.request.body))
+        counts = accounting(tmp_path / state)["records"]
+        assert (counts["read"], counts["events"], counts["invalid"]) == (3, 2, 1)
+    assert found[0] == found[1]
+
+
+def test_explain_and_a_dry_run_say_that_the_record_is_dead(tmp_path: Path):
+    line = write_excluded(tmp_path, member=False)
+    given = Given("line", decode(line, origin=Origin("given", 0)), None)
+    said = {one.webhook: one.verdict for one in explain(tmp_path / "config", given)}
+    assert said["all"] == "fires"
+    assert said["asks"] == said["asks-too"]
+    assert said["asks"].startswith("does not fire: the record is a dead letter (too-expensive: ")
+    told = list(would_send(tmp_path / "config", [str(tmp_path / "stream.jsonl")], None, Replay()))
+    assert [one.reason for one in told if isinstance(one, Invalid)] == [said["asks"].partition("(")[2][:-1]]
+    assert sum(isinstance(one, Preview) for one in told) == 7

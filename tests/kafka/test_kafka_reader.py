@@ -140,6 +140,23 @@ def test_a_resumed_reader_goes_on_after_the_last_chunk_it_returned(
     assert second.reader.position[1] == 100
 
 
+@pytest.mark.parametrize("aligned", [False, True])
+def test_large_records_come_few_at_a_time_and_each_chunk_is_a_place_to_go_on_from(
+    topics: Topics, tap: Tapper, aligned: bool
+) -> None:
+    events = topics.create("events")
+    users = (topics.create("users"),) if aligned else ()
+    sent = [bytes([65 + number]) * 700_000 for number in range(7)]
+    for line in sent:
+        topics.send(events, line)
+    seen = tap(topics.open(events=(events,), users=users, stop="end"))
+    assert seen.finish(limit=3) == sent
+    assert all(len(chunk) <= 2 for chunk in seen.chunks)
+    for chunk in seen.chunks[:2]:
+        again = tap(topics.open(chunk.position, events=(events,), users=users, stop="end"))
+        assert again.finish() == sent[chunk.position[1] :]
+
+
 @pytest.mark.parametrize("paced", [False, True])
 def test_group_offsets_move_when_a_position_is_durable_and_not_before(
     topics: Topics, tap: Tapper, paced: bool

@@ -3,16 +3,20 @@ a run says of records that it does not understand."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from pipeline.cli.app import run
 from pipeline.job.understanding import LEAST, Understanding
 from pipeline.model.records import Invalid, Origin
+from pipeline.operate.trials.given import formats_for
+from pipeline.sources.files.recorded import Message, dump_line, parse_line
 from tests.kit.run import Bench
 
 SHOP = "name: shop\nrecords:\n- event: {name: type, user_id: uid}\n- when: [{ping: true}]\n  ignore: true\n"
@@ -55,7 +59,7 @@ def test_check_shows_what_the_formats_make_of_a_sample(
 ) -> None:
     code, out, _ = said(capsys, bench, "check", "--sample", bench.config / "s.jsonl")
     assert code == 1
-    assert "s.jsonl:0 (shop)\n  {" in out
+    assert "s.jsonl line 1 (shop)\n  {" in out
     assert '"name":"A"' in out
     assert "(shop): left out" in out
     assert "3 lines, 1 of them cannot be read: `hookline sniff" in out
@@ -68,13 +72,62 @@ def test_a_dry_run_tells_dead_letters_and_fails_where_there_is_nothing_else(
     code, out, err = said(capsys, bench, "replay", stream, "--dry-run", "--format", "shop")
     assert code == 0
     assert json.loads(out)["body"] == {"n": "A"}
-    assert "dead letter: s.jsonl:39: no entry of the shape `shop` fits" in err
+    assert "dead letter: s.jsonl line 3: no entry of the shape `shop` fits" in err
     assert "1 request, 1 dead letter" in err
     code, out, err = said(capsys, bench, "replay", stream, "--dry-run", "--format", "segment")
     assert (code, out) == (1, "")
     assert "0 requests, 3 dead letters: `hookline sniff FILE`" in err
     code, _, err = said(capsys, bench, "replay", stream, "--dry-run", "--format", "shopp")
     assert "did you mean `shop`?" in err
+
+
+def test_lines_are_counted_as_an_editor_does(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = "\n".join(["", json.dumps(LINES[0]), "  ", json.dumps(LINES[2])])
+    packed = bench.config / "packed.jsonl.gz"
+    packed.write_bytes(gzip.compress(lines.encode()))
+    out = said(capsys, bench, "check", "--sample", packed)[1]
+    assert "packed.jsonl.gz line 2 (shop)" in out
+    assert "packed.jsonl.gz line 4 (shop)\n  dead letter" in out
+    assert said(capsys, bench, "explain", "--event", packed, "--line", 2)[0] == 0
+    assert "line 3 of" in (err := said(capsys, bench, "explain", "--event", packed, "--line", 3)[2])
+    assert "is blank" in err
+    assert "has 4 lines" in said(capsys, bench, "explain", "--event", packed, "--line", 5)[2]
+
+
+def test_what_a_path_is_read_by_reads_its_file_its_copies_and_its_recording(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = bench.folder / "copy.jsonl"
+    copy.write_bytes((bench.config / "s.jsonl").read_bytes())
+    recording = bench.folder / "a.rec.jsonl"
+    messages = [Message("s.jsonl", at, None, None, None, orjson.dumps(one)) for at, one in enumerate(LINES)]
+    recording.write_bytes(b"".join(map(dump_line, messages)))
+    for stream in (bench.config / "s.jsonl", copy, recording):
+        code, out, err = said(capsys, bench, "replay", stream, "--dry-run")
+        assert (code, json.loads(out)["body"]) == (0, {"n": "A"}), stream
+        assert "1 request, 1 dead letter" in err
+    assert run(["diff", str(bench.config), str(bench.config), "--stream", str(copy), "--json"]) == 0
+    found = capsys.readouterr()
+    assert json.loads(found.out)["a"]["same"] == 1
+    told = "not understood, and in no count: 1 record, the first at copy.jsonl line 3: no entry"
+    assert told in found.err
+    # Nothing fires in the job: it would wait for a receiver.
+    bench.write("a", 'trigger: {events: [B]}\nrequest: {url: "http://127.0.0.1:9/x"}\n')
+    for stream in (bench.config / "s.jsonl", copy, recording):
+        state = bench.folder / f"state-{stream.stem}"
+        words = ["run", "--yes", "--json", "--source", str(stream), "-c", str(bench.config)]
+        assert run([*words, "--state", str(state)]) == 0
+        records = json.loads(capsys.readouterr().out)["records"]
+        assert (records["events"], records["invalid"]) == (1, 1), stream
+
+
+def test_of_paths_with_several_formats_other_files_are_of_the_source_s(bench: Bench) -> None:
+    paths = "[{path: s.jsonl, format: shop}, {path: t.jsonl, format: heap}, {path: u/t.jsonl, format: shop}]"
+    (bench.config / "pipeline.yaml").write_text(f"source: {{jsonl: {{format: segment, paths: {paths}}}}}")
+    formats = formats_for(bench.config)
+    named = [formats.of(source).name for source in ("s.jsonl", "x.jsonl", "t.jsonl")]
+    assert named == ["shop", "segment", "segment"]
+    assert formats.of("t.jsonl", "u/t.jsonl").name == "shop"
 
 
 def test_a_run_that_understands_hardly_anything_says_so_with_the_first_reason(
@@ -95,6 +148,62 @@ def test_a_run_that_understands_hardly_anything_says_so_with_the_first_reason(
     (bench.config / "shapes" / "shop.yaml").write_text(SHOP + "- event: {name: {text: A}, user_id: odd}\n")
     code, out, err = said(capsys, bench, "explain", "--dlq", letter, "--state", bench.state)
     assert (code, "fires on A" in out) == (0, True), err
+
+
+def test_records_that_nobody_could_read_are_replayed_by_the_mended_shape(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topic = bench.folder / "t.rec.jsonl"
+    head = [("kind", b"A")]
+    values = [b'{"n":1}', b'[{"n":2},{"n":3}]', None, b"\xff", b'{"n":4}']
+    messages = [
+        Message("shop.t/0", at, 1790000000000 + at, b'{"id": "u%d"}' % at, head, value)
+        for at, value in enumerate(values)
+    ]
+    topic.write_bytes(b"".join(map(dump_line, messages)))
+    shape = bench.config / "shapes" / "shop.yaml"
+    event = "{name: message.headers.kind, user_id: message.key.id, properties: .}"
+    mended = f"name: shop\nrecords:\n- event: {event}\n"
+    words = ["run", "-c", bench.config, "--state", bench.state, "--yes", "--source", topic, "--json"]
+    shape.write_text(mended.replace("headers.kind", "headers.sort"))
+    assert run([*map(str, words)]) == 0
+    assert json.loads(capsys.readouterr().out)["records"]["invalid"] == 6
+    shape.write_text(mended)
+    said = bench.hookline("dlq", "export", "--records", "-o", bench.folder / "x.jsonl", code=2)
+    assert "call it NAME.rec.jsonl" in said
+    dead = bench.folder / "dead.rec.jsonl"
+    said = bench.hookline("dlq", "export", "--records", "-o", dead)
+    assert "6 records written to" in said
+    assert f"`hookline replay {dead}` reads them by the present shapes" in said
+    found = [parse_line(line) for line in dead.read_bytes().splitlines()]
+    assert [one._replace(source="") for one in found if one.offset != 1] == [
+        one._replace(source="") for one in messages if one.offset != 1
+    ]
+    assert [one.source for one in found] == ["shop.t/0", "shop.t/0", "shop.t~1/0", *["shop.t/0"] * 3]
+
+    def requests(stream: Path) -> dict[str, str]:
+        run(["replay", str(stream), "--dry-run", "-c", str(bench.config)])
+        made = map(json.loads, capsys.readouterr().out.splitlines())
+        return {one["body"]["u"] + str(one["body"]["p"]["n"]): one["headers"]["webhook-id"] for one in made}
+
+    text = 'request: {url: "http://127.0.0.1:9/x", body: {u: "{{ user.id }}", p: "{{ event.properties }}"}}\n'
+    bench.write("a", "trigger: {events: [A]}\n" + text)
+    read_at_once, read_again = requests(topic), requests(dead)
+    assert read_again.keys() == read_at_once.keys() == {"u01", "u12", "u13", "u44"}
+    assert {one for one in read_again if read_again[one] == read_at_once[one]} == {"u01", "u12", "u44"}
+    assert len({*read_again.values()}) == 4
+
+
+def test_a_line_with_several_wrong_parts_is_exported_once(bench: Bench) -> None:
+    (bench.config / "shapes" / "shop.yaml").write_text(
+        "name: shop\nrecords:\n- event: {each: 'l[*]', name: n, user_id: ^.uid, time: {path: t, unit: s}}\n"
+    )
+    (bench.config / "s.jsonl").write_text('{"uid":1,"l":[{"n":"A","t":"x"},{"n":"B"},{"n":"A","t":"y"}]}\n')
+    bench.write("a", 'trigger: {events: [C]}\nrequest: {url: "http://127.0.0.1:9/x"}\n')
+    assert run(["run", "-c", str(bench.config), "--state", str(bench.state), "--yes"]) == 0
+    assert len(bench.listed("dlq")) == 2
+    dead = bench.folder / "dead.rec.jsonl"
+    assert "1 record written" in bench.hookline("dlq", "export", "--records", "-o", dead)
 
 
 def test_the_log_says_once_that_most_records_are_not_understood(caplog: pytest.LogCaptureFixture) -> None:

@@ -247,3 +247,20 @@ def test_other_methods_are_refused() -> None:
     wish = "`method` must be `POST`, `PUT`, `PATCH`, `GET` or `DELETE`, not the text"
     for method in ("TRACE", "patch"):
         assert any(f'{wish} "{method}"' in found for found in mistakes({"method": method}))
+
+
+@pytest.mark.parametrize(
+    ("url", "query"),
+    [
+        ("https://x.example/{{ event.properties.long }}", {}),
+        ("https://x.example/{{ event.properties.long | url_path }}", {}),
+        ("https://x.example/?q={{ event.properties.long }}", {}),
+        ("https://x.example/", {"q": "{{ event.properties.long }}"}),
+        ("https://x.example/", {"q": ["{{ event.properties.half }}"] * 3}),
+    ],
+)
+def test_an_event_cannot_make_a_url_too_long_to_send(url: str, query: dict[str, Any]):
+    with pytest.raises(RenderError, match="the URL has more than 65,536 characters: "):
+        rendered({"url": url, "query": query}, an_event({"long": "x" * 65_537, "half": "x" * 30_000}))
+    assert len(rendered({"url": url, "query": query}, an_event({"long": "x" * 60_000, "half": "y"})).url)
+    assert len(rendered({"url": "https://x.example/" + "x" * 70_000}).url) > 70_000, "that is the config's"

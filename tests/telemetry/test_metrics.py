@@ -10,7 +10,8 @@ from typing import get_args
 import pytest
 
 from pipeline.telemetry import metrics
-from pipeline.telemetry.table import METRICS, MetricName
+from pipeline.telemetry.names import MetricName
+from pipeline.telemetry.table import METRICS
 
 
 @pytest.fixture(autouse=True)

@@ -61,13 +61,14 @@ def show_sample(config: Path, sample: Path, as_json: bool) -> int:
     from pipeline.operate.trials.given import formats_for
     from pipeline.operate.trials.lines import read_lines
 
-    lines = [line.to_json() for line in islice(read_lines(str(sample), formats_for(config)), SAMPLE_LINES)]
+    found = list(islice(read_lines(str(sample), formats_for(config)), SAMPLE_LINES))
+    lines = [line.to_json() for line in found]
     broken = sum(any("dead_letter" in one for one in line["records"]) for line in lines)
     if as_json:
         print_json(lines)
     else:
-        for line in lines:
-            echo(f"{line['origin']} ({line['format']})" + ("" if line["records"] else ": left out"))
+        for place, line in zip((one.place for one in found), lines, strict=True):
+            echo(f"{place} ({line['format']})" + ("" if line["records"] else ": left out"))
             for record in line["records"]:
                 reason = record.get("dead_letter")
                 echo(f"  dead letter: {reason}" if reason else f"  {orjson.dumps(record).decode()}")

@@ -10,10 +10,12 @@ import orjson
 
 from pipeline.cli import given
 from pipeline.cli.options import ConfigDir
-from pipeline.cli.output import echo, json_option, print_json, table
+from pipeline.cli.output import echo, json_option, print_json, say, table
 from pipeline.model.exits import Exit
+from pipeline.model.printable import one_line
 
 if TYPE_CHECKING:
+    from pipeline.model.records import Invalid
     from pipeline.operate.trials.diff import Difference
     from pipeline.operate.trials.preview import Preview
 
@@ -42,8 +44,14 @@ def diff(
     Both run over the recording in memory, as the job would; nothing is sent.
     """
     from pipeline.operate.trials import diff as comparing
+    from pipeline.operate.trials.numbers import LineNumbers
 
-    found = comparing.diff(old, new, streams, samples, format)
+    unread: list[Invalid] = []
+    found = comparing.diff(old, new, streams, samples, format, unread.append)
+    if unread:
+        place = LineNumbers(streams).told(unread[0].origin)
+        told = f"not understood, and in no count: {len(unread):,} record{'s' * (len(unread) != 1)}, the first"
+        say(one_line(f"{told} at {place}: {unread[0].reason}"))
     if as_json:
         print_json({webhook: one.to_json() for webhook, one in found.items()})
     else:

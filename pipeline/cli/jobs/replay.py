@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from pipeline.model.printable import one_line
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
     from pipeline.job.replay import Replay
-    from pipeline.model.records import Invalid
+    from pipeline.model.records import Invalid, Origin
     from pipeline.operate.trials.preview import Preview
 
 
@@ -121,12 +121,14 @@ def replay(
         if from_kafka:
             raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
         from pipeline.operate.trials.dry_run import would_send
+        from pipeline.operate.trials.numbers import LineNumbers
 
-        return show_dry(would_send(config, paths, format, chosen, job.file.sizes()))
+        found = would_send(config, paths, format, chosen, job.file.sizes())
+        return show_dry(found, LineNumbers(paths).told)
     return run(config, job, chosen, state, as_json)
 
 
-def show_dry(found: Iterable[Preview | Invalid]) -> int:
+def show_dry(found: Iterable[Preview | Invalid], told_place: Callable[[Origin], str]) -> int:
     """Print requests to stdout, what cannot be read and a closing count to stderr; return the exit code."""
     from pipeline.model.records import Invalid as Broken
 
@@ -134,7 +136,7 @@ def show_dry(found: Iterable[Preview | Invalid]) -> int:
     for one in found:
         if isinstance(one, Broken):
             broken += 1
-            say(one_line(f"dead letter: {one.origin}: {one.reason}"))
+            say(one_line(f"dead letter: {told_place(one.origin)}: {one.reason}"))
             continue
         print_json_lines([one.to_json()])
         if one.dead_letter is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -16,6 +17,9 @@ from pipeline.model.exits import Exit
 from pipeline.model.printable import one_line
 from pipeline.operate.dlq import Selection, change, find, select
 from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of
+
+if TYPE_CHECKING:
+    from pipeline.outbox.codec import DeadLetter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,22 +109,39 @@ def show(state: Path, id: str, as_json: bool) -> None:
 @dlq.command()
 @selection
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; by default stdout.")
-def export(state: Path, output: Path | None, **wanted: Any) -> None:
+@click.option(
+    "--records",
+    is_flag=True,
+    help="Only the records that could not be read, as a recording (NAME.rec.jsonl): `hookline replay` reads "
+    "it by the present shapes.",
+)
+def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> None:
     """Write dead letters as JSON lines, one complete object each."""
-    import orjson
-
     from pipeline.model.private import write_private
+    from pipeline.operate.dlq import records as recorded
+    from pipeline.sources.files.recorded import NAMES, is_recording
 
-    rows = (as_json_value(dead) for dead in select(state, Selection(**wanted)))
+    if records and output is not None and (not is_recording(output.name) or output.suffix != ".jsonl"):
+        raise UsageError(f"{output}: a recording is known by its name: call it NAME{NAMES[0]}")
+    letters = select(state, Selection(**wanted))
+    if output is None and not records:
+        print_json_lines(map(as_json_value, letters))
+        return
+    lines = recorded(letters) if records else map(_line, letters)
     if output is None:
-        print_json_lines(rows)
+        sys.stdout.buffer.writelines(lines)
         return
     count = 0
     with open(write_private(output), "wb") as file:
-        for row in rows:
-            file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        for line in lines:
+            file.write(line)
             count += 1
-    say(f"{count:,} dead letters written to {output}")
+    what = "record" if records else "dead letter"
+    said = f"{count:,} {what}{'s' * (count != 1)} written to {output}"
+    if records and count:
+        said += f": `hookline replay {output}` reads them by the present shapes. It knows of users what it"
+        said += " reads itself: name recordings of their properties before it"
+    say(said)
 
 
 @dlq.command()
@@ -131,8 +152,8 @@ def replay(state: Path, ids: tuple[str, ...], everything: bool, **wanted: Any) -
     """Owe the selected dead letters again, with their webhook-id: by IDS, by flags, or --all.
 
     A running job sends them at once; for a stopped one they are sent at the next start. What could not be
-    rendered is rendered anew with the present config. Records that could not be read stay: mend them and
-    feed them to the source again (`dlq export`).
+    rendered is rendered anew with the present config. Records that could not be read stay: `dlq export
+    --records` writes them for `hookline replay`.
     """
     return act("replay", state, Selection(ids=ids, **wanted), everything, "to be sent again")
 
@@ -144,6 +165,12 @@ def replay(state: Path, ids: tuple[str, ...], everything: bool, **wanted: Any) -
 def purge(state: Path, ids: tuple[str, ...], everything: bool, **wanted: Any) -> int:
     """Delete the selected dead letters for good; they stay counted as dead."""
     return act("purge", state, Selection(ids=ids, **wanted), everything, "to be deleted")
+
+
+def _line(letter: DeadLetter) -> bytes:
+    import orjson
+
+    return orjson.dumps(as_json_value(letter), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def act(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
-from yarl import URL
 
 from pipeline.config.models.field_types import Section, checked, problem
 from pipeline.config.models.shape import InlineShape
@@ -15,6 +14,8 @@ from pipeline.language.formats import FORMATS
 def _url(value: object) -> object:
     if not isinstance(value, str):
         return value  # pydantic says that it must be a text
+    from yarl import URL  # not for who has no registry
+
     try:
         url = URL(value)
     except ValueError as error:

@@ -113,6 +113,8 @@ def _wish(kind: str, context: Mapping[str, Any], found: Value) -> tuple[str, str
     if kind == "literal_error":
         # pydantic gives "'a', 'b' or 'c'".
         options = [part.strip(" '") for part in str(context["expected"]).replace(" or ", ", ").split(", ")]
+        if options == ["True"]:
+            return "wrong-value", "`true`", "leave the field out for the opposite"
         wish = ", ".join(f"`{option}`" for option in options[:-1])
         wish = f"{wish} or `{options[-1]}`" if wish else f"`{options[-1]}`"
         close = did_you_mean(str(found), options)

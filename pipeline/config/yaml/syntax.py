@@ -147,6 +147,8 @@ def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] |
 
 
 _FLOW_SLIPS = (
+    # A path with brackets: `lines[*]`, `event.tags[0]`, `user["Customer No."]`.
+    r"(?<=[\[{,:\s])[^\s\[\]{},:\"'][^\s\[\]{},:\"']*(?:\[(?:\*|\d+|\"[^\"]*\"|'[^']*')\][^\s\[\]{},:\"']*)+",
     r"(?<=[\[,:\s])\*(?=\s*[,\]}])",
     r"(?<=[\[,:\s])[@`%][^,\]}]*",
     r"\{\{.*?\}\}[^,\]}]*",

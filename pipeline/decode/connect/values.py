@@ -18,6 +18,8 @@ import msgspec
 
 from pipeline.decode import strict
 from pipeline.decode.fields import Fields, Place
+from pipeline.decode.work import TOO_EXPENSIVE, begin_work, spend_work
+from pipeline.language.work import CHARS, TooExpensive
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 
@@ -29,6 +31,10 @@ _NS = 1_000_000_000
 _DAY_SECS = 86_400
 _MOST_SCALE = 200_000
 """Digits before or after the point, beyond what any database keeps."""
+_FREE = 64
+"""Letters of a decimal whose work is not counted: counting would cost more."""
+_SQUARE = 128
+"""Letters of base64 whose square is one unit of work, measured."""
 
 
 class Schema:
@@ -43,10 +49,18 @@ class Schema:
         self._fields: dict[str, Schema] | None = None
 
     def converted(self, value: Json) -> Json:
-        """Return a value in the terms of JSON. Raises InvalidRecord for a schema that is none."""
+        """Return a value in the terms of JSON. Raises InvalidRecord for a schema that is none, and
+        where that is too much work.
+        """
         if not self._is_compiled:
             self._convert, self._is_compiled = _converter(self.raw), True
-        return value if self._convert is None else self._convert(value)
+        if self._convert is None:
+            return value
+        begin_work()
+        try:
+            return self._convert(value)
+        except TooExpensive:
+            raise InvalidRecord(TOO_EXPENSIVE) from None
 
     def field(self, name: str) -> Schema | None:
         """Return the schema of a struct's field; None where there is none. Raises InvalidRecord."""
@@ -64,6 +78,8 @@ _SPLIT = msgspec.json.Decoder(_Wrapped)
 _SCHEMAS: dict[bytes, Schema] = {}
 """By their text: every message of a topic brings the same one again, and it is most of the message."""
 _MOST_SCHEMAS = 64
+_MOST_SCHEMA_BYTES = 4 << 20
+"""Of their texts; what is made of them takes some ten times that."""
 
 
 def parse(raw: bytes, place: Place) -> Json:
@@ -79,7 +95,7 @@ def parse(raw: bytes, place: Place) -> Json:
     if schema is None:
         found = strict.loads(text)
         assert type(found) is dict  # it begins with a brace
-        if len(_SCHEMAS) >= _MOST_SCHEMAS:
+        if len(_SCHEMAS) >= _MOST_SCHEMAS or sum(map(len, _SCHEMAS)) + len(text) > _MOST_SCHEMA_BYTES:
             _SCHEMAS.clear()
         schema = _SCHEMAS[text] = Schema(found)
     return {"schema": schema, "payload": strict.loads(bytes(parts.payload))}  # type: ignore[dict-item]  # `unwrap` knows
@@ -173,6 +189,9 @@ def _decimals(schema: Fields) -> Convert:
 def _decimal(value: Json, scale: Json) -> Json:
     if type(value) is not str or type(scale) is not int or abs(scale) > _MOST_SCALE:
         return value  # `decimal.format: NUMERIC` writes numbers
+    if len(value) > _FREE or abs(scale) > _FREE:
+        # The digits of a number take the square of its length; the scale adds zeros.
+        spend_work(len(value) ** 2 // _SQUARE + (len(value) + abs(scale)) // CHARS)
     try:
         unscaled = int.from_bytes(base64.b64decode(value, validate=True), "big", signed=True)
     except ValueError:  # no base64; letters outside ASCII are no binascii.Error

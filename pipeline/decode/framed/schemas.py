@@ -22,7 +22,6 @@ from zlib import crc32
 import msgspec
 
 from pipeline.decode import strict
-from pipeline.decode.framed.avro import compile_avro
 from pipeline.model.disk import make_folder, replace_durably
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
@@ -196,6 +195,8 @@ def _compiled(stored: Stored) -> Schema:
     try:
         match stored.type:
             case "AVRO":
+                from pipeline.decode.framed.avro import compile_avro  # not for who has no schemas
+
                 return Schema(compile_avro(stored.schema, stored.references))
             case "JSON":
                 return Schema(strict.loads)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.decode.mapped.frame import Frame, nothing, scope_of
+from pipeline.decode.mapped.frame import Frame, scope_of
+from pipeline.decode.work import nothing
 from pipeline.language.path_syntax import Path
 from pipeline.language.record_paths import RECORD
 from pipeline.model.json import Json, Value

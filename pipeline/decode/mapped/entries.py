@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from pipeline.config.models.shape import EventPart
 from pipeline.decode.mapped.conditions import Holds, Judge
-from pipeline.decode.mapped.frame import Frame, Source, spend_work
+from pipeline.decode.mapped.frame import Frame, Source
 from pipeline.decode.mapped.objects import Object
 from pipeline.decode.mapped.parts import EventReads, Id, LeftOut, ReadPart, is_empty
+from pipeline.decode.work import spend_work
 from pipeline.language.path_syntax import Path
+from pipeline.language.work import CHARS
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import IdentityLink, Invalid, Origin, PropertyUpdate, Record
+
+_ELEMENT: Final = 20
+"""Work of an element that `each` enters (measured)."""
+_LACKING: Final = 50
+"""Likewise of one that lacks what its part requires."""
 
 
 @dataclass(slots=True)
@@ -93,16 +101,20 @@ def read_entry(entry: Entry, frame: Frame, numbers: Numbers, raw: bytes) -> list
                         continue
                     made = member.read(one.here, one, numbers.origin(number), received_at)
                 except LeftOut as error:
-                    lacking.append(error)
+                    spend_work(_LACKING)
+                    if not lacking:
+                        lacking.append(error)
                     continue
                 except InvalidRecord as error:
                     if number >= numbers.most:
                         raise
+                    spend_work(len(raw) // CHARS)  # each of them keeps the whole line
                     wrong.append(error)
                     invalid.append(Invalid(raw, str(error), numbers.origin(numbers.invalid)))
                     numbers.invalid += 1
                     continue
                 if type(made) is Invalid:
+                    spend_work(len(raw) // CHARS)
                     invalid.append(made)
                 else:
                     number += 1
@@ -130,7 +142,6 @@ def _frames(member: Member, frame: Frame, lacking: list[LeftOut]) -> Iterable[Fr
     found = [frame]
     for source in member.each:
         found = [inner for outer in found for inner in _inside(source(outer.here, outer), outer)]
-        spend_work(len(found))
     if not found:
         lacking.append(LeftOut(f"there is no element at `{member.told}`"))
     return found
@@ -138,6 +149,8 @@ def _frames(member: Member, frame: Frame, lacking: list[LeftOut]) -> Iterable[Fr
 
 def _inside(value: object, outer: Frame) -> Iterator[Frame]:
     place = outer.place
+    if type(value) is list or type(value) is dict:
+        spend_work(_ELEMENT * len(value))
     if type(value) is list:
         for index, one in enumerate(value):
             yield Frame(one, place, outer, index, index)

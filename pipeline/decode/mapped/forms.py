@@ -10,8 +10,20 @@ import re2
 
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.decode import strict
-from pipeline.decode.mapped.frame import Frame, Source, spend_work
+from pipeline.decode.mapped.frame import Frame, Source
 from pipeline.decode.mapped.paths import compile_record_path
+from pipeline.decode.mapped.prices import (
+    PAIR,
+    costs_to_match,
+    program_of,
+    search_price,
+    spend_joined,
+    spend_lowered,
+    spend_match,
+    spend_parsed,
+    spend_search,
+)
+from pipeline.decode.work import spend_work
 from pipeline.language.path_syntax import Path, PathError
 from pipeline.language.record_paths import RECORD, first_name, parse_record_path
 from pipeline.model.errors import InvalidRecord
@@ -64,6 +76,19 @@ def is_form(value: Value) -> bool:
     return type(value) is dict and value.keys() <= _ALL and any(word in value for word in MAINS)
 
 
+def slipped_form(value: dict[str, Value]) -> tuple[str, str] | None:
+    """Return the word that keeps a map of name to value from being a form, and which one was likely meant.
+
+    None for a map that nobody would take for a form: `path` and `text` are names of fields everywhere.
+    """
+    main = next((word for word in ("pairs", "join", "json") if word in value), None)
+    odd = [key for key in value if key not in _ALL]
+    if main is None or len(odd) != 1 or len(value) > 1 + len(_BESIDE[main]):
+        return None
+    close = did_you_mean(str(odd[0]), _BESIDE[main])
+    return None if close is None or close in value else (str(odd[0]), close)
+
+
 def compile_source(value: Value, context: Context) -> Source:
     """Return the reader of a path or of what stands in its place; what is wrong becomes a problem."""
     if type(value) is str:
@@ -73,13 +98,23 @@ def compile_source(value: Value, context: Context) -> Source:
     if type(value) is dict:
         if is_form(value):
             return _form(value, context)
-        close = next((near for key in value if (near := did_you_mean(str(key), sorted(_ALL)))), None)
-        hint = f"did you mean `{close}`?" if close else f"forms have one of {', '.join(MAINS)}"
+        hint = _nearest_form(value)
         context.wrong("a path, a list of paths or a form such as {text: X} is wanted here, not a map", hint)
         return missing
     remedy = f"a constant is written {{text: {_shown(value)}}}" if value is not None else None
     context.wrong(f"a path is wanted here, not {_shown(value)}", remedy)
     return missing
+
+
+def _nearest_form(value: dict[str, Value]) -> str:
+    odd = [str(key) for key in value if key not in _ALL]
+    close = next((near for key in odd if (near := did_you_mean(key, sorted(_ALL)))), None)
+    if close is not None:
+        return f"did you mean `{close}`?"
+    main = next((word for word in MAINS if word in value), None)
+    if main is None or not odd:
+        return f"forms have one of {', '.join(MAINS)}"
+    return f"`{odd[0]}` is nothing here: beside `{main}` there may be {', '.join(_BESIDE[main]) or 'nothing'}"
 
 
 def checked(text: str, context: Context) -> Path | None:
@@ -183,6 +218,7 @@ def _joined(value: dict[str, Value], context: Context) -> Source:
             if not text:
                 return MISSING
             texts.append(text)
+        spend_joined(sum(map(len, texts)))
         return between.join(texts)
 
     return joined
@@ -210,6 +246,7 @@ def _parsed(value: dict[str, Value], context: Context) -> Source:
     def parsed(here: Json, frame: Frame) -> Json | Missing:
         found = read(here, frame)
         if type(found) is str:
+            spend_parsed(found)
             try:
                 found = strict.loads(found.encode())
             except (InvalidRecord, UnicodeEncodeError):
@@ -236,10 +273,8 @@ def _search(pattern: Value, context: Context) -> Callable[[str], str | None]:
     if type(pattern) is not str or len(pattern) > _MAX_PATTERN:
         context.wrong(f"`find` is a pattern of at most {_MAX_PATTERN} characters")
         return lambda text: None
-    options = re2.Options()
-    options.log_errors = False
     try:
-        compiled = re2.compile(pattern, options)
+        compiled = program_of(pattern)
     except (re2.error, UnicodeEncodeError) as error:
         reason = error.args[0] if error.args else "invalid"
         told = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
@@ -249,13 +284,20 @@ def _search(pattern: Value, context: Context) -> Callable[[str], str | None]:
         hint = "put ( ) around what is wanted, and (?: ) around other groups"
         context.wrong(f"a pattern of `find` has one group, this one has {compiled.groups}", hint)
         return lambda text: None
+    size = compiled.programsize
+    price = search_price(size)
 
     def search(text: str) -> str | None:
+        spend_search(price, len(text))
         try:
             match = compiled.search(text.encode())
         except UnicodeEncodeError:
             return None  # half a character is in no match
-        group = None if match is None else match[1]
+        if match is None:
+            return None
+        if costs_to_match(size, len(text)):
+            spend_match(size, len(match[0]))
+        group = match[1]
         return None if group is None else group.decode("utf-8", "replace")
 
     return search
@@ -264,7 +306,10 @@ def _search(pattern: Value, context: Context) -> Callable[[str], str | None]:
 def _lowered(source: Source) -> Source:
     def lowered(here: Json, frame: Frame) -> Json | Missing:
         found = source(here, frame)
-        return found.lower() if type(found) is str else found
+        if type(found) is not str:
+            return found
+        spend_lowered(found)
+        return found.lower()
 
     return lowered
 
@@ -279,7 +324,7 @@ def _pairs(value: dict[str, Value], context: Context) -> Source:
         found = listed(here, frame)
         if type(found) is not list:
             return MISSING
-        spend_work(len(found))
+        spend_work(PAIR * len(found))
         made: dict[str, Json] = {}
         for one in found:
             name, inside = as_text(key(one, frame)), read(one, frame)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from pipeline.decode import strict
 from pipeline.decode.fields import Place
-from pipeline.language.work import begin, spend
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
-from pipeline.model.records import MISSING, Event, Missing, Origin, User
+from pipeline.model.records import MISSING, Missing
 from pipeline.model.times import format_iso
-
-_NOBODY: Final = User(None, None, False)
-_NOTHING: Final = Event(None, "", "", None, None, None, None, None, {}, {}, Origin("", 0))
-"""Work is counted for an event and a user (language/work.py). Of a record there are none yet."""
 
 
 class Frame:
@@ -32,33 +27,19 @@ class Frame:
         self.key = key
         """The name of the element in the object that holds it; of a list its index."""
         self.index = index
-        self.message: dict[str, Json] | None = None if up is None else up.message
+        self.message: dict[str, Json] | None = None
 
 
 Source: TypeAlias = Callable[[Json, Frame], "Json | Missing"]
 """Gives a value of ``frame.here`` (the first argument, which is read most), or MISSING. Never raises."""
 
 
-def begin_work() -> None:
-    """Give the next record the whole budget of work."""
-    begin(_NOTHING, _NOBODY)
-
-
-def spend_work(size: int) -> None:
-    """Count work of this record. Raises TooExpensive."""
-    spend(_NOTHING, _NOBODY, size)
-
-
-def nothing() -> tuple[Event, User]:
-    """Return what conditions are asked with, since they want an event and a user."""
-    return _NOTHING, _NOBODY
-
-
 def message_of(frame: Frame) -> dict[str, Json]:
     """Return what `message` is: key (an object where it is one), headers, topic, time; found once."""
     found = frame.message
     if found is None:
-        found = frame.message = _message(frame.place)
+        up = frame.up
+        found = frame.message = _message(frame.place) if up is None else message_of(up)
     return found
 
 

@@ -14,13 +14,13 @@ from pipeline.config.models.shape import EventPart
 from pipeline.decode.glance import Wants
 from pipeline.decode.mapped.entries import Entry
 from pipeline.decode.mapped.forms import is_form
-from pipeline.decode.mapped.frame import begin_work, nothing
 from pipeline.decode.mapped.objects import REST
+from pipeline.decode.mapped.prices import longest_cheap
 from pipeline.decode.mapped.writing import Unwanted, write_unwanted
+from pipeline.decode.work import begin_work, nothing
 from pipeline.language.path_syntax import Path, PathError
 from pipeline.language.record_paths import RECORD, first_name, parse_record_path
 from pipeline.language.work import TooExpensive
-from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Value
 
 
@@ -58,18 +58,23 @@ def _look(
         (None if entry.judge is None else entry.judge.predicate, good.get(entry.name)) for entry in entries
     )
     event, user = nothing()
+    models = [entry.events[0].model for entry in entries if entry.name in good]
+    values = [value for model in models if model is not None for value in model.__dict__.values()]
+    longest = longest_cheap(values)
 
     def look(line: bytes, wants: Wants) -> bool:
+        if len(line) > longest:
+            return False  # what is not read here may be too expensive
         here = read(line)
         scope = {RECORD: here}
         try:
             for holds, unwanted in ways:
                 if holds is None or holds(event, user, scope):
                     return unwanted is not None and bool(unwanted(here, wants))
-        except (InvalidRecord, ValueError):
-            pass  # decode says what is wrong with it
         except TooExpensive:
             begin_work()
+        except Exception:
+            return False  # decode says what is wrong with it, a fault of ours included
         return False
 
     return look

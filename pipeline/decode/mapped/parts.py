@@ -44,11 +44,19 @@ def told(value: Value) -> str:
         return f"`{value}`"
     if type(value) is list:
         return " and ".join(told(one) for one in value)
-    return (
-        f"`{value['path']}`"
-        if type(value) is dict and type(value.get("path")) is str
-        else "what it is made of"
-    )
+    if type(value) is not dict:
+        return "what it is made of"
+    if "join" in value:
+        parts = value["join"]
+        text = " + ".join(map(told, parts)) if type(parts) is list else "what it is made of"
+    elif "json" in value:
+        inside = f"`{value['path']}` in " if "path" in value else ""
+        text = f"{inside}the JSON of {told(value['json'])}"
+    elif "text" in value:
+        text = f"the text `{value['text']}`"
+    else:
+        text = told(value.get("path"))
+    return f"{text} by `find`" if "find" in value else text
 
 
 def compile_id(value: Value, context: Context, name: str) -> Id:

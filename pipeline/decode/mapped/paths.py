@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.decode.mapped.frame import Frame, Source, key_text, message_of, spend_work
+from pipeline.decode.mapped.frame import Frame, Source, key_text, message_of
+from pipeline.decode.mapped.prices import STEP, spend_joined
+from pipeline.decode.work import spend_work
 from pipeline.language.path_syntax import ANY, Part, Path
 from pipeline.language.paths import step
 from pipeline.language.record_paths import EACH, MESSAGE, RECORD
+from pipeline.language.work import CHARS, extent
 from pipeline.model.json import Json, Value
 from pipeline.model.records import MISSING, Missing
 
@@ -23,21 +26,34 @@ def compile_record_path(path: Path) -> Source:
             return lambda here, frame: frame.key
         return lambda here, frame: frame.index
     read = _below(path.parts)
-    if path.root == "up":
-        return lambda here, frame: MISSING if frame.up is None else read(frame.up.here, frame)
+    is_far = path.root != "up"
 
-    def far_up(here: Json, frame: Frame) -> Json | Missing:
-        up = None if frame.up is None else frame.up.up
-        return MISSING if up is None else read(up.here, frame)
+    def above(here: Json, frame: Frame) -> Json | Missing:
+        up = frame.up
+        if is_far and up is not None:
+            up = up.up
+        if up is None:
+            return MISSING
+        found = read(up.here, frame)
+        if type(found) is dict or type(found) is list or (type(found) is str and len(found) > CHARS):
+            spend_work(extent(found))  # every element has it, and is written with it
+        return found
 
-    return far_up
+    return above
 
 
 def _of_message(path: Path) -> Source:
     if path.parts == ("key",):
-        return lambda here, frame: key_text(frame.place)
+        return _whole_key
     read = _below(path.parts)
     return lambda here, frame: read(message_of(frame), frame)
+
+
+def _whole_key(here: Json, frame: Frame) -> Json | Missing:
+    key = key_text(frame.place)
+    if type(key) is str:
+        spend_joined(len(key))
+    return key
 
 
 def _below(parts: Sequence[Part]) -> Source:
@@ -83,6 +99,7 @@ def _many(parts: Sequence[Part]) -> Source:
             if key is ANY:
                 values = [one for value in values for one in elements(value)]
             else:
+                spend_work(STEP * len(values))
                 values = [found for value in values if (found := step(value, key)) is not MISSING]
             spend_work(len(values))
         return values or MISSING

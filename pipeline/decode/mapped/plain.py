@@ -7,14 +7,11 @@ from typing import Any
 
 import msgspec
 
-from pipeline.decode.glance import NOT_SEEN
 from pipeline.decode.mapped.conditions import Predicate
 from pipeline.decode.mapped.entries import Entry
-from pipeline.decode.mapped.frame import nothing
 from pipeline.decode.mapped.writing import Read, write_read
+from pipeline.decode.work import nothing
 from pipeline.language.record_paths import RECORD
-from pipeline.language.work import TooExpensive
-from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Event, Origin
 
 Plain = Callable[[bytes, Origin, "int | None"], "Event | None"]
@@ -50,8 +47,8 @@ def compile_plain(entries: Sequence[Entry]) -> Plain | None:
             for holds, read in fixed:
                 if holds is None or holds(event, user, scope):
                     return None if read is None else read(record, origin, received_at)
-        except (*NOT_SEEN, InvalidRecord, TooExpensive, ValueError):
-            pass  # decode says what is wrong with it
+        except Exception:
+            return None  # decode says what is wrong with it, a fault of ours included
         return None
 
     return plain

@@ -16,7 +16,7 @@ from pipeline.decode.fields import Fields, Place
 from pipeline.decode.mapped.conditions import CompileConditions, failing, holds
 from pipeline.decode.mapped.entries import Entry, Member, Numbers, first_time, is_update, read_entry
 from pipeline.decode.mapped.forms import Context, checked
-from pipeline.decode.mapped.frame import Frame, Source, begin_work
+from pipeline.decode.mapped.frame import Frame, Source
 from pipeline.decode.mapped.glance import compile_look
 from pipeline.decode.mapped.parts import (
     LeftOut,
@@ -33,6 +33,7 @@ from pipeline.decode.mapped.paths import compile_record_path
 from pipeline.decode.mapped.plain import compile_plain
 from pipeline.decode.mapped.times import Time, compile_time
 from pipeline.decode.shape import Seen, Shape, Side
+from pipeline.decode.work import TOO_EXPENSIVE, begin_work
 from pipeline.language.path_syntax import ANY, Path
 from pipeline.language.record_paths import MESSAGE, RECORD
 from pipeline.language.work import TooExpensive
@@ -250,7 +251,7 @@ def _reader(name: str, entries: Sequence[Entry]) -> Callable[[Fields, Place], li
                 return of_record(value, place, None)
             return _all(value, place)
         except TooExpensive:
-            raise InvalidRecord("too-expensive: reading this record takes more steps than it may") from None
+            raise InvalidRecord(TOO_EXPENSIVE) from None
 
     def _all(members: list[Json], place: Place) -> list[Record]:
         if not members:

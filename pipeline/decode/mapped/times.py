@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -115,11 +116,14 @@ def _in_unit(unit: Value, context: Context) -> Parse:
             ms = found * times // per
         elif type(found) is float:
             # A float of seconds is a little less than it says: round, do not cut.
-            ms = round(found * times) if times > 1 else int(found // per)
+            scaled = found * times if times > 1 else found // per
+            if not MIN_MS <= scaled <= MAX_MS:  # infinity, too
+                raise ValueError(f"{found!r:.60} {unit} is outside the years 1 to 9999")
+            ms = round(scaled)
         elif type(found) is str:
             try:
                 ms = int((Decimal(found.strip()) * times) // per)
-            except (InvalidOperation, ValueError, OverflowError):
+            except (DecimalException, ValueError, OverflowError):
                 raise ValueError(f"{found!r:.60} is no number of {unit}") from None
         else:
             raise ValueError(f"{kind_of(found)} is no number of {unit}")
@@ -137,7 +141,7 @@ def _in_format(form: Value, zone: tzinfo, context: Context) -> Parse:
     else:
         try:
             datetime.strptime(datetime(2026, 11, 28, 12, 30, 15, tzinfo=UTC).strftime(form), form)
-        except ValueError as error:
+        except (ValueError, re.error) as error:  # a directive that is there twice
             wrong = str(error)
         else:
             if not any(word in form for word in _YEARS):

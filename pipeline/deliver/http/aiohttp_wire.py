@@ -79,7 +79,7 @@ class Wire(ResponseHandler):
 
     def hears(self) -> bool:
         """Return whether something has come that is not read."""
-        return self._ear is not None and self._ear.hears()
+        return self._ear is not None and self._ear.hears() != 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""

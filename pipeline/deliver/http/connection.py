@@ -150,7 +150,11 @@ class Connection(asyncio.Protocol):
         glance = self._glance
         if glance is not None and not attempt.headers_matter and attempt.target.method != "HEAD":
             status = glance.takes(data)
-            if status and not self._is_unsent(attempt):
+            if status and not (
+                self._is_unsent(attempt)
+                if len(attempt.body) > DEEP
+                else self.transport.get_write_buffer_size()  # type: ignore[union-attr]  # data came
+            ):
                 attempt.status, attempt.answer = status, glance.body
                 self.attempt = None
                 self._on_done(self, attempt, False)

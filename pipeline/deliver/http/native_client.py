@@ -79,7 +79,8 @@ class NativeClient:
                 connection = idle.pop()
                 if connection.closed:
                     continue
-                if connection.ear is not None and connection.ear.hears():
+                ear = connection.ear
+                if ear is not None and ear.hears():
                     idle.appendleft(connection)
                     continue
                 attempt.cancel = connection.close

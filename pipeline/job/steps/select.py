@@ -8,6 +8,7 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from pipeline.compile.versions import Versions
+from pipeline.decode.decode import member_of
 from pipeline.decode.formats import Formats
 from pipeline.decode.scan import Scanned, scan
 from pipeline.job.names import EventNames
@@ -53,7 +54,14 @@ def select(
     format = snapshot.formats if snapshot.says_formats else formats
     scanned = scan(intake.raw, format=format, wants=wants, sizes=sizes)
     event_names.saw(names)
-    items = selected.items = choose(scanned.records, triggers)
+    raw = intake.raw
+
+    def gave_up(event: Event) -> bytes:
+        scanned.events -= 1
+        scanned.invalid += 1
+        return raw_of(event.origin, raw, format)
+
+    items = selected.items = choose(scanned.records, triggers, gave_up)
     stretches.learn(intake.partition, len(items), len(intake.raw))
     count("chunks_total")
     if items:
@@ -67,6 +75,16 @@ def select(
     if scanned.links:
         chunks += broadcast(selected, partitions)
     return chunks
+
+
+def raw_of(origin: Origin, raw: RawChunk, formats: Formats) -> bytes:
+    """Return the bytes that a record was read from: its line, or its member of an envelope."""
+    for at, line in enumerate(raw.lines):
+        source = raw.sources if isinstance(raw.sources, str) else raw.sources[at]
+        if line is not None and raw.offsets[at] == origin.offset and source == origin.source:
+            part = raw.parts if raw.parts is None or isinstance(raw.parts, str) else raw.parts[at]
+            return member_of(line, origin.item, formats.of(source, part))
+    return b""
 
 
 def _noted(raw: RawChunk, scanned: Scanned) -> dict[str, int] | None:

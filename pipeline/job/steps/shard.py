@@ -21,7 +21,7 @@ from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.chunks import Routed
 from pipeline.job.story import Match, Story, message_name
-from pipeline.model.records import Invalid, Origin
+from pipeline.model.records import Envelope, Invalid, Origin
 from pipeline.outbox.codec import DeadLetter, cut_name, delivery_key
 from pipeline.outbox.counters import Counters
 from pipeline.outbox.handover import Engine, Request
@@ -30,7 +30,7 @@ from pipeline.outbox.seen import seen_of
 from pipeline.store.folders import shard_folder
 from pipeline.store.store import Store
 from pipeline.telemetry import log
-from pipeline.telemetry.happenings import JOIN_MISROUTED, JOIN_REFUSED
+from pipeline.telemetry.happenings import JOIN_FORMS_FULL, JOIN_MISROUTED, JOIN_REFUSED
 from pipeline.telemetry.metrics import count, observe
 
 Token = tuple[str, int, int]
@@ -155,11 +155,21 @@ class Shard:
         """Keep a record that nobody can understand, with its reason."""
         now = self.clock()
         request = Request(key=delivery_key("", record.origin), body=record.raw, created_ms=now)
-        self._die("record", record.reason, now, request, record.origin)
+        self._die("record", record.reason, now, request, record.origin, record.message)
 
-    def _die(self, kind: str, reason: str, now: int, request: Request, origin: Origin) -> None:
+    def _die(
+        self,
+        kind: str,
+        reason: str,
+        now: int,
+        request: Request,
+        origin: Origin,
+        message: Envelope | None = None,
+    ) -> None:
         source = cut_name(origin.source)
-        letter = DeadLetter(kind=kind, reason=reason, dead_ms=now, request=request, source=source)
+        letter = DeadLetter(
+            kind=kind, reason=reason, dead_ms=now, request=request, source=source, message=message
+        )
         self.outbox.give_up(letter)
 
     def end_epoch(self) -> int:
@@ -186,6 +196,9 @@ class Shard:
         if users.refused:
             JOIN_REFUSED.happened(_log, users.refused)
             users.refused = 0
+        if users.without_form:
+            JOIN_FORMS_FULL.happened(_log, users.without_form)
+            users.without_form = 0
         self.committed.webhooks[self.number] = self.counters.copy()
         self.pressure.to_commit[self.number] = 0
         self.pressure.full.look(self.number, self.outbox.ended, self.has_room, self.max_pause)

@@ -64,7 +64,8 @@ def _tree(tree: Value, context: Context) -> Node | None:
             return None
         return all_nodes([_tree(part, context.at(index)) for index, part in enumerate(tree)])
     if type(tree) is not dict:
-        message = f"a condition is a map such as {{event.properties.plan: pro}}, not {describe(tree)}"
+        path = "event.properties.plan" if "event" in context.roots else "plan"
+        message = f"a condition is a map such as {{{path}: pro}}, not {describe(tree)}"
         context.wrong((), message, code="wrong-condition")
         return None
     if not tree:

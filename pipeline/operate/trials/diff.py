@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,11 +38,17 @@ class Difference:
 
 
 def diff(
-    old: Path, new: Path, streams: Sequence[str], samples: int = 3, format: str | None = None
+    old: Path,
+    new: Path,
+    streams: Sequence[str],
+    samples: int = 3,
+    format: str | None = None,
+    unread: Callable[[Invalid], object] = lambda record: None,
 ) -> dict[str, Difference]:
     """Return the differences per webhook, in the order of the two configs; samples: how many of a kind.
 
-    The stream is read as the new config says, or by the shape of this name.
+    The stream is read as the new config says, or by the shape of this name. unread: is given the records that
+    nobody understands.
     """
     snapshots = load_snapshot(old), load_snapshot(new)
     runs = Rehearsal(snapshots[0]), Rehearsal(snapshots[1])
@@ -50,6 +56,7 @@ def diff(
     found = {webhook.id: Difference() for snapshot in snapshots for webhook in snapshot.webhooks}
     for record in read_stream(streams, formats):
         if isinstance(record, Invalid):
+            unread(record)
             continue
         before, after = (
             {(match.webhook.id, match.message_id): Preview.of(match) for match in run.rehearse(record)}

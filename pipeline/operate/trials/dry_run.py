@@ -31,8 +31,10 @@ def would_send(
         if isinstance(record, Invalid):
             yield record
             continue
-        for match in rehearsal.rehearse(record):
-            if match.request is not None:
+        for match in rehearsal.tell(record):
+            if isinstance(match, Invalid):
+                yield match
+            elif match.request is not None:
                 shown = Preview.of(match)
                 headers = {**shown.headers, "webhook-replay": "true"}
                 yield replace(shown, url=chosen.redirect(shown.url), headers=headers)

@@ -58,21 +58,24 @@ def explain(config: Path, given: Given, webhook_id: str | None = None) -> Iterat
     if given.known is not None:
         rehearsal.know(given.known)
     for record in given.records:
-        for event, user, matches in rehearsal.moments(record):
+        for event, user, matches, unusable in rehearsal.moments(record):
             fired = {match.webhook.id: Preview.of(match) for match in matches}
             for webhook in webhooks:
                 clauses = explain_trigger(webhook.trigger, event, user)
                 request = fired.get(webhook.id)
-                verdict = _verdict(webhook.enabled, clauses, request)
+                reason = unusable if webhook.trigger.excludes and clauses[0].holds else None
+                verdict = _verdict(webhook.enabled, clauses, request, reason)
                 yield Explained(webhook.id, event.name, verdict, clauses, request)
 
 
-def _verdict(enabled: bool, clauses: list[Clause], request: Preview | None) -> str:
+def _verdict(enabled: bool, clauses: list[Clause], request: Preview | None, unusable: str | None) -> str:
     if request is not None:
         if request.suppressed:
             return "matches, but `limit` or `dedupe` holds it back"
         return "fires" if request.dead_letter is None else "matches, but cannot be rendered"
     if not enabled:
         return "does not fire: it is disabled"
+    if unusable is not None:
+        return f"does not fire: the record is a dead letter ({unusable})"
     holds = all(clause.holds for clause in clauses if clause.depth == 0)
     return "does not fire yet: `repeat` waits for more" if holds else "does not fire"

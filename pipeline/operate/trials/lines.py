@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -18,9 +18,10 @@ from pipeline.decode.shape import Shape
 from pipeline.model.errors import GivenError, UsageError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.records import Envelope, Event, Invalid, Origin, PropertyUpdate, Record
 from pipeline.operate.dlq import find
 from pipeline.operate.trials.given import Given, known
+from pipeline.operate.trials.numbers import LineNumbers
 from pipeline.outbox.seen import event_and_user
 from pipeline.recording.native_lines import native_line
 from pipeline.sources.chunk import NOWHERE, RawChunk
@@ -34,11 +35,19 @@ class Line:
     raw: bytes | None
     shape: Shape
     records: list[Record]
+    number: int | None = None
+    """Which line of its file it is, from 1; None for a recorded message, and for what comes by a pipe."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for a person."""
+        return str(self.origin) if self.number is None else f"{self.origin.source} line {self.number}"
 
     def to_json(self) -> dict[str, Value]:
         """Return where it is, which shape read it and the records in Hookline's own form."""
         return {
             "origin": str(self.origin),
+            "line": self.number,
             "format": self.shape.name,
             "records": [
                 {"dead_letter": one.reason} if isinstance(one, Invalid) else orjson.loads(native_line(one))
@@ -54,7 +63,7 @@ def read_lines(path: str, formats: Formats) -> Iterator[Line]:
     """
     from pipeline.sources.files.recording import Recording
 
-    part = _part(path, formats)
+    numbers = LineNumbers([path])
     reader = Recording([path])
     try:
         while not reader.done:
@@ -63,21 +72,17 @@ def read_lines(path: str, formats: Formats) -> Iterator[Line]:
                 time.sleep(0 if reader.done else 0.01)
                 continue
             for at in range(len(chunk)):
-                yield _line(chunk, at, formats, part)
+                line = _line(chunk, at, formats)
+                yield replace(line, number=numbers.of(line.origin))
     finally:
         reader.close()
 
 
-def _part(path: str, formats: Formats) -> str | None:
-    """Return the path of pipeline.yaml that has a format of its own and names this file."""
-    return next((one for one in formats.files if Path(one).name == Path(path).name), None)
-
-
-def _line(chunk: RawChunk, at: int, formats: Formats, part: str | None) -> Line:
+def _line(chunk: RawChunk, at: int, formats: Formats) -> Line:
     source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[at]
     origin = Origin(source, chunk.offsets[at])
-    first = formats.of(source, part)
-    others = () if part is not None or first is not formats.default else formats.all()
+    first = formats.of(source)
+    others = () if formats.names(source) else formats.all()
     if chunk.faults and at in chunk.faults:
         return Line(
             origin, chunk.lines[at], first, [Invalid(chunk.lines[at] or b"", chunk.faults[at], origin)]
@@ -102,11 +107,14 @@ def _line(chunk: RawChunk, at: int, formats: Formats, part: str | None) -> Line:
 
 def line_of(path: str, number: int, formats: Formats) -> Given:
     """Return the n-th line of a file (from 1) as what is given to a verb. Raises GivenError, UsageError."""
-    count = 0
+    last = 0
     for count, line in enumerate(read_lines(path, formats), 1):
-        if count == number:
+        last = line.number or count
+        if last == number:
             return given_of(f"{path}:{number}", line.records)
-    raise UsageError(f"{path} has {count:,} lines: there is no line {number:,}")
+        if last > number:
+            raise UsageError(f"line {number:,} of {path} is blank")
+    raise UsageError(f"{path} has {last:,} lines: there is no line {number:,}")
 
 
 def letter_of(state: Path, name: str, formats: Formats) -> Given:
@@ -118,8 +126,12 @@ def letter_of(state: Path, name: str, formats: Formats) -> Given:
     told = f"dead letter {name}"
     if letter.kind == "record":
         source, raw = letter.origin.source, letter.request.body
-        chunk = RawChunk("", source, [letter.origin.offset], [raw], NOWHERE)
-        return given_of(told, _line(chunk, 0, formats, _part(source, formats)).records)
+        around = letter.message or Envelope()
+        line = None if around.is_tombstone else raw
+        chunk = RawChunk(
+            "", source, [letter.origin.offset], [line], NOWHERE, [around.time], [around.headers], [around.key]
+        )
+        return given_of(told, _line(chunk, 0, formats).records)
     if letter.kind in ("render", "condition"):
         event, user = event_and_user(letter)
         return Given(told, [event], known(user.id, user.anonymous_id, user.properties))
@@ -151,7 +163,7 @@ def message_of(config: PipelineConfig, place: str, formats: Formats) -> Given:
     chunk = RawChunk(
         "", found.source, [found.offset], [found.value], NOWHERE, [found.time], [found.headers], [found.key]
     )
-    return given_of(f"{found.source}:{found.offset}", _line(chunk, 0, formats, None).records)
+    return given_of(f"{found.source}:{found.offset}", _line(chunk, 0, formats).records)
 
 
 def given_of(name: str, records: list[Record]) -> Given:

@@ -85,7 +85,7 @@ def _match(snapshot: Snapshot, webhook_id: str, given: Given) -> tuple[Match, bo
     if given.known is not None:
         rehearsal.know(given.known)
     for record in given.records:
-        for event, user, matches in rehearsal.moments(record):
+        for event, user, matches, _ in rehearsal.moments(record):
             for match in matches:
                 if not match.suppressed:
                     return match, True

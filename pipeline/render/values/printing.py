@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
+from pipeline.language.work import measured
 from pipeline.model.json import Value, kind_of
 from pipeline.model.records import MISSING, Missing
 from pipeline.model.words import without_addresses
@@ -152,6 +153,12 @@ def weigh(value: Value) -> int:
     """Return roughly how many characters a value prints as, counting up to twice the allowed size."""
     if type(value) is str:
         return len(value) + 2
+    if type(value) is not list and type(value) is not dict:
+        return 2
+    return measured(value, 1, _weigh)
+
+
+def _weigh(value: Value, price: int) -> int:
     total = 2
     todo = [value] if type(value) in (list, dict) else []
     while todo and total <= 2 * MAX_RESULT:
@@ -165,7 +172,8 @@ def weigh(value: Value) -> int:
                 total += len(inner) + 3
             elif kind is list or kind is dict:
                 total += 3
-                todo.append(inner)
+                if inner:
+                    todo.append(inner)
             else:
                 total += 5
     return total

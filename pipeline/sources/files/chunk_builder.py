@@ -24,6 +24,8 @@ class ChunkBuilder:
         self.twice = 0
         """Lines that were handed out before, and are not added."""
         self._parts: list[str | None] = []
+        self.bytes = 0
+        """Of the lines that were added."""
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -37,7 +39,9 @@ class ChunkBuilder:
         self._sources.append(cursor.name)
         self._parts.append(cursor.source.part)
         self._chunk.offsets.append(found.starts[at])
-        self._chunk.lines.append(found.lines[at])
+        line = found.lines[at]
+        self._chunk.lines.append(line)
+        self.bytes += 0 if line is None else len(line)
         self._messages.append(None if found.messages is None else found.messages[at])
 
     def chunk(self) -> RawChunk | None:

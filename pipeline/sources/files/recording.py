@@ -17,7 +17,7 @@ from heapq import heapify, heappop, heapreplace
 
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import StateError
-from pipeline.sources.chunk import NOWHERE, Position, RawChunk
+from pipeline.sources.chunk import CHUNK_BYTES, NOWHERE, Position, RawChunk
 from pipeline.sources.files.chunk_builder import ChunkBuilder, add_messages, without
 from pipeline.sources.files.cursor import Cursor
 from pipeline.sources.files.entry import Entry
@@ -185,7 +185,7 @@ class Recording(BaseReader):
         builder = ChunkBuilder(self.name)
         touched: set[int] = set()
         taken = 0
-        while heap and taken < limit:
+        while heap and taken < limit and builder.bytes <= CHUNK_BYTES:
             _, at = heap[0]
             cursor = self._cursors[at]
             if self._is_new(cursor, cursor.index):

@@ -15,11 +15,11 @@ from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.kafka.admin import KafkaAdmin
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import Fatal
-from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.chunk import Position, RawChunk, fitting
 from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.ends import Ends
 from pipeline.sources.topics.merge import Alignment
-from pipeline.sources.topics.message_chunk import bytes_of, mark_empty_events, raw_chunk
+from pipeline.sources.topics.message_chunk import bytes_of, mark_empty_events, raw_chunk, sizes_of
 from pipeline.sources.topics.side import Run
 from pipeline.sources.topics.stream import Message, SidePlace, Stream, Topics, places_of
 from pipeline.sources.topics.trail import Trail
@@ -85,6 +85,7 @@ class KafkaReader(BaseReader):
         wait = settings.max_wait_secs
         self._alignment: Alignment[Message] = Alignment(
             [stream.side for stream in streams],
+            size_of=len,
             max_wait_ms=None if wait is None else int(wait * 1000),
             settle_ms=by_default if settings.settle_secs is None else int(settings.settle_secs * 1000),
         )
@@ -164,12 +165,17 @@ class KafkaReader(BaseReader):
 
     def _read_alone(self, stream: Stream, limit: int, now: int) -> Taken:
         side = stream.side
+        if side.offsets:  # left of a fetch of large records
+            return [side.release(fitting(sizes_of(side.items[:limit])))]
         if stream.next_life is not None:
             self._begin_life(stream, stream.next_life)
         messages, stamps = self._consume(stream, limit, now) if not side.done else ([], [])
         if not messages:
             return []
         offsets = [message.offset() for message in messages]
+        if fitting(sizes_of(messages)) < len(messages):
+            self._alignment.add(side, offsets, stamps, messages, now)
+            return [side.release(fitting(sizes_of(side.items)))] if side.offsets else []
         if side.stop is not None and offsets[-1] >= side.stop:
             side.position = max(side.position, offsets[-1])
             offsets = offsets[: bisect_left(offsets, side.stop)]

@@ -37,9 +37,10 @@ Pure: whoever fetches says what came (`add`, `reached`, `answer`) and what time 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from pipeline.sources.chunk import CHUNK_BYTES, fitting
 from pipeline.sources.topics.side import BEFORE_ALL, Covers, Proof, Run, Side
 
 T = TypeVar("T")
@@ -68,8 +69,11 @@ class Alignment(Generic[T]):
         max_wait_ms: int | None = None,
         undecided_ms: int = UNDECIDED_MS,
         settle_ms: int = 0,
+        size_of: Callable[[T], int] | None = None,
     ) -> None:
         self.sides = tuple(sides)
+        self.size_of = size_of
+        """Bytes of a record; None: chunks are bounded by their records alone."""
         self.max_wait_ms = max_wait_ms
         self.undecided_ms = undecided_ms
         self.settle_ms = settle_ms
@@ -180,8 +184,9 @@ class Alignment(Generic[T]):
             self._question = None
 
     def take(self, limit: int, now_ms: int) -> list[Run[T]]:
-        """Return the records that may leave now, in order, at most ``limit``."""
+        """Return the records that may leave now, in order, at most ``limit``, and as many as make a chunk."""
         taken: list[Run[T]] = []
+        room = CHUNK_BYTES
         self.held_by = self._held = None
         for side in self.sides:
             for proof in [proof for proof in side.asked if side.position >= proof.end]:
@@ -196,8 +201,12 @@ class Alignment(Generic[T]):
             if number == 0:
                 break
             self.unaligned += unaligned
+            if self.size_of is not None:
+                sizes = list(map(self.size_of, first.items[:number]))
+                number = fitting(sizes, room)
+                room -= sum(sizes[:number])
             taken.append(self._release(first, number))
-            limit -= number
+            limit = limit - number if room >= 0 else 0
         return taken
 
     def _release(self, side: Side[T], number: int) -> Run[T]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
 from pipeline.decode.builtin.cloudevents import is_binary
@@ -57,3 +57,8 @@ def mark_empty_events(chunk: RawChunk, updates: AbstractSet[str], formats: Forma
 def bytes_of(values: Iterable[bytes | None]) -> int:
     """Return how long values are in all."""
     return sum(map(len, filter(None, values)))
+
+
+def sizes_of(messages: Sequence[Message]) -> list[int]:
+    """Return how long their values are."""
+    return list(map(len, messages))

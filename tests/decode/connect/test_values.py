@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -10,8 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decode.connect.values import Schema
+from pipeline.decode.connect import values
+from pipeline.decode.connect.values import Schema, parse
+from pipeline.decode.fields import Place
+from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
+from pipeline.model.records import Origin
 
 DAY = 86_400
 
@@ -83,3 +88,21 @@ def test_times_and_json_are_what_people_write(name: str, value: Any, text: Any) 
 )
 def test_what_is_no_such_value_stays_as_it_is(name: str, value: Any) -> None:
     assert converted(value, logical(name)) == value
+
+
+def test_numbers_that_are_too_much_work_cost_their_message() -> None:
+    for value, scale in (("f" * 800_000, "2"), ("AQ==", "-190000")):
+        items: Json = logical("Decimal", parameters={"scale": scale})
+        with pytest.raises(InvalidRecord, match="too-expensive"):
+            Schema({"type": "array", "items": items}).converted([value] * 1_000)
+    pi: Json = base64.b64encode(b"\x01" * 400).decode()  # some 1,000 digits
+    assert len(str(converted(pi, logical("Decimal", parameters={"scale": "500"})))) > 900
+
+
+def test_schemas_are_kept_while_they_are_small() -> None:
+    values._SCHEMAS.clear()
+    for number in range(9):
+        text = json.dumps({"type": "struct", "doc": f"{number}" * 1_000_000})
+        parse(f'{{"schema":{text},"payload":1}}'.encode(), Place(Origin("t/0", 0)))
+        assert sum(map(len, values._SCHEMAS)) <= values._MOST_SCHEMA_BYTES
+    assert values._SCHEMAS

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
+from pipeline.decode.scan import scan
 from pipeline.model.records import Event, Invalid, PropertyUpdate
+from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.kit.shapes import read, shape, told
 
 EVENT = "{name: {text: A}, user_id: u"
@@ -231,6 +234,39 @@ def test_the_first_entry_that_fits_reads_the_record() -> None:
     assert told(by, {"dev": 1})[0]["name"] == "Other"
 
 
+def test_what_is_missing_is_told_as_it_is_written() -> None:
+    by = shape(
+        """
+        - event:
+            name: {json: body, path: a.b}
+            user_id: [{join: [{text: t}, id]}, {path: url, find: "x(.)"}]
+        """
+    )
+    assert "has no `name` (`a.b` in the JSON of `body`)" in told(by, {})[0]
+    wanted = "has no id of a user (the text `t` + `id` and `url` by `find`)"
+    assert wanted in told(by, {"body": '{"a": {"b": "N"}}'})[0]
+
+
+@pytest.mark.parametrize(
+    ("record", "wanted"),
+    [
+        ({"p": "{broken"}, "`p` is no JSON"),
+        ({"p": 5}, "`p` is a number, a JSON text is wanted"),
+        ({"q": {"a": 1}}, "`q` is an object, an array of pairs is wanted"),
+        ({"q": "a"}, "`q` is a text, an array of pairs is wanted"),
+        ({"p": "", "q": None}, None),
+        ({"p": "{}", "q": []}, None),
+        ({}, None),
+    ],
+)
+def test_properties_that_cannot_be_read_are_not_left_out_in_silence(
+    record: dict[str, Any], wanted: str | None
+) -> None:
+    by = shape("- event: {name: n, user_id: u, properties: {json: p}, context: {pairs: q}}")
+    found = told(by, {"n": "N", "u": "u", **record})[0]
+    assert wanted in found if wanted is not None else found["name"] == "N"
+
+
 @pytest.mark.parametrize(
     ("record", "wanted"),
     [
@@ -351,3 +387,46 @@ def test_work_is_bounded_and_the_next_record_has_all_of_it_again() -> None:
     (found,) = told(by, {"u": 1, "a": [{"b": 1}] * 2_000})
     assert "too-expensive" in found
     assert len(told(by, {"u": 1, "a": [{"b": 1}] * 100})) == 100
+
+
+@pytest.mark.parametrize(
+    ("unit", "at"),
+    [
+        ("s", "1E+999999"),
+        ("s", 1e308),
+        ("s", "9" * 5_000),
+        ("ns", 1e308),
+        ("ms", "-1E+999999"),
+        ("s", "sNaN"),
+    ],
+)
+def test_a_number_beyond_all_times_is_a_dead_letter_on_every_road(unit: str, at: Any) -> None:
+    by = shape(f"- event: {EVENT}, time: {{path: ts, unit: {unit}}}}}")
+    line = orjson.dumps({"u": "x", "ts": at})
+    for is_wanted in (True, False):
+        found = scan(RawChunk("p", "a", [0], [line], NOWHERE), format=by, wants=lambda *_, it=is_wanted: it)
+        (letter,) = found.records
+        assert isinstance(letter, Invalid)
+        assert letter.reason.startswith("`ts`: ")
+
+
+def test_each_record_has_the_whole_budget() -> None:
+    by = shape(f"- event: {EVENT}, properties: {{k: {{pairs: p}}}}}}")
+    dear = {"u": "x", "p": [{"key": "a", "value": 1}] * 100_000}
+    assert [type(one) for _ in range(8) for one in read(by, dear)] == [Event] * 8
+
+
+def test_a_line_is_kept_for_each_wrong_element_only_while_that_is_little() -> None:
+    by = shape("- event: {name: {text: A}, user_id: ^.u, each: 'a[*]', time: t}")
+    few = {"u": "x", "a": [{"t": "x"}] * 100}
+    assert len(read(by, few)) == 100
+    (letter,) = told(by, {"u": "x", "a": [{"t": "x"}] * 9_000})
+    assert letter.startswith("too-expensive: ")
+
+
+def test_what_is_not_read_of_an_unwanted_line_may_not_be_too_expensive() -> None:
+    by = shape(f"- event: {EVENT}, properties: {{k: {{path: t, find: '([a-z]*[0-9]*){{50}}'}}}}}}")
+    for size, ignored in ((100, 0), (1_000_000, 1)):
+        line = orjson.dumps({"u": "x", "t": "x" * size})
+        found = scan(RawChunk("p", "a", [0], [line], NOWHERE), format=by, wants=lambda *_: False)
+        assert (found.events, found.invalid) == (1 - ignored, ignored)

@@ -10,6 +10,7 @@ from pipeline.language import work
 from pipeline.model.errors import RenderError
 from tests.hostile.bombs.conditions import of_captures, of_conditions, of_conversions, of_operators
 from tests.hostile.bombs.formats import of_formats
+from tests.hostile.bombs.shapes import of_shapes
 from tests.hostile.bombs.templates import of_directives, of_filters
 from tests.hostile.bombs.values import Bomb
 
@@ -21,6 +22,7 @@ GROUPS: dict[str, Callable[[], Iterator[Bomb]]] = {
     "filter": of_filters,
     "directive": of_directives,
     "format": of_formats,
+    "shape": of_shapes,
 }
 
 

@@ -1,0 +1,119 @@
+"""What forms may cost: counted where they run, and known beforehand of a whole line (glance.py)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import re2
+
+from pipeline.decode.work import spend_work
+from pipeline.language.work import BUDGET, CHARS
+from pipeline.model.json import Value
+
+STEP: Final = 3
+"""Work of one value that a path with `[*]` goes on from. All prices are measured: a unit is some 50 ns."""
+PAIR: Final = 8
+"""Likewise of one of `pairs`."""
+_FREE: Final = 256
+"""Texts up to this long are joined, parsed, lowered for nothing; `each` may do that 10,000 times."""
+_PARSED: Final = 4
+"""Work of 16 characters of JSON."""
+_LOWERED: Final = 8
+"""Likewise of 16 characters beyond ASCII that are lowered."""
+_FEW_STATES: Final = 40
+"""Instructions of a pattern's program whose states fit into memory: a character is one step then."""
+_PER_INSTRUCTION: Final = 3
+"""Work of 16 characters for each instruction of a larger one."""
+_PER_MATCHED: Final = 3
+"""Likewise of what has matched, which is gone through again for the group."""
+_COUNTED: Final = 16
+"""A search that costs less is not counted: counting would cost more."""
+
+_PER_QUESTION: Final = 64
+"""Work of asking for the length of a match, by the price of an instruction."""
+
+
+def spend_joined(size: int) -> None:
+    """Count a text that was put together."""
+    if size > _FREE:
+        spend_work(size // CHARS)
+
+
+def spend_parsed(text: str) -> None:
+    """Count the reading of a JSON text."""
+    if len(text) > _FREE:
+        spend_work(_PARSED * len(text) // CHARS)
+
+
+def spend_lowered(text: str) -> None:
+    """Count the lowering of a text."""
+    if len(text) > _FREE:
+        spend_work((1 if text.isascii() else _LOWERED) * len(text) // CHARS)
+
+
+def program_of(pattern: str) -> Any:
+    """Return the pattern as RE2 searches for it. Raises re2.error, UnicodeEncodeError."""
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(pattern, options)
+
+
+def search_price(program_size: int) -> int:
+    """Return the work of a search on 16 characters."""
+    return program_size if program_size <= _FEW_STATES else _PER_INSTRUCTION * program_size
+
+
+def spend_search(price: int, size: int) -> None:
+    """Count a search in a text of this size."""
+    cost = price * (size // CHARS)
+    if cost > _COUNTED:
+        spend_work(cost)
+
+
+def costs_to_match(program_size: int, size: int) -> bool:
+    """Return whether a match in a text of this size may cost more than to ask how long it is."""
+    return program_size * (size // CHARS) > _PER_QUESTION
+
+
+def spend_match(program_size: int, size: int) -> None:
+    """Count the group of a match of this size."""
+    spend_search(_PER_MATCHED * program_size, size)
+
+
+def longest_cheap(values: list[Value]) -> int:
+    """Return up to which length of a line these sources, as written, surely stay within the budget."""
+    price = sum(_most(value)[1] for value in values)
+    return int(CHARS * BUDGET / price) if price else 1 << 62
+
+
+def _most(value: Value) -> tuple[float, float]:
+    """Return how many times its line's length a source may have, and its work by 16 characters of it."""
+    if isinstance(value, list):
+        several = [_most(one) for one in value]
+        return max((length for length, _ in several), default=0), sum(price for _, price in several)
+    if not isinstance(value, dict):
+        return 1, 0
+    if isinstance(parts := value.get("join"), list):
+        found = [_most(one) for one in parts]
+        length = sum(length for length, _ in found)
+        price = length + sum(price for _, price in found)
+    else:
+        found = [_most(one) for one in value.values()]
+        length = max((length for length, _ in found), default=0)
+        price = sum(price for _, price in found)
+    if "json" in value:
+        price += _PARSED * length
+    if "lower" in value:
+        price += _LOWERED * length
+    if isinstance(pattern := value.get("find"), str):
+        size = _size(pattern)
+        price += (search_price(size) + _PER_MATCHED * size) * length
+    return length, price
+
+
+def _size(pattern: str) -> int:
+    try:
+        size: int = program_of(pattern).programsize
+    except (re2.error, UnicodeEncodeError):
+        return 0  # a finding, where it is compiled
+    return size

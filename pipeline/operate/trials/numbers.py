@@ -1,0 +1,73 @@
+"""Which line of its file a record is, as editors count: its origin has the byte at which the line starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import Origin
+from pipeline.sources.files.blocks import Blocks, Damaged
+from pipeline.sources.files.file_set import STDIN, find_inputs, name_apart
+
+
+class LineNumbers:
+    """Counts in the files that these paths name, each of them read once more; what is no file has no numbers.
+
+    A recorded message has the origin that it was recorded from: that is no place in these files.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        try:
+            inputs = name_apart(find_inputs(paths))
+        except ConfigError:
+            inputs = []  # their reader says so
+        self._paths = {one.name: one.path for one in inputs if one.path != STDIN and os.path.isfile(one.path)}
+        self._files: dict[str, _Counted] = {}
+
+    def of(self, origin: Origin) -> int | None:
+        """Return the line's number, from 1; None where the file is not at hand."""
+        path = self._paths.get(origin.source)
+        if path is None:
+            return None
+        counted = self._files.get(origin.source)
+        if counted is None or origin.offset < counted.begin:
+            counted = self._files[origin.source] = _Counted(path)
+        return counted.line_at(origin.offset)
+
+    def told(self, origin: Origin) -> str:
+        """Return a place for a person: ``in.jsonl line 2``, or ``topic/0:17`` of a recorded message."""
+        number = self.of(origin)
+        item = f" record {origin.item + 1}" if origin.item else ""
+        return str(origin) if number is None else f"{origin.source} line {number}{item}"
+
+
+class _Counted:
+    """One file, and how many lines end before the block of it that was looked at last."""
+
+    def __init__(self, path: str) -> None:
+        self.begin = 0
+        """Where the block begins, in unpacked bytes."""
+        self._block = b""
+        self._ends = 0
+        self._blocks = _blocks(path)
+
+    def line_at(self, offset: int) -> int | None:
+        while offset > self.begin + len(self._block):
+            self._ends += self._block.count(b"\n")
+            self.begin += len(self._block)
+            block = next(self._blocks, None)
+            if block is None:
+                return None
+            self._block = block
+        return self._ends + self._block.count(b"\n", 0, offset - self.begin) + 1
+
+
+def _blocks(path: str) -> Iterator[bytes]:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            blocks = Blocks(file.fileno())
+            while block := blocks.read():
+                yield block
+    except (OSError, Damaged):
+        return

@@ -1,0 +1,60 @@
+"""How large a body becomes, known before it is made: one list of an event may stand in it a hundred times."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from typing import Final
+
+import orjson
+
+from pipeline.model.json import Value
+
+SEVERAL: Final = 8
+"""So often one property may stand in a body before its size is looked at: half of what a body may have."""
+_LARGE: Final = 64
+"""Elements from which a list or an object of scalars is printed to know its size, once."""
+_HOLDING: Final = frozenset((list, dict))
+_PROPERTY: Final = re.compile(r"(?:event|user)(?:\.\w+){0,2}")
+
+
+def repeats(tree: Value) -> bool:
+    """Return whether a body names one property, or what holds it, more often than `SEVERAL` times."""
+    found: Counter[str] = Counter()
+    todo: list[Value] = [tree]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, str):
+            found.update(_PROPERTY.findall(one))
+        elif isinstance(one, dict):
+            todo += one.values()
+        elif isinstance(one, list):
+            todo += one
+    return max(found.values(), default=0) > SEVERAL
+
+
+def printed_size(value: Value) -> int:
+    """Return how many bytes a value prints as at least.
+
+    Each list and object is looked at once, however often it stands there. Raises TypeError for what cannot be
+    printed as JSON.
+    """
+    sizes: dict[int, int] = {}
+
+    def size_of(one: Value) -> int:
+        if type(one) is str:
+            return len(one) + 2
+        if not isinstance(one, list | dict):
+            return 1
+        known = sizes.get(id(one))
+        if known is None:
+            inside: Collection[Value] = one if isinstance(one, list) else one.values()
+            if len(one) > _LARGE and _HOLDING.isdisjoint(map(type, inside)):
+                known = len(orjson.dumps(one))
+            else:
+                known = 1 + len(one) + sum(map(size_of, inside))
+            sizes[id(one)] = known
+        return known
+
+    return size_of(value)
