@@ -21,7 +21,7 @@ _PARSED: Final = 4
 _LOWERED: Final = 8
 """Likewise of 16 characters beyond ASCII that are lowered."""
 _PER_MATCHED: Final = 3
-"""Work of 16 characters for each instruction of a pattern, of what it has matched: that is gone through again for
+"""Work of 16 characters for each instruction of a pattern, of what it has matched: that is read again for
 the group."""
 _COUNTED: Final = 16
 """A search that costs less is not counted: counting would cost more."""

@@ -266,7 +266,8 @@ def _ids_by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[t
     for ref, values in columns.items():
         if ref in taken or not _is_id(ref, values) or ref.last in TELLING_OF_USERS or as_time(ref.last, ""):
             continue
-        if as_id(ref.last, ref.holder) >= _WEAK or (len(values) > 5 and _is_unique(values)):
+        is_key = ref.root == "message"  # what messages are keyed by is who they are about
+        if as_id(ref.last, ref.holder) >= _WEAK or (len(values) > 5 and _is_unique(values) and not is_key):
             continue
         texts = [value for value in values if type(value) is str and _ID_LIKE.fullmatch(value)]
         share = len(values) / len(view.rows)
