@@ -181,7 +181,7 @@ def sniff(
     for held in apart(mine):
         stem = _stem(held[0].sampled.part)
         parts = list(dict.fromkeys(one.sampled.part for one in held))
-        origin = ", ".join(Path(part).name for part in parts[:3])[:40]
+        origin = ", ".join("standard input" if part == "-" else Path(part).name for part in parts[:3])[:40]
         proposal = propose(held, name or _free_name(stem, taken), stem, origin)
         if proposal is not None:
             proposals.append(proposal)
