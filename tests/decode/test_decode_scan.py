@@ -296,4 +296,4 @@ def test_an_envelope_of_members_with_long_ids_is_kept_once() -> None:
     line = orjson.dumps({"batch": [{"type": "track", "event": "b", "userId": "u" * 1_030}] * 900})
     found = scan(RawChunk("p", "a", [0], [line], NOWHERE), format="segment", wants=lambda *_: True)
     assert found.invalid == 900
-    assert sum(len(one.raw) for one in found.records if isinstance(one, Invalid)) <= len(line)
+    assert sum(len(one.raw) for one in found.records if isinstance(one, Invalid)) < 1 << 20
