@@ -83,6 +83,9 @@ class Message:
         self._offset = offset
         self._stored = stored
 
+    def __len__(self) -> int:
+        return len(self.value() or b"")
+
     def error(self) -> Any:
         return None if self._stored is not None else KafkaError(KafkaError._PARTITION_EOF)
 
