@@ -146,19 +146,20 @@ class Users:
 
     def flush(self) -> None:
         """Write the changed users to the open epoch."""
+        users, put = Table.USERS, self._rows.put
         for key, user in self._changed.items():
             row = _row(key)
             if user[1]:
                 # Kept until the commit; as it is, a result of orjson keeps 4 KiB and more.
                 whole = [user[0], user[1], user[3]] if user[3] else user[:2]
                 value = b"".join((orjson.dumps(whole), b""))
-                self._rows.put(Table.USERS, row, value)
+                put(users, row, value)
                 heavier = held_bytes(value) - user[2]
                 if heavier > 0:
                     user[2] += heavier
                     self._cache.weight += heavier
             else:
-                self._rows.delete(Table.USERS, row)
+                self._rows.delete(users, row)
         self._forms.flush()
         self._changed.clear()
         self._most.clear()
