@@ -1,7 +1,7 @@
 """Hookline: a stream of product events becomes webhooks. The rooms, in the order in which data walks down.
 
 cli         words, tables, exit codes: no logic
-operate     what a person may ask of a config or a job: status, dead letters, check, explain, tests
+operate     what a person may ask of a config, stream or job: status, dead letters, check, explain, sniff
 runtime     one process of a job: its parts, its state directory, recovery, cluster, reload
 admin       what a running job answers: one route table, over a socket (commands) and HTTP (health, metrics)
 job         the dataflow and its steps: source, select, identity, shard, copies

@@ -19,8 +19,8 @@ AUTHORING = frozenset({"new", "schema", "check"})
 
 
 GC_THRESHOLD = 150_000
-"""Objects between two young collections. What is imported stays (100,000 objects): the default of 700 walks
-it for nothing, for a tenth of the time that a start takes. A job sets its own."""
+"""Objects between two young collections. What is imported stays, some 100,000 objects: the default of 700
+walks it for nothing, for a tenth of the time that a start takes. A job sets its own (runtime/process.py)."""
 
 
 def main() -> None:

@@ -59,6 +59,8 @@ class Scanned:
 NATIVE = frozenset({"auto", "native", RECORDING})
 """Shapes whose lines may be native ones: of these there is a look that costs half."""
 
+_KEPT_AGAIN = 1_024
+"""Bytes of a line that a second dead letter of it keeps: an envelope may give a thousand."""
 _TRIAL = 16
 """After so many lines of a chunk it is decided whether the first look pays."""
 
@@ -226,7 +228,7 @@ def _count(found: Scanned, members: list[Record], wants: Wants, line: bytes, mos
         found.read += 1
         found.ignored += 1
         return
-    item = -1
+    item, kept = -1, KEPT_BYTES
     for record in members:
         # A member may give an update and an event: it is read once.
         if record.origin.item != item:
@@ -236,7 +238,8 @@ def _count(found: Scanned, members: list[Record], wants: Wants, line: bytes, mos
             found.events += 1
             continue
         if most_id is not None and (fault := long_id(record, most_id)) is not None:
-            record = Invalid(line[:KEPT_BYTES], fault, record.origin)
+            record = Invalid(line[:kept], fault, record.origin)
+            kept = _KEPT_AGAIN
         if type(record) is Event:
             found.events += 1
         elif type(record) is PropertyUpdate:

@@ -12,6 +12,9 @@ from pipeline.store.rows import Rows, Table
 
 ROW = b"columns"
 """Its key among the users, whose own keys begin otherwise."""
+MOST_BYTES = 1 << 20
+"""Names of all forms of a shard together. Tables have a few forms; messages whose fields differ from one to
+the next would have one each, and all of them are written where one is new."""
 
 
 class Forms:
@@ -22,17 +25,23 @@ class Forms:
         self._known: list[tuple[str, ...]] | None = None
         self._numbers: dict[tuple[str, ...], int] = {}
         self._is_new = False
+        self._size = 0
+        """Of what is known: what is there for the bound, the same after a start."""
 
-    def number(self, columns: tuple[str, ...]) -> int:
-        """Return the number of a form, a table and its columns; it is a new one where it was never seen."""
+    def number(self, columns: tuple[str, ...]) -> int | None:
+        """Return the number of a form, a table and its columns; it is a new one where it was never seen.
+
+        None for one that would be too much: what has so many forms has no columns that it could lose.
+        """
         found = self._numbers.get(columns)
         if found is None:
             known = self._load()
             found = self._numbers.get(columns)
-            if found is None:
+            size = self._size + _size(columns)
+            if found is None and size <= MOST_BYTES:
                 found = self._numbers[columns] = len(known)
                 known.append(columns)
-                self._is_new = True
+                self._size, self._is_new = size, True
         return found
 
     def less(self, before: int, number: int) -> tuple[str, ...]:
@@ -52,4 +61,9 @@ class Forms:
             value = self._rows.get(Table.USERS, ROW)
             self._known = [] if value is None else [tuple(form) for form in orjson.loads(value)]
             self._numbers = {form: number for number, form in enumerate(self._known)}
+            self._size = sum(map(_size, self._known))
         return self._known
+
+
+def _size(columns: tuple[str, ...]) -> int:
+    return sum(map(len, columns)) + 8 * len(columns)

@@ -51,6 +51,8 @@ class Users:
         """Bytes that the users changed in this epoch have at most; exact only where it matters."""
         self._grown = 0
         """Bytes of the updates since the last flush, likewise."""
+        self.without_form = 0
+        """Rows of tables whose columns are not remembered (`Forms`)."""
         self.refused = 0
         """Updates that would have made a user larger than it may be."""
         self.misrouted = 0
@@ -109,6 +111,12 @@ class Users:
         forms: dict[str, int] = user[3]
         number, table = self._forms.number(columns), columns[0]
         before = forms.get(table)
+        if number is None:
+            self.without_form += 1
+            if before is not None:
+                del forms[table]
+                self._changed[key] = user
+            return ()
         if before == number:
             return ()
         forms[table] = number

@@ -58,11 +58,21 @@ def records(letters: Iterable[DeadLetter]) -> Iterator[bytes]:
     """Yield the records that nobody could read as lines of a recording, each with its origin and its message.
 
     In the order of the messages' times, those of one source in its order. A member of an envelope has an
-    origin of its own: that of the whole line is the one of its first member.
+    origin of its own: that of the whole line is the one of its first member. A line of which several parts
+    could not be read comes once.
     """
+    before: tuple[str, int] | None = None
+    bodies: set[bytes] = set()
     broken = ((letter.message or Envelope(), letter) for letter in letters if letter.kind == "record")
     for around, letter in sorted(broken, key=lambda one: (one[0].time or 0, one[1].key)):
         body = letter.request.body
+        place = letter.origin.source, letter.origin.offset
+        if place != before:
+            before = place
+            bodies.clear()
+        if body in bodies:
+            continue
+        bodies.add(body)
         source, offset = _apart(letter.origin)
         yield dump_line(
             Message(

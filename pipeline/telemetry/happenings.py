@@ -98,6 +98,13 @@ JOIN_REFUSED = Happening(
     "updates were refused: they would make a user larger than `limits` in pipeline.yaml allows",
     "join_refused_total",
 )
+JOIN_FORMS_FULL = Happening(
+    Log.warning,
+    "the rows of a table have ever other columns: what columns are dropped from now on is not known, and "
+    "users keep them",
+    "join_forms_full_total",
+    once=True,
+)
 JOIN_MERGES_REFUSED = Happening(
     Log.warning,
     "alias calls join no more users: `join.max_merged` in pipeline.yaml are joined already; each is a dead "

@@ -24,6 +24,7 @@ MetricName: TypeAlias = Literal[
     "events_selected_total",
     "guard_refused_total",
     "join_clock_ahead_total",
+    "join_forms_full_total",
     "join_late_records_total",
     "join_merges_refused_total",
     "join_misrouted_total",

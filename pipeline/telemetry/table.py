@@ -152,6 +152,11 @@ METRICS: dict[MetricName, Metric] = {
         "alias calls that joined no users, because `join.max_merged` are joined already",
         "`hookline dlq list --webhook -` has them; raise `join.max_merged`: 300 bytes of memory each",
     ),
+    "join_forms_full_total": _counter(
+        "updates",
+        "rows of tables with columns that no row before had together, beyond 1 MiB of names of columns",
+        "a topic of changes has what is no table; drop such columns before (`exclude` of the topic)",
+    ),
     "join_refused_total": _counter(
         "updates",
         "updates of users that were refused: with them a user would be larger than `limits` allows",

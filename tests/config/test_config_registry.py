@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.compile import shapes
 from pipeline.compile.shapes import read_formats
 from pipeline.config.files import ConfigText
 from pipeline.config.job import PipelineConfig, load_pipeline
+from pipeline.decode.framed import avro
 from pipeline.decode.framed.schemas import Registry
 from pipeline.model.errors import ConfigError
 
@@ -91,7 +91,7 @@ def test_what_is_wrong_is_said_at_its_place(tmp_path: Path, format: str, told: s
 def test_without_the_package_the_message_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shapes, "is_installed", lambda: False)
+    monkeypatch.setattr(avro, "is_installed", lambda: False)
     said = refused(tmp_path, "{format: {avro: {registry: 'http://r', then: shop}}}")
     assert "pip install 'hookline[registry]'" in said
     assert read_formats(tmp_path, load(tmp_path, "{format: {json_schema: {then: shop}}}").defaults)

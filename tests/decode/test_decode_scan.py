@@ -290,3 +290,10 @@ def test_faults_tombstones_and_headers_of_a_chunk_are_respected() -> None:
     assert long == Invalid(b"start of a long li", "too long", Origin("f", 4))
     assert (found.read, found.events, found.updates, found.invalid) == (4, 2, 1, 1)
     assert scan(chunk, wants=wants_none).records == [gone, long]
+
+
+def test_an_envelope_of_members_with_long_ids_is_kept_once() -> None:
+    line = orjson.dumps({"batch": [{"type": "track", "event": "b", "userId": "u" * 1_030}] * 900})
+    found = scan(RawChunk("p", "a", [0], [line], NOWHERE), format="segment", wants=lambda *_: True)
+    assert found.invalid == 900
+    assert sum(len(one.raw) for one in found.records if isinstance(one, Invalid)) < 1 << 20

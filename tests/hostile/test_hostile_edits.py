@@ -158,7 +158,7 @@ def test_deliveries_go_on_while_bombs_are_saved_and_the_next_good_edit_counts(
             ):
                 (bench.config / "webhooks/b.yaml").write_text(BOMBS[bomb]()["a"])
                 assert "webhooks/b.yaml" in longest.until(partial(_problems, bench, said))
-            assert longest.secs < 1.0
+            assert longest.secs < 2.5
             (bench.config / "webhooks/b.yaml").unlink()
             bench.webhook("watch", receiver.url("/again"))
             until(lambda: receiver.requests[-1].path == "/again")

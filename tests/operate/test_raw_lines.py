@@ -194,6 +194,18 @@ def test_records_that_nobody_could_read_are_replayed_by_the_mended_shape(
     assert len({*read_again.values()}) == 4
 
 
+def test_a_line_with_several_wrong_parts_is_exported_once(bench: Bench) -> None:
+    (bench.config / "shapes" / "shop.yaml").write_text(
+        "name: shop\nrecords:\n- event: {each: 'l[*]', name: n, user_id: ^.uid, time: {path: t, unit: s}}\n"
+    )
+    (bench.config / "s.jsonl").write_text('{"uid":1,"l":[{"n":"A","t":"x"},{"n":"B"},{"n":"A","t":"y"}]}\n')
+    bench.write("a", 'trigger: {events: [C]}\nrequest: {url: "http://127.0.0.1:9/x"}\n')
+    assert run(["run", "-c", str(bench.config), "--state", str(bench.state), "--yes"]) == 0
+    assert len(bench.listed("dlq")) == 2
+    dead = bench.folder / "dead.rec.jsonl"
+    assert "1 record written" in bench.hookline("dlq", "export", "--records", "-o", dead)
+
+
 def test_the_log_says_once_that_most_records_are_not_understood(caplog: pytest.LogCaptureFixture) -> None:
     found = Understanding()
     broken: list[Any] = [Invalid(b"{}", "it has no name", Origin("f", 0))]

@@ -102,7 +102,7 @@ class TestPulse:
 
 
 def job_with(pulse: Pulse) -> Any:
-    return SimpleNamespace(failure=Failure(), shards=[0], pulse=pulse)
+    return SimpleNamespace(failure=Failure(), shards=[0], pulse=pulse, waits=lambda: None)
 
 
 def test_readiness_and_later_health_say_that_the_worker_stands_still():

@@ -37,6 +37,7 @@ WIDTH = 78
     metavar="NAME",
     help="Write the proposed shape to shapes/NAME.yaml of the config directory.",
 )
+@click.option("--own", is_flag=True, help="Propose for all records, also those that a built-in shape reads.")
 @json_option
 def sniff(
     files: tuple[str, ...],
@@ -44,6 +45,7 @@ def sniff(
     topics: tuple[str, ...],
     brokers: str | None,
     write: str | None,
+    own: bool,
     as_json: bool,
 ) -> int:
     """Show which shape records have, and propose a shape file for those that have none.
@@ -62,7 +64,7 @@ def sniff(
     if brokers and not topics:
         raise click.UsageError("--brokers goes with --topic")
     sample = sample_topics(_settings(config, brokers), topics) if topics else sample_files(files)
-    found = sniffing.sniff(sample, config, write)
+    found = sniffing.sniff(sample, config, write, own_for_all=own)
     if as_json:
         print_json(found.to_json())
     else:
@@ -127,8 +129,8 @@ def tell(found: Sniffed, config: Path, brokers: str | None, is_written: bool) ->
     for shape, name, count in found.lost:
         echo()
         _wrapped(
-            f"`{shape}` reads nothing of the field `{name}` of {count:,} records. Where it matters, write a "
-            "shape of your own (docs/input.md)."
+            f"`{shape}` reads nothing of the field `{name}` of {count:,} records. Where it matters, `--own` "
+            "proposes a shape that keeps it."
         )
     for made in found.proposals:
         _tell_proposal(made)

@@ -136,7 +136,8 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
         for line in lines:
             file.write(line)
             count += 1
-    said = f"{count:,} {'records' if records else 'dead letters'} written to {output}"
+    what = "record" if records else "dead letter"
+    said = f"{count:,} {what}{'s' * (count != 1)} written to {output}"
     if records and count:
         said += f": `hookline replay {output}` reads them by the present shapes. It knows of users what it"
         said += " reads itself: name recordings of their properties before it"

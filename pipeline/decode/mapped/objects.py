@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from pipeline.config.yaml.diagnostics import Problems
+from pipeline.decode import strict
 from pipeline.decode.mapped.forms import Context, compile_source, field_names, is_form, slipped_form
 from pipeline.decode.mapped.frame import Frame, Source
+from pipeline.decode.mapped.prices import spend_parsed
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, Value, kind_of
 from pipeline.model.records import MISSING, Missing
@@ -16,6 +19,10 @@ Object = Callable[[Json, Frame], "dict[str, Json]"]
 
 REST: Final = "*"
 """The top-level fields that no path of the entry begins with."""
+
+
+MOST_LEVELS: Final = 2
+"""How far up `each` lets a path lead."""
 
 
 def empty(here: Json, frame: Frame) -> dict[str, Json]:
@@ -34,16 +41,50 @@ def compile_object(value: Value, context: Context) -> Object:
         return compile_map(value, context)
     source = compile_source(value, context)
     name = f"`{value}`" if type(value) is str else "the object"
+    explain = _explain_missing(value)
 
     def whole(here: Json, frame: Frame) -> dict[str, Json]:
         found = source(here, frame)
         if type(found) is dict:
             return found
         if found is MISSING or found is None or found == []:
+            if explain is not None:
+                explain(here, frame)
             return {}
         raise InvalidRecord(f"{name} is {kind_of(found)}, an object is wanted")
 
     return whole
+
+
+def _explain_missing(value: Value) -> Callable[[Json, Frame], None] | None:
+    """Return what raises InvalidRecord where a form found nothing, since what it reads is no JSON, no pairs.
+
+    Nothing there at all is an empty object.
+    """
+    main = next((word for word in ("json", "pairs") if type(value) is dict and word in value), None)
+    if main is None or type(value) is not dict:
+        return None
+    inner = value[main]
+    # Its problems were reported where it was compiled first.
+    read = compile_source(inner, Context(Problems(), levels=MOST_LEVELS))
+    name = f"`{inner}`" if type(inner) is str else f"what `{main}` reads"
+
+    def explain(here: Json, frame: Frame) -> None:
+        held = read(here, frame)
+        if held is MISSING or held is None or held == "" or type(held) is list:
+            return
+        if main == "pairs":
+            raise InvalidRecord(f"{name} is {kind_of(held)}, an array of pairs is wanted")
+        if type(held) is str:
+            spend_parsed(held)
+            try:
+                strict.loads(held.encode())
+            except (InvalidRecord, UnicodeEncodeError) as error:
+                raise InvalidRecord(f"{name} is no JSON: {error}") from None
+        elif type(held) is not dict:
+            raise InvalidRecord(f"{name} is {kind_of(held)}, a JSON text is wanted")
+
+    return explain
 
 
 def _rest(context: Context) -> Object:

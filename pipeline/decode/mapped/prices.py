@@ -7,7 +7,7 @@ from typing import Any, Final
 import re2
 
 from pipeline.decode.work import spend_work
-from pipeline.language.work import BUDGET, CHARS
+from pipeline.language.work import BUDGET, CHARS, FEW_STATES, PER_INSTRUCTION
 from pipeline.model.json import Value
 
 STEP: Final = 3
@@ -20,12 +20,9 @@ _PARSED: Final = 4
 """Work of 16 characters of JSON."""
 _LOWERED: Final = 8
 """Likewise of 16 characters beyond ASCII that are lowered."""
-_FEW_STATES: Final = 40
-"""Instructions of a pattern's program whose states fit into memory: a character is one step then."""
-_PER_INSTRUCTION: Final = 3
-"""Work of 16 characters for each instruction of a larger one."""
 _PER_MATCHED: Final = 3
-"""Likewise of what has matched, which is gone through again for the group."""
+"""Work of 16 characters for each instruction of a pattern, of what it has matched: that is read again for
+the group."""
 _COUNTED: Final = 16
 """A search that costs less is not counted: counting would cost more."""
 
@@ -60,7 +57,7 @@ def program_of(pattern: str) -> Any:
 
 def search_price(program_size: int) -> int:
     """Return the work of a search on 16 characters."""
-    return program_size if program_size <= _FEW_STATES else _PER_INSTRUCTION * program_size
+    return program_size if program_size <= FEW_STATES else PER_INSTRUCTION * program_size
 
 
 def spend_search(price: int, size: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, DecimalException
@@ -140,7 +141,7 @@ def _in_format(form: Value, zone: tzinfo, context: Context) -> Parse:
     else:
         try:
             datetime.strptime(datetime(2026, 11, 28, 12, 30, 15, tzinfo=UTC).strftime(form), form)
-        except ValueError as error:
+        except (ValueError, re.error) as error:  # a directive that is there twice
             wrong = str(error)
         else:
             if not any(word in form for word in _YEARS):

@@ -30,7 +30,7 @@ from pipeline.outbox.seen import seen_of
 from pipeline.store.folders import shard_folder
 from pipeline.store.store import Store
 from pipeline.telemetry import log
-from pipeline.telemetry.happenings import JOIN_MISROUTED, JOIN_REFUSED
+from pipeline.telemetry.happenings import JOIN_FORMS_FULL, JOIN_MISROUTED, JOIN_REFUSED
 from pipeline.telemetry.metrics import count, observe
 
 Token = tuple[str, int, int]
@@ -196,6 +196,9 @@ class Shard:
         if users.refused:
             JOIN_REFUSED.happened(_log, users.refused)
             users.refused = 0
+        if users.without_form:
+            JOIN_FORMS_FULL.happened(_log, users.without_form)
+            users.without_form = 0
         self.committed.webhooks[self.number] = self.counters.copy()
         self.pressure.to_commit[self.number] = 0
         self.pressure.full.look(self.number, self.outbox.ended, self.has_room, self.max_pause)

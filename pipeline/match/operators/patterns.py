@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import re2
 
+from pipeline.language.work import FEW_STATES, PER_INSTRUCTION
+
 _TOKEN: Final = re.compile(r"\\[*\\]|\*\*+|\*|[^*\\]+|\\")
 _META: Final = re.compile(r"([\\.^$|?*+()\[\]{}])")
 _MAX_PATTERN: Final = 10_000
@@ -29,18 +31,14 @@ def _options() -> re2.Options:
 _OPTIONS: Final = _options()
 
 
-_FEW_STATES: Final = 40
-"""Instructions of a program whose states all fit into memory: each character is one step then."""
 _PER_STEP: Final = 8
-"""Work of 16 characters there."""
-_PER_INSTRUCTION: Final = 3
-"""Work of 16 characters for each instruction of a larger program, which may try them all (measured: 8 ns)."""
+"""Work of 16 characters where all states of a program fit into memory."""
 
 
 def regex_price(pattern: str, *, ignore_case: bool = False) -> int:
     """Return the work of a pattern on 16 characters of a text; raises PatternError."""
     size = _program(pattern, ignore_case).programsize
-    return _PER_STEP if size <= _FEW_STATES else _PER_INSTRUCTION * size
+    return _PER_STEP if size <= FEW_STATES else PER_INSTRUCTION * size
 
 
 def glob_price(pattern: str) -> int:

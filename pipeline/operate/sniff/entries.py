@@ -18,7 +18,7 @@ from pipeline.operate.sniff.roles import (
     tells_of_users,
     traits_of,
 )
-from pipeline.operate.sniff.words import CONTEXTS, USERS
+from pipeline.operate.sniff.words import CONTEXTS, TELLING_OF_USERS, USERS, as_user
 
 _MOST_CONTEXT: Final = 8
 NAMELESS: Final = "mine"
@@ -91,7 +91,8 @@ def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
         for ref in group.names:
             if ref not in names and not _all_have(group.view, names) and _is_in(group.view, ref):
                 names.append(ref)
-        if not names and tells_of_users(group.view) and own.users:
+        is_user = tells_of_users(group.view) and not _is_about_something(group.view, own)
+        if not names and own.users and is_user:
             entry = _user(group.view)
         else:
             entry = _event(group.view, own, names or own.names, stem)
@@ -105,6 +106,19 @@ def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
     if group.kind == "ignore":
         entry.remarks["", "ignore"] = "they name nobody"
     return entry
+
+
+def _is_about_something(view: View, roles: Roles) -> bool:
+    """Return whether a user stands inside of records that say more than what is known of the user."""
+    is_nested = any(
+        as_user(ref.last, ref.holder) >= 90 and ref.holder in USERS
+        for ref in view.columns
+        if len(ref.parts) > 1 and not ref.up and not ref.root
+    )
+    known = (roles.time_ref, *roles.users)
+    tops = [(ref, values[0]) for ref, values in view.columns.items() if len(ref.parts) == 1]
+    beside = [ref for ref, value in tops if type(value) is not dict]
+    return is_nested and sum(ref not in known and ref.last not in TELLING_OF_USERS for ref in beside) > 1
 
 
 def _all_have(view: View, refs: Sequence[Ref]) -> bool:
@@ -131,6 +145,11 @@ def _user(view: View) -> Entry:
 
 def _event(view: View, roles: Roles, names: Sequence[Ref], stem: str) -> Entry:
     bag = properties_of(view)
+    if bag is None and names and not names[0].up and not names[0].root:
+        # What holds the name holds what is told of the event.
+        above = names[0].above
+        if above.parts or above.inside is not None:
+            bag = above
     entry = Entry()
     name: Value = _first(names)
     if name is None:

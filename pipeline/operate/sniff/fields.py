@@ -20,6 +20,10 @@ _DEPTH: Final = 4
 _MOST_FIELDS: Final = 200
 _MOST_ELEMENTS: Final = 40
 _LONGEST_TEXT: Final = 20_000
+_TYPES: Final = frozenset(
+    {"$oid", "$date", "$numberLong", "$numberDecimal", "S", "N", "string", "long", "stringValue", "intValue"}
+)
+"""How MongoDB, DynamoDB, Avro's JSON and others wrap a value."""
 _PLAIN: Final = re.compile(r"[\w$-]+")
 
 
@@ -37,15 +41,26 @@ class Ref:
 
     @property
     def last(self) -> str:
-        """The bare name of the field."""
-        return bare(self.parts[-1]) if self.parts else ""
+        """The bare name of the field; of what only says a type (`{"$oid": ..}`) that of what has it."""
+        parts = self._named
+        return bare(parts[-1]) if parts else "" if self.inside is None else self.inside.last
 
     @property
     def holder(self) -> str:
         """The bare name of the object that holds it."""
-        if len(self.parts) > 1:
-            return bare(self.parts[-2])
+        parts = self._named
+        if len(parts) > 1:
+            return bare(parts[-2])
         return "" if self.inside is None else self.inside.last
+
+    @property
+    def _named(self) -> tuple[str | int, ...]:
+        return self.parts[:-1] if len(self.parts) > 1 and self.parts[-1] in _TYPES else self.parts
+
+    @property
+    def above(self) -> Ref:
+        """The object that holds it."""
+        return Ref(self._named[:-1], self.up, self.inside, self.root)
 
     @property
     def top(self) -> str | None:

@@ -36,7 +36,7 @@ class Recognised:
     reason: str | None = None
     """Why it cannot be read by the shape that it has; None where it can."""
     value: Json = None
-    """Of a home-made one: what it says."""
+    """What it says, where it is JSON."""
     is_read: bool = True
     schema: str | None = None
     """The id of the schema that a frame names, where the record is seen through it."""
@@ -69,10 +69,8 @@ def recognise(one: Sampled, own: Mapping[str, Shape]) -> Recognised:
     if first is None:
         return Recognised(one, NO_OBJECT, reason or "there is no object in it", is_read=False)
     name = _chosen(first)
-    if reason is None and name is not None:
-        return Recognised(one, name)
     if reason is None:
-        return Recognised(one, "auto")
+        return Recognised(one, name or "auto", value=value)
     looks = next((seen for member in found[:2] if (seen := looks_like(member))), None)
     vendor = None if looks is None else READ_AS.get(looks)
     if vendor is not None and not (vendor == "amplitude" and _AMPLITUDE.isdisjoint(first)):
@@ -83,12 +81,12 @@ def recognise(one: Sampled, own: Mapping[str, Shape]) -> Recognised:
         return Recognised(one, looks, "Hookline has no reader for it yet", value, is_read=False)
     for label, shape in own.items():
         if first_reason(read_by(one, shape)) is None:
-            return Recognised(one, label)
+            return Recognised(one, label, value=value)
     if name is not None:
         return Recognised(one, name, reason, value, is_read=False)
     for format in _AS_NAMED if "may be of the shapes" in reason else ():
         if f"`{format}`" in reason and first_reason(read_by(one, format)) is None:
-            return Recognised(one, format)
+            return Recognised(one, format, value=value)
     return Recognised(one, OWN, reason, value, is_read=False)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeline.model.json import Json, Value
 from pipeline.operate.sniff.fields import Ref, View
-from pipeline.operate.sniff.times import is_ambiguous, time_form
+from pipeline.operate.sniff.times import fits_form, is_ambiguous, time_form
 from pipeline.operate.sniff.words import (
     TELLING_OF_USERS,
     as_anonymous,
@@ -138,6 +138,10 @@ def _find_time(view: View, columns: Columns, roles: Roles) -> None:
     if best is None:
         return
     _, ref, form = best
+    clock = _clock(columns, ref)
+    if clock is not None:
+        roles.time, roles.time_ref = clock, ref
+        return
     roles.time_ref = ref
     source = ref.source()
     if not form:
@@ -151,6 +155,20 @@ def _find_time(view: View, columns: Columns, roles: Roles) -> None:
         if is_ambiguous(form["format"], columns[ref]):
             note = f"days and months as you write them? {note}".strip()
         roles.time_note = note or None
+
+
+def _clock(columns: Columns, day: Ref) -> Value:
+    """Return how a day and a time of day in two fields are read as one; None where there are no two."""
+    form = next((form for form in _DAYS if all(fits_form(one, form) for one in columns[day][:50])), None)
+    for ref, values in columns.items() if form is not None else ():
+        if ref.parts[:-1] == day.parts[:-1] and ref.up == day.up and ref.inside is None and ref != day:
+            for hours in ("%H:%M:%S", "%H:%M"):
+                if all(fits_form(one, hours) for one in values[:50]):
+                    return {"join": [day.source(), ref.source()], "with": " ", "format": f"{form} {hours}"}
+    return None
+
+
+_DAYS: Final = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y%m%d")
 
 
 def _weighed(
@@ -247,6 +265,9 @@ def _ids_by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[t
     found: list[tuple[float, Ref]] = []
     for ref, values in columns.items():
         if ref in taken or not _is_id(ref, values) or ref.last in TELLING_OF_USERS or as_time(ref.last, ""):
+            continue
+        is_key = ref.root == "message"  # what messages are keyed by is who they are about
+        if as_id(ref.last, ref.holder) >= _WEAK or (len(values) > 5 and _is_unique(values) and not is_key):
             continue
         texts = [value for value in values if type(value) is str and _ID_LIKE.fullmatch(value)]
         share = len(values) / len(view.rows)

@@ -19,7 +19,7 @@ from pipeline.decode.shape import Shape
 from pipeline.language.formats import RECORDING
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Json, Value
-from pipeline.model.records import Invalid, Record
+from pipeline.model.records import Event, Invalid, Record
 from pipeline.operate.sniff.entries import NAMELESS
 from pipeline.operate.sniff.propose import Proposal, apart, propose
 from pipeline.operate.sniff.recognise import (
@@ -155,8 +155,12 @@ def told(records: list[Record]) -> Iterator[Value]:
         yield {"dead_letter": one.reason} if isinstance(one, Invalid) else orjson.loads(native_line(one))
 
 
-def sniff(sample: Sample, config: Path | None = None, name: str | None = None) -> Sniffed:
+def sniff(
+    sample: Sample, config: Path | None = None, name: str | None = None, *, own_for_all: bool = False
+) -> Sniffed:
     """Return what a sample is. config: a directory whose own shapes are tried after the built-in ones.
+
+    own_for_all: whatever other shape reads a record, it is taken for home-made.
 
     name: of the proposed shape; by default that of the first file or topic with home-made records.
     Raises UsageError for a name that cannot be a shape's.
@@ -168,13 +172,16 @@ def sniff(sample: Sample, config: Path | None = None, name: str | None = None) -
         check_name(name, taken)
     recognised = [recognise(one, own) for one in sample.records]
     settle(recognised)
+    for one in recognised if own_for_all else ():
+        if one.value is not None and one.shape != NO_OBJECT:
+            one.shape, one.is_read = OWN, False
     mine = [one for one in recognised if one.shape == OWN]
     proposals: list[Proposal] = []
     names: dict[str, str] = {}
     for held in apart(mine):
         stem = _stem(held[0].sampled.part)
         parts = list(dict.fromkeys(one.sampled.part for one in held))
-        origin = ", ".join(Path(part).name for part in parts[:3])[:40]
+        origin = ", ".join("standard input" if part == "-" else Path(part).name for part in parts[:3])[:40]
         proposal = propose(held, name or _free_name(stem, taken), stem, origin)
         if proposal is not None:
             proposals.append(proposal)
@@ -182,6 +189,7 @@ def sniff(sample: Sample, config: Path | None = None, name: str | None = None) -
             names |= dict.fromkeys(parts, proposal.name)
     found = _count(recognised)
     sniffed = Sniffed(list(sample.parts.values()), found, proposals, _lost(recognised), notes)
+    notes += _timeless(recognised)
     sniffed.formats = _formats(recognised, names, notes)
     sniffed.topics = frozenset(
         one.sampled.part
@@ -297,6 +305,21 @@ def _lost(recognised: list[Recognised]) -> list[tuple[str, str, int]]:
             if name not in _MEANT and type(inner) is dict and (leaves := _leaves(inner)):
                 seen.setdefault((one.shape, name), []).append(leaves.isdisjoint(kept))
     return [(shape, name, sum(lost)) for (shape, name), lost in seen.items() if sum(lost) * 2 > len(lost)]
+
+
+def _timeless(recognised: list[Recognised]) -> Iterator[str]:
+    """Yield of which shapes most events have no time, nor that of a broker."""
+    seen: dict[str, list[bool]] = {}
+    for one in [one for one in recognised if one.is_read and one.shape in _MAY_LOSE][:_LOOKED_FOR_LOSS]:
+        for each in read_by(one.sampled, one.shape):
+            if isinstance(each, Event):
+                seen.setdefault(one.shape, []).append(each.time is None)
+    for shape, lacking in seen.items():
+        if sum(lacking) * 2 > len(lacking):
+            yield (
+                f"`{shape}` finds no time in {sum(lacking):,} of {len(lacking):,} events: where they have "
+                "one under another name, `--own` proposes a shape that reads it"
+            )
 
 
 def _leaves(value: Value) -> set[str]:

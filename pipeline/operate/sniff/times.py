@@ -26,6 +26,7 @@ _FORMS: Final = (
     "%Y%m%d %H:%M:%S", "%Y%m%d-%H:%M:%S", "%Y%m%d%H%M%S%f", "%Y-%m-%d_%H:%M:%S", "%Y-%m-%dT%H-%M-%S",
     "%Y-%m-%d %I:%M:%S %p", "%Y-%m-%dT%H:%M:%S.%f %z",
 )  # fmt: skip
+_DATED: Final = re.compile(r"\d.*\d.*\d.*\d")
 _DIGITS: Final = re.compile(r"\d{9,20}(\.\d+)?", re.ASCII)
 _MOST: Final = 200
 
@@ -45,10 +46,21 @@ def time_form(values: Sequence[Json]) -> dict[str, Value] | None:
     if sum(map(_is_time, seen)) * 50 >= len(seen) * 49:
         return {}
     texts = [str(value) for value in seen if type(value) in (str, int)]
-    for form in _FORMS if len(texts) == len(seen) and len(texts[0]) < 60 else ():
-        if sum(_fits(text, form) for text in texts) * 50 >= len(texts) * 49:
+    if len(texts) < len(seen) or not any(_DATED.search(text) and len(text) < 60 for text in texts[:3]):
+        return None
+    for form in _FORMS:
+        is_worth_it = any(_fits(text, form) for text in texts[:3])
+        if is_worth_it and sum(_fits(text, form) for text in texts) * 50 >= len(texts) * 49:
             return {"format": form}
     return None
+
+
+def fits_form(value: Json, form: str) -> bool:
+    """Return whether a text is of a form, whatever the year."""
+    try:
+        return type(value) is str and bool(datetime.strptime(value.strip(), form))
+    except (ValueError, OverflowError):
+        return False
 
 
 def is_ambiguous(form: str, values: Sequence[Json]) -> bool:

@@ -23,7 +23,7 @@ ANONYMOUS: Final = {
     "terminal": 60, "kiosk": 60, "thing": 60, "unit": 40, "station": 45, "robot": 55, "idfa": 70,
     "gaid": 70, "ga": 60, "adid": 70, "besucher": 90, "geraet": 85, "gerät": 85, "visiteur": 90,
     "appareil": 85, "dispositivo": 85, "imei": 80, "household": 55, "asset": 50, "bike": 55,
-    "scooter": 55, "ip": 25, "ipaddress": 25,
+    "scooter": 55, "ip": 25, "ipaddress": 25, "remoteaddr": 25, "clientip": 25,
 }  # fmt: skip
 _SUFFIXES: Final = (
     "identifier", "nummer", "number", "uuid", "guid", "hash", "code", "key", "num", "ref", "id", "no", "nr",
@@ -59,6 +59,7 @@ _NO_TIMES: Final = (
 
 _NAMES: Final = {
     "event": 100, "eventname": 100, "eventtype": 94, "evt": 92, "ev": 88, "evtname": 95, "evttype": 90,
+    "detailtype": 88,
     "action": 82, "actionname": 84, "actiontype": 80, "verb": 84, "activity": 82, "activitytype": 82,
     "what": 74, "type": 72, "msgtype": 66, "messagetype": 70, "recordtype": 46, "name": 62, "kind": 54,
     "operation": 56, "op": 52, "command": 50, "cmd": 50, "t": 48, "e": 48, "n": 30, "a": 20, "topic": 38,
@@ -80,9 +81,10 @@ _IDS: Final = {
 
 _BAGS: Final = {
     "properties": 100, "props": 98, "eventproperties": 100, "eventprops": 100, "payload": 92, "data": 88,
-    "eventdata": 92, "params": 90, "parameters": 90, "attributes": 88, "attrs": 88, "details": 80,
-    "detail": 80, "body": 76, "fields": 74, "args": 72, "arguments": 72, "info": 60, "extra": 40,
-    "extras": 40, "content": 56, "values": 60, "custom": 40, "meta": 16, "metadata": 16, "daten": 80,
+    "eventdata": 92, "eventvalue": 70, "params": 90, "parameters": 90, "attributes": 88,
+    "attrs": 88, "details": 80, "detail": 80, "body": 76, "fields": 74, "args": 72, "arguments": 72,
+    "info": 60, "extra": 40, "extras": 40, "content": 56, "values": 60, "custom": 40, "meta": 16,
+    "metadata": 16, "daten": 80,
     "item": 24, "object": 24, "dimensions": 40, "tags": 24, "p": 50, "d": 50, "event": 18, "message": 20,
 }  # fmt: skip
 _TRAITS: Final = {
@@ -141,7 +143,7 @@ def as_user(name: str, holder: str) -> int:
         return 0
     stem = _stem(name)
     if stem is not None and (word := _about(stem, USERS)) is not None:
-        return 100 if word == "user" else 60 if word == "client" else 95
+        return 100 if stem == "user" else 60 if word == "client" else 94
     if name in _ALONE and _is_somebody(holder):
         return 55 if holder == "client" else 96
     if name in USERS:

@@ -14,13 +14,15 @@ from typing import Final
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.language.slots import CLOSE, OPEN, slot
-from pipeline.language.work import begin
+from pipeline.language.work import begin, extent, spend
 from pipeline.model.json import Value
-from pipeline.model.records import MISSING, Event, User
+from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.render.templates.names import TemplateError, check_closed, compile_name, scan_path
 from pipeline.render.templates.spot import Spot, fail, guarded
 from pipeline.render.values.printing import to_text
 
+_FEW: Final = 100
+"""Elements that are printed for nothing."""
 _PLAIN: Final = re.compile(r"\{\{[ \t\n]*([^\W\d][^{}|]*?)[ \t\n]*\}\}")
 _PROPERTY: Final = re.compile(r"\{\{\s*(event|user)\.properties\.([\w$-]+)\s*\}\}\n*")
 _WORDS: Final = frozenset(("true", "false", "nil", "null", "empty", "blank"))
@@ -152,6 +154,13 @@ def _lookup(text: str) -> tuple[str, str] | None:
     return (found.group(1), found.group(2)) if found is not None else None
 
 
+def _printed(value: Value | Missing, event: Event, user: User) -> str:
+    """Return a value as text. A long list or object is work each time that it is printed."""
+    if (type(value) is list or type(value) is dict) and len(value) > _FEW:
+        spend(event, user, extent(value))
+    return to_text(value)
+
+
 def _joined(segments: list[str | Getter], place: str, encode: Encode | None) -> Getter:
     """Return the function that writes the segments one after the other."""
     lookups = [segment for segment in segments if not isinstance(segment, str)]
@@ -164,7 +173,7 @@ def _joined(segments: list[str | Getter], place: str, encode: Encode | None) -> 
             value = get(event, user, scope)
             if type(value) is not str:
                 try:
-                    value = to_text(value)
+                    value = _printed(value, event, user)
                 except Exception as failure:  # one dead letter, never a crash
                     fail(failure, place)
             return before + value + after
@@ -180,7 +189,7 @@ def _joined(segments: list[str | Getter], place: str, encode: Encode | None) -> 
                     texts.append(text)
                     continue
                 value = get(event, user, scope)
-                made = value if type(value) is str else to_text(value)
+                made = value if type(value) is str else _printed(value, event, user)
                 texts.append(made if encode is None else encode(made))
         except Exception as failure:  # one dead letter, never a crash
             fail(failure, place)

@@ -34,6 +34,11 @@ EVENT = "name: n, user_id: u"
             "no format of times",
         ),
         (
+            f"- event: {{{EVENT}, time: {{path: t, format: '%Y-%Y'}}}}",
+            "records.0.event.time.format",
+            "no format of times",
+        ),
+        (
             f"- event: {{{EVENT}, time: {{path: t, zone: Berlin}}}}",
             "records.0.event.time.zone",
             "no time zone",

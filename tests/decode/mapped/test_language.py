@@ -250,6 +250,26 @@ def test_what_is_missing_is_told_as_it_is_written() -> None:
 @pytest.mark.parametrize(
     ("record", "wanted"),
     [
+        ({"p": "{broken"}, "`p` is no JSON"),
+        ({"p": 5}, "`p` is a number, a JSON text is wanted"),
+        ({"q": {"a": 1}}, "`q` is an object, an array of pairs is wanted"),
+        ({"q": "a"}, "`q` is a text, an array of pairs is wanted"),
+        ({"p": "", "q": None}, None),
+        ({"p": "{}", "q": []}, None),
+        ({}, None),
+    ],
+)
+def test_properties_that_cannot_be_read_are_not_left_out_in_silence(
+    record: dict[str, Any], wanted: str | None
+) -> None:
+    by = shape("- event: {name: n, user_id: u, properties: {json: p}, context: {pairs: q}}")
+    found = told(by, {"n": "N", "u": "u", **record})[0]
+    assert wanted in found if wanted is not None else found["name"] == "N"
+
+
+@pytest.mark.parametrize(
+    ("record", "wanted"),
+    [
         ({"kind": "order"}, "records[0] comes nearest, but the event has no `name` (`type`)"),
         ({"kind": "order", "type": "T"}, "but the event has no id of a user (`a.id` and `b`)"),
         ({"kind": "x"}, "records[0] comes nearest, but `when: kind: {\"eq\":\"order\"}` does not hold"),

@@ -202,7 +202,52 @@ def listed(rng: random.Random, n: int) -> Any:
     return [one, {**one, "memberId": 8}]
 
 
+# --- what other tools wrap records in
+
+
+def elastic(rng: random.Random, n: int) -> Any:
+    source = {"user_id": n % 4, "event": ("view", "buy")[n % 2], "@timestamp": iso(NOON + n), "url": "/a"}
+    return {"_index": "events", "_id": f"abc{n}", "_source": source}
+
+
+def mongo(rng: random.Random, n: int) -> Any:
+    who, at = {"$oid": f"66{n % 3:022d}"}, {"$date": iso(NOON + n)}
+    return {"_id": {"$oid": f"65{n:022d}"}, "userId": who, "type": "purchase", "createdAt": at}
+
+
+def notification(rng: random.Random, n: int) -> Any:
+    text = f'{{"user":"u{n % 4}","event":"paid","sum":{n}}}'
+    return {"Type": "Notification", "MessageId": uuid(rng), "Message": text, "Timestamp": iso(NOON + n)}
+
+
+def order(rng: random.Random, n: int) -> Any:
+    customer = {"id": 900 + n % 4, "email": "a@x.org"}
+    lines = [{"id": 1, "sku": "a"}]
+    return {"id": n, "created_at": iso(NOON + n), "total": "12", "customer": customer, "line_items": lines}
+
+
+def day_and_hour(rng: random.Random, n: int) -> Any:
+    return {
+        "date": form(NOON + n, "%d.%m.%Y"),
+        "time": form(NOON + n, "%H:%M:%S"),
+        "member": f"m{n % 4}",
+        "what": "swim",
+    }
+
+
 STREAMS: dict[str, Stream] = {
+    "documents of a search engine": Stream(
+        elastic, {"name": "view", "user_id": "0", "id": "abc0", "time": NOON * 1000}
+    ),
+    "documents of a database": Stream(
+        mongo, {"name": "purchase", "user_id": "66" + "0" * 22, "id": "65" + "0" * 22, "time": NOON * 1000}
+    ),
+    "notifications with a text": Stream(
+        notification,
+        {"name": "paid", "user_id": "u0", "time": NOON * 1000, "context": {"Type": "Notification"}},
+    ),
+    "orders without names": Stream(order, {"type": "event", "name": "Stream", "user_id": "900", "id": "0"}),
+    "a day and an hour": Stream(day_and_hour, {"name": "swim", "user_id": "m0", "time": NOON * 1000}),
     "a shop with a payload": Stream(
         shop,
         {

@@ -119,6 +119,10 @@ def test_home_made_records_that_look_like_a_vendors_stay_home_made(tmp_path: Pat
 def test_a_field_that_a_shape_reads_nothing_of_is_named(tmp_path: Path) -> None:
     found = of_lines(tmp_path, {"type": "track", "event": "A", "userId": "u", "attributes": {"a": 1}})
     assert found.lost == [("segment", "attributes", 1)]
+    assert "`segment` finds no time in 1 of 1 events" in found.notes[0]
+    found = sniff(sample_files([str(tmp_path / "s.jsonl")]), own_for_all=True)
+    assert counts(found) == {"home-made": 1}
+    assert "properties: attributes" in found.proposals[0].text
 
 
 def test_own_shapes_of_the_config_are_tried(tmp_path: Path) -> None:
