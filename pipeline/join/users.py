@@ -76,7 +76,7 @@ class Users:
             if writer is not None:
                 self.misrouted += 1
             user[0] = partition
-        if not self._fits(key, {} if update.delete else properties, update):
+        if not self._fits(key, user[2], {} if update.delete else properties, update):
             self.refused += 1
             return {}
         old: dict[str, Any] = {}
@@ -123,8 +123,11 @@ class Users:
         self._changed[key] = user
         return () if before is None else self._forms.less(before, number)
 
-    def _fits(self, key: str, properties: dict[str, Json], update: PropertyUpdate) -> bool:
-        """Return whether the user stays within its limits; the answer is the same however epochs are cut."""
+    def _fits(self, key: str, held: int, properties: dict[str, Json], update: PropertyUpdate) -> bool:
+        """Return whether the user stays within its limits; the answer is the same however epochs are cut.
+
+        held: `held_bytes` when it was read or written last, which are more than those of its JSON.
+        """
         given = len(update.set) + len(update.set_once)
         if not given:
             return True
@@ -133,9 +136,7 @@ class Users:
             len({*properties, *update.set, *update.set_once} - {*update.unset}) > sizes.user_properties
         ):
             return False
-        before = self._most.get(key)
-        if before is None:
-            before = most_bytes(properties)
+        before = self._most.get(key, held)
         given_bytes = most_bytes(update.set)
         if update.set_once:
             given_bytes += most_bytes(update.set_once)
@@ -153,19 +154,20 @@ class Users:
 
     def flush(self) -> None:
         """Write the changed users to the open epoch."""
+        users, put = Table.USERS, self._rows.put
         for key, user in self._changed.items():
             row = _row(key)
             if user[1]:
                 # Kept until the commit; as it is, a result of orjson keeps 4 KiB and more.
                 whole = [user[0], user[1], user[3]] if user[3] else user[:2]
                 value = b"".join((orjson.dumps(whole), b""))
-                self._rows.put(Table.USERS, row, value)
+                put(users, row, value)
                 heavier = held_bytes(value) - user[2]
                 if heavier > 0:
                     user[2] += heavier
                     self._cache.weight += heavier
             else:
-                self._rows.delete(Table.USERS, row)
+                self._rows.delete(users, row)
         self._forms.flush()
         self._changed.clear()
         self._most.clear()
@@ -183,8 +185,8 @@ class Users:
 
 
 _NOBODY_BYTES = 400
-_COMMA, _MAP, _LIST = b",{["
-"""As numbers, which are counted in less time than texts."""
+_SIGNS = b",{["
+"""What begins another object in memory."""
 
 
 def held_bytes(row: bytes) -> int:
@@ -193,8 +195,10 @@ def held_bytes(row: bytes) -> int:
     Measured: 65,000 numbers in 1 MB of JSON take 7.7 MB. One character beyond Latin-1 makes a text of it
     that takes four bytes for each.
     """
-    text = len(row) if row.isascii() else 4 * len(row)
-    return 400 + text + 130 * row.count(_COMMA) + 150 * row.count(_MAP) + 60 * row.count(_LIST)
+    size = len(row)
+    text = size if row.isascii() else 4 * size
+    # Left out all at once, in half the time of counting each.
+    return 400 + text + 130 * (size - len(row.translate(None, _SIGNS)))
 
 
 def _held(key: str, user: Known) -> int:

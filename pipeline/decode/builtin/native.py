@@ -99,28 +99,34 @@ def _event(record: Fields, place: Place) -> Event:
 
 
 def _update(record: Fields, place: Place) -> PropertyUpdate:
-    user_id = fields.text_id(record, "user_id")
-    anonymous_id = fields.text_id(record, "anonymous_id")
+    # As with events: what most updates have not is not asked for by a call.
+    user_id = record.get("user_id")
+    if type(user_id) is not str or not user_id:
+        user_id = fields.text_id(record, "user_id")
+    anonymous_id = fields.text_id(record, "anonymous_id") if "anonymous_id" in record else None
     if user_id is None and anonymous_id is None:
         raise InvalidRecord("the user has neither `user_id` nor `anonymous_id`")
-    received_at = fields.time(record, "received_at")
+    received_at = fields.time(record, "received_at") if "received_at" in record else None
     if received_at is None:
         received_at = place.received_at
     time = fields.time(record, "time")
     delete = record.get("delete")
     if delete is not None and type(delete) is not bool:
         raise InvalidRecord(f"`delete` is {kind_of(delete)}, true or false is wanted")
-    given = fields.mapping(record, "properties")
+    given = fields.mapping(record, "properties") if "properties" in record else None
+    set_ = record.get("set")
+    if type(set_) is not dict:
+        set_ = fields.mapping(record, "set")
     return PropertyUpdate(
-        fields.text_id(record, "id"),
+        fields.text_id(record, "id") if "id" in record else None,
         user_id,
         anonymous_id,
         received_at if time is None else time,
         received_at,
-        fields.text(record, "source"),
-        {**given, **fields.mapping(record, "set")} if given else fields.mapping(record, "set"),
-        fields.mapping(record, "set_once"),
-        fields.names(record, "unset"),
+        fields.text(record, "source") if "source" in record else None,
+        {**given, **set_} if given else set_,
+        fields.mapping(record, "set_once") if "set_once" in record else {},
+        fields.names(record, "unset") if "unset" in record else (),
         place.origin,
         bool(delete),
     )

@@ -131,7 +131,10 @@ def call_of(record: Fields) -> object:
 
 
 def _ids(record: Fields) -> tuple[str | None, str | None]:
-    user_id = fields.text_id(record, *_USER)
+    # The usual id is a text: the checked reader (0.3 us) is for the others.
+    user_id = record.get("userId")
+    if type(user_id) is not str or not user_id:
+        user_id = fields.text_id(record, *_USER)
     anonymous_id = fields.text_id(record, *_ANONYMOUS)
     if user_id is None and anonymous_id is None:
         raise InvalidRecord("the call has neither `userId` nor `anonymousId`")
@@ -162,7 +165,7 @@ def _event(record: Fields, place: Place, name: str, kind: str, properties: Field
         anonymous_id,
         time,
         received_at,
-        fields.text(record, "channel"),
+        fields.text(record, "channel") if "channel" in record else None,
         properties,
         context,
         place.origin,

@@ -32,6 +32,7 @@ log = get(__name__)
 OVERLOAD = frozenset({408, 425, 429})
 """Statuses below 500 that say "not now"."""
 STEP_SECS = 0.002
+_DELIVERED = Outcome.DELIVERED  # a member takes 0.1 us to look up
 
 Judged: TypeAlias = tuple[bool, FailedItems]
 """Whether `fail_when` holds for an answer, and which members of its batch failed."""
@@ -144,7 +145,7 @@ class Settler:
         tally = lane.tally
         tally.delivered += 1
         tally.latency(wall_ms - delivery.request.created_ms)
-        self._result(delivery, Outcome.DELIVERED)
+        self._result(delivery, _DELIVERED)
         lane.release(delivery, now)
 
     def _read(self, lane: Lane, attempt: Attempt) -> Judged | None:
