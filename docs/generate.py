@@ -18,7 +18,7 @@ from pipeline.cli import app
 from pipeline.decode.builtin import native
 from pipeline.decode.decode import BY_NAME
 from pipeline.language.formats import FORMATS
-from pipeline.model.exits import MEANING, Exit
+from pipeline.model.process.exits import MEANING, Exit
 from pipeline.telemetry.metrics import METRICS, prometheus_name
 
 ROOT = Path(__file__).resolve().parents[1]

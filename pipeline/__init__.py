@@ -20,5 +20,5 @@ store       bytes on disk: LMDB, one transaction per epoch, undo
 language    paths, secrets, slots, units: the words that match, render and config share
 telemetry   the table of metrics, what happens (a metric and a log line), the log
 receiver    the receiver of tests, tours and `hookline receiver`
-model       records, times, errors, exit codes: imports nothing of ours
+model       records, times, errors, files; process (bounds, signals, exit codes): imports nothing of ours
 """

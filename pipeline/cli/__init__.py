@@ -6,9 +6,9 @@ import gc
 import os
 import sys
 
-from pipeline.model.lifeline import hold
-from pipeline.model.private import keep_private, leave_no_memory
-from pipeline.model.stop import listen
+from pipeline.model.process.lifeline import hold
+from pipeline.model.process.private import keep_private, leave_no_memory
+from pipeline.model.process.stop import listen
 
 STOPPABLE = frozenset({"run", "replay"})
 """Verbs that run a job."""
@@ -24,7 +24,7 @@ walks it for nothing, for a tenth of the time that a start takes. A job sets its
 
 
 def main() -> None:
-    """Run the command line of this process; never returns. Exit codes: `pipeline.model.exits`."""
+    """Run the command line of this process; never returns. Exit codes: `pipeline.model.process.exits`."""
     gc.set_threshold(GC_THRESHOLD, 20, 50)
     # Else pydantic looks through every installed package for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

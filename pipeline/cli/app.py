@@ -12,7 +12,7 @@ import click
 
 from pipeline.cli.output import echo
 from pipeline.model.errors import ClockSetBack, HooklineError, disk_fault
-from pipeline.model.exits import MEANING, Exit
+from pipeline.model.process.exits import MEANING, Exit
 from pipeline.model.words import did_you_mean
 
 

@@ -42,8 +42,8 @@ from pipeline.match.triggers import Trigger, compile_idempotency, compile_trigge
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.findings import Finding, in_order, render
 from pipeline.model.json import Value
+from pipeline.model.process.under_way import begins
 from pipeline.model.records import Event, User
-from pipeline.model.under_way import begins
 from pipeline.model.words import did_you_mean, no_webhook
 from pipeline.render.request import RequestTemplate, compile_request
 from pipeline.render.wrap import compile_wrap

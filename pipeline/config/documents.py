@@ -11,7 +11,7 @@ from pipeline.config.yaml.document import Document
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.language.secrets import PlaceholderError, SecretRef, origin_refs, parse_placeholders
 from pipeline.model.json import Value
-from pipeline.model.under_way import begins
+from pipeline.model.process.under_way import begins
 
 
 class Uses(NamedTuple):

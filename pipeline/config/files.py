@@ -23,7 +23,7 @@ from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
-from pipeline.model.under_way import begins
+from pipeline.model.process.under_way import begins
 
 LANGUAGE = 3
 _SUFFIXES = (".yaml", ".yml")

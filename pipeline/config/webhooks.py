@@ -28,10 +28,10 @@ from pipeline.config.yaml.document import Document, Node
 from pipeline.config.yaml.extends import merge_data, resolve_base
 from pipeline.config.yaml.locating import place
 from pipeline.config.yaml.placeholders import Places, among, everywhere, nowhere, substitute
-from pipeline.model.bounds import SMALLER
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.under_way import begins
+from pipeline.model.process.bounds import SMALLER
+from pipeline.model.process.under_way import begins
 
 M = TypeVar("M", WebhookFile, LabelFile, ShapeFile)
 

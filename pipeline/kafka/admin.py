@@ -21,7 +21,7 @@ from confluent_kafka.admin import (
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import KafkaSettings, make_admin, make_consumer
 from pipeline.model.errors import ConfigError, Fatal, Stopped
-from pipeline.model.stop import requested
+from pipeline.model.process.stop import requested
 from pipeline.model.words import did_you_mean
 from pipeline.telemetry import log as logging
 

@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from pipeline.model.private import NEVER_FOLLOWED
+from pipeline.model.process.private import NEVER_FOLLOWED
 
 POLL_SECS = 0.02
 """How often a lock that somebody holds is asked for."""

@@ -3,7 +3,7 @@
     HooklineError
     ├── ConfigError      stop before starting, show every problem        exit 1
     │   ├── GivenError   an event or a user that a verb was given is unusable
-    │   └── Exceeded     reading it takes more than it may (model/bounds.py)
+    │   └── Exceeded     reading it takes more than it may (model/process/bounds.py)
     ├── InvalidRecord    dead-letter the record with its reason, go on
     ├── RenderError      dead-letter this delivery with its reason, go on
     ├── UsageError       a command was called with the wrong words       exit 2

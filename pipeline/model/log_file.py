@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from pipeline.model.disk import append_all, replace_durably, sync, sync_data
-from pipeline.model.private import NEVER_FOLLOWED
+from pipeline.model.process.private import NEVER_FOLLOWED
 
 REST_SECS = 0.01
 """Between two syncs; they would take the disk from the commits otherwise."""

@@ -14,9 +14,9 @@ from pipeline.config.job import FILE, PipelineConfig, load_pipeline
 from pipeline.config.models.source import KafkaSource
 from pipeline.config.watch import Watcher
 from pipeline.language.secrets import Secrets
-from pipeline.model.bounds import Exceeded, bounded
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
+from pipeline.model.process.bounds import Exceeded, bounded
 
 POLL_SECS = 0.25
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.model.disk import append_all, make_folder, replace_durably
 from pipeline.model.errors import StateError
-from pipeline.model.private import NEVER_FOLLOWED
+from pipeline.model.process.private import NEVER_FOLLOWED
 from pipeline.outbox.codec import Finished, pack_result, unpack_result
 from pipeline.outbox.handover import Outcome, Result
 

@@ -7,7 +7,7 @@ import sys
 from typing import NoReturn
 
 from pipeline.deliver.lanes.clock import keep_steady
-from pipeline.model.stop import block
+from pipeline.model.process.stop import block
 
 
 def start_anew(*, stopping: bool) -> NoReturn:

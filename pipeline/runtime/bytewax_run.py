@@ -17,7 +17,7 @@ from pipeline.config.job import load_pipeline
 from pipeline.job.assembly import Job
 from pipeline.job.replay import Replay
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, UsageError
-from pipeline.model.private import keep_private
+from pipeline.model.process.private import keep_private
 from pipeline.runtime.anew import start_anew
 from pipeline.runtime.process import Cluster, open_job, stop_on_signals
 from pipeline.runtime.state.afresh import refuse_without_consent

@@ -32,9 +32,9 @@ from pipeline.job.flow import build_flow
 from pipeline.job.replay import Replay
 from pipeline.job.settings import JobSettings
 from pipeline.language.secrets import Secrets
-from pipeline.model.bounds import bounded
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, disk_fault
-from pipeline.model.stop import requested, stoppable
+from pipeline.model.process.bounds import bounded
+from pipeline.model.process.stop import requested, stoppable
 from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.quota import Quota
 from pipeline.outbox.reading.view import Accounting, accounting

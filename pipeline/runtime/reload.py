@@ -19,7 +19,7 @@ from pipeline.config.job import PipelineConfig
 from pipeline.config.watch import Reading, Signature, Watcher, read_directory
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError, Stopped
-from pipeline.model.under_way import telling
+from pipeline.model.process.under_way import telling
 from pipeline.telemetry import log
 from pipeline.telemetry.happenings import CONFIG_GOOD_AGAIN, CONFIG_REFUSED, CONFIG_RELOADED
 from pipeline.telemetry.metrics import gauge

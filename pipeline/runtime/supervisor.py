@@ -26,9 +26,9 @@ import orjson
 
 from pipeline.deliver.lanes.clock import keep_steady
 from pipeline.model.errors import Fatal
-from pipeline.model.exits import MEMBER_EXIT, Exit
-from pipeline.model.lifeline import Lifeline
-from pipeline.model.stop import handled_by, requested
+from pipeline.model.process.exits import MEMBER_EXIT, Exit
+from pipeline.model.process.lifeline import Lifeline
+from pipeline.model.process.stop import handled_by, requested
 from pipeline.runtime.mesh import look
 from pipeline.telemetry import log
 

@@ -22,7 +22,7 @@ from pipeline.job.control.drain import Drain
 from pipeline.job.control.failure import Failure
 from pipeline.job.control.pulse import Pulse
 from pipeline.model.errors import ClockSetBack
-from pipeline.model.exits import Exit
+from pipeline.model.process.exits import Exit
 from pipeline.telemetry import log
 from pipeline.telemetry.happenings import CLOCK_SET_BACK, WORKER_STILL
 

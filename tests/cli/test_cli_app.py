@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.cli import app
 from pipeline.model import errors
-from pipeline.model.exits import MEANING, Exit
+from pipeline.model.process.exits import MEANING, Exit
 
 COMMAND = Path(sys.executable).with_name("hookline")
 

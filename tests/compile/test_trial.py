@@ -14,8 +14,8 @@ import pytest
 
 from pipeline.compile.trial.trial import NoTrial, Trial
 from pipeline.config.files import ConfigText, JobDefaults, read_config
-from pipeline.model.bounds import Bounds
 from pipeline.model.errors import ConfigError
+from pipeline.model.process.bounds import Bounds
 from tests.kit.run import started, until
 
 HOOK = "id: a\ntrigger: {events: [X]}\nrequest: {url: 'https://x.example/', headers: {T: '${TOKEN}'}}\n"

@@ -20,9 +20,9 @@ from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import ConfigText, read_config
 from pipeline.config.webhooks import MAX_VALUES
 from pipeline.language.secrets import Secrets
-from pipeline.model.bounds import Bounds, bounded
 from pipeline.model.errors import ConfigError
-from pipeline.model.exits import Exit
+from pipeline.model.process.bounds import Bounds, bounded
+from pipeline.model.process.exits import Exit
 from pipeline.receiver.server import Receiver
 from tests.kit.run import Bench, until
 
@@ -108,7 +108,7 @@ CASES = "cases: [{name: n, events: [{name: X}], expect: none}]\n"
 def test_every_verb_that_reads_a_config_says_so(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.model.bounds.Allowance.begins", _soon_over)
+    monkeypatch.setattr("pipeline.model.process.bounds.Allowance.begins", _soon_over)
     bench = Bench(tmp_path)
     bench.webhook("a", "https://x.example/")
     (bench.config / "webhooks/a.test.yaml").write_text(

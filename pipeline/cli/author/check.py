@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli.options import config_option
 from pipeline.cli.output import echo, json_option, print_json, say
-from pipeline.model.exits import Exit
+from pipeline.model.process.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.compile.snapshot import Report

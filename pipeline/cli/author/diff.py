@@ -11,8 +11,8 @@ import orjson
 from pipeline.cli import given
 from pipeline.cli.options import ConfigDir
 from pipeline.cli.output import echo, json_option, print_json, say, table
-from pipeline.model.exits import Exit
 from pipeline.model.printable import one_line
+from pipeline.model.process.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.model.records import Invalid

@@ -11,9 +11,9 @@ import orjson
 from pipeline.cli import given, requests
 from pipeline.cli.options import config_option, state_dir, state_option
 from pipeline.cli.output import echo, json_option, print_json
-from pipeline.model.exits import Exit
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
+from pipeline.model.process.exits import Exit
 from pipeline.model.records import MISSING
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import click
 from pipeline.cli import given, requests
 from pipeline.cli.options import config_option
 from pipeline.cli.output import echo, json_option, print_json, say
-from pipeline.model.exits import Exit
+from pipeline.model.process.exits import Exit
 
 
 @click.command()

@@ -13,8 +13,8 @@ import orjson
 
 from pipeline.cli.options import config_option
 from pipeline.cli.output import echo, json_option, print_json, say
-from pipeline.model.exits import Exit
 from pipeline.model.printable import one_line
+from pipeline.model.process.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.kafka.client import KafkaSettings

@@ -12,7 +12,7 @@ import click
 from pipeline.cli.options import config_option
 from pipeline.cli.output import echo, json_option, print_json, say
 from pipeline.model.errors import UsageError
-from pipeline.model.exits import Exit
+from pipeline.model.process.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.operate.trials.cases import CaseResult

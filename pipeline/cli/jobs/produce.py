@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli.jobs.replay import Rate
 from pipeline.cli.output import json_option, print_json, say
-from pipeline.model.stop import requested, stoppable
+from pipeline.model.process.stop import requested, stoppable
 
 REPORT_SECS = 0.5
 

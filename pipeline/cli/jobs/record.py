@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli.options import config_option, setting
 from pipeline.cli.output import json_option, print_json, say
-from pipeline.model.stop import requested, stoppable
+from pipeline.model.process.stop import requested, stoppable
 
 
 @click.command()

@@ -12,8 +12,8 @@ import click
 from pipeline.cli import given
 from pipeline.cli.options import When, config_option, setting
 from pipeline.cli.output import json_option, print_json_lines, say
-from pipeline.model.exits import Exit
 from pipeline.model.printable import one_line
+from pipeline.model.process.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
@@ -170,7 +170,7 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     from pipeline.config.files import read_config
     from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
     from pipeline.language.secrets import Secrets
-    from pipeline.model.bounds import bounded
+    from pipeline.model.process.bounds import bounded
     from pipeline.runtime.accompany import accompany
     from pipeline.runtime.process import run_job
     from pipeline.runtime.state.lives import known_lives

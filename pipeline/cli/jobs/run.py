@@ -13,7 +13,7 @@ import click
 from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import config_option, setting, state_option
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
-from pipeline.model.exits import Exit
+from pipeline.model.process.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
@@ -97,7 +97,7 @@ def run(
     What is not delivered by then is kept in the state directory, and the next run goes on with it.
     """
     from pipeline.model.errors import ClockSetBack
-    from pipeline.model.exits import MEMBER_EXIT
+    from pipeline.model.process.exits import MEMBER_EXIT
     from pipeline.telemetry import log
 
     job_config = load(config, flags, quiet=member is not None)

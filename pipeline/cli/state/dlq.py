@@ -13,8 +13,8 @@ import click
 from pipeline.cli.options import When, on_state
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say, table
 from pipeline.model.errors import UsageError
-from pipeline.model.exits import Exit
 from pipeline.model.printable import one_line
+from pipeline.model.process.exits import Exit
 from pipeline.operate.dlq import Selection, change, find, select
 from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of
 
@@ -117,7 +117,7 @@ def show(state: Path, id: str, as_json: bool) -> None:
 )
 def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> None:
     """Write dead letters as JSON lines, one complete object each."""
-    from pipeline.model.private import write_private
+    from pipeline.model.process.private import write_private
     from pipeline.operate.dlq import records as recorded
     from pipeline.sources.files.recorded import NAMES, is_recording
 

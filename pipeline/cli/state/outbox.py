@@ -9,7 +9,7 @@ import click
 from pipeline.cli.options import on_state
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.model.errors import UsageError
-from pipeline.model.exits import Exit
+from pipeline.model.process.exits import Exit
 
 
 @click.group()

@@ -11,7 +11,7 @@ import click
 
 from pipeline.cli.options import config_option, on_state, state_dir, state_option
 from pipeline.cli.output import echo, json_option, print_json, say, table
-from pipeline.model.exits import Exit
+from pipeline.model.process.exits import Exit
 
 
 @click.group()

@@ -1,7 +1,7 @@
 """The process that reads and compiles configs for another one (``python -m pipeline.compile.trial.child``).
 
 It has no variable of the environment but those that a config names, which it asks for one by one. It ends
-with the process that started it, and at the bounds of that one (`model/bounds.py`).
+with the process that started it, and at the bounds of that one (`model/process/bounds.py`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pipeline.compile.snapshot import Report, Snapshot, compile_config
 from pipeline.compile.trial.wire import receive, send
 from pipeline.config.files import ConfigText, JobDefaults, read_config, wanted_lists
 from pipeline.language.secrets import Secrets
-from pipeline.model.bounds import Allowance, Bounds, address_space
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.lifeline import hold
-from pipeline.model.private import keep_private
-from pipeline.model.under_way import telling
+from pipeline.model.process.bounds import Allowance, Bounds, address_space
+from pipeline.model.process.lifeline import hold
+from pipeline.model.process.private import keep_private
+from pipeline.model.process.under_way import telling
 
 NICE = 5
 """The job comes first."""

@@ -19,12 +19,12 @@ from pathlib import Path
 from pipeline.compile.trial.child import PLACE_BYTES
 from pipeline.compile.trial.wire import comes, receive, send
 from pipeline.config.files import ConfigText, JobDefaults
-from pipeline.model.bounds import USUAL, Bounds, Exceeded, too_large, too_slow
 from pipeline.model.errors import ConfigError, Stopped
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.lifeline import Lifeline
-from pipeline.model.private import CORES
+from pipeline.model.process.bounds import USUAL, Bounds, Exceeded, too_large, too_slow
+from pipeline.model.process.lifeline import Lifeline
+from pipeline.model.process.private import CORES
 
 START_SECS = 30.0
 """How long it may take to begin, on a busy machine."""

@@ -21,7 +21,7 @@ from zlib import crc32
 
 from pipeline.model.disk import make_folder, replace_durably, sync, sync_data
 from pipeline.model.errors import StateError
-from pipeline.model.private import NEVER_FOLLOWED
+from pipeline.model.process.private import NEVER_FOLLOWED
 
 SWITCHES, HIGH = "switches", "high-water"
 

@@ -16,10 +16,10 @@ from pipeline.config.files import SHAPES, TESTS, JobDefaults, config_files, is_y
 from pipeline.config.models.case import Case, CaseFile, ExpectedRequest
 from pipeline.decode.decode import decode
 from pipeline.job.rehearse import Rehearsal
-from pipeline.model.bounds import bounded
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
+from pipeline.model.process.bounds import bounded
 from pipeline.model.records import MISSING, Invalid, Origin, Record
 from pipeline.model.times import parse_time
 from pipeline.operate.trials.given import known

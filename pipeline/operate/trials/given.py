@@ -19,10 +19,10 @@ from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
 from pipeline.decode.scan import NATIVE, long_id, too_large
 from pipeline.decode.shape import Shape
 from pipeline.decode.strict import without_bom
-from pipeline.model.bounds import bounded
 from pipeline.model.errors import GivenError, InvalidRecord, UsageError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
+from pipeline.model.process.bounds import bounded
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.model.words import did_you_mean

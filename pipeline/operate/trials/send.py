@@ -18,10 +18,10 @@ from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
 from pipeline.job.story import Match
 from pipeline.language.secrets import Secrets
-from pipeline.model.bounds import bounded
 from pipeline.model.errors import ConfigError, GivenError, RenderError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
+from pipeline.model.process.bounds import bounded
 from pipeline.operate.trials.given import Given
 from pipeline.operate.trials.preview import Preview
 from pipeline.outbox.handover import Delivery, Port, Progress, Request, Result

@@ -15,9 +15,9 @@ from pipeline.config.formats import own_names
 from pipeline.config.models.case import ShapeCase, ShapeCaseFile
 from pipeline.decode.decode import decode
 from pipeline.decode.shape import Shape
-from pipeline.model.bounds import bounded
 from pipeline.model.errors import ConfigError, InvalidRecord
 from pipeline.model.json import Value
+from pipeline.model.process.bounds import bounded
 from pipeline.model.records import Invalid, Origin, Record
 from pipeline.operate.trials.results import CaseResult, case_lines, differ, read_file
 from pipeline.recording.native_lines import native_line

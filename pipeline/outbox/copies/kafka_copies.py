@@ -16,7 +16,7 @@ from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.missing_files import missing_file
 from pipeline.model.errors import ConfigError, Fatal, Stopped
 from pipeline.model.json import Value
-from pipeline.model.stop import requested
+from pipeline.model.process.stop import requested
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import key_of, to_json
 from pipeline.telemetry import log as logging

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.model.disk import locked
 from pipeline.model.errors import StateError
-from pipeline.model.private import NEVER_FOLLOWED
+from pipeline.model.process.private import NEVER_FOLLOWED
 from pipeline.outbox.reading.apart import check_stores
 from pipeline.telemetry import log
 

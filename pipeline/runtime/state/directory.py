@@ -16,7 +16,7 @@ import orjson
 from pipeline.config.places import STATE_META
 from pipeline.model.disk import POLL_SECS, make_folder, remove_partials, replace_durably, try_lock
 from pipeline.model.errors import StateError
-from pipeline.model.private import NEVER_FOLLOWED, tighten, wrong_hands
+from pipeline.model.process.private import NEVER_FOLLOWED, tighten, wrong_hands
 
 FORMAT = 1
 META = STATE_META

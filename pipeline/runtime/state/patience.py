@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.model.errors import HooklineError, Stopped
-from pipeline.model.stop import requested
+from pipeline.model.process.stop import requested
 from pipeline.telemetry import log
 
 WAIT_SECS = 30.0

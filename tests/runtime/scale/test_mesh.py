@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model.exits import Exit
+from pipeline.model.process.exits import Exit
 from pipeline.runtime.mesh import Mesh, look
 from pipeline.runtime.supervisor import Group, free_ports
 from tests.kit.run import until

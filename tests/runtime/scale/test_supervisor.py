@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.errors import Stopped
-from pipeline.model.stop import forget, handled_by, listen
+from pipeline.model.process.stop import forget, handled_by, listen
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.state import patience
 from pipeline.runtime.state.patience import ASK_SECS, WAIT_SECS, Patience
@@ -22,7 +22,7 @@ from tests.kit.run import Bench, children, ended, started, until
 
 STARTER = """
 import os, subprocess, sys, time
-from pipeline.model.lifeline import Lifeline
+from pipeline.model.process.lifeline import Lifeline
 line = Lifeline()
 environment = dict(os.environ)
 line.tie(environment)
@@ -32,7 +32,7 @@ time.sleep(60)
 """
 DEAF = """
 import signal, time
-from pipeline.model import lifeline
+from pipeline.model.process import lifeline
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 lifeline.END_SECS = 0.2
 lifeline.hold()
@@ -40,7 +40,7 @@ time.sleep(60)
 """
 WELL = """
 import time
-from pipeline.model.lifeline import hold
+from pipeline.model.process.lifeline import hold
 hold()
 time.sleep(60)
 """

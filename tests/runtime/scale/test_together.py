@@ -18,7 +18,7 @@ import pytest
 from pipeline.job.control.peers import Peers
 from pipeline.job.steps.keys import shard_of
 from pipeline.model.errors import StateError
-from pipeline.model.stop import forget, handled_by, listen
+from pipeline.model.process.stop import forget, handled_by, listen
 from pipeline.receiver.server import Receiver
 from pipeline.runtime import supervisor as group
 from pipeline.runtime.state.directory import StateDirectory

@@ -19,7 +19,7 @@ from typing import Final
 
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
-from pipeline.model.under_way import telling
+from pipeline.model.process.under_way import telling
 
 SMALLER: Final = (
     "make it smaller: long lists go into a list file (`in: {file: ...}`), what several webhooks share into a "
