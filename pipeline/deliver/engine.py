@@ -39,8 +39,8 @@ log = get(__name__)
 
 MAX_TOTAL, MAX_TOTAL_BYTES = 50_000, 96 << 20
 """Deliveries in memory in all; the nearer, the fewer a lane may add."""
-LONG, LONG_TOTAL = BACKLOG + 100, 8_000
-"""Deliveries in a lane, and in all, from which on what is added waits long: it is kept small, by a copy."""
+MANY = 4_000
+"""Deliveries in all, from which on what is added is kept small, by a copy; up to there it wastes 32 MB."""
 CLOSING_SECS, CLOSING_SHARE = 2.0, 0.2
 """The end of draining, in which nothing new is sent: at most so long, and at most this part of the time."""
 ALWAYS, ALWAYS_BYTES = 32, 256 * 1024
@@ -161,7 +161,7 @@ class DeliveryEngine:
         is_full = held >= MAX_TOTAL - core.held or core.held_bytes >= MAX_TOTAL_BYTES
         if is_full and (held >= ALWAYS or lane.held_bytes >= ALWAYS_BYTES):
             return Room.NONE
-        return Room.LONG if held > LONG or core.held > LONG_TOTAL else Room.SOME
+        return Room.LONG if core.held > MANY else Room.SOME
 
     def submit(self, deliveries: list[Delivery]) -> None:
         """Hand deliveries over. Raises Fatal where the engine has failed."""
