@@ -98,11 +98,14 @@ def test_quick_changes_how_much_is_measured_and_nothing_else(tmp_path: Path) -> 
 
 def test_figures_are_medians_and_ratios_are_taken_round_by_round(capsys: pytest.CaptureFixture[str]) -> None:
     slow, fast = Candidate("slow", [], 100), Candidate("fast", [], 50)
-    slow.runs = [Run(0.01 * speed, 0.02 * speed, 10**9, 100) for speed in (1, 2, 9)]
-    fast.runs = [Run(0.001 * speed, 0.002 * speed, 2 * 10**9, 50) for speed in (1, 2, 9)]
+    slow.runs = [Run(0.01 * speed, 0.02 * speed, 10**12, 100) for speed in (1, 2, 9)]
+    fast.runs = [Run(0.001 * speed, 0.002 * speed, 2 * 10**12, 50) for speed in (1, 2, 9)]
     measure.show("title", [slow, fast], "event", against="slow")
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[4:]}
-    assert rows == {"slow": ["200.0", "2,500", "1000"], "fast": ["40.0", "12,500", "2000", "0.20", "5.00"]}
+    assert rows == {
+        "slow": ["200.0", "2,500", "1000000"],
+        "fast": ["40.0", "12,500", "2000000", "0.20", "5.00"],
+    }
 
 
 def test_a_baseline_is_compared_row_by_row(capsys: pytest.CaptureFixture[str]) -> None:
