@@ -26,7 +26,7 @@ from pipeline.model.process.bounds import bounded
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.model.words import did_you_mean
-from pipeline.sources.files.recorded import parse_line
+from pipeline.sources.files.recorded import Message, parse_line
 
 
 def load_snapshot(config: Path) -> Snapshot:
@@ -158,6 +158,11 @@ def _recorded(line: Text, format: Shape) -> list[Record]:
         message = parse_line(without_bom(line.raw).strip())
     except InvalidRecord as error:
         raise GivenError([Finding(line.name, 0, 0, "record", str(error))]) from None
+    return decode_message(message, format)
+
+
+def decode_message(message: Message, format: Shape) -> list[Record]:
+    """Return the records of a recorded message, under the origin that it was recorded with."""
     return decode(
         message.value,
         format=format,

@@ -19,6 +19,7 @@ from pipeline.model.errors import ConfigError, InvalidRecord
 from pipeline.model.json import Value
 from pipeline.model.process.bounds import bounded
 from pipeline.model.records import Invalid, Origin, Record
+from pipeline.operate.trials.given import decode_message
 from pipeline.operate.trials.results import CaseResult, case_lines, differ, read_file
 from pipeline.recording.native_lines import native_line
 from pipeline.sources.files.recorded import parse_line
@@ -86,14 +87,7 @@ def _read(line: Value, at: int, shape: Shape) -> Sequence[Record]:
         message = parse_line(raw)
     except InvalidRecord as error:
         return [Invalid(raw, str(error), origin)]
-    return decode(
-        message.value,
-        format=shape,
-        origin=Origin(message.source, message.offset),
-        received_at=message.time,
-        headers=message.headers,
-        key=message.key,
-    )
+    return decode_message(message, shape)
 
 
 def _told(record: Record) -> dict[str, Value]:
