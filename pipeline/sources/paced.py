@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.decode.formats import ALL_AUTO, Formats
+from pipeline.decode.formats import ALL_AUTO
 from pipeline.model.records import Origin
 from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.holding import HoldingReader
 from pipeline.sources.peek import peek
 from pipeline.sources.reader import Reader, Source
 
@@ -29,56 +30,28 @@ class PacedSource:
         return Paced(self._source.open(name, position), self._speed)
 
 
-class Paced:
+class Paced(HoldingReader):
     """A reader that hands out one line of another reader at a time, each when it is due.
 
     Lines without a time, or with an earlier one than before, follow at once.
     """
 
     def __init__(self, reader: Reader, speed: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._reader = reader
+        super().__init__(reader, ALL_AUTO)
         self._speed = speed
         self._clock = clock
         self._begun: tuple[float, int] | None = None
-        self._held: RawChunk | None = None
         self._due = 0.0
-        self._position = reader.position
-        self._formats = ALL_AUTO
-
-    @property
-    def name(self) -> str:
-        """The partition's name."""
-        return self._reader.name
-
-    @property
-    def done(self) -> bool:
-        """True when everything was handed out."""
-        return self._held is None and self._reader.done
 
     @property
     def position(self) -> Position:
         """Where the last line that was handed out ends: a line that waits for its time is not in it."""
         return self._position
 
-    @property
-    def progress(self) -> tuple[int, int]:
-        """That of the reader behind."""
-        return self._reader.progress
-
-    @property
-    def expects_answer(self) -> bool:
-        """True where the next line is not there yet and soon will be."""
-        return self._held is None and self._reader.expects_answer
-
     def keep_trail(self, folder: Path) -> None:
-        """Keep the trail of the reader behind: pace changes no order."""
-        self._reader.keep_trail(folder)
+        """Keep the trail of the reader behind, which may begin elsewhere then."""
+        super().keep_trail(folder)
         self._position = self._reader.position
-
-    def under(self, formats: Formats) -> None:
-        """Tell the reader behind; the times of lines are those of their shapes."""
-        self._formats = formats
-        self._reader.under(formats)
 
     def read(self, limit: int) -> RawChunk | None:
         """Return the next line once it is due; None before."""
@@ -94,14 +67,6 @@ class Paced:
         chunk, self._held = self._held, None
         self._position = chunk.position
         return chunk
-
-    def durable(self, position: Position) -> None:
-        """Tell the reader behind; what waits here lies after every position that was told."""
-        self._reader.durable(position)
-
-    def close(self) -> None:
-        """Close the reader behind."""
-        self._reader.close()
 
     def _when(self, chunk: RawChunk) -> float:
         source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[0]

@@ -7,13 +7,13 @@ read again after a crash without one. Only the source partition whose record nam
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from pipeline.decode.formats import Formats
 from pipeline.decode.framed.framing import Frame
 from pipeline.decode.framed.schemas import SCHEMAS, Registry
 from pipeline.model.errors import Fatal
 from pipeline.sources.chunk import Position, RawChunk
+from pipeline.sources.holding import HoldingReader
 from pipeline.sources.reader import Reader, Source
 from pipeline.sources.schemas.fetcher import Fetcher
 
@@ -36,54 +36,26 @@ class AwaitingSource:
         return AwaitingReader(self._source.open(name, position), self._fetcher, self._formats)
 
 
-class AwaitingReader:
+class AwaitingReader(HoldingReader):
     """Another reader, one chunk behind it while a schema is missing."""
 
     def __init__(self, reader: Reader, fetcher: Fetcher, formats: Formats) -> None:
-        self._reader = reader
+        super().__init__(reader, formats)
         self._fetcher = fetcher
-        self._formats = formats
-        self._held: RawChunk | None = None
         self._missing: list[tuple[Registry, str]] = []
         """What it waits for."""
-        self._position = reader.position
         self._kept: set[tuple[str, str]] = set()
         """Schemas that are known to be in the fetcher's folder."""
-
-    @property
-    def name(self) -> str:
-        """The partition's name."""
-        return self._reader.name
-
-    @property
-    def done(self) -> bool:
-        """True when nothing will ever come any more, and nothing is held back."""
-        return self._held is None and self._reader.done
 
     @property
     def position(self) -> Position:
         """Where it stands after the last chunk that it returned."""
         return self._position if self._held is not None else self._reader.position
 
-    @property
-    def progress(self) -> tuple[int, int]:
-        """(bytes read, bytes there are in all)."""
-        return self._reader.progress
-
-    @property
-    def expects_answer(self) -> bool:
-        """True while the reader is worth asking; a registry takes longer than a millisecond."""
-        return self._held is None and self._reader.expects_answer
-
-    def keep_trail(self, folder: Path) -> None:
-        """Keep the reader's."""
-        self._reader.keep_trail(folder)
-
     def under(self, formats: Formats) -> None:
         """From the next line on these shapes, and their registries."""
-        self._formats = formats
+        super().under(formats)
         self._missing = []
-        self._reader.under(formats)
 
     def read(self, limit: int) -> RawChunk | None:
         """Return a chunk whose schemas are all on disk, None while one is missing. Never waits."""
@@ -134,11 +106,3 @@ class AwaitingReader:
         except OSError as error:
             raise Fatal(f"cannot keep schema {id} of {url} in {folder}: {error.strerror}") from None
         self._kept.add((url, id))
-
-    def durable(self, position: Position) -> None:
-        """Tell the reader."""
-        self._reader.durable(position)
-
-    def close(self) -> None:
-        """Let go of the reader's files and connections."""
-        self._reader.close()
