@@ -1,0 +1,1 @@
+"""Events over HTTP: what SDKs and webhooks post becomes recorded lines or Kafka messages."""

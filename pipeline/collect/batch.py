@@ -1,0 +1,72 @@
+"""What a request of events becomes: members that are kept together, or refused together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+Headers = Sequence[tuple[str, bytes]]
+"""Of a line: what the request says of a member beside its bytes. Names are lower case."""
+
+
+@dataclass(slots=True, frozen=True)
+class Member:
+    """One record of a request, as it was sent but for the value of its protocol's key fields."""
+
+    value: bytes | None
+    """None: a CloudEvent in binary mode without data."""
+    user: str | None
+    """The user id, else the anonymous id: the key of its line; None where it says neither."""
+    at_ms: int | None
+    """When the client says that it happened, corrected, in unix milliseconds; None: when it came."""
+    same: bytes | None
+    """Equal for what is sent twice: a digest of key and message id; None where it has no id."""
+    headers: Headers
+    """``hk-protocol``, ``hk-key`` and the like."""
+
+
+@dataclass(slots=True, frozen=True)
+class Batch:
+    """All members of one request."""
+
+    members: Sequence[Member]
+    received_ms: int
+    is_page: bool
+    """It came from a page (it has an ``Origin``): requests of one page race, and are put in order."""
+
+
+class Why(StrEnum):
+    """Why a request that could be read is not taken: it may come again."""
+
+    BUSY = "busy"
+    DISK = "disk"
+    BROKER = "broker"
+    STOPPING = "stopping"
+
+
+class Refused(Exception):
+    """Nothing of a batch was kept. ``retry_secs``: when it is worth coming again, 1 to 60."""
+
+    def __init__(self, why: Why, retry_secs: int) -> None:
+        super().__init__(why)
+        self.why = why
+        self.retry_secs = retry_secs
+
+
+class Sink(Protocol):
+    """Where batches are kept."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What was handed over and is not kept yet."""
+        ...
+
+    async def keep(self, batch: Batch) -> int:
+        """Return how many members were repeats, when all of them are durable. Raises Refused."""
+        ...
+
+    async def close(self) -> None:
+        """Keep what was handed over, and let go."""
+        ...
