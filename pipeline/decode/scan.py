@@ -89,7 +89,7 @@ def _scan(chunk: RawLines, shape: Shape, wants: Wants, sizes: Sizes, found: Scan
     if shape.by_headers is None:
         _scan_run(chunk, shape, shape, frozenset(), wants, sizes, found)
         return
-    told = [_told(shape, headers) for headers in chunk.headers or [None] * len(chunk.lines)]
+    told = _all_told(shape, chunk.headers or [None] * len(chunk.lines))
     begin, lines = 0, len(told)
     while begin < lines:
         of, end = told[begin][0], begin + 1
@@ -101,14 +101,22 @@ def _scan(chunk: RawLines, shape: Shape, wants: Wants, sizes: Sizes, found: Scan
         begin = end
 
 
-def _told(shape: Shape, headers: Headers | None) -> tuple[Shape, bool]:
-    """Return the shape of a line by its headers, and whether only `decode` can read it as they say."""
+def _all_told(shape: Shape, headers: Sequence[Headers | None]) -> list[tuple[Shape, bool]]:
+    """Return the shape of each line by its headers, and whether only `decode` can read it as they say."""
     assert shape.by_headers is not None
-    try:
-        told = shape.by_headers(headers)
-    except InvalidRecord:
-        return shape, True  # `decode` says what is wrong with them
-    return told.shape, not told.is_plain
+    found: list[tuple[Shape, bool]] = []
+    before: Headers | None = ()
+    last = shape, True
+    for given in headers:
+        if given != before:  # of one request all lines have the same
+            before = given
+            try:
+                told = shape.by_headers(given)
+                last = told.shape, not told.is_plain
+            except InvalidRecord:
+                last = shape, True  # `decode` says what is wrong with them
+        found.append(last)
+    return found
 
 
 def _scan_run(
