@@ -27,8 +27,7 @@ def line_rests(members: Sequence[Member]) -> list[bytes]:
     seen: Headers | None = None
     only = after = b""
     values = [member.value for member in members]
-    are_plain = _are_plain(values)
-    for member, value in zip(members, values, strict=True):
+    for member, value, is_plain in zip(members, values, _plain(values), strict=True):
         headers = member.headers
         # The members of a request mostly share theirs.
         if headers is not seen:
@@ -41,15 +40,27 @@ def line_rests(members: Sequence[Member]) -> list[bytes]:
             rest += b',"headers":[["hk-same","' + hexlify(same) + after
         else:
             rest += only
-        rests.append(rest + (b',"value":' + value + b"}\n" if are_plain and value else _value(value)))
+        rests.append(rest + (b',"value":' + value + b"}\n" if is_plain and value else _value(value)))
     return rests
 
 
-def _are_plain(values: Sequence[bytes | None]) -> bool:
-    """Return whether each value stands in a line as it is: a reader of the line finds the same bytes again.
+def _plain(values: Sequence[bytes | None]) -> list[bool]:
+    """Return which values stand in a line as they are: a reader of the line finds the same bytes again.
 
-    All of them are looked at in one pass, as items of a list: each must be just as long as its value, so that
-    none can begin or end within another.
+    As long as all do, one pass looks at all of them.
+    """
+    if _are_plain(values):
+        return [True] * len(values)
+    if len(values) < 2:
+        return [False] * len(values)
+    half = len(values) // 2
+    return _plain(values[:half]) + _plain(values[half:])
+
+
+def _are_plain(values: Sequence[bytes | None]) -> bool:
+    """Return whether all of them do: as items of a list, each is just as long as its value.
+
+    So none can begin or end within another.
     """
     if None in values or b"null" in values:
         return False
@@ -57,11 +68,12 @@ def _are_plain(values: Sequence[bytes | None]) -> bool:
         text = b",".join(values)  # type: ignore[arg-type]  # there is no None
         if b"\n" in text or b"\r" in text:
             return False
-        if list(map(len, _RAWS.decode(b"[" + text + b"]"))) != list(map(len, values)):  # type: ignore[arg-type]
+        sizes = [len(value) for value in values]  # type: ignore[arg-type]  # there is no None
+        if [len(raw) for raw in _RAWS.decode(b"[" + text + b"]")] != sizes:
             return False
     except (msgspec.DecodeError, RecursionError):
         return False
-    return not any(len(value) >= _FLAT_BYTES and _may_be_deep(value) for value in values if value)
+    return max(sizes, default=0) < _FLAT_BYTES or not any(_may_be_deep(value) for value in values if value)
 
 
 def _may_be_deep(value: bytes) -> bool:

@@ -93,6 +93,8 @@ class RecordingSink:
         except BaseException:
             self._folder.close()
             raise
+        self._writer.start()
+        self._keeper.start()
         self._new_file = True
         """Nothing was written to the segment: its first line has to be later than all before it."""
         self._order: Order[_Ticket] = Order(settings.order_secs)
