@@ -25,7 +25,8 @@ def read(asked: Asked, limits: Limits, field: str = "data") -> tuple[bytes, dict
     """
     beside = dict(asked.query)
     packed = asked.body.strip()
-    if packed.startswith(field.encode() + b"=") or (b"&" + field.encode() + b"=") in packed[:2000]:
+    wanted = field.encode() + b"="
+    if packed.startswith(wanted) or (b"&" + wanted in packed and packed[0] not in b"{["):
         try:
             form = dict(parse_qsl(packed.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
         except ValueError:

@@ -1,9 +1,9 @@
 """PostHog's events, as its SDKs post them.
 
-    POST /batch/                                     {api_key, batch: [events], sent_at}
-    POST, GET /e/  /capture/  /i/v0/e/  /track/      one, an array, or a batch; JSON, or `data=` in the query or
-                                                     a form, in base64, gzip or LZ-String
-    POST, GET /engage/                               the same: a member without `event` is an $identify
+    POST /batch/                                   {api_key, batch: [events], sent_at}
+    POST, GET /e/  /capture/  /i/v0/e/  /track/    one, an array, or a batch; JSON, or `data=` in a form or
+                                                   in the query, in base64, gzip or LZ-String
+    POST, GET /engage/                             the same: a member without `event` is an $identify
 
 Success is exactly 200 (`beacon=1`: 204); posthog-js drops its events on 429, so that there is only 503. The
 key is `api_key`, `token` or `$token` of the batch or of the events, or `properties.token`; several different
@@ -13,7 +13,7 @@ in milliseconds) says of the clock; `offset` counts from when it came.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -107,7 +107,7 @@ class PostHog(Protocol):
             else:
                 found = members.within([text], limits)
         seen = [look(value) for value in found]
-        credential = _credential(envelope, seen, asked, beside)
+        credential = _credential(envelope, seen, found, asked, beside)
         sent_ms = read_time(members.value(envelope, "sent_at"))
         if sent_ms is None:
             sent_ms = _milliseconds(beside.get("sent_at")) or _milliseconds(beside.get("_"))
@@ -152,10 +152,8 @@ def _piece(value: bytes, seen: Look | None, shift: Shift, received_ms: int, name
     at_ms, extra = time_of(seen, shift, received_ms)
     if named and seen.event is None:
         extra = extra + named
-    uuid = seen.uuid
-    return Piece(
-        value, seen.user(), at_ms, uuid if type(uuid) is str and uuid else members.id_of(uuid), extra
-    )
+    same = seen.uuid if type(seen.uuid) is str and seen.uuid else members.id_of(seen.uuid)
+    return Piece(value, seen.user(), at_ms, same, extra)
 
 
 def time_of(
@@ -178,14 +176,17 @@ def _milliseconds(text: str | None) -> int | None:
 
 
 def _credential(
-    envelope: members.Fields, seen: list[Look | None], asked: Asked, beside: Mapping[str, str]
+    envelope: members.Fields,
+    seen: list[Look | None],
+    values: list[bytes],
+    asked: Asked,
+    beside: Mapping[str, str],
 ) -> str | None:
     found = {token for name in _TOKENS if (token := _token(members.value(envelope, name))) is not None}
     if not found:
-        for one in seen:
-            if one is not None:
-                tokens = (one.api_key, one.token, one.dollar_token, (one.properties or _NOTHING).token)
-                found.update(token for given in tokens if (token := _token(given)) is not None)
+        for one, value in zip(seen, values, strict=True):
+            tokens = _tokens_of_bad(value) if one is None else _tokens_of(one)
+            found.update(token for given in tokens if (token := _token(given)) is not None)
     if not found:
         found = {token for name in ("api_key", "token") if (token := _token(beside.get(name))) is not None}
     if len(found) > 1:
@@ -194,6 +195,20 @@ def _credential(
         return found.pop()
     authorization = asked.headers.get("authorization", "")
     return authorization[7:].strip() if authorization[:7].lower() == "bearer " else None
+
+
+def _tokens_of(seen: Look) -> Iterable[object]:
+    return seen.api_key, seen.token, seen.dollar_token, (seen.properties or _NOTHING).token
+
+
+def _tokens_of_bad(value: bytes) -> Iterable[object]:
+    """Return the tokens of an event that is no good JSON: it is dead-lettered, under its key."""
+    try:
+        outer = members.fields(value)
+        inner = members.fields(bytes(outer.get("properties", b"{}")))
+    except Malformed:
+        return ()
+    return *(members.value(outer, name) for name in _TOKENS), members.value(inner, "token")
 
 
 def _token(given: object) -> str | None:

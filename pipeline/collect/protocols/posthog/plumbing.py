@@ -1,7 +1,7 @@
 """What PostHog's browser SDK asks for at its start, and what it sends that is no event.
 
-Nothing of it needs a key, and nothing of it is kept: it starts without an error, and finds no feature flag, no
-survey and no recording to make.
+Nothing of it needs a key, and nothing of it is kept: it starts without an error, and finds no feature flag,
+no survey and no recording to make.
 """
 
 from __future__ import annotations
