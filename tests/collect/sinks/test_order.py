@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.collect.batch import Batch
-from pipeline.collect.sinks.recording.order import LONGEST, Order, places
+from pipeline.collect.sinks.order import LONGEST, Order, places
 from tests.collect.sinks.kit import batch, in_loop, kept, member, opened, values
 
 

@@ -62,6 +62,7 @@ def _mend(folder: Folder) -> None:
                 next_line, time_ms = max(next_line, last[0] + 1), max(time_ms, last[1])
     known.closed = {first: size for first, size in known.closed.items() if folder.plain(first).exists()}
     known.next_line = next_line + GAP if crashed else next_line
+    folder.skip(next_line, known.next_line)
     known.time_ms, known.clean = time_ms, False
     folder.save()
 
