@@ -104,7 +104,8 @@ def _unknown(protocol: bytes | None) -> Shape:
         )
     raise InvalidRecord(
         f"`hk-protocol` is {_shown(protocol)}, which this version does not know ({', '.join(PROTOCOLS)}): a "
-        "newer collector wrote the line. Update Hookline here, and then `hookline dlq replay` it"
+        "newer collector wrote the line. Update Hookline here, then replay the line "
+        "(`hookline dlq export --records`)"
     )
 
 
@@ -116,7 +117,7 @@ def _of_hook(format: bytes | None, named: Mapping[str, Shape]) -> Shape:
     if shape is None:
         raise InvalidRecord(
             f"`hk-format` is {_shown(format)}, and there is no such shape: put it back into config/shapes, "
-            "and then `hookline dlq replay` the line"
+            "then replay the line (`hookline dlq export --records`)"
         )
     return shape
 
@@ -170,7 +171,7 @@ def _shared(text: bytes, own: Fields | None) -> Fields | None:
 def _no_such(protocol: str, word: str, known: Iterable[str]) -> InvalidRecord:
     return InvalidRecord(
         f"`hk-type` is {word[:40]!r}, which {protocol} does not have ({', '.join(known)}): a newer collector "
-        "wrote the line. Update Hookline here, and then `hookline dlq replay` it"
+        "wrote the line. Update Hookline here, then replay it (`hookline dlq export --records`)"
     )
 
 

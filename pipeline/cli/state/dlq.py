@@ -96,6 +96,8 @@ def show(state: Path, id: str, as_json: bool) -> None:
             shown = (
                 f"{value['source']} offset {value['offset']} item {value['item']}"
                 if name == "origin"
+                else ", ".join(f"{word} {text}" for word, text in value.items())
+                if name == "collected"
                 else value
             )
             echo(f"{name:<11} {one_line(str(shown))}")

@@ -9,7 +9,8 @@ from typing import Final
 from pipeline.decode import strict
 from pipeline.decode.auto import chosen, looks_like
 from pipeline.decode.builtin import cloudevents
-from pipeline.decode.decode import decode
+from pipeline.decode.collected import collected, is_collected
+from pipeline.decode.decode import BY_NAME, COLLECTED, decode
 from pipeline.decode.fields import Fields
 from pipeline.decode.framed.frame import split
 from pipeline.decode.shape import Shape
@@ -45,6 +46,9 @@ class Recognised:
 def recognise(one: Sampled, own: Mapping[str, Shape]) -> Recognised:
     """Return which shape a record has. own: the shapes of a config, asked after the built-in ones."""
     raw = one.raw
+    if is_collected(one.origin.source) or any(name == "hk-protocol" for name, _ in one.headers or ()):
+        reason = first_reason(read_by(one, collected({**BY_NAME, **own})))
+        return Recognised(one, COLLECTED.name, reason, is_read=reason is None)
     if raw is None:
         return Recognised(one, TOMBSTONE)
     framed = _of_frame(one, raw, own)

@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 import orjson
 
+from pipeline.decode.collected import is_collected
 from pipeline.language.paths import event_view, user_view
 from pipeline.language.slots import mask
 from pipeline.model.json import Value
@@ -50,12 +51,25 @@ def as_json_value(letter: DeadLetter) -> dict[str, Value]:
         "first_at": format_iso(request.created_ms),
         "dead_at": format_iso(letter.dead_ms),
         "origin": {"source": _clean(origin.source), "offset": origin.offset, "item": origin.item},
+        "collected": _collected(letter),
         # The user's key without what tells ids from anonymous ids (join/links.py).
         "user": _clean(request.user[2:]) or None,
         "request": request_json(request, _body(letter)),
         "response": _clean(progress.excerpt) or None,
         "config": request.config or None,
     }
+
+
+def _collected(letter: DeadLetter) -> dict[str, Value] | None:
+    """Return by which protocol and with which key a collector got a record; the key is there by its name."""
+    if letter.message is None or not is_collected(letter.origin.source):
+        return None
+    told: dict[str, Value] = {
+        name.removeprefix("hk-"): _clean(value.decode("utf-8", "backslashreplace"))
+        for name, value in letter.message.headers
+        if name in ("hk-protocol", "hk-key", "hk-format", "hk-type") and value is not None
+    }
+    return told or None
 
 
 def _body(letter: DeadLetter) -> str:
