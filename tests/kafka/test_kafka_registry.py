@@ -129,8 +129,9 @@ def test_schemas_evolve_and_their_registry_goes_but_no_request_changes(
         assert topics.producer.flush(20) == 0
         for version, serialize in enumerate(serializers, 1):
             value: dict[str, Any] = {
-                "kind": "order", "id": f"o{sent}", "at": 1_767_323_045_678 + sent, "buyer": {"id": 7 + sent % 2},
-                **({"total": Decimal("12.30")} if version == 3 else {"sum": 12.3}), "coupon": None,
+                "kind": "order", "id": f"o{sent}", "at": 1_767_323_045_678 + sent,
+                "buyer": {"id": 7 + sent % 2}, "coupon": None,
+                **({"total": Decimal("12.30")} if version == 3 else {"sum": 12.3}),
             }  # fmt: skip
             raw = serialize(value, SerializationContext(events, MessageField.VALUE))
             topics.producer.produce(events, raw, key(str(7 + sent % 2)), (7 + sent % 2) % 2)
