@@ -30,6 +30,7 @@ class Malformed(Exception):
 class Limits:
     """What one request may hold."""
 
+    body_bytes: int = 20 << 20
     members: int = 5000
     member_bytes: int = 1 << 20
 
@@ -77,6 +78,10 @@ class Cut:
     """Headers of every member of this request."""
     answer: Answer | None = None
     hook: str | None = None
+    kept: Answer | None = None
+    """What is answered when all is kept, where that depends on the request."""
+    shift_ms: int = 0
+    """How far the clock of its client was put right."""
     verdicts: bool = False
     """The sender asks what the job would make of the members, and nothing is to be kept."""
 
