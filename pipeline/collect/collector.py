@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Final, Protocol
+from typing import Final
 
 from pipeline.collect.asked import Answer, Asked
-from pipeline.collect.batch import Batch, Refused, Sink, Why
+from pipeline.collect.batch import Refused, Sink, Why
 from pipeline.collect.figures import Counts
 from pipeline.collect.http import reply
 from pipeline.collect.http.answering import Answering, Later
 from pipeline.collect.http.cors import Cors, is_preflight
 from pipeline.collect.keys import Denied, Keys
 from pipeline.collect.ops import PATHS, Ops
-from pipeline.collect.protocols.protocol import Cut, Malformed, Route
+from pipeline.collect.protocols.protocol import Cut, Malformed, Protocol
 from pipeline.collect.protocols.table import Table
 from pipeline.telemetry import log as logs
 
@@ -24,18 +24,10 @@ _PATHS_SHOWN: Final = "the paths of SDKs are answered, and POST /v1/events"
 _EVERY_SECS: Final = 60.0
 
 
-class Keeper(Sink, Protocol):
-    """A sink that needs no task for each batch."""
-
-    def hand(self, batch: Batch) -> asyncio.Future[int]:
-        """Return what `keep` would return, later."""
-        ...
-
-
 class Collector:
     """The service of the HTTP server; see `answering.Service`."""
 
-    def __init__(self, table: Table, keys: Keys, sink: Keeper, counts: Counts, ops: Ops) -> None:
+    def __init__(self, table: Table, keys: Keys, sink: Sink, counts: Counts, ops: Ops) -> None:
         self._table = table
         self._keys = keys
         self._sink = sink
@@ -45,8 +37,6 @@ class Collector:
         self._warned: dict[str, float] = {}
         self.stopping = False
         """What is not handed over yet is refused."""
-        self.trouble: tuple[Why, float] | None = None
-        """Why the sink refused last, and until when that counts; None since it has kept something."""
 
     # --- answering.Service
 
@@ -79,7 +69,7 @@ class Collector:
             message = "more is coming in than can be kept at the moment"
             answer = reply.error(503, "busy", message, ("Retry-After", str(retry_secs)))
         else:
-            answer = self._refuse(route, asked, why, retry_secs)
+            answer = self._refuse(route.protocol, asked, why, retry_secs)
         return self._for_page(asked, answer)
 
     def failed(self, asked: Asked | None, answer: Answer, code: str) -> Answer:
@@ -128,29 +118,31 @@ class Collector:
         if isinstance(key, Denied):
             self._counts.refused(key.about)
             return self._counted(protocol.name, _NO_KEY, protocol.unauthorised(asked, key.status, key.reason))
-        return self._keep(route, cut, key, asked)
+        return self._keep(cut, key, asked)
 
-    def _keep(self, route: Route, cut: Cut, key: str, asked: Asked) -> Answer | Later:
+    def _keep(self, cut: Cut, key: str, asked: Asked) -> Answer | Later:
         begun = time.perf_counter()
-        name = cut.protocol.name
+        protocol = cut.protocol
+        name = protocol.name
         if self.stopping:
-            return self._counted(name, key, self._refuse(route, asked, Why.STOPPING, 1, cut))
+            return self._counted(name, key, self._refuse(protocol, asked, Why.STOPPING, 1))
         for header, value in cut.shared:
             if header == "hk-shift":
                 self._counts.shifted(int(value))
         try:
             future = self._sink.hand(cut.batch(key, asked))
         except Refused as refused:
-            return self._counted(name, key, self._refused_by_sink(route, asked, refused, cut))
+            return self._counted(name, key, self._refuse(protocol, asked, refused.why, refused.retry_secs))
 
         def finish(done: asyncio.Future[int]) -> Answer:
             try:
                 repeats = done.result()
             except Refused as refused:
-                return self._counted(name, key, self._refused_by_sink(route, asked, refused, cut))
-            self.trouble = None
+                return self._counted(
+                    name, key, self._refuse(protocol, asked, refused.why, refused.retry_secs)
+                )
             self._counts.kept(name, key, len(cut.pieces), repeats, time.perf_counter() - begun)
-            return self._counted(name, key, cut.protocol.accepted(asked, cut, repeats))
+            return self._counted(name, key, protocol.accepted(asked, cut, repeats))
 
         return Later(future, finish)
 
@@ -158,15 +150,8 @@ class Collector:
         self._counts.answered(protocol, key, answer.status)
         return answer
 
-    def _refused_by_sink(self, route: Route, asked: Asked, refused: Refused, cut: Cut) -> Answer:
-        self.trouble = (refused.why, time.monotonic() + refused.retry_secs)
-        return self._refuse(route, asked, refused.why, refused.retry_secs, cut)
-
-    def _refuse(
-        self, route: Route, asked: Asked, why: Why, retry_secs: int, cut: Cut | None = None
-    ) -> Answer:
+    def _refuse(self, protocol: Protocol, asked: Asked, why: Why, retry_secs: int) -> Answer:
         self._refused(why)
-        protocol = cut.protocol if cut is not None else route.protocol
         return protocol.refused(asked, why, max(1, min(60, retry_secs)))
 
     def _refused(self, why: Why) -> None:

@@ -19,7 +19,7 @@ _NO_STORE: Final = (("cache-control", "no-store"),)
 
 
 def _text(status: int, text: str) -> Answer:
-    return Answer(status, text.encode(), "text/plain; charset=utf-8", _NO_STORE)
+    return Answer(status, text.encode(), "text/plain; version=0.0.4; charset=utf-8", _NO_STORE)
 
 
 class Ops:
@@ -47,9 +47,7 @@ class Ops:
         gauge("process_resident_memory_bytes", _resident())
         usage = resource.getrusage(resource.RUSAGE_SELF)
         gauge("process_cpu_seconds_total", usage.ru_utime + usage.ru_stime)
-        return Answer(
-            200, render_prometheus().encode(), "text/plain; version=0.0.4; charset=utf-8", _NO_STORE
-        )
+        return _text(200, render_prometheus())
 
 
 def _resident() -> int:

@@ -9,8 +9,8 @@ from typing import Final
 
 import uvloop
 
-from pipeline.collect.batch import Why
-from pipeline.collect.collector import Collector, Keeper
+from pipeline.collect.batch import Sink, Why
+from pipeline.collect.collector import Collector
 from pipeline.collect.figures import Counts, Figures
 from pipeline.collect.http.limits import Limits
 from pipeline.collect.http.server import Server
@@ -29,12 +29,13 @@ _LOOK_SECS: Final = 0.05
 _REREAD_SECS: Final = 0.4
 """A file counts once it looks the same twice: a key that was rotated is known within a second."""
 _PUBLISH_SECS: Final = 1.0
+_UNREADY: Final = {Why.BUSY: "overloaded", Why.DISK: "disk", Why.BROKER: "brokers", Why.STOPPING: "stopping"}
 
 
 def serve(
     section: CollectSection,
     secrets: Secrets,
-    sink: Keeper,
+    sink: Sink,
     *,
     stopping: Callable[[], bool],
     listening: Callable[[tuple[str, int]], None],
@@ -51,7 +52,7 @@ def serve(
 async def _serve(
     section: CollectSection,
     secrets: Secrets,
-    sink: Keeper,
+    sink: Sink,
     stopping: Callable[[], bool],
     listening: Callable[[tuple[str, int]], None],
 ) -> Figures:
@@ -70,9 +71,10 @@ async def _serve(
 class Service:
     """A collector's parts, put together. Used by one event loop."""
 
-    def __init__(self, section: CollectSection, secrets: Secrets, sink: Keeper) -> None:
+    def __init__(self, section: CollectSection, secrets: Secrets, sink: Sink) -> None:
         limits = section.limits
         self._section = section
+        self._sink = sink
         self._keys = Keys(section.keys, secrets)
         self._counts = Counts()
         clock = section.clock
@@ -140,13 +142,11 @@ class Service:
     def not_ready(self) -> str | None:
         """Return why nothing more should be sent here; None: it may."""
         if self._stopping:
-            return Why.STOPPING.value
+            return _UNREADY[Why.STOPPING]
         if self._server.gate.full:
-            return "overloaded"
-        trouble = self._collector.trouble
-        if trouble is not None and time.monotonic() < trouble[1]:
-            return {Why.BROKER: "brokers", Why.BUSY: "overloaded"}.get(trouble[0], trouble[0].value)
-        return None
+            return _UNREADY[Why.BUSY]
+        trouble = self._sink.trouble
+        return None if trouble is None else _UNREADY[trouble]
 
     async def stop(self) -> None:
         """Be not ready, answer for a moment more, and end every connection."""

@@ -27,7 +27,8 @@ COLLECT: dict[MetricName, Metric] = {
     "collect_refused_total": counter(
         "requests",
         "requests that were not taken, by reason: busy, disk, broker, stopping (these may come again), "
-        "too_large, bad_encoding, unknown_encoding, malformed, head_too_large, timeout, connections, key, origin",
+        "too_large, bad_encoding, unknown_encoding, malformed, head_too_large, timeout, connections, key, "
+        "origin",
         "busy: more comes than the disk or the brokers take; disk: free space, or a job that does not read; "
         "key: see collect_requests_total; too_large: `collect.limits` in pipeline.yaml",
         ("reason",),

@@ -38,7 +38,7 @@ class Room(Protocol):
 
 
 class Writer:
-    """One group at a time: `put` another one only after ``done`` was called for the one before.
+    """One group at a time: `put` the next one only after ``done`` was called for the one before.
 
     ``done`` is called in the writer's thread, with what went wrong or None. Raises Fatal where the folder
     takes no file.
@@ -61,12 +61,17 @@ class Writer:
         self._last_ms = folder.known.time_ms
         self._began = clock()
         self._segment: Segment | None = None
+        self._missing: int | None = None
+        """The first number that no line has, since a group failed."""
         self._groups: SimpleQueue[Group | None] = SimpleQueue()
         try:
             self._begin(folder.known.next_line)
         except OSError as error:
             raise Fatal(f"cannot keep events in {folder.path}: {error.strerror}") from None
         self._thread = threading.Thread(target=self._run, name="collect-writer", daemon=True)
+
+    def start(self) -> None:
+        """Let the thread take groups."""
         self._thread.start()
 
     def wants_new_segment(self) -> bool:
@@ -88,23 +93,28 @@ class Writer:
         self._groups.put(group)
 
     def close(self, next_line: int) -> None:
-        """Let the thread end, and close the segment; ``next_line`` is the number that comes next."""
+        """Let the thread end, and close the segment; ``next_line`` is the number that comes next.
+
+        Raises OSError where that cannot be noted down: the next start finds the folder as after a crash.
+        """
         self._groups.put(None)
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self._end(next_line, clean=True)
 
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
             failed: Exception | None = None
             began = self._clock()
-            self.seen = False
             try:
-                self._write(group)
+                self.write(group)
             except Exception as error:
                 failed = error
             self._done(failed, self._clock() - began)
 
-    def _write(self, group: Group) -> None:
+    def write(self, group: Group) -> None:
+        """Return when a group is on disk; what the thread does. Raises OSError where it is refused."""
+        self.seen = False
         if group.begins_segment or self._segment is None:
             self._end(group.first)
             self._begin(group.first)
@@ -114,15 +124,16 @@ class Writer:
         try:
             self._segment.append(group.lines)
         except OSError:
-            self._fail()
+            self._fail(group.first)
             raise
         self._last_ms = group.last_ms
 
-    def _fail(self) -> None:
+    def _fail(self, first: int) -> None:
         """Let go of the segment: the next group begins another one, on a file of its own."""
         segment, self._segment = self._segment, None
         assert segment is not None  # it failed
         segment.give_up()
+        self._missing = first if self._missing is None else self._missing
         if segment.size:
             with self._folder.changing:
                 self._folder.known.closed[segment.first] = segment.size
@@ -139,6 +150,9 @@ class Writer:
             known.next_line, known.time_ms, known.clean = next_line, self._last_ms, clean
             if segment is not None and segment.size:
                 known.closed[segment.first] = segment.size
+            if self._missing is not None:
+                self._folder.skip(self._missing, next_line)
+                self._missing = None
             self._folder.save()
         self._segment = None
         if segment is not None:
