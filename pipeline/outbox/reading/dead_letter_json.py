@@ -6,10 +6,10 @@ from hashlib import blake2b
 
 import orjson
 
-from pipeline.decode.collected import is_collected
 from pipeline.language.paths import event_view, user_view
 from pipeline.language.slots import mask
 from pipeline.model.json import Value
+from pipeline.model.records import Envelope
 from pipeline.model.times import format_iso
 from pipeline.outbox.codec import DeadLetter, replay_number
 from pipeline.outbox.handover import Request
@@ -51,7 +51,7 @@ def as_json_value(letter: DeadLetter) -> dict[str, Value]:
         "first_at": format_iso(request.created_ms),
         "dead_at": format_iso(letter.dead_ms),
         "origin": {"source": _clean(origin.source), "offset": origin.offset, "item": origin.item},
-        "collected": _collected(letter),
+        "message": _message(letter),
         # The user's key without what tells ids from anonymous ids (join/links.py).
         "user": _clean(request.user[2:]) or None,
         "request": request_json(request, _body(letter)),
@@ -60,16 +60,24 @@ def as_json_value(letter: DeadLetter) -> dict[str, Value]:
     }
 
 
-def _collected(letter: DeadLetter) -> dict[str, Value] | None:
-    """Return by which protocol and with which key a collector got a record; the key is there by its name."""
-    if letter.message is None or not is_collected(letter.origin.source):
+def _message(letter: DeadLetter) -> Value:
+    """Return what the message had beside its value; None where it had nothing, or is not kept."""
+    around = letter.message
+    if around is None or around == _NOTHING:
         return None
-    told: dict[str, Value] = {
-        name.removeprefix("hk-"): _clean(value.decode("utf-8", "backslashreplace"))
-        for name, value in letter.message.headers
-        if name in ("hk-protocol", "hk-key", "hk-format", "hk-type") and value is not None
+    return {
+        "time": None if around.time is None else format_iso(around.time),
+        "key": None if around.key is None else _text(around.key),
+        "headers": [[name, None if value is None else _text(value)] for name, value in around.headers],
+        "is_tombstone": around.is_tombstone,
     }
-    return told or None
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
+
+
+_NOTHING = Envelope()
 
 
 def _body(letter: DeadLetter) -> str:

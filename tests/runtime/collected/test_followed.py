@@ -144,8 +144,8 @@ def test_what_cannot_be_read_says_how_it_came_and_is_replayed_when_it_can(
     assert (bench.state / "reader").read_text().strip() in folder.passed()
     (listed,) = bench.listed("dlq")
     assert "`hk-format` is 'till', and there is no such shape" in listed["reason"]
-    assert listed["collected"] == {"protocol": "hooks", "key": "shop", "format": "till"}
-    assert "collected   protocol hooks, key shop, format till" in bench.hookline("dlq", "show", listed["id"])
+    shown = bench.hookline("dlq", "show", listed["id"])
+    assert "hk-protocol: hooks\nhk-key: shop\nhk-format: till" in shown
 
     (bench.config / "shapes").mkdir()
     (bench.config / "shapes/till.yaml").write_text(
