@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Final
 
 from pipeline.decode import strict
-from pipeline.decode.builtin import posthog
+from pipeline.decode.builtin import native, posthog
 from pipeline.decode.fields import Fields, Headers, Place
 from pipeline.decode.shape import Shape, Told
 from pipeline.decode.shapes import SHAPES
@@ -175,6 +175,19 @@ def _no_such(protocol: str, word: str, known: Iterable[str]) -> InvalidRecord:
     )
 
 
+_SAYS: Final = {"name": "event", "set": "user", "set_once": "user", "unset": "user", "delete": "user"}
+"""What a native record without ``type`` is, by the first of these fields that it has."""
+
+
+def _native(record: Fields, place: Place) -> list[Record]:
+    """Return the records of a native record, which need not say its ``type`` where a field of it does."""
+    if record.get("type") is None:
+        told = next((kind for name, kind in _SAYS.items() if name in record), None)
+        if told is not None:
+            record = {**record, "type": told}
+    return native.read(record, place)
+
+
 def _segment(record: Fields, word: str) -> Fields:
     return record if record.get("type") is not None else {**record, "type": word}
 
@@ -218,7 +231,7 @@ def _amplitude(record: Fields, word: str) -> Fields:
 
 
 _SHAPES: Final = {
-    "native": _reads(SHAPES["native"]),
+    "native": _reads(replace(SHAPES["native"], read=_native)),
     "segment": _reads(SHAPES["segment"], _segment),
     "posthog": _reads(SHAPES["posthog"], _posthog),
     "heap": _reads(SHAPES["heap"], _heap),
