@@ -144,6 +144,7 @@ class Service:
     def publish(self) -> None:
         """Bring the metrics up to date."""
         gate = self._server.gate
+        self._sink.measure()
         self._counts.publish(
             held=gate.waiting, in_flight_bytes=max(gate.inside, 0), connections=self._server.connections
         )
