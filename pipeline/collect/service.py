@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import uvloop
@@ -12,7 +13,7 @@ import uvloop
 from pipeline.collect.batch import Sink, Why
 from pipeline.collect.collector import Collector
 from pipeline.collect.figures import Counts, Figures
-from pipeline.collect.http.limits import Limits
+from pipeline.collect.http.limits import USUAL, Limits
 from pipeline.collect.http.server import Server
 from pipeline.collect.keys import Keys
 from pipeline.collect.ops import Ops
@@ -69,9 +70,12 @@ async def _serve(
 
 
 class Service:
-    """A collector's parts, put together. Used by one event loop."""
+    """A collector's parts, put together. Used by one event loop.
 
-    def __init__(self, section: CollectSection, secrets: Secrets, sink: Sink) -> None:
+    usual: what the config does not say of how a request is read.
+    """
+
+    def __init__(self, section: CollectSection, secrets: Secrets, sink: Sink, usual: Limits = USUAL) -> None:
         limits = section.limits
         self._section = section
         self._sink = sink
@@ -87,7 +91,8 @@ class Service:
         self._collector = Collector(table, self._keys, sink, self._counts, ops)
         self._server = Server(
             self._collector,
-            Limits(
+            replace(
+                usual,
                 body=limits.body_bytes,
                 in_flight=limits.in_flight_bytes,
                 hold_secs=limits.hold_secs,
