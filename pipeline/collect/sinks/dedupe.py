@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, KeysView
-from math import inf
 
 _SLICES = 64
 _ENTRY_BYTES = 160
@@ -14,8 +13,8 @@ _ENTRY_BYTES = 160
 class Ring:
     """The digests of the last ``secs`` seconds, and of up to a 64th more.
 
-    It holds ``max_bytes`` at most: where more comes than fits, the oldest are forgotten sooner, and a repeat
-    of those is kept again (``forgotten`` counts them).
+    It holds about ``max_bytes`` at most: where more comes than fits, the oldest are forgotten sooner, and
+    a repeat of those is kept again (``forgotten`` counts them).
     """
 
     def __init__(self, secs: float, max_bytes: int = 256 << 20) -> None:
@@ -40,17 +39,14 @@ class Ring:
         """Take what was kept at ``now``, in seconds of a clock that never goes back."""
         if self._secs <= 0:
             return
-        for digest in digests:
-            if digest in self._known:
-                continue
-            last = self._slices[-1] if self._slices else (-inf, [])
-            if now >= last[0] + self._slice_secs or len(last[1]) >= self._slice_entries:
-                last = (now, [])
-                self._slices.append(last)
-                while len(self._known) + self._slice_entries > self.max_entries and len(self._slices) > 1:
-                    self.forgotten += self._drop()
-            self._known[digest] = None
-            last[1].append(digest)
+        known, slices = self._known, self._slices
+        fresh = [digest for digest in digests if digest not in known]
+        if not slices or now >= slices[-1][0] + self._slice_secs or len(slices[-1][1]) >= self._slice_entries:
+            slices.append((now, []))
+        known.update(dict.fromkeys(fresh))
+        slices[-1][1].extend(fresh)
+        while len(known) > self.max_entries and len(slices) > 1:
+            self.forgotten += self._drop()
 
     def expire(self, now: float) -> None:
         """Forget what is older than the ring's time; cheap where nothing is."""

@@ -39,6 +39,9 @@ class Keeper:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="collect-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Let the thread look from now on."""
         self._thread.start()
 
     def closed(self) -> None:
@@ -62,7 +65,8 @@ class Keeper:
         """End the thread; what it was compressing is compressed after the next start."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def look(self) -> None:
         """Compress what is closed; remove what all have read and was kept long enough. Raises OSError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from binascii import hexlify
 from collections.abc import Sequence
 
 import msgspec
@@ -14,10 +15,9 @@ from pipeline.sources.files.recorded import Message, dump_line
 SAME = "hk-same"
 """The header, always the first, from which a start learns what was kept lately."""
 
-_RAW = msgspec.json.Decoder(msgspec.Raw)
-_FLAT = 200
-"""Brackets of a value that surely is not nested deeper than any reader of a line goes."""
-
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_FLAT_BYTES = 400
+"""A shorter value is surely not nested deeper than any reader of a line goes."""
 _HEAD = len(b'{"hookline":1,"source":"","offset":0,"time":0')
 
 
@@ -25,37 +25,64 @@ def line_rests(members: Sequence[Member]) -> list[bytes]:
     """Return of each line what follows its number and time, with its line end."""
     rests = []
     seen: Headers | None = None
-    shown = b""
-    for member in members:
+    only = after = b""
+    values = [member.value for member in members]
+    for member, value, is_plain in zip(members, values, _plain(values), strict=True):
         headers = member.headers
         # The members of a request mostly share theirs.
         if headers is not seen:
             seen, shown = headers, _shown_headers(headers)
-        user, same, value = member.user, member.same, member.value
-        key = b"" if user is None else b',"key":' + _key(user)
+            only = b',"headers":[' + shown + b"]" if shown else b""
+            after = b'"],' + shown + b"]" if shown else b'"]]'
+        user, same = member.user, member.same
+        rest = b"" if user is None else b',"key":' + _key(user)
         if same is not None:
-            mark = b'["hk-same","%b"]' % same.hex().encode()
-            key += b',"headers":[' + (mark + b"," + shown if shown else mark) + b"]"
-        elif shown:
-            key += b',"headers":[' + shown + b"]"
-        rests.append(key + _value(value))
+            rest += b',"headers":[["hk-same","' + hexlify(same) + after
+        else:
+            rest += only
+        rests.append(rest + (b',"value":' + value + b"}\n" if is_plain and value else _value(value)))
     return rests
 
 
+def _plain(values: Sequence[bytes | None]) -> list[bool]:
+    """Return which values stand in a line as they are: a reader of the line finds the same bytes again.
+
+    As long as all do, one pass looks at all of them.
+    """
+    if _are_plain(values):
+        return [True] * len(values)
+    if len(values) < 2:
+        return [False] * len(values)
+    half = len(values) // 2
+    return _plain(values[:half]) + _plain(values[half:])
+
+
+def _are_plain(values: Sequence[bytes | None]) -> bool:
+    """Return whether all of them do: as items of a list, each is just as long as its value.
+
+    So none can begin or end within another.
+    """
+    if None in values or b"null" in values:
+        return False
+    try:
+        text = b",".join(values)  # type: ignore[arg-type]  # there is no None
+        if b"\n" in text or b"\r" in text:
+            return False
+        sizes = [len(value) for value in values]  # type: ignore[arg-type]  # there is no None
+        if [len(raw) for raw in _RAWS.decode(b"[" + text + b"]")] != sizes:
+            return False
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return max(sizes, default=0) < _FLAT_BYTES or not any(_may_be_deep(value) for value in values if value)
+
+
+def _may_be_deep(value: bytes) -> bool:
+    return value.count(b"{") + value.count(b"[") >= _FLAT_BYTES // 2
+
+
 def _value(value: bytes | None) -> bytes:
-    if value is None:
-        return b',"value":null}\n'
-    if value != b"null" and b"\n" not in value and b"\r" not in value:
-        # As it is only where a reader of the line finds the same bytes again.
-        if value.count(b"{") + value.count(b"[") < _FLAT:
-            try:
-                if len(_RAW.decode(value)) == len(value):
-                    return b',"value":' + value + b"}\n"
-            except (msgspec.DecodeError, ValueError):
-                pass
-        else:
-            return dump_line(Message("", 0, 0, None, None, value))[_HEAD:]
-    return b',"value_base64":"' + base64.b64encode(value) + b'"}\n'
+    # Read as the line's readers do.
+    return dump_line(Message("", 0, 0, None, None, value))[_HEAD:]
 
 
 def _key(user: str) -> bytes:

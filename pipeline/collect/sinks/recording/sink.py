@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 
 from pipeline.collect.batch import Batch, Member, Refused, Why
 from pipeline.collect.sinks.dedupe import Ring
@@ -82,7 +81,7 @@ class RecordingSink:
             self._keeper = Keeper(self._folder, settings)
             known = self._folder.known
             self._next_line, self._last_ms = known.next_line, known.time_ms
-            self._head = f'{{"hookline":1,"source":"collect-{known.id}/0","offset":'
+            self._head = f'{{"hookline":1,"source":"collect-{known.id}/0","offset":'.encode()
             self._writer = Writer(
                 self._folder,
                 self._keeper,
@@ -94,6 +93,8 @@ class RecordingSink:
         except BaseException:
             self._folder.close()
             raise
+        self._writer.start()
+        self._keeper.start()
         self._new_file = True
         """Nothing was written to the segment: its first line has to be later than all before it."""
         self._order: Order[_Ticket] = Order(settings.order_secs)
@@ -218,11 +219,12 @@ class RecordingSink:
             if under.size >= GROUP_BYTES or number - first >= GROUP_LINES:
                 break
             taken += 1
-            for ticket, rest in _in_order(unit):
-                last_ms = max(last_ms, ticket.batch.received_ms)
-                lines.append(f'{head}{number},"time":{last_ms}'.encode())
-                lines.append(rest)
-                number += 1
+            for received_ms, rests in _in_order(unit):
+                last_ms = max(last_ms, received_ms)
+                at = b',"time":%d' % last_ms
+                for rest in rests:
+                    lines += (head, b"%d" % number, at, rest)
+                    number += 1
             under.tickets += unit
             under.size += sum(ticket.size for ticket in unit)
         del self._ready[:taken]
@@ -295,8 +297,9 @@ def _tell(outcome: asyncio.Future[int], failed: Exception | None, repeats: int) 
         outcome.set_exception(Refused(Why.DISK, DISK_SECS))
 
 
-def _in_order(unit: Sequence[_Ticket]) -> Iterable[tuple[_Ticket, bytes]]:
+def _in_order(unit: Sequence[_Ticket]) -> Iterable[tuple[int, Sequence[bytes]]]:
+    """Return the lines' rests in the order to write them in, each with when it was received."""
     if len(unit) == 1:
-        return zip(repeat(unit[0]), unit[0].rests, strict=False)
+        return ((unit[0].batch.received_ms, unit[0].rests),)
     order = places([ticket.batch for ticket in unit])
-    return ((unit[number], unit[number].rests[index]) for number, index in order)
+    return ((unit[number].batch.received_ms, (unit[number].rests[index],)) for number, index in order)

@@ -38,7 +38,7 @@ class Room(Protocol):
 
 
 class Writer:
-    """One group at a time: `put` another one only after ``done`` was called for the one before.
+    """One group at a time: `put` the next one only after ``done`` was called for the one before.
 
     ``done`` is called in the writer's thread, with what went wrong or None. Raises Fatal where the folder
     takes no file.
@@ -67,6 +67,9 @@ class Writer:
         except OSError as error:
             raise Fatal(f"cannot keep events in {folder.path}: {error.strerror}") from None
         self._thread = threading.Thread(target=self._run, name="collect-writer", daemon=True)
+
+    def start(self) -> None:
+        """Let the thread take groups."""
         self._thread.start()
 
     def wants_new_segment(self) -> bool:
@@ -88,23 +91,28 @@ class Writer:
         self._groups.put(group)
 
     def close(self, next_line: int) -> None:
-        """Let the thread end, and close the segment; ``next_line`` is the number that comes next."""
+        """Let the thread end, and close the segment; ``next_line`` is the number that comes next.
+
+        Raises OSError where that cannot be noted down: the next start finds the folder as after a crash.
+        """
         self._groups.put(None)
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self._end(next_line, clean=True)
 
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
             failed: Exception | None = None
             began = self._clock()
-            self.seen = False
             try:
-                self._write(group)
+                self.write(group)
             except Exception as error:
                 failed = error
             self._done(failed, self._clock() - began)
 
-    def _write(self, group: Group) -> None:
+    def write(self, group: Group) -> None:
+        """Return when a group is on disk; what the thread does. Raises OSError where it is refused."""
+        self.seen = False
         if group.begins_segment or self._segment is None:
             self._end(group.first)
             self._begin(group.first)
