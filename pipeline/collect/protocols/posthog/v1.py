@@ -92,9 +92,8 @@ class PostHogV1(Protocol):
 
     def malformed(self, asked: Asked, error: Malformed) -> Answer:
         """Return the reason as v1 writes it."""
-        return answers.as_json(
-            error.status, _error(_CODES.get(error.status, "invalid_request"), error.reason)
-        )
+        code = _CODES.get(error.status, "invalid_request")
+        return answers.as_json(error.status, _error(code, error.reason))
 
     def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
         """Return 503 and when to come again."""
