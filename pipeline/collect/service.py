@@ -83,7 +83,7 @@ class Service:
         self._counts = Counts()
         clock = section.clock
         settings = Settings(
-            MemberLimits(limits.members, limits.member_bytes),
+            MemberLimits(limits.body_bytes, limits.members, limits.member_bytes),
             Clock(clock.correct, int(clock.tolerance_secs * 1000), int(clock.max_future_secs * 1000)),
         )
         table = Table(settings, speaks=self._keys.protocols_of)

@@ -66,6 +66,8 @@ class Host(Protocol):
     """Each answer is the last of its connection."""
     requests: int
     """Answered so far."""
+    now: float
+    """On the loop's clock, to a quarter of a second: enough for what is measured in seconds."""
 
     def opened(self, connection: Answering) -> bool:
         """Return whether there is room for one more."""
@@ -227,7 +229,7 @@ class Answering(asyncio.Protocol):
         except Exception as error:
             found = self._host.service.broke(error)
         self._take(request, found)
-        if self._busy is None and self._queue:
+        if self._busy is None:
             self._next()
 
     @property
@@ -249,8 +251,6 @@ class Answering(asyncio.Protocol):
             self._write_last(data, read_all=request.complete)
             return
         transport.write(data)
-        if not self._queue:
-            self._settle()
 
     def _write_last(self, data: bytes, *, read_all: bool = False) -> None:
         for request in self._queue:
@@ -263,7 +263,7 @@ class Answering(asyncio.Protocol):
         # To close now would reset the connection, and the client would not read why.
         if self._transport.can_write_eof():
             self._transport.write_eof()
-        self.deadline = self._loop.time() + _LINGER_SECS
+        self.deadline = self._host.now + _LINGER_SECS
         self._resume()
 
     def _invite(self) -> None:
@@ -294,7 +294,7 @@ class Answering(asyncio.Protocol):
             secs = limits.idle_secs
             if request is not None:
                 secs = limits.body_secs if request.method else limits.head_secs
-            self.deadline = self._loop.time() + secs
+            self.deadline = self._host.now + secs
 
     def _give_up(self, request: Request, answer: Answer) -> None:
         """Answer a request that is not read to its end, after those before it; nothing more is read."""

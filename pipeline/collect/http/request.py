@@ -29,48 +29,31 @@ class Owner(Protocol):
 class Request:
     """A guest of the gate: what it brings is counted from its first byte until its answer is written."""
 
-    __slots__ = (
-        "_gate",
-        "_inside",
-        "_owner",
-        "_parts",
-        "answer",
-        "close",
-        "complete",
-        "encoding",
-        "headers",
-        "is_old",
-        "is_packed",
-        "method",
-        "parked",
-        "since",
-        "size",
-        "target",
-    )
+    # What most requests do not change stands here: to make one has to be cheap.
+    size = 0
+    target = b""
+    method = ""
+    is_old = False
+    """HTTP/1.0."""
+    close = False
+    """No other request follows on its connection."""
+    complete = False
+    encoding: str | None = None
+    is_packed = False
+    """It has to be unpacked: known when it is complete."""
+    parked = False
+    """It waits at the gate."""
+    answer: Answer | None = None
+    """It was answered before it was read to its end; the rest is not read."""
+    since = 0.0
+    """When its body began, on the host's clock."""
+    _inside = 0
 
     def __init__(self, gate: Gate, owner: Owner) -> None:
         self._gate = gate
         self._owner = owner
         self._parts: list[bytes] = []
-        self._inside = 0
-        self.size = 0
-        self.target = b""
-        self.method = ""
         self.headers: dict[str, str] = {}
-        self.is_old = False
-        """HTTP/1.0."""
-        self.close = False
-        """No other request follows on its connection."""
-        self.complete = False
-        self.encoding: str | None = None
-        self.is_packed = False
-        """It has to be unpacked: known when it is complete."""
-        self.parked = False
-        """It waits at the gate."""
-        self.answer: Answer | None = None
-        """It was answered before it was read to its end; the rest is not read."""
-        self.since = 0.0
-        """When its body began, on the loop's clock."""
 
     def add(self, piece: bytes) -> None:
         """Take a piece of the body; afterwards it may be parked."""
@@ -159,11 +142,3 @@ def _of_absolute(target: str) -> str:
         return target
     _, slash, path = rest.partition("/")
     return slash + path or "/"
-
-
-def text_of(value: bytes) -> str:
-    """Return a header's value: UTF-8 where it is (npm's cloudevents sends it so), else Latin-1."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
