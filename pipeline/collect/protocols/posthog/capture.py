@@ -118,7 +118,7 @@ class PostHog(Protocol):
             _piece(value, one, shift, asked.received_ms, named)
             for value, one in zip(values, seen, strict=True)
         ]
-        return Cut(self, credential, pieces)
+        return Cut(self, credential, pieces, shift_ms=shift.by_ms)
 
     def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
         """Return 200 and a body that posthog-js can read; 204 to a beacon."""
