@@ -54,9 +54,7 @@ def test_every_call_of_heaps_documents_is_cut() -> None:
             calls += 1
             assert member.user is not None
             assert headers_of(member)["hk-type"] in ("track", "add_user_properties", "identify")
-            assert found.credential.encode() not in (member.value or b"").split(b'"properties"')[0] or (
-                "app_id" not in json.loads(member.value or b"{}")
-            )
+            assert json.loads(member.value or b"").get("app_id", "") == ""
             assert not any(type(one) is Invalid for one in read(member, "heap"))
     assert calls
 
@@ -82,10 +80,8 @@ def test_heaps_bulks_are_one_member_each() -> None:
 
 # --- Mixpanel
 
-CALL = {
-    "event": "A",
-    "properties": {"token": "TOK", "distinct_id": "u1", "time": NOW / 1000, "$insert_id": "i"},
-}
+INSIDE = {"token": "TOK", "distinct_id": "u1", "time": NOW / 1000, "$insert_id": "i"}
+CALL = {"event": "A", "properties": INSIDE}
 
 
 def test_the_captured_requests_of_mixpanels_libraries_are_its_own() -> None:
@@ -201,9 +197,9 @@ POSTHOG = {"event": "A", "distinct_id": "u1", "properties": {}}
 @pytest.mark.parametrize(
     ("target", "body", "protocol"),
     [
-        ("/track", {**CALL, "properties": {**CALL["properties"], "token": "phc"}}, "posthog"),  # type: ignore[dict-item]
-        ("/track", {**CALL, "properties": {**CALL["properties"], "token": "other"}}, "posthog"),  # type: ignore[dict-item]
-        ("/track", {**CALL, "properties": {**CALL["properties"], "token": "BOTH"}}, "mixpanel"),  # type: ignore[dict-item]
+        ("/track", {**CALL, "properties": {**INSIDE, "token": "phc"}}, "posthog"),
+        ("/track", {**CALL, "properties": {**INSIDE, "token": "other"}}, "posthog"),
+        ("/track", {**CALL, "properties": {**INSIDE, "token": "BOTH"}}, "mixpanel"),
         ("/track", {**POSTHOG, "api_key": "BOTH"}, "posthog"),
         ("/track", [{**POSTHOG, "token": "BOTH"}], "posthog"),
         ("/engage", {"$token": "BOTH", "$distinct_id": "u1", "$set": {}}, "mixpanel"),
