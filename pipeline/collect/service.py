@@ -15,14 +15,15 @@ from pipeline.collect.collector import Collector
 from pipeline.collect.figures import Counts, Figures
 from pipeline.collect.http.limits import USUAL, Limits
 from pipeline.collect.http.server import Server
-from pipeline.collect.keys import Keys
+from pipeline.collect.keys import Keys, secret_of
 from pipeline.collect.ops import Ops
+from pipeline.collect.protocols.hooks.hooks import Hook
 from pipeline.collect.protocols.protocol import Clock, Settings
 from pipeline.collect.protocols.protocol import Limits as MemberLimits
 from pipeline.collect.protocols.table import Table
 from pipeline.config.models.collect import CollectSection
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import ConfigError, UsageError
+from pipeline.model.errors import ConfigError
 from pipeline.telemetry import log as logs
 
 _log = logs.get(__name__)
@@ -44,7 +45,7 @@ def serve(
     """Take events until ``stopping`` says so, keep what was handed over, and return what was done.
 
     listening: called with the address once it listens. Closes the sink. Raises ConfigError where a key is
-    missing, UsageError where the address cannot be had.
+    missing, OSError where the address cannot be had.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(section, secrets, sink, stopping, listening))
@@ -79,16 +80,16 @@ class Service:
         limits = section.limits
         self._section = section
         self._sink = sink
+        self._secrets = secrets
         self._keys = Keys(section.keys, secrets)
         self._counts = Counts()
         clock = section.clock
-        settings = Settings(
+        self._settings = Settings(
             MemberLimits(limits.body_bytes, limits.members, limits.member_bytes),
             Clock(clock.correct, int(clock.tolerance_secs * 1000), int(clock.max_future_secs * 1000)),
         )
-        table = Table(settings, speaks=self._keys.protocols_of)
         ops = Ops(self.not_ready, self.publish)
-        self._collector = Collector(table, self._keys, sink, self._counts, ops)
+        self._collector = Collector(self._table(), self._keys, sink, self._counts, ops)
         self._server = Server(
             self._collector,
             replace(
@@ -102,20 +103,26 @@ class Service:
         self._next_reread = self._next_publish = 0.0
         self._stopping = False
 
+    def _table(self) -> Table:
+        """Return the paths, with the secrets of hooks as they are now."""
+        hooks = {}
+        for name, said in self._section.hooks.items():
+            way, texts = said.verify.way
+            secrets = []
+            for text in texts:
+                secrets.append(secret_of(text, self._secrets, f"collect.hooks.{name}.verify.{way}"))
+            hooks[name] = Hook(way, secrets, said.format)
+        return Table(self._settings, hooks=hooks, speaks=self._keys.protocols_of)
+
     @property
     def figures(self) -> Figures:
         """Return what was done so far."""
         return self._counts.figures
 
     async def start(self) -> tuple[str, int]:
-        """Listen, and return where."""
+        """Listen, and return where. Raises OSError."""
         host, port = self._section.address
-        try:
-            address = await self._server.listen(host, port)
-        except OSError as error:
-            raise UsageError(
-                f"collect.listen: {self._section.listen} cannot be had: {error.strerror}"
-            ) from None
+        address = await self._server.listen(host, port)
         if self._server.room < self._section.limits.connections:
             _log.warning(
                 "fewer connections than `collect.limits.connections` may be open: raise `ulimit -n`",
@@ -129,8 +136,10 @@ class Service:
         if now >= self._next_reread:
             self._next_reread = now + _REREAD_SECS
             try:
-                if self._keys.reread():
-                    _log.info("keys were read again")
+                if self._secrets.reread():
+                    self._keys.read()
+                    self._collector.table = self._table()
+                    _log.info("keys were read again: a file has changed")
             except ConfigError as error:
                 _log.error("keys cannot be read again: those that were known stay", error=str(error))
         if now >= self._next_publish:

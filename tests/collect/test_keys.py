@@ -8,7 +8,7 @@ from pipeline.collect.keys import Denied, Keys
 from pipeline.config.models.collect import CollectKey
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
-from tests.collect.rig import KEYS, Running, post, wait_for
+from tests.collect.rig import EVENT, KEYS, Running, post, wait_for
 
 PAGE = "https://shop.example"
 
@@ -128,3 +128,34 @@ def test_no_key_is_in_a_line_a_metric_an_answer_or_the_log(running, caplog):
     for secret in secrets:
         assert secret not in said
         assert secret not in lines
+
+
+def test_a_hooks_secret_is_rotated_too(tmp_path):
+    import hashlib
+    import hmac
+
+    def signed(secret: bytes) -> bytes:
+        signature = hmac.new(secret, EVENT, hashlib.sha256).hexdigest()
+        return post(EVENT, f"X-Hub-Signature-256: sha256={signature}", path="/hooks/code", key=None)
+
+    (tmp_path / "secret").write_text("first-secret\n")
+    hooks = {"code": {"verify": {"github": "${file:secret}"}, "format": "native"}}
+    with Running({"hooks": hooks}, base=tmp_path) as running:
+        assert running.ask(signed(b"first-secret")).status == 200
+        assert running.ask(signed(b"second-secret")).status == 401
+        (tmp_path / "secret").write_text("second-secret\n")
+        wait_for(lambda: running.ask(signed(b"second-secret")).status == 200, secs=1.5)
+        assert running.ask(signed(b"first-secret")).status == 401
+
+
+def test_who_asks_for_verdicts_gets_them_and_nothing_is_kept(running):
+    running.sink.batches.clear()
+    body = b'[{"type":"event","name":"Hello","user_id":"u1"},{"type":"event"}]'
+    said = running.ask(post(body, "X-Hookline-Verify: 1")).json
+    assert said["kept"] == 0
+    first, second = said["verdicts"]
+    assert first == {"member": 0, "reads": "event", "name": "Hello", "user_id": "u1"}
+    assert second["reads"] == "invalid"
+    assert second["reason"]
+    assert running.sink.batches == []
+    assert running.ask(post(body, "X-Hookline-Verify: 1", key="unknown")).status == 401
