@@ -111,7 +111,7 @@ class Connection(Answering):
         """A request begins."""
         if self._again or self._last:
             return
-        self._request = Request(self._host.gate, self)
+        self._request = Request(self._host.gate, self, self._limit)
         self._headers = self._size = 0
         self.deadline = self._host.now + self._host.limits.head_secs
 
@@ -189,7 +189,7 @@ class Connection(Answering):
             return
         self._again = False
         self._request = None
-        request.completes(self._limit)
+        request.completes()
         if request.close:
             self._last = True
         if self._busy is None:
@@ -234,7 +234,7 @@ class Connection(Answering):
         """Answer what is no request, after those before it."""
         request = self._request
         if request is None or not request.method:
-            request = Request(self._host.gate, self)
+            request = Request(self._host.gate, self, self._limit)
             self._queue.append(request)
         self._request = None
         self._give_up(request, self._host.service.failed(None, answer, code))

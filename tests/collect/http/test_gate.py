@@ -6,20 +6,22 @@ from pipeline.collect.http.gate import Gate
 
 
 class Guest:
-    def __init__(self, gate: Gate, size: int) -> None:
+    def __init__(self, gate: Gate, size: int, need: int | None = None) -> None:
         self.gate, self.size = gate, size
+        self.need = need or size
         self.inside = False
         self.told: int | None = None
 
     def arrive(self) -> Guest:
         self.gate.inside += self.size
         self.inside = True
-        if self.gate.inside > self.gate.limit:
+        if self.gate.crowded or self.gate.waiting:
             self.inside = False
             self.gate.wait(self, self.size)
         return self
 
-    def enter(self) -> None:
+    def enter(self, room: int) -> None:
+        assert room == self.need
         self.inside = True
 
     def turned_away(self, retry_secs: int) -> None:
@@ -37,15 +39,25 @@ class Clock:
 def test_what_does_not_fit_waits_and_enters_in_its_order():
     gate = Gate(100, Clock())
     first, second, third = Guest(gate, 60).arrive(), Guest(gate, 60).arrive(), Guest(gate, 30).arrive()
-    assert (first.inside, second.inside, third.inside) == (True, False, True)
-    fourth = Guest(gate, 20).arrive()
-    gate.leave(30)
-    assert not second.inside
+    assert (first.inside, second.inside, third.inside) == (True, False, False)
+    assert (gate.inside, gate.held) == (60, 90)
     gate.leave(60)
     assert second.inside
-    assert fourth.inside
+    assert third.inside
+    assert (gate.inside, gate.held, gate.waiting) == (90, 0, 0)
+
+
+def test_who_waits_enters_when_there_is_room_for_all_that_it_may_come_to():
+    gate = Gate(100, Clock())
+    Guest(gate, 60).arrive()
+    other = Guest(gate, 30).arrive()
+    half_read = Guest(gate, 20, need=80).arrive()
+    assert other.inside
+    gate.leave(30)
+    assert not half_read.inside
+    gate.leave(60)
+    assert half_read.inside
     assert gate.inside == 80
-    assert gate.waiting == 0
 
 
 def test_the_first_one_enters_whatever_its_size():
