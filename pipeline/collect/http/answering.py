@@ -16,7 +16,7 @@ from pipeline.collect.http import reply
 from pipeline.collect.http.gate import Gate
 from pipeline.collect.http.limits import Limits
 from pipeline.collect.http.request import Request
-from pipeline.collect.http.unpack import UnpackError, unpack
+from pipeline.collect.http.unpack import UnpackError, tried
 
 _THREAD_FROM: Final = 16 << 10
 """A packed body of this size is unpacked beside the loop: it may take milliseconds."""
@@ -197,10 +197,10 @@ class Answering(asyncio.Protocol):
         if not request.is_packed:
             self._take(request, self._ask(request, raw, raw))
         elif len(raw) < _THREAD_FROM:
-            self._take(request, self._unpacked(request, raw, None))
+            self._take(request, self._unpacked(request, raw, tried(request.encoding, raw, self._limit)))
         else:
-            run = self._loop.run_in_executor(self._host.unpacker, unpack, request.encoding, raw, self._limit)
-            self._take(request, Later(run, lambda done: self._unpacked(request, raw, done)))
+            run = self._loop.run_in_executor(self._host.unpacker, tried, request.encoding, raw, self._limit)
+            self._take(request, Later(run, lambda done: self._unpacked(request, raw, done.result())))
 
     def _ask(self, request: Request, body: bytes, raw: bytes) -> Answer | Later:
         try:
@@ -208,12 +208,13 @@ class Answering(asyncio.Protocol):
         except Exception as error:  # one request's fault must not end the connection of others behind a proxy
             return self._host.service.broke(error)
 
-    def _unpacked(self, request: Request, raw: bytes, done: asyncio.Future[bytes] | None) -> Answer | Later:
-        try:
-            body = done.result() if done is not None else unpack(request.encoding, raw, self._limit)
-        except UnpackError as error:
-            answer = reply.error(error.status, error.code, error.message)
-            return self._host.service.failed(request.asked(b"", b""), answer, error.code)
+    def _unpacked(
+        self, request: Request, raw: bytes, done: asyncio.Future[bytes | UnpackError] | None
+    ) -> Answer | Later:
+        body = done.result() if done is not None else tried(request.encoding, raw, self._limit)
+        if isinstance(body, UnpackError):
+            answer = reply.error(body.status, body.code, body.message)
+            return self._host.service.failed(request.asked(b"", b""), answer, body.code)
         request.holds(len(body) + len(raw))
         return self._ask(request, body, raw)
 

@@ -58,6 +58,17 @@ def unpack(encoding: str | None, body: bytes, limit: int) -> bytes:
     return body
 
 
+def tried(encoding: str | None, body: bytes, limit: int) -> bytes | UnpackError:
+    """Return the body, or why it cannot be had.
+
+    Raised, the error would hold what was unpacked so far, until somebody collects garbage.
+    """
+    try:
+        return unpack(encoding, body, limit)
+    except UnpackError as error:
+        return error.with_traceback(None)
+
+
 def most(encoding: str | None, size: int) -> int:
     """Return how much a packed body of this size may become: DEFLATE at most 1,032 times as much, a layer."""
     return size * 1032 if encoding is None or encoding.lower() in ("gzip", "deflate") else 1 << 40
