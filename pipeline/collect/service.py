@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,10 +25,16 @@ from pipeline.collect.protocols.protocol import Limits as MemberLimits
 from pipeline.collect.protocols.table import Table
 from pipeline.config.models.collect import CollectSection
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, UsageError
 from pipeline.telemetry import log as logs
 
 _log = logs.get(__name__)
+_OTHER: Final = "name another address with --listen"
+_REMEDIES: Final = {
+    errno.EADDRINUSE: f"another program listens there: end it, or {_OTHER}",
+    errno.EACCES: f"ports below 1024 are for root: put a proxy before it, or {_OTHER}",
+    errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 means all that it has",
+}
 _LOOK_SECS: Final = 0.05
 _REREAD_SECS: Final = 0.4
 """A file counts once it looks the same twice: a key that was rotated is known within a second."""
@@ -45,7 +53,7 @@ def serve(
     """Take events until ``stopping`` says so, keep what was handed over, and return what was done.
 
     listening: called with the address once it listens. Closes the sink. Raises ConfigError where a key is
-    missing, OSError where the address cannot be had.
+    missing, UsageError where the address cannot be had.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(section, secrets, sink, stopping, listening))
@@ -120,9 +128,15 @@ class Service:
         return self._counts.figures
 
     async def start(self) -> tuple[str, int]:
-        """Listen, and return where. Raises OSError."""
+        """Listen, and return where. Raises UsageError where that cannot be."""
         host, port = self._section.address
-        address = await self._server.listen(host, port)
+        try:
+            address = await self._server.listen(host, port)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise UsageError(
+                f"cannot listen on {host}:{port}: {reason} ({_REMEDIES.get(error.errno or 0, _OTHER)})"
+            ) from None
         if self._server.room < self._section.limits.connections:
             _log.warning(
                 "fewer connections than `collect.limits.connections` may be open: raise `ulimit -n`",
@@ -149,6 +163,7 @@ class Service:
     def publish(self) -> None:
         """Bring the metrics up to date."""
         gate = self._server.gate
+        self._sink.measure()
         self._counts.publish(
             held=gate.waiting, in_flight_bytes=max(gate.inside, 0), connections=self._server.connections
         )

@@ -10,11 +10,11 @@ from pathlib import Path
 from pipeline.collect.batch import Sink
 from pipeline.collect.figures import Figures
 from pipeline.collect.service import serve
-from pipeline.collect.sinks import RecordingSettings, open_sink
+from pipeline.collect.sinks import KafkaSinkSettings, RecordingSettings, open_sink
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.collect import CollectSection
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import ConfigError, UsageError
+from pipeline.model.errors import ConfigError
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.runtime.progress import Facts
 from pipeline.telemetry import log, metrics
@@ -26,8 +26,8 @@ def section_of(config: PipelineConfig) -> CollectSection:
     """Return what `collect:` says. Raises ConfigError where there is none."""
     if config.file.collect is None:
         raise ConfigError(
-            "pipeline.yaml has no `collect`: nobody may send events. On your own machine `collect: {keys: any}` "
-            "is all it takes"
+            "pipeline.yaml has no `collect`: nobody may send events. On your own machine add "
+            "`collect: {keys: any}`"
         )
     return config.file.collect
 
@@ -39,8 +39,19 @@ def place_of(section: CollectSection) -> str:
 
 
 def make_sink(section: CollectSection) -> Sink:
-    """Return where events are kept, ready. Raises StateError or Fatal."""
-    assert section.to.recording is not None
+    """Return where events are kept, ready. Raises ConfigError, StateError or Fatal."""
+    kafka = section.to.kafka
+    if kafka is not None:
+        return open_sink(
+            KafkaSinkSettings(
+                brokers=kafka.brokers,
+                topic=kafka.topic,
+                settings=kafka.settings,
+                dedupe_secs=section.dedupe_secs,
+                order_secs=section.order_secs,
+            )
+        )
+    assert section.to.recording is not None  # one of them is there
     return open_sink(
         RecordingSettings(
             folder=Path(section.to.recording),
@@ -60,30 +71,14 @@ def run_collector(
 ) -> Figures:
     """Take events over HTTP until a signal comes; return what was taken.
 
-    listening: called once with the address. Raises StateError or Fatal of the sink, UsageError where it cannot
-    listen there.
+    listening: called once with the address. Raises StateError or Fatal of the sink, UsageError where it
+    cannot listen there.
     """
     section = section_of(config)
-    host, port = section.address
     secrets = Secrets(os.environ, config_dir)
     sink = make_sink(section)
     with stoppable(lambda number: _log.info("stopping")):
-        try:
-            return serve(section, secrets, sink, stopping=requested, listening=listening)
-        except OSError as error:
-            if error.filename is not None:
-                raise
-            raise UsageError(_unheard(host, port, error)) from error
-
-
-def _unheard(host: str, port: int, error: OSError) -> str:
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    remedy = {
-        "Address already in use": "another program listens there: stop it, or name another --listen",
-        "Permission denied": "ports below 1024 are for root: take one above, behind a proxy",
-        "Cannot assign requested address": "this machine has no such address: 0.0.0.0 is all it has",
-    }.get(reason, "name another --listen")
-    return f"cannot listen on {host}:{port}: {reason} ({remedy})"
+        return serve(section, secrets, sink, stopping=requested, listening=listening)
 
 
 def look() -> Callable[[], Facts]:

@@ -208,10 +208,7 @@ class Answering(asyncio.Protocol):
         except Exception as error:  # one request's fault must not end the connection of others behind a proxy
             return self._host.service.broke(error)
 
-    def _unpacked(
-        self, request: Request, raw: bytes, done: asyncio.Future[bytes | UnpackError] | None
-    ) -> Answer | Later:
-        body = done.result() if done is not None else tried(request.encoding, raw, self._limit)
+    def _unpacked(self, request: Request, raw: bytes, body: bytes | UnpackError) -> Answer | Later:
         if isinstance(body, UnpackError):
             answer = reply.error(body.status, body.code, body.message)
             return self._host.service.failed(request.asked(b"", b""), answer, body.code)
