@@ -119,6 +119,7 @@ def replay(
     `webhook-replay: true`. The same command again goes on where it was stopped.
     """
     from pipeline.cli.jobs.run import load
+    from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
     from pipeline.job.replay import Replay
     from pipeline.telemetry import log
 
@@ -134,6 +135,8 @@ def replay(
     if dry_run and from_kafka:
         raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
     chosen = replace(chosen, users_of=joined_with(users_of, job.state, paths))
+    for one in {job.state, chosen.users_of or job.state}:
+        SCHEMAS.look_in(one / FOLDER)
     if dry_run:
         from pipeline.operate.trials.dry_run import would_send
         from pipeline.operate.trials.numbers import LineNumbers
@@ -224,7 +227,6 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     from pipeline.cli.jobs.run import account, show
     from pipeline.compile.snapshot import compile_config
     from pipeline.config.files import read_config
-    from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
     from pipeline.language.secrets import Secrets
     from pipeline.model.process.bounds import bounded
     from pipeline.runtime.accompany import accompany
@@ -242,9 +244,10 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
             words += f" {chosen.users_of.absolute()}"
         name = blake2b(f"{words}{chosen.to}".encode(), digest_size=4).hexdigest()
         state = job.state.with_name(f"{job.state.name}-replay-{name}")
+    elif state.resolve() in {one.resolve() for one in (job.state, chosen.users_of) if one is not None}:
+        raise click.UsageError(f"--state {state} is a job's own: a replay has another one, or none is named")
     say(f"replaying with the state directory {state}")
     chosen = replace(chosen, lives=known_lives(job.state))
-    SCHEMAS.look_in(job.state / FOLDER)
     job = replace(job, state=state)
     before = account(state)["records"]["read"]
     summary = run_job(job, config, replay=chosen, observe=lambda job: accompany(job, 0))
