@@ -141,7 +141,7 @@ def replay(
         from pipeline.operate.trials.dry_run import would_send
         from pipeline.operate.trials.numbers import LineNumbers
 
-        found = would_send(config, paths, format, chosen, job.file.sizes())
+        found = would_send(config, paths, format, chosen, job.file.sizes(), job.written)
         return show_dry(found, LineNumbers(paths).told)
     return run(config, job, chosen, state, as_json)
 
