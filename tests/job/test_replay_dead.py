@@ -139,5 +139,5 @@ def test_who_a_dead_record_belongs_to_is_asked_by_explain_and_by_name(mended: Me
     people = bench.folder / "people.jsonl"
     people.write_text('{"kind":"person","uid":"ann","has":{"plan":"then"}}\n')
     said = mended.rehearse(people, "--format", "mine")
-    assert "joined with" not in said
+    assert "dead records among other recordings: they find users as those say" in said
     assert '"plan":"then"' in said

@@ -173,7 +173,16 @@ def joined_with(given: Path | None, state: Path, paths: tuple[str, ...]) -> Path
         if describe(given) is None:
             raise click.UsageError(f"--users-from {given}: no job has run on it, it holds no state")
         found: Path | None = given
-    elif homes := died_in(paths) if paths else set():
+    else:
+        homes, are_all = died_in(paths) if paths else (set(), False)
+        if not homes:
+            return None
+        if not are_all:
+            say(
+                "dead records among other recordings: they find users as those say. --users-from DIR joins "
+                "with what a job knows of them now"
+            )
+            return None
         looked = [*(homes if len(homes) == 1 else ()), state]
         found = next((one for one in looked if describe(one) is not None), None)
         if found is None:
@@ -183,8 +192,6 @@ def joined_with(given: Path | None, state: Path, paths: tuple[str, ...]) -> Path
                 "--users-from names the job's state directory"
             )
             return None
-    else:
-        return None
     say(f"joined with what {found} knows of users now: their properties and links as of its last epoch")
     return found
 
