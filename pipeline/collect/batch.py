@@ -39,12 +39,14 @@ class Batch:
 
 
 class Why(StrEnum):
-    """Why a request that could be read is not taken: it may come again."""
+    """Why a request that could be read is not taken: it may come again, but for the last one."""
 
     BUSY = "busy"
     DISK = "disk"
     BROKER = "broker"
     STOPPING = "stopping"
+    TOO_LARGE = "too_large"
+    """A member is larger than what the sink can ever take."""
 
 
 class Refused(Exception):
@@ -72,6 +74,10 @@ class Sink(Protocol):
     @property
     def trouble(self) -> Why | None:
         """Why batches are refused at this time; None where they are not."""
+        ...
+
+    def measure(self) -> None:
+        """Bring the metrics up to date; for once a second."""
         ...
 
     async def keep(self, batch: Batch) -> int:

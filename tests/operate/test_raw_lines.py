@@ -6,6 +6,8 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,22 @@ def test_a_dry_run_tells_dead_letters_and_fails_where_there_is_nothing_else(
     assert "0 requests, 3 dead letters: `hookline sniff FILE`" in err
     code, _, err = said(capsys, bench, "replay", stream, "--dry-run", "--format", "shopp")
     assert "did you mean `shop`?" in err
+
+
+def test_a_named_pipe_is_read_once_somebody_writes_and_not_waited_for_for_ever(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = bench.folder / "pipe"
+    os.mkfifo(pipe)
+    for verb in (["explain", "--event"], ["sniff"]):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(pipe.write_text, json.dumps(LINES[0]) + "\n")
+            code, out, err = said(capsys, bench, *verb, pipe)
+        assert code == 0, err
+        assert "fires on A" in out or "1 record of" in out
+    monkeypatch.setattr("pipeline.model.plain_file.WRITER_SECS", 0.05)
+    assert "it is a pipe to which nobody writes" in said(capsys, bench, "explain", "--event", pipe)[2]
+    assert "empty" in "".join(map(str, said(capsys, bench, "sniff", pipe)))
 
 
 def test_lines_are_counted_as_an_editor_does(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,6 +189,11 @@ def test_records_that_nobody_could_read_are_replayed_by_the_mended_shape(
     shape.write_text(mended)
     said = bench.hookline("dlq", "export", "--records", "-o", bench.folder / "x.jsonl", code=2)
     assert "call it NAME.rec.jsonl" in said
+    letter = next(one for one in bench.listed("dlq") if one["origin"]["offset"] == 4)
+    around = {"time": "2026-09-21T14:13:20.004Z", "key": '{"id": "u4"}', "headers": [["kind", "A"]]}
+    assert letter["message"] == {**around, "is_tombstone": False}
+    said = bench.hookline("dlq", "show", letter["id"])
+    assert 'message of 2026-09-21T14:13:20.004Z\nkey: {"id": "u4"}\nkind: A\n' in said
     dead = bench.folder / "dead.rec.jsonl"
     said = bench.hookline("dlq", "export", "--records", "-o", dead)
     assert "6 records written to" in said

@@ -15,6 +15,7 @@ from pipeline.cli.options import config_option
 from pipeline.cli.output import echo, json_option, print_json, say
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.kafka.client import KafkaSettings
@@ -37,6 +38,11 @@ WIDTH = 78
     metavar="NAME",
     help="Write the proposed shape to shapes/NAME.yaml of the config directory.",
 )
+@click.option(
+    "--registry",
+    metavar="URL",
+    help="Schema Registry of framed records; by default what the config says of their topic.",
+)
 @click.option("--own", is_flag=True, help="Propose for all records, also those that a built-in shape reads.")
 @json_option
 def sniff(
@@ -45,6 +51,7 @@ def sniff(
     topics: tuple[str, ...],
     brokers: str | None,
     write: str | None,
+    registry: str | None,
     own: bool,
     as_json: bool,
 ) -> int:
@@ -64,7 +71,7 @@ def sniff(
     if brokers and not topics:
         raise click.UsageError("--brokers goes with --topic")
     sample = sample_topics(_settings(config, brokers), topics) if topics else sample_files(files)
-    found = sniffing.sniff(sample, config, write, own_for_all=own)
+    found = sniffing.sniff(sample, config, write, own_for_all=own, registry=registry)
     if as_json:
         print_json(found.to_json())
     else:
@@ -116,7 +123,7 @@ def tell(found: Sniffed, config: Path, brokers: str | None, is_written: bool) ->
     named = (
         ", ".join(part.name for part in found.parts) if len(found.parts) < 4 else f"{len(found.parts)} files"
     )
-    echo(f"{found.records:,} record{'s' * (found.records != 1)} of {named} ({which}):")
+    echo(f"{counted(found.records, 'record')} of {named} ({which}):")
     echo()
     for row in found.found:
         share = 100 * row.records / found.records
@@ -129,8 +136,8 @@ def tell(found: Sniffed, config: Path, brokers: str | None, is_written: bool) ->
     for shape, name, count in found.lost:
         echo()
         _wrapped(
-            f"`{shape}` reads nothing of the field `{name}` of {count:,} records. Where it matters, `--own` "
-            "proposes a shape that keeps it."
+            f"`{shape}` reads nothing of the field `{name}` of {counted(count, 'record')}. Where it matters, "
+            "`--own` proposes a shape that keeps it."
         )
     for made in found.proposals:
         _tell_proposal(made)
@@ -160,7 +167,7 @@ def _tell_proposal(made: Proposal) -> None:
         echo()
         echo("What it does not read:")
         for reason, count, place in made.reasons[:5]:
-            _wrapped(f"{count:,} record{'s' * (count != 1)}, first {place}: {reason}", indent=2)
+            _wrapped(f"{counted(count, 'record')}, first {place}: {reason}", indent=2)
     from pipeline.operate.sniff.sniff import told
 
     echo()
@@ -178,8 +185,8 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
     framed = next((row for row in found.found if row.shape.startswith("framed")), None)
     if framed is not None:
         _wrapped(
-            "What is framed is read with the schemas of its registry: put its address below, and the shape "
-            "of what is inside (`then: NAME`). docs/input.md says more."
+            "What is framed is read with the schemas of its registry: `--registry URL` shows what is inside, "
+            "and which shape that has (`then: NAME`). docs/input.md says more."
         )
     if not found.formats:
         return

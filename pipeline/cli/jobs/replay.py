@@ -15,6 +15,7 @@ from pipeline.cli.options import When, config_option, setting
 from pipeline.cli.output import json_option, print_json_lines, say
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
@@ -121,7 +122,9 @@ def replay(
     from pipeline.job.replay import Replay
     from pipeline.telemetry import log
 
-    if bool(paths) == from_kafka:
+    if not paths and not from_kafka:
+        paths = kept_in(config)
+    elif paths and from_kafka:
         raise click.UsageError("name recordings to replay, or --from-kafka")
     until, to = ends_of(ends)
     chosen = Replay(since, until, frozenset(webhooks), user, to, rate, speed or None)
@@ -138,6 +141,20 @@ def replay(
         found = would_send(config, paths, format, chosen, job.file.sizes())
         return show_dry(found, LineNumbers(paths).told)
     return run(config, job, chosen, state, as_json)
+
+
+def kept_in(config: Path) -> tuple[str, ...]:
+    """Return the folder in which a collector keeps its events. Raises a usage error where there is none."""
+    from pipeline.config.job import load_pipeline
+
+    folder = load_pipeline(config).require().collected
+    if folder is None:
+        raise click.UsageError(
+            "name recordings to replay, or --from-kafka; the folder of `collect.to.recording` is replayed "
+            "where pipeline.yaml names one"
+        )
+    say(f"replaying what the collector keeps in {folder}")
+    return (folder,)
 
 
 def joined_with(given: Path | None, state: Path, paths: tuple[str, ...]) -> Path | None:
@@ -186,7 +203,7 @@ def show_dry(found: Iterable[Preview | Invalid], told_place: Callable[[Origin], 
             dead += 1
             say(one_line(f"dead letter: {one.webhook}: {one.dead_letter}"))
     letters = dead + broken
-    told = f"{requests:,} request{'s' * (requests != 1)}, {letters:,} dead letter{'s' * (letters != 1)}"
+    told = f"{counted(requests, 'request')}, {counted(letters, 'dead letter')}"
     if broken and not requests:
         told += ": `hookline sniff FILE` says which shape the records have, `--format NAME` reads by it"
     say(told)

@@ -61,6 +61,12 @@ class Writer:
         self._last_ms = folder.known.time_ms
         self._began = clock()
         self._segment: Segment | None = None
+        self._full = False
+        """The last group was refused for want of room, with lines in the segment."""
+        self.written = 0
+        """Bytes of the last group that was kept."""
+        self._missing: int | None = None
+        """The first number that no line has, since a group failed."""
         self._groups: SimpleQueue[Group | None] = SimpleQueue()
         try:
             self._begin(folder.known.next_line)
@@ -77,7 +83,11 @@ class Writer:
         segment = self._segment
         if segment is None:
             return True
-        due = segment.size >= self._segment_bytes or self._clock() >= self._began + self._segment_secs
+        due = (
+            self._full
+            or segment.size >= self._segment_bytes
+            or self._clock() >= self._began + self._segment_secs
+        )
         return due and segment.size > 0
 
     @property
@@ -117,26 +127,34 @@ class Writer:
             self._end(group.first)
             self._begin(group.first)
         assert self._segment is not None  # _begin
-        self._room.make_room(len(group.lines))
+        try:
+            self._room.make_room(len(group.lines))
+        except OSError:
+            # All may have read what stands in this segment: once it is closed it can go, too.
+            self._full = self._segment.size > 0
+            raise
         self.seen = True
         try:
             self._segment.append(group.lines)
         except OSError:
-            self._fail()
+            self._fail(group.first)
             raise
         self._last_ms = group.last_ms
+        self.written = len(group.lines)
 
-    def _fail(self) -> None:
+    def _fail(self, first: int) -> None:
         """Let go of the segment: the next group begins another one, on a file of its own."""
         segment, self._segment = self._segment, None
         assert segment is not None  # it failed
         segment.give_up()
+        self._missing = first if self._missing is None else self._missing
         if segment.size:
             with self._folder.changing:
                 self._folder.known.closed[segment.first] = segment.size
 
     def _begin(self, first: int) -> None:
         self._segment = Segment(self._folder.plain(first), first)
+        self._full = False
         self._began = self._clock()
 
     def _end(self, next_line: int, *, clean: bool = False) -> None:
@@ -147,6 +165,9 @@ class Writer:
             known.next_line, known.time_ms, known.clean = next_line, self._last_ms, clean
             if segment is not None and segment.size:
                 known.closed[segment.first] = segment.size
+            if self._missing is not None:
+                self._folder.skip(self._missing, next_line)
+                self._missing = None
             self._folder.save()
         self._segment = None
         if segment is not None:
