@@ -74,7 +74,7 @@ def test_what_holds_no_key_stays_as_it_is(member: bytes) -> None:
 
 def test_a_request_that_takes_too_long_to_be_searched_is_refused() -> None:
     keyless = Keyless(NAMES, LONG)
-    member = b"[" + b'"\\u0041",' * 100_000 + b"1]"
+    member = b"[" + b'"\\u0041",' * 40_000 + b"1]"
     assert keyless.clean(member) == member
     with pytest.raises(Malformed, match="too many texts"):
         keyless.clean_all([member] * 4, member)
