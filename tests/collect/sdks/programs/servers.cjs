@@ -1,13 +1,14 @@
-// Sends through one SDK of npm, as its documentation shows: node servers.cjs NAME URL KEY USERS EVENTS
+// Sends through one SDK of npm, as its documentation shows: node servers.cjs NAME URL KEY PREFIX USERS EVENTS
 // Each of so many users is identified with its plan and flushed (requests that overlap have no order), then so
 // many events go out, in turn of the users. The last line on stdout says what the SDK reported: how often it gave
 // up, and why. NODE_PATH names where the SDKs lie.
 'use strict'
-const [name, url, key, users, events] = [...process.argv.slice(2, 5), ...process.argv.slice(5).map(Number)]
+const [name, url, key, prefix] = process.argv.slice(2, 6)
+const [users, events] = process.argv.slice(6).map(Number)
 const failed = []
-const people = Array.from({ length: users }, (_, n) => [`u${n}`, { plan: n % 2 ? 'pro' : 'free', seat: n }])
+const people = Array.from({ length: users }, (_, n) => [`${prefix}${n}`, { plan: n % 2 ? 'pro' : 'free', seat: n }])
 const happenings = Array.from({ length: events }, (_, n) => [
-  `u${n % users}`, { n, amount: 250 + n, note: 'Grüße, «7»' },
+  `${prefix}${n % users}`, { n, amount: 250 + n, note: 'Grüße, «7»' },
 ])
 const called = (start) => new Promise((done) => start((error) => { if (error) failed.push(String(error)); done() }))
 

@@ -1,4 +1,4 @@
-"""Sends through one SDK of PyPI, as its documentation shows: python servers.py NAME URL KEY USERS EVENTS
+"""Sends through one SDK of PyPI as its documentation shows: servers.py NAME URL KEY PREFIX USERS EVENTS
 
 Each of so many users is identified with its plan, then so many events go out, in turn of the users. The last
 line on stdout says what the SDK reported: how often it gave up, and why.
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 FAILED: list[str] = []
+PREFIX = "u"
 
 
 def failed(error: object, *_: object) -> None:
@@ -23,13 +24,13 @@ def failed(error: object, *_: object) -> None:
 def people(users: int) -> Iterator[tuple[str, dict[str, object]]]:
     """Give the users and what is known of each."""
     for n in range(users):
-        yield f"u{n}", {"plan": "pro" if n % 2 else "free", "seat": n}
+        yield f"{PREFIX}{n}", {"plan": "pro" if n % 2 else "free", "seat": n}
 
 
 def happenings(users: int, events: int) -> Iterator[tuple[str, dict[str, object]]]:
     """Give who does something, and its properties."""
     for n in range(events):
-        yield f"u{n % users}", {"n": n, "amount": 250 + n, "note": "Grüße, «7»"}
+        yield f"{PREFIX}{n % users}", {"n": n, "amount": 250 + n, "note": "Grüße, «7»"}
 
 
 def segment(url: str, key: str, users: int, events: int) -> None:
@@ -126,6 +127,6 @@ SDKS: dict[str, Callable[[str, str, int, int], None]] = {
 }
 
 if __name__ == "__main__":
-    name, url, key, users, events = sys.argv[1:]
+    name, url, key, PREFIX, users, events = sys.argv[1:]
     SDKS[name](url, key, int(users), int(events))
     print(json.dumps({"failed": FAILED}), flush=True)

@@ -1,4 +1,7 @@
-"""What the SDKs run on. Where a part cannot be had a test is skipped with the reason; on CI that is a failure."""
+"""Running the programs of programs/. Where a part cannot be had the test is skipped with the reason.
+
+With CI=true that is a failure instead.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,6 @@ from tests.collect.sdks import parts
 REQUIRED = os.environ.get("CI") == "true" and "sdks" not in os.environ.get("HOOKLINE_ALLOW_SKIP", "").split(
     ","
 )
-Send = Callable[..., dict[str, Any]]
 
 
 def had(part: Callable[[], Path]) -> Path:
@@ -29,11 +31,11 @@ def had(part: Callable[[], Path]) -> Path:
         pytest.skip(str(reason))
 
 
-def command(language: str, program: str, *words: object) -> list[str]:
+def command(language: str, name: str, *words: object) -> list[str]:
     """Return how a program of this folder is run."""
     runs = {"py": lambda: had(parts.python), "node": lambda: Path("node")}[language]()
     suffix = {"py": "py", "node": "cjs"}[language]
-    return [str(runs), str(parts.PROGRAMS / f"{program}.{suffix}"), *map(str, words)]
+    return [str(runs), str(parts.PROGRAMS / f"{name}.{suffix}"), *map(str, words)]
 
 
 def environment(language: str) -> dict[str, str]:
@@ -42,10 +44,10 @@ def environment(language: str) -> dict[str, str]:
     return ours | ({"NODE_PATH": str(had(parts.node_modules))} if language == "node" else {})
 
 
-def run_program(language: str, program: str, *words: object, secs: float = 60) -> Any:
+def program(language: str, name: str, *words: object, secs: float = 60) -> Any:
     """Run a program to its end and return what the last line of its stdout says."""
     done = subprocess.run(
-        command(language, program, *words),
+        command(language, name, *words),
         env=environment(language), capture_output=True, text=True, timeout=secs,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
