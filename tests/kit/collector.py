@@ -35,6 +35,7 @@ class Collector:
     environment: Mapping[str, str] = field(default_factory=dict)
     before: tuple[object, ...] = ()
     """Words before the command: a program that runs it."""
+    collected_in: Path | None = None
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -47,7 +48,7 @@ class Collector:
 
     @property
     def collected(self) -> Path:
-        return self.folder / "collected"
+        return self.collected_in or self.folder / "collected"
 
     @property
     def said(self) -> str:

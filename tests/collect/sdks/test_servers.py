@@ -1,4 +1,4 @@
-"""Every SDK of servers, unmodified: an event is recorded once, its webhook has what the SDK said of the user."""
+"""SDKs of servers, unmodified: an event is recorded once, its webhook has what the SDK told of the user."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 FAILED: list[str] = []
@@ -33,7 +34,7 @@ def happenings(users: int, events: int) -> Iterator[tuple[str, dict[str, object]
         yield f"{PREFIX}{n % users}", {"n": n, "amount": 250 + n, "note": "Grüße, «7»"}
 
 
-def segment(url: str, key: str, users: int, events: int) -> None:
+def segment(url: str, key: str, users: int, events: int, pause: float = 0) -> None:
     from segment.analytics import Client, consumer
 
     post = consumer.post
@@ -45,13 +46,19 @@ def segment(url: str, key: str, users: int, events: int) -> None:
         return answer
 
     consumer.post = seen
-    client = Client(key, host=url, gzip=True, on_error=failed, upload_interval=0.05)
+    client = Client(key, host=url, gzip=True, on_error=failed, upload_interval=0.02)
     for user, traits in people(users):
         client.identify(user, traits)
     for user, properties in happenings(users, events):
         client.track(user, "Purchase", properties)
+        time.sleep(pause)
     client.flush()
     client.shutdown()
+
+
+def segment_paced(url: str, key: str, users: int, events: int) -> None:
+    """Send small batches for seconds: in a second some forty requests."""
+    segment(url, key, users, events, pause=0.004)
 
 
 def rudder(url: str, key: str, users: int, events: int) -> None:
@@ -119,6 +126,7 @@ def amplitude(url: str, key: str, users: int, events: int) -> None:
 
 SDKS: dict[str, Callable[[str, str, int, int], None]] = {
     "segment": segment,
+    "segment-paced": segment_paced,
     "rudder": rudder,
     "posthog": posthog,
     "posthog-v1": posthog_v1,
