@@ -41,6 +41,14 @@ def cut(raw: bytes, names: Sequence[str]) -> tuple[str, list[bytes], bytes] | No
         return None
 
 
+def end_of_value(raw: bytes) -> int | None:
+    """Return where the first value of a text ends; None where it has none."""
+    try:
+        return _read(raw.decode("latin-1"), 0)[1]
+    except (ValueError, StopIteration, IndexError, RecursionError):
+        return None
+
+
 def _of_object(text: str, at: int, names: Sequence[str]) -> tuple[str, list[bytes], bytes] | None:
     if text[at] != "{":
         return None

@@ -1,0 +1,74 @@
+"""Hookline's own records over HTTP.
+
+POST /v1/events      one record, an array of them, or one a line; any content type
+Authorization: Bearer KEY, or ?key=KEY, or X-Write-Key: KEY
+200 {"accepted":2,"repeats":0}
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pipeline.collect import members
+from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.batch import Why
+from pipeline.collect.protocols import answers
+from pipeline.collect.protocols.protocol import Cut, Malformed, Piece, Protocol
+
+
+class _Look(msgspec.Struct, gc=False):
+    id: Any = None
+    user_id: Any = None
+    anonymous_id: Any = None
+    time: Any = None
+
+
+_look = msgspec.json.Decoder(_Look).decode
+_NOT_SEEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Native(Protocol):
+    """``POST /v1/events``."""
+
+    name = "native"
+
+    def cut(self, asked: Asked, says: str) -> Cut:
+        """Return the records of the body. Raises Malformed."""
+        values = members.of_body(asked.body)
+        pieces = [self._piece(value) for value in values]
+        return Cut(self, credential_of(asked), pieces, verdicts=asked.headers.get("x-hookline-verify") == "1")
+
+    def _piece(self, value: bytes) -> Piece:
+        try:
+            seen = _look(value)
+        except _NOT_SEEN:
+            return Piece(value)
+        user = seen.user_id if seen.user_id else seen.anonymous_id
+        return Piece(
+            value,
+            user if type(user) is str else None,
+            None,
+            seen.id if type(seen.id) is str else None,
+        )
+
+    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+        """Return how many records are kept; ``repeats`` of them were already."""
+        return answers.as_json(200, {"accepted": len(cut.pieces), "repeats": repeats})
+
+    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+        """Return the reason."""
+        return answers.as_json(error.status, {"error": error.reason})
+
+    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+        """Return 503 and when to come again."""
+        return answers.refusal(503, {"error": answers.why(why), "retry_after": retry_secs}, retry_secs)
+
+
+def credential_of(asked: Asked) -> str | None:
+    """Return the key of a request that says it outside of its body."""
+    authorization = asked.headers.get("authorization")
+    if authorization is not None and authorization[:7].lower() == "bearer ":
+        return authorization[7:].strip()
+    return asked.headers.get("x-write-key") or asked.query.get("key")
