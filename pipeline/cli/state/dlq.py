@@ -113,7 +113,7 @@ def show(state: Path, id: str, as_json: bool) -> None:
     "--records",
     is_flag=True,
     help="Only the records that could not be read, as a recording (NAME.rec.jsonl): `hookline replay` reads "
-    "it by the present shapes.",
+    "it by the present shapes, joined with what is known of users now.",
 )
 def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> None:
     """Write dead letters as JSON lines, one complete object each."""
@@ -127,7 +127,7 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
     if output is None and not records:
         print_json_lines(map(as_json_value, letters))
         return
-    lines = recorded(letters) if records else map(_line, letters)
+    lines = recorded(letters, state) if records else map(_line, letters)
     if output is None:
         sys.stdout.buffer.writelines(lines)
         return
@@ -139,8 +139,8 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
     what = "record" if records else "dead letter"
     said = f"{count:,} {what}{'s' * (count != 1)} written to {output}"
     if records and count:
-        said += f": `hookline replay {output}` reads them by the present shapes. It knows of users what it"
-        said += " reads itself: name recordings of their properties before it"
+        said += f": `hookline replay {output}` reads them by the present shapes, joined with what the job"
+        said += " knows of users now"
     say(said)
 
 

@@ -14,19 +14,22 @@ import msgspec
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
+from pipeline.collect.clock import Shift, read_time
+from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.protocol import Cut, Malformed, Piece, Protocol
 
 
 class _Look(msgspec.Struct, gc=False):
+    type: Any = None
     id: Any = None
     user_id: Any = None
     anonymous_id: Any = None
     time: Any = None
 
 
+_NONE = Names()
 _look = msgspec.json.Decoder(_Look).decode
-_NOT_SEEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Native(Protocol):
@@ -36,22 +39,12 @@ class Native(Protocol):
 
     def cut(self, asked: Asked, says: str) -> Cut:
         """Return the records of the body. Raises Malformed."""
-        values = members.of_body(asked.body)
-        pieces = [self._piece(value) for value in values]
-        return Cut(self, credential_of(asked), pieces, verdicts=asked.headers.get("x-hookline-verify") == "1")
-
-    def _piece(self, value: bytes) -> Piece:
-        try:
-            seen = _look(value)
-        except _NOT_SEEN:
-            return Piece(value)
-        user = seen.user_id if seen.user_id else seen.anonymous_id
-        return Piece(
-            value,
-            user if type(user) is str else None,
-            None,
-            seen.id if type(seen.id) is str else None,
-        )
+        credential = credential_of(asked)
+        keyless = Keyless(_NONE, credential)
+        shift = Shift(self.settings.clock, asked.received_ms, None)
+        found = members.lines(asked.body, self.settings.limits)
+        pieces = [_piece(value, shift) for value in keyless.clean_all(found, asked.body)]
+        return Cut(self, credential, pieces, verdicts=asked.headers.get("x-hookline-verify") == "1")
 
     def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
         """Return how many records are kept; ``repeats`` of them were already."""
@@ -64,6 +57,17 @@ class Native(Protocol):
     def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
         """Return 503 and when to come again."""
         return answers.refusal(503, {"error": answers.why(why), "retry_after": retry_secs}, retry_secs)
+
+
+def _piece(value: bytes, shift: Shift) -> Piece:
+    try:
+        seen = _look(value)
+    except members.NOT_SEEN:
+        return Piece(value)
+    at_ms, extra = shift.of(read_time(seen.time))
+    # A user's `id` may be anything; that of an event is its own.
+    same = members.id_of(seen.id) if seen.type == "event" else None
+    return Piece(value, members.id_of(seen.user_id, seen.anonymous_id), at_ms, same, extra)
 
 
 def credential_of(asked: Asked) -> str | None:

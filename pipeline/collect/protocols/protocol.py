@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -30,6 +30,7 @@ class Malformed(Exception):
 class Limits:
     """What one request may hold."""
 
+    body_bytes: int = 20 << 20
     members: int = 5000
     member_bytes: int = 1 << 20
 
@@ -77,6 +78,8 @@ class Cut:
     """Headers of every member of this request."""
     answer: Answer | None = None
     hook: str | None = None
+    results: Mapping[str, object] | None = None
+    """What is answered for each member, by its id, where the protocol wants that."""
     verdicts: bool = False
     """The sender asks what the job would make of the members, and nothing is to be kept."""
 

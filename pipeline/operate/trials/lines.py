@@ -131,7 +131,7 @@ def letter_of(state: Path, name: str, formats: Formats) -> Given:
         chunk = RawChunk(
             "", source, [letter.origin.offset], [line], NOWHERE, [around.time], [around.headers], [around.key]
         )
-        return given_of(told, _line(chunk, 0, formats).records)
+        return replace(given_of(told, _line(chunk, 0, formats).records), joins_now=True)
     if letter.kind in ("render", "condition"):
         event, user = event_and_user(letter)
         return Given(told, [event], known(user.id, user.anonymous_id, user.properties))
