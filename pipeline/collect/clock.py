@@ -35,12 +35,12 @@ def first_time(*values: object) -> int | None:
 class Shift:
     """How far the times of one request are moved."""
 
-    __slots__ = ("_by_ms", "_header", "_latest_ms", "_received_ms")
+    __slots__ = ("_header", "_latest_ms", "_received_ms", "by_ms")
 
     def __init__(self, clock: Clock, received_ms: int, sent_ms: int | None) -> None:
         by_ms = 0 if sent_ms is None or not clock.correct else received_ms - sent_ms
-        self._by_ms = by_ms if abs(by_ms) > clock.tolerance_ms else 0
-        self._header: Extra = _header(self._by_ms) if self._by_ms else NONE
+        self.by_ms = by_ms if abs(by_ms) > clock.tolerance_ms else 0
+        self._header: Extra = _header(self.by_ms) if self.by_ms else NONE
         self._received_ms = received_ms
         self._latest_ms = received_ms + clock.max_future_ms
 
@@ -51,7 +51,7 @@ class Shift:
         """
         if at_ms is None:
             return None, NONE
-        by_ms = 0 if is_right else self._by_ms
+        by_ms = 0 if is_right else self.by_ms
         counts = at_ms + by_ms
         if counts > self._latest_ms or not MIN_MS <= counts <= MAX_MS:
             return self._received_ms, _header(self._received_ms - at_ms)

@@ -70,6 +70,8 @@ def fields(raw: bytes) -> dict[str, bytes] | None:
             if text[at] != ",":
                 break
             at = _after_space(text, at + 1)
+            if text[at] != '"':
+                return None
         return found if text[at] == "}" and _after_space(text, at + 1) == len(text) else None
     except (ValueError, StopIteration, IndexError, RecursionError):
         return None
@@ -90,6 +92,8 @@ def items(raw: bytes) -> list[bytes] | None:
             at = _after_space(text, end)
             if text[at] == ",":
                 at = _after_space(text, at + 1)
+                if text[at] == "]":
+                    return None
             elif text[at] != "]":
                 return None
         return found if _after_space(text, at + 1) == len(text) else None

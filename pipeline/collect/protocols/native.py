@@ -52,11 +52,11 @@ class Native(Protocol):
 
     def malformed(self, asked: Asked, error: Malformed) -> Answer:
         """Return the reason."""
-        return answers.as_json(error.status, {"error": error.reason})
+        return answers.as_json(error.status, {"code": "refused", "message": error.reason})
 
     def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
         """Return 503 and when to come again."""
-        return answers.refusal(503, {"error": answers.why(why), "retry_after": retry_secs}, retry_secs)
+        return answers.refusal(503, {"code": "try_again", "message": answers.why(why)}, retry_secs)
 
 
 def _piece(value: bytes, shift: Shift) -> Piece:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -78,8 +78,10 @@ class Cut:
     """Headers of every member of this request."""
     answer: Answer | None = None
     hook: str | None = None
-    results: Mapping[str, object] | None = None
-    """What is answered for each member, by its id, where the protocol wants that."""
+    kept: Answer | None = None
+    """What is answered when all is kept, where that depends on the request."""
+    shift_ms: int = 0
+    """How far the clock of its client was put right."""
     verdicts: bool = False
     """The sender asks what the job would make of the members, and nothing is to be kept."""
 

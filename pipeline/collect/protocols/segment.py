@@ -96,7 +96,7 @@ class Segment(Protocol):
         shared: Extra = ()
         if found[0] is not text and (context := bytes(envelope.get("context", b"null"))) != b"null":
             shared = (("hk-context", keyless.clean(context)),)
-        return Cut(self, credential, pieces, shared)
+        return Cut(self, credential, pieces, shared, shift_ms=shift.by_ms)
 
     def measurements(self, asked: Asked, says: str) -> Cut:
         """Return the answer to what the SDK says of itself."""

@@ -7,17 +7,20 @@ longest end that is a path of the table is taken.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from pipeline.collect.protocols import segment
+from pipeline.collect.protocols.amplitude import Amplitude
+from pipeline.collect.protocols.cloudevents import CloudEvents
+from pipeline.collect.protocols.heap import Heap
+from pipeline.collect.protocols.hooks.hooks import Hook, Webhooks
+from pipeline.collect.protocols.mixpanel import Mixpanel
 from pipeline.collect.protocols.native import Native
 from pipeline.collect.protocols.posthog.capture import PostHog
 from pipeline.collect.protocols.posthog.plumbing import Plumbing
 from pipeline.collect.protocols.posthog.v1 import PostHogV1
 from pipeline.collect.protocols.protocol import Route, Settings
-
-Speaks = Callable[[str | None], Collection[str] | None]
-"""A credential -> the protocols that its key names; None where the key is unknown or names none."""
+from pipeline.collect.protocols.shared_paths import SharedPaths, Speaks
 
 _Row = tuple[str, str, Route]
 """Method, path, and what answers."""
@@ -29,10 +32,23 @@ _MOST_PARTS = 8
 class Table:
     """The routes of all protocols."""
 
-    def __init__(self, settings: Settings, *, speaks: Speaks = lambda _: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        hooks: Mapping[str, Hook] | None = None,
+        speaks: Speaks = lambda _: None,
+    ) -> None:
         self._routes: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
-        for rows in (_native(settings), _segment(settings), _posthog(settings)):
+        for rows in (
+            _native(settings),
+            _segment(settings),
+            _posthog(settings),
+            _shared(settings, speaks),
+            _others(settings),
+            _hooks(settings, hooks or {}),
+        ):
             for method, path, route in rows:
                 if "{" in path:
                     pattern = re.compile(re.escape(path).replace(r"\{key\}", "([^/]+)") + "/*$")
@@ -102,11 +118,9 @@ def _segment(settings: Settings) -> Iterator[_Row]:
 
 def _posthog(settings: Settings) -> Iterator[_Row]:
     events, v1, plumbing = PostHog(settings), PostHogV1(settings), Plumbing(settings)
-    for path in ("/batch", "/e", "/capture", "/i/v0/e", "/track"):
+    for path in ("/e", "/capture", "/i/v0/e"):
         yield "POST", path, Route(events, events.cut)
         yield "GET", path, Route(events, events.cut)
-    yield "POST", "/engage", Route(events, events.cut, "$identify")
-    yield "GET", "/engage", Route(events, events.cut, "$identify")
     yield "POST", "/i/v1/analytics/events", Route(v1, v1.cut)
     for path in ("/flags", "/decide"):
         yield "POST", path, Route(plumbing, plumbing.flags)
@@ -118,3 +132,37 @@ def _posthog(settings: Settings) -> Iterator[_Row]:
     yield "POST", "/s", Route(plumbing, plumbing.thrown_away)
     for name in ("logs", "metrics", "traces"):
         yield "POST", f"/i/v1/{name}", Route(plumbing, plumbing.telemetry)
+
+
+def _shared(settings: Settings, speaks: Speaks) -> Iterator[_Row]:
+    mixpanel, amplitude = Mixpanel(settings), Amplitude(settings)
+    shared = SharedPaths(settings, mixpanel, amplitude, segment.Jitsu(settings), speaks)
+    for method in ("POST", "GET"):
+        yield method, "/track", Route(shared, shared.track, "track")
+        yield method, "/engage", Route(shared, shared.track, "engage")
+        yield method, "/batch", Route(shared, shared.batch)
+        yield method, "/groups", Route(mixpanel, mixpanel.cut, "groups")
+    yield "POST", "/import", Route(mixpanel, mixpanel.cut, "import")
+    for path in ("/2/httpapi", "/httpapi"):
+        yield "POST", path, Route(amplitude, amplitude.cut)
+    yield "POST", "/identify", Route(amplitude, amplitude.cut, "identify")
+
+
+def _others(settings: Settings) -> Iterator[_Row]:
+    heap, cloudevents = Heap(settings), CloudEvents(settings)
+    for path, says in (
+        ("/api/track", "track"),
+        ("/api/add_user_properties", "add_user_properties"),
+        ("/api/v1/identify", "identify"),
+        ("/api/identify", "identify"),
+    ):
+        yield "POST", path, Route(heap, heap.cut, says)
+    for path in ("/cloudevents", "/events"):
+        yield "POST", path, Route(cloudevents, cloudevents.cut)
+        yield "OPTIONS", path, Route(cloudevents, cloudevents.handshake)
+
+
+def _hooks(settings: Settings, hooks: Mapping[str, Hook]) -> Iterator[_Row]:
+    for name, hook in hooks.items():
+        webhooks = Webhooks(settings, name, hook)
+        yield "POST", f"/hooks/{name}", Route(webhooks, webhooks.cut)

@@ -31,7 +31,10 @@ def asked(
     address = urllib.parse.urlsplit(target)
     query = dict(urllib.parse.parse_qsl(address.query, keep_blank_values=True))
     raw = body if type(body) is bytes else (body if type(body) is str else json.dumps(body)).encode()
-    unpacked = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    try:
+        unpacked = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (OSError, EOFError):
+        unpacked = raw  # the server would not have let it through
     return Asked(method, urllib.parse.unquote(address.path), query, headers or {}, unpacked, at, raw)
 
 

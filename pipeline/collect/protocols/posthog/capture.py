@@ -54,7 +54,6 @@ class Look(msgspec.Struct, gc=False):
     uuid: Any = None
     timestamp: Any = None
     offset: Any = None
-    now: Any = None
     sent_at: Any = None
     api_key: Any = None
     token: Any = None
@@ -119,7 +118,7 @@ class PostHog(Protocol):
             _piece(value, one, shift, asked.received_ms, named)
             for value, one in zip(values, seen, strict=True)
         ]
-        return Cut(self, credential, pieces)
+        return Cut(self, credential, pieces, shift_ms=shift.by_ms)
 
     def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
         """Return 200 and a body that posthog-js can read; 204 to a beacon."""
@@ -162,8 +161,7 @@ def time_of(
     """Return when an event happened, and the header that says how far its own time is off."""
     offset = seen.offset
     if type(offset) is int or type(offset) is float:
-        now = first_time(seen.now)
-        return shift.of((received_ms if now is None else now) - round(offset), is_right=True)
+        return shift.of(received_ms - round(offset), is_right=True)
     inside = seen.properties or _NOTHING
     at_ms = first_time(seen.timestamp, seen.sent_at, inside.time)
     return shift.of(at_ms, is_right=is_right or inside.is_right is True)

@@ -21,7 +21,7 @@ from pipeline.collect.batch import Why
 from pipeline.collect.clock import Shift, read_time
 from pipeline.collect.keyless import Keyless
 from pipeline.collect.protocols import answers
-from pipeline.collect.protocols.posthog.capture import KEYS, Look, time_of
+from pipeline.collect.protocols.posthog.capture import DONE, KEYS, Look, time_of
 from pipeline.collect.protocols.protocol import Cut, Limits, Malformed, Piece, Protocol
 
 _HEADERS = (
@@ -84,17 +84,17 @@ class PostHogV1(Protocol):
                 pieces.append(piece)
             if piece.same is not None:
                 results[piece.same] = _OK if fault is None else {"result": "drop", "details": fault}
-        return Cut(self, credential, pieces, results=results)
+        kept = answers.as_json(200, {"results": results})
+        return Cut(self, credential, pieces, kept=kept, shift_ms=shift.by_ms)
 
     def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
         """Return what became of each event."""
-        return answers.as_json(200, {"results": cut.results})
+        return cut.kept or DONE
 
     def malformed(self, asked: Asked, error: Malformed) -> Answer:
         """Return the reason as v1 writes it."""
-        return answers.as_json(
-            error.status, _error(_CODES.get(error.status, "invalid_request"), error.reason)
-        )
+        code = _CODES.get(error.status, "invalid_request")
+        return answers.as_json(error.status, _error(code, error.reason))
 
     def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
         """Return 503 and when to come again."""
