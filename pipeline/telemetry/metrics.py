@@ -18,7 +18,7 @@ from pipeline.telemetry.names import MetricName
 from pipeline.telemetry.table import METRICS, Metric
 
 __all__ = ["METRICS", "Metric", "MetricName", "count", "gauge", "observe"]
-__all__ += ["prometheus_name", "read", "render_prometheus", "reset"]
+__all__ += ["prometheus_name", "read", "render_prometheus", "reset", "total"]
 
 Labels = tuple[str, ...]
 
@@ -76,6 +76,12 @@ def set_histogram(name: MetricName, counts: Mapping[float, int], /, **labels: st
 def read(name: MetricName, /, **labels: str) -> float:
     """Return the value of one series; 0 where nothing was counted yet. Of a histogram: the sum."""
     return _values[name].get(_key(name, labels), 0)
+
+
+def total(name: MetricName) -> float:
+    """Return the sum over all labels."""
+    with _lock:
+        return sum(_values[name].values())
 
 
 def reset() -> None:

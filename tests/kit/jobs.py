@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.receiver.received import Request
-from pipeline.runtime.supervisor import free_ports
+from pipeline.runtime.processes.group import free_ports
 from tests.kit.forge import Child, forge
 from tests.kit.run import Bench, until
 

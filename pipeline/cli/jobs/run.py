@@ -155,8 +155,8 @@ def run_alone(
 
 def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> Summary:
     """Run the job in processes of their own and return the summary of all; exits as the job did."""
+    from pipeline.runtime.processes.supervisor import run_group
     from pipeline.runtime.progress import Progress, look_through
-    from pipeline.runtime.supervisor import run_group
 
     begun = time.monotonic()
     progress = Progress(look_through(lambda: account(job_config.state)))
@@ -170,8 +170,13 @@ def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> S
     return {**account(job_config.state), **figures, "elapsed_secs": elapsed}
 
 
-def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> PipelineConfig:
-    """Return the job's settings; says what is doubtful, raises ConfigError for what is wrong."""
+def load(
+    config: Path, flags: dict[str, Any], *, quiet: bool = False, collects: bool = False
+) -> PipelineConfig:
+    """Return the job's settings; says what is doubtful, raises ConfigError for what is wrong.
+
+    collects: whether a collector runs beside it, that needs its keys.
+    """
     from pipeline.config.job import load_pipeline
     from pipeline.model.findings import render
 
@@ -187,7 +192,7 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
         given[name] = list(value) or None if isinstance(value, tuple) else value or None
         if isinstance(value, Path):
             given[name] = str(value)
-    report = load_pipeline(config, flags=given, check_source=True, guard_state=True)
+    report = load_pipeline(config, flags=given, check_source=True, guard_state=True, collects=collects)
     loaded = report.require()
     if report.findings and not quiet:
         say(render(report.findings, root=report.root))
