@@ -17,13 +17,13 @@ from tests.collect.promises.test_overload import memory
 from tests.kit.collector import Collector
 from tests.kit.run import until
 
-BILLION = 1 << 30
+UNPACKED = 256 << 20
 
 
 def zeros(compress: zlib._Compress | zstandard.ZstdCompressionObj) -> bytes:
-    """Return a gibibyte of spaces, packed."""
+    """Return 256 MiB of spaces, packed: a dozen times what a body may have."""
     step = b" " * (1 << 20)
-    return b"".join(compress.compress(step) for _ in range(BILLION >> 20)) + compress.flush()
+    return b"".join(compress.compress(step) for _ in range(UNPACKED >> 20)) + compress.flush()
 
 
 def test_a_bomb_is_refused_without_the_memory_that_it_asks_for(tmp_path: Path):
@@ -41,16 +41,15 @@ def test_a_bomb_is_refused_without_the_memory_that_it_asks_for(tmp_path: Path):
         with ThreadPoolExecutor(4) as pool:
 
             def send(one: tuple[bytes, str]) -> int:
-                headers = {"authorization": "Bearer wk_server"} | (
-                    {"content-encoding": one[1]} if one[1] else {}
-                )
-                return collector.ask("POST", "/v1/events", one[0], headers)[0]
+                packed, coding = one
+                headers = {"authorization": "Bearer wk_server", "content-encoding": coding or "identity"}
+                return collector.ask("POST", "/v1/events", packed, headers)[0]
 
             statuses = list(pool.map(send, asked))
         # What is packed twice may be no JSON after the first unpacking: either answer costs no memory.
         assert statuses[:4] == [413] * 4
         assert set(statuses[4:]) <= {400, 413, 415}
-        assert memory(collector.process.pid) - before < 150 << 20
+        assert memory(collector.process.pid) - before < 100 << 20
         assert collector.post("/v1/events", event(1))[0] == 200
 
 
@@ -78,7 +77,7 @@ def test_a_request_that_two_servers_would_cut_differently_is_refused_and_nothing
                 said = b""
                 while more := connection.recv(4096):
                     said += more
-            assert said.startswith(b"HTTP/1.1 400"), (name, said[:80])
+            assert said.startswith((b"HTTP/1.1 400", b"HTTP/1.1 501")), (name, said[:80])
             assert said.count(b"HTTP/1.1 ") == 1, (name, said)
         assert collector.lines() == []
 

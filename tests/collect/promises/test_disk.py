@@ -52,7 +52,7 @@ def test_on_a_full_disk_requests_are_refused_whole_and_taken_again_when_there_is
             captured = [one | {"event": "E", "distinct_id": "u"} for one in big]
             for path, body, wanted in (
                 ("/v1/events", big, 503),
-                ("/v1/batch", {"batch": calls}, 429),
+                ("/v1/batch", {"writeKey": "wk_server", "batch": calls}, 429),
                 ("/batch/", {"api_key": "wk_server", "batch": captured}, 503),
             ):
                 status, headers, _ = collector.post(path, body)

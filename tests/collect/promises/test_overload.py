@@ -22,11 +22,11 @@ SEGMENT, POSTHOG = "/v1/batch", "/batch/"
 BODIES = {
     SEGMENT: {
         "writeKey": "wk_server",
-        "batch": [{"type": "track", "event": "Noise", "userId": "n", "properties": {"text": "x" * 8_000}}],
+        "batch": [{"type": "track", "event": "Noise", "userId": "n", "properties": {"text": "x" * 64_000}}],
     },
     POSTHOG: {
         "api_key": "wk_server",
-        "batch": [{"event": "Noise", "distinct_id": "n", "properties": {"text": "x" * 8_000}}],
+        "batch": [{"event": "Noise", "distinct_id": "n", "properties": {"text": "x" * 64_000}}],
     },
 }
 
@@ -60,7 +60,7 @@ def memory(pid: int) -> int:
 def overload(folder: Path, *, connections: int, answers: int, growth: int) -> None:
     """Post far more than a slow disk takes while SDKs send; then all that the SDKs have must be there."""
     machine = Machine(folder / "machine")
-    limits = "  limits: {in_flight: 128KiB, hold: 300ms}"
+    limits = "  limits: {body: 1MiB, in_flight: 1MiB, hold: 300ms}"
     collector = Collector(folder, more=limits, environment=machine.environment)
     load, stop = Load(), threading.Event()
     with collector, ThreadPoolExecutor(3) as pool:
@@ -94,7 +94,7 @@ def overload(folder: Path, *, connections: int, answers: int, growth: int) -> No
 
 @pytest.mark.xdist_group("sdks")
 def test_what_the_disk_cannot_take_is_refused_per_protocol_and_the_sdks_deliver_it_later(tmp_path: Path):
-    overload(tmp_path, connections=100, answers=1_000, growth=32 << 20)
+    overload(tmp_path, connections=100, answers=500, growth=24 << 20)
 
 
 @pytest.mark.slow

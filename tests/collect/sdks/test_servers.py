@@ -35,6 +35,7 @@ KEYS = {
     "server": "{key: wk_server}",
     "mixpanel": "{key: wk_mixpanel, protocols: [mixpanel]}",
     "amplitude": "{key: wk_amplitude, protocols: [amplitude]}",
+    "jitsu": "{key: 'wk_jitsu:secret'}",
 }
 JOB = "network: {allow: [127.0.0.0/8]}\nepoch: 200ms\nshards: 2"
 BODY = """
