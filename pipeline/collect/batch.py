@@ -39,12 +39,14 @@ class Batch:
 
 
 class Why(StrEnum):
-    """Why a request that could be read is not taken: it may come again."""
+    """Why a request that could be read is not taken: it may come again, but for the last one."""
 
     BUSY = "busy"
     DISK = "disk"
     BROKER = "broker"
     STOPPING = "stopping"
+    TOO_LARGE = "too_large"
+    """A member is larger than what the sink can ever take."""
 
 
 class Refused(Exception):

@@ -13,6 +13,8 @@ from typing import Any
 import zstandard
 
 from pipeline.collect.batch import Batch, Member
+from pipeline.collect.sinks import RecordingSettings
+from pipeline.collect.sinks.recording.sink import RecordingSink
 from pipeline.sources.files.recorded import Message, parse_line
 
 HEADERS = (("hk-protocol", b"native"), ("hk-key", b"server"))
@@ -22,16 +24,22 @@ def in_loop(test: Callable[..., Coroutine[None, None, None]]) -> Callable[..., N
     """Run a test in an event loop of its own, and let no failed callback pass."""
 
     @wraps(test)
-    def run(**given: object) -> None:
+    def run(*args: object, **given: object) -> None:
         async def watched() -> None:
             failed: list[dict[str, Any]] = []
             asyncio.get_running_loop().set_exception_handler(lambda loop, context: failed.append(context))
-            await test(**given)
+            await test(*args, **given)
             assert not failed
 
         asyncio.run(watched())
 
     return run
+
+
+def opened(folder: Path, *, clock_ms: Callable[[], int] | None = None, **settings) -> RecordingSink:
+    """Return a sink of recordings that takes the disk to its end."""
+    given = RecordingSettings(folder=folder, **{"reserve_bytes": 0, **settings})
+    return RecordingSink(given, clock_ms=clock_ms) if clock_ms else RecordingSink(given)
 
 
 def member(name: str, user: str | None = "u1", at_ms: int | None = None, *, same: bool = True) -> Member:

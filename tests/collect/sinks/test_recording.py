@@ -8,14 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.collect.batch import Refused, Sink, Why
-from pipeline.collect.sinks import RecordingSettings, open_sink
+from pipeline.collect.batch import Refused, Why
 from pipeline.model.errors import StateError
-from tests.collect.sinks.kit import batch, in_loop, kept, member, named, segments, values
-
-
-def opened(folder: Path, **settings) -> Sink:
-    return open_sink(RecordingSettings(folder=folder, **{"reserve_bytes": 0, **settings}))
+from tests.collect.sinks.kit import batch, in_loop, kept, member, named, opened, segments, values
 
 
 @in_loop

@@ -32,6 +32,8 @@ STATE = ".collect.json"
 PLAIN, PACKED, PARTIAL = ".rec.jsonl", ".rec.jsonl.zst", ".rec.jsonl.zst.partial"
 GAP = 1 << 20
 """Numbers left out after a crash: more than one group of lines can have, and only one is ever unsynced."""
+GAPS = 1_000
+"""So many are told to readers, the latest."""
 _DIGITS = 20
 
 
@@ -47,6 +49,8 @@ class Known:
     """No closed segment has a later line."""
     closed: dict[int, int] = field(default_factory=dict)
     """Closed segments that are not compressed yet: by first line, how many bytes of them count."""
+    gaps: list[list[int]] = field(default_factory=list)
+    """Numbers that no line has, for readers: from the first that is missing to the one that follows."""
     clean: bool = True
     """Whether the collector that wrote this had ended, so that nothing came after it."""
 
@@ -110,6 +114,11 @@ class Folder:
                 found.add(int(digits))
         return sorted(found)
 
+    def skip(self, missing: int, following: int) -> None:
+        """Note down that no line has these numbers; `save` has to follow before the next segment is made."""
+        if missing < following:
+            self.known.gaps = [*self.known.gaps, [missing, following]][-GAPS:]
+
     def save(self) -> None:
         """Put what is known on disk. Raises OSError."""
         known = self.known
@@ -119,6 +128,7 @@ class Folder:
             "next_line": known.next_line,
             "time_ms": known.time_ms,
             "closed": {str(first): size for first, size in known.closed.items()},
+            "gaps": known.gaps,
             "clean": known.clean,
         }
         replace_durably(self.path / STATE, orjson.dumps({**said, "crc": _crc(said)}))
@@ -144,9 +154,10 @@ class Folder:
             if said.pop("crc") != _crc(said):
                 raise ValueError("its checksum is another one")
             closed = {int(first): size for first, size in said["closed"].items()}
-            return Known(said["id"], said["next_line"], said["time_ms"], closed, said["clean"])
+            known = Known(said["id"], said["next_line"], said["time_ms"], closed, said["gaps"], said["clean"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self._damaged(repr(error)) from None
+        return known
 
     def _damaged(self, reason: str) -> StateError:
         return StateError(

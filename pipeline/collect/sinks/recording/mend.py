@@ -61,7 +61,8 @@ def _mend(folder: Folder) -> None:
                 known.closed[first] = size
                 next_line, time_ms = max(next_line, last[0] + 1), max(time_ms, last[1])
     known.closed = {first: size for first, size in known.closed.items() if folder.plain(first).exists()}
-    known.next_line = next_line + GAP if crashed and next_line else next_line
+    known.next_line = next_line + GAP if crashed else next_line
+    folder.skip(next_line, known.next_line)
     known.time_ms, known.clean = time_ms, False
     folder.save()
 

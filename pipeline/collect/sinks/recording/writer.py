@@ -61,6 +61,8 @@ class Writer:
         self._last_ms = folder.known.time_ms
         self._began = clock()
         self._segment: Segment | None = None
+        self._missing: int | None = None
+        """The first number that no line has, since a group failed."""
         self._groups: SimpleQueue[Group | None] = SimpleQueue()
         try:
             self._begin(folder.known.next_line)
@@ -122,15 +124,16 @@ class Writer:
         try:
             self._segment.append(group.lines)
         except OSError:
-            self._fail()
+            self._fail(group.first)
             raise
         self._last_ms = group.last_ms
 
-    def _fail(self) -> None:
+    def _fail(self, first: int) -> None:
         """Let go of the segment: the next group begins another one, on a file of its own."""
         segment, self._segment = self._segment, None
         assert segment is not None  # it failed
         segment.give_up()
+        self._missing = first if self._missing is None else self._missing
         if segment.size:
             with self._folder.changing:
                 self._folder.known.closed[segment.first] = segment.size
@@ -147,6 +150,9 @@ class Writer:
             known.next_line, known.time_ms, known.clean = next_line, self._last_ms, clean
             if segment is not None and segment.size:
                 known.closed[segment.first] = segment.size
+            if self._missing is not None:
+                self._folder.skip(self._missing, next_line)
+                self._missing = None
             self._folder.save()
         self._segment = None
         if segment is not None:
