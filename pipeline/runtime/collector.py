@@ -14,7 +14,7 @@ from pipeline.collect.sinks import RecordingSettings, open_sink
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.collect import CollectSection
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import ConfigError, UsageError
+from pipeline.model.errors import ConfigError
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.runtime.progress import Facts
 from pipeline.telemetry import log, metrics
@@ -26,8 +26,8 @@ def section_of(config: PipelineConfig) -> CollectSection:
     """Return what `collect:` says. Raises ConfigError where there is none."""
     if config.file.collect is None:
         raise ConfigError(
-            "pipeline.yaml has no `collect`: nobody may send events. On your own machine `collect: {keys: any}` "
-            "is all it takes"
+            "pipeline.yaml has no `collect`: nobody may send events. On your own machine add "
+            "`collect: {keys: any}`"
         )
     return config.file.collect
 
@@ -60,30 +60,14 @@ def run_collector(
 ) -> Figures:
     """Take events over HTTP until a signal comes; return what was taken.
 
-    listening: called once with the address. Raises StateError or Fatal of the sink, UsageError where it cannot
-    listen there.
+    listening: called once with the address. Raises StateError or Fatal of the sink, UsageError where it
+    cannot listen there.
     """
     section = section_of(config)
-    host, port = section.address
     secrets = Secrets(os.environ, config_dir)
     sink = make_sink(section)
     with stoppable(lambda number: _log.info("stopping")):
-        try:
-            return serve(section, secrets, sink, stopping=requested, listening=listening)
-        except OSError as error:
-            if error.filename is not None:
-                raise
-            raise UsageError(_unheard(host, port, error)) from error
-
-
-def _unheard(host: str, port: int, error: OSError) -> str:
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    remedy = {
-        "Address already in use": "another program listens there: stop it, or name another --listen",
-        "Permission denied": "ports below 1024 are for root: take one above, behind a proxy",
-        "Cannot assign requested address": "this machine has no such address: 0.0.0.0 is all it has",
-    }.get(reason, "name another --listen")
-    return f"cannot listen on {host}:{port}: {reason} ({remedy})"
+        return serve(section, secrets, sink, stopping=requested, listening=listening)
 
 
 def look() -> Callable[[], Facts]:

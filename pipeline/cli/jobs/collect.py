@@ -51,7 +51,12 @@ def collect(
     from pipeline.runtime.progress import Line, Shown
     from pipeline.telemetry import log
 
-    flags = {"collect.listen": listen, "log.level": log_level, "log.format": log_format, "collect.to": sink(to)}
+    flags = {
+        "collect.listen": listen,
+        "log.level": log_level,
+        "log.format": log_format,
+        "collect.to": None if to is None else {"recording": str(to)},
+    }
     job_config = load(config, flags, quiet=member is not None)
     section = section_of(job_config)
     log.setup(job_config.file.log.level, job_config.file.log.format)
@@ -63,7 +68,7 @@ def collect(
         url = url_of(address)
         said.info("listening", url=url, to=place_of(section), keys=names_of(section))
         if member is None and sys.stderr.isatty():
-            say(f'try: {example(url, section)}\n{" " * 5}(the lines for SDKs: docs/collect.md; Ctrl-C ends)')
+            say(f"try: {example(url, section)}\n{' ' * 5}(the lines for SDKs: docs/collect.md; Ctrl-C ends)")
         line = Shown(look(), render, said) if member is None else Line(look(), tell_status, 0.5)
 
     try:
@@ -85,11 +90,6 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
     if report.findings and not quiet:
         say(render(report.findings, root=report.root))
     return loaded
-
-
-def sink(to: Path | None) -> dict[str, str] | None:
-    """Return what --to says in place of the file's `to`."""
-    return None if to is None else {"recording": str(to)}
 
 
 def url_of(address: tuple[str, int]) -> str:

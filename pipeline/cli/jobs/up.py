@@ -17,6 +17,7 @@ from pipeline.cli.output import echo, json_option, print_json
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
+    from pipeline.runtime.process import Summary
     from pipeline.runtime.processes.board import Board
     from pipeline.runtime.processes.supervisor import Team
 
@@ -25,7 +26,9 @@ COLLECT = "collect"
 
 @click.command()
 @config_option
-@setting("--listen", env="HOOKLINE_COLLECT_LISTEN", metavar="ADDRESS", help="Of the collector: PORT or HOST:PORT.")
+@setting(
+    "--listen", env="HOOKLINE_COLLECT_LISTEN", metavar="ADDRESS", help="Of the collector: PORT or HOST:PORT."
+)
 @state_option
 @setting(
     "--allow",
@@ -97,7 +100,7 @@ def up(
         for name in names:
             board.line(name)("")
     collected = last_of(supervisor.ended[COLLECT].outputs.get(0)) if COLLECT in supervisor.ended else None
-    job = {
+    job: Summary = {
         **running.account(state),
         **figures_of(supervisor.ended.get(JOB)),
         "elapsed_secs": round(time.monotonic() - begun, 3),
@@ -121,9 +124,9 @@ def teams_of(
     board: Board,
 ) -> list[Team]:
     """Return the collector and the job, each as the command that it is."""
+    from pipeline.runtime.collector import render
     from pipeline.runtime.processes.supervisor import JOB, Team
     from pipeline.runtime.progress import Facts
-    from pipeline.runtime.collector import render
 
     form = job_config.file.log.format
     if form == "auto":

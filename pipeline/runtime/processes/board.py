@@ -41,7 +41,7 @@ class Board:
         """Log where a member is, now and then, where that has changed and nobody looks at a terminal."""
         at, before = self._logged.get(name, (0.0, {}))
         now = time.monotonic()
-        if not self._terminal and facts != before and now - at >= LOG_SECS:
+        if not self._terminal and facts != before and any(facts.values()) and now - at >= LOG_SECS:
             self._logged[name] = (now, facts)
             _log.info("progress", member=name, **facts)
 

@@ -65,6 +65,8 @@ class Group:
     """Takes each line of stdout."""
     joined: bool = True
     """They are members of one job, and find one another."""
+    name: str = "job"
+    """What the log calls it."""
 
     def start(self, environment: Mapping[str, str] = os.environ) -> None:
         """Start every member."""
@@ -118,8 +120,7 @@ class Group:
         deadline: float | None = None
         failed: int | None = None
         with told:
-            while len(ended) < self.processes:
-                told.wait(MESH_SECS if self.ports else 0.2)
+            while True:
                 if failed is None and self._has_strangers():
                     self._signal(signal.SIGKILL)
                     told.wait_for(lambda: len(ended) == self.processes)
@@ -134,12 +135,15 @@ class Group:
                     number, failed = min((one for one in ended if one[1]), key=_rank)
                     if failed != MEMBER_EXIT:
                         pid = self.members[number].pid
-                        _log.error("a process ended", process=number, exit=failed, pid=pid)
+                        _log.error("a process ended", member=self.name, process=number, exit=failed, pid=pid)
                     if not self.stopping:
                         self.stop()
                     deadline = time.monotonic() + END_SECS
                 if deadline is not None and time.monotonic() > deadline:
                     self._signal(signal.SIGKILL)
+                if len(ended) == self.processes:
+                    break
+                told.wait(MESH_SECS if self.ports else 0.2)
         return 0 if failed is None else failed if failed > 0 else int(Exit.FATAL)
 
     def _hear(self, number: int) -> int:

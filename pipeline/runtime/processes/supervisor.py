@@ -81,7 +81,7 @@ class _Standing:
     begun: float = 0.0
     due: float = 0.0
     """When it is started, where there are none."""
-    wait_secs: float = FIRST_WAIT_SECS
+    wait_secs: float = field(default_factory=lambda: FIRST_WAIT_SECS)
     until: float | None = None
     """It was asked to stop: how long the next team waits for it."""
     outputs: Mapping[int, bytes] = field(default_factory=dict)
@@ -153,7 +153,14 @@ class Supervisor:
 
     def _start(self, name: str, one: _Standing) -> None:
         team = one.team
-        group = Group(team.words, team.processes, talks=team.talks, tells=team.tells, joined=team.joined)
+        group = Group(
+            team.words,
+            team.processes,
+            talks=team.talks,
+            tells=team.tells,
+            joined=team.joined,
+            name=name,
+        )
         one.begun, one.group = time.monotonic(), group
         group.start(one.environment)
 
@@ -180,8 +187,7 @@ class Supervisor:
             return ended
         if now - one.begun > LONGEST_WAIT_SECS:
             one.wait_secs = FIRST_WAIT_SECS
-        told = {"member": name} if len(self._standing) > 1 else {}
-        _log.warning("starting again", **told, exit=code, wait_secs=one.wait_secs)
+        _log.warning("starting again", member=name, exit=code, wait_secs=one.wait_secs)
         one.due = now + one.wait_secs
         one.wait_secs = min(one.wait_secs * 2, LONGEST_WAIT_SECS)
         return None
