@@ -98,6 +98,18 @@ def followed(section: CollectSection) -> JsonlSource | KafkaSource:
     return KafkaSource(brokers=kafka.brokers, topics=topics, settings=kafka.settings)
 
 
+def add_collected(formats: dict[str, Value], section: dict[str, Value]) -> None:
+    """Add what reads the collector's topic to the formats of topics, where nothing is said of it.
+
+    section: `collect` as the file has it.
+    """
+    to = section.get("to")
+    kafka = to.get("kafka") if isinstance(to, dict) else None
+    topic = kafka.get("topic") if isinstance(kafka, dict) else None
+    if isinstance(topic, str):
+        formats["topics"] = {topic: COLLECTED} | formats.get("topics", {})
+
+
 def masked_collect(path: KeyPath, value: Value) -> Value:
     """Return what may be shown of `collect.keys` and `collect.hooks`: names, origins, protocols, shapes."""
     if path not in (("collect", "keys"), ("collect", "hooks")) or not isinstance(value, dict):

@@ -11,12 +11,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from pipeline.config.collected import (
-    check_collect,
-    followed,
-    hook_formats,
-    is_collect_secret,
-)
+from pipeline.config.collected import add_collected, check_collect, followed, hook_formats, is_collect_secret
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
 from pipeline.config.formats import (
     check_names,
@@ -27,11 +22,12 @@ from pipeline.config.formats import (
     registry_secrets,
 )
 from pipeline.config.layers import Layers
+from pipeline.config.models.collect import CollectTo
 from pipeline.config.models.job import PipelineFile
 from pipeline.config.models.source import JsonlSource, KafkaSource
 from pipeline.config.models.validate import check
 from pipeline.config.places import STDIN, check_moved_state, place, place_all
-from pipeline.config.settings import Setting, settings_of
+from pipeline.config.settings import Setting, settings_followed, settings_of
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import Document, locate
 from pipeline.config.yaml.loader import EMPTY, decode_text, parse_yaml
@@ -71,6 +67,11 @@ class PipelineConfig:
     """Which shape reads what, as plain data (`formats_of`)."""
     written: Mapping[str, str] = field(default_factory=dict)
     """How the paths of recordings are written, by where they lead: so `formats` calls them."""
+
+    @property
+    def collected(self) -> str | None:
+        """The folder in which a collector keeps its events, where the config has one."""
+        return None if self.file.collect is None else self.file.collect.to.recording
 
     @property
     def defaults(self) -> JobDefaults:
@@ -134,6 +135,8 @@ def load_pipeline(
     layers.set_flags(flags or {})
     is_given = any((flags or {}).get(f"source.{kind}.format") for kind in ("jsonl", "kafka"))
     formats, named = formats_of(data, {} if is_given else topics, None if is_given else paths)
+    if not is_given:
+        add_collected(formats, _section(data, "collect"))
     were = place_all(data, base, lambda path: layers.origin(path) in ("file", "default"))
     model = check(PipelineFile, data, problems, what="pipeline.yaml")
     if model is not None and "state" not in data:
@@ -152,7 +155,7 @@ def load_pipeline(
         check_names(named, own_names(base), problems)
         check_tables(data, problems)
     if check_source and model is not None and (model.source is not None or model.collect is None):
-        _check_source(source, base, problems, were)
+        _check_source(source, base, problems, were, None if model.collect is None else model.collect.to)
     if guard_state and model is not None and ("state",) in were:
         check_moved_state(model.state, were["state",], problems)
     for problem in problems.found:
@@ -173,6 +176,8 @@ def load_pipeline(
 
     settings = tuple(settings_of(model, origin_of))
     assert used is not None  # there is a model
+    if used.source is None and source is not None:
+        settings += tuple(settings_followed(source))
     written = {place(base, one): one for path, one in were.items() if path[:2] == ("source", "jsonl")}
     config = PipelineConfig(
         used, source, Path(model.state), data.get("delivery", {}), settings, formats, written
@@ -264,7 +269,11 @@ def _document(base: Path) -> Document:
 
 
 def _check_source(
-    source: JsonlSource | KafkaSource | None, base: Path, problems: Problems, were: Mapping[KeyPath, str]
+    source: JsonlSource | KafkaSource | None,
+    base: Path,
+    problems: Problems,
+    were: Mapping[KeyPath, str],
+    collects: CollectTo | None,
 ) -> None:
     if source is None and not base.is_dir():
         problems.error((), "missing-directory", f"`{base}`: {NO_DIRECTORY}")
@@ -283,6 +292,8 @@ def _check_source(
         }
         for name, paths in named.items():
             for index, path in enumerate(paths or ()):
+                if collects is not None and path == collects.recording:
+                    continue  # the collector makes it, or the job
                 if path != STDIN and not os.path.exists(path) and not glob(path, recursive=True):
                     at: KeyPath = ("source", "jsonl", name, index)
                     message = f"there is no file or directory `{path}`"

@@ -12,10 +12,12 @@ from pipeline.config.collected import masked_collect
 from pipeline.config.formats import is_registry_secret
 from pipeline.config.models.field_types import fields_of, is_section
 from pipeline.config.models.shape import InlineShape
+from pipeline.config.models.source import JsonlSource, KafkaSource
 from pipeline.config.models.validate import submodel
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.model.json import Value
 
+COLLECT = "collect"
 _SECRET_FIELDS = ("password", "secret", "key", "token", "jaas", "credential", "oauth", "user.info")
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 
@@ -26,7 +28,8 @@ class Setting(NamedTuple):
     name: str
     value: Value
     origin: str
-    """``config/pipeline.yaml:3``, ``environment HOOKLINE_SHARDS``, ``flag --shards`` or ``default``."""
+    """``config/pipeline.yaml:3``, ``environment HOOKLINE_SHARDS``, ``flag --shards``, ``default``; or
+    ``collect``, of what is read where no source is named."""
 
 
 def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPath = ()) -> Iterator[Setting]:
@@ -39,6 +42,15 @@ def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPa
             plain = masked_collect(path, _plain(value))
             shown = "***" if is_registry_secret(path) and name != "username" else _masked(plain)
             yield Setting(".".join(map(str, path)), shown, origin(path))
+
+
+def settings_followed(source: JsonlSource | KafkaSource) -> Iterator[Setting]:
+    """Yield what a job reads that names no source, as settings of `source` that come from ``collect``."""
+    kind = "jsonl" if isinstance(source, JsonlSource) else "kafka"
+    usual = {name: value for name, value, _ in settings_of(type(source).model_construct(), lambda path: "")}
+    for setting in settings_of(source, lambda path: COLLECT, ("source", kind)):
+        if setting.value not in (None, usual.get(setting.name.rpartition(".")[2])):
+            yield setting
 
 
 def _plain(value: Value) -> Value:

@@ -121,7 +121,9 @@ def replay(
     from pipeline.job.replay import Replay
     from pipeline.telemetry import log
 
-    if bool(paths) == from_kafka:
+    if not paths and not from_kafka:
+        paths = kept_in(config)
+    elif paths and from_kafka:
         raise click.UsageError("name recordings to replay, or --from-kafka")
     until, to = ends_of(ends)
     chosen = Replay(since, until, frozenset(webhooks), user, to, rate, speed or None)
@@ -138,6 +140,20 @@ def replay(
         found = would_send(config, paths, format, chosen, job.file.sizes())
         return show_dry(found, LineNumbers(paths).told)
     return run(config, job, chosen, state, as_json)
+
+
+def kept_in(config: Path) -> tuple[str, ...]:
+    """Return the folder in which a collector keeps its events. Raises a usage error where there is none."""
+    from pipeline.config.job import load_pipeline
+
+    folder = load_pipeline(config).require().collected
+    if folder is None:
+        raise click.UsageError(
+            "name recordings to replay, or --from-kafka; the folder of `collect.to.recording` is replayed "
+            "where pipeline.yaml names one"
+        )
+    say(f"replaying what the collector keeps in {folder}")
+    return (folder,)
 
 
 def joined_with(given: Path | None, state: Path, paths: tuple[str, ...]) -> Path | None:
