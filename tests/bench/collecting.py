@@ -92,7 +92,17 @@ def loaded(
         nonlocal asked
         until(lambda: is_ready(port, process))
         script.write_text(lua.replace("{run}", str(process.pid)))
-        wrk = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{secs}s", "-s", str(script), f"http://127.0.0.1:{port}"]
+        wrk = [
+            "wrk",
+            "-t1",
+            f"-c{CONNECTIONS}",
+            f"-d{secs}s",
+            "--timeout",
+            "30s",
+            "-s",
+            str(script),
+            f"http://127.0.0.1:{port}",
+        ]
         said = subprocess.run(wrk, capture_output=True, text=True, check=True).stdout
         found = re.search(r"(\d+) requests in ([\d.]+)s", said)
         if found is None or "Non-2xx" in said or "Socket errors" in said:
