@@ -76,6 +76,10 @@ class Sink(Protocol):
         """Why batches are refused at this time; None where they are not."""
         ...
 
+    def measure(self) -> None:
+        """Bring the metrics up to date; for once a second."""
+        ...
+
     async def keep(self, batch: Batch) -> int:
         """Return how many members were repeats, when all of them are durable. Raises Refused."""
         ...

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import time
 from collections.abc import Callable
 from typing import Final
@@ -25,6 +27,12 @@ from pipeline.model.errors import ConfigError, UsageError
 from pipeline.telemetry import log as logs
 
 _log = logs.get(__name__)
+_OTHER: Final = "name another address with --listen"
+_REMEDIES: Final = {
+    errno.EADDRINUSE: f"another program listens there: end it, or {_OTHER}",
+    errno.EACCES: f"ports below 1024 are for root: put a proxy before it, or {_OTHER}",
+    errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 means all that it has",
+}
 _LOOK_SECS: Final = 0.05
 _REREAD_SECS: Final = 0.4
 """A file counts once it looks the same twice: a key that was rotated is known within a second."""
@@ -108,8 +116,9 @@ class Service:
         try:
             address = await self._server.listen(host, port)
         except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
             raise UsageError(
-                f"collect.listen: {self._section.listen} cannot be had: {error.strerror}"
+                f"cannot listen on {host}:{port}: {reason} ({_REMEDIES.get(error.errno or 0, _OTHER)})"
             ) from None
         if self._server.room < self._section.limits.connections:
             _log.warning(
@@ -135,6 +144,7 @@ class Service:
     def publish(self) -> None:
         """Bring the metrics up to date."""
         gate = self._server.gate
+        self._sink.measure()
         self._counts.publish(
             held=gate.waiting, in_flight_bytes=max(gate.inside, 0), connections=self._server.connections
         )

@@ -133,6 +133,8 @@ def load_pipeline(
     layers = Layers(data)
     findings.extend(layers.set_variables(environ))
     layers.set_flags(flags or {})
+    if "collect" in data and _section(data, "source") == {"jsonl": {"follow": True}}:
+        del data["source"]  # what the collector keeps is followed anyway
     is_given = any((flags or {}).get(f"source.{kind}.format") for kind in ("jsonl", "kafka"))
     formats, named = formats_of(data, {} if is_given else topics, None if is_given else paths)
     if not is_given:

@@ -47,9 +47,12 @@ def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPa
 def settings_followed(source: JsonlSource | KafkaSource) -> Iterator[Setting]:
     """Yield what a job reads that names no source, as settings of `source` that come from ``collect``."""
     kind = "jsonl" if isinstance(source, JsonlSource) else "kafka"
-    usual = {name: value for name, value, _ in settings_of(type(source).model_construct(), lambda path: "")}
+    said = {
+        name for name, attribute, info in fields_of(type(source))
+        if getattr(source, attribute) != info.get_default(call_default_factory=True)
+    }  # fmt: skip
     for setting in settings_of(source, lambda path: COLLECT, ("source", kind)):
-        if setting.value not in (None, usual.get(setting.name.rpartition(".")[2])):
+        if setting.name.rpartition(".")[2] in said:
             yield setting
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.collect.batch import Sink
 from pipeline.collect.figures import Figures
 from pipeline.collect.service import serve
-from pipeline.collect.sinks import RecordingSettings, open_sink
+from pipeline.collect.sinks import KafkaSinkSettings, RecordingSettings, open_sink
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.collect import CollectSection
 from pipeline.language.secrets import Secrets
@@ -39,8 +39,19 @@ def place_of(section: CollectSection) -> str:
 
 
 def make_sink(section: CollectSection) -> Sink:
-    """Return where events are kept, ready. Raises StateError or Fatal."""
-    assert section.to.recording is not None
+    """Return where events are kept, ready. Raises ConfigError, StateError or Fatal."""
+    kafka = section.to.kafka
+    if kafka is not None:
+        return open_sink(
+            KafkaSinkSettings(
+                brokers=kafka.brokers,
+                topic=kafka.topic,
+                settings=kafka.settings,
+                dedupe_secs=section.dedupe_secs,
+                order_secs=section.order_secs,
+            )
+        )
+    assert section.to.recording is not None  # one of them is there
     return open_sink(
         RecordingSettings(
             folder=Path(section.to.recording),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from pipeline.model.words import counted
 from pipeline.telemetry import log, screen
 
 if TYPE_CHECKING:
@@ -131,7 +132,11 @@ def look_through(account: Callable[[], Accounting]) -> Look:
 def render(facts: Facts) -> str:
     """Return the line for a terminal."""
     parts = [f"{facts['percent']:3d}%"] if "percent" in facts else []
-    parts += [f"{facts['records']:,} records", f"{facts['per_sec']:,}/s", f"{facts['delivered']:,} delivered"]
+    parts += [
+        counted(facts["records"], "record"),
+        f"{facts['per_sec']:,}/s",
+        f"{facts['delivered']:,} delivered",
+    ]
     parts += [f"{facts[name]:,} {name}" for name in ("pending", "dead") if facts[name]]
     if "left_secs" in facts:
         minutes, secs = divmod(facts["left_secs"], 60)

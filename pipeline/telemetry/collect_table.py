@@ -51,4 +51,44 @@ COLLECT: dict[MetricName, Metric] = {
         "by how much the times of a request were corrected, in either direction: the client's clock was off",
         buckets=_SHIFTS,
     ),
+    "collect_commit_seconds": seconds(
+        "one group of requests written and synced, or acknowledged by the brokers",
+        "the disk (or the brokers) is slow: requests wait for it",
+    ),
+    "collect_kept_lines_total": counter("records", "records that were kept, without repeats"),
+    "collect_kept_bytes_total": counter("bytes", "their size as they are kept"),
+    "collect_oldest_waiting_seconds": gauge(
+        "seconds",
+        "how long the request has waited that came first of those that are not kept yet",
+        "grows: the disk or the brokers do not answer; the log says more",
+    ),
+    "collect_refusing": gauge(
+        "0 or 1",
+        "1 while what comes is refused, as the disk or the brokers do not take it",
+        "see the log: free disk space (`collect.reserve`), a disk that fails, brokers that are away",
+    ),
+    "collect_segments": gauge(
+        "files",
+        "files of the recording that are there",
+        "grows: a job does not read it, or none does: nothing goes before all have read it",
+    ),
+    "collect_disk_bytes": gauge("bytes", "their size on disk", "see collect_segments"),
+    "collect_remembered": gauge(
+        "ids", "message ids by which repeats are known, of the last `collect.dedupe`"
+    ),
+    "collect_forgotten_total": counter(
+        "ids",
+        "message ids that were forgotten before `collect.dedupe` was over, as too many came",
+        "a repeat of those is kept again, and is one to the job, too: shorten `collect.dedupe`",
+    ),
+    "collect_readers_damaged_total": counter(
+        "looks",
+        "files of readers that were not understood when they were looked at",
+        "nothing goes until the job writes its file anew: start it, or remove the file that the log names",
+    ),
+    "collect_keeping_failures_total": counter(
+        "failures",
+        "times that closed files of the recording could not be compressed or removed",
+        "see the log; it is tried again, and nothing is lost",
+    ),
 }

@@ -12,8 +12,9 @@ from pipeline.operate.check import check
 
 @pytest.fixture
 def load(tmp_path: Path):
-    def run(collect: str, *, env=None, flags=None, collects: bool = False):
-        (tmp_path / "pipeline.yaml").write_text(f"collect: {collect}\n")
+    def run(collect: str, *, env=None, flags=None, collects: bool = False, source: str = ""):
+        text = f"collect: {collect}\n" + (f"source: {source}\n" if source else "")
+        (tmp_path / "pipeline.yaml").write_text(text)
         return load_pipeline(tmp_path, environ=env or {}, flags=flags, collects=collects)
 
     return run
@@ -53,6 +54,24 @@ def test_a_topic_is_read_as_what_was_collected(load) -> None:
     assert isinstance(config.source, KafkaSource)
     assert config.source.topics["e"].format == "collected"
     assert config.source.settings == {"sasl.password": "p"}
+    assert config.formats == {"topics": {"e": "collected"}}
+    shown = {one.name: one.value for one in config.settings if one.origin == "collect"}
+    assert shown["source.kafka.topics"]["e"]["format"] == "collected"
+    assert shown["source.kafka.settings"] == {"sasl.password": "***"}
+    assert list(shown) == ["source.kafka.brokers", "source.kafka.topics", "source.kafka.settings"]
+
+
+def test_what_is_said_of_the_topic_counts(load, tmp_path: Path) -> None:
+    collect = "{keys: any, to: {kafka: {brokers: b, topic: e}}}"
+    named = "{kafka: {brokers: b, events: [e], users: [u]}}"
+    assert load(collect, source=named).require().formats == {"topics": {"e": "collected"}}
+    named = "{kafka: {brokers: b, topics: {e: {format: native}}}}"
+    assert load(collect, source=named).require().formats == {"topics": {"e": "native"}}
+
+
+def test_follow_alone_says_nothing_new(load, tmp_path: Path) -> None:
+    config = load("{keys: any}", flags={"source.jsonl.follow": True}).require()
+    assert config.source == JsonlSource(paths=[config.collected], follow=True)
 
 
 def test_a_named_source_wins(load, tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ class Job:
         log: str = "std",
     ) -> None:
         words = bench.command(*(["--follow"] if follow else ["--json"]), "--log-format", "json", *flags)
-        bench.stream.touch()
+        if bench.source == bench.stream:
+            bench.stream.touch()
         self.out, self.err = bench.folder / f"{log}out", bench.folder / f"{log}err"
         environment = bench.environ | {"RUST_BACKTRACE": "0"}
         self.process: subprocess.Popen[bytes] | Child

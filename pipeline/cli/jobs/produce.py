@@ -13,6 +13,7 @@ from pipeline.cli.jobs.replay import Rate
 from pipeline.cli.options import config_option
 from pipeline.cli.output import json_option, print_json, say
 from pipeline.model.process.stop import requested, stoppable
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.decode.shape import Shape
@@ -123,7 +124,7 @@ def produce(
         print_json({"messages": done.messages, "invalid": done.invalid, "created": done.created})
         return
     for topic, number in done.messages.items():
-        say(f"{topic}: {number:,} messages" + (" (new topic)" if topic in done.created else ""))
+        say(f"{topic}: {counted(number, 'message')}" + (" (new topic)" if topic in done.created else ""))
     if done.invalid:
         say(not_read(done.invalid, events, format))
 

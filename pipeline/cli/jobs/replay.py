@@ -15,6 +15,7 @@ from pipeline.cli.options import When, config_option, setting
 from pipeline.cli.output import json_option, print_json_lines, say
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
@@ -202,7 +203,7 @@ def show_dry(found: Iterable[Preview | Invalid], told_place: Callable[[Origin], 
             dead += 1
             say(one_line(f"dead letter: {one.webhook}: {one.dead_letter}"))
     letters = dead + broken
-    told = f"{requests:,} request{'s' * (requests != 1)}, {letters:,} dead letter{'s' * (letters != 1)}"
+    told = f"{counted(requests, 'request')}, {counted(letters, 'dead letter')}"
     if broken and not requests:
         told += ": `hookline sniff FILE` says which shape the records have, `--format NAME` reads by it"
     say(told)

@@ -14,6 +14,7 @@ from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show
 from pipeline.cli.options import config_option, setting, state_option
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
@@ -231,7 +232,7 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     echo(f"\n{records_line(summary['records'])}")
     for line in order_lines(summary["records"]):
         echo(line)
-    echo(f"this run: {read:,} records in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
+    echo(f"this run: {counted(read, 'record')} in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
     latency = summary["latency_ms"]
     if latency.get("p50"):
         echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")

@@ -11,6 +11,11 @@ from pipeline.collect.batch import Batch, Member, Refused
 from pipeline.collect.sinks.dedupe import Ring
 from pipeline.collect.sinks.drain import Drain
 from pipeline.collect.sinks.order import Order
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import COLLECT_FORGOTTEN
+from pipeline.telemetry.metrics import count, gauge, observe
+
+log = logging.get(__name__)
 
 _MEMBER_BYTES = 100
 """What a member takes beside its value."""
@@ -61,6 +66,7 @@ class Intake:
         self._under_way: dict[Ticket, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._emptied: asyncio.Future[None] | None = None
+        self._forgotten = 0
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -74,10 +80,22 @@ class Intake:
         """In how many seconds what waits now will be kept, 1 to 60."""
         return self.drain.retry_secs(self.waiting_bytes)
 
-    @property
-    def oldest(self) -> Ticket | None:
-        """The batch that has waited longest; None where none waits."""
-        return next(iter(self._under_way), None)
+    def measure(self) -> None:
+        """Bring the metrics up to date; for once a second."""
+        oldest = next(iter(self._under_way), None)
+        gauge("collect_oldest_waiting_seconds", 0.0 if oldest is None else self._clock() - oldest.came)
+        gauge("collect_remembered", len(self.ring))
+        forgotten = self.ring.forgotten
+        if forgotten > self._forgotten:
+            COLLECT_FORGOTTEN.happened(log, forgotten - self._forgotten, remembered=len(self.ring))
+            self._forgotten = forgotten
+
+    def kept(self, tickets: Sequence[Ticket], size: int, secs: float) -> None:
+        """Note down that batches were kept, as so many bytes, in so long."""
+        self.drain.kept(size, secs)
+        observe("collect_commit_seconds", secs)
+        count("collect_kept_lines_total", sum([len(ticket.batch.members) for ticket in tickets]))
+        count("collect_kept_bytes_total", size)
 
     def hand(self, batch: Batch) -> asyncio.Future[int]:
         """Return how many members were repeats, once all are kept. The future raises Refused."""

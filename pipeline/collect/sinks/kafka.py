@@ -27,6 +27,7 @@ from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import OWN, KafkaSettings, client_settings
 from pipeline.model.errors import ConfigError
 from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import COLLECT_KEEPING, COLLECT_REFUSING
 
 log = logging.get(__name__)
 
@@ -152,6 +153,10 @@ class KafkaSink:
         """BROKER while the brokers are away, or did not take what came last."""
         return Why.BROKER if self._failing is not None or self._reachability.down else None
 
+    def measure(self) -> None:
+        """Bring the metrics up to date; for once a second."""
+        self._intake.measure()
+
     async def keep(self, batch: Batch) -> int:
         """Return how many members were repeats, when all of them are acknowledged. Raises Refused."""
         return await self.hand(batch)
@@ -258,11 +263,13 @@ class KafkaSink:
                 continue
             del self._deliveries[delivery]
             if delivery.failed is None:
-                self._intake.drain.kept(delivery.ticket.size, now - delivery.ticket.came)
                 kept.append(delivery.ticket)
             else:
                 self._refuse(delivery)
         if kept:
+            self._intake.kept(kept, sum([ticket.size for ticket in kept]), now - kept[0].came)
+            if self._failing is not None:
+                COLLECT_KEEPING.happened(log, where=self._where)
             self._failing = None
             self._reachability.answered()
             self._intake.over(kept)
@@ -274,7 +281,7 @@ class KafkaSink:
         if not too_large:
             if self._failing is None:
                 reason = self._reachability.reason if self._reachability.down else error.str()
-                log.error("events cannot be kept", where=self._where, reason=reason)
+                COLLECT_REFUSING.happened(log, where=self._where, reason=reason)
             self._failing = error
         why = Why.TOO_LARGE if too_large else Why.BROKER
         self._intake.over([delivery.ticket], Refused(why, int(ANSWER_SECS)))

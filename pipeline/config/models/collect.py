@@ -264,7 +264,6 @@ Keys = Annotated[
     BeforeValidator(checked(_keys)),
 ]
 _OF_RECORDING: Final = (
-    "order_secs",
     "keep_secs",
     "retain_secs",
     "reserve_bytes",

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.collect.batch import Refused, Why
 from pipeline.model.errors import StateError
+from pipeline.telemetry import metrics
 from tests.collect.sinks.kit import batch, in_loop, kept, member, named, opened, segments, values
 
 
@@ -61,3 +62,23 @@ async def test_a_closed_sink_refuses(tmp_path: Path) -> None:
         await sink.keep(batch(member("late")))
     assert refused.value.why is Why.STOPPING
     assert segments(tmp_path) == []
+
+
+@in_loop
+async def test_what_is_kept_and_what_waits_is_measured(tmp_path: Path) -> None:
+    metrics.reset()
+    sink = opened(tmp_path, order_secs=60.0)
+    await sink.keep(named("a", "b", "b"))
+    held = sink.hand(named("c", page=True))
+    assert sink.waiting_bytes > 0
+    sink.measure()
+    assert metrics.read("collect_kept_lines_total") == 2
+    assert metrics.read("collect_kept_bytes_total") == (tmp_path / segments(tmp_path)[0]).stat().st_size
+    assert metrics.read("collect_remembered") == 2
+    assert metrics.read("collect_oldest_waiting_seconds") > 0
+    assert 1 <= sink.retry_secs <= 60
+    await sink.close()
+    sink.measure()
+    assert held.result() == 0
+    assert sink.waiting_bytes == 0
+    assert metrics.read("collect_oldest_waiting_seconds") == 0

@@ -9,9 +9,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from pipeline.collect.batch import Refused
 from pipeline.collect.sinks.recording.folder import Folder
 from pipeline.collect.sinks.recording.keeper import Keeper
 from pipeline.collect.sinks.recording.settings import RecordingSettings
+from pipeline.telemetry import metrics
 from tests.collect.sinks.kit import batch, in_loop, kept, member, named, opened, segments, values
 
 DAY = 86_400.0
@@ -104,6 +106,35 @@ async def test_at_the_reserve_what_all_have_read_goes_before_anything_is_refused
     monkeypatch.setattr(os, "statvfs", lambda path: Room())
     await sink.keep(named("m4"))
     assert values(tmp_path) == ["m1", "m2", "m3", "m4"]
+    await sink.close()
+
+
+@in_loop
+async def test_at_the_reserve_the_segment_that_grows_can_go_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = opened(tmp_path, compress=False, reserve_bytes=1 << 20)
+    await sink.keep(named("m0", "m1"))
+    frame, full = os.statvfs(tmp_path).f_frsize, (tmp_path / segments(tmp_path)[0]).stat().st_ino
+
+    class Room:
+        f_frsize = frame
+
+        @property
+        def f_bavail(self) -> int:
+            there = {(tmp_path / name).stat().st_ino for name in segments(tmp_path)}
+            return (1 << 20) // frame + (0 if full in there else 4)
+
+    monkeypatch.setattr(os, "statvfs", lambda path: Room())
+    for _ in range(3):
+        with pytest.raises(Refused):
+            await sink.keep(named("m2"))
+        assert values(tmp_path) == ["m0", "m1"]
+    assert metrics.read("collect_refusing") == 1
+    reader(tmp_path, "a", 2)
+    await sink.keep(named("m2"))
+    assert values(tmp_path) == ["m2"]
+    assert metrics.read("collect_refusing") == 0
     await sink.close()
 
 

@@ -19,6 +19,8 @@ from pipeline.collect.sinks.recording.settings import RecordingSettings
 from pipeline.model.disk import sync, sync_data
 from pipeline.model.process.private import NEVER_FOLLOWED
 from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import COLLECT_NOT_LOOKED_AFTER
+from pipeline.telemetry.metrics import gauge
 
 log = logging.get(__name__)
 
@@ -85,14 +87,21 @@ class Keeper:
         while not self._stopping.is_set():
             try:
                 self.look()
+                self._measure()
             except Exception as error:
-                log.warning(
-                    "closed segments cannot be looked after, trying again",
-                    folder=str(self._folder.path),
-                    reason=str(error),
-                )
+                COLLECT_NOT_LOOKED_AFTER.happened(log, folder=str(self._folder.path), reason=str(error))
             self._wake.wait(LOOK_SECS)
             self._wake.clear()
+
+    def _measure(self) -> None:
+        """Bring the metrics of the files up to date."""
+        firsts, size = self._folder.firsts(), 0
+        for first in firsts:
+            for path in (self._folder.packed(first), self._folder.plain(first)):
+                with contextlib.suppress(FileNotFoundError):
+                    size += path.stat().st_size
+        gauge("collect_segments", len(firsts))
+        gauge("collect_disk_bytes", size)
 
     def _fits(self, size: int) -> bool:
         found = os.statvfs(self._folder.path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 
 from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import COLLECT_READER_DAMAGED
 
 log = logging.get(__name__)
 
@@ -45,9 +46,5 @@ def _line(path: Path) -> int:
         return int(said["offset"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         # The job replaces it at its next epoch; until then it may need everything.
-        log.warning(
-            "a reader's file is damaged: no segment goes until its job writes it anew",
-            file=str(path),
-            reason=str(error),
-        )
+        COLLECT_READER_DAMAGED.happened(log, file=str(path), reason=str(error))
         return 0

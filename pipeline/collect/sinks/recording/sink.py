@@ -17,6 +17,7 @@ from pipeline.collect.sinks.recording.mend import lately, mend
 from pipeline.collect.sinks.recording.settings import RecordingSettings
 from pipeline.collect.sinks.recording.writer import Group, Writer
 from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import COLLECT_KEEPING, COLLECT_REFUSING
 
 log = logging.get(__name__)
 
@@ -105,6 +106,10 @@ class RecordingSink:
         """DISK while the last group was refused by the disk."""
         return Why.DISK if self._refusing else None
 
+    def measure(self) -> None:
+        """Bring the metrics up to date; for once a second."""
+        self._intake.measure()
+
     async def keep(self, batch: Batch) -> int:
         """Return how many members were repeats, when all of them are on disk. Raises Refused."""
         return await self.hand(batch)
@@ -183,15 +188,17 @@ class RecordingSink:
 
     def _over(self, failed: Exception | None, secs: float) -> None:
         under, self._under = self._under, []
-        self._refusing = failed is not None
+        tickets = [ticket for unit in under for ticket in unit.tickets]
         if failed is None:
-            self._intake.drain.kept(sum(unit.size for unit in under), secs)
+            self._intake.kept(tickets, self._writer.written, secs)
         elif not self._writer.seen:
             self._next_line = self._first
         # The next group is on its way while this one is answered.
         self._begin()
-        refused = None
-        if failed is not None:
-            log.error("events cannot be kept", folder=str(self._folder.path), reason=str(failed))
-            refused = Refused(Why.DISK, DISK_SECS)
-        self._intake.over([ticket for unit in under for ticket in unit.tickets], refused)
+        if failed is None:
+            if self._refusing:
+                COLLECT_KEEPING.happened(log, folder=str(self._folder.path))
+        elif not self._refusing:
+            COLLECT_REFUSING.happened(log, folder=str(self._folder.path), reason=str(failed))
+        self._refusing = failed is not None
+        self._intake.over(tickets, Refused(Why.DISK, DISK_SECS) if self._refusing else None)

@@ -61,6 +61,10 @@ class Writer:
         self._last_ms = folder.known.time_ms
         self._began = clock()
         self._segment: Segment | None = None
+        self._full = False
+        """The last group was refused for want of room, with lines in the segment."""
+        self.written = 0
+        """Bytes of the last group that was kept."""
         self._missing: int | None = None
         """The first number that no line has, since a group failed."""
         self._groups: SimpleQueue[Group | None] = SimpleQueue()
@@ -79,7 +83,11 @@ class Writer:
         segment = self._segment
         if segment is None:
             return True
-        due = segment.size >= self._segment_bytes or self._clock() >= self._began + self._segment_secs
+        due = (
+            self._full
+            or segment.size >= self._segment_bytes
+            or self._clock() >= self._began + self._segment_secs
+        )
         return due and segment.size > 0
 
     @property
@@ -119,7 +127,12 @@ class Writer:
             self._end(group.first)
             self._begin(group.first)
         assert self._segment is not None  # _begin
-        self._room.make_room(len(group.lines))
+        try:
+            self._room.make_room(len(group.lines))
+        except OSError:
+            # All may have read what stands in this segment: once it is closed it can go, too.
+            self._full = self._segment.size > 0
+            raise
         self.seen = True
         try:
             self._segment.append(group.lines)
@@ -127,6 +140,7 @@ class Writer:
             self._fail(group.first)
             raise
         self._last_ms = group.last_ms
+        self.written = len(group.lines)
 
     def _fail(self, first: int) -> None:
         """Let go of the segment: the next group begins another one, on a file of its own."""
@@ -140,6 +154,7 @@ class Writer:
 
     def _begin(self, first: int) -> None:
         self._segment = Segment(self._folder.plain(first), first)
+        self._full = False
         self._began = self._clock()
 
     def _end(self, next_line: int, *, clean: bool = False) -> None:

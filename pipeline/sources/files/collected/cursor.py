@@ -30,6 +30,10 @@ _LOOK_SECS = 0.01
 """How often is looked for a collector that was not there yet."""
 
 
+_MOST_GAPS = 1_000
+"""A collector remembers so many, the latest."""
+
+
 class SegmentsCursor(LineCursor):
     """The lines of a collector's folder, which need not be there yet where it is followed.
 
@@ -233,8 +237,11 @@ class SegmentsCursor(LineCursor):
             raise self._gone(
                 first, f"it begins with line {first}, and lines up to {line - 1} were read before"
             )
-        is_gap = place.segment in self._folder.firsts() if gaps is None else reaches(gaps, line, first)
-        if not is_gap:
+        is_known = gaps is not None and reaches(gaps, line, first)
+        if not is_known and (gaps is None or (len(gaps) >= _MOST_GAPS and line < gaps[0].first)):
+            # The collector does not say it, or not any more. It removes the oldest segments first.
+            is_known = place.segment in self._folder.firsts()
+        if not is_known:
             raise self._gone(
                 line, f"the lines {line} to {first - 1} are gone, and this job has not read them"
             )
