@@ -21,11 +21,13 @@ def test_too_large_a_batch_is_given_up_at_once_or_halved_and_an_unknown_key_is_n
     with Collector(tmp_path, more=limits) as collector:
 
         def send(language: str, name: str, key: str, events: int) -> list[str]:
-            prefix = f"{name}-{key}-"
-            failed: list[str] = program(language, "servers", name, collector.url, key, prefix, 1, events)[
-                "failed"
-            ]
+            words = (name, collector.url, key, f"{name}-{key}-", 1, events)
+            failed: list[str] = program(language, "servers", *words)["failed"]
             return failed
+
+        def refused() -> dict[str, int]:
+            shown = collector.ask("GET", "/metrics")[2].decode()
+            return {reason: int(number) for reason, number in _REFUSED.findall(shown)}
 
         # This one knows no smaller batches: it says so after one request, where ten would be its habit.
         assert ["413" in said for said in send("py", "rudder", "wk_server", 40)] == [True]
