@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 )
 @setting("--log-level", env="HOOKLINE_LOG_LEVEL", help="debug, info, warning or error.")
 @setting("--log-format", env="HOOKLINE_LOG_FORMAT", help="auto, console or json.")
+@click.option(
+    "--metrics",
+    metavar="ADDRESS",
+    envvar="HOOKLINE_METRICS",
+    show_envvar=True,
+    help="Serve /metrics and /healthz on PORT or HOST:PORT, for who scrapes from elsewhere; names and "
+    "HOOKLINE_METRICS_TOKEN as for `hookline run`.",
+)
 @click.option("--member", hidden=True, help="Given by `hookline up`.")
 @json_option
 def collect(
@@ -39,6 +47,7 @@ def collect(
     to: Path | None,
     log_level: str | None,
     log_format: str | None,
+    metrics: str | None,
     member: str | None,
     as_json: bool,
 ) -> int:
@@ -72,7 +81,7 @@ def collect(
         line = Shown(look(), render, said) if member is None else Line(look(), tell_status, 0.5)
 
     try:
-        figures = run_collector(job_config, config, listening=listening)
+        figures = run_collector(job_config, config, listening=listening, views=metrics)
     finally:
         if line is not None:
             line.stop()

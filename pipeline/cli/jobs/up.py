@@ -44,7 +44,8 @@ COLLECT = "collect"
     metavar="ADDRESS",
     envvar="HOOKLINE_METRICS",
     show_envvar=True,
-    help="Of the job: serve /metrics, /healthz, /readyz and /status on PORT or HOST:PORT.",
+    help="Serve /metrics, /healthz, /readyz and /status of the job on PORT or HOST:PORT (each process on one "
+    "of its own, one after the other), and behind them /metrics of the collector.",
 )
 @click.option(
     "--processes",
@@ -145,10 +146,21 @@ def teams_of(
             board.log(COLLECT, facts)
 
     collect = ["collect", *common, *(["--listen", listen] if listen else [])]
+    collect += ["--metrics", behind(metrics, processes)] if metrics else []
     return [
         Team(COLLECT, collect, joined=False, talks=board.talk(COLLECT), tells=status),
         Team(JOB, job, processes, talks=board.talk(JOB)),
     ]
+
+
+def behind(metrics: str, processes: int) -> str:
+    """Return the address behind those of a job's processes. Raises UsageError."""
+    from pipeline.admin.service import parse_address
+
+    address, *names = metrics.split(",")
+    _, port = parse_address(address)
+    host = address.rpartition(":")[0]
+    return ",".join([f"{host}:{port + processes if port else 0}".removeprefix(":"), *names])
 
 
 def last_of(line: bytes | None) -> dict[str, Any] | None:
