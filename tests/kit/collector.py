@@ -135,6 +135,10 @@ class Collector:
             found += data.splitlines()
         return found
 
+    def size(self) -> int:
+        """Return how many bytes of lines there are by now."""
+        return sum(path.stat().st_size for path in self.collected.glob("*.rec.jsonl"))
+
     def segments(self) -> list[Path]:
         """Return the files of the recording in order, of each the compressed one where there are both."""
         by_name = {path.name.partition(".")[0]: path for path in sorted(self.collected.glob("*.rec.jsonl*"))}

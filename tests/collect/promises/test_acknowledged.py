@@ -48,11 +48,11 @@ def kill_again_and_again(collector: Collector, sdks: int, events: int, kills: in
         said = [pool.submit(one.communicate) for one in sending]
 
         def grown(before: int) -> bool:
-            return len(collector.raw_lines()) > before or all(one.done() for one in said)
+            return collector.size() > before or all(one.done() for one in said)
 
         done = 0
         while done < kills and not all(one.done() for one in said):
-            before = len(collector.raw_lines())
+            before = collector.size()
             # A moment after something was written: often while the next group is.
             until(partial(grown, before))
             try:

@@ -285,9 +285,9 @@ def test_the_browsers_sdk_starts_without_an_error(
 HEADERS = {
     "authorization": "Bearer phc",
     "posthog-sdk-info": "posthog-python/7",
-    "posthog-sdk-attempt": "1",
-    "posthog-sdk-request-id": "r1",
-    "posthog-sdk-request-timestamp": "2026-11-28T10:44:51Z",
+    "posthog-attempt": "1",
+    "posthog-request-id": "r1",
+    "posthog-request-timestamp": "2026-11-28T10:44:51Z",
 }
 
 
