@@ -35,14 +35,20 @@ def first_time(*values: object) -> int | None:
 class Shift:
     """How far the times of one request are moved."""
 
-    __slots__ = ("_header", "_latest_ms", "_received_ms", "by_ms")
+    __slots__ = ("_clock", "_header", "_is_said", "_latest_ms", "_received_ms", "by_ms")
 
     def __init__(self, clock: Clock, received_ms: int, sent_ms: int | None) -> None:
+        self._clock = clock
+        self._is_said = sent_ms is not None
         by_ms = 0 if sent_ms is None or not clock.correct else received_ms - sent_ms
         self.by_ms = by_ms if abs(by_ms) > clock.tolerance_ms else 0
         self._header: Extra = _header(self.by_ms) if self.by_ms else NONE
         self._received_ms = received_ms
         self._latest_ms = received_ms + clock.max_future_ms
+
+    def or_sent(self, sent: object) -> Shift:
+        """Return the shift of a member that says itself when it was sent, where its request does not."""
+        return self if self._is_said else Shift(self._clock, self._received_ms, read_time(sent))
 
     def of(self, at_ms: int | None, *, is_right: bool = False) -> tuple[int | None, Extra]:
         """Return the time that counts, and the header that says so; ``is_right``: it needs no correction.

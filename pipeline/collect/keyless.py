@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],:]', re.DOTALL)
+_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]', re.DOTALL)
 _ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
 _UNSEEN = re.compile(r'["\\/]|[^ -~]')
 """What a JSON text may write in more than one way beside \\u."""

@@ -162,6 +162,8 @@ def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
     except members.NOT_SEEN:
         return Piece(value, extra=named)
     at_ms = first_time(seen.timestamp, seen.originalTimestamp, seen.sentAt)
+    if seen.sentAt is not None:
+        shift = shift.or_sent(seen.sentAt)
     at_ms, extra = shift.of(at_ms, is_right=seen.receivedAt is not None)
     user = seen.userId
     if type(user) is not str or not user:
