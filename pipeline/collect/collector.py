@@ -48,7 +48,7 @@ class Collector:
         """Answer a request that came whole."""
         path = asked.path
         if path in PATHS:
-            found = self._ops.answer(asked, lambda: connection.is_local)
+            found = self._ops.answer(asked)
             if found is not None:
                 return found
         origin = asked.origin

@@ -18,7 +18,7 @@ from pipeline.collect.figures import Counts, Figures
 from pipeline.collect.http.limits import USUAL, Limits
 from pipeline.collect.http.server import Server
 from pipeline.collect.keys import Keys, secret_of
-from pipeline.collect.ops import Ops
+from pipeline.collect.ops import TOKEN, Ops
 from pipeline.collect.protocols.hooks.hooks import Hook
 from pipeline.collect.protocols.protocol import Clock, Settings
 from pipeline.collect.protocols.protocol import Limits as MemberLimits
@@ -96,7 +96,7 @@ class Service:
             MemberLimits(limits.body_bytes, limits.members, limits.member_bytes),
             Clock(clock.correct, int(clock.tolerance_secs * 1000), int(clock.max_future_secs * 1000)),
         )
-        ops = Ops(self.not_ready, self.publish)
+        ops = Ops(self.not_ready, self.publish, token=os.environ.get(TOKEN), is_open=section.keys == "any")
         self._collector = Collector(self._table(), self._keys, sink, self._counts, ops)
         self._server = Server(
             self._collector,

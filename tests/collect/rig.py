@@ -64,8 +64,12 @@ class MemorySink:
     async def close(self) -> None:
         self.closed = True
 
+    def measure(self) -> None:
+        """Nothing is on a disk."""
+
     def release(self) -> None:
-        """Keep what waits. In the loop's thread."""
+        """Keep what waits, and hold nothing any more. In the loop's thread."""
+        self.held = False
         for future in self._waiting:
             if not future.done():
                 future.set_result(0)

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from ipaddress import ip_address
 from math import inf
 from typing import Any, Final, Protocol
 
@@ -126,15 +125,6 @@ class Answering(asyncio.Protocol):
         """Return whether no head has come whole: nobody would miss an answer."""
         request = self._request
         return not self._queue and self._busy is None and (request is None or not request.method)
-
-    @property
-    def is_local(self) -> bool:
-        """Return whether it comes from this machine."""
-        peer = self._transport.get_extra_info("peername")
-        try:
-            return isinstance(peer, tuple) and ip_address(str(peer[0]).partition("%")[0]).is_loopback
-        except ValueError:
-            return False
 
     def overdue(self) -> None:
         """Its time is over. Called when ``deadline`` has passed."""
