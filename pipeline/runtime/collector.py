@@ -20,6 +20,7 @@ from pipeline.config.models.collect import CollectSection
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.process.stop import requested, stoppable
+from pipeline.model.words import counted
 from pipeline.runtime.accompany import TOKEN
 from pipeline.runtime.progress import Facts
 from pipeline.telemetry import log, metrics
@@ -135,6 +136,7 @@ def _total(name: metrics.MetricName) -> int:
 
 def render(facts: Facts) -> str:
     """Return the line for a terminal."""
-    parts = [f"{facts['members']:,} records", f"{facts['per_sec']:,}/s", f"{facts['requests']:,} requests"]
+    parts = [counted(facts["members"], "record"), f"{facts['per_sec']:,}/s"]
+    parts.append(counted(facts["requests"], "request"))
     parts += [f"{facts[name]:,} {name}" for name in ("repeats", "refused") if facts[name]]
     return "  ".join(parts)
