@@ -324,9 +324,9 @@ class KafkaSink:
                 break
             late = Refused(Why.BROKER, int(ANSWER_SECS))
             tell(ticket.outcome, late)
-            for _, outcome in ticket.after:
+            for _, outcome in ticket.after or ():
                 tell(outcome, late)
-            ticket.after.clear()
+            ticket.after = None
         if self._deliveries:
             self._timer = self._intake.loop.call_later(_TICK_SECS, self._tick)
 
