@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Final
 
 from pipeline.decode import strict
-from pipeline.decode.builtin import posthog
+from pipeline.decode.builtin import native, posthog
 from pipeline.decode.fields import Fields, Headers, Place
 from pipeline.decode.shape import Shape, Told
 from pipeline.decode.shapes import SHAPES
@@ -104,7 +104,8 @@ def _unknown(protocol: bytes | None) -> Shape:
         )
     raise InvalidRecord(
         f"`hk-protocol` is {_shown(protocol)}, which this version does not know ({', '.join(PROTOCOLS)}): a "
-        "newer collector wrote the line. Update Hookline here, and then `hookline dlq replay` it"
+        "newer collector wrote the line. Update Hookline here, then replay the line "
+        "(`hookline dlq export --records`)"
     )
 
 
@@ -116,7 +117,7 @@ def _of_hook(format: bytes | None, named: Mapping[str, Shape]) -> Shape:
     if shape is None:
         raise InvalidRecord(
             f"`hk-format` is {_shown(format)}, and there is no such shape: put it back into config/shapes, "
-            "and then `hookline dlq replay` the line"
+            "then replay the line (`hookline dlq export --records`)"
         )
     return shape
 
@@ -170,8 +171,21 @@ def _shared(text: bytes, own: Fields | None) -> Fields | None:
 def _no_such(protocol: str, word: str, known: Iterable[str]) -> InvalidRecord:
     return InvalidRecord(
         f"`hk-type` is {word[:40]!r}, which {protocol} does not have ({', '.join(known)}): a newer collector "
-        "wrote the line. Update Hookline here, and then `hookline dlq replay` it"
+        "wrote the line. Update Hookline here, then replay it (`hookline dlq export --records`)"
     )
+
+
+_SAYS: Final = {"name": "event", "set": "user", "set_once": "user", "unset": "user", "delete": "user"}
+"""What a native record without ``type`` is, by the first of these fields that it has."""
+
+
+def _native(record: Fields, place: Place) -> list[Record]:
+    """Return the records of a native record, which need not say its ``type`` where a field of it does."""
+    if record.get("type") is None:
+        told = next((kind for name, kind in _SAYS.items() if name in record), None)
+        if told is not None:
+            record = {**record, "type": told}
+    return native.read(record, place)
 
 
 def _segment(record: Fields, word: str) -> Fields:
@@ -217,7 +231,7 @@ def _amplitude(record: Fields, word: str) -> Fields:
 
 
 _SHAPES: Final = {
-    "native": _reads(SHAPES["native"]),
+    "native": _reads(replace(SHAPES["native"], read=_native)),
     "segment": _reads(SHAPES["segment"], _segment),
     "posthog": _reads(SHAPES["posthog"], _posthog),
     "heap": _reads(SHAPES["heap"], _heap),

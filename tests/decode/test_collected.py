@@ -72,6 +72,7 @@ BINARY = [(name.replace("-", "_") if name.startswith("ce-") else name, text) for
     ("protocol", "value", "name"),
     [
         ("native", {"type": "event", "name": "N", "user_id": "u"}, "N"),
+        ("native", {"name": "N", "user_id": "u"}, "N"),
         ("segment", {"type": "track", "event": "S", "userId": "u"}, "S"),
         ("segment", {"type": "track", "event": "S", "userId": "u", "distinct_id": "d"}, "S"),
         ("posthog", {"event": "P", "distinct_id": "u", "properties": {}, "type": "track"}, "P"),
@@ -142,6 +143,12 @@ def test_what_a_path_says_and_nobody_knows_is_a_dead_letter(
     protocol: str, word: str, value: Any, said: str
 ) -> None:
     assert said in reason(value, headers(protocol, hk_type=word))
+
+
+def test_a_native_record_need_not_say_its_type() -> None:
+    assert one({"user_id": "u", "set": {"p": 1}}, headers("native")).set == {"p": 1}
+    assert one({"user_id": "u", "delete": True}, headers("native")).delete
+    assert "type" in reason({"user_id": "u"}, headers("native"))
 
 
 def test_the_shift_is_added_to_every_time_of_a_member() -> None:

@@ -124,3 +124,37 @@ def test_every_line_is_read_once_whatever_happens_to_segments_and_job(
     finished(HOOKLINE, "replay", "-c", bench.config, "--state", tmp_path / "again", env=bench.environ)
     assert told(receiver.requests) == live
     assert len(list((folder / ".readers").glob("????????????????"))) == 1  # a replay says nothing there
+
+
+def test_what_cannot_be_read_says_how_it_came_and_is_replayed_when_it_can(
+    bench: Bench, tmp_path: Path, receiver: Receiver
+) -> None:
+    bench.write("w", f"trigger: {{events: [paid]}}\nrequest: {{url: '{receiver.url('/w')}'}}\n")
+    folder = CollectorsFolder(tmp_path / "collected")
+    key = ("hk-key", b"shop")
+    bad = b'{"type":"paid","id":"2","who":"c"}'
+    folder.append(bad, [("hk-protocol", b"hooks"), key, ("hk-format", b"till")])
+    folder.append(b'{"event":"paid","userId":"u"}', [("hk-protocol", b"segment"), key, ("hk-type", b"track")])
+    with Job(bench) as job:
+        until(more_than(receiver, 0))
+        until(lambda: bench.counts("w")["delivered"] == 1)
+        until(folder.passed)
+        job.stop()
+    assert list(folder.passed().values()) == [2]
+    assert (bench.state / "reader").read_text().strip() in folder.passed()
+    (listed,) = bench.listed("dlq")
+    assert "`hk-format` is 'till', and there is no such shape" in listed["reason"]
+    shown = bench.hookline("dlq", "show", listed["id"])
+    assert "hk-protocol: hooks\nhk-key: shop\nhk-format: till" in shown
+
+    (bench.config / "shapes").mkdir()
+    (bench.config / "shapes/till.yaml").write_text(
+        "records: [{event: {name: type, id: id, user_id: who, context: {by: message.headers.hk-key}}}]\n"
+    )
+    assert "w: fires on paid" in bench.hookline("explain", "--dlq", listed["id"])
+    exported = tmp_path / "dead.rec.jsonl"
+    bench.hookline("dlq", "export", "--records", "-o", exported)
+    would = bench.hookline("replay", exported, "--dry-run")
+    (request,) = [json.loads(line) for line in would.splitlines() if line.startswith("{")]
+    event = request["body"]["event"]
+    assert (event["user_id"], event["context"]) == ("c", {"by": "shop"})
