@@ -19,6 +19,7 @@ from tests.kit.run import HOOKLINE, until
 
 OPEN = {"server": "{key: wk_server}", "web": '{key: wk_web, origins: ["*"]}'}
 """Keys: one of servers, one of pages."""
+TOKEN = "scrape"
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class Collector:
         with (self.folder / "collect.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*map(str, self.before), str(HOOKLINE), "collect", "-c", str(self.config)],
-                env={**os.environ, **self.environment},
+                env={**os.environ, "HOOKLINE_METRICS_TOKEN": TOKEN, **self.environment},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         until(self.is_ready)
@@ -119,6 +120,10 @@ class Collector:
         """Post a JSON value with a key as Bearer."""
         headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
         return self.ask("POST", path, json.dumps(body).encode(), headers)
+
+    def metrics(self) -> str:
+        """Return what /metrics says."""
+        return self.ask("GET", "/metrics", headers={"authorization": f"Bearer {TOKEN}"})[2].decode()
 
     def lines(self) -> list[dict[str, Any]]:
         """Return what is recorded, in order; fails where a line is torn."""

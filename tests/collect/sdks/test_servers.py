@@ -58,7 +58,7 @@ def sent(url: str, users: int, events: int, secs: float = 60) -> dict[tuple[str,
         language, name = sdk
         try:
             reported: dict[str, Any] = program(
-                language, "servers", name, url, key_of(name), f"{language}-{name}-", users, events, secs=secs
+                language, "servers", name, url, key_of(name), f"{language}.{name}.", users, events, secs=secs
             )
         except AssertionError as error:
             return {"failed": [str(error)]}
@@ -118,7 +118,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
 
 def check(told: Told, language: str, name: str) -> None:
     """Check one SDK: it gave nothing up; its events were recorded once and sent with the plan."""
-    prefix = f"{language}-{name}-"
+    prefix = f"{language}.{name}."
     assert told.reported[language, name] == {"failed": []}
     recorded = [line for line in told.lines if (line["key"] or "").startswith(prefix)]
     numbers = Counter(number for line in recorded for number in numbered(line["value"]))
