@@ -111,8 +111,7 @@ def _items(text: bytes, limits: Limits) -> list[bytes] | None:
 def _refuse_large(text: bytes) -> None:
     if len(text) > _MOST_BAD_BYTES:
         raise Malformed(
-            f"the body is not good JSON, and too large ({len(text):,} bytes) to look for what is wrong with it",
-            413,
+            f"the body is not good JSON, and {len(text):,} bytes are too many to look for what is wrong", 413
         )
 
 

@@ -145,6 +145,7 @@ def _shared(settings: Settings, speaks: Speaks) -> Iterator[_Row]:
         yield method, "/engage", Route(shared, shared.track, "engage")
         yield method, "/batch", Route(shared, shared.batch)
         yield method, "/groups", Route(mixpanel, mixpanel.cut, "groups")
+    yield "POST", "/api/v1/identify", Route(shared, shared.identify, "identify")
     yield "POST", "/import", Route(mixpanel, mixpanel.cut, "import")
     for path in ("/2/httpapi", "/httpapi"):
         yield "POST", path, Route(amplitude, amplitude.cut)
@@ -156,7 +157,6 @@ def _others(settings: Settings) -> Iterator[_Row]:
     for path, says in (
         ("/api/track", "track"),
         ("/api/add_user_properties", "add_user_properties"),
-        ("/api/v1/identify", "identify"),
         ("/api/identify", "identify"),
     ):
         yield "POST", path, Route(heap, heap.cut, says)

@@ -21,7 +21,7 @@ import msgspec
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
-from pipeline.collect.clock import Shift, first_time, read_time
+from pipeline.collect.clock import Shift, read_time
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.packed import forms
@@ -114,7 +114,7 @@ class PostHog(Protocol):
         if sent_ms is None:
             sent_ms = _milliseconds(beside.get("sent_at")) or _milliseconds(beside.get("_"))
         is_import = members.value(envelope, "historical_migration") is True
-        shift = Shift(self.settings.clock, asked.received_ms, None if is_import else sent_ms)
+        shift = Shift(self.settings.clock, asked, None if is_import else sent_ms)
         values = Keyless(KEYS, credential).clean_all(found, held)
         named: Extra = (("hk-type", says.encode()),) if says else ()
         pieces = [
@@ -166,10 +166,10 @@ def time_of(
     if type(offset) is int or type(offset) is float:
         counted = received_ms - round(offset)
         if MIN_MS <= counted <= MAX_MS:
-            return shift.of(counted, is_right=True)
+            return shift.of_ms(counted, is_right=True)
     inside = seen.properties or _NOTHING
-    at_ms = first_time(seen.timestamp, seen.sent_at, inside.time)
-    return shift.of(at_ms, is_right=is_right or inside.is_right is True)
+    is_right = is_right or inside.is_right is True
+    return shift.of(seen.timestamp, seen.sent_at, inside.time, is_right=is_right)
 
 
 def _milliseconds(text: str | None) -> int | None:

@@ -73,7 +73,7 @@ class PostHogV1(Protocol):
         limits = self.settings.limits
         found = members.items(batch, Limits(members=limits.members, member_bytes=limits.body_bytes))
         is_import = members.value(envelope, "historical_migration") is True
-        shift = Shift(self.settings.clock, asked.received_ms, None if is_import else sent_ms)
+        shift = Shift(self.settings.clock, asked, None if is_import else sent_ms)
         pieces: list[Piece] = []
         results: dict[str, object] = {}
         for value in Keyless(KEYS, credential).clean_all(found, bytes(batch)):
