@@ -127,6 +127,11 @@ class Answering(asyncio.Protocol):
         return not self._queue and self._busy is None and (request is None or not request.method)
 
     @property
+    def may_go(self) -> bool:
+        """Return whether it may be closed where another one needs its place."""
+        return self.asks_nothing or self.is_leaving or self.is_slow
+
+    @property
     def is_slow(self) -> bool:
         """Return whether a body takes longer than it may where others want its room."""
         request = self._request

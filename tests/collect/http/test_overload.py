@@ -116,7 +116,7 @@ def test_what_the_sink_refuses_is_refused_in_the_protocols_way():
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
-        ("/v1/events", b'{"a":1}', 503),
+        ("/v1/events?key=sk-server-secret", b'{"a":1}', 503),
         ("/v1/batch", b'{"batch":[{"type":"track","event":"E","userId":"u"}]}', 429),
         ("/v1/t", b'{"event":"E","userId":"u"}', 429),
         ("/batch/", b'{"api_key":"sk-server-secret","batch":[{"event":"E","distinct_id":"u"}]}', 503),
@@ -209,18 +209,20 @@ def test_slow_bodies_do_not_keep_all_places():
     with Running({"limits": {"connections": 2}}, body_secs=0.4) as running:
         slow = [running.connect() for _ in range(2)]
         for client in slow:
-            client.send(post()[:-20])
+            client.send(post(SMALLER)[:-1000])
         statuses = []
         for _ in range(100):
             for client in slow:
                 with contextlib.suppress(OSError):
-                    client.send(b" ")  # never idle for so long
+                    client.send(b"x")  # never idle for so long
             with contextlib.suppress(OSError, EOFError):
                 statuses.append(running.ask(post()).status)
             if statuses[-1:] == [200]:
                 break
             time.sleep(0.05)
         assert statuses[-1] == 200
+        for client in slow:
+            client.socket.close()
 
 
 def test_times_of_a_connection_are_bounded():
