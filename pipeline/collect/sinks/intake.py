@@ -162,8 +162,7 @@ class Intake:
         ticket = Ticket(batch, same, size, repeats, now, outcome)
         self._under_way[ticket] = None
         self.waiting_bytes += size
-        for digest in same:
-            in_flight[digest] = ticket
+        in_flight.update(dict.fromkeys(same, ticket))
         if batch.is_page and self._order is not None:
             self._order.hold(ticket, now)
             self._tick_later(self._order)
