@@ -114,7 +114,7 @@ def _of_hook(format: bytes | None, named: Mapping[str, Shape]) -> Shape:
         raise InvalidRecord("the line of a hook has no header `hk-format`: nothing says which shape reads it")
     name = format.decode("utf-8", "replace")
     shape = named.get(name)
-    if shape is None:
+    if shape is None or shape.by_headers is not None:
         raise InvalidRecord(
             f"`hk-format` is {_shown(format)}, and there is no such shape: put it back into config/shapes, "
             "then replay the line (`hookline dlq export --records`)"

@@ -217,6 +217,7 @@ def test_a_hook_is_read_by_the_shape_it_names() -> None:
         (headers("avro-rpc"), "'avro-rpc'", "Update Hookline"),
         (headers("hooks"), "no header `hk-format`", "which shape"),
         (headers("hooks", hk_format="gone"), "'gone'", "put it back into config/shapes"),
+        (headers("hooks", hk_format="collected"), "'collected'", "put it back into config/shapes"),
         (headers("native", hk_shift="soon"), "`hk-shift` is 'soon'", "milliseconds"),
         (headers("native", hk_shift="9" * 5000), "`hk-shift`", "milliseconds"),
     ],

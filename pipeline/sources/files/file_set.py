@@ -49,16 +49,22 @@ def find_inputs(paths: Iterable[str], side: int | None = None, *, may_be_empty: 
             continue
         path = Path(text)
         if path.is_dir():
-            collectors = {mark.parent for mark in path.rglob(MARK)}
+            items = list(path.rglob("*"))
+            collectors = {item.parent for item in items if item.name == MARK}
             found += [
-                Input(one.relative_to(path).as_posix(), str(one), side, is_collectors=True)
+                Input(
+                    path.name if one == path else one.relative_to(path).as_posix(),
+                    str(one),
+                    side,
+                    is_collectors=True,
+                )
                 for one in sorted(collectors)
             ]
             if path in collectors:
                 continue
             inside = sorted(
                 item
-                for item in path.rglob("*")
+                for item in items
                 if item.name.endswith(SUFFIXES) and item.is_file() and collectors.isdisjoint(item.parents)
             )
             may_be_empty = may_be_empty or bool(collectors)

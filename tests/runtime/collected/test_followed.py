@@ -158,3 +158,25 @@ def test_what_cannot_be_read_says_how_it_came_and_is_replayed_when_it_can(
     (request,) = [json.loads(line) for line in would.splitlines() if line.startswith("{")]
     event = request["body"]["event"]
     assert (event["user_id"], event["context"]) == ("c", {"by": "shop"})
+
+
+def test_who_was_identified_is_known_to_what_is_recorded_after(bench: Bench, tmp_path: Path) -> None:
+    bench.write(
+        "w",
+        "trigger: {events: [Clicked]}\nrequest:\n  url: http://127.0.0.1:9/\n"
+        "  body: {user: '{{ user.id }}', plan: '{{ user.properties.plan }}'}\n  missing: 'null'\n",
+    )
+    folder = CollectorsFolder(tmp_path / "collected")
+    page = [("hk-protocol", b"segment"), ("hk-key", b"web")]
+    click = b'{"type":"track","event":"Clicked","anonymousId":"a","timestamp":"2031-01-01T00:00:00Z"}'
+    folder.append(click, page)
+    folder.rotate()
+    folder.append(
+        b'{"anonymousId":"a","userId":"u","traits":{"plan":"pro"}}', [*page, ("hk-type", b"identify")]
+    )
+    folder.pack(folder.rotate())
+    folder.append(click, [*page, ("hk-shift", b"-157766400000")])
+    would = bench.hookline("replay", "--dry-run")
+    bodies = [json.loads(line)["body"] for line in would.splitlines() if line.startswith("{")]
+    assert bodies == [{"user": None, "plan": None}, {"user": "u", "plan": "pro"}]
+    assert folder.passed() == {}
