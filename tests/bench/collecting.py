@@ -21,7 +21,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.bench.latency import WEBHOOK, receiving
-from tests.bench.measure import SHOWN, Candidate, Process, Run, heading, left_out, reap
+from tests.bench.measure import Candidate, Process, Run, heading, left_out, reap
 from tests.kit.ports import free_port
 from tests.kit.run import until
 from tests.kit.samples import ROOT
@@ -202,7 +202,6 @@ def waits(bench: Bench) -> None:
     print(f"{'':<42}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}")
     for name, runs in found.items():
         p50, p99, most = (median(run[what] for run in runs) for what in ("p50_ms", "p99_ms", "max_ms"))
-        SHOWN[f"collect: {name}"] = {"cpu_us": p99, "per_sec": 1000 / p50}
         print(f"{name:<42}{p50:>10.2f}{p99:>10.2f}{most:>10.1f}", flush=True)
 
 
