@@ -298,7 +298,8 @@ def _check_source(
             (),
             "missing-source",
             "there is nothing to read: pipeline.yaml has no `source`",
-            hint="name a recording with --source FILE, or add `source: {jsonl: {paths: [..]}}`",
+            hint="name a recording with `run --source FILE`, add `source: {jsonl: {paths: [..]}}`, or take "
+            "events over HTTP: `collect: {keys: any}`",
         )
     elif isinstance(source, JsonlSource):
         named = {
