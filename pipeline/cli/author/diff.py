@@ -15,9 +15,9 @@ from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
 
 if TYPE_CHECKING:
+    from pipeline.job.preview import Preview
     from pipeline.model.records import Invalid
     from pipeline.operate.trials.diff import Difference
-    from pipeline.operate.trials.preview import Preview
 
 
 @click.command()

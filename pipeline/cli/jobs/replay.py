@@ -17,9 +17,9 @@ from pipeline.model.process.exits import Exit
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
+    from pipeline.job.preview import Preview
     from pipeline.job.replay import Replay
     from pipeline.model.records import Invalid, Origin
-    from pipeline.operate.trials.preview import Preview
 
 
 class Speed(click.ParamType[float]):

@@ -14,6 +14,7 @@ from pipeline.config.job import load_pipeline
 from pipeline.config.models.receiver import OAuth2Auth
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.http.aiohttp_client import TOKEN_TIMEOUT_SECS
+from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
 from pipeline.job.story import Match
@@ -23,7 +24,6 @@ from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.process.bounds import bounded
 from pipeline.operate.trials.given import Given
-from pipeline.operate.trials.preview import Preview
 from pipeline.outbox.handover import Delivery, Port, Progress, Request, Result
 
 TEST_HEADER = ("webhook-test", "true")

@@ -1,0 +1,99 @@
+"""One tap: what it has room for is kept until its thread takes it, the rest is counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from pipeline.job.tap.seen import Names, Seen
+from pipeline.job.tap.wanted import Wanted
+
+WINDOW_SECS = 0.1
+LOOKS = 100
+"""Lines as they were read, at least, that are looked at in a window where a filter lets few through."""
+MOST_BYTES = 8 << 20
+"""What a tap holds in memory; beyond, it has no room."""
+NAMES = 10_000
+"""Requests whose event's name is remembered, in each of two generations."""
+
+
+class Gate:
+    """So many in each tenth of a second. Used by one thread."""
+
+    def __init__(self, most: int, clock: Callable[[], float]) -> None:
+        self._most = max(1, most)
+        self._clock = clock
+        self._left = 0
+        self._ends = 0.0
+        self.turned_away = 0
+
+    def lets_in(self) -> bool:
+        """Return whether one more goes in now; else it is counted."""
+        if self._left <= 0:
+            now = self._clock()
+            if now < self._ends:
+                self.turned_away += 1
+                return False
+            self._left, self._ends = self._most, now + WINDOW_SECS
+        self._left -= 1
+        return True
+
+
+class Listener:
+    """A tap as the job's threads see it; they never wait for it."""
+
+    def __init__(self, wanted: Wanted, clock: Callable[[], float] = time.monotonic) -> None:
+        self.wanted = wanted
+        most = -(-wanted.rate // 10)
+        self.worker = Gate(most, clock)
+        self.engine = Gate(most, clock)
+        sorts = "skipped" in wanted.stages or wanted.asks_event
+        self.lines = Gate(max(LOOKS, most) if sorts else most, clock)
+        """For what is not decoded yet: most of it may be sorted out later."""
+        self._waiting: deque[Seen] = deque()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._overflown = 0
+        self._young: dict[str, Names] = {}
+        self._old: dict[str, Names] = {}
+
+    def put(self, seen: Seen) -> None:
+        """Keep what a gate has let in, as far as there is memory."""
+        size = seen.size
+        with self._lock:
+            if self._bytes + size > MOST_BYTES:
+                self._overflown += 1
+                return
+            self._bytes += size
+            self._waiting.append(seen)
+
+    def take(self) -> list[Seen]:
+        """Return what was kept since the last call."""
+        with self._lock:
+            taken, self._waiting = self._waiting, deque()
+            self._bytes = 0
+        return list(taken)
+
+    @property
+    def left_out(self) -> int:
+        """How many passed the filters and were not kept, since the beginning."""
+        return self.worker.turned_away + self.engine.turned_away + self._overflown
+
+    @property
+    def not_looked_at(self) -> int:
+        """How many lines as they were read were not looked at, since the beginning."""
+        return self.lines.turned_away
+
+    # --- names of events, for what happens to their requests
+
+    def learn(self, message_id: str, names: Names) -> None:
+        """Remember the event of a request that passed."""
+        if len(self._young) >= NAMES:
+            self._old, self._young = self._young, {}
+        self._young[message_id] = names
+
+    def names_of(self, message_id: str) -> Names | None:
+        """Return the event of a request; None where it was matched before the tap began, or did not pass."""
+        return self._young.get(message_id) or self._old.get(message_id)
