@@ -12,7 +12,15 @@ from pipeline.deliver.lanes.onlookers import Kept
 from pipeline.job.assembly import Job
 from pipeline.job.tap.samples import MOST
 from pipeline.job.tap.stream import TapStream
-from pipeline.job.tap.wanted import MOST_RATE, USUAL, Payload, Wanted, checked_outcomes, checked_stages
+from pipeline.job.tap.wanted import (
+    MOST_RATE,
+    USUAL,
+    Payload,
+    Wanted,
+    checked_outcomes,
+    checked_stages,
+    checked_statuses,
+)
 from pipeline.match.conditions.nodes import Condition
 from pipeline.match.written import condition_of
 from pipeline.model.errors import UsageError
@@ -48,7 +56,7 @@ def look_routes(job: Job, process: int) -> list[Route]:
         if not 1 <= rate <= MOST_RATE:
             raise UsageError(f"--rate is 1 to {MOST_RATE:,} lines a second")
         wanted = Wanted(
-            checked_stages(stages), tuple(webhooks), tuple(events), user, message, tuple(statuses),
+            checked_stages(stages), tuple(webhooks), tuple(events), user, message, checked_statuses(statuses),
             checked_outcomes(outcomes), where_of(where), why, payload, rate,
         )  # fmt: skip
         return TapStream(lookout.taps, wanted, versions, process)

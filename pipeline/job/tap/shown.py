@@ -139,8 +139,20 @@ def _of_request(seen: Seen, wanted: Wanted) -> Line:
     if wanted.payload != "none":
         letter = seen.letter
         shown = request_json(request) if letter is None else as_json_value(letter)["request"]
-        line["request"] = _fitting(shown, wanted.payload)
+        line["request"] = _fitting(_like_preview(shown), wanted.payload)
     return line
+
+
+def _like_preview(request: dict[str, Value]) -> dict[str, Value]:
+    """Return a request in the form that a match shows it in: a body of JSON is a value."""
+    headers = dict(request["headers"])
+    body = request["body"]
+    if body:
+        try:
+            body = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            pass  # a form, a text
+    return {"method": request["method"], "url": request["url"], "headers": headers, "body": body or None}
 
 
 def _with_payload(line: Line, seen: Seen, record: Record, payload: Payload) -> Line:

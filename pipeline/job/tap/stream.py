@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 
 import orjson
 
@@ -12,6 +13,7 @@ from pipeline.job.tap.shown import lines
 from pipeline.job.tap.taps import Taps
 from pipeline.job.tap.wanted import Wanted
 from pipeline.model.json import Value
+from pipeline.model.words import no_webhook
 from pipeline.telemetry import log
 
 WORK_SECS = 0.05
@@ -45,13 +47,19 @@ class TapStream:
         self._left = wanted.rate
 
     def hello(self) -> Value:
-        """Return which process this is, its config version, and which webhooks the patterns mean now."""
+        """Return which process this is, its config version, which webhooks the patterns mean now, and what
+        to say of patterns that mean none.
+        """
         known = self._versions.configured
         return {
             "process": self._process,
             "config": self._versions.latest.hash,
             "webhooks": [one for one in known if self._wanted.of_webhook(one)],
-            "known": len(known),
+            "unknown": {
+                pattern: no_webhook(pattern, known)
+                for pattern in self._wanted.webhooks
+                if not any(fnmatchcase(one, pattern) for one in self._versions.specs)
+            },
         }
 
     def take(self) -> list[bytes]:

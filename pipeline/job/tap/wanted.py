@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final, Literal, TypeAlias, get_args
 
+from pipeline.deliver.http.attempt import Fault
 from pipeline.language.work import TooExpensive, apart, begin
 from pipeline.match.conditions.nodes import Condition
 from pipeline.model.errors import UsageError
@@ -22,6 +24,8 @@ USUAL: Final[tuple[Stage, ...]] = ("matched", "sent", "dead")
 OUTCOMES: Final = ("delivered", "retry", "dead")
 MOST_RATE: Final = 10_000
 """Lines a second that a tap may ask for."""
+
+_STATUS: Final = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 
 Payload: TypeAlias = Literal["none", "short", "full"]
 
@@ -96,6 +100,14 @@ class Wanted:
 def checked_stages(given: Collection[str]) -> frozenset[Stage]:
     """Return stages by their names. Raises UsageError for one that there is not."""
     return frozenset(_one_of(one, STAGES, "stage") for one in given)
+
+
+def checked_statuses(given: Collection[str]) -> tuple[str, ...]:
+    """Return statuses, classes and faults. Raises UsageError for what no attempt ends with."""
+    for one in given:
+        if not _STATUS.fullmatch(one):
+            _one_of(one, get_args(Fault), "status or fault")
+    return tuple(given)
 
 
 def checked_outcomes(given: Collection[str]) -> frozenset[str]:
