@@ -98,7 +98,8 @@ def _of_raw(seen: Seen, raw: Raw, wanted: Wanted) -> Iterator[Line]:
             continue
         line = _head(seen, record)
         if seen.stage == "skipped" and wanted.why:
-            why = why_skipped(record, raw.snapshot, [webhooks[index] for index in asked])
+            these, named = [webhooks[index] for index in asked], bool(wanted.webhooks)
+            why = why_skipped(record, raw.snapshot, these, asked=named)
             line["why"] = _cut(why, wanted.payload)
         yield _with_payload(line, seen, record, wanted.payload)
 

@@ -24,10 +24,15 @@ def why_unmatched(webhook: Webhook, event: Event, user: User | None) -> list[dic
     return _first(explain(nodes, event, nobody))
 
 
-def why_skipped(event: Event, snapshot: Snapshot, webhooks: list[Webhook]) -> list[dict[str, Value]]:
-    """Return why none of these webhooks wants an event: which clause of which, or that none names it."""
+def why_skipped(
+    event: Event, snapshot: Snapshot, webhooks: list[Webhook], *, asked: bool
+) -> list[dict[str, Value]]:
+    """Return why none of these webhooks wants an event: which clause of which, or that none names it.
+
+    asked: whether somebody asks for these, rather than for all there are.
+    """
     named = {snapshot.webhooks[index].id for index in snapshot.triggers.named(event.name, event.kind)}
-    told = [one for one in webhooks if one.id in named] or ([] if named else webhooks[:WEBHOOKS])
+    told = [one for one in webhooks if one.id in named] or (webhooks if asked else [])
     clauses: list[dict[str, Value]] = []
     for webhook in told[:WEBHOOKS]:
         nobody = User(event.user_id, event.anonymous_id, event.user_id is not None)
