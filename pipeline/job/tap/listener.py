@@ -20,23 +20,25 @@ NAMES = 10_000
 
 
 class Gate:
-    """So many in each tenth of a second. Used by one thread."""
+    """So many in each tenth of a second, and a second's worth at once after a rest. Used by one thread."""
 
     def __init__(self, most: int, clock: Callable[[], float]) -> None:
         self._most = max(1, most)
+        self._at_once = round(self._most / WINDOW_SECS)
         self._clock = clock
-        self._left = 0
-        self._ends = 0.0
+        self._left = self._at_once
+        self._at = clock()
         self.turned_away = 0
 
     def lets_in(self) -> bool:
         """Return whether one more goes in now; else it is counted."""
         if self._left <= 0:
             now = self._clock()
-            if now < self._ends:
+            windows = int((now - self._at) / WINDOW_SECS)
+            if not windows:
                 self.turned_away += 1
                 return False
-            self._left, self._ends = self._most, now + WINDOW_SECS
+            self._left, self._at = min(self._at_once, windows * self._most), now
         self._left -= 1
         return True
 
