@@ -78,6 +78,12 @@ def read(name: MetricName, /, **labels: str) -> float:
     return _values[name].get(_key(name, labels), 0)
 
 
+def total(name: MetricName) -> float:
+    """Return the sum of all series; 0 where nothing was counted yet."""
+    with _lock:
+        return sum(_values[name].values())
+
+
 def reset() -> None:
     """Forget every value; for tests and for a process that runs several jobs in a row."""
     with _lock:

@@ -151,7 +151,7 @@ def test_how_a_tap_ends_and_what_it_refuses(bench: Bench, receiver: Receiver):
 
             until(more)
             out, _ = ended(head)
-            assert json.loads(out)["stage"] == "matched"
+            assert json.loads(out)["webhook"] == "w"
             assert case.process.wait(20) == record.process.wait(20) == 0
             assert len(record.lines) == 2
             until(lambda: record.told("2 records in"))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
+from rich.cells import cell_len, set_cell_size
 
 from pipeline.model.printable import one_line, printable, printable_json
 from pipeline.model.times import parse_time
@@ -70,7 +71,7 @@ def _clause(one: Line) -> str:
 
 
 def _fit(row: str, width: int | None) -> str:
-    return row if width is None or len(row) <= width else f"{row[: width - 1]}…"
+    return row if width is None or cell_len(row) <= width else f"{set_cell_size(row, width - 1)}…"
 
 
 def _compact(value: object) -> str:
