@@ -10,8 +10,8 @@ from pipeline.model.process.lifeline import hold
 from pipeline.model.process.private import keep_private, leave_no_memory
 from pipeline.model.process.stop import listen
 
-STOPPABLE = frozenset({"run", "replay"})
-"""Verbs that run a job."""
+STOPPABLE = frozenset({"run", "replay", "collect", "up"})
+"""Verbs that run until they are stopped."""
 
 
 AUTHORING = frozenset({"new", "schema", "check"})

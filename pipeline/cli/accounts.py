@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.cli.output import echo, table
 from pipeline.model.printable import one_line
+from pipeline.model.words import counted
 
 SHOWN = 12
 """Names of events in a summary."""
@@ -15,15 +16,15 @@ COLUMNS = ("matched", "delivered", "dead", "pending", "suppressed")
 
 def records_line(records: Mapping[str, int]) -> str:
     """Return ``1,000 records read: 900 events, 90 updates, 9 links, 1 invalid``."""
-    kinds = ", ".join(f"{records[kind]:,} {kind}" for kind in ("events", "updates", "links", "invalid"))
-    return f"{records['read']:,} records read: {kinds}"
+    kinds = ", ".join(counted(records[f"{kind}s"], kind) for kind in ("event", "update", "link"))
+    return f"{counted(records['read'], 'record')} read: {kinds}, {records['invalid']:,} invalid"
 
 
 def order_lines(records: Mapping[str, int]) -> list[str]:
     """Return what a person must know of order, links and recordings; nothing where all was well."""
     lines = []
     late = [
-        f"{records[f'late_{kind}']:,} {kind}" for kind in ("updates", "events") if f"late_{kind}" in records
+        counted(records[f"late_{kind}s"], kind) for kind in ("update", "event") if f"late_{kind}s" in records
     ]
     if late:
         lines.append(
@@ -31,15 +32,14 @@ def order_lines(records: Mapping[str, int]) -> list[str]:
             "raise `join.settle` above what producers linger)"
         )
     if "ahead" in records:
-        lines.append(f"stamped more than a minute ahead of the clock: {records['ahead']:,} records")
+        lines.append(f"stamped more than a minute ahead of the clock: {counted(records['ahead'], 'record')}")
     if "twice" in records:
-        lines.append(f"left out, since the recording holds them twice: {records['twice']:,} lines")
+        lines.append(f"left out, since the recording holds them twice: {counted(records['twice'], 'line')}")
     if "ignored" in records:
-        lines.append(f"left out as their shape says (`ignore`): {records['ignored']:,} records")
+        lines.append(f"left out as their shape says (`ignore`): {counted(records['ignored'], 'record')}")
     if "timeless" in records:
-        lines.append(
-            f"without a time: {records['timeless']:,} events (a shape's `time` says which field holds it)"
-        )
+        without = counted(records["timeless"], "event")
+        lines.append(f"without a time: {without} (a shape's `time` says which field holds it)")
     if "aliases_refused" in records:
         lines.append(
             f"alias calls that joined no users: {records['aliases_refused']:,} (raise `join.max_merged`; "

@@ -26,6 +26,8 @@ class Verb(NamedTuple):
 GROUPS: dict[str, dict[str, Verb]] = {
     "Run a job": {
         "run": Verb("jobs.run:run", "run the job: read a stream, fire the webhooks"),
+        "collect": Verb("jobs.collect:collect", "take events over HTTP from SDKs, browsers and webhooks"),
+        "up": Verb("jobs.up:up", "collect and run, side by side"),
         "replay": Verb("jobs.replay:replay", "run a recorded stream once more, e.g. for a new webhook"),
         "record": Verb("jobs.record:record", "keep what comes in, for replays"),
         "produce": Verb("jobs.produce:produce", "load a recording into Kafka topics"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,12 +39,14 @@ class Batch:
 
 
 class Why(StrEnum):
-    """Why a request that could be read is not taken: it may come again."""
+    """Why a request that could be read is not taken: it may come again, but for the last one."""
 
     BUSY = "busy"
     DISK = "disk"
     BROKER = "broker"
     STOPPING = "stopping"
+    TOO_LARGE = "too_large"
+    """A member is larger than what the sink can ever take."""
 
 
 class Refused(Exception):
@@ -63,8 +66,26 @@ class Sink(Protocol):
         """What was handed over and is not kept yet."""
         ...
 
+    @property
+    def retry_secs(self) -> int:
+        """In how many seconds what waits now will be kept, 1 to 60."""
+        ...
+
+    @property
+    def trouble(self) -> Why | None:
+        """Why batches are refused at this time; None where they are not."""
+        ...
+
+    def measure(self) -> None:
+        """Bring the metrics up to date; for once a second."""
+        ...
+
     async def keep(self, batch: Batch) -> int:
         """Return how many members were repeats, when all of them are durable. Raises Refused."""
+        ...
+
+    def hand(self, batch: Batch) -> Future[int]:
+        """Return what `keep` waits for; cancelling it does not take the batch back."""
         ...
 
     async def close(self) -> None:

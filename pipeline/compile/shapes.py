@@ -21,8 +21,9 @@ from pipeline.config.yaml.document import Document
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.decode.auto import AUTO
+from pipeline.decode.collected import collected
 from pipeline.decode.connect.debezium import Table
-from pipeline.decode.decode import BY_NAME
+from pipeline.decode.decode import BY_NAME, COLLECTED
 from pipeline.decode.formats import Formats
 from pipeline.decode.shape import Shape
 from pipeline.language.path_syntax import Path
@@ -58,7 +59,9 @@ def compile_formats(text: ConfigText, checked: CheckedConfig) -> Formats:
     kind = "kafka" if topics else "jsonl"
     default = compiling.shape(spec.get("default", "auto"), ("source", kind, "format"))
     compiling.report()
-    return Formats(default, of_topics, of_files, own, of_files.get(spec.get("others", "")))
+    return Formats(
+        default, of_topics, of_files, own, of_files.get(spec.get("others", "")), compiling.collected
+    )
 
 
 def read_formats(directory: FilePath, defaults: JobDefaults) -> Formats:
@@ -140,6 +143,8 @@ class _Formats:
         self._text = text
         self._checked = checked
         self._own = own
+        self.collected = collected({**BY_NAME, **own}) if own else COLLECTED
+        """Of what a collector wrote: hooks name own shapes, too."""
         self._inline: dict[bytes, Shape] = {}
         self._problems = Problems(stored=checked.stored)
 
@@ -155,6 +160,8 @@ class _Formats:
             if key not in self._inline:
                 self._inline[key] = self._compiled(format, self._problems.at(*path))
             return self._inline[key]
+        if format == COLLECTED.name:
+            return self.collected
         shape = BY_NAME.get(format) or self._own.get(format)
         if shape is None:
             # What is wrong with a broken shape file is said there.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel
 
+from pipeline.config.collected import add_collected, check_collect, followed, hook_formats, is_collect_secret
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
 from pipeline.config.formats import (
     check_names,
@@ -22,12 +22,12 @@ from pipeline.config.formats import (
     registry_secrets,
 )
 from pipeline.config.layers import Layers
-from pipeline.config.models.field_types import fields_of, is_section
+from pipeline.config.models.collect import CollectTo
 from pipeline.config.models.job import PipelineFile
-from pipeline.config.models.shape import InlineShape
 from pipeline.config.models.source import JsonlSource, KafkaSource
-from pipeline.config.models.validate import check, submodel
+from pipeline.config.models.validate import check
 from pipeline.config.places import STDIN, check_moved_state, place, place_all
+from pipeline.config.settings import Setting, settings_followed, settings_of
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import Document, locate
 from pipeline.config.yaml.loader import EMPTY, decode_text, parse_yaml
@@ -40,21 +40,14 @@ from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 
 FILE = "pipeline.yaml"
-_SECRET_FIELDS = ("password", "secret", "key", "token", "jaas", "credential", "oauth", "user.info")
 _RECEIVERS: tuple[KeyPath, ...] = (("delivery", "proxy"), ("delivery", "batch", "wrap"))
-_CLIENTS: tuple[KeyPath, ...] = (("source", "kafka", "settings"), ("dead_letters", "kafka", "settings"))
-_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+_CLIENTS: tuple[KeyPath, ...] = (
+    ("source", "kafka", "settings"),
+    ("dead_letters", "kafka", "settings"),
+    ("collect", "to", "kafka", "settings"),
+)
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class Setting(NamedTuple):
-    """One value of the job's config."""
-
-    name: str
-    value: Value
-    origin: str
-    """``config/pipeline.yaml:3``, ``environment HOOKLINE_SHARDS``, ``flag --shards`` or ``default``."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -63,7 +56,8 @@ class PipelineConfig:
 
     file: PipelineFile
     source: JsonlSource | KafkaSource | None
-    """The one that `file` names. None: nothing to read; `hookline run` then needs --source."""
+    """The one that `file` names, else what the collector keeps. None: nothing to read; `hookline run` then
+    needs --source."""
     state: Path
     """The state directory; a replay has another one than the file says."""
     delivery: Mapping[str, Value]
@@ -73,6 +67,11 @@ class PipelineConfig:
     """Which shape reads what, as plain data (`formats_of`)."""
     written: Mapping[str, str] = field(default_factory=dict)
     """How the paths of recordings are written, by where they lead: so `formats` calls them."""
+
+    @property
+    def collected(self) -> str | None:
+        """The folder in which a collector keeps its events, where the config has one."""
+        return None if self.file.collect is None else self.file.collect.to.recording
 
     @property
     def defaults(self) -> JobDefaults:
@@ -104,12 +103,14 @@ def load_pipeline(
     flags: Mapping[str, Value] | None = None,
     check_source: bool = False,
     guard_state: bool = False,
+    collects: bool = False,
 ) -> PipelineReport:
     """Read the job's config.
 
     flags: values by dotted name (``source.jsonl.paths``, ``state``); a value of None is not given.
     check_source: a missing source, or a path that does not exist, is an error too (for `run`).
     guard_state: so is a state directory that is not there, while there is one where it was looked for before.
+    collects: so is a key or a secret of `collect` that is missing (for who needs them).
 
     Relative paths of the file start at its folder, those of variables and flags at the working directory.
     """
@@ -132,22 +133,31 @@ def load_pipeline(
     layers = Layers(data)
     findings.extend(layers.set_variables(environ))
     layers.set_flags(flags or {})
+    if "collect" in data and _section(data, "source") == {"jsonl": {"follow": True}}:
+        del data["source"]  # what the collector keeps is followed anyway
     is_given = any((flags or {}).get(f"source.{kind}.format") for kind in ("jsonl", "kafka"))
     formats, named = formats_of(data, {} if is_given else topics, None if is_given else paths)
+    if not is_given:
+        add_collected(formats, _section(data, "collect"))
     were = place_all(data, base, lambda path: layers.origin(path) in ("file", "default"))
     model = check(PipelineFile, data, problems, what="pipeline.yaml")
     if model is not None and "state" not in data:
         were["state",] = model.state
         model = model.model_copy(update={"state": place(base, model.state)})
+    if model is not None and model.collect is not None and ("collect", "to", "recording") not in were:
+        to = model.collect.to
+        if to.recording is not None and "to" not in _section(data, "collect"):
+            model = _replaced(model, ("collect", "to", "recording"), place(base, to.recording))
     used = None if model is None else _with_secrets(model, secrets, problems)
-    source = None
-    if used is not None and used.source is not None:
-        source = used.source.jsonl or used.source.kafka
+    source = None if used is None else _source(used)
     if model is not None:
+        if model.collect is not None:
+            named += hook_formats(model.collect)
+            check_collect(model.collect, secrets, problems, needs_secrets=collects)
         check_names(named, own_names(base), problems)
         check_tables(data, problems)
-    if check_source and model is not None:
-        _check_source(source, base, problems, were)
+    if check_source and model is not None and (model.source is not None or model.collect is None):
+        _check_source(source, base, problems, were, None if model.collect is None else model.collect.to)
     if guard_state and model is not None and ("state",) in were:
         check_moved_state(model.state, were["state",], problems)
     for problem in problems.found:
@@ -168,6 +178,8 @@ def load_pipeline(
 
     settings = tuple(settings_of(model, origin_of))
     assert used is not None  # there is a model
+    if used.source is None and source is not None:
+        settings += tuple(settings_followed(source))
     written = {place(base, one): one for path, one in were.items() if path[:2] == ("source", "jsonl")}
     config = PipelineConfig(
         used, source, Path(model.state), data.get("delivery", {}), settings, formats, written
@@ -180,9 +192,15 @@ def _section(holder: Value, name: str) -> dict[str, Value]:
     return inner if isinstance(inner, dict) else {}
 
 
+def _source(file: PipelineFile) -> JsonlSource | KafkaSource | None:
+    if file.source is None:
+        return None if file.collect is None else followed(file.collect)
+    return file.source.jsonl or file.source.kafka
+
+
 def _is_secret(path: KeyPath) -> bool:
     """Return whether placeholders at this place of pipeline.yaml are put in only where they are used."""
-    if is_registry_secret(path):
+    if is_registry_secret(path) or is_collect_secret(path):
         return True
     return any(path[: len(place)] == place for place in (*_RECEIVERS, *_CLIENTS))
 
@@ -253,7 +271,11 @@ def _document(base: Path) -> Document:
 
 
 def _check_source(
-    source: JsonlSource | KafkaSource | None, base: Path, problems: Problems, were: Mapping[KeyPath, str]
+    source: JsonlSource | KafkaSource | None,
+    base: Path,
+    problems: Problems,
+    were: Mapping[KeyPath, str],
+    collects: CollectTo | None,
 ) -> None:
     if source is None and not base.is_dir():
         problems.error((), "missing-directory", f"`{base}`: {NO_DIRECTORY}")
@@ -272,6 +294,8 @@ def _check_source(
         }
         for name, paths in named.items():
             for index, path in enumerate(paths or ()):
+                if collects is not None and path == collects.recording:
+                    continue  # the collector makes it, or the job
                 if path != STDIN and not os.path.exists(path) and not glob(path, recursive=True):
                     at: KeyPath = ("source", "jsonl", name, index)
                     message = f"there is no file or directory `{path}`"
@@ -294,35 +318,3 @@ def _line(document: Document, path: KeyPath) -> int:
     assert document.root is not None  # an origin in the file
     found = locate(document.root, path)
     return (found.key or found.node.span).line + 1
-
-
-def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPath = ()) -> Iterator[Setting]:
-    """Yield every value of a section and of those inside, by dotted name; ``origin`` tells whence."""
-    for name, attribute, info in fields_of(type(section)):
-        path, value = (*prefix, name), getattr(section, attribute)
-        if is_section(type(value)) and not isinstance(value, InlineShape):
-            yield from settings_of(value, origin, path)
-        elif value is not None or submodel(info.annotation) is None:
-            shown = "***" if is_registry_secret(path) and name != "username" else _masked(_plain(value))
-            yield Setting(".".join(map(str, path)), shown, origin(path))
-
-
-def _plain(value: Value) -> Value:
-    """Return sections that stand in lists and maps as plain data."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(by_alias=True, exclude_none=True)
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _masked(value: Value) -> Value:
-    """Return a value for showing: what looks like a password among free settings is hidden."""
-    if isinstance(value, dict):
-        return {
-            key: "***" if any(word in key.lower() for word in _SECRET_FIELDS) else _masked(inner)
-            for key, inner in value.items()
-        }
-    if isinstance(value, list):
-        return [_masked(inner) for inner in value]
-    return _USERINFO.sub("", value) if isinstance(value, str) else value

@@ -22,11 +22,13 @@ PATHS: Final[tuple[KeyPath, ...]] = (
     ("source", "jsonl", "events"),
     ("source", "jsonl", "users"),
     ("dead_letters", "jsonl", "path"),
+    ("collect", "to", "recording"),
 )
 """Fields of pipeline.yaml that hold paths."""
 _SETTINGS: Final[tuple[KeyPath, ...]] = (
     ("source", "kafka", "settings"),
     ("dead_letters", "kafka", "settings"),
+    ("collect", "to", "kafka", "settings"),
 )
 """Fields that hold settings of librdkafka, some of which are paths."""
 

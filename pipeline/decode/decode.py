@@ -11,6 +11,7 @@ import orjson
 from pipeline.decode import members, strict
 from pipeline.decode.auto import AUTO, RECORDED, refuse_another
 from pipeline.decode.builtin import cloudevents
+from pipeline.decode.collected import collected, corrected
 from pipeline.decode.connect.envelope import CONNECT
 from pipeline.decode.fields import Fields, Headers, Place
 from pipeline.decode.shape import Shape
@@ -25,7 +26,11 @@ from pipeline.model.words import without_addresses
 OUR_FAULT = "Hookline failed to read this record"
 """How the reason of an Invalid begins whose cause is a fault in this package."""
 
-BY_NAME: dict[str, Shape] = {AUTO.name: AUTO, RECORDED.name: RECORDED, CONNECT.name: CONNECT, **SHAPES}
+_ROWS: dict[str, Shape] = {AUTO.name: AUTO, RECORDED.name: RECORDED, CONNECT.name: CONNECT, **SHAPES}
+COLLECTED = collected(_ROWS)
+"""Of what a collector wrote, where there are no own shapes."""
+
+BY_NAME: dict[str, Shape] = {**_ROWS, COLLECTED.name: COLLECTED}
 """Every shape that `format` may name, but for own ones."""
 
 
@@ -47,6 +52,16 @@ def decode(
     has checked the whole chunk for long integers and deep nesting. Never raises for any input.
     """
     shape = format if isinstance(format, Shape) else BY_NAME[format]
+    if shape.by_headers is not None:
+        try:
+            told = shape.by_headers(headers)
+        except InvalidRecord as error:
+            return [Invalid(raw or b"", str(error), origin)]
+        records = decode(
+            raw, format=told.shape, origin=origin, received_at=received_at, headers=headers, key=key,
+            is_clean=is_clean, most_members=most_members,
+        )  # fmt: skip
+        return corrected(records, told, received_at)
     # By place: names take twice the time.
     place = Place(origin, received_at, None, None, raw, "", headers, key, most_members)
     try:
@@ -108,7 +123,7 @@ def member_of(raw: bytes, item: int, shape: Shape) -> bytes:
 
 def reads_binary(shape: Shape) -> bool:
     """Return whether CloudEvents in binary mode are read: they say all they must in their headers."""
-    return shape.read is AUTO.read or shape.name == "cloudevents"
+    return shape.read is AUTO.read or shape.name == "cloudevents" or shape.by_headers is not None
 
 
 def _reason(raw: bytes | None, error: InvalidRecord, shape: Shape) -> str:

@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from pathlib import PurePath
 
 from pipeline.decode.auto import AUTO
+from pipeline.decode.collected import is_collected
+from pipeline.decode.decode import COLLECTED
 from pipeline.decode.shape import Shape
 
 Sources = str | list[str]
@@ -26,23 +28,30 @@ class Formats:
     """Own shapes by their names."""
     others: Shape | None = None
     """Of files that pipeline.yaml does not name, where all those that it names are of one shape."""
+    collected: Shape = COLLECTED
+    """Of the lines of a collector's recording."""
     _known: dict[tuple[str, str | None], Shape] = field(default_factory=dict)
 
     def of(self, source: str, part: str | None = None) -> Shape:
         """Return the shape of a line by its origin's source and, of a file, by the path that names it.
 
-        A recorded message is of the topic that it was read from, whatever file it lies in. A line without a
+        A recorded message is of the topic that it was read from, whatever file it lies in; one of a collector
+        says itself how it is read. A line without a
         part is of the file that is called like its source: of a recording, of a dead letter, of a flag.
         """
         found = self._known.get((source, part))
         if found is None:
-            found = self._topic(source) or self._file(source, part) or self.default
+            found = self._topic(source) or self._collector(source)
+            found = found or self._file(source, part) or self.default
             self._known[source, part] = found
         return found
 
     def names(self, source: str) -> bool:
-        """Return whether pipeline.yaml says a format of a topic or file, rather than of all others."""
-        return (self._topic(source) or self._file(source, None)) is not None
+        """Return whether pipeline.yaml says a format of a topic or file, rather than of all others.
+
+        A collector's lines say it themselves.
+        """
+        return (self._topic(source) or self._collector(source) or self._file(source, None)) is not None
 
     def all(self) -> list[Shape]:
         """Return every shape that reads something, that of most things first."""
@@ -60,6 +69,9 @@ class Formats:
         found = {shape for path, shape in self.files.items() if fnmatchcase(name, PurePath(path).name)}
         return found.pop() if len(found) == 1 else self.others  # of two with one name neither is known
 
+    def _collector(self, source: str) -> Shape | None:
+        return self.collected if is_collected(source) else None
+
     def _topic(self, source: str) -> Shape | None:
         if not self.topics:
             return None
@@ -68,7 +80,10 @@ class Formats:
 
     def runs(self, sources: Sources, parts: Parts, lines: int) -> Iterator[tuple[int, int, Shape]]:
         """Yield the stretches of a chunk that one shape reads: the first line, the one after the last."""
-        if not self.topics and not self.files:
+        if isinstance(sources, list) and sources and sources.count(sources[0]) == lines:
+            sources = sources[0]  # nearly always, where files or topics are not merged
+        names = {sources} if isinstance(sources, str) else set(sources)
+        if not self.topics and not self.files and not any(map(is_collected, names)):
             yield 0, lines, self.default
             return
         if isinstance(sources, str) and not isinstance(parts, list):

@@ -21,6 +21,7 @@ from pipeline.decode.glance import NOT_SEEN, Wants, is_good, names_native, read_
 from pipeline.decode.plain import plain_event
 from pipeline.decode.shape import Shape
 from pipeline.language.formats import RECORDING
+from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Envelope, Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.sizes import KEPT_BYTES, USUAL, Sizes
 
@@ -85,10 +86,58 @@ def scan(
 
 def _scan(chunk: RawLines, shape: Shape, wants: Wants, sizes: Sizes, found: Scanned) -> None:
     """Add the records of lines of one shape, and their counts."""
+    if shape.by_headers is None:
+        _scan_run(chunk, shape, shape, frozenset(), wants, sizes, found)
+        return
+    told = _all_told(shape, chunk.headers or [None] * len(chunk.lines))
+    begin, lines = 0, len(told)
+    while begin < lines:
+        of, end = told[begin][0], begin + 1
+        while end < lines and told[end][0] is of:
+            end += 1
+        odd = frozenset(at - begin for at in range(begin, end) if told[at][1])
+        run = chunk if end - begin == lines else chunk.run(begin, end)
+        _scan_run(run, of, shape, odd, wants, sizes, found)
+        begin = end
+
+
+def _all_told(shape: Shape, headers: Sequence[Headers | None]) -> list[tuple[Shape, bool]]:
+    """Return the shape of each line by its headers, and whether only `decode` can read it as they say."""
+    assert shape.by_headers is not None
+    found: list[tuple[Shape, bool]] = []
+    before: Headers | None = ()
+    last = shape, True
+    for given in headers:
+        if given != before:  # of one request all lines have the same
+            before = given
+            try:
+                told = shape.by_headers(given)
+                last = told.shape, not told.is_plain
+            except InvalidRecord:
+                last = shape, True  # `decode` says what is wrong with them
+        found.append(last)
+    return found
+
+
+def _scan_run(
+    chunk: RawLines,
+    shape: Shape,
+    whole: Shape,
+    odd: frozenset[int],
+    wants: Wants,
+    sizes: Sizes,
+    found: Scanned,
+) -> None:
+    """Add the records of lines that one shape reads, and their counts.
+
+    whole: the shape that decodes them, which may say more of them than the first look sees; odd: the lines of
+    which it does.
+    """
     lines, sources, offsets, received = chunk.lines, chunk.sources, chunk.offsets, chunk.received
     headers, keys, faults = chunk.headers, chunk.keys, chunk.faults or {}
     new = tuple.__new__  # half the time of Origin(...)
     unusual, large = _unusual(chunk, sizes.record_bytes)
+    unusual.update(odd)
     if large:
         faults = {**faults, **large}
         lines = [line[:KEPT_BYTES] if line and at in large else line for at, line in enumerate(lines)]
@@ -130,7 +179,7 @@ def _scan(chunk: RawLines, shape: Shape, wants: Wants, sizes: Sizes, found: Scan
             continue
         members = decode(
             line,
-            format=shape,
+            format=whole,
             origin=origin,
             received_at=received_at,
             headers=None if headers is None else headers[at],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-from pipeline.decode.fields import Fields, Place
+from pipeline.decode.fields import Fields, Headers, Place
 from pipeline.decode.framed.framing import Frame
 from pipeline.decode.glance import Stub, Wants
 from pipeline.model.json import Json
@@ -19,6 +19,16 @@ Seen: TypeAlias = tuple[int | None, bool]
 """What a look at a raw line tells: unix milliseconds or None, and whether it is an update of a user."""
 
 NOTHING: frozenset[str] = frozenset()
+
+
+class Told(NamedTuple):
+    """What the headers of a line say of how it is read."""
+
+    shape: Shape
+    is_plain: bool
+    """True where it is read as any line of its shape."""
+    shift_ms: int
+    """To be added to the times of its records."""
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -74,5 +84,8 @@ class Shape:
     """True where an id may be longer than the line that it stands in: it is put together."""
     side: Side = "both"
     """What a topic of this shape holds where nothing says it."""
+    by_headers: Callable[[Headers | None], Told] | None = None
+    """Says by a line's headers which other shape reads it, and how (decode/collected.py); raises
+    InvalidRecord. None: this one reads every line."""
     frame: Frame | None = None
     """What is around each record of a topic; the reader waits for the schemas that it names."""

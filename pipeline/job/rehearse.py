@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pipeline.compile.snapshot import Snapshot
 from pipeline.job.replay import Replay
 from pipeline.job.story import Chosen, Match, Moment, Story, choose, resolve
+from pipeline.join.known import Known
 from pipeline.join.links import Identity
 from pipeline.model.records import Event, Invalid, PropertyUpdate, Record, User
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.store.memory import MemoryRows
+from pipeline.store.rows import Rows
 
 PARTITION = "given"
 """Where all records come from; one partition, so that none is misrouted."""
@@ -23,11 +25,20 @@ PARTITION = "given"
 class Rehearsal:
     """Users, links and limits of one run under one config.
 
-    replay: which events and webhooks may fire; None: all that are enabled.
+    replay: which events and webhooks may fire; None: all that are enabled. known: what is known of users
+    before; None: nothing.
     """
 
-    def __init__(self, snapshot: Snapshot, replay: Replay | None = None, sizes: Sizes = USUAL) -> None:
-        rows = MemoryRows()
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        replay: Replay | None = None,
+        sizes: Sizes = USUAL,
+        known: Known | None = None,
+    ) -> None:
+        rows: Rows = MemoryRows()
+        if known is not None:
+            rows = known.under(rows)
         self._snapshot = snapshot
         self._identity = Identity(rows, sizes=sizes)
         self._story = Story(rows, lambda: time.time_ns() // 1_000_000, replay, sizes)

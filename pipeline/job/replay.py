@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.deliver.requests.spec import LaneSpec
@@ -32,6 +33,8 @@ class Replay:
     """Requests per second and webhook."""
     speed: float | None = None
     """How fast event time passes, as a multiple of the clock; None: as fast as it goes."""
+    users_of: Path | None = None
+    """A job's state directory: its users and links, as they are now, are known before anything is read."""
     lives: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     """Per topic that the live job reads: its life and its id, so that its records have the job's origins."""
 

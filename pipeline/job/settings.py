@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.job.replay import Replay
+from pipeline.join.known import Known
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.outbox.quota import USUAL_QUOTA, Quota
 from pipeline.sources.chunk import CHUNK_LINES
@@ -33,6 +34,8 @@ class JobSettings:
     """True for a recording that ends: nobody else waits for it."""
     replay: Replay | None = None
     """What a replay fires; None: this is the live job."""
+    known: Known | None = None
+    """What is known of users before anything is read; None: nothing."""
     copies: bool = False
     """True where dead letters are copied somewhere."""
     drain_secs: float = 30.0

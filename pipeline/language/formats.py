@@ -18,6 +18,7 @@ Format: TypeAlias = Literal[
     "jitsu",
     "debezium",
     "kafka-connect",
+    "collected",
 ]
 
 FORMATS: tuple[str, ...] = get_args(Format)

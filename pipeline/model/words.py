@@ -16,6 +16,11 @@ LISTED = 20
 """Known words that are listed where none was meant."""
 
 
+def counted(number: int, noun: str) -> str:
+    """Return ``1 record``, ``2 records``, ``1,000 records``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def without_addresses(reason: str) -> str:
     """Return a reason without addresses of objects: they say nothing, and differ from run to run."""
     return _ADDRESS.sub("", reason) if " at 0x" in reason else reason

@@ -35,7 +35,7 @@ def check(config: Path, *, offline: bool = False) -> Report:
 
 
 def _check(config: Path, offline: bool) -> Report:
-    pipeline = load_pipeline(config)
+    pipeline = load_pipeline(config, collects=not offline)
     defaults = pipeline.config.defaults if pipeline.config is not None else JobDefaults()
     secrets = None if offline else Secrets(base=config)
     report = compile_config(read_config(config, defaults=defaults), secrets=secrets, offline=offline)

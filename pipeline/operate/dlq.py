@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,10 @@ from pipeline.operate.asking import Changed, ask_or_leave
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import name_of, reason_of
 from pipeline.outbox.reading.view import dead_letters, require_webhook
-from pipeline.sources.files.recorded import Message, dump_line
+from pipeline.sources.files import recorded
+from pipeline.sources.files.blocks import first_line
+from pipeline.sources.files.file_set import find_inputs
+from pipeline.sources.files.recorded import Message, dump_line, is_recording
 
 
 @dataclass(slots=True, frozen=True)
@@ -54,13 +57,16 @@ def find(state: Path, name: str) -> DeadLetter:
     raise Refused(f"there is no dead letter `{name}`; `hookline dlq list` shows them")
 
 
-def records(letters: Iterable[DeadLetter]) -> Iterator[bytes]:
+def records(letters: Iterable[DeadLetter], state: Path) -> Iterator[bytes]:
     """Yield the records that nobody could read as lines of a recording, each with its origin and its message.
+
+    state: whose dead letters they are, so that a replay joins them with what is known there.
 
     In the order of the messages' times, those of one source in its order. A member of an envelope has an
     origin of its own: that of the whole line is the one of its first member. A line of which several parts
     could not be read comes once.
     """
+    home = str(state.absolute())
     before: tuple[str, int] | None = None
     bodies: set[bytes] = set()
     broken = ((letter.message or Envelope(), letter) for letter in letters if letter.kind == "record")
@@ -78,8 +84,21 @@ def records(letters: Iterable[DeadLetter]) -> Iterator[bytes]:
             Message(
                 source, offset, around.time, around.key, [*around.headers] or None,
                 None if around.is_tombstone else body,
-            )
+            ),
+            dead=home,
         )  # fmt: skip
+
+
+def died_in(paths: Sequence[str]) -> set[Path]:
+    """Return the state directories that files were written out of by `records`; nothing where one was not."""
+    found = [_died_in(given.path) for given in find_inputs(paths)]
+    return set() if None in found else {Path(state) for state in found if state is not None}
+
+
+def _died_in(path: str) -> str | None:
+    if not is_recording(path) or not Path(path).is_file():
+        return None  # what a pipe brings comes once
+    return recorded.died_in(first_line(path))
 
 
 def _apart(origin: Origin) -> tuple[str, int]:

@@ -1,7 +1,9 @@
 """``hookline produce``: a recording loaded into topics, so that reading them gives what the file gives.
 
 Messages are keyed by user (the anonymous id where there is none), updates go to the topic of users, and their
-times grow in the order of the lines: what the join merges by time is the order of the recording.
+times grow in the order of the lines: what the join merges by time is the order of the recording. Lines stay
+as they are. Only an envelope of several users that `auto` reads becomes a native message for each: `auto`
+reads that as well, while a topic of a named shape can hold no native messages among its own.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.decode.decode import decode
+from pipeline.decode.shape import Shape
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.recording.native_lines import native_line
 from pipeline.recording.record import messages
@@ -45,7 +48,7 @@ def produce(
     events: str = "events",
     users: str | None = "user-properties",
     partitions: int = 4,
-    format: str = "auto",
+    format: Shape | None = None,
     times: Times = "now",
     settings: Mapping[str, Any] | None = None,
     stopping: Callable[[], bool] = lambda: False,
@@ -54,7 +57,8 @@ def produce(
 ) -> Produced:
     """Write everything the reader has into topics, created with ``partitions`` where they are missing.
 
-    users: None puts everything into one topic. times: ``keep`` writes the times of the records, made to grow
+    users: None puts everything into one topic. format: which shape reads the lines, so that their user, kind
+    and time are known; None: `auto`. times: ``keep`` writes the times of the records, made to grow
     (where topics keep records for a limited time, brokers remove old ones at once); ``now`` the present.
     settings are passed to librdkafka. Returns when all is acknowledged. Raises ConfigError and Fatal.
     """
@@ -123,18 +127,30 @@ class Part:
     is_invalid: bool = False
 
 
-def _parts(message: Message, format: str, *, is_fault: bool) -> list[Part]:
-    """Return a line as messages of one user each: a ``batch[]`` of several users is taken apart."""
+def _parts(message: Message, format: Shape | None, *, is_fault: bool) -> list[Part]:
+    """Return a line as messages of one user each: a ``batch[]`` of several users is taken apart.
+
+    Lines of a named shape stay whole: one of several users has the key of the first.
+    """
     value, key, headers = message.value, message.key, message.headers
     records: list[Record] = []
     if not is_fault:
         origin = Origin(message.source, message.offset)
         records = decode(
-            value, format=format, origin=origin, received_at=message.time, headers=headers, key=key
+            value,
+            format="auto" if format is None else format,
+            origin=origin,
+            received_at=message.time,
+            headers=headers,
+            key=key,
         )
     good = [record for record in records if not isinstance(record, Invalid)]
     if not good:
-        return [Part(value, key, headers, message.time, False, True)]
+        # What its shape leaves out (`ignore`) is a record all the same.
+        return [Part(value, key, headers, message.time, False, is_fault or bool(records) or format is None)]
+    if format is not None:
+        is_update = not any(isinstance(record, Event) for record in good)
+        return [Part(value, key or _key(good[0]), headers, _time(good[0], message), is_update)]
     keys = {_key(record) for record in good}
     kinds = {isinstance(record, Event) for record in good}
     if len(good) == len(records) and (key is not None or len(keys) == 1) and len(kinds) == 1:

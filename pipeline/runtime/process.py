@@ -31,6 +31,7 @@ from pipeline.job.control.peers import PeerReporter, Peers
 from pipeline.job.flow import build_flow
 from pipeline.job.replay import Replay
 from pipeline.job.settings import JobSettings
+from pipeline.join.known import Known
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, disk_fault
 from pipeline.model.process.bounds import bounded
@@ -117,6 +118,10 @@ def open_job(
 
         # A replay keeps its dead letters to itself.
         copies = open_copies(config.file.dead_letters, config.source) if replay is None else None
+        known = None
+        if replay is not None and replay.users_of is not None:
+            known = Known(replay.users_of)
+            stack.callback(known.close)
         given = config.source
         settings = JobSettings(
             state=config.state,
@@ -125,6 +130,7 @@ def open_job(
             formats=snapshot.formats,
             finite=replay is not None or (isinstance(given, JsonlSource) and not given.follow),
             replay=replay,
+            known=known,
             copies=copies is not None,
             disk_reserve_bytes=config.file.disk_reserve_bytes,
             chunk_lines=parts.chunk_lines,
@@ -134,12 +140,12 @@ def open_job(
         )
         fires = (lambda webhook_id: True) if replay is None else replay.fires
         versions = Versions(config.state / "versions", snapshot, take_over, fires)
-        known = read_tokens(config.state / "recovery").get("source", ())
+        partitions = read_tokens(config.state / "recovery").get("source", ())
         source, fetcher = with_schemas(
             parts.source(config, replay, snapshot.formats), config, config_dir, snapshot.formats,
             config.state / FOLDER,
         )  # fmt: skip
-        job = Job(settings, Remembered(source, known), versions, engine, halts, copies, peers)
+        job = Job(settings, Remembered(source, partitions), versions, engine, halts, copies, peers)
         if fetcher is not None:
             job.waits = fetcher.waits
             stack.callback(fetcher.close)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from pipeline.model.words import counted
 from pipeline.telemetry import log, screen
 
 if TYPE_CHECKING:
@@ -23,36 +24,66 @@ Look: TypeAlias = Callable[[], tuple[dict[str, int], dict[str, dict[str, int]], 
 _log = log.get("job")
 
 
-class Progress:
-    """Tells how far a job is, from its start to `stop`."""
+Facts: TypeAlias = dict[str, int]
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
-        self._terminal = sys.stderr.isatty()
-        self._before: tuple[float, int] | None = None
-        self._rate = 0.0
-        self._first: tuple[float, int] | None = None
-        """When the input's size was first known, and the bytes read by then."""
+
+class Line:
+    """Tells what a process does, from now to `stop`."""
+
+    def __init__(self, facts: Callable[[], Facts], tell: Callable[[Facts], None], every_secs: float) -> None:
+        self._facts, self._tell, self._every_secs = facts, tell, every_secs
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Say no more, and clear the terminal's line."""
+        """Say no more."""
         self._stopped.set()
         self._thread.join(1.0)
-        if self._terminal:
-            screen.show("")
 
     def _run(self) -> None:
-        while not self._stopped.wait(TERMINAL_SECS if self._terminal else LOG_SECS):
-            facts = self.facts()
-            if self._terminal:
-                screen.show(render(facts))
-            else:
-                _log.info("progress", **facts)
+        while not self._stopped.wait(self._every_secs):
+            self._tell(self._facts())
 
-    def facts(self) -> dict[str, int]:
+
+class Shown(Line):
+    """Tells it a person: a changing line on a terminal, a log line now and then elsewhere.
+
+    render: makes a line of what there is; show: takes it, and "" at the end.
+    """
+
+    def __init__(
+        self,
+        facts: Callable[[], Facts],
+        render: Callable[[Facts], str],
+        logger: log.Log,
+        show: Callable[[str], None] = screen.show,
+    ) -> None:
+        self._show = show if sys.stderr.isatty() else None
+        if self._show is None:
+            super().__init__(facts, lambda found: logger.info("progress", **found), LOG_SECS)
+        else:
+            super().__init__(facts, lambda found: show(render(found)), TERMINAL_SECS)
+
+    def stop(self) -> None:
+        """Say no more, and clear the terminal's line."""
+        super().stop()
+        if self._show is not None:
+            self._show("")
+
+
+class Progress(Shown):
+    """Tells how far a job is."""
+
+    def __init__(self, look: Look, show: Callable[[str], None] = screen.show) -> None:
+        self._look = look
+        self._before: tuple[float, int] | None = None
+        self._rate = 0.0
+        self._first: tuple[float, int] | None = None
+        """When the input's size was first known, and the bytes read by then."""
+        super().__init__(self.facts, render, _log, show)
+
+    def facts(self) -> Facts:
         """Return records read, their rate, the share of the input in percent, and what became of matches.
 
         ``left_secs``: when the input will be read, if it goes on like this.
@@ -98,10 +129,14 @@ def look_through(account: Callable[[], Accounting]) -> Look:
     return look
 
 
-def render(facts: dict[str, int]) -> str:
+def render(facts: Facts) -> str:
     """Return the line for a terminal."""
     parts = [f"{facts['percent']:3d}%"] if "percent" in facts else []
-    parts += [f"{facts['records']:,} records", f"{facts['per_sec']:,}/s", f"{facts['delivered']:,} delivered"]
+    parts += [
+        counted(facts["records"], "record"),
+        f"{facts['per_sec']:,}/s",
+        f"{facts['delivered']:,} delivered",
+    ]
     parts += [f"{facts[name]:,} {name}" for name in ("pending", "dead") if facts[name]]
     if "left_secs" in facts:
         minutes, secs = divmod(facts["left_secs"], 60)

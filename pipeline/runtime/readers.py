@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +12,9 @@ from pipeline.config.models.source import JsonlSource, Side
 from pipeline.config.models.source import KafkaSource as KafkaModel
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
-from pipeline.model.errors import ConfigError
+from pipeline.model.disk import make_folder
+from pipeline.model.errors import ConfigError, Fatal
+from pipeline.runtime.state.directory import reader_name
 from pipeline.sources.chunk import Position
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.reader import Reader, Source
@@ -28,8 +30,21 @@ class Recordings:
     """One partition, however many files there are."""
 
     def __init__(
-        self, source: JsonlSource, *, follow: bool, written: Mapping[str, str], formats: Formats
+        self,
+        source: JsonlSource,
+        *,
+        follow: bool,
+        written: Mapping[str, str],
+        formats: Formats,
+        collected: str | None = None,
+        reader: Callable[[], str] | None = None,
     ) -> None:
+        """collected: the path among them that is a collector's folder, though it need not be there yet.
+
+        reader: how the job is called in such folders; None where it does not say there what it has read.
+        """
+        self._collected = () if collected is None else (collected,)
+        self._reader = reader
         self._source = source
         self._written = written
         self._formats = formats
@@ -42,11 +57,21 @@ class Recordings:
     def open(self, name: str, position: Position | None) -> Reader:
         """Return the recording at the position."""
         source = self._source
+        for path in self._collected:
+            try:
+                make_folder(Path(path))
+            except OSError as error:
+                raise Fatal(
+                    f"{path}: the collector's folder is not there and cannot be made ({error.strerror}): "
+                    "make it, or mend `collect.to.recording`"
+                ) from None
         recording = Recording(
             source.inputs(),
             events=source.events or (),
             users=source.users or (),
             written=self._written,
+            collected=self._collected,
+            reader=self._reader,
             follow=self._follow,
             name=name,
             resume=position,
@@ -94,8 +119,16 @@ def make_readers(
             "there is nothing to read: pipeline.yaml has no `source`, and --source is not given"
         )
     if isinstance(source, JsonlSource):
-        follow = source.follow and aside is None
-        return Recordings(source, follow=follow, written=config.written, formats=formats)
+        if aside is not None:
+            return Recordings(source, follow=False, written=config.written, formats=formats)
+        return Recordings(
+            source,
+            follow=source.follow,
+            written=config.written,
+            formats=formats,
+            collected=config.collected if source.follow and config.collected in source.inputs() else None,
+            reader=lambda: reader_name(config.state),
+        )
     # librdkafka takes a tenth of a second to load: only for those who read topics.
     from pipeline.kafka.client import KafkaSettings
     from pipeline.sources.topics.kafka_source import KafkaSource

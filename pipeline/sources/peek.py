@@ -14,6 +14,7 @@ from pipeline.decode.auto import AUTO, RECORDED
 from pipeline.decode.fields import Headers, Place
 from pipeline.decode.shape import Seen, Shape
 from pipeline.decode.shapes import SHAPES
+from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Origin
 from pipeline.model.times import parse_time
 
@@ -92,6 +93,16 @@ _LOOKS: dict[str, _Look] = dict.fromkeys(
 )
 
 
+_USERS_CALLS: Final = frozenset(
+    {b"identify", b"alias", b"delete", b"$identify", b"add_user_properties", b"engage"}
+)
+
+
+def _calls_user(headers: Headers | None) -> bool:
+    """Return whether the path of a collected request said that it is about a user."""
+    return any(name == "hk-type" and value in _USERS_CALLS for name, value in headers or ())
+
+
 def peek(
     line: bytes | None,
     shape: Shape = AUTO,
@@ -102,6 +113,14 @@ def peek(
     received_at: int | None = None,
 ) -> Seen:
     """Return (unix milliseconds or None, True for an update of a user) as a shape tells it."""
+    if shape.by_headers is not None:
+        try:
+            shape = shape.by_headers(headers).shape
+        except InvalidRecord:
+            return received_at, False
+        seen = peek(line, shape, origin=origin, headers=headers, key=key, received_at=received_at)
+        # When it happened a page may say as it likes: what orders the lines is when they were received.
+        return received_at, line is not None and (seen[1] or _calls_user(headers))
     if line is None:
         return None, True
     if shape.peek is not None:

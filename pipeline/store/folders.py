@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+SHARDS = "shards"
+IDENTITY = "identity"
 CONFIGURED = "webhooks.json"
 """Beside the config versions: the ids of the webhooks that are configured now, a JSON list."""
 
 
 def shard_folder(state: Path, shard: int) -> Path:
     """Return where a shard's store is."""
-    return state / "shards" / f"{shard:03d}"
+    return state / SHARDS / f"{shard:03d}"
 
 
 def identity_folder(state: Path, partition: str) -> Path:
     """Return where the store of a source partition's identity key is."""
-    return state / "identity" / partition.replace("/", "_")
+    return state / IDENTITY / partition.replace("/", "_")
 
 
 def configured_file(state: Path) -> Path:

@@ -76,12 +76,31 @@ class Reader:
         self._path = path
         self._env = env
         self._seals = Seals(path, old_rows=False)
+        self._tables: dict[Table, lmdb._Database] = {}
         self.seq = 0
         """How many epochs were committed."""
         with contextlib.suppress(lmdb.NotFoundError):
             meta = env.open_db(b"meta", create=False)
             with env.begin() as txn:
                 _, self._seals, self.seq = read_meta(path, txn, meta)
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """Return a row as it is committed at this moment; None where there is none."""
+        try:
+            return self._get(table, key)
+        except lmdb.MapResizedError:
+            self._env.set_mapsize(0)  # its owner has made the file longer: as long as it is now
+            return self._get(table, key)
+
+    def _get(self, table: Table, key: bytes) -> bytes | None:
+        db = self._tables.get(table)
+        if db is None:
+            try:
+                db = self._tables[table] = self._env.open_db(table.name.lower().encode(), create=False)
+            except lmdb.NotFoundError:
+                return None
+        with self._env.begin() as txn:
+            return self._seals.find(table, txn, db, key)
 
     def rows(self, table: Table, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows of a table whose key starts with the prefix."""

@@ -163,3 +163,26 @@ DEAD_LETTER_TOO_LARGE = Happening(
     "dead_letter_copies_total",
     {"result": "error"},
 )
+
+COLLECT_REFUSING = Happening(
+    Log.error, "events cannot be kept: requests are refused, and clients come again", "collect_refusing"
+)
+COLLECT_KEEPING = Happening(Log.info, "events are kept again", "collect_refusing", value=0)
+COLLECT_FORGOTTEN = Happening(
+    Log.warning,
+    "more message ids came than can be remembered: the oldest are forgotten before `collect.dedupe` is over",
+    "collect_forgotten_total",
+    every_secs=600.0,
+)
+COLLECT_READER_DAMAGED = Happening(
+    Log.warning,
+    "the file of a reader is damaged: no segment goes until its job writes it anew, or it is removed",
+    "collect_readers_damaged_total",
+    every_secs=600.0,
+)
+COLLECT_NOT_LOOKED_AFTER = Happening(
+    Log.warning,
+    "closed segments cannot be compressed or removed, trying again",
+    "collect_keeping_failures_total",
+    every_secs=60.0,
+)

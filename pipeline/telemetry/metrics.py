@@ -18,7 +18,7 @@ from pipeline.telemetry.names import MetricName
 from pipeline.telemetry.table import METRICS, Metric
 
 __all__ = ["METRICS", "Metric", "MetricName", "count", "gauge", "observe"]
-__all__ += ["prometheus_name", "read", "render_prometheus", "reset"]
+__all__ += ["prometheus_name", "read", "render_prometheus", "reset", "total"]
 
 Labels = tuple[str, ...]
 
@@ -79,7 +79,7 @@ def read(name: MetricName, /, **labels: str) -> float:
 
 
 def total(name: MetricName) -> float:
-    """Return the sum of all series; 0 where nothing was counted yet."""
+    """Return the sum over all labels."""
     with _lock:
         return sum(_values[name].values())
 

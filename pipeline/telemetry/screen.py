@@ -1,4 +1,4 @@
-"""The last line of a terminal: a status that steps aside when something is logged."""
+"""The last lines of a terminal: a status that steps aside when something is logged."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import os
 import sys
 import threading
 
+_CLEAR = "\r\x1b[2K"
+_UP = "\x1b[1A\x1b[2K"
 _lock = threading.RLock()
-_status = ""
+_status: list[str] = []
 
 
 def show(text: str) -> None:
-    """Put a status on the terminal's last line, cut to its width; "" removes it."""
-    global _status
+    """Put a status on the terminal's last lines, each cut to its width; "" removes it."""
     width = _width()
     with _lock:
-        _status = text[: width - 1]
-        sys.stderr.write(f"\r\x1b[2K{_status}")
+        cleared = _cleared()
+        _status[:] = [line[: width - 1] for line in text.split("\n") if line]
+        sys.stderr.write(cleared + "\n".join(_status))
         sys.stderr.flush()
 
 
@@ -24,10 +26,15 @@ def write(line: str) -> None:
     """Write a whole line to stderr, above the status if there is one, of this process or of its parent."""
     with _lock:
         if _status:
-            sys.stderr.write(f"\r\x1b[2K{line}\n{_status}")
+            sys.stderr.write(f"{_cleared()}{line}\n" + "\n".join(_status))
         else:
-            sys.stderr.write(f"\r\x1b[2K{line}\n" if sys.stderr.isatty() else f"{line}\n")
+            sys.stderr.write(f"{_CLEAR}{line}\n" if sys.stderr.isatty() else f"{line}\n")
         sys.stderr.flush()
+
+
+def _cleared() -> str:
+    """Return what clears the status, and leaves the cursor where it began."""
+    return _CLEAR + _UP * (len(_status) - 1)
 
 
 def _width() -> int:

@@ -43,7 +43,7 @@ def test_a_replay_for_a_stopped_job_is_done_at_its_next_start(bench: Bench, rece
     assert bench.run()["webhooks"]["w"]["dead"] == 3
     name = bench.listed("dlq")[0]["id"]
     receiver.answer({"*": [200]})
-    assert "1 dead letters to be sent again at the next start" in bench.hookline("dlq", "replay", name)
+    assert "1 dead letter to be sent again at the next start" in bench.hookline("dlq", "replay", name)
     counts = bench.run()["webhooks"]["w"]
     assert counts == {"matched": 3, "delivered": 1, "dead": 2, "pending": 0, "suppressed": 0}
     assert len(bench.listed("dlq")) == 2

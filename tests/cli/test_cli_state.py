@@ -79,7 +79,7 @@ def test_status_adds_up_all_shards(hookline, state):
 def test_status_is_readable_too(hookline, state):
     said = hookline("status", "--state", state)
     assert "no job is running" in said.out
-    assert "100 records read: 90 events, 8 updates, 1 links, 1 invalid" in said.out
+    assert "100 records read: 90 events, 8 updates, 1 link, 1 invalid" in said.out
     row = next(line for line in said.out.splitlines() if line.startswith("crm"))
     assert row.split() == ["crm", "20", "14", "2", "4", "0"]
 

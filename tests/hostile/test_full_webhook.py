@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.receiver.server import Receiver
-from pipeline.runtime.supervisor import free_ports
+from pipeline.runtime.processes.group import free_ports
 from tests.kit.jobs import Job, accounted
 from tests.kit.run import Bench, until
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from pipeline.job.steps.source import SourcePartition
+from pipeline.job.steps.source import IDLE_AFTER_SECS, SourcePartition
 from pipeline.sources.reader import BaseReader, Reader
 
 
@@ -26,8 +26,25 @@ def test_an_answer_that_is_due_is_looked_for_before_the_next_millisecond(
 ) -> None:
     partition = SourcePartition.__new__(SourcePartition)
     partition.reader, partition.gave = cast(Reader, reader), gave
+    partition.idle_since = None
     before = datetime.now(UTC)
     at = partition.next_awake()
     assert (at is not None) is soon
     if at is not None:
         assert before < at < datetime.now(UTC) + timedelta(milliseconds=1)
+
+
+def test_a_source_is_polled_less_often_when_nothing_has_come_for_long() -> None:
+    partition = SourcePartition.__new__(SourcePartition)
+    partition.reader, partition.gave = BaseReader(), False  # type: ignore[assignment]  # all that is asked of it
+    partition.idle_since = None
+    assert partition.next_awake() is None
+    assert partition.idle_since is not None
+    partition.idle_since -= IDLE_AFTER_SECS
+    at = partition.next_awake()
+    assert at is not None
+    assert at < datetime.now(UTC) + timedelta(seconds=0.012)
+    partition.gave = True
+    assert partition.next_awake() is None
+    partition.gave = False
+    assert partition.next_awake() is None

@@ -110,7 +110,7 @@ def order(version: int) -> dict[str, Any]:
 def test_schemas_evolve_and_their_registry_goes_but_no_request_changes(
     topics: Topics, apicurio: Apicurio, client: SchemaRegistryClient, tmp_path: Path
 ) -> None:
-    events, users = topics.create("orders"), topics.create("users")
+    events, users = topics.create("orders", 2), topics.create("users", 2)
     client_json = JSONSerializer(
         json.dumps({"$schema": DRAFT, "title": "User", "type": "object"}),
         client,
@@ -122,17 +122,19 @@ def test_schemas_evolve_and_their_registry_goes_but_no_request_changes(
 
     def produce() -> None:
         nonlocal sent
-        user = {"type": "user", "user_id": "7", "set": {"plan": f"plan-{sent}"}}
         context = SerializationContext(users, MessageField.VALUE)
-        topics.producer.produce(users, client_json(user, context), key("7"))
+        for id in (7, 8):
+            user = {"type": "user", "user_id": str(id), "set": {"plan": f"plan-{sent}"}}
+            topics.producer.produce(users, client_json(user, context), key(str(id)), id % 2)
         assert topics.producer.flush(20) == 0
         for version, serialize in enumerate(serializers, 1):
             value: dict[str, Any] = {
-                "kind": "order", "id": f"o{sent}", "at": 1_767_323_045_678 + sent, "buyer": {"id": 7},
-                **({"total": Decimal("12.30")} if version == 3 else {"sum": 12.3}), "coupon": None,
+                "kind": "order", "id": f"o{sent}", "at": 1_767_323_045_678 + sent,
+                "buyer": {"id": 7 + sent % 2}, "coupon": None,
+                **({"total": Decimal("12.30")} if version == 3 else {"sum": 12.3}),
             }  # fmt: skip
             raw = serialize(value, SerializationContext(events, MessageField.VALUE))
-            topics.producer.produce(events, raw, key("7"))
+            topics.producer.produce(events, raw, key(str(7 + sent % 2)), (7 + sent % 2) % 2)
             sent += 1
         assert topics.producer.flush(20) == 0
 
@@ -153,7 +155,7 @@ def test_schemas_evolve_and_their_registry_goes_but_no_request_changes(
             until(lambda: len(requests()) >= sent, f"{sent} requests:\n{log.read_text()[-3000:]}", 60)
 
         produce()
-        job = start(log, "run", "-c", config)
+        job = start(log, "run", "-c", config, "--processes", 2)
         try:
             received()
             assert {path.rpartition("/")[0] for path in between.asked} == {"/api/schemas/ids"}
@@ -164,7 +166,7 @@ def test_schemas_evolve_and_their_registry_goes_but_no_request_changes(
             job.kill()
             job.wait()
             produce()
-            job = start(log, "run", "-c", config)
+            job = start(log, "run", "-c", config, "--processes", 2)
             received()
             job.send_signal(signal.SIGTERM)
             assert job.wait(20) == 0, log.read_text()[-2000:]
@@ -190,7 +192,7 @@ def test_schemas_evolve_and_their_registry_goes_but_no_request_changes(
         )
         done = [0]
         record(
-            source, out, stopping=lambda: done[0] >= sent + sent // 3,
+            source, out, stopping=lambda: done[0] >= sent + 2 * sent // 3,
             progress=lambda recorded: done.__setitem__(0, recorded.records), sync_secs=0.05,
         )  # fmt: skip
         assert fetcher is not None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.receiver.received import Request
-from pipeline.runtime.supervisor import free_ports
+from pipeline.runtime.processes.group import free_ports
 from tests.kit.forge import Child, forge
 from tests.kit.run import Bench, until
 
@@ -47,7 +47,8 @@ class Job:
         log: str = "std",
     ) -> None:
         words = bench.command(*(["--follow"] if follow else ["--json"]), "--log-format", "json", *flags)
-        bench.stream.touch()
+        if bench.source == bench.stream:
+            bench.stream.touch()
         self.out, self.err = bench.folder / f"{log}out", bench.folder / f"{log}err"
         environment = bench.environ | {"RUST_BACKTRACE": "0"}
         self.process: subprocess.Popen[bytes] | Child

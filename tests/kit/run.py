@@ -83,6 +83,13 @@ class Bench:
     folder: Path
     settings: str = "{network: {allow: [127.0.0.0/8]}, epoch: 200ms, shards: 2}"
     environment: dict[str, str] = field(default_factory=dict)
+    is_collected: bool = False
+    """What the job reads its settings say, not a flag."""
+
+    @property
+    def source(self) -> Path | None:
+        """What a flag names as the source."""
+        return None if self.is_collected else self.stream
 
     @property
     def config(self) -> Path:
@@ -144,7 +151,8 @@ class Bench:
         return said if isinstance(said, list) else []
 
     def command(self, *flags: object) -> list[str]:
-        words = ["run", "-c", self.config, "--state", self.state, "--source", self.stream, *flags]
+        source = [] if self.source is None else ["--source", self.source]
+        words = ["run", "-c", self.config, "--state", self.state, *source, *flags]
         return [str(HOOKLINE), *map(str, words)]
 
     @contextmanager

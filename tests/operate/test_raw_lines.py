@@ -171,6 +171,11 @@ def test_records_that_nobody_could_read_are_replayed_by_the_mended_shape(
     shape.write_text(mended)
     said = bench.hookline("dlq", "export", "--records", "-o", bench.folder / "x.jsonl", code=2)
     assert "call it NAME.rec.jsonl" in said
+    letter = next(one for one in bench.listed("dlq") if one["origin"]["offset"] == 4)
+    around = {"time": "2026-09-21T14:13:20.004Z", "key": '{"id": "u4"}', "headers": [["kind", "A"]]}
+    assert letter["message"] == {**around, "is_tombstone": False}
+    said = bench.hookline("dlq", "show", letter["id"])
+    assert 'message of 2026-09-21T14:13:20.004Z\nkey: {"id": "u4"}\nkind: A\n' in said
     dead = bench.folder / "dead.rec.jsonl"
     said = bench.hookline("dlq", "export", "--records", "-o", dead)
     assert "6 records written to" in said

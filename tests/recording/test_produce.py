@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -9,20 +11,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decode.decode import decode
+from pipeline.cli.app import run
+from pipeline.decode.decode import BY_NAME, decode
+from pipeline.decode.shape import Shape
 from pipeline.model.records import Event, Origin, PropertyUpdate
 from pipeline.recording.native_lines import native_line
 from pipeline.recording.produce import Order, Part, _parts
 from pipeline.sources.files.recorded import Message
+from tests.kit.run import Bench
+from tests.kit.shapes import shape
 
 ORIGIN = Origin("file", 0)
 
 
 def parts(
-    value: Any, *, key: bytes | None = None, time: int | None = None, headers: Any = None
+    value: Any,
+    *,
+    key: bytes | None = None,
+    time: int | None = None,
+    headers: Any = None,
+    format: Shape | None = None,
 ) -> list[Part]:
     raw = value if value is None or isinstance(value, bytes) else orjson.dumps(value)
-    return _parts(Message("file", 0, time, key, headers, raw), "auto", is_fault=False)
+    return _parts(Message("file", 0, time, key, headers, raw), format, is_fault=False)
 
 
 def test_an_event_goes_as_it_is_keyed_by_its_user() -> None:
@@ -76,6 +87,43 @@ def test_an_envelope_of_several_users_is_taken_apart() -> None:
     assert (event.name, event.properties) == ("A", {"n": 1})
 
 
+SHOP = """
+- when: [{kind: order}]
+  event: {name: {text: Order}, user_id: uid, time: {path: ts, unit: s}}
+- when: [{kind: profile}]
+  user: {user_id: uid, set: has}
+- when: [{kind: ping}]
+  ignore: true
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "is_update", "is_invalid"),
+    [
+        ({"kind": "order", "uid": 7, "ts": 1767225600}, b"7", False, False),
+        ({"kind": "profile", "uid": 7, "has": {"a": 1}}, b"7", True, False),
+        ({"kind": "ping"}, None, False, False),
+        ({"kind": "order"}, None, False, True),
+        ({"type": "event", "name": "A", "user_id": "u1"}, None, False, True),
+    ],
+)
+def test_a_line_of_an_own_shape_goes_as_it_is_keyed_by_its_user(
+    line: Any, key: bytes | None, is_update: bool, is_invalid: bool
+) -> None:
+    raw = json.dumps(line).encode()
+    (part,) = parts(raw, format=shape(SHOP))
+    assert (part.value, part.key, part.is_update, part.is_invalid) == (raw, key, is_update, is_invalid)
+    assert part.time == (1767225600000 if "ts" in line else None)
+
+
+def test_lines_of_a_named_shape_are_never_taken_apart() -> None:
+    members = [
+        {"type": kind, "event": "A", "userId": f"u{n}"} for n, kind in enumerate(["track", "identify"])
+    ]
+    (part,) = parts({"batch": members}, format=BY_NAME["segment"])
+    assert (part.value, part.key, part.is_update) == (orjson.dumps({"batch": members}), b"u0", False)
+
+
 def test_an_envelope_of_one_user_stays_together() -> None:
     value = {"batch": [{"type": "track", "event": name, "userId": "u1"} for name in "AB"]}
     (part,) = parts(value)
@@ -126,3 +174,17 @@ def test_an_update_in_native_form_decodes_to_itself(
     assert decode(native_line(update), origin=ORIGIN) == [update]
     gone = PropertyUpdate(None, user, None, time, time, None, {}, {}, (), ORIGIN, delete=True)
     assert decode(native_line(gone), origin=ORIGIN) == [gone]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["--format", "segmnt", "a.jsonl"], "`segment`"), (["--format", "heap", "--generate"], "own form")],
+)
+def test_a_format_that_cannot_be_is_told_before_any_broker_is_asked(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = Bench(tmp_path, settings="{source: {jsonl: {paths: [x.jsonl]}}}")
+    bench.webhook("w", "http://127.0.0.1:9/x")
+    (bench.config / "x.jsonl").touch()
+    assert run(["produce", *words, "--brokers", "127.0.0.1:9", "-c", str(bench.config)]) == 2
+    assert told in capsys.readouterr().err

@@ -18,6 +18,7 @@ from pipeline.sources.chunk import Position
 from pipeline.sources.files.recorded import Message, dump_line
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.paced import Paced
+from tests.kit.collected import CollectorsFolder
 from tests.kit.reader_contract import Case, ReaderContract, chunks
 
 EVENTS = [
@@ -65,6 +66,17 @@ def recorded(tmp_path: Path) -> Case:
     return Case(files(tmp_path / "a.rec.jsonl"), EVENTS)
 
 
+def collected(tmp_path: Path, *, follow: bool = False) -> Case:
+    folder = CollectorsFolder(tmp_path)
+    for n, line in enumerate(EVENTS):
+        folder.append(line)
+        if n in (4, 5, 12):
+            folder.rotate()
+        if n == 7:
+            folder.pack()
+    return Case(files(tmp_path, follow=follow), EVENTS, ends=not follow)
+
+
 def pipe(tmp_path: Path) -> Case:
     path = tmp_path / "pipe"
     os.mkfifo(path)
@@ -95,6 +107,8 @@ KINDS: dict[str, Callable[[Path], Case]] = {
     "several files": several,
     "followed": followed,
     "recorded messages": recorded,
+    "a collector's folder": collected,
+    "a collector's folder, followed": lambda tmp_path: collected(tmp_path, follow=True),
     "a pipe": pipe,
     "paced file": lambda tmp_path: paced(one_file(tmp_path)),
     "paced files": lambda tmp_path: paced(several(tmp_path)),

@@ -11,6 +11,7 @@ import click
 from pipeline.cli.options import config_option
 from pipeline.cli.output import echo, json_option, print_json, say
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.compile.snapshot import Report
@@ -72,7 +73,7 @@ def show_sample(config: Path, sample: Path, as_json: bool) -> int:
             for record in line["records"]:
                 reason = record.get("dead_letter")
                 echo(f"  dead letter: {reason}" if reason else f"  {orjson.dumps(record).decode()}")
-        told = f"{len(lines):,} line{'s' * (len(lines) != 1)}, {broken:,} of them cannot be read"
+        told = f"{counted(len(lines), 'line')}, {broken:,} of them cannot be read"
         echo(told + (f": `hookline sniff {sample}` says which shape they have" if broken else ""))
     return Exit.PROBLEMS if broken else Exit.OK
 
@@ -85,8 +86,8 @@ def tell(config: Path, found: Report, as_json: bool) -> None:
     if found.findings:
         echo(found.render())
     if not found.errors:
-        webhooks = f"{found.webhooks} webhook{'s' * (found.webhooks != 1)}"
-        labels = f", {found.labels} label{'s' * (found.labels != 1)}" if found.labels else ""
+        webhooks = counted(found.webhooks, "webhook")
+        labels = f", {counted(found.labels, 'label')}" if found.labels else ""
         echo(f"{config}: {webhooks}{labels}, {'no errors' if found.findings else 'no problems'}")
 
 

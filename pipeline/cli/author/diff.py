@@ -13,6 +13,7 @@ from pipeline.cli.options import ConfigDir
 from pipeline.cli.output import echo, json_option, print_json, say, table
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.job.preview import Preview
@@ -50,7 +51,7 @@ def diff(
     found = comparing.diff(old, new, streams, samples, format, unread.append)
     if unread:
         place = LineNumbers(streams).told(unread[0].origin)
-        told = f"not understood, and in no count: {len(unread):,} record{'s' * (len(unread) != 1)}, the first"
+        told = f"not understood, and in no count: {counted(len(unread), 'record')}, the first"
         say(one_line(f"{told} at {place}: {unread[0].reason}"))
     if as_json:
         print_json({webhook: one.to_json() for webhook, one in found.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,9 +56,11 @@ def explain(
 ) -> int:
     """Show every clause's verdict for one event, and the request that would be sent.
 
-    Times are the record's own. Exit code 0 if a webhook fires, 1 if none does or a request cannot be rendered
+    Times are the record's own; the user of a dead letter that could not be read is as the job knows them now.
+    Exit code 0 if a webhook fires, 1 if none does or a request cannot be rendered
     (a dead letter). Nothing is sent.
     """
+    from pipeline.join.known import Known
     from pipeline.operate.trials import explain as explaining
     from pipeline.operate.trials.given import formats_for
 
@@ -84,7 +87,8 @@ def explain(
     else:
         assert event_file is not None  # one of the three is given
         tried = given.read(config, event_file, user_file, format)
-    found = list(explaining.explain(config, tried, webhook))
+    with closing(Known(state_dir(config, state))) if tried.joins_now else nullcontext() as known:
+        found = list(explaining.explain(config, tried, webhook, known))
     if as_json:
         print_json([one.to_json() for one in found])
     else:

@@ -15,6 +15,7 @@ from pipeline.cli.options import config_option
 from pipeline.cli.output import echo, json_option, print_json, say
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.kafka.client import KafkaSettings
@@ -116,7 +117,7 @@ def tell(found: Sniffed, config: Path, brokers: str | None, is_written: bool) ->
     named = (
         ", ".join(part.name for part in found.parts) if len(found.parts) < 4 else f"{len(found.parts)} files"
     )
-    echo(f"{found.records:,} record{'s' * (found.records != 1)} of {named} ({which}):")
+    echo(f"{counted(found.records, 'record')} of {named} ({which}):")
     echo()
     for row in found.found:
         share = 100 * row.records / found.records
@@ -129,8 +130,8 @@ def tell(found: Sniffed, config: Path, brokers: str | None, is_written: bool) ->
     for shape, name, count in found.lost:
         echo()
         _wrapped(
-            f"`{shape}` reads nothing of the field `{name}` of {count:,} records. Where it matters, `--own` "
-            "proposes a shape that keeps it."
+            f"`{shape}` reads nothing of the field `{name}` of {counted(count, 'record')}. Where it matters, "
+            "`--own` proposes a shape that keeps it."
         )
     for made in found.proposals:
         _tell_proposal(made)
@@ -160,7 +161,7 @@ def _tell_proposal(made: Proposal) -> None:
         echo()
         echo("What it does not read:")
         for reason, count, place in made.reasons[:5]:
-            _wrapped(f"{count:,} record{'s' * (count != 1)}, first {place}: {reason}", indent=2)
+            _wrapped(f"{counted(count, 'record')}, first {place}: {reason}", indent=2)
     from pipeline.operate.sniff.sniff import told
 
     echo()

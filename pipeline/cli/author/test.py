@@ -13,6 +13,7 @@ from pipeline.cli.options import config_option
 from pipeline.cli.output import echo, json_option, print_json, say
 from pipeline.model.errors import UsageError
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.operate.trials.cases import CaseResult
@@ -59,7 +60,7 @@ def as_text(results: Sequence[CaseResult]) -> str:
     failed = sum(not result.passed for result in results)
     passed = len(results) - failed
     files = len({result.file for result in results})
-    lines.append(f"{passed} passed, {failed} failed in {files} file{'s' * (files != 1)}")
+    lines.append(f"{passed} passed, {failed} failed in {counted(files, 'file')}")
     return "\n".join(lines)
 
 

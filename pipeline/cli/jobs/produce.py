@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli.jobs.replay import Rate
+from pipeline.cli.options import config_option
 from pipeline.cli.output import json_option, print_json, say
 from pipeline.model.process.stop import requested, stoppable
+from pipeline.model.words import counted
+
+if TYPE_CHECKING:
+    from pipeline.decode.shape import Shape
+    from pipeline.sources.reader import Reader
 
 REPORT_SECS = 0.5
 
 
 @click.command()
+@config_option
 @click.argument("paths", nargs=-1, metavar="[FILE]...")
 @click.option(
     "--brokers", required=True, envvar="HOOKLINE_BROKERS", show_envvar=True, help="HOST:PORT[,HOST:PORT]."
@@ -46,8 +54,14 @@ REPORT_SECS = 0.5
     metavar="N/s",
     help="With --generate: records a second (50/s).",
 )
+@click.option(
+    "--format",
+    metavar="NAME",
+    help="Shape of the records: a built-in or, with -c, an own one; by default `auto`.",
+)
 @json_option
 def produce(
+    config: Path,
     paths: tuple[str, ...],
     brokers: str,
     events: str,
@@ -58,13 +72,16 @@ def produce(
     settings: tuple[str, ...],
     generate: bool,
     rate: float,
+    format: str | None,
     as_json: bool,
 ) -> None:
     """Load recordings into topics, keyed by user; topics that are not there are created.
 
     Updates go to the topic of user properties, and broker times keep the order of the lines, so that the job
-    reads from the topics what it would read from the files.
+    reads from the topics what it would read from the files. Lines of a --format are written as they are, for
+    topics of that format; one of several users is keyed by the first.
     """
+    from pipeline.decode.formats import Formats
     from pipeline.recording import produce as production
     from pipeline.recording.generated import Generated
     from pipeline.sources.files.recording import Recording
@@ -72,6 +89,12 @@ def produce(
 
     if bool(paths) == generate:
         raise click.UsageError("name recordings to load, or --generate")
+    if generate and format is not None:
+        raise click.UsageError("--format is for recordings: what --generate makes is in Hookline's own form")
+    shape = None if format is None else shape_of(format, config)
+    reader: Reader = Generated(rate) if generate else Recording(paths)
+    if shape is not None:
+        reader.under(Formats(shape))
     log.setup()
     terminal = sys.stderr.isatty()
     told = time.monotonic()
@@ -84,11 +107,12 @@ def produce(
 
     with stoppable():
         done = production.produce(
-            Generated(rate) if generate else Recording(paths),
+            reader,
             brokers,
             events=events,
             users=None if one_topic else users,
             partitions=partitions,
+            format=shape,
             times=times,
             settings=parse_settings(settings),
             stopping=requested,
@@ -100,9 +124,27 @@ def produce(
         print_json({"messages": done.messages, "invalid": done.invalid, "created": done.created})
         return
     for topic, number in done.messages.items():
-        say(f"{topic}: {number:,} messages" + (" (new topic)" if topic in done.created else ""))
+        say(f"{topic}: {counted(number, 'message')}" + (" (new topic)" if topic in done.created else ""))
     if done.invalid:
-        say(f"{done.invalid:,} lines are no records; they are in {events} as they are")
+        say(not_read(done.invalid, events, format))
+
+
+def not_read(number: int, topic: str, format: str | None) -> str:
+    """Return what to say of lines that could not be read: they are written all the same."""
+    of = "" if format is None else f" of the shape `{format}`"
+    lines, they_are = ("line is no record", "it is") if number == 1 else ("lines are no records", "they are")
+    return (
+        f"{number:,} {lines}{of}; {they_are} in {topic} as {they_are}. `hookline sniff FILE` says which "
+        "shape such lines have, --format NAME reads by it"
+    )
+
+
+def shape_of(name: str, config: Path) -> Shape:
+    """Return a built-in shape, or an own one of a config. Raises UsageError, ConfigError."""
+    from pipeline.decode.decode import BY_NAME
+    from pipeline.operate.trials.given import formats_for
+
+    return BY_NAME[name] if name in BY_NAME else formats_for(config, name).default
 
 
 def parse_settings(given: tuple[str, ...]) -> dict[str, str]:

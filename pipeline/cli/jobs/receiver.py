@@ -12,6 +12,7 @@ import click
 
 from pipeline.cli.output import print_json_lines, say
 from pipeline.model.errors import UsageError
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     import ssl
@@ -89,7 +90,7 @@ def receiver(
         )
     except OSError as error:
         raise UsageError(f"cannot listen on {listen}: {error.strerror or error}") from error
-    say(f"{count:,} requests")
+    say(counted(count, "request"))
 
 
 def read_script(path: Path | None, answer: str | None) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import click
 from pipeline.cli.options import config_option, setting
 from pipeline.cli.output import json_option, print_json, say
 from pipeline.model.process.stop import requested, stoppable
+from pipeline.model.words import counted
 
 
 @click.command()
@@ -75,4 +76,4 @@ def record(
     if as_json:
         print_json({"records": done.records, "bytes": done.bytes, "files": done.files})
         return
-    say(f"{done.records:,} records ({done.bytes:,} bytes) written to {out}")
+    say(f"{counted(done.records, 'record')} ({done.bytes:,} bytes) written to {out}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from pipeline.cli.options import When, config_option, setting
 from pipeline.cli.output import json_option, print_json_lines, say
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
@@ -81,6 +83,14 @@ class Rate(click.ParamType[float]):
     metavar="DIR",
     help="The replay's own state directory; by default one beside the job's, named after these words.",
 )
+@click.option(
+    "--users-from",
+    "users_of",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Join with what the job of this state directory knows of users now; dead records alone are joined "
+    "so with the config's job.",
+)
 @setting("--allow", env="HOOKLINE_NETWORK_ALLOW", multiple=True, metavar="CIDR", help="Open a network.")
 @given.format_option
 @json_option
@@ -96,6 +106,7 @@ def replay(
     dry_run: bool,
     ends: tuple[str, ...],
     state: Path | None,
+    users_of: Path | None,
     allow: tuple[str, ...],
     format: str | None,
     as_json: bool,
@@ -103,29 +114,76 @@ def replay(
     """Run a recorded stream through the webhooks once more: a backfill of a new one, or a repair.
 
     The whole stream is read, so that each event finds the user's properties as they were; --from, --to,
-    --webhook and --user say what fires. Requests carry the webhook-ids of the live run and
+    --webhook and --user say what fires. Records of `dlq export --records` alone do not bring their users:
+    they are joined with what the job knows of them now. Requests carry the webhook-ids of the live run and
     `webhook-replay: true`. The same command again goes on where it was stopped.
     """
     from pipeline.cli.jobs.run import load
     from pipeline.job.replay import Replay
     from pipeline.telemetry import log
 
-    if bool(paths) == from_kafka:
+    if not paths and not from_kafka:
+        paths = kept_in(config)
+    elif paths and from_kafka:
         raise click.UsageError("name recordings to replay, or --from-kafka")
     until, to = ends_of(ends)
     chosen = Replay(since, until, frozenset(webhooks), user, to, rate, speed or None)
     shape = "source.kafka.format" if from_kafka else "format"
     job = load(config, {"source": paths, shape: format, "allow": allow})
     log.setup(job.file.log.level, job.file.log.format)
+    if dry_run and from_kafka:
+        raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
+    chosen = replace(chosen, users_of=joined_with(users_of, job.state, paths))
     if dry_run:
-        if from_kafka:
-            raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
         from pipeline.operate.trials.dry_run import would_send
         from pipeline.operate.trials.numbers import LineNumbers
 
         found = would_send(config, paths, format, chosen, job.file.sizes())
         return show_dry(found, LineNumbers(paths).told)
     return run(config, job, chosen, state, as_json)
+
+
+def kept_in(config: Path) -> tuple[str, ...]:
+    """Return the folder in which a collector keeps its events. Raises a usage error where there is none."""
+    from pipeline.config.job import load_pipeline
+
+    folder = load_pipeline(config).require().collected
+    if folder is None:
+        raise click.UsageError(
+            "name recordings to replay, or --from-kafka; the folder of `collect.to.recording` is replayed "
+            "where pipeline.yaml names one"
+        )
+    say(f"replaying what the collector keeps in {folder}")
+    return (folder,)
+
+
+def joined_with(given: Path | None, state: Path, paths: tuple[str, ...]) -> Path | None:
+    """Return the state directory whose users are known before anything is read, and say so; None: none.
+
+    given: what ``--users-from`` names. Else it is for dead records alone: the state that they name, or the
+    config's. Raises a usage error where there is no state that was asked for.
+    """
+    from pipeline.operate.dlq import died_in
+    from pipeline.runtime.state.directory import describe
+
+    if given is not None:
+        if describe(given) is None:
+            raise click.UsageError(f"--users-from {given}: no job has run on it, it holds no state")
+        found: Path | None = given
+    elif homes := died_in(paths) if paths else set():
+        looked = [*(homes if len(homes) == 1 else ()), state]
+        found = next((one for one in looked if describe(one) is not None), None)
+        if found is None:
+            said = " and ".join(map(str, dict.fromkeys(looked)))
+            say(
+                f"these are dead records, and nothing is known of their users: no state in {said}; "
+                "--users-from names the job's state directory"
+            )
+            return None
+    else:
+        return None
+    say(f"joined with what {found} knows of users now: their properties and links as of its last epoch")
+    return found
 
 
 def show_dry(found: Iterable[Preview | Invalid], told_place: Callable[[Origin], str]) -> int:
@@ -145,7 +203,7 @@ def show_dry(found: Iterable[Preview | Invalid], told_place: Callable[[Origin], 
             dead += 1
             say(one_line(f"dead letter: {one.webhook}: {one.dead_letter}"))
     letters = dead + broken
-    told = f"{requests:,} request{'s' * (requests != 1)}, {letters:,} dead letter{'s' * (letters != 1)}"
+    told = f"{counted(requests, 'request')}, {counted(letters, 'dead letter')}"
     if broken and not requests:
         told += ": `hookline sniff FILE` says which shape the records have, `--format NAME` reads by it"
     say(told)
@@ -163,8 +221,6 @@ def ends_of(ends: tuple[str, ...]) -> tuple[int | None, str | None]:
 
 def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, as_json: bool) -> int | None:
     """Run the replay as a job of its own, with a summary."""
-    from dataclasses import replace
-
     from pipeline.cli.jobs.run import account, show
     from pipeline.compile.snapshot import compile_config
     from pipeline.config.files import read_config
@@ -182,6 +238,8 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
         snapshot.named(webhook_id)
     if state is None:
         words = repr((job.source, chosen.since_ms, chosen.until_ms, sorted(chosen.webhooks), chosen.user_id))
+        if chosen.users_of is not None:
+            words += f" {chosen.users_of.absolute()}"
         name = blake2b(f"{words}{chosen.to}".encode(), digest_size=4).hexdigest()
         state = job.state.with_name(f"{job.state.name}-replay-{name}")
     say(f"replaying with the state directory {state}")

@@ -14,6 +14,7 @@ from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show
 from pipeline.cli.options import config_option, setting, state_option
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
@@ -155,8 +156,8 @@ def run_alone(
 
 def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> Summary:
     """Run the job in processes of their own and return the summary of all; exits as the job did."""
+    from pipeline.runtime.processes.supervisor import run_group
     from pipeline.runtime.progress import Progress, look_through
-    from pipeline.runtime.supervisor import run_group
 
     begun = time.monotonic()
     progress = Progress(look_through(lambda: account(job_config.state)))
@@ -170,8 +171,13 @@ def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> S
     return {**account(job_config.state), **figures, "elapsed_secs": elapsed}
 
 
-def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> PipelineConfig:
-    """Return the job's settings; says what is doubtful, raises ConfigError for what is wrong."""
+def load(
+    config: Path, flags: dict[str, Any], *, quiet: bool = False, collects: bool = False
+) -> PipelineConfig:
+    """Return the job's settings; says what is doubtful, raises ConfigError for what is wrong.
+
+    collects: whether a collector runs beside it, that needs its keys.
+    """
     from pipeline.config.job import load_pipeline
     from pipeline.model.findings import render
 
@@ -187,7 +193,7 @@ def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> Pipelin
         given[name] = list(value) or None if isinstance(value, tuple) else value or None
         if isinstance(value, Path):
             given[name] = str(value)
-    report = load_pipeline(config, flags=given, check_source=True, guard_state=True)
+    report = load_pipeline(config, flags=given, check_source=True, guard_state=True, collects=collects)
     loaded = report.require()
     if report.findings and not quiet:
         say(render(report.findings, root=report.root))
@@ -226,7 +232,7 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     echo(f"\n{records_line(summary['records'])}")
     for line in order_lines(summary["records"]):
         echo(line)
-    echo(f"this run: {read:,} records in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
+    echo(f"this run: {counted(read, 'record')} in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
     latency = summary["latency_ms"]
     if latency.get("p50"):
         echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")

@@ -15,6 +15,7 @@ from pipeline.cli.output import echo, json_option, print_json, print_json_lines,
 from pipeline.model.errors import UsageError
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 from pipeline.operate.dlq import Selection, change, find, select
 from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of
 
@@ -59,7 +60,7 @@ def list_(state: Path, limit: int, as_json: bool, **wanted: Any) -> None:
         return
     from pipeline.model.times import format_iso
 
-    counts = Counter((dead.request.webhook_id or "-", _short(reason_of(dead), 60)) for dead in found)
+    counts = Counter((dead.request.webhook_id or "-", _short(reason_of(dead), 120)) for dead in found)
     table(("webhook", "reason", "count"), [(*key, n) for key, n in counts.most_common(20)], right=("count",))
     echo()
     table(
@@ -85,12 +86,12 @@ def list_(state: Path, limit: int, as_json: bool, **wanted: Any) -> None:
 @click.argument("id")
 @json_option
 def show(state: Path, id: str, as_json: bool) -> None:
-    """Show one dead letter with its request, its last answer and its origin."""
+    """Show one dead letter with its request, its last answer and its origin; a record with its message."""
     facts = as_json_value(find(state, id))
     if as_json:
         print_json(facts)
         return
-    request = facts.pop("request")
+    request, message = facts.pop("request"), facts.pop("message")
     for name, value in facts.items():
         if value is not None:
             shown = (
@@ -99,6 +100,15 @@ def show(state: Path, id: str, as_json: bool) -> None:
                 else value
             )
             echo(f"{name:<11} {one_line(str(shown))}")
+    if message is not None:
+        echo()
+        if message["time"] is not None:
+            echo(f"message of {message['time']}")
+        for name, value in (("key", message["key"]), *message["headers"]):
+            if value is not None:
+                echo(f"{one_line(name)}: {one_line(value)}")
+        if message["is_tombstone"]:
+            echo("without a value: a tombstone")
     if request["method"]:
         echo(f"\n{request['method']} {one_line(request['url'])}")
         for name, value in request["headers"]:
@@ -113,7 +123,7 @@ def show(state: Path, id: str, as_json: bool) -> None:
     "--records",
     is_flag=True,
     help="Only the records that could not be read, as a recording (NAME.rec.jsonl): `hookline replay` reads "
-    "it by the present shapes.",
+    "it by the present shapes, joined with what is known of users now.",
 )
 def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> None:
     """Write dead letters as JSON lines, one complete object each."""
@@ -127,7 +137,7 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
     if output is None and not records:
         print_json_lines(map(as_json_value, letters))
         return
-    lines = recorded(letters) if records else map(_line, letters)
+    lines = recorded(letters, state) if records else map(_line, letters)
     if output is None:
         sys.stdout.buffer.writelines(lines)
         return
@@ -136,11 +146,10 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
         for line in lines:
             file.write(line)
             count += 1
-    what = "record" if records else "dead letter"
-    said = f"{count:,} {what}{'s' * (count != 1)} written to {output}"
+    said = f"{counted(count, 'record' if records else 'dead letter')} written to {output}"
     if records and count:
-        said += f": `hookline replay {output}` reads them by the present shapes. It knows of users what it"
-        said += " reads itself: name recordings of their properties before it"
+        said += f": `hookline replay {output}` reads them by the present shapes, joined with what the job"
+        said += " knows of users now"
     say(said)
 
 
@@ -183,7 +192,7 @@ def act(
     if done is None:
         say("no dead letters are selected")
         return Exit.PROBLEMS
-    say(f"{done.number:,} dead letters {what}{' at the next start' if done.at_next_start else ''}")
+    say(f"{counted(done.number, 'dead letter')} {what}{' at the next start' if done.at_next_start else ''}")
     return Exit.OK
 
 

@@ -12,6 +12,7 @@ import click
 from pipeline.cli.options import config_option, on_state, state_dir, state_option
 from pipeline.cli.output import echo, json_option, print_json, say, table
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 
 
 @click.group()
@@ -46,9 +47,10 @@ def check(state: Path, rewrite: bool, as_json: bool) -> int:
         return Exit.STATE if problems else Exit.OK
     for problem in problems:
         echo(f"error: {problem}")
-    echo(f"{state}: {looked.stores} stores, {looked.rows:,} rows, {len(problems) or 'no'} problems")
+    told = counted(len(problems), "problem") if problems else "no problems"
+    echo(f"{state}: {counted(looked.stores, 'store')}, {counted(looked.rows, 'row')}, {told}")
     if "rewritten" in found:
-        say(f"{found['rewritten']:,} rows rewritten")
+        say(f"{counted(found['rewritten'], 'row')} rewritten")
     return Exit.STATE if problems else Exit.OK
 
 
@@ -72,7 +74,7 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
         replace(job, state=state_dir(config, state)),
         config,
         read_formats(config, job.defaults),
-        lambda records: say(f"{records:,} records read"),
+        lambda records: say(f"{counted(records, 'record')} read"),
     )
     if as_json:
         print_json({"shards": done.shards, "identities": done.identities, "records": done.records})
@@ -81,7 +83,7 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
     else:
         echo(
             f"rebuilt {len(done.shards)} shards and {len(done.identities)} identity stores "
-            f"from {done.records:,} records"
+            f"from {counted(done.records, 'record')}"
         )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from pipeline.config.models.collect import CollectSection
 from pipeline.config.models.delivery import DeliverySettings
 from pipeline.config.models.field_types import (
     Duration,
@@ -216,6 +217,11 @@ class PipelineFile(Section):
         default_factory=DeadLettersSection, description="Copies of dead letters."
     )
     log: LogSection = Field(default_factory=LogSection, description="Log.")
+    collect: CollectSection | None = Field(
+        default=None,
+        description="Events over HTTP, for `hookline collect` and `hookline up`.",
+        examples=[{"keys": "any"}],
+    )
 
     def sizes(self) -> Sizes:
         """Return `limits` and `join.max_merged` as the job's steps take them."""

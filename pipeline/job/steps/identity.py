@@ -72,7 +72,10 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         self.partition = partition
         self.store = self.stores.open(identity_folder(self.settings.state, partition))
         self.store.resume(self.token[2] if self.token is not None else 0)
-        self.identity = Identity(self.store, sizes=self.settings.sizes)
+        known = self.settings.known
+        self.identity = Identity(
+            self.store if known is None else known.under(self.store), sizes=self.settings.sizes
+        )
         self.counters = Counters(self.store)
         # From the start, so that a rate does not count what earlier runs have read.
         self.committed.records[self.partition] = self.counters.copy()

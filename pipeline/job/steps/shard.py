@@ -66,7 +66,8 @@ class Shard:
         self.clock = settings.clock
         self.now = 0
         """Wall clock (unix ms) at the beginning of the present chunk."""
-        self.story = Story(store, settings.clock, settings.replay, settings.sizes, settings.shards)
+        rows = store if settings.known is None else settings.known.under(store)
+        self.story = Story(rows, settings.clock, settings.replay, settings.sizes, settings.shards)
         self.counters = Counters(store)
         versions.learn(owed_or_dead(self.counters))
         self.after_commit: list[Callable[[], None]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from zlib import crc32
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -33,6 +34,10 @@ a position of which a bit has flipped would leave records out in silence.
 
 ANSWER_SECS = 0.0004
 """How soon to look again while a reader expects an answer."""
+
+IDLE_AFTER_SECS = 1.0
+IDLE_SECS = 0.008
+"""How often to look after that: the first record is late by so much at most."""
 
 _log = log.get("source")
 
@@ -105,6 +110,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.said_last = False
         self.snapped: Position | None = self.reader.position
         self.gave = False
+        self.idle_since: float | None = None
 
     def next_batch(self) -> Iterable[Intake]:
         """Return the next chunk, a hello first, or nothing while there is none or the job is behind."""
@@ -200,10 +206,21 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         return Intake(self.name, snapshot.hash, text=snapshot.text.to_bytes())
 
     def next_awake(self) -> datetime | None:
-        """Poll at once, a millisecond after nothing came (Bytewax's own rule), or when an answer is due."""
-        if self.gave or not self.reader.expects_answer:
+        """Poll at once, a millisecond after nothing came (Bytewax's own rule), or when an answer is due.
+
+        Where nothing has come for long, later: polls are most of what an idle job costs.
+        """
+        if self.gave:
+            self.idle_since = None
             return None
-        return datetime.now(UTC) + timedelta(seconds=ANSWER_SECS)
+        if self.reader.expects_answer:
+            return datetime.now(UTC) + timedelta(seconds=ANSWER_SECS)
+        now = monotonic()
+        if self.idle_since is None:
+            self.idle_since = now
+        if now - self.idle_since < IDLE_AFTER_SECS:
+            return None
+        return datetime.now(UTC) + timedelta(seconds=IDLE_SECS)
 
     def snapshot(self) -> Token:
         """Return the position after the last chunk."""

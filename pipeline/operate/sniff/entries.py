@@ -8,19 +8,13 @@ from typing import Final
 
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
+from pipeline.operate.sniff.bags import pairs_of, properties_of, tells_of_users, traits_of
 from pipeline.operate.sniff.fields import Ref, View
 from pipeline.operate.sniff.groups import Group, split
-from pipeline.operate.sniff.roles import (
-    Roles,
-    find_roles,
-    pairs_of,
-    properties_of,
-    tells_of_users,
-    traits_of,
-)
-from pipeline.operate.sniff.words import CONTEXTS, TELLING_OF_USERS, USERS, as_user
+from pipeline.operate.sniff.leftovers import context_of, positions_of, user_object
+from pipeline.operate.sniff.roles import Roles, find_roles
+from pipeline.operate.sniff.words import TELLING_OF_USERS, USERS, as_user
 
-_MOST_CONTEXT: Final = 8
 NAMELESS: Final = "mine"
 """What a stream is called that has no name."""
 
@@ -72,18 +66,18 @@ def _fills(view: View, base: View) -> bool:
 
 def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
     own = find_roles(group.view)
+    if group.under is not None:
+        entry = _event(group.view, own, [], stem, under=group.under)
+        when: Value = [{str(group.under.source()): {"exists": True}}]
+        entry.fields = {"when": when, **entry.fields}
+        return entry
     if not own.ids and group.kind != "ignore":
         own.users, own.anonymous = usual.users, usual.anonymous
     if group.kind == "ignore":
         entry = Entry({"ignore": True})
     elif group.kind == "delete":
-        entry = Entry(
-            {
-                "user": _clean(
-                    {"user_id": _first(own.users), "delete": _first(own.users[:1]), "time": own.time}
-                )
-            }
-        )
+        own = find_roles(group.view, of_users=True)
+        entry = Entry({"user": _clean({"user_id": _first(own.users), "delete": True, "time": own.time})})
     elif group.kind == "user":
         entry = _user(group.view)
     else:
@@ -92,6 +86,7 @@ def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
             if ref not in names and not _all_have(group.view, names) and _is_in(group.view, ref):
                 names.append(ref)
         is_user = tells_of_users(group.view) and not _is_about_something(group.view, own)
+        is_user = is_user or _is_all_told(group.view, own)
         if not names and own.users and is_user:
             entry = _user(group.view)
         else:
@@ -106,6 +101,17 @@ def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
     if group.kind == "ignore":
         entry.remarks["", "ignore"] = "they name nobody"
     return entry
+
+
+def _is_all_told(view: View, roles: Roles) -> bool:
+    """Return whether records say who, perhaps when, and what has changed of them, and nothing else."""
+    bag = traits_of(view)
+    known = {bag, roles.time_ref, *roles.users}
+    return (
+        bag is not None
+        and bag.last in ("changes", "changed", "attributes", "traits", "fields")
+        and {ref for ref in view.columns if len(ref.parts) == 1 and not ref.root} <= known
+    )
 
 
 def _is_about_something(view: View, roles: Roles) -> bool:
@@ -143,8 +149,9 @@ def _user(view: View) -> Entry:
     return entry
 
 
-def _event(view: View, roles: Roles, names: Sequence[Ref], stem: str) -> Entry:
-    bag = properties_of(view)
+def _event(view: View, roles: Roles, names: Sequence[Ref], stem: str, under: Ref | None = None) -> Entry:
+    """Return the entry of an event. under: the object that is called as it is, and holds what it tells."""
+    bag = under or properties_of(view)
     if bag is None and names and not names[0].up and not names[0].root:
         # What holds the name holds what is told of the event.
         above = names[0].above
@@ -152,12 +159,15 @@ def _event(view: View, roles: Roles, names: Sequence[Ref], stem: str) -> Entry:
             bag = above
     entry = Entry()
     name: Value = _first(names)
-    if name is None:
+    if under is not None:
+        name = {"text": str(under.parts[0])}
+    elif name is None:
         name = {"text": _title(view.called or stem)}
         entry.remarks["event", "name"] = "no field looks like a name: call it as you like"
     else:
-        entry.remarks["event", "name"] = _examples(view, names)
-    holder = _user_object(view, roles, bag)
+        guessed = "" if roles.is_sure_of_name else "a guess: "
+        entry.remarks["event", "name"] = guessed + _examples(view, names)
+    holder = user_object(view, roles, bag)
     part: dict[str, Value] = {
         "each": view.each,
         "name": name,
@@ -166,12 +176,12 @@ def _event(view: View, roles: Roles, names: Sequence[Ref], stem: str) -> Entry:
         "id": None if roles.id is None else roles.id.source(),
         "time": roles.time,
         "properties": (pairs_of(view) or "*") if bag is None else bag.source(),
-        "context": _context(view, roles, list(names), bag, holder),
+        "context": context_of(view, roles, list(names), bag, holder),
     }
     if bag is None and any(
         type(next(iter(row.values()), None)) is not dict and Ref((0,)) in row for row in view.rows
     ):
-        part["properties"] = _positions(view, roles, list(names))
+        part["properties"] = positions_of(view, roles, list(names))
     entry.fields = {"event": _clean(part)}
     if holder is not None and view.each is None:
         entry.fields["user"] = {"user_id": _user_id(roles), "set": holder.source()}
@@ -185,100 +195,6 @@ def _user_id(roles: Roles) -> Value:
     if len(roles.users) == 1 and roles.users[0].last in ("email", "mail", "emailaddress", "useremail"):
         return {**(found if isinstance(found, dict) else {"path": found}), "lower": True}
     return found
-
-
-def _positions(view: View, roles: Roles, names: list[Ref]) -> Value:
-    """Return the properties of rows that are lists: what is neither name nor time nor id."""
-    used = {*names, *roles.ids, roles.time_ref, roles.id}
-    refs = [
-        ref for ref in view.columns if not ref.up and not ref.root and ref not in used and len(ref.parts) == 1
-    ]
-    found = {f"value_{ref.parts[0]}": ref.source() for ref in refs[:_MOST_CONTEXT]}
-    return found or None
-
-
-def _user_object(view: View, roles: Roles, bag: Ref | None) -> Ref | None:
-    """Return the object of the user's own fields that an event brings along."""
-    for ref in roles.users:
-        if len(ref.parts) < 2 or ref.up or ref.root or ref.inside is not None:
-            continue
-        above = Ref(ref.parts[:-1])
-        if above == bag or ref.holder not in USERS:
-            continue
-        inside = {
-            one.parts[len(above.parts)]
-            for one in view.columns
-            if len(one.parts) > len(above.parts)
-            and one.parts[: len(above.parts)] == above.parts
-            and not one.up
-            and not one.root
-        }
-        used = {
-            one.parts[len(above.parts)]
-            for one in roles.ids
-            if one.parts[: len(above.parts)] == above.parts and len(one.parts) > len(above.parts)
-        }
-        if inside - used and all(type(value) is dict for value in view.columns.get(above, [])):
-            return above
-    return None
-
-
-def _context(view: View, roles: Roles, names: list[Ref], bag: Ref | None, holder: Ref | None) -> Value:
-    """Return where the fields go that are nothing else, so that none is lost."""
-    used = [ref for ref in (*names, *roles.ids, roles.id, roles.time_ref) if ref is not None]
-    if view.each is not None:
-        tops = {ref for ref in view.columns if ref.up == 1 and len(ref.parts) == 1}
-        free = [
-            ref
-            for ref in tops
-            if ref not in used
-            and (
-                _holds_more(view, ref, used) or not any(u.up == 1 and u.parts[:1] == ref.parts for u in used)
-            )
-        ]
-        simple = [ref for ref in free if all(type(one) is not list for one in view.columns[ref])]
-        return {str(ref.parts[0]): ref.source() for ref in sorted(simple, key=str)[:_MOST_CONTEXT]} or None
-    read = {ref.top for ref in used if ref.top is not None}
-    tops_ = [
-        ref
-        for ref in view.columns
-        if len(ref.parts) == 1
-        and not ref.up
-        and not ref.root
-        and ref.inside is None
-        and isinstance(ref.parts[0], str)
-    ]
-    kept = {None if bag is None else bag.top, None if holder is None else holder.top}
-    free = [ref for ref in tops_ if ref.top not in read and ref.top not in kept]
-    split_ = [
-        ref for ref in tops_ if ref.top in read and ref.top not in kept and _holds_more(view, ref, used)
-    ]
-    if bag is None:  # the free ones are properties
-        return {str(ref.parts[0]): ref.source() for ref in split_[:_MOST_CONTEXT]} or None
-    if not split_:
-        if (
-            len(free) == 1
-            and free[0].last in CONTEXTS
-            and all(type(one) is dict for one in view.columns[free[0]])
-        ):
-            return free[0].source()
-        return "*" if free else None
-    return {str(ref.parts[0]): ref.source() for ref in [*split_, *free][:_MOST_CONTEXT]}
-
-
-def _holds_more(view: View, ref: Ref, used: list[Ref]) -> bool:
-    """Return whether an object has fields beside those that are read out of it."""
-    if not any(type(value) is dict for value in view.columns[ref]):
-        return False
-    inside = [
-        one
-        for one in view.columns
-        if one.parts[:1] == ref.parts and len(one.parts) > 1 and one.up == ref.up and not one.root
-    ]
-    return any(
-        one not in used and not any(u.up == ref.up and u.parts[: len(one.parts)] == one.parts for u in used)
-        for one in inside
-    )
 
 
 def _first(refs: Sequence[Ref]) -> Value:
@@ -307,8 +223,12 @@ def _examples(view: View, names: Sequence[Ref]) -> str:
         if type(value) is str:
             seen[value] = seen.get(value, 0) + 1
     usual = sorted(seen, key=lambda one: -seen[one])
-    shown = ", ".join(one_line(one)[:24] for one in usual[:3])
+    shown = ", ".join(_cut(one_line(one)) for one in usual[:3])
     return shown + (f", ... ({len(usual)})" if len(usual) > 3 else "")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 24 else f"{text[:23]}…"
 
 
 def _remark(entry: Entry, part: str, roles: Roles) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pipeline.operate.sniff.bags import tells_of_users, traits_of
 from pipeline.operate.sniff.fields import Ref, View
-from pipeline.operate.sniff.roles import Roles, find_roles, tells_of_users, traits_of
+from pipeline.operate.sniff.roles import Roles, find_roles
 from pipeline.operate.sniff.words import USERS, bare, has_id_name
 
 Kind = Literal["event", "user", "link", "delete", "ignore"]
@@ -59,10 +60,14 @@ class Group:
     values: tuple[str, ...] = ()
     names: Sequence[Ref] = ()
     """Where an event of them has its name."""
+    under: Ref | None = None
+    """The object that only they have: its name is theirs, and what it holds."""
 
 
 def split(view: View, roles: Roles) -> list[Group]:
     """Return the groups of a view, those told by a field first, the rest last."""
+    if not roles.is_sure_of_name and (found := _one_of(view)):
+        return found
     for by in _telling(view, roles):
         kinds: dict[str, Kind] = {}
         at: dict[str, list[int]] = {}
@@ -94,6 +99,25 @@ def split(view: View, roles: Roles) -> list[Group]:
             groups.append(Group("event", view.part(events), names=_names(by, roles)))
         return groups
     return [Group("event", view, names=roles.names)]
+
+
+def _one_of(view: View) -> list[Group]:
+    """Return a group for each object of which every record has one, as a `oneof` of protobuf is written."""
+    some = [
+        ref
+        for ref, values in view.columns.items()
+        if len(ref.parts) == 1 and not ref.up and not ref.root and ref.inside is None
+        and len(values) < len(view.rows) and all(type(one) is dict for one in values)
+    ]  # fmt: skip
+    at: dict[Ref, list[int]] = {}
+    for number, row in enumerate(view.rows):
+        has = [ref for ref in some if row.get(ref) is not None]
+        if len(has) != 1:
+            return []
+        at.setdefault(has[0], []).append(number)
+    if not 2 <= len(at) <= _MOST_VALUES // 2:
+        return []
+    return [Group("event", view.part(numbers), under=ref) for ref, numbers in at.items()]
 
 
 def _names(by: Ref, roles: Roles) -> list[Ref]:

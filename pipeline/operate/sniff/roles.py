@@ -1,4 +1,4 @@
-"""Which fields of a table are ids, times, names and bags: by what they are called and what stands there."""
+"""Which fields of a table are ids, times and names: by what they are called and what stands there."""
 
 from __future__ import annotations
 
@@ -10,20 +10,14 @@ from typing import Final
 from pipeline.model.json import Json, Value
 from pipeline.operate.sniff.fields import Ref, View
 from pipeline.operate.sniff.times import fits_form, is_ambiguous, time_form
-from pipeline.operate.sniff.words import (
-    TELLING_OF_USERS,
-    as_anonymous,
-    as_bag,
-    as_id,
-    as_name,
-    as_time,
-    as_traits,
-    as_user,
-)
+from pipeline.operate.sniff.words import TELLING_OF_USERS, as_anonymous, as_id, as_name, as_time, as_user
 
-_SURE: Final = 50
 _WEAK: Final = 40
 """What is looked at as a device's id only where there is no other id."""
+_THING: Final = 56
+"""Likewise where a user's id is always there: a thing that somebody uses, and the next one after them."""
+_SOME: Final = 8
+"""So many records tell whether a field is the same in all of them, or never."""
 _MOST_PATHS: Final = 3
 _LIKE_AN_EVENT: Final = re.compile(
     r"[a-z]+([_.:/ -][a-z]+)+|([A-Z][a-z]+ ?){2,5}|[a-z]+([A-Z][a-z]+)+|[A-Z]+(_[A-Z]+)+"
@@ -67,9 +61,13 @@ def find_roles(view: View, *, of_users: bool = False) -> Roles:
     taken = {roles.time_ref}
     names = _weighed(view, columns, as_name, _is_name, taken)
     roles.is_sure_of_name = bool(names) and names[0][0] >= 30
-    roles.names = _covering(view, names if roles.is_sure_of_name else _by_look(view, columns, taken))
+    if not roles.is_sure_of_name:
+        names = _by_look(view, columns, taken) or [
+            (weight, ref) for weight, ref in names if ref.depth == 1 and _comes_again(columns[ref])
+        ]
+    roles.names = _covering(view, names)
     taken |= set(roles.names)
-    users = _weighed(view, columns, _as_row if of_users else as_user, _is_id, taken)
+    users = _told_apart(_weighed(view, columns, _as_row if of_users else as_user, _is_id, taken), columns)
     anonymous = _weighed(view, columns, as_anonymous, _is_id, taken)
     best = {ref: weight for weight, ref in users}
     others = {ref: weight for weight, ref in anonymous}
@@ -79,8 +77,10 @@ def find_roles(view: View, *, of_users: bool = False) -> Roles:
     if not roles.ids:
         roles.users = _covering(view, _ids_by_look(view, columns, taken), most=1)
         roles.is_guess_of_id = bool(roles.users)
-    if roles.users and roles.anonymous and others[roles.anonymous[0]] < _WEAK:
-        roles.anonymous = []
+    if roles.users and roles.anonymous:
+        is_always = len(_rows_with(view, roles.users)) == len(view.rows)
+        if others[roles.anonymous[0]] < (_THING if is_always else _WEAK):
+            roles.anonymous = []
     if not of_users:
         _settle_ids(view, columns, roles)
     _find_id(view, columns, roles)
@@ -88,6 +88,22 @@ def find_roles(view: View, *, of_users: bool = False) -> Roles:
     has_id = _rows_with(view, roles.ids)
     roles.covered = len(has_name & has_id) / max(1, len(view.rows))
     return roles
+
+
+def _told_apart(weighed: list[tuple[float, Ref]], columns: Columns) -> list[tuple[float, Ref]]:
+    """Return candidates for a user's id, those last that are one for all records, or another in each.
+
+    Somebody comes again, and somebody else comes: where one candidate shows that, the others are less likely.
+    """
+
+    def tells(ref: Ref) -> bool:
+        values = columns[ref]
+        return len(values) < _SOME or (_comes_again(values) and len({str(one) for one in values}) > 1)
+
+    if not any(weight >= _WEAK and tells(ref) for weight, ref in weighed):
+        return weighed
+    apart = [(weight if tells(ref) else weight - _WEAK, ref) for weight, ref in weighed]
+    return sorted((one for one in apart if one[0] > 0), key=lambda one: -one[0])
 
 
 def _as_row(name: str, holder: str) -> int:
@@ -110,6 +126,10 @@ def _find_id(view: View, columns: Columns, roles: Roles) -> None:
             return
 
 
+def _comes_again(values: Sequence[Json]) -> bool:
+    return len(values) >= _SOME and not _is_unique(values)
+
+
 def _is_unique(values: Sequence[Json]) -> bool:
     return len({str(one) for one in values}) * 100 >= len(values) * 98
 
@@ -125,6 +145,10 @@ def _find_time(view: View, columns: Columns, roles: Roles) -> None:
         form = time_form(values)
         if form is None:
             continue
+        if all(
+            type(one) is str and len(one) <= 10 and "T" not in one and form != {"unit": "s"} for one in values
+        ):
+            weight = weight * 2 // 3  # a day: what has the time of day is better
         if weight == 0 and not ("format" in form or type(values[0]) is str):
             weight = 6
         share = len(values) / len(view.rows)
@@ -283,61 +307,3 @@ def _ids_by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[t
 _ID_LIKE: Final = re.compile(
     r"[A-Za-z]{0,8}[-_:#]?\d{1,20}|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-fA-F]{12,64}|\S+@\S+\.\S+"
 )
-
-
-def bag_of(view: View, weigh: Callable[[str], int], least: int = _SURE) -> Ref | None:
-    """Return the object that looks most like the properties of an event, or of a user."""
-    best: tuple[float, Ref] | None = None
-    for ref, values in view.columns.items():
-        weight = weigh(ref.last)
-        if ref.up or ref.root or weight < least or not all(type(one) is dict or one == [] for one in values):
-            continue
-        if ref.depth > 3:
-            continue
-        share = len(values) / len(view.rows)
-        score = weight * (0.3 + 0.7 * share) - 8 * (ref.depth - 1)
-        if share >= 0.3 and (best is None or score > best[0]):
-            best = score, ref
-    return None if best is None else best[1]
-
-
-def pairs_of(view: View) -> Value:
-    """Return the list of names and values that is an object, as a shape file has it, or None."""
-    for ref, values in view.columns.items():
-        if ref.up or ref.root or ref.depth > 2 or not all(type(one) is list for one in values):
-            continue
-        held = [one for value in values if type(value) is list for one in value]
-        if not held or not all(type(one) is dict and len(one) <= 8 for one in held):
-            continue
-        names = [name for one in held if type(one) is dict for name in one]
-        key = next((name for name in ("key", "k", "name", "n") if names.count(name) == len(held)), None)
-        others = list(dict.fromkeys(name for name in names if name != key))
-        if key is None or not others or not all(_PAIRED.fullmatch(name) for name in others):
-            continue
-        source = ref.source()
-        return {"pairs": source, "key": key, "value": others[0] if len(others) == 1 else others}
-    return None
-
-
-_PAIRED: Final = re.compile(
-    r"(string|int|integer|float|double|bool|boolean|num|number|text)?_?(val|value)s?|[vsifbdn]|str|int|num",
-    re.IGNORECASE,
-)
-
-
-def properties_of(view: View) -> Ref | None:
-    """Return the bag of an event's properties."""
-    return bag_of(view, as_bag)
-
-
-def traits_of(view: View) -> Ref | None:
-    """Return the bag of what is known of a user."""
-    return bag_of(view, as_traits)
-
-
-def tells_of_users(view: View) -> bool:
-    """Return whether records without an event's name tell what is known of users."""
-    names = {ref.last for ref in view.columns if not ref.up}
-    strong = names & TELLING_OF_USERS
-    traits = any(as_traits(name) >= 96 or name == "profile" for name in names)
-    return len(strong) >= 2 or "email" in strong or traits

@@ -70,6 +70,16 @@ _NAMES: Final = {
     "title": 14, "label": 14, "code": 12, "@type": 70, "schema": 12, "alert": 34, "alarm": 34,
     "reason": 10,
 }  # fmt: skip
+_NAME_ENDS: Final = (
+    ("eventname", 90), ("eventtype", 88), ("event", 84), ("action", 70), ("activity", 66), ("type", 34),
+)  # fmt: skip
+_NO_EVENTS: Final = (
+    "device", "user", "customer", "account", "client", "content", "mime", "media", "file", "pay", "card",
+    "browser", "os", "connection", "network", "currency", "product", "item", "page", "link", "source",
+    "object", "entity", "vehicle", "room", "member", "price", "order", "ticket", "plan", "subscription",
+    "address", "trans", "is", "has", "last", "no",
+)  # fmt: skip
+"""How a field begins that says the type of something else."""
 _EVENT_HOLDERS: Final = frozenset({"event", "evt", "ev", "action", "activity", "ereignis", "evento"})
 
 _IDS: Final = {
@@ -170,6 +180,9 @@ def as_time(name: str, holder: str) -> int:
         return -40
     if name in _TIMES:
         return _TIMES[name]
+    for word in ("event", "evt", "client", "occurred", "happened"):
+        if name.startswith(word) and name[len(word) :] in _TIMES:
+            return max(44, _TIMES[name[len(word) :]] - 4)
     return 44 if name.endswith(_TIME_ENDS) else 0
 
 
@@ -179,14 +192,20 @@ def as_name(name: str, holder: str) -> int:
         return 98 if name == "name" else 90
     if name == "name" and (holder in USERS or holder in ("item", "product", "device", "shop", "page")):
         return 0
-    return _NAMES.get(name, 0)
+    found = _NAMES.get(name)
+    if found is not None:
+        return found
+    for end, weight in _NAME_ENDS:
+        if name.endswith(end) and not name.startswith(_NO_EVENTS):
+            return weight
+    return 0
 
 
 def as_id(name: str, holder: str) -> int:
     """Return how much it looks like the event's own id."""
     if name in ("id", "uuid", "guid") and holder:
         return 92 if holder in (*_EVENT_HOLDERS, "message", "header", "meta", "metadata") else 0
-    return _IDS.get(name, 0)
+    return _IDS.get(name, 78 if name.endswith(("eventid", "eventuuid")) else 0)
 
 
 def as_bag(name: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pipeline.decode.formats import Formats
 from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
+from pipeline.join.known import Known
 from pipeline.model.records import Invalid
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.operate.trials.given import load_snapshot, named_shape, read_stream
@@ -22,19 +24,20 @@ def would_send(
 
     Raises UsageError for an unknown webhook or shape.
     """
-    snapshot = load_snapshot(config)
+    snapshot = load_snapshot(config, paths)
     for webhook_id in sorted(chosen.webhooks):
         snapshot.named(webhook_id)
     formats = snapshot.formats if format is None else Formats(named_shape(snapshot.formats, format))
-    rehearsal = Rehearsal(snapshot, chosen, sizes)
-    for record in read_stream(paths, formats, sizes):
-        if isinstance(record, Invalid):
-            yield record
-            continue
-        for match in rehearsal.tell(record):
-            if isinstance(match, Invalid):
-                yield match
-            elif match.request is not None:
-                shown = Preview.of(match)
-                headers = {**shown.headers, "webhook-replay": "true"}
-                yield replace(shown, url=chosen.redirect(shown.url), headers=headers)
+    with nullcontext() if chosen.users_of is None else closing(Known(chosen.users_of)) as known:
+        rehearsal = Rehearsal(snapshot, chosen, sizes, known)
+        for record in read_stream(paths, formats, sizes):
+            if isinstance(record, Invalid):
+                yield record
+                continue
+            for match in rehearsal.tell(record):
+                if isinstance(match, Invalid):
+                    yield match
+                elif match.request is not None:
+                    shown = Preview.of(match)
+                    headers = {**shown.headers, "webhook-replay": "true"}
+                    yield replace(shown, url=chosen.redirect(shown.url), headers=headers)

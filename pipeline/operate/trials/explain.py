@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
+from pipeline.join.known import Known
 from pipeline.match.verdicts import Clause, explain_trigger
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
@@ -47,14 +48,17 @@ class Explained:
         }
 
 
-def explain(config: Path, given: Given, webhook_id: str | None = None) -> Iterator[Explained]:
+def explain(
+    config: Path, given: Given, webhook_id: str | None = None, known: Known | None = None
+) -> Iterator[Explained]:
     """Yield the verdict of every webhook, or of the one, over each event that is given.
 
-    Raises ConfigError, and UsageError where there is no such webhook.
+    known: what is known of users; None: what is given. Raises ConfigError, and UsageError where there is no
+    such webhook.
     """
     snapshot = load_snapshot(config)
     webhooks = snapshot.webhooks if webhook_id is None else (snapshot.named(webhook_id),)
-    rehearsal = Rehearsal(snapshot)
+    rehearsal = Rehearsal(snapshot, known=known)
     if given.known is not None:
         rehearsal.know(given.known)
     for record in given.records:

@@ -29,13 +29,16 @@ from pipeline.model.words import did_you_mean
 from pipeline.sources.files.recorded import Message, parse_line
 
 
-def load_snapshot(config: Path) -> Snapshot:
+def load_snapshot(config: Path, paths: Sequence[str] = ()) -> Snapshot:
     """Return the compiled config for what sends nothing: no secrets are looked up, no address refused.
 
-    Raises ConfigError with every finding.
+    paths: what is read in place of the config's source. Raises ConfigError with every finding.
     """
+    flags = {"source.jsonl.paths": list(paths)} if paths else {}
     with bounded(root=str(config)):
-        defaults = replace(load_pipeline(config).require().defaults, network_allow=("0.0.0.0/0", "::/0"))
+        defaults = replace(
+            load_pipeline(config, flags=flags).require().defaults, network_allow=("0.0.0.0/0", "::/0")
+        )
         return compile_config(read_config(config, defaults=defaults), secrets=None).require()
 
 
@@ -61,6 +64,8 @@ class Given:
     name: str
     records: list[Record]
     known: PropertyUpdate | None
+    joins_now: bool = False
+    """True for records whose users are as the job knows them now."""
 
 
 def configured(config: Path, format: str | None = None) -> list[Shape]:

@@ -19,6 +19,7 @@ from pipeline.model.errors import GivenError, UsageError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.records import Envelope, Event, Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.words import counted
 from pipeline.operate.dlq import find
 from pipeline.operate.trials.given import Given, known
 from pipeline.operate.trials.numbers import LineNumbers
@@ -114,7 +115,7 @@ def line_of(path: str, number: int, formats: Formats) -> Given:
             return given_of(f"{path}:{number}", line.records)
         if last > number:
             raise UsageError(f"line {number:,} of {path} is blank")
-    raise UsageError(f"{path} has {last:,} lines: there is no line {number:,}")
+    raise UsageError(f"{path} has {counted(last, 'line')}: there is no line {number:,}")
 
 
 def letter_of(state: Path, name: str, formats: Formats) -> Given:
@@ -131,7 +132,7 @@ def letter_of(state: Path, name: str, formats: Formats) -> Given:
         chunk = RawChunk(
             "", source, [letter.origin.offset], [line], NOWHERE, [around.time], [around.headers], [around.key]
         )
-        return given_of(told, _line(chunk, 0, formats).records)
+        return replace(given_of(told, _line(chunk, 0, formats).records), joins_now=True)
     if letter.kind in ("render", "condition"):
         event, user = event_and_user(letter)
         return Given(told, [event], known(user.id, user.anonymous_id, user.properties))

@@ -9,6 +9,7 @@ import orjson
 from pipeline.language.paths import event_view, user_view
 from pipeline.language.slots import mask
 from pipeline.model.json import Value
+from pipeline.model.records import Envelope
 from pipeline.model.times import format_iso
 from pipeline.outbox.codec import DeadLetter, replay_number
 from pipeline.outbox.handover import Request
@@ -50,12 +51,33 @@ def as_json_value(letter: DeadLetter) -> dict[str, Value]:
         "first_at": format_iso(request.created_ms),
         "dead_at": format_iso(letter.dead_ms),
         "origin": {"source": _clean(origin.source), "offset": origin.offset, "item": origin.item},
+        "message": _message(letter),
         # The user's key without what tells ids from anonymous ids (join/links.py).
         "user": _clean(request.user[2:]) or None,
         "request": request_json(request, _body(letter)),
         "response": _clean(progress.excerpt) or None,
         "config": request.config or None,
     }
+
+
+def _message(letter: DeadLetter) -> Value:
+    """Return what the message had beside its value; None where it had nothing, or is not kept."""
+    around = letter.message
+    if around is None or around == _NOTHING:
+        return None
+    return {
+        "time": None if around.time is None else format_iso(around.time),
+        "key": None if around.key is None else _text(around.key),
+        "headers": [[name, None if value is None else _text(value)] for name, value in around.headers],
+        "is_tombstone": around.is_tombstone,
+    }
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
+
+
+_NOTHING = Envelope()
 
 
 def _body(letter: DeadLetter) -> str:

@@ -6,6 +6,8 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
+import secrets
 import stat
 import time
 from collections.abc import Callable, Iterable
@@ -23,11 +25,16 @@ META = STATE_META
 ENTRIES = frozenset(
     (
         *("lock", META.partition(".")[0], "shards", "identity", "source", "versions", "recovery", "halted"),
-        *("peers", "crash", "control", "rebuilding"),
+        *("peers", "crash", "control", "rebuilding", "reader"),
     )
 )
 """How the names of what lies in a state directory begin, up to the first dot or dash."""
+READER = "reader"
+"""The file that says how the job is called in the folders of collectors."""
 SHARDS = "shards/[0-9][0-9][0-9]"
+
+
+_READER_NAME = re.compile(r"[0-9a-f]{16}")
 
 
 class StateDirectory:
@@ -149,6 +156,20 @@ class StateDirectory:
                 f"fixed for the life of a state directory: set `shards: {known_shards}`, or start with an "
                 "empty one."
             )
+
+
+def reader_name(state: Path) -> str:
+    """Return how the job of a state directory is called in the folders of collectors; made once."""
+    path = state / READER
+    try:
+        name = path.read_text("ascii", "replace").strip()
+    except FileNotFoundError:
+        name = ""
+    if not _READER_NAME.fullmatch(name):
+        # A damaged one, too: the collector forgets a reader that does not come again.
+        name = secrets.token_hex(8)
+        replace_durably(path, name.encode() + b"\n")
+    return name
 
 
 def _take_root(path: Path) -> None:

@@ -52,6 +52,25 @@ class _Unpacker(Protocol):
         """True in the middle of a gzip member or zstd frame."""
 
 
+def first_line(path: str, most: int = 64 << 20) -> bytes:
+    """Return how a regular file begins, unpacked, up to its first line end; b"" of one that is damaged.
+
+    most: so many bytes, or a block more, are read.
+    """
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        blocks, start = Blocks(fd), bytearray()
+        while len(start) < most and (block := blocks.read()):
+            start += block
+            if b"\n" in block:
+                break
+        return bytes(start.partition(b"\n")[0])
+    except Damaged:
+        return b""  # who reads it all says what is wrong
+    finally:
+        os.close(fd)
+
+
 class Blocks:
     """Reads one open descriptor forward. ``read()`` may be called again after an end: a file may grow."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from pipeline.sources.chunk import NOWHERE, RawChunk
-from pipeline.sources.files.cursor import Cursor
+from pipeline.sources.files.line_cursor import LineCursor
 from pipeline.sources.files.recorded import Message
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class ChunkBuilder:
     def __len__(self) -> int:
         return len(self._sources)
 
-    def add(self, cursor: Cursor) -> None:
+    def add(self, cursor: LineCursor) -> None:
         """Add the line that the cursor stands at."""
         at = cursor.index
         found = cursor.buffer

@@ -4,46 +4,32 @@ from __future__ import annotations
 
 import os
 
-from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import Fatal, StateError
 from pipeline.model.plain_file import is_endless
-from pipeline.model.records import Origin
 from pipeline.sources.files.blocks import Blocks, Damaged, is_compressed
 from pipeline.sources.files.content import Content
 from pipeline.sources.files.digests import StreamDigest, digest
 from pipeline.sources.files.entry import Entry
 from pipeline.sources.files.file_set import STDIN, Input
+from pipeline.sources.files.line_cursor import LineCursor
 from pipeline.sources.files.lines import Lines, LineSplitter
-from pipeline.sources.files.running_time import AHEAD_MS, Mark, Outlook, RunningTime
-from pipeline.sources.peek import peek
 
 HEAD_BYTES = 1024
 """How much of a file's beginning identifies it."""
 
 _FIRST_LINE_BYTES = 1 << 16
-_BEFORE_ALL_TIMES = -(2**63)
 
 
-class Cursor:
-    """Reads one input. ``fill()`` gets the next lines; the reader hands them out and calls ``advance``."""
+class Cursor(LineCursor):
+    """Reads one file or pipe."""
 
     def __init__(
         self, source: Input, entries: dict[str, Entry], *, follow: bool, max_line_bytes: int
     ) -> None:
-        self.name = source.name
-        self.source = source
+        super().__init__(source)
         self.follow = follow
-        self.ended = False
-        self.damage: str | None = None
-        self.buffer = Lines([], [0])
-        self.index = 0
-        self.time = RunningTime()
-        self.total_bytes = 0
         self._max_line_bytes = max_line_bytes
         self._entries = entries
-        self._order: tuple[int, int] | None = None
-        self._time_with_order = self.time
-        self._outlook = Outlook(self._look)
         self._fd = -1
         self._blocks: Blocks | None = None
         self._finished = False
@@ -56,7 +42,6 @@ class Cursor:
         """The beginning of a file that was closed at its end."""
         self._content = Content(source.path)
         self._stream = StreamDigest()
-        self._formats = ALL_AUTO
         self._open()
 
     # --- opening and resuming
@@ -112,11 +97,6 @@ class Cursor:
     # --- reading
 
     @property
-    def is_empty(self) -> bool:
-        """True where every line that was got has been handed out."""
-        return self.index >= len(self.buffer.lines)
-
-    @property
     def is_pipe(self) -> bool:
         """True for standard input and other pipes: they end when their writer is gone, also when followed."""
         return self._blocks is not None and self._blocks.is_stream
@@ -143,71 +123,6 @@ class Cursor:
             if self._take(block):
                 return True
         return False
-
-    def advance(self, lines: int) -> None:
-        """Count this many lines as handed out."""
-        self.index += lines
-        self._outlook.advance(lines)
-        if self._order is not None:
-            self.time = self._time_with_order
-            self._order = None
-
-    def under(self, formats: Formats) -> None:
-        """From the next line on what is seen of a line is told by these shapes."""
-        self._formats = formats
-        self._order = None
-        self._outlook = Outlook(self._look)
-
-    def order(self) -> tuple[int, int]:
-        """Return the sort key of the next line: latest time so far, and 0 for an update, 1 for an event.
-
-        Lines before the first time of a file sort before everything.
-        """
-        if self._order is None:
-            mark = self._outlook.mark(0)
-            assert mark is not None  # there is a next line
-            own, is_update = mark
-            time, latest = self.time, self.time.latest
-            if own is not None and latest is not None and own <= latest + AHEAD_MS and not time.doubts:
-                when: int | None = latest if own <= latest else own  # nearly all lines
-                if own > latest:
-                    time = RunningTime(own)
-            else:
-                when, time = time.after(own, self._outlook)
-            self._time_with_order = time
-            side = self.source.side
-            self._order = (
-                _BEFORE_ALL_TIMES if when is None else when,
-                side if side is not None else 0 if is_update else 1,
-            )
-        return self._order
-
-    def _look(self, ahead: int) -> Mark | None:
-        """Return what is seen of a line so many lines after the next one, None while it is not there."""
-        while self.index + ahead >= len(self.buffer.lines):
-            if self.ended:
-                return None
-            before = self.buffer.since(self.index)
-            self.buffer, self.index = Lines([], before.starts[-1:]), 0
-            got = self.fill()
-            self.buffer, self.index = before.joined(self.buffer), 0
-            if not got:
-                return None
-        at = self.index + ahead
-        line = self.buffer.lines[at]
-        if self.buffer.messages is None:
-            origin = Origin(self.name, self.buffer.starts[at])
-            return peek(line, self._formats.of(self.name, self.source.part), origin=origin)
-        message = self.buffer.messages[at]
-        _, is_update = peek(
-            line,
-            self._formats.of(message.source, self.source.part),
-            origin=Origin(message.source, message.offset),
-            headers=message.headers,
-            key=message.key,
-            received_at=message.time,
-        )
-        return message.time, is_update
 
     def _at_end(self, blocks: Blocks) -> bool:
         if self.follow and not blocks.is_stream:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from pipeline.model.errors import ConfigError
 
+MARK = ".collect.json"
+"""The file that tells a collector's folder from others."""
+
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst")
 
 STDIN = "-"
@@ -30,6 +33,8 @@ class Input:
     """The name it would have had if no other file of the recording had the same one."""
     part: str | None = None
     """The path that names it in pipeline.yaml, where that is known: formats go by it."""
+    is_collectors: bool = False
+    """It is the folder of a collector, whose files are its segments."""
 
 
 def find_inputs(paths: Iterable[str], side: int | None = None, *, may_be_empty: bool = False) -> list[Input]:
@@ -44,9 +49,19 @@ def find_inputs(paths: Iterable[str], side: int | None = None, *, may_be_empty: 
             continue
         path = Path(text)
         if path.is_dir():
+            collectors = {mark.parent for mark in path.rglob(MARK)}
+            found += [
+                Input(one.relative_to(path).as_posix(), str(one), side, is_collectors=True)
+                for one in sorted(collectors)
+            ]
+            if path in collectors:
+                continue
             inside = sorted(
-                item for item in path.rglob("*") if item.name.endswith(SUFFIXES) and item.is_file()
+                item
+                for item in path.rglob("*")
+                if item.name.endswith(SUFFIXES) and item.is_file() and collectors.isdisjoint(item.parents)
             )
+            may_be_empty = may_be_empty or bool(collectors)
             if not inside and not may_be_empty:
                 raise ConfigError(
                     f"{text}: there is no *.jsonl, *.jsonl.gz or *.jsonl.zst in this directory; name files "

@@ -7,7 +7,8 @@ One line is one message. ``source`` and ``offset`` are its origin (topic/partiti
 broker's timestamp in unix milliseconds or null. ``value`` is the message as it was, byte for byte, where it
 is JSON on one line; else ``value_base64`` holds it, and ``"value":null`` is a tombstone (the JSON text
 ``null`` comes as base64). Keys and header values are text, or ``{"base64": ..}`` where they are not UTF-8, or
-null.
+null. ``"dead"``, in records that nobody could read, is the state directory out of whose dead letters they
+were written: who reads them joins them with what is known there.
 """
 
 from __future__ import annotations
@@ -47,15 +48,17 @@ class _Line(msgspec.Struct):
     headers: list[tuple[str, str | dict[str, str] | None]] | None = None
     value: msgspec.Raw = msgspec.Raw(b"null")
     value_base64: str | None = None
+    dead: str | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Line)
 
 
-def dump_line(message: Message) -> bytes:
-    """Return the line of a message, with its line end."""
+def dump_line(message: Message, *, dead: str | None = None) -> bytes:
+    """Return the line of a message, with its line end. dead: whose dead letter it was, if it was one."""
     fields: dict[str, Any] = {
         "hookline": 1,
+        **({} if dead is None else {"dead": dead}),
         "source": message.source,
         "offset": message.offset,
         "time": message.time,
@@ -98,6 +101,14 @@ def parse_line(line: bytes) -> Message:
     except (msgspec.DecodeError, ValueError, RecursionError, KeyError) as error:
         raise InvalidRecord(f"the recorded line is damaged: {error}") from None
     return Message(read.source, read.offset, read.time, key, headers, value)
+
+
+def died_in(line: bytes) -> str | None:
+    """Return the state directory that a dead record was written out of; None of any other line."""
+    try:
+        return _DECODER.decode(line).dead
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
 
 
 def is_recording(name: str) -> bool:

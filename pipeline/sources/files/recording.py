@@ -14,14 +14,20 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heapreplace
+from pathlib import Path
 
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import StateError
 from pipeline.sources.chunk import CHUNK_BYTES, NOWHERE, Position, RawChunk
 from pipeline.sources.files.chunk_builder import ChunkBuilder, add_messages, without
+from pipeline.sources.files.collected.cursor import SegmentsCursor
+from pipeline.sources.files.collected.passed import Passed
+from pipeline.sources.files.collected.place import MARK as FOLDER
+from pipeline.sources.files.collected.place import SegmentPlace
 from pipeline.sources.files.cursor import Cursor
 from pipeline.sources.files.entry import Entry
 from pipeline.sources.files.file_set import Input, find_inputs, name_apart
+from pipeline.sources.files.line_cursor import LineCursor
 from pipeline.sources.files.origins import MARK, Origins
 from pipeline.sources.reader import BaseReader
 from pipeline.telemetry.happenings import RECORDED_TWICE
@@ -32,6 +38,8 @@ log = get(__name__)
 VERSION = "jsonl-3"
 OLDER = ("jsonl-1", "jsonl-2")
 """Positions without the origins that were seen; the first without doubts about a file's latest time."""
+COLLECTED = "jsonl-4"
+"""Positions with places in collectors' folders."""
 
 MAX_LINE_BYTES = 16 << 20
 
@@ -55,7 +63,9 @@ class Recording(BaseReader):
         events: Sequence[str] = (),
         users: Sequence[str] = (),
         written: Mapping[str, str] | None = None,
+        collected: Sequence[str] = (),
         follow: bool = False,
+        reader: Callable[[], str] | None = None,
         name: str = "recording",
         resume: Position | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
@@ -64,14 +74,20 @@ class Recording(BaseReader):
         self.name = name
         self.problems: list[str] = []
         self._given = (tuple(paths), tuple(events), tuple(users))
+        self._collected = tuple(collected)
+        self._reader = reader
+        self._passed: dict[str, Passed] = {}
         self._follow = follow
         self._max_line_bytes = max_line_bytes
         self._clock = clock
         self._scanned_at = clock()
         self._origins = Origins()
-        self._count, self._entries = _read_position(resume, self._origins)
+        self._entries: dict[str, Entry] = {}
+        self._places: dict[str, SegmentPlace] = {}
+        self._count = 0
+        self._resume(resume)
         self._resumed_names = frozenset(self._entries)
-        self._cursors: list[Cursor] = []
+        self._cursors: list[LineCursor] = []
         self._written = written or {}
         self._formats = ALL_AUTO
         try:
@@ -82,11 +98,15 @@ class Recording(BaseReader):
 
     def _find(self) -> list[Input]:
         sides = zip(self._given, (None, 1, 0), strict=True)
-        return name_apart(
+        found = [
             replace(one, part=self._written.get(path))
             for paths, side in sides
             for path in paths
+            if path not in self._collected
             for one in find_inputs([path], side, may_be_empty=self._follow)
+        ]
+        return name_apart(
+            [*found, *(Input(Path(one).name, one, is_collectors=True) for one in self._collected)]
         )
 
     def _open(self, inputs: Iterable[Input]) -> None:
@@ -96,10 +116,34 @@ class Recording(BaseReader):
                     f"{source.path}: several files are called {source.sole_name}, and the state directory "
                     "knows one of that name. Rename the others, or start with an empty state directory"
                 )
-            cursor = Cursor(source, self._entries, follow=self._follow, max_line_bytes=self._max_line_bytes)
+            follow, longest = self._follow, self._max_line_bytes
+            cursor: LineCursor = (
+                SegmentsCursor(source, self._places, follow=follow, max_line_bytes=longest)
+                if source.is_collectors
+                else Cursor(source, self._entries, follow=follow, max_line_bytes=longest)
+            )
             cursor.under(self._formats)
             self._cursors.append(cursor)
         self._cursors.sort(key=lambda cursor: cursor.source.name)
+
+    def _resume(self, position: Position | None) -> None:
+        if position is None:
+            return
+        if len(position) != 3 or position[0] not in (VERSION, COLLECTED, *OLDER):
+            raise StateError(
+                f"the recovery state holds the position {str(position[:1])[:40]}, {VERSION} is wanted: "
+                "it is from another version or another kind of source. Start with an empty state directory"
+            )
+        _, self._count, places = position
+        for place in places:
+            if place[0] == MARK:
+                self._origins.resume(place)
+            elif place[0] == FOLDER:
+                folder = SegmentPlace(*place)  # type: ignore[arg-type]  # written by us
+                self._places[folder.name] = folder
+            else:
+                entry = Entry(*place)  # type: ignore[arg-type]  # written by us
+                self._entries[entry.name] = entry
 
     # --- what every reader has
 
@@ -112,9 +156,12 @@ class Recording(BaseReader):
 
     @property
     def position(self) -> Position:
-        """``(version, lines handed out, (cursor.Entry as a tuple, ..., what `Origins` says, ...))``."""
+        """``(version, lines handed out, (an Entry or a SegmentPlace, ..., what `Origins` says, ...))``."""
         files = [tuple(entry) for entry in self._entries.values()]
-        return (VERSION, self._count, (*files, *self._origins.places()))
+        if not self._places:
+            return (VERSION, self._count, (*files, *self._origins.places()))
+        folders = [tuple(place) for place in self._places.values()]
+        return (COLLECTED, self._count, (*files, *folders, *self._origins.places()))
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -145,14 +192,29 @@ class Recording(BaseReader):
                 RECORDED_TWICE.happened(log, chunk.noted["twice"])
         return chunk
 
+    def durable(self, position: Position) -> None:
+        """Tell the collectors whose folders are read that what lies before it may go."""
+        if self._reader is None or position[0] != COLLECTED:
+            return
+        lines = {place[1]: SegmentPlace(*place).line for place in position[2] if place[0] == FOLDER}  # type: ignore[arg-type]  # written by us
+        for cursor in self._cursors:
+            line = lines.get(cursor.name)
+            if line is not None and cursor.source.is_collectors:
+                passed = self._passed.get(cursor.name)
+                if passed is None:
+                    passed = self._passed[cursor.name] = Passed(cursor.source.path, self._reader)
+                passed.durable(line)
+
     def close(self) -> None:
         """Close the files. Never raises."""
         for cursor in self._cursors:
             cursor.close()
+        for passed in self._passed.values():
+            passed.close()
 
     # --- one file
 
-    def _read_one(self, cursor: Cursor, limit: int) -> RawChunk | None:
+    def _read_one(self, cursor: LineCursor, limit: int) -> RawChunk | None:
         if cursor.is_empty and not self._fill(cursor):
             self._remember(cursor)
             return None
@@ -207,7 +269,7 @@ class Recording(BaseReader):
             self._remember(self._cursors[at])
         return builder.chunk()
 
-    def _is_new(self, cursor: Cursor, at: int) -> bool:
+    def _is_new(self, cursor: LineCursor, at: int) -> bool:
         """Return whether a line is to be handed out: not a recorded message that was already."""
         found = cursor.buffer
         if found.messages is None or at in found.faults:
@@ -232,16 +294,20 @@ class Recording(BaseReader):
                 return False
         return len(empty) < len(self._cursors)
 
-    def _fill(self, cursor: Cursor) -> bool:
+    def _fill(self, cursor: LineCursor) -> bool:
         got = cursor.fill()
         if cursor.damage is not None and cursor.damage not in self.problems:
             self.problems.append(cursor.damage)
         return got
 
-    def _remember(self, cursor: Cursor) -> None:
-        entry = cursor.entry()
-        if entry is not None:
-            self._entries[entry.name] = entry
+    def _remember(self, cursor: LineCursor) -> None:
+        if isinstance(cursor, SegmentsCursor):
+            if cursor.place is not None:
+                self._places[cursor.name] = cursor.place
+        elif isinstance(cursor, Cursor):
+            entry = cursor.entry()
+            if entry is not None:
+                self._entries[entry.name] = entry
 
     def _rescan(self) -> None:
         now = self._clock()
@@ -250,19 +316,3 @@ class Recording(BaseReader):
         self._scanned_at = now
         known = {cursor.source.path for cursor in self._cursors}
         self._open(source for source in self._find() if source.path not in known)
-
-
-def _read_position(position: Position | None, origins: Origins) -> tuple[int, dict[str, Entry]]:
-    if position is None:
-        return 0, {}
-    if len(position) != 3 or position[0] not in (VERSION, *OLDER):
-        raise StateError(
-            f"the recovery state holds the position {str(position[:1])[:40]}, {VERSION} is wanted: "
-            "it is from another version or another kind of source. Start with an empty state directory"
-        )
-    _, lines, places = position
-    entries = [Entry(*place) for place in places if place[0] != MARK]  # type: ignore[arg-type]  # written by us
-    for place in places:
-        if place[0] == MARK:
-            origins.resume(place)
-    return lines, {entry.name: entry for entry in entries}

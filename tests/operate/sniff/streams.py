@@ -235,6 +235,54 @@ def day_and_hour(rng: random.Random, n: int) -> Any:
     }
 
 
+def rides(rng: random.Random, n: int) -> Any:
+    ride = {"rideId": uuid(rng), "rider": f"cus_{n % 9}", "bike": n % 7}
+    return {"ride": ride, "state": ("UNLOCKED", "LOCKED", "REPORTED")[n % 3], "occurredAt": iso(NOON + n)}
+
+
+def video(rng: random.Random, n: int) -> Any:
+    kind = ("play", "pause", "complete")[n % 3]
+    return {"playerEvent": kind, "subscriberId": n % 8, "contentId": f"mov{n % 5}", "clientTs": NOON + n}
+
+
+def contacts(rng: random.Random, n: int) -> Any:
+    changes = {"stage": ("lead", "won")[n % 2], "owner": "eve"}
+    return {"contactId": n % 8, "changedAt": form(NOON + n, "%Y-%m-%d %H:%M:%S"), "changes": changes}
+
+
+def flat(rng: random.Random, n: int) -> Any:
+    at = {
+        name: form(NOON + n, text) for name, text in (("event_date", "%Y%m%d"), ("event_ts", "%Y-%m-%d %T"))
+    }
+    return {**at, "event_type": ("click", "view")[n % 2], "customer_key": f"{n % 9:05d}", "device_type": "tv"}
+
+
+def mail(rng: random.Random, n: int) -> Any:
+    kind = ("delivered", "open", "click")[n % 3]
+    return {"email": f"P{n % 9}@ex.org", "timestamp": NOON + n, "event": kind, "sg_event_id": f"sg{n}"}
+
+
+def one_of(rng: random.Random, n: int) -> Any:
+    held = {("tripBooked", "signupCompleted")[n % 2]: {"memberId": f"M{n % 7}", "channel": "web"}}
+    return {"meta": {"msgId": f"m{n}", "emittedAt": iso(NOON + n)}, **held}
+
+
+def calls(rng: random.Random, n: int) -> Any:
+    return {"msisdn": f"49170{n % 9:05d}", "cdr_type": ("SMS", "VOICE")[n % 2], "start": str(NOON + n)}
+
+
+def audit(rng: random.Random, n: int) -> Any:
+    principal = {"uid": f"arn:{n % 9}", "kind": "human"}
+    at = {"time": (NOON + n) * 1000, "verb": ("login", "grant")[n % 2]}
+    return {**at, "request": {"uid": uuid(rng)}, "principal": principal}
+
+
+def changes(rng: random.Random, n: int) -> Any:
+    row = {"id": n % 6, "mail": "a@b.c", "tier": "gold"}
+    op = ("DELETE", "INSERT", "UPDATE")[n % 3]
+    return {"op": op, "pk": n % 6, "row": row, "commit_ts": form(NOON + n, "%Y-%m-%d %H:%M:%S+00")}
+
+
 STREAMS: dict[str, Stream] = {
     "documents of a search engine": Stream(
         elastic, {"name": "view", "user_id": "0", "id": "abc0", "time": NOON * 1000}
@@ -316,6 +364,25 @@ STREAMS: dict[str, Stream] = {
     "lists of records": Stream(
         listed, {"name": "door_open", "user_id": "0", "time": NOON * 1000, "properties": {"door": 3}}
     ),
+    "rides of bikes": Stream(rides, {"name": "UNLOCKED", "user_id": "cus_0", "time": NOON * 1000}),
+    "a video player": Stream(video, {"name": "play", "user_id": "0", "time": NOON * 1000}),
+    "changes of contacts": Stream(
+        contacts, {"type": "user", "user_id": "0", "set": {"stage": "lead", "owner": "eve"}}
+    ),
+    "a day beside a time": Stream(flat, {"name": "click", "user_id": "00000", "time": NOON * 1000}),
+    "what became of mails": Stream(mail, {"name": "delivered", "user_id": "p0@ex.org", "id": "sg0"}),
+    "one of several objects": Stream(
+        one_of,
+        {
+            "name": "tripBooked",
+            "user_id": "M0",
+            "id": "m0",
+            "properties": {"memberId": "M0", "channel": "web"},
+        },
+    ),
+    "calls of a telephone company": Stream(calls, {"name": "SMS", "user_id": "4917000000"}),
+    "an audit's requests and principals": Stream(audit, {"name": "login", "user_id": "arn:0"}),
+    "rows of members with one address": Stream(changes, {"type": "user", "user_id": "0", "delete": True}),
 }
 
 

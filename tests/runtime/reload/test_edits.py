@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.receiver.server import Receiver
-from pipeline.runtime.supervisor import free_ports
+from pipeline.runtime.processes.group import free_ports
 from tests.kit.run import Bench, lines_of, until
 
 EFFECTIVE_SECS = 2.0

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.process.exits import Exit
-from pipeline.runtime.mesh import Mesh, look
-from pipeline.runtime.supervisor import Group, free_ports
+from pipeline.runtime.processes.group import Group, free_ports
+from pipeline.runtime.processes.mesh import Mesh, look
 from tests.kit.run import until
 
 NOBODY = 65_534

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.receiver.server import Receiver
-from pipeline.runtime.supervisor import free_ports
+from pipeline.runtime.processes.group import free_ports
 from tests.kit.jobs import Cluster, totals
 from tests.kit.run import Bench, ended, until
 from tests.runtime.scale.shop import Undisturbed, open_shop, sent

@@ -20,9 +20,10 @@ from pipeline.job.steps.keys import shard_of
 from pipeline.model.errors import StateError
 from pipeline.model.process.stop import forget, handled_by, listen
 from pipeline.receiver.server import Receiver
-from pipeline.runtime import supervisor as group
+from pipeline.runtime.processes import group
+from pipeline.runtime.processes.group import Group
+from pipeline.runtime.processes.supervisor import run_group
 from pipeline.runtime.state.directory import StateDirectory
-from pipeline.runtime.supervisor import Group
 from tests.kit.jobs import ALTER, Cluster
 from tests.kit.run import Bench, children, ended, until
 
@@ -136,7 +137,7 @@ def test_a_stop_between_the_starts_of_two_members_reaches_both(monkeypatch: pyte
             listen()
             nothing = {"latency_ms": {"p50": 0.0, "p99": 0.0}, "events_seen": []}
             begun = time.monotonic()
-            assert group.run_group(["run"], 2, restart=False) == (0, nothing)
+            assert run_group(["run"], 2, restart=False) == (0, nothing)
             assert time.monotonic() - begun < 50
             assert [member.returncode for member in members] == [-signal.SIGTERM] * 2
     finally:

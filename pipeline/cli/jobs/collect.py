@@ -1,0 +1,134 @@
+"""``hookline collect``: events over HTTP, from the config to the summary."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import config_option, setting
+from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
+from pipeline.model.process.exits import Exit
+
+if TYPE_CHECKING:
+    from pipeline.collect.figures import Figures
+    from pipeline.config.job import PipelineConfig
+    from pipeline.config.models.collect import CollectSection
+
+
+@click.command()
+@config_option
+@setting("--listen", env="HOOKLINE_COLLECT_LISTEN", metavar="ADDRESS", help="PORT or HOST:PORT.")
+@setting(
+    "--to",
+    env="HOOKLINE_COLLECT_TO_RECORDING",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Directory that keeps the events.",
+)
+@setting("--log-level", env="HOOKLINE_LOG_LEVEL", help="debug, info, warning or error.")
+@setting("--log-format", env="HOOKLINE_LOG_FORMAT", help="auto, console or json.")
+@click.option("--member", hidden=True, help="Given by `hookline up`.")
+@json_option
+def collect(
+    config: Path,
+    listen: str | None,
+    to: Path | None,
+    log_level: str | None,
+    log_format: str | None,
+    member: str | None,
+    as_json: bool,
+) -> int:
+    """Take events over HTTP, as pipeline.yaml's `collect` says, until SIGTERM or Ctrl-C.
+
+    The SDKs of Segment, RudderStack, PostHog and Heap post to it as they are, and curl to /v1/events. A
+    success answer means that all of the request is on disk. `hookline run -c` with the same config reads it.
+    """
+    from pipeline.runtime.collector import look, place_of, render, run_collector, section_of
+    from pipeline.runtime.progress import Line, Shown
+    from pipeline.telemetry import log
+
+    flags = {
+        "collect.listen": listen,
+        "log.level": log_level,
+        "log.format": log_format,
+        "collect.to": None if to is None else {"recording": str(to)},
+    }
+    job_config = load(config, flags, quiet=member is not None)
+    section = section_of(job_config)
+    log.setup(job_config.file.log.level, job_config.file.log.format)
+    line: Line | None = None
+    said = log.get("collect")
+
+    def listening(address: tuple[str, int]) -> None:
+        nonlocal line
+        url = url_of(address)
+        said.info("listening", url=url, to=place_of(section), keys=names_of(section))
+        if member is None and sys.stderr.isatty():
+            say(f"try: {example(url, section)}\n{' ' * 5}(the lines for SDKs: docs/collect.md; Ctrl-C ends)")
+        line = Shown(look(), render, said) if member is None else Line(look(), tell_status, 0.5)
+
+    try:
+        figures = run_collector(job_config, config, listening=listening)
+    finally:
+        if line is not None:
+            line.stop()
+    show(figures, as_json, member is not None)
+    return Exit.OK
+
+
+def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> PipelineConfig:
+    """Return the settings; says what is doubtful, raises ConfigError for what is wrong."""
+    from pipeline.config.job import load_pipeline
+    from pipeline.model.findings import render
+
+    report = load_pipeline(config, flags=flags, collects=True)
+    loaded = report.require()
+    if report.findings and not quiet:
+        say(render(report.findings, root=report.root))
+    return loaded
+
+
+def url_of(address: tuple[str, int]) -> str:
+    """Return where an SDK posts to, on this machine where it listens everywhere."""
+    host, port = address
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"
+
+
+def names_of(section: CollectSection) -> list[str]:
+    """Return the names of keys and webhooks; never a key."""
+    keys = ["any"] if section.keys == "any" else list(section.keys or ())
+    return keys + [f"hooks/{name}" for name in section.hooks]
+
+
+def example(url: str, section: CollectSection) -> str:
+    """Return a command that sends an event."""
+    key = "" if section.keys == "any" else " -H 'authorization: Bearer KEY'"
+    return f"""curl {url}/v1/events{key} -d '{{"name":"Hello","user_id":"u1"}}'"""
+
+
+def tell_status(facts: dict[str, int]) -> None:
+    """Tell the supervisor how far this is."""
+    print_json_lines([{"status": facts}])
+    sys.stdout.flush()
+
+
+def show(figures: Figures, as_json: bool, is_member: bool) -> None:
+    """Print what was taken."""
+    if is_member:
+        print_json_lines([asdict(figures)])
+    elif as_json:
+        print_json(asdict(figures))
+    else:
+        echo(summary(asdict(figures)))
+
+
+def summary(figures: dict[str, int]) -> str:
+    """Return the line that says what was taken."""
+    repeats = f" ({figures['repeats']:,} of them repeats)" if figures["repeats"] else ""
+    refused = f", {figures['refused']:,} refused" if figures["refused"] else ""
+    return f"collected {figures['members']:,} records in {figures['requests']:,} requests{repeats}{refused}"

@@ -1,0 +1,160 @@
+"""``hookline up``: the collector and the job that reads from it, side by side."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from pipeline.cli.jobs import collect as collecting
+from pipeline.cli.jobs import run as running
+from pipeline.cli.options import config_option, setting, state_option
+from pipeline.cli.output import echo, json_option, print_json
+
+if TYPE_CHECKING:
+    from pipeline.config.job import PipelineConfig
+    from pipeline.runtime.process import Summary
+    from pipeline.runtime.processes.board import Board
+    from pipeline.runtime.processes.supervisor import Team
+
+COLLECT = "collect"
+
+
+@click.command()
+@config_option
+@setting(
+    "--listen", env="HOOKLINE_COLLECT_LISTEN", metavar="ADDRESS", help="Of the collector: PORT or HOST:PORT."
+)
+@state_option
+@setting(
+    "--allow",
+    env="HOOKLINE_NETWORK_ALLOW",
+    multiple=True,
+    metavar="CIDR",
+    help="Open a network that the guard refuses, e.g. 127.0.0.0/8; may be given several times.",
+)
+@setting("--log-level", env="HOOKLINE_LOG_LEVEL", help="debug, info, warning or error.")
+@setting("--log-format", env="HOOKLINE_LOG_FORMAT", help="auto, console or json.")
+@click.option(
+    "--metrics",
+    metavar="ADDRESS",
+    envvar="HOOKLINE_METRICS",
+    show_envvar=True,
+    help="Of the job: serve /metrics, /healthz, /readyz and /status on PORT or HOST:PORT.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    envvar="HOOKLINE_PROCESSES",
+    show_envvar=True,
+    help="Processes of the job on this machine.",
+)
+@click.option(
+    "--yes",
+    is_flag=True,
+    envvar="HOOKLINE_YES",
+    show_envvar=True,
+    help="Do not ask: a new state directory may send again what the Kafka group has read.",
+)
+@json_option
+def up(
+    config: Path,
+    listen: str | None,
+    metrics: str | None,
+    processes: int,
+    yes: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Run what pipeline.yaml names, the collector and the job, until Ctrl-C.
+
+    Each is a process of its own (the job of several, with --processes). One that fails is started again after
+    growing waits; exit 1, 2 or 3 of one ends all with that code. Ctrl-C stops the collector, then the job; a
+    second one ends them at once.
+    """
+    from pipeline.runtime.processes.board import Board
+    from pipeline.runtime.processes.supervisor import JOB, Supervisor, figures_of
+    from pipeline.runtime.progress import Progress, look_through
+    from pipeline.telemetry import log
+
+    job_config = running.load(config, {**flags, "collect.listen": listen}, collects=True)
+    log.setup(job_config.file.log.level, job_config.file.log.format)
+    if not yes:
+        running.ask_before_again(job_config)
+    state = job_config.state
+    names = [JOB] if job_config.file.collect is None else [COLLECT, JOB]
+    board = Board(names)
+    teams = teams_of(job_config, config, listen, metrics, processes, flags, board)
+    before, begun = running.account(state)["records"]["read"], time.monotonic()
+    supervisor = Supervisor([team for team in teams if team.name in names])
+    progress = Progress(look_through(lambda: running.account(state)), board.line(JOB))
+    try:
+        code = supervisor.run()
+    finally:
+        progress.stop()
+        for name in names:
+            board.line(name)("")
+    collected = last_of(supervisor.ended[COLLECT].outputs.get(0)) if COLLECT in supervisor.ended else None
+    job: Summary = {
+        **running.account(state),
+        **figures_of(supervisor.ended.get(JOB)),
+        "elapsed_secs": round(time.monotonic() - begun, 3),
+    }
+    if as_json:
+        print_json({"collect": collected, "job": job} if COLLECT in names else {"job": job})
+    elif not code:
+        if collected is not None:
+            echo(collecting.summary(collected))
+        running.show(state, job, before, as_json=False)
+    return code
+
+
+def teams_of(
+    job_config: PipelineConfig,
+    config: Path,
+    listen: str | None,
+    metrics: str | None,
+    processes: int,
+    flags: dict[str, Any],
+    board: Board,
+) -> list[Team]:
+    """Return the collector and the job, each as the command that it is."""
+    from pipeline.runtime.collector import render
+    from pipeline.runtime.processes.supervisor import JOB, Team
+    from pipeline.runtime.progress import Facts
+
+    form = job_config.file.log.format
+    if form == "auto":
+        form = "console" if sys.stderr.isatty() else "json"  # theirs is a pipe
+    common = ["-c", str(config), "--log-level", job_config.file.log.level, "--log-format", form]
+    job = ["run", *common, "--state", str(job_config.state)]
+    job += [word for network in flags["allow"] for word in ("--allow", network)]
+    job += ["--metrics", metrics] if metrics else []
+    show = board.line(COLLECT) if job_config.file.collect is not None else None
+
+    def status(line: bytes) -> None:
+        found = last_of(line)
+        if found is not None and "status" in found and show is not None:
+            facts: Facts = found["status"]
+            show(render(facts))
+            board.log(COLLECT, facts)
+
+    collect = ["collect", *common, *(["--listen", listen] if listen else [])]
+    return [
+        Team(COLLECT, collect, joined=False, talks=board.talk(COLLECT), tells=status),
+        Team(JOB, job, processes, talks=board.talk(JOB)),
+    ]
+
+
+def last_of(line: bytes | None) -> dict[str, Any] | None:
+    """Return what a member wrote as JSON; None for other words."""
+    try:
+        found = orjson.loads(line or b"")
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None

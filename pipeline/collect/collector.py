@@ -1,0 +1,162 @@
+"""A request's way: path, cut, key, sink, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.batch import Refused, Sink, Why
+from pipeline.collect.figures import Counts
+from pipeline.collect.http import reply
+from pipeline.collect.http.answering import Answering, Later
+from pipeline.collect.http.cors import Cors, is_preflight
+from pipeline.collect.keys import Denied, Keys
+from pipeline.collect.ops import PATHS, Ops
+from pipeline.collect.protocols.protocol import Cut, Malformed, Protocol
+from pipeline.collect.protocols.table import Table
+from pipeline.telemetry import log as logs
+
+_log = logs.get(__name__)
+_NO_KEY: Final = "-"
+_PATHS_SHOWN: Final = "the paths of SDKs are answered, and POST /v1/events"
+_EVERY_SECS: Final = 60.0
+
+
+class Collector:
+    """The service of the HTTP server; see `answering.Service`."""
+
+    def __init__(self, table: Table, keys: Keys, sink: Sink, counts: Counts, ops: Ops) -> None:
+        self._table = table
+        self._keys = keys
+        self._sink = sink
+        self._counts = counts
+        self._ops = ops
+        self._cors = Cors()
+        self._warned: dict[str, float] = {}
+        self.stopping = False
+        """What is not handed over yet is refused."""
+
+    # --- answering.Service
+
+    def answer(self, asked: Asked, connection: Answering) -> Answer | Later:
+        """Answer a request that came whole."""
+        path = asked.path
+        if path in PATHS:
+            found = self._ops.answer(asked, lambda: connection.is_local)
+            if found is not None:
+                return found
+        origin = asked.origin
+        if origin is None:
+            return self._routed(asked)
+        if not self._keys.allows(origin):
+            return Answer(204) if is_preflight(asked) else self._routed(asked)
+        if is_preflight(asked):
+            return self._cors.preflight(asked, origin)
+        answer = self._routed(asked)
+        if isinstance(answer, Answer):
+            return self._cors.allowed(answer, origin)
+        finish = answer.finish
+        return Later(answer.future, lambda done: self._readable(finish(done), origin))
+
+    def busy(self, asked: Asked, retry_secs: int) -> Answer:
+        """Refuse, in the protocol's way, what there is no room for."""
+        why = Why.STOPPING if self.stopping else Why.BUSY
+        route = self._table.find(asked.method, asked.path)
+        if route is None:
+            self._refused(why)
+            message = "more is coming in than can be kept at the moment"
+            answer = reply.error(503, "busy", message, ("Retry-After", str(retry_secs)))
+        else:
+            answer = self._refuse(route.protocol, asked, why, retry_secs)
+        return self._for_page(asked, answer)
+
+    def failed(self, asked: Asked | None, answer: Answer, code: str) -> Answer:
+        """Count what is no request, or is beyond the limits."""
+        self._counts.refused(code)
+        return answer if asked is None else self._for_page(asked, answer)
+
+    def broke(self, error: Exception) -> Answer:
+        """Log a fault of ours, without what the client sent."""
+        _log.error("a request failed here", exc_info=error)
+        return reply.error(500, "internal", "this failed here; the collector's log says more")
+
+    # --- inside
+
+    def _for_page(self, asked: Asked, answer: Answer) -> Answer:
+        origin = asked.origin
+        return self._cors.allowed(answer, origin) if origin and self._keys.allows(origin) else answer
+
+    def _readable(self, found: Answer | Later, origin: str) -> Answer | Later:
+        return self._cors.allowed(found, origin) if isinstance(found, Answer) else found
+
+    def _routed(self, asked: Asked) -> Answer | Later:
+        method, path = asked.method, asked.path
+        route = self._table.find(method, path)
+        if route is None and method == "HEAD":
+            route = self._table.find("GET", path)
+        if route is None:
+            methods = self._table.methods(path)
+            if not methods:
+                return reply.error(404, "not_found", _PATHS_SHOWN)
+            allowed = ", ".join(sorted(methods))
+            return reply.error(405, "bad_method", f"this path takes {allowed}", ("allow", allowed))
+        try:
+            cut = route.cut(asked)
+        except Malformed as error:
+            self._counts.refused("malformed")
+            return self._counted(route.protocol.name, _NO_KEY, route.protocol.malformed(asked, error))
+        if cut.answer is not None:
+            return cut.answer
+        protocol = cut.protocol
+        key: str | Denied
+        if cut.hook is not None:
+            key = cut.hook
+        else:
+            key = self._keys.find(cut.credential, asked.origin, protocol.name)
+        if isinstance(key, Denied):
+            self._counts.refused(key.about)
+            return self._counted(protocol.name, _NO_KEY, protocol.unauthorised(asked, key.status, key.reason))
+        return self._keep(cut, key, asked)
+
+    def _keep(self, cut: Cut, key: str, asked: Asked) -> Answer | Later:
+        begun = time.perf_counter()
+        protocol = cut.protocol
+        name = protocol.name
+        if self.stopping:
+            return self._counted(name, key, self._refuse(protocol, asked, Why.STOPPING, 1))
+        for header, value in cut.shared:
+            if header == "hk-shift":
+                self._counts.shifted(int(value))
+        try:
+            future = self._sink.hand(cut.batch(key, asked))
+        except Refused as refused:
+            return self._counted(name, key, self._refuse(protocol, asked, refused.why, refused.retry_secs))
+
+        def finish(done: asyncio.Future[int]) -> Answer:
+            try:
+                repeats = done.result()
+            except Refused as refused:
+                return self._counted(
+                    name, key, self._refuse(protocol, asked, refused.why, refused.retry_secs)
+                )
+            self._counts.kept(name, key, len(cut.pieces), repeats, time.perf_counter() - begun)
+            return self._counted(name, key, protocol.accepted(asked, cut, repeats))
+
+        return Later(future, finish)
+
+    def _counted(self, protocol: str, key: str, answer: Answer) -> Answer:
+        self._counts.answered(protocol, key, answer.status)
+        return answer
+
+    def _refuse(self, protocol: Protocol, asked: Asked, why: Why, retry_secs: int) -> Answer:
+        self._refused(why)
+        return protocol.refused(asked, why, max(1, min(60, retry_secs)))
+
+    def _refused(self, why: Why) -> None:
+        self._counts.refused(why.value)
+        now = time.monotonic()
+        if why is not Why.STOPPING and now >= self._warned.get(why, 0.0):
+            self._warned[why] = now + _EVERY_SECS
+            _log.warning("requests are refused: clients keep them, and come again", reason=why.value)

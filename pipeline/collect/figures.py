@@ -1,0 +1,68 @@
+"""What a collector counts. Plain sums here, once per request; in the metrics once a second and when asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from pipeline.telemetry.metrics import count, gauge, observe
+
+
+@dataclass(slots=True)
+class Figures:
+    """In all, since the start."""
+
+    requests: int = 0
+    members: int = 0
+    repeats: int = 0
+    refused: int = 0
+
+
+class Counts:
+    """What was counted since the metrics were brought up to date."""
+
+    def __init__(self) -> None:
+        self.figures = Figures()
+        self._requests: Counter[tuple[str, str, int]] = Counter()
+        self._members: Counter[tuple[str, str]] = Counter()
+        self._repeats: Counter[tuple[str, str]] = Counter()
+        self._refused: Counter[str] = Counter()
+
+    def answered(self, protocol: str, key: str, status: int) -> None:
+        """Count a request of events that has its answer."""
+        self.figures.requests += 1
+        self._requests[protocol, key, status] += 1
+
+    def kept(self, protocol: str, key: str, members: int, repeats: int, secs: float) -> None:
+        """Count what was kept, and how long its request waited for that."""
+        self.figures.members += members
+        self._members[protocol, key] += members
+        if repeats:
+            self.figures.repeats += repeats
+            self._repeats[protocol, key] += repeats
+        observe("collect_answer_seconds", secs)
+
+    def shifted(self, shift_ms: int) -> None:
+        """Count a request of a client whose clock is off."""
+        observe("collect_shift_seconds", abs(shift_ms) / 1000)
+
+    def refused(self, reason: str) -> None:
+        """Count a request that was not taken."""
+        self.figures.refused += 1
+        self._refused[reason] += 1
+
+    def publish(self, *, held: int, in_flight_bytes: int, connections: int) -> None:
+        """Bring the metrics up to date."""
+        gauge("collect_held", held)
+        gauge("collect_in_flight_bytes", in_flight_bytes)
+        gauge("collect_connections_open", connections)
+        for (protocol, key, status), n in self._requests.items():
+            count("collect_requests_total", n, protocol=protocol, key=key, status=str(status))
+        for (protocol, key), n in self._members.items():
+            count("collect_members_total", n, protocol=protocol, key=key)
+        for (protocol, key), n in self._repeats.items():
+            count("collect_repeats_total", n, protocol=protocol, key=key)
+        for reason, n in self._refused.items():
+            count("collect_refused_total", n, reason=reason)
+        for counter in (self._requests, self._members, self._repeats, self._refused):
+            counter.clear()

@@ -1,0 +1,307 @@
+"""The requests of one connection, answered in the order in which they came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import ip_address
+from math import inf
+from typing import Any, Final, Protocol
+
+from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.http import reply
+from pipeline.collect.http.gate import Gate
+from pipeline.collect.http.limits import Limits
+from pipeline.collect.http.request import Request
+from pipeline.collect.http.unpack import UnpackError, unpack
+
+_THREAD_FROM: Final = 16 << 10
+"""A packed body of this size is unpacked beside the loop: it may take milliseconds."""
+_LINGER_SECS: Final = 10.0
+"""What a client still sends after a last answer is read so long, so that it gets to read that answer."""
+WRITE_SECS: Final = 30.0
+
+
+@dataclass(slots=True, frozen=True)
+class Later:
+    """An answer that is not there yet. No task is made for it: most requests wait for one future."""
+
+    future: asyncio.Future[Any]
+    finish: Callable[[asyncio.Future[Any]], Answer | Later]
+    """Called when the future is done; what it raises is a fault of ours."""
+
+
+class Service(Protocol):
+    """Who answers."""
+
+    def answer(self, asked: Asked, connection: Answering) -> Answer | Later:
+        """Return the answer, or what becomes it."""
+        ...
+
+    def busy(self, asked: Asked, retry_secs: int) -> Answer:
+        """Return what is answered to a request that there is no room for; its body is not read."""
+        ...
+
+    def failed(self, asked: Asked | None, answer: Answer, code: str) -> Answer:
+        """Note that this answers what is no request, or one beyond the limits; return it for that page."""
+        ...
+
+    def broke(self, error: Exception) -> Answer:
+        """Note a fault of ours; return what is answered."""
+        ...
+
+
+class Host(Protocol):
+    """What all connections share."""
+
+    service: Service
+    gate: Gate
+    limits: Limits
+    unpacker: ThreadPoolExecutor
+    """Of one thread: so many large bodies are unpacked at a time."""
+    closing: bool
+    """Each answer is the last of its connection."""
+    requests: int
+    """Answered so far."""
+
+    def opened(self, connection: Answering) -> bool:
+        """Return whether there is room for one more."""
+        ...
+
+    def closed(self, connection: Answering) -> None:
+        """Forget it."""
+        ...
+
+
+class Answering(asyncio.Protocol):
+    """Has the queue of a connection; `Connection` fills it."""
+
+    __slots__ = (
+        "_busy",
+        "_continue",
+        "_host",
+        "_last",
+        "_loop",
+        "_paused",
+        "_queue",
+        "_request",
+        "_transport",
+        "deadline",
+        "served",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
+        self._host = host
+        self._loop = loop
+        self._request: Request | None = None
+        """The one that is being read."""
+        self._queue: deque[Request] = deque()
+        """Read, or being read, and not answered."""
+        self._busy: Request | None = None
+        """The one that is being answered."""
+        self._last = False
+        """What still comes is thrown away."""
+        self._continue = False
+        """The client waits to be asked for a body."""
+        self._paused = False
+        self.served = False
+        """It has had an answer: whoever it is, it is no slow loris."""
+        self.deadline = inf
+        """When `overdue` is to be called, on the loop's clock."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether no request is under way."""
+        return not self._queue and self._busy is None and self._request is None
+
+    @property
+    def asks_nothing(self) -> bool:
+        """Return whether no head has come whole: nobody would miss an answer."""
+        request = self._request
+        return not self._queue and self._busy is None and (request is None or not request.method)
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether it comes from this machine."""
+        peer = self._transport.get_extra_info("peername")
+        try:
+            return isinstance(peer, tuple) and ip_address(str(peer[0]).partition("%")[0]).is_loopback
+        except ValueError:
+            return False
+
+    def overdue(self) -> None:
+        """Its time is over. Called when ``deadline`` has passed."""
+        raise NotImplementedError
+
+    def hurry(self, now: float) -> None:
+        """Give up a body that takes longer than it may while others wait for its room."""
+        raise NotImplementedError
+
+    def refuse(self, request: Request, retry_secs: int) -> None:
+        """Let a request wait no longer at the gate."""
+        answer = self._host.service.busy(request.asked(b"", b""), retry_secs)
+        if not request.complete:
+            self._give_up(request, answer)
+            return
+        request.answer = answer
+        request.leave()
+        if self._busy is None:
+            self._next()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Return whether all is answered that will be."""
+        return self._last and not self._queue and self._busy is None
+
+    def close(self) -> None:
+        """End it, when what is written has left."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End it now."""
+        self._transport.abort()
+
+    # --- answering
+
+    def entered(self) -> None:
+        """A request of this connection has come through the gate."""
+        if self._busy is None:
+            self._next()
+        self._settle()
+
+    def _next(self) -> None:
+        queue = self._queue
+        while queue and self._busy is None:
+            request = queue[0]
+            if request.answer is None and (request.parked or not request.complete):
+                self._invite()
+                break
+            queue.popleft()
+            self._busy = request
+            self._serve(request)
+        self._settle()
+
+    def _serve(self, request: Request) -> None:
+        self.deadline = inf
+        if request.answer is not None:
+            self._answered(request, request.answer)
+            return
+        raw = request.body()
+        if not request.is_packed:
+            self._take(request, self._ask(request, raw, raw))
+        elif len(raw) < _THREAD_FROM:
+            self._take(request, self._unpacked(request, raw, None))
+        else:
+            run = self._loop.run_in_executor(self._host.unpacker, unpack, request.encoding, raw, self._limit)
+            self._take(request, Later(run, lambda done: self._unpacked(request, raw, done)))
+
+    def _ask(self, request: Request, body: bytes, raw: bytes) -> Answer | Later:
+        try:
+            return self._host.service.answer(request.asked(body, raw), self)
+        except Exception as error:  # one request's fault must not end the connection of others behind a proxy
+            return self._host.service.broke(error)
+
+    def _unpacked(self, request: Request, raw: bytes, done: asyncio.Future[bytes] | None) -> Answer | Later:
+        try:
+            body = done.result() if done is not None else unpack(request.encoding, raw, self._limit)
+        except UnpackError as error:
+            answer = reply.error(error.status, error.code, error.message)
+            return self._host.service.failed(request.asked(b"", b""), answer, error.code)
+        request.holds(len(body) + len(raw))
+        return self._ask(request, body, raw)
+
+    def _take(self, request: Request, found: Answer | Later) -> None:
+        if isinstance(found, Answer):
+            self._answered(request, found)
+        else:
+            found.future.add_done_callback(lambda done: self._arrived(request, found, done))
+
+    def _arrived(self, request: Request, later: Later, done: asyncio.Future[Any]) -> None:
+        try:
+            found = later.finish(done)
+        except Exception as error:
+            found = self._host.service.broke(error)
+        self._take(request, found)
+        if self._busy is None and self._queue:
+            self._next()
+
+    @property
+    def _limit(self) -> int:
+        return self._host.limits.body
+
+    def _answered(self, request: Request, answer: Answer) -> None:
+        request.leave()
+        self._busy = None
+        self.served = True
+        host, transport = self._host, self._transport
+        host.requests += 1
+        if transport.is_closing():
+            return
+        last = request.close or host.closing or (self._last and not self._queue)
+        data = reply.wire(answer, close=last, old=request.is_old, without_body=request.method == "HEAD")
+        if last:
+            self._last = True
+            self._write_last(data, read_all=request.complete)
+            return
+        transport.write(data)
+        if not self._queue:
+            self._settle()
+
+    def _write_last(self, data: bytes, *, read_all: bool = False) -> None:
+        for request in self._queue:
+            request.leave()
+        self._queue.clear()
+        self._transport.write(data)
+        if read_all:
+            self._transport.close()
+            return
+        # To close now would reset the connection, and the client would not read why.
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self.deadline = self._loop.time() + _LINGER_SECS
+        self._resume()
+
+    def _invite(self) -> None:
+        """Let the client send its body, where it waits to be asked and all before it is answered."""
+        if self._continue and self._busy is None and self._queue and self._queue[0] is self._request:
+            self._continue = False
+            self._transport.write(reply.CONTINUE)
+
+    def _pause(self) -> None:
+        """Read nothing more: what is read waits for others, and so no time of the client's runs."""
+        self.deadline = inf
+        if not self._paused and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._paused and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _settle(self) -> None:
+        """Read on where nothing waits, and say how long that may take."""
+        if self._queue and (self._busy is not None or self._queue[0].parked):
+            return
+        self._resume()
+        if self.deadline == inf and self._busy is None:
+            limits, request = self._host.limits, self._request
+            secs = limits.idle_secs
+            if request is not None:
+                secs = limits.body_secs if request.method else limits.head_secs
+            self.deadline = self._loop.time() + secs
+
+    def _give_up(self, request: Request, answer: Answer) -> None:
+        """Answer a request that is not read to its end, after those before it; nothing more is read."""
+        request.answer = answer
+        request.close = True
+        request.leave()
+        self._last = True
+        self._settle()
+        if self._busy is None:
+            self._next()

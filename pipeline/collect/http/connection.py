@@ -1,0 +1,259 @@
+"""One connection: requests are read whole, one after another, and answered in the order in which they came.
+
+httptools (llhttp, strict) refuses what two servers could read in two ways: a bare line feed, two lengths, a
+length beside chunks, a zero byte. Here it is bounded: sizes, numbers, times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import cast
+
+import httptools
+
+from pipeline.collect.asked import Answer
+from pipeline.collect.http import reply
+from pipeline.collect.http.answering import WRITE_SECS, Answering, Host
+from pipeline.collect.http.request import Request, text_of
+
+
+class Connection(Answering):
+    """See above."""
+
+    __slots__ = ("_again", "_fed", "_headers", "_parser")
+
+    def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(host, loop)
+        self._parser = httptools.HttpRequestParser(self)
+        self._fed = 0
+        """Bytes of the head that is not complete."""
+        self._headers = 0
+        """Of this head, and after its body."""
+        self._again = False
+        """A request that wanted another protocol is read on as what it is."""
+
+    # --- the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a place, or say that there is none."""
+        self._transport = cast(asyncio.Transport, transport)
+        if self._host.opened(self):
+            self.deadline = self._loop.time() + self._host.limits.head_secs
+            return
+        if transport.is_closing():
+            return
+        message = "too many connections are open here"
+        answer = reply.error(503, "too_many_connections", message, ("Retry-After", "1"))
+        self._refuse(self._host.service.failed(None, answer, "connections"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of what was not handed over; what was is kept, although nobody hears of it."""
+        self.deadline = inf
+        self._last = True
+        for request in self._queue:
+            request.leave()
+        self._queue.clear()
+        self._request = None
+        self._host.closed(self)
+
+    def eof_received(self) -> bool:
+        """Answer what came whole; then it is over."""
+        if self._request is not None:
+            self._drop(self._request)
+        self._last = True
+        return bool(self._queue) or self._busy is not None
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if self._last:
+            return
+        if self._request is None or not self._request.method:
+            self._fed += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(data[upgrade.args[0] :])
+        except (httptools.HttpParserError, httptools.HttpParserCallbackError):
+            if not self._last:
+                self._broken(reply.error(400, "bad_request", "this is not HTTP/1.1"), "malformed")
+        else:
+            if self._fed > self._host.limits.head and not self._last:
+                self._head_too_large()
+        if self._queue and (self._busy or self._queue[0].parked):
+            self._pause()
+
+    def pause_writing(self) -> None:
+        """Nobody reads the answers: nothing more is read either."""
+        self._pause()
+        self.deadline = self._loop.time() + WRITE_SECS
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._settle()
+
+    # --- the parser calls
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        if self._again:
+            return
+        if self._last:
+            return
+        self._request = Request(self._host.gate, self)
+        self._headers = 0
+        self.deadline = self._loop.time() + self._host.limits.head_secs
+
+    def on_url(self, url: bytes) -> None:
+        """Take its target."""
+        request = self._request
+        if request is not None and not self._again:
+            request.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; those after the body are only counted."""
+        self._headers += 1
+        request = self._request
+        if request is None or request.method:
+            if self._headers > 2 * self._host.limits.headers and not self._last:
+                self._head_too_large()
+            return
+        key, text = name.lower().decode("latin-1"), text_of(value)
+        known = request.headers.get(key)
+        request.headers[key] = text if known is None else f"{known}, {text}"
+
+    def on_headers_complete(self) -> None:
+        """Decide whether its body is read."""
+        self._fed = 0
+        request = self._request
+        if request is None or self._again:
+            return
+        limits, headers = self._host.limits, request.headers
+        size = len(request.target) + sum(map(len, headers)) + sum(map(len, headers.values()))
+        if self._headers > limits.headers or size > limits.head:
+            self._head_too_large()
+            return
+        parser = self._parser
+        version = parser.get_http_version()
+        request.method = parser.get_method().decode("latin-1")
+        request.is_old = version == "1.0"
+        request.close = not parser.should_keep_alive()
+        request.since = now = self._loop.time()
+        self.deadline = now + limits.body_secs
+        self._queue.append(request)
+        if version not in ("1.1", "1.0"):
+            self._fail(request, reply.error(505, "bad_version", "HTTP/1.1 is spoken here"))
+        elif headers.get("transfer-encoding", "chunked").lower() != "chunked":
+            self._fail(
+                request, reply.error(501, "bad_coding", "chunked is the only coding here"), "malformed"
+            )
+        elif int(headers.get("content-length", 0)) > limits.body:
+            self._too_large(request)
+        elif "expect" in headers:
+            self._expected(request)
+
+    def on_body(self, piece: bytes) -> None:
+        """Take a piece of it, as long as there is room."""
+        request = self._request
+        if request is None or request.answer is not None:
+            return
+        if request.size + len(piece) > self._host.limits.body:
+            self._too_large(request)
+            return
+        request.add(piece)
+        self.deadline = self._loop.time() + self._host.limits.body_secs
+        if request.parked:
+            self._pause()
+
+    def on_message_complete(self) -> None:
+        """Answer it, when it is its turn."""
+        request = self._request
+        if request is None or (self._parser.should_upgrade() and not self._again):
+            return
+        self._again = False
+        self._request = None
+        request.completes(self._limit)
+        if request.close:
+            self._last = True
+        if self._busy is None:
+            self._next()
+
+    # --- what is too much, or nothing at all
+
+    def overdue(self) -> None:
+        """Its time is over. Called when ``deadline`` has passed."""
+        self.deadline = inf
+        if self._last or self._transport.get_write_buffer_size():
+            self._transport.abort()
+        elif self._request is None and not self._fed:
+            if not self._queue and self._busy is None:
+                self._transport.close()  # it was idle
+        elif self._request is not None and self._request.method:
+            self._fail(self._request, reply.error(408, "timeout", "the body did not come in time"), "timeout")
+        else:
+            self._broken(reply.error(408, "timeout", "the head did not come in time"), "timeout")
+
+    def hurry(self, now: float) -> None:
+        """Give up a body that takes longer than it may while others wait for its room."""
+        request = self._request
+        if request is None or request.parked or not request.method or not request.size:
+            return
+        if now - request.since > self._host.limits.body_secs:
+            self._fail(request, reply.error(408, "timeout", "the body did not come in time"), "timeout")
+
+    def _too_large(self, request: Request) -> None:
+        limit = self._host.limits.body
+        self._fail(
+            request, reply.error(413, "too_large", f"the body is larger than {limit} bytes"), "too_large"
+        )
+
+    def _head_too_large(self) -> None:
+        self._broken(reply.error(431, "head_too_large", "the request's head is too large"), "head_too_large")
+
+    def _fail(self, request: Request, answer: Answer, code: str = "malformed") -> None:
+        self._give_up(request, self._host.service.failed(request.asked(b"", b""), answer, code))
+
+    def _broken(self, answer: Answer, code: str) -> None:
+        """Answer what is no request, after those before it."""
+        request = self._request
+        if request is None or not request.method:
+            request = Request(self._host.gate, self)
+            self._queue.append(request)
+        self._request = None
+        self._give_up(request, self._host.service.failed(None, answer, code))
+
+    def _drop(self, request: Request) -> None:
+        request.leave()
+        self._request = None
+        if request in self._queue:
+            self._queue.remove(request)
+
+    def _refuse(self, answer: Answer) -> None:
+        self._last = True
+        self._write_last(reply.wire(answer, close=True))
+
+    def _expected(self, request: Request) -> None:
+        if request.headers["expect"].lower() != "100-continue":
+            self._fail(
+                request, reply.error(417, "bad_expectation", "only 100-continue is known"), "malformed"
+            )
+        elif not request.is_old:
+            self._continue = True
+            self._invite()
+
+    def _stay(self, rest: bytes) -> None:
+        """Read a request on that would rather speak h2c (Java's client asks so): it gets HTTP/1.1."""
+        request = self._request
+        if request is None or self._last:
+            return
+        if request.method == "CONNECT":
+            self._fail(request, reply.error(405, "bad_method", "this is no proxy"))
+            return
+        framing = b"".join(
+            f"{name}: {request.headers[name]}\r\n".encode("latin-1")
+            for name in ("content-length", "transfer-encoding")
+            if name in request.headers
+        )
+        self._parser = httptools.HttpRequestParser(self)
+        self._again = True
+        self.data_received(b"POST / HTTP/1.1\r\n" + framing + b"\r\n" + rest)

@@ -1,0 +1,59 @@
+"""What a page of another origin may do: only pages that some key names are answered so that they can read it.
+
+Never `*`: it does not cover `authorization`, which analytics-next sends, and not with credentials.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from pipeline.collect.asked import Answer, Asked
+
+_MOST_NAMES: Final = 2_048
+"""Of the headers that a page asks for, in characters."""
+_KNOWN: Final = 1_024
+
+
+class Cors:
+    """Headers by origin."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[str, str], ...]] = {}
+
+    def of(self, origin: str) -> tuple[tuple[str, str], ...]:
+        """Return the headers for a page whose origin is allowed."""
+        found = self._known.get(origin)
+        if found is None:
+            found = (
+                ("access-control-allow-origin", origin),
+                ("access-control-allow-credentials", "true"),
+                ("access-control-expose-headers", "Retry-After"),
+                ("vary", "origin"),
+            )
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[origin] = found
+        return found
+
+    def allowed(self, answer: Answer, origin: str) -> Answer:
+        """Return the answer so that this page may read it."""
+        return replace(answer, headers=answer.headers + self.of(origin))
+
+    def preflight(self, asked: Asked, origin: str) -> Answer:
+        """Return the leave to send what a page asks for."""
+        names = asked.headers.get("access-control-request-headers", "")
+        headers = [*self.of(origin), ("access-control-allow-methods", "GET, POST, OPTIONS")]
+        if names and len(names) <= _MOST_NAMES and all(map(_is_plain, names)):
+            headers.append(("access-control-allow-headers", names))
+        headers.append(("access-control-max-age", "7200"))
+        return Answer(204, headers=tuple(headers))
+
+
+def is_preflight(asked: Asked) -> bool:
+    """Return whether a browser asks before it sends."""
+    return asked.method == "OPTIONS" and "access-control-request-method" in asked.headers
+
+
+def _is_plain(sign: str) -> bool:
+    return sign.isascii() and (sign.isalnum() or sign in "-_, ")

@@ -1,0 +1,28 @@
+"""How much of a stranger's request is read, and for how long it is waited for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """Of one collector. Sizes in bytes."""
+
+    body: int = 20 << 20
+    """One request's, as it came and unpacked."""
+    in_flight: int = 64 << 20
+    """Of all requests that are being read or kept. Beyond, they are held."""
+    hold_secs: float = 5.0
+    """So long, then they are refused. SDKs give up after ten."""
+    connections: int = 10_000
+    head: int = 16 << 10
+    headers: int = 100
+    head_secs: float = 10.0
+    """From the first byte of a head to its last."""
+    body_secs: float = 30.0
+    """Between two pieces of a body. Where it must be hurried: for all of it."""
+    idle_secs: float = 75.0
+    """Between two requests of a connection; longer than most clients and proxies keep theirs."""
+    drain_secs: float = 5.0
+    """After SIGTERM: what is not ready any more is served on, until those who send have noticed."""

@@ -1,0 +1,183 @@
+"""Members without the key that came with them: no line, and no webhook made of it, shows one.
+
+The value of a key field (`writeKey`, `api_key`, ...) of the member itself goes whatever it is. Deeper down a
+field of that name goes where its value is the request's key. A text that is the key, or holds it, goes from
+anywhere as soon as the key is long enough to be no word. All by place in the text, nothing is written anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],:]', re.DOTALL)
+_ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
+_UNSEEN = re.compile(r'["\\/]|[^ -~]')
+"""What a JSON text may write in more than one way beside \\u."""
+
+_NO_WORD = 8
+"""A text that equals a key of so many characters is the key."""
+_NO_PART_OF_A_WORD = 16
+"""A key of so many characters is cut out of longer texts, such as addresses."""
+
+
+class Names:
+    """The key fields of a protocol."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = frozenset(name.encode() for name in names)
+        self._quoted = [b'"' + name + b'"' for name in self.names]
+        either = b"|".join(map(re.escape, self.names)) or b"(?!)"
+        self.as_text = re.compile(b'"(?:' + either + rb')"\s*:\s*"([^"\\]*)"').finditer
+
+    def any_in(self, text: bytes) -> bool:
+        """Return whether one of them stands in the text."""
+        for quoted in self._quoted:  # noqa: SIM110 - twice as fast as any()
+            if quoted in text:
+                return True
+        return False
+
+    def count(self, text: bytes) -> int:
+        """Return how often they stand in the text."""
+        return sum(text.count(quoted) for quoted in self._quoted)
+
+
+class Keyless:
+    """Cuts one request's key out of its members. ``names``: the key fields of its protocol."""
+
+    __slots__ = ("_any_backslash", "_bytes", "_key", "_names")
+
+    def __init__(self, names: Names, key: str | None) -> None:
+        self._names = names
+        self._key = key = key or ""
+        self._bytes = key.encode("utf-8", "surrogatepass")
+        self._any_backslash = _UNSEEN.search(key) is not None
+
+    def clean_all(self, members: list[bytes], text: bytes) -> list[bytes]:
+        """Return the members without the key. ``text``: all of them at once, which is looked at first."""
+        return [self.clean(member) for member in members] if self._may_hold(text) else members
+
+    def clean(self, member: bytes) -> bytes:
+        """Return the member without the key."""
+        if not self._may_hold(member):
+            return member
+        cleaned = self._simply(member)
+        if cleaned is not None:
+            return cleaned
+        pieces = []
+        at = 0
+        for start, end, new in self._cuts(member):
+            pieces.append(member[at:start])
+            pieces.append(new)
+            at = end
+        cleaned = b"".join([*pieces, member[at:]]) if pieces else member
+        # What is no JSON is read by nobody, and may hold it all the same.
+        return cleaned.replace(self._bytes, b"***") if len(self._bytes) >= _NO_WORD else cleaned
+
+    def _may_hold(self, text: bytes) -> bool:
+        if (self._bytes and self._bytes in text) or self._names.any_in(text):
+            return True
+        return self._may_hide(text)
+
+    def _may_hide(self, text: bytes) -> bool:
+        if b"\\" not in text:
+            return False
+        return self._any_backslash or (b"\\u00" in text and _ESCAPED_ASCII.search(text) is not None)
+
+    def _simply(self, member: bytes) -> bytes | None:
+        """Return the member without the key where it only stands in key fields, as a plain text.
+
+        Walking through all of its texts takes ten times as long, and a page's every event has its key in it.
+        """
+        key = self._bytes
+        if not key or self._may_hide(member):
+            return None
+        cut = 0
+        pieces = []
+        at = 0
+        for found in self._names.as_text(member):
+            if found[1] == key:
+                start, end = found.span(1)
+                pieces.append(member[at:start])
+                at = end
+                cut += 1
+        pieces.append(member[at:])
+        cleaned = b"".join(pieces)
+        return None if self._names.count(cleaned) != cut or key in cleaned else cleaned
+
+    def _cuts(self, member: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """Yield (start, end, what stands there instead)."""
+        objects: list[bool] = []
+        name: bytes | None = None  # of the field whose value comes next
+        begun = 0  # where a bare value may begin
+        is_bare = False
+        whole = -1  # where a list or object began that goes as it is
+        for token in _TOKENS.finditer(member):
+            start, end = token.span()
+            mark = member[start]
+            if whole >= 0:
+                if mark in _OPENS:
+                    objects.append(False)
+                elif mark in _CLOSES:
+                    objects.pop()
+                    if len(objects) == 1:
+                        yield whole, end, b'""'
+                        whole, name, is_bare = -1, None, False
+                continue
+            if mark == _QUOTE:
+                text = _text(member[start:end])
+                if objects and objects[-1] and name is None and _COLON_NEXT.match(member, end):
+                    name = text.encode("utf-8", "surrogatepass")
+                    if self._holds(text):
+                        yield start, end, self._masked(text)
+                else:
+                    if name is not None and name in self._names.names and self._goes(text, len(objects)):
+                        yield start, end, b'""'
+                    elif self._holds(text):
+                        yield start, end, self._masked(text)
+                    name, is_bare = None, False
+                continue
+            if mark == _COLON:
+                begun, is_bare = end, True
+                continue
+            if mark in _OPENS:
+                if name is not None and name in self._names.names and len(objects) == 1:
+                    whole = start
+                objects.append(mark == _OPENS[0])
+                name, is_bare = None, False
+                continue
+            if is_bare and name is not None and name in self._names.names:
+                bare = member[begun:start].strip()
+                if bare and bare != b"null" and self._goes(bare.decode("latin-1"), len(objects)):
+                    yield begun, start, b'""'
+            name, is_bare = None, False
+            if mark in _CLOSES and objects:
+                objects.pop()
+
+    def _goes(self, text: str, depth: int) -> bool:
+        return depth == 1 or (self._key != "" and text.strip() == self._key)
+
+    def _holds(self, text: str) -> bool:
+        size = len(self._key)
+        if size < _NO_WORD:
+            return False
+        return self._key in text if size >= _NO_PART_OF_A_WORD else text.strip() == self._key
+
+    def _masked(self, text: str) -> bytes:
+        return json.dumps(text.replace(self._key, "***")).encode()
+
+
+_QUOTE, _COLON = b'":'
+_OPENS, _CLOSES = b"{[", b"}]"
+_COLON_NEXT = re.compile(rb"[ \t\r\n]*:")
+
+
+def _text(quoted: bytes) -> str:
+    if b"\\" not in quoted:
+        return quoted[1:-1].decode("utf-8", "surrogateescape")
+    try:
+        text: str = json.loads(quoted.decode("utf-8", "surrogateescape"), strict=False)
+    except ValueError:
+        return quoted[1:-1].decode("utf-8", "surrogateescape")
+    return text

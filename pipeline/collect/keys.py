@@ -1,0 +1,115 @@
+"""Write keys: whose a request is, what that key may be used for, and which pages may use it.
+
+Only digests are kept. No key is in an answer, a line, a log or a metric: there it has the name that
+`collect.keys` gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final, Literal
+
+from pipeline.config.models.collect import ANY_ORIGIN, CollectKey
+from pipeline.language.secrets import PlaceholderError, Secrets
+from pipeline.model.errors import ConfigError
+from pipeline.telemetry.log import hide
+
+ANY: Final = "any"
+"""What the key is called where `keys: any` takes whatever comes."""
+
+
+@dataclass(slots=True, frozen=True)
+class Denied:
+    """Why a request is not taken. ``status`` 401: the key is missing or unknown; 403: it is not for this."""
+
+    status: Literal[401, 403]
+    reason: str
+    about: Literal["key", "origin"]
+
+
+@dataclass(slots=True, frozen=True)
+class _Key:
+    name: str
+    origins: frozenset[str]
+    protocols: frozenset[str]
+
+
+_NOBODY: Final = _Key("", frozenset(), frozenset())
+_MISSING: Final = Denied(401, "the request has no write key", "key")
+_UNKNOWN: Final = Denied(401, "the write key is not known here", "key")
+_OTHER_PROTOCOL: Final = Denied(403, "the write key is not for this path's protocol", "key")
+_NO_PAGE: Final = Denied(403, "the write key is a server's: pages may not use it", "origin")
+_OTHER_PAGE: Final = Denied(403, "the write key is not for this page's origin", "origin")
+
+
+class Keys:
+    """The keys of `collect.keys`. Raises ConfigError where one is missing, empty, or another's too."""
+
+    def __init__(self, keys: Mapping[str, CollectKey] | Literal["any"] | None, secrets: Secrets) -> None:
+        self._config = {} if keys is None or keys == "any" else keys
+        self._any = keys == "any"
+        self._secrets = secrets
+        self._by_digest = self._read()
+        found = [origin for key in self._config.values() for origin in key.origins]
+        self._origins = frozenset(found)
+        self._every_page = self._any or ANY_ORIGIN in self._origins
+
+    def find(self, credential: str | None, origin: str | None, protocol: str) -> str | Denied:
+        """Return the key's name, or why it does not open this.
+
+        An unknown key takes the same steps as a known one: its digest is made and looked up.
+        """
+        if self._any:
+            return ANY
+        key = self._by_digest.get(_digest(credential or ""), _NOBODY)
+        may_speak = protocol in key.protocols
+        may_send = origin is None or origin in key.origins or ANY_ORIGIN in key.origins
+        if key is _NOBODY:
+            return _UNKNOWN if credential else _MISSING
+        if not may_speak:
+            return _OTHER_PROTOCOL
+        if not may_send:
+            return _OTHER_PAGE if key.origins else _NO_PAGE
+        return key.name
+
+    def protocols_of(self, credential: str | None) -> Collection[str] | None:
+        """Return what a key may be used for; None where it is not known."""
+        if self._any or credential is None:
+            return None
+        key = self._by_digest.get(_digest(credential))
+        return key.protocols if key is not None else None
+
+    def allows(self, origin: str) -> bool:
+        """Return whether some key may be used from this page. ``null`` (a file, a sandbox) is only `*`."""
+        return self._every_page or origin in self._origins
+
+    def reread(self) -> bool:
+        """Take what the files say now, where one has changed. Raises ConfigError; what was known stays."""
+        if not self._secrets.reread():
+            return False
+        self._by_digest = self._read()
+        return True
+
+    def _read(self) -> dict[bytes, _Key]:
+        found: dict[bytes, _Key] = {}
+        for name, said in self._config.items():
+            key = _Key(name, frozenset(said.origins), frozenset(said.protocols))
+            for at, text in enumerate(said.key):
+                place = f"collect.keys.{name}.key" + (f"[{at}]" if len(said.key) > 1 else "")
+                try:
+                    value = self._secrets.expand(text).strip()
+                except (ConfigError, PlaceholderError) as error:
+                    raise ConfigError(f"{place}: {error}") from None
+                if not value:
+                    raise ConfigError(f"{place}: the key is empty: nobody would need one")
+                hide(value)
+                known = found.setdefault(_digest(value), key)
+                if known is not key:
+                    raise ConfigError(f"{place}: `{known.name}` has the same key: give each its own")
+        return found
+
+
+def _digest(credential: str) -> bytes:
+    return sha256(credential.encode("utf-8", "surrogatepass")).digest()

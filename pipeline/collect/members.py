@@ -1,0 +1,129 @@
+"""The members of a request's body, as raw bytes: never parsed and written again.
+
+A body that is good JSON is cut by msgspec. Where one member holds NaN, a number beyond its bounds, a lone
+surrogate or a thousand brackets, the same tolerant reader cuts that the job has for envelopes: the member is
+kept as it came, and the job dead-letters it with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pipeline.collect.protocols.protocol import Limits, Malformed
+from pipeline.decode import fields as read
+from pipeline.decode import members as tolerant
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import Json
+
+Fields = Mapping[str, bytes | msgspec.Raw]
+"""The fields of an envelope, each as it was sent."""
+
+NOT_SEEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a look at a member raises that is no good JSON: the job says what is wrong with it."""
+
+_raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_any = msgspec.json.Decoder().decode
+_BOM = b"\xef\xbb\xbf"
+
+
+def text_of(body: bytes) -> bytes:
+    """Return the body without what stands around its JSON. Raises Malformed where there is none."""
+    text = body.removeprefix(_BOM).strip()
+    if not text:
+        raise Malformed("the body is empty: JSON is wanted")
+    if text[0] not in b"{[":
+        raise Malformed("the body is neither a JSON object nor an array")
+    return text
+
+
+def fields(text: bytes) -> Fields:
+    """Return the fields of an object. Raises Malformed where it is none."""
+    try:
+        return _raw_object(text)
+    except NOT_SEEN:
+        found = tolerant.fields(text)
+        if found is None:
+            raise Malformed("the body is not JSON") from None
+        return found
+
+
+def items(text: bytes | msgspec.Raw, limits: Limits) -> list[bytes]:
+    """Return the members of an array. Raises Malformed where it is none, or beyond the limits."""
+    found: list[bytes] | None
+    try:
+        found = [bytes(raw) for raw in _raw_list(text)]
+    except NOT_SEEN:
+        found = tolerant.items(bytes(text))
+    if found is None:
+        raise Malformed("the body is not JSON, or holds something else where a list of records is wanted")
+    return within(found, limits)
+
+
+def within(found: list[bytes], limits: Limits) -> list[bytes]:
+    """Return the members. Raises Malformed where they are none, too many or too large."""
+    if not found:
+        raise Malformed("there is no record in the body")
+    if len(found) > limits.members:
+        raise Malformed(
+            f"the body holds {len(found):,} records; `limits.members` allows {limits.members:,}", 413
+        )
+    largest = max(map(len, found))
+    if largest > limits.member_bytes:
+        raise Malformed(
+            f"a record has {largest:,} bytes; `limits.member` allows {limits.member_bytes:,}", 413
+        )
+    return found
+
+
+def lines(body: bytes, limits: Limits) -> list[bytes]:
+    """Return the records of a body that is one object, an array of them, or an object a line.
+
+    Raises Malformed where it is no JSON, or neither object nor array.
+    """
+    text = text_of(body)
+    if text[:1] == b"[":
+        return items(text, limits)
+    try:
+        _raw_object(text)
+        return within([text], limits)
+    except NOT_SEEN:
+        if tolerant.fields(text) is not None:
+            return within([text], limits)
+    found = [line for line in map(bytes.strip, text.split(b"\n")) if line]
+    # One line that is none costs that line; where none is an object, the body is something else.
+    if len(found) > 1 and any(tolerant.fields(line) is not None for line in found):
+        return within(found, limits)
+    raise Malformed("the body is not JSON")
+
+
+def value(found: Fields, name: str) -> Json:
+    """Return a field's value; None where it is missing or cannot be read."""
+    raw = found.get(name)
+    if raw is None:
+        return None
+    try:
+        return _any(raw)  # type: ignore[no-any-return]  # as JSON is
+    except NOT_SEEN:
+        return None
+
+
+def id_of(*values: object) -> str | None:
+    """Return the first id that is set, as the decoder has it: numbers become text."""
+    for found in values:
+        if type(found) is str:
+            if found:
+                return found
+        elif type(found) is int or type(found) is float:
+            return read.text_id({"id": found}, "id")
+    return None
+
+
+def is_id(found: object) -> bool:
+    """Return whether a decoder takes it for an id."""
+    try:
+        return read.text_id({"id": found}, "id") is not None  # type: ignore[dict-item]  # asked here
+    except InvalidRecord:
+        return False

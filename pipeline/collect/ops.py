@@ -1,0 +1,58 @@
+"""What whoever runs a collector asks it, on the address at which events come in.
+
+/healthz and /readyz tell strangers nothing of the inside. /metrics names keys: it answers a direct connection
+from this machine alone; what a proxy passes on is not direct, and gets the 404 of an unknown path.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from typing import Final
+
+from pipeline.collect.asked import Answer, Asked
+from pipeline.telemetry.metrics import gauge, render_prometheus
+
+PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/robots.txt"})
+_PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_NO_STORE: Final = (("cache-control", "no-store"),)
+
+
+def _text(status: int, text: str) -> Answer:
+    return Answer(status, text.encode(), "text/plain; version=0.0.4; charset=utf-8", _NO_STORE)
+
+
+class Ops:
+    """Answers those paths. not_ready: why nothing more should be sent here; None: it may."""
+
+    def __init__(self, not_ready: Callable[[], str | None], publish: Callable[[], None]) -> None:
+        self._not_ready = not_ready
+        self._publish = publish
+
+    def answer(self, asked: Asked, is_local: Callable[[], bool]) -> Answer | None:
+        """Return the answer, None where the path is none for this sender."""
+        path = asked.path
+        if path == "/metrics" and (any(name in asked.headers for name in _PASSED_ON) or not is_local()):
+            return None
+        if asked.method not in ("GET", "HEAD"):
+            return Answer(405, headers=(("allow", "GET, HEAD"),))
+        if path == "/healthz":
+            return _text(200, "ok\n")
+        if path == "/robots.txt":
+            return _text(200, "User-agent: *\nDisallow: /\n")
+        if path == "/readyz":
+            reason = self._not_ready()
+            return _text(200, "ready\n") if reason is None else _text(503, f"{reason}\n")
+        self._publish()
+        gauge("process_resident_memory_bytes", _resident())
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        gauge("process_cpu_seconds_total", usage.ru_utime + usage.ru_stime)
+        return _text(200, render_prometheus())
+
+
+def _resident() -> int:
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,162 @@
+"""CloudEvents 1.0 over HTTP, in its three modes, and the handshake of its webhooks.
+
+    POST /cloudevents  /events    binary: ce-* headers and the data; structured: one object; batched: an array
+    OPTIONS with WebHook-Request-Origin: what a sender asks before it sends
+
+A key is ``Authorization: Bearer``, ``?access_token=`` or ``X-Write-Key``. In binary mode a member is its
+data, with the attributes in headers as Kafka has them (``ce_type``); their values are percent-decoded once.
+
+Source: cloudevents/spec, http-protocol-binding.md and http-webhook.md.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from pipeline.collect import members
+from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.batch import Why
+from pipeline.collect.clock import Shift, first_time
+from pipeline.collect.keyless import Keyless, Names
+from pipeline.collect.protocols import answers
+from pipeline.collect.protocols.native import credential_of
+from pipeline.collect.protocols.protocol import Cut, Malformed, Piece, Protocol
+
+_NONE = Names()
+_PREFIX = "ce-"
+_ATTRIBUTE = re.compile(r"[a-z0-9]{1,64}")
+_FORMAT = re.compile(r"\s*application/cloudevents(?:-batch)?\+(?!json\b)", re.IGNORECASE)
+
+
+class _Ids(msgspec.Struct, gc=False):
+    user_id: Any = None
+    userId: Any = None
+    anonymous_id: Any = None
+    anonymousId: Any = None
+
+
+class _Look(msgspec.Struct, gc=False):
+    id: Any = None
+    source: Any = None
+    subject: Any = None
+    time: Any = None
+    userid: Any = None
+    anonymousid: Any = None
+    data: msgspec.Raw = msgspec.Raw()
+
+
+_look = msgspec.json.Decoder(_Look).decode
+_ids = msgspec.json.Decoder(_Ids).decode
+_NOBODY = _Ids()
+
+
+class CloudEvents(Protocol):
+    """Events in binary, structured and batched mode."""
+
+    name = "cloudevents"
+
+    def cut(self, asked: Asked, says: str) -> Cut:
+        """Return the events of a request. Raises Malformed."""
+        credential = credential_of(asked) or asked.query.get("access_token")
+        keyless = Keyless(_NONE, credential)
+        shift = Shift(self.settings.clock, asked.received_ms, None)
+        limits = self.settings.limits
+        if "ce-specversion" in asked.headers:
+            return Cut(self, credential, [_binary(asked, keyless, shift, self)])
+        if _FORMAT.match(asked.headers.get("content-type", "")):
+            raise Malformed("of the formats of CloudEvents only JSON is read", 415)
+        text = members.text_of(asked.body)
+        if text[:1] == b"[":
+            found = members.items(text, limits)
+        else:
+            members.fields(text)
+            found = members.within([text], limits)
+        return Cut(self, credential, [_piece(value, shift) for value in keyless.clean_all(found, text)])
+
+    def handshake(self, asked: Asked, says: str) -> Cut:
+        """Allow a sender to send: without its key nothing is kept. Raises Malformed."""
+        origin = asked.headers.get("webhook-request-origin")
+        if not origin:
+            raise Malformed("the header WebHook-Request-Origin is missing")
+        headers = (
+            ("Allow", "OPTIONS, POST"),
+            ("WebHook-Allowed-Origin", origin),
+            ("WebHook-Allowed-Rate", "*"),
+        )
+        return Cut(self, None, answer=Answer(200, headers=headers))
+
+    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+        """Return how many events are kept."""
+        return answers.as_json(200, {"accepted": len(cut.pieces), "repeats": repeats})
+
+    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+        """Return the reason."""
+        return answers.as_json(error.status, {"code": "refused", "message": error.reason})
+
+    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+        """Return 429 and when to come again, as the webhook specification has it."""
+        return answers.refusal(429, {"code": "try_again", "message": answers.why(why)}, retry_secs)
+
+
+def _binary(asked: Asked, keyless: Keyless, shift: Shift, protocol: Protocol) -> Piece:
+    attributes = {}
+    for header, text in asked.headers.items():
+        if header.startswith(_PREFIX) and _ATTRIBUTE.fullmatch(header, len(_PREFIX)):
+            attributes[header[len(_PREFIX) :]] = _decoded(text)
+    kept = [(f"ce_{name}", text.encode("utf-8", "replace")) for name, text in attributes.items()]
+    content_type = asked.headers.get("content-type")
+    if content_type is not None:
+        kept.append(("content-type", content_type.encode("utf-8", "replace")))
+    value: bytes | None = None
+    data = _NOBODY
+    if asked.body:
+        (value,) = members.within([asked.body], protocol.settings.limits)
+        value = keyless.clean(value)
+        data = _ids_of(value)
+    at_ms, extra = shift.of(first_time(attributes.get("time")))
+    get = attributes.get
+    user = _user(data, get("userid"), get("subject"), get("anonymousid"), get("source"))
+    return Piece(value, user, at_ms, _same(get("source"), get("id")), (*kept, *extra))
+
+
+def _decoded(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = re.sub(r"\\(.)", r"\1", value[1:-1])
+    # Beyond ASCII it came as it is; what is no escape stays.
+    return unquote(value, errors="replace") if "%" in value else value
+
+
+def _piece(value: bytes, shift: Shift) -> Piece:
+    try:
+        seen = _look(value)
+    except members.NOT_SEEN:
+        return Piece(value)
+    at_ms, extra = shift.of(first_time(seen.time))
+    user = _user(_ids_of(bytes(seen.data)), seen.userid, seen.subject, seen.anonymousid, seen.source)
+    return Piece(value, user, at_ms, _same(seen.source, seen.id), extra)
+
+
+def _ids_of(data: bytes) -> _Ids:
+    if not data.lstrip().startswith(b"{"):
+        return _NOBODY
+    try:
+        return _ids(data)
+    except members.NOT_SEEN:
+        return _NOBODY
+
+
+def _user(data: _Ids, *attributes: Any) -> str | None:
+    userid, subject, anonymousid, source = attributes
+    return members.id_of(
+        data.user_id, data.userId, userid, subject, data.anonymous_id, data.anonymousId, anonymousid, source
+    )
+
+
+def _same(source: object, id: object) -> str | None:
+    # Two sources may give the same id: together they are unique (the specification).
+    found = members.id_of(id)
+    return None if found is None else f"{source}\0{found}"

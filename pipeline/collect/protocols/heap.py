@@ -1,0 +1,81 @@
+"""Heap's server-side calls.
+
+    POST /api/track                  {app_id, event, identity, properties}, or {app_id, events: [..]}
+    POST /api/add_user_properties    {app_id, identity, properties}, or {app_id, users: [..]}
+    POST /api/v1/identify            {app_id, user_id, identity}
+
+`app_id` is the key. Its clients take any status below 400; none of them comes again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pipeline.collect import members
+from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.batch import Why
+from pipeline.collect.clock import Shift, first_time
+from pipeline.collect.keyless import Keyless, Names
+from pipeline.collect.protocols import answers
+from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
+
+_KEYS = Names("app_id")
+_BULKS = {"track": "events", "add_user_properties": "users"}
+_DONE = answers.as_json(200, {"status": "ok"})
+
+
+class _Look(msgspec.Struct, gc=False):
+    identity: Any = None
+    user_id: Any = None
+    timestamp: Any = None
+    idempotency_key: Any = None
+
+
+_look = msgspec.json.Decoder(_Look).decode
+
+
+class Heap(Protocol):
+    """Heap's three calls, one or in bulk."""
+
+    name = "heap"
+
+    def cut(self, asked: Asked, says: str) -> Cut:
+        """Return the calls of a body. Raises Malformed."""
+        text = members.text_of(asked.body)
+        limits = self.settings.limits
+        envelope = members.fields(text)
+        held = bytes(envelope.get(_BULKS.get(says, ""), b""))
+        if held.startswith(b"["):
+            found = members.items(held, limits)
+        else:
+            held = text
+            found = members.within([text], limits)
+        credential = members.id_of(members.value(envelope, "app_id"))
+        shift = Shift(self.settings.clock, asked.received_ms, None)
+        named: Extra = (("hk-type", says.encode()),)
+        values = Keyless(_KEYS, credential).clean_all(found, held)
+        return Cut(self, credential, [_piece(value, shift) for value in values], named)
+
+    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+        """Return 200."""
+        return _DONE
+
+    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+        """Return the reason, which its clients show."""
+        return answers.as_json(error.status, {"code": "refused", "message": error.reason})
+
+    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+        """Return 503 and when to come again."""
+        return answers.refusal(503, {"code": "try_again", "message": answers.why(why)}, retry_secs)
+
+
+def _piece(value: bytes, shift: Shift) -> Piece:
+    try:
+        seen = _look(value)
+    except members.NOT_SEEN:
+        return Piece(value)
+    at_ms, extra = shift.of(first_time(seen.timestamp))
+    user = members.id_of(seen.identity, seen.user_id)
+    return Piece(value, user, at_ms, members.id_of(seen.idempotency_key), extra)

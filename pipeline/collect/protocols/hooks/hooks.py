@@ -1,0 +1,113 @@
+"""Third parties' webhooks.
+
+    POST /hooks/NAME    a webhook of the party that the config names so; its signature is its key
+
+The body is one record, whatever it holds, read by the shape that the hook names (`hk-format`). A form with a
+`payload` (GitHub can be set to it) is the JSON inside. The answer is 200 without a body; 401 where the
+signature does not hold, and then nothing is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from pipeline.collect import members
+from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.batch import Why
+from pipeline.collect.protocols import answers
+from pipeline.collect.protocols.hooks.verify import WAYS, Unverified
+from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, Settings
+
+_FORM = b"payload="
+_DONE = Answer(200)
+
+
+@dataclass(slots=True, frozen=True)
+class Hook:
+    """One configured hook."""
+
+    way: str
+    """How it is signed: a name of `verify.WAYS`."""
+    secrets: Sequence[str]
+    format: str
+    """The shape that reads it."""
+
+
+class _Look(msgspec.Struct, gc=False):
+    id: Any = None
+
+
+_look = msgspec.json.Decoder(_Look).decode
+
+
+class Webhooks(Protocol):
+    """One hook's requests. Raises ConfigError for a secret that is none."""
+
+    name = "hooks"
+
+    def __init__(
+        self, settings: Settings, name: str, hook: Hook, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(settings)
+        self._hook = name
+        self._way = WAYS[hook.way]
+        self._secrets = [self._way.prepare(secret) for secret in hook.secrets]
+        self._format = (("hk-format", hook.format.encode()),)
+        self._clock = clock
+
+    def cut(self, asked: Asked, says: str) -> Cut:
+        """Return the record, when its signature holds. Raises Malformed."""
+        way = self._way
+        raw = asked.raw or asked.body
+        try:
+            way.check(asked.headers, raw, self._secrets, self._clock())
+        except Unverified as error:
+            raise Malformed(str(error), 401) from None
+        text = asked.body.strip()
+        if text.startswith(_FORM):
+            text = _of_form(text)
+        if not text:
+            raise Malformed("the body is empty")
+        members.within([text], self.settings.limits)
+        kept: Extra = tuple(
+            (name, value.encode("utf-8", "surrogatepass"))
+            for name in way.kept
+            if (value := asked.headers.get(name)) is not None
+        )
+        same = None if way.delivery is None else asked.headers.get(way.delivery)
+        piece = Piece(text, same=same or asked.headers.get("svix-id") or _id_in(text), extra=kept)
+        return Cut(self, None, [piece], self._format, hook=self._hook)
+
+    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+        """Return 200 without a body."""
+        return _DONE
+
+    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+        """Return the reason: parties show it to their users."""
+        code = "unverified" if error.status == 401 else "refused"
+        return answers.as_json(error.status, {"code": code, "message": error.reason})
+
+    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+        """Return 503: all parties send it again later."""
+        return answers.refusal(503, {"code": "try_again", "message": answers.why(why)}, retry_secs)
+
+
+def _of_form(text: bytes) -> bytes:
+    try:
+        found = parse_qs(text.decode(), max_num_fields=8).get("payload", [""])
+    except ValueError:
+        return text
+    return found[0].encode("utf-8", "surrogatepass").strip()
+
+
+def _id_in(text: bytes) -> str | None:
+    try:
+        return members.id_of(_look(text).id)
+    except members.NOT_SEEN:
+        return None

@@ -1,0 +1,152 @@
+"""Mixpanel's calls; only for keys whose `protocols` name it: /track and /engage are PostHog's paths, too.
+
+    POST, GET /track  /engage  /groups    `data=` in a form or the query, plain or in base64; or a JSON body
+    POST /import                          JSON or an object a line; Basic authorization; strict
+
+The key is `properties.token` or `$token`, for /import the user of the authorization. The answer is the byte
+`1`, which its node library wants, or an object with `verbose=1`.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import orjson
+
+from pipeline.collect import members
+from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.batch import Why
+from pipeline.collect.clock import Shift, first_time
+from pipeline.collect.keyless import Keyless, Names
+from pipeline.collect.protocols import answers
+from pipeline.collect.protocols.packed import forms
+from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
+
+_KEYS = Names("token", "$token", "api_key")
+_IMPORT = "import"
+_ONE = Answer(200, b"1", "text/plain")
+_VERBOSE = answers.as_json(200, {"status": 1, "error": None})
+
+
+class _Properties(msgspec.Struct, gc=False):
+    token: Any = None
+    distinct_id: Any = None
+    time: Any = None
+    dollar_time: Any = msgspec.field(name="$time", default=None)
+    user_id: Any = msgspec.field(name="$user_id", default=None)
+    device_id: Any = msgspec.field(name="$device_id", default=None)
+    insert_id: Any = msgspec.field(name="$insert_id", default=None)
+    lib: Any = msgspec.field(name="mp_lib", default=None)
+
+
+class _Look(msgspec.Struct, gc=False):
+    event: Any = None
+    token: Any = msgspec.field(name="$token", default=None)
+    distinct_id: Any = msgspec.field(name="$distinct_id", default=None)
+    user_id: Any = msgspec.field(name="$user_id", default=None)
+    device_id: Any = msgspec.field(name="$device_id", default=None)
+    time: Any = msgspec.field(name="$time", default=None)
+    properties: _Properties | None = None
+
+
+_look = msgspec.json.Decoder(_Look).decode
+_NOTHING = _Properties()
+
+
+class Mixpanel(Protocol):
+    """Events, people and groups."""
+
+    name = "mixpanel"
+
+    def cut(self, asked: Asked, says: str) -> Cut:
+        """Return the calls of a request. Raises Malformed."""
+        if says == _IMPORT:
+            beside: Mapping[str, str] = asked.query
+            text = asked.body.strip()
+            found = members.lines(text, self.settings.limits)
+        else:
+            text, beside = forms.read(asked, self.settings.limits)
+            found = members.lines(text, self.settings.limits)
+        seen = [_seen(value) for value in found]
+        credential = _basic(asked) or next((token for one in seen if (token := _token(one))), None)
+        shift = Shift(self.settings.clock, asked.received_ms, None)
+        values = Keyless(_KEYS, credential).clean_all(found, text)
+        pieces = [_piece(value, one, shift) for value, one in zip(values, seen, strict=True)]
+        named: Extra = (("hk-type", b"track" if says == _IMPORT else says.encode()),)
+        if says == _IMPORT:
+            kept = answers.as_json(200, {"code": 200, "num_records_imported": len(pieces), "status": "OK"})
+        else:
+            kept = _VERBOSE if beside.get("verbose") == "1" else _ONE
+        return Cut(self, credential, pieces, named, kept=kept)
+
+    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+        """Return the byte 1, or an object where it was asked for."""
+        return cut.kept or _ONE
+
+    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+        """Return the reason: every status but 200 is an error to its libraries."""
+        body = {"status": 0, "code": error.status, "error": error.reason, "message": error.reason}
+        return answers.as_json(error.status, body)
+
+    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+        """Return 503 and when to come again."""
+        return answers.refusal(503, {"status": 0, "code": 503, "error": answers.why(why)}, retry_secs)
+
+
+def is_one(text: bytes) -> bool:
+    """Return whether a body on a path that is PostHog's, too, looks like Mixpanel's."""
+    try:
+        first = text if text[:1] == b"{" else bytes(msgspec.json.decode(text, type=list[msgspec.Raw])[0])
+        seen = _look(first)
+        fields = orjson.loads(first).keys()
+    except (*members.NOT_SEEN, IndexError, ValueError):
+        return False
+    if not fields.isdisjoint({"distinct_id", "uuid", "timestamp", "api_key", "token", "batch"}):
+        return False
+    if seen.event is None:
+        return seen.distinct_id is not None or "$group_key" in fields
+    inside = seen.properties
+    return inside is not None and (inside.lib is not None or type(inside.time) in (int, float))
+
+
+def _seen(value: bytes) -> _Look | None:
+    try:
+        return _look(value)
+    except members.NOT_SEEN:
+        return None
+
+
+def _token(seen: _Look | None) -> str | None:
+    if seen is None:
+        return None
+    found = members.id_of((seen.properties or _NOTHING).token, seen.token)
+    return None if found is None else found.strip()
+
+
+def _piece(value: bytes, seen: _Look | None, shift: Shift) -> Piece:
+    if seen is None:
+        return Piece(value)
+    inside = seen.properties or _NOTHING
+    at_ms, extra = shift.of(first_time(inside.time, inside.dollar_time, seen.time))
+    id_of = members.id_of
+    user = id_of(inside.user_id, inside.distinct_id, inside.device_id) or id_of(
+        seen.user_id, seen.distinct_id, seen.device_id
+    )
+    insert_id = id_of(inside.insert_id)
+    # Mixpanel takes two for one where all of these are equal.
+    same = None if insert_id is None else f"{seen.event}\0{user}\0{insert_id}"
+    return Piece(value, user, at_ms, same, extra)
+
+
+def _basic(asked: Asked) -> str | None:
+    authorization = asked.headers.get("authorization", "")
+    if authorization[:6].lower() != "basic ":
+        return None
+    try:
+        return b64decode(authorization[6:].strip(), validate=True).decode().partition(":")[0] or None
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,90 @@
+"""What a body or a query says, however it is packed: told by its bytes, never by its content type."""
+
+from __future__ import annotations
+
+import binascii
+import zlib
+from base64 import b64decode
+from urllib.parse import parse_qsl
+
+from pipeline.collect.asked import Asked
+from pipeline.collect.protocols.packed import lz
+from pipeline.collect.protocols.protocol import Limits, Malformed
+
+_GZIP = b"\x1f\x8b"
+_MOST_LAYERS = 4
+_MOST_LZ_BYTES = 1 << 20
+"""LZ-String is unpacked here, in Python: 0.3 s for so much. Its SDKs sent 64 KiB at most."""
+_MOST_FIELDS = 32
+
+
+def read(asked: Asked, limits: Limits, field: str = "data") -> tuple[bytes, dict[str, str]]:
+    """Return the JSON of a request, and the fields beside it (of the query and of the form).
+
+    Raises Malformed where there is none, or more of it than the limits allow.
+    """
+    beside = dict(asked.query)
+    packed = asked.body.strip()
+    wanted = field.encode() + b"="
+    if packed.startswith(wanted) or (b"&" + wanted in packed and packed[0] not in b"{["):
+        try:
+            form = dict(parse_qsl(packed.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+        except ValueError:
+            raise Malformed("the form cannot be read") from None
+        packed = form.pop(field, "").encode("utf-8", "surrogatepass")
+        beside |= form
+    elif not packed:
+        packed = beside.pop(field, "").encode("utf-8", "surrogatepass")
+    beside.pop(field, None)
+    return unpack(packed, beside.get("compression", ""), limits), beside
+
+
+def unpack(packed: bytes, compression: str, limits: Limits) -> bytes:
+    """Return the JSON inside. Raises Malformed."""
+    text = packed.strip()
+    if not text:
+        raise Malformed("the request has no body and no data")
+    for _ in range(_MOST_LAYERS):
+        if text[0] in b"{[":
+            return text
+        if text.startswith(_GZIP):
+            text = _gunzip(text, limits.body_bytes).strip()
+        elif compression == "lz64":
+            text = _of_lz(text, limits.body_bytes).strip()
+            compression = ""
+        else:
+            text = _of_base64(text).strip()
+        if not text:
+            break
+    raise Malformed("the body is neither JSON nor JSON in base64, gzip or LZ-String")
+
+
+def _gunzip(packed: bytes, most: int) -> bytes:
+    reader = zlib.decompressobj(wbits=31)
+    try:
+        text = reader.decompress(packed, most + 1)
+    except zlib.error:
+        raise Malformed("the body is no gzip") from None
+    if len(text) > most:
+        raise Malformed(f"the body unpacks to more than {most:,} bytes (`limits.body`)", 413)
+    if not reader.eof:
+        raise Malformed("the body's gzip ends early")
+    return text
+
+
+def _of_base64(text: bytes) -> bytes:
+    # A form that did not escape its plus signs has blanks there; browsers leave the padding out.
+    letters = text.replace(b" ", b"+").replace(b"-", b"+").replace(b"_", b"/").rstrip(b"=")
+    try:
+        return b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise Malformed("the body is neither JSON nor base64") from None
+
+
+def _of_lz(text: bytes, most: int) -> bytes:
+    if len(text) > _MOST_LZ_BYTES:
+        raise Malformed(f"LZ-String of more than {_MOST_LZ_BYTES:,} bytes is not read: send gzip", 413)
+    try:
+        return lz.decompress(text.decode("ascii").replace(" ", "+"), most).encode("utf-8", "surrogatepass")
+    except ValueError as error:
+        raise Malformed(f"the body is no LZ-String: {error}") from None

@@ -1,0 +1,77 @@
+"""What PostHog's browser SDK asks for at its start, and what it sends that is no event.
+
+Nothing of it needs a key, and nothing of it is kept: it starts without an error, and finds no feature flag,
+no survey and no recording to make.
+"""
+
+from __future__ import annotations
+
+from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.protocols import answers
+from pipeline.collect.protocols.posthog.capture import DONE, PostHog
+from pipeline.collect.protocols.protocol import Cut, Malformed
+
+_COMPRESSION = ["gzip", "gzip-js"]
+
+CONFIG = answers.as_json(
+    200,
+    {
+        "supportedCompression": _COMPRESSION,
+        "hasFeatureFlags": False,
+        "autocapture_opt_out": False,
+        "sessionRecording": False,
+        "surveys": False,
+        "heatmaps": False,
+        "capturePerformance": False,
+        "captureDeadClicks": False,
+        "defaultIdentifiedOnly": True,
+        "analytics": {"endpoint": "/e/"},
+        "siteApps": [],
+    },
+)
+FLAGS = answers.as_json(
+    200,
+    {
+        "flags": {},
+        "featureFlags": {},
+        "featureFlagPayloads": {},
+        "errorsWhileComputingFlags": False,
+        "requestId": "0",
+        "supportedCompression": _COMPRESSION,
+        "sessionRecording": False,
+        "siteApps": [],
+    },
+)
+NOTHING = answers.as_json(200, {})
+SURVEYS = answers.as_json(200, {"surveys": []})
+
+
+class Plumbing(PostHog):
+    """Answers that are always the same."""
+
+    def config(self, asked: Asked, key: str) -> Cut:
+        """Answer what the SDK may do."""
+        return self._always(CONFIG)
+
+    def flags(self, asked: Asked, says: str) -> Cut:
+        """Answer that there is no feature flag."""
+        return self._always(FLAGS)
+
+    def surveys(self, asked: Asked, says: str) -> Cut:
+        """Answer that there is no survey."""
+        return self._always(SURVEYS)
+
+    def thrown_away(self, asked: Asked, says: str) -> Cut:
+        """Answer to replays, which are not kept."""
+        return self._always(DONE)
+
+    def telemetry(self, asked: Asked, says: str) -> Cut:
+        """Answer to logs, metrics and traces, which are not kept."""
+        return self._always(NOTHING)
+
+    def unserved(self, asked: Asked, says: str) -> Cut:
+        """Refuse scripts: the page has its own. Raises Malformed."""
+        raise Malformed("no script is served here: bundle posthog-js with the page", 404)
+
+    def _always(self, answer: Answer) -> Cut:
+        return Cut(self, None, answer=answer)

@@ -1,0 +1,134 @@
+"""PostHog's newest path, which answers for each event.
+
+    POST /i/v1/analytics/events    Authorization: Bearer KEY, PostHog-Sdk-Info, -Attempt, -Request-Id and
+                                   -Request-Timestamp; {created_at, batch: [events]}
+    200 {"results": {UUID: {"result": "ok" | "drop", "details"}}}
+
+An event that is too large is dropped, and so it is answered. One that the job could make nothing of is kept
+all the same, for the job to account for it, and answered as dropped, with the reason. The client's clock is
+the header's; `options.disable_skew_correction` and `historical_migration` leave the times as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pipeline.collect import members
+from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.batch import Why
+from pipeline.collect.clock import Shift, read_time
+from pipeline.collect.keyless import Keyless
+from pipeline.collect.protocols import answers
+from pipeline.collect.protocols.posthog.capture import DONE, KEYS, Look, time_of
+from pipeline.collect.protocols.protocol import Cut, Limits, Malformed, Piece, Protocol
+
+_HEADERS = (
+    "posthog-sdk-info",
+    "posthog-sdk-attempt",
+    "posthog-sdk-request-id",
+    "posthog-sdk-request-timestamp",
+)
+_CODES = {
+    401: "invalid_api_key",
+    403: "api_key_not_allowed",
+    404: "not_found",
+    413: "payload_too_large",
+}
+_MOST_RETRY_SECS = 30
+_OK = {"result": "ok"}
+
+
+class _Options(msgspec.Struct, gc=False):
+    disable_skew_correction: Any = None
+
+
+class _Look(Look, gc=False):
+    options: _Options | None = None
+
+
+_look = msgspec.json.Decoder(_Look).decode
+
+
+class PostHogV1(Protocol):
+    """``POST /i/v1/analytics/events``."""
+
+    name = "posthog"
+
+    def cut(self, asked: Asked, says: str) -> Cut:
+        """Return the events of the batch that are kept, and what is answered for each. Raises Malformed."""
+        credential = _credential(asked)
+        missing = [name for name in _HEADERS if not asked.headers.get(name)]
+        if missing:
+            raise Malformed(f"the header {missing[0]} is missing")
+        sent_ms = read_time(asked.headers["posthog-sdk-request-timestamp"])
+        if sent_ms is None:
+            raise Malformed("the header posthog-sdk-request-timestamp is no time")
+        text = members.text_of(asked.body)
+        envelope = members.fields(text) if text[:1] == b"{" else {}
+        batch = envelope.get("batch")
+        if batch is None:
+            raise Malformed("the body has no `batch`")
+        limits = self.settings.limits
+        found = members.items(batch, Limits(members=limits.members, member_bytes=limits.body_bytes))
+        is_import = members.value(envelope, "historical_migration") is True
+        shift = Shift(self.settings.clock, asked.received_ms, None if is_import else sent_ms)
+        pieces: list[Piece] = []
+        results: dict[str, object] = {}
+        for value in Keyless(KEYS, credential).clean_all(found, bytes(batch)):
+            piece, fault = _piece(value, shift, asked.received_ms)
+            if len(value) > limits.member_bytes:
+                fault = f"the event has {len(value):,} bytes, {limits.member_bytes:,} are allowed"
+            else:
+                pieces.append(piece)
+            if piece.same is not None:
+                results[piece.same] = _OK if fault is None else {"result": "drop", "details": fault}
+        kept = answers.as_json(200, {"results": results})
+        return Cut(self, credential, pieces, kept=kept, shift_ms=shift.by_ms)
+
+    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+        """Return what became of each event."""
+        return cut.kept or DONE
+
+    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+        """Return the reason as v1 writes it."""
+        code = _CODES.get(error.status, "invalid_request")
+        return answers.as_json(error.status, _error(code, error.reason))
+
+    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+        """Return 503 and when to come again."""
+        return answers.refusal(503, _error("try_again", answers.why(why)), min(retry_secs, _MOST_RETRY_SECS))
+
+
+def _error(code: str, reason: str) -> dict[str, object]:
+    return {"error": code, "error_description": reason, "error_uri": None}
+
+
+def _piece(value: bytes, shift: Shift, received_ms: int) -> tuple[Piece, str | None]:
+    """Return the member, and why the job will not make an event of it; None where it may."""
+    try:
+        seen = _look(value)
+    except members.NOT_SEEN as error:
+        return Piece(value, same=_uuid_of_bad(value)), f"the event is not JSON as it should be: {error}"
+    is_right = seen.options is not None and seen.options.disable_skew_correction is True
+    at_ms, extra = time_of(seen, shift, received_ms, is_right=is_right)
+    user = seen.user()
+    piece = Piece(value, user, at_ms, members.id_of(seen.uuid), extra)
+    if type(seen.event) is not str or not seen.event:
+        return piece, "the event has no `event`"
+    return piece, "the event has no `distinct_id`" if user is None else None
+
+
+def _uuid_of_bad(value: bytes) -> str | None:
+    try:
+        return members.id_of(members.value(members.fields(value), "uuid"))
+    except Malformed:
+        return None
+
+
+def _credential(asked: Asked) -> str:
+    authorization = asked.headers.get("authorization", "")
+    if authorization[:7].lower() != "bearer " or not authorization[7:].strip():
+        raise Malformed("the header Authorization: Bearer KEY is missing", 401)
+    return authorization[7:].strip()

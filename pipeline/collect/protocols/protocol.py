@@ -1,0 +1,152 @@
+"""What a protocol is: the paths that it answers, how a request is cut into members, and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import msgspec
+
+from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.batch import Batch, Member, Why
+
+Extra = tuple[tuple[str, bytes], ...]
+"""Headers of one member beside those of its request."""
+
+_DIGEST_BYTES = 16
+
+
+class Malformed(Exception):
+    """Nothing of a request can be taken, now or later: it is no JSON, too large, or not signed."""
+
+    def __init__(self, reason: str, status: int = 400) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """What one request may hold."""
+
+    body_bytes: int = 20 << 20
+    members: int = 5000
+    member_bytes: int = 1 << 20
+
+
+@dataclass(slots=True, frozen=True)
+class Clock:
+    """How far clients' clocks are believed. ``correct`` off: their times stay as they are."""
+
+    correct: bool = True
+    tolerance_ms: int = 5_000
+    max_future_ms: int = 60_000
+
+
+@dataclass(slots=True, frozen=True)
+class Settings:
+    """What the config says of all protocols."""
+
+    limits: Limits = field(default_factory=Limits)
+    clock: Clock = field(default_factory=Clock)
+
+
+class Piece(msgspec.Struct, gc=False):
+    """One member as it was found, before it is known whose key came with it."""
+
+    value: bytes | None
+    user: str | None = None
+    at_ms: int | None = None
+    same: str | None = None
+    """The id under which it would be sent twice."""
+    extra: Extra = ()
+
+
+@dataclass(slots=True)
+class Cut:
+    """What a request holds.
+
+    With ``answer`` nothing is kept and no key is asked for: that is what goes back. With ``hook`` the request
+    was verified by its signature, under that name, and no key is looked for either.
+    """
+
+    protocol: Protocol
+    credential: str | None
+    pieces: Sequence[Piece] = ()
+    shared: Extra = ()
+    """Headers of every member of this request."""
+    answer: Answer | None = None
+    hook: str | None = None
+    kept: Answer | None = None
+    """What is answered when all is kept, where that depends on the request."""
+    shift_ms: int = 0
+    """How far the clock of its client was put right."""
+    verdicts: bool = False
+    """The sender asks what the job would make of the members, and nothing is to be kept."""
+
+    def batch(self, key: str, asked: Asked) -> Batch:
+        """Return the members as they are kept, under the name of the key (or of the hook)."""
+        name = key.encode()
+        headers = (("hk-protocol", self.protocol.name.encode()), ("hk-key", name), *self.shared)
+        begun = blake2b(name + b"\0", digest_size=_DIGEST_BYTES)
+        members = []
+        for piece in self.pieces:
+            same = None
+            if piece.same is not None:
+                digest = begun.copy()
+                digest.update(piece.same.encode("utf-8", "surrogatepass"))
+                same = digest.digest()
+            extra = piece.extra
+            members.append(
+                Member(piece.value, piece.user, piece.at_ms, same, headers + extra if extra else headers)
+            )
+        return Batch(members, asked.received_ms, asked.origin is not None)
+
+
+class Protocol:
+    """One protocol's requests and answers; its rows of the table name the methods that cut."""
+
+    name: str = ""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+        """Return what is answered when every member is kept."""
+        raise NotImplementedError
+
+    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+        """Return what is answered to a request of which nothing can be taken."""
+        raise NotImplementedError
+
+    def unauthorised(self, asked: Asked, status: int, reason: str) -> Answer:
+        """Return what is answered where the key is missing or unknown (401), or not for this (403)."""
+        return self.malformed(asked, Malformed(reason, status))
+
+    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+        """Return what is answered to a request that may come again."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True, frozen=True)
+class Route:
+    """One path of a protocol."""
+
+    protocol: Protocol
+    cutter: Callable[[Asked, str], Cut]
+    says: str = ""
+    """What the path says: the type of the call, the name of the hook, a key."""
+
+    def cut(self, asked: Asked) -> Cut:
+        """Return what the request holds. Raises Malformed."""
+        return self.cutter(asked, self.says)
+
+
+REFUSALS = {
+    Why.BUSY: "more is coming in than can be kept at the moment",
+    Why.DISK: "the collector's disk is full",
+    Why.BROKER: "the brokers do not acknowledge",
+    Why.STOPPING: "the collector is stopping",
+}
+"""What a sender reads: nothing of the inside, and that coming again is right."""

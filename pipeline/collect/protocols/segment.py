@@ -1,0 +1,194 @@
+"""Segment's calls, as its SDKs, RudderStack's and Jitsu's post them.
+
+    POST /v1/batch  /v1/b  /v1/import           {batch: [calls], sentAt, writeKey, context}
+    POST /v1/{t,i,p,s,g,a}, /v1/{track,...}     one call; the path says its type where it has none
+    POST /api/s/<type>, /api/s/s2s/<type>, /b   Jitsu's
+    POST /v1/m                                  measurements of the SDK itself: nothing is kept
+    GET  /v1/projects/<key>/settings            what the browser's SDK asks for at its start
+
+Success is exactly 200. An error needs `code` and `message`: without them RudderStack's Python library repeats
+a 400 ten times. The key: ``Authorization: Basic``, ``X-Write-Key``, `writeKey` in the body, ``?writeKey=``.
+The time of a call is `timestamp` (else `originalTimestamp`, else `sentAt`) plus what `sentAt` says of the
+clock; a call with `receivedAt` was corrected by another collector already.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from typing import Any
+
+import msgspec
+
+from pipeline.collect import members
+from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.batch import Why
+from pipeline.collect.clock import Shift, first_time, read_time
+from pipeline.collect.keyless import Keyless, Names
+from pipeline.collect.protocols import answers
+from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
+
+TYPES = {
+    "t": "track",
+    "i": "identify",
+    "p": "page",
+    "s": "screen",
+    "g": "group",
+    "a": "alias",
+}
+"""The browser's SDK posts to the first letter of a type."""
+
+_KEYS = Names("writeKey")
+_CODES = {
+    400: "invalid_request",
+    401: "invalid_write_key",
+    403: "write_key_not_allowed",
+    404: "not_found",
+    413: "payload_too_large",
+}
+_LOCAL = ("127.0.0.1", "localhost", "[::1]")
+
+
+class _Look(msgspec.Struct, gc=False):
+    type: Any = None
+    action: Any = None
+    messageId: Any = None
+    message_id: Any = None
+    userId: Any = None
+    user_id: Any = None
+    anonymousId: Any = None
+    anonymous_id: Any = None
+    timestamp: Any = None
+    originalTimestamp: Any = None
+    sentAt: Any = None
+    receivedAt: Any = None
+
+
+_look = msgspec.json.Decoder(_Look).decode
+
+
+class Segment(Protocol):
+    """Calls of Segment's SDKs and of those that speak like them."""
+
+    name = "segment"
+
+    def cut(self, asked: Asked, says: str) -> Cut:
+        """Return the calls of a batch, or the one call of a body. Raises Malformed."""
+        text = members.text_of(asked.body)
+        limits = self.settings.limits
+        held = text
+        if text[:1] == b"[":
+            envelope: members.Fields = {}
+            found = members.items(text, limits)
+        else:
+            envelope = members.fields(text)
+            batch = bytes(envelope.get("batch", b""))
+            if batch.startswith(b"["):
+                held = batch
+                found = members.items(batch, limits)
+            else:
+                found = members.within([text], limits)
+        credential = _credential(asked, envelope)
+        keyless = Keyless(_KEYS, credential)
+        shift = Shift(self.settings.clock, asked.received_ms, read_time(members.value(envelope, "sentAt")))
+        named: Extra = (("hk-type", says.encode()),) if says else ()
+        pieces = [_piece(value, shift, named) for value in keyless.clean_all(found, held)]
+        shared: Extra = ()
+        if found[0] is not text and (context := bytes(envelope.get("context", b"null"))) != b"null":
+            shared = (("hk-context", keyless.clean(context)),)
+        return Cut(self, credential, pieces, shared, shift_ms=shift.by_ms)
+
+    def measurements(self, asked: Asked, says: str) -> Cut:
+        """Return the answer to what the SDK says of itself."""
+        return Cut(self, None, answer=_DONE)
+
+    def settings_of(self, asked: Asked, key: str) -> Cut:
+        """Return what the browser's SDK needs to start: where it posts to, and that every event may come."""
+        host = asked.headers.get("host", "localhost")
+        before = asked.path.partition("/v1/projects/")[0]
+        given = asked.headers.get("x-forwarded-proto")
+        is_local = host.startswith(_LOCAL)
+        own = {
+            "apiKey": key,
+            "apiHost": f"{host}{before}/v1",
+            "protocol": given if given in ("http", "https") else "http" if is_local else "https",
+        }
+        body = {
+            "integrations": {"Segment.io": own},
+            "plan": {"track": {"__default": {"enabled": True}}, "identify": {"__default": {"enabled": True}}},
+            "edgeFunction": {},
+        }
+        return Cut(self, None, answer=answers.as_json(200, body))
+
+    def unserved(self, asked: Asked, says: str) -> Cut:
+        """Refuse what RudderStack's browser SDK asks for. Raises Malformed."""
+        raise Malformed(
+            "RudderStack's browser SDK is not served: it loads its parts from RudderStack. Use Segment's "
+            "(@segment/analytics-next) in pages; RudderStack's server SDKs work",
+            404,
+        )
+
+    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+        """Return 200: some of the SDKs repeat whatever else they get."""
+        return _DONE
+
+    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+        """Return the reason with `code` and `message`."""
+        code = _CODES.get(error.status, "refused")
+        return answers.as_json(error.status, {"success": False, "code": code, "message": error.reason})
+
+    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+        """Return 429 and when to come again: all SDKs of the family keep their data then."""
+        return answers.refusal(
+            429, {"success": False, "code": "try_again", "message": answers.why(why)}, retry_secs
+        )
+
+
+class Jitsu(Segment):
+    """Segment's calls on Jitsu's paths."""
+
+    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+        """Return 200 and `ok`, which its SDK reads."""
+        return _OK
+
+
+_DONE = answers.as_json(200, {"success": True})
+_OK = answers.as_json(200, {"ok": True})
+
+
+def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
+    try:
+        seen = _look(value)
+    except members.NOT_SEEN:
+        return Piece(value, extra=named)
+    at_ms = first_time(seen.timestamp, seen.originalTimestamp, seen.sentAt)
+    at_ms, extra = shift.of(at_ms, is_right=seen.receivedAt is not None)
+    user = seen.userId
+    if type(user) is not str or not user:
+        user = members.id_of(user, seen.user_id, seen.anonymousId, seen.anonymous_id)
+    same = seen.messageId
+    if type(same) is not str or not same:
+        same = members.id_of(same, seen.message_id)
+    if named and seen.type is None and seen.action is None:
+        extra = extra + named
+    return Piece(value, user, at_ms, same, extra)
+
+
+def _credential(asked: Asked, envelope: members.Fields) -> str | None:
+    authorization = asked.headers.get("authorization", "")
+    if authorization[:6].lower() == "basic ":
+        try:
+            user = b64decode(authorization[6:].strip(), validate=True).decode()
+        except (binascii.Error, ValueError):
+            user = ""
+        # A key may hold colons itself (Jitsu's do); the password is empty.
+        user = user[:-1] if user.endswith(":") else user.partition(":")[0]
+        if user:
+            return user
+    header = asked.headers.get("x-write-key")
+    if header:
+        return header
+    given = members.value(envelope, "writeKey")
+    if type(given) is str and given.strip():
+        return given.strip()
+    return asked.query.get("writeKey")

@@ -1,0 +1,57 @@
+"""Paths that several protocols have: /track, /engage and /batch.
+
+PostHog is meant, unless the key's `protocols` name another one; where they name both, the body tells. Jitsu's
+SDK posts to /batch as well, with its own header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from pipeline.collect.asked import Asked
+from pipeline.collect.protocols.amplitude import Amplitude
+from pipeline.collect.protocols.amplitude import is_one as looks_like_amplitude
+from pipeline.collect.protocols.mixpanel import Mixpanel
+from pipeline.collect.protocols.mixpanel import is_one as looks_like_mixpanel
+from pipeline.collect.protocols.packed import forms
+from pipeline.collect.protocols.posthog.capture import PostHog
+from pipeline.collect.protocols.protocol import Cut, Protocol, Settings
+from pipeline.collect.protocols.segment import Jitsu
+
+Speaks = Callable[[str | None], Collection[str] | None]
+"""A credential -> the protocols that its key names; None where the key is unknown or names none."""
+
+
+class SharedPaths(PostHog):
+    """PostHog's paths, some of whose requests are another protocol's."""
+
+    def __init__(
+        self, settings: Settings, mixpanel: Mixpanel, amplitude: Amplitude, jitsu: Jitsu, speaks: Speaks
+    ) -> None:
+        super().__init__(settings)
+        self._mixpanel = mixpanel
+        self._amplitude = amplitude
+        self._jitsu = jitsu
+        self._speaks = speaks
+
+    def track(self, asked: Asked, says: str) -> Cut:
+        """Return PostHog's events, or Mixpanel's events and people. Raises Malformed."""
+        text, beside = forms.read(asked, self.settings.limits)
+        found = self.cut_text(asked, text, beside, "$identify" if says == "engage" else "")
+        if self._is_others(found, self._mixpanel, lambda: looks_like_mixpanel(text)):
+            return self._mixpanel.cut(asked, says)
+        return found
+
+    def batch(self, asked: Asked, says: str) -> Cut:
+        """Return PostHog's events, Amplitude's, or Jitsu's calls. Raises Malformed."""
+        if "x-write-key" in asked.headers:
+            return self._jitsu.cut(asked, "")
+        text, beside = forms.read(asked, self.settings.limits)
+        found = self.cut_text(asked, text, beside, "")
+        if self._is_others(found, self._amplitude, lambda: looks_like_amplitude(text)):
+            return self._amplitude.cut_text(asked, text, beside, "")
+        return found
+
+    def _is_others(self, found: Cut, other: Protocol, looks_so: Callable[[], bool]) -> bool:
+        named = self._speaks(found.credential) or ()
+        return other.name in named and (self.name not in named or looks_so())

@@ -1,0 +1,200 @@
+"""What every sink does with a batch before and after it keeps it: repeats, order, answers, accounts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.collect.batch import Batch, Member, Refused
+from pipeline.collect.sinks.dedupe import Ring
+from pipeline.collect.sinks.drain import Drain
+from pipeline.collect.sinks.order import Order
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import COLLECT_FORGOTTEN
+from pipeline.telemetry.metrics import count, gauge, observe
+
+log = logging.get(__name__)
+
+_MEMBER_BYTES = 100
+"""What a member takes beside its value."""
+_TICK_SECS = 0.002
+"""Requests of pages that come one by one are let go a few at a time."""
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A batch on its way into a sink."""
+
+    batch: Batch
+    """Its members that are no repeats; there is one at least."""
+    same: list[bytes]
+    size: int
+    repeats: int
+    came: float
+    outcome: asyncio.Future[int]
+    """Done when the batch is kept or refused."""
+    after: list[tuple[Batch, asyncio.Future[int]]] = field(default_factory=list)
+    """Batches that repeat a member of it: looked at when it is kept, refused when it is."""
+
+
+class Intake:
+    """Takes batches; gives those to ``ready`` that are to be kept now; is told by `over` what became of them.
+
+    A list given to ``ready`` is to be written in the order of `places`, all of it before the next one. A
+    batch that repeats a member under way waits for that one, and is refused with it. To be used from one
+    event loop, the one that runs at the first `hand`.
+    """
+
+    def __init__(
+        self,
+        ready: Callable[[list[Ticket]], None],
+        *,
+        dedupe_secs: float,
+        order_secs: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ready, self._clock = ready, clock
+        self.ring = Ring(dedupe_secs)
+        self.drain = Drain()
+        self.waiting_bytes = 0
+        """What was handed over and is neither kept nor refused."""
+        self._order: Order[Ticket] | None = Order(order_secs) if order_secs > 0 else None
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_flight: dict[bytes, Ticket] = {}
+        self._under_way: dict[Ticket, None] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._emptied: asyncio.Future[None] | None = None
+        self._forgotten = 0
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that it is used from."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    @property
+    def retry_secs(self) -> int:
+        """In how many seconds what waits now will be kept, 1 to 60."""
+        return self.drain.retry_secs(self.waiting_bytes)
+
+    def measure(self) -> None:
+        """Bring the metrics up to date; for once a second."""
+        oldest = next(iter(self._under_way), None)
+        gauge("collect_oldest_waiting_seconds", 0.0 if oldest is None else self._clock() - oldest.came)
+        gauge("collect_remembered", len(self.ring))
+        forgotten = self.ring.forgotten
+        if forgotten > self._forgotten:
+            COLLECT_FORGOTTEN.happened(log, forgotten - self._forgotten, remembered=len(self.ring))
+            self._forgotten = forgotten
+
+    def kept(self, tickets: Sequence[Ticket], size: int, secs: float) -> None:
+        """Note down that batches were kept, as so many bytes, in so long."""
+        self.drain.kept(size, secs)
+        observe("collect_commit_seconds", secs)
+        count("collect_kept_lines_total", sum([len(ticket.batch.members) for ticket in tickets]))
+        count("collect_kept_bytes_total", size)
+
+    def hand(self, batch: Batch) -> asyncio.Future[int]:
+        """Return how many members were repeats, once all are kept. The future raises Refused."""
+        outcome: asyncio.Future[int] = self.loop.create_future()
+        self._take(batch, outcome)
+        return outcome
+
+    def over(self, tickets: Sequence[Ticket], refused: Refused | None = None) -> None:
+        """Take what became of batches, all alike, and answer them."""
+        now = self._clock()
+        for ticket in tickets:
+            self.waiting_bytes -= ticket.size
+            del self._under_way[ticket]
+            for digest in ticket.same:
+                del self._in_flight[digest]
+            if refused is None:
+                self.ring.add(ticket.same, now)
+            tell(ticket.outcome, refused, ticket.repeats)
+        for ticket in tickets:
+            for batch, outcome in ticket.after:
+                if outcome.done():
+                    continue
+                if refused is None:
+                    self._take(batch, outcome)
+                else:
+                    tell(outcome, refused)
+        if self._emptied is not None and not self._under_way:
+            self._emptied.set_result(None)
+            self._emptied = None
+
+    async def emptied(self) -> None:
+        """Let everything go that waits for others, and return when nothing is under way."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for together in self._order.release_all() if self._order is not None else ():
+            self._ready(together)
+        if self._under_way:
+            self._emptied = self.loop.create_future()
+            await self._emptied
+
+    def _take(self, batch: Batch, outcome: asyncio.Future[int]) -> None:
+        now = self._clock()
+        self.ring.expire(now)
+        members: Sequence[Member] = batch.members
+        same = [member.same for member in members if member.same is not None]
+        digests = set(same)
+        in_flight = self._in_flight
+        if not in_flight.keys().isdisjoint(digests):
+            other = next(in_flight[digest] for digest in same if digest in in_flight)
+            other.after.append((batch, outcome))
+            return
+        repeats = 0
+        if len(digests) < len(same) or not self.ring.known.isdisjoint(digests):
+            members, same = self._without_repeats(members)
+            repeats = len(batch.members) - len(members)
+            batch = Batch(members, batch.received_ms, batch.is_page)
+        if not members:
+            outcome.set_result(repeats)
+            return
+        size = sum([len(member.value or b"") for member in members]) + _MEMBER_BYTES * len(members)
+        ticket = Ticket(batch, same, size, repeats, now, outcome)
+        self._under_way[ticket] = None
+        self.waiting_bytes += size
+        for digest in same:
+            in_flight[digest] = ticket
+        if batch.is_page and self._order is not None:
+            self._order.hold(ticket, now)
+            self._tick_later(self._order)
+        else:
+            self._ready([ticket])
+
+    def _without_repeats(self, members: Iterable[Member]) -> tuple[list[Member], list[bytes]]:
+        known, own = self.ring.known, dict[bytes, None]()
+        fresh = []
+        for member in members:
+            if member.same is not None:
+                if member.same in known or member.same in own:
+                    continue
+                own[member.same] = None
+            fresh.append(member)
+        return fresh, list(own)
+
+    def _tick_later(self, order: Order[Ticket]) -> None:
+        if self._timer is None and (due := order.due()) is not None:
+            self._timer = self.loop.call_later(max(due - self._clock(), _TICK_SECS), self._tick, order)
+
+    def _tick(self, order: Order[Ticket]) -> None:
+        self._timer = None
+        for together in order.release(self._clock()):
+            self._ready(together)
+        self._tick_later(order)
+
+
+def tell(outcome: asyncio.Future[int], refused: Refused | None, repeats: int = 0) -> None:
+    """Answer whoever waits, unless it has given up."""
+    if outcome.done():
+        return
+    if refused is None:
+        outcome.set_result(repeats)
+    else:
+        # One of its own: a raised exception collects the frames of whoever waits.
+        outcome.set_exception(Refused(refused.why, refused.retry_secs))

@@ -1,0 +1,315 @@
+"""The sink that keeps batches in a topic: acknowledged by all in-sync replicas before they count as kept.
+
+A request whose members were partly acknowledged is refused; so is one whose acknowledgements do not come in
+time, though it may still be written. It comes again, and its message ids let the job know it. What was kept
+before a restart is not known after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AclOperation
+
+from pipeline.collect.batch import Batch, Member, Refused, Why
+from pipeline.collect.sinks.intake import Intake, Ticket, tell
+from pipeline.collect.sinks.order import places
+from pipeline.kafka.admin import KafkaAdmin
+from pipeline.kafka.brokers import Reachability
+from pipeline.kafka.client import OWN, KafkaSettings, client_settings
+from pipeline.model.errors import ConfigError
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import COLLECT_KEEPING, COLLECT_REFUSING
+
+log = logging.get(__name__)
+
+ANSWER_SECS = 5.0
+"""How long a request waits for the brokers."""
+QUEUED_MESSAGES = 1_000_000
+"""More are not handed to the client: what comes is refused."""
+OURS: Mapping[str, Any] = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "message.timeout.ms": int(ANSWER_SECS * 1000),
+    "queue.buffering.max.messages": 2 * QUEUED_MESSAGES,
+    "queue.buffering.max.kbytes": 2_000_000,
+}
+"""Settings on which the promises rest: they cannot be passed through."""
+_OTHER_NAMES = frozenset({"request.required.acks", "delivery.timeout.ms", "transactional.id"})
+_MAX_BYTES = 1_000_000
+"""The client's own bound of a message, `message.max.bytes`."""
+_TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
+_TICK_SECS = 0.25
+_PLACE = "collect.to.kafka.settings"
+
+
+@dataclass(slots=True, frozen=True)
+class KafkaSinkSettings:
+    """The topic, and how what is kept there is taken."""
+
+    brokers: str
+    topic: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Passed to librdkafka."""
+    dedupe_secs: float = 600.0
+    """How long what was kept is known, so that a repeat is not kept again; 0: not at all."""
+    order_secs: float = 0.05
+    """How long requests of pages wait for others of the same user."""
+    connect_secs: float = 10.0
+    """How long the brokers may take to answer when the collector starts."""
+
+
+def producer_settings(settings: KafkaSinkSettings, reachability: Reachability) -> dict[str, Any]:
+    """Return what the producer is made with. Raises ConfigError for settings that are not open."""
+    for name in sorted((OURS.keys() | _OTHER_NAMES | OWN) & settings.settings.keys()):
+        raise ConfigError(f"{_PLACE}: `{name}` is set by Hookline and cannot be changed: remove it")
+    return {
+        "linger.ms": 1,
+        "compression.type": "lz4",
+        # The partitioner of Kafka's own clients: what they write beside us lands in the same partition.
+        "partitioner": "murmur2_random",
+        **client_settings(KafkaSettings(settings.brokers, settings=settings.settings), reachability),
+        **OURS,
+    }
+
+
+@dataclass(slots=True, eq=False)
+class _Delivery:
+    """A ticket whose members are with the client."""
+
+    ticket: Ticket
+    reports: deque[tuple[_Delivery, KafkaError | None]]
+    left: int
+    """Members that nothing was heard of yet."""
+    failed: KafkaError | None = None
+
+    def report(self, error: KafkaError | None, message: Message) -> None:
+        """Take what became of one member; in the thread that listens."""
+        self.reports.append((self, error))
+
+
+class KafkaSink:
+    """Keeps batches in a topic, used from one event loop.
+
+    Raises ConfigError for settings or a topic that cannot be used, Fatal where no broker answers.
+    """
+
+    def __init__(self, settings: KafkaSinkSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._topic = settings.topic
+        self._where = f"topic `{settings.topic}` at {settings.brokers}"
+        asked = KafkaSettings(
+            settings.brokers, settings=settings.settings, connect_secs=settings.connect_secs
+        )
+        self._reachability = Reachability(settings.brokers)
+        self._given = producer_settings(settings, self._reachability)
+        try:
+            admin = KafkaAdmin(asked)
+        except ConfigError as refused:
+            raise ConfigError(str(refused).replace("source.kafka.settings", _PLACE)) from None
+        if admin.look_at(settings.topic, AclOperation.WRITE) is None:
+            raise ConfigError(
+                f"{self._where} does not exist: create it with as many partitions as the job may have workers"
+            )
+        self._largest = int(settings.settings.get("message.max.bytes", _MAX_BYTES))
+        self._intake = Intake(
+            self._put, dedupe_secs=settings.dedupe_secs, order_secs=settings.order_secs, clock=clock
+        )
+        self._reports: deque[tuple[_Delivery, KafkaError | None]] = deque()
+        self._deliveries: dict[_Delivery, None] = {}
+        """The oldest first."""
+        self._queued = 0
+        self._last_ms = 0
+        self._failing: KafkaError | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._ended = threading.Event()
+        self._producer = self._made()
+        self._retired: list[Producer] = []
+        """Those that gave up, until nothing is to be heard of them any more."""
+        self._thread = threading.Thread(target=self._listen, name="collect-kafka", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What was handed over and is not acknowledged yet."""
+        return self._intake.waiting_bytes
+
+    @property
+    def retry_secs(self) -> int:
+        """In how many seconds what waits now will be kept, 1 to 60."""
+        return self._intake.retry_secs
+
+    @property
+    def trouble(self) -> Why | None:
+        """BROKER while the brokers are away, or did not take what came last."""
+        return Why.BROKER if self._failing is not None or self._reachability.down else None
+
+    def measure(self) -> None:
+        """Bring the metrics up to date; for once a second."""
+        self._intake.measure()
+
+    async def keep(self, batch: Batch) -> int:
+        """Return how many members were repeats, when all of them are acknowledged. Raises Refused."""
+        return await self.hand(batch)
+
+    def hand(self, batch: Batch) -> asyncio.Future[int]:
+        """Return what `keep` waits for; giving it up does not take the batch back."""
+        why = self._refuses(batch)
+        if why is None:
+            return self._intake.hand(batch)
+        refused: asyncio.Future[int] = self._intake.loop.create_future()
+        refused.set_exception(Refused(why, self._intake.retry_secs))
+        return refused
+
+    async def close(self) -> None:
+        """Wait for the acknowledgements of what was handed over; what comes now is refused."""
+        if self._closing:
+            return
+        self._closing = True
+        await self._intake.emptied()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._ended.set()
+        self._thread.join()
+
+    def _refuses(self, batch: Batch) -> Why | None:
+        if self._closing:
+            return Why.STOPPING
+        if self._queued + len(batch.members) > QUEUED_MESSAGES:
+            return Why.BUSY
+        if any(_size(member) > self._largest for member in batch.members):
+            # Before any of it is on its way: a request is taken whole, or not at all.
+            return Why.TOO_LARGE
+        return None
+
+    def _put(self, tickets: list[Ticket]) -> None:
+        """Hand batches to the client, in order."""
+        deliveries = [_Delivery(ticket, self._reports, len(ticket.batch.members)) for ticket in tickets]
+        self._deliveries.update(dict.fromkeys(deliveries))
+        for delivery in deliveries:
+            self._queued += delivery.left
+        for number, index in places([ticket.batch for ticket in tickets]):
+            delivery, batch = deliveries[number], tickets[number].batch
+            self._last_ms = max(self._last_ms, batch.received_ms)
+            error = self._produce(batch.members[index], delivery)
+            if error is not None:
+                self._reports.append((delivery, error))
+                self._intake.loop.call_soon(self._heard)
+        if self._timer is None:
+            self._timer = self._intake.loop.call_later(_TICK_SECS, self._tick)
+
+    def _produce(self, member: Member, delivery: _Delivery) -> KafkaError | None:
+        """Hand one member to the client; return why it does not take it."""
+
+        def hand_over() -> None:
+            self._producer.produce(
+                self._topic,
+                member.value,
+                None if member.user is None else member.user.encode("utf-8", "surrogatepass"),
+                timestamp=self._last_ms,
+                headers=list(member.headers),
+                on_delivery=delivery.report,
+            )
+
+        try:
+            try:
+                hand_over()
+            except KafkaException as refused:
+                if refused.args[0].code() != KafkaError._FATAL:
+                    raise
+                # It gave up for good; what it still holds is reported as failed.
+                log.error("the Kafka client gave up, going on with another one", reason=refused.args[0].str())
+                self._retired = [old for old in self._retired if len(old)] + [self._producer]
+                self._producer = self._made()
+                hand_over()
+        except BufferError:
+            return KafkaError(KafkaError._QUEUE_FULL)
+        except KafkaException as refused:
+            error: KafkaError = refused.args[0]
+            return error
+        return None
+
+    def _listen(self) -> None:
+        """Let the client's reports come in; a thread of its own, as that waits."""
+        while not self._ended.is_set():
+            for producer in [*self._retired, self._producer]:
+                try:
+                    producer.poll(0.1 if producer is self._producer else 0)
+                except (KafkaException, SystemError) as failed:
+                    log.warning("the Kafka client complains", reason=str(failed.__cause__ or failed))
+            if self._reports:
+                with contextlib.suppress(RuntimeError):  # the loop was closed under way
+                    self._intake.loop.call_soon_threadsafe(self._heard)
+
+    def _heard(self) -> None:
+        """Answer the batches of which all members were heard of."""
+        reports, kept, now = self._reports, list[Ticket](), self._clock()
+        while reports:
+            delivery, error = reports.popleft()
+            delivery.left -= 1
+            self._queued -= 1
+            if error is not None:
+                delivery.failed = error
+            if delivery.left:
+                continue
+            del self._deliveries[delivery]
+            if delivery.failed is None:
+                kept.append(delivery.ticket)
+            else:
+                self._refuse(delivery)
+        if kept:
+            self._intake.kept(kept, sum([ticket.size for ticket in kept]), now - kept[0].came)
+            if self._failing is not None:
+                COLLECT_KEEPING.happened(log, where=self._where)
+            self._failing = None
+            self._reachability.answered()
+            self._intake.over(kept)
+
+    def _refuse(self, delivery: _Delivery) -> None:
+        error = delivery.failed
+        assert error is not None  # whoever calls has seen it
+        too_large = error.code() in _TOO_LARGE
+        if not too_large:
+            if self._failing is None:
+                reason = self._reachability.reason if self._reachability.down else error.str()
+                COLLECT_REFUSING.happened(log, where=self._where, reason=reason)
+            self._failing = error
+        why = Why.TOO_LARGE if too_large else Why.BROKER
+        self._intake.over([delivery.ticket], Refused(why, int(ANSWER_SECS)))
+
+    def _made(self) -> Producer:
+        try:
+            return Producer(self._given)
+        except KafkaException as refused:
+            raise ConfigError(f"{_PLACE}: {refused.args[0].str()}") from None
+
+    def _tick(self) -> None:
+        """Refuse what has waited too long; should it be kept yet, its repeat is known as one."""
+        self._timer = None
+        latest = self._clock() - ANSWER_SECS
+        for delivery in self._deliveries:
+            ticket = delivery.ticket
+            if ticket.came > latest:
+                break
+            late = Refused(Why.BROKER, int(ANSWER_SECS))
+            tell(ticket.outcome, late)
+            for _, outcome in ticket.after:
+                tell(outcome, late)
+            ticket.after.clear()
+        if self._deliveries:
+            self._timer = self._intake.loop.call_later(_TICK_SECS, self._tick)
+
+
+def _size(member: Member) -> int:
+    """Return at least what a member takes as a message."""
+    headers = sum([len(name) + len(value) + 10 for name, value in member.headers])
+    return len(member.value or b"") + len(member.user or "") + headers + 40

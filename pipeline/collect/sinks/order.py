@@ -1,0 +1,95 @@
+"""Requests of pages wait a moment and are put in order: a page's identify and track race one another.
+
+What is promised: requests from pages that name a common user, each within ``secs`` of the one before it, are
+written in the order of their clients' times, though none waits longer than four times as long. The members of
+one request keep their order. Everything else is written in the order in which it came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from pipeline.collect.batch import Batch
+
+LONGEST = 4
+"""A user whose requests never cease waits so many times ``secs``."""
+
+
+class Held(Protocol):
+    """What waits: a batch, and whatever belongs to it."""
+
+    @property
+    def batch(self) -> Batch:
+        """What was handed over."""
+        ...
+
+
+H = TypeVar("H", bound=Held)
+
+
+@dataclass(slots=True, eq=False)
+class _Huddle(Generic[H]):
+    """Requests that go together, as they share users."""
+
+    due: float
+    latest: float
+    held: list[H] = field(default_factory=list)
+    users: set[str] = field(default_factory=set)
+
+
+class Order(Generic[H]):
+    """Requests that wait for others of the same users."""
+
+    def __init__(self, secs: float) -> None:
+        self._secs = secs
+        self._of: dict[str, _Huddle[H]] = {}
+        self._huddles: dict[_Huddle[H], None] = {}
+
+    def hold(self, held: H, now: float) -> None:
+        """Take one; `due` says when to ask for it."""
+        users = {member.user for member in held.batch.members if member.user is not None}
+        met = {self._of[user]: None for user in users if user in self._of}
+        huddle: _Huddle[H] = _Huddle(now, now + self._secs * LONGEST)
+        for other in met:
+            huddle.held += other.held
+            huddle.users |= other.users
+            huddle.latest = min(huddle.latest, other.latest)
+            del self._huddles[other]
+        huddle.due = min(now + self._secs, huddle.latest)
+        huddle.held.append(held)
+        huddle.users |= users
+        for user in huddle.users if met else users:
+            self._of[user] = huddle
+        self._huddles[huddle] = None
+
+    def due(self) -> float | None:
+        """Return when the first of them have waited long enough; None where none wait."""
+        return min((huddle.due for huddle in self._huddles), default=None)
+
+    def release(self, now: float) -> list[list[H]]:
+        """Return those that have waited long enough; each list is to be written as one, see `in_order`."""
+        over = [huddle for huddle in self._huddles if huddle.due <= now]
+        for huddle in over:
+            del self._huddles[huddle]
+            for user in huddle.users:
+                del self._of[user]
+        return [huddle.held for huddle in over]
+
+    def release_all(self) -> list[list[H]]:
+        """Return all of them."""
+        return self.release(float("inf"))
+
+
+def places(batches: list[Batch]) -> list[tuple[int, int]]:
+    """Return the members of requests that go together, as (batch, member), in the order to write them in."""
+    keyed: list[tuple[int, int, int, int]] = []
+    for number, batch in enumerate(batches):
+        at_ms = None
+        for index, member in enumerate(batch.members):
+            own = batch.received_ms if member.at_ms is None else member.at_ms
+            # A request is in order: a member that is dated back stays behind the one before it.
+            at_ms = own if at_ms is None or own > at_ms else at_ms
+            keyed.append((at_ms, batch.received_ms, number, index))
+    keyed.sort()
+    return [(number, index) for _, _, number, index in keyed]

@@ -1,0 +1,103 @@
+"""A member as a recorded line (the form: sources/files/recorded.py), without reading its value twice."""
+
+from __future__ import annotations
+
+import base64
+from binascii import hexlify
+from collections.abc import Sequence
+
+import msgspec
+import orjson
+
+from pipeline.collect.batch import Headers, Member
+from pipeline.sources.files.recorded import Message, dump_line
+
+SAME = "hk-same"
+"""The header, always the first, from which a start learns what was kept lately."""
+
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_FLAT_BYTES = 400
+"""A shorter value is surely not nested deeper than any reader of a line goes."""
+_HEAD = len(b'{"hookline":1,"source":"","offset":0,"time":0')
+
+
+def line_rests(members: Sequence[Member]) -> list[bytes]:
+    """Return of each line what follows its number and time, with its line end."""
+    rests = []
+    seen: Headers | None = None
+    only = after = b""
+    values = [member.value for member in members]
+    for member, value, is_plain in zip(members, values, _plain(values), strict=True):
+        headers = member.headers
+        # The members of a request mostly share theirs.
+        if headers is not seen:
+            seen, shown = headers, _shown_headers(headers)
+            only = b',"headers":[' + shown + b"]" if shown else b""
+            after = b'"],' + shown + b"]" if shown else b'"]]'
+        user, same = member.user, member.same
+        rest = b"" if user is None else b',"key":' + _key(user)
+        if same is not None:
+            rest += b',"headers":[["hk-same","' + hexlify(same) + after
+        else:
+            rest += only
+        rests.append(rest + (b',"value":' + value + b"}\n" if is_plain and value else _value(value)))
+    return rests
+
+
+def _plain(values: Sequence[bytes | None]) -> list[bool]:
+    """Return which values stand in a line as they are: a reader of the line finds the same bytes again.
+
+    As long as all do, one pass looks at all of them.
+    """
+    if _are_plain(values):
+        return [True] * len(values)
+    if len(values) < 2:
+        return [False] * len(values)
+    half = len(values) // 2
+    return _plain(values[:half]) + _plain(values[half:])
+
+
+def _are_plain(values: Sequence[bytes | None]) -> bool:
+    """Return whether all of them do: as items of a list, each is just as long as its value.
+
+    So none can begin or end within another.
+    """
+    if None in values or b"null" in values:
+        return False
+    try:
+        text = b",".join(values)  # type: ignore[arg-type]  # there is no None
+        if b"\n" in text or b"\r" in text:
+            return False
+        sizes = [len(value) for value in values]  # type: ignore[arg-type]  # there is no None
+        if [len(raw) for raw in _RAWS.decode(b"[" + text + b"]")] != sizes:
+            return False
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return max(sizes, default=0) < _FLAT_BYTES or not any(_may_be_deep(value) for value in values if value)
+
+
+def _may_be_deep(value: bytes) -> bool:
+    return value.count(b"{") + value.count(b"[") >= _FLAT_BYTES // 2
+
+
+def _value(value: bytes | None) -> bytes:
+    # Read as the line's readers do.
+    return dump_line(Message("", 0, 0, None, None, value))[_HEAD:]
+
+
+def _key(user: str) -> bytes:
+    try:
+        return orjson.dumps(user)
+    except orjson.JSONEncodeError:  # half of a surrogate pair
+        return orjson.dumps({"base64": base64.b64encode(user.encode("utf-8", "surrogatepass")).decode()})
+
+
+def _shown_headers(headers: Headers) -> bytes:
+    return orjson.dumps([[name, _text(value)] for name, value in headers])[1:-1]
+
+
+def _text(value: bytes) -> str | dict[str, str]:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode()}

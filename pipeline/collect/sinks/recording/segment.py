@@ -1,0 +1,50 @@
+"""The segment that grows: appended to, synced, cut back where that failed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from pipeline.model.disk import append_all, sync, sync_data
+from pipeline.model.process.private import NEVER_FOLLOWED
+
+
+class Segment:
+    """A new file. Raises OSError where it cannot be made, or where anything stands there."""
+
+    def __init__(self, path: Path, first: int) -> None:
+        self.path, self.first = path, first
+        self.size = 0
+        """Bytes that are on disk, all of them whole lines."""
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NEVER_FOLLOWED, 0o600)
+        try:
+            sync(path.parent)
+        except BaseException:
+            self.give_up()
+            raise
+
+    def append(self, lines: bytes) -> None:
+        """Return when the lines are on disk. After an OSError only `give_up` may follow."""
+        append_all(self._file, lines)
+        sync_data(self._file)
+        self.size += len(lines)
+
+    def give_up(self) -> None:
+        """Let go of a file that could not be written, cut back to what is on disk, without another sync.
+
+        After a sync that failed another one may return although nothing was written (fsyncgate): what it
+        says of this descriptor is worth nothing.
+        """
+        with contextlib.suppress(OSError):
+            if self.size:
+                os.ftruncate(self._file, self.size)
+            else:
+                self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

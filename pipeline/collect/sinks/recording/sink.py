@@ -1,0 +1,204 @@
+"""The sink that keeps batches in a folder: all that waits is one group, one write, one sync."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipeline.collect.batch import Batch, Refused, Why
+from pipeline.collect.sinks.intake import Intake, Ticket
+from pipeline.collect.sinks.order import places
+from pipeline.collect.sinks.recording.folder import Folder
+from pipeline.collect.sinks.recording.keeper import Keeper
+from pipeline.collect.sinks.recording.line import line_rests
+from pipeline.collect.sinks.recording.mend import lately, mend
+from pipeline.collect.sinks.recording.settings import RecordingSettings
+from pipeline.collect.sinks.recording.writer import Group, Writer
+from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import COLLECT_KEEPING, COLLECT_REFUSING
+
+log = logging.get(__name__)
+
+GROUP_BYTES = 4 << 20
+GROUP_LINES = 1 << 16
+"""A group takes no further request beyond these."""
+DISK_SECS = 10
+"""When it is worth coming again after the disk refused."""
+
+_Piece = tuple[int, Sequence[bytes]]
+"""When lines were received, and what follows number and time in each of them."""
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Batches that are written together, as lines."""
+
+    tickets: list[Ticket]
+    pieces: list[_Piece]
+    size: int
+
+
+class RecordingSink:
+    """Keeps batches in a folder; one per folder, used from one event loop.
+
+    Raises StateError where another collector has the folder or what stands there cannot be gone on from;
+    Fatal where the disk refuses.
+    """
+
+    def __init__(
+        self,
+        settings: RecordingSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._intake = Intake(
+            self._put, dedupe_secs=settings.dedupe_secs, order_secs=settings.order_secs, clock=clock
+        )
+        self._folder = Folder(settings.folder)
+        try:
+            mend(self._folder)
+            now, now_ms, ring = clock(), clock_ms(), self._intake.ring
+            for at_ms, digest in lately(self._folder, now_ms - settings.dedupe_secs * 1000, ring.max_entries):
+                ring.add((digest,), now - max(0, now_ms - at_ms) / 1000)
+            self._keeper = Keeper(self._folder, settings)
+            known = self._folder.known
+            self._next_line, self._last_ms = known.next_line, known.time_ms
+            self._head = f'{{"hookline":1,"source":"collect-{known.id}/0","offset":'.encode()
+            self._writer = Writer(
+                self._folder,
+                self._keeper,
+                self._written,
+                segment_bytes=settings.segment_bytes,
+                segment_secs=settings.segment_secs,
+                clock=clock,
+            )
+        except BaseException:
+            self._folder.close()
+            raise
+        self._writer.start()
+        self._keeper.start()
+        self._new_file = True
+        """Nothing was written to the segment: its first line has to be later than all before it."""
+        self._ready: list[_Unit] = []
+        self._under: list[_Unit] = []
+        """The group under way."""
+        self._first = self._next_line
+        """The number of its first line."""
+        self._woken = False
+        self._refusing = False
+        self._closing = False
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What was handed over and is not on disk yet."""
+        return self._intake.waiting_bytes
+
+    @property
+    def retry_secs(self) -> int:
+        """In how many seconds what waits now will be kept, 1 to 60."""
+        return self._intake.retry_secs
+
+    @property
+    def trouble(self) -> Why | None:
+        """DISK while the last group was refused by the disk."""
+        return Why.DISK if self._refusing else None
+
+    def measure(self) -> None:
+        """Bring the metrics up to date; for once a second."""
+        self._intake.measure()
+
+    async def keep(self, batch: Batch) -> int:
+        """Return how many members were repeats, when all of them are on disk. Raises Refused."""
+        return await self.hand(batch)
+
+    def hand(self, batch: Batch) -> asyncio.Future[int]:
+        """Return what `keep` waits for; giving it up does not take the batch back."""
+        if not self._closing:
+            return self._intake.hand(batch)
+        refused: asyncio.Future[int] = self._intake.loop.create_future()
+        refused.set_exception(Refused(Why.STOPPING, 1))
+        return refused
+
+    async def close(self) -> None:
+        """Keep what was handed over, and let the folder go; what comes now is refused."""
+        if self._closing:
+            return
+        self._closing = True
+        await self._intake.emptied()
+        self._keeper.close()
+        try:
+            self._writer.close(self._next_line)
+        except OSError as error:
+            # The next start finds it as after a crash.
+            log.warning("the folder was not closed", folder=str(self._folder.path), reason=str(error))
+        self._folder.close()
+
+    def _put(self, tickets: list[Ticket]) -> None:
+        """Take batches that are to be written together."""
+        if len(tickets) == 1:
+            ticket = tickets[0]
+            pieces: list[_Piece] = [(ticket.batch.received_ms, line_rests(ticket.batch.members))]
+        else:
+            batches = [ticket.batch for ticket in tickets]
+            rests = [line_rests(batch.members) for batch in batches]
+            pieces = [
+                (batches[number].received_ms, (rests[number][index],)) for number, index in places(batches)
+            ]
+        self._ready.append(_Unit(tickets, pieces, sum(ticket.size for ticket in tickets)))
+        if not self._under and not self._woken:
+            # What else is read in this turn of the loop goes along.
+            self._woken = True
+            self._intake.loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        """Let what is ready be written, unless a group is under way."""
+        self._woken = False
+        if self._under or not self._ready:
+            return
+        begins = self._writer.wants_new_segment()
+        first = number = self._next_line
+        last_ms = self._last_ms + 1 if begins or self._new_file else self._last_ms
+        head = self._head
+        lines: list[bytes] = []
+        size = taken = 0
+        for unit in self._ready:
+            if size >= GROUP_BYTES or number - first >= GROUP_LINES:
+                break
+            taken += 1
+            size += unit.size
+            for received_ms, rests in unit.pieces:
+                last_ms = max(last_ms, received_ms)
+                at = b',"time":%d' % last_ms
+                for rest in rests:
+                    lines += (head, b"%d" % number, at, rest)
+                    number += 1
+        self._under = self._ready[:taken]
+        del self._ready[:taken]
+        # Not given back where the group is refused: a reader may have seen its lines.
+        self._first, self._next_line, self._last_ms = first, number, last_ms
+        self._new_file = False
+        self._writer.put(Group(b"".join(lines), first, last_ms, begins))
+
+    def _written(self, failed: Exception | None, secs: float) -> None:
+        """Take what became of the group under way; in the writer's thread."""
+        self._intake.loop.call_soon_threadsafe(self._over, failed, secs)
+
+    def _over(self, failed: Exception | None, secs: float) -> None:
+        under, self._under = self._under, []
+        tickets = [ticket for unit in under for ticket in unit.tickets]
+        if failed is None:
+            self._intake.kept(tickets, self._writer.written, secs)
+        elif not self._writer.seen:
+            self._next_line = self._first
+        # The next group is on its way while this one is answered.
+        self._begin()
+        if failed is None:
+            if self._refusing:
+                COLLECT_KEEPING.happened(log, folder=str(self._folder.path))
+        elif not self._refusing:
+            COLLECT_REFUSING.happened(log, folder=str(self._folder.path), reason=str(failed))
+        self._refusing = failed is not None
+        self._intake.over(tickets, Refused(Why.DISK, DISK_SECS) if self._refusing else None)

@@ -1,0 +1,124 @@
+"""What `collect:` says beyond its own fields: secrets that are there, keys that differ, shapes that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.config.models.collect import CollectSection
+from pipeline.config.models.source import JsonlSource, KafkaSource, TopicSettings
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.placeholders import missing_setting
+from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders
+from pipeline.model.json import Value
+
+COLLECTED = "collected"
+"""The format of what a collector has put into a topic: each message says its protocol."""
+
+
+def is_collect_secret(path: KeyPath) -> bool:
+    """Return whether the text at this place of pipeline.yaml is put in only by the collector."""
+    if path[:2] == ("collect", "keys"):
+        return len(path) >= 4 and path[3] == "key"
+    return path[:2] == ("collect", "hooks") and len(path) >= 4 and path[3] == "verify"
+
+
+def collect_secrets(section: CollectSection) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the keys of clients and the secrets of webhooks, as the file has them, with their places."""
+    for name, key in section.keys.items() if isinstance(section.keys, dict) else ():
+        for index, text in enumerate(key.key):
+            yield ("collect", "keys", name, "key", index), text
+    for name, hook in section.hooks.items():
+        scheme, texts = hook.verify.way
+        for index, text in enumerate(texts):
+            yield ("collect", "hooks", name, "verify", scheme, index), text
+
+
+def hook_formats(section: CollectSection) -> list[tuple[KeyPath, str]]:
+    """Return the shapes that webhooks are read by, with the places that name them."""
+    return [(("collect", "hooks", name, "format"), hook.format) for name, hook in section.hooks.items()]
+
+
+def check_collect(
+    section: CollectSection, secrets: Secrets, problems: Problems, *, needs_secrets: bool
+) -> None:
+    """Report secrets that are missing or empty, and two keys that are the same.
+
+    needs_secrets: False for a process that has no use for them; then only what is written can be compared.
+    No message holds a key.
+    """
+    seen: dict[str, KeyPath] = {}
+    for path, text in collect_secrets(section):
+        value = _value(path, text, secrets, problems, needs_secrets)
+        if value is None:
+            continue
+        if not value.strip() or value != value.strip() or not value.isprintable():
+            told = (
+                "is empty" if not value.strip() else "has spaces around it, or signs that no header can hold"
+            )
+            problems.error(path, "wrong-value", f"the secret of `{_name(path)}` {told}")
+        elif path[1] == "keys":
+            if value in seen:
+                other = _name(seen[value])
+                told = (
+                    f"`{other}` has the same key"
+                    if other != _name(path)
+                    else "the same key stands here twice"
+                )
+                problems.error(path, "same-key", f"{told}: nobody could tell whose events are whose")
+            seen.setdefault(value, path)
+
+
+def _name(path: KeyPath) -> str:
+    return ".".join(map(str, path[1:3]))
+
+
+def _value(path: KeyPath, text: str, secrets: Secrets, problems: Problems, needs_secrets: bool) -> str | None:
+    try:
+        parts = parse_placeholders(text)
+    except PlaceholderError as error:
+        problems.error(path, "placeholder", error.message, hint=error.hint, offset=error.offset)
+        return None
+    refs = [part for part in parts if isinstance(part, SecretRef)]
+    if refs and not needs_secrets:
+        return None
+    missing = next((ref for ref in refs if not secrets.known(ref)), None)
+    if missing is not None:
+        problems.found.append(missing_setting(path, missing, text))
+        return None
+    return secrets.expand(text)
+
+
+def followed(section: CollectSection) -> JsonlSource | KafkaSource:
+    """Return what a job reads that names no source: what the collector keeps."""
+    kafka = section.to.kafka
+    if kafka is None:
+        assert section.to.recording is not None  # one of them is there
+        return JsonlSource(paths=[section.to.recording], follow=True)
+    topics = {kafka.topic: TopicSettings(format=COLLECTED)}
+    return KafkaSource(brokers=kafka.brokers, topics=topics, settings=kafka.settings)
+
+
+def add_collected(formats: dict[str, Value], section: dict[str, Value]) -> None:
+    """Add what reads the collector's topic to the formats of topics, where nothing is said of it.
+
+    section: `collect` as the file has it.
+    """
+    to = section.get("to")
+    kafka = to.get("kafka") if isinstance(to, dict) else None
+    topic = kafka.get("topic") if isinstance(kafka, dict) else None
+    if isinstance(topic, str):
+        formats["topics"] = {topic: COLLECTED} | formats.get("topics", {})
+
+
+def masked_collect(path: KeyPath, value: Value) -> Value:
+    """Return what may be shown of `collect.keys` and `collect.hooks`: names, origins, protocols, shapes."""
+    if path not in (("collect", "keys"), ("collect", "hooks")) or not isinstance(value, dict):
+        return value
+    return {
+        name: {field: _hidden(inner) if field in ("key", "verify") else inner for field, inner in one.items()}
+        for name, one in value.items()
+    }
+
+
+def _hidden(value: Value) -> Value:
+    return dict.fromkeys(value, "***") if isinstance(value, dict) else "***"

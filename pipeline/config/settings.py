@@ -1,0 +1,77 @@
+"""The settings of a job one by one, as they may be shown: each with its value and whence it comes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from pipeline.config.collected import masked_collect
+from pipeline.config.formats import is_registry_secret
+from pipeline.config.models.field_types import fields_of, is_section
+from pipeline.config.models.shape import InlineShape
+from pipeline.config.models.source import JsonlSource, KafkaSource
+from pipeline.config.models.validate import submodel
+from pipeline.config.yaml.diagnostics import KeyPath
+from pipeline.model.json import Value
+
+COLLECT = "collect"
+_SECRET_FIELDS = ("password", "secret", "key", "token", "jaas", "credential", "oauth", "user.info")
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+
+
+class Setting(NamedTuple):
+    """One value of the job's config."""
+
+    name: str
+    value: Value
+    origin: str
+    """``config/pipeline.yaml:3``, ``environment HOOKLINE_SHARDS``, ``flag --shards``, ``default``; or
+    ``collect``, of what is read where no source is named."""
+
+
+def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPath = ()) -> Iterator[Setting]:
+    """Yield every value of a section and of those inside, by dotted name; ``origin`` tells whence."""
+    for name, attribute, info in fields_of(type(section)):
+        path, value = (*prefix, name), getattr(section, attribute)
+        if is_section(type(value)) and not isinstance(value, InlineShape):
+            yield from settings_of(value, origin, path)
+        elif value is not None or submodel(info.annotation) is None:
+            plain = masked_collect(path, _plain(value))
+            shown = "***" if is_registry_secret(path) and name != "username" else _masked(plain)
+            yield Setting(".".join(map(str, path)), shown, origin(path))
+
+
+def settings_followed(source: JsonlSource | KafkaSource) -> Iterator[Setting]:
+    """Yield what a job reads that names no source, as settings of `source` that come from ``collect``."""
+    kind = "jsonl" if isinstance(source, JsonlSource) else "kafka"
+    said = {
+        name for name, attribute, info in fields_of(type(source))
+        if getattr(source, attribute) != info.get_default(call_default_factory=True)
+    }  # fmt: skip
+    for setting in settings_of(source, lambda path: COLLECT, ("source", kind)):
+        if setting.name.rpartition(".")[2] in said:
+            yield setting
+
+
+def _plain(value: Value) -> Value:
+    """Return sections that stand in lists and maps as plain data."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(by_alias=True, exclude_none=True)
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _masked(value: Value) -> Value:
+    """Return a value for showing: what looks like a password among free settings is hidden."""
+    if isinstance(value, dict):
+        return {
+            key: "***" if any(word in key.lower() for word in _SECRET_FIELDS) else _masked(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_masked(inner) for inner in value]
+    return _USERINFO.sub("", value) if isinstance(value, str) else value

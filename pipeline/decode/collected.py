@@ -1,0 +1,230 @@
+"""Lines that a collector wrote (`hookline collect`): their headers say how each of them is read.
+
+hk-protocol   how the member came: native, segment, posthog, heap, cloudevents, mixpanel, amplitude, hooks
+hk-format     for hooks: the shape that reads it, a built-in or an own one
+hk-type       what the path of the request says of a member whose own bytes do not
+hk-context    the context that all members of its request share, as JSON
+hk-shift      milliseconds to be added to the client's time, whose clock goes wrong
+hk-key        the name of the key that it was posted with
+
+The protocol replaces guessing: no member is asked whether it may be of another shape. When it was received
+the line's time says, and nothing that a client writes into a member. The headers mean this only in a
+collector's recording, which is told by the source of its lines, and where ``format: collected`` says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+from pipeline.decode import strict
+from pipeline.decode.builtin import posthog
+from pipeline.decode.fields import Fields, Headers, Place
+from pipeline.decode.shape import Shape, Told
+from pipeline.decode.shapes import SHAPES
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.json import Json
+from pipeline.model.records import IdentityLink, Invalid, Record
+from pipeline.model.times import MAX_MS, MIN_MS
+
+NAME: Final = "collected"
+_SOURCE: Final = re.compile(r"collect-[0-9a-f]{8}/[0-9]+")
+_OF_THE_SERVER: Final = ("receivedAt", "received_at", "now")
+"""Fields in which a server says when it received a call."""
+_HOOKS: Final = "hooks"
+
+Amend = Callable[[Fields, str], Fields]
+"""Gives a call as its protocol reads it, with what its path says; raises InvalidRecord for unknown words."""
+
+
+@lru_cache
+def is_collected(source: str) -> bool:
+    """Return whether a collector's recording has lines of this source: ``collect-XXXXXXXX/0``."""
+    return _SOURCE.fullmatch(source) is not None
+
+
+def collected(named: Mapping[str, Shape]) -> Shape:
+    """Return the shape of collected lines. named: those that hooks may name, built-in and own ones."""
+
+    def told(headers: Headers | None) -> Told:
+        protocol = format = shift = None
+        is_plain = True
+        for name, value in headers or ():
+            if name == "hk-protocol":
+                protocol = value
+            elif name == "hk-format":
+                format = value
+            elif name == "hk-shift":
+                shift = value
+                is_plain = False
+            elif name == "hk-type" or name == "hk-context":
+                is_plain = False
+        shape = _BY_PROTOCOL.get(protocol)
+        if shape is None:
+            shape = _of_hook(format, named) if protocol == _HOOKS.encode() else _unknown(protocol)
+        return Told(shape, is_plain, 0 if shift is None else _milliseconds(shift))
+
+    return Shape(
+        NAME,
+        _unread,
+        "what `hookline collect` writes, each line by the protocol that its headers name",
+        envelopes=tuple(dict.fromkeys(name for shape in SHAPES.values() for name in shape.envelopes)),
+        by_headers=told,
+    )
+
+
+def corrected(records: list[Record], told: Told, received_at: int | None) -> list[Record]:
+    """Return the records with the clock's shift in their times, received when the line says."""
+    shift = told.shift_ms
+    for record in records:
+        if isinstance(record, Invalid):
+            continue
+        if received_at is not None and not isinstance(record, IdentityLink):
+            record.received_at = received_at
+        if shift and record.time is not None:
+            record.time = min(max(record.time + shift, MIN_MS), MAX_MS)
+    return records
+
+
+# --- headers
+
+
+def _unread(record: Fields, place: Place) -> list[Record]:
+    raise InvalidRecord("a collected line is read by the shape that its headers name")
+
+
+def _unknown(protocol: bytes | None) -> Shape:
+    if protocol is None:
+        raise InvalidRecord(
+            "the line has no header `hk-protocol`, which every line of a collector has: set the `format` of "
+            "what wrote it in its place"
+        )
+    raise InvalidRecord(
+        f"`hk-protocol` is {_shown(protocol)}, which this version does not know ({', '.join(PROTOCOLS)}): a "
+        "newer collector wrote the line. Update Hookline here, and then `hookline dlq replay` it"
+    )
+
+
+def _of_hook(format: bytes | None, named: Mapping[str, Shape]) -> Shape:
+    if format is None:
+        raise InvalidRecord("the line of a hook has no header `hk-format`: nothing says which shape reads it")
+    name = format.decode("utf-8", "replace")
+    shape = named.get(name)
+    if shape is None:
+        raise InvalidRecord(
+            f"`hk-format` is {_shown(format)}, and there is no such shape: put it back into config/shapes, "
+            "and then `hookline dlq replay` the line"
+        )
+    return shape
+
+
+def _milliseconds(text: bytes) -> int:
+    try:
+        if len(text) <= 16:
+            return int(text)
+    except ValueError:
+        pass
+    raise InvalidRecord(f"`hk-shift` is {_shown(text)}, a whole number of milliseconds is wanted")
+
+
+def _shown(value: bytes) -> str:
+    return repr(value[:40].decode("utf-8", "replace"))
+
+
+# --- protocols
+
+
+def _reads(shape: Shape, amend: Amend | None = None) -> Shape:
+    """Return a built-in shape as a protocol's: nothing is guessed, and what the headers say counts."""
+
+    def read(record: Fields, place: Place) -> list[Record]:
+        for name in _OF_THE_SERVER:
+            if name in record:
+                del record[name]
+        for name, value in place.headers or ():
+            if name == "hk-type" and value is not None and amend is not None:
+                record = amend(record, value.decode("utf-8", "replace"))
+            elif name == "hk-context" and value is not None:
+                place.context = _shared(value, place.context)
+        return shape.read(record, place)
+
+    return replace(shape, read=read, is_doubtful=None, tombstone=_no_tombstone)
+
+
+def _no_tombstone(place: Place) -> list[Record]:
+    raise InvalidRecord("the line has no value: only a CloudEvent in binary mode may be without one")
+
+
+def _shared(text: bytes, own: Fields | None) -> Fields | None:
+    """Return the context of a request, and what an envelope inside says besides."""
+    try:
+        found: Json = strict.loads(text)
+    except InvalidRecord as error:
+        raise InvalidRecord(f"`hk-context`: {error}") from None
+    return {**found, **(own or {})} if type(found) is dict else own
+
+
+def _no_such(protocol: str, word: str, known: Iterable[str]) -> InvalidRecord:
+    return InvalidRecord(
+        f"`hk-type` is {word[:40]!r}, which {protocol} does not have ({', '.join(known)}): a newer collector "
+        "wrote the line. Update Hookline here, and then `hookline dlq replay` it"
+    )
+
+
+def _segment(record: Fields, word: str) -> Fields:
+    return record if record.get("type") is not None else {**record, "type": word}
+
+
+def _posthog(record: Fields, word: str) -> Fields:
+    if word not in posthog.PERSON_CALLS:
+        raise _no_such("posthog", word, sorted(posthog.PERSON_CALLS))
+    return record if record.get("event") else {**record, "event": word}
+
+
+_HEAP: Final = ("track", "add_user_properties", "identify")
+
+
+def _heap(record: Fields, word: str) -> Fields:
+    if word == "track":
+        return record if "event" in record else {**record, "event": None}
+    if word not in _HEAP:
+        raise _no_such("heap", word, _HEAP)
+    left_out = ("event",) if word == "add_user_properties" else ("event", "properties")
+    record = {name: value for name, value in record.items() if name not in left_out}
+    if word == "add_user_properties" and "properties" not in record:
+        raise InvalidRecord("the add_user_properties call has no `properties`")
+    return record
+
+
+_MIXPANEL: Final = ("track", "engage", "groups")
+
+
+def _mixpanel(record: Fields, word: str) -> Fields:
+    if word not in _MIXPANEL:
+        raise _no_such("mixpanel", word, _MIXPANEL)
+    if word == "track":
+        return record if "event" in record else {**record, "event": None}
+    return {name: value for name, value in record.items() if name != "event"}
+
+
+def _amplitude(record: Fields, word: str) -> Fields:
+    if word != "identify":
+        raise _no_such("amplitude", word, ("identify",))
+    return record if record.get("event_type") else {**record, "event_type": "$identify"}
+
+
+_SHAPES: Final = {
+    "native": _reads(SHAPES["native"]),
+    "segment": _reads(SHAPES["segment"], _segment),
+    "posthog": _reads(SHAPES["posthog"], _posthog),
+    "heap": _reads(SHAPES["heap"], _heap),
+    "cloudevents": _reads(SHAPES["cloudevents"]),
+    "mixpanel": _reads(SHAPES["mixpanel"], _mixpanel),
+    "amplitude": _reads(SHAPES["amplitude"], _amplitude),
+}
+_BY_PROTOCOL: Final[dict[bytes | None, Shape]] = {name.encode(): one for name, one in _SHAPES.items()}
+PROTOCOLS: Final = (*_SHAPES, _HOOKS)
+"""What ``hk-protocol`` may say."""

@@ -1,0 +1,71 @@
+"""Which objects and lists of a table hold what is told of an event or of a user."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from pipeline.model.json import Value
+from pipeline.operate.sniff.fields import Ref, View
+from pipeline.operate.sniff.words import TELLING_OF_USERS, as_bag, as_traits
+
+_SURE: Final = 50
+
+
+def bag_of(view: View, weigh: Callable[[str], int], least: int = _SURE) -> Ref | None:
+    """Return the object that looks most like the properties of an event, or of a user."""
+    best: tuple[float, Ref] | None = None
+    for ref, values in view.columns.items():
+        weight = weigh(ref.last)
+        if ref.up or ref.root or weight < least or not all(type(one) is dict or one == [] for one in values):
+            continue
+        if ref.depth > 3:
+            continue
+        share = len(values) / len(view.rows)
+        score = weight * (0.3 + 0.7 * share) - 8 * (ref.depth - 1)
+        if share >= 0.3 and (best is None or score > best[0]):
+            best = score, ref
+    return None if best is None else best[1]
+
+
+def pairs_of(view: View) -> Value:
+    """Return the list of names and values that is an object, as a shape file has it, or None."""
+    for ref, values in view.columns.items():
+        if ref.up or ref.root or ref.depth > 2 or not all(type(one) is list for one in values):
+            continue
+        held = [one for value in values if type(value) is list for one in value]
+        if not held or not all(type(one) is dict and len(one) <= 8 for one in held):
+            continue
+        names = [name for one in held if type(one) is dict for name in one]
+        key = next((name for name in ("key", "k", "name", "n") if names.count(name) == len(held)), None)
+        others = list(dict.fromkeys(name for name in names if name != key))
+        if key is None or not others or not all(_PAIRED.fullmatch(name) for name in others):
+            continue
+        source = ref.source()
+        return {"pairs": source, "key": key, "value": others[0] if len(others) == 1 else others}
+    return None
+
+
+_PAIRED: Final = re.compile(
+    r"(string|int|integer|float|double|bool|boolean|num|number|text)?_?(val|value)s?|[vsifbdn]|str|int|num",
+    re.IGNORECASE,
+)
+
+
+def properties_of(view: View) -> Ref | None:
+    """Return the bag of an event's properties."""
+    return bag_of(view, as_bag)
+
+
+def traits_of(view: View) -> Ref | None:
+    """Return the bag of what is known of a user."""
+    return bag_of(view, as_traits)
+
+
+def tells_of_users(view: View) -> bool:
+    """Return whether records without an event's name tell what is known of users."""
+    names = {ref.last for ref in view.columns if not ref.up}
+    strong = names & TELLING_OF_USERS
+    traits = any(as_traits(name) >= 96 or name == "profile" for name in names)
+    return len(strong) >= 2 or "email" in strong or traits

@@ -1,0 +1,114 @@
+"""The process of a collector, from the config to its figures."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.collect.batch import Sink
+from pipeline.collect.figures import Figures
+from pipeline.collect.service import serve
+from pipeline.collect.sinks import KafkaSinkSettings, RecordingSettings, open_sink
+from pipeline.config.job import PipelineConfig
+from pipeline.config.models.collect import CollectSection
+from pipeline.language.secrets import Secrets
+from pipeline.model.errors import ConfigError
+from pipeline.model.process.stop import requested, stoppable
+from pipeline.runtime.progress import Facts
+from pipeline.telemetry import log, metrics
+
+_log = log.get("collect")
+
+
+def section_of(config: PipelineConfig) -> CollectSection:
+    """Return what `collect:` says. Raises ConfigError where there is none."""
+    if config.file.collect is None:
+        raise ConfigError(
+            "pipeline.yaml has no `collect`: nobody may send events. On your own machine add "
+            "`collect: {keys: any}`"
+        )
+    return config.file.collect
+
+
+def place_of(section: CollectSection) -> str:
+    """Return where events are kept, for a person."""
+    kafka = section.to.kafka
+    return f"topic {kafka.topic} of {kafka.brokers}" if kafka is not None else str(section.to.recording)
+
+
+def make_sink(section: CollectSection) -> Sink:
+    """Return where events are kept, ready. Raises ConfigError, StateError or Fatal."""
+    kafka = section.to.kafka
+    if kafka is not None:
+        return open_sink(
+            KafkaSinkSettings(
+                brokers=kafka.brokers,
+                topic=kafka.topic,
+                settings=kafka.settings,
+                dedupe_secs=section.dedupe_secs,
+                order_secs=section.order_secs,
+            )
+        )
+    assert section.to.recording is not None  # one of them is there
+    return open_sink(
+        RecordingSettings(
+            folder=Path(section.to.recording),
+            dedupe_secs=section.dedupe_secs,
+            order_secs=section.order_secs,
+            segment_bytes=section.segment_bytes,
+            segment_secs=section.segment_secs,
+            keep_secs=section.keep_secs,
+            retain_secs=section.retain_secs,
+            reserve_bytes=section.reserve_bytes,
+        )
+    )
+
+
+def run_collector(
+    config: PipelineConfig, config_dir: Path, *, listening: Callable[[tuple[str, int]], None]
+) -> Figures:
+    """Take events over HTTP until a signal comes; return what was taken.
+
+    listening: called once with the address. Raises StateError or Fatal of the sink, UsageError where it
+    cannot listen there.
+    """
+    section = section_of(config)
+    secrets = Secrets(os.environ, config_dir)
+    sink = make_sink(section)
+    with stoppable(lambda number: _log.info("stopping")):
+        return serve(section, secrets, sink, stopping=requested, listening=listening)
+
+
+def look() -> Callable[[], Facts]:
+    """Return what tells how far the collector of this process is."""
+    before: tuple[float, int] = (time.monotonic(), 0)
+    rate = 0
+
+    def facts() -> Facts:
+        nonlocal before, rate
+        now, members = time.monotonic(), _total("collect_members_total")
+        if now - before[0] >= 1.0:
+            rate = round((members - before[1]) / (now - before[0]))
+            before = (now, members)
+        return {
+            "requests": _total("collect_requests_total"),
+            "members": members,
+            "per_sec": rate,
+            "repeats": _total("collect_repeats_total"),
+            "refused": _total("collect_refused_total"),
+        }
+
+    return facts
+
+
+def _total(name: metrics.MetricName) -> int:
+    return int(metrics.total(name))
+
+
+def render(facts: Facts) -> str:
+    """Return the line for a terminal."""
+    parts = [f"{facts['members']:,} records", f"{facts['per_sec']:,}/s", f"{facts['requests']:,} requests"]
+    parts += [f"{facts[name]:,} {name}" for name in ("repeats", "refused") if facts[name]]
+    return "  ".join(parts)

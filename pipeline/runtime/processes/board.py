@@ -1,0 +1,58 @@
+"""What `hookline up` shows of its members: a status line each, and their words with the name before them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from pipeline.model.printable import one_line
+from pipeline.runtime.processes.group import Hear
+from pipeline.telemetry import log, screen
+
+LOG_SECS = 10.0
+_log = log.get("group")
+
+
+class Board:
+    """The members' lines, in the order in which they are named."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._texts = dict.fromkeys(names, "")
+        self._width = max(map(len, self._texts))
+        self._terminal = sys.stderr.isatty()
+        self._lock = threading.Lock()
+        self._logged: dict[str, tuple[float, dict[str, int]]] = {}
+
+    def line(self, name: str) -> Callable[[str], None]:
+        """Return what shows the status of a member; "" takes it away."""
+
+        def show(text: str) -> None:
+            with self._lock:
+                self._texts[name] = text
+                if self._terminal:
+                    rows = self._texts.items()
+                    screen.show("\n".join(f"{who:<{self._width}}  {said}" for who, said in rows if said))
+
+        return show
+
+    def log(self, name: str, facts: dict[str, int]) -> None:
+        """Log where a member is, now and then, where that has changed and nobody looks at a terminal."""
+        at, before = self._logged.get(name, (0.0, {}))
+        now = time.monotonic()
+        if not self._terminal and facts != before and any(facts.values()) and now - at >= LOG_SECS:
+            self._logged[name] = (now, facts)
+            _log.info("progress", member=name, **facts)
+
+    def talk(self, name: str) -> Hear:
+        """Return what shows the lines that a member writes: with its name, as a field where they are JSON."""
+
+        def hear(line: bytes) -> None:
+            text = line.decode("utf-8", "backslashreplace").rpartition("\r\x1b[2K")[2]
+            if text.startswith("{") and text.endswith("}"):
+                screen.write(f'{{"member":"{name}",{text[1:]}')
+            elif text:
+                screen.write(f"{name:<{self._width}} | {one_line(text)}")
+
+        return hear

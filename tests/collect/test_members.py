@@ -1,0 +1,139 @@
+"""A poisoned member costs that member (C4): whatever is in it, the others are cut as they were sent."""
+
+from __future__ import annotations
+
+import json
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.collect import members
+from pipeline.collect.protocols.protocol import Limits, Malformed
+from pipeline.decode.decode import decode
+from pipeline.model.records import Event, Invalid, Origin
+from tests.collect.protocols.asking import asked, members_of
+
+GOOD = b'{"type":"track","event":"A","userId":"u","messageId":"m","timestamp":"2026-11-28T11:44:51Z"}'
+POISON = [
+    b'{"n":NaN}',
+    b'{"n":[-Infinity, Infinity]}',
+    b'{"n":1e400}',
+    b'{"n":123456789012345678901234567890}',
+    b'{"n":' + b"9" * 5000 + b"}",
+    b'{"n":"\\ud800"}',
+    b'{"n":"\xff\xfe"}',
+    b'{"n":"a\x01b\nc"}',
+    b'{"n":' + b"[" * 5000 + b"]" * 5000 + b"}",
+    b'{"n":' * 3000 + b"1" + b"}" * 3000,
+    b'{"n":undefined}',
+    b"{'n':1}",
+    b'{"n":1,}',
+    b"5",
+    b"null",
+    b'"text"',
+    b"[]",
+]
+NO_JSON = POISON[10:13]
+"""What nobody's reader takes, wherever it ends."""
+
+
+@pytest.mark.parametrize("poison", POISON)
+@pytest.mark.parametrize(
+    "around",
+    [
+        b'{"batch":[%s],"sentAt":"2026-11-28T11:44:51Z","writeKey":"WK"}',
+        b' {"writeKey" : "WK" , "batch" : [ %s ] } \n',
+        b"\xef\xbb\xbf[%s]",
+    ],
+)
+def test_the_others_of_a_poisoned_batch_are_kept_as_they_were_sent(poison: bytes, around: bytes) -> None:
+    body = around.replace(b"%s", b" , ".join([GOOD, poison, GOOD]))
+    first, bad, last = members_of(asked("POST", "/v1/batch", body))
+    assert first.value == last.value == GOOD
+    assert bad.value == poison
+    assert first.user == "u"
+    found = decode(bad.value, format="segment", origin=Origin("s", 0))
+    assert [type(one) for one in found] == [Invalid]
+
+
+def test_of_a_batch_of_a_hundred_95_flow_and_five_are_recorded() -> None:
+    broken = [b'{"n":NaN}', b'{"n":1e400}', b'{"n":' + b"1" * 26 + b"}", b'{"n":"\\ud800"}', b"5"]
+    body = b'{"batch":[' + b",".join([*[GOOD] * 95, *broken]) + b"]}"
+    found = members_of(asked("POST", "/v1/batch", body))
+    assert [member.value for member in found] == [*[GOOD] * 95, *broken]
+    read = [decode(member.value, format="segment", origin=Origin("s", 0)) for member in found]
+    assert [type(one) for records in read for one in records] == [Event] * 95 + [Invalid] * 5
+
+
+@pytest.mark.parametrize("poison", POISON[:10])
+def test_a_poisoned_record_alone_is_kept(poison: bytes) -> None:
+    (member,) = members_of(asked("POST", "/v1/track", poison))
+    assert member.value == poison
+
+
+@pytest.mark.parametrize("poison", NO_JSON)
+def test_a_record_alone_that_is_no_json_is_refused(poison: bytes) -> None:
+    with pytest.raises(Malformed):
+        members_of(asked("POST", "/v1/track", poison))
+
+
+def test_a_context_that_is_no_json_goes_along_for_the_job_to_say_so() -> None:
+    (member,) = members_of(asked("POST", "/v1/batch", b'{"batch":[{}],"context":{"n":NaN}}'))
+    assert dict(member.headers)["hk-context"] == b'{"n":NaN}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"batch":[%s',
+        b'{"batch":[%s]',
+        b'{"batch":[%s}}',
+        b'{"batch":[%s]}}',
+        b'{"batch":[%s %s]}',
+        b'{"batch":[%s, nan]}',
+        b'{"batch":[%s,]}',
+        b'{"batch":[%s],}',
+        b'{"batch":[%s],"x"}',
+        b'{"batch":[%s]"x":1}',
+        b'{5:1,"batch":[%s]}',
+        b'{"batch":[%s,"' + b"x" * 100,
+        b'{"batch":' + b"[" * 100_000,
+        b"[" * 100_000 + b"]" * 99_999,
+        b"[%s]]",
+    ],
+)
+def test_a_body_that_is_broken_itself_is_refused(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        members_of(asked("POST", "/v1/batch", body.replace(b"%s", GOOD)))
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(string.printable), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(_values, min_size=1, max_size=6), st.sampled_from([None, 2]), st.booleans())
+def test_members_are_cut_where_they_stand(values: list[object], indent: int | None, is_ascii: bool) -> None:
+    texts = [
+        json.dumps(value, indent=indent, ensure_ascii=is_ascii).encode("utf-8", "surrogatepass")
+        for value in values
+    ]
+    assert members.items(b"[" + b" ,\n".join(texts) + b"]", Limits()) == texts
+    poisoned = [*texts, b'{"n":NaN}']
+    assert members.items(b"[" + b",".join(poisoned) + b" ]", Limits()) == poisoned
+
+
+@settings(max_examples=60)
+@given(st.binary(max_size=60) | st.text('{}[]",:1aN\\ \n', max_size=40).map(str.encode))
+def test_any_bytes_are_cut_or_refused(body: bytes) -> None:
+    for path in ("/v1/events", "/v1/batch", "/v1/track", "/e/", "/api/track", "/cloudevents", "/2/httpapi"):
+        try:
+            found = members_of(asked("POST", path, body))
+        except Malformed:
+            continue
+        assert found

@@ -1,0 +1,126 @@
+"""A job follows a collector's folder while everything happens to it, and is killed again and again."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import threading
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.receiver.received import Request
+from pipeline.receiver.server import Receiver
+from tests.kit.collected import CollectorsFolder
+from tests.kit.jobs import Job, accounted
+from tests.kit.run import HOOKLINE, Bench, finished, more_than, until
+
+USERS = 20
+KILLS = 4
+
+
+class Collector(threading.Thread):
+    """Writes an update of a user and then an event that must see it; rotates, compresses, retires.
+
+    A segment goes when the job has said that it has read it; it is kept aside for the replay.
+    """
+
+    def __init__(self, folder: CollectorsFolder, aside: Path, seed: int) -> None:
+        super().__init__()
+        self.folder, self.aside, self.dice = folder, aside, random.Random(seed)
+        self.over = threading.Event()
+        """Set: it ends."""
+        self.events = 0
+        self.retired = 0
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            n = self.events
+            user = f"u{n % USERS}"
+            self.folder.append(json.dumps({"type": "user", "user_id": user, "set": {"n": n}}).encode())
+            self.folder.append(
+                json.dumps(
+                    {"type": "event", "name": "E", "id": f"e{n}", "user_id": user, "properties": {"n": n}}
+                ).encode()
+            )
+            self.events += 1
+            if n % 10 == 0:
+                self.over.wait(0.01)  # the rate of the input
+            if self.dice.random() < 0.02:
+                self.folder.rotate(gap=self.dice.choice([0, 0, 0, 1 << 20]))
+            if self.dice.random() < 0.02 and (closed := self.folder.closed()):
+                first = self.dice.choice(closed)
+                if self.folder.plain(first).exists():
+                    self.folder.pack(first, keep_plain=self.dice.random() < 0.2)
+            if self.dice.random() < 0.05:
+                self.retire()
+        self.folder.rotate()
+
+    def retire(self) -> None:
+        passed = min(self.folder.passed().values(), default=0)
+        for first, end in pairwise([*self.folder.closed(), self.folder.lines]):
+            if end <= passed:
+                kept = self.folder.packed(first)
+                kept = kept if kept.exists() else self.folder.plain(first)
+                shutil.copy(kept, self.aside)
+                self.folder.remove(first)
+                self.retired += 1
+
+
+@pytest.fixture
+def bench(tmp_path: Path, receiver: Receiver) -> Bench:
+    settings = (
+        "{network: {allow: [127.0.0.0/8]}, epoch: 200ms, shards: 2, "
+        "collect: {to: {recording: ../collected}, keys: any}}"
+    )
+    made = Bench(tmp_path, settings, is_collected=True)
+    body = "  body: {n: '{{ event.properties.n }}', seen: '{{ user.properties.n }}'}\n"
+    made.webhook("w", receiver.url("/w"), body)
+    return made
+
+
+def told(requests: list[Request]) -> dict[str, Any]:
+    return {request.message_id: json.loads(request.body) for request in requests}
+
+
+def test_every_line_is_read_once_whatever_happens_to_segments_and_job(
+    bench: Bench, tmp_path: Path, receiver: Receiver
+) -> None:
+    dice = random.Random(7)
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    job = Job(bench)
+    folder = tmp_path / "collected"
+    until(folder.exists)  # the job makes it
+    collector = Collector(CollectorsFolder(folder), aside, 3)
+    collector.start()
+    try:
+        for _ in range(KILLS):
+            until(more_than(receiver, len(receiver.requests) + dice.randrange(50, 300)))
+            job.kill()
+            job = Job(bench)
+        until(lambda: collector.retired > 0)
+        collector.over.set()
+        collector.join()
+        until(lambda: len(told(receiver.requests)) >= collector.events)
+        until(lambda: accounted(bench)["w"]["pending"] == 0)
+        job.stop()
+    finally:
+        collector.over.set()
+        collector.join()
+        job.kill()
+    live = told(receiver.requests)
+    assert sorted(body["n"] for body in live.values()) == list(range(collector.events))
+    assert all(body["seen"] == body["n"] for body in live.values())
+    assert accounted(bench)["w"]["matched"] == collector.events
+
+    # P5: what is left and what went, together, once more.
+    for path in aside.iterdir():
+        shutil.copy(path, folder)
+    receiver.requests.clear()
+    finished(HOOKLINE, "replay", "-c", bench.config, "--state", tmp_path / "again", env=bench.environ)
+    assert told(receiver.requests) == live
+    assert len(list((folder / ".readers").glob("????????????????"))) == 1  # a replay says nothing there

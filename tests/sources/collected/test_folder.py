@@ -1,0 +1,380 @@
+"""A collector's folder is one stream, whatever happens to its segments while it is read."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.model.errors import StateError
+from pipeline.sources.chunk import Position
+from pipeline.sources.files.recording import Recording
+from tests.kit.collected import SOURCE, CollectorsFolder
+from tests.kit.reader_contract import chunks
+
+
+def event(n: int) -> bytes:
+    return b'{"type":"event","name":"E","user_id":"u","n":%d}' % n
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CollectorsFolder:
+    return CollectorsFolder(tmp_path / "collected")
+
+
+class Following:
+    """A job's reader that is stopped and goes on."""
+
+    def __init__(self, folder: CollectorsFolder, *others: Path) -> None:
+        self.paths = [str(folder.path), *map(str, others)]
+        self.position: Position | None = None
+        self.open()
+
+    def open(self) -> None:
+        self.reader = Recording(self.paths, follow=True, resume=self.position)
+
+    def restart(self) -> None:
+        self.reader.close()
+        self.open()
+
+    def read(self, limit: int = 200) -> list[int]:
+        """Return the numbers of the events that are there, at most so many at a time."""
+        found: list[int] = []
+        while (chunk := self.reader.read(limit)) is not None:
+            self.position = chunk.position
+            found += [orjson.loads(line)["n"] for line in chunk.lines if line]
+        return found
+
+
+@pytest.fixture
+def following(folder: CollectorsFolder) -> Iterator[Following]:
+    made = Following(folder)
+    yield made
+    made.reader.close()
+
+
+def fill(folder: CollectorsFolder, *numbers: int) -> None:
+    for n in numbers:
+        folder.append(event(n))
+
+
+def test_lines_come_as_they_are_written_and_from_a_new_segment_at_once(
+    folder: CollectorsFolder, following: Following
+) -> None:
+    assert following.read() == []
+    for n in range(5):
+        fill(folder, 2 * n)
+        assert following.read() == [2 * n]
+        folder.rotate()
+        assert following.read() == []
+        fill(folder, 2 * n + 1)
+        assert following.read() == [2 * n + 1]
+
+
+def test_a_line_that_is_not_whole_waits_and_may_be_another_one(
+    folder: CollectorsFolder, following: Following
+) -> None:
+    line = folder.line(event(1))
+    folder.write(line[:20])
+    assert following.read() == []
+    folder.cut(0, 0)
+    folder.cut(0, len(line) - 5)  # zeros, as a file system may leave them
+    assert following.read() == []
+    folder.cut(0, 0)
+    folder.rotate(gap=1000)
+    fill(folder, 2)
+    assert following.read() == [2]
+
+
+@pytest.mark.parametrize("keep_plain", [True, False])
+@pytest.mark.parametrize("read", [0, 3, 5])
+@pytest.mark.parametrize("packer", ["zst", "gz"])
+def test_the_place_in_the_plain_file_is_the_place_in_the_compressed_one(
+    folder: CollectorsFolder, following: Following, keep_plain: bool, read: int, packer: str
+) -> None:
+    fill(folder, *range(read))
+    assert following.read() == list(range(read))
+    fill(folder, *range(read, 9))
+    first = folder.rotate()
+    fill(folder, 9)
+    if packer == "zst":
+        folder.pack(keep_plain=keep_plain)
+    else:
+        folder.plain(first).with_suffix(".jsonl.gz").write_bytes(
+            gzip.compress(folder.plain(first).read_bytes())
+        )
+        if not keep_plain:
+            folder.plain(first).unlink()
+    following.restart()
+    assert following.read(2) == list(range(read, 10))
+
+
+def test_an_open_segment_is_read_to_its_end_though_its_file_goes(
+    folder: CollectorsFolder, following: Following
+) -> None:
+    fill(folder, 0)
+    assert following.read() == [0]
+    fill(folder, 1)
+    folder.pack(folder.rotate())
+    fill(folder, 2)
+    assert following.read(1) == [1, 2]
+
+
+def test_segments_that_were_read_may_go(folder: CollectorsFolder, following: Following) -> None:
+    fill(folder, 0, 1)
+    first = folder.rotate()
+    fill(folder, 2)
+    assert following.read() == [0, 1, 2]
+    folder.remove(first)
+    following.restart()
+    fill(folder, 3)
+    assert following.read() == [3]
+
+
+def test_a_place_at_the_end_of_a_segment_that_is_gone_goes_on_with_the_next(
+    folder: CollectorsFolder, following: Following
+) -> None:
+    fill(folder, 0, 1)
+    assert following.read() == [0, 1]
+    folder.remove(folder.rotate())
+    following.restart()
+    assert following.read() == []
+    fill(folder, 2)
+    assert following.read() == [2]
+
+
+@pytest.mark.parametrize("gone", [(0,), (2,), (0, 2), (0, 2, 4)])
+def test_a_segment_that_goes_before_it_was_read_is_named(
+    folder: CollectorsFolder, following: Following, gone: tuple[int, ...]
+) -> None:
+    fill(folder, 0)
+    assert following.read() == [0]
+    fill(folder, 1)
+    for n in (2, 4, 6):
+        folder.rotate()
+        fill(folder, n, n + 1)
+    for first in gone:
+        folder.remove(first)
+    following.restart()
+    with pytest.raises(StateError) as found:
+        following.read()
+    said = str(found.value)
+    lost = 1 if 0 in gone else 2
+    assert f"the lines {lost} to {max(gone) + 1} are gone" in said
+    assert f"{lost:020}.rec.jsonl" in said
+    assert "Put the segment back" in said
+    assert "empty state directory" in said
+
+
+def test_lines_that_begin_anew_are_not_taken_for_those_that_were_read(
+    folder: CollectorsFolder, following: Following, tmp_path: Path
+) -> None:
+    fill(folder, 0, 1, 2)
+    assert following.read() == [0, 1, 2]
+    folder.remove(0)
+    other = CollectorsFolder(tmp_path / "other")
+    other.append(event(7))
+    other.plain(0).rename(folder.plain(0))
+    with folder.plain(0).open("ab") as file:
+        file.write(folder.plain(0).read_bytes() * 5)
+    following.restart()
+    with pytest.raises(StateError, match="not what was read before"):
+        following.read()
+
+
+def test_another_collectors_folder_in_its_place_is_another_source(
+    folder: CollectorsFolder, following: Following
+) -> None:
+    fill(folder, 0, 1)
+    assert following.read() == [0, 1]
+    folder.remove(0)
+    anew = CollectorsFolder(folder.path, id="89abcdef")
+    anew.append(event(5))
+    following.restart()
+    chunk = following.reader.read(10)
+    assert chunk is not None
+    assert (chunk.sources, chunk.offsets) == (["collect-89abcdef/0"], [0])
+
+
+def test_numbers_that_a_crash_has_taken_back_are_no_gap(
+    folder: CollectorsFolder, following: Following
+) -> None:
+    fill(folder, 0, 1)
+    size = folder.plain(0).stat().st_size
+    fill(folder, 2, 3)
+    assert following.read() == [0, 1, 2, 3]
+    folder.cut(0, size)
+    first = folder.rotate(gap=1 << 20)
+    fill(folder, 4)
+    assert following.read() == [4]
+    folder.pack(first)
+    following.position = None
+    following.restart()
+    assert following.read() == [0, 1, 4]
+
+
+def test_a_place_behind_a_cut_end_goes_on_with_the_next_segment(
+    folder: CollectorsFolder, following: Following
+) -> None:
+    fill(folder, 0)
+    size = folder.plain(0).stat().st_size
+    fill(folder, 1)
+    assert following.read() == [0, 1]
+    folder.cut(0, size)
+    following.restart()
+    assert following.read() == []
+    folder.rotate(gap=5)
+    fill(folder, 2)
+    assert following.read() == [2]
+
+
+def test_an_empty_segment_may_go(folder: CollectorsFolder, following: Following) -> None:
+    fill(folder, 0)
+    folder.rotate()
+    assert following.read() == [0]
+    folder.remove(folder.rotate(gap=3))
+    fill(folder, 1)
+    assert following.read() == [1]
+    following.restart()
+    assert following.read() == []
+
+
+def test_without_a_word_of_gaps_one_behind_a_segment_that_is_there_is_believed(
+    folder: CollectorsFolder, following: Following
+) -> None:
+    fill(folder, 0)
+    folder.rotate(gap=9)
+    (folder.path / ".collect.json").write_bytes(b'{"version":1,"id":"0123abcd"}')
+    fill(folder, 1)
+    assert following.read() == [0, 1]
+
+
+def test_a_folder_that_comes_later_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "later"
+    reader = Recording(collected=[str(path)], follow=True, clock=lambda: 0.0)
+    assert reader.read(1) is None
+    folder = CollectorsFolder(path)
+    folder.append(event(1))
+    (chunk,) = chunks(reader, count=1)
+    assert (chunk.sources, chunk.offsets, chunk.received) == ([SOURCE], [0], [folder.time_ms])
+    reader.close()
+
+
+def test_a_finite_reading_ends_at_the_last_whole_line(folder: CollectorsFolder) -> None:
+    fill(folder, 0, 1)
+    folder.pack(folder.rotate())
+    fill(folder, 2)
+    folder.write(folder.line(event(3))[:-1])
+    reader = Recording([str(folder.path.parent)])
+    found = list(chunks(reader))
+    assert [offset for chunk in found for offset in chunk.offsets] == [0, 1, 2]
+    assert {source for chunk in found for source in chunk.sources} == {SOURCE}
+    assert reader.progress[0] > 0
+    reader.close()
+
+
+def test_a_beginning_that_retention_has_removed_is_said(
+    folder: CollectorsFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(folder, 0)
+    folder.remove(folder.rotate())
+    fill(folder, 1)
+    following = Following(folder)
+    assert following.read() == [1]
+    assert "has removed its first segments" in caplog.text
+    following.reader.close()
+
+
+def test_a_damaged_segment_is_one_dead_line_and_the_next_is_read(
+    folder: CollectorsFolder, following: Following
+) -> None:
+    fill(folder, *range(40))
+    first = folder.rotate()
+    fill(folder, 40)
+    folder.pack(first)
+    data = bytearray(folder.packed(first).read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    folder.packed(first).write_bytes(data)
+    reader = following.reader
+    found = list(chunks(reader, limit=7, count=1))
+    while (chunk := reader.read(7)) is not None:
+        found.append(chunk)
+    faults = [(chunk.offsets[at], reason) for chunk in found for at, reason in (chunk.faults or {}).items()]
+    assert len(faults) == 1
+    offset, reason = faults[0]
+    assert offset == 39
+    assert str(folder.plain(first)) in reason
+    assert "damaged at byte" in reason
+    assert found[-1].offsets[-1] == 40
+    assert reader.problems == [reason]
+    following.position = found[-1].position
+    following.restart()
+    assert following.read() == []
+
+
+def test_it_is_merged_with_other_files_by_when_it_was_received(
+    folder: CollectorsFolder, tmp_path: Path
+) -> None:
+    at = folder.time_ms
+    other = tmp_path / "users.jsonl"
+    other.write_bytes(
+        b"".join(
+            b'{"type":"user","user_id":"u","time":%d,"set":{"n":%d}}\n' % (at + n, n) for n in range(-1, 4)
+        )
+    )
+    for n in range(3):
+        folder.append(b'{"type":"event","name":"E","user_id":"u","n":%d,"time":0}' % n)
+        folder.pack(folder.rotate())
+    reader = Recording([str(folder.path), str(other)])
+    order = [
+        (source == SOURCE, offset)
+        for chunk in chunks(reader, limit=3)
+        for source, offset in zip(chunk.sources, chunk.offsets, strict=True)
+    ]
+    assert [is_event for is_event, _ in order] == [False, False, True, False, True, False, True, False]
+    reader.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32))
+def test_whatever_happens_to_segments_every_line_is_read_once(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    dice = random.Random(seed)
+    folder = CollectorsFolder(tmp_path_factory.mktemp("c") / "collected")
+    following = Following(folder)
+    written: list[int] = []
+    read: list[int] = []
+    for _ in range(dice.randrange(10, 60)):
+        match dice.randrange(8):
+            case 0 | 1:
+                for _ in range(dice.randrange(1, 20)):
+                    written.append(len(written))
+                    folder.append(event(written[-1]) + b" " * dice.randrange(200))
+            case 2:
+                folder.rotate(gap=dice.choice([0, 0, 3, 1 << 20]))
+            case 3 if folder.closed():
+                first = dice.choice(folder.closed())
+                if folder.plain(first).exists():
+                    folder.pack(first, keep_plain=dice.random() < 0.3)
+            case 4:
+                following.restart()
+            case 5:
+                place = following.position
+                lines = place[2][0][4] if place is not None and place[0] == "jsonl-4" else 0
+                ends = [*folder.closed(), folder._first]
+                for first, end in pairwise(ends):
+                    if isinstance(lines, int) and end <= lines:
+                        folder.remove(first)
+            case _:
+                read += following.read(dice.randrange(1, 30))
+    read += following.read()
+    assert read == written
+    following.reader.close()
