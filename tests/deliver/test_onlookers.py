@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 
 from pipeline.deliver.lanes import onlookers
-from pipeline.deliver.lanes.onlookers import Attempts, Kept
+from pipeline.deliver.lanes.onlookers import Attempts, Kept, Took
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome, Result
 from tests.kit.clock import START_MS
@@ -20,11 +18,11 @@ class Seen:
     def __init__(self) -> None:
         self.attempts: list[tuple[str, str, int, float | None]] = []
 
-    def results(self, results: list[Result], trips: Mapping[int, float], now_ms: int) -> None:
+    def results(self, results: list[Result], took: Took, now_ms: int) -> None:
         for result in results:
             request, progress = result.delivery.request, result.delivery.progress
-            took = trips.get(id(result.delivery))
-            self.attempts.append((request.message_id, result.outcome.name, progress.status, took))
+            secs = took(result.delivery)
+            self.attempts.append((request.message_id, result.outcome.name, progress.status, secs))
 
 
 def rig_of(*webhooks: str) -> tuple[Rig, Attempts]:
@@ -113,7 +111,7 @@ def test_a_tap_sees_each_attempt_and_how_long_it_took():
 
 def test_a_tap_that_fails_is_ended_and_every_result_is_written_down():
     class Broken(Seen):
-        def results(self, results: list[Result], trips: Mapping[int, float], now_ms: int) -> None:
+        def results(self, results: list[Result], took: Took, now_ms: int) -> None:
             raise ValueError("odd")
 
     rig, _ = rig_of()

@@ -7,14 +7,14 @@ it is judged, and of what is delivered one in a while.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from pipeline.deliver.http.attempt import Attempt
-from pipeline.outbox.handover import Outcome, Request, Result
+from pipeline.outbox.handover import Delivery, Outcome, Request, Result
 from pipeline.telemetry.log import get
 
 log = get(__name__)
@@ -54,11 +54,15 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
     """How the answer begins, or what went wrong; without secrets."""
 
 
+Took: TypeAlias = Callable[[Delivery], float | None]
+"""Returns the seconds from request to answer of what ended in this turn; None where nothing was sent."""
+
+
 class Tap(Protocol):
     """Sees every result before it is written down."""
 
-    def results(self, results: list[Result], trips: Mapping[int, float], now_ms: int) -> None:
-        """Take the results of one shard and loop turn. trips: seconds to the answer, by the delivery's id."""
+    def results(self, results: list[Result], took: Took, now_ms: int) -> None:
+        """Take the results of one shard and loop turn."""
 
 
 class Attempts:
@@ -118,17 +122,18 @@ class Onlookers:
         """Of this turn."""
         self.next_good = inf
         """When a success is to be kept next."""
-        self._trips: dict[int, float] = {}
+        self._ended: list[tuple[Sequence[Attempt], float]] = []
+        """Attempts that ended in this turn, and when."""
+        self._trips: dict[int, float] | None = None
 
     def keep(self, attempts: Attempts) -> None:
         """Keep the last attempts from now on."""
         self.attempts, self.next_good = attempts, 0.0
 
     def took(self, attempts: Sequence[Attempt], now: float) -> None:
-        """Note how long these took."""
-        for attempt in attempts:
-            for delivery in attempt.items:
-                self._trips[id(delivery)] = now - attempt.started
+        """Note that these ended now."""
+        self._ended.append((attempts, now))
+        self._trips = None
 
     def good(self, attempts: Sequence[Attempt], now: float, now_ms: int) -> None:
         """Keep one success of these."""
@@ -141,19 +146,31 @@ class Onlookers:
 
     def wanted(self) -> bool:
         """Return whether anybody looks at the results of this turn."""
-        return self.tap is not None or bool(self.failed or self._trips)
+        return self.tap is not None or bool(self.failed or self._ended)
 
     def see(self, posted: Iterable[list[Result]], now_ms: int) -> None:
         """Show the results of a turn. Whatever goes wrong here, they are written down."""
         failed, self.failed = self.failed, []
-        trips, self._trips = self._trips, {}
         try:
             if self.attempts is not None:
                 for result in failed:
-                    self.attempts.note(result, trips.get(id(result.delivery)), now_ms)
+                    self.attempts.note(result, self._took(result.delivery), now_ms)
             if self.tap is not None:
                 for results in posted:
-                    self.tap.results(results, trips, now_ms)
+                    self.tap.results(results, self._took, now_ms)
         except Exception as error:
             self.tap = None
             log.error("a tap ends: it failed", exc_info=error)
+        self._ended, self._trips = [], None
+
+    def _took(self, delivery: Delivery) -> float | None:
+        # Asked of few deliveries: most turns need no table.
+        trips = self._trips
+        if trips is None:
+            trips = self._trips = {
+                id(each): now - attempt.started
+                for attempts, now in self._ended
+                for attempt in attempts
+                for each in attempt.items
+            }
+        return trips.get(id(delivery))

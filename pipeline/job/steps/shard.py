@@ -106,16 +106,22 @@ class Shard:
 
     def work_watched(self, chunk: Routed, snapshot: Snapshot) -> None:
         """Do the same while somebody looks on."""
-        taps = self.taps
-        for told in self.story.tell(chunk.items, snapshot, chunk.partition, unmatched=taps.unmatched):
-            if isinstance(told, Match):
+        taps, version, matches = self.taps, snapshot.hash, 0
+        looks = not taps.passes_over()
+        unmatched = taps.unmatched if looks else None
+        for told in self.story.tell(chunk.items, snapshot, chunk.partition, unmatched=unmatched):
+            if not isinstance(told, Match):
+                self.invalid(told)
+                taps.invalid(told)
+            elif looks:
                 taps.current = told
-                request = self.take(told, snapshot.hash)
+                request = self.take(told, version)
                 taps.current = None
                 taps.matched(told, request)
             else:
-                self.invalid(told)
-                taps.invalid(told)
+                self.take(told, version)
+                matches += 1
+        taps.passed_over(matches)
 
     def take(self, match: Match, version: str) -> Request | None:
         """Owe the request of a match and return it, or keep the reason why there is none."""

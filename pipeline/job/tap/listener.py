@@ -15,6 +15,7 @@ LOOKS = 100
 """Lines as they were read, at least, that are looked at in a window where a filter lets few through."""
 MOST_BYTES = 8 << 20
 """What a tap holds in memory; beyond, it has no room."""
+SAMPLED = frozenset({"matched", "sent", "dead"})
 NAMES = 10_000
 """Requests whose event's name is remembered, in each of two generations."""
 
@@ -29,6 +30,10 @@ class Gate:
         self._left = self._at_once
         self._at = clock()
         self.turned_away = 0
+
+    def is_shut(self) -> bool:
+        """Return whether nothing goes in now."""
+        return self._left <= 0 and self._clock() < self._at + WINDOW_SECS
 
     def lets_in(self) -> bool:
         """Return whether one more goes in now; else it is counted."""
@@ -49,8 +54,14 @@ class Listener:
     def __init__(self, wanted: Wanted, clock: Callable[[], float] = time.monotonic) -> None:
         self.wanted = wanted
         most = -(-wanted.rate // 10)
+        self.samples = not wanted.has_filters and wanted.stages <= SAMPLED
+        """True: of matches some are chosen, and their requests are followed. With a filter, and for other
+        stages, each is looked at."""
         self.worker = Gate(most, clock)
+        self.deaths = Gate(most, clock)
         self.engine = Gate(most, clock)
+        self.strangers = Gate(most // 10, clock)
+        """For deliveries of requests that were not chosen."""
         sorts = "skipped" in wanted.stages or wanted.asks_event
         self.lines = Gate(max(LOOKS, most) if sorts else most, clock)
         """For what is not decoded yet: most of it may be sorted out later."""
@@ -81,7 +92,8 @@ class Listener:
     @property
     def left_out(self) -> int:
         """How many passed the filters and were not kept, since the beginning."""
-        return self.worker.turned_away + self.engine.turned_away + self._overflown
+        gates = (self.worker, self.deaths, self.engine, self.strangers)
+        return sum(gate.turned_away for gate in gates) + self._overflown
 
     @property
     def not_looked_at(self) -> int:

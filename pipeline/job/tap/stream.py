@@ -74,6 +74,11 @@ class TapStream:
             if self._clock() > begun + WORK_SECS:
                 self._passed_over += len(taken) - at
                 break
+            if self._left <= 0:
+                # Nothing is made of what would not be shown.
+                self._left_out += seen.raw is None
+                self._passed_over += seen.raw is not None
+                continue
             try:
                 for line in lines(seen, self._wanted):
                     if self._left <= 0:

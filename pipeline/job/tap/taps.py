@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from pipeline.compile.snapshot import Snapshot, Webhook
 from pipeline.decode.formats import Formats
+from pipeline.deliver.lanes.onlookers import Took
 from pipeline.job.settings import wall_clock
 from pipeline.job.story import Candidates, Chosen, Match
 from pipeline.job.tap.listener import Listener
@@ -17,12 +19,13 @@ from pipeline.match.triggers import Trigger
 from pipeline.model.errors import Refused
 from pipeline.model.records import Event, Invalid, Origin, Record, User
 from pipeline.outbox.codec import DeadLetter
-from pipeline.outbox.handover import Request, Result
+from pipeline.outbox.handover import Outcome, Request, Result
 from pipeline.sources.chunk import RawChunk
 
 MOST = 20
 """Taps of one process."""
-NOBODY = User(None, None, identified=False)
+NOBODY: Final = User(None, None, identified=False)
+_DELIVERED: Final = Outcome.DELIVERED  # a member takes 0.1 us to look up
 
 
 class Taps:
@@ -147,19 +150,31 @@ class Taps:
 
     # --- shard: what becomes of events
 
+    def passes_over(self) -> bool:
+        """Return whether nobody has room for matches now: then it is enough to say how many there are."""
+        return all(listener.samples and listener.worker.is_shut() for listener in self.of_story or ())
+
+    def passed_over(self, matches: int) -> None:
+        """Take note of matches that nobody has looked at."""
+        for listener in self.of_story or ():
+            listener.worker.turned_away += matches
+
     def matched(self, match: Match, request: Request | None) -> None:
         """Take a match, and the request that is owed for it, if any."""
         stage = "suppressed" if match.suppressed else "matched"
         event, user, webhook = match.event, match.user, match.webhook
         for listener in self.of_story or ():
             wanted = listener.wanted
-            if not wanted.of_webhook(webhook.id) or not wanted.of_event(event, user):
+            if listener.samples:
+                if not listener.worker.lets_in():
+                    continue
+            elif not wanted.of_webhook(webhook.id) or not wanted.of_event(event, user):
                 continue
             message_id = match.message_id if request is None else request.message_id
             if wanted.message not in (None, message_id):
                 continue
             listener.learn(message_id, names_of(event))
-            if stage in wanted.stages and listener.worker.lets_in():
+            if stage in wanted.stages and (listener.samples or listener.worker.lets_in()):
                 listener.put(
                     Seen(
                         stage=stage, at_ms=self._clock(), webhook=webhook, event=event, user=_now(user),
@@ -211,7 +226,7 @@ class Taps:
                 passes = names is not None or not wanted.asks_event
             if not passes:
                 continue
-            if listener.worker.lets_in():
+            if listener.deaths.lets_in():
                 listener.put(
                     Seen(
                         stage="dead", at_ms=letter.dead_ms, request=request, letter=letter, names=names,
@@ -222,27 +237,42 @@ class Taps:
 
     # --- engine
 
-    def results(self, results: list[Result], trips: Mapping[int, float], now_ms: int) -> None:
+    def results(self, results: list[Result], took: Took, now_ms: int) -> None:
         """Take what became of attempts."""
         for listener in self._of_results:
-            wanted = listener.wanted
-            for result in results:
-                request, progress = result.delivery.request, result.delivery.progress
-                took = trips.get(id(result.delivery))
-                if took is None or not wanted.of_webhook(request.webhook_id):
-                    continue  # nothing was sent: put out of memory, or too old
-                if wanted.message not in (None, request.message_id):
+            if listener.samples:
+                self._sampled(listener, results, took, now_ms)
+            else:
+                self._filtered(listener, results, took, now_ms)
+
+    def _sampled(self, listener: Listener, results: list[Result], took: Took, now_ms: int) -> None:
+        """Follow the requests that were chosen; of others show failures, and a delivery now and then."""
+        for result in results:
+            names = listener.names_of(result.delivery.request.message_id)
+            if names is None:
+                gate = listener.strangers if result.outcome is _DELIVERED else listener.engine
+                if not gate.lets_in():
                     continue
-                if not wanted.of_answer(
-                    progress.status, fault_of(progress.excerpt), result.outcome.name.lower()
-                ):
-                    continue
-                names: Names | None = None
-                if wanted.asks_event and (names := listener.names_of(request.message_id)) is None:
-                    continue
-                if listener.engine.lets_in():
-                    names = names or listener.names_of(request.message_id)
-                    listener.put(of_result(result, took, now_ms, names))
+            secs = took(result.delivery)
+            if secs is not None:  # else nothing was sent: put out of memory, or too old
+                listener.put(of_result(result, secs, now_ms, names))
+
+    def _filtered(self, listener: Listener, results: list[Result], took: Took, now_ms: int) -> None:
+        wanted = listener.wanted
+        for result in results:
+            request, progress = result.delivery.request, result.delivery.progress
+            if not wanted.of_webhook(request.webhook_id) or wanted.message not in (None, request.message_id):
+                continue
+            if wanted.asks_answer and not wanted.of_answer(
+                progress.status, fault_of(progress.excerpt), result.outcome.name.lower()
+            ):
+                continue
+            names = listener.names_of(request.message_id)
+            if names is None and wanted.asks_event:
+                continue
+            secs = took(result.delivery)
+            if secs is not None and listener.engine.lets_in():
+                listener.put(of_result(result, secs, now_ms, names))
 
 
 def names_of(event: Event) -> Names:

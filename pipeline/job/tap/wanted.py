@@ -57,6 +57,16 @@ class Wanted:
         """True where a filter asks for what only the event says."""
         return bool(self.events or self.user is not None or self.where is not None)
 
+    @property
+    def asks_answer(self) -> bool:
+        """True where a filter asks how an attempt ended."""
+        return bool(self.statuses or self.outcomes)
+
+    @property
+    def has_filters(self) -> bool:
+        """True where anything at all is asked."""
+        return bool(self.webhooks or self.asks_event or self.message is not None or self.asks_answer)
+
     def of_webhook(self, webhook_id: str) -> bool:
         """Return whether a webhook is among those asked for."""
         if not self.webhooks:

@@ -25,9 +25,10 @@ from pipeline.match.conditions.nodes import Condition
 from pipeline.match.labels import Labels
 from pipeline.match.written import condition_of
 from pipeline.model.errors import Refused, UsageError
+from pipeline.outbox.handover import Delivery, Outcome, Progress, Result
 from tests.kit.clock import ManualClock
 from tests.kit.inprocess import run_flow
-from tests.kit.records import request
+from tests.kit.records import NOBODY, request
 from tests.kit.taps import STREAM, WEBHOOKS, job_of, tapped
 
 
@@ -279,3 +280,26 @@ def test_answers_are_filtered_by_status_class_fault_and_outcome(
 def test_a_condition_with_a_slip_says_where(text: str, said: str):
     with pytest.raises(UsageError, match=said):
         condition_of(text, Labels())
+
+
+def test_with_too_many_matches_the_requests_of_those_that_are_shown_are_followed():
+    looked: list[Taps | None] = []
+    taps = Taps()
+    taps.let_look = looked.append
+    listener = taps.add(Wanted(rate=10))
+    listener.learn("msg_w_1", ("E", "u", None))
+    results = [
+        Result(Delivery(port=NOBODY, request=request("w", n), progress=Progress(), row=b"%d" % n), outcome)
+        for n, outcome in enumerate([Outcome.DELIVERED] * 100 + [Outcome.RETRY] * 5 + [Outcome.PARKED])
+    ]
+    nothing_sent = results[-1].delivery
+
+    def took(delivery: Delivery) -> float | None:
+        return None if delivery is nothing_sent else 0.25
+
+    taps.results(results, took, 1)
+    shown = [(seen.request.message_id, seen.names) for seen in listener.take() if seen.request is not None]
+    assert ("msg_w_1", ("E", "u", None)) in shown
+    assert {f"msg_w_{n}" for n in range(100, 105)} <= {name for name, _ in shown}
+    assert len(shown) < 20
+    assert listener.left_out == 105 - len(shown)
