@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
+from pipeline.admin.socket_client import ask
 from pipeline.cli.state.tap_lines import curl_command, json_line, text_line, yaml_document
+from pipeline.model.errors import HooklineError
 from pipeline.operate.trials.cases import run_tests
 from pipeline.receiver.server import Receiver
 from tests.kit.run import HOOKLINE, Bench, ended, started, until
@@ -158,9 +162,31 @@ def test_how_a_tap_ends_and_what_it_refuses(bench: Bench, receiver: Receiver):
             (bench.config / "webhooks" / "w.test.yaml").write_text("".join(case.lines))
             assert all(result.passed for result in run_tests(bench.config))
             assert json.loads(path.read_text().splitlines()[0])["value"]["user_id"] == "u1"
+            _ask_for_samples(bench, receiver)
             job.send_signal(signal.SIGTERM)
             assert tap.process.wait(20) == 0
             assert tap.told("the job has ended")
+
+
+def _ask_for_samples(bench: Bench, receiver: Receiver) -> None:
+    """What a console asks: samples, names, attempts, and a test send that counts for nothing."""
+    (samples,), (names,) = ask(bench.state, "samples", limit=1), ask(bench.state, "catalog")
+    assert samples[0]["records"][0]["name"] == "E"
+    assert names["events"]["E"]["sampled"] > 0
+    (attempts,) = ask(bench.state, "attempts", webhook="w")
+    assert attempts[0]["status"] == 200
+    assert attempts[0]["request"]["url"] == receiver.url("/w")
+    with pytest.raises(HooklineError, match="did you mean `w`"):
+        ask(bench.state, "attempts", webhook="ww")
+    before = bench.counts("w")
+    record = {"type": "event", "name": "Try", "user_id": "u9"}
+    (sent,) = ask(bench.state, "send-test", webhook="w", record=record, user={"plan": "pro"})
+    assert (sent["holds"], sent["answer"]["status"]) == (True, 200)
+    tried = next(one for one in receiver.requests if one.headers.get("webhook-test") == "true")
+    assert json.loads(tried.body)["user"]["properties"] == {"plan": "pro"}
+    assert bench.counts("w")["matched"] == before["matched"]
+    with pytest.raises(HooklineError, match="the event has no `name`"):
+        ask(bench.state, "send-test", webhook="w", record={"type": "event", "user_id": "u"})
 
 
 LINE: dict[str, Any] = {
