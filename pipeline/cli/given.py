@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import click
 
 from pipeline.model.errors import GivenError
 from pipeline.model.findings import Finding
-from pipeline.model.plain_file import MOST
+from pipeline.model.plain_file import MOST, read_given
 
 if TYPE_CHECKING:
     from pipeline.operate.trials.given import Given
@@ -50,8 +49,10 @@ def read(
 
     def text(path: Path) -> Text:
         # A pipe of the shell may be given, so it is no plain file; but /dev/zero has no end.
-        with nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as file:
-            raw = file.read(MOST + 1)
+        try:
+            raw = sys.stdin.buffer.read(MOST + 1) if path == STDIN else read_given(path, MOST)
+        except ValueError as error:
+            raise GivenError([Finding(str(path), 0, 0, "record", f"it {error}")]) from None
         if len(raw) > MOST:
             raise GivenError([Finding(str(path), 0, 0, "record", f"it is larger than {MOST:,} bytes")])
         return Text(str(path), raw)

@@ -11,7 +11,15 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from pipeline.config.collected import add_collected, check_collect, followed, hook_formats, is_collect_secret
+from pipeline.config.collected import (
+    add_collected,
+    check_collect,
+    check_places,
+    check_read,
+    followed,
+    hook_formats,
+    is_collect_secret,
+)
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
 from pipeline.config.formats import (
     check_names,
@@ -154,6 +162,9 @@ def load_pipeline(
         if model.collect is not None:
             named += hook_formats(model.collect)
             check_collect(model.collect, secrets, problems, needs_secrets=collects)
+            check_places(model.collect, model.state, problems)
+            if model.source is not None and layers.origin(("source",)) == "file":
+                check_read(model.collect, model.source, problems)
         check_names(named, own_names(base), problems)
         check_tables(data, problems)
     if check_source and model is not None and (model.source is not None or model.collect is None):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Final
 
 MOST: Final = 16 << 20
 """Bytes of a config file."""
+WRITER_SECS: Final = 5.0
+"""So long a pipe that was named may be without a writer."""
 
 
 def read_plain(path: Path, limit: int = MOST) -> bytes:
@@ -27,6 +30,40 @@ def read_plain(path: Path, limit: int = MOST) -> bytes:
     if len(raw) > limit:
         raise ValueError(f"is larger than {limit:,} bytes, the most that is read of such a file")
     return raw
+
+
+def read_given(path: Path, limit: int = MOST) -> bytes:
+    """Return what a file or a pipe gives, up to its end or one byte more than the limit.
+
+    A pipe may be slow, as what a person types is. Raises OSError, and ValueError where nobody writes to it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with open(descriptor, "rb", buffering=0) as file:
+        first = await_writer(descriptor) if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else b""
+        os.set_blocking(descriptor, True)
+        parts = [first]
+        size = len(first)
+        while size <= limit and (block := file.read(limit + 1 - size)):
+            parts.append(block)
+            size += len(block)
+    return b"".join(parts)
+
+
+def await_writer(descriptor: int) -> bytes:
+    """Return what stands first in a pipe that does not block, b"" where its writer has written nothing yet.
+
+    Raises ValueError where nobody has come to write.
+    """
+    deadline = time.monotonic() + WRITER_SECS
+    while time.monotonic() < deadline:
+        try:
+            first = os.read(descriptor, 1 << 16)
+        except BlockingIOError:
+            return b""  # there is a writer, who has nothing to say yet
+        if first:
+            return first
+        time.sleep(0.02)
+    raise ValueError("is a pipe to which nobody writes")
 
 
 def is_endless(descriptor: int) -> bool:

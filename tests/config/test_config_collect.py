@@ -148,6 +148,27 @@ def test_what_is_meant_is_taken(load, collect: str) -> None:
     assert load(collect).findings == []
 
 
+@pytest.mark.parametrize("folder", ["state", "state/collected", "."])
+def test_a_recording_and_the_state_have_folders_of_their_own(load, folder: str) -> None:
+    report = load(f"{{keys: any, to: {{recording: {folder}}}}}")
+    assert [found.code for found in report.findings] == ["same-folder"]
+
+
+@pytest.mark.parametrize(
+    ("to", "source", "is_read"),
+    [
+        ("{recording: c}", "{jsonl: {paths: [c], follow: true}}", True),
+        ("{recording: c}", "{jsonl: {paths: [shop.jsonl]}}", False),
+        ("{recording: c}", "{kafka: {brokers: b, events: e}}", False),
+        ("{kafka: {brokers: b, topic: e}}", "{kafka: {brokers: b, events: e}}", True),
+        ("{kafka: {brokers: b, topic: e}}", "{kafka: {brokers: b, events: other}}", False),
+    ],
+)
+def test_what_nobody_reads_is_warned_of(load, tmp_path: Path, to: str, source: str, is_read: bool) -> None:
+    report = load(f"{{keys: any, to: {to}}}\nsource: {source}")
+    assert [(found.code, found.warning) for found in report.findings] == [("not-read", True)] * (not is_read)
+
+
 SECRET = "{keys: {web: {key: '${WK}'}, old: {key: [wk_2, '${file:wk}']}}}"
 
 

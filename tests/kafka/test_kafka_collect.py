@@ -91,7 +91,8 @@ def test_while_the_broker_is_killed_nothing_is_called_kept_and_nothing_is_lost(
 
     @in_loop
     async def load() -> None:
-        sink, stop = opened(topics, topic), asyncio.Event()
+        sink, stop, go = opened(topics, topic), asyncio.Event(), asyncio.Event()
+        go.set()
         told: list[tuple[float, str]] = []
         refused: Counter[Why] = Counter()
         slowest = 0.0
@@ -99,7 +100,7 @@ def test_while_the_broker_is_killed_nothing_is_called_kept_and_nothing_is_lost(
         async def client(number: int) -> None:
             nonlocal slowest
             turn = 0
-            while not stop.is_set():
+            while await go.wait() and not stop.is_set():
                 name, began = f"{number}-{turn}", time.monotonic()
                 try:
                     await sink.keep(batch(member(name, f"u{number}"), member(name + "b", f"v{number}")))
@@ -119,9 +120,13 @@ def test_while_the_broker_is_killed_nothing_is_called_kept_and_nothing_is_lost(
         while not refused:
             await asyncio.sleep(0.01)
         assert sink.trouble is Why.BROKER
+        go.clear()
         started = time.monotonic()
         mortal.start(wait=False)  # by this thread: it ends with the one that started it
         await asyncio.to_thread(mortal.wait_ready)
+        while sink.trouble is not None:  # it finds out by itself
+            await asyncio.sleep(0.01)
+        go.set()
         before = len(told)
         while len(told) < before + 200:
             await asyncio.sleep(0.01)

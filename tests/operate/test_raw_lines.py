@@ -6,6 +6,8 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,22 @@ def test_a_dry_run_tells_dead_letters_and_fails_where_there_is_nothing_else(
     assert "0 requests, 3 dead letters: `hookline sniff FILE`" in err
     code, _, err = said(capsys, bench, "replay", stream, "--dry-run", "--format", "shopp")
     assert "did you mean `shop`?" in err
+
+
+def test_a_named_pipe_is_read_once_somebody_writes_and_not_waited_for_for_ever(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = bench.folder / "pipe"
+    os.mkfifo(pipe)
+    for verb in (["explain", "--event"], ["sniff"]):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(pipe.write_text, json.dumps(LINES[0]) + "\n")
+            code, out, err = said(capsys, bench, *verb, pipe)
+        assert code == 0, err
+        assert "fires on A" in out or "1 record of" in out
+    monkeypatch.setattr("pipeline.model.plain_file.WRITER_SECS", 0.05)
+    assert "it is a pipe to which nobody writes" in said(capsys, bench, "explain", "--event", pipe)[2]
+    assert "empty" in "".join(map(str, said(capsys, bench, "sniff", pipe)))
 
 
 def test_lines_are_counted_as_an_editor_does(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,11 @@ WIDTH = 78
     metavar="NAME",
     help="Write the proposed shape to shapes/NAME.yaml of the config directory.",
 )
+@click.option(
+    "--registry",
+    metavar="URL",
+    help="Schema Registry of framed records; by default what the config says of their topic.",
+)
 @click.option("--own", is_flag=True, help="Propose for all records, also those that a built-in shape reads.")
 @json_option
 def sniff(
@@ -46,6 +51,7 @@ def sniff(
     topics: tuple[str, ...],
     brokers: str | None,
     write: str | None,
+    registry: str | None,
     own: bool,
     as_json: bool,
 ) -> int:
@@ -65,7 +71,7 @@ def sniff(
     if brokers and not topics:
         raise click.UsageError("--brokers goes with --topic")
     sample = sample_topics(_settings(config, brokers), topics) if topics else sample_files(files)
-    found = sniffing.sniff(sample, config, write, own_for_all=own)
+    found = sniffing.sniff(sample, config, write, own_for_all=own, registry=registry)
     if as_json:
         print_json(found.to_json())
     else:
@@ -179,8 +185,8 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
     framed = next((row for row in found.found if row.shape.startswith("framed")), None)
     if framed is not None:
         _wrapped(
-            "What is framed is read with the schemas of its registry: put its address below, and the shape "
-            "of what is inside (`then: NAME`). docs/input.md says more."
+            "What is framed is read with the schemas of its registry: `--registry URL` shows what is inside, "
+            "and which shape that has (`then: NAME`). docs/input.md says more."
         )
     if not found.formats:
         return

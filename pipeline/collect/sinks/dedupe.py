@@ -6,24 +6,24 @@ from collections import deque
 from collections.abc import Iterable, KeysView
 
 _SLICES = 64
-_ENTRY_BYTES = 160
-"""Of a digest of 16 bytes: itself, its place in the table and in its slice (measured, CPython 3.11)."""
+MOST = 1_000_000
+"""Some 150 MB, with digests of 16 bytes."""
 
 
 class Ring:
     """The digests of the last ``secs`` seconds, and of up to a 64th more.
 
-    It holds about ``max_bytes`` at most: where more comes than fits, the oldest are forgotten sooner, and
-    a repeat of those is kept again (``forgotten`` counts them).
+    It holds ``most`` of them: where more come, the oldest are forgotten sooner, and a repeat of those is kept
+    again (``forgotten`` counts them).
     """
 
-    def __init__(self, secs: float, max_bytes: int = 256 << 20) -> None:
+    def __init__(self, secs: float, most: int = MOST) -> None:
         self._secs = secs
         self._slice_secs = secs / _SLICES
         self._slices: deque[tuple[float, list[bytes]]] = deque()
         self._known: dict[bytes, None] = {}
-        self.max_entries = max_bytes // _ENTRY_BYTES
-        self._slice_entries = max(1, self.max_entries // _SLICES)
+        self.most = most
+        self._slice_entries = max(1, most // _SLICES)
         self.forgotten = 0
         """Digests that had to go before their time."""
 
@@ -45,7 +45,7 @@ class Ring:
             slices.append((now, []))
         known.update(dict.fromkeys(fresh))
         slices[-1][1].extend(fresh)
-        while len(known) > self.max_entries and len(slices) > 1:
+        while len(known) > self.most and len(slices) > 1:
             self.forgotten += self._drop()
 
     def expire(self, now: float) -> None:

@@ -130,6 +130,7 @@ class Intake:
         """Let everything go that waits for others, and return when nothing is under way."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         for together in self._order.release_all() if self._order is not None else ():
             self._ready(together)
         if self._under_way:

@@ -48,6 +48,7 @@ _MAX_BYTES = 1_000_000
 """The client's own bound of a message, `message.max.bytes`."""
 _TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
 _TICK_SECS = 0.25
+_ASK_SECS = 1.0
 _PLACE = "collect.to.kafka.settings"
 
 
@@ -130,6 +131,8 @@ class KafkaSink:
         self._last_ms = 0
         self._failing: KafkaError | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._next_ask = 0.0
+        self._back = False
         self._closing = False
         self._ended = threading.Event()
         self._producer = self._made()
@@ -246,12 +249,28 @@ class KafkaSink:
                     producer.poll(0.1 if producer is self._producer else 0)
                 except (KafkaException, SystemError) as failed:
                     log.warning("the Kafka client complains", reason=str(failed.__cause__ or failed))
-            if self._reports:
+            if self._reports or (self.trouble and self._answers()):
                 with contextlib.suppress(RuntimeError):  # the loop was closed under way
                     self._intake.loop.call_soon_threadsafe(self._heard)
 
+    def _answers(self) -> bool:
+        """Return whether brokers that were away answer again: without requests nothing else would say so."""
+        now = self._clock()
+        if now < self._next_ask:
+            return False
+        self._next_ask = now + _ASK_SECS
+        try:
+            self._producer.list_topics(self._topic, timeout=0.5)
+        except KafkaException:
+            return False
+        self._back = True
+        return True
+
     def _heard(self) -> None:
         """Answer the batches of which all members were heard of."""
+        if self._back:
+            self._back = False
+            self._well()
         reports, kept, now = self._reports, list[Ticket](), self._clock()
         while reports:
             delivery, error = reports.popleft()
@@ -268,11 +287,14 @@ class KafkaSink:
                 self._refuse(delivery)
         if kept:
             self._intake.kept(kept, sum([ticket.size for ticket in kept]), now - kept[0].came)
-            if self._failing is not None:
-                COLLECT_KEEPING.happened(log, where=self._where)
-            self._failing = None
-            self._reachability.answered()
+            self._well()
             self._intake.over(kept)
+
+    def _well(self) -> None:
+        if self._failing is not None:
+            COLLECT_KEEPING.happened(log, where=self._where)
+        self._failing = None
+        self._reachability.answered()
 
     def _refuse(self, delivery: _Delivery) -> None:
         error = delivery.failed

@@ -31,6 +31,9 @@ FOLDER: Final = "schemas"
 UNKNOWN_SECS: Final = 300.0
 """So long it is believed that an id is unknown: a crash and the start after it see the same."""
 
+PRUNED_EVERY: Final = 1_000
+"""Unknown ids that are written down between two removals of those that are believed no longer."""
+
 MOST_KNOWN: Final = 10_000
 """So many are in memory: whoever may write to a topic may name any number of ids."""
 
@@ -86,6 +89,7 @@ class Schemas:
         self._folders: list[Path] = []
         self._beside: list[Path] = []
         self._known: dict[tuple[str, str], Schema] = {}
+        self._unknown = 0
         self.want: Callable[[Registry, str], None] = _nobody_fetches
         """Has a schema fetched, which is not waited for."""
 
@@ -131,6 +135,10 @@ class Schemas:
         """Write a schema down; it is on disk when this returns. Raises OSError."""
         path = _path(folder, stored.registry, stored.id)
         make_folder(path.parent)
+        if stored.unknown:
+            if self._unknown % PRUNED_EVERY == 0:
+                _prune(path.parent)
+            self._unknown += 1
         replace_durably(path, msgspec.json.encode(msgspec.structs.replace(stored, crc=_crc(stored))))
 
     def learn(self, stored: Stored, registry: str | None = None) -> None:
@@ -178,6 +186,17 @@ def _crc(stored: Stored) -> int:
 
 def _path(folder: Path, registry: str, id: str) -> Path:
     return folder / blake2b(registry.encode(), digest_size=8).hexdigest() / f"{id}.json"
+
+
+def _prune(folder: Path) -> None:
+    """Remove what says that an id was unknown and is believed no longer: it would be asked for again."""
+    for path in folder.glob("*.json"):
+        try:
+            stored = msgspec.json.decode(path.read_bytes(), type=Stored)
+        except (OSError, msgspec.DecodeError):
+            continue
+        if stored.unknown and stored.at + UNKNOWN_SECS < time.time():
+            path.unlink(missing_ok=True)
 
 
 def _of_only_registry(folder: Path, id: str) -> list[Path]:

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+import orjson
+
 from pipeline.decode import strict
 from pipeline.decode.auto import chosen, looks_like
 from pipeline.decode.builtin import cloudevents
 from pipeline.decode.decode import decode
 from pipeline.decode.fields import Fields
 from pipeline.decode.framed.frame import split
+from pipeline.decode.framed.framing import Frame
+from pipeline.decode.framed.schemas import Registry
 from pipeline.decode.shape import Shape
 from pipeline.decode.strangers import READ_AS, stranger_bytes
 from pipeline.model.errors import InvalidRecord
@@ -40,14 +44,19 @@ class Recognised:
     is_read: bool = True
     schema: str | None = None
     """The id of the schema that a frame names, where the record is seen through it."""
+    registry: str | None = None
+    """The URL of the registry whose schema shows what stands in the frame."""
 
 
-def recognise(one: Sampled, own: Mapping[str, Shape]) -> Recognised:
-    """Return which shape a record has. own: the shapes of a config, asked after the built-in ones."""
+def recognise(one: Sampled, own: Mapping[str, Shape], registry: Registry | None = None) -> Recognised:
+    """Return which shape a record has. own: the shapes of a config, asked after the built-in ones.
+
+    registry: whose schemas are known, for what stands in a frame.
+    """
     raw = one.raw
     if raw is None:
         return Recognised(one, TOMBSTONE)
-    framed = _of_frame(one, raw, own)
+    framed = _of_frame(one, raw, own, registry)
     if framed is not None:
         return framed
     by_auto = read_by(one, "auto")
@@ -90,7 +99,9 @@ def recognise(one: Sampled, own: Mapping[str, Shape]) -> Recognised:
     return Recognised(one, OWN, reason, value, is_read=False)
 
 
-def _of_frame(one: Sampled, raw: bytes, own: Mapping[str, Shape]) -> Recognised | None:
+def _of_frame(
+    one: Sampled, raw: bytes, own: Mapping[str, Shape], registry: Registry | None
+) -> Recognised | None:
     """Return what stands in the frame of a Schema Registry: JSON is looked into; None for a bare record."""
     if raw[:1] in (b"{", b"[") and not one.headers:
         return None
@@ -99,9 +110,19 @@ def _of_frame(one: Sampled, raw: bytes, own: Mapping[str, Shape]) -> Recognised 
     except InvalidRecord as error:
         is_other = raw[:1] in (b"\0", b"\3", b"\xc3") or "the header" in str(error)
         return Recognised(one, FRAMED, str(error), is_read=False) if is_other else None
+    bare = [header for header in one.headers or () if header[0] != "__value_schema_id"]
+    if registry is not None:
+        frame = Frame("avro", registry)
+        try:
+            text = orjson.dumps(frame.value(raw, one.headers))
+        except (InvalidRecord, orjson.JSONEncodeError) as error:
+            return Recognised(one, FRAMED, str(error), is_read=False, schema=found.id)
+        shown = replace(one, raw=text, headers=bare or None, key=frame.key(one.key, one.headers))
+        inside = recognise(shown, own)
+        inside.schema, inside.registry = found.id, registry.url
+        return inside
     if found.payload[:1] not in (b"{", b"["):
         return Recognised(one, FRAMED, f"{OF_SCHEMA} {found.id}", is_read=False, schema=found.id)
-    bare = [header for header in one.headers or () if header[0] != "__value_schema_id"]
     inside = recognise(replace(one, raw=found.payload, headers=bare or None), own)
     inside.schema = found.id
     return inside

@@ -171,10 +171,12 @@ def sample_topics(settings: KafkaSettings, topics: Sequence[str], most: int = MO
 
 def _head(path: str, most: int, most_bytes: int) -> tuple[bytes, str | None]:
     """Return the first bytes of a file, decompressed, with more than enough lines; and how it is damaged."""
-    fd = STDIN_FD if path == STDIN else os.open(path, os.O_RDONLY)
+    fd = STDIN_FD if path == STDIN else os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     data = bytearray()
     try:
         blocks = Blocks(fd)
+        if fd != STDIN_FD and not blocks.await_writer():
+            return b"", None
         while len(data) <= most_bytes and data.count(b"\n") <= most:
             block = blocks.read()
             if block is None:

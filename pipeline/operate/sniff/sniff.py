@@ -18,8 +18,9 @@ from pipeline.decode.decode import BY_NAME
 from pipeline.decode.shape import Shape
 from pipeline.language.formats import RECORDING
 from pipeline.model.errors import ConfigError, UsageError
-from pipeline.model.json import Json, Value
-from pipeline.model.records import Event, Invalid, Record
+from pipeline.model.json import Value
+from pipeline.model.records import Invalid, Record
+from pipeline.operate.sniff.doubts import lost, timeless
 from pipeline.operate.sniff.entries import NAMELESS
 from pipeline.operate.sniff.propose import Proposal, apart, propose
 from pipeline.operate.sniff.recognise import (
@@ -29,10 +30,10 @@ from pipeline.operate.sniff.recognise import (
     OWN,
     TOMBSTONE,
     Recognised,
-    read_by,
     recognise,
     settle,
 )
+from pipeline.operate.sniff.registries import Registries
 from pipeline.operate.sniff.sample import Part, Sample
 from pipeline.recording.native_lines import native_line
 
@@ -156,12 +157,17 @@ def told(records: list[Record]) -> Iterator[Value]:
 
 
 def sniff(
-    sample: Sample, config: Path | None = None, name: str | None = None, *, own_for_all: bool = False
+    sample: Sample,
+    config: Path | None = None,
+    name: str | None = None,
+    *,
+    own_for_all: bool = False,
+    registry: str | None = None,
 ) -> Sniffed:
     """Return what a sample is. config: a directory whose own shapes are tried after the built-in ones.
 
-    own_for_all: whatever other shape reads a record, it is taken for home-made.
-
+    own_for_all: whatever other shape reads a record, it is taken for home-made. registry: the URL of the
+    Schema Registry that framed records are read by; None: what pipeline.yaml says of their topics.
     name: of the proposed shape; by default that of the first file or topic with home-made records.
     Raises UsageError for a name that cannot be a shape's.
     """
@@ -170,7 +176,9 @@ def sniff(
     taken = {*own, *(() if config is None else own_names(config))}
     if name is not None:
         check_name(name, taken)
-    recognised = [recognise(one, own) for one in sample.records]
+    registries = Registries(registry, config)
+    notes += registries.learn(sample.records)
+    recognised = [recognise(one, own, registries.of(one)) for one in sample.records]
     settle(recognised)
     for one in recognised if own_for_all else ():
         if one.value is not None and one.shape != NO_OBJECT:
@@ -188,8 +196,8 @@ def sniff(
             taken.add(proposal.name)
             names |= dict.fromkeys(parts, proposal.name)
     found = _count(recognised)
-    sniffed = Sniffed(list(sample.parts.values()), found, proposals, _lost(recognised), notes)
-    notes += _timeless(recognised)
+    sniffed = Sniffed(list(sample.parts.values()), found, proposals, lost(recognised), notes)
+    notes += timeless(recognised)
     sniffed.formats = _formats(recognised, names, notes)
     sniffed.topics = frozenset(
         one.sampled.part
@@ -268,6 +276,8 @@ def _formats(recognised: list[Recognised], own: Mapping[str, str], notes: list[s
         is_read = one.is_read or one.shape == OWN
         if one.shape == FRAMED and one.schema is not None:
             name, is_read = AVRO, True
+        elif one.registry is not None and name is not None:
+            name = f'{{avro: {{registry: "{one.registry}", then: {name}}}}}'
         elif one.schema is not None and name is not None:
             name = f"{{json_schema: {{then: {name}}}}}"
         if name is not None and is_read and name not in (TOMBSTONE, FRAMED):
@@ -285,51 +295,3 @@ def _formats(recognised: list[Recognised], own: Mapping[str, str], notes: list[s
                 "file or a topic of their own"
             )
     return formats
-
-
-_MEANT: Final = frozenset({"integrations", "context", "_metadata"})
-"""Fields that vendors write for themselves."""
-_MAY_LOSE: Final = ("native", "segment", "heap", "posthog")
-_LOOKED_FOR_LOSS: Final = 200
-
-
-def _lost(recognised: list[Recognised]) -> list[tuple[str, str, int]]:
-    """Return the objects of records of which nothing arrives, though their shape reads the record."""
-    seen: dict[tuple[str, str], list[bool]] = {}
-    for one in [one for one in recognised if one.is_read and one.shape in _MAY_LOSE][:_LOOKED_FOR_LOSS]:
-        value: Json = orjson.loads(one.sampled.raw or b"null")
-        if type(value) is not dict:
-            continue
-        kept = set().union(*(_leaves(each) for each in told(read_by(one.sampled, one.shape))))
-        for name, inner in value.items():
-            if name not in _MEANT and type(inner) is dict and (leaves := _leaves(inner)):
-                seen.setdefault((one.shape, name), []).append(leaves.isdisjoint(kept))
-    return [(shape, name, sum(lost)) for (shape, name), lost in seen.items() if sum(lost) * 2 > len(lost)]
-
-
-def _timeless(recognised: list[Recognised]) -> Iterator[str]:
-    """Yield of which shapes most events have no time, nor that of a broker."""
-    seen: dict[str, list[bool]] = {}
-    for one in [one for one in recognised if one.is_read and one.shape in _MAY_LOSE][:_LOOKED_FOR_LOSS]:
-        for each in read_by(one.sampled, one.shape):
-            if isinstance(each, Event):
-                seen.setdefault(one.shape, []).append(each.time is None)
-    for shape, lacking in seen.items():
-        if sum(lacking) * 2 > len(lacking):
-            yield (
-                f"`{shape}` finds no time in {sum(lacking):,} of {len(lacking):,} events: where they have "
-                "one under another name, `--own` proposes a shape that reads it"
-            )
-
-
-def _leaves(value: Value) -> set[str]:
-    todo, found = [value], set[str]()
-    while todo:
-        one = todo.pop()
-        if isinstance(one, dict):
-            todo += one.values()
-        elif isinstance(one, list):
-            todo += one
-        elif one is not None:
-            found.add(str(one))
-    return found

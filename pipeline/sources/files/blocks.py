@@ -14,6 +14,8 @@ from typing import Protocol
 
 import zstandard
 
+from pipeline.model.plain_file import await_writer
+
 BLOCK_BYTES = 1 << 18
 """Measured: a megabyte leaves the processor's caches before its lines are read, 0.3 us per line more."""
 
@@ -92,6 +94,19 @@ class Blocks:
     def is_cut(self) -> bool:
         """True where the bytes so far end inside a gzip member or zstd frame."""
         return self._unpacker is not None and (self._unpacker.inside or self._unpacker.unread > 0)
+
+    def await_writer(self) -> bool:
+        """Return whether somebody writes to a named pipe, as soon as that is known; True for what is none.
+
+        What has been read for that is kept.
+        """
+        if not stat.S_ISFIFO(os.fstat(self._fd).st_mode):
+            return True
+        try:
+            self._start += await_writer(self._fd)
+        except ValueError:
+            return False
+        return True
 
     def seek(self, offset: int) -> None:
         """Go on from this byte of a plain regular file."""

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.collect.batch import Refused
 from pipeline.collect.sinks.dedupe import Ring
-from tests.collect.sinks.kit import batch, in_loop, member, named, opened, values
+from tests.collect.sinks.kit import batch, in_loop, member, named, opened, segments, values
 
 
 @in_loop
@@ -88,6 +88,43 @@ async def test_members_without_an_id_are_never_repeats(tmp_path: Path) -> None:
     assert values(tmp_path) == ["m"] * 3
 
 
+@in_loop
+async def test_a_start_looks_no_further_back_than_it_has_to(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = 1_764_000_000_000
+    for life in range(3):
+        sink = opened(tmp_path, compress=False, clock_ms=lambda: at)
+        await sink.keep(batch(member(f"m{life}", same=False), received_ms=at + life * 3_600_000))
+        await sink.close()
+    oldest = tmp_path / segments(tmp_path)[0]
+    oldest.rename(oldest.with_name(f"{oldest.name}.zst"))  # whoever reads it says that it is damaged
+    await opened(tmp_path, clock_ms=lambda: at + 2 * 3_600_000).close()
+    assert "cannot be read" not in caplog.text
+    await opened(tmp_path, clock_ms=lambda: at).close()
+    assert "cannot be read" in caplog.text
+
+
+@in_loop
+async def test_a_damaged_segment_stops_no_start(tmp_path: Path) -> None:
+    sink = opened(tmp_path, compress=False)
+    await sink.keep(named("m0"))
+    await sink.close()
+    (tmp_path / segments(tmp_path)[0]).rename(tmp_path / "00000000000000000000.rec.jsonl.zst")
+    sink = opened(tmp_path)
+    assert await sink.keep(named("m0")) == 0
+    await sink.close()
+
+
+@in_loop
+async def test_a_stop_waits_for_a_page_that_repeats_what_is_under_way(tmp_path: Path) -> None:
+    sink = opened(tmp_path)
+    outcomes = [sink.hand(named("same", page=True)), sink.hand(named("same", "new", page=True))]
+    await sink.close()
+    assert [outcome.result() for outcome in outcomes] == [0, 1]
+    assert values(tmp_path) == ["same", "new"]
+
+
 def test_the_ring_forgets_by_time_and_no_digest_before_its_time() -> None:
     ring = Ring(64.0)
     for second in range(200):
@@ -98,7 +135,7 @@ def test_the_ring_forgets_by_time_and_no_digest_before_its_time() -> None:
 
 
 def test_a_full_ring_forgets_the_oldest_and_counts_them() -> None:
-    ring = Ring(600.0, max_bytes=160 * 1000)
+    ring = Ring(600.0, most=1000)
     for number in range(5000):
         ring.add([b"%d" % number], 0.0)
     assert 900 <= len(ring) <= 1000

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from pipeline.sources.files.recording import Recording
 from tests.collect.sinks.kit import kept, segments, values
 
 
@@ -28,4 +29,8 @@ def test_what_a_killed_collector_said_is_kept_is_there_once(tmp_path: Path) -> N
     assert [line.offset for line in lines] == sorted({line.offset for line in lines})
     times = [line.time or 0 for line in lines]
     assert times == sorted(times)
+    reading, read = Recording([str(tmp_path)]), list[int]()
+    while (chunk := reading.read(1000)) is not None:
+        read += chunk.offsets
+    assert read == [line.offset for line in lines], "a job reads the same"
     assert any(name.endswith(".zst") for name in segments(tmp_path))

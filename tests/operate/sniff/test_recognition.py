@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import zstandard
 
 from pipeline.decode.builtin.exports.snowplow_tsv import NAMES
+from pipeline.decode.framed.schemas import SCHEMAS
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.operate.sniff.sample import MOST_RECORDS, sample_files
 from pipeline.operate.sniff.sniff import Sniffed, sniff
@@ -20,6 +22,7 @@ from pipeline.sources.files.recorded import Message, dump_line
 from tests.decode.builtin.exports import samples
 from tests.decode.builtin.exports.test_captures import bodies
 from tests.decode.connect.captured import FOLDER
+from tests.kit.registry import a_registry, avro, framed
 
 VENDORS: dict[str, str] = {
     "AMPLITUDE": "amplitude",
@@ -186,6 +189,42 @@ def test_json_in_the_frame_of_a_registry_is_looked_into(tmp_path: Path) -> None:
     }
     framed = next(row for row in found.found if row.shape.startswith("framed"))
     assert "AWS Glue" in str(framed.reason)
+
+
+ORDER = {
+    "type": "record", "name": "Order", "fields": [
+        {"name": "action", "type": "string"}, {"name": "uid", "type": "long"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    ],
+}  # fmt: skip
+
+
+def test_avro_is_looked_into_with_the_schemas_of_its_registry(tmp_path: Path) -> None:
+    paid = {"action": "Paid", "at": datetime(2026, 11, 23, 12, tzinfo=UTC)}
+    messages = [
+        Message("orders/0", n, None, None, None, framed(7, avro(ORDER, {**paid, "uid": n}))) for n in range(3)
+    ]
+    path = tmp_path / "t.rec.jsonl"
+    path.write_bytes(b"".join(map(dump_line, [*messages, messages[0]._replace(value=framed(8, b"?"))])))
+    with a_registry() as registry:
+        registry.add(7, ORDER)
+        found = sniff(sample_files([str(path)]), registry=registry.url)
+        assert registry.asked.count("/api/schemas/ids/7") == 1
+        config = tmp_path / "config"
+        config.mkdir()
+        format = f'{{avro: {{registry: "{registry.url}", then: auto}}}}'
+        text = f"source: {{kafka: {{brokers: b:9092, topics: {{orders: {{format: {format}}}}}}}}}"
+        (config / "pipeline.yaml").write_text(text)
+        by_config = sniff(sample_files([str(path)]), config)
+    for one in (found, by_config):
+        assert counts(one) == {"home-made": 3, "framed for a schema registry": 1}
+        assert "name: action" in one.proposals[0].text
+        assert one.proposals[0].understood == 3
+        assert one.formats["orders"] == f'{{avro: {{registry: "{registry.url}", then: orders}}}}'
+    assert "the registry does not have it" in str(found.found[-1].reason)
+    SCHEMAS.forget()
+    (note,) = sniff(sample_files([str(path)]), registry=registry.url).notes
+    assert note.startswith(f"the registry {registry.url} does not say what schema 7 is: ")
 
 
 HOME = b'{"uid":1,"event":"x","ts":1795435200}\n'

@@ -28,7 +28,7 @@ LOOK_SECS = 5.0
 """How often is looked for segments that all have read."""
 FRAME_BYTES = 1 << 20
 """Compressed at once. Pauses between: requests come first, on the processor and on the disk."""
-SYNC_BYTES = 8 << 20
+SYNC_BYTES = 2 << 20
 
 
 class Keeper:

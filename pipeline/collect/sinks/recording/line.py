@@ -93,7 +93,13 @@ def _key(user: str) -> bytes:
 
 
 def _shown_headers(headers: Headers) -> bytes:
-    return orjson.dumps([[name, _text(value)] for name, value in headers])[1:-1]
+    named = [[name, _text(value)] for name, value in headers]
+    try:
+        return orjson.dumps(named)[1:-1]
+    except orjson.JSONEncodeError:  # half of a surrogate pair in a name
+        return orjson.dumps([[str(name).encode(errors="replace").decode(), text] for name, text in named])[
+            1:-1
+        ]
 
 
 def _text(value: bytes) -> str | dict[str, str]:

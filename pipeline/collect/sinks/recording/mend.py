@@ -6,6 +6,7 @@ import mmap
 import os
 import re
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 import zstandard
@@ -20,6 +21,7 @@ log = logging.get(__name__)
 _HEAD = rb'\{"hookline":1,"source":"collect-[0-9a-f]{8}/0","offset":(\d+),"time":(\d+)'
 _LINE = re.compile(_HEAD + rb"[^\n\0]*\}\n")
 """A whole line. A file system may leave zeros where it had not written yet."""
+_BEGIN = re.compile(_HEAD)
 _SAME = re.compile(
     _HEAD + rb'(?:,"key":(?:"(?:[^"\\]|\\.)*"|\{[^}]*\}))?,"headers":\[\["hk-same","([0-9a-f]+)"\]'
 )
@@ -82,16 +84,23 @@ def lately(folder: Folder, since_ms: float, most: int) -> list[tuple[int, bytes]
     """Return time and digest of the lines since then, at most so many, the oldest first."""
     kept: list[list[tuple[int, bytes]]] = []
     for first in reversed(folder.firsts()):
-        found, is_older = [], False
-        for text in _texts(folder, first):
-            for line in _SAME.finditer(text):
-                at_ms = int(line[2])
-                if at_ms >= since_ms:
-                    found.append((at_ms, bytes.fromhex(line[3].decode())))
-                else:
-                    is_older = True
+        found: list[tuple[int, bytes]] = []
+        begins_ms = inf
+        try:
+            for text in _texts(folder, first):
+                if begins_ms == inf and (line := _BEGIN.match(text)) is not None:
+                    begins_ms = int(line[2])
+                for line in _SAME.finditer(text):
+                    if int(line[2]) >= since_ms:
+                        found.append((int(line[2]), bytes.fromhex(line[3].decode())))
+        except (OSError, ValueError, zstandard.ZstdError) as error:
+            log.error(
+                "a segment cannot be read: repeats of what it holds are kept again",
+                folder=str(folder.path), first=first, reason=str(error),
+            )  # fmt: skip
         kept.append(found)
-        if is_older or sum(map(len, kept)) >= most:
+        # All before it is older.
+        if begins_ms < since_ms or sum(map(len, kept)) >= most:
             break
     return [entry for found in reversed(kept) for entry in found][-most:]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -11,14 +12,18 @@ from pipeline.model.process.private import NEVER_FOLLOWED
 
 
 class Segment:
-    """A new file. Raises OSError where it cannot be made, or where anything stands there."""
+    """A file that is begun. Raises OSError where it cannot be made, or where lines stand there."""
 
     def __init__(self, path: Path, first: int) -> None:
         self.path, self.first = path, first
         self.size = 0
         """Bytes that are on disk, all of them whole lines."""
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NEVER_FOLLOWED, 0o600)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | NEVER_FOLLOWED, 0o600)
+        # What could not be removed after a failure is there, and empty.
+        self.size = os.fstat(self._file).st_size
         try:
+            if self.size:
+                raise FileExistsError(errno.EEXIST, f"there are lines already in {path}")
             sync(path.parent)
         except BaseException:
             self.give_up()

@@ -24,6 +24,7 @@ log = logging.get(__name__)
 GROUP_BYTES = 4 << 20
 GROUP_LINES = 1 << 16
 """A group takes no further request beyond these."""
+AHEAD_MS = 60_000
 DISK_SECS = 10
 """When it is worth coming again after the disk refused."""
 
@@ -61,8 +62,14 @@ class RecordingSink:
         try:
             mend(self._folder)
             now, now_ms, ring = clock(), clock_ms(), self._intake.ring
-            for at_ms, digest in lately(self._folder, now_ms - settings.dedupe_secs * 1000, ring.max_entries):
+            for at_ms, digest in lately(self._folder, now_ms - settings.dedupe_secs * 1000, ring.most):
                 ring.add((digest,), now - max(0, now_ms - at_ms) / 1000)
+            if self._folder.known.time_ms > now_ms + AHEAD_MS:
+                log.warning(
+                    "what was kept last is ahead of the clock: all that comes has its time until the clock "
+                    "has caught up",
+                    secs=(self._folder.known.time_ms - now_ms) // 1000,
+                )
             self._keeper = Keeper(self._folder, settings)
             known = self._folder.known
             self._next_line, self._last_ms = known.next_line, known.time_ms

@@ -1,0 +1,61 @@
+"""What a shape that reads a record may miss of it: objects of which nothing arrives, times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import orjson
+
+from pipeline.model.json import Json, Value
+from pipeline.model.records import Event, Invalid
+from pipeline.operate.sniff.recognise import Recognised, read_by
+from pipeline.recording.native_lines import native_line
+
+_MEANT: Final = frozenset({"integrations", "context", "_metadata"})
+"""Fields that vendors write for themselves."""
+_MAY_LOSE: Final = ("native", "segment", "heap", "posthog")
+_LOOKED_FOR_LOSS: Final = 200
+
+
+def lost(recognised: Sequence[Recognised]) -> list[tuple[str, str, int]]:
+    """Return the objects of records of which nothing arrives, though their shape reads the record."""
+    seen: dict[tuple[str, str], list[bool]] = {}
+    for one in [one for one in recognised if one.is_read and one.shape in _MAY_LOSE][:_LOOKED_FOR_LOSS]:
+        value: Json = orjson.loads(one.sampled.raw or b"null")
+        if type(value) is not dict:
+            continue
+        good = [each for each in read_by(one.sampled, one.shape) if not isinstance(each, Invalid)]
+        kept = set().union(*(_leaves(orjson.loads(native_line(each))) for each in good))
+        for name, inner in value.items():
+            if name not in _MEANT and type(inner) is dict and (leaves := _leaves(inner)):
+                seen.setdefault((one.shape, name), []).append(leaves.isdisjoint(kept))
+    return [(shape, name, sum(gone)) for (shape, name), gone in seen.items() if sum(gone) * 2 > len(gone)]
+
+
+def timeless(recognised: Sequence[Recognised]) -> Iterator[str]:
+    """Yield of which shapes most events have no time, nor that of a broker."""
+    seen: dict[str, list[bool]] = {}
+    for one in [one for one in recognised if one.is_read and one.shape in _MAY_LOSE][:_LOOKED_FOR_LOSS]:
+        for each in read_by(one.sampled, one.shape):
+            if isinstance(each, Event):
+                seen.setdefault(one.shape, []).append(each.time is None)
+    for shape, lacking in seen.items():
+        if sum(lacking) * 2 > len(lacking):
+            yield (
+                f"`{shape}` finds no time in {sum(lacking):,} of {len(lacking):,} events: where they have "
+                "one under another name, `--own` proposes a shape that reads it"
+            )
+
+
+def _leaves(value: Value) -> set[str]:
+    todo, found = [value], set[str]()
+    while todo:
+        one = todo.pop()
+        if isinstance(one, dict):
+            todo += one.values()
+        elif isinstance(one, list):
+            todo += one
+        elif one is not None:
+            found.add(str(one))
+    return found
