@@ -62,12 +62,16 @@ async def _talk(
             if not line:
                 return
             found = await asyncio.to_thread(_answer, line, table)
-            writer.write(_line(found))
-            async with asyncio.timeout(TALK_SECS):
-                await writer.drain()
-            if found.stream is not None:
-                await _stream(found.stream, reader, writer)
-                return
+            try:
+                writer.write(_line(found))
+                async with asyncio.timeout(TALK_SECS):
+                    await writer.drain()
+                if found.stream is not None:
+                    await _stream(found.stream, reader, writer)
+                    return
+            finally:
+                if found.stream is not None:
+                    found.stream.close()
     except (OSError, ValueError) as error:  # gone, too slow (TimeoutError), or a line over the limit
         _log.warning("admin client went away", error=str(error))
     finally:
@@ -78,16 +82,13 @@ async def _stream(stream: Stream, reader: asyncio.StreamReader, writer: asyncio.
     """Write a stream's lines until the client goes. One that reads slowly is waited for: its lines are left
     out and counted meanwhile, nobody else waits.
     """
-    try:
-        while not reader.at_eof():
-            lines = await asyncio.to_thread(stream.take)
-            if lines:
-                writer.write(b"".join(lines))
-                async with asyncio.timeout(SLOW_SECS):
-                    await writer.drain()
-            await asyncio.sleep(POLL_SECS)
-    finally:
-        stream.close()
+    while not reader.at_eof():
+        lines = await asyncio.to_thread(stream.take)
+        if lines:
+            writer.write(b"".join(lines))
+            async with asyncio.timeout(SLOW_SECS):
+                await writer.drain()
+        await asyncio.sleep(POLL_SECS)
 
 
 def _answer(line: bytes, table: Mapping[str, Route]) -> Answer:

@@ -65,6 +65,8 @@ class Listener:
         sorts = "skipped" in wanted.stages or wanted.asks_event
         self.lines = Gate(max(LOOKS, most) if sorts else most, clock)
         """For what is not decoded yet: most of it may be sorted out later."""
+        self.failed = ""
+        """Why it was ended; "" where it was not."""
         self._waiting: deque[Seen] = deque()
         self._bytes = 0
         self._lock = threading.Lock()

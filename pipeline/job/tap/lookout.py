@@ -12,6 +12,9 @@ from pipeline.job.tap.samples import Samples
 from pipeline.job.tap.taps import Taps
 from pipeline.model.records import Record
 from pipeline.sources.chunk import RawChunk
+from pipeline.telemetry import log
+
+_log = log.get("tap")
 
 
 class Lookout:
@@ -31,6 +34,9 @@ class Lookout:
         snapshot: Snapshot,
     ) -> None:
         """Take a chunk as select leaves it."""
-        self.samples.saw(raw, formats)
+        try:
+            self.samples.saw(raw, formats)
+        except Exception as error:  # a job must not end by what people look at
+            _log.error("a sample cannot be kept", exc_info=error)
         if self.taps.of_lines is not None:
             self.taps.lines(raw, formats, records, chosen, snapshot)

@@ -66,7 +66,7 @@ class TapStream:
         """Return the lines since the last call, each one JSON object with its line end."""
         found: list[bytes] = []
         begun = self._clock()
-        if begun >= self._second + TELL_SECS:
+        if begun >= self._second + TELL_SECS or self._listener.failed:
             self._second, self._left = begun, self._wanted.rate
             found += self._counts()
         taken = self._listener.take()
@@ -104,4 +104,6 @@ class TapStream:
             self._versions.latest.hash,
         )
         counts = {"not_shown": told[0], "not_looked_at": told[1], "shown": self._shown, "config": told[2]}
+        if self._listener.failed:
+            counts["failed"] = self._listener.failed
         return [orjson.dumps({"tap": counts}, option=orjson.OPT_APPEND_NEWLINE)]

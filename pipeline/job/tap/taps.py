@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from functools import wraps
+from typing import Final, ParamSpec
 
 from pipeline.compile.snapshot import Snapshot, Webhook
 from pipeline.decode.formats import Formats
@@ -21,11 +22,32 @@ from pipeline.model.records import Event, Invalid, Origin, Record, User
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.handover import Outcome, Request, Result
 from pipeline.sources.chunk import RawChunk
+from pipeline.telemetry import log
+
+_log = log.get("tap")
 
 MOST = 20
 """Taps of one process."""
 NOBODY: Final = User(None, None, identified=False)
 _DELIVERED: Final = Outcome.DELIVERED  # a member takes 0.1 us to look up
+
+
+Given = ParamSpec("Given")
+
+
+def _harmless(tell: Callable[Given, None]) -> Callable[Given, None]:
+    """Let what a step tells end the taps at worst, never the job."""
+
+    @wraps(tell)
+    def told(*given: Given.args, **named: Given.kwargs) -> None:
+        try:
+            tell(*given, **named)
+        except Exception as error:
+            taps = given[0]
+            assert isinstance(taps, Taps)  # of its methods
+            taps.fail(error)
+
+    return told
 
 
 class Taps:
@@ -63,13 +85,21 @@ class Taps:
         with self._lock:
             self._set(tuple(one for one in self._all if one is not listener))
 
+    def fail(self, error: Exception) -> None:
+        """End all taps: something is wrong with them."""
+        _log.error("the taps of this job end: they failed", exc_info=error)
+        with self._lock:
+            for listener in self._all:
+                listener.failed = f"{type(error).__name__}: {error}"[:500]
+            self._set(())
+
     def _set(self, listeners: tuple[Listener, ...]) -> None:
         def who(*stages: str) -> tuple[Listener, ...]:
             return tuple(one for one in listeners if not one.wanted.stages.isdisjoint(stages))
 
         self._all = listeners
         results = who("sent")
-        if bool(results) != bool(self._of_results):
+        if results or self._of_results:
             self.let_look(self if results else None)
         self._of_results = results
         self.of_lines = who("read", "skipped", "unmatched") or None
@@ -77,6 +107,7 @@ class Taps:
 
     # --- select: what is read
 
+    @_harmless
     def lines(
         self,
         raw: RawChunk,
@@ -90,12 +121,11 @@ class Taps:
         for listener in self.of_lines or ():
             stages = listener.wanted.stages
             if "read" in stages or "skipped" in stages:
-                if by_line is None:
-                    by_line = {}
-                    for record, candidates in chosen:
-                        place = record.origin
-                        by_line.setdefault((place.source, place.offset), {})[place.item] = candidates
-                self._lines(listener, raw, formats, by_line, snapshot)
+                if listener.lines.is_shut():
+                    listener.lines.turned_away += len(raw.lines)
+                else:
+                    by_line = _by_line(chosen) if by_line is None else by_line
+                    self._lines(listener, raw, formats, by_line, snapshot)
             if "unmatched" in stages:
                 self._by_event(listener, records, chosen, snapshot)
 
@@ -110,9 +140,10 @@ class Taps:
         read, skipped = (stage in listener.wanted.stages for stage in ("read", "skipped"))
         gate, now_ms, parts = listener.lines, self._clock(), raw.parts
         for at, line in enumerate(raw.lines):
-            source = raw.sources if isinstance(raw.sources, str) else raw.sources[at]
             if not gate.lets_in():
-                continue
+                gate.turned_away += len(raw.lines) - at - 1
+                return
+            source = raw.sources if isinstance(raw.sources, str) else raw.sources[at]
             one = Raw(
                 line,
                 formats.of(source, parts[at] if isinstance(parts, list) else parts),
@@ -159,6 +190,7 @@ class Taps:
         for listener in self.of_story or ():
             listener.worker.turned_away += matches
 
+    @_harmless
     def matched(self, match: Match, request: Request | None) -> None:
         """Take a match, and the request that is owed for it, if any."""
         stage = "suppressed" if match.suppressed else "matched"
@@ -182,6 +214,7 @@ class Taps:
                     )
                 )  # fmt: skip
 
+    @_harmless
     def unmatched(self, webhook: Webhook, event: Event, user: User) -> None:
         """Take a candidate that does not fire: by its user, or since `repeat` waits for more."""
         for listener in self.of_story or ():
@@ -198,6 +231,7 @@ class Taps:
                     )
                 )
 
+    @_harmless
     def invalid(self, record: Invalid) -> None:
         """Take a record that nobody can understand."""
         for listener in self.of_story or ():
@@ -208,6 +242,7 @@ class Taps:
             ):
                 listener.put(Seen(stage="invalid", at_ms=self._clock(), invalid=record))
 
+    @_harmless
     def dead(self, letter: DeadLetter) -> None:
         """Take a dead letter; records that nobody can understand are told of as `invalid`."""
         for listener in self.of_story or () if letter.kind != "record" else ():
@@ -273,6 +308,15 @@ class Taps:
             secs = took(result.delivery)
             if secs is not None and listener.engine.lets_in():
                 listener.put(of_result(result, secs, now_ms, names))
+
+
+def _by_line(chosen: Sequence[Chosen]) -> dict[tuple[str, int], dict[int, Candidates]]:
+    """Return who may want the records that go on, by line and place in it."""
+    found: dict[tuple[str, int], dict[int, Candidates]] = {}
+    for record, candidates in chosen:
+        place = record.origin
+        found.setdefault((place.source, place.offset), {})[place.item] = candidates
+    return found
 
 
 def names_of(event: Event) -> Names:

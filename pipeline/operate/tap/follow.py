@@ -210,6 +210,8 @@ class Followed:
         self.not_shown += counts["not_shown"] - process.left_out
         self.not_looked_at += counts["not_looked_at"] - process.passed_over
         process.left_out, process.passed_over = counts["not_shown"], counts["not_looked_at"]
+        if "failed" in counts:
+            raise HooklineError(f"the tap has failed in the job, which goes on: {counts['failed']}")
         if counts["config"] != self._config:
             self._config = counts["config"]
             yield Notice(f"another config is in use now: {self._config[:12]}")

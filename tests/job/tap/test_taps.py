@@ -303,3 +303,20 @@ def test_with_too_many_matches_the_requests_of_those_that_are_shown_are_followed
     assert {f"msg_w_{n}" for n in range(100, 105)} <= {name for name, _ in shown}
     assert len(shown) < 20
     assert listener.left_out == 105 - len(shown)
+
+
+def test_a_tap_that_fails_ends_alone_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(wanted: Wanted, *_: object) -> bool:
+        raise ValueError("odd")
+
+    monkeypatch.setattr(Wanted, "of_webhook", broken)
+    folder = job_of(tmp_path, "all")
+    streams: list[TapStream] = []
+
+    def look(job: Job) -> None:
+        streams.append(TapStream(job.lookout.taps, Wanted(webhooks=("a*",)), job.versions, 0))
+
+    sent, _ = run_flow(folder, look=look)
+    assert len(sent) == 6
+    (counts,) = [orjson.loads(line) for line in streams[0].take()]
+    assert counts["tap"]["failed"] == "ValueError: odd"
