@@ -11,6 +11,7 @@ import orjson
 from pipeline.job.assembly import Job
 from pipeline.job.tap.stream import TapStream
 from pipeline.job.tap.wanted import Wanted
+from tests.kit.clock import ManualClock
 from tests.kit.inprocess import run_flow
 
 WEBHOOKS = {
@@ -76,7 +77,8 @@ def tapped(folder: Path, *wanted: Wanted) -> list[list[dict[str, Any]]]:
     streams: list[TapStream] = []
 
     def look(job: Job) -> None:
-        streams.extend(TapStream(job.lookout.taps, one, job.versions, 0) for one in wanted)
+        clock = ManualClock()
+        streams.extend(TapStream(job.lookout.taps, one, job.versions, 0, clock.now) for one in wanted)
 
     run_flow(folder, look=look)
     found = []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 import orjson
 
 from pipeline.compile.versions import Versions
+from pipeline.job.tap.seen import Seen
 from pipeline.job.tap.shown import lines
 from pipeline.job.tap.taps import Taps
 from pipeline.job.tap.wanted import Wanted
@@ -17,7 +19,8 @@ from pipeline.model.words import no_webhook
 from pipeline.telemetry import log
 
 WORK_SECS = 0.05
-"""How long lines are made of what has come, each time; what is left then is not looked at."""
+"""How long lines are made of what has come, each time; the rest comes next, or is too much to be looked at."""
+MOST_WAITING = 1_000
 TELL_SECS = 1.0
 
 _log = log.get("tap")
@@ -40,6 +43,7 @@ class TapStream:
         self._process = process
         self._clock = clock
         self._listener = taps.add(wanted)
+        self._waiting: deque[Seen] = deque()
         self._shown = 0
         self._left_out = 0
         self._passed_over = 0
@@ -69,11 +73,9 @@ class TapStream:
         if begun >= self._second + TELL_SECS or self._listener.failed:
             self._second, self._left = begun, self._wanted.rate
             found += self._counts()
-        taken = self._listener.take()
-        for at, seen in enumerate(taken):
-            if self._clock() > begun + WORK_SECS:
-                self._passed_over += len(taken) - at
-                break
+        self._waiting.extend(self._listener.take())
+        while self._waiting and self._clock() <= begun + WORK_SECS:
+            seen = self._waiting.popleft()
             if self._left <= 0:
                 # Nothing is made of what would not be shown.
                 self._left_out += seen.raw is None
@@ -91,6 +93,9 @@ class TapStream:
             except Exception as error:  # one odd record must not end the tap
                 self._left_out += 1
                 _log.warning("a line cannot be shown", stage=seen.stage, error=repr(error)[:200])
+        while len(self._waiting) > MOST_WAITING:
+            self._passed_over += 1
+            self._waiting.popleft()
         return found
 
     def close(self) -> None:
