@@ -54,9 +54,9 @@ class Listener:
     def __init__(self, wanted: Wanted, clock: Callable[[], float] = time.monotonic) -> None:
         self.wanted = wanted
         most = -(-wanted.rate // 10)
-        self.samples = not wanted.has_filters and wanted.stages <= SAMPLED
-        """True: of matches some are chosen, and their requests are followed. With a filter, and for other
-        stages, each is looked at."""
+        self.samples = not wanted.asks_each and wanted.stages <= SAMPLED
+        """True: of matches some are chosen, and their requests are followed. With filters on events and
+        answers, and for other stages, each is looked at."""
         self.worker = Gate(most, clock)
         self.deaths = Gate(most, clock)
         self.engine = Gate(most, clock)

@@ -19,7 +19,7 @@ from pipeline.model.words import no_webhook
 from pipeline.telemetry import log
 
 WORK_SECS = 0.05
-"""How long lines are made of what has come, each time; the rest comes next, or is too much to be looked at."""
+"""How long lines are made of what has come, each time; the rest comes next."""
 MOST_WAITING = 1_000
 TELL_SECS = 1.0
 

@@ -183,7 +183,10 @@ class Taps:
 
     def passes_over(self) -> bool:
         """Return whether nobody has room for matches now: then it is enough to say how many there are."""
-        return all(listener.samples and listener.worker.is_shut() for listener in self.of_story or ())
+        return all(
+            listener.samples and not listener.wanted.webhooks and listener.worker.is_shut()
+            for listener in self.of_story or ()
+        )
 
     def passed_over(self, matches: int) -> None:
         """Take note of matches that nobody has looked at."""
@@ -197,10 +200,9 @@ class Taps:
         event, user, webhook = match.event, match.user, match.webhook
         for listener in self.of_story or ():
             wanted = listener.wanted
-            if listener.samples:
-                if not listener.worker.lets_in():
-                    continue
-            elif not wanted.of_webhook(webhook.id) or not wanted.of_event(event, user):
+            if not wanted.of_webhook(webhook.id):
+                continue
+            if not (listener.worker.lets_in() if listener.samples else wanted.of_event(event, user)):
                 continue
             message_id = match.message_id if request is None else request.message_id
             if wanted.message not in (None, message_id):
@@ -283,8 +285,11 @@ class Taps:
     def _sampled(self, listener: Listener, results: list[Result], took: Took, now_ms: int) -> None:
         """Follow the requests that were chosen; of others show failures, and a delivery now and then."""
         for result in results:
-            names = listener.names_of(result.delivery.request.message_id)
+            request = result.delivery.request
+            names = listener.names_of(request.message_id)
             if names is None:
+                if not listener.wanted.of_webhook(request.webhook_id):
+                    continue
                 gate = listener.strangers if result.outcome is _DELIVERED else listener.engine
                 if not gate.lets_in():
                     continue

@@ -63,9 +63,9 @@ class Wanted:
         return bool(self.statuses or self.outcomes)
 
     @property
-    def has_filters(self) -> bool:
-        """True where anything at all is asked."""
-        return bool(self.webhooks or self.asks_event or self.message is not None or self.asks_answer)
+    def asks_each(self) -> bool:
+        """True where each event, request or answer is looked at: few may be meant."""
+        return self.asks_event or self.message is not None or self.asks_answer
 
     def of_webhook(self, webhook_id: str) -> bool:
         """Return whether a webhook is among those asked for."""
