@@ -79,6 +79,20 @@ def insert(text: str, path: KeyPath, value: Value, *, at: int | None = None, fil
     return edit.insert(path[:-1], path[-1], value, at)
 
 
+def append(text: str, path: KeyPath, value: Value, *, file: str = "") -> str:
+    """Return the text with a new last element of the list at a path; a list that is not there is made.
+
+    Raises ConfigError.
+    """
+    edit = _Edit.of(text, file)
+    part = edit.layout.find(path)
+    if part is None:
+        return set_value(text, path, [value], file=file)
+    if part.kind != "list":
+        raise edit.refusal(path, "wrong-type", f"{_named(path)} is no list", "`set` gives it another value")
+    return insert(text, (*path, len(part.entries)), value, file=file)
+
+
 def delete(text: str, path: KeyPath, *, file: str = "") -> str:
     """Return the text without an entry and the comment in its line; the only one leaves `{}` or `[]`.
 

@@ -41,7 +41,7 @@ def replacing(
 
     entry, outer: where it stands; None for the root.
     """
-    writer = Writer(layout, layout.text)
+    writer = Writer(layout, layout.text, outer)
     column = outer.column if outer is not None else 0
     if part.flow or (outer is not None and outer.flow):
         style = part.style
@@ -134,7 +134,7 @@ def _block_text(layout: Layout, writer: Writer, part: Part, column: int, value: 
 
 def inserting(layout: Layout, part: Part, at: int, key: str | None, value: Value) -> Iterator[Way]:
     """Yield ways to put a new entry before the one at an index, or behind the last one."""
-    writer = Writer(layout, layout.text)
+    writer = Writer(layout, layout.text, part)
     key_style = _key_style(layout, part)
     styles = dict.fromkeys((_value_style(part), '"'))
     if part.flow:

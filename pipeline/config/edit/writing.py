@@ -29,7 +29,8 @@ _LONG = 90
 class Writer:
     """Writes values as its file does: quotes, indentation, line breaks, lists and maps on one line or not."""
 
-    def __init__(self, layout: Layout | None, text: str) -> None:
+    def __init__(self, layout: Layout | None, text: str, outer: Part | None = None) -> None:
+        """outer: the collection that a value comes into."""
         found = re.search("\r\n|\r|\n", text)
         self.newline = found[0] if found is not None else "\n"
         parts = list(layout.parts()) if layout is not None else []
@@ -45,6 +46,7 @@ class Writer:
         self.step = usual[0] if usual else 2
         self.list_step = list_steps.most_common(1)[0][0] if list_steps else self.step
         self._flows = {kind: self._prefers_flow(parts, kind) for kind in ("map", "list")}
+        self._outer = outer
 
     @staticmethod
     def _prefers_flow(parts: list[Part], kind: str) -> bool:
@@ -90,6 +92,14 @@ class Writer:
             return False
         return self._flows["map" if isinstance(value, dict) else "list"] and len(self.inline(value)) <= _LONG
 
+    def _like_beside(self, value: Value, column: int) -> bool:
+        """Return whether a collection may stand on one line: not where all of its neighbours have lines."""
+        if self._outer is None or self._outer.column != column or not value:
+            return True
+        kind = "map" if isinstance(value, dict) else "list"
+        beside = [one.part.flow for one in self._outer.entries if one.part.kind == kind and one.part.entries]
+        return not beside or any(beside)
+
     def block(self, value: Value, column: int, *, literal: bool = True) -> str:
         """Return a collection in lines; the first one without its indentation, the last without its end."""
         indent = self.newline + " " * column
@@ -115,7 +125,8 @@ class Writer:
 
     def after_key(self, value: Value, column: int, *, literal: bool = True, style: str = "") -> str:
         """Return what stands behind a colon."""
-        if isinstance(value, (dict, list)) and not self.prefers_flow(value):
+        on_one_line = self.prefers_flow(value) and self._like_beside(value, column)
+        if isinstance(value, (dict, list)) and not on_one_line:
             inner = column + (self.step if isinstance(value, dict) else self.list_step)
             return f"{self.newline}{' ' * inner}{self.block(value, inner, literal=literal)}"
         return " " + self.value(value, column, literal=literal, style=style)

@@ -18,10 +18,10 @@ SET = [
     ('a: "x"\n', ("a",), 1.5, "a: 1.5\n"),
     ("a: 1\n", ("a",), 1e22, "a: 10000000000000000000000.0\n"),
     # texts that look like something else are quoted
-    *[("a: x\n", ("a",), text, f'a: "{text}"\n') for text in
-      ("1", "-0", "1e3", "010", "0x1f", "true", "NO", "on", "~", "null", "2026-01-01", "12:30", ".inf", "+49",
-       "", " x", "x ", "- x", "? x", "a: b", "a #b", "a:", "#x", "*x", "&x", "!x", "@x", "%x", "{x", "[x", "=",
-       "{{ event }}", "---")],
+    *[("a: x\n", ("a",), text, f'a: "{text}"\n') for text in (
+       "1", "-0", "1e3", "010", "0x1f", "true", "NO", "on", "~", "null", "2026-01-01", "12:30", ".inf", "+49",
+       "", " x", "x ", "- x", "? x", "a: b", "a #b", "a:", "#x", "*x", "&x", "!x", "@x", "%x", "{x", "[x",
+       "=", "{{ event }}", "---")],
     ("a: x\n", ("a",), "http://x/y?z=1#q", "a: http://x/y?z=1#q\n"),
     ("a: x\n", ("a",), "${URL}", "a: ${URL}\n"),
     ("a: x\n", ("a",), "naïve 🎉", "a: naïve 🎉\n"),
@@ -62,7 +62,8 @@ SET = [
     ("a:\n- x\n- y\nb: 1\n", ("a",), {"k": {"l": 1}}, "a:\n  k:\n    l: 1\nb: 1\n"),
     ("a: {b: 1}\n", ("a",), {"c": [1, {"d": 2}]}, "a: {c: [1, {d: 2}]}\n"),
     # only what differs
-    ("a:\n  b: 1 # one\n  c: 2 # two\n", ("a",), {"b": 1, "c": 3, "d": 4}, "a:\n  b: 1 # one\n  c: 3 # two\n  d: 4\n"),
+    ("a:\n  b: 1 # one\n  c: 2 # two\n", ("a",), {"b": 1, "c": 3, "d": 4},
+     "a:\n  b: 1 # one\n  c: 3 # two\n  d: 4\n"),
     ("- x # x\n- y # y\n- z # z\n", (), ["x", "z"], "- x # x\n- z # z\n"),
     # keys that are missing
     ("a: 1\n", ("b", "c"), 2, "a: 1\nb:\n  c: 2\n"),
