@@ -293,9 +293,9 @@ def test_the_snippets_script_says_what_the_config_says() -> None:
 HEADERS = {
     "authorization": "Bearer phc",
     "posthog-sdk-info": "posthog-python/7",
-    "posthog-sdk-attempt": "1",
-    "posthog-sdk-request-id": "r1",
-    "posthog-sdk-request-timestamp": "2026-11-28T10:44:51Z",
+    "posthog-attempt": "1",
+    "posthog-request-id": "r1",
+    "posthog-request-timestamp": "2026-11-28T10:44:51Z",
 }
 
 
