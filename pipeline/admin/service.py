@@ -22,9 +22,10 @@ STOP_SECS = 2.0
 
 
 class AdminService:
-    """What a running job answers to the outside.
+    """What a running job answers to the outside, or a collector.
 
-    state: its directory, where the socket is made; process: its number in the job (0 for the only one).
+    state: its directory, where the socket is made; None: there is none. process: its number in the job (0 for
+    the only one).
     address: where the pages are served (``PORT`` or ``HOST:PORT``, plus the process number), then, after
     commas, names by which they are asked for; None: nowhere. token: what the pages want to be shown.
     """
@@ -32,13 +33,13 @@ class AdminService:
     def __init__(
         self,
         *,
-        state: Path,
+        state: Path | None,
         routes: Routes,
         process: int = 0,
         address: str | None = None,
         token: str | None = None,
     ) -> None:
-        self._socket = socket_path(state, process)
+        self._socket = None if state is None else socket_path(state, process)
         self._routes = routes
         self._address: tuple[str, int] | None = None
         self._names: tuple[str, ...] = ()
@@ -76,7 +77,8 @@ class AdminService:
             self._loop.close()
 
     async def _start(self) -> None:
-        self._server = await serve(self._socket, self._routes)
+        if self._socket is not None:
+            self._server = await serve(self._socket, self._routes)
         if self._address is None:
             return
         # Here, since aiohttp takes a tenth of a second to import.
@@ -100,7 +102,7 @@ class AdminService:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-        if self._server is not None:
+        if self._server is not None and self._socket is not None:
             self._server.close()
             self._server = None
             self._socket.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import Final
 
+import orjson
+
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Refused, Sink, Why
 from pipeline.collect.figures import Counts
@@ -14,8 +16,9 @@ from pipeline.collect.http.answering import Answering, Later
 from pipeline.collect.http.cors import Cors, is_preflight
 from pipeline.collect.keys import Denied, Keys
 from pipeline.collect.ops import PATHS, Ops
-from pipeline.collect.protocols.protocol import Cut, Malformed, Protocol
+from pipeline.collect.protocols.protocol import REFUSALS, Cut, Malformed, Protocol
 from pipeline.collect.protocols.table import Table
+from pipeline.collect.verdicts import verdicts_of
 from pipeline.telemetry import log as logs
 
 _log = logs.get(__name__)
@@ -28,7 +31,8 @@ class Collector:
     """The service of the HTTP server; see `answering.Service`."""
 
     def __init__(self, table: Table, keys: Keys, sink: Sink, counts: Counts, ops: Ops) -> None:
-        self._table = table
+        self.table = table
+        """May be replaced: hooks' secrets change."""
         self._keys = keys
         self._sink = sink
         self._counts = counts
@@ -44,7 +48,7 @@ class Collector:
         """Answer a request that came whole."""
         path = asked.path
         if path in PATHS:
-            found = self._ops.answer(asked, lambda: connection.is_local)
+            found = self._ops.answer(asked)
             if found is not None:
                 return found
         origin = asked.origin
@@ -63,7 +67,7 @@ class Collector:
     def busy(self, asked: Asked, retry_secs: int) -> Answer:
         """Refuse, in the protocol's way, what there is no room for."""
         why = Why.STOPPING if self.stopping else Why.BUSY
-        route = self._table.find(asked.method, asked.path)
+        route = self.table.find(asked.method, asked.path)
         if route is None:
             self._refused(why)
             message = "more is coming in than can be kept at the moment"
@@ -93,11 +97,11 @@ class Collector:
 
     def _routed(self, asked: Asked) -> Answer | Later:
         method, path = asked.method, asked.path
-        route = self._table.find(method, path)
+        route = self.table.find(method, path)
         if route is None and method == "HEAD":
-            route = self._table.find("GET", path)
+            route = self.table.find("GET", path)
         if route is None:
-            methods = self._table.methods(path)
+            methods = self.table.methods(path)
             if not methods:
                 return reply.error(404, "not_found", _PATHS_SHOWN)
             allowed = ", ".join(sorted(methods))
@@ -118,6 +122,9 @@ class Collector:
         if isinstance(key, Denied):
             self._counts.refused(key.about)
             return self._counted(protocol.name, _NO_KEY, protocol.unauthorised(asked, key.status, key.reason))
+        if cut.verdicts:
+            body = {"verdicts": verdicts_of(cut, asked), "kept": 0}
+            return self._counted(protocol.name, key, Answer(200, orjson.dumps(body)))
         return self._keep(cut, key, asked)
 
     def _keep(self, cut: Cut, key: str, asked: Asked) -> Answer | Later:
@@ -126,9 +133,8 @@ class Collector:
         name = protocol.name
         if self.stopping:
             return self._counted(name, key, self._refuse(protocol, asked, Why.STOPPING, 1))
-        for header, value in cut.shared:
-            if header == "hk-shift":
-                self._counts.shifted(int(value))
+        if cut.shift_ms:
+            self._counts.shifted(cut.shift_ms)
         try:
             future = self._sink.hand(cut.batch(key, asked))
         except Refused as refused:
@@ -152,6 +158,8 @@ class Collector:
 
     def _refuse(self, protocol: Protocol, asked: Asked, why: Why, retry_secs: int) -> Answer:
         self._refused(why)
+        if why not in REFUSALS:  # what no other time would change
+            return protocol.malformed(asked, Malformed("a record is larger than its topic takes", 413))
         return protocol.refused(asked, why, max(1, min(60, retry_secs)))
 
     def _refused(self, why: Why) -> None:

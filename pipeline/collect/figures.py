@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
 
-from pipeline.telemetry.metrics import count, gauge, observe
+from pipeline.telemetry.metric import SECONDS
+from pipeline.telemetry.metrics import count, gauge, observe, observe_buckets
 
 
 @dataclass(slots=True)
@@ -27,6 +29,8 @@ class Counts:
         self._members: Counter[tuple[str, str]] = Counter()
         self._repeats: Counter[tuple[str, str]] = Counter()
         self._refused: Counter[str] = Counter()
+        self._seconds = [0] * (len(SECONDS) + 1)
+        self._all_seconds = 0.0
 
     def answered(self, protocol: str, key: str, status: int) -> None:
         """Count a request of events that has its answer."""
@@ -40,7 +44,8 @@ class Counts:
         if repeats:
             self.figures.repeats += repeats
             self._repeats[protocol, key] += repeats
-        observe("collect_answer_seconds", secs)
+        self._seconds[bisect_left(SECONDS, secs)] += 1
+        self._all_seconds += secs
 
     def shifted(self, shift_ms: int) -> None:
         """Count a request of a client whose clock is off."""
@@ -64,5 +69,8 @@ class Counts:
             count("collect_repeats_total", n, protocol=protocol, key=key)
         for reason, n in self._refused.items():
             count("collect_refused_total", n, reason=reason)
+        if self._all_seconds:
+            observe_buckets("collect_answer_seconds", self._seconds, self._all_seconds)
+            self._seconds, self._all_seconds = [0] * len(self._seconds), 0.0
         for counter in (self._requests, self._members, self._repeats, self._refused):
             counter.clear()

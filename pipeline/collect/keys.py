@@ -51,7 +51,8 @@ class Keys:
         self._config = {} if keys is None or keys == "any" else keys
         self._any = keys == "any"
         self._secrets = secrets
-        self._by_digest = self._read()
+        self._by_digest: dict[bytes, _Key] = {}
+        self.read()
         found = [origin for key in self._config.values() for origin in key.origins]
         self._origins = frozenset(found)
         self._every_page = self._any or ANY_ORIGIN in self._origins
@@ -85,30 +86,32 @@ class Keys:
         """Return whether some key may be used from this page. ``null`` (a file, a sandbox) is only `*`."""
         return self._every_page or origin in self._origins
 
-    def reread(self) -> bool:
-        """Take what the files say now, where one has changed. Raises ConfigError; what was known stays."""
-        if not self._secrets.reread():
-            return False
-        self._by_digest = self._read()
-        return True
-
-    def _read(self) -> dict[bytes, _Key]:
+    def read(self) -> None:
+        """Take what the secrets say now. Raises ConfigError; what was known stays."""
         found: dict[bytes, _Key] = {}
         for name, said in self._config.items():
             key = _Key(name, frozenset(said.origins), frozenset(said.protocols))
             for at, text in enumerate(said.key):
                 place = f"collect.keys.{name}.key" + (f"[{at}]" if len(said.key) > 1 else "")
-                try:
-                    value = self._secrets.expand(text).strip()
-                except (ConfigError, PlaceholderError) as error:
-                    raise ConfigError(f"{place}: {error}") from None
-                if not value:
-                    raise ConfigError(f"{place}: the key is empty: nobody would need one")
-                hide(value)
-                known = found.setdefault(_digest(value), key)
+                known = found.setdefault(_digest(secret_of(text, self._secrets, place)), key)
                 if known is not key:
                     raise ConfigError(f"{place}: `{known.name}` has the same key: give each its own")
-        return found
+        self._by_digest = found
+
+
+def secret_of(text: str, secrets: Secrets, place: str) -> str:
+    """Return what a key or secret of the config is; it is masked in the log from now on.
+
+    Raises ConfigError, which names its place, where it is missing or empty.
+    """
+    try:
+        value = secrets.expand(text).strip()
+    except (ConfigError, PlaceholderError) as error:
+        raise ConfigError(f"{place}: {error}") from None
+    if not value:
+        raise ConfigError(f"{place}: `{text}` is empty: nobody would need one")
+    hide(value)
+    return value
 
 
 def _digest(credential: str) -> bytes:

@@ -1,11 +1,13 @@
 """What whoever runs a collector asks it, on the address at which events come in.
 
-/healthz and /readyz tell strangers nothing of the inside. /metrics names keys: it answers a direct connection
-from this machine alone; what a proxy passes on is not direct, and gets the 404 of an unknown path.
+/healthz and /readyz tell strangers nothing of the inside. /metrics names keys, and behind a proxy on this
+machine every request looks like one of this machine: so it wants the token that is in HOOKLINE_METRICS_TOKEN,
+and without one it is a path like any other that is unknown. On a laptop (`keys: any`) it is open.
 """
 
 from __future__ import annotations
 
+import hmac
 import resource
 from collections.abc import Callable
 from typing import Final
@@ -14,7 +16,7 @@ from pipeline.collect.asked import Answer, Asked
 from pipeline.telemetry.metrics import gauge, render_prometheus
 
 PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/robots.txt"})
-_PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+TOKEN: Final = "HOOKLINE_METRICS_TOKEN"
 _NO_STORE: Final = (("cache-control", "no-store"),)
 
 
@@ -23,16 +25,33 @@ def _text(status: int, text: str) -> Answer:
 
 
 class Ops:
-    """Answers those paths. not_ready: why nothing more should be sent here; None: it may."""
+    """Answers those paths.
 
-    def __init__(self, not_ready: Callable[[], str | None], publish: Callable[[], None]) -> None:
+    not_ready: why nothing more should be sent here; None: it may. token: what /metrics wants; None: nobody
+    has it, and only is_open opens it.
+    """
+
+    def __init__(
+        self,
+        not_ready: Callable[[], str | None],
+        publish: Callable[[], None],
+        *,
+        token: str | None,
+        is_open: bool,
+    ) -> None:
         self._not_ready = not_ready
         self._publish = publish
+        self._wanted = f"Bearer {token}".encode() if token else None
+        self._is_open = is_open
 
-    def answer(self, asked: Asked, is_local: Callable[[], bool]) -> Answer | None:
-        """Return the answer, None where the path is none for this sender."""
+    def answer(self, asked: Asked) -> Answer | None:
+        """Return the answer, None where the path is none here."""
         path = asked.path
-        if path == "/metrics" and (any(name in asked.headers for name in _PASSED_ON) or not is_local()):
+        if path == "/metrics" and self._wanted is not None:
+            given = asked.headers.get("authorization", "").encode("utf-8", "surrogatepass")
+            if not hmac.compare_digest(given, self._wanted):
+                return Answer(401, headers=(("www-authenticate", "Bearer"),))
+        elif path == "/metrics" and not self._is_open:
             return None
         if asked.method not in ("GET", "HEAD"):
             return Answer(405, headers=(("allow", "GET, HEAD"),))

@@ -7,6 +7,7 @@ import errno
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import uvloop
@@ -14,10 +15,11 @@ import uvloop
 from pipeline.collect.batch import Sink, Why
 from pipeline.collect.collector import Collector
 from pipeline.collect.figures import Counts, Figures
-from pipeline.collect.http.limits import Limits
+from pipeline.collect.http.limits import USUAL, Limits
 from pipeline.collect.http.server import Server
-from pipeline.collect.keys import Keys
-from pipeline.collect.ops import Ops
+from pipeline.collect.keys import Keys, secret_of
+from pipeline.collect.ops import TOKEN, Ops
+from pipeline.collect.protocols.hooks.hooks import Hook
 from pipeline.collect.protocols.protocol import Clock, Settings
 from pipeline.collect.protocols.protocol import Limits as MemberLimits
 from pipeline.collect.protocols.table import Table
@@ -77,25 +79,29 @@ async def _serve(
 
 
 class Service:
-    """A collector's parts, put together. Used by one event loop."""
+    """A collector's parts, put together. Used by one event loop.
 
-    def __init__(self, section: CollectSection, secrets: Secrets, sink: Sink) -> None:
+    usual: what the config does not say of how a request is read.
+    """
+
+    def __init__(self, section: CollectSection, secrets: Secrets, sink: Sink, usual: Limits = USUAL) -> None:
         limits = section.limits
         self._section = section
         self._sink = sink
+        self._secrets = secrets
         self._keys = Keys(section.keys, secrets)
         self._counts = Counts()
         clock = section.clock
-        settings = Settings(
-            MemberLimits(limits.members, limits.member_bytes),
+        self._settings = Settings(
+            MemberLimits(limits.body_bytes, limits.members, limits.member_bytes),
             Clock(clock.correct, int(clock.tolerance_secs * 1000), int(clock.max_future_secs * 1000)),
         )
-        table = Table(settings, speaks=self._keys.protocols_of)
-        ops = Ops(self.not_ready, self.publish)
-        self._collector = Collector(table, self._keys, sink, self._counts, ops)
+        ops = Ops(self.not_ready, self.publish, token=os.environ.get(TOKEN), is_open=section.keys == "any")
+        self._collector = Collector(self._table(), self._keys, sink, self._counts, ops)
         self._server = Server(
             self._collector,
-            Limits(
+            replace(
+                usual,
                 body=limits.body_bytes,
                 in_flight=limits.in_flight_bytes,
                 hold_secs=limits.hold_secs,
@@ -105,13 +111,24 @@ class Service:
         self._next_reread = self._next_publish = 0.0
         self._stopping = False
 
+    def _table(self) -> Table:
+        """Return the paths, with the secrets of hooks as they are now."""
+        hooks = {}
+        for name, said in self._section.hooks.items():
+            way, texts = said.verify.way
+            secrets = []
+            for text in texts:
+                secrets.append(secret_of(text, self._secrets, f"collect.hooks.{name}.verify.{way}"))
+            hooks[name] = Hook(way, secrets, said.format)
+        return Table(self._settings, hooks=hooks, speaks=self._keys.protocols_of)
+
     @property
     def figures(self) -> Figures:
         """Return what was done so far."""
         return self._counts.figures
 
     async def start(self) -> tuple[str, int]:
-        """Listen, and return where."""
+        """Listen, and return where. Raises UsageError where that cannot be."""
         host, port = self._section.address
         try:
             address = await self._server.listen(host, port)
@@ -133,8 +150,10 @@ class Service:
         if now >= self._next_reread:
             self._next_reread = now + _REREAD_SECS
             try:
-                if self._keys.reread():
-                    _log.info("keys were read again")
+                if self._secrets.reread():
+                    self._keys.read()
+                    self._collector.table = self._table()
+                    _log.info("keys were read again: a file has changed")
             except ConfigError as error:
                 _log.error("keys cannot be read again: those that were known stay", error=str(error))
         if now >= self._next_publish:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from pipeline.config.models.collect import CollectSection
-from pipeline.config.models.source import JsonlSource, KafkaSource, TopicSettings
+from pipeline.config.models.source import JsonlSource, KafkaSource, SourceSection, TopicSettings
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import missing_setting
 from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders
@@ -46,6 +47,10 @@ def check_collect(
     needs_secrets: False for a process that has no use for them; then only what is written can be compared.
     No message holds a key.
     """
+    for path, format in hook_formats(section):
+        if format == COLLECTED:
+            told = f"`{COLLECTED}` is the format of what the collector writes, not of what it is sent"
+            problems.error(path, "wrong-value", told, hint="name the shape of the sender's requests")
     seen: dict[str, KeyPath] = {}
     for path, text in collect_secrets(section):
         value = _value(path, text, secrets, problems, needs_secrets)
@@ -66,6 +71,35 @@ def check_collect(
                 )
                 problems.error(path, "same-key", f"{told}: nobody could tell whose events are whose")
             seen.setdefault(value, path)
+
+
+def check_places(section: CollectSection, state: str, problems: Problems) -> None:
+    """Report a recording that would lie in the state directory, or around it."""
+    recording = section.to.recording
+    if recording is None:
+        return
+    kept, own = os.path.realpath(recording), os.path.realpath(state)
+    if os.path.commonpath([kept, own]) in (kept, own):
+        message = f"the recording `{recording}` and the state directory `{state}` lie in one another"
+        hint = "give each a folder of its own"
+        problems.error(("collect", "to", "recording"), "same-folder", message, hint=hint)
+
+
+def check_read(section: CollectSection, source: SourceSection, problems: Problems) -> None:
+    """Warn where the job reads something else than what is collected."""
+    recording, kafka = section.to.recording, section.to.kafka
+    if kafka is not None:
+        topics = source.kafka
+        is_read = topics is not None and kafka.topic in (*topics.events, *topics.users, *topics.topics)
+    else:
+        paths = [] if source.jsonl is None else source.jsonl.inputs()
+        is_read = recording is not None and any(
+            os.path.realpath(path) == os.path.realpath(recording) for path in paths
+        )
+    if not is_read:
+        kept = recording if kafka is None else f"the topic {kafka.topic}"
+        message = f"the job reads what `source` says, and nobody reads what is collected in {kept}"
+        problems.warn(("source",), "not-read", message, hint="leave `source` out: then it does", on_key=True)
 
 
 def _name(path: KeyPath) -> str:

@@ -11,7 +11,15 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from pipeline.config.collected import add_collected, check_collect, followed, hook_formats, is_collect_secret
+from pipeline.config.collected import (
+    add_collected,
+    check_collect,
+    check_places,
+    check_read,
+    followed,
+    hook_formats,
+    is_collect_secret,
+)
 from pipeline.config.files import NO_DIRECTORY, JobDefaults
 from pipeline.config.formats import (
     check_names,
@@ -154,6 +162,9 @@ def load_pipeline(
         if model.collect is not None:
             named += hook_formats(model.collect)
             check_collect(model.collect, secrets, problems, needs_secrets=collects)
+            check_places(model.collect, model.state, problems)
+            if model.source is not None and layers.origin(("source",)) == "file":
+                check_read(model.collect, model.source, problems)
         check_names(named, own_names(base), problems)
         check_tables(data, problems)
     if check_source and model is not None and (model.source is not None or model.collect is None):
@@ -180,7 +191,10 @@ def load_pipeline(
     assert used is not None  # there is a model
     if used.source is None and source is not None:
         settings += tuple(settings_followed(source))
-    written = {place(base, one): one for path, one in were.items() if path[:2] == ("source", "jsonl")}
+    # Also where a flag names other paths: what lies in these keeps its format.
+    files = formats.get("files")
+    written = {place(base, one): one for one in (files if isinstance(files, dict) else ())}
+    written |= {place(base, one): one for path, one in were.items() if path[:2] == ("source", "jsonl")}
     config = PipelineConfig(
         used, source, Path(model.state), data.get("delivery", {}), settings, formats, written
     )
@@ -284,7 +298,8 @@ def _check_source(
             (),
             "missing-source",
             "there is nothing to read: pipeline.yaml has no `source`",
-            hint="name a recording with --source FILE, or add `source: {jsonl: {paths: [..]}}`",
+            hint="name a recording with `run --source FILE`, add `source: {jsonl: {paths: [..]}}`, or take "
+            "events over HTTP: `collect: {keys: any}`",
         )
     elif isinstance(source, JsonlSource):
         named = {

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
+from pipeline.admin.routes import Route
+from pipeline.admin.service import AdminService
+from pipeline.admin.view_routes import PROMETHEUS, measure_process
 from pipeline.collect.batch import Sink
 from pipeline.collect.figures import Figures
 from pipeline.collect.service import serve
@@ -16,6 +20,8 @@ from pipeline.config.models.collect import CollectSection
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.process.stop import requested, stoppable
+from pipeline.model.words import counted
+from pipeline.runtime.accompany import TOKEN
 from pipeline.runtime.progress import Facts
 from pipeline.telemetry import log, metrics
 
@@ -67,18 +73,39 @@ def make_sink(section: CollectSection) -> Sink:
 
 
 def run_collector(
-    config: PipelineConfig, config_dir: Path, *, listening: Callable[[tuple[str, int]], None]
+    config: PipelineConfig,
+    config_dir: Path,
+    *,
+    listening: Callable[[tuple[str, int]], None],
+    views: str | None = None,
 ) -> Figures:
     """Take events over HTTP until a signal comes; return what was taken.
 
-    listening: called once with the address. Raises StateError or Fatal of the sink, UsageError where it
-    cannot listen there.
+    listening: called once with the address. views: where /healthz and /metrics are served beside it, as for a
+    job. Raises StateError or Fatal of the sink, UsageError where it cannot listen there.
     """
     section = section_of(config)
     secrets = Secrets(os.environ, config_dir)
-    sink = make_sink(section)
-    with stoppable(lambda number: _log.info("stopping")):
-        return serve(section, secrets, sink, stopping=requested, listening=listening)
+    with ExitStack() as stack:
+        stack.enter_context(stoppable(lambda number: _log.info("stopping")))
+        if views is not None:
+            admin = AdminService(
+                state=None, routes=_routes(), address=views, token=os.environ.get(TOKEN) or None
+            )
+            stack.callback(admin.stop)
+            admin.start()
+        return serve(section, secrets, make_sink(section), stopping=requested, listening=listening)
+
+
+def _routes() -> list[Route]:
+    def scrape() -> str:
+        measure_process()
+        return metrics.render_prometheus()
+
+    return [
+        Route("healthz", lambda: "ok\n", public=True),
+        Route("metrics", scrape, public=True, content_type=PROMETHEUS),
+    ]
 
 
 def look() -> Callable[[], Facts]:
@@ -109,6 +136,7 @@ def _total(name: metrics.MetricName) -> int:
 
 def render(facts: Facts) -> str:
     """Return the line for a terminal."""
-    parts = [f"{facts['members']:,} records", f"{facts['per_sec']:,}/s", f"{facts['requests']:,} requests"]
+    parts = [counted(facts["members"], "record"), f"{facts['per_sec']:,}/s"]
+    parts.append(counted(facts["requests"], "request"))
     parts += [f"{facts[name]:,} {name}" for name in ("repeats", "refused") if facts[name]]
     return "  ".join(parts)

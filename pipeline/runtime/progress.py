@@ -49,7 +49,8 @@ class Line:
 class Shown(Line):
     """Tells it a person: a changing line on a terminal, a log line now and then elsewhere.
 
-    render: makes a line of what there is; show: takes it, and "" at the end.
+    render: makes a line of what there is; show: takes it, and "" at the end. idle: it is logged also where
+    nothing has changed.
     """
 
     def __init__(
@@ -58,10 +59,20 @@ class Shown(Line):
         render: Callable[[Facts], str],
         logger: log.Log,
         show: Callable[[str], None] = screen.show,
+        *,
+        idle: bool = True,
     ) -> None:
         self._show = show if sys.stderr.isatty() else None
+        before: Facts = {}
+
+        def tell(found: Facts) -> None:
+            nonlocal before
+            if idle or found != (before or dict.fromkeys(found, 0)):
+                logger.info("progress", **found)
+            before = found
+
         if self._show is None:
-            super().__init__(facts, lambda found: logger.info("progress", **found), LOG_SECS)
+            super().__init__(facts, tell, LOG_SECS)
         else:
             super().__init__(facts, lambda found: show(render(found)), TERMINAL_SECS)
 

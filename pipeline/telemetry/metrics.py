@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.telemetry.names import MetricName
 from pipeline.telemetry.table import METRICS, Metric
 
-__all__ = ["METRICS", "Metric", "MetricName", "count", "gauge", "observe"]
+__all__ = ["METRICS", "Metric", "MetricName", "count", "gauge", "observe", "observe_buckets"]
 __all__ += ["prometheus_name", "read", "render_prometheus", "reset", "total"]
 
 Labels = tuple[str, ...]
@@ -59,6 +59,16 @@ def observe(name: MetricName, value: float, /, **labels: str) -> None:
         buckets = _buckets[name].setdefault(key, [0.0] * (len(bounds) + 1))
         buckets[bisect_left(bounds, value)] += 1
         _values[name][key] = _values[name].get(key, 0) + value
+
+
+def observe_buckets(name: MetricName, counts: Sequence[int], total: float, /, **labels: str) -> None:
+    """Add measurements that someone else has put into the histogram's buckets; total: their sum."""
+    key = _key(name, labels)
+    with _lock:
+        buckets = _buckets[name].setdefault(key, [0.0] * len(counts))
+        for at, n in enumerate(counts):
+            buckets[at] += n
+        _values[name][key] = _values[name].get(key, 0) + total
 
 
 def set_histogram(name: MetricName, counts: Mapping[float, int], /, **labels: str) -> None:

@@ -16,8 +16,10 @@ def show(text: str) -> None:
     """Put a status on the terminal's last lines, each cut to its width; "" removes it."""
     width = _width()
     with _lock:
-        cleared = _cleared()
-        _status[:] = [line[: width - 1] for line in text.split("\n") if line]
+        cleared, lines = _cleared(), [line[: width - 1] for line in text.split("\n") if line]
+        if lines == _status:
+            return  # a terminal that is recorded, or far away, need not hear of it
+        _status[:] = lines
         sys.stderr.write(cleared + "\n".join(_status))
         sys.stderr.flush()
 

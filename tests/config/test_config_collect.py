@@ -82,6 +82,11 @@ def test_a_named_source_wins(load, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("collect", "place", "told"),
     [
+        (
+            "{hooks: {a: {verify: {github: s}, format: collected}}}",
+            "1:52",
+            "not of what it is sent",
+        ),
         ("{}", "1:1", "nobody may send anything: name `keys` or `hooks`"),
         ("{keys: any, listen: 0.0.0.0:8080}", "1:10", "other machines reach `0.0.0.0:8080`"),
         ("{keys: any, listen: '[::]:80'}", "1:10", "name the keys, or listen on 127.0.0.1"),
@@ -146,6 +151,27 @@ def test_what_is_wrong_names_its_place_and_a_remedy(load, collect: str, place: s
 )
 def test_what_is_meant_is_taken(load, collect: str) -> None:
     assert load(collect).findings == []
+
+
+@pytest.mark.parametrize("folder", ["state", "state/collected", "."])
+def test_a_recording_and_the_state_have_folders_of_their_own(load, folder: str) -> None:
+    report = load(f"{{keys: any, to: {{recording: {folder}}}}}")
+    assert [found.code for found in report.findings] == ["same-folder"]
+
+
+@pytest.mark.parametrize(
+    ("to", "source", "is_read"),
+    [
+        ("{recording: c}", "{jsonl: {paths: [c], follow: true}}", True),
+        ("{recording: c}", "{jsonl: {paths: [shop.jsonl]}}", False),
+        ("{recording: c}", "{kafka: {brokers: b, events: e}}", False),
+        ("{kafka: {brokers: b, topic: e}}", "{kafka: {brokers: b, events: e}}", True),
+        ("{kafka: {brokers: b, topic: e}}", "{kafka: {brokers: b, events: other}}", False),
+    ],
+)
+def test_what_nobody_reads_is_warned_of(load, tmp_path: Path, to: str, source: str, is_read: bool) -> None:
+    report = load(f"{{keys: any, to: {to}}}\nsource: {source}")
+    assert [(found.code, found.warning) for found in report.findings] == [("not-read", True)] * (not is_read)
 
 
 SECRET = "{keys: {web: {key: '${WK}'}, old: {key: [wk_2, '${file:wk}']}}}"

@@ -12,6 +12,7 @@ from tests.kit.tour import PAGES, ROOT, blocks, parts, run
 
 ELSEWHERE = {
     "demo": "tests/docs/test_demo.py",
+    "collect tour": "tests/docs/test_collect_tour.py",
     "tour": "tests/docs/test_tour.py",
     "kafka tour": "tests/kafka/test_kafka_tour.py",
 }

@@ -20,7 +20,8 @@ from pipeline.telemetry import metrics
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+COLLECT: dict[str, Any] = yaml.safe_load((DOCKER / "compose.collect.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = {**COMPOSE["services"], **COLLECT["services"]}
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 
 KEYS = {
@@ -54,7 +55,8 @@ def hookline_commands() -> list[list[str]]:
 
 
 def test_services_have_only_known_keys_and_fitting_values():
-    assert set(COMPOSE) <= {"name", "services", "volumes", "x-hookline"}
+    assert set(COMPOSE) | set(COLLECT) <= {"name", "services", "volumes", "x-hookline"}
+    assert len(SERVICES) == len(COMPOSE["services"]) + len(COLLECT["services"]), "two have one name"
     for name, service in SERVICES.items():
         assert set(service) <= KEYS, name
         assert isinstance(service["image"], str)
@@ -86,7 +88,7 @@ def test_mounts_are_files_of_the_repository_or_declared_volumes():
             if source.startswith("."):
                 assert (DOCKER / source).exists(), mount
             else:
-                assert source in COMPOSE["volumes"], mount
+                assert source in {**COMPOSE["volumes"], **COLLECT["volumes"]}, mount
     build = SERVICES["job"]["build"]
     assert (DOCKER / build["context"] / build["dockerfile"]).exists()
 
@@ -116,6 +118,19 @@ def test_the_job_has_a_clean_config():
     # Inside one machine's network TLS would protect nothing.
     assert {finding.code for finding in verdict.findings} == {"no-tls"}
     assert (verdict.errors, verdict.webhooks) == (0, 2)
+
+
+def test_what_collects_has_a_clean_config(monkeypatch: pytest.MonkeyPatch):
+    from pipeline.operate.check import check
+
+    environment = SERVICES["up"]["environment"]
+    monkeypatch.setenv("HOOKLINE_COLLECT_TO_RECORDING", environment["HOOKLINE_COLLECT_TO_RECORDING"])
+    verdict = check(DOCKER / "collect", offline=True)
+    assert {finding.code for finding in verdict.findings} == {"no-tls"}
+    assert (verdict.errors, verdict.webhooks) == (0, 1)
+    mounted = SERVICES["up"]["volumes"][1].split(":")[1]
+    for name in ("HOOKLINE_COLLECT_TO_RECORDING", "HOOKLINE_STATE"):
+        assert environment[name].startswith(f"{mounted}/"), "it would be lost with the container"
 
 
 def test_topics_of_the_job_are_created_with_equal_partitions():

@@ -12,6 +12,7 @@ import click
 from pipeline.cli.options import config_option, setting
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
 from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.collect.figures import Figures
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
 )
 @setting("--log-level", env="HOOKLINE_LOG_LEVEL", help="debug, info, warning or error.")
 @setting("--log-format", env="HOOKLINE_LOG_FORMAT", help="auto, console or json.")
+@click.option(
+    "--metrics",
+    metavar="ADDRESS",
+    envvar="HOOKLINE_METRICS",
+    show_envvar=True,
+    help="Serve /metrics and /healthz on PORT or HOST:PORT; names and HOOKLINE_METRICS_TOKEN as for "
+    "`hookline run`.",
+)
 @click.option("--member", hidden=True, help="Given by `hookline up`.")
 @json_option
 def collect(
@@ -39,6 +48,7 @@ def collect(
     to: Path | None,
     log_level: str | None,
     log_format: str | None,
+    metrics: str | None,
     member: str | None,
     as_json: bool,
 ) -> int:
@@ -66,13 +76,16 @@ def collect(
     def listening(address: tuple[str, int]) -> None:
         nonlocal line
         url = url_of(address)
-        said.info("listening", url=url, to=place_of(section), keys=names_of(section))
-        if member is None and sys.stderr.isatty():
-            say(f"try: {example(url, section)}\n{' ' * 5}(the lines for SDKs: docs/collect.md; Ctrl-C ends)")
-        line = Shown(look(), render, said) if member is None else Line(look(), tell_status, 0.5)
+        said.info("listening", url=url, to=place_of(section), keys=", ".join(names_of(section)))
+        if member is not None:
+            print_json_lines([{"try": example(url, section)}])
+            sys.stdout.flush()
+        elif sys.stderr.isatty():
+            say(to_try(example(url, section)))
+        line = Shown(look(), render, said, idle=False) if member is None else Line(look(), tell_status, 0.5)
 
     try:
-        figures = run_collector(job_config, config, listening=listening)
+        figures = run_collector(job_config, config, listening=listening, views=metrics)
     finally:
         if line is not None:
             line.stop()
@@ -111,6 +124,11 @@ def example(url: str, section: CollectSection) -> str:
     return f"""curl {url}/v1/events{key} -d '{{"name":"Hello","user_id":"u1"}}'"""
 
 
+def to_try(command: str) -> str:
+    """Return what a person is told who has just started it."""
+    return f"try: {command}\n     (the lines for SDKs: docs/collect.md; Ctrl-C ends)"
+
+
 def tell_status(facts: dict[str, int]) -> None:
     """Tell the supervisor how far this is."""
     print_json_lines([{"status": facts}])
@@ -131,4 +149,5 @@ def summary(figures: dict[str, int]) -> str:
     """Return the line that says what was taken."""
     repeats = f" ({figures['repeats']:,} of them repeats)" if figures["repeats"] else ""
     refused = f", {figures['refused']:,} refused" if figures["refused"] else ""
-    return f"collected {figures['members']:,} records in {figures['requests']:,} requests{repeats}{refused}"
+    requests = counted(figures["requests"], "request")
+    return f"collected {counted(figures['members'], 'record')} in {requests}{repeats}{refused}"

@@ -44,7 +44,8 @@ COLLECT = "collect"
     metavar="ADDRESS",
     envvar="HOOKLINE_METRICS",
     show_envvar=True,
-    help="Of the job: serve /metrics, /healthz, /readyz and /status on PORT or HOST:PORT.",
+    help="Serve /metrics, /healthz, /readyz and /status of the job on PORT or HOST:PORT (each process on one "
+    "of its own, one after the other), and behind them /metrics of the collector.",
 )
 @click.option(
     "--processes",
@@ -78,7 +79,7 @@ def up(
     second one ends them at once.
     """
     from pipeline.runtime.processes.board import Board
-    from pipeline.runtime.processes.supervisor import JOB, Supervisor, figures_of
+    from pipeline.runtime.processes.supervisor import JOB, Ended, Supervisor, figures_of
     from pipeline.runtime.progress import Progress, look_through
     from pipeline.telemetry import log
 
@@ -91,6 +92,7 @@ def up(
     board = Board(names)
     teams = teams_of(job_config, config, listen, metrics, processes, flags, board)
     before, begun = running.account(state)["records"]["read"], time.monotonic()
+    tell_start(config, job_config, processes)
     supervisor = Supervisor([team for team in teams if team.name in names])
     progress = Progress(look_through(lambda: running.account(state)), board.line(JOB))
     try:
@@ -107,11 +109,30 @@ def up(
     }
     if as_json:
         print_json({"collect": collected, "job": job} if COLLECT in names else {"job": job})
-    elif not code:
-        if collected is not None:
+    else:
+        if collected is not None and "members" in collected:
             echo(collecting.summary(collected))
-        running.show(state, job, before, as_json=False)
+        if supervisor.ended.get(JOB, Ended(0)).outputs:
+            running.show(state, job, before, as_json=False)
     return code
+
+
+def tell_start(config: Path, job_config: PipelineConfig, processes: int) -> None:
+    """Log what is about to run."""
+    from pipeline.config.files import read_config
+    from pipeline.config.models.source import JsonlSource
+    from pipeline.telemetry import log
+
+    files = read_config(config, defaults=job_config.defaults).files
+    source = job_config.source
+    reads = source.inputs() if isinstance(source, JsonlSource) else list(source.topics) if source else []
+    log.get("up").info(
+        "starting",
+        webhooks=sum(name.startswith("webhooks/") for name in files),
+        reads=", ".join(reads),
+        state=str(job_config.state),
+        processes=processes,
+    )
 
 
 def teams_of(
@@ -127,6 +148,7 @@ def teams_of(
     from pipeline.runtime.collector import render
     from pipeline.runtime.processes.supervisor import JOB, Team
     from pipeline.runtime.progress import Facts
+    from pipeline.telemetry import screen
 
     form = job_config.file.log.format
     if form == "auto":
@@ -138,17 +160,30 @@ def teams_of(
     show = board.line(COLLECT) if job_config.file.collect is not None else None
 
     def status(line: bytes) -> None:
-        found = last_of(line)
-        if found is not None and "status" in found and show is not None:
+        found = last_of(line) or {}
+        if "status" in found and show is not None:
             facts: Facts = found["status"]
             show(render(facts))
             board.log(COLLECT, facts)
+        elif "try" in found and sys.stderr.isatty():
+            screen.write(collecting.to_try(found["try"]))
 
     collect = ["collect", *common, *(["--listen", listen] if listen else [])]
+    collect += ["--metrics", behind(metrics, processes)] if metrics else []
     return [
         Team(COLLECT, collect, joined=False, talks=board.talk(COLLECT), tells=status),
         Team(JOB, job, processes, talks=board.talk(JOB)),
     ]
+
+
+def behind(metrics: str, processes: int) -> str:
+    """Return the address behind those of a job's processes. Raises UsageError."""
+    from pipeline.admin.service import parse_address
+
+    address, *names = metrics.split(",")
+    _, port = parse_address(address)
+    host = address.rpartition(":")[0]
+    return ",".join([f"{host}:{port + processes if port else 0}".removeprefix(":"), *names])
 
 
 def last_of(line: bytes | None) -> dict[str, Any] | None:

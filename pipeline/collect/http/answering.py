@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from ipaddress import ip_address
 from math import inf
 from typing import Any, Final, Protocol
 
@@ -16,7 +15,7 @@ from pipeline.collect.http import reply
 from pipeline.collect.http.gate import Gate
 from pipeline.collect.http.limits import Limits
 from pipeline.collect.http.request import Request
-from pipeline.collect.http.unpack import UnpackError, unpack
+from pipeline.collect.http.unpack import UnpackError, tried
 
 _THREAD_FROM: Final = 16 << 10
 """A packed body of this size is unpacked beside the loop: it may take milliseconds."""
@@ -66,6 +65,8 @@ class Host(Protocol):
     """Each answer is the last of its connection."""
     requests: int
     """Answered so far."""
+    now: float
+    """On the loop's clock, to a quarter of a second: enough for what is measured in seconds."""
 
     def opened(self, connection: Answering) -> bool:
         """Return whether there is room for one more."""
@@ -126,20 +127,24 @@ class Answering(asyncio.Protocol):
         return not self._queue and self._busy is None and (request is None or not request.method)
 
     @property
-    def is_local(self) -> bool:
-        """Return whether it comes from this machine."""
-        peer = self._transport.get_extra_info("peername")
-        try:
-            return isinstance(peer, tuple) and ip_address(str(peer[0]).partition("%")[0]).is_loopback
-        except ValueError:
+    def may_go(self) -> bool:
+        """Return whether it may be closed where another one needs its place."""
+        return self.asks_nothing or self.is_leaving or self.is_slow
+
+    @property
+    def is_slow(self) -> bool:
+        """Return whether a body takes longer than it may where others want its room."""
+        request = self._request
+        if request is None or request.parked or not request.method:
             return False
+        return self._host.now - request.since > self._host.limits.body_secs
 
     def overdue(self) -> None:
         """Its time is over. Called when ``deadline`` has passed."""
         raise NotImplementedError
 
-    def hurry(self, now: float) -> None:
-        """Give up a body that takes longer than it may while others wait for its room."""
+    def give_up_slow(self) -> None:
+        """Answer a body that is slow, and read no more of it."""
         raise NotImplementedError
 
     def refuse(self, request: Request, retry_secs: int) -> None:
@@ -195,10 +200,10 @@ class Answering(asyncio.Protocol):
         if not request.is_packed:
             self._take(request, self._ask(request, raw, raw))
         elif len(raw) < _THREAD_FROM:
-            self._take(request, self._unpacked(request, raw, None))
+            self._take(request, self._unpacked(request, raw, tried(request.encoding, raw, self._limit)))
         else:
-            run = self._loop.run_in_executor(self._host.unpacker, unpack, request.encoding, raw, self._limit)
-            self._take(request, Later(run, lambda done: self._unpacked(request, raw, done)))
+            run = self._loop.run_in_executor(self._host.unpacker, tried, request.encoding, raw, self._limit)
+            self._take(request, Later(run, lambda done: self._unpacked(request, raw, done.result())))
 
     def _ask(self, request: Request, body: bytes, raw: bytes) -> Answer | Later:
         try:
@@ -206,12 +211,10 @@ class Answering(asyncio.Protocol):
         except Exception as error:  # one request's fault must not end the connection of others behind a proxy
             return self._host.service.broke(error)
 
-    def _unpacked(self, request: Request, raw: bytes, done: asyncio.Future[bytes] | None) -> Answer | Later:
-        try:
-            body = done.result() if done is not None else unpack(request.encoding, raw, self._limit)
-        except UnpackError as error:
-            answer = reply.error(error.status, error.code, error.message)
-            return self._host.service.failed(request.asked(b"", b""), answer, error.code)
+    def _unpacked(self, request: Request, raw: bytes, body: bytes | UnpackError) -> Answer | Later:
+        if isinstance(body, UnpackError):
+            answer = reply.error(body.status, body.code, body.message)
+            return self._host.service.failed(request.asked(b"", b""), answer, body.code)
         request.holds(len(body) + len(raw))
         return self._ask(request, body, raw)
 
@@ -227,7 +230,7 @@ class Answering(asyncio.Protocol):
         except Exception as error:
             found = self._host.service.broke(error)
         self._take(request, found)
-        if self._busy is None and self._queue:
+        if self._busy is None:
             self._next()
 
     @property
@@ -249,8 +252,6 @@ class Answering(asyncio.Protocol):
             self._write_last(data, read_all=request.complete)
             return
         transport.write(data)
-        if not self._queue:
-            self._settle()
 
     def _write_last(self, data: bytes, *, read_all: bool = False) -> None:
         for request in self._queue:
@@ -263,7 +264,7 @@ class Answering(asyncio.Protocol):
         # To close now would reset the connection, and the client would not read why.
         if self._transport.can_write_eof():
             self._transport.write_eof()
-        self.deadline = self._loop.time() + _LINGER_SECS
+        self.deadline = self._host.now + _LINGER_SECS
         self._resume()
 
     def _invite(self) -> None:
@@ -294,7 +295,7 @@ class Answering(asyncio.Protocol):
             secs = limits.idle_secs
             if request is not None:
                 secs = limits.body_secs if request.method else limits.head_secs
-            self.deadline = self._loop.time() + secs
+            self.deadline = self._host.now + secs
 
     def _give_up(self, request: Request, answer: Answer) -> None:
         """Answer a request that is not read to its end, after those before it; nothing more is read."""

@@ -8,20 +8,31 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
-from typing import cast
+from typing import Final, cast
 
 import httptools
 
 from pipeline.collect.asked import Answer
 from pipeline.collect.http import reply
 from pipeline.collect.http.answering import WRITE_SECS, Answering, Host
-from pipeline.collect.http.request import Request, text_of
+from pipeline.collect.http.request import Request
+
+_names: dict[bytes, str] = {}
+"""Names of headers as they were sent, and in small letters."""
+_MOST_NAMES: Final = 1_024
+
+
+def _name(name: bytes) -> str:
+    found = name.lower().decode("latin-1")
+    if len(_names) < _MOST_NAMES and len(name) < 64:
+        _names[name] = found
+    return found
 
 
 class Connection(Answering):
     """See above."""
 
-    __slots__ = ("_again", "_fed", "_headers", "_parser")
+    __slots__ = ("_again", "_fed", "_headers", "_parser", "_size")
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(host, loop)
@@ -30,6 +41,8 @@ class Connection(Answering):
         """Bytes of the head that is not complete."""
         self._headers = 0
         """Of this head, and after its body."""
+        self._size = 0
+        """Of the headers."""
         self._again = False
         """A request that wanted another protocol is read on as what it is."""
 
@@ -39,7 +52,7 @@ class Connection(Answering):
         """Take a place, or say that there is none."""
         self._transport = cast(asyncio.Transport, transport)
         if self._host.opened(self):
-            self.deadline = self._loop.time() + self._host.limits.head_secs
+            self.deadline = self._host.now + self._host.limits.head_secs
             return
         if transport.is_closing():
             return
@@ -86,7 +99,7 @@ class Connection(Answering):
     def pause_writing(self) -> None:
         """Nobody reads the answers: nothing more is read either."""
         self._pause()
-        self.deadline = self._loop.time() + WRITE_SECS
+        self.deadline = self._host.now + WRITE_SECS
 
     def resume_writing(self) -> None:
         """Go on."""
@@ -96,19 +109,17 @@ class Connection(Answering):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        if self._again:
+        if self._again or self._last:
             return
-        if self._last:
-            return
-        self._request = Request(self._host.gate, self)
-        self._headers = 0
-        self.deadline = self._loop.time() + self._host.limits.head_secs
+        self._request = Request(self._host.gate, self, self._limit)
+        self._headers = self._size = 0
+        self.deadline = self._host.now + self._host.limits.head_secs
 
     def on_url(self, url: bytes) -> None:
         """Take its target."""
         request = self._request
         if request is not None and not self._again:
-            request.target += url
+            request.target = request.target + url if request.target else url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; those after the body are only counted."""
@@ -118,9 +129,14 @@ class Connection(Answering):
             if self._headers > 2 * self._host.limits.headers and not self._last:
                 self._head_too_large()
             return
-        key, text = name.lower().decode("latin-1"), text_of(value)
-        known = request.headers.get(key)
-        request.headers[key] = text if known is None else f"{known}, {text}"
+        self._size += len(name) + len(value)
+        key = _names.get(name) or _name(name)
+        try:
+            text = value.decode()  # npm's cloudevents sends UTF-8
+        except UnicodeDecodeError:
+            text = value.decode("latin-1")
+        headers = request.headers
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
     def on_headers_complete(self) -> None:
         """Decide whether its body is read."""
@@ -129,17 +145,18 @@ class Connection(Answering):
         if request is None or self._again:
             return
         limits, headers = self._host.limits, request.headers
-        size = len(request.target) + sum(map(len, headers)) + sum(map(len, headers.values()))
-        if self._headers > limits.headers or size > limits.head:
+        if self._headers > limits.headers or self._size + len(request.target) > limits.head:
             self._head_too_large()
             return
         parser = self._parser
         version = parser.get_http_version()
         request.method = parser.get_method().decode("latin-1")
-        request.is_old = version == "1.0"
-        request.close = not parser.should_keep_alive()
-        request.since = now = self._loop.time()
+        request.since = now = self._host.now
         self.deadline = now + limits.body_secs
+        if version != "1.1":
+            request.is_old = version == "1.0"
+        if not parser.should_keep_alive():
+            request.close = True
         self._queue.append(request)
         if version not in ("1.1", "1.0"):
             self._fail(request, reply.error(505, "bad_version", "HTTP/1.1 is spoken here"))
@@ -161,7 +178,7 @@ class Connection(Answering):
             self._too_large(request)
             return
         request.add(piece)
-        self.deadline = self._loop.time() + self._host.limits.body_secs
+        self.deadline = self._host.now + self._host.limits.body_secs
         if request.parked:
             self._pause()
 
@@ -172,7 +189,7 @@ class Connection(Answering):
             return
         self._again = False
         self._request = None
-        request.completes(self._limit)
+        request.completes()
         if request.close:
             self._last = True
         if self._busy is None:
@@ -193,13 +210,10 @@ class Connection(Answering):
         else:
             self._broken(reply.error(408, "timeout", "the head did not come in time"), "timeout")
 
-    def hurry(self, now: float) -> None:
-        """Give up a body that takes longer than it may while others wait for its room."""
-        request = self._request
-        if request is None or request.parked or not request.method or not request.size:
-            return
-        if now - request.since > self._host.limits.body_secs:
-            self._fail(request, reply.error(408, "timeout", "the body did not come in time"), "timeout")
+    def give_up_slow(self) -> None:
+        """Answer a body that is slow, and read no more of it."""
+        if self._request is not None:
+            self._fail(self._request, reply.error(408, "timeout", "the body did not come in time"), "timeout")
 
     def _too_large(self, request: Request) -> None:
         limit = self._host.limits.body
@@ -217,7 +231,7 @@ class Connection(Answering):
         """Answer what is no request, after those before it."""
         request = self._request
         if request is None or not request.method:
-            request = Request(self._host.gate, self)
+            request = Request(self._host.gate, self, self._limit)
             self._queue.append(request)
         self._request = None
         self._give_up(request, self._host.service.failed(None, answer, code))

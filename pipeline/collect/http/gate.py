@@ -19,8 +19,13 @@ class Guest(Protocol):
     size: int
     """Bytes that it has brought."""
 
-    def enter(self) -> None:
-        """Go on: it is inside now."""
+    @property
+    def need(self) -> int:
+        """Bytes that it may come to."""
+        ...
+
+    def enter(self, room: int) -> None:
+        """Go on: it is inside now, with room for all that it needs."""
         ...
 
     def turned_away(self, retry_secs: int) -> None:
@@ -34,7 +39,9 @@ class Gate:
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
         self.limit = limit
         self.inside = 0
-        """Bytes."""
+        """Bytes of requests that are being read or kept."""
+        self.held = 0
+        """Bytes that those who wait have brought so far."""
         self._queue: dict[Guest, float] = {}
         """Since when they wait."""
         self._clock = clock
@@ -50,27 +57,34 @@ class Gate:
         return len(self._queue)
 
     @property
+    def crowded(self) -> bool:
+        """Return whether there is more than there is room for."""
+        return self.inside + self.held > self.limit
+
+    @property
     def full(self) -> bool:
         """Return whether who comes now waits."""
-        return self.inside >= self.limit or bool(self._queue)
+        return self.inside + self.held >= self.limit or bool(self._queue)
 
     def retry_secs(self) -> int:
         """Return in how many seconds it is worth coming again: what is inside by what leaves, 1 to 60."""
         self._measure()
         if self._rate <= 0.0:
             return 60 if self.full else 1
-        return max(1, min(60, math.ceil((self.inside + sum(one.size for one in self._queue)) / self._rate)))
+        return max(1, min(60, math.ceil((self.inside + self.held) / self._rate)))
 
-    def wait(self, guest: Guest, brought: int) -> None:
-        """Take out who has brought so much, and let it wait."""
-        self.inside -= brought
+    def wait(self, guest: Guest, inside: int) -> None:
+        """Let it wait: it was inside with so many bytes."""
+        self.inside -= inside
+        self.held += guest.size
         self._queue[guest] = self._clock()
         if not self.inside:
-            self._let_in()
+            self.settle()
 
     def give_up(self, guest: Guest) -> None:
         """Do not wait any more."""
-        self._queue.pop(guest, None)
+        if self._queue.pop(guest, None) is not None:
+            self.held -= guest.size
 
     def turn_away(self, secs: float) -> None:
         """Let nobody wait for longer than that."""
@@ -90,21 +104,23 @@ class Gate:
         """Say that so many bytes are kept, or given up."""
         self.inside -= brought
         self._left += brought
-        if self._queue:
-            self._let_in()
+        self.settle()
 
-    def _let_in(self) -> None:
-        if self._entering:
+    def settle(self) -> None:
+        """Let in who has room now, in the order of coming."""
+        if self._entering or not self._queue:
             return
         self._entering = True
         try:
             while self._queue:
                 first = next(iter(self._queue))
-                if self.inside and self.inside + first.size > self.limit:
+                need = first.need
+                if self.inside and self.inside + need > self.limit:
                     return
                 del self._queue[first]
-                self.inside += first.size
-                first.enter()
+                self.held -= first.size
+                self.inside += need
+                first.enter(need)
         finally:
             self._entering = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(slots=True, frozen=True)
@@ -26,3 +27,6 @@ class Limits:
     """Between two requests of a connection; longer than most clients and proxies keep theirs."""
     drain_secs: float = 5.0
     """After SIGTERM: what is not ready any more is served on, until those who send have noticed."""
+
+
+USUAL: Final = Limits()

@@ -29,91 +29,98 @@ class Owner(Protocol):
 class Request:
     """A guest of the gate: what it brings is counted from its first byte until its answer is written."""
 
-    __slots__ = (
-        "_gate",
-        "_inside",
-        "_owner",
-        "_parts",
-        "answer",
-        "close",
-        "complete",
-        "encoding",
-        "headers",
-        "is_old",
-        "is_packed",
-        "method",
-        "parked",
-        "since",
-        "size",
-        "target",
-    )
+    # What most requests do not change stands here: to make one has to be cheap.
+    size = 0
+    target = b""
+    method = ""
+    is_old = False
+    """HTTP/1.0."""
+    close = False
+    """No other request follows on its connection."""
+    complete = False
+    encoding: str | None = None
+    is_packed = False
+    """It has to be unpacked: known when it is complete."""
+    parked = False
+    """It waits at the gate."""
+    answer: Answer | None = None
+    """It was answered before it was read to its end; the rest is not read."""
+    since = 0.0
+    """When its body began, on the host's clock."""
+    _inside = 0
+    """Bytes that the gate counts for it as inside: what it has brought, or what it was let in for."""
+    _let_in = False
+    """It has waited, and has the room for all of it: it does not wait again."""
 
-    def __init__(self, gate: Gate, owner: Owner) -> None:
+    def __init__(self, gate: Gate, owner: Owner, limit: int) -> None:
         self._gate = gate
         self._owner = owner
+        self._limit = limit
         self._parts: list[bytes] = []
-        self._inside = 0
-        self.size = 0
-        self.target = b""
-        self.method = ""
         self.headers: dict[str, str] = {}
-        self.is_old = False
-        """HTTP/1.0."""
-        self.close = False
-        """No other request follows on its connection."""
-        self.complete = False
-        self.encoding: str | None = None
-        self.is_packed = False
-        """It has to be unpacked: known when it is complete."""
-        self.parked = False
-        """It waits at the gate."""
-        self.answer: Answer | None = None
-        """It was answered before it was read to its end; the rest is not read."""
-        self.since = 0.0
-        """When its body began, on the loop's clock."""
 
     def add(self, piece: bytes) -> None:
         """Take a piece of the body; afterwards it may be parked."""
+        gate, first, size = self._gate, not self.size, len(piece)
         self._parts.append(piece)
-        self.brings(len(piece))
-
-    def brings(self, size: int) -> None:
-        """Count bytes."""
-        gate, first = self._gate, not self.size
         self.size += size
         if self.parked:
+            gate.held += size
             return
-        self._inside += size
-        gate.inside += size
-        if gate.inside > gate.limit or (first and gate.waiting):
-            self.parked = True
-            inside, self._inside = self._inside, 0
-            gate.wait(self, inside)
+        more = self.size - self._inside
+        if more > 0:
+            self._inside += more
+            gate.inside += more
+            if not self._let_in and (gate.crowded or (first and gate.waiting)):
+                self._park()
 
-    def completes(self, limit: int) -> None:
+    def completes(self) -> None:
         """Say that it came whole; what it may become unpacked has to have room, too."""
         self.complete = True
-        self.encoding = self.headers.get("content-encoding")
-        parts = self._parts
-        if not parts:
+        if not self._parts:
             return
-        begin = parts[0] if len(parts[0]) > 1 else b"".join(parts[:2])
-        if is_packed(self.encoding, begin):
+        self.encoding = self.headers.get("content-encoding")
+        if self._looks_packed():
             self.is_packed = True
-            self.brings(min(limit, most(self.encoding, self.size)))
+            if not self.parked and not self._let_in:
+                more = min(self._limit, most(self.encoding, self.size))
+                self._inside += more
+                self._gate.inside += more
+                if self._gate.crowded:
+                    self._park()
 
     def holds(self, size: int) -> None:
         """Count what it has become."""
-        more = size - self.size
-        self.size = size
-        self._inside += more
-        self._gate.inside += more
+        gate = self._gate
+        gate.inside += size - self._inside
+        self.size = self._inside = size
+        gate.settle()
 
-    def enter(self) -> None:
+    @property
+    def need(self) -> int:
+        """Return how much room it takes to its end, at most."""
+        size = self.size
+        if not self.complete:
+            size = max(size, int(self.headers.get("content-length", self._limit)))
+        packed = self._looks_packed()
+        return size + min(self._limit, most(self.headers.get("content-encoding"), size)) if packed else size
+
+    def enter(self, room: int) -> None:
         """Go on."""
         self.parked = False
-        self._inside = self.size
+        self._let_in = True
+        self._inside = room
         self._owner.entered()
+
+    def _park(self) -> None:
+        self.parked = True
+        inside, self._inside = self._inside, 0
+        self._gate.wait(self, inside)
+
+    def _looks_packed(self) -> bool:
+        parts = self._parts
+        begin = parts[0] if len(parts[0]) > 1 else b"".join(parts[:2])
+        return is_packed(self.headers.get("content-encoding"), begin)
 
     def turned_away(self, retry_secs: int) -> None:
         """Wait no longer."""
@@ -159,11 +166,3 @@ def _of_absolute(target: str) -> str:
         return target
     _, slash, path = rest.partition("/")
     return slash + path or "/"
-
-
-def text_of(value: bytes) -> str:
-    """Return a header's value: UTF-8 where it is (npm's cloudevents sends it so), else Latin-1."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import resource
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +51,7 @@ class Server:
         self.unpacker = ThreadPoolExecutor(1, "unpack")
         self.closing = False
         self.requests = 0
+        self.now = self._loop.time()
         self._room = room_for_connections(limits.connections)
         self._open: dict[Answering, None] = {}
         """The oldest first."""
@@ -131,8 +131,8 @@ class Server:
     # --- inside
 
     def _make_room(self) -> bool:
-        """Close the oldest that never asked anything, else the oldest that asks nothing now."""
-        idle = [one for one in islice(self._open, _LOOKED_AT) if one.asks_nothing]
+        """Close the oldest that never asked anything, else the oldest that nobody would miss."""
+        idle = [one for one in islice(self._open, _LOOKED_AT) if one.may_go]
         if not idle:
             return False
         gone = next((one for one in idle if not one.served), idle[0])
@@ -142,19 +142,12 @@ class Server:
 
     def _sweep(self) -> None:
         self._tick = self._loop.call_later(_TICK_SECS, self._sweep)
-        now = self._loop.time()
+        self.now = now = self._loop.time()
         for connections in (self._open, self._leaving):
             for connection in [one for one in connections if one.deadline < now]:
                 connection.overdue()
         if self.gate.waiting:
             self.gate.turn_away(self.limits.hold_secs)
             for connection in list(self._open):
-                connection.hurry(now)
-
-
-async def ticking(every_secs: float, work: Callable[[], None]) -> None:
-    """Do something every so often, until it is cancelled."""
-    with contextlib.suppress(asyncio.CancelledError):
-        while True:
-            await asyncio.sleep(every_secs)
-            work()
+                if connection.is_slow:
+                    connection.give_up_slow()

@@ -17,6 +17,8 @@ _MOST_LAYERS: Final = 3
 _STEP: Final = 1 << 18
 _ZSTD_WINDOW: Final = 1 << 23
 """What RFC 8878 (3.1.1.1.2) asks of a decoder: a frame that wants more memory is refused."""
+_MOST_BLOCKS: Final = 1 << 16
+"""Of 128 KiB each; a body has a hundred or two."""
 ACCEPTED: Final = "gzip, deflate, zstd"
 
 
@@ -54,6 +56,17 @@ def unpack(encoding: str | None, body: bytes, limit: int) -> bytes:
             break
         body = _inflate(body, limit, 31)
     return body
+
+
+def tried(encoding: str | None, body: bytes, limit: int) -> bytes | UnpackError:
+    """Return the body, or why it cannot be had.
+
+    Raised, the error would hold what was unpacked so far, until somebody collects garbage.
+    """
+    try:
+        return unpack(encoding, body, limit)
+    except UnpackError as error:
+        return error.with_traceback(None)
 
 
 def most(encoding: str | None, size: int) -> int:
@@ -117,4 +130,29 @@ def _unzstd(body: bytes, limit: int) -> bytes:
                 raise too_large(limit)
     except zstandard.ZstdError:
         raise UnpackError(400, "bad_encoding", "the body is not packed as it says") from None
+    if not _ends_with_a_frame(body):
+        raise UnpackError(400, "bad_encoding", "the packed body ends too early")
     return b"".join(found)
+
+
+def _ends_with_a_frame(body: bytes) -> bool:
+    """Return whether no frame is cut off (RFC 8878, 3.1): the reader above takes a body's end for one."""
+    at, blocks = 0, 0
+    while at < len(body):
+        magic = int.from_bytes(body[at : at + 4], "little")
+        if magic & 0xFFFFFFF0 == 0x184D2A50:  # to be skipped
+            at += 8 + int.from_bytes(body[at + 4 : at + 8], "little")
+            continue
+        said = body[at + 4] if at + 4 < len(body) else 0
+        single = said >> 5 & 1
+        at += 6 - single + (0, 1, 2, 4)[said & 3] + (single, 2, 4, 8)[said >> 6]
+        last = 0
+        while not last:
+            block = int.from_bytes(body[at : at + 3], "little")
+            last, kind = block & 1, block >> 1 & 3
+            at += 3 + (1 if kind == 1 else block >> 3)
+            blocks += 1
+            if at > len(body) or blocks > _MOST_BLOCKS:
+                return False
+        at += 4 * (said >> 2 & 1)
+    return at == len(body)

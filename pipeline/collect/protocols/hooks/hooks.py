@@ -9,8 +9,7 @@ signature does not hold, and then nothing is kept.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -51,22 +50,19 @@ class Webhooks(Protocol):
 
     name = "hooks"
 
-    def __init__(
-        self, settings: Settings, name: str, hook: Hook, *, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, settings: Settings, name: str, hook: Hook) -> None:
         super().__init__(settings)
         self._hook = name
         self._way = WAYS[hook.way]
         self._secrets = [self._way.prepare(secret) for secret in hook.secrets]
         self._format = (("hk-format", hook.format.encode()),)
-        self._clock = clock
 
     def cut(self, asked: Asked, says: str) -> Cut:
         """Return the record, when its signature holds. Raises Malformed."""
         way = self._way
         raw = asked.raw or asked.body
         try:
-            way.check(asked.headers, raw, self._secrets, self._clock())
+            way.check(asked.headers, raw, self._secrets, asked.received_ms / 1000)
         except Unverified as error:
             raise Malformed(str(error), 401) from None
         text = asked.body.strip()

@@ -1,0 +1,35 @@
+"""What the job would make of a request's members: answered to who asks, and nothing is kept."""
+
+from __future__ import annotations
+
+from pipeline.collect.asked import Asked
+from pipeline.collect.protocols.protocol import Cut
+from pipeline.decode.decode import decode
+from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
+
+
+def verdicts_of(cut: Cut, asked: Asked) -> list[dict[str, object]]:
+    """Return one verdict a member: what it is read as, or why it would be a dead letter.
+
+    Several, where a member holds several records: the place among the members is in each.
+    """
+    found: list[dict[str, object]] = []
+    for place, piece in enumerate(cut.pieces):
+        origin = Origin("collect", place)
+        for record in decode(
+            piece.value, format=cut.protocol.name, origin=origin, received_at=asked.received_ms
+        ):
+            found.append({"member": place, **_said(record)})
+    return found
+
+
+def _said(record: Record) -> dict[str, object]:
+    match record:
+        case Event():
+            return {"reads": "event", "name": record.name, "user_id": record.user_id}
+        case PropertyUpdate():
+            return {"reads": "update", "user_id": record.user_id}
+        case IdentityLink():
+            return {"reads": "link", "user_id": record.user_id, "anonymous_id": record.anonymous_id}
+        case Invalid():
+            return {"reads": "invalid", "reason": record.reason}

@@ -1,0 +1,99 @@
+"""How much is under way in all, and who waits."""
+
+from __future__ import annotations
+
+from pipeline.collect.http.gate import Gate
+
+
+class Guest:
+    def __init__(self, gate: Gate, size: int, need: int | None = None) -> None:
+        self.gate, self.size = gate, size
+        self.need = need or size
+        self.inside = False
+        self.told: int | None = None
+
+    def arrive(self) -> Guest:
+        self.gate.inside += self.size
+        self.inside = True
+        if self.gate.crowded or self.gate.waiting:
+            self.inside = False
+            self.gate.wait(self, self.size)
+        return self
+
+    def enter(self, room: int) -> None:
+        assert room == self.need
+        self.inside = True
+
+    def turned_away(self, retry_secs: int) -> None:
+        self.told = retry_secs
+        self.gate.give_up(self)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_does_not_fit_waits_and_enters_in_its_order():
+    gate = Gate(100, Clock())
+    first, second, third = Guest(gate, 60).arrive(), Guest(gate, 60).arrive(), Guest(gate, 30).arrive()
+    assert (first.inside, second.inside, third.inside) == (True, False, False)
+    assert (gate.inside, gate.held) == (60, 90)
+    gate.leave(60)
+    assert second.inside
+    assert third.inside
+    assert (gate.inside, gate.held, gate.waiting) == (90, 0, 0)
+
+
+def test_who_waits_enters_when_there_is_room_for_all_that_it_may_come_to():
+    gate = Gate(100, Clock())
+    Guest(gate, 60).arrive()
+    other = Guest(gate, 30).arrive()
+    half_read = Guest(gate, 20, need=80).arrive()
+    assert other.inside
+    gate.leave(30)
+    assert not half_read.inside
+    gate.leave(60)
+    assert half_read.inside
+    assert gate.inside == 80
+
+
+def test_the_first_one_enters_whatever_its_size():
+    gate = Gate(100, Clock())
+    large = Guest(gate, 500).arrive()
+    assert large.inside
+    assert gate.inside == 500
+    gate.leave(500)
+    assert gate.inside == 0
+
+
+def test_who_has_waited_for_long_enough_is_told_when_to_come_again():
+    clock = Clock()
+    gate = Gate(100, clock)
+    Guest(gate, 100).arrive()
+    early = Guest(gate, 50).arrive()
+    clock.now += 3
+    late = Guest(gate, 50).arrive()
+    clock.now += 2.5
+    gate.turn_away(5.0)
+    assert early.told == 60, "nothing has left so far"
+    assert late.told is None
+    assert gate.waiting == 1
+
+
+def test_when_to_come_again_is_what_waits_by_what_leaves():
+    clock = Clock()
+    gate = Gate(1000, clock)
+    Guest(gate, 1000).arrive()
+    for _ in range(20):
+        gate.leave(100)
+        clock.now += 1
+        gate.inside += 100
+        gate.retry_secs()
+    assert gate.retry_secs() == 10
+    gate.inside = 1
+    assert gate.retry_secs() == 1
+    gate.inside = 1_000_000
+    assert gate.retry_secs() == 60

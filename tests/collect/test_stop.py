@@ -1,0 +1,64 @@
+"""A stop: not ready at once, what comes is answered for a moment more, what was handed over is kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.collect.rig import Running, post, wait_for
+
+READY = b"GET /readyz HTTP/1.1\r\n\r\n"
+
+
+def test_it_is_not_ready_at_once_and_answers_for_a_moment_more():
+    with Running(drain_secs=2.0) as running, running.connect() as idle, running.connect() as client:
+        client.send(READY)
+        assert client.read().status == 200
+        running.stop()
+        wait_for(lambda: running.ask(READY).status == 503)
+        assert running.ask(READY).body == b"stopping\n"
+        client.send(post())
+        reply = client.read()
+        assert reply.status == 200
+        assert reply.headers["connection"] == "close"
+        assert client.is_closed()
+        assert idle.is_closed()
+        running.join()
+        assert running.sink.closed
+        with pytest.raises(OSError, match="refused"):
+            running.connect()
+
+
+def test_what_waits_for_its_commit_is_answered_before_the_end():
+    with Running() as running, running.connect() as client:
+        running.sink.held = True
+        client.send(post())
+        wait_for(lambda: running.sink.batches)
+        running.stop()
+        wait_for(lambda: not running.listens())
+        assert not running.sink.closed
+        running.do(running.sink.release)
+        assert client.read().status == 200
+        running.join()
+        assert running.sink.closed
+
+
+def test_what_waits_for_room_is_refused_at_the_end():
+    limits = {"body": "1MiB", "member": "1MiB", "in_flight": "1MiB"}
+    large = b'{"a":"' + b"x" * 600_000 + b'"}'
+    with Running({"limits": limits}) as running, running.connect() as first, running.connect() as second:
+        running.sink.held = True
+        first.send(post(large))
+        wait_for(lambda: running.sink.batches)
+        second.send(post(large))
+        running.stop()
+        reply = second.read()
+        assert reply.status == 503
+        assert "stopping" in reply.body.decode()
+        running.do(running.sink.release)
+        assert first.read().status == 200
+
+
+def test_an_idle_collector_ends_at_once():
+    with Running(drain_secs=60.0) as running:
+        running.stop()
+        running.join()
