@@ -10,6 +10,8 @@ import msgspec
 
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Batch, Member, Why
+from pipeline.decode.collected import CUT
+from pipeline.model.sizes import KEPT_BYTES
 
 Extra = tuple[tuple[str, bytes], ...]
 """Headers of one member beside those of its request."""
@@ -86,10 +88,14 @@ class Cut:
     """The sender asks what the job would make of the members, and nothing is to be kept."""
 
     def batch(self, key: str, asked: Asked) -> Batch:
-        """Return the members as they are kept, under the name of the key (or of the hook)."""
+        """Return the members as they are kept, under the name of the key (or of the hook).
+
+        Of one that is too large how it begins is kept, with its size: the job makes a dead letter of it.
+        """
         name = key.encode()
         headers = (("hk-protocol", self.protocol.name.encode()), ("hk-key", name), *self.shared)
         begun = blake2b(name + b"\0", digest_size=_DIGEST_BYTES)
+        most = self.protocol.settings.limits.member_bytes
         members = []
         for piece in self.pieces:
             same = None
@@ -97,9 +103,13 @@ class Cut:
                 digest = begun.copy()
                 digest.update(piece.same.encode("utf-8", "surrogatepass"))
                 same = digest.digest()
-            extra = piece.extra
+            extra, value = piece.extra, piece.value
+            if value is not None and len(value) > most:
+                # Refused, it would take the others with it: SDKs drop a batch that is too large.
+                extra = (*extra, (CUT, b"%d" % len(value)))
+                value = value[: min(most, KEPT_BYTES)]
             members.append(
-                Member(piece.value, piece.user, piece.at_ms, same, headers + extra if extra else headers)
+                Member(value, piece.user, piece.at_ms, same, headers + extra if extra else headers)
             )
         return Batch(members, asked.received_ms, asked.origin is not None)
 
