@@ -10,6 +10,7 @@ import msgspec
 
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Batch, Member, Why
+from pipeline.collect.masking import masked
 from pipeline.decode.collected import CUT
 from pipeline.model.sizes import KEPT_BYTES
 
@@ -95,6 +96,7 @@ class Cut:
         name = key.encode()
         headers = (("hk-protocol", self.protocol.name.encode()), ("hk-key", name), *self.shared)
         begun = blake2b(name + b"\0", digest_size=_DIGEST_BYTES)
+        secret = self.credential or None
         most = self.protocol.settings.limits.member_bytes
         members = []
         for piece in self.pieces:
@@ -108,10 +110,27 @@ class Cut:
                 # Refused, it would take the others with it: SDKs drop a batch that is too large.
                 extra = (*extra, (CUT, b"%d" % len(value)))
                 value = value[: min(most, KEPT_BYTES)]
-            members.append(
-                Member(value, piece.user, piece.at_ms, same, headers + extra if extra else headers)
-            )
+            user = piece.user
+            if secret is not None:
+                if user is not None and secret in user:
+                    user = masked(user, secret)
+                if extra:
+                    extra = _without(extra, secret)
+            members.append(Member(value, user, piece.at_ms, same, headers + extra if extra else headers))
         return Batch(members, asked.received_ms, asked.origin is not None)
+
+
+def _without(extra: Extra, secret: str) -> Extra:
+    """Return the headers without the key: what the sender wrote into those that are not ours."""
+    key, mode = secret.encode("utf-8", "surrogatepass"), "surrogateescape"
+    if not any(key in value for _, value in extra):
+        return extra
+    return tuple(
+        (name, value)
+        if name.startswith("hk-")
+        else (name, masked(value.decode("utf-8", mode), secret).encode("utf-8", mode))
+        for name, value in extra
+    )
 
 
 class Protocol:
