@@ -51,7 +51,7 @@ def collected(named: Mapping[str, Shape]) -> Shape:
 
     def told(headers: Headers | None) -> Told:
         protocol = format = shift = None
-        is_plain = True
+        has_type = has_context = False
         for name, value in headers or ():
             if name == "hk-protocol":
                 protocol = value
@@ -59,12 +59,18 @@ def collected(named: Mapping[str, Shape]) -> Shape:
                 format = value
             elif name == "hk-shift":
                 shift = value
-                is_plain = False
-            elif name == "hk-type" or name == "hk-context":
-                is_plain = False
+            elif name == "hk-type":
+                has_type = True
+            elif name == "hk-context":
+                has_context = True
         shape = _BY_PROTOCOL.get(protocol)
         if shape is None:
             shape = _of_hook(format, named) if protocol == _HOOKS.encode() else _unknown(protocol)
+        if shape is _SEGMENT or shape is _POSTHOG:
+            # Whether an event is wanted, its time does not say; of a call its own type counts.
+            is_plain = not has_context and not (has_type and shape is _POSTHOG)
+        else:
+            is_plain = not has_context and not has_type and shift is None
         return Told(shape, is_plain, 0 if shift is None else _milliseconds(shift))
 
     return Shape(
@@ -239,6 +245,7 @@ _SHAPES: Final = {
     "mixpanel": _reads(SHAPES["mixpanel"], _mixpanel),
     "amplitude": _reads(SHAPES["amplitude"], _amplitude),
 }
+_SEGMENT, _POSTHOG = _SHAPES["segment"], _SHAPES["posthog"]
 _BY_PROTOCOL: Final[dict[bytes | None, Shape]] = {name.encode(): one for name, one in _SHAPES.items()}
 PROTOCOLS: Final = (*_SHAPES, _HOOKS)
 """What ``hk-protocol`` may say."""

@@ -284,6 +284,18 @@ LINES: list[tuple[Any, list[tuple[str, bytes | None]]]] = [
         {"type": "track", "event": "B", "userId": "u", "timestamp": "2026-11-23T12:00:00Z"},
         headers("segment", hk_shift="1"),
     ),
+    (
+        {"type": "page", "name": "B", "userId": "u", "timestamp": "2026-11-23T12:00:00Z"},
+        headers("segment", hk_type="track", hk_shift="5"),
+    ),
+    (
+        {"event": "A", "distinct_id": "d", "properties": {}, "timestamp": "2026-11-23T12:00:00Z"},
+        headers("posthog", hk_shift="-5"),
+    ),
+    (
+        {"event": "A", "distinct_id": "d", "properties": {}, "timestamp": "2026-11-23T12:00:00Z"},
+        headers("posthog", hk_shift="soon"),
+    ),
     ({"event": "B", "userId": "u"}, headers("segment", hk_type="track", hk_context='{"a":1}')),
     ({"traits": {"p": 1}, "userId": "u", "anonymousId": "a"}, headers("segment", hk_type="identify")),
     (

@@ -22,7 +22,7 @@ from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.model.records import Invalid, Record
 from pipeline.operate.sniff.doubts import lost, timeless
-from pipeline.operate.sniff.entries import NAMELESS
+from pipeline.operate.sniff.guess.entries import NAMELESS
 from pipeline.operate.sniff.propose import Proposal, apart, propose
 from pipeline.operate.sniff.recognise import (
     BROKEN,

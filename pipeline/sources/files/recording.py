@@ -27,7 +27,7 @@ from pipeline.sources.files.collected.place import MARK as FOLDER
 from pipeline.sources.files.collected.place import SegmentPlace
 from pipeline.sources.files.cursor import Cursor
 from pipeline.sources.files.entry import Entry
-from pipeline.sources.files.file_set import Input, find_inputs, name_apart
+from pipeline.sources.files.file_set import Input, find_inputs, name_apart, part_of
 from pipeline.sources.files.line_cursor import LineCursor
 from pipeline.sources.files.origins import MARK, Origins
 from pipeline.sources.reader import BaseReader
@@ -100,7 +100,7 @@ class Recording(BaseReader):
     def _find(self) -> list[Input]:
         sides = zip(self._given, (None, 1, 0), strict=True)
         found = [
-            replace(one, part=self._written.get(path))
+            replace(one, part=self._written.get(path) or part_of(one.path, self._written))
             for paths, side in sides
             for path in paths
             if path not in self._collected
