@@ -79,7 +79,7 @@ class Collector:
         try:
             until(self.is_ready)
         except AssertionError as error:
-            raise AssertionError(f"not ready ({self.answered}): {error}\n{self.said[-2000:]}") from None
+            raise AssertionError(f"not ready ({self.answered!r}): {error}\n{self.said[-2000:]}") from None
         return self
 
     def is_ready(self) -> bool:
