@@ -126,12 +126,25 @@ class Answering(asyncio.Protocol):
         request = self._request
         return not self._queue and self._busy is None and (request is None or not request.method)
 
+    @property
+    def may_go(self) -> bool:
+        """Return whether it may be closed where another one needs its place."""
+        return self.asks_nothing or self.is_leaving or self.is_slow
+
+    @property
+    def is_slow(self) -> bool:
+        """Return whether a body takes longer than it may where others want its room."""
+        request = self._request
+        if request is None or request.parked or not request.method:
+            return False
+        return self._host.now - request.since > self._host.limits.body_secs
+
     def overdue(self) -> None:
         """Its time is over. Called when ``deadline`` has passed."""
         raise NotImplementedError
 
-    def hurry(self, now: float) -> None:
-        """Give up a body that takes longer than it may while others wait for its room."""
+    def give_up_slow(self) -> None:
+        """Answer a body that is slow, and read no more of it."""
         raise NotImplementedError
 
     def refuse(self, request: Request, retry_secs: int) -> None:

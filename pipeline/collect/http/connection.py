@@ -210,13 +210,10 @@ class Connection(Answering):
         else:
             self._broken(reply.error(408, "timeout", "the head did not come in time"), "timeout")
 
-    def hurry(self, now: float) -> None:
-        """Give up a body that takes longer than it may while others wait for its room."""
-        request = self._request
-        if request is None or request.parked or not request.method or not request.size:
-            return
-        if now - request.since > self._host.limits.body_secs:
-            self._fail(request, reply.error(408, "timeout", "the body did not come in time"), "timeout")
+    def give_up_slow(self) -> None:
+        """Answer a body that is slow, and read no more of it."""
+        if self._request is not None:
+            self._fail(self._request, reply.error(408, "timeout", "the body did not come in time"), "timeout")
 
     def _too_large(self, request: Request) -> None:
         limit = self._host.limits.body

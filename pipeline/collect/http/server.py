@@ -131,8 +131,8 @@ class Server:
     # --- inside
 
     def _make_room(self) -> bool:
-        """Close the oldest that never asked anything, else the oldest that asks nothing now."""
-        idle = [one for one in islice(self._open, _LOOKED_AT) if one.asks_nothing]
+        """Close the oldest that never asked anything, else the oldest that nobody would miss."""
+        idle = [one for one in islice(self._open, _LOOKED_AT) if one.may_go]
         if not idle:
             return False
         gone = next((one for one in idle if not one.served), idle[0])
@@ -149,4 +149,5 @@ class Server:
         if self.gate.waiting:
             self.gate.turn_away(self.limits.hold_secs)
             for connection in list(self._open):
-                connection.hurry(now)
+                if connection.is_slow:
+                    connection.give_up_slow()

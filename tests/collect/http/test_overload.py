@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import socket
 import time
@@ -13,7 +14,7 @@ from tests.collect.rig import Client, Running, post, wait_for
 
 SMALL = {"limits": {"body": "1MiB", "member": "1MiB", "in_flight": "1MiB", "hold": "1s"}}
 LARGE = b'{"a":"' + b"x" * 600_000 + b'"}'
-FULL = b'{"a":"' + b"x" * 1_048_000 + b'"}'
+FULL = b'{"a":"' + b"x" * 1_048_568 + b'"}'
 SMALLER = b'{"a":"' + b"x" * 4_000 + b'"}'
 
 
@@ -49,7 +50,7 @@ def test_a_request_that_was_held_for_long_enough_is_refused_and_told_when_to_com
         assert 0.9 < time.monotonic() - begun < 4
         assert reply.status == 503
         assert 1 <= int(reply.headers["retry-after"]) <= 60
-        assert running.ask(b"GET /readyz HTTP/1.1\r\n\r\n").body == b"ready\n", "the one that waited is gone"
+        assert running.ask(b"GET /readyz HTTP/1.1\r\n\r\n").body == b"overloaded\n"
         running.do(running.sink.release)
         assert first.read().status == 200
         second.send(post(b'{"a":1}'))
@@ -110,6 +111,29 @@ def test_what_the_sink_refuses_is_refused_in_the_protocols_way():
             assert (ready.status, ready.body) == (503, word)
         running.sink.refusal = running.sink.trouble = None
         assert running.ask(post()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v1/events?key=sk-server-secret", b'{"a":1}', 503),
+        ("/v1/batch", b'{"batch":[{"type":"track","event":"E","userId":"u"}]}', 429),
+        ("/v1/t", b'{"event":"E","userId":"u"}', 429),
+        ("/batch/", b'{"api_key":"sk-server-secret","batch":[{"event":"E","distinct_id":"u"}]}', 503),
+    ],
+)
+def test_each_sdk_is_refused_in_the_way_in_which_it_keeps_its_data(full, path, body, status):
+    running, _ = full
+    with running.connect() as held, running.connect() as refused:
+        request = post(body, "Authorization: Basic c2stc2VydmVyLXNlY3JldDo=", path=path, key=None)
+        held.send(request)
+        reply = held.read()
+        assert (reply.status, int(reply.headers["retry-after"]) >= 1) == (status, True)
+        running.do(running.sink.release)
+        running.sink.refusal = Refused(Why.DISK, 9)
+        refused.send(request)
+        reply = refused.read()
+        assert (reply.status, reply.headers["retry-after"]) == (status, "9")
 
 
 def test_memory_stays_what_it_is_under_ten_times_the_load():
@@ -179,6 +203,26 @@ def test_one_connection_too_many_is_told_so_or_the_oldest_idle_one_goes():
             assert first.read().status == second.read().status == 200
             assert running.ask(post()).status == 200, "an idle one made room"
             assert first.is_closed()
+
+
+def test_slow_bodies_do_not_keep_all_places():
+    with Running({"limits": {"connections": 2}}, body_secs=0.4) as running:
+        slow = [running.connect() for _ in range(2)]
+        for client in slow:
+            client.send(post(SMALLER)[:-1000])
+        statuses = []
+        for _ in range(100):
+            for client in slow:
+                with contextlib.suppress(OSError):
+                    client.send(b"x")  # never idle for so long
+            with contextlib.suppress(OSError, EOFError):
+                statuses.append(running.ask(post()).status)
+            if statuses[-1:] == [200]:
+                break
+            time.sleep(0.05)
+        assert statuses[-1] == 200
+        for client in slow:
+            client.socket.close()
 
 
 def test_times_of_a_connection_are_bounded():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from random import Random
 
 import pytest
 
@@ -43,6 +44,34 @@ def test_pipelined_requests_are_answered_in_their_order(running):
         client.send(b"".join(requests))
         assert [client.read().status for _ in requests] == [200, 404, 400, 200]
     assert kept(running) == [b'{"n":0}', b'{"n":1}']
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_how_the_bytes_are_cut_changes_nothing(running, seed):
+    random = Random(seed)
+    requests, statuses, bodies = [], [], []
+    for n in range(40):
+        kind = random.randrange(4)
+        body = b'{"n":%d,"x":"%s"}' % (n, b"x" * random.choice((0, 10, 3000)))
+        if kind == 0:
+            requests.append(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        elif kind == 1:
+            chunks = b"".join(b"%x\r\n%b\r\n" % (1, bytes([byte])) for byte in body[:50])
+            rest = body[50:]
+            chunks += b"%x\r\n%b\r\n" % (len(rest), rest) if rest else b""
+            requests.append(post(b"", CHUNKED, length=False) + chunks + b"0\r\n\r\n")
+        else:
+            requests.append(post(gzip.compress(body) if kind == 2 else body))
+        statuses.append(200)
+        bodies += [body] if kind else []
+    wire = b"".join(requests)
+    with running.connect() as client:
+        while wire:
+            size = random.choice((1, 7, 100, 5000))
+            client.send(wire[:size])
+            wire = wire[size:]
+        assert [client.read().status for _ in requests] == statuses
+    assert kept(running) == bodies
 
 
 def test_a_pipelined_request_waits_until_the_one_before_it_is_kept(running):
@@ -186,9 +215,7 @@ def test_what_begins_like_gzip_is_unpacked_whatever_is_said(running, headers):
 
 
 def test_a_large_packed_body_is_unpacked_too(running):
-    import random
-
-    noise = random.Random(1).randbytes(40_000).hex().encode()
+    noise = Random(1).randbytes(40_000).hex().encode()
     body = b'{"type":"event","noise":"' + noise + b'"}'
     packed = gzip.compress(body)
     assert len(packed) > 16 << 10

@@ -12,7 +12,7 @@ import pytest
 from pipeline.collect.batch import Refused
 from pipeline.collect.sinks.recording.folder import Folder
 from pipeline.collect.sinks.recording.keeper import Keeper
-from pipeline.collect.sinks.recording.settings import RecordingSettings
+from pipeline.collect.sinks.settings import RecordingSettings
 from pipeline.telemetry import metrics
 from tests.collect.sinks.kit import batch, in_loop, kept, member, named, opened, segments, values
 
