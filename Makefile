@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit coverage bench bench-compare answers bombs bombs-live fuzz chaos sim soak kafka kafka-stop cdc docs site lock audit clean
+.PHONY: help setup dev run test lint unit coverage bench bench-compare answers bombs bombs-live fuzz chaos sim soak kafka kafka-stop sdks cdc docs site lock audit clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -74,6 +74,9 @@ kafka: $(DEV) ## start a Kafka broker on this machine (Java 17 and Maven) and le
 kafka-stop: $(DEV) ## stop that broker; what it stored is kept
 	$(BIN)/python -m tests.kafka.broker down $(ARGS)
 
+sdks: $(DEV) ## the long form of the tests with real SDKs: kills, overload, a thousand events by each (minutes)
+	$(BIN)/pytest -n 0 -m slow tests/collect $(ARGS)
+
 cdc: $(DEV) ## a job behind PostgreSQL, Debezium and Kafka Connect, all of them real (tests/cdc/README.md)
 	$(BIN)/pytest -n 0 -m slow tests/cdc $(ARGS)
 
@@ -90,6 +93,8 @@ lock: $(DEV) ## compile requirements/*.lock anew from pyproject.toml
 	    --python-version 3.11 --extra build --extra registry $$([ $$kind = run ] || echo "--extra dev --extra docs -c requirements/run.lock") \
 	    pyproject.toml -o requirements/$$kind.lock; \
 	done
+	$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal \
+	  --python-version 3.11 requirements/sdks.in -o requirements/sdks.lock
 
 audit: $(DEV) ## ask whether what the locks pin has known faults; offline: the pins and since when (ARGS=--strict)
 	@$(BIN)/python docs/audit.py $(ARGS)

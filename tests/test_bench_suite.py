@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from tests.bench import http_clients, kafka_topics, measure, sections, suite, watch
+from tests.bench import collecting, http_clients, kafka_topics, measure, sections, suite, watch
 from tests.bench.kafka_topics import NoBroker
 from tests.bench.measure import Candidate, Run
 from tests.bench.servers import receiver
@@ -64,6 +65,23 @@ def test_latency_prints_a_row_per_case_and_names_the_missing_broker(
     shown = capsys.readouterr().out
     assert "file, 200/s, one receiver hangs" in shown
     assert "LEFT OUT: latency from Kafka: none is asked for here" in shown
+
+
+def test_collect_prints_rates_and_waits_of_each_candidate(
+    bench: sections.Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = collecting.candidates
+    monkeypatch.setattr(collecting, "candidates", lambda bench: dict(list(whole(bench).items())[2:]))
+    bench.latency_secs, bench.warm_up_secs = 0.5, 0.3
+    collecting.collect(bench)
+    shown = capsys.readouterr().out
+    for row in ("answer, aiohttp, from memory", "collect + run: POST in to POST out"):
+        p50, p99, most = map(float, shown.partition(row)[2].split()[:3])
+        assert 0 < p50 <= p99 <= most
+    if shutil.which("wrk") is None:
+        assert "LEFT OUT: rates of collect: wrk is not installed" in shown
+    else:
+        assert {row.rpartition(": ")[2] for row in measure.SHOWN} == {"aiohttp, from memory"}
 
 
 def test_without_a_broker_kafka_is_left_out_loudly(

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 Headers = Sequence[tuple[str, bytes]]
 """Of a line: what the request says of a member beside its bytes. Names are lower case."""
 
 
-@dataclass(slots=True, frozen=True)
-class Member:
+class Member(msgspec.Struct, frozen=True, gc=False):
     """One record of a request, as it was sent but for the value of its protocol's key fields."""
 
     value: bytes | None

@@ -8,25 +8,57 @@ kept as it came, and the job dead-letters it with its reason.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypedDict, cast
 
 import msgspec
 
 from pipeline.collect.protocols.protocol import Limits, Malformed
 from pipeline.decode import fields as read
-from pipeline.decode import members as tolerant
+from pipeline.decode import walk
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 
 Fields = Mapping[str, bytes | msgspec.Raw]
 """The fields of an envelope, each as it was sent."""
 
+_Envelope = TypedDict(
+    "_Envelope",
+    {
+        "batch": msgspec.Raw,
+        "events": msgspec.Raw,
+        "users": msgspec.Raw,
+        "identification": msgspec.Raw,
+        "properties": msgspec.Raw,
+        "context": msgspec.Raw,
+        "event_type": msgspec.Raw,
+        "uuid": msgspec.Raw,
+        "writeKey": msgspec.Raw,
+        "api_key": msgspec.Raw,
+        "token": msgspec.Raw,
+        "$token": msgspec.Raw,
+        "app_id": msgspec.Raw,
+        "sentAt": msgspec.Raw,
+        "sent_at": msgspec.Raw,
+        "client_upload_time": msgspec.Raw,
+        "historical_migration": msgspec.Raw,
+    },
+    total=False,
+)
+"""What is asked of any envelope; of what else is there, ten million fields may be, nothing is made."""
+
 NOT_SEEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a look at a member raises that is no good JSON: the job says what is wrong with it."""
 
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_raw_object = msgspec.json.Decoder(_Envelope).decode
+_LINES_OF_A_MEMBER = 4
+"""Some senders leave lines empty."""
 _any = msgspec.json.Decoder().decode
 _BOM = b"\xef\xbb\xbf"
+_MOST_BAD_BYTES = 6 << 20
+"""Everybody waits while a tolerant reader walks over so much. No SDK sends more than 5 MB at once."""
+_COMMAS_OF_A_MEMBER = 40
+"""A list with more may hold a million members: they are counted while they are cut."""
 
 
 def text_of(body: bytes) -> bytes:
@@ -42,9 +74,9 @@ def text_of(body: bytes) -> bytes:
 def fields(text: bytes) -> Fields:
     """Return the fields of an object. Raises Malformed where it is none."""
     try:
-        return _raw_object(text)
+        return cast(Fields, _raw_object(text))
     except NOT_SEEN:
-        found = tolerant.fields(text)
+        found = _fields(text)
         if found is None:
             raise Malformed("the body is not JSON") from None
         return found
@@ -53,13 +85,34 @@ def fields(text: bytes) -> Fields:
 def items(text: bytes | msgspec.Raw, limits: Limits) -> list[bytes]:
     """Return the members of an array. Raises Malformed where it is none, or beyond the limits."""
     found: list[bytes] | None
-    try:
-        found = [bytes(raw) for raw in _raw_list(text)]
-    except NOT_SEEN:
-        found = tolerant.items(bytes(text))
+    raw = bytes(text)
+    if raw.count(b",") > _COMMAS_OF_A_MEMBER * limits.members:
+        found = walk.items(raw, limits.members)
+    else:
+        try:
+            found = [bytes(member) for member in _raw_list(raw)]
+        except NOT_SEEN:
+            found = _items(raw, limits)
     if found is None:
         raise Malformed("the body is not JSON, or holds something else where a list of records is wanted")
     return within(found, limits)
+
+
+def _fields(text: bytes) -> dict[str, bytes] | None:
+    _refuse_large(text)
+    return walk.fields(text)
+
+
+def _items(text: bytes, limits: Limits) -> list[bytes] | None:
+    _refuse_large(text)
+    return walk.items(text, limits.members)
+
+
+def _refuse_large(text: bytes) -> None:
+    if len(text) > _MOST_BAD_BYTES:
+        raise Malformed(
+            f"the body is not good JSON, and {len(text):,} bytes are too many to look for what is wrong", 413
+        )
 
 
 def within(found: list[bytes], limits: Limits) -> list[bytes]:
@@ -67,9 +120,7 @@ def within(found: list[bytes], limits: Limits) -> list[bytes]:
     if not found:
         raise Malformed("there is no record in the body")
     if len(found) > limits.members:
-        raise Malformed(
-            f"the body holds {len(found):,} records; `limits.members` allows {limits.members:,}", 413
-        )
+        raise Malformed(f"the body holds more than {limits.members:,} records (`limits.members`)", 413)
     largest = max(map(len, found))
     if largest > limits.member_bytes:
         raise Malformed(
@@ -90,11 +141,13 @@ def lines(body: bytes, limits: Limits) -> list[bytes]:
         _raw_object(text)
         return within([text], limits)
     except NOT_SEEN:
-        if tolerant.fields(text) is not None:
+        if _fields(text) is not None:
             return within([text], limits)
+    if text.count(b"\n") > _LINES_OF_A_MEMBER * limits.members:
+        raise Malformed(f"the body holds more than {limits.members:,} records (`limits.members`)", 413)
     found = [line for line in map(bytes.strip, text.split(b"\n")) if line]
     # One line that is none costs that line; where none is an object, the body is something else.
-    if len(found) > 1 and any(tolerant.fields(line) is not None for line in found):
+    if len(found) > 1 and any(_fields(line) is not None for line in found):
         return within(found, limits)
     raise Malformed("the body is not JSON")
 

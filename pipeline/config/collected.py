@@ -47,6 +47,10 @@ def check_collect(
     needs_secrets: False for a process that has no use for them; then only what is written can be compared.
     No message holds a key.
     """
+    for path, format in hook_formats(section):
+        if format == COLLECTED:
+            told = f"`{COLLECTED}` is the format of what the collector writes, not of what it is sent"
+            problems.error(path, "wrong-value", told, hint="name the shape of the sender's requests")
     seen: dict[str, KeyPath] = {}
     for path, text in collect_secrets(section):
         value = _value(path, text, secrets, problems, needs_secrets)

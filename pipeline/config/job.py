@@ -191,7 +191,10 @@ def load_pipeline(
     assert used is not None  # there is a model
     if used.source is None and source is not None:
         settings += tuple(settings_followed(source))
-    written = {place(base, one): one for path, one in were.items() if path[:2] == ("source", "jsonl")}
+    # Also where a flag names other paths: what lies in these keeps its format.
+    files = formats.get("files")
+    written = {place(base, one): one for one in (files if isinstance(files, dict) else ())}
+    written |= {place(base, one): one for path, one in were.items() if path[:2] == ("source", "jsonl")}
     config = PipelineConfig(
         used, source, Path(model.state), data.get("delivery", {}), settings, formats, written
     )
@@ -295,7 +298,8 @@ def _check_source(
             (),
             "missing-source",
             "there is nothing to read: pipeline.yaml has no `source`",
-            hint="name a recording with --source FILE, or add `source: {jsonl: {paths: [..]}}`",
+            hint="name a recording with `run --source FILE`, add `source: {jsonl: {paths: [..]}}`, or take "
+            "events over HTTP: `collect: {keys: any}`",
         )
     elif isinstance(source, JsonlSource):
         named = {

@@ -6,6 +6,7 @@ mapped      own shapes: YAML compiled to plain functions
 decode      one line or message at a time: envelopes, dead letters
 scan        a chunk at a time, with a first look (glance) that drops what no webhook wants
 members     the members of an envelope that is no JSON as a whole
+walk        the same of what came over HTTP, which is forgiven more
 strangers   what looks like a shape and is another's
 strict      JSON, fields: what every shape reads with
 """

@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Final
 
 from pipeline.decode import strict
-from pipeline.decode.builtin import posthog
+from pipeline.decode.builtin import native, posthog
 from pipeline.decode.fields import Fields, Headers, Place
 from pipeline.decode.shape import Shape, Told
 from pipeline.decode.shapes import SHAPES
@@ -51,7 +51,7 @@ def collected(named: Mapping[str, Shape]) -> Shape:
 
     def told(headers: Headers | None) -> Told:
         protocol = format = shift = None
-        is_plain = True
+        has_type = has_context = False
         for name, value in headers or ():
             if name == "hk-protocol":
                 protocol = value
@@ -59,12 +59,18 @@ def collected(named: Mapping[str, Shape]) -> Shape:
                 format = value
             elif name == "hk-shift":
                 shift = value
-                is_plain = False
-            elif name == "hk-type" or name == "hk-context":
-                is_plain = False
+            elif name == "hk-type":
+                has_type = True
+            elif name == "hk-context":
+                has_context = True
         shape = _BY_PROTOCOL.get(protocol)
         if shape is None:
             shape = _of_hook(format, named) if protocol == _HOOKS.encode() else _unknown(protocol)
+        if shape is _SEGMENT or shape is _POSTHOG:
+            # Whether an event is wanted, its time does not say; of a call its own type counts.
+            is_plain = not has_context and not (has_type and shape is _POSTHOG)
+        else:
+            is_plain = not has_context and not has_type and shift is None
         return Told(shape, is_plain, 0 if shift is None else _milliseconds(shift))
 
     return Shape(
@@ -104,7 +110,8 @@ def _unknown(protocol: bytes | None) -> Shape:
         )
     raise InvalidRecord(
         f"`hk-protocol` is {_shown(protocol)}, which this version does not know ({', '.join(PROTOCOLS)}): a "
-        "newer collector wrote the line. Update Hookline here, and then `hookline dlq replay` it"
+        "newer collector wrote the line. Update Hookline here, then replay the line "
+        "(`hookline dlq export --records`)"
     )
 
 
@@ -113,10 +120,10 @@ def _of_hook(format: bytes | None, named: Mapping[str, Shape]) -> Shape:
         raise InvalidRecord("the line of a hook has no header `hk-format`: nothing says which shape reads it")
     name = format.decode("utf-8", "replace")
     shape = named.get(name)
-    if shape is None:
+    if shape is None or shape.by_headers is not None:
         raise InvalidRecord(
             f"`hk-format` is {_shown(format)}, and there is no such shape: put it back into config/shapes, "
-            "and then `hookline dlq replay` the line"
+            "then replay the line (`hookline dlq export --records`)"
         )
     return shape
 
@@ -170,8 +177,21 @@ def _shared(text: bytes, own: Fields | None) -> Fields | None:
 def _no_such(protocol: str, word: str, known: Iterable[str]) -> InvalidRecord:
     return InvalidRecord(
         f"`hk-type` is {word[:40]!r}, which {protocol} does not have ({', '.join(known)}): a newer collector "
-        "wrote the line. Update Hookline here, and then `hookline dlq replay` it"
+        "wrote the line. Update Hookline here, then replay it (`hookline dlq export --records`)"
     )
+
+
+_SAYS: Final = {"name": "event", "set": "user", "set_once": "user", "unset": "user", "delete": "user"}
+"""What a native record without ``type`` is, by the first of these fields that it has."""
+
+
+def _native(record: Fields, place: Place) -> list[Record]:
+    """Return the records of a native record, which need not say its ``type`` where a field of it does."""
+    if record.get("type") is None:
+        told = next((kind for name, kind in _SAYS.items() if name in record), None)
+        if told is not None:
+            record = {**record, "type": told}
+    return native.read(record, place)
 
 
 def _segment(record: Fields, word: str) -> Fields:
@@ -217,7 +237,7 @@ def _amplitude(record: Fields, word: str) -> Fields:
 
 
 _SHAPES: Final = {
-    "native": _reads(SHAPES["native"]),
+    "native": _reads(replace(SHAPES["native"], read=_native)),
     "segment": _reads(SHAPES["segment"], _segment),
     "posthog": _reads(SHAPES["posthog"], _posthog),
     "heap": _reads(SHAPES["heap"], _heap),
@@ -225,6 +245,7 @@ _SHAPES: Final = {
     "mixpanel": _reads(SHAPES["mixpanel"], _mixpanel),
     "amplitude": _reads(SHAPES["amplitude"], _amplitude),
 }
+_SEGMENT, _POSTHOG = _SHAPES["segment"], _SHAPES["posthog"]
 _BY_PROTOCOL: Final[dict[bytes | None, Shape]] = {name.encode(): one for name, one in _SHAPES.items()}
 PROTOCOLS: Final = (*_SHAPES, _HOOKS)
 """What ``hk-protocol`` may say."""

@@ -22,11 +22,7 @@ def _nothing(text: str) -> None:
 
 
 _read_text = json.JSONDecoder().raw_decode
-_MARKS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}"]', re.DOTALL)
 _read = json.JSONDecoder(parse_int=_nothing, parse_float=_nothing, parse_constant=_nothing).raw_decode
-_read_anything = json.JSONDecoder(
-    parse_int=_nothing, parse_float=_nothing, parse_constant=_nothing, strict=False
-).raw_decode
 
 
 def cut(raw: bytes, names: Sequence[str]) -> tuple[str, list[bytes], bytes] | None:
@@ -43,83 +39,6 @@ def cut(raw: bytes, names: Sequence[str]) -> tuple[str, list[bytes], bytes] | No
         return _of_object(text, at, names)
     except (ValueError, StopIteration, IndexError, RecursionError):
         return None
-
-
-def fields(raw: bytes) -> dict[str, bytes] | None:
-    """Return the fields of an object as they were sent; None where the text is none.
-
-    More is forgiven than in a line: bytes that are no UTF-8, characters that JSON wants escaped, a thousand
-    brackets and words that are no JSON, wherever it is clear which value they are part of.
-    """
-    try:
-        text = strict.without_bom(raw).decode("latin-1")
-        at = _after_space(text, 0)
-        if text[at] != "{":
-            return None
-        found: dict[str, bytes] = {}
-        at = _after_space(text, at + 1)
-        while text[at] == '"':
-            name, at = _read_anything(text, at)
-            at = _after_space(text, at)
-            if text[at] != ":":
-                return None
-            start = _after_space(text, at + 1)
-            end = _end(text, start)
-            found[name] = text[start:end].encode("latin-1")
-            at = _after_space(text, end)
-            if text[at] != ",":
-                break
-            at = _after_space(text, at + 1)
-            if text[at] != '"':
-                return None
-        return found if text[at] == "}" and _after_space(text, at + 1) == len(text) else None
-    except (ValueError, StopIteration, IndexError, RecursionError):
-        return None
-
-
-def items(raw: bytes) -> list[bytes] | None:
-    """Return the members of a list as they were sent; None where it is none. Forgives what `fields` does."""
-    try:
-        text = strict.without_bom(raw).decode("latin-1")
-        at = _after_space(text, 0)
-        if text[at] != "[":
-            return None
-        found: list[bytes] = []
-        at = _after_space(text, at + 1)
-        while text[at] != "]":
-            end = _end(text, at)
-            found.append(text[at:end].encode("latin-1"))
-            at = _after_space(text, end)
-            if text[at] == ",":
-                at = _after_space(text, at + 1)
-                if text[at] == "]":
-                    return None
-            elif text[at] != "]":
-                return None
-        return found if _after_space(text, at + 1) == len(text) else None
-    except (ValueError, StopIteration, IndexError, RecursionError):
-        return None
-
-
-def _end(text: str, at: int) -> int:
-    """Return where a value ends, by its brackets where it cannot be read."""
-    try:
-        return _read_anything(text, at)[1]
-    except (ValueError, StopIteration, RecursionError):
-        if text[at] not in "{[":
-            raise ValueError(at) from None
-    depth = 0
-    for mark in _MARKS.finditer(text, at):
-        kind = mark[0]
-        if kind in "{[":
-            depth += 1
-        elif kind in "}]":
-            depth -= 1
-            if depth == 0:
-                return mark.end()
-        elif kind == '"':
-            break  # a text that never ends
-    raise ValueError(at)
 
 
 def _of_object(text: str, at: int, names: Sequence[str]) -> tuple[str, list[bytes], bytes] | None:

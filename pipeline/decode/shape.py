@@ -26,7 +26,7 @@ class Told(NamedTuple):
 
     shape: Shape
     is_plain: bool
-    """True where it is read as any line of its shape."""
+    """True where the first look at it and `plain` may read it as any line of its shape."""
     shift_ms: int
     """To be added to the times of its records."""
 

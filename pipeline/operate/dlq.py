@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pipeline.model.errors import Refused
 from pipeline.model.records import Envelope, Origin
@@ -89,10 +89,16 @@ def records(letters: Iterable[DeadLetter], state: Path) -> Iterator[bytes]:
         )  # fmt: skip
 
 
-def died_in(paths: Sequence[str]) -> set[Path]:
-    """Return the state directories that files were written out of by `records`; nothing where one was not."""
-    found = [_died_in(given.path) for given in find_inputs(paths)]
-    return set() if None in found else {Path(state) for state in found if state is not None}
+def died_in(paths: Sequence[str]) -> tuple[set[Path], bool]:
+    """Return the state directories that files were written out of by `records`, and whether all were.
+
+    Of many files the first are looked at: a recording may have thousands, none of which is such a one.
+    """
+    found = [_died_in(given.path) for given in find_inputs(paths)[:_LOOKED_AT]]
+    return {Path(state) for state in found if state is not None}, None not in found
+
+
+_LOOKED_AT: Final = 100
 
 
 def _died_in(path: str) -> str | None:

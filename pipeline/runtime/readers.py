@@ -18,9 +18,12 @@ from pipeline.runtime.state.directory import reader_name
 from pipeline.sources.chunk import Position
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.reader import Reader, Source
+from pipeline.telemetry.log import get
 
 if TYPE_CHECKING:
     from pipeline.sources.schemas.fetcher import Fetcher
+
+_log = get("source")
 
 RECORDING = "recording"
 """Name of a recording's one partition; it does not depend on its files."""
@@ -65,6 +68,7 @@ class Recordings:
                     f"{path}: the collector's folder is not there and cannot be made ({error.strerror}): "
                     "make it, or mend `collect.to.recording`"
                 ) from None
+            _log.info("following what the collector keeps", folder=path)
         recording = Recording(
             source.inputs(),
             events=source.events or (),

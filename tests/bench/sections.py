@@ -13,6 +13,7 @@ from statistics import median
 
 from tests.bench import http_clients
 from tests.bench.candidates import job, make_config, make_stream
+from tests.bench.collecting import collect
 from tests.bench.kafka_topics import NoBroker, broker, filled
 from tests.bench.latency import Latency, measure
 from tests.bench.measure import SHOWN, Candidate, Process, heading, left_out, show, take_turns
@@ -288,6 +289,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "bodies": bodies,
     "client": http_client,
     "latency": latencies,
+    "collect": collect,
     "kafka": kafka,
     "processes": processes,
     "flaky": flaky,

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.collect.keyless import Keyless, Names
+from pipeline.collect.protocols.protocol import Malformed
 
 LONG = "phc_Zx81kLmQ0nWvTrYp"
 NAMES = Names("api_key", "token", "$token", "writeKey")
@@ -32,6 +33,8 @@ def clean(member: bytes, key: str | None = LONG, names: Names = NAMES) -> bytes:
         (b'{"tok\\u0065n":"wk_1"}', b'{"tok\\u0065n":""}'),
         (b'{"token":"w\\u006b_1"}', b'{"token":""}'),
         (b'{"properties":{"token":"wk_1","n":1}}', b'{"properties":{"token":"","n":1}}'),
+        (b'{"token":"WK2","token":"wk_1"}', b'{"token":"","token":""}'),
+        (b'{"token":"WK2","properties":{"token":" wk_1 "}}', b'{"token":"","properties":{"token":""}}'),
         (b'{"properties":{"token":"mine","n":1}}', b'{"properties":{"token":"mine","n":1}}'),
         (b'{"a":[{"token":"wk_1"}],"b":"token"}', b'{"a":[{"token":""}],"b":"token"}'),
         (b'{"a":"token","wk_1":"wk_1"}', b'{"a":"token","wk_1":"wk_1"}'),  # too short to be no word
@@ -67,6 +70,19 @@ def test_a_key_that_is_no_word_is_cut_out_of_every_text(member: bytes) -> None:
 def test_what_holds_no_key_stays_as_it_is(member: bytes) -> None:
     assert clean(member) is member
     assert clean(member, None) is member
+
+
+def test_a_request_that_takes_too_long_to_be_searched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.collect.keyless._MOST_TEXTS", 1000)
+    keyless = Keyless(NAMES, LONG)
+    member = b"[" + b'"\\u0041",' * 400 + b"1]"
+    assert keyless.clean(member) == member
+    with pytest.raises(Malformed, match="too many texts"):
+        keyless.clean_all([member] * 4, member)
+    # What is another's field of that name costs nothing.
+    keyless = Keyless(NAMES, "wk_1")
+    member = b'{"properties":[' + b'{"token":"mine"},' * 2000 + b"1]}"
+    assert keyless.clean(member) == member
 
 
 _keys = st.sampled_from(["wk_live_1", LONG, 'a/b\\c"d-0123456789', "schlüssel-0123456789"])
@@ -114,7 +130,7 @@ def texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data(), _keys)
 def test_no_key_comes_out(data: st.DataObject, key: str) -> None:
     given_ = data.draw(st.lists(st.tuples(_names, values()), max_size=5).map(Pairs))

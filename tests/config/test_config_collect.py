@@ -82,6 +82,11 @@ def test_a_named_source_wins(load, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("collect", "place", "told"),
     [
+        (
+            "{hooks: {a: {verify: {github: s}, format: collected}}}",
+            "1:52",
+            "not of what it is sent",
+        ),
         ("{}", "1:1", "nobody may send anything: name `keys` or `hooks`"),
         ("{keys: any, listen: 0.0.0.0:8080}", "1:10", "other machines reach `0.0.0.0:8080`"),
         ("{keys: any, listen: '[::]:80'}", "1:10", "name the keys, or listen on 127.0.0.1"),

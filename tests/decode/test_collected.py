@@ -72,6 +72,7 @@ BINARY = [(name.replace("-", "_") if name.startswith("ce-") else name, text) for
     ("protocol", "value", "name"),
     [
         ("native", {"type": "event", "name": "N", "user_id": "u"}, "N"),
+        ("native", {"name": "N", "user_id": "u"}, "N"),
         ("segment", {"type": "track", "event": "S", "userId": "u"}, "S"),
         ("segment", {"type": "track", "event": "S", "userId": "u", "distinct_id": "d"}, "S"),
         ("posthog", {"event": "P", "distinct_id": "u", "properties": {}, "type": "track"}, "P"),
@@ -144,6 +145,12 @@ def test_what_a_path_says_and_nobody_knows_is_a_dead_letter(
     assert said in reason(value, headers(protocol, hk_type=word))
 
 
+def test_a_native_record_need_not_say_its_type() -> None:
+    assert one({"user_id": "u", "set": {"p": 1}}, headers("native")).set == {"p": 1}
+    assert one({"user_id": "u", "delete": True}, headers("native")).delete
+    assert "type" in reason({"user_id": "u"}, headers("native"))
+
+
 def test_the_shift_is_added_to_every_time_of_a_member() -> None:
     at = "2026-11-23T12:00:00Z"
     ms = 1_795_435_200_000
@@ -210,6 +217,7 @@ def test_a_hook_is_read_by_the_shape_it_names() -> None:
         (headers("avro-rpc"), "'avro-rpc'", "Update Hookline"),
         (headers("hooks"), "no header `hk-format`", "which shape"),
         (headers("hooks", hk_format="gone"), "'gone'", "put it back into config/shapes"),
+        (headers("hooks", hk_format="collected"), "'collected'", "put it back into config/shapes"),
         (headers("native", hk_shift="soon"), "`hk-shift` is 'soon'", "milliseconds"),
         (headers("native", hk_shift="9" * 5000), "`hk-shift`", "milliseconds"),
     ],
@@ -275,6 +283,18 @@ LINES: list[tuple[Any, list[tuple[str, bytes | None]]]] = [
     (
         {"type": "track", "event": "B", "userId": "u", "timestamp": "2026-11-23T12:00:00Z"},
         headers("segment", hk_shift="1"),
+    ),
+    (
+        {"type": "page", "name": "B", "userId": "u", "timestamp": "2026-11-23T12:00:00Z"},
+        headers("segment", hk_type="track", hk_shift="5"),
+    ),
+    (
+        {"event": "A", "distinct_id": "d", "properties": {}, "timestamp": "2026-11-23T12:00:00Z"},
+        headers("posthog", hk_shift="-5"),
+    ),
+    (
+        {"event": "A", "distinct_id": "d", "properties": {}, "timestamp": "2026-11-23T12:00:00Z"},
+        headers("posthog", hk_shift="soon"),
     ),
     ({"event": "B", "userId": "u"}, headers("segment", hk_type="track", hk_context='{"a":1}')),
     ({"traits": {"p": 1}, "userId": "u", "anonymousId": "a"}, headers("segment", hk_type="identify")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 import tomllib
@@ -14,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
+SDKS = ROOT / "tests" / "collect" / "sdks" / "package.json"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TABLES = (ROOT / "docs" / "internals.md").read_text().partition("## Dependencies")[2]
 
@@ -48,11 +50,18 @@ def test_every_package_that_is_imported_is_declared():
         (2, PROJECT["optional-dependencies"]["docs"]),
         (3, PROJECT["optional-dependencies"]["dev"]),
         (4, PROJECT["optional-dependencies"]["registry"]),
+        (5, (ROOT / "requirements" / "sdks.in").read_text().split()),
     ],
-    ids=["run", "docs", "dev", "registry"],
+    ids=["run", "docs", "dev", "registry", "sdks"],
 )
 def test_every_dependency_is_in_its_table_with_its_reason(number: int, wanted: list[str]):
     table = TABLES.split("|---|---|\n")[number].partition("\n\n")[0]
     rows = re.findall(r"^\| `([\w-]+)` \| .+ \|$", table, re.MULTILINE)
     names = [canonicalize_name(Requirement(line).name) for line in wanted]
     assert [canonicalize_name(name) for name in rows] == names
+
+
+def test_every_sdk_of_npm_is_in_its_table_with_its_reason():
+    table = TABLES.split("|---|---|\n")[6].partition("\n\n")[0]
+    rows = re.findall(r"^\| `([\w@/-]+)` \| .+ \|$", table, re.MULTILINE)
+    assert rows == list(json.loads(SDKS.read_text())["dependencies"])

@@ -129,6 +129,9 @@ def test_who_a_dead_record_belongs_to_is_asked_by_explain_and_by_name(mended: Me
     assert '"plan":"free"' not in said
     assert '"plan":"free"' in mended.rehearse("--users-from", bench.folder / "elsewhere")
     assert "it holds no state" in mended.rehearse("--users-from", bench.folder / "nowhere", code=2)
+    words = ["replay", mended.dead, "-c", bench.config, "--users-from", bench.folder / "elsewhere", "--state"]
+    assert run([*map(str, words), str(bench.folder / "elsewhere")]) == 2
+    assert "is a job's own" in mended.capsys.readouterr().err
     packed = bench.folder / "packed.rec.jsonl.gz"
     packed.write_bytes(gzip.compress(mended.dead.read_bytes()))
     shutil.move(bench.folder / "elsewhere", bench.state)
@@ -136,5 +139,5 @@ def test_who_a_dead_record_belongs_to_is_asked_by_explain_and_by_name(mended: Me
     people = bench.folder / "people.jsonl"
     people.write_text('{"kind":"person","uid":"ann","has":{"plan":"then"}}\n')
     said = mended.rehearse(people, "--format", "mine")
-    assert "joined with" not in said
+    assert "dead records among other recordings: they find users as those say" in said
     assert '"plan":"then"' in said

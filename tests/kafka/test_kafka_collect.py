@@ -6,12 +6,11 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from pipeline.collect.batch import Batch, Refused, Why
+from pipeline.collect.batch import Batch, Member, Refused, Why
 from pipeline.collect.sinks import KafkaSinkSettings
 from pipeline.collect.sinks.kafka import KafkaSink
 from pipeline.model.errors import ConfigError, Fatal
@@ -67,7 +66,7 @@ async def test_members_are_messages_keyed_by_user_with_their_headers_in_order(to
         racing = [batch(member(f"{number}-{at}", f"u{number % 4}", at), page=True) for at in (3, 1, 2)]
         assert await asyncio.gather(*map(sink.keep, racing)) == [0, 0, 0]
     assert await sink.keep(named("29-1", "new")) == 1
-    assert await sink.keep(Batch((replace(member("none", None), value=None),), 1, False)) == 0
+    assert await sink.keep(Batch((Member(None, None, None, None, ()),), 1, False)) == 0
     await sink.close()
     found = read(topics, topic, 3)
     assert len(found) == 92
@@ -163,7 +162,7 @@ async def test_a_member_that_no_topic_takes_is_refused_for_good_and_costs_no_oth
     topic = topics.create("collected", config={"max.message.bytes": "5000"})
     sink = opened(topics, topic, **{"compression.type": "none"})
     for size in (6_000, 2_000_000):
-        large = replace(member("large"), value=b'"' + b"x" * size + b'"')
+        large = Member(b'"' + b"x" * size + b'"', "u1", None, None, ())
         why, other = await asyncio.gather(
             _why_refused(sink, batch(large)), _why_refused(sink, named("small"))
         )

@@ -1,6 +1,8 @@
-/* Loaded before libc: the wall clock is off by what a shared file says, and every sync takes longer.
-   The file holds two doubles: seconds added to the wall clock, seconds added to each sync. */
+/* Loaded before libc: the wall clock is off by what a shared file says, and every sync takes longer, or fails.
+   The file holds three doubles: seconds added to the wall clock, seconds added to each sync, and the errno with which
+   fdatasync fails (0: it does not). */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -16,7 +18,7 @@ static double setting(int which) {
     const char *path = getenv("PRELOAD_SETTINGS");
     int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0) return 0;
-    void *at = mmap(0, 2 * sizeof(double), PROT_READ, MAP_SHARED, file, 0);
+    void *at = mmap(0, 3 * sizeof(double), PROT_READ, MAP_SHARED, file, 0);
     close(file);
     if (at == MAP_FAILED) return 0;
     given = at;
@@ -63,6 +65,10 @@ int fsync(int file) {
 
 int fdatasync(int file) {
   wait_for_disk();
+  if (setting(2)) {
+    errno = (int)setting(2);
+    return -1;
+  }
   return syscall(SYS_fdatasync, file);
 }
 

@@ -29,7 +29,7 @@ class Machine:
         folder.mkdir(parents=True, exist_ok=True)
         library, self._settings = folder / "preload.so", folder / "settings"
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE], check=True)
-        self._ahead = self._slow = 0.0
+        self._ahead = self._slow = self._fails = 0.0
         self._write()
         self.environment = {"LD_PRELOAD": str(library), "PRELOAD_SETTINGS": str(self._settings)}
 
@@ -43,7 +43,12 @@ class Machine:
         self._slow = secs
         self._write()
 
+    def failing_disk(self, number: int) -> None:
+        """Let every fdatasync fail with this errno; 0: it works again."""
+        self._fails = number
+        self._write()
+
     def _write(self) -> None:
         # In place: the library has the file in memory.
         with open(self._settings, "r+b" if self._settings.exists() else "wb") as file:
-            file.write(struct.pack("dd", self._ahead, self._slow))
+            file.write(struct.pack("ddd", self._ahead, self._slow, self._fails))

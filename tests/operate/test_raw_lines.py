@@ -148,6 +148,27 @@ def test_of_paths_with_several_formats_other_files_are_of_the_source_s(bench: Be
     assert formats.of("t.jsonl", "u/t.jsonl").name == "shop"
 
 
+def test_what_lies_in_a_folder_of_the_config_has_its_format(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = "[{path: own/, format: shop}, {path: seg/, format: segment}]"
+    network = "network: {allow: [127.0.0.0/8]}, epoch: 100ms, shards: 1"
+    (bench.config / "pipeline.yaml").write_text(f"{{{network}, source: {{jsonl: {{paths: {paths}}}}}}}")
+    lines = {"own/2026/a.jsonl": LINES[0], "seg/b.jsonl": {"type": "track", "event": "B", "userId": "u"}}
+    for name, line in lines.items():
+        (bench.config / name).parent.mkdir(parents=True)
+        (bench.config / name).write_text(json.dumps(line) + "\n")
+    monkeypatch.chdir(bench.config / "own")
+    code, out, err = said(capsys, bench, "replay", "2026/a.jsonl", "../seg", "--dry-run")
+    assert (code, json.loads(out)["body"], "0 dead letters" in err) == (0, {"n": "A"}, True)
+    bench.write("a", 'trigger: {events: [C]}\nrequest: {url: "http://127.0.0.1:9/x"}\n')
+    (bench.config / "pipeline.yaml").write_text(f"{{{network}, source: {{jsonl: {{paths: {paths}}}}}}}")
+    for format, invalid in ((), 0), (("--format", "shop"), 1):
+        words = ("replay", "2026", "../seg", *format, "--state", bench.folder / f"of-{invalid}", "--json")
+        code, out, err = said(capsys, bench, *words)
+        assert (code, json.loads(out)["records"]["invalid"]) == (0, invalid), err
+
+
 def test_a_run_that_understands_hardly_anything_says_so_with_the_first_reason(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:

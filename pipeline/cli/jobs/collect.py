@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     metavar="ADDRESS",
     envvar="HOOKLINE_METRICS",
     show_envvar=True,
-    help="Serve /metrics and /healthz on PORT or HOST:PORT, for who scrapes from elsewhere; names and "
-    "HOOKLINE_METRICS_TOKEN as for `hookline run`.",
+    help="Serve /metrics and /healthz on PORT or HOST:PORT; names and HOOKLINE_METRICS_TOKEN as for "
+    "`hookline run`.",
 )
 @click.option("--member", hidden=True, help="Given by `hookline up`.")
 @json_option

@@ -119,6 +119,7 @@ def replay(
     `webhook-replay: true`. The same command again goes on where it was stopped.
     """
     from pipeline.cli.jobs.run import load
+    from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
     from pipeline.job.replay import Replay
     from pipeline.telemetry import log
 
@@ -134,11 +135,13 @@ def replay(
     if dry_run and from_kafka:
         raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
     chosen = replace(chosen, users_of=joined_with(users_of, job.state, paths))
+    for one in {job.state, chosen.users_of or job.state}:
+        SCHEMAS.look_in(one / FOLDER)
     if dry_run:
         from pipeline.operate.trials.dry_run import would_send
         from pipeline.operate.trials.numbers import LineNumbers
 
-        found = would_send(config, paths, format, chosen, job.file.sizes())
+        found = would_send(config, paths, format, chosen, job.file.sizes(), job.written)
         return show_dry(found, LineNumbers(paths).told)
     return run(config, job, chosen, state, as_json)
 
@@ -170,7 +173,16 @@ def joined_with(given: Path | None, state: Path, paths: tuple[str, ...]) -> Path
         if describe(given) is None:
             raise click.UsageError(f"--users-from {given}: no job has run on it, it holds no state")
         found: Path | None = given
-    elif homes := died_in(paths) if paths else set():
+    else:
+        homes, are_all = died_in(paths) if paths else (set(), False)
+        if not homes:
+            return None
+        if not are_all:
+            say(
+                "dead records among other recordings: they find users as those say. --users-from DIR joins "
+                "with what a job knows of them now"
+            )
+            return None
         looked = [*(homes if len(homes) == 1 else ()), state]
         found = next((one for one in looked if describe(one) is not None), None)
         if found is None:
@@ -180,8 +192,6 @@ def joined_with(given: Path | None, state: Path, paths: tuple[str, ...]) -> Path
                 "--users-from names the job's state directory"
             )
             return None
-    else:
-        return None
     say(f"joined with what {found} knows of users now: their properties and links as of its last epoch")
     return found
 
@@ -224,7 +234,6 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     from pipeline.cli.jobs.run import account, show
     from pipeline.compile.snapshot import compile_config
     from pipeline.config.files import read_config
-    from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
     from pipeline.language.secrets import Secrets
     from pipeline.model.process.bounds import bounded
     from pipeline.runtime.accompany import accompany
@@ -242,9 +251,10 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
             words += f" {chosen.users_of.absolute()}"
         name = blake2b(f"{words}{chosen.to}".encode(), digest_size=4).hexdigest()
         state = job.state.with_name(f"{job.state.name}-replay-{name}")
+    elif state.resolve() in {one.resolve() for one in (job.state, chosen.users_of) if one is not None}:
+        raise click.UsageError(f"--state {state} is a job's own: a replay has another one, or none is named")
     say(f"replaying with the state directory {state}")
     chosen = replace(chosen, lives=known_lives(job.state))
-    SCHEMAS.look_in(job.state / FOLDER)
     job = replace(job, state=state)
     before = account(state)["records"]["read"]
     summary = run_job(job, config, replay=chosen, observe=lambda job: accompany(job, 0))

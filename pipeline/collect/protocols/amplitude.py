@@ -17,7 +17,7 @@ import msgspec
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
-from pipeline.collect.clock import Shift, first_time, read_time
+from pipeline.collect.clock import Shift, read_time
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.packed import forms
@@ -71,7 +71,7 @@ class Amplitude(Protocol):
                 raise Malformed("the body has no `events`")
         credential = members.id_of(members.value(envelope, "api_key"), beside.get("api_key"))
         sent_ms = read_time(members.value(envelope, "client_upload_time"))
-        shift = Shift(self.settings.clock, asked.received_ms, sent_ms)
+        shift = Shift(self.settings.clock, asked, sent_ms)
         named: Extra = (("hk-type", says.encode()),) if says else ()
         values = Keyless(_KEYS, credential).clean_all(found, held)
         pieces = [_piece(value, shift, named) for value in values]
@@ -116,7 +116,7 @@ def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
         seen = _look(value)
     except members.NOT_SEEN:
         return Piece(value, extra=named)
-    at_ms, extra = shift.of(first_time(seen.event_time, seen.time, seen.client_event_time))
+    at_ms, extra = shift.of(seen.event_time, seen.time, seen.client_event_time)
     insert_id = members.id_of(seen.insert_id)
     # Amplitude takes two of a device for one where this is equal.
     same = None if insert_id is None else f"{seen.device_id}\0{insert_id}"

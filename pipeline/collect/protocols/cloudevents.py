@@ -20,7 +20,7 @@ import msgspec
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
-from pipeline.collect.clock import Shift, first_time
+from pipeline.collect.clock import Shift
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.native import credential_of
@@ -63,7 +63,7 @@ class CloudEvents(Protocol):
         """Return the events of a request. Raises Malformed."""
         credential = credential_of(asked) or asked.query.get("access_token")
         keyless = Keyless(_NONE, credential)
-        shift = Shift(self.settings.clock, asked.received_ms, None)
+        shift = Shift(self.settings.clock, asked, None)
         limits = self.settings.limits
         if "ce-specversion" in asked.headers:
             return Cut(self, credential, [_binary(asked, keyless, shift, self)])
@@ -117,7 +117,7 @@ def _binary(asked: Asked, keyless: Keyless, shift: Shift, protocol: Protocol) ->
         (value,) = members.within([asked.body], protocol.settings.limits)
         value = keyless.clean(value)
         data = _ids_of(value)
-    at_ms, extra = shift.of(first_time(attributes.get("time")))
+    at_ms, extra = shift.of(attributes.get("time"))
     get = attributes.get
     user = _user(data, get("userid"), get("subject"), get("anonymousid"), get("source"))
     return Piece(value, user, at_ms, _same(get("source"), get("id")), (*kept, *extra))
@@ -135,7 +135,7 @@ def _piece(value: bytes, shift: Shift) -> Piece:
         seen = _look(value)
     except members.NOT_SEEN:
         return Piece(value)
-    at_ms, extra = shift.of(first_time(seen.time))
+    at_ms, extra = shift.of(seen.time)
     user = _user(_ids_of(bytes(seen.data)), seen.userid, seen.subject, seen.anonymousid, seen.source)
     return Piece(value, user, at_ms, _same(seen.source, seen.id), extra)
 

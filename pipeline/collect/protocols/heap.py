@@ -16,7 +16,7 @@ import msgspec
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
-from pipeline.collect.clock import Shift, first_time
+from pipeline.collect.clock import Shift
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
@@ -53,7 +53,7 @@ class Heap(Protocol):
             held = text
             found = members.within([text], limits)
         credential = members.id_of(members.value(envelope, "app_id"))
-        shift = Shift(self.settings.clock, asked.received_ms, None)
+        shift = Shift(self.settings.clock, asked, None)
         named: Extra = (("hk-type", says.encode()),)
         values = Keyless(_KEYS, credential).clean_all(found, held)
         return Cut(self, credential, [_piece(value, shift) for value in values], named)
@@ -76,6 +76,6 @@ def _piece(value: bytes, shift: Shift) -> Piece:
         seen = _look(value)
     except members.NOT_SEEN:
         return Piece(value)
-    at_ms, extra = shift.of(first_time(seen.timestamp))
+    at_ms, extra = shift.of(seen.timestamp)
     user = members.id_of(seen.identity, seen.user_id)
     return Piece(value, user, at_ms, members.id_of(seen.idempotency_key), extra)

@@ -20,7 +20,7 @@ import orjson
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
-from pipeline.collect.clock import Shift, first_time
+from pipeline.collect.clock import Shift
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.packed import forms
@@ -73,7 +73,7 @@ class Mixpanel(Protocol):
             found = members.lines(text, self.settings.limits)
         seen = [_seen(value) for value in found]
         credential = _basic(asked) or next((token for one in seen if (token := _token(one))), None)
-        shift = Shift(self.settings.clock, asked.received_ms, None)
+        shift = Shift(self.settings.clock, asked, None)
         values = Keyless(_KEYS, credential).clean_all(found, text)
         pieces = [_piece(value, one, shift) for value, one in zip(values, seen, strict=True)]
         named: Extra = (("hk-type", b"track" if says == _IMPORT else says.encode()),)
@@ -131,7 +131,7 @@ def _piece(value: bytes, seen: _Look | None, shift: Shift) -> Piece:
     if seen is None:
         return Piece(value)
     inside = seen.properties or _NOTHING
-    at_ms, extra = shift.of(first_time(inside.time, inside.dollar_time, seen.time))
+    at_ms, extra = shift.of(inside.time, inside.dollar_time, seen.time)
     id_of = members.id_of
     user = id_of(inside.user_id, inside.distinct_id, inside.device_id) or id_of(
         seen.user_id, seen.distinct_id, seen.device_id

@@ -14,7 +14,7 @@ import msgspec
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
-from pipeline.collect.clock import Shift, read_time
+from pipeline.collect.clock import Shift
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.protocol import Cut, Malformed, Piece, Protocol
@@ -41,7 +41,7 @@ class Native(Protocol):
         """Return the records of the body. Raises Malformed."""
         credential = credential_of(asked)
         keyless = Keyless(_NONE, credential)
-        shift = Shift(self.settings.clock, asked.received_ms, None)
+        shift = Shift(self.settings.clock, asked, None)
         found = members.lines(asked.body, self.settings.limits)
         pieces = [_piece(value, shift) for value in keyless.clean_all(found, asked.body)]
         return Cut(self, credential, pieces, verdicts=asked.headers.get("x-hookline-verify") == "1")
@@ -64,7 +64,7 @@ def _piece(value: bytes, shift: Shift) -> Piece:
         seen = _look(value)
     except members.NOT_SEEN:
         return Piece(value)
-    at_ms, extra = shift.of(read_time(seen.time))
+    at_ms, extra = shift.of(seen.time)
     # A user's `id` may be anything; that of an event is its own.
     same = members.id_of(seen.id) if seen.type == "event" else None
     return Piece(value, members.id_of(seen.user_id, seen.anonymous_id), at_ms, same, extra)

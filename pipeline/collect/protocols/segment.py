@@ -23,7 +23,7 @@ import msgspec
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
-from pipeline.collect.clock import Shift, first_time, read_time
+from pipeline.collect.clock import Shift, read_time
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
@@ -90,7 +90,7 @@ class Segment(Protocol):
                 found = members.within([text], limits)
         credential = _credential(asked, envelope)
         keyless = Keyless(_KEYS, credential)
-        shift = Shift(self.settings.clock, asked.received_ms, read_time(members.value(envelope, "sentAt")))
+        shift = Shift(self.settings.clock, asked, read_time(members.value(envelope, "sentAt")))
         named: Extra = (("hk-type", says.encode()),) if says else ()
         pieces = [_piece(value, shift, named) for value in keyless.clean_all(found, held)]
         shared: Extra = ()
@@ -161,8 +161,9 @@ def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
         seen = _look(value)
     except members.NOT_SEEN:
         return Piece(value, extra=named)
-    at_ms = first_time(seen.timestamp, seen.originalTimestamp, seen.sentAt)
-    at_ms, extra = shift.of(at_ms, is_right=seen.receivedAt is not None)
+    sent = seen.sentAt
+    is_right = seen.receivedAt is not None
+    at_ms, extra = shift.of(seen.timestamp, seen.originalTimestamp, sent, is_right=is_right, sent=sent)
     user = seen.userId
     if type(user) is not str or not user:
         user = members.id_of(user, seen.user_id, seen.anonymousId, seen.anonymous_id)

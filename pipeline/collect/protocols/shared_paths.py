@@ -1,4 +1,4 @@
-"""Paths that several protocols have: /track, /engage and /batch.
+"""Paths that several protocols have: /track, /engage, /batch, and Heap's /api/v1/identify.
 
 PostHog is meant, unless the key's `protocols` name another one; where they name both, the body tells. Jitsu's
 SDK posts to /batch as well, with its own header.
@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection
 from pipeline.collect.asked import Asked
 from pipeline.collect.protocols.amplitude import Amplitude
 from pipeline.collect.protocols.amplitude import is_one as looks_like_amplitude
+from pipeline.collect.protocols.heap import Heap
 from pipeline.collect.protocols.mixpanel import Mixpanel
 from pipeline.collect.protocols.mixpanel import is_one as looks_like_mixpanel
 from pipeline.collect.protocols.packed import forms
 from pipeline.collect.protocols.posthog.capture import PostHog
 from pipeline.collect.protocols.protocol import Cut, Protocol, Settings
-from pipeline.collect.protocols.segment import Jitsu
+from pipeline.collect.protocols.segment import Jitsu, Segment
 
 Speaks = Callable[[str | None], Collection[str] | None]
 """A credential -> the protocols that its key names; None where the key is unknown or names none."""
@@ -29,6 +30,8 @@ class SharedPaths(PostHog):
         self, settings: Settings, mixpanel: Mixpanel, amplitude: Amplitude, jitsu: Jitsu, speaks: Speaks
     ) -> None:
         super().__init__(settings)
+        self._heap = Heap(settings)
+        self._segment = Segment(settings)
         self._mixpanel = mixpanel
         self._amplitude = amplitude
         self._jitsu = jitsu
@@ -51,6 +54,11 @@ class SharedPaths(PostHog):
         if self._is_others(found, self._amplitude, lambda: looks_like_amplitude(text)):
             return self._amplitude.cut_text(asked, text, beside, "")
         return found
+
+    def identify(self, asked: Asked, says: str) -> Cut:
+        """Return Heap's call; Segment's where an `/api` stands before its path. Raises Malformed."""
+        found = self._heap.cut(asked, says)
+        return self._segment.cut(asked, says) if found.credential is None else found
 
     def _is_others(self, found: Cut, other: Protocol, looks_so: Callable[[], bool]) -> bool:
         named = self._speaks(found.credential) or ()

@@ -51,7 +51,7 @@ class Table:
         ):
             for method, path, route in rows:
                 if "{" in path:
-                    pattern = re.compile(re.escape(path).replace(r"\{key\}", "([^/]+)") + "/*$")
+                    pattern = re.compile(re.escape(path).replace(r"\{key\}", "([^/]+)") + "$")
                     self._patterns.append((pattern, {method: route}))
                 else:
                     self._routes.setdefault(path, {})[method] = route
@@ -68,13 +68,16 @@ class Table:
         found = self._routes.get(path)
         if found is not None:
             return found
+        path = path.rstrip("/")
+        found = self._routes.get(path)
+        if found is not None:
+            return found
+        if path.count("/") > _MOST_PARTS:
+            return {}
         for pattern, routes in self._patterns:
             named = pattern.search(path)
             if named is not None:
                 return {method: _saying(route, named[1]) for method, route in routes.items()}
-        path = path.rstrip("/")
-        if path.count("/") > _MOST_PARTS:
-            return {}
         while path:
             found = self._routes.get(path)
             if found is not None:
@@ -126,7 +129,7 @@ def _posthog(settings: Settings) -> Iterator[_Row]:
         yield "POST", path, Route(plumbing, plumbing.flags)
         yield "GET", path, Route(plumbing, plumbing.flags)
     yield "GET", "/array/{key}/config", Route(plumbing, plumbing.config)
-    yield "GET", "/array/{key}/config.js", Route(plumbing, plumbing.unserved)
+    yield "GET", "/array/{key}/config.js", Route(plumbing, plumbing.script)
     yield "GET", "/static/{key}", Route(plumbing, plumbing.unserved)
     yield "GET", "/api/surveys", Route(plumbing, plumbing.surveys)
     yield "POST", "/s", Route(plumbing, plumbing.thrown_away)
@@ -142,6 +145,7 @@ def _shared(settings: Settings, speaks: Speaks) -> Iterator[_Row]:
         yield method, "/engage", Route(shared, shared.track, "engage")
         yield method, "/batch", Route(shared, shared.batch)
         yield method, "/groups", Route(mixpanel, mixpanel.cut, "groups")
+    yield "POST", "/api/v1/identify", Route(shared, shared.identify, "identify")
     yield "POST", "/import", Route(mixpanel, mixpanel.cut, "import")
     for path in ("/2/httpapi", "/httpapi"):
         yield "POST", path, Route(amplitude, amplitude.cut)
@@ -153,7 +157,6 @@ def _others(settings: Settings) -> Iterator[_Row]:
     for path, says in (
         ("/api/track", "track"),
         ("/api/add_user_properties", "add_user_properties"),
-        ("/api/v1/identify", "identify"),
         ("/api/identify", "identify"),
     ):
         yield "POST", path, Route(heap, heap.cut, says)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pipeline.collect.batch import Sink
-from pipeline.collect.sinks.kafka import KafkaSink, KafkaSinkSettings
-from pipeline.collect.sinks.recording.settings import RecordingSettings
 from pipeline.collect.sinks.recording.sink import RecordingSink
+from pipeline.collect.sinks.settings import KafkaSinkSettings, RecordingSettings
 
 __all__ = ["KafkaSinkSettings", "RecordingSettings", "open_sink"]
 
@@ -17,5 +16,8 @@ def open_sink(settings: RecordingSettings | KafkaSinkSettings) -> Sink:
     its brokers do not let us write, Fatal where the disk refuses or no broker answers.
     """
     if isinstance(settings, KafkaSinkSettings):
+        # Only here: whoever keeps a recording needs no Kafka client.
+        from pipeline.collect.sinks.kafka import KafkaSink
+
         return KafkaSink(settings)
     return RecordingSink(settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipeline.collect.batch import Batch, Member, Refused
 from pipeline.collect.sinks.dedupe import Ring
@@ -35,7 +35,7 @@ class Ticket:
     came: float
     outcome: asyncio.Future[int]
     """Done when the batch is kept or refused."""
-    after: list[tuple[Batch, asyncio.Future[int]]] = field(default_factory=list)
+    after: list[tuple[Batch, asyncio.Future[int]]] | None = None
     """Batches that repeat a member of it: looked at when it is kept, refused when it is."""
 
 
@@ -115,7 +115,7 @@ class Intake:
                 self.ring.add(ticket.same, now)
             tell(ticket.outcome, refused, ticket.repeats)
         for ticket in tickets:
-            for batch, outcome in ticket.after:
+            for batch, outcome in ticket.after or ():
                 if outcome.done():
                     continue
                 if refused is None:
@@ -146,6 +146,8 @@ class Intake:
         in_flight = self._in_flight
         if not in_flight.keys().isdisjoint(digests):
             other = next(in_flight[digest] for digest in same if digest in in_flight)
+            if other.after is None:
+                other.after = []
             other.after.append((batch, outcome))
             return
         repeats = 0
@@ -160,8 +162,7 @@ class Intake:
         ticket = Ticket(batch, same, size, repeats, now, outcome)
         self._under_way[ticket] = None
         self.waiting_bytes += size
-        for digest in same:
-            in_flight[digest] = ticket
+        in_flight.update(dict.fromkeys(same, ticket))
         if batch.is_page and self._order is not None:
             self._order.hold(ticket, now)
             self._tick_later(self._order)

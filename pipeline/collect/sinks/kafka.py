@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -22,6 +22,7 @@ from confluent_kafka.admin import AclOperation
 from pipeline.collect.batch import Batch, Member, Refused, Why
 from pipeline.collect.sinks.intake import Intake, Ticket, tell
 from pipeline.collect.sinks.order import places
+from pipeline.collect.sinks.settings import KafkaSinkSettings
 from pipeline.kafka.admin import KafkaAdmin
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import OWN, KafkaSettings, client_settings
@@ -50,22 +51,6 @@ _TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SI
 _TICK_SECS = 0.25
 _ASK_SECS = 1.0
 _PLACE = "collect.to.kafka.settings"
-
-
-@dataclass(slots=True, frozen=True)
-class KafkaSinkSettings:
-    """The topic, and how what is kept there is taken."""
-
-    brokers: str
-    topic: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Passed to librdkafka."""
-    dedupe_secs: float = 600.0
-    """How long what was kept is known, so that a repeat is not kept again; 0: not at all."""
-    order_secs: float = 0.05
-    """How long requests of pages wait for others of the same user."""
-    connect_secs: float = 10.0
-    """How long the brokers may take to answer when the collector starts."""
 
 
 def producer_settings(settings: KafkaSinkSettings, reachability: Reachability) -> dict[str, Any]:
@@ -324,9 +309,9 @@ class KafkaSink:
                 break
             late = Refused(Why.BROKER, int(ANSWER_SECS))
             tell(ticket.outcome, late)
-            for _, outcome in ticket.after:
+            for _, outcome in ticket.after or ():
                 tell(outcome, late)
-            ticket.after.clear()
+            ticket.after = None
         if self._deliveries:
             self._timer = self._intake.loop.call_later(_TICK_SECS, self._tick)
 

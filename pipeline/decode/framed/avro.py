@@ -246,19 +246,21 @@ class _Rewriting:
         if type(fields) is not list:
             raise InvalidRecord(f"its schema is no Avro schema: the record `{full:.100}` has no fields")
         self._open.add(full)
-        found: list[Json] = []
+        found: dict[str, Json] = {}
         for field in fields:
-            if type(field) is not dict or type(field.get("name")) is not str:
+            name = field.get("name") if type(field) is dict else None
+            if type(field) is not dict or type(name) is not str:
                 raise InvalidRecord(f"its schema is no Avro schema: a field of `{full:.100}` has no name")
-            found.append({"name": field["name"], "type": self.schema(field.get("type"), inner, level + 1)})
-        if len({str(one["name"]) for one in found}) < len(found):  # type: ignore[call-overload,index]
+            found[name] = self.schema(field.get("type"), inner, level + 1)
+        if len(found) < len(fields):
             raise InvalidRecord(f"its schema is no Avro schema: `{full:.100}` has two fields of one name")
         self._open.discard(full)
-        self._deep[full] = 1 + max((self._levels(one["type"]) for one in found), default=0)  # type: ignore[call-overload,index]
+        self._deep[full] = 1 + max(map(self._levels, found.values()), default=0)
         if self._deep[full] > MOST_DEEP:
             raise InvalidRecord(f"records of its schema have more than {MOST_DEEP} levels")
-        self._empty[full] = all(self._is_empty(one["type"], inner) for one in found)  # type: ignore[index,call-overload]
-        record: dict[str, Json] = {"type": "record", "name": full, "fields": found}
+        self._empty[full] = all(self._is_empty(one, inner) for one in found.values())
+        members: list[Json] = [{"name": name, "type": one} for name, one in found.items()]
+        record: dict[str, Json] = {"type": "record", "name": full, "fields": members}
         if schema.get("connect.name") in NAMES:
             return {**record, "logicalType": f"{_OURS}{schema['connect.name']}"}
         return {**record, "logicalType": f"{_OURS}counted"}

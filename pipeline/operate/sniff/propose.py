@@ -15,10 +15,10 @@ from pipeline.decode.shape import Shape
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Json, Value
 from pipeline.model.records import Record
-from pipeline.operate.sniff.entries import Entry, entries_of
-from pipeline.operate.sniff.fields import Around, base_view, element_views
+from pipeline.operate.sniff.guess.entries import Entry, entries_of
+from pipeline.operate.sniff.guess.fields import Around, base_view, element_views
+from pipeline.operate.sniff.guess.yaml_text import shape_text
 from pipeline.operate.sniff.recognise import Recognised, first_reason, read_by
-from pipeline.operate.sniff.yaml_text import shape_text
 
 _MOST_STUDIED: Final = 250
 """Of the sample, for what fields are; all of it is what a proposal is tried on."""

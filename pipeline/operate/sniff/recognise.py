@@ -11,7 +11,8 @@ import orjson
 from pipeline.decode import strict
 from pipeline.decode.auto import chosen, looks_like
 from pipeline.decode.builtin import cloudevents
-from pipeline.decode.decode import decode
+from pipeline.decode.collected import collected, is_collected
+from pipeline.decode.decode import BY_NAME, COLLECTED, decode
 from pipeline.decode.fields import Fields
 from pipeline.decode.framed.frame import split
 from pipeline.decode.framed.framing import Frame
@@ -54,6 +55,9 @@ def recognise(one: Sampled, own: Mapping[str, Shape], registry: Registry | None 
     registry: whose schemas are known, for what stands in a frame.
     """
     raw = one.raw
+    if is_collected(one.origin.source) or any(name == "hk-protocol" for name, _ in one.headers or ()):
+        reason = first_reason(read_by(one, collected({**BY_NAME, **own})))
+        return Recognised(one, COLLECTED.name, reason, is_read=reason is None)
     if raw is None:
         return Recognised(one, TOMBSTONE)
     framed = _of_frame(one, raw, own, registry)

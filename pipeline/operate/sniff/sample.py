@@ -20,12 +20,14 @@ from pipeline.model.records import Origin
 from pipeline.model.words import did_you_mean
 from pipeline.operate.sniff.foreign import foreign
 from pipeline.sources.files.blocks import Blocks, Damaged
+from pipeline.sources.files.collected.folder import Folder
 from pipeline.sources.files.file_set import STDIN, Input, find_inputs
 from pipeline.sources.files.recorded import PREFIX, Message, is_recording, parse_line
 
 MOST_RECORDS: Final = 1_000
 MOST_BYTES: Final = 16 << 20
 STDIN_FD = 0
+_SEGMENTS: Final = 10
 
 
 @dataclass(slots=True, frozen=True)
@@ -80,11 +82,22 @@ def sample_files(paths: Sequence[str], most: int = MOST_RECORDS, most_bytes: int
     """
     for path in paths:
         _exists(path)
-    inputs = find_inputs(paths)
+    inputs = [one for found in find_inputs(paths) for one in _files_of(found)]
+    if not inputs:
+        raise UsageError(f"{', '.join(paths)}: the collector has kept nothing there yet")
     sample = Sample()
     for given in inputs:
         _read(given, sample, max(1, most // len(inputs)), max(1 << 16, most_bytes // len(inputs)))
     return sample
+
+
+def _files_of(found: Input) -> list[Input]:
+    """Return the files of an input: of a collector's folder its latest segments."""
+    if not found.is_collectors:
+        return [found]
+    folder = Folder(found.path)
+    files = [folder.files(first)[0] for first in folder.firsts()[-_SEGMENTS:]]
+    return [Input(os.path.basename(path), path) for path in files if os.path.getsize(path)]
 
 
 def _exists(text: str) -> None:

@@ -14,6 +14,7 @@ from pipeline.compile.shapes import read_formats
 from pipeline.config.files import SHAPES, JobDefaults
 from pipeline.config.formats import own_names
 from pipeline.decode.auto import NAMES
+from pipeline.decode.collected import is_collected
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.shape import Shape
 from pipeline.language.formats import RECORDING
@@ -21,7 +22,7 @@ from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.model.records import Invalid, Record
 from pipeline.operate.sniff.doubts import lost, timeless
-from pipeline.operate.sniff.entries import NAMELESS
+from pipeline.operate.sniff.guess.entries import NAMELESS
 from pipeline.operate.sniff.propose import Proposal, apart, propose
 from pipeline.operate.sniff.recognise import (
     BROKEN,
@@ -280,6 +281,8 @@ def _formats(recognised: list[Recognised], own: Mapping[str, str], notes: list[s
             name = f'{{avro: {{registry: "{one.registry}", then: {name}}}}}'
         elif one.schema is not None and name is not None:
             name = f"{{json_schema: {{then: {name}}}}}"
+        if is_collected(one.sampled.origin.source):
+            continue  # its lines say it themselves
         if name is not None and is_read and name not in (TOMBSTONE, FRAMED):
             of = shapes.setdefault(one.sampled.part, {})
             of[name] = of.get(name, 0) + 1

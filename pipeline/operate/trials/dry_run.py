@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +13,22 @@ from pipeline.job.replay import Replay
 from pipeline.join.known import Known
 from pipeline.model.records import Invalid
 from pipeline.model.sizes import USUAL, Sizes
-from pipeline.operate.trials.given import load_snapshot, named_shape, read_stream
+from pipeline.operate.trials.given import EMPTY, load_snapshot, named_shape, read_stream
 from pipeline.operate.trials.preview import Preview
 
 
 def would_send(
-    config: Path, paths: Sequence[str], format: str | None, chosen: Replay, sizes: Sizes = USUAL
+    config: Path,
+    paths: Sequence[str],
+    format: str | None,
+    chosen: Replay,
+    sizes: Sizes = USUAL,
+    written: Mapping[str, str] = EMPTY,
 ) -> Iterator[Preview | Invalid]:
     """Yield the requests of recordings, and the records that cannot be read, in stream order.
 
-    Raises UsageError for an unknown webhook or shape.
+    written: the paths of pipeline.yaml by where they lead: what lies there has their formats. Raises
+    UsageError for an unknown webhook or shape.
     """
     snapshot = load_snapshot(config, paths)
     for webhook_id in sorted(chosen.webhooks):
@@ -30,7 +36,7 @@ def would_send(
     formats = snapshot.formats if format is None else Formats(named_shape(snapshot.formats, format))
     with nullcontext() if chosen.users_of is None else closing(Known(chosen.users_of)) as known:
         rehearsal = Rehearsal(snapshot, chosen, sizes, known)
-        for record in read_stream(paths, formats, sizes):
+        for record in read_stream(paths, formats, sizes, written):
             if isinstance(record, Invalid):
                 yield record
                 continue

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 import orjson
 
@@ -201,12 +203,23 @@ def _user(text: Text) -> tuple[str | None, str | None, dict[str, Value]]:
     )
 
 
-def read_stream(paths: Sequence[str], formats: Formats = ALL_AUTO, sizes: Sizes = USUAL) -> Iterator[Record]:
-    """Yield every record of recordings, in the order in which the job would take them."""
+EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def read_stream(
+    paths: Sequence[str],
+    formats: Formats = ALL_AUTO,
+    sizes: Sizes = USUAL,
+    written: Mapping[str, str] = EMPTY,
+) -> Iterator[Record]:
+    """Yield every record of recordings, in the order in which the job would take them.
+
+    written: the paths of pipeline.yaml by where they lead: what lies there has their formats.
+    """
     from pipeline.sources.files.recording import Recording  # not for who reads no stream
 
     SCHEMAS.look_beside(*map(Path, paths))
-    reader = Recording(paths)
+    reader = Recording(paths, written=written)
     reader.under(formats)
     try:
         while not reader.done:
@@ -216,6 +229,7 @@ def read_stream(paths: Sequence[str], formats: Formats = ALL_AUTO, sizes: Sizes 
                 continue
             for at, line in enumerate(chunk.lines):
                 source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[at]
+                part = chunk.parts if chunk.parts is None or isinstance(chunk.parts, str) else chunk.parts[at]
                 origin = Origin(source, chunk.offsets[at])
                 if chunk.faults and at in chunk.faults:
                     yield Invalid(line or b"", chunk.faults[at], origin)
@@ -225,7 +239,7 @@ def read_stream(paths: Sequence[str], formats: Formats = ALL_AUTO, sizes: Sizes 
                     continue
                 for record in decode(
                     line,
-                    format=formats.of(source),
+                    format=formats.of(source, part),
                     origin=origin,
                     received_at=chunk.received[at] if chunk.received else None,
                     headers=chunk.headers[at] if chunk.headers else None,

@@ -7,7 +7,8 @@ neither the working directory nor where the recording lies changes an origin.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,16 +50,22 @@ def find_inputs(paths: Iterable[str], side: int | None = None, *, may_be_empty: 
             continue
         path = Path(text)
         if path.is_dir():
-            collectors = {mark.parent for mark in path.rglob(MARK)}
+            items = list(path.rglob("*"))
+            collectors = {item.parent for item in items if item.name == MARK}
             found += [
-                Input(one.relative_to(path).as_posix(), str(one), side, is_collectors=True)
+                Input(
+                    path.name if one == path else one.relative_to(path).as_posix(),
+                    str(one),
+                    side,
+                    is_collectors=True,
+                )
                 for one in sorted(collectors)
             ]
             if path in collectors:
                 continue
             inside = sorted(
                 item
-                for item in path.rglob("*")
+                for item in items
                 if item.name.endswith(SUFFIXES) and item.is_file() and collectors.isdisjoint(item.parents)
             )
             may_be_empty = may_be_empty or bool(collectors)
@@ -76,6 +83,18 @@ def find_inputs(paths: Iterable[str], side: int | None = None, *, may_be_empty: 
                 raise ConfigError(f"{text}: there is no such file or directory")
             found += [Input(Path(item).name, item, side) for item in matches if Path(item).is_file()]
     return found
+
+
+def part_of(path: str, written: Mapping[str, str]) -> str | None:
+    """Return the path of pipeline.yaml that a file is, or lies in; None where it is in none.
+
+    written: those paths as they stand there, by where they lead.
+    """
+    if path == STDIN or not written:
+        return None
+    known = {os.path.abspath(place): one for place, one in written.items()}
+    at = Path(os.path.abspath(path))
+    return next((known[str(one)] for one in (at, *at.parents) if str(one) in known), None)
 
 
 def name_apart(inputs: Iterable[Input]) -> list[Input]:

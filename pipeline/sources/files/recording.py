@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heapreplace
+from itertools import combinations
 from pathlib import Path
 
 from pipeline.decode.formats import ALL_AUTO, Formats
-from pipeline.model.errors import StateError
+from pipeline.model.errors import ConfigError, StateError
 from pipeline.sources.chunk import CHUNK_BYTES, NOWHERE, Position, RawChunk
 from pipeline.sources.files.chunk_builder import ChunkBuilder, add_messages, without
 from pipeline.sources.files.collected.cursor import SegmentsCursor
@@ -26,7 +27,7 @@ from pipeline.sources.files.collected.place import MARK as FOLDER
 from pipeline.sources.files.collected.place import SegmentPlace
 from pipeline.sources.files.cursor import Cursor
 from pipeline.sources.files.entry import Entry
-from pipeline.sources.files.file_set import Input, find_inputs, name_apart
+from pipeline.sources.files.file_set import Input, find_inputs, name_apart, part_of
 from pipeline.sources.files.line_cursor import LineCursor
 from pipeline.sources.files.origins import MARK, Origins
 from pipeline.sources.reader import BaseReader
@@ -99,7 +100,7 @@ class Recording(BaseReader):
     def _find(self) -> list[Input]:
         sides = zip(self._given, (None, 1, 0), strict=True)
         found = [
-            replace(one, part=self._written.get(path))
+            replace(one, part=self._written.get(path) or part_of(one.path, self._written))
             for paths, side in sides
             for path in paths
             if path not in self._collected
@@ -125,6 +126,13 @@ class Recording(BaseReader):
             cursor.under(self._formats)
             self._cursors.append(cursor)
         self._cursors.sort(key=lambda cursor: cursor.source.name)
+        collectors = [cursor for cursor in self._cursors if cursor.source.is_collectors]
+        for one, other in combinations(collectors, 2):
+            if one.name == other.name and one.name.startswith("collect-"):
+                raise ConfigError(
+                    f"{other.source.path}: it is a copy of what lies in {one.source.path} ({one.name}): read "
+                    "one of them"
+                )
 
     def _resume(self, position: Position | None) -> None:
         if position is None:

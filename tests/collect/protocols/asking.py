@@ -14,6 +14,7 @@ from pipeline.collect.protocols.protocol import Cut, Malformed, Settings
 from pipeline.collect.protocols.table import Table
 from tests.kit.samples import shared_data
 
+PAGE = "https://shop.example"
 TABLE = Table(Settings())
 NOW = 1795866291000
 """2026-11-28T11:44:51Z: within seconds of what the captured SDKs say."""
@@ -27,7 +28,7 @@ def asked(
     *,
     at: int = NOW,
 ) -> Asked:
-    """Return a request; a body that is neither bytes nor text is written as JSON, gzip is unpacked."""
+    """Return a page's request; a body that is neither bytes nor text is written as JSON, gzip is unpacked."""
     address = urllib.parse.urlsplit(target)
     query = dict(urllib.parse.parse_qsl(address.query, keep_blank_values=True))
     raw = body if type(body) is bytes else (body if type(body) is str else json.dumps(body)).encode()
@@ -35,7 +36,15 @@ def asked(
         unpacked = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     except (OSError, EOFError):
         unpacked = raw  # the server would not have let it through
-    return Asked(method, urllib.parse.unquote(address.path), query, headers or {}, unpacked, at, raw)
+    return Asked(
+        method,
+        urllib.parse.unquote(address.path),
+        query,
+        {"origin": PAGE, **(headers or {})},
+        unpacked,
+        at,
+        raw,
+    )
 
 
 def cut(request: Asked, table: Table = TABLE) -> Cut:

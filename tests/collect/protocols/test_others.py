@@ -221,3 +221,13 @@ def test_jitsus_batch_is_told_by_its_header() -> None:
     request = asked("POST", "/batch", {"batch": [{"type": "track"}]}, {"x-write-key": "k:secret"})
     found = cut(request, TABLE)
     assert (found.protocol.name, found.credential) == ("segment", "k:secret")
+
+
+def test_an_identify_under_api_is_heaps_or_segments() -> None:
+    for body, protocol in (
+        ({"app_id": "1", "identity": "u1", "user_id": "7"}, "heap"),
+        ({"writeKey": "WK", "userId": "u1", "traits": {}}, "segment"),
+    ):
+        found = cut(asked("POST", "/api/v1/identify", body), TABLE)
+        assert found.protocol.name == protocol
+        assert found.credential is not None

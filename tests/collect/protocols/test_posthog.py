@@ -189,6 +189,7 @@ def test_a_bomb_of_lz_string_is_stopped() -> None:
         ({"timestamp": LATE, "properties": {"$ignore_sent_at": True}}, LATE, LATE),
         ({"timestamp": LATE, "offset": 9000}, LATE, NOW - 9000),
         ({"offset": -86_400_000}, NOW, NOW),
+        ({"timestamp": LATE, "offset": 1e300}, NOW, LATE),
         ({"properties": {"$time": (NOW - 9000) / 1000}}, NOW, NOW - 9000),
         ({"timestamp": LATE}, LATE // 1000, LATE),  # seconds are ignored
         ({}, LATE, None),
@@ -263,7 +264,6 @@ def test_a_refusal_is_never_a_429() -> None:
     [
         ("GET", "/array/phc/config", 200, {"supportedCompression", "hasFeatureFlags", "analytics"}),
         ("GET", "/ingest/array/phc/config?ip=0", 200, {"siteApps"}),
-        ("GET", "/array/phc/config.js", 404, set()),
         ("GET", "/static/array.js", 404, set()),
         ("POST", "/flags/?v=2", 200, {"flags", "errorsWhileComputingFlags", "requestId"}),
         ("POST", "/decide/?v=3", 200, {"featureFlags"}),
@@ -280,14 +280,22 @@ def test_the_browsers_sdk_starts_without_an_error(
     assert json_of(answer).keys() >= has
 
 
+def test_the_snippets_script_says_what_the_config_says() -> None:
+    answer = answer_of(asked("GET", "/array/phc_K-1/config.js"))
+    assert (answer.status, answer.content_type) == (200, "application/javascript")
+    assert b'c["phc_K-1"]={config:{"supportedCompression"' in answer.body
+    for key in ('"];alert(1);[', "<x>", "k" * 65):
+        assert answer_of(asked("GET", f"/array/{key}/config.js")).status == 404
+
+
 # --- v1
 
 HEADERS = {
     "authorization": "Bearer phc",
     "posthog-sdk-info": "posthog-python/7",
-    "posthog-sdk-attempt": "1",
-    "posthog-sdk-request-id": "r1",
-    "posthog-sdk-request-timestamp": "2026-11-28T10:44:51Z",
+    "posthog-attempt": "1",
+    "posthog-request-id": "r1",
+    "posthog-request-timestamp": "2026-11-28T10:44:51Z",
 }
 
 

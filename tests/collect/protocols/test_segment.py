@@ -179,6 +179,15 @@ def test_the_clients_clock_is_put_right_by_when_it_sent(
     assert headers_of(member).get("hk-shift") == by
 
 
+def test_a_call_says_itself_when_it_was_sent_where_its_batch_does_not() -> None:
+    call = {"timestamp": NOW - 3_600_000, "sentAt": NOW - 3_600_000}
+    for body in ([call], {"batch": [call]}):
+        (member,) = members_of(asked("POST", "/v1/batch", body))
+        assert (member.at_ms, headers_of(member)["hk-shift"]) == (NOW, "3600000")
+    (member,) = members_of(asked("POST", "/v1/batch", {"batch": [call], "sentAt": NOW}))
+    assert member.at_ms == NOW - 3_600_000
+
+
 def test_the_same_message_under_the_same_key_is_the_same() -> None:
     request = asked("POST", "/v1/batch", {"batch": [CALL, CALL, {**CALL, "messageId": "m2"}]})
     first, again, other = members_of(request)

@@ -47,6 +47,8 @@ def main(folder: Path, lives: int, seed: int) -> None:
             rest += data
         os.close(hear)
         sys.stdout.write((first + rest).decode())
+    # What the last one left torn is cut off by the next start.
+    asyncio.run(opened(folder).close())
 
 
 if __name__ == "__main__":

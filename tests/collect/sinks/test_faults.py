@@ -14,8 +14,8 @@ from pipeline.collect.sinks.recording.folder import Folder
 from pipeline.collect.sinks.recording.keeper import Keeper
 from pipeline.collect.sinks.recording.line import line_rests
 from pipeline.collect.sinks.recording.mend import mend
-from pipeline.collect.sinks.recording.settings import RecordingSettings
 from pipeline.collect.sinks.recording.writer import Group, Writer
+from pipeline.collect.sinks.settings import RecordingSettings
 from pipeline.model.errors import StateError
 from pipeline.sources.files.recorded import parse_line
 from tests.collect.sinks.kit import in_loop, kept, member, named, opened, segments, values

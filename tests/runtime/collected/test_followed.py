@@ -124,3 +124,59 @@ def test_every_line_is_read_once_whatever_happens_to_segments_and_job(
     finished(HOOKLINE, "replay", "-c", bench.config, "--state", tmp_path / "again", env=bench.environ)
     assert told(receiver.requests) == live
     assert len(list((folder / ".readers").glob("????????????????"))) == 1  # a replay says nothing there
+
+
+def test_what_cannot_be_read_says_how_it_came_and_is_replayed_when_it_can(
+    bench: Bench, tmp_path: Path, receiver: Receiver
+) -> None:
+    bench.write("w", f"trigger: {{events: [paid]}}\nrequest: {{url: '{receiver.url('/w')}'}}\n")
+    folder = CollectorsFolder(tmp_path / "collected")
+    key = ("hk-key", b"shop")
+    bad = b'{"type":"paid","id":"2","who":"c"}'
+    folder.append(bad, [("hk-protocol", b"hooks"), key, ("hk-format", b"till")])
+    folder.append(b'{"event":"paid","userId":"u"}', [("hk-protocol", b"segment"), key, ("hk-type", b"track")])
+    with Job(bench) as job:
+        until(more_than(receiver, 0))
+        until(lambda: bench.counts("w")["delivered"] == 1)
+        until(folder.passed)
+        job.stop()
+    assert list(folder.passed().values()) == [2]
+    assert (bench.state / "reader").read_text().strip() in folder.passed()
+    (listed,) = bench.listed("dlq")
+    assert "`hk-format` is 'till', and there is no such shape" in listed["reason"]
+    shown = bench.hookline("dlq", "show", listed["id"])
+    assert "hk-protocol: hooks\nhk-key: shop\nhk-format: till" in shown
+
+    (bench.config / "shapes").mkdir()
+    (bench.config / "shapes/till.yaml").write_text(
+        "records: [{event: {name: type, id: id, user_id: who, context: {by: message.headers.hk-key}}}]\n"
+    )
+    assert "w: fires on paid" in bench.hookline("explain", "--dlq", listed["id"])
+    exported = tmp_path / "dead.rec.jsonl"
+    bench.hookline("dlq", "export", "--records", "-o", exported)
+    would = bench.hookline("replay", exported, "--dry-run")
+    (request,) = [json.loads(line) for line in would.splitlines() if line.startswith("{")]
+    event = request["body"]["event"]
+    assert (event["user_id"], event["context"]) == ("c", {"by": "shop"})
+
+
+def test_who_was_identified_is_known_to_what_is_recorded_after(bench: Bench, tmp_path: Path) -> None:
+    bench.write(
+        "w",
+        "trigger: {events: [Clicked]}\nrequest:\n  url: http://127.0.0.1:9/\n"
+        "  body: {user: '{{ user.id }}', plan: '{{ user.properties.plan }}'}\n  missing: 'null'\n",
+    )
+    folder = CollectorsFolder(tmp_path / "collected")
+    page = [("hk-protocol", b"segment"), ("hk-key", b"web")]
+    click = b'{"type":"track","event":"Clicked","anonymousId":"a","timestamp":"2031-01-01T00:00:00Z"}'
+    folder.append(click, page)
+    folder.rotate()
+    folder.append(
+        b'{"anonymousId":"a","userId":"u","traits":{"plan":"pro"}}', [*page, ("hk-type", b"identify")]
+    )
+    folder.pack(folder.rotate())
+    folder.append(click, [*page, ("hk-shift", b"-157766400000")])
+    would = bench.hookline("replay", "--dry-run")
+    bodies = [json.loads(line)["body"] for line in would.splitlines() if line.startswith("{")]
+    assert bodies == [{"user": None, "plan": None}, {"user": "u", "plan": "pro"}]
+    assert folder.passed() == {}

@@ -28,8 +28,8 @@ def note(what):
     with (folder / "log").open("a") as file:
         file.write(f"{name} {what}\\n")
 def stop(number, frame):
-    note("asked")
     signal.signal(signal.SIGTERM, lambda *_: (note("ended at once"), sys.exit(143)))
+    note("asked")
     time.sleep(float(sys.argv[3]))
     note("stopped")
     sys.exit(int(sys.argv[4]))

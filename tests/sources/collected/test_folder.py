@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.model.errors import StateError
+from pipeline.model.errors import ConfigError, StateError
 from pipeline.sources.chunk import Position
 from pipeline.sources.files.recording import Recording
 from tests.kit.collected import SOURCE, CollectorsFolder
@@ -378,3 +379,10 @@ def test_whatever_happens_to_segments_every_line_is_read_once(
     read += following.read()
     assert read == written
     following.reader.close()
+
+
+def test_a_copy_of_the_same_folder_is_refused_beside_it(folder: CollectorsFolder, tmp_path: Path) -> None:
+    fill(folder, 0)
+    shutil.copytree(folder.path, tmp_path / "copy")
+    with pytest.raises(ConfigError, match="it is a copy of what lies in"):
+        Recording([str(tmp_path)])

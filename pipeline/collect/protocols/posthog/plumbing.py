@@ -6,11 +6,21 @@ no survey and no recording to make.
 
 from __future__ import annotations
 
+import re
+
+import orjson
+
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.posthog.capture import DONE, PostHog
 from pipeline.collect.protocols.protocol import Cut, Malformed
 
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Anything else has no place in a script."""
+_SCRIPT = (
+    "(function(){var c=window._POSTHOG_REMOTE_CONFIG=window._POSTHOG_REMOTE_CONFIG||{};"
+    "c[%s]={config:%s,siteApps:[]}})();"
+)
 _COMPRESSION = ["gzip", "gzip-js"]
 
 CONFIG = answers.as_json(
@@ -52,6 +62,13 @@ class Plumbing(PostHog):
     def config(self, asked: Asked, key: str) -> Cut:
         """Answer what the SDK may do."""
         return self._always(CONFIG)
+
+    def script(self, asked: Asked, key: str) -> Cut:
+        """Answer the same as the script that the page's snippet loads. Raises Malformed."""
+        if not _KEY.fullmatch(key):
+            return self.unserved(asked, key)
+        text = _SCRIPT % (orjson.dumps(key).decode(), CONFIG.body.decode())
+        return self._always(Answer(200, text.encode(), "application/javascript"))
 
     def flags(self, asked: Asked, says: str) -> Cut:
         """Answer that there is no feature flag."""

@@ -26,9 +26,9 @@ from pipeline.collect.protocols.protocol import Cut, Limits, Malformed, Piece, P
 
 _HEADERS = (
     "posthog-sdk-info",
-    "posthog-sdk-attempt",
-    "posthog-sdk-request-id",
-    "posthog-sdk-request-timestamp",
+    "posthog-attempt",
+    "posthog-request-id",
+    "posthog-request-timestamp",
 )
 _CODES = {
     401: "invalid_api_key",
@@ -62,9 +62,9 @@ class PostHogV1(Protocol):
         missing = [name for name in _HEADERS if not asked.headers.get(name)]
         if missing:
             raise Malformed(f"the header {missing[0]} is missing")
-        sent_ms = read_time(asked.headers["posthog-sdk-request-timestamp"])
+        sent_ms = read_time(asked.headers["posthog-request-timestamp"])
         if sent_ms is None:
-            raise Malformed("the header posthog-sdk-request-timestamp is no time")
+            raise Malformed("the header posthog-request-timestamp is no time")
         text = members.text_of(asked.body)
         envelope = members.fields(text) if text[:1] == b"{" else {}
         batch = envelope.get("batch")
@@ -73,7 +73,7 @@ class PostHogV1(Protocol):
         limits = self.settings.limits
         found = members.items(batch, Limits(members=limits.members, member_bytes=limits.body_bytes))
         is_import = members.value(envelope, "historical_migration") is True
-        shift = Shift(self.settings.clock, asked.received_ms, None if is_import else sent_ms)
+        shift = Shift(self.settings.clock, asked, None if is_import else sent_ms)
         pieces: list[Piece] = []
         results: dict[str, object] = {}
         for value in Keyless(KEYS, credential).clean_all(found, bytes(batch)):

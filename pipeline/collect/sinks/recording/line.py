@@ -35,6 +35,11 @@ def line_rests(members: Sequence[Member]) -> list[bytes]:
             only = b',"headers":[' + shown + b"]" if shown else b""
             after = b'"],' + shown + b"]" if shown else b'"]]'
         user, same = member.user, member.same
+        if is_plain and value is not None and user is not None and same is not None:
+            # Nearly all of them, in one step.
+            with_key = (_key(user), hexlify(same), after, value)
+            rests.append(b',"key":%b,"headers":[["hk-same","%b%b,"value":%b}\n' % with_key)
+            continue
         rest = b"" if user is None else b',"key":' + _key(user)
         if same is not None:
             rest += b',"headers":[["hk-same","' + hexlify(same) + after

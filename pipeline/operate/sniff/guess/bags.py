@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from pipeline.model.json import Value
-from pipeline.operate.sniff.fields import Ref, View
-from pipeline.operate.sniff.words import TELLING_OF_USERS, as_bag, as_traits
+from pipeline.operate.sniff.guess.fields import Ref, View
+from pipeline.operate.sniff.guess.words import TELLING_OF_USERS, as_bag, as_traits
 
 _SURE: Final = 50
 

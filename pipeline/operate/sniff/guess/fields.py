@@ -14,7 +14,7 @@ from pipeline.decode.fields import Headers
 from pipeline.language.path_syntax import PathError
 from pipeline.language.record_paths import parse_record_path
 from pipeline.model.json import Json, Value
-from pipeline.operate.sniff.words import bare
+from pipeline.operate.sniff.guess.words import bare
 
 _DEPTH: Final = 4
 _MOST_FIELDS: Final = 200

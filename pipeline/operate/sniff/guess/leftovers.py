@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.model.json import Value
-from pipeline.operate.sniff.fields import Ref, View
-from pipeline.operate.sniff.roles import Roles
-from pipeline.operate.sniff.words import CONTEXTS, USERS
+from pipeline.operate.sniff.guess.fields import Ref, View
+from pipeline.operate.sniff.guess.roles import Roles
+from pipeline.operate.sniff.guess.words import CONTEXTS, USERS
 
 _MOST_CONTEXT: Final = 8
 

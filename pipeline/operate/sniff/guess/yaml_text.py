@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
-from pipeline.operate.sniff.entries import Entry
+from pipeline.operate.sniff.guess.entries import Entry
 
 _PLAIN: Final = re.compile(r"[^\W\d][\w.$-]*|[$^][\w.^$-]+")
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})

@@ -1,9 +1,11 @@
-"""How events are kept in a folder."""
+"""How events are kept, and where."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(slots=True, frozen=True)
@@ -26,3 +28,19 @@ class RecordingSettings:
     """How long a closed segment stays at least, though all have read it."""
     reserve_bytes: int = 1 << 30
     """Below so much free space nothing is kept any more."""
+
+
+@dataclass(slots=True, frozen=True)
+class KafkaSinkSettings:
+    """The topic, and how what is kept there is taken."""
+
+    brokers: str
+    topic: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Passed to librdkafka."""
+    dedupe_secs: float = 600.0
+    """How long what was kept is known, so that a repeat is not kept again; 0: not at all."""
+    order_secs: float = 0.05
+    """How long requests of pages wait for others of the same user."""
+    connect_secs: float = 10.0
+    """How long the brokers may take to answer when the collector starts."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pipeline.operate.sniff.bags import tells_of_users, traits_of
-from pipeline.operate.sniff.fields import Ref, View
-from pipeline.operate.sniff.roles import Roles, find_roles
-from pipeline.operate.sniff.words import USERS, bare, has_id_name
+from pipeline.operate.sniff.guess.bags import tells_of_users, traits_of
+from pipeline.operate.sniff.guess.fields import Ref, View
+from pipeline.operate.sniff.guess.roles import Roles, find_roles
+from pipeline.operate.sniff.guess.words import USERS, bare, has_id_name
 
 Kind = Literal["event", "user", "link", "delete", "ignore"]
 

@@ -8,9 +8,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.model.json import Json, Value
-from pipeline.operate.sniff.fields import Ref, View
-from pipeline.operate.sniff.times import fits_form, is_ambiguous, time_form
-from pipeline.operate.sniff.words import TELLING_OF_USERS, as_anonymous, as_id, as_name, as_time, as_user
+from pipeline.operate.sniff.guess.fields import Ref, View
+from pipeline.operate.sniff.guess.times import fits_form, is_ambiguous, time_form
+from pipeline.operate.sniff.guess.words import (
+    TELLING_OF_USERS,
+    as_anonymous,
+    as_id,
+    as_name,
+    as_time,
+    as_user,
+)
 
 _WEAK: Final = 40
 """What is looked at as a device's id only where there is no other id."""

@@ -8,12 +8,12 @@ from typing import Final
 
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
-from pipeline.operate.sniff.bags import pairs_of, properties_of, tells_of_users, traits_of
-from pipeline.operate.sniff.fields import Ref, View
-from pipeline.operate.sniff.groups import Group, split
-from pipeline.operate.sniff.leftovers import context_of, positions_of, user_object
-from pipeline.operate.sniff.roles import Roles, find_roles
-from pipeline.operate.sniff.words import TELLING_OF_USERS, USERS, as_user
+from pipeline.operate.sniff.guess.bags import pairs_of, properties_of, tells_of_users, traits_of
+from pipeline.operate.sniff.guess.fields import Ref, View
+from pipeline.operate.sniff.guess.groups import Group, split
+from pipeline.operate.sniff.guess.leftovers import context_of, positions_of, user_object
+from pipeline.operate.sniff.guess.roles import Roles, find_roles
+from pipeline.operate.sniff.guess.words import TELLING_OF_USERS, USERS, as_user
 
 NAMELESS: Final = "mine"
 """What a stream is called that has no name."""

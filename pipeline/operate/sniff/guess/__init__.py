@@ -1,0 +1,1 @@
+"""What the fields of home-made records are, and the entries of a shape file that says so."""

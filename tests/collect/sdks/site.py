@@ -1,0 +1,35 @@
+"""A shop's page on an origin of its own, with the SDKs that it loads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.collect.sdks.parts import PROGRAMS
+
+
+@contextmanager
+def site(modules: Path) -> Iterator[str]:
+    """Serve page.html and node_modules/ on a port of this machine; give the origin."""
+
+    class Files(SimpleHTTPRequestHandler):
+        def translate_path(self, path: str) -> str:
+            asked = path.partition("?")[0]
+            if asked.startswith("/node_modules/"):
+                return str(modules / asked.removeprefix("/node_modules/"))
+            return str(PROGRAMS / "page.html")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
