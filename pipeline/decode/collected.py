@@ -121,7 +121,8 @@ def _unknown(protocol: bytes | None) -> Shape:
 
 def _too_large(size: bytes | None) -> str:
     shown = f"{int(size):,}" if size and size.isdigit() and len(size) <= 16 else "too many"
-    return f"the record had {shown} bytes, more than `collect.limits.member` allowed: its beginning was kept"
+    allowed = "`collect.limits.member` or its topic allowed"
+    return f"the record had {shown} bytes, more than {allowed}: its beginning was kept"
 
 
 def _of_hook(format: bytes | None, named: Mapping[str, Shape]) -> Shape:

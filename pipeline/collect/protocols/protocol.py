@@ -9,10 +9,8 @@ from hashlib import blake2b
 import msgspec
 
 from pipeline.collect.asked import Answer, Asked
-from pipeline.collect.batch import Batch, Member, Why
+from pipeline.collect.batch import Batch, Member, Why, cut_short
 from pipeline.collect.masking import masked
-from pipeline.decode.collected import CUT
-from pipeline.model.sizes import KEPT_BYTES
 
 Extra = tuple[tuple[str, bytes], ...]
 """Headers of one member beside those of its request."""
@@ -107,9 +105,8 @@ class Cut:
                 same = digest.digest()
             extra, value = piece.extra, piece.value
             if value is not None and len(value) > most:
-                # Refused, it would take the others with it: SDKs drop a batch that is too large.
-                extra = (*extra, (CUT, b"%d" % len(value)))
-                value = value[: min(most, KEPT_BYTES)]
+                value, says = cut_short(value, most)
+                extra = (*extra, says)
             user = piece.user
             if secret is not None:
                 if user is not None and secret in user:
