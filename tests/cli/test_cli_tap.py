@@ -164,6 +164,8 @@ def test_how_a_tap_ends_and_what_it_refuses(bench: Bench, receiver: Receiver):
             assert json.loads(path.read_text().splitlines()[0])["value"]["user_id"] == "u1"
             _ask_for_samples(bench, receiver)
             job.send_signal(signal.SIGTERM)
+            _, err = ended(job, secs=30)
+            assert '"level":"error"' not in err
             assert tap.process.wait(20) == 0
             assert tap.told("the job has ended")
 
