@@ -72,17 +72,17 @@ def test_what_holds_no_key_stays_as_it_is(member: bytes) -> None:
     assert clean(member, None) is member
 
 
-def test_a_request_that_takes_too_long_to_be_searched_is_refused() -> None:
+def test_a_request_that_takes_too_long_to_be_searched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.collect.keyless._MOST_TEXTS", 1000)
     keyless = Keyless(NAMES, LONG)
-    member = b"[" + b'"\\u0041",' * 40_000 + b"1]"
+    member = b"[" + b'"\\u0041",' * 400 + b"1]"
     assert keyless.clean(member) == member
     with pytest.raises(Malformed, match="too many texts"):
         keyless.clean_all([member] * 4, member)
     # What is another's field of that name costs nothing.
     keyless = Keyless(NAMES, "wk_1")
-    for _ in range(10):
-        member = b'{"properties":[' + b'{"token":"mine"},' * 20_000 + b"1]}"
-        assert keyless.clean(member) == member
+    member = b'{"properties":[' + b'{"token":"mine"},' * 2000 + b"1]}"
+    assert keyless.clean(member) == member
 
 
 _keys = st.sampled_from(["wk_live_1", LONG, 'a/b\\c"d-0123456789', "schlüssel-0123456789"])
@@ -130,7 +130,7 @@ def texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data(), _keys)
 def test_no_key_comes_out(data: st.DataObject, key: str) -> None:
     given_ = data.draw(st.lists(st.tuples(_names, values()), max_size=5).map(Pairs))
