@@ -2,7 +2,7 @@
 
 cli         words, tables, exit codes: no logic
 operate     what a person may ask of a config, stream or job: status, dead letters, check, explain, sniff
-runtime     one process of a job: its parts, its state directory, recovery, cluster, reload
+runtime     one process of a job or a collector: parts, state directory, recovery, reload; several of them
 admin       what a running job answers: one route table, over a socket (commands) and HTTP (health, metrics)
 collect     events over HTTP: protocols, keys, limits, and the sinks that keep what came
 job         the dataflow and its steps: source, select, identity, shard, copies

@@ -6,8 +6,6 @@ metrics take it from there just before they are read.
 
 from __future__ import annotations
 
-import os
-import resource
 import shutil
 import time
 from dataclasses import asdict
@@ -18,11 +16,9 @@ from pipeline.job.control.pressure import REASONS
 from pipeline.model.errors import Refused
 from pipeline.model.json import Value
 from pipeline.telemetry import metrics
+from pipeline.telemetry.process import PROMETHEUS, measure_process, resident_bytes
 
 KINDS = {"events": "event", "updates": "update", "links": "link", "invalid": "invalid"}
-PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_STARTED = time.monotonic()
 
 
 def view_routes(job: Job, process: int) -> list[Route]:
@@ -106,24 +102,3 @@ def measure_job(job: Job) -> None:
     paused = job.pressure.paused()
     for reason in REASONS:
         metrics.gauge("source_paused", float(reason == paused), reason=reason)
-
-
-def measure_process() -> None:
-    """Set the metrics of the process itself to their present values."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    metrics.gauge("process_cpu_seconds_total", usage.ru_utime + usage.ru_stime)
-    metrics.gauge("up_seconds", time.monotonic() - _STARTED)
-    metrics.gauge("process_resident_memory_bytes", resident_bytes())
-    try:
-        metrics.gauge("process_open_fds", len(os.listdir("/proc/self/fd")))
-    except OSError:
-        pass  # no /proc on this system
-
-
-def resident_bytes() -> int:
-    """Return the memory that this process has; where there is no /proc the most that it had."""
-    try:
-        with open("/proc/self/statm", "rb") as statm:
-            return int(statm.read().split()[1]) * _PAGE
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

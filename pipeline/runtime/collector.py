@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pipeline.admin.routes import Route
 from pipeline.admin.service import AdminService
-from pipeline.admin.view_routes import PROMETHEUS, measure_process
 from pipeline.collect.batch import Sink
 from pipeline.collect.figures import Figures
+from pipeline.collect.ops import TOKEN
 from pipeline.collect.service import serve
 from pipeline.collect.sinks import KafkaSinkSettings, RecordingSettings, open_sink
 from pipeline.config.job import PipelineConfig
@@ -21,9 +21,9 @@ from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.model.words import counted
-from pipeline.runtime.accompany import TOKEN
 from pipeline.runtime.progress import Facts
 from pipeline.telemetry import log, metrics
+from pipeline.telemetry.process import PROMETHEUS, measure_process
 
 _log = log.get("collect")
 

@@ -17,7 +17,7 @@ import pytest
 from pipeline.receiver.server import Receiver
 from tests.cli.conftest import Hookline
 from tests.kit.ports import free_port
-from tests.kit.run import HOOKLINE, Bench, children, ended, lines_of, started, until
+from tests.kit.run import HOOKLINE, Bench, children, lines_of, started, until
 from tests.runtime.scale.test_supervisor import is_alive
 from tests.runtime.scale.test_terminal import COLUMNS, LOGGED, Terminal
 
@@ -108,13 +108,6 @@ def test_a_collector_that_is_killed_is_started_again_loudly_and_nobody_outlives_
     assert [(line["member"], line["wait_secs"]) for line in again] == [("collect", 0.5)]
     listens = [line for line in lines_of(err, "info") if line["message"] == "listening"]
     assert [line["member"] for line in listens] == ["collect", "collect"]
-
-
-def test_an_address_that_is_taken_ends_up_with_the_code_of_wrong_usage(bench: Bench, port: int):
-    with socket.create_server(("127.0.0.1", port)), started(*words("up", bench), env=bench.environ) as up:
-        _, err = ended(up, 2)
-    assert "collect | error: " in err
-    assert "Address already in use" in err
 
 
 def test_a_collector_alone_shows_where_it_listens_and_what_to_paste(bench: Bench, port: int):

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pipeline.collect.batch import Refused
+from pipeline.collect.batch import Refused, Why
 from pipeline.collect.sinks.recording.folder import Folder
 from pipeline.collect.sinks.recording.keeper import Keeper
 from pipeline.collect.sinks.settings import RecordingSettings
@@ -39,7 +39,7 @@ async def filled(folder: Path, groups: int = 4) -> None:
 def looked(path: Path, ahead_secs: float = 0.0, **settings: object) -> list[str]:
     """Return what is kept after the keeper looked at the folder, so much later."""
     folder = Folder(path)
-    given = RecordingSettings(path, **{"compress": False, "retain_secs": DAY, **settings})  # type: ignore[arg-type]
+    given = RecordingSettings(path, **{"compress": False, "retain_secs": DAY, "reserve_bytes": 0, **settings})  # type: ignore[arg-type]
     try:
         Keeper(folder, given, clock=lambda: time.time() + ahead_secs).look()
     finally:
@@ -136,6 +136,26 @@ async def test_at_the_reserve_the_segment_that_grows_can_go_too(
     assert values(tmp_path) == ["m2"]
     assert metrics.read("collect_refusing") == 0
     await sink.close()
+
+
+@in_loop
+async def test_a_disk_that_has_room_again_is_noticed_without_a_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.collect.sinks.recording.sink.TRY_SECS", 0.0)
+    sink = opened(tmp_path, reserve_bytes=1 << 62)
+    with pytest.raises(Refused):
+        await sink.keep(named("m"))
+    assert sink.trouble is Why.DISK
+    monkeypatch.setattr(Keeper, "_fits", lambda self, size: True)
+    assert sink.trouble is None
+    await sink.close()
+
+
+def test_at_the_reserve_the_keeper_makes_room_by_itself(tmp_path: Path) -> None:
+    filled(tmp_path)
+    reader(tmp_path, "a", 2)
+    assert looked(tmp_path, reserve_bytes=1 << 62) == ["m2", "m3"]
 
 
 def test_a_compressed_segment_holds_the_same_and_the_plain_one_is_gone(tmp_path: Path) -> None:

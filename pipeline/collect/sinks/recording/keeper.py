@@ -63,6 +63,10 @@ class Keeper:
                 return
         raise OSError(errno.ENOSPC, f"less than {self._settings.reserve_bytes:,} bytes are free (`reserve`)")
 
+    def has_room(self) -> bool:
+        """Return whether anything fits above the reserve now."""
+        return self._fits(0)
+
     def close(self) -> None:
         """End the thread; what it was compressing is compressed after the next start."""
         self._stopping.set()
@@ -78,6 +82,9 @@ class Keeper:
                     return
                 self._pack(first)
         now = self._clock()
+        if not self.has_room():
+            with contextlib.suppress(OSError):
+                self.make_room(0)
         for first in self._passed():
             if now - self._folder.closed_at(first) < self._settings.retain_secs:
                 return

@@ -26,6 +26,7 @@ GROUP_LINES = 1 << 16
 """A group takes no further request beyond these."""
 AHEAD_MS = 60_000
 DISK_SECS = 10
+TRY_SECS = 5.0
 """When it is worth coming again after the disk refused."""
 
 _Piece = tuple[int, Sequence[bytes]]
@@ -55,6 +56,7 @@ class RecordingSink:
         clock: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
+        self._clock = clock
         self._intake = Intake(
             self._put, dedupe_secs=settings.dedupe_secs, order_secs=settings.order_secs, clock=clock
         )
@@ -96,6 +98,7 @@ class RecordingSink:
         """The number of its first line."""
         self._woken = False
         self._refusing = False
+        self._refused_at = 0.0
         self._closing = False
 
     @property
@@ -110,8 +113,18 @@ class RecordingSink:
 
     @property
     def trouble(self) -> Why | None:
-        """DISK while the last group was refused by the disk."""
-        return Why.DISK if self._refusing else None
+        """DISK while what comes is refused by the disk, as far as is known.
+
+        A while after the last refusal it is None where another try may find room: whoever looks at this
+        before sending anything would wait for ever.
+        """
+        if not self._refusing:
+            return None
+        growing = self._writer.growing
+        may_try = self._clock() >= self._refused_at + TRY_SECS and (
+            (growing is not None and growing[1] > 0) or self._keeper.has_room()
+        )
+        return None if may_try else Why.DISK
 
     def measure(self) -> None:
         """Bring the metrics up to date; for once a second."""
@@ -205,7 +218,9 @@ class RecordingSink:
         if failed is None:
             if self._refusing:
                 COLLECT_KEEPING.happened(log, folder=str(self._folder.path))
-        elif not self._refusing:
-            COLLECT_REFUSING.happened(log, folder=str(self._folder.path), reason=str(failed))
+        else:
+            self._refused_at = self._clock()
+            if not self._refusing:
+                COLLECT_REFUSING.happened(log, folder=str(self._folder.path), reason=str(failed))
         self._refusing = failed is not None
         self._intake.over(tickets, Refused(Why.DISK, DISK_SECS) if self._refusing else None)
