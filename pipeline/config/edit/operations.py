@@ -63,6 +63,8 @@ def set_value(text: str, path: KeyPath, value: Value, *, file: str = "") -> str:
         value = {part: value}
     if not isinstance(path[known], str):
         raise edit.no_such(path[: known + 1])
+    if known and edit.value(path[:known]) is None:
+        return edit.replace(path[:known], {path[known]: value})  # `limit:`, or `limit: null`
     return edit.insert(path[:known], path[known], value, None)
 
 

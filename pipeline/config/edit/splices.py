@@ -154,6 +154,8 @@ def inserting(layout: Layout, part: Part, at: int, key: str | None, value: Value
                 text = writer.element(value, part.column, literal=literal, style=style)
             indent = writer.newline + " " * part.column
             if at == 0:
+                # Comments above the first entry are its own, but for those at the head of the file.
+                yield (_insertion(_slot(layout, part, 0, with_comments=True)[0], text + indent),)
                 yield (_insertion(part.entries[0].begin, text + indent),)
             else:
                 before = part.entries[at - 1].part
@@ -242,6 +244,9 @@ def _deleting_flow(layout: Layout, part: Part, at: int) -> Iterator[Way]:
     comma = layout.skip(one.end)
     has_comma = source[comma] == ","
     end = comma + 1 if has_comma else one.end
+    if has_comma and comma > layout.line_end(one.end):  # in a later line: what stands between them stays
+        yield Splice(one.begin, one.end, ""), Splice(comma, comma + 1, "")
+        return
     alone = layout.begins_line(one.begin) and layout.skip(end) > layout.line_end(end)
     before = () if at == 0 or has_comma else (_comma(layout, entries[at - 1]),)
     if alone:

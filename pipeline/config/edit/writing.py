@@ -88,8 +88,8 @@ class Writer:
         inner = list(value.values()) if isinstance(value, dict) else value
         if any(isinstance(one, (dict, list)) and one for one in inner):
             return False
-        if any(isinstance(one, str) and "\n" in one for one in inner):
-            return False
+        if any(isinstance(one, str) and ("\n" in one or _PLACEHOLDER.fullmatch(one)) for one in inner):
+            return False  # a placeholder needs quotes on one line, and would be no number any more
         return self._flows["map" if isinstance(value, dict) else "list"] and len(self.inline(value)) <= _LONG
 
     def _like_beside(self, value: Value, column: int) -> bool:

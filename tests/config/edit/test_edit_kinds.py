@@ -65,7 +65,11 @@ SET = [
     ("a:\n  b: 1 # one\n  c: 2 # two\n", ("a",), {"b": 1, "c": 3, "d": 4},
      "a:\n  b: 1 # one\n  c: 3 # two\n  d: 4\n"),
     ("- x # x\n- y # y\n- z # z\n", (), ["x", "z"], "- x # x\n- z # z\n"),
+    # a placeholder without quotes may become a number
+    ("a: {b: 1}\n", ("c",), {"d": "${N}"}, "a: {b: 1}\nc:\n  d: ${N}\n"),
     # keys that are missing
+    ("a: null # why\nb: 1\n", ("a", "c"), 2, "a: # why\n  c: 2\nb: 1\n"),
+    ("a:\nb: {d: 1}\n", ("a", "c"), 2, "a: {c: 2}\nb: {d: 1}\n"),
     ("a: 1\n", ("b", "c"), 2, "a: 1\nb:\n  c: 2\n"),
     ("", ("a",), 1, "a: 1\n"),
     ("# only this\n", ("a", "b"), 1, "# only this\na:\n  b: 1\n"),
@@ -85,6 +89,7 @@ INSERT = [
     ("a:\n  b: 1\n  # more\n\nc: 2\n", ("a", "d"), "x", None, "a:\n  b: 1\n  d: x\n  # more\n\nc: 2\n"),
     ("a:\n  b: |\n    x\n\n\nc: 2\n", ("a", "d"), 1, None, "a:\n  b: |\n    x\n  d: 1\n\n\nc: 2\n"),
     ("a:\n  b: |+\n    x\n\nc: 2\n", ("a", "d"), 1, None, "a:\n  b: |+\n    x\n\n  d: 1\nc: 2\n"),
+    ("a:\n  # of x\n  - x\n", ("a", 0), "z", None, "a:\n  - z\n  # of x\n  - x\n"),
     ("- a: 1\n  b: 2\n", (0, "c"), 3, 0, "- c: 3\n  a: 1\n  b: 2\n"),
     ("- x\n- y\n", (1,), "z", None, "- x\n- z\n- y\n"),
     ("- x\n- y", (2,), "z", None, "- x\n- y\n- z"),
@@ -125,6 +130,7 @@ DELETE = [
     ("[ 1 ]", (0,), "[]"),
     ("[\n  1, # one\n  2, # two\n  3 # three\n]", (2,), "[\n  1, # one\n  2 # two\n]"),
     ("[\n  1, # one\n  2, # two\n]", (0,), "[\n  2, # two\n]"),
+    ("[ 1\n# why\n, 2]", (0,), "[ \n# why\n 2]"),
     ("{a: {b: 1}, c: 2}", ("a",), "{c: 2}"),
     ("[a: 1]", (0, "a"), "[{}]"),
 ]  # fmt: skip
