@@ -50,18 +50,22 @@ class Order(Generic[H]):
         """Take one; `due` says when to ask for it."""
         users = {member.user for member in held.batch.members if member.user is not None}
         met = {self._of[user]: None for user in users if user in self._of}
-        huddle: _Huddle[H] = _Huddle(now, now + self._secs * LONGEST)
+        # The others go to the largest one: somebody may tie millions of users together.
+        huddle = max(met, key=lambda one: len(one.users), default=None)
+        if huddle is None:
+            huddle = _Huddle(now, now + self._secs * LONGEST)
+            self._huddles[huddle] = None
         for other in met:
-            huddle.held += other.held
-            huddle.users |= other.users
-            huddle.latest = min(huddle.latest, other.latest)
-            del self._huddles[other]
+            if other is not huddle:
+                huddle.held += other.held
+                huddle.latest = min(huddle.latest, other.latest)
+                del self._huddles[other]
+                users |= other.users
         huddle.due = min(now + self._secs, huddle.latest)
         huddle.held.append(held)
         huddle.users |= users
-        for user in huddle.users if met else users:
+        for user in users:
             self._of[user] = huddle
-        self._huddles[huddle] = None
 
     def due(self) -> float | None:
         """Return when the first of them have waited long enough; None where none wait."""

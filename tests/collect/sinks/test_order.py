@@ -74,6 +74,25 @@ def test_requests_that_a_third_one_joins_go_together() -> None:
     assert len(order.release(3.0)) == 1
 
 
+def test_who_ties_ever_more_users_together_costs_each_of_them_once() -> None:
+    """A page's key is public: what it ties together must not be gone through again with every request."""
+
+    class Counted(dict):
+        written = 0
+
+        def __setitem__(self, user, huddle) -> None:
+            self.written += 1
+            super().__setitem__(user, huddle)
+
+    order = Order[Request](1.0)
+    order._of = counted = Counted()
+    for n in range(40):
+        members = [member("x", f"{n}-{m}") for m in range(50)]
+        order.hold(Request(batch(*members, member("x", "all"), page=True)), n / 1000)
+    assert counted.written == 40 * 51
+    assert len(order.release(1.5)) == 1
+
+
 TIMES = st.none() | st.integers(0, 9)
 BATCHES = st.lists(st.lists(TIMES, min_size=1, max_size=4), min_size=1, max_size=5)
 
