@@ -123,7 +123,7 @@ class Collector:
             self._counts.refused(key.about)
             return self._counted(protocol.name, _NO_KEY, protocol.unauthorised(asked, key.status, key.reason))
         if cut.verdicts:
-            body = {"verdicts": verdicts_of(cut, asked), "kept": 0}
+            body = {"verdicts": verdicts_of(cut, key, asked), "kept": 0}
             return self._counted(protocol.name, key, Answer(200, orjson.dumps(body)))
         return self._keep(cut, key, asked)
 

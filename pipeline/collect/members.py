@@ -116,15 +116,17 @@ def _refuse_large(text: bytes) -> None:
 
 
 def within(found: list[bytes], limits: Limits) -> list[bytes]:
-    """Return the members. Raises Malformed where they are none, too many or too large."""
+    """Return the members. Raises Malformed where they are none, too many, or one that is too large.
+
+    Of several the large ones are cut when they are kept (`Cut.batch`).
+    """
     if not found:
         raise Malformed("there is no record in the body")
     if len(found) > limits.members:
         raise Malformed(f"the body holds more than {limits.members:,} records (`limits.members`)", 413)
-    largest = max(map(len, found))
-    if largest > limits.member_bytes:
+    if len(found) == 1 and len(found[0]) > limits.member_bytes:
         raise Malformed(
-            f"a record has {largest:,} bytes; `limits.member` allows {limits.member_bytes:,}", 413
+            f"the record has {len(found[0]):,} bytes; `limits.member` allows {limits.member_bytes:,}", 413
         )
     return found
 

@@ -153,5 +153,6 @@ class Collector:
 
     def segments(self) -> list[Path]:
         """Return the files of the recording in order, of each the compressed one where there are both."""
-        by_name = {path.name.partition(".")[0]: path for path in sorted(self.collected.glob("*.rec.jsonl*"))}
+        whole = sorted([*self.collected.glob("*.rec.jsonl"), *self.collected.glob("*.rec.jsonl.zst")])
+        by_name = {path.name.partition(".")[0]: path for path in whole}
         return [by_name[name] for name in sorted(by_name)]
