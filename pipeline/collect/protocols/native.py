@@ -67,7 +67,8 @@ def _piece(value: bytes, shift: Shift) -> Piece:
     at_ms, extra = shift.of(seen.time)
     # A user's `id` may be anything; that of an event is its own.
     same = members.id_of(seen.id) if seen.type == "event" else None
-    return Piece(value, members.id_of(seen.user_id, seen.anonymous_id), at_ms, same, extra)
+    also = members.id_of(seen.anonymous_id)
+    return Piece(value, members.id_of(seen.user_id) or also, at_ms, same, extra, also)
 
 
 def credential_of(asked: Asked) -> str | None:

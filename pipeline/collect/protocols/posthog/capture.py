@@ -46,6 +46,8 @@ class _Properties(msgspec.Struct, gc=False):
     token: Any = None
     is_right: Any = msgspec.field(name="$ignore_sent_at", default=None)
     time: Any = msgspec.field(name="$time", default=None)
+    anon_id: Any = msgspec.field(name="$anon_distinct_id", default=None)
+    alias: Any = None
 
 
 class Look(msgspec.Struct, gc=False):
@@ -69,6 +71,11 @@ class Look(msgspec.Struct, gc=False):
             return self.distinct_id
         inside = self.properties or _NOTHING
         return members.id_of(self.distinct_id, inside.distinct_id, self.dollar_id, inside.dollar_id)
+
+    def also(self) -> str | None:
+        """Return the other id of the user that it names: an $identify, or an alias."""
+        inside = self.properties
+        return None if inside is None else members.id_of(inside.anon_id, inside.alias)
 
 
 _NOTHING = _Properties()
@@ -155,7 +162,7 @@ def _piece(value: bytes, seen: Look | None, shift: Shift, received_ms: int, name
     if named and seen.event is None:
         extra = extra + named
     same = seen.uuid if type(seen.uuid) is str and seen.uuid else members.id_of(seen.uuid)
-    return Piece(value, seen.user(), at_ms, same, extra)
+    return Piece(value, seen.user(), at_ms, same, extra, seen.also())
 
 
 def time_of(
