@@ -54,7 +54,7 @@ _ids = msgspec.json.Decoder(_Ids).decode
 _NOBODY = _Ids()
 
 
-class CloudEvents(Protocol):
+class CloudEvents(answers.Plain):
     """Events in binary, structured and batched mode."""
 
     name = "cloudevents"
@@ -92,10 +92,6 @@ class CloudEvents(Protocol):
     def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
         """Return how many events are kept."""
         return answers.as_json(200, {"accepted": len(cut.pieces), "repeats": repeats})
-
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
-        """Return the reason."""
-        return answers.as_json(error.status, {"code": "refused", "message": error.reason})
 
     def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
         """Return 429 and when to come again, as the webhook specification has it."""

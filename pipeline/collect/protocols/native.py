@@ -13,11 +13,10 @@ import msgspec
 
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
-from pipeline.collect.batch import Why
 from pipeline.collect.clock import Shift
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
-from pipeline.collect.protocols.protocol import Cut, Malformed, Piece, Protocol
+from pipeline.collect.protocols.protocol import Cut, Piece
 
 
 class _Look(msgspec.Struct, gc=False):
@@ -32,7 +31,7 @@ _NONE = Names()
 _look = msgspec.json.Decoder(_Look).decode
 
 
-class Native(Protocol):
+class Native(answers.Plain):
     """``POST /v1/events``."""
 
     name = "native"
@@ -49,14 +48,6 @@ class Native(Protocol):
     def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
         """Return how many records are kept; ``repeats`` of them were already."""
         return answers.as_json(200, {"accepted": len(cut.pieces), "repeats": repeats})
-
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
-        """Return the reason."""
-        return answers.as_json(error.status, {"code": "refused", "message": error.reason})
-
-    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
-        """Return 503 and when to come again."""
-        return answers.refusal(503, {"code": "try_again", "message": answers.why(why)}, retry_secs)
 
 
 def _piece(value: bytes, shift: Shift) -> Piece:

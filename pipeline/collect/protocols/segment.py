@@ -76,19 +76,7 @@ class Segment(Protocol):
     def cut(self, asked: Asked, says: str) -> Cut:
         """Return the calls of a batch, or the one call of a body. Raises Malformed."""
         text = members.text_of(asked.body)
-        limits = self.settings.limits
-        held = text
-        if text[:1] == b"[":
-            envelope: members.Fields = {}
-            found = members.items(text, limits)
-        else:
-            envelope = members.fields(text)
-            batch = bytes(envelope.get("batch", b""))
-            if batch.startswith(b"["):
-                held = batch
-                found = members.items(batch, limits)
-            else:
-                found = members.within([text], limits)
+        envelope, held, found = members.batch(text, self.settings.limits)
         credential = _credential(asked, envelope)
         keyless = Keyless(_KEYS, credential)
         shift = Shift(self.settings.clock, asked, read_time(members.value(envelope, "sentAt")))

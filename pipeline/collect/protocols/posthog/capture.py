@@ -102,19 +102,7 @@ class PostHog(Protocol):
 
     def cut_text(self, asked: Asked, text: bytes, beside: Mapping[str, str], says: str) -> Cut:
         """Return the events of an unpacked body. Raises Malformed."""
-        limits = self.settings.limits
-        envelope: members.Fields = {}
-        held = text
-        if text[:1] == b"[":
-            found = members.items(text, limits)
-        else:
-            envelope = members.fields(text)
-            batch = bytes(envelope.get("batch", b""))
-            if batch.startswith(b"["):
-                held = batch
-                found = members.items(batch, limits)
-            else:
-                found = members.within([text], limits)
+        envelope, held, found = members.batch(text, self.settings.limits)
         seen = [look(value) for value in found]
         credential = _credential(envelope, seen, found, asked, beside)
         sent_ms = read_time(members.value(envelope, "sent_at"))
