@@ -37,6 +37,16 @@ class _Huddle(Generic[H]):
     held: list[H] = field(default_factory=list)
     users: set[str] = field(default_factory=set)
 
+    def size(self) -> int:
+        """Return how much there is to move."""
+        return len(self.held) + len(self.users)
+
+    def take_in(self, other: _Huddle[H]) -> None:
+        """Take what another one holds."""
+        self.held += other.held
+        self.users |= other.users
+        self.latest = min(self.latest, other.latest)
+
 
 class Order(Generic[H]):
     """Requests that wait for others of the same users."""
@@ -50,18 +60,24 @@ class Order(Generic[H]):
         """Take one; `due` says when to ask for it."""
         users = {member.user for member in held.batch.members if member.user is not None}
         met = {self._of[user]: None for user in users if user in self._of}
-        huddle: _Huddle[H] = _Huddle(now, now + self._secs * LONGEST)
+        # The largest takes the others in: who sends many users, then many requests of one, costs no more.
+        huddle = max(met, key=_Huddle.size, default=None)
+        if huddle is None:
+            huddle = self._new(now)
         for other in met:
-            huddle.held += other.held
-            huddle.users |= other.users
-            huddle.latest = min(huddle.latest, other.latest)
-            del self._huddles[other]
+            if other is not huddle:
+                huddle.take_in(other)
+                self._of.update(dict.fromkeys(other.users, huddle))
+                del self._huddles[other]
         huddle.due = min(now + self._secs, huddle.latest)
         huddle.held.append(held)
         huddle.users |= users
-        for user in huddle.users if met else users:
-            self._of[user] = huddle
+        self._of.update(dict.fromkeys(users, huddle))
+
+    def _new(self, now: float) -> _Huddle[H]:
+        huddle: _Huddle[H] = _Huddle(now, now + self._secs * LONGEST)
         self._huddles[huddle] = None
+        return huddle
 
     def due(self) -> float | None:
         """Return when the first of them have waited long enough; None where none wait."""

@@ -90,3 +90,15 @@ def test_members_of_one_request_keep_their_order_and_single_ones_are_sorted(
         assert own == sorted(own)
     single = [5 if requests[n][0] is None else requests[n][0] for n, _ in found if len(requests[n]) == 1]
     assert single == sorted(single, key=lambda at: at or 0)
+
+
+def test_many_users_met_by_many_requests_cost_no_more_than_they_are() -> None:
+    order = Order[Request](1.0)
+    order.hold(Request(batch(*[member("a", f"u{n}", 1) for n in range(5_000)], page=True)), 0.0)
+    moved = {id(huddle): huddle for huddle in order._huddles}
+    for n in range(50):
+        order.hold(Request(page("b", f"v{n}", 1)), 0.1)
+        order.hold(Request(batch(member("c", f"v{n}", 1), member("d", "u1", 1), page=True)), 0.2)
+        assert [id(huddle) for huddle in order._huddles] == list(moved), "the large one stays where it is"
+    (together,) = order.release_all()
+    assert len(together) == 101
