@@ -74,6 +74,8 @@ async def _talk(
                     found.stream.close()
     except (OSError, ValueError) as error:  # gone, too slow (TimeoutError), or a line over the limit
         _log.warning("admin client went away", error=str(error))
+    except asyncio.CancelledError:
+        pass  # the job ends; handed on, asyncio would log it as an error of ours
     finally:
         writer.close()
 

@@ -30,6 +30,8 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     """Equal for what is sent twice: a digest of key and message id; None where it has no id."""
     headers: Headers
     """``hk-protocol``, ``hk-key`` and the like."""
+    also: str | None = None
+    """Another id of the user, as of one who was just identified: what goes by it is in order with this."""
 
 
 def cut_short(value: bytes, most: int) -> tuple[bytes, tuple[str, bytes]]:

@@ -98,6 +98,20 @@ def items(text: bytes | msgspec.Raw, limits: Limits) -> list[bytes]:
     return within(found, limits)
 
 
+def batch(text: bytes, limits: Limits) -> tuple[Fields, bytes, list[bytes]]:
+    """Return the envelope of an object with a `batch`, the text that holds the members, and the members.
+
+    An array has no envelope; an object without a `batch` is one member. Raises Malformed.
+    """
+    if text[:1] == b"[":
+        return {}, text, items(text, limits)
+    envelope = fields(text)
+    held = bytes(envelope.get("batch", b""))
+    if held.startswith(b"["):
+        return envelope, held, items(held, limits)
+    return envelope, text, within([text], limits)
+
+
 def _fields(text: bytes) -> dict[str, bytes] | None:
     _refuse_large(text)
     return walk.fields(text)

@@ -164,6 +164,8 @@ def test_how_a_tap_ends_and_what_it_refuses(bench: Bench, receiver: Receiver):
             assert json.loads(path.read_text().splitlines()[0])["value"]["user_id"] == "u1"
             _ask_for_samples(bench, receiver)
             job.send_signal(signal.SIGTERM)
+            _, err = ended(job, secs=30)
+            assert '"level":"error"' not in err
             assert tap.process.wait(20) == 0
             assert tap.told("the job has ended")
 
@@ -178,13 +180,14 @@ def _ask_for_samples(bench: Bench, receiver: Receiver) -> None:
     assert attempts[0]["request"]["url"] == receiver.url("/w")
     with pytest.raises(HooklineError, match="did you mean `w`"):
         ask(bench.state, "attempts", webhook="ww")
-    before = bench.counts("w")
+    events = len(bench.stream.read_text().splitlines())
+    until(lambda: bench.counts("w")["delivered"] == events)
     record = {"type": "event", "name": "Try", "user_id": "u9"}
     (sent,) = ask(bench.state, "send-test", webhook="w", record=record, user={"plan": "pro"})
     assert (sent["holds"], sent["answer"]["status"]) == (True, 200)
     tried = next(one for one in receiver.requests if one.headers.get("webhook-test") == "true")
     assert json.loads(tried.body)["user"]["properties"] == {"plan": "pro"}
-    assert bench.counts("w")["matched"] == before["matched"]
+    assert bench.counts("w")["matched"] == events
     with pytest.raises(HooklineError, match="the event has no `name`"):
         ask(bench.state, "send-test", webhook="w", record={"type": "event", "user_id": "u"})
 

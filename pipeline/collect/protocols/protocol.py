@@ -62,6 +62,8 @@ class Piece(msgspec.Struct, gc=False):
     same: str | None = None
     """The id under which it would be sent twice."""
     extra: Extra = ()
+    also: str | None = None
+    """Another id of the user: the anonymous one beside the user id."""
 
 
 @dataclass(slots=True)
@@ -113,7 +115,8 @@ class Cut:
                     user = masked(user, secret)
                 if extra:
                     extra = _without(extra, secret)
-            members.append(Member(value, user, piece.at_ms, same, headers + extra if extra else headers))
+            of_all = headers + extra if extra else headers
+            members.append(Member(value, user, piece.at_ms, same, of_all, piece.also))
         return Batch(members, asked.received_ms, asked.origin is not None)
 
 

@@ -236,6 +236,9 @@ class KafkaSink:
         except KafkaException as refused:
             error: KafkaError = refused.args[0]
             return error
+        except Exception as fault:  # one member's: the others were handed over, and are heard of
+            log.error("a record cannot be handed to the Kafka client", exc_info=fault)
+            return KafkaError(KafkaError._FAIL, str(fault))
         return None
 
     def _listen(self) -> None:

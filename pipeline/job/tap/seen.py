@@ -82,3 +82,13 @@ def of_result(result: Result, took_secs: float | None, now_ms: int, names: Names
         status=progress.status, outcome=result.outcome.name.lower(), reason=result.reason,
         due_ms=progress.due_ms, took_secs=took_secs, excerpt=progress.excerpt,
     )  # fmt: skip
+
+
+def names_of(event: Event) -> Names:
+    """Return what is remembered of an event."""
+    return event.name, event.user_id, event.anonymous_id
+
+
+def fault_of(excerpt: str) -> str:
+    """Return the word for why there is no status, with which such an excerpt begins."""
+    return excerpt.partition(":")[0]

@@ -13,7 +13,7 @@ from pipeline.deliver.lanes.onlookers import Took
 from pipeline.job.settings import wall_clock
 from pipeline.job.story import Candidates, Chosen, Match
 from pipeline.job.tap.listener import Listener
-from pipeline.job.tap.seen import Names, Raw, Seen, of_result
+from pipeline.job.tap.seen import Names, Raw, Seen, fault_of, names_of, of_result
 from pipeline.job.tap.wanted import Wanted
 from pipeline.language.work import TooExpensive, apart
 from pipeline.match.triggers import Trigger
@@ -284,18 +284,24 @@ class Taps:
 
     def _sampled(self, listener: Listener, results: list[Result], took: Took, now_ms: int) -> None:
         """Follow the requests that were chosen; of others show failures, and a delivery now and then."""
+        names_of, of_webhook = listener.names_of, listener.wanted.of_webhook
+        shut, left_out = listener.strangers.is_shut(), 0
         for result in results:
             request = result.delivery.request
-            names = listener.names_of(request.message_id)
+            names = names_of(request.message_id)
             if names is None:
-                if not listener.wanted.of_webhook(request.webhook_id):
+                is_good = result.outcome is _DELIVERED
+                if not of_webhook(request.webhook_id):
                     continue
-                gate = listener.strangers if result.outcome is _DELIVERED else listener.engine
-                if not gate.lets_in():
+                if is_good and shut:
+                    left_out += 1
+                    continue
+                if not (listener.strangers if is_good else listener.engine).lets_in():
                     continue
             secs = took(result.delivery)
             if secs is not None:  # else nothing was sent: put out of memory, or too old
                 listener.put(of_result(result, secs, now_ms, names))
+        listener.strangers.turned_away += left_out
 
     def _filtered(self, listener: Listener, results: list[Result], took: Took, now_ms: int) -> None:
         wanted = listener.wanted
@@ -322,16 +328,6 @@ def _by_line(chosen: Sequence[Chosen]) -> dict[tuple[str, int], dict[int, Candid
         place = record.origin
         found.setdefault((place.source, place.offset), {})[place.item] = candidates
     return found
-
-
-def names_of(event: Event) -> Names:
-    """Return what is remembered of an event."""
-    return event.name, event.user_id, event.anonymous_id
-
-
-def fault_of(excerpt: str) -> str:
-    """Return the word for why there is no status, with which such an excerpt begins."""
-    return excerpt.partition(":")[0]
 
 
 def _now(user: User) -> User:
