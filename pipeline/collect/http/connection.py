@@ -23,6 +23,9 @@ _MOST_NAMES: Final = 1_024
 _TURN_BYTES: Final = 1 << 15
 """Small requests and small chunks take milliseconds for so much; the event loop alone would read megabytes of
 one connection at a time."""
+_MANY: Final = 64
+_SHORT_TURN_BYTES: Final = 1 << 11
+"""Of a connection of which more than `_MANY` requests were answered in one turn."""
 
 
 def _name(name: bytes) -> str:
@@ -35,7 +38,7 @@ def _name(name: bytes) -> str:
 class Connection(Answering):
     """See above."""
 
-    __slots__ = ("_again", "_at", "_fed", "_headers", "_parser", "_size")
+    __slots__ = ("_again", "_at", "_fed", "_headers", "_parser", "_size", "_turn")
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(host, loop)
@@ -46,6 +49,7 @@ class Connection(Answering):
         """Of this head, and after its body."""
         self._size = 0
         """Of the headers."""
+        self._turn = _TURN_BYTES
         self._at = 0
         """Where the next turn begins in what is unread."""
         self._again = False
@@ -89,7 +93,7 @@ class Connection(Answering):
         """Read on."""
         if self._unread:
             self._unread += data
-        elif len(data) > 2 * _TURN_BYTES and not self._transport.is_closing():
+        elif len(data) > 2 * self._turn and not self._transport.is_closing():
             self._unread, self._at = data, 0
             self._transport.pause_reading()
             self._take_turns()
@@ -117,13 +121,16 @@ class Connection(Answering):
     def _take_turns(self) -> None:
         """Read a part of what has come: the others have their turn before the next one."""
         begin, data = self._at, self._unread
-        self._at = end = begin + _TURN_BYTES
+        self._at = end = begin + self._turn
         if end < len(data):
             self._loop.call_soon(self._take_turns)
         else:
             self._unread = b""
         if data:
+            before = self._host.requests
             self._feed(data[begin:end])
+            if self._host.requests - before > _MANY:
+                self._turn = _SHORT_TURN_BYTES
         if not self._unread and not self._paused and not self._transport.is_closing():
             self._transport.resume_reading()
 
