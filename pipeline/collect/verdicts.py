@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from pipeline.collect.asked import Asked
 from pipeline.collect.protocols.protocol import Cut
-from pipeline.decode.decode import decode
+from pipeline.decode.decode import COLLECTED, decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 
 
-def verdicts_of(cut: Cut, asked: Asked) -> list[dict[str, object]]:
-    """Return one verdict a member: what it is read as, or why it would be a dead letter.
+def verdicts_of(cut: Cut, key: str, asked: Asked) -> list[dict[str, object]]:
+    """Return one verdict a member: what the line that would be kept is read as, or why it is a dead letter.
 
     Several, where a member holds several records: the place among the members is in each.
     """
     found: list[dict[str, object]] = []
-    for place, piece in enumerate(cut.pieces):
-        origin = Origin("collect", place)
-        for record in decode(
-            piece.value, format=cut.protocol.name, origin=origin, received_at=asked.received_ms
-        ):
-            found.append({"member": place, **_said(record)})
+    for place, member in enumerate(cut.batch(key, asked).members):
+        records = decode(
+            member.value,
+            format=COLLECTED,
+            origin=Origin("collect", place),
+            received_at=asked.received_ms,
+            headers=member.headers,
+        )
+        found += ({"member": place, **_said(record)} for record in records)
     return found
 
 

@@ -182,6 +182,7 @@ def _tell_proposal(made: Proposal) -> None:
 
 def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bool) -> None:
     echo()
+    where = "" if str(config) == "config" else f" -c {config}"
     framed = next((row for row in found.found if row.shape.startswith("framed")), None)
     if framed is not None:
         _wrapped(
@@ -199,8 +200,8 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
             f"--topic {name}" if part.is_topic else name
             for name, part in zip(names, found.parts, strict=True)
         )
-        shown = f"hookline sniff {flags}" + (f" --brokers {brokers}" if brokers else "")
-        echo(f"Write it to config/shapes/{found.proposals[0].name}.yaml:")
+        shown = f"hookline sniff {flags}" + (f" --brokers {brokers}" if brokers else "") + where
+        echo(f"Write it to {config}/shapes/{found.proposals[0].name}.yaml:")
         echo(f"  {shown if len(shown) < 60 else 'hookline sniff ...'} --write {found.proposals[0].name}")
     echo("In pipeline.yaml:")
     files = {name: format for name, format in found.formats.items() if name not in found.topics}
@@ -223,8 +224,8 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
             echo(f"        # ... and {len(files) - 8:,} more")
     sample = next((name for name in files if name != "-"), None)
     if sample is not None:
-        echo("Then `hookline check` says what is wrong, and this what the formats make of it:")
-        echo(f"  hookline check --sample {sample}")
+        echo(f"Then `hookline check{where}` says what is wrong, and this what the formats make of it:")
+        echo(f"  hookline check{where} --sample {sample}")
 
 
 def _named(remedy: str, name: str) -> str:

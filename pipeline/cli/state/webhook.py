@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import config_option, state_dir, state_option
+from pipeline.cli.options import Actions, config_option, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, say, table
 
 if TYPE_CHECKING:
     from pipeline.deliver.halts import Order
 
 
-@click.group()
+@click.group(cls=Actions)
 def webhook() -> None:
     """See which webhooks are sent to; disable, enable, pause or resume one.
 
