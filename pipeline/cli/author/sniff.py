@@ -144,10 +144,13 @@ def tell(found: Sniffed, config: Path, brokers: str | None, is_written: bool) ->
     if not found.proposals and any(row.shape == "home-made" for row in found.found):
         row = next(row for row in found.found if row.shape == "home-made")
         echo()
-        _wrapped(
-            f"No shape can be proposed for the home-made records: none of their fields looks like the id of "
-            f"a user, a device or a thing. {row.place}: {row.reason}"
-        )
+        why = "none of their fields looks like the id of a user, a device or a thing"
+        if row.reason is not None and row.reason.startswith("a member of `the list` is"):
+            why = (
+                "they are lists, whose places have no names. Remedy: make objects of them, such as "
+                "`jq -c '{time: .[0], user_id: .[1], name: .[2]}'`"
+            )
+        _wrapped(f"No shape can be proposed for the home-made records: {why}. {row.place}: {row.reason}")
     for note in found.notes:
         echo()
         _wrapped(note)
