@@ -11,7 +11,7 @@ from pipeline.deliver.halts import Order
 from pipeline.job.assembly import Job
 from pipeline.job.commands import Action, execute
 from pipeline.job.steps.shard import Shard
-from pipeline.model.errors import Fatal, HooklineError, StateError, UsageError
+from pipeline.model.errors import Fatal, HooklineError, Refused, StateError, UsageError
 from pipeline.model.words import no_webhook
 from pipeline.store.rows import MAX_KEY
 
@@ -28,6 +28,7 @@ def command_routes(job: Job) -> list[Route]:
         Route("dlq-purge", lambda keys: commands.on_shards("purge", keys)),
         Route("outbox-drop", lambda keys: commands.on_shards("drop", keys)),
         Route("outbox-retry-now", commands.retry_now),
+        Route("webhook-order", commands.order_all),
         Route("webhook-enable", lambda webhook: commands.halt(webhook, "enable", orders.enable)),
         Route("webhook-disable", lambda webhook: commands.halt(webhook, "disable", orders.disable)),
         Route("webhook-pause", lambda webhook: commands.halt(webhook, "pause", orders.pause)),
@@ -89,6 +90,25 @@ class Commands:
         self._job.halts.obey(webhook, order)
         tell(webhook)
         return 1
+
+    def order_all(self, order: Order, webhooks: Sequence[str]) -> dict[str, str]:
+        """Say the same of several webhooks; return why not, by those against which another halt stands.
+
+        Raises UsageError, before anything is changed, where there is no such order or webhook.
+        """
+        tells = {"enable": self._job.engine.orders.enable, "disable": self._job.engine.orders.disable}
+        tells |= {"pause": self._job.engine.orders.pause, "resume": self._job.engine.orders.resume}
+        if order not in tells:
+            raise UsageError(f"`{order}` is no order; there are {', '.join(tells)}")
+        for webhook in webhooks:
+            self._known(webhook)
+        refused: dict[str, str] = {}
+        for webhook in webhooks:
+            try:
+                self.halt(webhook, order, tells[order])
+            except Refused as error:
+                refused[webhook] = str(error)
+        return refused
 
     def _wait_for_shards(self) -> None:
         """Return once the shards of this process are open: a job that has just begun knows of no rows."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import orjson
 
@@ -18,6 +18,19 @@ from pipeline.telemetry import log
 
 TEXT = "text/plain; charset=utf-8"
 _log = log.get(__name__)
+
+
+class Stream(Protocol):
+    """What answers with many lines: polled until who asked is gone. Called by one thread at a time."""
+
+    def hello(self) -> Value:
+        """Return the first answer."""
+
+    def take(self) -> list[bytes]:
+        """Return the lines since the last call, each with its line end; never waits."""
+
+    def close(self) -> None:
+        """End it."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -33,6 +46,8 @@ class Route:
     public: bool = False
     content_type: str = TEXT
     """Of a text, as a page."""
+    streams: bool = False
+    """True: the handler begins a `Stream`. Over the socket only."""
 
 
 Routes: TypeAlias = Sequence[Route]
@@ -47,12 +62,17 @@ class Answer:
     code: int = 0
     bug: bool = False
     """True where nobody raised that on purpose; it is in the log."""
+    stream: Stream | None = None
+    """What follows after the result."""
 
 
 def answer(route: Route, arguments: Mapping[str, Value]) -> Answer:
     """Call a handler; never raises: an error is an answer and harms nothing else."""
     try:
         result = route.handler(**arguments)
+        if route.streams:
+            stream: Stream = result
+            return Answer(orjson.dumps(stream.hello()), stream=stream)
         return Answer(result if isinstance(result, str) else orjson.dumps(result))
     except HooklineError as error:
         return Answer(b"", str(error), error.exit_code)

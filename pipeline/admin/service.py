@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.admin.routes import Routes
 from pipeline.admin.socket import serve
 from pipeline.admin.socket_client import socket_path
+from pipeline.language.addresses import split_address
 from pipeline.model.errors import UsageError
 from pipeline.telemetry import log
 
@@ -114,9 +115,7 @@ class AdminService:
 
 def parse_address(text: str, flag: str = "--metrics") -> tuple[str, int]:
     """Return host and port of ``PORT`` (this machine only) or ``HOST:PORT``; raises UsageError."""
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise UsageError(
-            f"{flag}: `{text}` is not an address; want PORT or HOST:PORT, e.g. 9090 or 0.0.0.0:9090"
-        )
-    return host.strip("[]") or "127.0.0.1", int(port)
+    try:
+        return split_address(text)
+    except ValueError as error:
+        raise UsageError(f"{flag}: {error}") from None

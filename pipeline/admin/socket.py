@@ -2,7 +2,8 @@
 
 One JSON object per line each way: ``{"command": "webhook-pause", "args": {...}}`` is answered by
 ``{"ok": true, "result": ...}`` or ``{"ok": false, "error": "what is wrong", "code": 1}``. Every process of
-a job has a socket of its own in the state directory. Not HTTP: aiohttp costs a start 0.1 s and 16 MB.
+a job has a socket of its own in the state directory. A stream's answer is followed by its
+lines, one JSON object each, until the client closes. Not HTTP: aiohttp costs a start 0.1 s and 16 MB.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.admin.routes import Answer, Route, Routes, answer
+from pipeline.admin.routes import Answer, Route, Routes, Stream, answer
 from pipeline.admin.socket_client import fitting
 from pipeline.model.errors import StateError, UsageError
 from pipeline.telemetry import log
@@ -25,6 +26,9 @@ from pipeline.telemetry import log
 MAX_LINE = 16 << 20
 TALK_SECS = 60.0
 """How long a client may take for a line of its own, and to read ours."""
+SLOW_SECS = 600.0
+"""How long a stream waits for a client that does not read: somebody looks at a page of it."""
+POLL_SECS = 0.1
 _log = log.get(__name__)
 
 
@@ -57,13 +61,36 @@ async def _talk(
                 line = await reader.readline()
             if not line:
                 return
-            writer.write(_line(await asyncio.to_thread(_answer, line, table)))
-            async with asyncio.timeout(TALK_SECS):
-                await writer.drain()
+            found = await asyncio.to_thread(_answer, line, table)
+            try:
+                writer.write(_line(found))
+                async with asyncio.timeout(TALK_SECS):
+                    await writer.drain()
+                if found.stream is not None:
+                    await _stream(found.stream, reader, writer)
+                    return
+            finally:
+                if found.stream is not None:
+                    found.stream.close()
     except (OSError, ValueError) as error:  # gone, too slow (TimeoutError), or a line over the limit
         _log.warning("admin client went away", error=str(error))
+    except asyncio.CancelledError:
+        pass  # the job ends; handed on, asyncio would log it as an error of ours
     finally:
         writer.close()
+
+
+async def _stream(stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Write a stream's lines until the client goes. One that reads slowly is waited for: its lines are left
+    out and counted meanwhile, nobody else waits.
+    """
+    while not reader.at_eof():
+        lines = await asyncio.to_thread(stream.take)
+        if lines:
+            writer.write(b"".join(lines))
+            async with asyncio.timeout(SLOW_SECS):
+                await writer.drain()
+        await asyncio.sleep(POLL_SECS)
 
 
 def _answer(line: bytes, table: Mapping[str, Route]) -> Answer:

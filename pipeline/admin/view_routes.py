@@ -16,7 +16,7 @@ from pipeline.job.control.pressure import REASONS
 from pipeline.model.errors import Refused
 from pipeline.model.json import Value
 from pipeline.telemetry import metrics
-from pipeline.telemetry.process import PROMETHEUS, measure_process
+from pipeline.telemetry.process import PROMETHEUS, measure_process, resident_bytes
 
 KINDS = {"events": "event", "updates": "update", "links": "link", "invalid": "invalid"}
 
@@ -68,6 +68,11 @@ def view_routes(job: Job, process: int) -> list[Route]:
             "stopping": job.drain.stopping,
             "still_secs": round(job.pulse.still_secs(), 3) if job.pulse.is_still() else 0.0,
             "waits": job.waits(),
+            "paused": job.pressure.paused(),
+            "bytes": [sum(one) for one in zip(*list(job.bytes_read.values()), strict=True)] or [0, 0],
+            "lag": int(metrics.total("source_lag")),
+            "resident_bytes": resident_bytes(),
+            "disk_free_bytes": shutil.disk_usage(job.settings.state).free,
             "config": {"version": job.versions.latest.hash, "problems": job.config_problems()},
         }
 

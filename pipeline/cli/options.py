@@ -64,6 +64,36 @@ def state_option(function: F) -> F:
     return add(function)
 
 
+def allow_option(function: F) -> F:
+    """Add ``--allow``: networks that a job may reach although the guard refuses them."""
+    add = setting(
+        "--allow",
+        env="HOOKLINE_NETWORK_ALLOW",
+        multiple=True,
+        metavar="CIDR",
+        help="Open a network that the guard refuses, e.g. 127.0.0.0/8; may be given several times.",
+    )
+    return add(function)
+
+
+def log_options(function: F) -> F:
+    """Add ``--log-level`` and ``--log-format``."""
+    level = setting("--log-level", env="HOOKLINE_LOG_LEVEL", help="debug, info, warning or error.")
+    form = setting("--log-format", env="HOOKLINE_LOG_FORMAT", help="auto, console or json.")
+    return level(form(function))
+
+
+def yes_option(function: F) -> F:
+    """Add ``--yes``: a job starts on a new state directory without asking."""
+    return click.option(
+        "--yes",
+        is_flag=True,
+        envvar="HOOKLINE_YES",
+        show_envvar=True,
+        help="Do not ask: a new state directory may send again what the Kafka group has read.",
+    )(function)
+
+
 def state_dir(config: Path, state: Path | None) -> Path:
     """Return the state directory that a verb means: its flag, the environment, or the config's."""
     named = state or os.environ.get("HOOKLINE_STATE")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.model.printable import one_line
 
 if TYPE_CHECKING:
-    from pipeline.operate.trials.preview import Preview
+    from pipeline.job.preview import Preview
 
 
 def as_text(shown: Preview) -> str:

@@ -10,6 +10,9 @@ from typing import Protocol
 
 import msgspec
 
+from pipeline.decode.collected import CUT
+from pipeline.model.sizes import KEPT_BYTES
+
 Headers = Sequence[tuple[str, bytes]]
 """Of a line: what the request says of a member beside its bytes. Names are lower case."""
 
@@ -27,6 +30,16 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     """Equal for what is sent twice: a digest of key and message id; None where it has no id."""
     headers: Headers
     """``hk-protocol``, ``hk-key`` and the like."""
+    also: str | None = None
+    """Another id of the user, as of one who was just identified: what goes by it is in order with this."""
+
+
+def cut_short(value: bytes, most: int) -> tuple[bytes, tuple[str, bytes]]:
+    """Return how a member begins that is too large, and the header of which the job makes a dead letter.
+
+    For one of several: refused, it would take the others with it, as SDKs drop a batch that is too large.
+    """
+    return value[: min(most, KEPT_BYTES)], (CUT, b"%d" % len(value))
 
 
 @dataclass(slots=True, frozen=True)

@@ -14,6 +14,7 @@ from typing import TypedDict, cast
 
 import msgspec
 
+from pipeline.collect.masking import NO_PART_OF_A_WORD, NO_WORD, masked, shows
 from pipeline.collect.protocols.protocol import Malformed
 
 _TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]', re.DOTALL)
@@ -28,10 +29,6 @@ _UNSEEN = re.compile(r'["\\/]|[^ -~]')
 
 _MOST_TEXTS = 100_000
 """So many texts of a request are looked at one by one: a quarter of a second."""
-_NO_WORD = 8
-"""A text that equals a key of so many characters is the key."""
-_NO_PART_OF_A_WORD = 16
-"""A key of so many characters is cut out of longer texts, such as addresses."""
 
 
 class Names:
@@ -105,7 +102,7 @@ class Keyless:
             at = end
         cleaned = b"".join([*pieces, member[at:]]) if pieces else member
         # What is no JSON is read by nobody, and may hold it all the same.
-        return cleaned.replace(self._bytes, b"***") if len(self._bytes) >= _NO_WORD else cleaned
+        return cleaned.replace(self._bytes, b"***") if len(self._bytes) >= NO_WORD else cleaned
 
     def _may_hold(self, text: bytes) -> bool:
         if (self._bytes and self._bytes in text) or self._names.any_in(text):
@@ -145,9 +142,9 @@ class Keyless:
                 cleaned = cleaned.replace(name + key + b'"', emptied)
             if key in cleaned:
                 cleaned = self._names.as_text.sub(self._emptied, cleaned)
-        if len(key) >= _NO_PART_OF_A_WORD:
+        if len(key) >= NO_PART_OF_A_WORD:
             return cleaned.replace(key, b"***")
-        return cleaned.replace(b'"' + key + b'"', b'"***"') if len(key) >= _NO_WORD else cleaned
+        return cleaned.replace(b'"' + key + b'"', b'"***"') if len(key) >= NO_WORD else cleaned
 
     def _emptied(self, found: re.Match[bytes]) -> bytes:
         self._count()
@@ -212,13 +209,10 @@ class Keyless:
         return depth == 1 or (self._key != "" and text.strip() == self._key)
 
     def _holds(self, text: str) -> bool:
-        size = len(self._key)
-        if size < _NO_WORD:
-            return False
-        return self._key in text if size >= _NO_PART_OF_A_WORD else text.strip() == self._key
+        return shows(text, self._key)
 
     def _masked(self, text: str) -> bytes:
-        return json.dumps(text.replace(self._key, "***")).encode()
+        return json.dumps(masked(text, self._key)).encode()
 
 
 _QUOTE, _COLON = b'":'

@@ -98,6 +98,20 @@ def items(text: bytes | msgspec.Raw, limits: Limits) -> list[bytes]:
     return within(found, limits)
 
 
+def batch(text: bytes, limits: Limits) -> tuple[Fields, bytes, list[bytes]]:
+    """Return the envelope of an object with a `batch`, the text that holds the members, and the members.
+
+    An array has no envelope; an object without a `batch` is one member. Raises Malformed.
+    """
+    if text[:1] == b"[":
+        return {}, text, items(text, limits)
+    envelope = fields(text)
+    held = bytes(envelope.get("batch", b""))
+    if held.startswith(b"["):
+        return envelope, held, items(held, limits)
+    return envelope, text, within([text], limits)
+
+
 def _fields(text: bytes) -> dict[str, bytes] | None:
     _refuse_large(text)
     return walk.fields(text)
@@ -116,15 +130,17 @@ def _refuse_large(text: bytes) -> None:
 
 
 def within(found: list[bytes], limits: Limits) -> list[bytes]:
-    """Return the members. Raises Malformed where they are none, too many or too large."""
+    """Return the members. Raises Malformed where they are none, too many, or one that is too large.
+
+    Of several the large ones are cut when they are kept (`Cut.batch`).
+    """
     if not found:
         raise Malformed("there is no record in the body")
     if len(found) > limits.members:
         raise Malformed(f"the body holds more than {limits.members:,} records (`limits.members`)", 413)
-    largest = max(map(len, found))
-    if largest > limits.member_bytes:
+    if len(found) == 1 and len(found[0]) > limits.member_bytes:
         raise Malformed(
-            f"a record has {largest:,} bytes; `limits.member` allows {limits.member_bytes:,}", 413
+            f"the record has {len(found[0]):,} bytes; `limits.member` allows {limits.member_bytes:,}", 413
         )
     return found
 

@@ -8,12 +8,12 @@ and without one it is a path like any other that is unknown. On a laptop (`keys:
 from __future__ import annotations
 
 import hmac
-import resource
 from collections.abc import Callable
 from typing import Final
 
 from pipeline.collect.asked import Answer, Asked
-from pipeline.telemetry.metrics import gauge, render_prometheus
+from pipeline.telemetry.metrics import render_prometheus
+from pipeline.telemetry.process import PROMETHEUS, measure_process
 
 PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/robots.txt"})
 TOKEN: Final = "HOOKLINE_METRICS_TOKEN"
@@ -21,7 +21,7 @@ _NO_STORE: Final = (("cache-control", "no-store"),)
 
 
 def _text(status: int, text: str) -> Answer:
-    return Answer(status, text.encode(), "text/plain; version=0.0.4; charset=utf-8", _NO_STORE)
+    return Answer(status, text.encode(), PROMETHEUS, _NO_STORE)
 
 
 class Ops:
@@ -63,15 +63,5 @@ class Ops:
             reason = self._not_ready()
             return _text(200, "ready\n") if reason is None else _text(503, f"{reason}\n")
         self._publish()
-        gauge("process_resident_memory_bytes", _resident())
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        gauge("process_cpu_seconds_total", usage.ru_utime + usage.ru_stime)
+        measure_process()
         return _text(200, render_prometheus())
-
-
-def _resident() -> int:
-    try:
-        with open("/proc/self/statm", "rb") as statm:
-            return int(statm.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -9,20 +9,19 @@ from pipeline.model.records import Event, IdentityLink, Invalid, Origin, Propert
 
 
 def verdicts_of(cut: Cut, key: str, asked: Asked) -> list[dict[str, object]]:
-    """Return one verdict a member: what the line that would be kept is read as, or why it is a dead letter.
+    """Return one verdict a member: what it is read as, or why it would be a dead letter.
 
     Several, where a member holds several records: the place among the members is in each.
     """
     found: list[dict[str, object]] = []
     for place, member in enumerate(cut.batch(key, asked).members):
+        origin = Origin("collect", place)
         records = decode(
-            member.value,
-            format=COLLECTED,
-            origin=Origin("collect", place),
-            received_at=asked.received_ms,
-            headers=member.headers,
-        )
-        found += ({"member": place, **_said(record)} for record in records)
+            member.value, format=COLLECTED, origin=origin, received_at=asked.received_ms,
+            headers=list(member.headers),
+        )  # fmt: skip
+        for record in records:
+            found.append({"member": place, **_said(record)})
     return found
 
 

@@ -6,6 +6,7 @@ hk-type       what the path of the request says of a member whose own bytes do n
 hk-context    the context that all members of its request share, as JSON
 hk-shift      milliseconds to be added to the client's time, whose clock goes wrong
 hk-key        the name of the key that it was posted with
+hk-cut        how many bytes the member had, which was too large: only how it begins is there
 
 The protocol replaces guessing: no member is asked whether it may be of another shape. When it was received
 the line's time says, and nothing that a client writes into a member. The headers mean this only in a
@@ -31,6 +32,7 @@ from pipeline.model.records import IdentityLink, Invalid, Record
 from pipeline.model.times import MAX_MS, MIN_MS
 
 NAME: Final = "collected"
+CUT: Final = "hk-cut"
 _SOURCE: Final = re.compile(r"collect-[0-9a-f]{8}/[0-9]+")
 _OF_THE_SERVER: Final = ("receivedAt", "received_at", "now")
 """Fields in which a server says when it received a call."""
@@ -63,6 +65,8 @@ def collected(named: Mapping[str, Shape]) -> Shape:
                 has_type = True
             elif name == "hk-context":
                 has_context = True
+            elif name == CUT:
+                raise InvalidRecord(_too_large(value))
         shape = _BY_PROTOCOL.get(protocol)
         if shape is None:
             shape = _of_hook(format, named) if protocol == _HOOKS.encode() else _unknown(protocol)
@@ -113,6 +117,12 @@ def _unknown(protocol: bytes | None) -> Shape:
         "newer collector wrote the line. Update Hookline here, then replay the line "
         "(`hookline dlq export --records`)"
     )
+
+
+def _too_large(size: bytes | None) -> str:
+    shown = f"{int(size):,}" if size and size.isdigit() and len(size) <= 16 else "too many"
+    allowed = "`collect.limits.member` or its topic allowed"
+    return f"the record had {shown} bytes, more than {allowed}: its beginning was kept"
 
 
 def _of_hook(format: bytes | None, named: Mapping[str, Shape]) -> Shape:

@@ -55,6 +55,8 @@ class DeliveryEngine:
     answer disables a webhook, so that it can be remembered over a restart.
     """
 
+    publishing: type[Publisher] = Publisher  # what brings the metrics up to date
+
     def __init__(
         self,
         *,
@@ -78,12 +80,10 @@ class DeliveryEngine:
         self._lookup = lookup
         self._inbox: deque[Callable[[Core], None]] = deque()
         self._handed: deque[list[Delivery]] = deque()
-        self._idle = False
-        self._stopping = False
+        self._idle = self._stopping = False
         self._deadline: float | None = None
         self._close_at = inf
-        self._drained = threading.Event()
-        self._started = threading.Event()
+        self._drained, self._started = threading.Event(), threading.Event()
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -205,8 +205,8 @@ class DeliveryEngine:
 
     def stats(self) -> EngineStats:
         """Return the present numbers of every lane; callable from any thread."""
-        flying = self._core.dispatcher.flying if self._core is not None else 0
-        return engine_stats(list(self._lanes.values()), flying, self._trust)
+        core = self._core
+        return engine_stats(list(self._lanes.values()), core.dispatcher.flying if core else 0, self._trust)
 
     # --- inside: any thread
 
@@ -248,7 +248,7 @@ class DeliveryEngine:
         resolver = Resolver(self._allow, self._lookup)
         self._stopped = loop.create_future()
         clients = Clients(self._finished, resolver, self._contexts, self._trust, self._max_flying)
-        self._clients, self._publisher = clients, Publisher(clients.native)
+        self._clients, self._publisher = clients, self.publishing(clients.native)
         settler = Settler(self._clock, random.random, self._on_gone)
         tokens = Tokens(self._clients, self._clock, settler, self._token_answered)
         core = self._core = Core(
@@ -315,7 +315,7 @@ class DeliveryEngine:
         nothing_handed = not self._inbox and not self._handed
         if deadline is not None and (now >= deadline or (nothing_handed and core.is_drained(deadline))):
             self._drained.set()
-        # Idle is announced before the last look at the inbox, so that no hand-over can fall in between.
+        # Idle is announced before the last look at the inbox: no hand-over can fall in between.
         self._idle = True
         due = core.next_due()
         if self._inbox or self._handed or due == -inf:

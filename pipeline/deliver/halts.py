@@ -51,16 +51,20 @@ class Halts:
         """A 410 may come, on the engine's thread, between a look at a webhook's file and its change."""
 
     def obey(self, webhook_id: str, order: Order) -> None:
-        """Remember what a person says. Raises Refused where there is no pause to end but another halt."""
+        """Remember what a person says. Raises Refused where another halt than a pause stands against it.
+
+        A pause would take the place of that halt, and its end would send to a receiver that is gone.
+        """
         with self._lock:
             halt, _ = self.get(webhook_id)
-            if order == "resume" and halt not in (None, "paused"):
+            if order in ("pause", "resume") and halt not in (None, "paused"):
                 why = "gone: its receiver answered 410" if halt == "gone" else "disabled"
+                ends = "`resume` ends a pause only, " if order == "resume" else "nothing is sent to it, "
                 raise Refused(
-                    f"{webhook_id} is {why}; `resume` ends a pause only, "
-                    f"`hookline webhook enable {webhook_id}` sends again"
+                    f"{webhook_id} is {why}; {ends}`hookline webhook enable {webhook_id}` sends again"
                 )
-            self.set(webhook_id, LEADS_TO[order])
+            if LEADS_TO[order] != halt:
+                self.set(webhook_id, LEADS_TO[order])
 
     def set(self, webhook_id: str, halt: Halt | None, definition: str = "") -> None:
         """Remember a webhook's state; None: it is sent to again. On disk when this returns."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from pipeline.deliver.core import Core
 from pipeline.deliver.lanes.lane import Halt
+from pipeline.deliver.lanes.onlookers import Attempts, Tap
 from pipeline.deliver.requests.spec import LaneSpec
 
 
@@ -42,6 +43,14 @@ class Orders:
     def retry_now(self, webhook_id: str) -> None:
         """Make everything that waits for the webhook due now."""
         self._tell(lambda core: core.retry_now(webhook_id))
+
+    def keep_attempts(self, attempts: Attempts) -> None:
+        """Keep the last attempts of each webhook there from now on."""
+        self._tell(lambda core: core.settler.onlookers.keep(attempts))
+
+    def let_look(self, tap: Tap | None) -> None:
+        """Show every result to this one from now on; None: to nobody."""
+        self._tell(lambda core: setattr(core.settler.onlookers, "tap", tap))
 
 
 def _halt(core: Core, webhook_id: str, halt: Halt, only: Halt | None = None) -> None:

@@ -56,6 +56,8 @@ class LaneStats:
     """When the next one is due, where that is the reason."""
     single_until: str = ""
     """Until when each request has a connection of its own, where answers came that nobody had asked for."""
+    oldest_at: str = ""
+    """When the oldest delivery in memory was matched; "" where there is none."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -102,7 +104,16 @@ def lane_stats(lane: Lane, trust: Trust | None = None) -> LaneStats:
         why=why,
         due_at=due_at,
         single_until=format_iso(lane.clock.steady_ms(single)) if single else "",
+        oldest_at=_oldest_at(lane),
     )
+
+
+def _oldest_at(lane: Lane) -> str:
+    try:
+        first = next(iter(lane.held.values()), None)
+    except RuntimeError:
+        return ""  # the engine's thread changes it at this moment: the next look tells
+    return "" if first is None else format_iso(first.request.created_ms)
 
 
 def _why(lane: Lane) -> tuple[str, str]:

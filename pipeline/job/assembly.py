@@ -21,6 +21,7 @@ from pipeline.job.names import EventNames
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.shard import Shard
+from pipeline.job.tap.lookout import Lookout
 from pipeline.model.errors import HooklineError
 from pipeline.outbox.copies.copies import Copies
 from pipeline.outbox.handover import Engine
@@ -66,6 +67,7 @@ class Job:
     bytes_read: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Source partition to bytes read durably and bytes in all (0: unknown)."""
     event_names: EventNames = field(default_factory=EventNames)
+    lookout: Lookout = field(default_factory=Lookout)
     partitions: list[str] = field(default_factory=list)
     """The source partitions of the whole job, once the source has listed them."""
     pulse: Pulse = field(init=False)
@@ -76,6 +78,7 @@ class Job:
     def __post_init__(self) -> None:
         """Make the parts that stand on others."""
         settings, engine, peers = self.settings, self.engine, self.peers
+        self.lookout.taps.let_look = engine.orders.let_look
         self.pulse = Pulse(settings.epoch_secs)
         self.pace = Pace(settings.epoch_secs)
         self.pressure = Pressure(

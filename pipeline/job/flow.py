@@ -38,14 +38,16 @@ def build_flow(job: Job) -> Dataflow:
         with failure:
             return select(
                 chunk, settings.formats, versions, stretches, job.partitions, job.event_names,
-                settings.sizes, understanding,
+                settings.sizes, understanding, job.lookout,
             )  # fmt: skip
 
     def identity_step(token: tuple[str, str, int] | None) -> IdentityStep:
         return IdentityStep(token, settings, job.stores, job.committed, failure, job.pace)
 
     def make_shard(number: int, store: Store) -> Shard:
-        return Shard(number, store, settings, versions, job.engine, job.pressure, job.committed)
+        return Shard(
+            number, store, settings, versions, job.engine, job.pressure, job.committed, job.lookout.taps
+        )
 
     def shard_step(token: tuple[str, int, int] | None) -> ShardStep:
         return ShardStep(

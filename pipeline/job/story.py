@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 import msgspec
@@ -35,6 +35,8 @@ Owned: TypeAlias = tuple[str, Record, Candidates]
 """A record with the key of its user."""
 Moment: TypeAlias = tuple[Event, User]
 """What conditions and templates see: an event, or a change of properties as one, and its user then."""
+NotFired: TypeAlias = Callable[[Webhook, Event, User], None]
+"""Is told that a candidate does not fire: the user's side says no, or `repeat` waits for more."""
 
 CACHE_BYTES = 64 << 20
 """What decoded users may take in the memory of all shards, in each of two generations."""
@@ -123,12 +125,19 @@ class Story:
         self._replay = replay
 
     def tell(
-        self, owned: Iterable[Owned], snapshot: Snapshot, partition: str, seen: list[Moment] | None = None
+        self,
+        owned: Iterable[Owned],
+        snapshot: Snapshot,
+        partition: str,
+        seen: list[Moment] | None = None,
+        unmatched: NotFired | None = None,
     ) -> Iterator[Match | Invalid]:
         """Yield what becomes of the records of a chunk, in the order of the stream and of the config.
 
         seen: takes what conditions see of every event and every change, also where nobody waits for it.
+        unmatched: is told of the candidates that do not fire.
         """
+        ask = self.match if unmatched is None else partial(self._ask, unmatched)
         users, webhooks, triggers = self.users, snapshot.webhooks, snapshot.triggers
         for key, record, candidates in owned:
             if type(record) is Event:
@@ -151,7 +160,7 @@ class Story:
                 if index < 0:
                     match = self.undecided(key, webhooks[~index], event, user)
                 else:
-                    match = self.match(key, webhooks[index], event, user)
+                    match = ask(key, webhooks[index], event, user)
                 if match is not None:
                     yield match
 
@@ -175,6 +184,12 @@ class Story:
             return Match(key, webhook, event, user, webhook.request.render(event, user))
         except RenderError as error:
             return Match(key, webhook, event, user, None, str(error))
+
+    def _ask(self, unmatched: NotFired, key: str, webhook: Webhook, event: Event, user: User) -> Match | None:
+        match, replay = self.match(key, webhook, event, user), self._replay
+        if match is None and (replay is None or (replay.fires(webhook.id) and replay.wants(event))):
+            unmatched(webhook, event, user)
+        return match
 
     def undecided(self, key: str, webhook: Webhook, event: Event, user: User) -> Match | None:
         """Return a webhook whose conditions could not be asked, as a match without a request."""

@@ -1,1 +1,1 @@
-"""The words that match, render and config share: paths, secrets, slots, units."""
+"""The words that match, render and config share: addresses, paths, secrets, slots, units."""

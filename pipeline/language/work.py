@@ -204,3 +204,18 @@ def widened() -> Iterator[None]:
     finally:
         _work.factor = 1
         _work.event = None
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Let what happens inside count for nobody: the event that is being worked on goes on as it stood.
+
+    For who looks on: what it asks must not change what a webhook may still take.
+    """
+    work = _work
+    before = (work.event, work.user, work.left, work.given, work.used, work.known, work.measured)
+    work.event = None
+    try:
+        yield
+    finally:
+        work.event, work.user, work.left, work.given, work.used, work.known, work.measured = before

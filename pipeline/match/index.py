@@ -30,6 +30,8 @@ _NOBODY: Final = User(None, None, identified=False)
 """Stands where predicates want a user: the event's side never reads it."""
 _SPLIT_FROM: Final = 8
 """So many webhooks on one name are worth finding by value (measured: below, asking them costs less)."""
+_NAMED: Final = 10_000
+"""Names of which `named` remembers what it found; anybody may make up more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +82,7 @@ class TriggerIndex:
             for index, trigger in enumerate(self._triggers)
             if trigger.changes is not None
         )
+        self._named: dict[tuple[str, str | None], Found] = {}
         self.changes_wanted: bool = bool(self._changes)
         """True where any webhook fires on property changes."""
 
@@ -132,6 +135,17 @@ class TriggerIndex:
             )
         by_name, default = self._by_kind.get(kind, self._other)
         return by_name.get(name, default) != ()
+
+    def named(self, name: str, kind: str) -> Found:
+        """Return the webhooks whose `events` may mean an event of this name and kind, whatever it holds."""
+        key = (name, kind if kind in self._by_kind else None)
+        found = self._named.get(key)
+        if found is None:
+            if len(self._named) >= _NAMED:
+                self._named = {}
+            found = tuple(one.index for one in self._candidates(key[1], name))
+            self._named[key] = found
+        return found
 
     def on_change(self, changed: Collection[str]) -> Found:
         """Return the webhooks that wait for a change of one of these properties."""

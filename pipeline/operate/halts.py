@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline.admin.socket_client import NotRunning, ask
-from pipeline.deliver.halts import Halts, Order
+from pipeline.deliver.halts import LEADS_TO, Halts, Order
+from pipeline.model.errors import ConfigError, HooklineError, Refused, StateError, UsageError
 from pipeline.model.json import Value
+from pipeline.model.words import no_webhook
 from pipeline.operate.trials.given import load_snapshot
+from pipeline.outbox.reading.view import accounting
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,15 +54,118 @@ def _trigger(data: dict[str, Value]) -> str:
     return f"{kind}: {names if isinstance(names, str) else ', '.join(names)}"
 
 
-def give_order(state: Path, config: Path, webhook_id: str, order: Order) -> bool:
-    """Stop sending to a webhook, or send again; remembered over restarts.
+@dataclass(slots=True, frozen=True)
+class Ordered:
+    """What became of one webhook that a person has said something of."""
 
-    Returns whether a running job did it; one that is stopped does it from its next start on. Raises
-    UsageError where there is no such webhook, Refused where `resume` finds no pause but another halt.
+    id: str
+    pending: int
+    becomes: str
+    """What becomes of what is pending, and of what comes."""
+    refused: str = ""
+    """Why nothing was changed; "" where it was obeyed."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return asdict(self)
+
+
+@dataclass(slots=True, frozen=True)
+class Orders:
+    """What became of an order."""
+
+    webhooks: list[Ordered]
+    now: bool
+    """Whether a running job did it; one that is stopped does it from its next start on."""
+
+
+def give_order(state: Path, config: Path, names: Sequence[str], order: Order) -> Orders:
+    """Stop sending to webhooks, or send again; remembered over restarts.
+
+    names: ids, and patterns such as ``crm-*``; none: all there are. Raises UsageError where one means no
+    webhook, and Refused where one webhook alone is named and another halt stands against it.
     """
+    counts = _counts(state)
     try:
-        ask(state, f"webhook-{order}", webhook=webhook_id)
+        ask(state, "healthz")
+        now = True
     except NotRunning:
-        Halts(state).obey(load_snapshot(config).named(webhook_id).id, order)
-        return False
-    return True
+        now = False
+    except HooklineError:
+        now = True  # it is not well, but it is there
+    ages = _ages(config, must=not now)
+    known = list(dict.fromkeys([*ages, *counts]))
+    chosen = _chosen(names, known)
+    refused = _tell(state, chosen, order) if now else _leave(state, chosen, order)
+    if len(chosen) == 1 and list(names) == chosen and refused:
+        raise Refused(refused[chosen[0]])
+    return Orders(
+        [
+            Ordered(one, counts.get(one, 0), _becomes(order, ages.get(one)), refused.get(one, ""))
+            for one in chosen
+        ],
+        now,
+    )
+
+
+def _counts(state: Path) -> dict[str, int]:
+    """Return what is pending, by webhook; nothing where no job has run yet."""
+    try:
+        return {name: one["pending"] for name, one in accounting(state)["webhooks"].items()}
+    except StateError:
+        return {}
+
+
+def _ages(config: Path, *, must: bool) -> dict[str, float]:
+    """Return how old a delivery may be, by webhook; must: whether a config with errors is one here."""
+    try:
+        return {one.id: one.delivery.retry.max_age_secs for one in load_snapshot(config).webhooks}
+    except ConfigError:
+        if must:
+            raise
+        return {}  # an edit that the running job has refused
+
+
+def _chosen(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    chosen: dict[str, None] = {} if names else dict.fromkeys(known)
+    for name in names:
+        found = [one for one in known if fnmatchcase(one, name)]
+        if not found:
+            raise UsageError(no_webhook(name, known))
+        chosen |= dict.fromkeys(found)
+    return list(chosen)
+
+
+def _tell(state: Path, webhooks: Sequence[str], order: Order) -> dict[str, str]:
+    refused: dict[str, str] = {}
+    for said in ask(state, "webhook-order", order=order, webhooks=list(webhooks)):
+        refused |= said
+    return refused
+
+
+def _leave(state: Path, webhooks: Sequence[str], order: Order) -> dict[str, str]:
+    halts, refused = Halts(state), dict[str, str]()
+    for one in webhooks:
+        try:
+            halts.obey(one, order)
+        except Refused as error:
+            refused[one] = str(error)
+    return refused
+
+
+def _becomes(order: Order, max_age_secs: float | None) -> str:
+    if LEADS_TO[order] is None:
+        return "sent"
+    again = "resume" if order == "pause" else "enable"
+    if max_age_secs is None:
+        return f"kept until `{again}`, up to its max_age"
+    if not max_age_secs:
+        return "a dead letter at once, as its max_age says"
+    return f"kept until `{again}`; a dead letter {_span(max_age_secs)} after its match"
+
+
+def _span(secs: float) -> str:
+    for size, sign in ((3600, "h"), (60, "m")):
+        if secs >= size and not secs % size:
+            return f"{secs / size:,.0f}{sign}"
+    return f"{secs:g}s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -30,6 +31,8 @@ class DeadLetters:
         self._counters = counters
         self._index = Index(store, counters, quota)
         self._copies = copies
+        self.onlooker: Callable[[DeadLetter], None] | None = None
+        """Is told of each as it is kept."""
         self._to_copy = [key for key, _ in store.items(Table.COPIES)] if copies else []
 
     def add(self, letter: DeadLetter) -> None:
@@ -37,6 +40,8 @@ class DeadLetters:
         reason = without_addresses(letter.reason)
         if reason != letter.reason:
             letter = replace(letter, reason=reason)
+        if self.onlooker is not None:
+            self.onlooker(letter)
         count("dead_letters_total", webhook=letter.request.webhook_id, reason=_class_of(letter))
         row = pack_dead(letter)
         self._store.put(Table.DEAD, letter.key, row)

@@ -153,6 +153,7 @@ def open_job(
         stack.callback(job.stores.close)
         stack.callback(engine.stop)
         engine.start()
+        engine.orders.keep_attempts(job.lookout.attempts)
         if peers is not None:
             stack.callback(PeerReporter(peers, job.tell).stop)
         versions.learn(halts.all())

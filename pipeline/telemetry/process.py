@@ -19,10 +19,17 @@ def measure_process() -> None:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     metrics.gauge("process_cpu_seconds_total", usage.ru_utime + usage.ru_stime)
     metrics.gauge("up_seconds", time.monotonic() - _STARTED)
+    metrics.gauge("process_resident_memory_bytes", resident_bytes())
     try:
-        with open("/proc/self/statm", "rb") as statm:
-            metrics.gauge("process_resident_memory_bytes", int(statm.read().split()[1]) * _PAGE)
         metrics.gauge("process_open_fds", len(os.listdir("/proc/self/fd")))
     except OSError:
-        # No /proc on this system: the peak is the nearest thing to the present size.
-        metrics.gauge("process_resident_memory_bytes", usage.ru_maxrss * 1024)
+        pass  # no /proc on this system
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process has; where there is no /proc the most that it had."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * _PAGE
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

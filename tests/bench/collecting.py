@@ -95,7 +95,7 @@ def loaded(
     """Return a server that wrk asks as much as it can for so many seconds."""
     asked, cpu_secs = 0, 0.0
 
-    def watch(process: Process) -> float:
+    def asking(process: Process) -> float:
         nonlocal asked, cpu_secs
         until(lambda: is_ready(port, process))
         script.write_text(lua.replace("{run}", str(process.pid)))
@@ -108,6 +108,13 @@ def loaded(
             raise RuntimeError(f"wrk says\n{said}")
         asked = int(found[1]) * events
         return asked / float(found[2])
+
+    def watch(process: Process) -> float:
+        try:
+            return asking(process)
+        except BaseException:
+            process.kill()  # whoever waits for its end would wait for ever
+            raise
 
     def read(_: str, run: Run) -> Run:
         # Without its start: a second of imports is not the cost of an event.

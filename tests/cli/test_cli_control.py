@@ -137,6 +137,35 @@ def test_resume_ends_the_pause_of_a_stopped_job(bench: Bench, receiver: Receiver
     assert bench.run()["webhooks"]["w"]["delivered"] == 1
 
 
+def test_all_webhooks_or_some_are_paused_and_resumed_with_what_they_owe(bench: Bench, receiver: Receiver):
+    for name in ("crm-a", "crm-b", "off"):
+        bench.webhook(name, receiver.url(f"/{name}"))
+    assert "off: disabled from the next start on" in bench.hookline("webhook", "disable", "off")
+    with bench.running("--follow"):
+        until(lambda: (bench.state / "control-0.sock").exists())
+        said = bench.hookline("webhook", "pause", "--all")
+        assert "w: paused now" in said
+        assert "left as it is: off is disabled; nothing is sent to it" in said
+        assert "3 webhooks are paused now; 0 deliveries are pending for them" in said
+        bench.append({"id": "1"}, {"id": "2"})
+        until(lambda: bench.counts("crm-b")["pending"] == bench.counts("w")["pending"] == 2)
+        said = bench.hookline("webhook", "pause", "w")
+        assert "w: paused now; 2 pending: kept until `resume`; a dead letter 72h after its match" in said
+        said = bench.hookline("webhook", "resume", "crm-*")
+        assert "crm-a: active now; 2 pending: sent" in said
+        until(lambda: bench.counts("crm-a")["delivered"] == bench.counts("crm-b")["delivered"] == 2)
+        assert bench.counts("w")["delivered"] == bench.counts("off")["delivered"] == 0
+        found = bench.hookline("webhook", "resume", "--all", "--json")
+        assert {one["id"]: bool(one["refused"]) for one in found}["off"] is True
+        until(lambda: bench.counts("w")["delivered"] == 2)
+        assert bench.hookline("webhook", "list", "--json")[2]["state"] == "disabled"
+        said = bench.hookline("webhook", "pause", "w", "crm-c", code=2)
+        assert "there is no webhook `crm-c`; did you mean `crm-" in said
+        assert bench.hookline("webhook", "list", "--json")[3]["state"] == "active"
+    assert "off is disabled; nothing is sent to it" in bench.hookline("webhook", "pause", "off", code=1)
+    assert "say --all" in bench.hookline("webhook", "pause", code=2)
+
+
 def test_resume_leaves_a_disabled_webhook_disabled_whether_the_job_runs_or_not(
     bench: Bench, receiver: Receiver
 ):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols.protocol import Malformed
+from tests.collect.protocols.asking import asked, members_of
 
 LONG = "phc_Zx81kLmQ0nWvTrYp"
 NAMES = Names("api_key", "token", "$token", "writeKey")
@@ -139,3 +140,18 @@ def test_no_key_comes_out(data: st.DataObject, key: str) -> None:
     assert key.encode() not in cleaned
     read = json.loads(cleaned, object_pairs_hook=Pairs)
     assert not any(key in text for text in texts(read))
+
+
+def test_what_stands_beside_a_member_has_no_key_either() -> None:
+    key = "wk_live_0123456789"
+    page = {"api_key": key, "event": "A", "distinct_id": key, "uuid": "1"}
+    spelled = "".join(f"%{ord(sign):02x}" for sign in key)
+    event = {
+        "authorization": f"Bearer {key}", "content-type": f"application/json; of={key}",
+        "ce-specversion": "1.0", "ce-type": "A", "ce-id": "1", "ce-source": f"/{spelled}", "ce-subject": key,
+    }  # fmt: skip
+    (one,) = members_of(asked("POST", "/e/", page))
+    (other,) = members_of(asked("POST", "/cloudevents", b"{}", event))
+    assert (one.user, other.user) == ("***", "***")
+    assert dict(other.headers)["ce_source"] == b"/***"
+    assert key.encode() not in b"".join(value for _, value in other.headers)

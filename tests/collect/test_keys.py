@@ -150,13 +150,15 @@ def test_a_hooks_secret_is_rotated_too(tmp_path):
 
 def test_who_asks_for_verdicts_gets_them_and_nothing_is_kept(running):
     running.sink.batches.clear()
-    body = b'[{"type":"event","name":"Hello","user_id":"u1"},{"type":"event"}]'
+    body = b'[{"type":"event","name":"Hello","user_id":"u1"},{"type":"event"},{"set":{},"user_id":"u1"}]'
     said = running.ask(post(body, "X-Hookline-Verify: 1")).json
     assert said["kept"] == 0
-    first, second = said["verdicts"]
+    first, second, third = said["verdicts"]
     assert first == {"member": 0, "reads": "event", "name": "Hello", "user_id": "u1"}
     assert second["reads"] == "invalid"
     assert second["reason"]
+    # As the job reads it: a field of it says what it is.
+    assert third == {"member": 2, "reads": "update", "user_id": "u1"}
     assert running.sink.batches == []
     assert running.ask(post(body, "X-Hookline-Verify: 1", key="unknown")).status == 401
 

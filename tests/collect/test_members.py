@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.collect import members
-from pipeline.collect.protocols.protocol import Limits, Malformed
-from pipeline.decode.decode import decode
+from pipeline.collect.protocols.protocol import Limits, Malformed, Settings
+from pipeline.collect.protocols.table import Table
+from pipeline.decode.decode import COLLECTED, decode
 from pipeline.model.records import Event, Invalid, Origin
+from pipeline.model.sizes import KEPT_BYTES
 from tests.collect.protocols.asking import asked, members_of
 
 GOOD = b'{"type":"track","event":"A","userId":"u","messageId":"m","timestamp":"2026-11-28T11:44:51Z"}'
@@ -65,6 +67,35 @@ def test_of_a_batch_of_a_hundred_95_flow_and_five_are_recorded() -> None:
     assert [member.value for member in found] == [*[GOOD] * 95, *broken]
     read = [decode(member.value, format="segment", origin=Origin("s", 0)) for member in found]
     assert [type(one) for records in read for one in records] == [Event] * 95 + [Invalid] * 5
+
+
+@pytest.mark.parametrize(
+    ("path", "around"),
+    [
+        ("/v1/events", b"[%s]"),
+        ("/v1/events", b"%n"),
+        ("/v1/batch", b'{"batch":[%s]}'),
+        ("/e/", b"[%s]"),
+        ("/api/track", b'{"app_id":"1","events":[%s]}'),
+        ("/cloudevents", b"[%s]"),
+        ("/2/httpapi", b'{"api_key":"k","events":[%s]}'),
+    ],
+)
+def test_a_member_that_is_too_large_costs_that_member(path: str, around: bytes) -> None:
+    table = Table(Settings(limits=Limits(member_bytes=100_000)))
+    large = b'{"userId":"u","identity":"u","p":"' + b"x" * 200_000 + b'"}'
+    three = [GOOD, large, GOOD]
+    body = around.replace(b"%s", b",".join(three)).replace(b"%n", b"\n".join(three))
+    first, cut_short, last = members_of(asked("POST", path, body), table)
+    assert first.value == last.value == GOOD
+    assert cut_short.value == large[:KEPT_BYTES]
+    headers = list(cut_short.headers)
+    (found,) = decode(cut_short.value, format=COLLECTED, origin=Origin("s", 0), headers=headers)
+    assert isinstance(found, Invalid)
+    assert f"{len(large):,} bytes" in found.reason
+    with pytest.raises(Malformed, match=r"limits.member") as refused:
+        members_of(asked("POST", path, around.replace(b"%s", large).replace(b"%n", large)), table)
+    assert refused.value.status == 413
 
 
 @pytest.mark.parametrize("poison", POISON[:10])

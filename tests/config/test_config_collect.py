@@ -111,6 +111,7 @@ def test_a_named_source_wins(load, tmp_path: Path) -> None:
         ("{keys: {a: {key: k, origins: 'https://shop.example/'}}}", "1:39", "as `https://shop.example`"),
         ("{keys: {a: {key: k, origins: 'https://Shop.example:443'}}}", "1:39", "as `https://shop.example`"),
         ("{keys: {a: {key: k, origins: 'https://käse.example'}}}", "1:39", "as `https://xn--kse-qla.example`"),
+        ("{keys: {a: {key: k, origins: 'https://straße.example'}}}", "1:39", "`https://xn--strae-oqa.example`"),
         ("{keys: {a: {key: k, origins: 'https://*.shop.example'}}}", "1:39", "name each origin"),
         ("{keys: {a: {key: k, origins: 'ftp://shop.example'}}}", "1:39", "an origin is `https://`"),
         ("{keys: {a: {key: k, origins: 'null'}}}", "1:39", "an origin is `https://`"),

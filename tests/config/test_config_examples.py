@@ -18,12 +18,12 @@ from pipeline.config.models.case import CaseFile
 from pipeline.config.models.schema import SCHEMAS
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.decode.decode import decode
+from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.language.secrets import Secrets
 from pipeline.model.records import Origin
 from pipeline.operate.schemas.files import schema
 from pipeline.operate.trials.cases import find_tests, run_tests
-from pipeline.operate.trials.preview import Preview
 from tests.kit.samples import ROOT, shared_data
 
 CONFIG = ROOT / "config"

@@ -9,12 +9,12 @@ import pytest
 
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config
+from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
 from pipeline.job.story import Match
 from pipeline.model.records import Event, Origin, PropertyUpdate
 from pipeline.model.times import parse_time
-from pipeline.operate.trials.preview import Preview
 from tests.kit.samples import shared_data, webhook_cases, webhook_folders
 
 ENV = {"SLACK_PATH": "T1/B2/x", "PIXEL": "999"}

@@ -11,6 +11,7 @@ import pytest
 from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import read_config
 from pipeline.decode.decode import decode
+from pipeline.job.preview import Preview
 from pipeline.job.replay import Replay
 from pipeline.language.secrets import Secrets
 from pipeline.model.records import Invalid, Origin
@@ -18,7 +19,6 @@ from pipeline.operate.dlq import Selection, change
 from pipeline.operate.trials.dry_run import would_send
 from pipeline.operate.trials.explain import explain
 from pipeline.operate.trials.given import Given
-from pipeline.operate.trials.preview import Preview
 from pipeline.outbox.handover import Outcome
 from pipeline.outbox.reading.view import accounting, dead_letters, owed
 from tests.hostile.bombs.run import calibrate

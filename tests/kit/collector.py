@@ -38,6 +38,8 @@ class Collector:
     """Words before the command: a program that runs it."""
     collected_in: Path | None = None
     process: subprocess.Popen[bytes] | None = None
+    answered: bytes = b""
+    """What /readyz said last."""
 
     @property
     def url(self) -> str:
@@ -74,7 +76,10 @@ class Collector:
                 env={**os.environ, "HOOKLINE_METRICS_TOKEN": TOKEN, **self.environment},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-        until(self.is_ready)
+        try:
+            until(self.is_ready)
+        except AssertionError as error:
+            raise AssertionError(f"not ready ({self.answered!r}): {error}\n{self.said[-2000:]}") from None
         return self
 
     def is_ready(self) -> bool:
@@ -82,9 +87,11 @@ class Collector:
         assert self.process is not None
         assert self.process.poll() is None, self.said
         try:
-            return self.ask("GET", "/readyz")[0] == 200
-        except OSError:
+            status, _, self.answered = self.ask("GET", "/readyz")
+        except OSError as error:
+            self.answered = str(error).encode()
             return False
+        return status == 200
 
     def kill(self) -> None:
         """SIGKILL, as a crash would."""
@@ -146,5 +153,6 @@ class Collector:
 
     def segments(self) -> list[Path]:
         """Return the files of the recording in order, of each the compressed one where there are both."""
-        by_name = {path.name.partition(".")[0]: path for path in sorted(self.collected.glob("*.rec.jsonl*"))}
+        whole = sorted([*self.collected.glob("*.rec.jsonl"), *self.collected.glob("*.rec.jsonl.zst")])
+        by_name = {path.name.partition(".")[0]: path for path in whole}
         return [by_name[name] for name in sorted(by_name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,17 @@ def run_flow(
     crash_after: int | None = None,
     state: str = "state",
     stream: str = "stream.jsonl",
+    look: Callable[[Job], None] = lambda job: None,
 ) -> tuple[list[tuple[str, str, bytes]], Summary | None]:
-    """Run the job over the stream in the folder; return what it sent and its summary (None: it crashed)."""
+    """Run the job over the stream in the folder; return what it sent and its summary (None: it crashed).
+
+    look: is given the job before it reads.
+    """
     engine = FlowEngine(stop_after=stop_after, crash_after=crash_after)
 
     def observe(job: Job) -> Any:
         engine.job = job
+        look(job)
         return lambda: None
 
     config = load_pipeline(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import config_option, setting
+from pipeline.cli.options import config_option, log_options, setting
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Directory that keeps the events.",
 )
-@setting("--log-level", env="HOOKLINE_LOG_LEVEL", help="debug, info, warning or error.")
-@setting("--log-format", env="HOOKLINE_LOG_FORMAT", help="auto, console or json.")
+@log_options
 @click.option(
     "--metrics",
     metavar="ADDRESS",

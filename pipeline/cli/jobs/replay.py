@@ -19,9 +19,9 @@ from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
+    from pipeline.job.preview import Preview
     from pipeline.job.replay import Replay
     from pipeline.model.records import Invalid, Origin
-    from pipeline.operate.trials.preview import Preview
 
 
 class Speed(click.ParamType[float]):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show_names, show_webhooks
-from pipeline.cli.options import config_option, setting, state_option
+from pipeline.cli.options import allow_option, config_option, log_options, setting, state_option, yes_option
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
@@ -35,15 +35,8 @@ if TYPE_CHECKING:
 @setting("--follow", env="HOOKLINE_FOLLOW", is_flag=True, help="Go on reading as the files grow.")
 @setting("--shards", env="HOOKLINE_SHARDS", type=int, help="Parts of the users; fixed for a state directory.")
 @setting("--epoch", env="HOOKLINE_EPOCH", metavar="TIME", help="Time between two commits, e.g. 1s.")
-@setting(
-    "--allow",
-    env="HOOKLINE_NETWORK_ALLOW",
-    multiple=True,
-    metavar="CIDR",
-    help="Open a network that the guard refuses, e.g. 127.0.0.0/8; may be given several times.",
-)
-@setting("--log-level", env="HOOKLINE_LOG_LEVEL", help="debug, info, warning or error.")
-@setting("--log-format", env="HOOKLINE_LOG_FORMAT", help="auto, console or json.")
+@allow_option
+@log_options
 @click.option(
     "--metrics",
     metavar="ADDRESS",
@@ -71,13 +64,7 @@ if TYPE_CHECKING:
     help="Keep the process on one core, each of several on its own: less CPU per delivery.",
 )
 @click.option("--member", hidden=True, help="Place in the group that this process belongs to.")
-@click.option(
-    "--yes",
-    is_flag=True,
-    envvar="HOOKLINE_YES",
-    show_envvar=True,
-    help="Do not ask: a new state directory may send again what the Kafka group has read.",
-)
+@yes_option
 @click.option("--fail-on-dead", is_flag=True, help="Exit 1 if there are dead letters at the end.")
 @json_option
 def run(

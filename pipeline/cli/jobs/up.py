@@ -12,7 +12,7 @@ import orjson
 
 from pipeline.cli.jobs import collect as collecting
 from pipeline.cli.jobs import run as running
-from pipeline.cli.options import config_option, setting, state_option
+from pipeline.cli.options import allow_option, config_option, log_options, setting, state_option, yes_option
 from pipeline.cli.output import echo, json_option, print_json
 
 if TYPE_CHECKING:
@@ -30,15 +30,8 @@ COLLECT = "collect"
     "--listen", env="HOOKLINE_COLLECT_LISTEN", metavar="ADDRESS", help="Of the collector: PORT or HOST:PORT."
 )
 @state_option
-@setting(
-    "--allow",
-    env="HOOKLINE_NETWORK_ALLOW",
-    multiple=True,
-    metavar="CIDR",
-    help="Open a network that the guard refuses, e.g. 127.0.0.0/8; may be given several times.",
-)
-@setting("--log-level", env="HOOKLINE_LOG_LEVEL", help="debug, info, warning or error.")
-@setting("--log-format", env="HOOKLINE_LOG_FORMAT", help="auto, console or json.")
+@allow_option
+@log_options
 @click.option(
     "--metrics",
     metavar="ADDRESS",
@@ -55,13 +48,7 @@ COLLECT = "collect"
     show_envvar=True,
     help="Processes of the job on this machine.",
 )
-@click.option(
-    "--yes",
-    is_flag=True,
-    envvar="HOOKLINE_YES",
-    show_envvar=True,
-    help="Do not ask: a new state directory may send again what the Kafka group has read.",
-)
+@yes_option
 @json_option
 def up(
     config: Path,

@@ -1,4 +1,4 @@
-"""``hookline webhook``: stop sending to one webhook, or send again, without touching its file."""
+"""``hookline webhook``: stop sending to webhooks, or send again, without touching files; edit their files."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import click
 
 from pipeline.cli.options import Actions, config_option, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, say, table
+from pipeline.cli.state.webhook_edit import add, set_, unset
 
 if TYPE_CHECKING:
     from pipeline.deliver.halts import Order
+    from pipeline.operate.halts import Orders
+
+LISTED = 20
+"""Webhooks of which each is told of."""
 
 
 @click.group(cls=Actions)
 def webhook() -> None:
-    """See which webhooks are sent to; disable, enable, pause or resume one.
+    """See which webhooks are sent to; disable, enable, pause or resume one, some, or all; edit their files.
 
     Matches of a webhook that is not sent to are kept as pending, up to its max_age. The state is remembered
     over restarts; a webhook that answered 410 is disabled until its file changes or it is enabled here.
@@ -46,15 +51,42 @@ def _verb(order: Order, then: str, help: str) -> None:
     @webhook.command(order, help=help)
     @config_option
     @state_option
-    @click.argument("id")
-    def command(config: Path, state: Path | None, id: str) -> None:
+    @click.argument("ids", nargs=-1, metavar="[ID|GLOB]...")
+    @click.option("--all", "everything", is_flag=True, help="Every webhook.")
+    @json_option
+    def command(
+        config: Path, state: Path | None, ids: tuple[str, ...], everything: bool, as_json: bool
+    ) -> None:
         from pipeline.operate.halts import give_order
 
-        now = give_order(state_dir(config, state), config, id, order)
-        say(f"{id}: {then} {'now' if now else 'from the next start on'}")
+        if bool(ids) == everything:
+            raise click.UsageError("name webhooks, such as crm or 'crm-*', or say --all")
+        found = give_order(state_dir(config, state), config, ids, order)
+        if as_json:
+            print_json([one.to_json() for one in found.webhooks])
+        else:
+            _show(found, then)
 
 
-_verb("disable", "disabled", "Send nothing more to a webhook, until `enable`.")
-_verb("enable", "active", "Send to a webhook again, also after a 410 answer.")
-_verb("pause", "paused", "Send nothing to a webhook for a while, until `resume`.")
-_verb("resume", "active", "Send to a paused webhook again.")
+def _show(found: Orders, then: str) -> None:
+    """Say what became of an order: of each webhook a line, of many those that owe something."""
+    when = "now" if found.now else "from the next start on"
+    obeyed = [one for one in found.webhooks if not one.refused]
+    for one in obeyed if len(obeyed) <= LISTED else [one for one in obeyed if one.pending]:
+        owed = f"; {one.pending:,} pending: {one.becomes}" if one.pending else ""
+        say(f"{one.id}: {then} {when}{owed}")
+    for one in found.webhooks:
+        if one.refused:
+            say(f"left as it is: {one.refused}")
+    if len(found.webhooks) > 1:
+        pending = sum(one.pending for one in obeyed)
+        say(f"{len(obeyed):,} webhooks are {then} {when}; {pending:,} deliveries are pending for them")
+
+
+_verb("disable", "disabled", "Send nothing more to webhooks, until `enable`.")
+_verb("enable", "active", "Send to webhooks again, also after a 410 answer.")
+_verb("pause", "paused", "Send nothing to webhooks for a while, until `resume`.")
+_verb("resume", "active", "Send to paused webhooks again.")
+
+for _edit in (set_, add, unset):
+    webhook.add_command(_edit)

@@ -122,4 +122,5 @@ def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
     same = None if insert_id is None else f"{seen.device_id}\0{insert_id}"
     if named and seen.event_type is None:
         extra = extra + named
-    return Piece(value, members.id_of(seen.user_id, seen.device_id), at_ms, same, extra)
+    also = members.id_of(seen.device_id)
+    return Piece(value, members.id_of(seen.user_id) or also, at_ms, same, extra, also)

@@ -1,12 +1,12 @@
-"""Bodies of answers."""
+"""Bodies of answers, and the answers of protocols that have no words of their own for what is wrong."""
 
 from __future__ import annotations
 
 import orjson
 
-from pipeline.collect.asked import Answer
+from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
-from pipeline.collect.protocols.protocol import REFUSALS
+from pipeline.collect.protocols.protocol import REFUSALS, Malformed, Protocol
 
 
 def as_json(status: int, body: object, *headers: tuple[str, str]) -> Answer:
@@ -22,3 +22,15 @@ def refusal(status: int, body: dict[str, object], retry_secs: int) -> Answer:
 def why(found: Why) -> str:
     """Return the refusal's reason for a sender."""
     return REFUSALS[found]
+
+
+class Plain(Protocol):
+    """Says what is wrong with a request as Hookline does."""
+
+    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+        """Return the reason, which clients show."""
+        return as_json(error.status, {"code": "refused", "message": error.reason})
+
+    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+        """Return 503 and when to come again."""
+        return refusal(503, {"code": "try_again", "message": REFUSALS[why]}, retry_secs)

@@ -54,7 +54,7 @@ _ids = msgspec.json.Decoder(_Ids).decode
 _NOBODY = _Ids()
 
 
-class CloudEvents(Protocol):
+class CloudEvents(answers.Plain):
     """Events in binary, structured and batched mode."""
 
     name = "cloudevents"
@@ -93,10 +93,6 @@ class CloudEvents(Protocol):
         """Return how many events are kept."""
         return answers.as_json(200, {"accepted": len(cut.pieces), "repeats": repeats})
 
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
-        """Return the reason."""
-        return answers.as_json(error.status, {"code": "refused", "message": error.reason})
-
     def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
         """Return 429 and when to come again, as the webhook specification has it."""
         return answers.refusal(429, {"code": "try_again", "message": answers.why(why)}, retry_secs)
@@ -120,7 +116,8 @@ def _binary(asked: Asked, keyless: Keyless, shift: Shift, protocol: Protocol) ->
     at_ms, extra = shift.of(attributes.get("time"))
     get = attributes.get
     user = _user(data, get("userid"), get("subject"), get("anonymousid"), get("source"))
-    return Piece(value, user, at_ms, _same(get("source"), get("id")), (*kept, *extra))
+    same, also = _same(get("source"), get("id")), _anonymous(data, get("anonymousid"))
+    return Piece(value, user, at_ms, same, (*kept, *extra), also)
 
 
 def _decoded(value: str) -> str:
@@ -136,8 +133,10 @@ def _piece(value: bytes, shift: Shift) -> Piece:
     except members.NOT_SEEN:
         return Piece(value)
     at_ms, extra = shift.of(seen.time)
-    user = _user(_ids_of(bytes(seen.data)), seen.userid, seen.subject, seen.anonymousid, seen.source)
-    return Piece(value, user, at_ms, _same(seen.source, seen.id), extra)
+    data = _ids_of(bytes(seen.data))
+    user = _user(data, seen.userid, seen.subject, seen.anonymousid, seen.source)
+    also = _anonymous(data, seen.anonymousid)
+    return Piece(value, user, at_ms, _same(seen.source, seen.id), extra, also)
 
 
 def _ids_of(data: bytes) -> _Ids:
@@ -154,6 +153,10 @@ def _user(data: _Ids, *attributes: Any) -> str | None:
     return members.id_of(
         data.user_id, data.userId, userid, subject, data.anonymous_id, data.anonymousId, anonymousid, source
     )
+
+
+def _anonymous(data: _Ids, attribute: Any) -> str | None:
+    return members.id_of(data.anonymous_id, data.anonymousId, attribute)
 
 
 def _same(source: object, id: object) -> str | None:

@@ -15,11 +15,10 @@ import msgspec
 
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
-from pipeline.collect.batch import Why
 from pipeline.collect.clock import Shift
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
-from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
+from pipeline.collect.protocols.protocol import Cut, Extra, Piece
 
 _KEYS = Names("app_id")
 _BULKS = {"track": "events", "add_user_properties": "users"}
@@ -36,7 +35,7 @@ class _Look(msgspec.Struct, gc=False):
 _look = msgspec.json.Decoder(_Look).decode
 
 
-class Heap(Protocol):
+class Heap(answers.Plain):
     """Heap's three calls, one or in bulk."""
 
     name = "heap"
@@ -61,14 +60,6 @@ class Heap(Protocol):
     def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
         """Return 200."""
         return _DONE
-
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
-        """Return the reason, which its clients show."""
-        return answers.as_json(error.status, {"code": "refused", "message": error.reason})
-
-    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
-        """Return 503 and when to come again."""
-        return answers.refusal(503, {"code": "try_again", "message": answers.why(why)}, retry_secs)
 
 
 def _piece(value: bytes, shift: Shift) -> Piece:

@@ -139,7 +139,7 @@ def _piece(value: bytes, seen: _Look | None, shift: Shift) -> Piece:
     insert_id = id_of(inside.insert_id)
     # Mixpanel takes two for one where all of these are equal.
     same = None if insert_id is None else f"{seen.event}\0{user}\0{insert_id}"
-    return Piece(value, user, at_ms, same, extra)
+    return Piece(value, user, at_ms, same, extra, id_of(inside.device_id, seen.device_id))
 
 
 def _basic(asked: Asked) -> str | None:

@@ -13,11 +13,10 @@ import msgspec
 
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
-from pipeline.collect.batch import Why
 from pipeline.collect.clock import Shift
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
-from pipeline.collect.protocols.protocol import Cut, Malformed, Piece, Protocol
+from pipeline.collect.protocols.protocol import Cut, Piece
 
 
 class _Look(msgspec.Struct, gc=False):
@@ -32,7 +31,7 @@ _NONE = Names()
 _look = msgspec.json.Decoder(_Look).decode
 
 
-class Native(Protocol):
+class Native(answers.Plain):
     """``POST /v1/events``."""
 
     name = "native"
@@ -50,14 +49,6 @@ class Native(Protocol):
         """Return how many records are kept; ``repeats`` of them were already."""
         return answers.as_json(200, {"accepted": len(cut.pieces), "repeats": repeats})
 
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
-        """Return the reason."""
-        return answers.as_json(error.status, {"code": "refused", "message": error.reason})
-
-    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
-        """Return 503 and when to come again."""
-        return answers.refusal(503, {"code": "try_again", "message": answers.why(why)}, retry_secs)
-
 
 def _piece(value: bytes, shift: Shift) -> Piece:
     try:
@@ -67,7 +58,8 @@ def _piece(value: bytes, shift: Shift) -> Piece:
     at_ms, extra = shift.of(seen.time)
     # A user's `id` may be anything; that of an event is its own.
     same = members.id_of(seen.id) if seen.type == "event" else None
-    return Piece(value, members.id_of(seen.user_id, seen.anonymous_id), at_ms, same, extra)
+    also = members.id_of(seen.anonymous_id)
+    return Piece(value, members.id_of(seen.user_id) or also, at_ms, same, extra, also)
 
 
 def credential_of(asked: Asked) -> str | None:

@@ -9,7 +9,8 @@ from hashlib import blake2b
 import msgspec
 
 from pipeline.collect.asked import Answer, Asked
-from pipeline.collect.batch import Batch, Member, Why
+from pipeline.collect.batch import Batch, Member, Why, cut_short
+from pipeline.collect.masking import masked
 
 Extra = tuple[tuple[str, bytes], ...]
 """Headers of one member beside those of its request."""
@@ -61,6 +62,8 @@ class Piece(msgspec.Struct, gc=False):
     same: str | None = None
     """The id under which it would be sent twice."""
     extra: Extra = ()
+    also: str | None = None
+    """Another id of the user: the anonymous one beside the user id."""
 
 
 @dataclass(slots=True)
@@ -86,10 +89,15 @@ class Cut:
     """The sender asks what the job would make of the members, and nothing is to be kept."""
 
     def batch(self, key: str, asked: Asked) -> Batch:
-        """Return the members as they are kept, under the name of the key (or of the hook)."""
+        """Return the members as they are kept, under the name of the key (or of the hook).
+
+        Of one that is too large how it begins is kept, with its size: the job makes a dead letter of it.
+        """
         name = key.encode()
         headers = (("hk-protocol", self.protocol.name.encode()), ("hk-key", name), *self.shared)
         begun = blake2b(name + b"\0", digest_size=_DIGEST_BYTES)
+        secret = self.credential or None
+        most = self.protocol.settings.limits.member_bytes
         members = []
         for piece in self.pieces:
             same = None
@@ -97,11 +105,32 @@ class Cut:
                 digest = begun.copy()
                 digest.update(piece.same.encode("utf-8", "surrogatepass"))
                 same = digest.digest()
-            extra = piece.extra
-            members.append(
-                Member(piece.value, piece.user, piece.at_ms, same, headers + extra if extra else headers)
-            )
+            extra, value = piece.extra, piece.value
+            if value is not None and len(value) > most:
+                value, says = cut_short(value, most)
+                extra = (*extra, says)
+            user = piece.user
+            if secret is not None:
+                if user is not None and secret in user:
+                    user = masked(user, secret)
+                if extra:
+                    extra = _without(extra, secret)
+            of_all = headers + extra if extra else headers
+            members.append(Member(value, user, piece.at_ms, same, of_all, piece.also))
         return Batch(members, asked.received_ms, asked.origin is not None)
+
+
+def _without(extra: Extra, secret: str) -> Extra:
+    """Return the headers without the key: what the sender wrote into those that are not ours."""
+    key, mode = secret.encode("utf-8", "surrogatepass"), "surrogateescape"
+    if not any(key in value for _, value in extra):
+        return extra
+    return tuple(
+        (name, value)
+        if name.startswith("hk-")
+        else (name, masked(value.decode("utf-8", mode), secret).encode("utf-8", mode))
+        for name, value in extra
+    )
 
 
 class Protocol:

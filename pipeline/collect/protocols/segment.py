@@ -62,6 +62,7 @@ class _Look(msgspec.Struct, gc=False):
     originalTimestamp: Any = None
     sentAt: Any = None
     receivedAt: Any = None
+    previousId: Any = None
 
 
 _look = msgspec.json.Decoder(_Look).decode
@@ -75,19 +76,7 @@ class Segment(Protocol):
     def cut(self, asked: Asked, says: str) -> Cut:
         """Return the calls of a batch, or the one call of a body. Raises Malformed."""
         text = members.text_of(asked.body)
-        limits = self.settings.limits
-        held = text
-        if text[:1] == b"[":
-            envelope: members.Fields = {}
-            found = members.items(text, limits)
-        else:
-            envelope = members.fields(text)
-            batch = bytes(envelope.get("batch", b""))
-            if batch.startswith(b"["):
-                held = batch
-                found = members.items(batch, limits)
-            else:
-                found = members.within([text], limits)
+        envelope, held, found = members.batch(text, self.settings.limits)
         credential = _credential(asked, envelope)
         keyless = Keyless(_KEYS, credential)
         shift = Shift(self.settings.clock, asked, read_time(members.value(envelope, "sentAt")))
@@ -164,15 +153,17 @@ def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
     sent = seen.sentAt
     is_right = seen.receivedAt is not None
     at_ms, extra = shift.of(seen.timestamp, seen.originalTimestamp, sent, is_right=is_right, sent=sent)
-    user = seen.userId
+    user, also = seen.userId, seen.anonymousId
     if type(user) is not str or not user:
         user = members.id_of(user, seen.user_id, seen.anonymousId, seen.anonymous_id)
+    if type(also) is not str or not also:
+        also = members.id_of(also, seen.anonymous_id, seen.previousId)
     same = seen.messageId
     if type(same) is not str or not same:
         same = members.id_of(same, seen.message_id)
     if named and seen.type is None and seen.action is None:
         extra = extra + named
-    return Piece(value, user, at_ms, same, extra)
+    return Piece(value, user, at_ms, same, extra, also)
 
 
 def _credential(asked: Asked, envelope: members.Fields) -> str | None:

@@ -45,6 +45,8 @@ class Intake:
     A list given to ``ready`` is to be written in the order of `places`, all of it before the next one. A
     batch that repeats a member under way waits for that one, and is refused with it. To be used from one
     event loop, the one that runs at the first `hand`.
+
+    What ``ready`` raises is a fault of ours: the batches that it was given are answered with it.
     """
 
     def __init__(
@@ -98,12 +100,12 @@ class Intake:
         count("collect_kept_bytes_total", size)
 
     def hand(self, batch: Batch) -> asyncio.Future[int]:
-        """Return how many members were repeats, once all are kept. The future raises Refused."""
+        """Return how many members were repeats, once all are kept. The future raises Refused, or a fault."""
         outcome: asyncio.Future[int] = self.loop.create_future()
         self._take(batch, outcome)
         return outcome
 
-    def over(self, tickets: Sequence[Ticket], refused: Refused | None = None) -> None:
+    def over(self, tickets: Sequence[Ticket], failed: Exception | None = None) -> None:
         """Take what became of batches, all alike, and answer them."""
         now = self._clock()
         for ticket in tickets:
@@ -111,17 +113,17 @@ class Intake:
             del self._under_way[ticket]
             for digest in ticket.same:
                 del self._in_flight[digest]
-            if refused is None:
+            if failed is None:
                 self.ring.add(ticket.same, now)
-            tell(ticket.outcome, refused, ticket.repeats)
+            tell(ticket.outcome, failed, ticket.repeats)
         for ticket in tickets:
             for batch, outcome in ticket.after or ():
                 if outcome.done():
                     continue
-                if refused is None:
+                if failed is None:
                     self._take(batch, outcome)
                 else:
-                    tell(outcome, refused)
+                    tell(outcome, failed)
         if self._emptied is not None and not self._under_way:
             self._emptied.set_result(None)
             self._emptied = None
@@ -132,7 +134,7 @@ class Intake:
             self._timer.cancel()
             self._timer = None
         for together in self._order.release_all() if self._order is not None else ():
-            self._ready(together)
+            self._give(together)
         if self._under_way:
             self._emptied = self.loop.create_future()
             await self._emptied
@@ -167,7 +169,13 @@ class Intake:
             self._order.hold(ticket, now)
             self._tick_later(self._order)
         else:
-            self._ready([ticket])
+            self._give([ticket])
+
+    def _give(self, tickets: list[Ticket]) -> None:
+        try:
+            self._ready(tickets)
+        except Exception as fault:  # or they would wait for ever, and their repeats with them
+            self.over(tickets, fault)
 
     def _without_repeats(self, members: Iterable[Member]) -> tuple[list[Member], list[bytes]]:
         known, own = self.ring.known, dict[bytes, None]()
@@ -187,16 +195,18 @@ class Intake:
     def _tick(self, order: Order[Ticket]) -> None:
         self._timer = None
         for together in order.release(self._clock()):
-            self._ready(together)
+            self._give(together)
         self._tick_later(order)
 
 
-def tell(outcome: asyncio.Future[int], refused: Refused | None, repeats: int = 0) -> None:
+def tell(outcome: asyncio.Future[int], failed: Exception | None, repeats: int = 0) -> None:
     """Answer whoever waits, unless it has given up."""
     if outcome.done():
         return
-    if refused is None:
+    if failed is None:
         outcome.set_result(repeats)
-    else:
+    elif isinstance(failed, Refused):
         # One of its own: a raised exception collects the frames of whoever waits.
-        outcome.set_exception(Refused(refused.why, refused.retry_secs))
+        outcome.set_exception(Refused(failed.why, failed.retry_secs))
+    else:
+        outcome.set_exception(failed)

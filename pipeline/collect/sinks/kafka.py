@@ -13,13 +13,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AclOperation
 
-from pipeline.collect.batch import Batch, Member, Refused, Why
+from pipeline.collect.batch import Batch, Member, Refused, Why, cut_short
 from pipeline.collect.sinks.intake import Intake, Ticket, tell
 from pipeline.collect.sinks.order import places
 from pipeline.collect.sinks.settings import KafkaSinkSettings
@@ -151,6 +152,7 @@ class KafkaSink:
 
     def hand(self, batch: Batch) -> asyncio.Future[int]:
         """Return what `keep` waits for; giving it up does not take the batch back."""
+        batch = self._fitting(batch)
         why = self._refuses(batch)
         if why is None:
             return self._intake.hand(batch)
@@ -168,6 +170,16 @@ class KafkaSink:
             self._timer.cancel()
         self._ended.set()
         self._thread.join()
+
+    def _fitting(self, batch: Batch) -> Batch:
+        """Return the batch with those of several members cut that no message can hold."""
+        if len(batch.members) == 1 or not any(_size(member) > self._largest for member in batch.members):
+            return batch
+        members = [
+            _cut(member, self._largest) if _size(member) > self._largest else member
+            for member in batch.members
+        ]
+        return replace(batch, members=members)
 
     def _refuses(self, batch: Batch) -> Why | None:
         if self._closing:
@@ -224,6 +236,9 @@ class KafkaSink:
         except KafkaException as refused:
             error: KafkaError = refused.args[0]
             return error
+        except Exception as fault:  # one member's: the others were handed over, and are heard of
+            log.error("a record cannot be handed to the Kafka client", exc_info=fault)
+            return KafkaError(KafkaError._FAIL, str(fault))
         return None
 
     def _listen(self) -> None:
@@ -314,6 +329,11 @@ class KafkaSink:
             ticket.after = None
         if self._deliveries:
             self._timer = self._intake.loop.call_later(_TICK_SECS, self._tick)
+
+
+def _cut(member: Member, most: int) -> Member:
+    value, says = cut_short(member.value or b"", most // 2)
+    return msgspec.structs.replace(member, value=value, headers=(*member.headers, says))
 
 
 def _size(member: Member) -> int:

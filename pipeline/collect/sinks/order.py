@@ -1,8 +1,9 @@
 """Requests of pages wait a moment and are put in order: a page's identify and track race one another.
 
-What is promised: requests from pages that name a common user, each within ``secs`` of the one before it, are
-written in the order of their clients' times, though none waits longer than four times as long. The members of
-one request keep their order. Everything else is written in the order in which it came.
+What is promised: requests from pages that name a common user, by whichever of its ids, each within ``secs``
+of the one before it, are written in the order of their clients' times, though none waits longer than four
+times as long. The members of one request keep their order. Everything else is written in the order in which
+it came.
 """
 
 from __future__ import annotations
@@ -48,20 +49,26 @@ class Order(Generic[H]):
 
     def hold(self, held: H, now: float) -> None:
         """Take one; `due` says when to ask for it."""
-        users = {member.user for member in held.batch.members if member.user is not None}
+        users = {
+            user for member in held.batch.members for user in (member.user, member.also) if user is not None
+        }
         met = {self._of[user]: None for user in users if user in self._of}
-        huddle: _Huddle[H] = _Huddle(now, now + self._secs * LONGEST)
+        # The others go to the largest one: somebody may tie millions of users together.
+        huddle = max(met, key=lambda one: len(one.users), default=None)
+        if huddle is None:
+            huddle = _Huddle(now, now + self._secs * LONGEST)
+            self._huddles[huddle] = None
         for other in met:
-            huddle.held += other.held
-            huddle.users |= other.users
-            huddle.latest = min(huddle.latest, other.latest)
-            del self._huddles[other]
+            if other is not huddle:
+                huddle.held += other.held
+                huddle.latest = min(huddle.latest, other.latest)
+                del self._huddles[other]
+                users |= other.users
         huddle.due = min(now + self._secs, huddle.latest)
         huddle.held.append(held)
         huddle.users |= users
-        for user in huddle.users if met else users:
+        for user in users:
             self._of[user] = huddle
-        self._huddles[huddle] = None
 
     def due(self) -> float | None:
         """Return when the first of them have waited long enough; None where none wait."""

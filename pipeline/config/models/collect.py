@@ -5,10 +5,7 @@ Keys and secrets may hold ``${NAME}`` and ``${file:path}``: only the collector p
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from typing import Annotated, Final, Literal, get_args
-from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
@@ -27,6 +24,7 @@ from pipeline.config.models.field_types import (
     problem,
 )
 from pipeline.config.models.source import Brokers, Settings
+from pipeline.language.addresses import check_origin, is_loopback, split_address
 
 CollectProtocol = Literal["native", "segment", "posthog", "heap", "cloudevents", "mixpanel", "amplitude"]
 PROTOCOLS: Final[tuple[CollectProtocol, ...]] = get_args(CollectProtocol)
@@ -35,24 +33,6 @@ USUAL_PROTOCOLS: Final = PROTOCOLS[:-2]
 means them."""
 ANY_ORIGIN: Final = "*"
 _SECRET: Final = Field(min_length=1, json_schema_extra={"maxItems": 10})
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-
-
-def split_address(text: str) -> tuple[str, int]:
-    """Return host and port of ``PORT`` (this machine only) or ``HOST:PORT``. Raises ValueError."""
-    host, colon, port = text.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    if not port.isdecimal() or int(port) > 65_535 or (colon and not bare) or (":" in bare and bare == host):
-        raise ValueError(f"`{text}` is not an address: write PORT or HOST:PORT, such as 127.0.0.1:8080")
-    return bare or "127.0.0.1", int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches what listens there."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listen(value: object) -> object:
@@ -62,32 +42,11 @@ def _listen(value: object) -> object:
     return str(value)
 
 
-def _origin(text: str) -> None:
-    if text == ANY_ORIGIN:
-        return
-    try:
-        parts = urlsplit(text)
-        host, port = (parts.hostname or "").encode("idna").decode(), parts.port
-    except ValueError:
-        host, port, parts = "", None, urlsplit("")
-    wish = "an origin is `https://` and a host, with `:` and the port where that is not the usual one"
-    if parts.scheme not in _DEFAULT_PORTS or not host:
-        scheme = "http" if is_loopback(text.partition(":")[0]) else "https"
-        example = f"{scheme}://{text}" if re.fullmatch(r"[\w.-]+(:[0-9]+)?", text) else None
-        raise ValueError(wish + (f": did you mean `{example}`?" if example else ", or `*` for every page"))
-    if "*" in host:
-        raise ValueError(f"`{text}`: name each origin, or write `*` for every page")
-    shown = f"[{host}]" if ":" in host else host
-    shown += f":{port}" if port not in (None, _DEFAULT_PORTS[parts.scheme]) else ""
-    if text != f"{parts.scheme}://{shown}":
-        raise ValueError(f"browsers send the origin of `{text}` as `{parts.scheme}://{shown}`: write that")
-
-
 def _origins(value: object) -> object:
     found = [value] if isinstance(value, str) else value
     for one in found if isinstance(found, list) else ():
-        if isinstance(one, str):
-            _origin(one)
+        if isinstance(one, str) and one != ANY_ORIGIN:
+            check_origin(one)
     return found
 
 

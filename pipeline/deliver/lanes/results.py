@@ -12,6 +12,7 @@ from pipeline.deliver.lanes.batch import Item, halves
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.limits.outages import failing, healed
+from pipeline.deliver.lanes.onlookers import Onlookers
 from pipeline.deliver.lanes.policy import (
     DELIVERED,
     Decision,
@@ -48,10 +49,13 @@ class Settler:
     clock: Clock
     random: Callable[[], float]
     on_gone: Callable[[str, str], None]
+    onlookers: Onlookers = field(default_factory=Onlookers)
     _results: dict[Port, list[Result]] = field(default_factory=dict)
 
     def settle(self, attempts: Sequence[Attempt], now: float, wall_ms: int) -> Collection[Lane]:
         """Settle finished attempts; return the lanes that have free slots. Results are kept for `post`."""
+        if self.onlookers.tap is not None:
+            self.onlookers.took(attempts, now)
         by_lane: dict[Lane, list[Attempt]] = {}
         for attempt in attempts:
             ended = by_lane.get(attempt.owner)
@@ -98,6 +102,8 @@ class Settler:
             if attempt.is_probe:
                 lane.throttle.probing = max(0, lane.throttle.probing - 1)
         if good:
+            if now >= self.onlookers.next_good:
+                self.onlookers.good(attempts, now, wall_ms)
             tally.trip(quickest, good)
             lane.limit.succeeded(now, good, quickest, in_flight, lane.slots())
         if failed or good:
@@ -111,13 +117,15 @@ class Settler:
         """Write and queue the results: one journal write per shard (DESIGN 6, rule 6)."""
         if self._results:
             results, self._results = self._results, {}
+            if self.onlookers.wanted():
+                self.onlookers.see(results.values(), now_ms)
             for port, each in results.items():
                 port.post(each, now_ms)
 
     def end(self, lane: Lane, delivery: Delivery, reason: str, now: float) -> None:
         """Let a delivery die."""
         lane.tally.dead += 1
-        self._result(delivery, Outcome.DEAD, reason)
+        self.onlookers.failed.append(self._result(delivery, Outcome.DEAD, reason))
         lane.release(delivery, now)
 
     def parked(self, deliveries: Sequence[Delivery]) -> None:
@@ -170,12 +178,12 @@ class Settler:
         spec = lane.spec
         text = ""
         if fails:
-            text = self._note(lane, attempt)
+            text = self._note(lane, attempt, now)
             for delivery in attempt.items:
                 self.finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
             return
         if failed:
-            text = self._note(lane, attempt)
+            text = self._note(lane, attempt, now)
         retries: list[tuple[Delivery, RetryAt]] = []
         for place, delivery in enumerate(attempt.items):
             if place not in failed:
@@ -199,7 +207,7 @@ class Settler:
             for half in reversed(halves(attempt.items)):
                 lane.retries.appendleft(half)
             return False
-        text = self._note(lane, attempt)
+        text = self._note(lane, attempt, now)
         failed = (
             fault not in (None, "guard-refused", "request", "unreadable")
             or status >= 500
@@ -266,7 +274,7 @@ class Settler:
         delivery.asked_until = now + decision.asked_secs if decision.asked_secs else 0.0
         progress.due_ms = self.clock.steady_ms(due)
         lane.tally.retried += 1
-        self._result(delivery, Outcome.RETRY)
+        self.onlookers.failed.append(self._result(delivery, Outcome.RETRY))
         if retries is not None:
             retries.append((delivery, decision))
 
@@ -313,8 +321,9 @@ class Settler:
             # It is disabled all the same; after a restart its next 410 disables it again.
             log.error("a disabled webhook could not be noted", webhook=lane.webhook_id, error=str(error))
 
-    def _note(self, lane: Lane, attempt: Attempt) -> str:
+    def _note(self, lane: Lane, attempt: Attempt, now: float) -> str:
         """Return the excerpt of an answer that was no success, and show it in the lane's numbers."""
+        self.onlookers.took((attempt,), now)
         failed = attempt.fault is not None
         shown = attempt.detail.encode() if failed else legible(attempt.answer, attempt.headers)
         text = excerpt(shown, lane.secrets)
@@ -322,8 +331,10 @@ class Settler:
         lane.tally.error = f"{attempt.fault}: {text}" if attempt.fault is not None else text
         return f"{attempt.fault}: {text}"[:1024] if attempt.fault is not None else text
 
-    def _result(self, delivery: Delivery, outcome: Outcome, reason: str = "") -> None:
+    def _result(self, delivery: Delivery, outcome: Outcome, reason: str = "") -> Result:
         results = self._results.get(delivery.port)
         if results is None:
             results = self._results[delivery.port] = []
-        results.append(Result(delivery, outcome, reason))
+        result = Result(delivery, outcome, reason)
+        results.append(result)
+        return result

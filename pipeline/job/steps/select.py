@@ -16,6 +16,7 @@ from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.keys import identity_key
 from pipeline.job.steps.stretch import Stretches
 from pipeline.job.story import choose
+from pipeline.job.tap.lookout import Lookout
 from pipeline.job.understanding import Understanding
 from pipeline.model.records import Event, IdentityLink, Origin
 from pipeline.model.sizes import USUAL, Sizes
@@ -33,6 +34,7 @@ def select(
     event_names: EventNames,
     sizes: Sizes = USUAL,
     understanding: Understanding | None = None,
+    lookout: Lookout | None = None,
 ) -> list[tuple[str, Selected]]:
     """Return what is left of a chunk, under the key of its partition.
 
@@ -69,6 +71,8 @@ def select(
     selected.counts = (scanned.read, scanned.events, scanned.updates, scanned.links, scanned.invalid)
     if understanding is not None:
         understanding.saw(scanned.read, scanned.invalid, scanned.records)
+    if lookout is not None:
+        lookout.chunk(raw, format, scanned.records, items, snapshot)
     selected.noted = _noted(intake.raw, scanned)
     selected.passed = passed(intake.raw)
     chunks = [(identity_key(intake.partition), selected)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bytewax.operators import StatefulBatchLogic
 
-from pipeline.compile.snapshot import Webhook
+from pipeline.compile.snapshot import Snapshot, Webhook
 from pipeline.compile.versions import Versions
 from pipeline.job.committed import Committed
 from pipeline.job.control.drain import Drain
@@ -21,6 +21,7 @@ from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.chunks import Routed
 from pipeline.job.story import Match, Story, message_name
+from pipeline.job.tap.taps import Taps
 from pipeline.model.records import Envelope, Invalid, Origin
 from pipeline.outbox.codec import DeadLetter, cut_name, delivery_key
 from pipeline.outbox.counters import Counters
@@ -54,6 +55,7 @@ class Shard:
         engine: Engine,
         pressure: Pressure,
         committed: Committed,
+        taps: Taps | None = None,
     ) -> None:
         self.number = number
         self.store = store
@@ -77,6 +79,8 @@ class Shard:
             store, self.counters, engine, number, settings.clock,
             copies=settings.copies, quota=settings.dead_letters.of_shard(settings.shards),
         )  # fmt: skip
+        self.taps = taps or Taps()
+        self.outbox.dead_letters.onlooker = self.taps.dead
 
     @property
     def waits_for_commit(self) -> bool:
@@ -88,21 +92,43 @@ class Shard:
         snapshot = self.versions.get(chunk.config, chunk.text)
         self.now = self.clock()
         version = snapshot.hash
-        for told in self.story.tell(chunk.items, snapshot, chunk.partition):
-            if isinstance(told, Match):
-                self.take(told, version)
-            else:
-                self.invalid(told)
+        if self.taps.of_story is not None:
+            self.work_watched(chunk, snapshot)
+        else:
+            for told in self.story.tell(chunk.items, snapshot, chunk.partition):
+                if isinstance(told, Match):
+                    self.take(told, version)
+                else:
+                    self.invalid(told)
         self.pressure.to_commit[self.number] = self.store.to_commit
         for source, offset in chunk.passed.items():
             self.outbox.passed(source, offset)
 
-    def take(self, match: Match, version: str) -> None:
-        """Owe the request of a match, or keep the reason why there is none."""
+    def work_watched(self, chunk: Routed, snapshot: Snapshot) -> None:
+        """Do the same while somebody looks on."""
+        taps, version, matches = self.taps, snapshot.hash, 0
+        looks = not taps.passes_over()
+        unmatched = taps.unmatched if looks else None
+        for told in self.story.tell(chunk.items, snapshot, chunk.partition, unmatched=unmatched):
+            if not isinstance(told, Match):
+                self.invalid(told)
+                taps.invalid(told)
+            elif looks:
+                taps.current = told
+                request = self.take(told, version)
+                taps.current = None
+                taps.matched(told, request)
+            else:
+                self.take(told, version)
+                matches += 1
+        taps.passed_over(matches)
+
+    def take(self, match: Match, version: str) -> Request | None:
+        """Owe the request of a match and return it, or keep the reason why there is none."""
         rendered = match.request
         if rendered is None:
             self.keep_back(match, version)
-            return
+            return None
         webhook, event, replay = match.webhook, match.event, self.settings.replay
         webhook_id = webhook.id
         request = Request(
@@ -124,8 +150,9 @@ class Shard:
             counts.pending * shards >= settings.max_pending
             or counts.on_disk * shards >= settings.max_pending_bytes
         ) and self.full(webhook, request, event.origin):
-            return
+            return None
         self.outbox.admit(request, ordered=settings.ordering == "per_user")
+        return request
 
     def keep_back(self, match: Match, version: str) -> None:
         """Count a match that a limit suppresses; make a dead letter of one that cannot be rendered."""

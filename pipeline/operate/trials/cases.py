@@ -15,6 +15,7 @@ from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import SHAPES, TESTS, JobDefaults, config_files, is_yaml, read_files
 from pipeline.config.models.case import Case, CaseFile, ExpectedRequest
 from pipeline.decode.decode import decode
+from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
@@ -23,7 +24,6 @@ from pipeline.model.process.bounds import bounded
 from pipeline.model.records import MISSING, Invalid, Origin, Record
 from pipeline.model.times import parse_time
 from pipeline.operate.trials.given import known
-from pipeline.operate.trials.preview import Preview
 from pipeline.operate.trials.results import CaseResult as CaseResult  # given on
 from pipeline.operate.trials.results import case_lines, differ, read_file
 from pipeline.operate.trials.shape_cases import run_shape_file

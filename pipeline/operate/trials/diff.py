@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.decode.formats import Formats
+from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.json import Value
 from pipeline.model.records import Invalid
 from pipeline.operate.trials.given import load_snapshot, named_shape, read_stream
-from pipeline.operate.trials.preview import Preview
 
 KINDS = ("same", "appear", "vanish", "change")
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.decode.formats import Formats
+from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
 from pipeline.join.known import Known
 from pipeline.model.records import Invalid
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.operate.trials.given import EMPTY, load_snapshot, named_shape, read_stream
-from pipeline.operate.trials.preview import Preview
 
 
 def would_send(

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.join.known import Known
 from pipeline.match.verdicts import Clause, explain_trigger
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
 from pipeline.operate.trials.given import Given, load_snapshot
-from pipeline.operate.trials.preview import Preview
 
 
 @dataclass(slots=True, frozen=True)

@@ -185,12 +185,17 @@ class Group:
 
 
 def _each_line(pipe: IO[bytes], hear: Hear) -> bytes:
-    """Hand on each line until there are no more; return the last one."""
+    """Hand on each line until there are no more; return the last one.
+
+    Who hears may fail: a closed terminal, a line that is none of ours. The member is read on all the same: it
+    would wait, or die of it, and its end be noticed by nobody.
+    """
     last = b""
     with pipe:
         for line in pipe:
             last = line.rstrip(b"\r\n") or last
-            hear(line.rstrip(b"\r\n"))
+            with contextlib.suppress(Exception):
+                hear(line.rstrip(b"\r\n"))
     return last
 
 

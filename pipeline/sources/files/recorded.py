@@ -76,7 +76,7 @@ def dump_line(message: Message, *, dead: str | None = None) -> bytes:
     value = message.value
     if value is None:
         return head + b',"value":null}\n'
-    if value != b"null" and b"\n" not in value and b"\r" not in value:
+    if value != b"null" and b"\n" not in value and b"\r" not in value and _is_utf8(value):
         line = head + b',"value":' + value + b"}"
         # The value may be anything: only a line that reads back as the same bytes holds it as it is.
         try:
@@ -139,6 +139,14 @@ def refuse_unnamed(path: str, line: bytes) -> None:
         f"{path}: it holds recorded messages, but a recording is known by its name (*.rec.jsonl, "
         "*.rec.jsonl.gz, *.rec.jsonl.zst) or by `format: recording` in `source.jsonl`: rename it, or say so"
     )
+
+
+def _is_utf8(value: bytes) -> bool:
+    # msgspec looks into no text; a line that is not UTF-8 would be JSON for no other reader.
+    try:
+        return value.isascii() or value.decode() is not None
+    except UnicodeDecodeError:
+        return False
 
 
 def _text(value: bytes) -> str | dict[str, str]:

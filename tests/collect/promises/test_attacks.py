@@ -17,11 +17,11 @@ from tests.collect.promises.test_overload import memory
 from tests.kit.collector import Collector
 from tests.kit.run import until
 
-UNPACKED = 256 << 20
+UNPACKED = 128 << 20
 
 
 def zeros(compress: zlib._Compress | zstandard.ZstdCompressionObj) -> bytes:
-    """Return 256 MiB of spaces, packed: a dozen times what a body may have."""
+    """Return 128 MiB of spaces, packed: six times what a body may have."""
     step = b" " * (1 << 20)
     return b"".join(compress.compress(step) for _ in range(UNPACKED >> 20)) + compress.flush()
 

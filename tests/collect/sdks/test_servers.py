@@ -51,15 +51,14 @@ def key_of(sdk: str) -> str:
     return f"wk_{sdk}" if sdk in KEYS else "wk_server"
 
 
-def sent(url: str, users: int, events: int, secs: float = 60) -> dict[tuple[str, str], dict[str, Any]]:
+def sent(url: str, users: int, events: int) -> dict[tuple[str, str], dict[str, Any]]:
     """Let all SDKs send, two at a time; return what each reported, or what it died of."""
 
     def one(sdk: tuple[str, str]) -> dict[str, Any]:
         language, name = sdk
         try:
-            reported: dict[str, Any] = program(
-                language, "servers", name, url, key_of(name), f"{language}.{name}.", users, events, secs=secs
-            )
+            words = (name, url, key_of(name), f"{language}.{name}.", users, events)
+            reported: dict[str, Any] = program(language, "servers", *words, secs=60 + events / 4)
         except AssertionError as error:
             return {"failed": [str(error)]}
         return reported
@@ -84,7 +83,7 @@ class Told:
             return len(self.bodies) >= wanted
 
         try:
-            until(all_came, secs=20)
+            until(all_came, secs=20 + events / 10)
         except AssertionError:
             pass  # each SDK's test says what is missing
 

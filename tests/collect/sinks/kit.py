@@ -57,7 +57,7 @@ def named(*names: str, page: bool = False) -> Batch:
 
 def segments(folder: Path) -> list[str]:
     """Return the files that are segments, the oldest first; a plain one beside its compressed one once."""
-    return sorted(path.name for path in folder.iterdir() if ".rec.jsonl" in path.name)
+    return sorted(path.name for path in folder.iterdir() if path.name.endswith((".rec.jsonl", ".zst")))
 
 
 def kept(folder: Path) -> list[Message]:

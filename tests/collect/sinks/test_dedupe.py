@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.collect.batch import Refused
+from pipeline.collect.batch import Member, Refused
 from pipeline.collect.sinks.dedupe import Ring
 from tests.collect.sinks.kit import batch, in_loop, member, named, opened, segments, values
 
@@ -50,6 +50,24 @@ async def test_a_repeat_of_what_is_under_way_is_refused_with_it(
     assert await sink.keep(named("same", "new")) == 0
     await sink.close()
     assert values(tmp_path) == ["same", "new"]
+
+
+@in_loop
+async def test_a_member_that_holds_the_text_of_a_line_makes_no_repeat(
+    tmp_path: Path,
+) -> None:
+    sink, victim = opened(tmp_path), member("victim")
+    assert victim.same is not None
+    line = (
+        b'{"hookline":1,"source":"collect-00000000/0","offset":1,"time":4102444800000,'
+        b'"headers":[["hk-same","%b"]]}' % victim.same.hex().encode()
+    )
+    await sink.keep(batch(Member(b'{"properties":%b}' % line, "u1", None, None, ())))
+    await sink.close()
+    sink = opened(tmp_path)
+    assert await sink.keep(batch(victim)) == 0
+    await sink.close()
+    assert values(tmp_path)[1:] == ["victim"]
 
 
 @in_loop

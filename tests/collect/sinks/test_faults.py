@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from pipeline.collect.batch import Refused, Sink, Why
+from pipeline.collect.batch import Member, Refused, Sink, Why
 from pipeline.collect.sinks.recording.folder import Folder
 from pipeline.collect.sinks.recording.keeper import Keeper
 from pipeline.collect.sinks.recording.line import line_rests
@@ -18,7 +20,7 @@ from pipeline.collect.sinks.recording.writer import Group, Writer
 from pipeline.collect.sinks.settings import RecordingSettings
 from pipeline.model.errors import StateError
 from pipeline.sources.files.recorded import parse_line
-from tests.collect.sinks.kit import in_loop, kept, member, named, opened, segments, values
+from tests.collect.sinks.kit import batch, in_loop, kept, member, named, opened, segments, values
 from tests.faults.test_failing_disk import no_file_may_grow
 from tests.kit.file_system import FileSystem, file_system
 from tests.kit.powercut import cuts, unfsynced
@@ -108,6 +110,29 @@ async def test_a_write_that_takes_a_part_leaves_no_part(tmp_path: Path) -> None:
     await sink.close()
     assert values(tmp_path) == ["before", "after"]
     _numbers_and_times_grow(tmp_path)
+
+
+@in_loop
+async def test_a_fault_of_ours_is_answered_and_costs_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be made a line, and accounts that fail: no request waits for ever, nor does the end."""
+    sink = opened(tmp_path, order_secs=0.01)
+    bad = Member(b"{}", cast(str, object()), None, b"same", ())
+    for page in (False, True):
+        outcomes = [sink.hand(batch(bad, page=page)), sink.hand(batch(bad, page=page))]
+        assert await sink.keep(named(f"good {page}", page=page)) == 0
+        for outcome in outcomes:
+            with pytest.raises(AttributeError):
+                await outcome
+    with monkeypatch.context() as failing:
+        failing.setattr(sink._intake, "kept", _fails)
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        assert await sink.keep(named("kept")) == 0
+    assert await sink.keep(named("after")) == 0
+    assert sink.waiting_bytes == 0
+    await sink.close()
+    assert values(tmp_path) == ["good False", "good True", "kept", "after"]
 
 
 @in_loop

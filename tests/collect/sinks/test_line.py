@@ -45,6 +45,7 @@ def test_a_line_gives_back_what_was_sent(members: list[Member]) -> None:
         said = Message("collect-00000000/0", 7, 1764000000000, key, headers or None, member.value)
         assert parse_line(line) == said
         assert line == dump_line(said)
+        assert line.decode()  # JSON for everybody
 
 
 def test_one_bad_member_does_not_cost_the_others_their_form() -> None:

@@ -6,11 +6,13 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.collect.batch import Batch
 from pipeline.collect.sinks.order import LONGEST, Order, places
+from tests.collect.protocols.asking import asked, members_of
 from tests.collect.sinks.kit import batch, in_loop, kept, member, opened, values
 
 
@@ -72,6 +74,53 @@ def test_requests_that_a_third_one_joins_go_together() -> None:
     assert places([request.batch for request in together])[0] == (2, 0)
     order.hold(Request(page("e", "u1", 1)), 2.0)
     assert len(order.release(3.0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "told"),
+    [
+        (
+            "/v1/t",
+            b'{"event":"E","anonymousId":"a","timestamp":"%s"}',
+            b'{"type":"identify","userId":"u","anonymousId":"a","timestamp":"%s"}',
+        ),
+        ("/v1/t", b'{"event":"E","userId":"a","timestamp":"%s"}',
+            b'{"type":"alias","userId":"u","previousId":"a","timestamp":"%s"}'),
+        ("/e/", b'{"event":"E","distinct_id":"a","timestamp":"%s"}',
+            b'{"event":"$identify","distinct_id":"u","properties":{"$anon_distinct_id":"a"},"timestamp":"%s"}'),
+        ("/v1/events", b'{"name":"E","anonymous_id":"a","time":"%s"}',
+            b'{"type":"identify","user_id":"u","anonymous_id":"a","time":"%s"}'),
+        ("/2/httpapi", b'{"event_type":"E","device_id":"a","event_time":"%s"}',
+            b'{"event_type":"$identify","user_id":"u","device_id":"a","event_time":"%s"}'),
+    ],
+)  # fmt: skip
+def test_what_goes_by_the_anonymous_id_is_in_order_with_who_is_told_to_it(
+    path: str, before: bytes, told: bytes
+) -> None:
+    order = Order[Request](1.0)
+    for at, body in enumerate((told % b"2026-11-28T11:44:02Z", before % b"2026-11-28T11:44:01Z")):
+        order.hold(Request(batch(*members_of(asked("POST", path, body)), page=True)), at / 10)
+    (together,) = order.release(2.0)
+    assert places([request.batch for request in together]) == [(1, 0), (0, 0)]
+
+
+def test_who_ties_ever_more_users_together_costs_each_of_them_once() -> None:
+    """A page's key is public: what it ties together must not be gone through again with every request."""
+
+    class Counted(dict):
+        written = 0
+
+        def __setitem__(self, user, huddle) -> None:
+            self.written += 1
+            super().__setitem__(user, huddle)
+
+    order = Order[Request](1.0)
+    order._of = counted = Counted()
+    for n in range(40):
+        members = [member("x", f"{n}-{m}") for m in range(50)]
+        order.hold(Request(batch(*members, member("x", "all"), page=True)), n / 1000)
+    assert counted.written == 40 * 51
+    assert len(order.release(1.5)) == 1
 
 
 TIMES = st.none() | st.integers(0, 9)

@@ -156,3 +156,17 @@ def test_one_that_is_done_leaves_the_others_and_the_worst_code_counts(run):
 
 def test_all_that_are_done_end_it(run):
     assert run("a 0", "b 0")[0] == 0
+
+
+def test_a_member_is_heard_to_its_end_though_who_hears_fails() -> None:
+    heard: list[bytes] = []
+
+    def hear(line: bytes) -> None:
+        heard.append(line)
+        raise BrokenPipeError
+
+    reading, writing = os.pipe()
+    os.write(writing, b"one\ntwo\n")
+    os.close(writing)
+    assert group._each_line(os.fdopen(reading, "rb"), hear) == b"two"
+    assert heard == [b"one", b"two"]

@@ -18,10 +18,9 @@ import msgspec
 
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
-from pipeline.collect.batch import Why
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.hooks.verify import WAYS, Unverified
-from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, Settings
+from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Settings
 
 _FORM = b"payload="
 _DONE = Answer(200)
@@ -45,7 +44,7 @@ class _Look(msgspec.Struct, gc=False):
 _look = msgspec.json.Decoder(_Look).decode
 
 
-class Webhooks(Protocol):
+class Webhooks(answers.Plain):
     """One hook's requests. Raises ConfigError for a secret that is none."""
 
     name = "hooks"
@@ -88,10 +87,6 @@ class Webhooks(Protocol):
         """Return the reason: parties show it to their users."""
         code = "unverified" if error.status == 401 else "refused"
         return answers.as_json(error.status, {"code": code, "message": error.reason})
-
-    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
-        """Return 503: all parties send it again later."""
-        return answers.refusal(503, {"code": "try_again", "message": answers.why(why)}, retry_secs)
 
 
 def _of_form(text: bytes) -> bytes:

@@ -46,6 +46,8 @@ class _Properties(msgspec.Struct, gc=False):
     token: Any = None
     is_right: Any = msgspec.field(name="$ignore_sent_at", default=None)
     time: Any = msgspec.field(name="$time", default=None)
+    anon_id: Any = msgspec.field(name="$anon_distinct_id", default=None)
+    alias: Any = None
 
 
 class Look(msgspec.Struct, gc=False):
@@ -69,6 +71,11 @@ class Look(msgspec.Struct, gc=False):
             return self.distinct_id
         inside = self.properties or _NOTHING
         return members.id_of(self.distinct_id, inside.distinct_id, self.dollar_id, inside.dollar_id)
+
+    def also(self) -> str | None:
+        """Return the other id of the user that it names: an $identify, or an alias."""
+        inside = self.properties
+        return None if inside is None else members.id_of(inside.anon_id, inside.alias)
 
 
 _NOTHING = _Properties()
@@ -95,19 +102,7 @@ class PostHog(Protocol):
 
     def cut_text(self, asked: Asked, text: bytes, beside: Mapping[str, str], says: str) -> Cut:
         """Return the events of an unpacked body. Raises Malformed."""
-        limits = self.settings.limits
-        envelope: members.Fields = {}
-        held = text
-        if text[:1] == b"[":
-            found = members.items(text, limits)
-        else:
-            envelope = members.fields(text)
-            batch = bytes(envelope.get("batch", b""))
-            if batch.startswith(b"["):
-                held = batch
-                found = members.items(batch, limits)
-            else:
-                found = members.within([text], limits)
+        envelope, held, found = members.batch(text, self.settings.limits)
         seen = [look(value) for value in found]
         credential = _credential(envelope, seen, found, asked, beside)
         sent_ms = read_time(members.value(envelope, "sent_at"))
@@ -155,7 +150,7 @@ def _piece(value: bytes, seen: Look | None, shift: Shift, received_ms: int, name
     if named and seen.event is None:
         extra = extra + named
     same = seen.uuid if type(seen.uuid) is str and seen.uuid else members.id_of(seen.uuid)
-    return Piece(value, seen.user(), at_ms, same, extra)
+    return Piece(value, seen.user(), at_ms, same, extra, seen.also())
 
 
 def time_of(

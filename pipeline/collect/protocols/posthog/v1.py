@@ -114,7 +114,7 @@ def _piece(value: bytes, shift: Shift, received_ms: int) -> tuple[Piece, str | N
     is_right = seen.options is not None and seen.options.disable_skew_correction is True
     at_ms, extra = time_of(seen, shift, received_ms, is_right=is_right)
     user = seen.user()
-    piece = Piece(value, user, at_ms, members.id_of(seen.uuid), extra)
+    piece = Piece(value, user, at_ms, members.id_of(seen.uuid), extra, seen.also())
     if type(seen.event) is not str or not seen.event:
         return piece, "the event has no `event`"
     return piece, "the event has no `distinct_id`" if user is None else None

@@ -27,8 +27,8 @@ import orjson
 
 from pipeline.model.disk import locked, make_folder, remove_partials, replace_durably
 from pipeline.model.errors import Fatal, StateError
+from pipeline.sources.files.file_set import MARK
 
-STATE = ".collect.json"
 PLAIN, PACKED, PARTIAL = ".rec.jsonl", ".rec.jsonl.zst", ".rec.jsonl.zst.partial"
 GAP = 1 << 20
 """Numbers left out after a crash: more than one group of lines can have, and only one is ever unsynced."""
@@ -134,10 +134,10 @@ class Folder:
             "gaps": known.gaps,
             "clean": known.clean,
         }
-        replace_durably(self.path / STATE, orjson.dumps({**said, "crc": _crc(said)}))
+        replace_durably(self.path / MARK, orjson.dumps({**said, "crc": _crc(said)}))
 
     def _load(self) -> Known:
-        path = self.path / STATE
+        path = self.path / MARK
         try:
             said = orjson.loads(path.read_bytes())
         except FileNotFoundError:
@@ -164,7 +164,7 @@ class Folder:
 
     def _damaged(self, reason: str) -> StateError:
         return StateError(
-            f"{self.path / STATE} is damaged ({reason}): put it back from a copy, or collect into another "
+            f"{self.path / MARK} is damaged ({reason}): put it back from a copy, or collect into another "
             "folder (jobs can still read this one)"
         )
 

@@ -76,7 +76,9 @@ def _are_plain(values: Sequence[bytes | None]) -> bool:
         sizes = [len(value) for value in values]  # type: ignore[arg-type]  # there is no None
         if [len(raw) for raw in _RAWS.decode(b"[" + text + b"]")] != sizes:
             return False
-    except (msgspec.DecodeError, RecursionError):
+        if not text.isascii():
+            text.decode()  # msgspec looks at no text: a line that is not UTF-8 is JSON for nobody else
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return max(sizes, default=0) < _FLAT_BYTES or not any(_may_be_deep(value) for value in values if value)
 

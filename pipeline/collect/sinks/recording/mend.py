@@ -22,6 +22,7 @@ _HEAD = rb'\{"hookline":1,"source":"collect-[0-9a-f]{8}/0","offset":(\d+),"time"
 _LINE = re.compile(_HEAD + rb"[^\n\0]*\}\n")
 """A whole line. A file system may leave zeros where it had not written yet."""
 _BEGIN = re.compile(_HEAD)
+_LINE_END = ord("\n")
 _SAME = re.compile(
     _HEAD + rb'(?:,"key":(?:"(?:[^"\\]|\\.)*"|\{[^}]*\}))?,"headers":\[\["hk-same","([0-9a-f]+)"\]'
 )
@@ -91,7 +92,9 @@ def lately(folder: Folder, since_ms: float, most: int) -> list[tuple[int, bytes]
                 if begins_ms == inf and (line := _BEGIN.match(text)) is not None:
                     begins_ms = int(line[2])
                 for line in _SAME.finditer(text):
-                    if int(line[2]) >= since_ms:
+                    # A member may hold the text of a line: it is nobody's but at a line's beginning.
+                    begins = line.start() == 0 or text[line.start() - 1] == _LINE_END
+                    if begins and int(line[2]) >= since_ms:
                         found.append((int(line[2]), bytes.fromhex(line[3].decode())))
         except (OSError, ValueError, zstandard.ZstdError) as error:
             log.error(

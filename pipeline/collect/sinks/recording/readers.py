@@ -7,12 +7,11 @@ from pathlib import Path
 
 import orjson
 
+from pipeline.sources.files.collected.passed import FOLDER
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import COLLECT_READER_DAMAGED
 
 log = logging.get(__name__)
-
-READERS = ".readers"
 
 
 def passed_line(folder: Path, keep_secs: float, now: float) -> int:
@@ -21,7 +20,7 @@ def passed_line(folder: Path, keep_secs: float, now: float) -> int:
     A reader whose file is older than ``keep_secs`` at ``now`` (unix seconds) is not waited for.
     """
     try:
-        with os.scandir(folder / READERS) as entries:
+        with os.scandir(folder / FOLDER) as entries:
             places = [_line(Path(entry.path)) for entry in entries if _counts(entry, keep_secs, now)]
     except OSError:
         return 0

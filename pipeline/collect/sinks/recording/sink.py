@@ -178,6 +178,18 @@ class RecordingSink:
         self._woken = False
         if self._under or not self._ready:
             return
+        try:
+            group, taken = self._next_group()
+        except Exception as fault:  # memory that there is not: who waits is told
+            ready, self._ready = self._ready, []
+            self._intake.over(_tickets(ready), fault)
+            return
+        self._under = self._ready[:taken]
+        del self._ready[:taken]
+        self._writer.put(group)
+
+    def _next_group(self) -> tuple[Group, int]:
+        """Return what is written next, and how many units of what is ready it has."""
         begins = self._writer.wants_new_segment()
         first = number = self._next_line
         last_ms = self._last_ms + 1 if begins or self._new_file else self._last_ms
@@ -195,12 +207,11 @@ class RecordingSink:
                 for rest in rests:
                     lines += (head, b"%d" % number, at, rest)
                     number += 1
-        self._under = self._ready[:taken]
-        del self._ready[:taken]
+        group = Group(b"".join(lines), first, last_ms, begins)
         # Not given back where the group is refused: a reader may have seen its lines.
         self._first, self._next_line, self._last_ms = first, number, last_ms
         self._new_file = False
-        self._writer.put(Group(b"".join(lines), first, last_ms, begins))
+        return group, taken
 
     def _written(self, failed: Exception | None, secs: float) -> None:
         """Take what became of the group under way; in the writer's thread."""
@@ -208,19 +219,29 @@ class RecordingSink:
 
     def _over(self, failed: Exception | None, secs: float) -> None:
         under, self._under = self._under, []
-        tickets = [ticket for unit in under for ticket in unit.tickets]
+        tickets, written = _tickets(under), self._writer.written
+        try:
+            if failed is not None and not self._writer.seen:
+                self._next_line = self._first
+            # The next group is on its way while this one is answered.
+            self._begin()
+            self._account(tickets, written, failed, secs)
+        finally:
+            # Whatever goes wrong above, nobody waits for ever.
+            self._intake.over(tickets, None if failed is None else Refused(Why.DISK, DISK_SECS))
+
+    def _account(self, tickets: list[Ticket], written: int, failed: Exception | None, secs: float) -> None:
+        """Note down what became of a group, in metrics and log."""
+        was_refusing, self._refusing = self._refusing, failed is not None
         if failed is None:
-            self._intake.kept(tickets, self._writer.written, secs)
-        elif not self._writer.seen:
-            self._next_line = self._first
-        # The next group is on its way while this one is answered.
-        self._begin()
-        if failed is None:
-            if self._refusing:
+            self._intake.kept(tickets, written, secs)
+            if was_refusing:
                 COLLECT_KEEPING.happened(log, folder=str(self._folder.path))
         else:
             self._refused_at = self._clock()
-            if not self._refusing:
+            if not was_refusing:
                 COLLECT_REFUSING.happened(log, folder=str(self._folder.path), reason=str(failed))
-        self._refusing = failed is not None
-        self._intake.over(tickets, Refused(Why.DISK, DISK_SECS) if self._refusing else None)
+
+
+def _tickets(units: Sequence[_Unit]) -> list[Ticket]:
+    return [ticket for unit in units for ticket in unit.tickets]

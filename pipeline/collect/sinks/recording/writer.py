@@ -137,7 +137,8 @@ class Writer:
         self.seen = True
         try:
             self._segment.append(group.lines)
-        except OSError:
+        except BaseException:
+            # Whatever it was: a part of the group may stand there, and nothing may be written behind it.
             self._fail(group.first)
             raise
         self._last_ms = group.last_ms

@@ -1,0 +1,236 @@
+"""``hookline tap``: what goes through a running job, as it happens."""
+
+from __future__ import annotations
+
+import select
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.jobs.replay import Rate
+from pipeline.cli.options import on_state
+from pipeline.cli.output import json_option, say
+from pipeline.language.units import parse_duration
+
+if TYPE_CHECKING:
+    from pipeline.operate.tap.follow import Followed
+
+USUAL = "matched,sent,dead"
+
+
+class Span(click.ParamType[float]):
+    """A duration: 30s, 5m."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds."""
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command()
+@on_state
+@click.option(
+    "--stage",
+    "stages",
+    metavar="S,..",
+    help="read, invalid, skipped (no webhook's conditions on the event hold), unmatched (one names the event "
+    f"and a condition fails), suppressed, matched, sent, dead.  [default: {USUAL}]",
+)
+@click.option("--webhook", "webhooks", multiple=True, metavar="GLOB", help="Of this webhook; several times.")
+@click.option("--event", "events", multiple=True, metavar="GLOB", help="Of events of this name.")
+@click.option("--user", metavar="ID", help="Of this user or anonymous id.")
+@click.option("--id", "message", metavar="MSG", help="The request with this webhook-id.")
+@click.option(
+    "--where",
+    metavar="CONDITION",
+    help="As in a trigger: 'event.properties.amount: {gte: 100}'. What is known of users is asked from "
+    "unmatched on.",
+)
+@click.option("--status", "statuses", metavar="S,..", help="Attempts with this answer: 503, 5xx, timeout.")
+@click.option("--outcome", "outcomes", metavar="O,..", help="delivered, retry, dead.")
+@click.option("--why", is_flag=True, help="Name the clause that does not hold; alone: of what is unmatched.")
+@click.option("--rate", type=Rate(), default="100/s", metavar="N/s", help="Show at most so many lines.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="End after so many lines.")
+@click.option("--for", "span", type=Span(), metavar="TIME", help="End after this time: 30s, 5m.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["line", "json", "yaml", "curl"]),
+    show_default=False,
+    help="By default line on a terminal, json elsewhere.",
+)
+@click.option("--full", is_flag=True, help="Values as long as they are; with lines the payload, too.")
+@click.option("--no-payload", is_flag=True, help="No properties, requests or users' data.")
+@click.option(
+    "--record", type=click.Path(path_type=Path), metavar="FILE", help="Keep the events: NAME.rec.jsonl."
+)
+@click.option("--as-test", is_flag=True, help="Print cases for the webhook's NAME.test.yaml.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing about the tap itself.")
+@click.option("--no-reconnect", is_flag=True, help="End when the job ends.")
+@json_option
+def tap(
+    state: Path,
+    stages: str | None,
+    webhooks: tuple[str, ...],
+    statuses: str | None,
+    outcomes: str | None,
+    rate: float,
+    count: int | None,
+    span: float | None,
+    form: str | None,
+    full: bool,
+    no_payload: bool,
+    record: Path | None,
+    as_test: bool,
+    quiet: bool,
+    no_reconnect: bool,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """Show what goes through the running job: events, matches, requests and their answers.
+
+    Lines are left out where there are too many, and counted. The job neither waits for this nor is changed by
+    it; a reload, an end and a new start of it are survived. Secrets are shown as `${NAME}`.
+    """
+    from pipeline.operate.tap.follow import Followed
+
+    if as_test:
+        _check_as_test(webhooks)
+    exact = full or as_test or record is not None or form == "curl"
+    if exact and no_payload:
+        raise click.UsageError("--no-payload shows no payload: leave out one of the two")
+    arguments = {
+        **filters,
+        "stages": _stages(
+            stages, why=filters["why"], answers=bool(statuses or outcomes), as_test=as_test, form=form
+        ),
+        "webhooks": webhooks,
+        "statuses": _words(statuses),
+        "outcomes": _words(outcomes),
+        "payload": "none" if no_payload else "full" if exact else "short",
+        "rate": max(1, round(rate)),
+    }
+    form = "json" if as_json else form or ("line" if sys.stdout.isatty() else "json")
+    followed = Followed(state, arguments, reconnect=not no_reconnect)
+    shown = Shown(_writer(form, full=full, as_test=as_test), record)
+    try:
+        _show(followed, shown, quiet=quiet, count=count, span=span)
+    except KeyboardInterrupt:
+        pass  # that is how it ends
+    finally:
+        shown.close()
+    if record is not None:
+        say(f"[tap] {shown.recorded:,} records in {record}: `hookline replay {record}` takes them")
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()] if text else []
+
+
+def _stages(given: str | None, *, why: bool, answers: bool, as_test: bool, form: str | None) -> list[str]:
+    """Return the stages that are named, or what the other flags are about."""
+    if given is not None:
+        return _words(given)
+    if why:
+        return ["unmatched"]
+    if as_test:
+        return ["matched"]
+    if answers:
+        return ["sent", "dead"]
+    return ["matched"] if form == "curl" else USUAL.split(",")
+
+
+def _check_as_test(webhooks: tuple[str, ...]) -> None:
+    if len(webhooks) != 1 or any(sign in webhooks[0] for sign in "*?["):
+        raise click.UsageError("a test is of one webhook: --as-test wants --webhook ID")
+
+
+def _writer(form: str, *, full: bool, as_test: bool) -> Callable[[dict[str, Any]], str]:
+    """Return what makes a text of a line; "" for one that is not shown."""
+    from pipeline.cli.state.tap_lines import FORMATS, text_line
+
+    if as_test:
+        from pipeline.operate.tap.case import as_yaml, case_of
+
+        begun: list[str] = []
+
+        def as_case(line: dict[str, Any]) -> str:
+            case = case_of(line)
+            if case is None:
+                return ""
+            head = "" if begun else "cases:\n"
+            begun.append(head)
+            return head + as_yaml(case).rstrip("\n")
+
+        return as_case
+    if form != "line":
+        return FORMATS[form]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return lambda line: text_line(line, width, full=full)
+
+
+class Shown:
+    """Where lines go: stdout, and a recording if one is wanted."""
+
+    def __init__(self, write: Callable[[dict[str, Any]], str], record: Path | None) -> None:
+        from pipeline.operate.tap.recording import TapRecording
+
+        self._write = write
+        self._recording = TapRecording(record) if record is not None else None
+
+    @property
+    def recorded(self) -> int:
+        """How many records are in the recording."""
+        return 0 if self._recording is None else self._recording.events
+
+    def add(self, line: dict[str, Any]) -> bool:
+        """Show a line; False where there is nothing to show of it."""
+        if self._recording is not None:
+            self._recording.add(line)
+        text = self._write(line)
+        if text:
+            click.echo(text)
+        return bool(text)
+
+    def close(self) -> None:
+        """Close the recording."""
+        if self._recording is not None:
+            self._recording.close()
+
+
+def _show(followed: Followed, shown: Shown, *, quiet: bool, count: int | None, span: float | None) -> None:
+    from pipeline.operate.tap.follow import Notice
+
+    ends = None if span is None else time.monotonic() + span
+    number = 0
+    for one in followed:
+        if isinstance(one, Notice):
+            if not quiet:
+                say(f"[tap] {one.text}")
+        elif one is not None and shown.add(one):
+            number += 1
+            if count is not None and number >= count:
+                return
+        if one is None and _nobody_reads():
+            raise BrokenPipeError
+        if ends is not None and time.monotonic() >= ends:
+            return
+
+
+def _nobody_reads() -> bool:
+    """Return whether the reader of our output is gone: a tap that waits would not notice."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(found & select.POLLERR for _, found in poll.poll(0))
+    except (OSError, ValueError):  # no file at all: in a test, in another program
+        return False

@@ -1,0 +1,171 @@
+"""``hookline top``: a live table of the webhooks of a running job."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli.options import on_state
+from pipeline.cli.output import echo, json_option, print_json_lines
+from pipeline.cli.state.tap import Span
+from pipeline.model.errors import HooklineError
+from pipeline.model.printable import one_line
+from pipeline.model.words import did_you_mean
+
+if TYPE_CHECKING:
+    from pipeline.cli.state.top_view import Act, View
+    from pipeline.operate.top import Table, Top
+
+PLAIN_WIDTH = 120
+"""Columns of a plain table where no terminal says how many there are."""
+REDRAW_SECS = 0.25
+LEAST_SECS = 0.1
+
+
+@click.command()
+@on_state
+@click.option("--interval", type=Span(), default="1s", metavar="TIME", help="How often to look.")
+@click.option("--webhook", "webhooks", multiple=True, metavar="GLOB", help="Only these; several times.")
+@click.option(
+    "--sort", default="id", metavar="COL", help="id, state, delivered, pending, dead, retry, p99, .."
+)
+@click.option("--desc", is_flag=True, help="The other way round: numbers begin with the most anyway.")
+@click.option("--filter", "text", default="", metavar="TEXT", help="Whose name, state or failure holds this.")
+@click.option("--once", is_flag=True, help="One plain table; so it is where stdout is no terminal, too.")
+@json_option
+def top(
+    state: Path,
+    interval: float,
+    webhooks: tuple[str, ...],
+    sort: str,
+    desc: bool,
+    text: str,
+    once: bool,
+    as_json: bool,
+) -> int | None:
+    """Show the webhooks of the running job: rates, what is pending, failing receivers.
+
+    On a terminal the table lives: arrows move, s sorts, / filters, enter shows all facts, p pauses, t taps, ?
+    names all keys, q ends. With --json each look is one object per line.
+    """
+    from pipeline.cli.state.top_rows import BY_NAME
+    from pipeline.cli.state.top_view import View
+    from pipeline.operate.top import Top
+
+    if sort not in BY_NAME:
+        meant = did_you_mean(sort, BY_NAME)
+        hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(BY_NAME)}"
+        raise click.UsageError(f"there is no column `{sort}`: {hint}")
+    looked = Top(state, webhooks)
+    view = View(sort=sort, reverse=desc, filter=text)
+    interval = max(LEAST_SECS, interval)
+    first = looked.look()
+    if as_json:
+        _as_json(looked, first, interval, once=once)
+    elif once or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        _plain(view, first)
+    else:
+        return _live(looked, first, view, interval)
+    return None
+
+
+def _as_json(looked: Top, first: Table, interval: float, *, once: bool) -> None:
+    print_json_lines([first.to_json()])
+    try:
+        while not once:
+            sys.stdout.flush()
+            time.sleep(interval)
+            print_json_lines([looked.look().to_json()])
+    except KeyboardInterrupt:
+        pass  # that is how it ends
+
+
+def _plain(view: View, table: Table) -> None:
+    """Print the whole table as it is now."""
+    import shutil
+
+    from pipeline.cli.state.top_rows import RED, YELLOW, fitting, head_lines, row_line, title_line
+
+    width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
+    columns = fitting(width)
+    for line in head_lines(table.head):
+        echo(line.removeprefix(RED).removeprefix(YELLOW))
+    echo()
+    echo(title_line(columns, width).rstrip())
+    for row in view.rows(table):
+        echo(row_line(columns, row, width).rstrip())
+
+
+class Looking:
+    """Looks again and again in a thread of its own: a job that does not answer must not hold up a key."""
+
+    def __init__(self, looked: Top, first: Table, interval: float) -> None:
+        self.table = first
+        self.note = ""
+        """What is wrong, "" where nothing is."""
+        self._looked = looked
+        self._interval = interval
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="top", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._interval):
+            try:
+                self.table, self.note = self._looked.look(), ""
+            except HooklineError as error:
+                self.note = f"{one_line(str(error))}; waiting"
+
+
+def _live(looked: Top, first: Table, view: View, interval: float) -> int | None:
+    """Show the table until a key or a signal ends it; return the exit code."""
+    from pipeline.cli.terminal import Ended, Terminal
+
+    terminal, looking = Terminal(), Looking(looked, first, interval)
+    try:
+        with terminal.taken():
+            while True:
+                terminal.show(view.frame(looking.table, *terminal.size(), looking.note))
+                for key in terminal.keys(min(interval, REDRAW_SECS)):
+                    act = view.press(key)
+                    if act is None:
+                        continue
+                    if act.what == "quit":
+                        return None
+                    if act.what == "tap":
+                        with terminal.lent():
+                            _tap(looking.table.head.state, act.webhook)
+                    else:
+                        _order(looking.table.head.state, act, view)
+    except KeyboardInterrupt:
+        return None
+    except Ended as ended:
+        return 128 + ended.number
+    finally:
+        looking.stop()
+
+
+def _tap(state: str, webhook: str) -> None:
+    words = [sys.executable, "-m", "pipeline.cli", "tap", "--state", state, "--webhook", webhook]
+    subprocess.run(words, check=False)
+
+
+def _order(state: str, act: Act, view: View) -> None:
+    """Pause or resume a webhook, and say what came of it."""
+    from pipeline.admin.socket_client import ask
+
+    try:
+        ask(Path(state), f"webhook-{act.what}", webhook=act.webhook)
+        view.message = f"{act.webhook}: {'paused' if act.what == 'pause' else 'active'} now"
+    except HooklineError as error:
+        view.message = one_line(str(error))

@@ -1,0 +1,176 @@
+"""Who looks on while requests end: the last attempts of each webhook, kept for people, and a tap.
+
+All in memory, and of requests only what has no secrets: they hold slots. With no tap a failure is noted where
+it is judged, and of what is delivered one in a while.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from pipeline.deliver.http.attempt import Attempt
+from pipeline.outbox.handover import Delivery, Outcome, Request, Result
+from pipeline.telemetry.log import get
+
+log = get(__name__)
+
+FAILURES = 200
+"""Failed attempts that are kept of a webhook."""
+SUCCESSES = 50
+GOOD_SECS = 0.1
+"""How often a success is kept, of all webhooks: enough to see what is sent, at no cost to who sends."""
+BYTES = 16 << 20
+"""What the attempts of all webhooks may take."""
+LEAST_BYTES = 4096
+"""What those of one webhook may take, however many there are."""
+LARGE = 64 * 1024
+"""A larger body is not kept."""
+USUAL_BYTES = 500
+"""What an attempt takes beside its body."""
+
+
+class Kept(msgspec.Struct, frozen=True, gc=False):
+    """An attempt as it ended."""
+
+    at_ms: int
+    request: Request
+    has_body: bool
+    """False where it was too large to be kept: the request has none then."""
+    attempt: int
+    outcome: Outcome
+    status: int
+    reason: str
+    """Why it is given up; "" where it is not."""
+    due_ms: int
+    """When it is tried again; 0: it is not."""
+    took_secs: float | None
+    """From request to answer; None where nothing was sent."""
+    excerpt: str
+    """How the answer begins, or what went wrong; without secrets."""
+
+
+Took: TypeAlias = Callable[[Delivery], float | None]
+"""Returns the seconds from request to answer of what ended in this turn; None where nothing was sent."""
+
+
+class Tap(Protocol):
+    """Sees every result before it is written down."""
+
+    def results(self, results: list[Result], took: Took, now_ms: int) -> None:
+        """Take the results of one shard and loop turn."""
+
+
+class Attempts:
+    """The last attempts of each webhook. Written by the engine's thread, read by any."""
+
+    def __init__(self, most_bytes: int = BYTES) -> None:
+        self._rings: dict[str, tuple[deque[Kept], deque[Kept]]] = {}
+        """Failures and successes."""
+        self._bytes: dict[str, int] = {}
+        self._most_bytes = most_bytes
+
+    def note(self, result: Result, took_secs: float | None, now_ms: int) -> None:
+        """Keep one attempt; the oldest of its webhook go."""
+        delivery, outcome = result.delivery, result.outcome
+        request, progress = delivery.request, delivery.progress
+        has_body = len(request.body) <= LARGE
+        kept = Kept(
+            now_ms, request if has_body else msgspec.structs.replace(request, body=b""), has_body,
+            progress.attempt, outcome, progress.status, result.reason,
+            progress.due_ms if outcome is Outcome.RETRY else 0, took_secs, progress.excerpt,
+        )  # fmt: skip
+        name = request.webhook_id
+        rings = self._rings.get(name)
+        if rings is None:
+            rings = self._rings[name] = (deque(), deque())
+        is_good = outcome is Outcome.DELIVERED
+        ring = rings[is_good]
+        ring.append(kept)
+        size = self._bytes.get(name, 0) + _bytes(kept)
+        if len(ring) > (SUCCESSES if is_good else FAILURES):
+            size -= _bytes(ring.popleft())
+        most = max(LEAST_BYTES, self._most_bytes // len(self._rings))
+        while size > most and (rings[0] or rings[1]):
+            # What went well says least.
+            size -= _bytes((rings[1] or rings[0]).popleft())
+        self._bytes[name] = size
+
+    def of(self, webhook_id: str | None = None) -> list[Kept]:
+        """Return what is kept of a webhook or of all, the newest first."""
+        rings = list(self._rings.values()) if webhook_id is None else [self._rings.get(webhook_id, ())]
+        found = [kept for pair in rings for ring in pair for kept in list(ring)]
+        return sorted(found, key=lambda kept: -kept.at_ms)
+
+
+def _bytes(kept: Kept) -> int:
+    return USUAL_BYTES + len(kept.request.body) + len(kept.excerpt)
+
+
+class Onlookers:
+    """What the engine tells them. Used by its thread alone."""
+
+    def __init__(self) -> None:
+        self.attempts: Attempts | None = None
+        self.tap: Tap | None = None
+        """Nearly always nobody."""
+        self.failed: list[Result] = []
+        """Of this turn."""
+        self.next_good = inf
+        """When a success is to be kept next."""
+        self._ended: list[tuple[Sequence[Attempt], float]] = []
+        """Attempts that ended in this turn, and when."""
+        self._trips: dict[int, float] | None = None
+
+    def keep(self, attempts: Attempts) -> None:
+        """Keep the last attempts from now on."""
+        self.attempts, self.next_good = attempts, 0.0
+
+    def took(self, attempts: Sequence[Attempt], now: float) -> None:
+        """Note that these ended now."""
+        self._ended.append((attempts, now))
+        self._trips = None
+
+    def good(self, attempts: Sequence[Attempt], now: float, now_ms: int) -> None:
+        """Keep one success of these."""
+        self.next_good = now + GOOD_SECS
+        for attempt in reversed(attempts):
+            if self.attempts is not None and 200 <= attempt.status < 300 and attempt.fault is None:
+                result = Result(attempt.items[0], Outcome.DELIVERED)
+                self.attempts.note(result, now - attempt.started, now_ms)
+                return
+
+    def wanted(self) -> bool:
+        """Return whether anybody looks at the results of this turn."""
+        return self.tap is not None or bool(self.failed or self._ended)
+
+    def see(self, posted: Iterable[list[Result]], now_ms: int) -> None:
+        """Show the results of a turn. Whatever goes wrong here, they are written down."""
+        failed, self.failed = self.failed, []
+        try:
+            if self.attempts is not None:
+                for result in failed:
+                    self.attempts.note(result, self._took(result.delivery), now_ms)
+            if self.tap is not None:
+                for results in posted:
+                    self.tap.results(results, self._took, now_ms)
+        except Exception as error:
+            self.tap = None
+            log.error("a tap ends: it failed", exc_info=error)
+        self._ended, self._trips = [], None
+
+    def _took(self, delivery: Delivery) -> float | None:
+        # Asked of few deliveries: most turns need no table.
+        trips = self._trips
+        if trips is None:
+            trips = self._trips = {
+                id(each): now - attempt.started
+                for attempts, now in self._ended
+                for attempt in attempts
+                for each in attempt.items
+            }
+        return trips.get(id(delivery))

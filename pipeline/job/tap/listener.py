@@ -1,0 +1,115 @@
+"""One tap: what it has room for is kept until its thread takes it, the rest is counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from pipeline.job.tap.seen import Names, Seen
+from pipeline.job.tap.wanted import Wanted
+
+WINDOW_SECS = 0.1
+LOOKS = 100
+"""Lines as they were read, at least, that are looked at in a window where a filter lets few through."""
+MOST_BYTES = 8 << 20
+"""What a tap holds in memory; beyond, it has no room."""
+SAMPLED = frozenset({"matched", "sent", "dead"})
+NAMES = 10_000
+"""Requests whose event's name is remembered, in each of two generations."""
+
+
+class Gate:
+    """So many in each tenth of a second, and a second's worth at once after a rest. Used by one thread."""
+
+    def __init__(self, most: int, clock: Callable[[], float]) -> None:
+        self._most = max(1, most)
+        self._at_once = round(self._most / WINDOW_SECS)
+        self._clock = clock
+        self._left = self._at_once
+        self._at = clock()
+        self.turned_away = 0
+
+    def is_shut(self) -> bool:
+        """Return whether nothing goes in now."""
+        return self._left <= 0 and self._clock() < self._at + WINDOW_SECS
+
+    def lets_in(self) -> bool:
+        """Return whether one more goes in now; else it is counted."""
+        if self._left <= 0:
+            now = self._clock()
+            windows = int((now - self._at) / WINDOW_SECS)
+            if not windows:
+                self.turned_away += 1
+                return False
+            self._left, self._at = min(self._at_once, windows * self._most), now
+        self._left -= 1
+        return True
+
+
+class Listener:
+    """A tap as the job's threads see it; they never wait for it."""
+
+    def __init__(self, wanted: Wanted, clock: Callable[[], float] = time.monotonic) -> None:
+        self.wanted = wanted
+        most = -(-wanted.rate // 10)
+        self.samples = not wanted.asks_each and wanted.stages <= SAMPLED
+        """True: of matches some are chosen, and their requests are followed. With filters on events and
+        answers, and for other stages, each is looked at."""
+        self.worker = Gate(most, clock)
+        self.deaths = Gate(most, clock)
+        self.engine = Gate(most, clock)
+        self.strangers = Gate(most // 10, clock)
+        """For deliveries of requests that were not chosen."""
+        sorts = "skipped" in wanted.stages or wanted.asks_event
+        self.lines = Gate(max(LOOKS, most) if sorts else most, clock)
+        """For what is not decoded yet: most of it may be sorted out later."""
+        self.failed = ""
+        """Why it was ended; "" where it was not."""
+        self._waiting: deque[Seen] = deque()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._overflown = 0
+        self._young: dict[str, Names] = {}
+        self._old: dict[str, Names] = {}
+
+    def put(self, seen: Seen) -> None:
+        """Keep what a gate has let in, as far as there is memory."""
+        size = seen.size
+        with self._lock:
+            if self._bytes + size > MOST_BYTES:
+                self._overflown += 1
+                return
+            self._bytes += size
+            self._waiting.append(seen)
+
+    def take(self) -> list[Seen]:
+        """Return what was kept since the last call."""
+        with self._lock:
+            taken, self._waiting = self._waiting, deque()
+            self._bytes = 0
+        return list(taken)
+
+    @property
+    def left_out(self) -> int:
+        """How many passed the filters and were not kept, since the beginning."""
+        gates = (self.worker, self.deaths, self.engine, self.strangers)
+        return sum(gate.turned_away for gate in gates) + self._overflown
+
+    @property
+    def not_looked_at(self) -> int:
+        """How many lines as they were read were not looked at, since the beginning."""
+        return self.lines.turned_away
+
+    # --- names of events, for what happens to their requests
+
+    def learn(self, message_id: str, names: Names) -> None:
+        """Remember the event of a request that passed."""
+        if len(self._young) >= NAMES:
+            self._old, self._young = self._young, {}
+        self._young[message_id] = names
+
+    def names_of(self, message_id: str) -> Names | None:
+        """Return the event of a request; None where it was matched before the tap began, or did not pass."""
+        return self._young.get(message_id) or self._old.get(message_id)

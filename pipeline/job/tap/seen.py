@@ -1,0 +1,94 @@
+"""What a step hands to a tap: references to what it has at hand, made into lines by another thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pipeline.compile.snapshot import Snapshot, Webhook
+from pipeline.decode.shape import Shape
+from pipeline.job.story import Candidates, Match
+from pipeline.job.tap.wanted import Stage
+from pipeline.model.records import Event, Invalid, Origin, User
+from pipeline.outbox.codec import DeadLetter
+from pipeline.outbox.handover import Request, Result
+from pipeline.sources.chunk import Headers
+
+Names = tuple[str, str | None, str | None]
+"""Of an event: its name, user id and anonymous id."""
+
+
+class Raw(msgspec.Struct, gc=False):
+    """A line as it was read."""
+
+    line: bytes | None
+    shape: Shape
+    origin: Origin
+    received_at: int | None
+    headers: Headers | None
+    key: bytes | None
+    fault: str | None
+    chosen: Mapping[int, Candidates]
+    """Of its records that went on: who may want them, by their place in the line."""
+    snapshot: Snapshot
+
+
+class Seen(msgspec.Struct, kw_only=True, gc=False):
+    """One thing that happened. What it refers to is not changed any more."""
+
+    stage: Stage
+    at_ms: int
+    raw: Raw | None = None
+    invalid: Invalid | None = None
+    webhook: Webhook | None = None
+    event: Event | None = None
+    user: User | None = None
+    """With properties as they were then; None where the user is not looked up yet."""
+    match: Match | None = None
+    request: Request | None = None
+    letter: DeadLetter | None = None
+    names: Names | None = None
+    """Of the event, where it is not at hand any more."""
+    # --- of an attempt: its progress is changed by the next one
+    attempt: int = 0
+    status: int = 0
+    outcome: str = ""
+    reason: str = ""
+    due_ms: int = 0
+    took_secs: float | None = None
+    excerpt: str = ""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it holds on to."""
+        held = 500
+        if self.raw is not None:
+            held += len(self.raw.line or b"")
+        if self.request is not None:
+            held += len(self.request.body)
+        if self.invalid is not None:
+            held += len(self.invalid.raw)
+        if self.letter is not None:
+            held += len(self.letter.request.body)
+        return held
+
+
+def of_result(result: Result, took_secs: float | None, now_ms: int, names: Names | None) -> Seen:
+    """Return what an attempt's end is to a tap."""
+    delivery, progress = result.delivery, result.delivery.progress
+    return Seen(
+        stage="sent", at_ms=now_ms, request=delivery.request, names=names, attempt=progress.attempt,
+        status=progress.status, outcome=result.outcome.name.lower(), reason=result.reason,
+        due_ms=progress.due_ms, took_secs=took_secs, excerpt=progress.excerpt,
+    )  # fmt: skip
+
+
+def names_of(event: Event) -> Names:
+    """Return what is remembered of an event."""
+    return event.name, event.user_id, event.anonymous_id
+
+
+def fault_of(excerpt: str) -> str:
+    """Return the word for why there is no status, with which such an excerpt begins."""
+    return excerpt.partition(":")[0]

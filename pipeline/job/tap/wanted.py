@@ -1,0 +1,133 @@
+"""What a tap wants to see: stages, and filters by webhook, event, user, answer and condition."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Final, Literal, TypeAlias, get_args
+
+from pipeline.deliver.http.attempt import Fault
+from pipeline.language.work import TooExpensive, apart, begin
+from pipeline.match.conditions.nodes import Condition
+from pipeline.model.errors import UsageError
+from pipeline.model.records import Event, User
+from pipeline.model.words import did_you_mean
+
+Stage: TypeAlias = Literal[
+    "read", "invalid", "skipped", "unmatched", "suppressed", "matched", "sent", "dead"
+]  # fmt: skip
+"""In the order of the flow, and as the accounting names them."""
+STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
+USUAL: Final[tuple[Stage, ...]] = ("matched", "sent", "dead")
+OUTCOMES: Final = ("delivered", "retry", "dead")
+MOST_RATE: Final = 10_000
+"""Lines a second that a tap may ask for."""
+
+_STATUS: Final = re.compile(r"[1-5](?:[0-9]{2}|xx)")
+
+Payload: TypeAlias = Literal["none", "short", "full"]
+
+
+@dataclass(slots=True, frozen=True)
+class Wanted:
+    """The filters of one tap. Patterns meet names as they come: a reload changes nothing."""
+
+    stages: frozenset[Stage] = frozenset(USUAL)
+    webhooks: tuple[str, ...] = ()
+    """Patterns; () is any."""
+    events: tuple[str, ...] = ()
+    user: str | None = None
+    """A user id or an anonymous id."""
+    message: str | None = None
+    """A ``webhook-id``."""
+    statuses: tuple[str, ...] = ()
+    """Of attempts: ``503``, ``5xx``, or a fault such as ``timeout``."""
+    outcomes: frozenset[str] = frozenset()
+    where: Condition | None = None
+    why: bool = False
+    payload: Payload = "short"
+    rate: int = 100
+    """Lines a second."""
+    _known: dict[str, bool] = field(default_factory=dict, compare=False)
+
+    @property
+    def asks_event(self) -> bool:
+        """True where a filter asks for what only the event says."""
+        return bool(self.events or self.user is not None or self.where is not None)
+
+    @property
+    def asks_answer(self) -> bool:
+        """True where a filter asks how an attempt ended."""
+        return bool(self.statuses or self.outcomes)
+
+    @property
+    def asks_each(self) -> bool:
+        """True where each event, request or answer is looked at: few may be meant."""
+        return self.asks_event or self.message is not None or self.asks_answer
+
+    def of_webhook(self, webhook_id: str) -> bool:
+        """Return whether a webhook is among those asked for."""
+        if not self.webhooks:
+            return True
+        found = self._known.get(webhook_id)
+        if found is None:
+            found = self._known[webhook_id] = any(fnmatchcase(webhook_id, one) for one in self.webhooks)
+        return found
+
+    def of_event(self, event: Event, user: User) -> bool:
+        """Return whether an event passes, with what is known of its user; the condition is asked last.
+
+        What it asks counts for nobody: webhooks may take as much work for the event as without a tap.
+        """
+        if self.events and not any(fnmatchcase(event.name, one) for one in self.events):
+            return False
+        if self.user is not None and self.user not in (event.user_id, event.anonymous_id):
+            return False
+        if self.where is None:
+            return True
+        with apart():
+            begin(event, user)
+            try:
+                return self.where.whole(event, user, None)
+            except TooExpensive:
+                return False
+
+    def of_answer(self, status: int, fault: str, outcome: str) -> bool:
+        """Return whether an attempt passes, by its status (or the fault in its place) and its outcome."""
+        if self.outcomes and outcome not in self.outcomes:
+            return False
+        if not self.statuses:
+            return True
+        word = str(status) if status else fault
+        return any(
+            word == one or (len(one) == 3 and one.endswith("xx") and word[:1] == one[0] and status)
+            for one in self.statuses
+        )
+
+
+def checked_stages(given: Collection[str]) -> frozenset[Stage]:
+    """Return stages by their names. Raises UsageError for one that there is not."""
+    return frozenset(_one_of(one, STAGES, "stage") for one in given)
+
+
+def checked_statuses(given: Collection[str]) -> tuple[str, ...]:
+    """Return statuses, classes and faults. Raises UsageError for what no attempt ends with."""
+    for one in given:
+        if not _STATUS.fullmatch(one):
+            _one_of(one, get_args(Fault), "status or fault")
+    return tuple(given)
+
+
+def checked_outcomes(given: Collection[str]) -> frozenset[str]:
+    """Return outcomes by their names. Raises UsageError for one that there is not."""
+    return frozenset(_one_of(one, OUTCOMES, "outcome") for one in given)
+
+
+def _one_of(word: str, known: Sequence[str], what: str) -> Stage:
+    if word not in known:
+        meant = did_you_mean(word, known)
+        hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(known)}"
+        raise UsageError(f"there is no {what} `{word}`: {hint}")
+    return word  # type: ignore[return-value]  # as was just asked

@@ -1,0 +1,71 @@
+"""Why something did not fire: the first clause that does not hold, with what it saw."""
+
+from __future__ import annotations
+
+from pipeline.compile.snapshot import Snapshot, Webhook
+from pipeline.match.verdicts import Clause, explain, explain_trigger
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, User
+from pipeline.model.words import did_you_mean
+
+MOST = 8
+"""Clauses that are shown: of a group those inside it, too."""
+WEBHOOKS = 3
+"""Webhooks of which it is said why an event that all of them skip is none of theirs."""
+
+
+def why_unmatched(webhook: Webhook, event: Event, user: User | None) -> list[dict[str, Value]]:
+    """Return the clause that keeps a webhook from firing; user: None where only the event was looked at."""
+    if user is not None:
+        found = _first(explain_trigger(webhook.trigger, event, user))
+        return found or [{"clause": "`repeat` waits for more", "path": None, "holds": False, "depth": 0}]
+    nobody = User(event.user_id, event.anonymous_id, event.user_id is not None)
+    nodes = [node for node in webhook.trigger.nodes if not node.reads_user]
+    return _first(explain(nodes, event, nobody))
+
+
+def why_skipped(
+    event: Event, snapshot: Snapshot, webhooks: list[Webhook], *, asked: bool
+) -> list[dict[str, Value]]:
+    """Return why none of these webhooks wants an event: which clause of which, or that none names it.
+
+    asked: whether somebody asks for these, rather than for all there are.
+    """
+    named = {snapshot.webhooks[index].id for index in snapshot.triggers.named(event.name, event.kind)}
+    told = [one for one in webhooks if one.id in named] or (webhooks if asked else [])
+    clauses: list[dict[str, Value]] = []
+    for webhook in told[:WEBHOOKS]:
+        nobody = User(event.user_id, event.anonymous_id, event.user_id is not None)
+        whole = explain_trigger(webhook.trigger, event, nobody)
+        failed = _first(whole[:1]) or why_unmatched(webhook, event, None)
+        clauses += [{"webhook": webhook.id, **one} for one in failed]
+    if clauses:
+        return clauses
+    names = {name for one in snapshot.webhooks for way in one.trigger.events for name in way.names or ()}
+    meant = did_you_mean(event.name, names)
+    hint = f"; one waits for `{meant}`" if meant else ""
+    text = f"no webhook's `events` names it{hint}"
+    return [{"clause": text, "path": None, "holds": False, "depth": 0}]
+
+
+def _first(clauses: list[Clause]) -> list[dict[str, Value]]:
+    """Return the first clause that does not hold, and what stands inside it."""
+    at = next((at for at, one in enumerate(clauses) if one.depth == 0 and not one.holds), None)
+    if at is None:
+        return []
+    inside = at + 1
+    while inside < len(clauses) and clauses[inside].depth > 0:
+        inside += 1
+    return [_json(one) for one in clauses[at : min(inside, at + MOST)]]
+
+
+def _json(clause: Clause) -> dict[str, Value]:
+    found: dict[str, Value] = {
+        "clause": clause.text,
+        "path": clause.path,
+        "holds": clause.holds,
+        "depth": clause.depth,
+    }
+    if clause.seen is not MISSING:
+        found["value"] = clause.seen
+    return found

@@ -1,0 +1,1 @@
+"""Looking at a running job from outside: its taps followed over restarts, kept as recordings and tests."""

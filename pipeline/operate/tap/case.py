@@ -1,0 +1,101 @@
+"""What a tap shows as a test: the user as known, the event, and the request that was made, or none."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from pipeline.model.json import Value
+
+_LEFT_OUT: Final = frozenset({"webhook-id"})
+"""Headers that depend on where the event was read."""
+_PLAIN: Final = re.compile(r"[A-Za-z_][\w-]*")
+_WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+
+
+def case_of(line: Mapping[str, Value]) -> dict[str, Value] | None:
+    """Return the case; None for a line that shows no event with its payload."""
+    record, request = line.get("record"), line.get("request")
+    if not isinstance(record, dict):
+        return None
+    expected: Value
+    if line["stage"] == "unmatched":
+        does, expected = "does not fire", "none"
+    elif line["stage"] == "matched" and isinstance(request, dict):
+        does, expected = "fires", _expected(request)
+    elif line["stage"] == "matched" and "reason" in line:
+        does, expected = "cannot be rendered for", {"dead_letter": line["reason"]}
+    else:
+        return None
+    return {
+        "name": f"{record['name']} of {line.get('user')} {does} {line['webhook']}",
+        **_users(record, line),
+        "events": [_event(record)],
+        "expect": expected,
+    }
+
+
+def _users(record: Mapping[str, Value], line: Mapping[str, Value]) -> dict[str, Value]:
+    known = line.get("known")
+    if not isinstance(known, dict):
+        return {}
+    if record.get("kind") == "update":
+        changed = record.get("properties", {})
+        before = line.get("before") or {}
+        known = {name: value for name, value in known.items() if name not in changed} | before
+    who = {"id": record["user_id"]} if "user_id" in record else {"anonymous_id": record.get("anonymous_id")}
+    return {"users": [{**who, "properties": known}]}
+
+
+def _event(record: Mapping[str, Value]) -> dict[str, Value]:
+    event = {name: value for name, value in record.items() if name not in ("type", "received_at")}
+    if record.get("kind") != "update":
+        return event
+    changed = event.pop("properties", {})
+    for name in ("name", "kind"):
+        event.pop(name, None)
+    gone = [name for name, value in changed.items() if value is None]
+    return {
+        "type": "user",
+        **event,
+        "set": {name: value for name, value in changed.items() if value is not None},
+        **({"unset": gone} if gone else {}),
+    }
+
+
+def _expected(request: Mapping[str, Value]) -> dict[str, Value]:
+    headers = {name: value for name, value in request["headers"].items() if name not in _LEFT_OUT}
+    found = {"method": request["method"], "url": request["url"], "headers": headers}
+    return found if request["body"] is None else {**found, "body": request["body"]}
+
+
+def as_yaml(case: Mapping[str, Value]) -> str:
+    """Return a case as an entry of `cases`, as a person would write it; each scalar is JSON's."""
+    return "\n".join(_entry(case, 0)) + "\n"
+
+
+def _entry(value: Mapping[str, Value], depth: int) -> Iterator[str]:
+    lead = "  " * depth
+    for at, line in enumerate(_map(value, 0)):
+        yield f"{lead}{'- ' if at == 0 else '  '}{line}"
+
+
+def _map(value: Mapping[str, Value], depth: int) -> Iterator[str]:
+    lead = "  " * depth
+    for name, inner in value.items():
+        key = name if _PLAIN.fullmatch(name) and name.lower() not in _WORDS else json.dumps(name)
+        if isinstance(inner, dict) and inner:
+            yield f"{lead}{key}:"
+            yield from _map(inner, depth + 1)
+        elif isinstance(inner, list) and inner and all(isinstance(one, dict) and one for one in inner):
+            yield f"{lead}{key}:"
+            for one in inner:
+                yield from _entry(one, depth + 1)
+        else:
+            yield f"{lead}{key}: {_flow(inner)}"
+
+
+def _flow(value: Value) -> str:
+    return "none" if value == "none" else json.dumps(value)
