@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import orjson
 
@@ -125,6 +126,7 @@ def _documents(files: Mapping[str, str], before: ConfigText | None = None) -> Do
     return Documents(texts, None if before is None else before.documents)
 
 
+NOTHING: Final[Mapping[str, str | None]] = MappingProxyType({})
 NO_DIRECTORY = (
     "there is no such config directory: name one with -c, or begin one with `hookline new big-purchase`"
 )
@@ -136,10 +138,12 @@ def read_config(
     environ: Mapping[str, str] | None = None,
     defaults: JobDefaults | None = None,
     before: ConfigText | None = None,
+    unsaved: Mapping[str, str | None] = NOTHING,
 ) -> ConfigText:
     """Read webhooks/*.yaml, labels/*.yaml, shapes/*.yaml and the list files they name.
 
     before: what was read last; what is known of its files is not looked for again in those that are the same.
+    unsaved: texts that count in place of what lies on disk; None: as if the file were not there.
     Raises ConfigError where the directory is no config directory. Files that cannot be read are noted in
     ``faults``. ``*.test.yaml`` and hidden files are left out.
     """
@@ -148,7 +152,8 @@ def read_config(
         raise ConfigError(f"{base}: {NO_DIRECTORY}")
     if not (base / "webhooks").is_dir():
         raise ConfigError(f"{base}: the config directory has no folder `webhooks`")
-    text = read_files(base, config_files(base), environ=environ, defaults=defaults, before=before)
+    names = sorted({*config_files(base), *unsaved})
+    text = read_files(base, names, environ=environ, defaults=defaults, before=before, unsaved=unsaved)
     found = replace(text, strays=dict(_strays(base)))
     found.__dict__["documents"] = text.documents
     return found
@@ -162,13 +167,14 @@ def read_files(
     environ: Mapping[str, str] | None = None,
     defaults: JobDefaults | None = None,
     before: ConfigText | None = None,
+    unsaved: Mapping[str, str | None] = NOTHING,
 ) -> ConfigText:
     """Read the named files and the list files they name.
 
     webhooks: where the files of the folder `webhooks` really lie, if not below the config directory.
-    before: see `read_config`.
+    before, unsaved: see `read_config`.
     """
-    reader = _Reader(base, webhooks or base / "webhooks")
+    reader = _Reader(base, webhooks or base / "webhooks", unsaved)
     files = {name: content for name in names if (content := reader.read(name)) is not None}
     text = ConfigText(files, {}, defaults or JobDefaults(), str(base), faults=reader.faults)
     documents = text.__dict__["documents"] = _documents(files, before)
@@ -211,9 +217,10 @@ def _is_private(name: str, text: ConfigText) -> bool:
 class _Reader:
     """Reads files by their names in a config; what cannot be read is a fault."""
 
-    def __init__(self, base: Path, webhooks: Path) -> None:
+    def __init__(self, base: Path, webhooks: Path, unsaved: Mapping[str, str | None]) -> None:
         self._base = base
         self._webhooks = webhooks
+        self._unsaved = unsaved
         self.faults: dict[str, str] = {}
 
     def path(self, name: str) -> Path:
@@ -224,6 +231,8 @@ class _Reader:
     def read(self, name: str) -> str | None:
         """Return a file's text; None where it has none."""
         begins(name)
+        if name in self._unsaved:
+            return self._unsaved[name]
         try:
             return decode_text(read_plain(self.path(name)))
         except IsADirectoryError:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from pipeline.config.files import SHAPES, is_yaml
+from pipeline.config.files import NOTHING, SHAPES, is_yaml
 from pipeline.config.models.source import TABLE_SETTINGS
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.loader import decode_text, parse_yaml
@@ -152,18 +152,23 @@ def _listed(value: Value) -> list[Value]:
     return [value] if isinstance(value, str) else value if isinstance(value, list) else []
 
 
-def own_names(base: Path) -> dict[str, str]:
-    """Return the own shapes of a config directory by name, each with its file; broken ones, too."""
+def own_names(base: Path, unsaved: Mapping[str, str | None] = NOTHING) -> dict[str, str]:
+    """Return the own shapes of a config directory by name, each with its file; broken ones, too.
+
+    unsaved: texts that count in place of what lies on disk; None: as if the file were not there.
+    """
     found: dict[str, str] = {}
     try:
-        entries = sorted(os.listdir(base / SHAPES))
+        entries = os.listdir(base / SHAPES)
     except OSError:
-        return found
-    for entry in entries:
-        if is_yaml(entry) and not entry.startswith("."):
-            name = f"{SHAPES}/{entry}"
+        entries = []
+    names = {f"{SHAPES}/{entry}" for entry in entries if not entry.startswith(".")}
+    for name in sorted({*names, *(one for one in unsaved if one.startswith(f"{SHAPES}/"))}):
+        text = unsaved.get(name, "")
+        if is_yaml(name) and text is not None:
             try:
-                root = parse_yaml(decode_text(read_plain(base / name)), name).root
+                text = unsaved.get(name) or decode_text(read_plain(base / name))
+                root = parse_yaml(text, name).root
             except (OSError, ValueError):
                 root = None
             found[shape_name(name, None if root is None else root.value)] = name

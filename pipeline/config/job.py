@@ -20,7 +20,7 @@ from pipeline.config.collected import (
     hook_formats,
     is_collect_secret,
 )
-from pipeline.config.files import NO_DIRECTORY, JobDefaults
+from pipeline.config.files import NO_DIRECTORY, NOTHING, JobDefaults
 from pipeline.config.formats import (
     check_names,
     check_tables,
@@ -112,6 +112,7 @@ def load_pipeline(
     check_source: bool = False,
     guard_state: bool = False,
     collects: bool = False,
+    unsaved: Mapping[str, str | None] = NOTHING,
 ) -> PipelineReport:
     """Read the job's config.
 
@@ -119,6 +120,7 @@ def load_pipeline(
     check_source: a missing source, or a path that does not exist, is an error too (for `run`).
     guard_state: so is a state directory that is not there, while there is one where it was looked for before.
     collects: so is a key or a secret of `collect` that is missing (for who needs them).
+    unsaved: texts of shapes that count in place of what lies on disk; None: as if the file were not there.
 
     Relative paths of the file start at its folder, those of variables and flags at the working directory.
     """
@@ -165,7 +167,7 @@ def load_pipeline(
             check_places(model.collect, model.state, problems)
             if model.source is not None and layers.origin(("source",)) == "file":
                 check_read(model.collect, model.source, problems)
-        check_names(named, own_names(base), problems)
+        check_names(named, own_names(base, unsaved), problems)
         check_tables(data, problems)
     if check_source and model is not None and (model.source is not None or model.collect is None):
         _check_source(source, base, problems, were, None if model.collect is None else model.collect.to)

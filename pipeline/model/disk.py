@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import threading
 import time
 from pathlib import Path
@@ -23,8 +24,11 @@ PARTIAL_SECS = 60.0
 """No file takes so long to be replaced."""
 
 
-def replace_durably(path: Path, data: bytes) -> None:
+def replace_durably(path: Path, data: bytes, *, like: os.stat_result | None = None) -> None:
     """Give a file this content in one step; it is on disk when this returns.
+
+    like: whose owner, group and mode it gets; None: it is for its owner alone. Raises PermissionError where
+    it cannot be given to that owner.
 
     A crash at any instant leaves the old file or the new one, whole; perhaps a ``.partial`` beside it, which
     nobody reads (see `remove_partials`). The folder must be there (see `make_folder`).
@@ -33,6 +37,8 @@ def replace_durably(path: Path, data: bytes) -> None:
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOWED
         with open(os.open(partial, flags, 0o600), "wb") as file:
+            if like is not None:
+                _make_like(file.fileno(), like)
             file.write(data)
             file.flush()
             _synced(file.fileno(), path)
@@ -41,6 +47,31 @@ def replace_durably(path: Path, data: bytes) -> None:
         partial.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def create_durably(path: Path, data: bytes) -> None:
+    """Make a file with this content, for whom the umask says; it is on disk, whole, when this returns.
+
+    Raises FileExistsError where there is one of this name, also if it has come at this very moment.
+    """
+    partial = path.with_name(f"{path.name}.{threading.get_native_id()}.partial")
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOWED
+        with open(os.open(partial, flags, 0o666), "wb") as file:
+            file.write(data)
+            file.flush()
+            _synced(file.fileno(), path)
+        os.link(partial, path, follow_symlinks=False)
+    finally:
+        partial.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+def _make_like(descriptor: int, like: os.stat_result) -> None:
+    found = os.fstat(descriptor)
+    if (found.st_uid, found.st_gid) != (like.st_uid, like.st_gid):
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
 
 
 def remove_partials(folder: Path) -> None:

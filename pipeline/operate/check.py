@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.compile.answers import NEVER_HOLDS
 from pipeline.compile.snapshot import Report, compile_config
-from pipeline.config.files import JobDefaults, read_config
+from pipeline.config.files import NOTHING, JobDefaults, read_config
 from pipeline.config.job import FILE, PipelineConfig, load_pipeline
 from pipeline.config.models.source import KafkaSource
 from pipeline.config.watch import Watcher
@@ -21,24 +21,27 @@ from pipeline.model.process.bounds import Exceeded, bounded
 POLL_SECS = 0.25
 
 
-def check(config: Path, *, offline: bool = False) -> Report:
+def check(config: Path, *, offline: bool = False, unsaved: Mapping[str, str | None] = NOTHING) -> Report:
     """Check pipeline.yaml, labels and webhooks; nothing is sent, no network is used.
 
-    offline: secrets and settings are not looked up. What takes more than `model.bounds` allows is a finding.
+    offline: secrets and settings are not looked up. unsaved: texts of files that count in place of what lies
+    there (None: no such file). What takes more than `model.bounds` allows is a finding.
     Raises ConfigError where there is no config directory.
     """
     try:
         with bounded(root=str(config)):
-            return _check(config, offline)
+            return _check(config, offline, unsaved)
     except Exceeded as error:
         return Report(None, [error.finding], str(config))
 
 
-def _check(config: Path, offline: bool) -> Report:
-    pipeline = load_pipeline(config, collects=not offline)
+def _check(config: Path, offline: bool, unsaved: Mapping[str, str | None]) -> Report:
+    pipeline = load_pipeline(config, collects=not offline, unsaved=unsaved)
     defaults = pipeline.config.defaults if pipeline.config is not None else JobDefaults()
     secrets = None if offline else Secrets(base=config)
-    report = compile_config(read_config(config, defaults=defaults), secrets=secrets, offline=offline)
+    report = compile_config(
+        read_config(config, defaults=defaults, unsaved=unsaved), secrets=secrets, offline=offline
+    )
     own = [found for found in pipeline.findings if not offline or found.code != "missing-setting"]
     if pipeline.config is not None and not offline:
         own += _check_kafka(pipeline.config)

@@ -1,4 +1,4 @@
-"""``hookline webhook``: stop sending to one webhook, or send again, without touching its file."""
+"""``hookline webhook``: stop sending to webhooks, or send again, without touching files; edit their files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from pipeline.cli.options import config_option, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, say, table
+from pipeline.cli.state.webhook_edit import add, set_, unset
 
 if TYPE_CHECKING:
     from pipeline.deliver.halts import Order
@@ -20,7 +21,7 @@ LISTED = 20
 
 @click.group()
 def webhook() -> None:
-    """See which webhooks are sent to; disable, enable, pause or resume one, some, or all.
+    """See which webhooks are sent to; disable, enable, pause or resume one, some, or all; edit their files.
 
     Matches of a webhook that is not sent to are kept as pending, up to its max_age. The state is remembered
     over restarts; a webhook that answered 410 is disabled until its file changes or it is enabled here.
@@ -86,3 +87,6 @@ _verb("disable", "disabled", "Send nothing more to webhooks, until `enable`.")
 _verb("enable", "active", "Send to webhooks again, also after a 410 answer.")
 _verb("pause", "paused", "Send nothing to webhooks for a while, until `resume`.")
 _verb("resume", "active", "Send to paused webhooks again.")
+
+for _edit in (set_, add, unset):
+    webhook.add_command(_edit)

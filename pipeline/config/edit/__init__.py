@@ -1,0 +1,1 @@
+"""Edits of YAML files that leave every byte alone that they do not mean."""

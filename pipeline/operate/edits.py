@@ -1,0 +1,311 @@
+"""Changing the files of a config: only as they were read, and only if all stays right.
+
+A file is named by its path in the config directory, ``webhooks/crm.yaml``; its tag is a hash of its content.
+What is saved was read under that tag, keeps its mode and owner, and breaks nothing in the whole config.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import unified_diff
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from pipeline.config.files import FOLDERS, NOTHING, is_webhook, is_yaml, read_config
+from pipeline.config.yaml.loader import MAX_FILE_BYTES, decode_text, parse_yaml
+from pipeline.model.disk import create_durably, remove_durably, replace_durably, try_lock
+from pipeline.model.errors import ConfigError
+from pipeline.model.findings import Finding
+from pipeline.model.json import Value
+from pipeline.model.plain_file import read_plain
+from pipeline.model.process.private import NEVER_FOLLOWED
+from pipeline.model.words import no_webhook
+from pipeline.operate.check import check
+
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_NAME = re.compile(rf"({'|'.join(FOLDERS)})/[A-Za-z0-9_][A-Za-z0-9_. -]{{0,127}}\.ya?ml")
+_STILL_SECS: Final = 10.0
+"""How long another one who saves is waited for."""
+
+
+class Changed(ConfigError):
+    """A file is not what was read, or is there already, or is gone: nothing was written."""
+
+
+@dataclass(slots=True, frozen=True)
+class FileText:
+    """A file of the config as it is on disk."""
+
+    file: str
+    text: str
+    """With its byte order mark and line ends."""
+    etag: str
+    data: Value
+    """What it says; None where it cannot be parsed."""
+    findings: tuple[Finding, ...]
+    """What is wrong with it as YAML."""
+
+
+@dataclass(slots=True, frozen=True)
+class Saved:
+    """What a change of a file did, or would do."""
+
+    file: str
+    etag: str
+    """Of the new content; "" where the file is gone."""
+    diff: str
+    """As ``diff -u`` shows it; "" where nothing changed."""
+    findings: tuple[Finding, ...]
+    """Warnings about the file as it is now, and errors that the config had before."""
+    written: bool
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return {
+            "file": self.file,
+            "etag": self.etag,
+            "diff": self.diff,
+            "findings": [finding.to_json() for finding in self.findings],
+            "written": self.written,
+        }
+
+
+def file_of(config: Path, webhook_id: str) -> str:
+    """Return the name of the file that defines a webhook. Raises ConfigError where there is none."""
+    known: dict[str, str] = {}
+    documents = read_config(config).documents
+    for name in documents:
+        document = documents[name]
+        if is_webhook(name) and document.root is not None and isinstance(document.root.value, dict):
+            known.setdefault(str(document.root.value.get("id")), name)
+    if webhook_id not in known:
+        raise ConfigError(no_webhook(webhook_id, known))
+    return known[webhook_id]
+
+
+def read(config: Path, file: str) -> FileText:
+    """Return a file of the config. Raises ConfigError, Changed where there is none."""
+    return _file_text(file, _content(_place(config, file), file))
+
+
+def save(
+    config: Path, file: str, text: str, etag: str, *, offline: bool = False, dry_run: bool = False
+) -> Saved:
+    """Write a file that was read under this tag, if the whole config stays as right as it is.
+
+    offline: secrets and settings are not looked up. dry_run: nothing is written. Raises Changed where the
+    file is another one by now, and ConfigError with what would be wrong; nothing is written then.
+    """
+    path = _place(config, file)
+    data = _encoded(file, text)
+    with _locked(path.parent, file):
+        before = _content(path, file)
+        _require(before, etag, file)
+        if data == before:
+            return Saved(file, etag, "", (), False)
+        findings = _checked(config, {file: text}, offline)
+        if not dry_run:
+            like = _stat(path, file)
+            _require(_content(path, file), etag, file)  # a check takes its time, and editors know no lock
+            with _told(file):
+                replace_durably(path, data, like=like)
+    return Saved(file, _tag(data), _diff(file, before, data), findings, not dry_run)
+
+
+def create(
+    config: Path, webhook_id: str, text: str, *, offline: bool = False, dry_run: bool = False
+) -> Saved:
+    """Write the file of a new webhook, named after its id.
+
+    Raises Changed where there is one of that name, and ConfigError with what would be wrong.
+    """
+    if _ID.fullmatch(webhook_id) is None:
+        raise ConfigError(
+            f"`{webhook_id}` cannot be an id: want up to 64 small letters, digits, - and _, e.g. big-purchase"
+        )
+    file = f"webhooks/{webhook_id}.yaml"
+    path = _place(config, file)
+    data = _encoded(file, text)
+    with _locked(path.parent, file):
+        if path.exists() or path.is_symlink() or path.with_suffix(".yml").exists():
+            raise _there_already(file)
+        findings = _checked(config, {file: text}, offline)
+        if not dry_run:
+            try:
+                with _told(file):
+                    create_durably(path, data)
+            except FileExistsError:
+                raise _there_already(file) from None
+    return Saved(file, _tag(data), _diff(file, b"", data), findings, not dry_run)
+
+
+def remove(config: Path, file: str, etag: str, *, offline: bool = False, dry_run: bool = False) -> Saved:
+    """Delete a file that was read under this tag. Raises as `save` does."""
+    path = _place(config, file)
+    with _locked(path.parent, file):
+        before = _content(path, file)
+        _require(before, etag, file)
+        findings = _checked(config, {file: None}, offline)
+        if not dry_run:
+            _require(_content(path, file), etag, file)
+            with _told(file):
+                remove_durably(path)
+    return Saved(file, "", _diff(file, before, b""), findings, not dry_run)
+
+
+def _place(config: Path, file: str) -> Path:
+    """Return where a file lies: in a folder of the config that is a real one. Raises ConfigError."""
+    if _NAME.fullmatch(file) is None or not is_yaml(file):
+        folders = ", ".join(f"{folder}/" for folder in FOLDERS)
+        raise ConfigError(f"`{file}` is no file that can be edited: want a .yaml file in {folders}")
+    folder = config / file.partition("/")[0]
+    if folder.is_symlink():
+        raise _fault(file, f"its folder is a symbolic link to {os.readlink(folder)}: edit the files there")
+    if not folder.is_dir():
+        raise _fault(file, f"there is no folder {folder}")
+    return config / file
+
+
+def _content(path: Path, file: str) -> bytes:
+    _stat(path, file)
+    with _told(file):
+        return read_plain(path)
+
+
+def _stat(path: Path, file: str) -> os.stat_result:
+    """Return what the file is. Raises Changed where it is gone, ConfigError where it is no plain file."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        raise Changed(
+            [Finding(file, 0, 0, "no-file", "there is no such file", "it may have been deleted")]
+        ) from None
+    if stat.S_ISLNK(found.st_mode):
+        raise _fault(file, f"it is a symbolic link to {os.readlink(path)}: edit the file there")
+    if not stat.S_ISREG(found.st_mode):
+        raise _fault(file, "it is no plain file")
+    return found
+
+
+def _file_text(file: str, raw: bytes) -> FileText:
+    try:
+        decode_text(raw)
+    except ValueError as error:
+        raise _fault(file, str(error)) from None
+    text = raw.decode()
+    document = parse_yaml(text, file)
+    data = None if document.root is None else document.root.value
+    return FileText(file, text, _tag(raw), data, tuple(document.findings))
+
+
+def _encoded(file: str, text: str) -> bytes:
+    if len(text) > MAX_FILE_BYTES:
+        raise _fault(file, f"a config file may hold {MAX_FILE_BYTES:,} characters")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise _fault(file, "it holds half a character (a lone surrogate)") from None
+
+
+def _tag(raw: bytes) -> str:
+    return blake2b(raw, digest_size=16).hexdigest()
+
+
+def _require(raw: bytes, etag: str, file: str) -> None:
+    if _tag(raw) != etag:
+        message = "somebody has changed it since it was read: nothing was written"
+        raise Changed(
+            [Finding(file, 0, 0, "changed-meanwhile", message, "read it anew, and make the change again")]
+        )
+
+
+def _there_already(file: str) -> Changed:
+    return Changed(
+        [Finding(file, 0, 0, "file-exists", "there is a file of this name already", "choose another id")]
+    )
+
+
+def _fault(file: str, message: str) -> ConfigError:
+    return ConfigError([Finding(file, 0, 0, "not-editable", message)])
+
+
+def _checked(config: Path, unsaved: Mapping[str, str | None], offline: bool) -> tuple[Finding, ...]:
+    """Return what is to be said of the config with these files. Raises ConfigError with new errors.
+
+    An error that the config has without them stands in nobody's way: it may be the next one to be mended.
+    """
+    after = check(config, offline=offline, unsaved=unsaved)
+    if any(not found.warning for found in after.findings):
+        known = _errors(check(config, offline=offline, unsaved=NOTHING).findings)
+        errors = _errors(after.findings)
+        new = [
+            found
+            for found in after.findings
+            if errors[_kind(found)] > known[_kind(found)] and not found.warning
+        ]
+        if new:
+            raise ConfigError(new, root=str(config))
+    return tuple(found for found in after.findings if not found.warning or found.file in unsaved)
+
+
+def _errors(findings: list[Finding]) -> Counter[tuple[str, str, str]]:
+    return Counter(_kind(found) for found in findings if not found.warning)
+
+
+def _kind(finding: Finding) -> tuple[str, str, str]:
+    """What stays the same of a finding when lines move."""
+    return finding.file, finding.code, finding.message
+
+
+def _diff(file: str, before: bytes, after: bytes) -> str:
+    old, new = (_lines(raw) for raw in (before, after))
+    gone = f"a/{file}" if before else "/dev/null"
+    return "".join(unified_diff(old, new, gone, f"b/{file}" if after else "/dev/null"))
+
+
+def _lines(raw: bytes) -> list[str]:
+    lines = re.findall("[^\n]*\n|[^\n]+$", raw.decode(errors="replace"))
+    return [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines]
+
+
+@contextlib.contextmanager
+def _told(file: str) -> Iterator[None]:
+    """Say in words what the system refuses."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except PermissionError as error:
+        message = "it cannot be written, or not with its owner and group"
+        raise ConfigError([Finding(file, 0, 0, "not-writable", f"{message}: {error.strerror}")]) from None
+    except OSError as error:
+        raise ConfigError(
+            [Finding(file, 0, 0, "not-writable", f"it cannot be written: {error.strerror}")]
+        ) from None
+    except ValueError as error:
+        raise _fault(file, str(error)) from None
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, file: str) -> Iterator[None]:
+    """Hold the folder's lock: whoever else saves here waits. It leaves no file behind."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | NEVER_FOLLOWED)
+    try:
+        deadline = time.monotonic() + _STILL_SECS
+        while not try_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise _fault(
+                    file, "somebody else has been saving files of its folder for too long: try again"
+                )
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
