@@ -99,8 +99,12 @@ def state_dir(config: Path, state: Path | None) -> Path:
     named = state or os.environ.get("HOOKLINE_STATE")
     if named:
         return Path(named)
+    from pipeline.config.files import NO_DIRECTORY
     from pipeline.config.job import load_pipeline
+    from pipeline.model.errors import ConfigError
 
+    if not config.is_dir():
+        raise ConfigError(f"`{config}`: {NO_DIRECTORY}")
     return load_pipeline(config, guard_state=True).require().state
 
 
@@ -138,3 +142,43 @@ class When(click.ParamType[int]):
             self.fail(
                 f"`{value}` is no time; want 2026-11-24, 2026-11-24T10:00:00Z, 15m, 2h or 3d", param, ctx
             )
+
+
+class Actions(click.Group):
+    """What a noun's verbs are: shown with the whole first sentence of each, found by other words, too."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve the action; an unknown one is a usage error with the one that was meant."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            from pipeline.model.words import did_you_mean
+
+            known = sorted(self.commands)
+            meant = next((one for one in _ACTIONS.get(args[0], ()) if one in known), None)
+            meant = meant or did_you_mean(args[0], known, likeness=0.5)
+            hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(known)}"
+            ctx.fail(f"`{self.name}` has no `{args[0]}`: {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the actions, each with its first sentence."""
+        with formatter.section("Commands"):
+            rows = [
+                (name, self.commands[name].get_short_help_str(limit=1_000)) for name in sorted(self.commands)
+            ]
+            formatter.write_dl(rows)
+
+
+_ACTIONS = {
+    "retry": ("replay", "retry-now"),
+    "resend": ("replay", "retry-now"),
+    "requeue": ("replay", "retry-now"),
+    "ls": ("list",),
+    "get": ("show",),
+    "rm": ("purge", "drop"),
+    "delete": ("purge", "drop"),
+    "stop": ("disable", "pause"),
+    "start": ("enable", "resume"),
+}
+"""What other tools call them."""

@@ -23,7 +23,12 @@ from pipeline.telemetry import log as logs
 
 _log = logs.get(__name__)
 _NO_KEY: Final = "-"
-_PATHS_SHOWN: Final = "the paths of SDKs are answered, and POST /v1/events"
+_NO_PATH: Final = (
+    "no protocol has this path: SDKs are given the collector's address alone, and Hookline's own records go "
+    "to POST /v1/events"
+)
+_NO_HOOK: Final = "there is no such webhook here: `collect.hooks` names them, each at /hooks/NAME"
+_HOOKS: Final = "/hooks/"
 _EVERY_SECS: Final = 60.0
 
 
@@ -103,7 +108,7 @@ class Collector:
         if route is None:
             methods = self.table.methods(path)
             if not methods:
-                return reply.error(404, "not_found", _PATHS_SHOWN)
+                return reply.error(404, "not_found", _NO_HOOK if _HOOKS in path else _NO_PATH)
             allowed = ", ".join(sorted(methods))
             return reply.error(405, "bad_method", f"this path takes {allowed}", ("allow", allowed))
         try:

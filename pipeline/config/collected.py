@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from pipeline.config.models.collect import CollectSection
 from pipeline.config.models.source import JsonlSource, KafkaSource, SourceSection, TopicSettings
@@ -14,6 +16,10 @@ from pipeline.model.json import Value
 
 COLLECTED = "collected"
 """The format of what a collector has put into a topic: each message says its protocol."""
+
+
+_UNMARKED: Final = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
+"""What a shell would take for a variable."""
 
 
 def is_collect_secret(path: KeyPath) -> bool:
@@ -62,6 +68,11 @@ def check_collect(
             )
             problems.error(path, "wrong-value", f"the secret of `{_name(path)}` {told}")
         elif path[1] == "keys":
+            if _UNMARKED.fullmatch(text):
+                told = f"the key of `{_name(path)}` begins with `$`, and is taken as it is written"
+                problems.warn(
+                    path, "placeholder", told, hint="a variable is `${NAME}`, a file `${file:PATH}`"
+                )
             if value in seen:
                 other = _name(seen[value])
                 told = (

@@ -24,6 +24,8 @@ class Changed:
     number: int
     at_next_start: bool = False
     """True: the job is stopped, and changes them when it starts."""
+    stay: int = 0
+    """So many of the selected rows are not for this."""
 
 
 def ask_or_leave(state: Path, action: Action, found: Sequence[tuple[Path, bytes]]) -> Changed:

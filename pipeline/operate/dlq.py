@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -118,9 +118,20 @@ def _apart(origin: Origin) -> tuple[str, int]:
 
 
 def change(state: Path, action: Literal["replay", "purge"], selection: Selection) -> Changed | None:
-    """Owe dead letters again, with their webhook-id, or delete them for good; None: none is selected."""
-    found = [(store, letter.key) for store, letter in _located(state, selection)]
-    return ask_or_leave(state, action, found) if found else None
+    """Owe dead letters again, with their webhook-id, or delete them for good; None: none is selected.
+
+    A record that could not be read is no request: it stays where others are owed again.
+    """
+    found: list[tuple[Path, bytes]] = []
+    stay = 0
+    for store, letter in _located(state, selection):
+        if action == "replay" and letter.kind == "record":
+            stay += 1
+        else:
+            found.append((store, letter.key))
+    if not found:
+        return Changed(0, stay=stay) if stay else None
+    return replace(ask_or_leave(state, action, found), stay=stay)
 
 
 def _located(state: Path, selection: Selection) -> Iterator[tuple[Path, DeadLetter]]:

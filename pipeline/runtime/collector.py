@@ -15,7 +15,8 @@ from pipeline.collect.figures import Figures
 from pipeline.collect.ops import TOKEN
 from pipeline.collect.service import serve
 from pipeline.collect.sinks import KafkaSinkSettings, RecordingSettings, open_sink
-from pipeline.config.job import PipelineConfig
+from pipeline.config.files import NO_DIRECTORY
+from pipeline.config.job import FILE, PipelineConfig
 from pipeline.config.models.collect import CollectSection
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
@@ -28,11 +29,13 @@ from pipeline.telemetry.process import PROMETHEUS, measure_process
 _log = log.get("collect")
 
 
-def section_of(config: PipelineConfig) -> CollectSection:
+def section_of(config: PipelineConfig, config_dir: Path) -> CollectSection:
     """Return what `collect:` says. Raises ConfigError where there is none."""
     if config.file.collect is None:
+        if not config_dir.is_dir():
+            raise ConfigError(f"`{config_dir}`: {NO_DIRECTORY}")
         raise ConfigError(
-            "pipeline.yaml has no `collect`: nobody may send events. On your own machine add "
+            f"{config_dir / FILE} has no `collect`: nobody may send events. On your own machine add "
             "`collect: {keys: any}`"
         )
     return config.file.collect
@@ -84,7 +87,7 @@ def run_collector(
     listening: called once with the address. views: where /healthz and /metrics are served beside it, as for a
     job. Raises StateError or Fatal of the sink, UsageError where it cannot listen there.
     """
-    section = section_of(config)
+    section = section_of(config, config_dir)
     secrets = Secrets(os.environ, config_dir)
     with ExitStack() as stack:
         stack.enter_context(stoppable(lambda number: _log.info("stopping")))

@@ -66,6 +66,26 @@ def test_an_unknown_verb_is_wrong_usage_and_names_the_nearest(hookline):
     assert "there is no verb `statsu`. Did you mean `status`" in said.err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("dlq", "retry"), "`dlq` has no `retry`: did you mean `replay`?"),
+        (("outbox", "retry"), "did you mean `retry-now`?"),
+        (("dlq", "shw"), "did you mean `show`?"),
+        (("state", "xyz"), "there are check, compact, rebuild"),
+    ],
+)
+def test_an_unknown_action_is_wrong_usage_and_names_what_is_meant(hookline, words, told):
+    said = hookline(*words)
+    assert (said.code, said.out) == (2, "")
+    assert told in said.err
+
+
+def test_the_help_of_a_group_cuts_no_sentence(hookline):
+    said = hookline("dlq", "--help").out + hookline("outbox", "--help").out
+    assert said.count("...") == 2, "only of the usage"
+
+
 def test_an_unknown_flag_is_wrong_usage(hookline):
     said = hookline("status", "--jsno")
     assert said.code == 2

@@ -49,6 +49,16 @@ def test_a_replay_for_a_stopped_job_is_done_at_its_next_start(bench: Bench, rece
     assert len(bench.listed("dlq")) == 2
 
 
+def test_records_that_could_not_be_read_are_not_said_to_be_sent_again(bench: Bench, receiver: Receiver):
+    receiver.answer({"*": [400]})
+    bench.append({"id": "1"}, {"id": "2", "name": 7})
+    bench.run()
+    said = bench.hookline("dlq", "replay", "--webhook", "-", code=1)
+    assert said.startswith("1 record that could not be read: left where it was. Mend the shape")
+    said = bench.hookline("dlq", "replay", "--all")
+    assert said.startswith("1 dead letter to be sent again at the next start\n1 record that could not be")
+
+
 def test_what_could_not_be_rendered_is_rendered_anew_from_the_user_as_he_was(
     bench: Bench, receiver: Receiver
 ):

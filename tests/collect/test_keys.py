@@ -161,3 +161,15 @@ def test_who_asks_for_verdicts_gets_them_and_nothing_is_kept(running):
     assert third == {"member": 2, "reads": "update", "user_id": "u1"}
     assert running.sink.batches == []
     assert running.ask(post(body, "X-Hookline-Verify: 1", key="unknown")).status == 401
+
+
+def test_verdicts_are_those_of_the_job_which_needs_no_type_where_a_field_tells_it(running):
+    said = running.ask(post(b'{"name":"Hello","user_id":"u1"}', "X-Hookline-Verify: 1")).json
+    assert said["verdicts"] == [{"member": 0, "reads": "event", "name": "Hello", "user_id": "u1"}]
+
+
+def test_a_path_that_nobody_has_is_told_apart_from_a_webhook_that_nobody_named(running):
+    path, hook = (running.ask(post(b"{}", path=path)) for path in ("/v1/event", "/hooks/paypal"))
+    assert (path.status, hook.status) == (404, 404)
+    assert "POST /v1/events" in path.json["message"]
+    assert "`collect.hooks`" in hook.json["message"]

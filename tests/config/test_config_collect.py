@@ -95,6 +95,9 @@ def test_a_named_source_wins(load, tmp_path: Path) -> None:
         ("{keys: any, listen: '1.2.3.4:65536'}", "1:30", "write PORT or HOST:PORT"),
         ("{keys: all}", "1:17", "`keys` is a map of names"),
         ("{keys: [wk_1]}", "1:17", "`keys` is a map of names"),
+        ("{keys: {web: wk_1}}", "1:23", "for example `web: {key: wk_live_1, origins: ["),
+        ("{keys: {web: {key: 7}}}", "1:29", "must be a text or a list, not the number 7"),
+        ("{keys: any, to: {file: a}}", "1:27", "did you mean `recording`?"),
         ("{keys: {a b: {key: k}}}", "1:18", "an id is 1 to 64 of the characters"),
         ("{keys: {web: {key: k, protocols: [segmnt]}}}", "1:44", "did you mean `segment`?"),
         ("{keys: {web: {key: k, protocols: []}}}", "1:43", "must be not empty"),
@@ -205,3 +208,11 @@ def test_no_key_is_shown(load) -> None:
     assert shown["collect.hooks"][0] == {"s": {"verify": {"github": "***"}, "format": "native"}}
     assert "wk_secret" not in str(shown)
     assert "gh_secret" not in str(shown)
+
+
+def test_a_key_that_looks_like_a_shells_variable_is_doubtful(load) -> None:
+    report = load("{keys: {web: {key: $WK}}}")
+    assert report.config is not None
+    assert "1:29: warning[placeholder]" in (text := render(report.findings, root="config"))
+    assert "a variable is `${NAME}`" in text
+    assert not load("{keys: {web: {key: $7a}}}").findings

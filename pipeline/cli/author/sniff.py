@@ -144,10 +144,13 @@ def tell(found: Sniffed, config: Path, brokers: str | None, is_written: bool) ->
     if not found.proposals and any(row.shape == "home-made" for row in found.found):
         row = next(row for row in found.found if row.shape == "home-made")
         echo()
-        _wrapped(
-            f"No shape can be proposed for the home-made records: none of their fields looks like the id of "
-            f"a user, a device or a thing. {row.place}: {row.reason}"
-        )
+        why = "none of their fields looks like the id of a user, a device or a thing"
+        if row.reason is not None and row.reason.startswith("a member of `the list` is"):
+            why = (
+                "they are lists, whose places have no names. Remedy: make objects of them, such as "
+                "`jq -c '{time: .[0], user_id: .[1], name: .[2]}'`"
+            )
+        _wrapped(f"No shape can be proposed for the home-made records: {why}. {row.place}: {row.reason}")
     for note in found.notes:
         echo()
         _wrapped(note)
@@ -182,6 +185,7 @@ def _tell_proposal(made: Proposal) -> None:
 
 def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bool) -> None:
     echo()
+    where = "" if str(config) == "config" else f" -c {config}"
     framed = next((row for row in found.found if row.shape.startswith("framed")), None)
     if framed is not None:
         _wrapped(
@@ -199,8 +203,8 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
             f"--topic {name}" if part.is_topic else name
             for name, part in zip(names, found.parts, strict=True)
         )
-        shown = f"hookline sniff {flags}" + (f" --brokers {brokers}" if brokers else "")
-        echo(f"Write it to config/shapes/{found.proposals[0].name}.yaml:")
+        shown = f"hookline sniff {flags}" + (f" --brokers {brokers}" if brokers else "") + where
+        echo(f"Write it to {config}/shapes/{found.proposals[0].name}.yaml:")
         echo(f"  {shown if len(shown) < 60 else 'hookline sniff ...'} --write {found.proposals[0].name}")
     echo("In pipeline.yaml:")
     files = {name: format for name, format in found.formats.items() if name not in found.topics}
@@ -223,8 +227,8 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
             echo(f"        # ... and {len(files) - 8:,} more")
     sample = next((name for name in files if name != "-"), None)
     if sample is not None:
-        echo("Then `hookline check` says what is wrong, and this what the formats make of it:")
-        echo(f"  hookline check --sample {sample}")
+        echo(f"Then `hookline check{where}` says what is wrong, and this what the formats make of it:")
+        echo(f"  hookline check{where} --sample {sample}")
 
 
 def _named(remedy: str, name: str) -> str:

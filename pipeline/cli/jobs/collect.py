@@ -67,7 +67,7 @@ def collect(
         "collect.to": None if to is None else {"recording": str(to)},
     }
     job_config = load(config, flags, quiet=member is not None)
-    section = section_of(job_config)
+    section = section_of(job_config, config)
     log.setup(job_config.file.log.level, job_config.file.log.format)
     line: Line | None = None
     said = log.get("collect")
@@ -118,7 +118,9 @@ def names_of(section: CollectSection) -> list[str]:
 
 
 def example(url: str, section: CollectSection) -> str:
-    """Return a command that sends an event."""
+    """Return a command that sends an event; where only webhooks come in, the address for one of them."""
+    if section.keys is None:
+        return f"send webhooks to {url}/hooks/{next(iter(section.hooks))}"
     key = "" if section.keys == "any" else " -H 'authorization: Bearer KEY'"
     return f"""curl {url}/v1/events{key} -d '{{"name":"Hello","user_id":"u1"}}'"""
 

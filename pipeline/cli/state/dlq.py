@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from pipeline.cli.options import When, on_state
+from pipeline.cli.options import Actions, When, on_state
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say, table
 from pipeline.model.errors import UsageError
 from pipeline.model.printable import one_line
@@ -40,7 +40,7 @@ def selection(function: F) -> F:
     return function
 
 
-@click.group()
+@click.group(cls=Actions)
 def dlq() -> None:
     """Look at dead letters, send them again, export or delete them."""
 
@@ -148,8 +148,8 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
             count += 1
     said = f"{counted(count, 'record' if records else 'dead letter')} written to {output}"
     if records and count:
-        said += f": `hookline replay {output}` reads them by the present shapes, joined with what the job"
-        said += " knows of users now"
+        said += f": `hookline replay {output} -c ..` reads them by the present shapes, joined with what the"
+        said += " job knows of users now"
     say(said)
 
 
@@ -192,8 +192,15 @@ def act(
     if done is None:
         say("no dead letters are selected")
         return Exit.PROBLEMS
-    say(f"{counted(done.number, 'dead letter')} {what}{' at the next start' if done.at_next_start else ''}")
-    return Exit.OK
+    if done.number or not done.stay:
+        when = " at the next start" if done.at_next_start else ""
+        say(f"{counted(done.number, 'dead letter')} {what}{when}")
+    if done.stay:
+        say(
+            f"{counted(done.stay, 'record')} that could not be read: left where it was. Mend the shape, "
+            "then `hookline dlq export --records -o NAME.rec.jsonl` and `hookline replay NAME.rec.jsonl`"
+        )
+    return Exit.PROBLEMS if done.stay and not done.number else Exit.OK
 
 
 def _short(text: str, length: int) -> str:

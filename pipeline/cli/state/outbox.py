@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import on_state
+from pipeline.cli.options import Actions, on_state
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.model.errors import UsageError
 from pipeline.model.process.exits import Exit
 
 
-@click.group()
+@click.group(cls=Actions)
 def outbox() -> None:
     """Look at what is owed, send it now, or give it up."""
 

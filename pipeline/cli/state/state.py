@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import config_option, on_state, state_dir, state_option
+from pipeline.cli.options import Actions, config_option, on_state, state_dir, state_option
 from pipeline.cli.output import echo, json_option, print_json, say, table
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
 
-@click.group()
+@click.group(cls=Actions)
 def state() -> None:
     """Check a state directory, give unused space back, or rebuild what is lost."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import config_option, state_dir, state_option
+from pipeline.cli.options import Actions, config_option, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.cli.state.webhook_edit import add, set_, unset
 
@@ -19,7 +19,7 @@ LISTED = 20
 """Webhooks of which each is told of."""
 
 
-@click.group()
+@click.group(cls=Actions)
 def webhook() -> None:
     """See which webhooks are sent to; disable, enable, pause or resume one, some, or all; edit their files.
 

@@ -174,7 +174,7 @@ class Route:
 
 REFUSALS = {
     Why.BUSY: "more is coming in than can be kept at the moment",
-    Why.DISK: "the collector's disk is full",
+    Why.DISK: "the collector's disk takes nothing at the moment",
     Why.BROKER: "the brokers do not acknowledge",
     Why.STOPPING: "the collector is stopping",
 }

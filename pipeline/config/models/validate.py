@@ -89,6 +89,8 @@ def _note(model: type, data: Value, detail: Any, problems: Problems, what: str) 
     else:
         code, wish, remedy = _wish(kind, context, detail.get("input"))
         found = describe(detail.get("input"))
+        if kind == "list_type" and isinstance(next(iter(_examples(model, path)), None), str):
+            wish = "a text or a list"
         if remedy is None and code == "wrong-type":
             remedy = _example(model, path)
         problems.error(path, code, f"{name} must be {wish}, not {found}", hint=remedy)
@@ -224,12 +226,21 @@ def _real_path(data: Value, loc: tuple[str | int, ...]) -> KeyPath:
 
 def _example(model: type, path: KeyPath) -> str | None:
     """Return an example of the field, or else the names of its own fields."""
-    section = _section_at(model, path[:-1])
-    for name, _, info in fields_of(section):
-        if path[-1] == name and info.examples:
-            return f"for example `{path[-1]}: {_flow(info.examples[0])}`"
-    inner = _section_at(model, path)
-    return None if inner is section else "its fields: " + ", ".join(name for name, _, _ in fields_of(inner))
+    found = _examples(model, path)
+    if found:
+        return f"for example `{path[-1]}: {_flow(found[0])}`"
+    section, inner = _section_at(model, path[:-1]), _section_at(model, path)
+    if inner is section:  # an entry of a map: what it is called is anybody's choice
+        above = next(iter(_examples(model, path[:-1])), None)
+        entry = next(iter(above.values()), None) if isinstance(above, dict) else None
+        return f"for example `{path[-1]}: {_flow(entry)}`" if isinstance(entry, dict) else None
+    return "its fields: " + ", ".join(name for name, _, _ in fields_of(inner))
+
+
+def _examples(model: type, path: KeyPath) -> list[Value]:
+    """Return the examples that the model has of a field."""
+    fields = fields_of(_section_at(model, path[:-1])) if path else ()
+    return next((info.examples or [] for name, _, info in fields if path[-1] == name), [])
 
 
 def _flow(value: Value) -> str:

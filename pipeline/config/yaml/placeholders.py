@@ -143,7 +143,9 @@ def _resolve(node: Node, path: KeyPath, lookup: Lookup) -> Problem | None:
 def missing_setting(path: KeyPath, ref: SecretRef, text: str) -> Problem:
     """Return the problem of a placeholder without a value."""
     what = f"the file `{ref.file}` cannot be read" if ref.file else f"the variable `{ref.key}` is not set"
-    remedy = None if ref.file else f"set it in the environment, or give a default: `${{{ref.key}:-...}}`"
+    remedy = f"set it in the environment, or give a default: `${{{ref.key}:-...}}`"
+    if ref.file:
+        remedy = "write it, or mend the path: a relative one starts at the config directory"
     offset = max(0, text.find("${" + ref.key))
     return Problem(path, "missing-setting", what, remedy, offset=offset, length=len(ref.key) + 3)
 

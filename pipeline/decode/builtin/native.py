@@ -47,6 +47,8 @@ def read(record: Fields, place: Place) -> list[Record]:
             return _identify(record, place)
         case "delete":
             return [_update({**record, "delete": True}, place)]
+        case None:
+            raise InvalidRecord("the record has no `type`: one of event, user, identify and delete is wanted")
         case other:
             raise InvalidRecord(f"`type` is {other!r:.60}, one of event, user, identify and delete is wanted")
 

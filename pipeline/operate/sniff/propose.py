@@ -14,7 +14,7 @@ from pipeline.decode.fields import Fields
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Json, Value
-from pipeline.model.records import Record
+from pipeline.model.records import PropertyUpdate, Record
 from pipeline.operate.sniff.guess.entries import Entry, entries_of
 from pipeline.operate.sniff.guess.fields import Around, base_view, element_views
 from pipeline.operate.sniff.guess.yaml_text import shape_text
@@ -119,6 +119,11 @@ def _around(one: Recognised) -> Around:
     return Around(key, one.sampled.headers)
 
 
+def _kind(record: Record) -> str:
+    gone = " gone" if isinstance(record, PropertyUpdate) and record.delete else ""
+    return getattr(record, "name", type(record).__name__) + gone
+
+
 def _tried(
     name: str, text: str, shape: Shape, found: Sequence[Recognised], entries: Sequence[Entry]
 ) -> Proposal:
@@ -130,7 +135,7 @@ def _tried(
         records = read_by(one.sampled, shape)
         reason = first_reason(records)
         if reason is None:
-            kinds = tuple(getattr(record, "name", type(record).__name__) for record in records)
+            kinds = tuple(_kind(record) for record in records)
             if len(first) < _SHOWN and kinds not in shown:
                 shown.add(kinds)
                 first.append((one.sampled.place, records))

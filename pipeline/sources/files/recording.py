@@ -134,6 +134,19 @@ class Recording(BaseReader):
                     "one of them"
                 )
 
+        self._tell_left(collectors)
+
+    def _tell_left(self, collectors: Sequence[LineCursor]) -> None:
+        """Warn where a folder that was read before is not among those of now, and one of these is new."""
+        left = self._places.keys() - {cursor.name for cursor in collectors}
+        new = [cursor.source.path for cursor in collectors if cursor.name not in self._places]
+        for name in sorted(left) if new else ():
+            log.warning(
+                "a collector's folder that was read before is not there: put it back, or name it in "
+                "`source.jsonl.paths` beside the new one; else what was not read of it never will be",
+                collector=name, read_up_to_line=self._places[name].line, folder=", ".join(new),
+            )  # fmt: skip
+
     def _resume(self, position: Position | None) -> None:
         if position is None:
             return

@@ -55,6 +55,32 @@ async def test_after_a_failed_sync_the_file_is_never_synced_again(
     _numbers_and_times_grow(tmp_path)
 
 
+def test_a_segment_that_was_compressed_between_two_tries_to_close_it_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Room:
+        def make_room(self, size: int) -> None:
+            pass
+
+        def closed(self) -> None:
+            pass
+
+    def refuses() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder = Folder(tmp_path)
+    writer = Writer(folder, Room(), lambda *_: None, segment_bytes=1, segment_secs=60.0)
+    writer.write(Group(b"first\n", 0, 1, False))
+    with monkeypatch.context() as patched:
+        patched.setattr(folder, "save", refuses)
+        with pytest.raises(OSError, match="No space left"):
+            writer.write(Group(b"second\n", 1, 2, True))
+    folder.plain(0).unlink()  # what compresses closed segments has done so
+    writer.write(Group(b"second\n", 1, 2, True))
+    assert folder.plain(1).read_bytes() == b"second\n"
+    folder.close()
+
+
 @in_loop
 async def test_what_a_failed_group_left_behind_does_not_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -48,6 +48,22 @@ def test_a_record_or_two_of_a_stream_are_enough_for_most(tmp_path: Path) -> None
     assert set(MAPPED) - set(whole) == {"events inside of log lines", "requests of an API"}
 
 
+def test_a_row_of_users_that_is_gone_is_forgotten_and_no_update(tmp_path: Path) -> None:
+    (made,) = sniffed(
+        tmp_path,
+        [
+            {"op": "upsert", "table": "users", "row": {"uid": 5, "plan": "free"}},
+            {"op": "upsert", "table": "users", "row": {"uid": 6, "plan": "pro"}},
+            {"op": "delete", "table": "users", "row": {"uid": 5}},
+            {"op": "insert", "table": "orders", "row": {"order_id": 1, "uid": 6, "sum": 12.5}},
+        ],
+    ).proposals
+    first = {place: list(told(some)) for place, some in made.first}
+    assert first["line 1"][0]["set"] == {"uid": 5, "plan": "free"}
+    assert first["line 3"][0]["delete"] is True
+    assert first["line 4"][0]["properties"]["sum"] == 12.5
+
+
 def test_nothing_is_lost_that_stands_beside_the_bag(tmp_path: Path) -> None:
     line = {
         "uid": 7,

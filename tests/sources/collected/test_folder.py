@@ -386,3 +386,32 @@ def test_a_copy_of_the_same_folder_is_refused_beside_it(folder: CollectorsFolder
     shutil.copytree(folder.path, tmp_path / "copy")
     with pytest.raises(ConfigError, match="it is a copy of what lies in"):
         Recording([str(tmp_path)])
+
+
+def test_a_folder_that_was_begun_anew_is_told_until_something_of_it_is_read(
+    folder: CollectorsFolder, following: Following, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> list[dict[str, object]]:
+        following.reader.close()
+        following.reader = Recording(
+            following.paths[1:], collected=following.paths[:1], follow=True, resume=following.position
+        )
+        found = [vars(record)["fields"] for record in caplog.records if "not there" in record.message]
+        caplog.clear()
+        return found
+
+    fill(folder, 1, 2)
+    assert following.read() == [1, 2]
+    assert told() == []
+    fill(folder, 3)
+    gone = folder.path.rename(folder.path.with_name("elsewhere"))
+    (said,) = told()  # there is none at all
+    assert (said["collector"], said["read_up_to_line"]) == (SOURCE.partition("/")[0], 2)
+    anew = CollectorsFolder(folder.path, id="0badcafe")
+    assert len(told()) == 1
+    fill(anew, 7)
+    assert following.read() == [7]
+    assert told() == []
+    following.paths.append(str(gone))
+    assert told() == []
+    assert following.read() == [3]

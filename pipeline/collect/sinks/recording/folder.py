@@ -71,7 +71,10 @@ class Folder:
                 "(`collect.to.recording`)"
             ) from None
         except OSError as error:
-            raise Fatal(f"cannot keep events in {path}: {error.strerror}") from None
+            raise Fatal(
+                f"cannot keep events in {path}: {error.strerror}. Make room for a folder there, or name "
+                "another one (`collect.to.recording`)"
+            ) from None
         try:
             remove_partials(path)
             self.known = self._load()

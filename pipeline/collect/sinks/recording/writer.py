@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol
@@ -174,7 +175,10 @@ class Writer:
         if segment is not None:
             segment.close()
             if segment.size:
-                os.utime(segment.path)  # when it was closed: `retain` counts from here
+                # When it was closed: `retain` counts from here. Where the disk refused what is noted down
+                # above, an earlier try did that, and by now it may be compressed.
+                with suppress(FileNotFoundError):
+                    os.utime(segment.path)
             else:
                 segment.path.unlink(missing_ok=True)
             self._room.closed()

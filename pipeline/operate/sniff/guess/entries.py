@@ -10,7 +10,7 @@ from pipeline.model.json import Value
 from pipeline.model.printable import one_line
 from pipeline.operate.sniff.guess.bags import pairs_of, properties_of, tells_of_users, traits_of
 from pipeline.operate.sniff.guess.fields import Ref, View
-from pipeline.operate.sniff.guess.groups import Group, split
+from pipeline.operate.sniff.guess.groups import Group, gone_rows, split
 from pipeline.operate.sniff.guess.leftovers import context_of, positions_of, user_object
 from pipeline.operate.sniff.guess.roles import Roles, find_roles
 from pipeline.operate.sniff.guess.words import TELLING_OF_USERS, USERS, as_user
@@ -57,11 +57,35 @@ def entries_of(views: Sequence[View], stem: str) -> list[Entry]:
         return []
     if best.each is not None:
         return [_event(best, roles, roles.names, stem)]
-    return [_of_group(group, roles, stem) for group in split(base, roles)]
+    return [
+        entry
+        for group in split(base, roles)
+        for entry in (*_forgetting(group), _of_group(group, roles, stem))
+    ]
 
 
 def _fills(view: View, base: View) -> bool:
     return len(set(view.of)) * 2 >= len(base.rows)
+
+
+def _forgetting(group: Group) -> list[Entry]:
+    """Return the entry of those rows of users that say that somebody is gone: none where no row does."""
+    found = gone_rows(group.view) if group.kind == "user" else None
+    if found is None:
+        return []
+    by, values, part = found
+    roles = find_roles(part, of_users=True)
+    if not roles.users:
+        return []
+    when = [{str(by.source()): _one_of(values)}]
+    if group.by is not None:
+        when.insert(0, {str(group.by.source()): _one_of(group.values)})
+    user = _clean({"user_id": _first(roles.users), "delete": True, "time": roles.time})
+    return [Entry({"when": when, "user": user})]
+
+
+def _one_of(values: Sequence[str]) -> Value:
+    return values[0] if len(values) == 1 else {"in": list(values)}
 
 
 def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
@@ -95,8 +119,7 @@ def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
             link = {"anonymous_id": _first(own.anonymous), "user_id": _first(own.users)}
             entry.fields = {"link": link, **entry.fields}
     if group.by is not None:
-        value: Value = group.values[0] if len(group.values) == 1 else {"in": list(group.values)}
-        entry.fields = {"when": [{str(group.by.source()): value}], **entry.fields}
+        entry.fields = {"when": [{str(group.by.source()): _one_of(group.values)}], **entry.fields}
         entry.told["told_by"] = group.by.source()
     if group.kind == "ignore":
         entry.remarks["", "ignore"] = "they name nobody"

@@ -101,6 +101,21 @@ def split(view: View, roles: Roles) -> list[Group]:
     return [Group("event", view, names=roles.names)]
 
 
+def gone_rows(view: View) -> tuple[Ref, tuple[str, ...], View] | None:
+    """Return the rows of a table that say that what they name is gone: the field, what it says there, they.
+
+    None where no row says so, or all do.
+    """
+    for ref, values in view.columns.items():
+        said = {one for one in values if type(one) is str}
+        gone = tuple(sorted(one for one in said if bare(one) in _ROW_GONE))
+        if ref.last not in _TELLING or ref.depth > 2 or ref.up or not gone or len(gone) == len(said):
+            continue
+        if {bare(one) for one in said} <= _ROW_SET | _ROW_GONE and len(values) == len(view.rows):
+            return ref, gone, view.part([at for at, row in enumerate(view.rows) if row.get(ref) in gone])
+    return None
+
+
 def _one_of(view: View) -> list[Group]:
     """Return a group for each object of which every record has one, as a `oneof` of protobuf is written."""
     some = [

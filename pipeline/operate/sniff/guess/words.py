@@ -94,7 +94,7 @@ _BAGS: Final = {
     "eventdata": 92, "eventvalue": 70, "params": 90, "parameters": 90, "attributes": 88,
     "attrs": 88, "details": 80, "detail": 80, "body": 76, "fields": 74, "args": 72, "arguments": 72,
     "info": 60, "extra": 40, "extras": 40, "content": 56, "values": 60, "custom": 40, "meta": 16,
-    "metadata": 16, "daten": 80,
+    "metadata": 16, "daten": 80, "row": 60,
     "item": 24, "object": 24, "dimensions": 40, "tags": 24, "p": 50, "d": 50, "event": 18, "message": 20,
 }  # fmt: skip
 _TRAITS: Final = {
