@@ -45,7 +45,7 @@ class Names:
             for colon in (b":", b": ")
         ]
         """How nearly everybody writes one of them up to its value, and the same with none."""
-        fields = TypedDict("fields", dict.fromkeys(names, msgspec.Raw), total=False)  # type: ignore[misc]
+        fields = TypedDict("fields", dict.fromkeys(names, msgspec.Raw), total=False)  # type: ignore[misc]  # names of a class are
         self._top = msgspec.json.Decoder(fields).decode
 
     def any_in(self, text: bytes) -> bool:

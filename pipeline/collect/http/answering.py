@@ -90,6 +90,7 @@ class Answering(asyncio.Protocol):
         "_queue",
         "_request",
         "_transport",
+        "_unread",
         "deadline",
         "served",
     )
@@ -110,6 +111,8 @@ class Answering(asyncio.Protocol):
         self._continue = False
         """The client waits to be asked for a body."""
         self._paused = False
+        self._unread = b""
+        """What has come and waits for its turn; meanwhile nothing more is taken in."""
         self.served = False
         """It has had an answer: whoever it is, it is no slow loris."""
         self.deadline = inf
@@ -118,7 +121,7 @@ class Answering(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """Return whether no request is under way."""
-        return not self._queue and self._busy is None and self._request is None
+        return not self._queue and self._busy is None and self._request is None and not self._unread
 
     @property
     def asks_nothing(self) -> bool:
@@ -283,7 +286,8 @@ class Answering(asyncio.Protocol):
     def _resume(self) -> None:
         if self._paused and not self._transport.is_closing():
             self._paused = False
-            self._transport.resume_reading()
+            if not self._unread:
+                self._transport.resume_reading()
 
     def _settle(self) -> None:
         """Read on where nothing waits, and say how long that may take."""

@@ -20,6 +20,12 @@ from pipeline.collect.http.request import Request
 _names: dict[bytes, str] = {}
 """Names of headers as they were sent, and in small letters."""
 _MOST_NAMES: Final = 1_024
+_TURN_BYTES: Final = 1 << 15
+"""Small requests and small chunks take milliseconds for so much; the event loop alone would read megabytes of
+one connection at a time."""
+_MANY: Final = 64
+_SHORT_TURN_BYTES: Final = 1 << 11
+"""Of a connection of which more than `_MANY` requests were answered in one turn."""
 
 
 def _name(name: bytes) -> str:
@@ -32,7 +38,7 @@ def _name(name: bytes) -> str:
 class Connection(Answering):
     """See above."""
 
-    __slots__ = ("_again", "_fed", "_headers", "_parser", "_size")
+    __slots__ = ("_again", "_at", "_fed", "_headers", "_parser", "_size", "_turn")
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(host, loop)
@@ -43,6 +49,9 @@ class Connection(Answering):
         """Of this head, and after its body."""
         self._size = 0
         """Of the headers."""
+        self._turn = _TURN_BYTES
+        self._at = 0
+        """Where the next turn begins in what is unread."""
         self._again = False
         """A request that wanted another protocol is read on as what it is."""
 
@@ -64,6 +73,7 @@ class Connection(Answering):
         """Let go of what was not handed over; what was is kept, although nobody hears of it."""
         self.deadline = inf
         self._last = True
+        self._unread = b""
         for request in self._queue:
             request.leave()
         self._queue.clear()
@@ -72,6 +82,8 @@ class Connection(Answering):
 
     def eof_received(self) -> bool:
         """Answer what came whole; then it is over."""
+        unread, self._unread = self._unread[self._at :], b""
+        self._feed(unread)
         if self._request is not None:
             self._drop(self._request)
         self._last = True
@@ -79,6 +91,16 @@ class Connection(Answering):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
+        if self._unread:
+            self._unread += data
+        elif len(data) > 2 * self._turn and not self._transport.is_closing():
+            self._unread, self._at = data, 0
+            self._transport.pause_reading()
+            self._take_turns()
+        else:
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
         if self._last:
             return
         if self._request is None or not self._request.method:
@@ -95,6 +117,22 @@ class Connection(Answering):
                 self._head_too_large()
         if self._queue and (self._busy or self._queue[0].parked):
             self._pause()
+
+    def _take_turns(self) -> None:
+        """Read a part of what has come: the others have their turn before the next one."""
+        begin, data = self._at, self._unread
+        self._at = end = begin + self._turn
+        if end < len(data):
+            self._loop.call_soon(self._take_turns)
+        else:
+            self._unread = b""
+        if data:
+            before = self._host.requests
+            self._feed(data[begin:end])
+            if self._host.requests - before > _MANY:
+                self._turn = _SHORT_TURN_BYTES
+        if not self._unread and not self._paused and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def pause_writing(self) -> None:
         """Nobody reads the answers: nothing more is read either."""
@@ -178,6 +216,10 @@ class Connection(Answering):
             self._too_large(request)
             return
         request.add(piece)
+        if request.is_crumbled:
+            message = "the body comes in too many small chunks"
+            self._fail(request, reply.error(400, "small_chunks", message), "malformed")
+            return
         self.deadline = self._host.now + self._host.limits.body_secs
         if request.parked:
             self._pause()
@@ -270,4 +312,4 @@ class Connection(Answering):
         )
         self._parser = httptools.HttpRequestParser(self)
         self._again = True
-        self.data_received(b"POST / HTTP/1.1\r\n" + framing + b"\r\n" + rest)
+        self._feed(b"POST / HTTP/1.1\r\n" + framing + b"\r\n" + rest)

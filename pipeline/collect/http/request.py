@@ -11,6 +11,13 @@ from pipeline.collect.http.gate import Gate
 from pipeline.collect.http.unpack import is_packed, most
 
 _MOST_FIELDS: Final = 100
+_MOST_PARTS: Final = 64
+"""Pieces beyond are put together while they come, where they are small."""
+_CRUMB: Final = 4_096
+_HEAP: Final = 1 << 16
+_MOST_CRUMBS: Final = 20_000
+"""Small pieces beyond have to hold `_LEAST_PIECE` bytes each, on average."""
+_LEAST_PIECE: Final = 16
 _NO_QUERY: Final[dict[str, str]] = {}
 
 
@@ -47,6 +54,9 @@ class Request:
     """It was answered before it was read to its end; the rest is not read."""
     since = 0.0
     """When its body began, on the host's clock."""
+    is_crumbled = False
+    """It comes in so small pieces that reading it costs more than it may hold."""
+    _crumbs = 0
     _inside = 0
     """Bytes that the gate counts for it as inside: what it has brought, or what it was let in for."""
     _let_in = False
@@ -56,13 +66,17 @@ class Request:
         self._gate = gate
         self._owner = owner
         self._limit = limit
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | bytearray] = []
         self.headers: dict[str, str] = {}
 
     def add(self, piece: bytes) -> None:
         """Take a piece of the body; afterwards it may be parked."""
         gate, first, size = self._gate, not self.size, len(piece)
-        self._parts.append(piece)
+        parts = self._parts
+        if len(parts) < _MOST_PARTS or size >= _CRUMB:
+            parts.append(piece)
+        else:
+            self._gather(piece)
         self.size += size
         if self.parked:
             gate.held += size
@@ -73,6 +87,16 @@ class Request:
             gate.inside += more
             if not self._let_in and (gate.crowded or (first and gate.waiting)):
                 self._park()
+
+    def _gather(self, crumb: bytes) -> None:
+        """Take a small piece: one by one they would take twenty times their size."""
+        last = self._parts[-1]
+        if type(last) is bytearray and len(last) < _HEAP:
+            last += crumb
+        else:
+            self._parts.append(bytearray(crumb))
+        self._crumbs += 1
+        self.is_crumbled = self._crumbs > _MOST_CRUMBS and self.size < _LEAST_PIECE * self._crumbs
 
     def completes(self) -> None:
         """Say that it came whole; what it may become unpacked has to have room, too."""
@@ -119,7 +143,7 @@ class Request:
 
     def _looks_packed(self) -> bool:
         parts = self._parts
-        begin = parts[0] if len(parts[0]) > 1 else b"".join(parts[:2])
+        begin = bytes(parts[0]) if len(parts[0]) > 1 else b"".join(parts[:2])
         return is_packed(self.headers.get("content-encoding"), begin)
 
     def turned_away(self, retry_secs: int) -> None:
@@ -140,7 +164,7 @@ class Request:
     def body(self) -> bytes:
         """Return the body as it came; the request does not hold it any more."""
         parts, self._parts = self._parts, []
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
     def asked(self, body: bytes, raw: bytes) -> Asked:
         """Return what the protocols see of it."""

@@ -29,6 +29,8 @@ LONGEST_WAIT_SECS = 60.0
 JOB = "job"
 STOP_SECS = 20.0
 """How long the next team waits for the one before it to stop."""
+KILL_SECS = 1.0
+"""How long those may take to end that were asked twice."""
 FINAL = (Exit.PROBLEMS, Exit.USAGE, Exit.STATE)
 """What starting again does not cure."""
 _log = log.get("group")
@@ -95,6 +97,8 @@ class Supervisor:
         self._standing = {team.name: _Standing(team, dict(os.environ)) for team in teams}
         self._stopping = False
         self._signals = 0
+        self._kill_at = float("inf")
+        """When those are ended that a second signal did not end: they hear none, or hang."""
         # A handler may put into it at any moment, also while the same thread takes.
         self._happened: queue.SimpleQueue[_GroupEnded | None] = queue.SimpleQueue()
 
@@ -128,7 +132,10 @@ class Supervisor:
 
     def _act(self) -> float | None:
         """Start, or ask to stop, whose turn it is; return after how many seconds it is the next one's."""
-        now, next_turn = time.monotonic(), float("inf")
+        now, next_turn = time.monotonic(), self._kill_at
+        if now >= self._kill_at:
+            self._kill_at = next_turn = float("inf")
+            self._end_at_once(kill=True)
         for name, one in self._standing.items():
             if name in self.ended:
                 continue
@@ -139,7 +146,7 @@ class Supervisor:
                 if one.until is None:
                     one.until = now + STOP_SECS
                     one.group.stop()
-                next_turn = one.until if one.until > now else next_turn
+                next_turn = min(next_turn, one.until) if one.until > now else next_turn
                 if one.until > now:
                     break
             elif one.group is None:
@@ -205,6 +212,7 @@ class Supervisor:
         self._signals += 1
         if self._signals > 1:
             self._end_at_once(kill=self._signals > 2)
+            self._kill_at = time.monotonic() + KILL_SECS
 
     def _end_at_once(self, *, kill: bool) -> None:
         """Ask again those that were asked to stop, which ends them; end the others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 from random import Random
 
@@ -236,3 +237,21 @@ def test_header_values_in_utf_8_and_in_latin_1_are_both_read(running):
     for value in ("x-note: b\u00fcrste".encode(), "x-note: b\u00fcrste".encode("latin-1")):
         request = post().replace(b"Host: collect.example", value)
         assert running.ask(request).status == 200
+
+
+def test_a_body_in_crumbs_is_put_together_and_what_costs_more_than_it_holds_is_refused(running):
+    value = b'{"type":"event","name":"' + b"n" * 300_000 + b'","user_id":"u1"}'
+    crumbs = b"".join(b"14\r\n%b\r\n" % value[at : at + 20] for at in range(0, len(value) // 20 * 20, 20))
+    rest = value[len(value) // 20 * 20 :]
+    last = b"%x\r\n%b\r\n0\r\n\r\n" % (len(rest), rest)
+    head = post(b"", CHUNKED, length=False)
+    with running.connect() as client:
+        # Another request comes in the same pieces: what waits for its turn keeps its order.
+        client.send(head + crumbs + last + post())
+        assert [client.read().status, client.read().status] == [200, 200]
+    assert running.sink.values[-2:] == [value, EVENT]
+    with running.connect() as client:
+        with contextlib.suppress(OSError):
+            client.send(head + b"1\r\n[\r\n" + b"1\r\n \r\n" * 50_000)
+        reply = client.read()
+    assert (reply.status, reply.json["code"]) == (400, "small_chunks")

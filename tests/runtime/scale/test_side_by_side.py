@@ -28,7 +28,8 @@ def note(what):
     with (folder / "log").open("a") as file:
         file.write(f"{name} {what}\\n")
 def stop(number, frame):
-    signal.signal(signal.SIGTERM, lambda *_: (note("ended at once"), sys.exit(143)))
+    at_once = lambda *_: (note("ended at once"), sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in sys.argv else at_once)
     note("asked")
     time.sleep(float(sys.argv[3]))
     note("stopped")
@@ -109,6 +110,15 @@ def test_a_second_ctrl_c_ends_all_at_once(run):
     assert time.monotonic() - begun < 20
     assert code == 143
     assert "b asked" not in said
+
+
+def test_a_second_ctrl_c_ends_what_does_not_hear_it(run, monkeypatch):
+    monkeypatch.setattr(supervisor, "KILL_SECS", 0.1)
+    press = interrupt(run, when="a started, b started", again_when="a asked")
+    begun = time.monotonic()
+    code, _, said = run("a stays 60 0 deaf", "b stays 60 0", while_=press)
+    assert time.monotonic() - begun < 20
+    assert (code, "ended at once" in "".join(said)) == (4, False)
 
 
 def test_one_that_takes_too_long_does_not_keep_the_next_from_stopping(run, monkeypatch):
