@@ -93,6 +93,7 @@ class Recording(BaseReader):
         self._formats = ALL_AUTO
         try:
             self._open(self._find())
+            self._tell_left()
         except BaseException:
             self.close()
             raise
@@ -134,17 +135,17 @@ class Recording(BaseReader):
                     "one of them"
                 )
 
-        self._tell_left(collectors)
-
-    def _tell_left(self, collectors: Sequence[LineCursor]) -> None:
-        """Warn where a folder that was read before is not among those of now, and one of these is new."""
-        left = self._places.keys() - {cursor.name for cursor in collectors}
+    def _tell_left(self) -> None:
+        """Warn where folders that were read before are not among those of now, and one of these is new."""
+        collectors = [cursor for cursor in self._cursors if cursor.source.is_collectors]
+        left = sorted(self._places.keys() - {cursor.name for cursor in collectors})
         new = [cursor.source.path for cursor in collectors if cursor.name not in self._places]
-        for name in sorted(left) if new else ():
+        if left and new:
             log.warning(
                 "a collector's folder that was read before is not there: put it back, or name it in "
                 "`source.jsonl.paths` beside the new one; else what was not read of it never will be",
-                collector=name, read_up_to_line=self._places[name].line, folder=", ".join(new),
+                read=", ".join(f"{name} up to line {self._places[name].line}" for name in left),
+                folder=", ".join(new),
             )  # fmt: skip
 
     def _resume(self, position: Position | None) -> None:

@@ -6,7 +6,7 @@ import gzip
 import random
 import shutil
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import orjson
@@ -393,9 +393,16 @@ def test_a_folder_that_was_begun_anew_is_told_until_something_of_it_is_read(
 ) -> None:
     def told() -> list[dict[str, object]]:
         following.reader.close()
+        now = count(0.0, 10.0)  # each look is one for new files
         following.reader = Recording(
-            following.paths[1:], collected=following.paths[:1], follow=True, resume=following.position
+            following.paths[1:],
+            collected=following.paths[:1],
+            follow=True,
+            resume=following.position,
+            clock=lambda: next(now),
         )
+        for _ in range(3):
+            following.reader.read(0)
         found = [vars(record)["fields"] for record in caplog.records if "not there" in record.message]
         caplog.clear()
         return found
@@ -406,7 +413,7 @@ def test_a_folder_that_was_begun_anew_is_told_until_something_of_it_is_read(
     fill(folder, 3)
     gone = folder.path.rename(folder.path.with_name("elsewhere"))
     (said,) = told()  # there is none at all
-    assert (said["collector"], said["read_up_to_line"]) == (SOURCE.partition("/")[0], 2)
+    assert said["read"] == f"{SOURCE.partition('/')[0]} up to line 2"
     anew = CollectorsFolder(folder.path, id="0badcafe")
     assert len(told()) == 1
     fill(anew, 7)
