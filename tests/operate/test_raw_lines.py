@@ -218,7 +218,7 @@ def test_records_that_nobody_could_read_are_replayed_by_the_mended_shape(
     dead = bench.folder / "dead.rec.jsonl"
     said = bench.hookline("dlq", "export", "--records", "-o", dead)
     assert "6 records written to" in said
-    assert f"`hookline replay {dead}` reads them by the present shapes" in said
+    assert f"`hookline replay {dead} -c ..` reads them by the present shapes" in said
     found = [parse_line(line) for line in dead.read_bytes().splitlines()]
     assert [one._replace(source="") for one in found if one.offset != 1] == [
         one._replace(source="") for one in messages if one.offset != 1

@@ -29,6 +29,7 @@ from pipeline.job.steps import history
 from pipeline.job.steps.chunks import Intake
 from pipeline.job.steps.shard import Shard
 from pipeline.job.steps.source import SourcePartition
+from pipeline.model.errors import Refused
 from pipeline.model.log_file import LogFile
 from pipeline.outbox import outbox
 from pipeline.outbox.handover import Result
@@ -160,6 +161,10 @@ class Life:
         """Stop sending to a webhook, or send again: it is so when this returns."""
         orders = self.engine.orders
         tell = {"enable": orders.enable, "disable": orders.disable, "pause": orders.pause}
+        if order == "pause" and self.world.halted.get(webhook_id) == "disable":
+            with pytest.raises(Refused):  # it would take the place of what only `enable` ends
+                self.job.halts.obey(webhook_id, order)
+            return
         if order == "enable":
             self.world.halted.pop(webhook_id, None)
         self.job.halts.obey(webhook_id, order)
