@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -109,13 +110,22 @@ def amplitude(url: str, key: str, users: int, events: int) -> None:
     client.configuration.server_url = f"{url}/2/httpapi"
     client.configuration.flush_interval_millis = 100
     client.configuration.min_id_length = 1
-    client.configuration.callback = lambda event, code, said: None if code == 200 else failed(said)
+    answered = threading.Semaphore(0)
+
+    def answer(event: object, code: int, said: str) -> None:
+        if code != 200:
+            failed(said)
+        answered.release()
+
+    client.configuration.callback = answer
     for user, traits in people(users):
         about = Identify()
         for name, value in traits.items():
             about.set(name, value)
         client.identify(about, EventOptions(user_id=user))
     client.flush()
+    for _ in range(users):  # it sends from several threads: events could come before
+        answered.acquire(timeout=20)
     for user, properties in happenings(users, events):
         client.track(BaseEvent(event_type="Purchase", user_id=user, event_properties=properties))
     for flushed in client.flush() or ():
