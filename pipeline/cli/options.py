@@ -94,6 +94,25 @@ def yes_option(function: F) -> F:
     )(function)
 
 
+def metrics_option(help: str) -> Callable[[F], F]:
+    """Add ``--metrics``: where this verb serves what it measures."""
+    return click.option(
+        "--metrics", metavar="ADDRESS", envvar="HOOKLINE_METRICS", show_envvar=True, help=help
+    )
+
+
+def processes_option(help: str) -> Callable[[F], F]:
+    """Add ``--processes``: how many a job has on this machine."""
+    return click.option(
+        "--processes",
+        type=click.IntRange(1, 64),
+        default=1,
+        envvar="HOOKLINE_PROCESSES",
+        show_envvar=True,
+        help=help,
+    )
+
+
 def state_dir(config: Path, state: Path | None) -> Path:
     """Return the state directory that a verb means: its flag, the environment, or the config's."""
     named = state or os.environ.get("HOOKLINE_STATE")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import config_option, log_options, setting
+from pipeline.cli.options import config_option, log_options, metrics_option, setting
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
@@ -31,13 +31,9 @@ if TYPE_CHECKING:
     help="Directory that keeps the events.",
 )
 @log_options
-@click.option(
-    "--metrics",
-    metavar="ADDRESS",
-    envvar="HOOKLINE_METRICS",
-    show_envvar=True,
-    help="Serve /metrics and /healthz on PORT or HOST:PORT; names and HOOKLINE_METRICS_TOKEN as for "
-    "`hookline run`.",
+@metrics_option(
+    "Serve /metrics and /healthz on PORT or HOST:PORT; names and HOOKLINE_METRICS_TOKEN as for "
+    "`hookline run`."
 )
 @click.option("--member", hidden=True, help="Given by `hookline up`.")
 @json_option

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show_names, show_webhooks
-from pipeline.cli.options import allow_option, config_option, log_options, setting, state_option, yes_option
+from pipeline.cli.options import (
+    allow_option,
+    config_option,
+    log_options,
+    metrics_option,
+    processes_option,
+    setting,
+    state_option,
+    yes_option,
+)
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
@@ -37,22 +46,11 @@ if TYPE_CHECKING:
 @setting("--epoch", env="HOOKLINE_EPOCH", metavar="TIME", help="Time between two commits, e.g. 1s.")
 @allow_option
 @log_options
-@click.option(
-    "--metrics",
-    metavar="ADDRESS",
-    envvar="HOOKLINE_METRICS",
-    show_envvar=True,
-    help="Serve /metrics, /healthz, /readyz and /status on PORT or HOST:PORT; names by which they are asked "
-    "for follow after commas. HOOKLINE_METRICS_TOKEN: the bearer token that /metrics and /status want.",
+@metrics_option(
+    "Serve /metrics, /healthz, /readyz and /status on PORT or HOST:PORT; names by which they are asked "
+    "for follow after commas. HOOKLINE_METRICS_TOKEN: the bearer token that /metrics and /status want."
 )
-@click.option(
-    "--processes",
-    type=click.IntRange(1, 64),
-    default=1,
-    envvar="HOOKLINE_PROCESSES",
-    show_envvar=True,
-    help="Processes on this machine; the shards are spread over them.",
-)
+@processes_option("Processes on this machine; the shards are spread over them.")
 @click.option(
     "--restart", is_flag=True, help="Start again, with growing waits, after a fatal error or a crash."
 )

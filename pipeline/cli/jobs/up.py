@@ -12,7 +12,16 @@ import orjson
 
 from pipeline.cli.jobs import collect as collecting
 from pipeline.cli.jobs import run as running
-from pipeline.cli.options import allow_option, config_option, log_options, setting, state_option, yes_option
+from pipeline.cli.options import (
+    allow_option,
+    config_option,
+    log_options,
+    metrics_option,
+    processes_option,
+    setting,
+    state_option,
+    yes_option,
+)
 from pipeline.cli.output import echo, json_option, print_json
 
 if TYPE_CHECKING:
@@ -32,22 +41,11 @@ COLLECT = "collect"
 @state_option
 @allow_option
 @log_options
-@click.option(
-    "--metrics",
-    metavar="ADDRESS",
-    envvar="HOOKLINE_METRICS",
-    show_envvar=True,
-    help="Serve /metrics, /healthz, /readyz and /status of the job on PORT or HOST:PORT (each process on one "
-    "of its own, one after the other), and behind them /metrics of the collector.",
+@metrics_option(
+    "Serve /metrics, /healthz, /readyz and /status of the job on PORT or HOST:PORT (each process on one "
+    "of its own, one after the other), and behind them /metrics of the collector."
 )
-@click.option(
-    "--processes",
-    type=click.IntRange(1, 64),
-    default=1,
-    envvar="HOOKLINE_PROCESSES",
-    show_envvar=True,
-    help="Processes of the job on this machine.",
-)
+@processes_option("Processes of the job on this machine.")
 @yes_option
 @json_option
 def up(
