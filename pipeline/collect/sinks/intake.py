@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.collect.batch import Batch, Member, Refused
+from pipeline.collect.batch import Batch, Member, Refused, Why
 from pipeline.collect.sinks.dedupe import Ring
 from pipeline.collect.sinks.drain import Drain
 from pipeline.collect.sinks.order import Order
@@ -197,6 +198,40 @@ class Intake:
         for together in order.release(self._clock()):
             self._give(together)
         self._tick_later(order)
+
+
+class IntakeSink(ABC):
+    """What all sinks behind an intake have in common."""
+
+    _intake: Intake
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What was handed over and is not kept yet."""
+        return self._intake.waiting_bytes
+
+    @property
+    def retry_secs(self) -> int:
+        """In how many seconds what waits now will be kept, 1 to 60."""
+        return self._intake.retry_secs
+
+    def measure(self) -> None:
+        """Bring the metrics up to date; for once a second."""
+        self._intake.measure()
+
+    async def keep(self, batch: Batch) -> int:
+        """Return how many members were repeats, when all of them are kept. Raises Refused."""
+        return await self.hand(batch)
+
+    @abstractmethod
+    def hand(self, batch: Batch) -> asyncio.Future[int]:
+        """Return what `keep` waits for; giving it up does not take the batch back."""
+
+    def _refusal(self, why: Why, retry_secs: int) -> asyncio.Future[int]:
+        """Return what `hand` does for a batch that is not taken."""
+        refused: asyncio.Future[int] = self._intake.loop.create_future()
+        refused.set_exception(Refused(why, retry_secs))
+        return refused
 
 
 def tell(outcome: asyncio.Future[int], failed: Exception | None, repeats: int = 0) -> None:

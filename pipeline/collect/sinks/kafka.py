@@ -21,7 +21,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AclOperation
 
 from pipeline.collect.batch import Batch, Member, Refused, Why, cut_short
-from pipeline.collect.sinks.intake import Intake, Ticket, tell
+from pipeline.collect.sinks.intake import Intake, IntakeSink, Ticket, tell
 from pipeline.collect.sinks.order import places
 from pipeline.collect.sinks.settings import KafkaSinkSettings
 from pipeline.kafka.admin import KafkaAdmin
@@ -83,7 +83,7 @@ class _Delivery:
         self.reports.append((self, error))
 
 
-class KafkaSink:
+class KafkaSink(IntakeSink):
     """Keeps batches in a topic, used from one event loop.
 
     Raises ConfigError for settings or a topic that cannot be used, Fatal where no broker answers.
@@ -128,27 +128,9 @@ class KafkaSink:
         self._thread.start()
 
     @property
-    def waiting_bytes(self) -> int:
-        """What was handed over and is not acknowledged yet."""
-        return self._intake.waiting_bytes
-
-    @property
-    def retry_secs(self) -> int:
-        """In how many seconds what waits now will be kept, 1 to 60."""
-        return self._intake.retry_secs
-
-    @property
     def trouble(self) -> Why | None:
         """BROKER while the brokers are away, or did not take what came last."""
         return Why.BROKER if self._failing is not None or self._reachability.down else None
-
-    def measure(self) -> None:
-        """Bring the metrics up to date; for once a second."""
-        self._intake.measure()
-
-    async def keep(self, batch: Batch) -> int:
-        """Return how many members were repeats, when all of them are acknowledged. Raises Refused."""
-        return await self.hand(batch)
 
     def hand(self, batch: Batch) -> asyncio.Future[int]:
         """Return what `keep` waits for; giving it up does not take the batch back."""
@@ -156,9 +138,7 @@ class KafkaSink:
         why = self._refuses(batch)
         if why is None:
             return self._intake.hand(batch)
-        refused: asyncio.Future[int] = self._intake.loop.create_future()
-        refused.set_exception(Refused(why, self._intake.retry_secs))
-        return refused
+        return self._refusal(why, self._intake.retry_secs)
 
     async def close(self) -> None:
         """Wait for the acknowledgements of what was handed over; what comes now is refused."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.collect.batch import Batch, Refused, Why
-from pipeline.collect.sinks.intake import Intake, Ticket
+from pipeline.collect.sinks.intake import Intake, IntakeSink, Ticket
 from pipeline.collect.sinks.order import places
 from pipeline.collect.sinks.recording.folder import Folder
 from pipeline.collect.sinks.recording.keeper import Keeper
@@ -42,7 +42,7 @@ class _Unit:
     size: int
 
 
-class RecordingSink:
+class RecordingSink(IntakeSink):
     """Keeps batches in a folder; one per folder, used from one event loop.
 
     Raises StateError where another collector has the folder or what stands there cannot be gone on from;
@@ -102,16 +102,6 @@ class RecordingSink:
         self._closing = False
 
     @property
-    def waiting_bytes(self) -> int:
-        """What was handed over and is not on disk yet."""
-        return self._intake.waiting_bytes
-
-    @property
-    def retry_secs(self) -> int:
-        """In how many seconds what waits now will be kept, 1 to 60."""
-        return self._intake.retry_secs
-
-    @property
     def trouble(self) -> Why | None:
         """DISK while what comes is refused by the disk, as far as is known.
 
@@ -126,21 +116,11 @@ class RecordingSink:
         )
         return None if may_try else Why.DISK
 
-    def measure(self) -> None:
-        """Bring the metrics up to date; for once a second."""
-        self._intake.measure()
-
-    async def keep(self, batch: Batch) -> int:
-        """Return how many members were repeats, when all of them are on disk. Raises Refused."""
-        return await self.hand(batch)
-
     def hand(self, batch: Batch) -> asyncio.Future[int]:
         """Return what `keep` waits for; giving it up does not take the batch back."""
         if not self._closing:
             return self._intake.hand(batch)
-        refused: asyncio.Future[int] = self._intake.loop.create_future()
-        refused.set_exception(Refused(Why.STOPPING, 1))
-        return refused
+        return self._refusal(Why.STOPPING, 1)
 
     async def close(self) -> None:
         """Keep what was handed over, and let the folder go; what comes now is refused."""
