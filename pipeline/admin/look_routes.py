@@ -18,6 +18,7 @@ from pipeline.job.assembly import Job
 from pipeline.job.preview import Preview
 from pipeline.job.send_once import match_for, send_once
 from pipeline.job.settings import wall_clock
+from pipeline.job.tap.answers import checked_statuses
 from pipeline.job.tap.samples import MOST
 from pipeline.job.tap.stream import TapStream
 from pipeline.job.tap.wanted import (
@@ -27,7 +28,6 @@ from pipeline.job.tap.wanted import (
     Wanted,
     checked_outcomes,
     checked_stages,
-    checked_statuses,
 )
 from pipeline.language.secrets import Secrets
 from pipeline.match.conditions.nodes import Condition

@@ -174,7 +174,7 @@ class Statuses(click.ParamType[tuple[str, ...]]):
         """Return the words. Raises UsageError for one that no attempt ends with."""
         if isinstance(value, tuple):
             return value
-        from pipeline.job.tap.wanted import checked_statuses
+        from pipeline.job.tap.answers import checked_statuses
 
         return checked_statuses([word.strip() for word in value.split(",") if word.strip()])
 

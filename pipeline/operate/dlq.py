@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pipeline.job.tap.seen import fault_of
-from pipeline.job.tap.wanted import ends_with
+from pipeline.job.tap.answers import ends_with, fault_of
 from pipeline.model.errors import Refused
 from pipeline.operate.asking import Changed, ask_or_leave
 from pipeline.operate.kept.chosen import Chosen
