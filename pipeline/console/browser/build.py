@@ -1,9 +1,10 @@
 """Bundle the scripts of the console's pages into ``../assets/``.
 
 npm fetches what package-lock.json pins (it checks every hash, and runs no script of a package), esbuild
-bundles that and ``src/``. Each file's name has the hash of its bytes: browsers may keep it for ever. The same sources
-give the same bytes. Where no npm is on the path PyPI's is used (requirements/node.lock). Everything that is
-fetched stays in the user's cache. Only the standard library is imported: an image is built with it, too.
+bundles that and our ``src/``. Each file's name has the hash of its bytes: browsers may keep it for ever. The
+same sources give the same bytes. Where no npm is on the path PyPI's is used (requirements/node.lock).
+Everything that is fetched stays in the user's cache. Only the standard library is imported: an image is built
+with it, too.
 """
 
 from __future__ import annotations
