@@ -5,6 +5,7 @@ Where they cannot be had the test is skipped with the reason. With CI=true that 
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -26,12 +27,14 @@ def absent(reason: str) -> None:
     pytest.skip(reason)
 
 
+@functools.cache
 def built() -> Path:
     """Return the folder of the bundle."""
     _build()
     return BROWSER.parent / "assets"
 
 
+@functools.cache
 def node_modules() -> Path:
     """Return the folder of the packages, those of tests among them."""
     return Path(_build("--modules").strip())
