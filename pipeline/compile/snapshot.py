@@ -129,6 +129,8 @@ class Report:
     root: str = ""
     webhooks: int = 0
     labels: int = 0
+    basis: Snapshot | None = field(default=None, repr=False)
+    """For the next version to take over from, also where there are errors; it must not run."""
 
     @property
     def errors(self) -> int:
@@ -326,17 +328,18 @@ def _report(
         if (found.file, found.line) not in unset or (found.code == "missing-setting" and not offline)
     ]
     report = Report(None, findings, text.root, len(webhooks), len(checked.labels))
+    report.basis = Snapshot(
+        hash=text.hash,
+        text=text,
+        webhooks=tuple(webhooks),
+        by_id={webhook.id: webhook for webhook in webhooks},
+        triggers=TriggerIndex([webhook.trigger for webhook in webhooks]),
+        checked=checked,
+        labels=labels,
+        formats=formats,
+    )
     if report.errors == 0 and not unset:
-        report.snapshot = Snapshot(
-            hash=text.hash,
-            text=text,
-            webhooks=tuple(webhooks),
-            by_id={webhook.id: webhook for webhook in webhooks},
-            triggers=TriggerIndex([webhook.trigger for webhook in webhooks]),
-            checked=checked,
-            labels=labels,
-            formats=formats,
-        )
+        report.snapshot = report.basis
     return report
 
 

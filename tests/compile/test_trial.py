@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.compile.trial.trial import NoTrial, Trial
+from pipeline.compile.trial.helper import NoTrial
+from pipeline.compile.trial.trial import Trial
 from pipeline.config.files import ConfigText, JobDefaults, read_config
 from pipeline.model.errors import ConfigError
 from pipeline.model.process.bounds import Bounds
