@@ -49,6 +49,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "top": Verb("state.top:top", "show a live table of the webhooks: rates, pending, failures"),
         "dlq": Verb("state.dlq:dlq", "list, show, export, send again or delete dead letters"),
         "outbox": Verb("state.outbox:outbox", "list what is owed, send it now, or give it up"),
+        "console": Verb("jobs.console:console", "serve web pages that show and edit the webhooks"),
         "webhook": Verb("state.webhook:webhook", "pause, resume, disable, enable webhooks; edit their files"),
         "state": Verb("state.state:state", "check, compact or rebuild a state directory"),
     },

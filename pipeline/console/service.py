@@ -1,0 +1,51 @@
+"""The process of a console: it serves its pages until a signal comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from pipeline.console.app import make_app
+from pipeline.console.context import Console, Options
+from pipeline.model.errors import UsageError
+from pipeline.model.process.stop import requested, stoppable
+from pipeline.telemetry import log
+
+_log = log.get("console")
+STOP_SECS = 2.0
+LOOK_SECS = 0.1
+
+
+def run_console(options: Options, *, listening: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM. listening: called with the one-time link once requests are taken.
+
+    Raises UsageError where it cannot listen there.
+    """
+    with stoppable(lambda number: _log.info("stopping")):
+        asyncio.run(_serve(Console(options), listening))
+
+
+async def _serve(console: Console, listening: Callable[[str], None]) -> None:
+    options = console.options
+    runner = web.AppRunner(make_app(console), access_log=None, shutdown_timeout=STOP_SECS)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, options.host, options.port).start()
+        except OSError as error:
+            raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
+        listening(link(console, runner.addresses[0][1]))
+        while not requested():
+            await asyncio.sleep(LOOK_SECS)
+    finally:
+        await runner.cleanup()
+
+
+def link(console: Console, port: int) -> str:
+    """Return the address that logs a browser in, once."""
+    options = console.options
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}{options.base_path}/login#token={console.sessions.once}"
