@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from pipeline.compile.trial.desk import PLACE_BYTES
 from pipeline.compile.trial.wire import comes, receive, send
+from pipeline.model.errors import ConfigError, Stopped
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.process.bounds import Bounds, Exceeded, too_large, too_slow
@@ -160,6 +161,72 @@ class Helper:
             if pipe is not None:
                 pipe.close()
         self._open.close()
+
+
+class Standby:
+    """A helper that is started when it is first wanted, kept, and replaced when it is gone.
+
+    For one thread at a time, but for `stop`.
+    """
+
+    def __init__(self, module: str, replies: Replies) -> None:
+        self._module = module
+        self._replies = replies
+        self._stopped = False
+        self.helper: Helper | None = None
+
+    def prepare(self) -> None:
+        """Start the process if there is none; it begins while its caller does something else.
+
+        Raises NoTrial.
+        """
+        if self.helper is not None and self.helper.is_gone():
+            self.close()
+        if self.helper is None:
+            self.helper = Helper(self._module, self._replies)
+
+    def ask(self, request: dict[str, Value], bounds: Bounds, root: str) -> dict[str, Value]:
+        """Return the answer; a process that ends on the way is replaced once.
+
+        root: the config directory, for the findings of errors. Raises ConfigError (Exceeded), NoTrial, and
+        Stopped after `stop`.
+        """
+        for last in (False, True):
+            if self._stopped:
+                break
+            self.prepare()
+            assert self.helper is not None  # that is what `prepare` is for
+            try:
+                answer = self.helper.ask(request, bounds)
+            except Exceeded as error:
+                self.close()
+                error.root = root
+                raise
+            except NoTrial:
+                self.close()
+                raise
+            except Gone as gone:
+                self.close()
+                if last and not self._stopped:
+                    raise ConfigError([gone.finding], root=root) from None
+                continue
+            if "problem" in answer:
+                raise ConfigError(answer["problem"])
+            return answer
+        raise Stopped("it was told to stop")
+
+    def stop(self) -> None:
+        """End the process for whoever waits for its answer in another thread; nothing is tried any more."""
+        self._stopped = True
+        helper = self.helper
+        if helper is not None:
+            helper.kill()
+
+    def close(self) -> None:
+        """End the process."""
+        helper, self.helper = self.helper, None
+        if helper is not None:
+            helper.close()
 
 
 def _file(place: bytes) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.model.errors import Refused
 from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
 
 
-class Superseded(Exception):
+class Superseded(Refused):
     """A later text of the same person and page came in while this one waited: nobody needs its answer."""
 
 
@@ -23,6 +24,8 @@ class Checked:
     labels: int
     webhook: str | None = None
     """The id that the text gives; None where there is none, or it is no webhook."""
+    enabled: bool | None = None
+    """Whether the text says that the webhook is enabled; None where it is none."""
 
     @property
     def errors(self) -> int:
@@ -100,9 +103,9 @@ class Previewed:
     problem: str | None = None
     """Why the record or the user cannot be used: a sentence with its place."""
     event: Value = None
-    """What the trigger saw, as `{{ event }}` is."""
+    """What the trigger saw, in Hookline's own shape."""
     user: Value = None
-    """Whom it was joined with, as `{{ user }}` is."""
+    """Whom it was joined with: id, anonymous_id, identified, properties, and `before` of a change."""
     stored_user: bool = False
     """True: the user is as the job knows them now, not as given."""
     fires: bool = False
@@ -150,8 +153,8 @@ class Fired:
 class Differs:
     """A sample that one version fires on, and the other does not."""
 
-    sample: int
-    """Its number."""
+    sample: str
+    """Its id."""
     event: str
     """Name of its event; `User updated` for a change of properties."""
     fires: bool
@@ -166,21 +169,23 @@ class WouldFire:
     samples: int = 0
     """So many samples were tried: the M of `fires on N of M`."""
     events: int = 0
-    """Samples that hold an event, or a change where the trigger is on `changes`."""
+    """Samples that hold an event; the others are updates of users, links, or cannot be read."""
     now: Fired | None = None
     """None where the text has errors."""
     before: Fired | None = None
     """Of the file on disk; None where there is none, or it has errors."""
     differing: tuple[Differs, ...] = ()
     """The newest first; at most a hundred."""
-    fired: tuple[int, ...] = ()
-    """Numbers of samples that fire now, the newest first; at most a hundred."""
+    fired: tuple[str, ...] = ()
+    """Ids of samples that fire now, the newest first; at most a hundred."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the counts."""
 
         def counts(one: Fired | None) -> Value:
-            return None if one is None else {"fires": one.fires, "suppressed": one.suppressed, "dead": one.dead}
+            return (
+                None if one is None else {"fires": one.fires, "suppressed": one.suppressed, "dead": one.dead}
+            )
 
         return {
             **self.checked.to_json(),
@@ -219,3 +224,49 @@ class Completion:
             "detail": self.detail,
             "column": self.column,
         }
+
+
+def checked_of(file: str, told: dict[str, Value]) -> Checked:
+    """Return the findings of an answer of the other process."""
+    return Checked(
+        file,
+        tuple(Finding(**one) for one in told["findings"]),
+        told.get("webhooks", 0),
+        told.get("labels", 0),
+        told.get("webhook"),
+        told.get("enabled"),
+    )
+
+
+def previewed_of(file: str, told: dict[str, Value]) -> Previewed:
+    """Return a preview of an answer of the other process."""
+    request = told.get("request")
+    return Previewed(
+        checked_of(file, told),
+        told.get("problem"),
+        told.get("event"),
+        told.get("user"),
+        told.get("stored_user", False),
+        told.get("fires", False),
+        told.get("verdict", ""),
+        tuple(Told(**one) for one in told.get("clauses", ())),
+        None if request is None else Shown(**request),
+        told.get("dead_letter"),
+        told.get("webhook_id"),
+    )
+
+
+def would_fire_of(file: str, told: dict[str, Value]) -> WouldFire:
+    """Return the counts of an answer of the other process."""
+    if "now" not in told:
+        return WouldFire(checked_of(file, told))
+    before = told["before"]
+    return WouldFire(
+        checked_of(file, told),
+        told["samples"],
+        told["events"],
+        Fired(**told["now"]),
+        None if before is None else Fired(**before),
+        tuple(Differs(**one) for one in told["differing"]),
+        tuple(told["fired"]),
+    )
