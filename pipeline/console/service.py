@@ -9,7 +9,7 @@ from aiohttp import web
 
 from pipeline.console.app import make_app
 from pipeline.console.context import Console, Options
-from pipeline.model.errors import HooklineError, UsageError
+from pipeline.model.errors import HooklineError, Stopped, UsageError
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.telemetry import log
 
@@ -50,6 +50,8 @@ async def _serve(console: Console, listening: Callable[[str], None]) -> None:
 def _prepare(console: Console) -> None:
     try:
         console.workbench.prepare()
+    except Stopped:
+        pass  # before it was ready
     except HooklineError as error:
         _log.warning("the config cannot be read yet", reason=str(error))
 
