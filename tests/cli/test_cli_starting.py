@@ -174,6 +174,6 @@ def test_a_wheel_alone_has_the_examples_and_the_reference(tmp_path: Path):
         env={"PYTHONPATH": str(target), "PATH": os.environ["PATH"]},
         cwd=empty, capture_output=True, text=True,
     )  # fmt: skip
-    for words in verbs:
-        assert f"{words} 0\n" in ran.stdout, ran.stderr
+    for verb in verbs:
+        assert f"{verb} 0\n" in ran.stdout, ran.stderr
     assert "4 passed, 0 failed in 2 files\n" in ran.stdout
