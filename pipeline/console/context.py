@@ -17,6 +17,7 @@ from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
+from pipeline.operate.unsaved.workbench import Workbench
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,7 +50,12 @@ class Console:
 
     options: Options
     sessions: Sessions = field(default_factory=Sessions)
+    workbench: Workbench = field(init=False)
+    """What unsaved texts mean."""
     _job: tuple[float, list[Value]] = (0.0, [])
+
+    def __post_init__(self) -> None:
+        self.workbench = Workbench(self.options.config, self.options.state)
 
     async def job(self) -> list[Value]:
         """Return what each process of the running job says of itself (route `status`); [] where none runs."""
