@@ -95,9 +95,7 @@ class Works:
         """Return one by its id. Raises Refused where there is none."""
         with self._lock:
             if id not in self._works:
-                raise Refused(
-                    "this change is not known: it was begun before the console's start, or long ago"
-                )
+                raise Refused("this change is not known: it began before the console's start, or long ago")
             return self._works[id]
 
     def running(self) -> list[Work]:
