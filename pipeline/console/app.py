@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -26,7 +25,6 @@ from pipeline.operate.edits import Changed
 from pipeline.telemetry import log
 
 _log = log.get("console")
-_STATIC: Final = Path(__file__).parent / "static"
 REQUEST_SECS: Final = 15.0
 """How long a request may take in all, its body on its way to us too."""
 STREAMS: Final = 20
@@ -41,7 +39,6 @@ def make_app(console: Console) -> web.Application:
     """Return the application of a console, ready to be served."""
     gate = _Gate(console)
     app = web.Application(client_max_size=FORM_BYTES, middlewares=[gate.middleware])
-    app.router.add_static(f"{console.options.base_path}/static", _STATIC)
     for route in ROUTES:
         app.router.add_route(route.method, console.options.base_path + route.path, gate.handler(route))
     return app

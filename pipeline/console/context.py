@@ -24,6 +24,7 @@ from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
 from pipeline.operate.literals import hide_literals
+from pipeline.operate.unsaved.workbench import Workbench
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,6 +73,8 @@ class Console:
     tokens: Tokens = field(init=False)
     mask: Mask = field(init=False)
     audit: Audit = field(init=False)
+    workbench: Workbench = field(init=False)
+    """What unsaved texts mean."""
     announce: Callable[[str], None] = field(default=lambda link: None)
     """Shows a log-in link to who has the terminal."""
     silent: set[int] = field(default_factory=set)
@@ -82,6 +85,7 @@ class Console:
         self.tokens = Tokens(self.options.tokens)
         self.mask = Mask(self.options.mask)
         self.audit = Audit(self.options.audit or self.options.state / NAME)
+        self.workbench = Workbench(self.options.config, self.options.state)
 
     async def job(self) -> list[Value]:
         """Return what each process of the running job says of itself (route `status`); [] where none runs."""

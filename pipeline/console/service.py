@@ -15,7 +15,7 @@ from pipeline.console.app import make_app
 from pipeline.console.context import Console, Options
 from pipeline.console.security.proxy import Proxy
 from pipeline.language.addresses import is_loopback
-from pipeline.model.errors import UsageError
+from pipeline.model.errors import HooklineError, Stopped, UsageError
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.operate.authors import AuthorRules
 from pipeline.telemetry import log
@@ -105,6 +105,8 @@ async def _serve(console: Console, listening: Callable[[str], None]) -> None:
             )
         except OSError as error:
             raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
+        # A config of a thousand webhooks takes seconds to read: not while somebody types.
+        preparing = asyncio.create_task(asyncio.to_thread(_prepare, console))
         port = int(server.sockets[0].getsockname()[1])
         console.announce = lambda token: listening(link(options, port, token))
         console.announce(console.sessions.once)
@@ -113,7 +115,18 @@ async def _serve(console: Console, listening: Callable[[str], None]) -> None:
     finally:
         if server is not None:
             server.close()
+        console.workbench.close()
         await runner.cleanup()
+    await preparing
+
+
+def _prepare(console: Console) -> None:
+    try:
+        console.workbench.prepare()
+    except Stopped:
+        pass  # before it was ready
+    except HooklineError as error:
+        _log.warning("the config cannot be read yet", reason=str(error))
 
 
 class _Doorman:
