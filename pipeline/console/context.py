@@ -23,7 +23,10 @@ from pipeline.console.security.tokens import Tokens
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
+from pipeline.operate.kept.chosen import Shown
+from pipeline.operate.kept.works import Works
 from pipeline.operate.literals import hide_literals
+from pipeline.operate.overview.sampler import Sampler
 from pipeline.operate.unsaved.workbench import Workbench
 
 P = ParamSpec("P")
@@ -79,9 +82,16 @@ class Console:
     """Shows a log-in link to who has the terminal."""
     silent: set[int] = field(default_factory=set)
     """Connections that have asked nothing yet, by the `id` of their protocol."""
+    sampler: Sampler = field(default_factory=Sampler)
+    """The last hour."""
+    shown: Shown = field(default_factory=Shown)
+    """Selections of dead letters, and of what is owed, as people saw them."""
+    works: Works = field(init=False)
+    """Changes of many rows that are under way."""
     _job: tuple[float, list[Value]] = (0.0, [])
 
     def __post_init__(self) -> None:
+        self.works = Works(self.options.state)
         self.tokens = Tokens(self.options.tokens)
         self.mask = Mask(self.options.mask)
         self.audit = Audit(self.options.audit or self.options.state / NAME)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from pipeline.console import files
 from pipeline.console.context import Asked
-from pipeline.console.pages import login, overview
+from pipeline.console.pages import dead_letters, events, login, overview, pending, webhooks, work
 from pipeline.console.security.origin import SAFE
 from pipeline.console.security.roles import CHANGING, Right
 
@@ -44,11 +44,27 @@ ROUTES: Final[tuple[Route, ...]] = (
     # pages/overview
     Route("GET", "/", "view", overview.show),
     # pages/webhooks
+    Route("GET", "/webhooks", "view", webhooks.show),
+    Route("POST", "/webhooks/orders", "operate", webhooks.orders),
     # pages/edit
     # pages/webhook
     # pages/dead_letters
+    Route("GET", "/dead-letters", "view", dead_letters.show),
+    Route("GET", "/dead-letters/selection", "operate", dead_letters.count),
+    Route("POST", "/dead-letters/selection", "operate", dead_letters.change),
+    Route("GET", "/dead-letters/export", "payloads", dead_letters.export, stream=True),
+    Route("GET", "/dead-letters/{name}", "view", dead_letters.show_one),
+    Route("POST", "/dead-letters/{name}", "operate", dead_letters.change_one),
+    Route("GET", "/work/{id}", "view", work.show),
+    Route("POST", "/work/{id}/stop", "operate", work.stop),
     # pages/pending
+    Route("GET", "/pending", "view", pending.show),
+    Route("POST", "/pending/send-now", "operate", pending.send_now),
+    Route("GET", "/pending/selection", "operate", pending.count),
+    Route("POST", "/pending/selection", "operate", pending.change),
     # pages/events
+    Route("GET", "/events", "view", events.show),
+    Route("GET", "/events/users", "payloads", events.users),
     # pages/live
     # pages/config, pages/audit
     # api: webhooks

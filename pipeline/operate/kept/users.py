@@ -12,7 +12,6 @@ import orjson
 
 from pipeline.join.known import Known
 from pipeline.join.links import user_key
-from pipeline.model.errors import StateError
 from pipeline.model.json import Json, Value
 from pipeline.outbox.reading.view import rows
 from pipeline.store.rows import Table, bounded
@@ -102,12 +101,3 @@ def _properties(known: Known, key: str) -> dict[str, Json] | None:
 
 def _row(key: str) -> bytes:
     return bounded(key.encode("utf-8", "surrogatepass"))
-
-
-def no_state(state: Path) -> bool:
-    """Return whether no job has run on a state directory yet."""
-    try:
-        with closing(Known(state)):
-            return False
-    except StateError:
-        return not any(state.rglob("data.mdb"))

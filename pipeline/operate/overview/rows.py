@@ -54,8 +54,6 @@ class Row:
     """What holds back its next delivery, in a word; "" where nothing does."""
     errors: int
     """In its file."""
-    points: tuple[int, ...] = ()
-    """Matches of each minute of the last hour."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -103,7 +101,6 @@ def _row(one: Mapping[str, Value], stands: Standing, sampler: Sampler) -> Row:
         error=str(lane.get("error", "")),
         why=str(lane.get("why", "")),
         errors=errors,
-        points=tuple(sampler.points(name, "matched")),
     )
 
 

@@ -12,7 +12,7 @@ from pipeline.model.errors import StateError
 from pipeline.model.json import Value
 from pipeline.operate.status import together
 from pipeline.outbox.counters import WEBHOOK
-from pipeline.outbox.reading.view import accounting
+from pipeline.outbox.reading.view import accounting, is_new
 
 
 @dataclass(slots=True, frozen=True)
@@ -71,12 +71,12 @@ def standing(state: Path, said: Sequence[Mapping[str, Value]]) -> Standing:
     """
     halted = Halts(state).all()
     if not said:
-        if not any(state.rglob("data.mdb")):
+        if is_new(state):
             return Standing(running=False, halted=halted)
         try:
             found = accounting(state)
         except StateError:
-            if not any(state.rglob("data.mdb")):
+            if is_new(state):
                 return Standing(running=False, halted=halted)  # removed a moment ago
             raise
         return Standing(running=False, records=found["records"], webhooks=found["webhooks"], halted=halted)
