@@ -15,6 +15,7 @@ from multidict import MultiDict, MultiMapping
 from pipeline.admin.socket_client import ask
 from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
+from pipeline.console.streams import Streams
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 
@@ -49,6 +50,7 @@ class Console:
 
     options: Options
     sessions: Sessions = field(default_factory=Sessions)
+    streams: Streams = field(default_factory=Streams)
     _job: tuple[float, list[Value]] = (0.0, [])
 
     async def job(self) -> list[Value]:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from pipeline.console import files
+from pipeline.console.api import tap
 from pipeline.console.context import Asked
 from pipeline.console.pages import login, overview
 from pipeline.console.security.roles import Right
@@ -45,5 +46,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     # api: check, preview, complete, samples
     # api: dead letters, outbox, status
     # api: tap
+    Route("GET", "/api/v1/tap", "view", tap.tap),
 )
 """The order is that in which paths are tried: fixed ones before ``{names}``."""
