@@ -18,6 +18,7 @@ from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.streams import Streams
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
+from pipeline.operate.unsaved.workbench import Workbench
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,8 +51,13 @@ class Console:
 
     options: Options
     sessions: Sessions = field(default_factory=Sessions)
+    workbench: Workbench = field(init=False)
+    """What unsaved texts mean."""
     streams: Streams = field(default_factory=Streams)
     _job: tuple[float, list[Value]] = (0.0, [])
+
+    def __post_init__(self) -> None:
+        self.workbench = Workbench(self.options.config, self.options.state)
 
     async def job(self) -> list[Value]:
         """Return what each process of the running job says of itself (route `status`); [] where none runs."""

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from pipeline.console.app import make_app
 from pipeline.console.context import Console, Options
-from pipeline.model.errors import UsageError
+from pipeline.model.errors import HooklineError, Stopped, UsageError
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.telemetry import log
 
@@ -36,11 +36,24 @@ async def _serve(console: Console, listening: Callable[[str], None]) -> None:
             await web.TCPSite(runner, options.host, options.port).start()
         except OSError as error:
             raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
+        # A config of a thousand webhooks takes seconds to read: not while somebody types.
+        preparing = asyncio.create_task(asyncio.to_thread(_prepare, console))
         listening(link(console, runner.addresses[0][1]))
         while not requested():
             await asyncio.sleep(LOOK_SECS)
     finally:
+        console.workbench.close()
         await runner.cleanup()
+    await preparing
+
+
+def _prepare(console: Console) -> None:
+    try:
+        console.workbench.prepare()
+    except Stopped:
+        pass  # before it was ready
+    except HooklineError as error:
+        _log.warning("the config cannot be read yet", reason=str(error))
 
 
 def link(console: Console, port: int) -> str:

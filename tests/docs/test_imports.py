@@ -25,6 +25,7 @@ DOORS = {
     "click": ["pipeline/cli/*"],
     "rich": ["pipeline/cli/*"],
     "aiohttp": [
+        "pipeline/console/*",
         "pipeline/admin/http.py",
         "pipeline/admin/service.py",
         "pipeline/deliver/http/aiohttp_client.py",
