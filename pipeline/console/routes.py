@@ -10,7 +10,7 @@ from aiohttp import web
 from pipeline.console import files
 from pipeline.console.api import tap
 from pipeline.console.context import Asked
-from pipeline.console.pages import login, overview
+from pipeline.console.pages import live, login, overview
 from pipeline.console.security.roles import Right
 
 Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
@@ -41,6 +41,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     # pages/pending
     # pages/events
     # pages/live
+    Route("GET", "/live", "view", live.show),
+    Route("GET", "/live/rows", "view", live.rows),
     # pages/config, pages/audit
     # api: webhooks
     # api: check, preview, complete, samples

@@ -72,6 +72,7 @@ class TapFeed:
         self._dropped = 0
         self._given = 0
         self._told: dict[str, Value] = {}
+        self._was_told = False
         self._tell_at = 0.0
         self._error: HooklineError | None = None
         self._is_over = False
@@ -114,7 +115,9 @@ class TapFeed:
                 "shown": self._given, "not_shown": followed.not_shown + dropped,
                 "not_looked_at": followed.not_looked_at, "dropped": dropped,
             }  # fmt: skip
-            if told != self._told:
+            if told != self._told or self._was_told:
+                # Once more after the last change: what is told of the last second is nothing then.
+                self._was_told = told != self._told
                 self._told = counts = told
         return Batch(lines, notices, counts)
 

@@ -14,6 +14,7 @@ from pipeline.console.api.tap import EVENTS, filters_of, shown, streaming
 from pipeline.console.context import Asked
 from pipeline.console.render import data, fragment, page
 from pipeline.model.errors import HooklineError
+from pipeline.model.json import Value
 from pipeline.model.times import parse_time
 from pipeline.operate import looks
 from pipeline.operate.tap.filters import STAGES, Filters
@@ -26,11 +27,18 @@ RATES: Final = (10, 100, 1000)
 SECS: Final = 90.0
 
 
+class Fields(dict[str, Value]):
+    """A line for a template: each kind has other fields, and one that is not there is None."""
+
+    def __missing__(self, name: str) -> Value:
+        return None
+
+
 @dataclass(slots=True, frozen=True)
 class Row:
     """One line as the page says it."""
 
-    line: Line
+    line: Fields
     time: str
     stage: str
     kind: str
@@ -42,7 +50,7 @@ class Row:
     def of(cls, line: Line) -> Row:
         """Return the row of a line."""
         kind, answer = _told(line)
-        return cls(line, str(line["at"])[11:23], str(line["stage"]), kind, answer)
+        return cls(Fields(line), str(line["at"])[11:23], str(line["stage"]), kind, answer)
 
 
 def _told(line: Mapping[str, object]) -> tuple[str, str]:
@@ -85,9 +93,14 @@ async def show(asked: Asked) -> web.StreamResponse:
         return data({"running": runs, "rows": [row.line for row in rows]})
     return await page(
         asked, "live.html",
-        filters=filters, stages=STAGES, rates=RATES, rows=rows, runs=runs, most=MOST_ROWS,
+        filters=filters, stages=STAGES, rate_choices=_rates(filters.rate), rows=rows, runs=runs,
+        most=MOST_ROWS,
         stream=asked.url("/live/rows") + (f"?{asked.request.query_string}" if asked.query else ""),
     )  # fmt: skip
+
+
+def _rates(now: int) -> list[tuple[str, str]]:
+    return [(str(rate), f"{rate:,} rows a second") for rate in sorted({*RATES, now})]
 
 
 def _fitting(attempts: list[Line], filters: Filters) -> list[Line]:
@@ -122,14 +135,15 @@ def _any(patterns: tuple[str, ...], name: str) -> bool:
 async def rows(asked: Asked) -> web.StreamResponse:
     """Stream rows as parts of the page, newest first, and what is told above them."""
     filters = filters_of(asked)
+    not_shown = 0
     try:
         async with streaming(asked, filters, EVENTS, patient=True) as (answer, batches):
             async for batch in batches:
-                parts = [
-                    fragment(asked, "live_told.html", notice=text, counts=None) for text in batch.notices
-                ]
+                parts = [fragment(asked, "live_told.html", notice=text) for text in batch.notices[-1:]]
                 if batch.counts is not None:
-                    parts.append(fragment(asked, "live_told.html", notice=None, counts=batch.counts))
+                    lately, not_shown = batch.counts["not_shown"] - not_shown, batch.counts["not_shown"]
+                    told = {"notice": None, "counts": batch.counts, "lately": lately}
+                    parts = [fragment(asked, "live_told.html", **told)]
                 if batch.lines:
                     new = [Row.of(line) for line in reversed(batch.lines[-MOST_ROWS:])]
                     parts.append(fragment(asked, "live_rows.html", rows=new))
@@ -138,7 +152,7 @@ async def rows(asked: Asked) -> web.StreamResponse:
         return answer
     except HooklineError as error:
         # The page stays: what is wrong with its filters stands above them.
-        text = fragment(asked, "live_told.html", notice=str(error), counts=None, wrong=True)
+        text = fragment(asked, "live_told.html", notice=str(error), wrong=True)
         return web.Response(text=text, content_type="text/html")
 
 
