@@ -66,7 +66,7 @@ class RemoteConsole:
             connection.request("GET", asked, headers={**self._headers, "accept": accept})
             answer = connection.getresponse()
         except ssl.SSLError as error:
-            raise HooklineError(f"{self.url}: no TLS with this console: {error.reason or error}") from error
+            raise NotReached(f"{self.url}: no TLS with this console: {error.reason or error}") from error
         except (OSError, http.client.HTTPException) as error:
             raise NotReached(f"no console answers at {self.url}: {error or type(error).__name__}") from error
         if answer.status == http.client.OK:
@@ -84,11 +84,11 @@ def _refused(url: str, answer: http.client.HTTPResponse) -> HooklineError:
         case 400 | 422:
             return UsageError(words)
         case 401:
-            return HooklineError(f"{url}: the console wants a token that it knows: --token-file FILE")
+            return Refused(f"{url}: the console wants a token that it knows: --token-file FILE")
         case 404:
-            return HooklineError(f"{url}: no console of this version is there (404)")
+            return Refused(f"{url}: no console of this version is there (404)")
         case _:
-            return HooklineError(f"{url}: {words or answer.reason} ({answer.status})")
+            return Refused(f"{url}: {words or answer.reason} ({answer.status})")
 
 
 def _token(file: Path) -> str:

@@ -81,6 +81,8 @@ def _refused(answer: Mapping[str, Value]) -> HooklineError:
     text = str(answer["error"])
     if "does not know that command" in text:
         text = "the running job is of an older version of Hookline: restart it, then tap it"
+    if answer["code"] == UsageError.exit_code:
+        return UsageError(text)
     error = HooklineError(text)
     error.exit_code = answer["code"]
     return error
