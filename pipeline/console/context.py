@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
@@ -77,6 +78,8 @@ class Console:
     """What unsaved texts mean."""
     announce: Callable[[str], None] = field(default=lambda link: None)
     """Shows a log-in link to who has the terminal."""
+    port: int = 0
+    """Where it really listens."""
     silent: set[int] = field(default_factory=set)
     """Connections that have asked nothing yet, by the `id` of their protocol."""
     _job: tuple[float, list[Value]] = (0.0, [])
@@ -194,9 +197,9 @@ class Asked:
         if self.session is not None:
             self.session.said.append((kind, words))
 
-    def go(self, path: str) -> web.HTTPSeeOther:
+    def go(self, path: str) -> web.Response:
         """Return the answer that leads to another page, after a form was obeyed."""
-        return web.HTTPSeeOther(self.url(path))
+        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": self.url(path)})
 
     def url(self, path: str) -> str:
         """Return a path of ours as the browser has to ask for it."""

@@ -40,7 +40,7 @@ def run_console(options: Options, *, listening: Callable[[str], None]) -> None:
     console = Console(options)
     console.audit.ready()
     with stoppable(lambda number: _log.info("stopping")):
-        asyncio.run(_serve(console, listening))
+        asyncio.run(serve(console, listening))
 
 
 def options_of(config: Path, job: PipelineConfig) -> Options:
@@ -86,7 +86,10 @@ def check_door(options: Options) -> None:
         )
 
 
-async def _serve(console: Console, listening: Callable[[str], None]) -> None:
+async def serve(
+    console: Console, listening: Callable[[str], None], *, stopped: Callable[[], bool] = requested
+) -> None:
+    """Serve until it is stopped."""
     options = console.options
     runner = web.AppRunner(
         make_app(console),
@@ -107,10 +110,10 @@ async def _serve(console: Console, listening: Callable[[str], None]) -> None:
             raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
         # A config of a thousand webhooks takes seconds to read: not while somebody types.
         preparing = asyncio.create_task(asyncio.to_thread(_prepare, console))
-        port = int(server.sockets[0].getsockname()[1])
-        console.announce = lambda token: listening(link(options, port, token))
+        console.port = int(server.sockets[0].getsockname()[1])
+        console.announce = lambda token: listening(link(options, console.port, token))
         console.announce(console.sessions.once)
-        while not requested():
+        while not stopped():
             await asyncio.sleep(LOOK_SECS)
     finally:
         if server is not None:
