@@ -32,6 +32,8 @@ STREAMS: Final = 20
 TURNED_AWAY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 LOGIN: Final = "log in first: the link that `hookline console` prints, or `authorization: Bearer TOKEN`"
 
+ASKED: Final = web.RequestKey("asked", Asked)
+
 WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -39,6 +41,7 @@ def make_app(console: Console) -> web.Application:
     """Return the application of a console, ready to be served."""
     gate = _Gate(console)
     app = web.Application(client_max_size=FORM_BYTES, middlewares=[gate.middleware])
+    app.on_response_prepare.append(_harden)  # also what goes on and on, and is begun by its handler
     for route in ROUTES:
         app.router.add_route(route.method, console.options.base_path + route.path, gate.handler(route))
     return app
@@ -63,6 +66,10 @@ def status_of(error: Exception) -> int:
             return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
+async def _harden(request: web.Request, response: web.StreamResponse) -> None:
+    harden(response, request[ASKED].nonce)
+
+
 class _Gate:
     """What every request passes: names, origins, who asks, what they may, and what is written down of it."""
 
@@ -78,9 +85,8 @@ class _Gate:
             console.silent.discard(id(request.protocol))
             asked = Asked(request, console, NOBODY, None, secrets.token_urlsafe(16))
             asked.address = address_of(request, options.proxy)
-            request["asked"] = asked
+            request[ASKED] = asked
             response = await self._guarded(asked, handler)
-            harden(response, asked.nonce)
             _log.debug(
                 "answered",
                 method=request.method,
@@ -109,7 +115,7 @@ class _Gate:
                 raise web.HTTPForbidden(reason="a browser says where a form was sent from, and this does not")
             return await handler(request)
         except web.HTTPRedirection as found:
-            return found
+            return web.Response(status=found.status, headers={"location": found.headers["location"]})
         except Exception as error:
             status = status_of(error)
             if status in TURNED_AWAY:
@@ -170,7 +176,7 @@ class _Gate:
         """Return what answers a route to those who have the right that it wants."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            asked: Asked = request["asked"]
+            asked = request[ASKED]
             if route.right is not None and not asked.may(route.right):
                 if asked.viewer is not NOBODY:
                     raise web.HTTPForbidden(reason=self._why_not(asked, route))

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
@@ -20,6 +21,7 @@ from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.security.throttle import Throttle
 from pipeline.console.security.tokens import Tokens
+from pipeline.console.streams import Streams
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
@@ -78,8 +80,11 @@ class Console:
     audit: Audit = field(init=False)
     workbench: Workbench = field(init=False)
     """What unsaved texts mean."""
+    streams: Streams = field(default_factory=Streams)
     announce: Callable[[str], None] = field(default=lambda link: None)
     """Shows a log-in link to who has the terminal."""
+    port: int = 0
+    """Where it really listens."""
     silent: set[int] = field(default_factory=set)
     """Connections that have asked nothing yet, by the `id` of their protocol."""
     sampler: Sampler = field(default_factory=Sampler)
@@ -204,9 +209,9 @@ class Asked:
         if self.session is not None:
             self.session.said.append((kind, words))
 
-    def go(self, path: str) -> web.HTTPSeeOther:
+    def go(self, path: str) -> web.Response:
         """Return the answer that leads to another page, after a form was obeyed."""
-        return web.HTTPSeeOther(self.url(path))
+        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": self.url(path)})
 
     def url(self, path: str) -> str:
         """Return a path of ours as the browser has to ask for it."""

@@ -41,7 +41,7 @@ def run_console(options: Options, *, listening: Callable[[str], None]) -> None:
     console = Console(options)
     console.audit.ready()
     with stoppable(lambda number: _log.info("stopping")):
-        asyncio.run(_serve(console, listening))
+        asyncio.run(serve(console, listening))
 
 
 def options_of(config: Path, job: PipelineConfig) -> Options:
@@ -87,7 +87,10 @@ def check_door(options: Options) -> None:
         )
 
 
-async def _serve(console: Console, listening: Callable[[str], None]) -> None:
+async def serve(
+    console: Console, listening: Callable[[str], None], *, stopped: Callable[[], bool] = requested
+) -> None:
+    """Serve until it is stopped."""
     options = console.options
     runner = web.AppRunner(
         make_app(console),
@@ -109,10 +112,10 @@ async def _serve(console: Console, listening: Callable[[str], None]) -> None:
         # A config of a thousand webhooks takes seconds to read: not while somebody types.
         sampling = asyncio.create_task(sample(console))
         preparing = asyncio.create_task(asyncio.to_thread(_prepare, console))
-        port = int(server.sockets[0].getsockname()[1])
-        console.announce = lambda token: listening(link(options, port, token))
+        console.port = int(server.sockets[0].getsockname()[1])
+        console.announce = lambda token: listening(link(options, console.port, token))
         console.announce(console.sessions.once)
-        while not requested():
+        while not stopped():
             await asyncio.sleep(LOOK_SECS)
         sampling.cancel()
     finally:
@@ -126,8 +129,8 @@ async def _serve(console: Console, listening: Callable[[str], None]) -> None:
 def _prepare(console: Console) -> None:
     try:
         console.workbench.prepare()
-    except Stopped:
-        pass  # before it was ready
+    except (Stopped, OSError):
+        pass  # its pipes were closed before it was ready
     except HooklineError as error:
         _log.warning("the config cannot be read yet", reason=str(error))
 

@@ -208,7 +208,9 @@ def _leaves(root: object) -> dict[str, object]:
         else:
             found[".".join(path)] = value
 
-    walk(getattr(root, "value", None), ())
+    value = getattr(root, "value", None)
+    if value is not None:
+        walk(value, ())
     return found
 
 
