@@ -159,6 +159,11 @@ class Asked:
         return self.request.query.get("format") == "json"
 
     @property
+    def wants_data(self) -> bool:
+        """The same, or asked for under the API's path."""
+        return self.wants_json or self.request.path.startswith(self.url("/api/"))
+
+    @property
     def is_partial(self) -> bool:
         """Whether htmx asks, for a part of a page."""
         return self.request.headers.get("hx-request") == "true"

@@ -8,7 +8,10 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from pipeline.console import files
-from pipeline.console.api import tap
+from pipeline.console.api import (
+    kept,
+    tap,
+)
 from pipeline.console.context import Asked
 from pipeline.console.pages import (
     dead_letters,
@@ -82,6 +85,16 @@ ROUTES: Final[tuple[Route, ...]] = (
     # api: webhooks
     # api: check, preview, complete, samples
     # api: dead letters, outbox, status
+    Route("GET", "/api/v1/status", "view", kept.status),
+    Route("GET", "/api/v1/dead-letters", "view", kept.list_dead),
+    Route("GET", "/api/v1/dead-letters/{name}", "view", dead_letters.show_one),
+    Route("POST", "/api/v1/dead-letters/{action:replay|purge}", "operate", kept.change_dead),
+    Route("GET", "/api/v1/outbox", "view", kept.list_owed),
+    Route("POST", "/api/v1/outbox/drop", "operate", kept.drop),
+    Route("POST", "/api/v1/outbox/retry-now", "operate", kept.send_now),
+    Route("POST", "/api/v1/webhooks/orders", "operate", kept.orders),
+    Route("GET", "/api/v1/users/{id}", "payloads", kept.user),
+    Route("GET", "/api/v1/work/{id}", "view", work.show),
     # api: tap
     Route("GET", "/api/v1/tap", "view", tap.tap, stream=True),
 )

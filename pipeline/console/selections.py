@@ -35,17 +35,18 @@ def to_type(chosen: Chosen) -> str:
     return webhooks[0] if len(webhooks) == 1 and webhooks[0] != "-" else str(len(chosen.rows))
 
 
-async def act(asked: Asked, choose: Callable[[], Chosen], digest: str, typed: str) -> Work:
+async def act(asked: Asked, choose: Callable[[], Chosen], digest: str, typed: str | None) -> Work:
     """Change what was shown under this digest; what has come since stays. Returns soon, with the work.
 
-    Raises Moved where it is more than was shown, UsageError where the typed word is another one.
+    typed: what a person typed to confirm; None: it was no person. Raises Moved where it is more than was
+    shown, UsageError where another word was typed.
     """
     console = asked.console
     if not digest:
         raise UsageError("a digest is wanted: count the selection first, and say what was counted")
     chosen = await asked.run(choose)
     wanted = to_type(chosen)
-    if wanted and typed.strip().replace(",", "") != wanted:
+    if wanted and typed is not None and typed.strip().replace(",", "") != wanted:
         raise UsageError(f"type `{wanted}` to confirm: {len(chosen.rows):,} are selected")
     exact = console.shown.exactly(chosen, digest)
     asked.audit(_AUDITED[exact.action], count=len(exact.rows), digest=digest)

@@ -111,7 +111,7 @@ async def show_one(asked: Asked) -> web.StreamResponse:
     letter = await _find(asked)
     facts = veiled(asked, as_json_value(letter))
     now = await _today(asked, letter)
-    if asked.wants_json:
+    if asked.wants_data:
         return data({**facts, "today": None if now is None else now.to_json()})
     return await page(
         asked, "dead_letter.html", letter=facts, kind=letter.kind, today=now, name=name_of(letter)

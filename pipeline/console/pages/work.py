@@ -12,7 +12,7 @@ from pipeline.console.selections import NOUNS, told
 async def show(asked: Asked) -> web.StreamResponse:
     """Return how far it is; the page asks again by itself until it has ended."""
     work = asked.console.works.find(asked.name("id"))
-    if asked.wants_json:
+    if asked.wants_data:
         return data(work.to_json())
     words, kind = ("", "") if work.state == "running" else told(work)
     return await page(asked, "work.html", work=work, noun=NOUNS[work.action], words=words, kind=kind)

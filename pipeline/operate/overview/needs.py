@@ -20,6 +20,8 @@ from pipeline.outbox.reading.newest import newest
 LATELY_MS: Final = 3_600_000
 LOOK_SECS: Final = 0.3
 """How long dead letters of the last hour are counted."""
+REASONS: Final = 3
+"""Of dead letters, that are named one by one."""
 NAMED: Final = 5
 """Webhooks that are named one by one; of more there is one line."""
 
@@ -178,17 +180,17 @@ def _of_dead(state: Path, now_ms: int) -> Iterable[Need]:
                 break
             counts[dated.letter.request.webhook_id or "-", reason_of(dated.letter)] += 1
             if time.monotonic() > until:
-                more = "at least "
+                more = "At least "
                 break
     except StateError:
         return  # no job has run yet
-    for (webhook, reason), number in counts.most_common(NAMED):
+    for (webhook, reason), number in counts.most_common(REASONS):
         which = "records that could not be read" if webhook == "-" else f"dead letters of {webhook}"
         short = reason if len(reason) <= 100 else f"{reason[:100]}…"
         path = "/dead-letters?" + urlencode({"webhook": webhook, "reason": reason[:100], "since": "1h"})
         yield Need("warn", f"{more}{number:,} {which} in the last hour: {short}", "Show them", path)
-    if len(counts) > NAMED:
-        rest = counts.total() - sum(number for _, number in counts.most_common(NAMED))
+    if len(counts) > REASONS:
+        rest = counts.total() - sum(number for _, number in counts.most_common(REASONS))
         yield Need(
             "warn",
             f"{more}{rest:,} more dead letters in the last hour",
