@@ -44,9 +44,17 @@ async def list_dead(asked: Asked) -> web.StreamResponse:
     return data(dead_letters.listed(asked, part, counted))
 
 
-async def change_dead(asked: Asked) -> web.StreamResponse:
-    """Count what is selected, or send it again or delete it: exactly what was counted."""
-    action: Literal["replay", "purge"] = "replay" if asked.name("action") == "replay" else "purge"
+async def replay(asked: Asked) -> web.StreamResponse:
+    """Count what is selected, or send it again: exactly what was counted."""
+    return await _change_dead(asked, "replay")
+
+
+async def purge(asked: Asked) -> web.StreamResponse:
+    """Count what is selected, or delete it for good: exactly what was counted."""
+    return await _change_dead(asked, "purge")
+
+
+async def _change_dead(asked: Asked, action: Literal["replay", "purge"]) -> web.StreamResponse:
     given = await _body(asked)
     selection = dead_filter(asked, _filter(given)).require()
     state = asked.console.options.state

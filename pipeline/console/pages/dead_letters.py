@@ -182,8 +182,10 @@ async def change(asked: Asked) -> web.StreamResponse:
             form.get("typed", ""),
         )
     except Moved as error:
+        asked.unchanged()
         return await _count(asked, action, found, str(error), 409)
     except UsageError as error:
+        asked.unchanged()
         return await _count(asked, action, found, str(error), 422)
     if work.state == "running":
         return asked.go(f"/work/{work.id}")
