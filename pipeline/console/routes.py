@@ -9,7 +9,7 @@ from aiohttp import web
 
 from pipeline.console import files
 from pipeline.console.context import Asked
-from pipeline.console.pages import login, overview
+from pipeline.console.pages import edit, login, overview
 from pipeline.console.security.roles import Right
 
 Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
@@ -35,6 +35,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/", "view", overview.show),
     # pages/webhooks
     # pages/edit
+    Route("GET", "/webhooks/new", "edit", edit.new),
+    Route("POST", "/webhooks/new", "edit", edit.create),
+    Route("GET", "/webhooks/{id}/edit", "edit", edit.edit),
+    Route("POST", "/webhooks/{id}/edit", "edit", edit.change),
+    Route("GET", "/webhooks/{id}/saved", "edit", edit.saved),
     # pages/webhook
     # pages/dead_letters
     # pages/pending

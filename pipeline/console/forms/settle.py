@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Final
@@ -48,16 +48,25 @@ def opened(text: str) -> Settled:
         return Settled("", text, read(None), unread=tuple(error.findings))
 
 
-def settle(base: str, yaml: str, pairs: Iterable[tuple[str, str]], do: str = "", file: str = "") -> Settled:
+def settle(
+    base: str,
+    yaml: str,
+    pairs: Iterable[tuple[str, str]],
+    do: str = "",
+    file: str = "",
+    *,
+    complete: Callable[[WebhookForm], WebhookForm] = lambda form: form,
+) -> Settled:
     """Return what a browser has sent, as one.
 
     base: the text from which its form was made. yaml: what the YAML pane holds; where that was edited the
     form is read from it anew, and what was changed in the form is put into it. do: the button that was
-    pressed. Raises UsageError for a form that is none of ours.
+    pressed. complete: fills in what the person has left open. Raises UsageError for a form that is none of
+    ours.
     """
     data = data_of(base, file)
     before = read(data)
-    sent = act(posted(pairs, before), do)
+    sent = complete(act(posted(pairs, before), do))
     yaml = as_before(yaml, base)
     found = changes(data, before, sent)
     if yaml == base:
