@@ -15,6 +15,7 @@ from multidict import MultiDict, MultiMapping
 from pipeline.admin.socket_client import ask
 from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
+from pipeline.console.streams import Streams
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.unsaved.workbench import Workbench
@@ -52,6 +53,7 @@ class Console:
     sessions: Sessions = field(default_factory=Sessions)
     workbench: Workbench = field(init=False)
     """What unsaved texts mean."""
+    streams: Streams = field(default_factory=Streams)
     _job: tuple[float, list[Value]] = (0.0, [])
 
     def __post_init__(self) -> None:

@@ -8,8 +8,13 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from pipeline.console import files
+from pipeline.console.api import tap
 from pipeline.console.context import Asked
+<<<<<<< HEAD
 from pipeline.console.pages import edit, login, overview
+=======
+from pipeline.console.pages import live, login, overview
+>>>>>>> main
 from pipeline.console.security.roles import Right
 
 Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
@@ -45,10 +50,13 @@ ROUTES: Final[tuple[Route, ...]] = (
     # pages/pending
     # pages/events
     # pages/live
+    Route("GET", "/live", "view", live.show),
+    Route("GET", "/live/rows", "view", live.rows),
     # pages/config, pages/audit
     # api: webhooks
     # api: check, preview, complete, samples
     # api: dead letters, outbox, status
     # api: tap
+    Route("GET", "/api/v1/tap", "view", tap.tap),
 )
 """The order is that in which paths are tried: fixed ones before ``{names}``."""
