@@ -19,9 +19,9 @@ from pipeline.console.security.masks import Mask
 from pipeline.console.security.proxy import Proxy
 from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
-from pipeline.console.streams import Streams
 from pipeline.console.security.throttle import Throttle
 from pipeline.console.security.tokens import Tokens
+from pipeline.console.streams import Streams
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules

@@ -9,6 +9,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from pipeline.config.edit.operations import set_value
+from pipeline.console import writes
 from pipeline.console.context import Asked
 from pipeline.console.forms.proposals import is_secret_name
 from pipeline.console.forms.rows import BODIES, KINDS
@@ -22,13 +23,13 @@ from pipeline.console.pages.editing.shown import brief, laid_out, shown_body
 from pipeline.console.render import page
 from pipeline.console.security.sessions import COOKIE
 from pipeline.match.operators.table import OPERATORS
-from pipeline.model.errors import ConfigError, HooklineError, UsageError
+from pipeline.model.errors import ConfigError, HooklineError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.plain_file import read_plain
 from pipeline.operate import looks
 from pipeline.operate.edits import Changed, Saved
 from pipeline.operate.history import is_committed
+from pipeline.operate.starting import shipped
 from pipeline.operate.unsaved.results import Superseded
 
 NEW = "/webhooks/new"
@@ -52,16 +53,7 @@ async def new(asked: Asked) -> web.StreamResponse:
 
 
 def _example(asked: Asked, name: str) -> str:
-    path = asked.console.options.config / "examples" / f"{name}.yaml"
-    if name not in examples(asked):
-        raise UsageError(f"there is no example `{name[:40]}`")
-    return _renamed(asked, read_plain(path).decode())
-
-
-def examples(asked: Asked) -> list[str]:
-    """Return the names of the examples beside the config."""
-    folder = asked.console.options.config / "examples"
-    return sorted(path.stem for path in folder.glob("*.yaml") if ".test" not in path.name)
+    return _renamed(asked, shipped.example(name))
 
 
 def _renamed(asked: Asked, text: str) -> str:
@@ -97,14 +89,17 @@ async def change(asked: Asked) -> web.StreamResponse:
     if draft.do == "save":
         return await _save(asked, draft)
     if draft.do == "apply":
+        asked.unchanged()
         return await _show(asked, await asked.run(meet, asked.console.workbench, draft))
     return await _answer(asked, draft)
 
 
 async def _answer(asked: Asked, draft: Draft) -> web.StreamResponse:
     if draft.do not in ("send-test", "send-now"):
+        asked.unchanged()
         return await _show(asked, draft)
     if draft.do == "send-test" and not asked.is_partial:
+        asked.unchanged()
         return await _show(asked, draft, asks=True)
     return await _show(asked, draft, tested=await _tested(asked, draft))
 
@@ -129,20 +124,20 @@ async def _tested(asked: Asked, draft: Draft) -> dict[str, Value]:
 
 async def _save(asked: Asked, draft: Draft) -> web.StreamResponse:
     if not draft.settled.is_whole:
+        asked.unchanged()
         return await _show(asked, draft, status=422)
-    bench = asked.console.workbench
     webhook = draft.settled.form.fields["id"].strip()
     before = await asked.console.job()
     saved: Saved
     try:
         if draft.is_new:
-            saved = await asked.run(bench.create, webhook, draft.text)
+            saved = await writes.create(asked, webhook, draft.text)
         else:
-            saved = await asked.run(bench.save, draft.file, draft.text, draft.etag)
+            saved = await writes.save(asked, draft.file, draft.text, draft.etag)
     except Changed as error:
         if draft.is_new:
             return await _show(asked, draft, status=412, refused=error.findings)
-        theirs = await asked.run(bench.read, draft.file)
+        theirs = await asked.run(asked.console.workbench.read, draft.file)
         return await page(asked, "edit_conflict.html", status=412, draft=draft, theirs=theirs)
     except ConfigError as error:
         return await _show(asked, draft, status=422, refused=error.findings or [_said(draft, str(error))])
@@ -185,7 +180,7 @@ async def _show(
         tested=tested,
         action=NEW if draft.is_new else f"/webhooks/{asked.name('id')}/edit",
         webhook_id=None if draft.is_new else asked.name("id"),
-        examples=examples(asked) if draft.is_fresh and draft.is_new else [],
+        examples=shipped.example_names() if draft.is_fresh and draft.is_new else [],
         KINDS=list(KINDS.items()),
         BODIES=list(BODIES.items()),
         METHODS=[(one, one) for one in METHODS],
