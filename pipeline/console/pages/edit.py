@@ -19,10 +19,9 @@ from pipeline.console.pages.editing.draft import BLANK, Draft, opened_draft, sen
 from pipeline.console.pages.editing.look import look
 from pipeline.console.pages.editing.meeting import meet
 from pipeline.console.pages.editing.saved import begin, last, outcome
-from pipeline.console.pages.editing.shown import brief, laid_out, shown_body
+from pipeline.console.pages.editing.shown import brief, laid_out, operator_words, shown_body
 from pipeline.console.render import page
 from pipeline.console.security.sessions import COOKIE
-from pipeline.match.operators.table import OPERATORS
 from pipeline.model.errors import ConfigError, HooklineError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -184,7 +183,7 @@ async def _show(
         KINDS=list(KINDS.items()),
         BODIES=list(BODIES.items()),
         METHODS=[(one, one) for one in METHODS],
-        OPERATORS=[(name, f"{name}: {one.meaning}") for name, one in OPERATORS.items()],
+        OPERATORS=operator_words(),
         quoted=json.dumps,
         host=looked.host,
         is_secret_name=is_secret_name,

@@ -1,4 +1,4 @@
-// `<form data-live>`: 300 ms after the last key the form is sent, by its element with `hx-trigger="typed"`, and the server's
+// `<form data-typed>`: 300 ms after the last key the form is sent, by its element with `hx-trigger="typed"`, and the server's
 // answer comes into its place. Never two at a time, and an answer that was overtaken by another key is dropped.
 
 const PAUSE_MS = 300;
@@ -10,7 +10,7 @@ function of(form) {
 }
 
 function formOf(element) {
-  return element?.closest?.("form[data-live]") ?? null;
+  return element?.closest?.("form[data-typed]") ?? null;
 }
 
 function typed(event) {
@@ -63,7 +63,7 @@ document.addEventListener("htmx:finally:request", (event) => {
 
 // The answer sets what is chosen as attributes, which a field that a person has touched does not follow.
 document.addEventListener("htmx:after:swap", () => {
-  for (const form of document.querySelectorAll("form[data-live]")) {
+  for (const form of document.querySelectorAll("form[data-typed]")) {
     for (const select of form.querySelectorAll("select")) {
       const chosen = select.querySelector("option[selected]");
       if (chosen && select !== document.activeElement) select.value = chosen.value;

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import orjson
 
 from pipeline.console.forms.rows import LIST, OBJECT, Row
+from pipeline.match.operators.table import OPERATORS
 from pipeline.model.json import Value
 from pipeline.operate.unsaved.results import Shown
+
+_WORDS: Final = {
+    "eq": "is",
+    "ne": "is not",
+    "gt": "is more than",
+    "gte": "is at least",
+    "lt": "is less than",
+    "lte": "is at most",
+    "between": "is between",
+    "in": "is one of",
+    "not_in": "is none of",
+    "not_contains": "does not contain",
+    "starts_with": "starts with",
+    "ends_with": "ends with",
+    "glob": "fits the pattern",
+    "regex": "has the regex",
+    "present": "is filled",
+}
+
+
+def operator_words() -> list[tuple[str, str]]:
+    """Return the operators of conditions, each as it is said and as the YAML has it."""
+    return [(name, f"{_WORDS[name]} ({name})" if name in _WORDS else name) for name in OPERATORS]
 
 
 def laid_out(rows: Sequence[Row]) -> Iterator[tuple[int, Row, bool]]:
