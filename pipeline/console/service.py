@@ -126,8 +126,8 @@ async def serve(
 def _prepare(console: Console) -> None:
     try:
         console.workbench.prepare()
-    except Stopped:
-        pass  # before it was ready
+    except (Stopped, OSError):
+        pass  # its pipes were closed before it was ready
     except HooklineError as error:
         _log.warning("the config cannot be read yet", reason=str(error))
 

@@ -168,7 +168,7 @@ def test_topics_of_the_job_are_created_with_equal_partitions():
 def test_the_image_is_built_from_the_hashed_lock_and_runs_without_privileges():
     assert "--require-hashes --no-deps -r requirements/run.lock" in DOCKERFILE
     last = DOCKERFILE.rsplit("FROM ", 1)[1]
-    assert re.findall(r"^USER (.+)$", last, re.MULTILINE) == ["10001:10001"], "a name does not tell Kubernetes that it is not root"
+    assert re.findall(r"^USER (.+)$", last, re.MULTILINE) == ["10001:10001"], "a number, for Kubernetes"
     assert not re.search(r"^HEALTHCHECK", last, re.MULTILINE), "services that serve nothing would fail it"
     assert re.search(r'^ENTRYPOINT \["hookline"\]$', last, re.MULTILINE)
     for copied in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE):
