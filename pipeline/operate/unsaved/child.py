@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from pipeline.operate.unsaved.trying import AskedUsers, Run, Samples, compared, 
 
 SHOWN = 2_000
 """Findings that are told."""
+REMEMBERED = 100
+"""Records that are tried."""
 
 
 class Child:
@@ -29,6 +32,8 @@ class Child:
         self._ask = ask
         self._bench: Bench | None = None
         self._samples: tuple[str, Samples] | None = None
+        self._times: dict[str, int] = {}
+        """When records were given for the first time."""
         self._before: tuple[object, Run | None] | None = None
 
     def answer(self, request: dict[str, Value]) -> Value:
@@ -67,7 +72,12 @@ class Child:
         if webhook is None or tried.report.basis is None:
             return told
         users = AskedUsers(self._ask) if request["state"] else None
-        return told | preview(tried.report.basis, webhook, request["record"], request["user"], users)
+        record: str = request["record"]
+        # The same at every key typed, so that what is shown does not change with the clock.
+        now = self._times.setdefault(record, time.time_ns() // 1_000_000)
+        while len(self._times) > REMEMBERED:
+            del self._times[next(iter(self._times))]
+        return told | preview(tried.report.basis, webhook, record, request["user"], users, now)
 
     def _would_fire(self, bench: Bench, tried: Tried, request: dict[str, Value]) -> dict[str, Value]:
         told, webhook = self._checked(tried), tried.webhook

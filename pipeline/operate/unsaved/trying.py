@@ -53,9 +53,12 @@ class AskedUsers:
 
 
 def preview(
-    snapshot: Snapshot, webhook: Webhook, record: str, user: str | None, known: Beneath | None
+    snapshot: Snapshot, webhook: Webhook, record: str, user: str | None, known: Beneath | None, now: int
 ) -> dict[str, Value]:
-    """Return why a webhook fires on a record or not, and its request, as fields of `Previewed`."""
+    """Return why a webhook fires on a record or not, and its request, as fields of `Previewed`.
+
+    now: unix ms of a record that says no time.
+    """
     alone = snapshot.alone(webhook)
     stored = user is None and known is not None
     try:
@@ -63,9 +66,11 @@ def preview(
             Text("event", record.encode("utf-8", "surrogatepass")),
             None if user is None else Text("user", user.encode("utf-8", "surrogatepass")),
             snapshot.formats.all(),
+            now,
         )
     except GivenError as error:
         return {"problem": str(error)}
+    update = next((native_line(one) for one in given.records if isinstance(one, PropertyUpdate)), None)
     if stored:
         given = Given(given.name, given.records, None, joins_now=True)
     found = list(explain_under(alone, given, webhook.id, known if stored else None))
@@ -73,7 +78,16 @@ def preview(
         return {"problem": "there is no event in it, and no change of a property"}
     # Of a batch, the event that fires.
     one = next((one for one in found if one.request is not None), found[0])
-    return {**_explained(one, webhook), "stored_user": stored}
+    return {**_explained(one, webhook), **_as_sent(one, update), "stored_user": stored}
+
+
+def _as_sent(one: Explained, update: bytes | None) -> dict[str, Value]:
+    """Return the record and the user with which the job sends the same request."""
+    event, user = one.moment
+    if user.before is None or update is None:
+        return {"record": orjson.loads(native_line(event)), "properties": user.properties}
+    before = {name: value for name, value in user.properties.items() if name not in event.properties}
+    return {"record": orjson.loads(update), "properties": before | user.before}
 
 
 def _explained(one: Explained, webhook: Webhook) -> dict[str, Value]:
@@ -92,7 +106,7 @@ def _explained(one: Explained, webhook: Webhook) -> dict[str, Value]:
     ]
     shown = request.method != ""
     return {
-        "event": _native(event),
+        "event": orjson.loads(native_line(event)),
         "user": {
             "id": user.id,
             "anonymous_id": user.anonymous_id,
@@ -126,11 +140,6 @@ def _request(one: Explained, webhook: Webhook) -> Preview:
         return Preview.of(Match("", webhook, event, user, webhook.request.render(event, user)))
     except RenderError as error:
         return Preview.of(Match("", webhook, event, user, None, str(error)))
-
-
-def _native(event: Event) -> Value:
-    shown = orjson.loads(native_line(event))
-    return {"name": event.name, **shown} if event.kind != "update" else shown
 
 
 @dataclass(slots=True)
