@@ -15,7 +15,15 @@ from typing import Final, NamedTuple, TypeAlias
 
 from pipeline.compile.snapshot import Report, Snapshot, Webhook, as_enabled, compile_config
 from pipeline.compile.trial.desk import AskBack, AskedFor
-from pipeline.config.files import SHAPES, ConfigText, JobDefaults, config_files, is_webhook, read_config, wanted_lists
+from pipeline.config.files import (
+    SHAPES,
+    ConfigText,
+    JobDefaults,
+    config_files,
+    is_webhook,
+    read_config,
+    wanted_lists,
+)
 from pipeline.config.job import FILE, PipelineReport, load_pipeline
 from pipeline.config.layers import PREFIX
 from pipeline.config.yaml.loader import decode_text
@@ -154,6 +162,10 @@ class Bench:
         if name not in self._named:
             self._named[name] = self._ask({"named": name})
         return self._named[name]
+
+    def is_set(self, name: str) -> bool:
+        """Return whether a variable is set where requests are sent from."""
+        return bool(self._environ.get(name)) or self.is_named(name)
 
     def _listed(self) -> list[Sign]:
         return [_sign(f"{self.config}/{name}") for name in self._lists]
