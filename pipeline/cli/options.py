@@ -163,6 +163,22 @@ class When(click.ParamType[int]):
             )
 
 
+class Statuses(click.ParamType[tuple[str, ...]]):
+    """How attempts ended: ``429,5xx,timeout``."""
+
+    name = "statuses"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the words. Raises UsageError for one that no attempt ends with."""
+        if isinstance(value, tuple):
+            return value
+        from pipeline.job.tap.wanted import checked_statuses
+
+        return checked_statuses([word.strip() for word in value.split(",") if word.strip()])
+
+
 class Actions(click.Group):
     """What a noun's verbs are: shown with the whole first sentence of each, found by other words, too."""
 

@@ -6,7 +6,6 @@ import secrets
 import traceback
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -23,7 +22,6 @@ from pipeline.operate.edits import Changed
 from pipeline.telemetry import log
 
 _log = log.get("console")
-_STATIC: Final = Path(__file__).parent / "static"
 NOBODY: Final = Viewer("", "viewer", frozenset())
 
 WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -41,7 +39,6 @@ def make_app(console: Console) -> web.Application:
         return response
 
     app = web.Application(client_max_size=FORM_BYTES, middlewares=[gate])
-    app.router.add_static(f"{console.options.base_path}/static", _STATIC)
     for route in ROUTES:
         app.router.add_route(route.method, console.options.base_path + route.path, _handler(console, route))
     return app

@@ -12,6 +12,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.console.context import Asked
+from pipeline.console.files import FILES
 from pipeline.model.json import Value
 
 NAVIGATION: Final = (
@@ -64,7 +65,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     found.filters |= {"number": number, "duration": duration, "when": when, "pretty": pretty}
-    found.globals |= {"NAVIGATION": NAVIGATION, "HIDDEN": HIDDEN}
+    found.globals |= {"NAVIGATION": NAVIGATION, "HIDDEN": HIDDEN, "asset": FILES.path}
     return found
 
 

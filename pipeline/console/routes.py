@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from pipeline.console import files
 from pipeline.console.context import Asked
 from pipeline.console.pages import login, overview
 from pipeline.console.security.roles import Right
@@ -25,6 +26,8 @@ class Route(NamedTuple):
 
 
 ROUTES: Final[tuple[Route, ...]] = (
+    Route("GET", "/static/{name}", None, files.serve),
+    Route("GET", "/assets/{name}", None, files.serve),
     Route("GET", "/login", None, login.show),
     Route("POST", "/login", None, login.enter),
     Route("POST", "/logout", "view", login.leave),
