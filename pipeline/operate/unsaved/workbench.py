@@ -190,6 +190,8 @@ class Workbench:
 
     def _try(self, request: dict[str, Value], by: str) -> dict[str, Value]:
         """Ask, and take what takes too much for a finding."""
+        if request["file"] is not None:
+            edits.require_editable(request["file"])
         try:
             return self._ask(request, by)
         except Exceeded as error:
