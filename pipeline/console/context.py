@@ -15,6 +15,7 @@ from multidict import MultiDict, MultiMapping
 from pipeline.admin.socket_client import ask
 from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
+from pipeline.console.streams import Streams
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.looks import Looks, Sample
@@ -58,6 +59,7 @@ class Console:
     """What the job shows: samples, names that were seen."""
     sent: dict[str, float] = field(default_factory=dict)
     """When each person had a test sent last."""
+    streams: Streams = field(default_factory=Streams)
     _job: tuple[float, list[Value]] = (0.0, [])
 
     def __post_init__(self) -> None:

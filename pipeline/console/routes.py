@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from pipeline.console import files
-from pipeline.console.api import samples, unsaved
+from pipeline.console.api import samples, tap, unsaved
 from pipeline.console.context import Asked
-from pipeline.console.pages import login, overview
+from pipeline.console.pages import live, login, overview
 from pipeline.console.security.roles import Right
 
 Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
@@ -41,6 +41,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     # pages/pending
     # pages/events
     # pages/live
+    Route("GET", "/live", "view", live.show),
+    Route("GET", "/live/rows", "view", live.rows),
     # pages/config, pages/audit
     # api: webhooks
     # api: check, preview, complete, samples
@@ -55,5 +57,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/api/v1/webhooks/{id}/send-test", "operate", samples.send_test),
     # api: dead letters, outbox, status
     # api: tap
+    Route("GET", "/api/v1/tap", "view", tap.tap),
 )
 """The order is that in which paths are tried: fixed ones before ``{names}``."""

@@ -82,6 +82,8 @@ class Shown:
     """Byte for byte what is sent; "" where there is none."""
     encoding: str
     """json, form or text."""
+    added: dict[str, str]
+    """Headers that are made only when it is sent: authentication and signature, in words."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -91,6 +93,7 @@ class Shown:
             "headers": self.headers,
             "body": self.body,
             "encoding": self.encoding,
+            "added": self.added,
         }
 
 

@@ -10,11 +10,20 @@ import orjson
 
 from pipeline.compile.snapshot import Snapshot, Webhook
 from pipeline.compile.trial.desk import AskBack
+from pipeline.config.models.receiver import (
+    BasicAuth,
+    BearerAuth,
+    HeaderAuth,
+    HmacSignature,
+    OAuth2Auth,
+    StandardSignature,
+)
 from pipeline.decode.decode import decode
 from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Match
 from pipeline.join.known import Beneath
+from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.model.errors import GivenError, RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Invalid, Origin, PropertyUpdate, Record
@@ -125,10 +134,43 @@ def _explained(one: Explained, webhook: Webhook) -> dict[str, Value]:
             "headers": request.headers,
             "body": request.text,
             "encoding": request.encoding,
+            "added": _added(webhook),
         },
         "dead_letter": request.dead_letter,
         "webhook_id": request.webhook_id,
     }
+
+
+def _added(webhook: Webhook) -> dict[str, str]:
+    """Return the headers that a request gets when it is sent, secrets as written."""
+    receiver = webhook.spec.receiver
+    auth, signature = receiver.auth, receiver.signature
+    found: dict[str, str] = {}
+    match auth:
+        case BasicAuth():
+            found["authorization"] = f"Basic (of {_names(auth.username)}:{_names(auth.password)})"
+        case BearerAuth():
+            found["authorization"] = f"Bearer {_names(auth.token)}"
+        case HeaderAuth():
+            found[auth.name] = _names(auth.value)
+        case OAuth2Auth():
+            found["authorization"] = "Bearer (a token that is asked for when it is sent)"
+    match signature:
+        case StandardSignature():
+            found["webhook-signature"] = "(made when it is sent)"
+        case HmacSignature():
+            found[signature.header] = "(made when it is sent)"
+    return found
+
+
+def _names(text: str) -> str:
+    """Return a text of `auth` with its secrets by their names, and nothing else of it."""
+    try:
+        return "".join(
+            str(part) if isinstance(part, SecretRef) else "•••" for part in parse_placeholders(text)
+        )
+    except PlaceholderError:
+        return "•••"
 
 
 def _request(one: Explained, webhook: Webhook) -> Preview:
