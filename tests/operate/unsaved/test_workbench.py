@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -272,8 +273,8 @@ def test_of_several_texts_of_one_person_the_last_is_tried_and_of_two_persons_eac
         for number, by in enumerate(("ann", "ann", "bob", "ann", "")):
             threads.append(threading.Thread(target=ask, args=(number, by)))
             threads[-1].start()
-            key = f"check {by}" if by else ""
-            until(lambda key=key: not key or key in bench._turns._latest)
+            if by:
+                until(partial(bench._turns._latest.__contains__, f"check {by}"))
     for thread in threads:
         thread.join()
     assert {number: one == 0 for number, one in outcomes.items()} == {
