@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from pipeline.console import files
-from pipeline.console.api import tap
+from pipeline.console.api import samples, tap, unsaved
 from pipeline.console.context import Asked
 from pipeline.console.pages import (
     edit,
@@ -66,6 +66,15 @@ ROUTES: Final[tuple[Route, ...]] = (
     # pages/config, pages/audit
     # api: webhooks
     # api: check, preview, complete, samples
+    Route("POST", "/api/v1/check", "view", unsaved.check),
+    Route("POST", "/api/v1/preview", "payloads", unsaved.preview),
+    Route("POST", "/api/v1/would-fire", "view", unsaved.would_fire),
+    Route("POST", "/api/v1/complete", "view", unsaved.complete),
+    Route("GET", "/api/v1/schema/{name}", "view", unsaved.schema),
+    Route("GET", "/api/v1/samples", "payloads", samples.samples),
+    Route("GET", "/api/v1/catalog", "view", samples.catalog),
+    Route("GET", "/api/v1/attempts", "view", samples.attempts),
+    Route("POST", "/api/v1/webhooks/{id}/send-test", "operate", samples.send_test),
     # api: dead letters, outbox, status
     # api: tap
     Route("GET", "/api/v1/tap", "view", tap.tap, stream=True),
