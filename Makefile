@@ -25,7 +25,7 @@ setup: $(RUN) ## make .venv with the command .venv/bin/hookline
 dev: $(DEV) ## make .venv with the tools for tests and checks as well
 
 run: $(RUN) ## the demo: a recorded shop becomes webhooks to a receiver on this machine
-	@$(BIN)/python docs/demo.py $(ARGS)
+	@$(BIN)/hookline demo $(ARGS)
 
 assets: $(ASSETS) ## the scripts of the console's pages, bundled: without them it works, plainer
 

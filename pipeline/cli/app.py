@@ -25,6 +25,7 @@ class Verb(NamedTuple):
 
 GROUPS: dict[str, dict[str, Verb]] = {
     "Run a job": {
+        "demo": Verb("jobs.demo:demo", "see it work: a recorded shop becomes webhooks to a receiver here"),
         "run": Verb("jobs.run:run", "run the job: read a stream, fire the webhooks"),
         "collect": Verb("jobs.collect:collect", "take events over HTTP from SDKs, browsers and webhooks"),
         "up": Verb("jobs.up:up", "collect and run, side by side"),

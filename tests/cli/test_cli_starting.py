@@ -167,7 +167,7 @@ def test_a_wheel_alone_has_the_examples_and_the_reference(tmp_path: Path):
         packed.extractall(target)
     empty = tmp_path / "empty"
     empty.mkdir()
-    verbs = ["init", "new alert --from slack", "test", "schema webhook", "help fields"]
+    verbs = ["init", "new alert --from slack", "test", "schema webhook", "help fields", "demo"]
     program = f"from pipeline.cli.app import run\nfor words in {verbs}: print(words, run(words.split()))"
     ran = subprocess.run(
         [sys.executable, "-P", "-c", program],
@@ -177,3 +177,5 @@ def test_a_wheel_alone_has_the_examples_and_the_reference(tmp_path: Path):
     for verb in verbs:
         assert f"{verb} 0\n" in ran.stdout, ran.stderr
     assert "4 passed, 0 failed in 2 files\n" in ran.stdout
+    assert "189 with a good signature" in ran.stderr
+    assert (empty / ".demo/config/webhooks/big-purchase.yaml").is_file(), "a copy, to be edited"

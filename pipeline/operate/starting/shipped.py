@@ -1,7 +1,8 @@
-"""What comes with Hookline beside its code: the examples, the reference. In the wheel and in a checkout."""
+"""What comes with Hookline beside its code, in the wheel and in a checkout: examples, reference, demo."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,19 @@ def example_tests(name: str) -> str | None:
 def reference() -> str:
     """Return the reference of everything that a config may hold, as Markdown."""
     return (_shipped() / "README.md").read_text("utf-8").replace(_GENERATED, "")
+
+
+def demo_config(folder: Path) -> Path:
+    """Return the config of the demo: the checkout's own, or a copy in a folder that a person may edit."""
+    shipped = _shipped()
+    if shipped.parent != _PACKAGE:
+        return shipped
+    config, recordings = folder / "config", folder / "recordings"
+    if not config.exists():
+        shutil.copytree(shipped, config, ignore=shutil.ignore_patterns("examples", "recordings"))
+    if not recordings.exists():
+        shutil.copytree(shipped / "recordings", recordings)
+    return config
 
 
 def _shipped() -> Path:
