@@ -1,7 +1,8 @@
-"""The demo behind ``make console``: the shipped shop goes on and on, and a console shows and edits what it fires.
+"""The demo behind ``make console``: the shipped shop goes on and on, with a console over what it fires.
 
-``python docs/demo_console.py [--listen ADDRESS] [FLAGS OF hookline console]``, from the repository's root, until
-Ctrl-C. Everything is in .demo/console and begins anew each time: what is edited there changes no shipped file.
+``python docs/demo_console.py [--listen ADDRESS] [FLAGS OF hookline console]``, from the repository's root,
+until Ctrl-C. Everything is in .demo/console and begins anew each time: what is edited there changes no
+shipped file.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ def main(flags: list[str]) -> int:
 
 
 @contextlib.contextmanager
-def demo(folder: Path, flags: list[str], per_sec: float = PER_SEC) -> Iterator[str]:
-    """Give the link that logs in; everything that was started is gone at the end."""
+def demo(
+    folder: Path, flags: list[str], *, config: Path | None = None, per_sec: float = PER_SEC
+) -> Iterator[str]:
+    """Give the link that logs in; everything that was started is gone at the end. config: copied, too."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    shutil.copytree(ROOT / "config", folder / "config")
+    shutil.copytree(config or ROOT / "config", folder / "config")
     (folder / "answers.json").write_text(json.dumps(ANSWERS))
     stream, ended = folder / "stream.jsonl", threading.Event()
     with gzip.open(ROOT / "recordings" / "shop.jsonl.gz", "rb") as shop:
@@ -100,7 +103,7 @@ def _running(
 
 
 def _line(process: subprocess.Popen[bytes], log: Path, begin: str) -> str:
-    """Return what follows `begin` in the line that a program has printed. Exits where it ends without that."""
+    """Return what follows `begin` in the line that a program prints. Exits where it ends without that."""
     pause = threading.Event()
     while True:
         lines = log.read_text(errors="replace").splitlines()
