@@ -21,7 +21,6 @@ from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.security.throttle import Throttle
 from pipeline.console.security.tokens import Tokens
-from pipeline.console.streams import Streams
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
@@ -77,7 +76,6 @@ class Console:
     audit: Audit = field(init=False)
     workbench: Workbench = field(init=False)
     """What unsaved texts mean."""
-    streams: Streams = field(default_factory=Streams)
     announce: Callable[[str], None] = field(default=lambda link: None)
     """Shows a log-in link to who has the terminal."""
     port: int = 0

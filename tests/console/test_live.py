@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,14 +225,47 @@ def test_what_is_not_shown_is_counted_at_2000_events_a_second(desk: Desk, api: A
     assert len(rows) <= 50 * 9
 
 
-def test_a_tap_behind_a_console_without_a_token_is_told_so(desk: Desk, api: Api, tmp_path: Path):
-    def tap(*words: object, code: int) -> str:
-        with started(HOOKLINE, "tap", *words, env=desk.bench.environ) as process:
-            return ended(process, code)[1]
+TOKENS = {"editor": "an-editors-token", "viewer": "a-viewers-token"}
 
-    assert "wants a token that it knows: --token-file" in tap("--url", api.base, code=1)
-    assert "no console answers at http://127.0.0.1:1" in tap("--url", "http://127.0.0.1:1", code=1)
-    assert "is no address of a console" in tap("--url", "ftp://x", code=2)
-    assert "--token-file is for a console" in tap("--token-file", tmp_path / "t", code=2)
-    (tmp_path / "t").write_text("two words")
-    assert "has to hold one token" in tap("--url", api.base, "--token-file", tmp_path / "t", code=2)
+
+def test_a_tap_behind_a_console_wants_a_token_and_shows_what_its_role_may_see(desk: Desk, tmp_path: Path):
+    lines = [f"{role} {role}-1 {sha256(token.encode()).hexdigest()}\n" for role, token in TOKENS.items()]
+    (tmp_path / "tokens").write_text("".join(lines))
+    for name, text in [*TOKENS.items(), ("stranger", "nobodys"), ("broken", "two words")]:
+        (tmp_path / name).write_text(text)
+
+    def tap(url: str, token: str | None, *words: object, code: int = 0) -> str:
+        file = [] if token is None else ["--token-file", tmp_path / token]
+        with started(HOOKLINE, "tap", "--url", url, *file, *words, env=desk.bench.environ) as process:
+            out, err = ended(process, code)
+        return out or err
+
+    settings = f"{{{desk.bench.settings.strip('{}')}, console: {{mask: [user.properties.plan]}}}}"
+    (desk.config / "pipeline.yaml").write_text(settings)
+    desk.bench.update("m1", plan="free-plan")
+    with kit.ConsoleProcess(desk.bench, "--token-file", tmp_path / "tokens", log="tokens") as console:
+        url = console.base
+        with (
+            started(
+                HOOKLINE, "tap", "--url", url, "--token-file", tmp_path / "viewer", "--why", "--count", 1,
+                "--json", env=desk.bench.environ,
+            ) as viewer,
+            started(
+                HOOKLINE, "tap", "--url", url, "--token-file", tmp_path / "editor", "--why", "--count", 1,
+                "--json", env=desk.bench.environ,
+            ) as editor,
+        ):  # fmt: skip
+            for process in (viewer, editor):
+                assert process.stderr is not None
+                assert "listening to unmatched of 3 webhooks" in process.stderr.readline()
+            desk.bench.append({"name": "Purchase", "user_id": "m1", "properties": {"amount": 7}})
+            seen, whole = (json.loads(ended(process)[0]) for process in (viewer, editor))
+        assert (seen["user"], seen["why"][0]["value"], "record" in seen) == ("•••", "•••", False)
+        assert (whole["user"], whole["why"][0]["value"], whole["known"]) == ("m1", "•••", {"plan": "•••"})
+        assert "your role may not ask" in tap(url, "viewer", "--user", "m1", code=2)
+        assert "wants a token that it knows: --token-file" in tap(url, None, code=1)
+        assert "wants a token that it knows: --token-file" in tap(url, "stranger", code=1)
+        assert "has to hold one token" in tap(url, "broken", code=2)
+        assert "did you mean `matched`" in tap(url, "editor", "--stage", "mached", code=2)
+    assert "no console answers at http://127.0.0.1:1" in tap("http://127.0.0.1:1", None, code=1)
+    assert "is no address of a console" in tap("ftp://x", None, code=2)
