@@ -28,7 +28,7 @@ run: $(RUN) ## the demo: a recorded shop becomes webhooks to a receiver on this 
 	@$(BIN)/hookline demo $(ARGS)
 
 console: $(RUN) $(ASSETS) ## the demo in a browser: a shop that goes on, and the console over it (ARGS="--listen 127.0.0.1:9000")
-	@$(BIN)/python docs/demo_console.py $(ARGS)
+	@$(BIN)/hookline demo --console $(ARGS)
 
 assets: $(ASSETS) ## the scripts of the console's pages, bundled: without them it works, plainer
 

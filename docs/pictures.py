@@ -14,8 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo_console import demo
-
+from pipeline.cli.jobs.demo_console import running
 from pipeline.cli.output import say
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def main(words: list[str]) -> int:
         pages = {name: PAGES[name] for name in given.only.split(",")}
     with tempfile.TemporaryDirectory() as folder:
         config = None if given.webhooks is None else config_of(Path(folder) / "given", given.webhooks)
-        with demo(Path(folder) / "demo", ["--listen", "127.0.0.1:0"], config=config) as link:
+        with running(Path(folder) / "demo", ["--listen", "127.0.0.1:0"], config=config) as link:
             return take(link, pages, given.look, "big-purchase" if config is None else "hook-0001")
 
 

@@ -289,7 +289,7 @@ def run_script(name: str, *flags: str) -> None:
 
 
 def looked_at(bench: Bench) -> None:
-    """The console's page Live and a tap at 100 lines a second beside: firing, sparse, latency."""
+    """The console with its page Live at 100 rows a second beside: firing, sparse, latency."""
     for share, number in ((1.0, bench.deliveries), (bench.shares[0], bench.events)):
         stream = bench.stream(share, number)
         alone, config = (make_config(bench.place(), bench.origin, stream) for _ in range(2))

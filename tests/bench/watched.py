@@ -1,4 +1,4 @@
-"""A job that is looked at, with the console's page Live open and a tap in a terminal, beside one that is not.
+"""A job that is looked at, beside one that is not: the console is open, its page Live shows 100 rows a second.
 
     python -m tests.bench.watched CONFIG STATE    looks at the job there, until it is ended
 
@@ -24,7 +24,6 @@ from tests.bench.measure import Candidate, Run
 from tests.kit.samples import ROOT
 
 HOOKLINE = (sys.executable, "-m", "pipeline.cli")
-AGAIN_SECS = 0.1
 OVERVIEW_SECS = 2.0
 """How often the first page is asked for again: by somebody who reloads and reloads."""
 
@@ -61,12 +60,10 @@ def onlookers(config: Path, state: Path) -> Iterator[None]:
 
 
 def look(config: Path, state: Path) -> None:
-    """Open the console and its page Live, and a tap as soon as the job is there; until SIGTERM."""
-    audit = config.parent / "audit.jsonl"
-    flags = ["--listen", "127.0.0.1:0", "--audit", str(audit)]
+    """Open the console, its page Live, and its first page again and again, until SIGTERM."""
+    flags = ["--listen", "127.0.0.1:0", "--audit", str(config.parent / "audit.jsonl")]
     words = [*HOOKLINE, "console", "-c", str(config), "--state", str(state), *flags]
     console = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    tap: list[subprocess.Popen[bytes]] = []
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     try:
@@ -76,15 +73,10 @@ def look(config: Path, state: Path) -> None:
         for read in (_read_live, _reload):
             threading.Thread(target=read, args=(base, cookie), daemon=True).start()
         print("looking", flush=True)
-        while not ended.is_set():
-            if list(state.glob("control-*.sock")) and not (tap and tap[-1].poll() is None):
-                words = [*HOOKLINE, "tap", "--state", str(state), "--rate", "100/s", "-q"]
-                tap.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-            ended.wait(AGAIN_SECS)
+        ended.wait()
     finally:
         console.kill()
-        for process in tap:
-            process.kill()
+        console.wait()
 
 
 def _log_in(base: str, token: str) -> str:

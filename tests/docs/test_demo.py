@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from demo_console import demo
-
+from pipeline.cli.jobs.demo_console import running
 from tests.kit.run import Bench, until
 from tests.kit.tour import ROOT, run, script
 
@@ -26,12 +25,12 @@ def test_the_demo_ends_with_every_request_at_the_receiver(tmp_path: Path):
 def test_make_calls_these_programs():
     text = (ROOT / "Makefile").read_text()
     assert "hookline demo" in text
-    assert "python docs/demo_console.py" in text
+    assert "hookline demo --console" in text
 
 
 def test_the_demo_of_the_console_is_of_a_shop_that_goes_on(tmp_path: Path):
     folder = tmp_path / "demo"
-    with demo(folder, ["--listen", "127.0.0.1:0"], per_sec=100) as link:
+    with running(folder, ["--listen", "127.0.0.1:0"], per_sec=100) as link:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/login#token=[\w-]{32}", link)
         stream = folder / "stream.jsonl"
         begun = stream.stat().st_size

@@ -1,8 +1,6 @@
-"""The demo behind ``make console``: the shipped shop goes on and on, with a console over what it fires.
+"""``hookline demo --console``: the shop goes on and on, with a console over what it fires.
 
-``python docs/demo_console.py [--listen ADDRESS] [FLAGS OF hookline console]``, from the repository's root,
-until Ctrl-C. Everything is in .demo/console and begins anew each time: what is edited there changes no
-shipped file.
+Everything is in one folder and begins anew each time: what is edited there changes no shipped file.
 """
 
 from __future__ import annotations
@@ -16,17 +14,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.cli.output import say
+from pipeline.operate.starting.shipped import demo_stream, shipped_config
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDER = Path(".demo") / "console"
-HOOKLINE = (sys.executable, "-m", "pipeline.cli")
+HOOKLINE = (sys.executable, "-P", "-m", "pipeline.cli")
 AT_ONCE = 6_000
 """Records of the shop that are there at the beginning; the rest comes `PER_SEC` a second."""
-PER_SEC = 10
+PER_SEC = 10.0
 STOP_SECS = 10.0
 ANSWERS = {
     "/hooks/plan-changed": [503, 200, 503, 503, 200],
@@ -36,27 +33,26 @@ ANSWERS = {
 """Receivers are not always well: what becomes of that is to be seen, too."""
 
 
-def main(flags: list[str]) -> int:
-    """Run the demo until Ctrl-C."""
-    with demo(FOLDER, flags) as link:
-        say(f"The console: {link}")
-        say(f"(good once). It edits the files in {FOLDER / 'config'}; Ctrl-C ends everything.")
+def serve(folder: Path, flags: Sequence[str]) -> None:
+    """Run the demo until Ctrl-C; flags: of `hookline console`."""
+    with running(folder, flags) as link:
+        say(f"The console, good for one log-in: {link}")
+        say(f"It edits the files in {folder / 'config'}; Ctrl-C ends everything.")
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()
-    return 0
 
 
 @contextlib.contextmanager
-def demo(
-    folder: Path, flags: list[str], *, config: Path | None = None, per_sec: float = PER_SEC
+def running(
+    folder: Path, flags: Sequence[str], *, config: Path | None = None, per_sec: float = PER_SEC
 ) -> Iterator[str]:
     """Give the link that logs in; everything that was started is gone at the end. config: copied, too."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    shutil.copytree(config or ROOT / "config", folder / "config")
+    shutil.copytree(config or shipped_config(), folder / "config")
     (folder / "answers.json").write_text(json.dumps(ANSWERS))
     stream, ended = folder / "stream.jsonl", threading.Event()
-    with gzip.open(ROOT / "recordings" / "shop.jsonl.gz", "rb") as shop:
+    with gzip.open(demo_stream(), "rb") as shop:
         lines = shop.readlines()
     stream.write_bytes(b"".join(lines[:AT_ONCE]))
     state = ["-c", str(folder / "config"), "--state", str(folder / "state")]
@@ -113,7 +109,3 @@ def _line(process: subprocess.Popen[bytes], log: Path, begin: str) -> str:
         if process.poll() is not None:
             sys.exit("\n".join(lines) or f"error: `{' '.join(map(str, process.args[3:5]))}` did not start")  # type: ignore[index]
         pause.wait(0.05)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
