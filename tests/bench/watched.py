@@ -1,4 +1,4 @@
-"""A job that is looked at, beside one that is not: the console is open, its page Live shows 100 rows a second.
+"""A job that is looked at beside one that is not: the console is open, its page Live shows 100 rows a second.
 
     python -m tests.bench.watched CONFIG STATE    looks at the job there, until it is ended
 
