@@ -1,4 +1,4 @@
-"""Every page of the route table: accessible, narrow enough, without a fault, and there without scripts too."""
+"""Every page of the route table: accessible, narrow enough, without a fault, and there without scripts."""
 
 from __future__ import annotations
 
