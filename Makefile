@@ -67,7 +67,7 @@ fuzz: $(DEV) ## made-up conditions, templates and answers over made-up values, f
 
 chaos: $(DEV) ## the long form of the kill and fault tests (an hour or so)
 	$(BIN)/python -m tests.chaos.suite
-	$(BIN)/pytest -m slow tests/recovery tests/faults tests/simulation $(ARGS)
+	$(BIN)/pytest -m slow tests/recovery tests/faults tests/simulation tests/console $(ARGS)
 
 SECONDS := 3600
 sim: $(DEV) ## the simulation of the state protocol, for an hour (SECONDS=60, ARGS="--mutants" or "--seed 7")

@@ -29,6 +29,7 @@ WEBHOOKS = {
     "sick": 'trigger: {events: [View]}\nrequest: {url: "RECEIVER/sick"}\n'
     "delivery: {retry: {max_attempts: 2, min_delay: 50ms}}\n",
 }
+FLAT_SECS = 120
 EVIL = "<img src=x onerror=alert(1)>\x1b[31m'\"&"
 
 
@@ -43,7 +44,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def listening(tab: Tab, path: str) -> None:
     """Open the page and wait until its stream has begun."""
     tab.open(path)
-    tab.page.wait_for_function("document.querySelector('#live-told p') !== null")
+    tab.page.locator("#live-told p").first.wait_for()
 
 
 def test_rows_come_within_a_second_and_open(desk: Desk, tab: Tab):
@@ -95,7 +96,7 @@ def test_the_form_is_the_flags_and_says_the_command(desk: Desk, tab: Tab):
     page.get_by_role("button", name="Show").click()
     command = page.locator("#live-command").inner_text()
     assert command == "hookline tap --webhook 'pick*' --where 'event.properties.amount: {gte: 100}' --why"
-    page.wait_for_function("document.querySelector('#live-told p') !== null")
+    page.locator("#live-told p").first.wait_for()
     desk.bench.append({"name": "Purchase", "user_id": "p1", "properties": {"amount": 100}})
     row = page.locator("#live-rows li", has_text="unmatched")
     row.locator("summary").click()
@@ -223,6 +224,28 @@ def test_what_is_not_shown_is_counted_at_2000_events_a_second(desk: Desk, api: A
     assert counts["shown"] == len(rows)
     assert abs(counts["shown"] + counts["not_shown"] + counts["not_looked_at"] - matched) <= matched / 100
     assert len(rows) <= 50 * 9
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_memory_of_tab_and_console_is_flat_while_2000_events_a_second_pass(desk: Desk, tab: Tab):
+    listening(tab, "/live?stage=matched&stage=read")
+    page, measured = tab.page, []
+    tools = page.context.new_cdp_session(page)
+    console = Path(f"/proc/{desk.console.process.pid}/statm")
+    begun = time.monotonic()
+    for step in range(1, 1 + FLAT_SECS * 5):
+        desk.bench.append(*({"name": "Purchase", "user_id": f"u{n}"} for n in range(400)))
+        if step % 100 == 0:
+            tools.send("HeapProfiler.collectGarbage")
+            heap = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
+            measured.append((heap, int(console.read_text().split()[1]) * 4096 / 1e6))
+            assert page.locator("#live-rows li").count() <= 200
+        threading.Event().wait(max(0.0, begun + step / 5 - time.monotonic()))
+    print([f"{heap:.1f} MB, {rss:.1f} MB" for heap, rss in measured])
+    early, late = measured[1], measured[-1]
+    assert late[0] < early[0] * 1.3 + 2
+    assert late[1] < early[1] * 1.1 + 2
 
 
 TOKENS = {"editor": "an-editors-token", "viewer": "a-viewers-token"}
