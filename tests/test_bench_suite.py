@@ -115,7 +115,7 @@ def test_what_is_not_installed_is_named(
 
 
 def test_the_usual_sections_leave_out_what_takes_long() -> None:
-    assert set(sections.SECTIONS) - set(sections.USUAL) == {"users", "parts", "flaky"}
+    assert set(sections.SECTIONS) - set(sections.USUAL) == {"users", "parts", "flaky", "watched"}
 
 
 def test_quick_changes_how_much_is_measured_and_nothing_else(tmp_path: Path) -> None:
