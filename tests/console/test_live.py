@@ -121,8 +121,8 @@ def test_without_scripts_the_last_attempts_are_there(desk: Desk, browser: Browse
         assert page.locator("#live-rows li", has_text="ns1").count() == 2
         assert "reload for newer ones" in page.content()
         assert not page.get_by_role("button", name="Pause").is_visible()
-        tab.close()
-        context.close()
+        # The browser's end closes it: Chromium now and then never says that a page without scripts is closed.
+        tab.check()
 
 
 class Api:
