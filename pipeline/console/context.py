@@ -21,7 +21,6 @@ from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.security.throttle import Throttle
 from pipeline.console.security.tokens import Tokens
-from pipeline.console.streams import Streams
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
@@ -83,7 +82,6 @@ class Console:
     """What the job shows: samples, names that were seen."""
     sent: dict[str, float] = field(default_factory=dict)
     """When each person had a test sent last."""
-    streams: Streams = field(default_factory=Streams)
     announce: Callable[[str], None] = field(default=lambda link: None)
     """Shows a log-in link to who has the terminal."""
     port: int = 0

@@ -197,7 +197,7 @@ class Tab:
             self.allowed.append(f"status of {status} ")
         answer = self.page.goto(self.desk.url(path))
         assert answer is not None
-        assert answer.status == status, f"{path}: {answer.status}\n{self.page.content()[:3000]}"
+        assert answer.status == status, f"{path}: {answer.status}\n{self.page.inner_text('main')[:3000]}"
         return self.page
 
     def _said(self, message: ConsoleMessage) -> None:

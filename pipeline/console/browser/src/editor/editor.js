@@ -131,8 +131,15 @@ function escape(view) {
 function replaced(event, view) {
   const isText = event.inputType === "insertText" || event.inputType === "insertReplacementText";
   if (!isText || event.isComposing || event.data === null || view.state.readOnly) return false;
-  if (view.state.selection.main.empty && !event.data.includes("\n")) return false;
+  // Asked of the page: the editor hears of a selection a moment later than it is made.
+  const [range] = event.getTargetRanges();
+  if (!range) return false;
+  const from = view.posAtDOM(range.startContainer, range.startOffset);
+  const to = view.posAtDOM(range.endContainer, range.endOffset);
+  if (from === to && !event.data.includes("\n")) return false;
   event.preventDefault();
-  view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+  const changes = { from, to, insert: view.state.toText(event.data) };
+  const selection = { anchor: from + changes.insert.length };
+  view.dispatch({ changes, selection, userEvent: "input.type", scrollIntoView: true });
   return true;
 }
