@@ -10,6 +10,7 @@ from aiohttp import web
 
 from pipeline.config.edit.operations import set_value
 from pipeline.console import writes
+from pipeline.console.api import samples
 from pipeline.console.context import Asked
 from pipeline.console.forms.proposals import is_secret_name
 from pipeline.console.forms.rows import BODIES, KINDS
@@ -106,19 +107,23 @@ async def _answer(asked: Asked, draft: Draft) -> web.StreamResponse:
 async def _tested(asked: Asked, draft: Draft) -> dict[str, Value]:
     """Return what became of a test, or why there was none."""
     if not asked.may("operate"):
+        asked.unchanged()
         return {"problem": "your role may not send"}
-    webhook = draft.settled.form.fields["id"]
+    webhook = draft.settled.form.fields["id"].strip()
+    asked.audit("send test", webhook)
     chosen = (await asked.run(look, asked.console, draft, by=_by(asked, draft), payloads=True)).chosen
+    given: dict[str, Value] = dict.fromkeys(("record", "sample", "user"))
     try:
-        record = json.loads(chosen.record)
-        user = json.loads(chosen.user) if chosen.user.strip() else None
+        given["record"] = json.loads(chosen.record)
+        given["user"] = json.loads(chosen.user) if chosen.user.strip() else None
     except ValueError as error:
         return {"problem": f"the sample is no JSON: {error}"}
-    state = asked.console.options.state
     try:
-        return await asked.run(looks.send_test, state, webhook, record, user, [(draft.file, draft.text)])
+        return await samples.send(asked, webhook, {**given, "file": draft.file, "text": draft.text})
     except HooklineError as error:
         return {"problem": str(error)}
+    except web.HTTPException as error:
+        return {"problem": error.reason}
 
 
 async def _save(asked: Asked, draft: Draft) -> web.StreamResponse:
