@@ -110,13 +110,13 @@ async def _tested(asked: Asked, draft: Draft) -> dict[str, Value]:
         asked.unchanged()
         return {"problem": "your role may not send"}
     webhook = draft.settled.form.fields["id"].strip()
-    asked.audit("send test", webhook)
     chosen = (await asked.run(look, asked.console, draft, by=_by(asked, draft), payloads=True)).chosen
     given: dict[str, Value] = dict.fromkeys(("record", "sample", "user"))
     try:
         given["record"] = json.loads(chosen.record)
         given["user"] = json.loads(chosen.user) if chosen.user.strip() else None
     except ValueError as error:
+        asked.unchanged()
         return {"problem": f"the sample is no JSON: {error}"}
     try:
         return await samples.send(asked, webhook, {**given, "file": draft.file, "text": draft.text})

@@ -135,8 +135,9 @@ function replaced(event, view) {
   const isText = event.inputType === "insertText" || event.inputType === "insertReplacementText";
   if (!isText || event.isComposing || event.data === null || view.state.readOnly) return false;
   // Asked of the page: the editor hears of a selection a moment later than it is made.
-  const [range] = event.getTargetRanges();
-  if (!range) return false;
+  const selected = document.getSelection();
+  const range = event.getTargetRanges()[0] ?? (selected?.rangeCount ? selected.getRangeAt(0) : null);
+  if (!range || !view.contentDOM.contains(range.startContainer)) return false;
   const from = view.posAtDOM(range.startContainer, range.startOffset);
   const to = view.posAtDOM(range.endContainer, range.endOffset);
   if (from === to && !event.data.includes("\n")) return false;
