@@ -9,6 +9,7 @@ from aiohttp import web
 
 from pipeline.console import files
 from pipeline.console.api import samples, tap, unsaved
+from pipeline.console.api import webhooks as hooks
 from pipeline.console.context import Asked
 from pipeline.console.pages import (
     edit,
@@ -65,6 +66,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/live/rows", "view", live.rows, stream=True),
     # pages/config, pages/audit
     # api: webhooks
+    Route("GET", "/api/v1/webhooks", "view", hooks.listed),
+    Route("GET", "/api/v1/webhooks/{id}", "view", hooks.one),
+    Route("PUT", "/api/v1/webhooks/{id}", "edit", hooks.put),
+    Route("PATCH", "/api/v1/webhooks/{id}", "edit", hooks.patch),
+    Route("DELETE", "/api/v1/webhooks/{id}", "edit", hooks.delete),
+    Route("POST", "/api/v1/webhooks/{id}/{order:pause|resume|enable|disable}", "operate", hooks.order),
     # api: check, preview, complete, samples
     Route("POST", "/api/v1/check", "view", unsaved.check),
     Route("POST", "/api/v1/preview", "payloads", unsaved.preview),

@@ -41,8 +41,7 @@ async def new(asked: Asked) -> web.StreamResponse:
     if example := asked.query.get("from"):
         text = await asked.run(_example, asked, example)
     elif copied := asked.query.get("copy"):
-        file = await asked.run(asked.console.workbench.file_of, copied)
-        found = await asked.run(asked.console.workbench.read, file)
+        found = await writes.read(asked, copied)
         text = await asked.run(_renamed, asked, found.text)
     elif sample:
         known = await asked.run(looks.samples, asked.console.options.state)
@@ -77,14 +76,14 @@ async def create(asked: Asked) -> web.StreamResponse:
 
 async def edit(asked: Asked) -> web.StreamResponse:
     """Return the page of a webhook that is there."""
-    bench = asked.console.workbench
-    found = await asked.run(bench.read, await asked.run(bench.file_of, asked.name("id")))
+    found = await writes.read(asked, asked.name("id"))
     return await _show(asked, opened_draft(found.file, found.text, found.etag))
 
 
 async def change(asked: Asked) -> web.StreamResponse:
     """Take what was typed into the page of a webhook."""
-    file = await asked.run(asked.console.workbench.file_of, asked.name("id"))
+    known = await writes.known_id(asked, asked.name("id"))
+    file = await asked.run(asked.console.workbench.file_of, known)
     draft = sent_draft(file, (await asked.form()).items())
     if draft.do == "save":
         return await _save(asked, draft)
