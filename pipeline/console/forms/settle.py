@@ -83,6 +83,8 @@ def settle(
 
 def _one(base: str, before: WebhookForm, sent: WebhookForm, found: Changes, file: str) -> Settled:
     applied = apply(base, found.patches, file)
+    if applied.refused:  # the text stays whole, and what was typed as it was
+        return Settled(base, base, sent, tuple(found.errors), tuple(applied.refused))
     now = read(data_of(applied.text, file)) if found.patches else before
     form = replace(now, fields={**now.fields, **sent.fields}, body_kind=sent.body_kind)
     for table in TABLES:
@@ -91,7 +93,7 @@ def _one(base: str, before: WebhookForm, sent: WebhookForm, found: Changes, file
             form = _with_waiting(now, sent, found)
             break
         form = with_rows(form, table, rows)
-    return Settled(applied.text, applied.text, form, tuple(found.errors), tuple(applied.refused))
+    return Settled(applied.text, applied.text, form, tuple(found.errors))
 
 
 def _renumbered(sent: Sequence[Row], now: Sequence[Row], used: Sequence[int]) -> list[Row] | None:

@@ -141,7 +141,9 @@ async def _save(asked: Asked, draft: Draft) -> web.StreamResponse:
         if draft.is_new:
             return await _show(asked, draft, status=412, refused=error.findings)
         theirs = await asked.run(asked.console.workbench.read, draft.file)
-        return await page(asked, "edit_conflict.html", status=412, draft=draft, theirs=theirs)
+        return await page(
+            asked, "edit_conflict.html", status=412, draft=draft, theirs=theirs, quoted=json.dumps
+        )
     except ConfigError as error:
         return await _show(asked, draft, status=422, refused=error.findings or [_said(draft, str(error))])
     begin(asked, saved, before)

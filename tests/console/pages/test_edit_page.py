@@ -69,3 +69,86 @@ def test_the_six_steps_without_scripts(ann: Visitor):
         "webhooks/crm-purchase.yaml",
         "done",
     )
+
+
+def test_somebody_else_has_saved_meanwhile(ann: Visitor):
+    path = "/webhooks/pricing-interest/edit"
+    file = ann.caller.config / "webhooks" / "pricing-interest.yaml"
+    page, text = ann.get(path), file.read_text()
+    file.write_text(text.replace("description: ", "description: Theirs. ") + "# theirs\n")
+    refused = ann.send(page, path, "save", method="PUT", description="Mine.")
+    assert refused.status == 412
+    for words in ("When you opened it", "Yours", "On disk now", "Theirs."):
+        assert words in refused.text
+    assert "# theirs" in file.read_text()
+    merged = ann.send(refused, path, "apply")
+    assert merged.status == 200, merged.text
+    assert "A change of the form was left out: `description` is another one by now" in merged.text
+    assert ann.send(merged, path, "save").status == 303
+    assert "method: PUT" in file.read_text()
+    assert "Theirs." in file.read_text()
+    file.write_text(text)
+
+
+WRONG = [
+    ({"id": "welcome"}, "id"),
+    ({"header_0_name": "Content-Length", "header_0_value": "5"}, "header-0-name"),
+    ({"url": "https://{{ event.name }}.example/x"}, "url"),
+    ({"url": "http://169.254.169.254/x"}, "url"),
+    ({"header_0_name": "Authorization", "header_0_value": "${MISSING_NAME}"}, "header-0-value"),
+    ({"body_0_key": "a", "body_0_kind": "template", "body_0_value": "{{ evnt.name }}"}, "body-0-value"),
+    ({"where_0_path": "evnt.name", "where_0_value": "5"}, "where-0-path"),
+    ({"body_0_key": "", "body_0_value": "5"}, "body-0-key"),
+]
+
+
+@pytest.mark.parametrize(("typed", "field"), WRONG)
+def test_what_is_wrong_stands_beside_its_field_and_is_not_saved(ann: Visitor, typed, field):
+    new = "/webhooks/new"
+    page = ann.send(ann.get(new), new, "add-header")
+    page = ann.send(page, new, "add-key")
+    page = ann.send(page, new, "add-condition", events="Purchase", url="https://a.example/x", id="wrong")
+    page = ann.send(page, new, "refresh", **typed)
+    refused = ann.send(page, new, "save")
+    assert refused.status == 422, (refused.status, typed)
+    assert field in problems_of(refused), (problems_of(refused), typed)
+    assert not (ann.caller.config / "webhooks" / "wrong.yaml").exists()
+
+
+def test_markup_is_text_wherever_it_is_typed(ann: Visitor):
+    new, evil = "/webhooks/new", "\"'><script>alert(1)</script>{{ 7 }}{% x %}&amp;"
+    page = ann.send(ann.send(ann.get(new), new, "add-header"), new, "add-key")
+    typed = dict.fromkeys(("url", "id", "description", "events", "header_0_name", "header_0_value"), evil)
+    page = ann.send(page, new, "refresh", body_0_key=evil, body_0_value=evil, record=evil, user=evil, **typed)
+    assert page.status == 200
+    assert "<script>alert" not in page.text
+    fields = dict(fields_of(page))
+    assert fields["url"] == fields["header-0-value"] == fields["body-0-key"] == evil
+
+
+def test_a_page_that_was_sent_in_part_or_otherwise_is_refused(ann: Visitor):
+    page = ann.get("/webhooks/new")
+    for field in (("nonsense", "1"), ("body-0-nonsense", "1"), ("etag", "x")):
+        assert ann.post("/webhooks/new", [*fields_of(page), field]).status == 400, field
+    broken = [(name, "{" if name == "base" else value) for name, value in fields_of(page)]
+    assert ann.post("/webhooks/new", broken).status == 400
+    assert ann.get("/webhooks/nowhere/edit").status == 404
+    assert ann.get("/webhooks/new?from=nowhere").status == 400
+    assert ann.get("/webhooks/new?copy=nowhere").status == 404
+
+
+def test_a_copy_and_an_example_begin_under_a_free_id_and_not_enabled(ann: Visitor):
+    for query, id in (("copy=welcome", "welcome-2"), ("from=slack", "slack")):
+        fields = dict(fields_of(ann.get(f"/webhooks/new?{query}")))
+        assert (fields["id"], fields["enabled"]) == (id, "")
+
+
+def test_an_id_is_proposed_until_somebody_gives_one(ann: Visitor):
+    new = "/webhooks/new"
+    page = ann.send(ann.get(new), new, "refresh", url="https://hooks.slack.com/x", events="Order Placed")
+    assert dict(fields_of(page))["id"] == "slack-order-placed"
+    page = ann.send(page, new, "refresh", events="Refund")
+    assert dict(fields_of(page))["id"] == "slack-refund"
+    page = ann.send(page, new, "refresh", id="mine")
+    page = ann.send(page, new, "refresh", events="Other")
+    assert dict(fields_of(page))["id"] == "mine"

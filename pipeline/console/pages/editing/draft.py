@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.config.yaml.loader import MAX_FILE_BYTES
 from pipeline.console.forms.posted import is_field
 from pipeline.console.forms.proposals import proposed_id
-from pipeline.console.forms.rows import WebhookForm
+from pipeline.console.forms.rows import FieldError, WebhookForm
 from pipeline.console.forms.settle import Settled, opened, settle
 from pipeline.model.errors import UsageError
 
@@ -90,6 +90,9 @@ def sent_draft(file: str, pairs: Iterable[tuple[str, str]], taken: Collection[st
     settled = settle(base, yaml, fields, do, file, complete=with_id)
     if taken is not None:
         file = new_file(settled.form.fields["id"])
+        if settled.form.fields["id"] in taken:
+            known = FieldError("id", "there is a webhook of this id already: choose another one")
+            settled = replace(settled, errors=(*settled.errors, known))
     return Draft(
         file,
         settled,
