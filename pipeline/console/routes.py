@@ -8,14 +8,24 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from pipeline.console import files
-from pipeline.console.api import samples, tap, unsaved
+from pipeline.console.api import (
+    kept,
+    samples,
+    tap,
+    unsaved,
+)
 from pipeline.console.api import webhooks as hooks
 from pipeline.console.context import Asked
 from pipeline.console.pages import (
+    dead_letters,
     edit,
+    events,
     live,
     login,
     overview,
+    pending,
+    webhooks,
+    work,
 )
 from pipeline.console.security.origin import SAFE
 from pipeline.console.security.roles import CHANGING, Right
@@ -51,6 +61,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     # pages/overview
     Route("GET", "/", "view", overview.show),
     # pages/webhooks
+    Route("GET", "/webhooks", "view", webhooks.show),
+    Route("POST", "/webhooks/orders", "operate", webhooks.orders),
     # pages/edit
     Route("GET", "/webhooks/new", "edit", edit.new),
     Route("POST", "/webhooks/new", "edit", edit.create),
@@ -59,8 +71,22 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/webhooks/{id}/saved", "edit", edit.saved),
     # pages/webhook
     # pages/dead_letters
+    Route("GET", "/dead-letters", "view", dead_letters.show),
+    Route("GET", "/dead-letters/selection", "operate", dead_letters.count),
+    Route("POST", "/dead-letters/selection", "operate", dead_letters.change),
+    Route("GET", "/dead-letters/export", "payloads", dead_letters.export, stream=True),
+    Route("GET", "/dead-letters/{name}", "view", dead_letters.show_one),
+    Route("POST", "/dead-letters/{name}", "operate", dead_letters.change_one),
+    Route("GET", "/work/{id}", "view", work.show),
+    Route("POST", "/work/{id}/stop", "operate", work.stop),
     # pages/pending
+    Route("GET", "/pending", "view", pending.show),
+    Route("POST", "/pending/send-now", "operate", pending.send_now),
+    Route("GET", "/pending/selection", "operate", pending.count),
+    Route("POST", "/pending/selection", "operate", pending.change),
     # pages/events
+    Route("GET", "/events", "view", events.show),
+    Route("GET", "/events/users", "payloads", events.users),
     # pages/live
     Route("GET", "/live", "view", live.show),
     Route("GET", "/live/rows", "view", live.rows, stream=True),
@@ -83,6 +109,16 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/api/v1/attempts", "view", samples.attempts),
     Route("POST", "/api/v1/webhooks/{id}/send-test", "operate", samples.send_test),
     # api: dead letters, outbox, status
+    Route("GET", "/api/v1/status", "view", kept.status),
+    Route("GET", "/api/v1/dead-letters", "view", kept.list_dead),
+    Route("GET", "/api/v1/dead-letters/{name}", "view", dead_letters.show_one),
+    Route("POST", "/api/v1/dead-letters/{action:replay|purge}", "operate", kept.change_dead),
+    Route("GET", "/api/v1/outbox", "view", kept.list_owed),
+    Route("POST", "/api/v1/outbox/drop", "operate", kept.drop),
+    Route("POST", "/api/v1/outbox/retry-now", "operate", kept.send_now),
+    Route("POST", "/api/v1/webhooks/orders", "operate", kept.orders),
+    Route("GET", "/api/v1/users/{id}", "payloads", kept.user),
+    Route("GET", "/api/v1/work/{id}", "view", work.show),
     # api: tap
     Route("GET", "/api/v1/tap", "view", tap.tap, stream=True),
 )
