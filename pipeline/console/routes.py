@@ -24,6 +24,7 @@ from pipeline.console.pages import (
     login,
     overview,
     pending,
+    webhook,
     webhooks,
     work,
 )
@@ -70,6 +71,13 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/webhooks/{id}/edit", "edit", edit.change),
     Route("GET", "/webhooks/{id}/saved", "edit", edit.saved),
     # pages/webhook
+    Route("GET", "/webhooks/{id}", "view", webhook.show),
+    Route("GET", "/webhooks/{id}/deliveries", "view", webhook.deliveries),
+    Route("GET", "/webhooks/{id}/tests", "payloads", webhook.tests),
+    Route("GET", "/webhooks/{id}/history", "view", webhook.history),
+    Route("POST", "/webhooks/{id}/orders", "operate", webhook.give),
+    Route("GET", "/webhooks/{id}/delete", "edit", webhook.ask_end),
+    Route("POST", "/webhooks/{id}/delete", "edit", webhook.end),
     # pages/dead_letters
     Route("GET", "/dead-letters", "view", dead_letters.show),
     Route("GET", "/dead-letters/selection", "operate", dead_letters.count),
@@ -97,7 +105,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("PUT", "/api/v1/webhooks/{id}", "edit", hooks.put),
     Route("PATCH", "/api/v1/webhooks/{id}", "edit", hooks.patch),
     Route("DELETE", "/api/v1/webhooks/{id}", "edit", hooks.delete),
-    Route("POST", "/api/v1/webhooks/{id}/{order:pause|resume|enable|disable}", "operate", hooks.order),
     # api: check, preview, complete, samples
     Route("POST", "/api/v1/check", "view", unsaved.check),
     Route("POST", "/api/v1/preview", "payloads", unsaved.preview),
@@ -108,6 +115,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/api/v1/catalog", "view", samples.catalog),
     Route("GET", "/api/v1/attempts", "view", samples.attempts),
     Route("POST", "/api/v1/webhooks/{id}/send-test", "operate", samples.send_test),
+    Route("POST", "/api/v1/webhooks/{id}/{order}", "operate", hooks.order),
     # api: dead letters, outbox, status
     Route("GET", "/api/v1/status", "view", kept.status),
     Route("GET", "/api/v1/dead-letters", "view", kept.list_dead),
