@@ -17,7 +17,7 @@ from pipeline.console.forms.rows import BODIES, KINDS
 from pipeline.console.forms.scalars import METHODS
 from pipeline.console.forms.settle import opened
 from pipeline.console.pages.editing.draft import BLANK, Draft, opened_draft, sent_draft
-from pipeline.console.pages.editing.look import look
+from pipeline.console.pages.editing.look import look, veiled
 from pipeline.console.pages.editing.meeting import meet
 from pipeline.console.pages.editing.saved import begin, last, outcome
 from pipeline.console.pages.editing.shown import brief, laid_out, operator_words, shown_body
@@ -173,6 +173,7 @@ async def _show(
         )
     except Superseded:
         return web.Response(status=204)
+    looked = veiled(looked, asked.masked)
     return await page(
         asked,
         "edit_form.html" if asked.is_partial else "edit.html",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 
+from pipeline.operate.check import check
 from tests.kit.pages import served
 from tests.kit.pages_sent import Visitor, fields_of, problems_of
 from tests.kit.samples import ROOT
@@ -152,3 +156,54 @@ def test_an_id_is_proposed_until_somebody_gives_one(ann: Visitor):
     page = ann.send(page, new, "refresh", id="mine")
     page = ann.send(page, new, "refresh", events="Other")
     assert dict(fields_of(page))["id"] == "mine"
+
+
+BROKEN = [
+    ("  events:", "  evnts:"),
+    ("{gte: 500}", "{gtee: 500}"),
+    ("{{ event.properties.order_id }}", "{{ evnt.name }}"),
+    ("https://", "https://{{ event.name }}."),
+    ("  body:\n", "  headers: {Content-Length: '5'}\n  body:\n"),
+    ("id: big-purchase", "id: welcome"),
+    ("  body:\n", "  headers: {A: '${MISSING_NAME}'}\n  body:\n"),
+    ("  url: ", "  url: http://169.254.169.254/x\n  # "),
+    ("  body:\n", "  body:\n    order: 1\n"),
+    ("  events:", "\tevents:"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), BROKEN)
+def test_what_is_wrong_with_the_yaml_is_what_check_finds_at_the_same_place(ann: Visitor, old, new):
+    config, path = ann.caller.config, "/webhooks/big-purchase/edit"
+    page = ann.get(path)
+    text = _text(ann, "big-purchase").replace("${RECEIVER:-http://127.0.0.1:8765}", "https://a.example")
+    broken = text.replace(old, new, 1)
+    assert broken != text
+    file = "webhooks/big-purchase.yaml"
+    found = check(config, unsaved={file: broken}).findings
+    wanted = {(one.line, one.column, one.message) for one in found if one.file == file}
+    others = [one for one in found if one.file != file and not one.warning]
+    assert wanted or others
+    for do, status in (("refresh", 200), ("save", 422)):
+        answer = ann.send(page, path, do, yaml=broken.replace("\n", "\r\n"))
+        assert answer.status == status
+        shown = re.findall(r'data-line="(\d+)" data-column="(\d+)".*?data-message="([^"]*)"', answer.text)
+        assert {(int(line), int(column), html.unescape(words)) for line, column, words in shown} == wanted
+        for one in others:
+            assert f"{one.file}:{one.line}:{one.column}" in answer.text
+    assert _text(ann, "big-purchase") == SHIPPED["big-purchase"].read_text()
+
+
+def test_what_the_owner_hides_is_shown_nowhere(tmp_path: Path):
+    user = "{id: u1, properties: {email: ann@shop.example}}"
+    case = f"cases: [{{name: a, users: [{user}], events: [{{name: Purchase}}], expect: none}}]"
+    text = (
+        "id: crm\ntrigger: {events: [Purchase], where: [{user.properties.email: {contains: shop}}]}\n"
+        'request: {url: https://crm.example, body: {to: "{{ user.properties.email }}"}}\n'
+    )
+    with served(tmp_path, {"crm": text, "crm.test": case}, mask=("user.properties.email",)) as caller:
+        page = Visitor.of(caller).get("/webhooks/crm/edit").text
+        assert "&#34;to&#34;:&#34;•••&#34;" in page
+        assert "ann@shop" not in page
+    with served(tmp_path / "open", {"crm": text, "crm.test": case}) as caller:
+        assert "ann@shop" in Visitor.of(caller).get("/webhooks/crm/edit").text

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 from typing import Final
 
@@ -16,7 +16,7 @@ from pipeline.console.forms.scalars import value_at
 from pipeline.console.forms.trees import ABSENT
 from pipeline.console.pages.editing.draft import Draft
 from pipeline.console.pages.editing.offers import Offers, offers
-from pipeline.console.pages.editing.samples import Chosen, cases_of, choose, seen
+from pipeline.console.pages.editing.samples import OWN, Chosen, cases_of, choose, seen
 from pipeline.language.headers import is_reserved
 from pipeline.language.path_syntax import PathError, parse_path
 from pipeline.model.findings import Finding
@@ -38,8 +38,8 @@ class Looked:
     """True: the preview is that of the last text without errors."""
     fired: WouldFire | None = None
     findings: tuple[Finding, ...] = ()
-    elsewhere: int = 0
-    """Errors of other files."""
+    elsewhere: tuple[Finding, ...] = ()
+    """Errors of other files: those that this text makes are among them."""
     problems: dict[str, str] = field(default_factory=dict)
     """By field."""
     warnings: dict[str, str] = field(default_factory=dict)
@@ -60,18 +60,20 @@ def look(
     chosen = choose(
         form,
         text,
-        known,
+        known if payloads else [],
         cases_of(options.config, draft.file),
         key=draft.sample,
         record=draft.record,
         user=draft.user,
     )
+    if not payloads and not chosen.user:  # what is stored of a user is not for everybody
+        chosen = replace(chosen, user="{}")
     offered = offers(options.config, options.state, form.fields["events"], bench.secrets(), payloads=payloads)
     previewed = bench.preview(draft.file, text, chosen.record, chosen.user or None, by=by)
     own = [*previewed.checked.own, *(one for one in refused if one.file == draft.file)]
     own = list(dict.fromkeys(own))
     everywhere = (*previewed.checked.findings, *refused)
-    others = {one for one in everywhere if one.file != draft.file and not one.warning}
+    others = [one for one in everywhere if one.file != draft.file and not one.warning]
     is_good = not any(not one.warning for one in own)
     good = text if is_good else draft.good
     shown: Previewed | None = previewed if is_good else None
@@ -87,7 +89,7 @@ def look(
         not is_good,
         fired,
         tuple(own),
-        len(others),
+        tuple(dict.fromkeys(others)),
         _problems(draft, own),
         _warnings(form, offered),
         _hints(form, shown),
@@ -95,6 +97,48 @@ def look(
         _diff(draft),
         host_of(form.fields["url"]),
     )
+
+
+def veiled(looked: Looked, masked: Callable[[Value], Value]) -> Looked:
+    """Return it as it may be shown. masked: hides what `console.mask` names, in all of it together."""
+    chosen, seen = looked.chosen, looked.previewed
+    shown = masked(
+        {
+            "record": chosen.record,
+            "properties": chosen.user,
+            "choices": [words for _, words in chosen.choices],
+            "hints": looked.hints,
+            "event": None if seen is None else seen.event,
+            "user": None if seen is None else seen.user,
+            "dead_letter": None if seen is None else seen.dead_letter,
+            "clauses": [] if seen is None else [one.value for one in seen.clauses],
+            "request": None if seen is None or seen.request is None else seen.request.to_json(),
+        }
+    )
+    names = [key for key, _ in chosen.choices]
+    own = chosen.key == OWN  # what a person has pasted stays theirs
+    chosen = replace(
+        chosen,
+        record=chosen.record if own else shown["record"],
+        user=chosen.user if own else shown["properties"],
+        choices=tuple(zip(names, shown["choices"], strict=True)),
+    )
+    if seen is not None:
+        told = zip(seen.clauses, shown["clauses"], strict=True)
+        request = None if seen.request is None else replace(seen.request, **_of(shown["request"]))
+        seen = replace(
+            seen,
+            event=shown["event"],
+            user=shown["user"],
+            dead_letter=shown["dead_letter"],
+            clauses=tuple(replace(one, value=value) for one, value in told),
+            request=request,
+        )
+    return replace(looked, chosen=chosen, hints=shown["hints"], previewed=seen)
+
+
+def _of(request: dict[str, Value]) -> dict[str, Value]:
+    return {name: request[name] for name in ("method", "url", "headers", "body")}
 
 
 def _problems(draft: Draft, own: Sequence[Finding]) -> dict[str, str]:
