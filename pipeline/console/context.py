@@ -21,14 +21,15 @@ from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.security.throttle import Throttle
 from pipeline.console.security.tokens import Tokens
-from pipeline.console.streams import Streams
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
 from pipeline.operate.kept.chosen import Shown
 from pipeline.operate.kept.works import Works
 from pipeline.operate.literals import hide_literals
+from pipeline.operate.looks import Looks, Sample
 from pipeline.operate.overview.sampler import Sampler
+from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.workbench import Workbench
 
 P = ParamSpec("P")
@@ -80,7 +81,10 @@ class Console:
     audit: Audit = field(init=False)
     workbench: Workbench = field(init=False)
     """What unsaved texts mean."""
-    streams: Streams = field(default_factory=Streams)
+    looks: Looks = field(init=False)
+    """What the job shows: samples, names that were seen."""
+    sent: dict[str, float] = field(default_factory=dict)
+    """When each person had a test sent last."""
     announce: Callable[[str], None] = field(default=lambda link: None)
     """Shows a log-in link to who has the terminal."""
     port: int = 0
@@ -101,6 +105,22 @@ class Console:
         self.mask = Mask(self.options.mask)
         self.audit = Audit(self.options.audit or self.options.state / NAME)
         self.workbench = Workbench(self.options.config, self.options.state)
+        self.looks = Looks(self.options.state)
+
+    def samples(self, file: str | None = None, event: str | None = None) -> list[Sample]:
+        """Return what a webhook can be tried on: the events of its own tests, then what the job read of late.
+
+        file: of the webhook; None: what the job read alone.
+        """
+        own = [] if file is None else case_samples(self.options.config, file)
+        return [*(one for one in own if event is None or event in one.events), *self.looks.samples(event)]
+
+    def sample(self, name: str, file: str | None = None) -> Sample:
+        """Return one of these. Raises UsageError where it is gone."""
+        found = next((one for one in self.samples(file) if one.id == name), None)
+        if found is None:
+            raise UsageError(f"the sample {name} is gone by now: take another one")
+        return found
 
     async def job(self) -> list[Value]:
         """Return what each process of the running job says of itself (route `status`); [] where none runs."""

@@ -10,16 +10,21 @@ from aiohttp import web
 from pipeline.console import files
 from pipeline.console.api import (
     kept,
+    samples,
     tap,
+    unsaved,
 )
+from pipeline.console.api import webhooks as hooks
 from pipeline.console.context import Asked
 from pipeline.console.pages import (
     dead_letters,
+    edit,
     events,
     live,
     login,
     overview,
     pending,
+    webhook,
     webhooks,
     work,
 )
@@ -60,7 +65,19 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/webhooks", "view", webhooks.show),
     Route("POST", "/webhooks/orders", "operate", webhooks.orders),
     # pages/edit
+    Route("GET", "/webhooks/new", "edit", edit.new),
+    Route("POST", "/webhooks/new", "edit", edit.create),
+    Route("GET", "/webhooks/{id}/edit", "edit", edit.edit),
+    Route("POST", "/webhooks/{id}/edit", "edit", edit.change),
+    Route("GET", "/webhooks/{id}/saved", "edit", edit.saved),
     # pages/webhook
+    Route("GET", "/webhooks/{id}", "view", webhook.show),
+    Route("GET", "/webhooks/{id}/deliveries", "view", webhook.deliveries),
+    Route("GET", "/webhooks/{id}/tests", "payloads", webhook.tests),
+    Route("GET", "/webhooks/{id}/history", "view", webhook.history),
+    Route("POST", "/webhooks/{id}/orders", "operate", webhook.give),
+    Route("GET", "/webhooks/{id}/delete", "edit", webhook.ask_end),
+    Route("POST", "/webhooks/{id}/delete", "edit", webhook.end),
     # pages/dead_letters
     Route("GET", "/dead-letters", "view", dead_letters.show),
     Route("GET", "/dead-letters/selection", "view", dead_letters.count),
@@ -83,7 +100,22 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/live/rows", "view", live.rows, stream=True),
     # pages/config, pages/audit
     # api: webhooks
+    Route("GET", "/api/v1/webhooks", "view", hooks.listed),
+    Route("GET", "/api/v1/webhooks/{id}", "view", hooks.one),
+    Route("PUT", "/api/v1/webhooks/{id}", "edit", hooks.put),
+    Route("PATCH", "/api/v1/webhooks/{id}", "edit", hooks.patch),
+    Route("DELETE", "/api/v1/webhooks/{id}", "edit", hooks.delete),
     # api: check, preview, complete, samples
+    Route("POST", "/api/v1/check", "view", unsaved.check),
+    Route("POST", "/api/v1/preview", "payloads", unsaved.preview),
+    Route("POST", "/api/v1/would-fire", "view", unsaved.would_fire),
+    Route("POST", "/api/v1/complete", "view", unsaved.complete),
+    Route("GET", "/api/v1/schema/{name}", "view", unsaved.schema),
+    Route("GET", "/api/v1/samples", "payloads", samples.samples),
+    Route("GET", "/api/v1/catalog", "view", samples.catalog),
+    Route("GET", "/api/v1/attempts", "view", samples.attempts),
+    Route("POST", "/api/v1/webhooks/{id}/send-test", "operate", samples.send_test),
+    Route("POST", "/api/v1/webhooks/{id}/{order}", "operate", hooks.order),
     # api: dead letters, outbox, status
     Route("GET", "/api/v1/status", "view", kept.status),
     Route("GET", "/api/v1/dead-letters", "view", kept.list_dead),

@@ -61,7 +61,7 @@ async def show(asked: Asked) -> web.StreamResponse:
 async def orders(asked: Asked) -> web.StreamResponse:
     """Ask what an order to many would come to, or give it: by ids, or to all that the list is filtered to."""
     form = await asked.form()
-    order = _order(form.get("do", ""))
+    order = order_of(form.get("do", ""))
     seen = await glance(asked)
     names = _names(form, seen)
     back = "/webhooks" + (f"?{form['back']}" if form.get("back") else "")
@@ -82,7 +82,7 @@ async def orders(asked: Asked) -> web.StreamResponse:
             running=seen.stands.running,
         )
     given = await obey(asked, seen, names, order)
-    asked.say(*_told(order, given))
+    asked.say(*told(order, given))
     return asked.go(back)
 
 
@@ -94,7 +94,7 @@ async def obey(asked: Asked, seen: Glance, names: list[str], order: Order) -> Or
     return await asked.run(give_order, options.state, options.config, names, order, seen.ages)
 
 
-def _told(order: Order, orders: Orders) -> tuple[str, str]:
+def told(order: Order, orders: Orders) -> tuple[str, str]:
     """Return what became of it, and whether that is good."""
     refused = [one for one in orders.webhooks if one.refused]
     done = [one for one in orders.webhooks if not one.refused]
@@ -111,7 +111,8 @@ def _told(order: Order, orders: Orders) -> tuple[str, str]:
     return words, "bad" if refused else "good"
 
 
-def _order(word: str) -> Order:
+def order_of(word: str) -> Order:
+    """Return the order that a form gives. Raises UsageError."""
     if word not in ORDERS:
         raise UsageError(f"`{word[:40]}` is no order; there are {', '.join(ORDERS)}")
     return word

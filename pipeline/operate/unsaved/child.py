@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -16,11 +17,14 @@ from pipeline.model.findings import in_order
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 from pipeline.operate.unsaved.bench import Bench, Tried, data_of
+from pipeline.operate.unsaved.complete.offers import complete
 from pipeline.operate.unsaved.explaining import explain
 from pipeline.operate.unsaved.trying import AskedUsers, Run, Samples, compared, preview, run
 
 SHOWN = 2_000
 """Findings that are told."""
+REMEMBERED = 100
+"""Records that are tried."""
 
 
 class Child:
@@ -29,7 +33,10 @@ class Child:
     def __init__(self, ask: AskBack) -> None:
         self._ask = ask
         self._bench: Bench | None = None
+        self._catalog: tuple[str, Value] | None = None
         self._samples: tuple[str, Samples] | None = None
+        self._times: dict[str, int] = {}
+        """When records were given for the first time."""
         self._before: tuple[object, Run | None] | None = None
 
     def answer(self, request: dict[str, Value]) -> Value:
@@ -51,8 +58,10 @@ class Child:
                 return {} if basis is None else explain(basis, request["record"], request["user"], users)
             case "would_fire":
                 return self._would_fire(bench, tried, request)
-            case "names":
-                return self._names(bench, tried)
+            case "complete":
+                return self._completed(bench, tried, request)
+            case "secrets":
+                return {"secrets": _secrets(bench.config, tried)}
             case "webhooks":
                 return {"webhooks": _listed(tried)}
         return {}
@@ -72,7 +81,12 @@ class Child:
         if webhook is None or tried.report.basis is None:
             return told
         users = AskedUsers(self._ask) if request["state"] else None
-        return told | preview(tried.report.basis, webhook, request["record"], request["user"], users)
+        record: str = request["record"]
+        # The same at every key typed, so that what is shown does not change with the clock.
+        now = self._times.setdefault(record, time.time_ns() // 1_000_000)
+        while len(self._times) > REMEMBERED:
+            del self._times[next(iter(self._times))]
+        return told | preview(tried.report.basis, webhook, record, request["user"], users, now)
 
     def _would_fire(self, bench: Bench, tried: Tried, request: dict[str, Value]) -> dict[str, Value]:
         told, webhook = self._checked(tried), tried.webhook
@@ -93,21 +107,34 @@ class Child:
             self._samples = key, Samples.of(told, AskedUsers(self._ask) if users else None)
         return self._samples[1]
 
-    def _names(self, bench: Bench, tried: Tried) -> dict[str, Value]:
-        """Return the names that a text may use."""
-        basis = tried.report.basis
-        files = {} if basis is None else basis.text.files
-        return {
-            "labels": [] if basis is None else sorted(basis.labels.names()),
-            "bases": sorted(
-                name[len("webhooks/") :].rpartition(".")[0]
-                for name in files
-                if name.startswith("webhooks/_") and not is_webhook(name)
-            ),
-            "lists": sorted(name for name in files if not name.endswith((".yaml", ".yml"))),
-            "shapes": [] if basis is None else sorted(basis.formats.named),
-            "secrets": _secrets(bench.config, tried),
-        }
+    def _completed(self, bench: Bench, tried: Tried, request: dict[str, Value]) -> dict[str, Value]:
+        if self._catalog is None or self._catalog[0] != request["catalog"]:
+            self._catalog = request["catalog"], self._ask({"catalog": request["catalog"]})
+        names = _names(bench, tried)
+        found = complete(
+            request["file"], request["text"], request["line"], request["column"], names, self._catalog[1]
+        )
+        return {"completions": [one.to_json() for one in found]}
+
+
+def _names(bench: Bench, tried: Tried) -> dict[str, Value]:
+    """Return the names that a text may use."""
+    basis = tried.report.basis
+    files = {} if basis is None else basis.text.files
+    secrets = _secrets(bench.config, tried)
+    for name, one in secrets.items():
+        one["set"] = one["readable"] if one["file"] else bench.is_set(name)
+    return {
+        "labels": [] if basis is None else sorted(basis.labels.names()),
+        "bases": sorted(
+            name[len("webhooks/") :].rpartition(".")[0]
+            for name in files
+            if name.startswith("webhooks/_") and not is_webhook(name)
+        ),
+        "lists": sorted(name for name in files if not name.endswith((".yaml", ".yml"))),
+        "shapes": [] if basis is None else sorted(basis.formats.named),
+        "secrets": secrets,
+    }
 
 
 def _secrets(config: Path, tried: Tried) -> Value:
