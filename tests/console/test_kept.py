@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -18,6 +19,8 @@ from tests.kit.jobs import Job, accounted, ready
 from tests.kit.kept import T0, keep, letter
 from tests.kit.pages import OURS, Caller, Reply, served
 from tests.kit.run import Bench, until
+
+NOW = time.time_ns() // 1_000_000
 
 
 def get(caller: Caller, path: str, token: str = "editor") -> Reply:
@@ -123,7 +126,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
         folder / "state",
         [
             *(letter("crm", n, user="lovelace", body=b'{"mail":"lovelace@example.com"}') for n in range(60)),
-            letter("", 100, kind="record", reason="no JSON: <script>", body=b"<script>\xff\x1b[31m"),
+            letter("", 100, kind="record", reason="no JSON: <script>", body=b"<script>\xff\x1b[31m", at=NOW),
         ],
         [("crm", 200, Progress(attempt=2, status=503, excerpt="busy"))],
     )
@@ -145,7 +148,8 @@ def test_a_page_says_what_is_there_and_escapes_it(kept: Caller):
 def test_who_may_see_no_payloads_sees_counts_alone(kept: Caller):
     name = get(kept, "/dead-letters?webhook=crm&format=json").json["dead_letters"][0]["id"]
     for path in (
-        "/dead-letters", "/dead-letters?kind=records", "/dead-letters?format=json", "/pending", "/webhooks",
+        "/", "/?format=json", "/dead-letters", "/dead-letters?kind=records", "/dead-letters?format=json",
+        "/pending", "/webhooks", "/webhooks?format=json", "/api/v1/status",
         f"/dead-letters/{name}", f"/api/v1/dead-letters/{name}", "/api/v1/dead-letters", "/api/v1/outbox",
         "/dead-letters/selection?do=purge", "/pending/selection",
     ):  # fmt: skip
