@@ -16,6 +16,7 @@ from pipeline.console.render import HIDDEN, data
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate import looks
+from pipeline.operate.authors import overstepped
 from pipeline.operate.unsaved.results import Previewed
 
 SEND_SECS: Final = 60.0
@@ -68,6 +69,7 @@ async def send(asked: Asked, webhook: str, given: dict[str, Value]) -> dict[str,
     where the job is stopped.
     """
     console, bench = asked.console, asked.console.workbench
+    asked.audit("send test", webhook)
     file = given["file"] or await asked.run(bench.file_of, webhook)
     text = given["text"]
     if text is not None and not asked.may("edit"):
@@ -79,7 +81,7 @@ async def send(asked: Asked, webhook: str, given: dict[str, Value]) -> dict[str,
     shown = await asked.run(bench.preview, file, written, record, user)
     _require(shown, webhook)
     files = {} if text is None else {file: text}
-    await may_send(asked, files)
+    await may_send(asked, {file: written})
     throttle(asked)
     async with asyncio.timeout(SEND_SECS):
         told = await asyncio.to_thread(
@@ -89,7 +91,11 @@ async def send(asked: Asked, webhook: str, given: dict[str, Value]) -> dict[str,
 
 
 async def may_send(asked: Asked, files: Mapping[str, str]) -> None:
-    """Raise where what would be sent oversteps what its author may do. files: texts that are not saved."""
+    """Raise ConfigError where what would be sent oversteps what its author may do."""
+    options = asked.console.options
+    found = await asked.run(overstepped, options.config, files, options.authors, sending=True)
+    if found:
+        raise ConfigError(found, root=str(options.config))
 
 
 def _require(shown: Previewed, webhook: str) -> None:
