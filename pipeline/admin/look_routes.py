@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pipeline.admin.routes import Route
 from pipeline.deliver.lanes.onlookers import Kept
 from pipeline.job.assembly import Job
+from pipeline.job.tap.answers import checked_statuses
 from pipeline.job.tap.samples import MOST
 from pipeline.job.tap.stream import TapStream
 from pipeline.job.tap.wanted import (
@@ -19,7 +20,6 @@ from pipeline.job.tap.wanted import (
     Wanted,
     checked_outcomes,
     checked_stages,
-    checked_statuses,
 )
 from pipeline.match.conditions.nodes import Condition
 from pipeline.match.written import condition_of

@@ -250,6 +250,11 @@ def _encoded(file: str, text: str) -> bytes:
         raise _fault(file, "it holds half a character (a lone surrogate)") from None
 
 
+def tag_of(text: str) -> str:
+    """Return the tag of a file with this content."""
+    return _tag(text.encode("utf-8", "surrogatepass"))
+
+
 def _tag(raw: bytes) -> str:
     return blake2b(raw, digest_size=16).hexdigest()
 

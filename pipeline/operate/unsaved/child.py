@@ -19,6 +19,7 @@ from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 from pipeline.operate.unsaved.bench import Bench, Tried, data_of
 from pipeline.operate.unsaved.complete.offers import complete
+from pipeline.operate.unsaved.explaining import explain
 from pipeline.operate.unsaved.trying import AskedUsers, Run, Samples, compared, preview, run
 
 SHOWN = 2_000
@@ -53,6 +54,10 @@ class Child:
                 return self._checked(tried)
             case "preview":
                 return self._previewed(tried, request)
+            case "explain":
+                users = AskedUsers(self._ask) if request["state"] else None
+                basis = tried.report.basis
+                return {} if basis is None else explain(basis, request["record"], request["user"], users)
             case "would_fire":
                 return self._would_fire(bench, tried, request)
             case "complete":
@@ -175,6 +180,7 @@ def _listed(tried: Tried) -> list[Value]:
         return []
     errors = Counter(one.file for one in tried.report.findings if not one.warning)
     known = {one.file: one.data for one in (*basis.checked.webhooks, *basis.checked.partial)}
+    ages = {one.file: one.model.delivery.retry.max_age_secs for one in basis.checked.webhooks}
     found: list[Value] = []
     for name in filter(is_webhook, sorted(basis.text.files)):
         data = known[name] if name in known else data_of(basis, name)
@@ -190,6 +196,7 @@ def _listed(tried: Tried) -> list[Value]:
                 "limit": data.get("limit"),
                 "method": request.get("method", "POST"),
                 "url": request.get("url"),
+                "max_age_secs": ages.get(name),
                 "errors": errors[name],
             }
         )

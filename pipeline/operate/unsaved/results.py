@@ -145,6 +145,39 @@ class Previewed:
 
 
 @dataclass(slots=True, frozen=True)
+class Verdict:
+    """What one webhook of the config on disk makes of an event."""
+
+    webhook: str
+    event: str
+    fires: bool
+    verdict: str
+    """In the words of `hookline explain`."""
+    clause: str = ""
+    """The first that does not hold, with the value that it saw."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return {
+            "webhook": self.webhook,
+            "event": self.event,
+            "fires": self.fires,
+            "verdict": self.verdict,
+            "clause": self.clause or None,
+        }
+
+
+@dataclass(slots=True, frozen=True)
+class Explanation:
+    """What every webhook of the config on disk makes of one record."""
+
+    problem: str | None = None
+    """Why the record or the user cannot be used."""
+    verdicts: tuple[Verdict, ...] = ()
+    """Those that fire first, then in the order of their files."""
+
+
+@dataclass(slots=True, frozen=True)
 class Fired:
     """What became of the samples under one version of a webhook."""
 

@@ -33,8 +33,10 @@ from pipeline.operate.unsaved.environment import Environment, SecretState
 from pipeline.operate.unsaved.results import (
     Checked,
     Completion,
+    Explanation,
     Previewed,
     Superseded,
+    Verdict,
     WouldFire,
     checked_of,
     previewed_of,
@@ -101,6 +103,14 @@ class Workbench:
         """
         request = {"do": "preview", "file": file, "text": text, "record": record, "user": user}
         return previewed_of(file, self._try(request, by))
+
+    def explain(self, record: str, user: str | None = None) -> Explanation:
+        """Return what every webhook of the config on disk makes of a record.
+
+        record: JSON, in any shape that the config reads. user: as in `preview`.
+        """
+        told = self._ask({"do": "explain", "file": None, "text": None, "record": record, "user": user})
+        return Explanation(told.get("problem"), tuple(Verdict(**one) for one in told.get("verdicts", ())))
 
     def would_fire(self, file: str, text: str, samples: Sequence[Sample], *, by: str = "") -> WouldFire:
         """Return on how many samples the webhook of this text would fire, and that of the file on disk did.
