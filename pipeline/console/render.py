@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipeline.console.context import Asked
 from pipeline.console.files import FILES
 from pipeline.model.json import Value
+from pipeline.model.printable import printable
 
 NAVIGATION: Final = (
     ("/", "Overview"),
@@ -69,11 +70,11 @@ def webhook_path(webhook_id: str) -> str:
 
 
 def indented(text: str) -> str:
-    """Return a text with its JSON indented; as it is where it is no JSON."""
+    """Return a text with its JSON indented, and with escapes for what could not be seen."""
     try:
-        return pretty(orjson.loads(text)) if text[:1] in ("{", "[") else text
+        return printable(pretty(orjson.loads(text)) if text[:1] in ("{", "[") else text)
     except ValueError:
-        return text
+        return printable(text)
 
 
 def when(ms: int | None) -> str:

@@ -80,7 +80,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/webhooks/{id}/delete", "edit", webhook.end),
     # pages/dead_letters
     Route("GET", "/dead-letters", "view", dead_letters.show),
-    Route("GET", "/dead-letters/selection", "operate", dead_letters.count),
+    Route("GET", "/dead-letters/selection", "view", dead_letters.count),
     Route("POST", "/dead-letters/selection", "operate", dead_letters.change),
     Route("GET", "/dead-letters/export", "payloads", dead_letters.export, stream=True),
     Route("GET", "/dead-letters/{name}", "view", dead_letters.show_one),
@@ -90,7 +90,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     # pages/pending
     Route("GET", "/pending", "view", pending.show),
     Route("POST", "/pending/send-now", "operate", pending.send_now),
-    Route("GET", "/pending/selection", "operate", pending.count),
+    Route("GET", "/pending/selection", "view", pending.count),
     Route("POST", "/pending/selection", "operate", pending.change),
     # pages/events
     Route("GET", "/events", "view", events.show),
@@ -120,7 +120,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/api/v1/status", "view", kept.status),
     Route("GET", "/api/v1/dead-letters", "view", kept.list_dead),
     Route("GET", "/api/v1/dead-letters/{name}", "view", dead_letters.show_one),
-    Route("POST", "/api/v1/dead-letters/{action:replay|purge}", "operate", kept.change_dead),
+    Route("POST", "/api/v1/dead-letters/replay", "operate", kept.replay),
+    Route("POST", "/api/v1/dead-letters/purge", "operate", kept.purge),
     Route("GET", "/api/v1/outbox", "view", kept.list_owed),
     Route("POST", "/api/v1/outbox/drop", "operate", kept.drop),
     Route("POST", "/api/v1/outbox/retry-now", "operate", kept.send_now),

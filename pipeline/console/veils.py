@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
 from urllib.parse import urlsplit
 
 from pipeline.console.context import Asked
 from pipeline.console.security.masks import HIDDEN
 from pipeline.model.json import Value
-
-_STABLE: Final = re.compile(r"[a-z0-9-]{1,40}")
+from pipeline.operate.overview.needs import is_stable
 
 
 def veiled_reason(asked: Asked, reason: str) -> str:
     """Return a reason: what a template or a record said may quote values."""
-    if asked.may("payloads") or _STABLE.fullmatch(reason):
+    if asked.may("payloads") or is_stable(reason):
         return reason
     return f"invalid: {HIDDEN}" if reason.startswith("invalid: ") else HIDDEN
 

@@ -31,8 +31,13 @@ from pipeline.operate.status import status as job_status
 
 async def status(asked: Asked) -> web.StreamResponse:
     """Return the accounting and how the job stands, as `hookline status --json` prints it."""
-    found = await asked.run(job_status, asked.console.options.state)
-    return data(found.to_json())
+    found = (await asked.run(job_status, asked.console.options.state)).to_json()
+    if not asked.may("payloads"):  # what a receiver answers may quote what it got
+        for lane in found.get("lanes", {}).values():
+            lane["error"] = ""
+        for why in found["waiting"].values():
+            why["last"] = None
+    return data(found)
 
 
 async def list_dead(asked: Asked) -> web.StreamResponse:
@@ -44,9 +49,17 @@ async def list_dead(asked: Asked) -> web.StreamResponse:
     return data(dead_letters.listed(asked, part, counted))
 
 
-async def change_dead(asked: Asked) -> web.StreamResponse:
-    """Count what is selected, or send it again or delete it: exactly what was counted."""
-    action: Literal["replay", "purge"] = "replay" if asked.name("action") == "replay" else "purge"
+async def replay(asked: Asked) -> web.StreamResponse:
+    """Count what is selected, or send it again: exactly what was counted."""
+    return await _change_dead(asked, "replay")
+
+
+async def purge(asked: Asked) -> web.StreamResponse:
+    """Count what is selected, or delete it for good: exactly what was counted."""
+    return await _change_dead(asked, "purge")
+
+
+async def _change_dead(asked: Asked, action: Literal["replay", "purge"]) -> web.StreamResponse:
     given = await _body(asked)
     selection = dead_filter(asked, _filter(given)).require()
     state = asked.console.options.state

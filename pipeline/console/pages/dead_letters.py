@@ -17,6 +17,7 @@ from pipeline.console.selections import COUNT_SECS, act, to_type, told
 from pipeline.console.veils import veiled, veiled_reason
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
+from pipeline.model.printable import one_line
 from pipeline.operate import dlq
 from pipeline.operate.dlq import Selection
 from pipeline.operate.kept.chosen import Chosen, Moved, grouped
@@ -98,7 +99,7 @@ def _row(asked: Asked, letter: DeadLetter) -> dict[str, Value]:
         "webhook": letter.request.webhook_id or "-",
         "kind": letter.kind,
         "at": letter.dead_ms,
-        "reason": veiled_reason(asked, reason_of(letter)),
+        "reason": one_line(veiled_reason(asked, reason_of(letter))),
         "status": letter.progress.status,
         "attempts": letter.progress.attempt,
         "user": letter.request.user[2:] if asked.may("payloads") else "",
@@ -182,8 +183,10 @@ async def change(asked: Asked) -> web.StreamResponse:
             form.get("typed", ""),
         )
     except Moved as error:
+        asked.unchanged()
         return await _count(asked, action, found, str(error), 409)
     except UsageError as error:
+        asked.unchanged()
         return await _count(asked, action, found, str(error), 422)
     if work.state == "running":
         return asked.go(f"/work/{work.id}")

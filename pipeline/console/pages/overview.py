@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from pipeline.console.context import Asked
 from pipeline.console.glance import glance
 from pipeline.console.render import data, page
+from pipeline.console.veils import veiled_reason
 from pipeline.model.errors import ConfigError
 from pipeline.operate.overview.needs import Need, Unset, needs
 from pipeline.operate.overview.sampler import READ, spark
@@ -17,6 +20,7 @@ async def show(asked: Asked) -> web.StreamResponse:
     console = asked.console
     seen = await glance(asked)
     found = await asked.run(needs, console.options.state, seen.stands, seen.rows, await _unset(asked))
+    found = [replace(one, detail=veiled_reason(asked, one.detail)) if one.detail else one for one in found]
     if seen.problem is not None:
         found.insert(0, Need("bad", "The config cannot be read", "See what is wrong", "/config"))
     if not seen.stands.running:

@@ -119,8 +119,10 @@ async def change(asked: Asked) -> web.StreamResponse:
     try:
         work = await act(asked, lambda: _choose(asked, owing), form.get("digest", ""), form.get("typed", ""))
     except Moved as error:
+        asked.unchanged()
         return await _count(asked, found, str(error), 409)
     except UsageError as error:
+        asked.unchanged()
         return await _count(asked, found, str(error), 422)
     if work.state == "running":
         return asked.go(f"/work/{work.id}")

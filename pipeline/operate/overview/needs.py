@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,11 +13,13 @@ from urllib.parse import quote, urlencode
 
 from pipeline.model.errors import StateError
 from pipeline.model.json import Value
+from pipeline.model.words import counted
 from pipeline.operate.overview.rows import Row
 from pipeline.operate.overview.standing import Standing
 from pipeline.outbox.reading.dead_letter_json import reason_of
 from pipeline.outbox.reading.newest import newest
 
+_STABLE: Final = re.compile(r"[a-z0-9-]{1,40}")
 LATELY_MS: Final = 3_600_000
 LOOK_SECS: Final = 0.3
 """How long dead letters of the last hour are counted."""
@@ -39,6 +42,8 @@ class Need:
     """What the link is called."""
     path: str
     """Where to do it."""
+    detail: str = ""
+    """What stands behind the words: a reason, or what was answered, which may quote what was sent."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -105,7 +110,7 @@ _STATES: Final = (
     _Words(
         "down",
         "bad",
-        "The receiver of {id} is down: {said}",
+        "The receiver of {id} is down",
         "The receivers of {n} webhooks are down",
         "See why",
     ),
@@ -119,7 +124,7 @@ _STATES: Final = (
     _Words(
         "failing",
         "warn",
-        "The receiver of {id} fails often: {said}",
+        "The receiver of {id} fails often",
         "The receivers of {n} webhooks fail often",
         "See why",
     ),
@@ -160,8 +165,9 @@ def _of_rows(rows: Sequence[Row]) -> Iterable[Need]:
             continue
         for row in found:
             said = row.error or str(row.status or "no answer")
-            one = words.one.format(id=row.id, said=said, pending=f"{row.pending:,}")
-            yield Need(words.kind, one, words.action, _at(row.id))
+            one = words.one.format(id=row.id, pending=f"{row.pending:,}")
+            detail = said if words.state in ("down", "failing") else ""
+            yield Need(words.kind, one, words.action, _at(row.id), detail)
     wide = [row.id for row in rows if row.all_events and row.enabled]
     if len(wide) == 1:
         said = f"{wide[0]} is sent every event, without a condition"
@@ -185,10 +191,14 @@ def _of_dead(state: Path, now_ms: int) -> Iterable[Need]:
     except StateError:
         return  # no job has run yet
     for (webhook, reason), number in counts.most_common(REASONS):
-        which = "records that could not be read" if webhook == "-" else f"dead letters of {webhook}"
+        is_record = webhook == "-"
+        noun = counted(number, "record that could not be read" if is_record else "dead letter")
+        words = f"{more}{noun}{'' if is_record else f' of {webhook}'} in the last hour"
         short = reason if len(reason) <= 100 else f"{reason[:100]}…"
-        path = "/dead-letters?" + urlencode({"webhook": webhook, "reason": reason[:100], "since": "1h"})
-        yield Need("warn", f"{more}{number:,} {which} in the last hour: {short}", "Show them", path)
+        which = {"webhook": webhook, "since": "1h"}
+        if is_stable(reason):
+            which["reason"] = reason
+        yield Need("warn", words, "Show them", f"/dead-letters?{urlencode(which)}", short)
     if len(counts) > REASONS:
         rest = counts.total() - sum(number for _, number in counts.most_common(REASONS))
         yield Need(
@@ -197,6 +207,11 @@ def _of_dead(state: Path, now_ms: int) -> Iterable[Need]:
             "Show them",
             "/dead-letters?since=1h",
         )
+
+
+def is_stable(reason: str) -> bool:
+    """Return whether a reason is one of few words (`status-400`), and quotes nothing."""
+    return _STABLE.fullmatch(reason) is not None
 
 
 def _at(webhook: str) -> str:
