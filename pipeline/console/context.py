@@ -21,6 +21,7 @@ from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.security.throttle import Throttle
 from pipeline.console.security.tokens import Tokens
+from pipeline.console.streams import Streams
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
@@ -82,6 +83,7 @@ class Console:
     """Where it really listens."""
     silent: set[int] = field(default_factory=set)
     """Connections that have asked nothing yet, by the `id` of their protocol."""
+    streams: Streams = field(default_factory=Streams)
     _job: tuple[float, list[Value]] = (0.0, [])
 
     def __post_init__(self) -> None:

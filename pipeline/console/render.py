@@ -100,6 +100,13 @@ async def page(asked: Asked, template: str, *, status: int = 200, **values: obje
     return web.Response(text=text, status=status, content_type="text/html")
 
 
+def fragment(asked: Asked, template: str, **values: object) -> str:
+    """Return a part of a page, for a stream or for htmx; values: what its template names beside may, url."""
+    return _ENVIRONMENT.get_template(template).render(
+        {"asked": asked, "may": asked.may, "url": asked.url, **values}
+    )
+
+
 def data(value: Value | Mapping[str, Value], *, status: int = 200) -> web.Response:
     """Return JSON."""
     return web.Response(body=orjson.dumps(value, default=str), status=status, content_type="application/json")

@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from pipeline.console import files
+from pipeline.console.api import tap
 from pipeline.console.context import Asked
-from pipeline.console.pages import login, overview
+from pipeline.console.pages import live, login, overview
 from pipeline.console.security.origin import SAFE
 from pipeline.console.security.roles import CHANGING, Right
 
@@ -50,10 +51,13 @@ ROUTES: Final[tuple[Route, ...]] = (
     # pages/pending
     # pages/events
     # pages/live
+    Route("GET", "/live", "view", live.show),
+    Route("GET", "/live/rows", "view", live.rows, stream=True),
     # pages/config, pages/audit
     # api: webhooks
     # api: check, preview, complete, samples
     # api: dead letters, outbox, status
     # api: tap
+    Route("GET", "/api/v1/tap", "view", tap.tap, stream=True),
 )
 """The order is that in which paths are tried: fixed ones before ``{names}``."""
