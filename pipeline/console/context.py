@@ -77,13 +77,13 @@ class Console:
     audit: Audit = field(init=False)
     workbench: Workbench = field(init=False)
     """What unsaved texts mean."""
+    streams: Streams = field(default_factory=Streams)
     announce: Callable[[str], None] = field(default=lambda link: None)
     """Shows a log-in link to who has the terminal."""
     port: int = 0
     """Where it really listens."""
     silent: set[int] = field(default_factory=set)
     """Connections that have asked nothing yet, by the `id` of their protocol."""
-    streams: Streams = field(default_factory=Streams)
     _job: tuple[float, list[Value]] = (0.0, [])
 
     def __post_init__(self) -> None:

@@ -10,7 +10,11 @@ from aiohttp import web
 from pipeline.console import files
 from pipeline.console.api import tap
 from pipeline.console.context import Asked
-from pipeline.console.pages import live, login, overview
+from pipeline.console.pages import (
+    live,
+    login,
+    overview,
+)
 from pipeline.console.security.origin import SAFE
 from pipeline.console.security.roles import CHANGING, Right
 
