@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -211,15 +211,18 @@ def send_test(
     return sent
 
 
-def without_examples(found: Mapping[str, Value]) -> dict[str, Value]:
-    """Return a catalog without its examples: they are what somebody's events held."""
+def with_examples(found: Mapping[str, Value], shown: Callable[[str, Value], Value]) -> dict[str, Value]:
+    """Return a catalog whose examples, which are what somebody's events held, are as they may be shown.
 
-    def bare(properties: Mapping[str, Value]) -> dict[str, Value]:
-        return {name: {**one, "example": None} for name, one in properties.items()}
+    shown: is given the name of a property and its example.
+    """
+
+    def changed(properties: Mapping[str, Value]) -> dict[str, Value]:
+        return {name: {**one, "example": shown(name, one["example"])} for name, one in properties.items()}
 
     return {
         "events": {
-            name: {**one, "properties": bare(one["properties"])} for name, one in found["events"].items()
+            name: {**one, "properties": changed(one["properties"])} for name, one in found["events"].items()
         },
-        "user_properties": bare(found["user_properties"]),
+        "user_properties": changed(found["user_properties"]),
     }

@@ -9,6 +9,7 @@ import orjson
 from pipeline.console.context import Asked
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
+from pipeline.operate.looks import with_examples
 
 MOST: Final = 1_000
 """Rows of one answer."""
@@ -56,3 +57,20 @@ def by(asked: Asked, file: str) -> str:
     """Return who asks, about what: of their texts only the last one counts."""
     whose = asked.viewer.name if asked.session is None else str(id(asked.session))
     return f"{whose} {file}"
+
+
+async def catalog_for(asked: Asked) -> dict[str, Value]:
+    """Return the names and properties that were seen, without the examples that who asks may not see."""
+
+    def shown(name: str, example: Value) -> Value:
+        if not asked.may("payloads"):
+            return None
+        return example if asked.masked({name: example}) == {name: example} else None
+
+    return with_examples(await asked.run(asked.console.looks.catalog), shown)
+
+
+def veiled(asked: Asked, told: dict[str, Value], *names: str) -> dict[str, Value]:
+    """Return what is told with these fields as they may be shown: without what `console.mask` names."""
+    hidden: dict[str, Value] = asked.masked({name: told[name] for name in names})
+    return told | hidden

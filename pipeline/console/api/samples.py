@@ -10,13 +10,14 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.api.body import JSON, TEXT, body
-from pipeline.console.api.given import MOST, number, record_of, text_of
+from pipeline.console.api.given import MOST, catalog_for, number, record_of, text_of, veiled
 from pipeline.console.context import Asked
 from pipeline.console.render import HIDDEN, data
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate import looks
 from pipeline.operate.authors import overstepped
+from pipeline.operate.edits import Changed
 from pipeline.operate.unsaved.results import Previewed
 
 SEND_SECS: Final = 60.0
@@ -31,13 +32,13 @@ async def samples(asked: Asked) -> web.Response:
     """
     limit = number(asked, "limit", 100)
     found = await asked.run(asked.console.samples, asked.query.get("file"), asked.query.get("event"))
-    return data({"samples": [one.to_json() for one in found[:limit]]})
+    shown = [veiled(asked, one.to_json(), "user", "records", "line", "properties") for one in found[:limit]]
+    return data({"samples": shown})
 
 
 async def catalog(asked: Asked) -> web.Response:
     """Names of events and properties that were seen, with counts of samples, types and examples."""
-    found = await asked.run(asked.console.looks.catalog)
-    return data(found if asked.may("payloads") else looks.without_examples(found))
+    return data(await catalog_for(asked))
 
 
 async def attempts(asked: Asked) -> web.Response:
@@ -49,6 +50,8 @@ async def attempts(asked: Asked) -> web.Response:
     if not asked.may("payloads"):
         hidden = {"user": HIDDEN, "response": HIDDEN, "request": HIDDEN}
         found = [{**one, **hidden} for one in found]
+    else:
+        found = [veiled(asked, one, "user", "response", "request") for one in found]
     return data({"attempts": found})
 
 
@@ -73,7 +76,10 @@ async def send(asked: Asked, webhook: str, given: dict[str, Value]) -> dict[str,
     file = given["file"] or await asked.run(bench.file_of, webhook)
     text = given["text"]
     if text is not None and not asked.may("edit"):
-        saved = await text_of(asked, file, None)
+        try:
+            saved: str | None = await text_of(asked, file, None)
+        except Changed:  # there is no such file
+            saved = None
         if saved != text:
             raise web.HTTPForbidden(reason="a text that is not saved is sent only for who may edit")
     record, user = await record_of(asked, file, given)
@@ -87,7 +93,10 @@ async def send(asked: Asked, webhook: str, given: dict[str, Value]) -> dict[str,
         told = await asyncio.to_thread(
             looks.send_test, console.options.state, webhook, shown.record, shown.properties, files
         )
-    return {**told, "previewed": shown.to_json()["request"]}
+    # With what it was made of: a value that may not be shown is known by its name there.
+    made_of = {"record": shown.record, "properties": shown.properties}
+    hidden: dict[str, Value] = asked.masked({**told, "previewed": shown.to_json()["request"], **made_of})
+    return {name: value for name, value in hidden.items() if name not in made_of}
 
 
 async def may_send(asked: Asked, files: Mapping[str, str]) -> None:

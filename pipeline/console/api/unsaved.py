@@ -7,12 +7,13 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.api.body import FLAG, JSON, NUMBER, TEXT, body
-from pipeline.console.api.given import by, record_of, text_of
+from pipeline.console.api.given import by, catalog_for, record_of, text_of, veiled
 from pipeline.console.context import Asked
 from pipeline.console.render import data
-from pipeline.operate.looks import without_examples
 
 _FOLDERS: Final = {"webhook.json": "webhooks", "label.json": "labels", "shape.json": "shapes"}
+
+_PAYLOADS: Final = ("event", "user", "clauses", "request", "dead_letter", "problem")
 
 
 async def check(asked: Asked) -> web.Response:
@@ -35,7 +36,7 @@ async def preview(asked: Asked) -> web.Response:
     text = await text_of(asked, file, given["text"])
     record, user = await record_of(asked, file, given)
     shown = await asked.run(bench.preview, file, text, record, user, by=by(asked, file))
-    told = shown.to_json()
+    told = veiled(asked, shown.to_json(), *_PAYLOADS)
     if given["counts"]:
         samples = await asked.run(asked.console.looks.samples)
         would = await asked.run(bench.would_fire, file, text, samples, by=by(asked, file))
@@ -58,9 +59,7 @@ async def complete(asked: Asked) -> web.Response:
     given = await body(
         asked, "file", "text", "line", "column", file=TEXT, text=TEXT, line=NUMBER, column=NUMBER
     )
-    catalog = await asked.run(asked.console.looks.catalog)
-    if not asked.may("payloads"):
-        catalog = without_examples(catalog)
+    catalog = await catalog_for(asked)
     place = given["file"], given["text"], given["line"], given["column"]
     found = await asked.run(
         asked.console.workbench.complete, *place, catalog=catalog, by=by(asked, given["file"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -23,6 +24,7 @@ from pipeline.operate.unsaved.trying import AskedUsers, Run, Samples, compared, 
 
 SHOWN = 2_000
 """Findings that are told."""
+_SECRET = re.compile(r"\$\{([A-Za-z_]\w{0,99})(?:\}|:-)")
 REMEMBERED = 100
 """Records that are tried."""
 
@@ -110,18 +112,20 @@ class Child:
     def _completed(self, bench: Bench, tried: Tried, request: dict[str, Value]) -> dict[str, Value]:
         if self._catalog is None or self._catalog[0] != request["catalog"]:
             self._catalog = request["catalog"], self._ask({"catalog": request["catalog"]})
-        names = _names(bench, tried)
+        names = _names(bench, tried, request["text"])
         found = complete(
             request["file"], request["text"], request["line"], request["column"], names, self._catalog[1]
         )
         return {"completions": [one.to_json() for one in found]}
 
 
-def _names(bench: Bench, tried: Tried) -> dict[str, Value]:
+def _names(bench: Bench, tried: Tried, text: str) -> dict[str, Value]:
     """Return the names that a text may use."""
     basis = tried.report.basis
     files = {} if basis is None else basis.text.files
     secrets = _secrets(bench.config, tried)
+    for name in _SECRET.findall(text):  # which may be too broken to be read
+        secrets.setdefault(name, {"webhooks": [], "has_default": False, "file": False})
     for name, one in secrets.items():
         one["set"] = one["readable"] if one["file"] else bench.is_set(name)
     return {
