@@ -26,7 +26,6 @@ from pipeline.console.security.sessions import COOKIE
 from pipeline.model.errors import ConfigError, HooklineError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.operate import looks
 from pipeline.operate.edits import Changed, Saved
 from pipeline.operate.history import is_committed
 from pipeline.operate.starting import shipped
@@ -44,7 +43,7 @@ async def new(asked: Asked) -> web.StreamResponse:
         found = await writes.read(asked, copied)
         text = await asked.run(_renamed, asked, found.text)
     elif sample:
-        known = await asked.run(looks.samples, asked.console.options.state)
+        known = await asked.run(asked.console.looks.samples)
         events = next((one.events for one in known if one.id == sample), ())
         text = set_value(BLANK, ("trigger", "events"), [*events[:1]])
     draft = opened_draft("webhooks/new-webhook.yaml", text, is_new=True)

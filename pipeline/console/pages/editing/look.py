@@ -16,11 +16,12 @@ from pipeline.console.forms.scalars import value_at
 from pipeline.console.forms.trees import ABSENT
 from pipeline.console.pages.editing.draft import Draft
 from pipeline.console.pages.editing.offers import Offers, offers
-from pipeline.console.pages.editing.samples import OWN, Chosen, cases_of, choose, seen
+from pipeline.console.pages.editing.samples import OWN, Chosen, choose
 from pipeline.language.headers import is_reserved
 from pipeline.language.path_syntax import PathError, parse_path
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
+from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.results import Previewed, WouldFire
 
 _UNTYPED: Final = frozenset({"missing-field", "empty-list"})
@@ -56,19 +57,21 @@ def look(
     """Return what a draft comes to. refused: why it was not saved. Raises Superseded, ConfigError."""
     options, bench = console.options, console.workbench
     form, text = draft.settled.form, draft.text
-    known = seen(options.state)
+    known = console.looks.samples()
     chosen = choose(
         form,
         text,
         known if payloads else [],
-        cases_of(options.config, draft.file),
+        case_samples(options.config, draft.file),
         key=draft.sample,
         record=draft.record,
         user=draft.user,
     )
     if not payloads and not chosen.user:  # what is stored of a user is not for everybody
         chosen = replace(chosen, user="{}")
-    offered = offers(options.config, options.state, form.fields["events"], bench.secrets(), payloads=payloads)
+    offered = offers(
+        options.config, console.looks.catalog(), form.fields["events"], bench.secrets(), payloads=payloads
+    )
     previewed = bench.preview(draft.file, text, chosen.record, chosen.user or None, by=by)
     own = [*previewed.checked.own, *(one for one in refused if one.file == draft.file)]
     own = list(dict.fromkeys(own))

@@ -8,10 +8,8 @@ from pathlib import Path
 
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.console.forms.constants import shown_list
-from pipeline.model.errors import HooklineError
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
-from pipeline.operate import looks
 from pipeline.operate.unsaved.environment import SecretState
 
 
@@ -26,13 +24,11 @@ class Offers:
 
 
 def offers(
-    config: Path, state: Path, typed: str, secrets: Sequence[SecretState], *, payloads: bool
+    config: Path, seen: dict[str, Value], typed: str, secrets: Sequence[SecretState], *, payloads: bool
 ) -> Offers:
-    """Return what there is. typed: the field of events as it stands, whose last name is being written."""
-    try:
-        seen = looks.catalog(state)
-    except HooklineError:
-        seen = {"events": {}, "user_properties": {}}
+    """Return what there is. seen: the names that the job has seen. typed: the field of events as it stands,
+    whose last name is being written.
+    """
     names = [("*", "every event")]
     names += [(name, _told(one)) for name, one in seen["events"].items()]
     names += [(name, "label") for name in labels(config)]
