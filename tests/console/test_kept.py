@@ -247,3 +247,18 @@ def test_an_empty_house_says_what_to_do(tmp_path: Path):
 def test_the_accounting_is_that_of_the_command(kept: Caller):
     assert get(kept, "/api/v1/status").json["webhooks"] == accounting(kept.console.options.state)["webhooks"]
     assert T0  # the clock of what is kept
+
+
+def test_one_is_sent_again_from_its_page_and_deleted_after_a_question(kept: Caller):
+    first = get(kept, "/dead-letters?kind=requests").text
+    link = re.search(r'href="(/dead-letters/(\w+)\?at=\w+)"', first)
+    assert link is not None
+    page, name = get(kept, link[1]).text, link[2]
+    assert f'action="{link[1]}"' in page
+    confirm = get(kept, f"/dead-letters/selection?do=purge&id={name}&webhook=crm").text
+    assert "Delete for good: 1 dead letter" in confirm
+    said = kept.ask("POST", link[1], OURS, {"do": "replay"}, token="operator")
+    assert (said.status, said.headers["location"]) == (303, "/dead-letters")
+    wrong = kept.ask("POST", link[1], OURS, {"do": "burn"}, token="operator")
+    assert (wrong.status, "nothing to be done with dead letters" in wrong.text) == (400, True)
+    assert kept.ask("GET", "/dead-letters/none", token="viewer").status == 409

@@ -115,7 +115,13 @@ async def show_one(asked: Asked) -> web.StreamResponse:
     if asked.wants_data:
         return data({**facts, "today": None if now is None else now.to_json()})
     return await page(
-        asked, "dead_letter.html", letter=facts, kind=letter.kind, today=now, name=name_of(letter)
+        asked,
+        "dead_letter.html",
+        letter=facts,
+        kind=letter.kind,
+        today=now,
+        name=name_of(letter),
+        at=asked.query.get("at", ""),
     )
 
 
