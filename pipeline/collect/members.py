@@ -7,7 +7,7 @@ kept as it came, and the job dead-letters it with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict, cast
 
 import msgspec
@@ -55,10 +55,35 @@ _LINES_OF_A_MEMBER = 4
 """Some senders leave lines empty."""
 _any = msgspec.json.Decoder().decode
 _BOM = b"\xef\xbb\xbf"
+_FLAT_BYTES = 400
+"""A shorter value is surely not nested deeper than any reader of a line goes."""
 _MOST_BAD_BYTES = 6 << 20
 """Everybody waits while a tolerant reader walks over so much. No SDK sends more than 5 MB at once."""
 _COMMAS_OF_A_MEMBER = 40
 """A list with more may hold a million members: they are counted while they are cut."""
+
+
+class Good(list[bytes]):
+    """Members that stand in a line as they are: a reader of the line finds the same bytes again.
+
+    They are one JSON value each, in UTF-8, without a line end, nested no deeper than readers go.
+    """
+
+
+def are_good(values: Sequence[bytes], text: bytes) -> bool:
+    """Return whether members that msgspec found in a text stand in a line as they are."""
+    if b"\n" in text or b"\r" in text or b"null" in values:
+        return False
+    if not text.isascii():
+        try:
+            text.decode()  # msgspec looks at no text: a line that is not UTF-8 is JSON for nobody else
+        except UnicodeDecodeError:
+            return False
+    return max(map(len, values), default=0) < _FLAT_BYTES or not any(map(_may_be_deep, values))
+
+
+def _may_be_deep(value: bytes) -> bool:
+    return value.count(b"{") + value.count(b"[") >= _FLAT_BYTES // 2
 
 
 def text_of(body: bytes) -> bytes:
@@ -73,13 +98,18 @@ def text_of(body: bytes) -> bytes:
 
 def fields(text: bytes) -> Fields:
     """Return the fields of an object. Raises Malformed where it is none."""
+    return _envelope(text)[0]
+
+
+def _envelope(text: bytes) -> tuple[Fields, bool]:
+    """Return the fields of an object, and whether it is good JSON. Raises Malformed where it is no object."""
     try:
-        return cast(Fields, _raw_object(text))
+        return cast(Fields, _raw_object(text)), True
     except NOT_SEEN:
         found = _fields(text)
         if found is None:
             raise Malformed("the body is not JSON") from None
-        return found
+        return found, False
 
 
 def items(text: bytes | msgspec.Raw, limits: Limits) -> list[bytes]:
@@ -90,7 +120,9 @@ def items(text: bytes | msgspec.Raw, limits: Limits) -> list[bytes]:
         found = walk.items(raw, limits.members)
     else:
         try:
-            found = [bytes(member) for member in _raw_list(raw)]
+            found = list(map(bytes, _raw_list(raw)))
+            if are_good(found, raw):
+                found = Good(found)
         except NOT_SEEN:
             found = _items(raw, limits)
     if found is None:
@@ -105,11 +137,17 @@ def batch(text: bytes, limits: Limits) -> tuple[Fields, bytes, list[bytes]]:
     """
     if text[:1] == b"[":
         return {}, text, items(text, limits)
-    envelope = fields(text)
+    envelope, is_good = _envelope(text)
     held = bytes(envelope.get("batch", b""))
     if held.startswith(b"["):
         return envelope, held, items(held, limits)
-    return envelope, text, within([text], limits)
+    return envelope, text, within(_alone(text) if is_good else [text], limits)
+
+
+def _alone(text: bytes) -> list[bytes]:
+    """Return the one member that a text is, which msgspec has read."""
+    alone = (text,)
+    return Good(alone) if are_good(alone, text) else [text]
 
 
 def _fields(text: bytes) -> dict[str, bytes] | None:
@@ -155,7 +193,7 @@ def lines(body: bytes, limits: Limits) -> list[bytes]:
         return items(text, limits)
     try:
         _raw_object(text)
-        return within([text], limits)
+        return within(_alone(text), limits)
     except NOT_SEEN:
         if _fields(text) is not None:
             return within([text], limits)

@@ -42,8 +42,12 @@ class Native(answers.Plain):
         keyless = Keyless(_NONE, credential)
         shift = Shift(self.settings.clock, asked, None)
         found = members.lines(asked.body, self.settings.limits)
-        pieces = [_piece(value, shift) for value in keyless.clean_all(found, asked.body)]
-        return Cut(self, credential, pieces, verdicts=asked.headers.get("x-hookline-verify") == "1")
+        values = keyless.clean_all(found, asked.body)
+        pieces = [_piece(value, shift) for value in values]
+        return Cut(
+            self, credential, pieces,
+            verdicts=asked.headers.get("x-hookline-verify") == "1", are_good=type(values) is members.Good,
+        )  # fmt: skip
 
     def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
         """Return how many records are kept; ``repeats`` of them were already."""

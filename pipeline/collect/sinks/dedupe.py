@@ -40,7 +40,9 @@ class Ring:
         if self._secs <= 0:
             return
         known, slices = self._known, self._slices
-        fresh = [digest for digest in digests if digest not in known]
+        fresh = list(digests)
+        if not known.keys().isdisjoint(fresh):
+            fresh = [digest for digest in fresh if digest not in known]
         if not slices or now >= slices[-1][0] + self._slice_secs or len(slices[-1][1]) >= self._slice_entries:
             slices.append((now, []))
         known.update(dict.fromkeys(fresh))

@@ -145,23 +145,22 @@ class Intake:
         self.ring.expire(now)
         members: Sequence[Member] = batch.members
         same = [member.same for member in members if member.same is not None]
-        digests = set(same)
         in_flight = self._in_flight
-        if not in_flight.keys().isdisjoint(digests):
+        if in_flight and not in_flight.keys().isdisjoint(same):
             other = next(in_flight[digest] for digest in same if digest in in_flight)
             if other.after is None:
                 other.after = []
             other.after.append((batch, outcome))
             return
         repeats = 0
-        if len(digests) < len(same) or not self.ring.known.isdisjoint(digests):
+        if (len(same) > 1 and len(set(same)) < len(same)) or not self.ring.known.isdisjoint(same):
             members, same = self._without_repeats(members)
             repeats = len(batch.members) - len(members)
-            batch = Batch(members, batch.received_ms, batch.is_page)
+            batch = Batch(members, batch.received_ms, batch.is_page, batch.are_good)
         if not members:
             outcome.set_result(repeats)
             return
-        size = sum([len(member.value or b"") for member in members]) + _MEMBER_BYTES * len(members)
+        size = sum([len(member.value or b"") + _MEMBER_BYTES for member in members])
         ticket = Ticket(batch, same, size, repeats, now, outcome)
         self._under_way[ticket] = None
         self.waiting_bytes += size

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -159,7 +159,7 @@ class KafkaSink(IntakeSink):
             _cut(member, self._largest) if _size(member) > self._largest else member
             for member in batch.members
         ]
-        return replace(batch, members=members)
+        return msgspec.structs.replace(batch, members=members)
 
     def _refuses(self, batch: Batch) -> Why | None:
         if self._closing:

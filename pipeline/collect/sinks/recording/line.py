@@ -5,29 +5,35 @@ from __future__ import annotations
 import base64
 from binascii import hexlify
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 import orjson
 
 from pipeline.collect.batch import Headers, Member
+from pipeline.collect.members import are_good
 from pipeline.sources.files.recorded import Message, dump_line
 
 SAME = "hk-same"
 """The header, always the first, from which a start learns what was kept lately."""
 
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
-_FLAT_BYTES = 400
-"""A shorter value is surely not nested deeper than any reader of a line goes."""
 _HEAD = len(b'{"hookline":1,"source":"","offset":0,"time":0')
 
 
-def line_rests(members: Sequence[Member]) -> list[bytes]:
-    """Return of each line what follows its number and time, with its line end."""
+def line_rests(members: Sequence[Member], *, are_good: bool = False) -> list[bytes]:
+    """Return of each line what follows its number and time, with its line end.
+
+    are_good: each value stands in a line as it is, as somebody has seen.
+    """
+    if are_good and len(members) > 1 and (alike := _alike(members)) is not None:
+        return alike
     rests = []
     seen: Headers | None = None
     only = after = b""
     values = [member.value for member in members]
-    for member, value, is_plain in zip(members, values, _plain(values), strict=True):
+    plain = [True] * len(values) if are_good else _plain(values)
+    for member, value, is_plain in zip(members, values, plain, strict=True):
         headers = member.headers
         # The members of a request mostly share theirs.
         if headers is not seen:
@@ -49,6 +55,24 @@ def line_rests(members: Sequence[Member]) -> list[bytes]:
     return rests
 
 
+def _alike(members: Sequence[Member]) -> list[bytes] | None:
+    """Return what `line_rests` does, of good members that have all there is and share their headers."""
+    headers = members[0].headers
+    rows = [(m.user, m.same, m.value) for m in members if m.headers is headers]
+    if len(rows) < len(members):
+        return None
+    users, sames, values = zip(*rows, strict=True)
+    if None in users or None in sames:
+        return None
+    try:
+        keys = list(map(orjson.dumps, users))
+    except orjson.JSONEncodeError:  # half of a surrogate pair
+        return None
+    shown = (b"," + _shown_headers(headers)).replace(b"%", b"%%")
+    form = b',"key":%b,"headers":[["hk-same","%b"]' + shown + b'],"value":%b}\n'
+    return list(map(form.__mod__, zip(keys, map(hexlify, sames), values, strict=True)))
+
+
 def _plain(values: Sequence[bytes | None]) -> list[bool]:
     """Return which values stand in a line as they are: a reader of the line finds the same bytes again.
 
@@ -67,24 +91,16 @@ def _are_plain(values: Sequence[bytes | None]) -> bool:
 
     So none can begin or end within another.
     """
-    if None in values or b"null" in values:
+    if None in values:
         return False
+    there = cast(Sequence[bytes], values)
+    text = b",".join(there)
     try:
-        text = b",".join(values)  # type: ignore[arg-type]  # there is no None
-        if b"\n" in text or b"\r" in text:
+        if list(map(len, _RAWS.decode(b"[" + text + b"]"))) != list(map(len, there)):
             return False
-        sizes = [len(value) for value in values]  # type: ignore[arg-type]  # there is no None
-        if [len(raw) for raw in _RAWS.decode(b"[" + text + b"]")] != sizes:
-            return False
-        if not text.isascii():
-            text.decode()  # msgspec looks at no text: a line that is not UTF-8 is JSON for nobody else
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return max(sizes, default=0) < _FLAT_BYTES or not any(_may_be_deep(value) for value in values if value)
-
-
-def _may_be_deep(value: bytes) -> bool:
-    return value.count(b"{") + value.count(b"[") >= _FLAT_BYTES // 2
+    return are_good(there, text)
 
 
 def _value(value: bytes | None) -> bytes:

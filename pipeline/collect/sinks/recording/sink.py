@@ -140,12 +140,14 @@ class RecordingSink(IntakeSink):
         """Take batches that are to be written together."""
         if len(tickets) == 1:
             ticket = tickets[0]
-            pieces: list[_Piece] = [(ticket.batch.received_ms, line_rests(ticket.batch.members))]
+            batch = ticket.batch
+            rests = line_rests(batch.members, are_good=batch.are_good)
+            pieces: list[_Piece] = [(batch.received_ms, rests)]
         else:
             batches = [ticket.batch for ticket in tickets]
-            rests = [line_rests(batch.members) for batch in batches]
+            each = [line_rests(batch.members, are_good=batch.are_good) for batch in batches]
             pieces = [
-                (batches[number].received_ms, (rests[number][index],)) for number, index in places(batches)
+                (batches[number].received_ms, (each[number][index],)) for number, index in places(batches)
             ]
         self._ready.append(_Unit(tickets, pieces, sum(ticket.size for ticket in tickets)))
         if not self._under and not self._woken:
@@ -184,9 +186,17 @@ class RecordingSink(IntakeSink):
             for received_ms, rests in unit.pieces:
                 last_ms = max(last_ms, received_ms)
                 at = b',"time":%d' % last_ms
-                for rest in rests:
-                    lines += (head, b"%d" % number, at, rest)
+                if len(rests) == 1:
+                    lines += (head, b"%d" % number, at, rests[0])
                     number += 1
+                    continue
+                following = number + len(rests)
+                parts = [head] * (4 * len(rests))
+                parts[1::4] = map(b"%d".__mod__, range(number, following))
+                parts[2::4] = [at] * len(rests)
+                parts[3::4] = rests
+                lines += parts
+                number = following
         group = Group(b"".join(lines), first, last_ms, begins)
         # Not given back where the group is refused: a reader may have seen its lines.
         self._first, self._next_line, self._last_ms = first, number, last_ms
