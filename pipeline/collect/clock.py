@@ -45,7 +45,7 @@ class Shift:
         self._received_ms = received_ms
         self._latest_ms = received_ms + clock.max_future_ms
         # Only a page's members are put in order by time; others are asked whether they lie in the future.
-        self._before = "" if asked.origin is not None or self.by_ms else _second(self._latest_ms // 1000)
+        self._before = "" if self.by_ms or asked.origin is not None else _second(self._latest_ms // 1000)
 
     def are_past(self, times: list[str]) -> bool:
         """Return whether `of` surely says nothing of any of these, all at once: so are most."""

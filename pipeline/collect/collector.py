@@ -152,8 +152,9 @@ class Collector:
                 return self._counted(
                     name, key, self._refuse(protocol, asked, refused.why, refused.retry_secs)
                 )
-            self._counts.kept(name, key, len(cut.pieces), repeats, time.perf_counter() - begun)
-            return self._counted(name, key, protocol.accepted(asked, cut, repeats))
+            answer = protocol.accepted(asked, cut, repeats)
+            self._counts.kept(name, key, answer.status, len(cut.pieces), repeats, time.perf_counter() - begun)
+            return answer
 
         return Later(future, finish)
 

@@ -79,7 +79,10 @@ def are_good(values: Sequence[bytes], text: bytes) -> bool:
             text.decode()  # msgspec looks at no text: a line that is not UTF-8 is JSON for nobody else
         except UnicodeDecodeError:
             return False
-    return max(map(len, values), default=0) < _FLAT_BYTES or not any(map(_may_be_deep, values))
+    # Most are short; so are all, where they are short together.
+    if len(text) < _FLAT_BYTES or max(map(len, values), default=0) < _FLAT_BYTES:
+        return True
+    return not any(map(_may_be_deep, values))
 
 
 def _may_be_deep(value: bytes) -> bool:

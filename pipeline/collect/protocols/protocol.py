@@ -67,8 +67,7 @@ class Piece(msgspec.Struct, gc=False):
     """Another id of the user: the anonymous one beside the user id."""
 
 
-@dataclass(slots=True)
-class Cut:
+class Cut(msgspec.Struct):
     """What a request holds.
 
     With ``answer`` nothing is kept and no key is asked for: that is what goes back. With ``hook`` the request

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from binascii import hexlify
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import cast
 
 import msgspec
@@ -18,6 +19,8 @@ SAME = "hk-same"
 """The header, always the first, from which a start learns what was kept lately."""
 
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_FEW = 2
+"""So many headers are ours, and always the same: the others may be anything, of any size."""
 _HEAD = len(b'{"hookline":1,"source":"","offset":0,"time":0')
 
 
@@ -26,7 +29,7 @@ def line_rests(members: Sequence[Member], *, are_good: bool = False) -> list[byt
 
     are_good: each value stands in a line as it is, as somebody has seen.
     """
-    if are_good and len(members) > 1 and (alike := _alike(members)) is not None:
+    if are_good and (alike := _alike(members)) is not None:
         return alike
     rests = []
     seen: Headers | None = None
@@ -57,7 +60,16 @@ def line_rests(members: Sequence[Member], *, are_good: bool = False) -> list[byt
 
 def _alike(members: Sequence[Member]) -> list[bytes] | None:
     """Return what `line_rests` does, of good members that have all there is and share their headers."""
-    headers = members[0].headers
+    first = members[0]
+    headers = first.headers
+    if len(members) == 1:
+        if first.user is None or first.same is None or len(headers) > _FEW:
+            return None
+        try:
+            key = orjson.dumps(first.user)
+        except orjson.JSONEncodeError:
+            return None
+        return [_form(tuple(headers)) % (key, hexlify(first.same), first.value)]
     rows = [(m.user, m.same, m.value) for m in members if m.headers is headers]
     if len(rows) < len(members):
         return None
@@ -68,9 +80,15 @@ def _alike(members: Sequence[Member]) -> list[bytes] | None:
         keys = list(map(orjson.dumps, users))
     except orjson.JSONEncodeError:  # half of a surrogate pair
         return None
-    shown = (b"," + _shown_headers(headers)).replace(b"%", b"%%")
-    form = b',"key":%b,"headers":[["hk-same","%b"]' + shown + b'],"value":%b}\n'
+    form = _form(tuple(headers)) if len(headers) <= _FEW else _form.__wrapped__(headers)
     return list(map(form.__mod__, zip(keys, map(hexlify, sames), values, strict=True)))
+
+
+@lru_cache(maxsize=256)
+def _form(headers: Headers) -> bytes:
+    """Return the end of a line up to its key, digest and value."""
+    shown = (b"," + _shown_headers(headers)).replace(b"%", b"%%")
+    return b',"key":%b,"headers":[["hk-same","%b"]' + shown + b'],"value":%b}\n'
 
 
 def _plain(values: Sequence[bytes | None]) -> list[bool]:

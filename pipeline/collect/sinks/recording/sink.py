@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from pipeline.collect.batch import Batch, Refused, Why
 from pipeline.collect.sinks.intake import Intake, IntakeSink, Ticket
@@ -33,8 +34,7 @@ _Piece = tuple[int, Sequence[bytes]]
 """When lines were received, and what follows number and time in each of them."""
 
 
-@dataclass(slots=True)
-class _Unit:
+class _Unit(msgspec.Struct):
     """Batches that are written together, as lines."""
 
     tickets: list[Ticket]
@@ -139,17 +139,18 @@ class RecordingSink(IntakeSink):
     def _put(self, tickets: list[Ticket]) -> None:
         """Take batches that are to be written together."""
         if len(tickets) == 1:
-            ticket = tickets[0]
-            batch = ticket.batch
+            (ticket,) = tickets
+            batch, size = ticket.batch, ticket.size
             rests = line_rests(batch.members, are_good=batch.are_good)
             pieces: list[_Piece] = [(batch.received_ms, rests)]
         else:
             batches = [ticket.batch for ticket in tickets]
+            size = sum(ticket.size for ticket in tickets)
             each = [line_rests(batch.members, are_good=batch.are_good) for batch in batches]
             pieces = [
                 (batches[number].received_ms, (each[number][index],)) for number, index in places(batches)
             ]
-        self._ready.append(_Unit(tickets, pieces, sum(ticket.size for ticket in tickets)))
+        self._ready.append(_Unit(tickets, pieces, size))
         if not self._under and not self._woken:
             # What else is read in this turn of the loop goes along.
             self._woken = True
