@@ -119,7 +119,8 @@ def items(text: bytes | msgspec.Raw, limits: Limits) -> list[bytes]:
     """Return the members of an array. Raises Malformed where it is none, or beyond the limits."""
     found: list[bytes] | None
     raw = bytes(text)
-    if raw.count(b",") > _COMMAS_OF_A_MEMBER * limits.members:
+    most = _COMMAS_OF_A_MEMBER * limits.members
+    if len(raw) > most and raw.count(b",") > most:
         found = walk.items(raw, limits.members)
     else:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -97,7 +98,10 @@ def run_collector(
             )
             stack.callback(admin.stop)
             admin.start()
-        return serve(section, secrets, make_sink(section), stopping=requested, listening=listening)
+        sink = make_sink(section)
+        # What stays is not looked at again by who collects garbage.
+        gc.freeze()
+        return serve(section, secrets, sink, stopping=requested, listening=listening)
 
 
 def _routes() -> list[Route]:

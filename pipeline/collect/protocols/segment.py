@@ -68,7 +68,6 @@ class _Look(msgspec.Struct, gc=False):
 class _Usual(msgspec.Struct, gc=False):
     """A call as nearly all SDKs write it: nothing in it has to be looked at twice."""
 
-    type: str
     timestamp: str
     messageId: str
     userId: str | None = None
@@ -98,7 +97,8 @@ class Segment(Protocol):
         shift = Shift(self.settings.clock, asked, read_time(members.value(envelope, "sentAt")))
         named: Extra = (("hk-type", says.encode()),) if says else ()
         values = keyless.clean_all(found, held)
-        pieces = _usual_pieces(values, shift) or [_piece(value, shift, named) for value in values]
+        pieces = None if named else _usual_pieces(values, shift)
+        pieces = pieces or [_piece(value, shift, named) for value in values]
         shared: Extra = ()
         if found[0] is not text and (context := bytes(envelope.get("context", b"null"))) != b"null":
             shared = (("hk-context", keyless.clean(context)),)

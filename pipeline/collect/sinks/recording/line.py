@@ -70,12 +70,11 @@ def _alike(members: Sequence[Member]) -> list[bytes] | None:
         except orjson.JSONEncodeError:
             return None
         return [_form(tuple(headers)) % (key, hexlify(first.same), first.value)]
-    rows = [(m.user, m.same, m.value) for m in members if m.headers is headers]
-    if len(rows) < len(members):
+    users = [member.user for member in members if member.headers is headers]
+    sames = cast(list[bytes], [member.same for member in members])
+    if len(users) < len(sames) or None in users or None in sames:
         return None
-    users, sames, values = zip(*rows, strict=True)
-    if None in users or None in sames:
-        return None
+    values = cast(list[bytes], [member.value for member in members])
     try:
         keys = list(map(orjson.dumps, users))
     except orjson.JSONEncodeError:  # half of a surrogate pair
