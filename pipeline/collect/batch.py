@@ -48,8 +48,8 @@ class Batch(msgspec.Struct, frozen=True):
     received_ms: int
     is_page: bool
     """It came from a page (it has an ``Origin``): requests of one page race, and are put in order."""
-    are_good: bool = False
-    """Each value stands in a line as it is, see `members.Good`. False: nobody has looked."""
+    are_good: bool | list[bool] = False
+    """Each value stands in a line as it is, see `members.Good`; or which do. False: nobody has looked."""
 
 
 class Why(StrEnum):

@@ -85,6 +85,36 @@ def are_good(values: Sequence[bytes], text: bytes) -> bool:
     return not any(map(_may_be_deep, values))
 
 
+def which_are_good(values: Sequence[bytes | None]) -> list[bool]:
+    """Return which members stand in a line as they are, of those of which nothing is known.
+
+    As long as all do, one pass looks at all of them.
+    """
+    if _stand_alone(values):
+        return [True] * len(values)
+    if len(values) < 2:
+        return [False] * len(values)
+    half = len(values) // 2
+    return which_are_good(values[:half]) + which_are_good(values[half:])
+
+
+def _stand_alone(values: Sequence[bytes | None]) -> bool:
+    """Return whether all are good: as items of a list, each is just as long as its value.
+
+    So none can begin or end within another.
+    """
+    if None in values:
+        return False
+    there = cast(Sequence[bytes], values)
+    text = b",".join(there)
+    try:
+        if list(map(len, _raw_list(b"[" + text + b"]"))) != list(map(len, there)):
+            return False
+    except NOT_SEEN:
+        return False
+    return are_good(there, text)
+
+
 def _may_be_deep(value: bytes) -> bool:
     return value.count(b"{") + value.count(b"[") >= _FLAT_BYTES // 2
 

@@ -87,8 +87,8 @@ class Cut(msgspec.Struct):
     """How far the clock of its client was put right."""
     verdicts: bool = False
     """The sender asks what the job would make of the members, and nothing is to be kept."""
-    are_good: bool = False
-    """The values of all pieces stand in a line as they are, see `members.Good`."""
+    are_good: bool | list[bool] = False
+    """The values of all pieces stand in a line as they are, see `members.Good`; or which of them."""
 
     def batch(self, key: str, asked: Asked) -> Batch:
         """Return the members as they are kept, under the name of the key (or of the hook).
@@ -101,7 +101,7 @@ class Cut(msgspec.Struct):
         secret = self.credential or None
         most = self.protocol.settings.limits.member_bytes
         are_good = self.are_good
-        members = []
+        members: list[Member] = []
         for piece in self.pieces:
             same, extra, value, user = None, piece.extra, piece.value, piece.user
             said = piece.same
@@ -112,7 +112,9 @@ class Cut(msgspec.Struct):
             if value is not None and len(value) > most:
                 value, says = cut_short(value, most)
                 extra = (*extra, says)
-                are_good = False
+                if are_good:
+                    are_good = [True] * len(self.pieces) if are_good is True else are_good
+                    are_good[len(members)] = False
             if secret is not None:
                 if user is not None and secret in user:
                     user = masked(user, secret)

@@ -160,7 +160,7 @@ class Intake:
         if not ring.known.isdisjoint(same) or (len(same) > 1 and len(set(same)) < len(same)):
             members, same = self._without_repeats(members)
             repeats = len(batch.members) - len(members)
-            batch = Batch(members, batch.received_ms, batch.is_page, batch.are_good)
+            batch = Batch(members, batch.received_ms, batch.is_page, batch.are_good is True)
         if not members:
             outcome.set_result(repeats)
             return

@@ -78,7 +78,7 @@ def test_members_that_were_found_good_get_the_line_that_others_get(
     members = [
         Member(value, user, None, same, headers) for value, (_, user, same) in zip(values, found, strict=True)
     ]
-    assert line_rests(members, are_good=isinstance(values, Good)) == line_rests(members)
+    assert line_rests(members, isinstance(values, Good)) == line_rests(members)
 
 
 def test_only_what_any_reader_of_a_line_finds_again_is_good() -> None:

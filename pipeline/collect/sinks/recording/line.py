@@ -8,35 +8,31 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import cast
 
-import msgspec
 import orjson
 
 from pipeline.collect.batch import Headers, Member
-from pipeline.collect.members import are_good
+from pipeline.collect.members import which_are_good
 from pipeline.sources.files.recorded import Message, dump_line
 
 SAME = "hk-same"
 """The header, always the first, from which a start learns what was kept lately."""
 
-_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _FEW = 2
 """So many headers are ours, and always the same: the others may be anything, of any size."""
 _HEAD = len(b'{"hookline":1,"source":"","offset":0,"time":0')
 
 
-def line_rests(members: Sequence[Member], *, are_good: bool = False) -> list[bytes]:
-    """Return of each line what follows its number and time, with its line end.
-
-    are_good: each value stands in a line as it is, as somebody has seen.
-    """
-    if are_good and (alike := _alike(members)) is not None:
+def line_rests(members: Sequence[Member], are_good: bool | list[bool] = False) -> list[bytes]:
+    """Return of each line what follows its number and time, with its line end; see `Batch.are_good`."""
+    if are_good is True and (alike := _alike(members)) is not None:
         return alike
     rests = []
     seen: Headers | None = None
     only = after = b""
     values = [member.value for member in members]
-    plain = [True] * len(values) if are_good else _plain(values)
-    for member, value, is_plain in zip(members, values, plain, strict=True):
+    if type(are_good) is bool:
+        are_good = [True] * len(values) if are_good else which_are_good(values)
+    for member, value, is_good in zip(members, values, are_good, strict=True):
         headers = member.headers
         # The members of a request mostly share theirs.
         if headers is not seen:
@@ -44,7 +40,7 @@ def line_rests(members: Sequence[Member], *, are_good: bool = False) -> list[byt
             only = b',"headers":[' + shown + b"]" if shown else b""
             after = b'"],' + shown + b"]" if shown else b'"]]'
         user, same = member.user, member.same
-        if is_plain and value is not None and user is not None and same is not None:
+        if is_good and value is not None and user is not None and same is not None:
             # Nearly all of them, in one step.
             with_key = (_key(user), hexlify(same), after, value)
             rests.append(b',"key":%b,"headers":[["hk-same","%b%b,"value":%b}\n' % with_key)
@@ -54,7 +50,7 @@ def line_rests(members: Sequence[Member], *, are_good: bool = False) -> list[byt
             rest += b',"headers":[["hk-same","' + hexlify(same) + after
         else:
             rest += only
-        rests.append(rest + (b',"value":' + value + b"}\n" if is_plain and value else _value(value)))
+        rests.append(rest + (b',"value":' + value + b"}\n" if is_good and value else _value(value)))
     return rests
 
 
@@ -88,36 +84,6 @@ def _form(headers: Headers) -> bytes:
     """Return the end of a line up to its key, digest and value."""
     shown = (b"," + _shown_headers(headers)).replace(b"%", b"%%")
     return b',"key":%b,"headers":[["hk-same","%b"]' + shown + b'],"value":%b}\n'
-
-
-def _plain(values: Sequence[bytes | None]) -> list[bool]:
-    """Return which values stand in a line as they are: a reader of the line finds the same bytes again.
-
-    As long as all do, one pass looks at all of them.
-    """
-    if _are_plain(values):
-        return [True] * len(values)
-    if len(values) < 2:
-        return [False] * len(values)
-    half = len(values) // 2
-    return _plain(values[:half]) + _plain(values[half:])
-
-
-def _are_plain(values: Sequence[bytes | None]) -> bool:
-    """Return whether all of them do: as items of a list, each is just as long as its value.
-
-    So none can begin or end within another.
-    """
-    if None in values:
-        return False
-    there = cast(Sequence[bytes], values)
-    text = b",".join(there)
-    try:
-        if list(map(len, _RAWS.decode(b"[" + text + b"]"))) != list(map(len, there)):
-            return False
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return are_good(there, text)
 
 
 def _value(value: bytes | None) -> bytes:

@@ -141,12 +141,12 @@ class RecordingSink(IntakeSink):
         if len(tickets) == 1:
             (ticket,) = tickets
             batch, size = ticket.batch, ticket.size
-            rests = line_rests(batch.members, are_good=batch.are_good)
+            rests = line_rests(batch.members, batch.are_good)
             pieces: list[_Piece] = [(batch.received_ms, rests)]
         else:
             batches = [ticket.batch for ticket in tickets]
             size = sum(ticket.size for ticket in tickets)
-            each = [line_rests(batch.members, are_good=batch.are_good) for batch in batches]
+            each = [line_rests(batch.members, batch.are_good) for batch in batches]
             pieces = [
                 (batches[number].received_ms, (each[number][index],)) for number, index in places(batches)
             ]
