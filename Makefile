@@ -9,10 +9,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
+# The scripts of the console's pages, bundled (npm from the path, or from PyPI).
+ASSETS := pipeline/console/assets/manifest.json
+BROWSER := pipeline/console/browser
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run test lint unit coverage bench bench-compare answers bombs bombs-live fuzz chaos sim soak kafka kafka-stop sdks cdc docs site lock audit clean
+.PHONY: help setup dev run assets test lint unit coverage bench bench-compare answers bombs bombs-live fuzz chaos sim soak kafka kafka-stop sdks cdc docs site lock audit clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -22,7 +25,9 @@ setup: $(RUN) ## make .venv with the command .venv/bin/hookline
 dev: $(DEV) ## make .venv with the tools for tests and checks as well
 
 run: $(RUN) ## the demo: a recorded shop becomes webhooks to a receiver on this machine
-	@$(BIN)/python docs/demo.py $(ARGS)
+	@$(BIN)/hookline demo $(ARGS)
+
+assets: $(ASSETS) ## the scripts of the console's pages, bundled: without them it works, plainer
 
 test: lint unit ## all checks and all tests
 
@@ -32,10 +37,10 @@ lint: $(DEV) ## ruff, mypy and the import contract
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo > /dev/null || $(BIN)/lint-imports --no-logo
 
-unit: $(DEV) ## the tests alone, and which took longest
+unit: $(DEV) $(ASSETS) ## the tests alone, and which took longest
 	$(BIN)/pytest -n 2 --dist loadgroup --durations=10 $(ARGS)
 
-coverage: $(DEV) ## the tests with a report of the lines and branches that none reaches, in htmlcov/
+coverage: $(DEV) $(ASSETS) ## the tests with a report of the lines and branches that none reaches, in htmlcov/
 	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=html --cov-report=term:skip-covered $(ARGS)
 
 bench: $(DEV) ## measure the job beside what one would write by hand (ARGS="--rounds 5 --only firing")
@@ -93,15 +98,17 @@ lock: $(DEV) ## compile requirements/*.lock anew from pyproject.toml
 	    --python-version 3.11 --extra build --extra registry $$([ $$kind = run ] || echo "--extra dev --extra docs -c requirements/run.lock") \
 	    pyproject.toml -o requirements/$$kind.lock; \
 	done
-	$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal \
-	  --python-version 3.11 requirements/sdks.in -o requirements/sdks.lock
+	for kind in sdks node; do \
+	  $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal \
+	    --python-version 3.11 requirements/$$kind.in -o requirements/$$kind.lock; \
+	done
 
 audit: $(DEV) ## ask whether what the locks pin has known faults; offline: the pins and since when (ARGS=--strict)
 	@$(BIN)/python docs/audit.py $(ARGS)
 
 clean: ## remove what the targets made, but no state directory
 	rm -rf $(VENV) .demo .bench .cache site dist .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	rm -rf .import_linter_cache
+	rm -rf .import_linter_cache pipeline/console/assets
 	find pipeline dataflows tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The first interpreter in range makes the venv; PYTHON=... goes first.
@@ -122,6 +129,11 @@ $(RUN): requirements/run.lock pyproject.toml | $(BIN)/python
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@# Also where PYTHONDONTWRITEBYTECODE is set: compiling at each start would take a quarter of a second.
 	@$(BIN)/python -m compileall -q pipeline dataflows
+	@touch $@
+
+# Only the standard library and npm: what is made is kept, and made again where the sources are others.
+$(ASSETS): $(wildcard $(BROWSER)/* $(BROWSER)/src/* $(BROWSER)/src/*/*) | $(BIN)/python
+	@$(BIN)/python $(BROWSER)/build.py
 	@touch $@
 
 $(DEV): requirements/dev.lock $(RUN)

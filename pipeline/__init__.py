@@ -1,6 +1,7 @@
 """Hookline: a stream of product events becomes webhooks. The rooms, in the order in which data walks down.
 
 cli         words, tables, exit codes: no logic
+console     web pages over operate: webhooks shown and edited in a browser
 operate     what a person may ask of a config, stream or job: status, dead letters, check, explain, sniff
 runtime     one process of a job or a collector: parts, state directory, recovery, reload; several of them
 admin       what a running job answers: one route table, over a socket (commands) and HTTP (health, metrics)

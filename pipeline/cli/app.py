@@ -25,6 +25,7 @@ class Verb(NamedTuple):
 
 GROUPS: dict[str, dict[str, Verb]] = {
     "Run a job": {
+        "demo": Verb("jobs.demo:demo", "see it work: a recorded shop becomes webhooks to a receiver here"),
         "run": Verb("jobs.run:run", "run the job: read a stream, fire the webhooks"),
         "collect": Verb("jobs.collect:collect", "take events over HTTP from SDKs, browsers and webhooks"),
         "up": Verb("jobs.up:up", "collect and run, side by side"),
@@ -33,13 +34,14 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "produce": Verb("jobs.produce:produce", "load a recording into Kafka topics"),
     },
     "Write webhooks": {
+        "init": Verb("author.init:init", "write a project to start from, which runs as it is"),
         "sniff": Verb("author.sniff:sniff", "show which shape records have, propose one for home-made ones"),
         "check": Verb("author.check:check", "show everything that is wrong with a config"),
         "test": Verb("author.test:test", "run the tests beside the webhooks"),
         "explain": Verb("author.explain:explain", "show for one event which clause holds and what is sent"),
         "send": Verb("author.send:send", "really send one request and show the answer"),
         "diff": Verb("author.diff:diff", "show what another config would have sent for a recording"),
-        "new": Verb("author.new:new", "write a commented webhook file to start from"),
+        "new": Verb("author.new:new", "write a webhook to start from, a commented one or an example"),
         "config": Verb("author.config:config", "show the job's settings and where each comes from"),
         "schema": Verb("author.schema:schema", "print the JSON Schema of config files, for editors"),
     },
@@ -49,12 +51,14 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "top": Verb("state.top:top", "show a live table of the webhooks: rates, pending, failures"),
         "dlq": Verb("state.dlq:dlq", "list, show, export, send again or delete dead letters"),
         "outbox": Verb("state.outbox:outbox", "list what is owed, send it now, or give it up"),
+        "console": Verb("jobs.console:console", "serve web pages that show and edit the webhooks"),
         "webhook": Verb("state.webhook:webhook", "pause, resume, disable, enable webhooks; edit their files"),
         "state": Verb("state.state:state", "check, compact or rebuild a state directory"),
     },
     "Other": {
         "receiver": Verb("jobs.receiver:receiver", "receive webhooks here: show them, check signatures"),
         "secret": Verb("author.secret:secret", "make a signing secret"),
+        "help": Verb("help:help", "explain a verb, or `fields`: all that config files may hold"),
         "version": Verb("version:version", "print the version"),
     },
 }
@@ -75,6 +79,13 @@ DEBUG = click.Option(
     callback=_debug,
     envvar="HOOKLINE_DEBUG",
 )
+
+
+def no_verb(word: str) -> str:
+    """Return what is said to whoever calls for a verb that is not there."""
+    close = did_you_mean(word, VERBS, likeness=0.5)
+    hint = f"did you mean `{close}`?" if close else "see `hookline --help`"
+    return f"`hookline` has no `{word}`: {hint}"
 
 
 class Verbs(click.Group):
@@ -102,9 +113,7 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve the verb; an unknown one is a usage error with the nearest verb."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            close = did_you_mean(args[0], VERBS, likeness=0.5)
-            hint = f" Did you mean `{close}`?" if close else ""
-            ctx.fail(f"there is no verb `{args[0]}`.{hint}")
+            ctx.fail(no_verb(args[0]))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

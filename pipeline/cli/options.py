@@ -137,6 +137,30 @@ def on_state(function: F) -> F:
     return config_option(state_option(cast(F, command)))
 
 
+def console_options(function: F) -> F:
+    """Add ``--url`` and ``--token-file``: a job on another machine, through its console."""
+
+    def need_both(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+        if value is not None and ctx.params.get("url") is None:
+            raise click.UsageError("--token-file is for a console: name it with --url", ctx)
+        return value
+
+    url = click.option(
+        "--url",
+        metavar="URL",
+        is_eager=True,
+        help="A job on another machine, through its console: https://HOST.",
+    )
+    token = click.option(
+        "--token-file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        callback=need_both,
+        help="Holds the token that the console knows.",
+    )
+    return url(token(function))
+
+
 _AGO = re.compile(r"(\d+)([smhd])")
 _UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -161,6 +185,22 @@ class When(click.ParamType[int]):
             self.fail(
                 f"`{value}` is no time; want 2026-11-24, 2026-11-24T10:00:00Z, 15m, 2h or 3d", param, ctx
             )
+
+
+class Statuses(click.ParamType[tuple[str, ...]]):
+    """How attempts ended: ``429,5xx,timeout``."""
+
+    name = "statuses"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the words. Raises UsageError for one that no attempt ends with."""
+        if isinstance(value, tuple):
+            return value
+        from pipeline.job.tap.wanted import checked_statuses
+
+        return checked_statuses([word.strip() for word in value.split(",") if word.strip()])
 
 
 class Actions(click.Group):

@@ -113,6 +113,15 @@ class Snapshot:
         """False for a version of an older Hookline: its lines are read as the job says now."""
         return self.text.language >= 3
 
+    def alone(self, webhook: Webhook) -> Snapshot:
+        """Return a version of this one webhook, under the same labels and shapes."""
+        return replace(
+            self,
+            webhooks=(webhook,),
+            by_id={webhook.id: webhook},
+            triggers=TriggerIndex([webhook.trigger]),
+        )
+
     def named(self, webhook_id: str) -> Webhook:
         """Return a webhook by its id. Raises UsageError."""
         if webhook_id not in self.by_id:
@@ -129,6 +138,8 @@ class Report:
     root: str = ""
     webhooks: int = 0
     labels: int = 0
+    basis: Snapshot | None = field(default=None, repr=False)
+    """For the next version to take over from, also where there are errors; it must not run."""
 
     @property
     def errors(self) -> int:
@@ -197,6 +208,18 @@ def compile_config(
         _compile(file, text, labels, exclude, secrets)  # for its problems alone
     formats = compile_formats(text, checked)
     return _report(text, checked, labels, webhooks, formats, offline)
+
+
+def as_enabled(webhook: Webhook, snapshot: Snapshot) -> Webhook:
+    """Return a webhook of a version as it would be if it were enabled: its trigger holds again."""
+    if webhook.enabled:
+        return webhook
+    (found,) = (file for file in snapshot.checked.webhooks if file.file == webhook.file)
+    file = replace(
+        found, model=found.model.model_copy(update={"enabled": True}), problems=Problems(stored=True)
+    )
+    exclude = tuple(name for name in snapshot.text.defaults.exclude if name in snapshot.labels.names())
+    return _compile(file, snapshot.text, snapshot.labels, exclude, None)
 
 
 def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) -> Iterator[str]:
@@ -326,17 +349,19 @@ def _report(
         if (found.file, found.line) not in unset or (found.code == "missing-setting" and not offline)
     ]
     report = Report(None, findings, text.root, len(webhooks), len(checked.labels))
-    if report.errors == 0 and not unset:
-        report.snapshot = Snapshot(
-            hash=text.hash,
-            text=text,
-            webhooks=tuple(webhooks),
-            by_id={webhook.id: webhook for webhook in webhooks},
-            triggers=TriggerIndex([webhook.trigger for webhook in webhooks]),
-            checked=checked,
-            labels=labels,
-            formats=formats,
-        )
+    good = report.errors == 0 and not unset
+    report.basis = Snapshot(
+        hash=text.hash,
+        text=text,
+        webhooks=tuple(webhooks),
+        by_id={webhook.id: webhook for webhook in webhooks},
+        triggers=TriggerIndex([webhook.trigger for webhook in webhooks] if good else []),
+        checked=checked,
+        labels=labels,
+        formats=formats,
+    )
+    if good:
+        report.snapshot = report.basis
     return report
 
 

@@ -23,6 +23,8 @@ class Preview:
     headers: dict[str, str] = field(default_factory=dict)
     body: Value = None
     """What is no JSON is a text, a batch is one of one; None: there is none."""
+    text: str = ""
+    """The body byte for byte, but for secrets; "" where there is none."""
     encoding: Encoding = "json"
     dead_letter: str | None = None
     """Why it cannot be rendered."""
@@ -48,6 +50,7 @@ class Preview:
             mask(request.url),
             {"content-type": CONTENT_TYPES[spec.encoding], **headers, "webhook-id": match.message_id},
             None if not body else orjson.loads(body) if spec.encoding == "json" else body.decode(),
+            body.decode(),
             spec.encoding,
         )
 

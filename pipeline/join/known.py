@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 
@@ -22,6 +22,21 @@ from pipeline.store.rows import Rows, Table
 
 FORGOTTEN: Final = {Table.USERS: b"[null,{}]", Table.PROFILES: b"{}"}
 """What stands in place of a row that the run has deleted: without it the other job's would be seen again."""
+
+
+class Beneath(Protocol):
+    """What is known of users before a run."""
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """Return the row; None where nothing is known."""
+
+    def merged(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows of joined ids."""
+
+
+def above(rows: Rows, known: Beneath) -> Rows:
+    """Return rows that are looked up in what is known where they are not among these."""
+    return _Above(rows, known)
 
 
 class Known:
@@ -43,7 +58,7 @@ class Known:
 
     def under(self, rows: Rows) -> Rows:
         """Return rows that are looked up here where they are not among these."""
-        return _Above(rows, self)
+        return above(rows, self)
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         """Return what the job knows; None where it knows nothing, and of what is nothing about users."""
@@ -78,7 +93,7 @@ def _found(stores: list[Reader], table: Table, key: bytes) -> Iterator[bytes]:
 class _Above:
     """Keeps the contract of `Rows`: reads fall through to what is known, writes stay above."""
 
-    def __init__(self, rows: Rows, known: Known) -> None:
+    def __init__(self, rows: Rows, known: Beneath) -> None:
         self._rows = rows
         self._known = known
 

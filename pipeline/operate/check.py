@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.compile.answers import NEVER_HOLDS
 from pipeline.compile.snapshot import Report, compile_config
 from pipeline.config.files import NOTHING, JobDefaults, read_config
-from pipeline.config.job import FILE, PipelineConfig, load_pipeline
+from pipeline.config.job import FILE, PipelineConfig, PipelineReport, load_pipeline
 from pipeline.config.models.source import KafkaSource
 from pipeline.config.watch import Watcher
 from pipeline.language.secrets import Secrets
@@ -42,13 +42,17 @@ def _check(config: Path, offline: bool, unsaved: Mapping[str, str | None]) -> Re
     report = compile_config(
         read_config(config, defaults=defaults, unsaved=unsaved), secrets=secrets, offline=offline
     )
+    report.findings = all_found(pipeline, report, offline=offline)
+    return report
+
+
+def all_found(pipeline: PipelineReport, report: Report, *, offline: bool = False) -> list[Finding]:
+    """Return what is to be said of a config: of pipeline.yaml, then of its other files."""
     own = [found for found in pipeline.findings if not offline or found.code != "missing-setting"]
     if pipeline.config is not None and not offline:
         own += _check_kafka(pipeline.config)
     # What a job goes on with, since it always did, is wrong all the same.
-    found = [replace(one, warning=one.warning and one.code != NEVER_HOLDS) for one in report.findings]
-    report.findings = [*own, *found]
-    return report
+    return own + [replace(one, warning=one.warning and one.code != NEVER_HOLDS) for one in report.findings]
 
 
 def check_changes(config: Path, *, offline: bool = False) -> Iterator[Report | str]:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
+from pipeline.compile.snapshot import Report
 from pipeline.config.files import FOLDERS, NOTHING, is_webhook, is_yaml, read_config
 from pipeline.config.yaml.loader import MAX_FILE_BYTES, decode_text, parse_yaml
 from pipeline.model.disk import create_durably, remove_durably, replace_durably, try_lock
@@ -34,6 +35,13 @@ _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NAME = re.compile(rf"({'|'.join(FOLDERS)})/[A-Za-z0-9_][A-Za-z0-9_. -]{{0,127}}\.ya?ml")
 _STILL_SECS: Final = 10.0
 """How long another one who saves is waited for."""
+
+
+class Checker(Protocol):
+    """Finds what is wrong with a config: `check`, or one that does it in another process."""
+
+    def __call__(self, config: Path, /, *, offline: bool, unsaved: Mapping[str, str | None]) -> Report:
+        """Return what is wrong. Raises ConfigError where there is no config directory."""
 
 
 class Changed(ConfigError):
@@ -97,12 +105,20 @@ def read(config: Path, file: str) -> FileText:
 
 
 def save(
-    config: Path, file: str, text: str, etag: str, *, offline: bool = False, dry_run: bool = False
+    config: Path,
+    file: str,
+    text: str,
+    etag: str,
+    *,
+    offline: bool = False,
+    dry_run: bool = False,
+    checker: Checker | None = None,
 ) -> Saved:
     """Write a file that was read under this tag, if the whole config stays as right as it is.
 
-    offline: secrets and settings are not looked up. dry_run: nothing is written. Raises Changed where the
-    file is another one by now, and ConfigError with what would be wrong; nothing is written then.
+    offline: secrets and settings are not looked up. dry_run: nothing is written. checker: in place of
+    `check`. Raises Changed where the file is another one by now, and ConfigError with what would be wrong;
+    nothing is written then.
     """
     path = _place(config, file)
     data = _encoded(file, text)
@@ -111,7 +127,7 @@ def save(
         _require(before, etag, file)
         if data == before:
             return Saved(file, etag, "", (), False)
-        findings = _checked(config, {file: text}, offline)
+        findings = _checked(config, {file: text}, offline, checker)
         if not dry_run:
             like = _stat(path, file)
             _require(_content(path, file), etag, file)  # a check takes its time, and editors know no lock
@@ -121,7 +137,13 @@ def save(
 
 
 def create(
-    config: Path, webhook_id: str, text: str, *, offline: bool = False, dry_run: bool = False
+    config: Path,
+    webhook_id: str,
+    text: str,
+    *,
+    offline: bool = False,
+    dry_run: bool = False,
+    checker: Checker | None = None,
 ) -> Saved:
     """Write the file of a new webhook, named after its id.
 
@@ -137,7 +159,7 @@ def create(
     with _locked(path.parent, file):
         if path.exists() or path.is_symlink() or path.with_suffix(".yml").exists():
             raise _there_already(file)
-        findings = _checked(config, {file: text}, offline)
+        findings = _checked(config, {file: text}, offline, checker)
         if not dry_run:
             try:
                 with _told(file):
@@ -147,13 +169,21 @@ def create(
     return Saved(file, _tag(data), _diff(file, b"", data), findings, not dry_run)
 
 
-def remove(config: Path, file: str, etag: str, *, offline: bool = False, dry_run: bool = False) -> Saved:
+def remove(
+    config: Path,
+    file: str,
+    etag: str,
+    *,
+    offline: bool = False,
+    dry_run: bool = False,
+    checker: Checker | None = None,
+) -> Saved:
     """Delete a file that was read under this tag. Raises as `save` does."""
     path = _place(config, file)
     with _locked(path.parent, file):
         before = _content(path, file)
         _require(before, etag, file)
-        findings = _checked(config, {file: None}, offline)
+        findings = _checked(config, {file: None}, offline, checker)
         if not dry_run:
             _require(_content(path, file), etag, file)
             with _told(file):
@@ -237,14 +267,17 @@ def _fault(file: str, message: str) -> ConfigError:
     return ConfigError([Finding(file, 0, 0, "not-editable", message)])
 
 
-def _checked(config: Path, unsaved: Mapping[str, str | None], offline: bool) -> tuple[Finding, ...]:
+def _checked(
+    config: Path, unsaved: Mapping[str, str | None], offline: bool, checker: Checker | None
+) -> tuple[Finding, ...]:
     """Return what is to be said of the config with these files. Raises ConfigError with new errors.
 
     An error that the config has without them stands in nobody's way: it may be the next one to be mended.
     """
-    after = check(config, offline=offline, unsaved=unsaved)
+    checker = checker or check
+    after = checker(config, offline=offline, unsaved=unsaved)
     if any(not found.warning for found in after.findings):
-        known = _errors(check(config, offline=offline, unsaved=NOTHING).findings)
+        known = _errors(checker(config, offline=offline, unsaved=NOTHING).findings)
         errors = _errors(after.findings)
         new = [
             found

@@ -74,14 +74,14 @@ class Index:
         """Take a dead letter with its row."""
         size = ROW_BYTES + len(row)
         value = _SIZE.pack(size) + letter.key
-        self._store.put(Table.DEAD_ORDER, _place(letter), value)
+        self._store.put(Table.DEAD_ORDER, place_of(letter), value)
         self._counters.change(letter.request.webhook_id).dead_bytes += size
         self._total += size
         self._added += 1
 
     def remove(self, letter: DeadLetter) -> None:
         """Forget a dead letter that was removed."""
-        self._forget(letter.request.webhook_id, _place(letter))
+        self._forget(letter.request.webhook_id, place_of(letter))
 
     def surplus(self, now_ms: int, kept: Container[bytes]) -> Iterator[tuple[str, bytes, Cause]]:
         """Yield webhook, key and cause of each letter to be let go, out of the index already.
@@ -129,7 +129,7 @@ class Index:
     def _oldest(self, webhook_id: str, most: int) -> list[Oldest]:
         prefix = webhook_prefix(webhook_id)
         found = [
-            Oldest(place, value[_SIZE.size :], _TIME.unpack_from(place, len(prefix))[0])
+            Oldest(place, key_in(value), _TIME.unpack_from(place, len(prefix))[0])
             for place, value in islice(self._store.items(Table.DEAD_ORDER, prefix), most)
         ]
         if not found:
@@ -162,6 +162,12 @@ class Index:
         self._added = 0
 
 
-def _place(letter: DeadLetter) -> bytes:
+def key_in(value: bytes) -> bytes:
+    """Return the key of the dead letter that a row of the index is of."""
+    return value[_SIZE.size :]
+
+
+def place_of(letter: DeadLetter) -> bytes:
+    """Return where the index has a dead letter: behind its webhook, by time."""
     digest = blake2b(letter.key, digest_size=16).digest()
     return webhook_prefix(letter.request.webhook_id) + _TIME.pack(letter.dead_ms) + digest

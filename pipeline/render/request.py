@@ -159,9 +159,10 @@ def _check_header_secrets(headers: Headers | None, spot: Spot) -> None:
         return
     for name, text in headers or ():
         for ref in spot.used:
-            if f"\x01{ref.source}\x02" not in text or not spot.secrets.known(ref):
+            if f"\x01{ref.source}\x02" not in text:
                 continue
-            if not header_safe(spot.secrets.resolve(ref)):
+            value = spot.secrets.find(ref)
+            if value is not None and not header_safe(value):
                 spot.at("headers", name).error(
                     "header-value", f"secret {ref} holds what a header cannot carry"
                 )

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.compile.snapshot import Snapshot, compile_config
-from pipeline.compile.trial.trial import NoTrial, Trial
+from pipeline.compile.trial.helper import NoTrial
+from pipeline.compile.trial.trial import Trial
 from pipeline.compile.versions import Versions
 from pipeline.config.files import ConfigText, wanted_lists
 from pipeline.config.job import PipelineConfig

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import lmdb
 
@@ -13,6 +17,15 @@ from pipeline.model.errors import StateError
 from pipeline.store.environment import MAX_TABLES, is_cut, unreadable
 from pipeline.store.rows import Table
 from pipeline.store.sealing import Seals
+
+T = TypeVar("T")
+
+SNAPSHOT_SECS: Final = 0.2
+"""A reader holds what it sees no longer: until it lets go, the owner of the store cannot use old pages anew,
+and the file grows."""
+PART_ROWS: Final = 2_000
+PART_BYTES: Final = 4 << 20
+"""What is read at a time, at most: more is not held in memory for who looks at one row after the other."""
 
 FORMAT = 2
 """Version of tables and rows. Those of format 1 had no version byte and no CRC; they are still read."""
@@ -56,60 +69,147 @@ def read_meta(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database) ->
     return Meta(found, seals, 0)
 
 
+@dataclass(slots=True)
+class _Opened:
+    """An environment of this process: LMDB lets a process open a file once."""
+
+    env: lmdb.Environment
+    readers: int = 0
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+_opened: dict[Path, _Opened] = {}
+_opening = threading.Lock()
+
+
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[Reader]:
-    """Give what is committed in a store, as it is now; without its lock, and writing nothing."""
+    """Give what is committed in a store, as it is now; without its lock, and writing nothing.
+
+    For any thread: those that read one store at a time share its file.
+    """
+    place = path.resolve()
+    with _opening:
+        opened = _opened.get(place)
+        if opened is None:
+            try:
+                env = _open_readonly(path)
+            except lmdb.Error as error:
+                raise unreadable(path, error) from error
+            opened = _opened[place] = _Opened(env)
+        opened.readers += 1
     try:
-        env = _open_readonly(path)
-    except lmdb.Error as error:
-        raise unreadable(path, error) from error
-    with env:
-        if is_cut(path, env):
+        if is_cut(path, opened.env):
             raise unreadable(path, ValueError("its file has been cut off"))
-        yield Reader(path, env)
+        yield Reader(path, opened.env, opened.lock)
+    finally:
+        with _opening:
+            opened.readers -= 1
+            if not opened.readers:
+                del _opened[place]
+                opened.env.close()
+
+
+class Part(NamedTuple):
+    """Some rows, in key order, as they were committed at one moment."""
+
+    rows: list[tuple[bytes, bytes]]
+    next: bytes | None
+    """The key to go on from; None: these were the last."""
 
 
 class Reader:
-    """The committed rows of one store."""
+    """The committed rows of one store. Each method sees them at one moment of its own."""
 
-    def __init__(self, path: Path, env: lmdb.Environment) -> None:
+    def __init__(self, path: Path, env: lmdb.Environment, lock: threading.RLock) -> None:
         self._path = path
         self._env = env
+        self._lock = lock
         self._seals = Seals(path, old_rows=False)
         self._tables: dict[Table, lmdb._Database] = {}
         self.seq = 0
         """How many epochs were committed."""
-        with contextlib.suppress(lmdb.NotFoundError):
+        with contextlib.suppress(lmdb.NotFoundError), lock:
             meta = env.open_db(b"meta", create=False)
             with env.begin() as txn:
                 _, self._seals, self.seq = read_meta(path, txn, meta)
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         """Return a row as it is committed at this moment; None where there is none."""
-        try:
-            return self._get(table, key)
-        except lmdb.MapResizedError:
-            self._env.set_mapsize(0)  # its owner has made the file longer: as long as it is now
-            return self._get(table, key)
+        return self._in(table, lambda txn, db: self._seals.find(table, txn, db, key), None)
 
-    def _get(self, table: Table, key: bytes) -> bytes | None:
+    def count(self, table: Table) -> int:
+        """Return how many rows a table has, at no cost."""
+        return self._in(table, lambda txn, db: int(txn.stat(db)["entries"]), 0)
+
+    def readers(self) -> str:
+        """Return who reads the store, in LMDB's words."""
+        return self._env.readers()
+
+    def rows(self, table: Table, prefix: bytes = b"", start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows of a table whose key starts with the prefix, from key ``start`` on, part by part.
+
+        Each row is as it was when its part was read; nothing is held while the caller works on one.
+        """
+        at: bytes | None = start
+        while at is not None:
+            part = self.part(table, prefix, at)
+            yield from part.rows
+            at = part.next
+
+    def part(self, table: Table, prefix: bytes = b"", start: bytes = b"", most: int = PART_ROWS) -> Part:
+        """Return the next rows of a table: as many as may be held, and are read within `SNAPSHOT_SECS`."""
+
+        def read(txn: lmdb.Transaction[bytes], db: lmdb._Database) -> Part:
+            until = time.monotonic() + SNAPSHOT_SECS
+            found: list[tuple[bytes, bytes]] = []
+            size = 0
+            for row in self._seals.scan(table, txn.cursor(db=db), max(start, prefix), prefix):
+                found.append(row)
+                size += len(row[1])
+                if len(found) >= most or size > PART_BYTES or (not len(found) % 64 and _over(until)):
+                    return Part(found, row[0] + b"\0")
+            return Part(found, None)
+
+        return self._in(table, read, Part([], None))
+
+    def whole(self, table: Table, prefix: bytes = b"") -> list[tuple[bytes, bytes]]:
+        """Return all rows whose key starts with the prefix, as they are at one moment: of a small table."""
+        return self._in(
+            table, lambda txn, db: list(self._seals.scan(table, txn.cursor(db=db), prefix, prefix)), []
+        )
+
+    def back(self, table: Table, before: bytes, prefix: bytes, most: int) -> list[tuple[bytes, bytes]]:
+        """Return the rows before a key that start with the prefix, the last one first."""
+        return self._in(
+            table,
+            lambda txn, db: list(
+                islice(self._seals.scan_back(table, txn.cursor(db=db), before, prefix), most)
+            ),
+            [],
+        )
+
+    def _in(
+        self, table: Table, look: Callable[[lmdb.Transaction[bytes], lmdb._Database], T], nothing: T
+    ) -> T:
+        with self._lock:
+            try:
+                return self._look(table, look, nothing)
+            except lmdb.MapResizedError:
+                self._env.set_mapsize(0)  # its owner has made the file longer: as long as it is now
+                return self._look(table, look, nothing)
+
+    def _look(
+        self, table: Table, look: Callable[[lmdb.Transaction[bytes], lmdb._Database], T], nothing: T
+    ) -> T:
         db = self._tables.get(table)
         if db is None:
             try:
                 db = self._tables[table] = self._env.open_db(table.name.lower().encode(), create=False)
             except lmdb.NotFoundError:
-                return None
+                return nothing
         with self._env.begin() as txn:
-            return self._seals.find(table, txn, db, key)
-
-    def rows(self, table: Table, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Yield the rows of a table whose key starts with the prefix."""
-        try:
-            db = self._env.open_db(table.name.lower().encode(), create=False)
-        except lmdb.NotFoundError:
-            return
-        with self._env.begin() as txn:
-            yield from self._seals.scan(table, txn.cursor(db=db), prefix, prefix)
+            return look(txn, db)
 
     def every(self, table: Table) -> Iterator[tuple[bytes, bytes | None]]:
         """Yield every row of a table; None in place of a value that is damaged."""
@@ -139,3 +239,7 @@ def _open_readonly(path: Path) -> lmdb.Environment:
     except (lmdb.ReadonlyError, lmdb.LockError):
         # A folder that this user may not write to: read without a reader's slot.
         return lmdb.open(str(path), readonly=True, lock=False, max_dbs=MAX_TABLES, readahead=False)
+
+
+def _over(until: float) -> bool:
+    return time.monotonic() > until

@@ -140,6 +140,21 @@ class Seals:
         except lmdb.Error as error:
             raise unreadable(self.path, error) from error
 
+    def scan_back(
+        self, table: Table, cursor: lmdb.Cursor[bytes], before: bytes, prefix: bytes
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows before a key while they carry the prefix, the last one first."""
+        try:
+            found = cursor.prev() if cursor.set_range(before) else cursor.last()
+            while found:
+                key, stored = cursor.item()
+                if not key.startswith(prefix):
+                    return
+                yield key, self.open(table, key, stored)
+                found = cursor.prev()
+        except lmdb.Error as error:
+            raise unreadable(self.path, error) from error
+
     def damaged(self, table: Table, key: bytes) -> StateError:
         """Return what to say of a damaged row."""
         return StateError(

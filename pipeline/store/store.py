@@ -8,6 +8,7 @@ bytes back. The store knows bytes, not operations.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 Renew: TypeAlias = Callable[[Table, bytes], bytes]
 
+READER_CHECK_SECS = 60.0
+"""How often the slots of readers that have ended without a word are freed."""
+
 REWRITE_ROWS = 10_000
 """Rows of one transaction while all are rewritten."""
 
@@ -51,9 +55,16 @@ class Store:
     """
 
     def __init__(
-        self, path: Path, *, lock_wait_secs: float = LOCK_WAIT_SECS, map_size: int = MAP_SIZE
+        self,
+        path: Path,
+        *,
+        lock_wait_secs: float = LOCK_WAIT_SECS,
+        map_size: int = MAP_SIZE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
+        self._clock = clock
+        self._checked = clock()
         make_folder(path)
         self._lock = lock(path / "owner.lock", lock_wait_secs)
         self._env = open_environment(path, map_size)
@@ -143,6 +154,7 @@ class Store:
             self._txn.commit()
         self.seq += 1
         self._after_transaction()
+        self._forget_readers()
         return self.seq
 
     def resume(self, seq: int) -> bool:
@@ -270,6 +282,13 @@ class Store:
                     txn.put(mark[1:], old[1:], db=db)
             txn.drop(self._undo, delete=False)
             self._put_seq(txn, seq)
+
+    def _forget_readers(self) -> None:
+        """Now and then: what a killed reader saw would be kept for ever, and the file would grow."""
+        now = self._clock()
+        if now - self._checked >= READER_CHECK_SECS:
+            self._checked = now
+            self._env.reader_check()
 
     def _after_transaction(self) -> None:
         self._txn = None

@@ -63,7 +63,7 @@ def test_every_option_has_a_help_text(words):
 def test_an_unknown_verb_is_wrong_usage_and_names_the_nearest(hookline):
     said = hookline("statsu")
     assert (said.code, said.out) == (2, "")
-    assert "there is no verb `statsu`. Did you mean `status`" in said.err
+    assert "`hookline` has no `statsu`: did you mean `status`" in said.err
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,10 @@ def test_dead_letters_are_listed_newest_first(hookline, state):
         (["--until", T0 + HOUR], [10]),
         (["--webhook", "crm", "--reason", "max-age", "--since", "2025-01-01"], [20]),
         (["--since", "1h"], []),
+        (["--status", "5xx,timeout"], [10, 20, 30, 40]),
+        (["--status", "404"], []),
+        (["--user", "u1", "--text", "HI"], [10, 20, 30, 40]),
+        (["--text", "nothing"], []),
     ],
 )
 def test_dead_letters_are_selected(hookline, state, flags, offsets):
@@ -157,6 +161,33 @@ def test_the_list_counts_by_reason_and_fits_the_terminal(hookline, state):
     said = hookline("dlq", "list", "--state", state)
     assert any(line.split() == ["crm", "status-400", "1"] for line in said.out.splitlines())
     assert "invalid: no JSON" in said.out
+
+
+def test_the_list_goes_on_where_it_ended(hookline, state):
+    said = hookline("dlq", "list", "--state", state, "--limit", 3)
+    cursor = said.err.split("--before ")[1].split()[0]
+    rest = hookline("dlq", "list", "--state", state, "--json", "--before", cursor)
+    assert listed(rest) == [10]
+
+
+def test_a_status_that_no_attempt_ends_with_is_wrong_usage(hookline, state):
+    said = hookline("dlq", "list", "--state", state, "--status", "50x")
+    assert (said.code, "there is no status or fault `50x`" in said.err) == (2, True)
+
+
+def test_what_a_dry_run_counted_is_what_is_changed_or_nothing_is(hookline, state):
+    said = hookline("dlq", "replay", "--state", state, "--webhook", "crm", "--dry-run", "--json")
+    assert (said.code, said.json["count"], said.json["stay"]) == (0, 2, 0)
+    assert {(one["reason"], one["count"]) for one in said.json["by_reason"]} == {
+        ("status-400", 1),
+        ("max-age", 1),
+    }
+    digest = said.json["digest"]
+    other = hookline("dlq", "replay", "--state", state, "--reason", "status-400", "--digest", digest)
+    assert (other.code, "it is 1 now" in other.err) == (1, True)
+    assert not list(state.rglob("commands/*.json"))
+    done = hookline("dlq", "replay", "--state", state, "--webhook", "crm", "--digest", digest, "--json")
+    assert done.json == {"count": 2, "stay": 0, "at_next_start": True}
 
 
 def test_a_dead_letter_is_shown_without_secrets_and_control_characters(hookline, state):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.compile.trial.trial import NoTrial, Trial
+from pipeline.compile.trial.helper import NoTrial
+from pipeline.compile.trial.trial import Trial
 from pipeline.config.files import ConfigText, JobDefaults, read_config
 from pipeline.model.errors import ConfigError
 from pipeline.model.process.bounds import Bounds
@@ -42,8 +43,8 @@ def trial() -> Iterator[Trial]:
 
 
 def pid(trial: Trial) -> int:
-    assert trial._child is not None
-    return trial._child._process.pid
+    assert trial._standby.helper is not None
+    return trial._standby.helper._process.pid
 
 
 def test_what_is_good_comes_back_as_it_was_read_and_the_process_stays(trial: Trial, folder: Path) -> None:
@@ -130,7 +131,7 @@ def test_it_ends_with_the_process_that_started_it(folder: Path) -> None:
     program = (
         "import pathlib, sys, time; from pipeline.compile.trial.trial import *\n"
         f"trial = Trial(); trial.read(pathlib.Path({str(folder)!r}), JobDefaults())\n"
-        "print(trial._child._process.pid, flush=True); time.sleep(60)"
+        "print(trial._standby.helper._process.pid, flush=True); time.sleep(60)"
     )
     with started(sys.executable, "-c", program) as parent:
         assert parent.stdout is not None

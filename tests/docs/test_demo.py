@@ -11,7 +11,7 @@ def test_the_demo_ends_with_every_request_at_the_receiver(tmp_path: Path):
     for folder in ("config", "recordings", "docs"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     # `make test` is what runs this; `make run` sets up .venv and then calls the program.
-    done = run(script("demo"), tmp_path, {"make run": "python docs/demo.py", "make test": "true"})
+    done = run(script("demo"), tmp_path, {"make run": "hookline demo", "make test": "true"})
     assert done.returncode == 0, done.stderr
     assert "12,000 records read" in done.stdout + done.stderr
     assert "189 with a good signature" in done.stdout + done.stderr
@@ -19,4 +19,4 @@ def test_the_demo_ends_with_every_request_at_the_receiver(tmp_path: Path):
 
 
 def test_make_run_calls_that_program():
-    assert "python docs/demo.py" in (ROOT / "Makefile").read_text()
+    assert "hookline demo" in (ROOT / "Makefile").read_text()

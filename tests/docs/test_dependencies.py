@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import sys
@@ -14,6 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.docs.test_imports import imported
+
 ROOT = Path(__file__).resolve().parents[2]
 SDKS = ROOT / "tests" / "collect" / "sdks" / "package.json"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -24,21 +25,15 @@ def declared() -> set[str]:
     return {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
 
 
-def imported() -> set[str]:
+def modules() -> set[str]:
     """Return the top-level modules that the product imports, wherever in a file."""
-    found: set[str] = set()
-    for path in [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "dataflows").rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module.partition(".")[0])
-    return found - sys.stdlib_module_names - {"pipeline", "dataflows"}
+    files = [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "dataflows").rglob("*.py")]
+    return set().union(*map(imported, files)) - sys.stdlib_module_names - {"pipeline", "dataflows"}
 
 
 def test_every_package_that_is_imported_is_declared():
     providers = packages_distributions()
-    wanted = {name: {canonicalize_name(one) for one in providers.get(name, [])} for name in imported()}
+    wanted = {name: {canonicalize_name(one) for one in providers.get(name, [])} for name in modules()}
     assert len(wanted) > 15
     assert {name: providers for name, providers in wanted.items() if not providers & declared()} == {}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ SERVICES: dict[str, dict[str, Any]] = {**COMPOSE["services"], **COLLECT["service
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 
 KEYS = {
-    "build", "command", "depends_on", "entrypoint", "environment", "expose", "healthcheck", "hostname",
-    "image", "init", "ports", "restart", "stop_grace_period", "volumes",
+    "build", "cap_drop", "command", "depends_on", "entrypoint", "environment", "expose", "healthcheck",
+    "hostname", "image", "init", "ports", "read_only", "restart", "security_opt", "stop_grace_period",
+    "tmpfs", "volumes",
 }  # fmt: skip
 """The keys of the Compose specification that these services use."""
 
@@ -133,6 +134,29 @@ def test_what_collects_has_a_clean_config(monkeypatch: pytest.MonkeyPatch):
         assert environment[name].startswith(f"{mounted}/"), "it would be lost with the container"
 
 
+def test_what_serves_health_is_asked_for_it_and_nothing_else():
+    asked = {name for name, service in SERVICES.items() if "healthcheck" in service}
+    serving = {name for name, service in SERVICES.items() if "--metrics" in service.get("command", [])}
+    assert asked - {"kafka"} == serving
+    for name in serving:
+        program = SERVICES[name]["healthcheck"]["test"][3]
+        port = SERVICES[name]["command"][SERVICES[name]["command"].index("--metrics") + 1].rpartition(":")[2]
+        assert f"http://127.0.0.1:{port}/healthz" in program
+        compile(program, name, "exec")
+
+
+def test_no_container_of_ours_may_write_beside_its_volume_or_has_a_privilege():
+    for name, service in SERVICES.items():
+        if service["image"] == "hookline":
+            assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
+
+
+def test_the_image_starts_without_a_config(tmp_path: Path):
+    words = json.loads(re.search(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[1])  # type: ignore[index]  # a missing CMD fails here
+    assert words[:2] == ["demo", "--folder"]
+    assert words[2].startswith("/var/lib/hookline/state/"), "all else is read-only"
+
+
 def test_topics_of_the_job_are_created_with_equal_partitions():
     source = yaml.safe_load((DOCKER / "config/pipeline.yaml").read_text())["source"]["kafka"]
     script = SERVICES["topics"]["command"][0]
@@ -144,8 +168,8 @@ def test_topics_of_the_job_are_created_with_equal_partitions():
 def test_the_image_is_built_from_the_hashed_lock_and_runs_without_privileges():
     assert "--require-hashes --no-deps -r requirements/run.lock" in DOCKERFILE
     last = DOCKERFILE.rsplit("FROM ", 1)[1]
-    assert re.findall(r"^USER (.+)$", last, re.MULTILINE) == ["hookline"]
-    assert "HEALTHCHECK" in last
+    assert re.findall(r"^USER (.+)$", last, re.MULTILINE) == ["10001:10001"], "a number, for Kubernetes"
+    assert not re.search(r"^HEALTHCHECK", last, re.MULTILINE), "services that serve nothing would fail it"
     assert re.search(r'^ENTRYPOINT \["hookline"\]$', last, re.MULTILINE)
     for copied in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE):
         for source in copied.split()[:-1]:
@@ -158,9 +182,9 @@ def test_what_the_image_copies_is_not_ignored():
         assert set(copied.split()[:-1]) <= allowed
 
 
-@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed here")
 def test_hadolint_has_nothing_to_say():
-    result = subprocess.run(["hadolint", DOCKER / "Dockerfile"], capture_output=True, text=True, timeout=30)
+    hadolint = Path(sys.executable).with_name("hadolint")
+    result = subprocess.run([hadolint, DOCKER / "Dockerfile"], capture_output=True, text=True, timeout=30)
     assert result.returncode == 0, result.stdout
 
 

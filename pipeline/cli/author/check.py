@@ -10,6 +10,7 @@ import click
 
 from pipeline.cli.options import config_option
 from pipeline.cli.output import echo, json_option, print_json, say
+from pipeline.model.errors import UsageError
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
@@ -31,8 +32,15 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Also show what the configured formats make of the first lines of a recording.",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    help="github: annotations for the lines of a pull request. `--json` is short for json.",
+)
 @json_option
-def check(config: Path, watch: bool, offline: bool, sample: Path | None, as_json: bool) -> int:
+def check(config: Path, watch: bool, offline: bool, sample: Path | None, form: str, as_json: bool) -> int:
     """Show every problem of a config with file, line, column and a remedy.
 
     Exit code 1 if there is an error, or if a line of --sample cannot be read; warnings alone are no error.
@@ -40,13 +48,22 @@ def check(config: Path, watch: bool, offline: bool, sample: Path | None, as_json
     """
     from pipeline.operate import check as checking
 
+    as_json = as_json or form == "json"
+    if form == "github" and (watch or as_json):
+        raise UsageError("--format github excludes --watch and --json")
     if watch:
         follow(config, offline, as_json)
         return Exit.OK
     found = checking.check(config, offline=offline)
     if sample is not None and not found.errors:
         return show_sample(config, sample, as_json)
-    tell(config, found, as_json)
+    if form == "github":
+        from pipeline.cli.author.reports import annotated
+
+        for line in annotated(found.findings, found.root):
+            echo(line)
+    else:
+        tell(config, found, as_json)
     return Exit.PROBLEMS if found.errors else Exit.OK
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import config_option, state_option
+from pipeline.cli.options import Actions, config_option, state_option
 from pipeline.cli.output import json_option, print_json, say, table
 
 
-@click.group()
+@click.group(cls=Actions)
 def config() -> None:
     """Look at the job's settings."""
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from pipeline.cli import given
 from pipeline.cli.options import ConfigDir
 from pipeline.cli.output import echo, json_option, print_json, say, table
+from pipeline.model.errors import UsageError
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
@@ -21,13 +21,22 @@ if TYPE_CHECKING:
     from pipeline.operate.trials.diff import Difference
 
 
+MARKDOWN = "markdown"
+"""What is printed, where `--format` names no shape of records."""
+
+
 @click.command()
 @click.argument("old", type=ConfigDir())
 @click.argument("new", type=ConfigDir())
 @click.option(
     "--stream", "streams", multiple=True, required=True, metavar="PATH", help="Recording to run both over."
 )
-@given.format_option
+@click.option(
+    "--format",
+    metavar="NAME",
+    help="Shape of the records: a built-in or an own one; by default what the new config says of its source. "
+    "Or `markdown`: print a comment for a pull request.",
+)
 @click.option("--samples", type=click.IntRange(0), default=3, help="How many of each kind to show.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 if there is a difference.")
 @json_option
@@ -47,14 +56,21 @@ def diff(
     from pipeline.operate.trials import diff as comparing
     from pipeline.operate.trials.numbers import LineNumbers
 
+    as_markdown = format == MARKDOWN
+    if as_markdown and as_json:
+        raise UsageError("--format markdown and --json exclude one another")
     unread: list[Invalid] = []
-    found = comparing.diff(old, new, streams, samples, format, unread.append)
+    found = comparing.diff(old, new, streams, samples, None if as_markdown else format, unread.append)
     if unread:
         place = LineNumbers(streams).told(unread[0].origin)
         told = f"not understood, and in no count: {counted(len(unread), 'record')}, the first"
         say(one_line(f"{told} at {place}: {unread[0].reason}"))
     if as_json:
         print_json({webhook: one.to_json() for webhook, one in found.items()})
+    elif as_markdown:
+        from pipeline.cli.author.reports import markdown
+
+        echo(markdown(found).rstrip())
     else:
         tell(found)
     return Exit.PROBLEMS if exit_code and any(one.differs for one in found.values()) else Exit.OK

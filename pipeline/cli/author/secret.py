@@ -7,13 +7,14 @@ import secrets
 
 import click
 
+from pipeline.cli.options import Actions
 from pipeline.cli.output import echo
 
 SECRET_BYTES = 32
 """Standard Webhooks asks for 24 to 64 random bytes."""
 
 
-@click.group()
+@click.group(cls=Actions)
 def secret() -> None:
     """Make signing secrets."""
 

@@ -166,7 +166,7 @@ def joined_with(given: Path | None, state: Path, paths: tuple[str, ...]) -> Path
     given: what ``--users-from`` names. Else it is for dead records alone: the state that they name, or the
     config's. Raises a usage error where there is no state that was asked for.
     """
-    from pipeline.operate.dlq import died_in
+    from pipeline.operate.kept.dead_records import died_in
     from pipeline.runtime.state.directory import describe
 
     if given is not None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from pipeline.cli.options import Actions, When, on_state
+from pipeline.cli.options import Actions, Statuses, When, on_state
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say, table
 from pipeline.model.errors import UsageError
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
-from pipeline.operate.dlq import Selection, change, find, select
+from pipeline.operate.asking import Changed
+from pipeline.operate.dlq import Selection, change, choose, find, select
+from pipeline.operate.kept.chosen import Chosen, Shown
+from pipeline.operate.kept.dead_pages import groups, page
 from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of
 
 if TYPE_CHECKING:
@@ -28,13 +30,39 @@ F = TypeVar("F", bound=Callable[..., Any])
 def selection(function: F) -> F:
     """Add the flags that select dead letters."""
     for option in (
+        click.option(
+            "--text", metavar="TEXT", help="With this text in the body, in small or capital letters."
+        ),
+        click.option("--user", metavar="ID", help="Of this user."),
         click.option("--until", type=When(), help="Given up before this time."),
         click.option("--since", type=When(), help="Given up at or after this time: a date, or 2h, 3d ago."),
+        click.option(
+            "--status",
+            "statuses",
+            type=Statuses(),
+            default="",
+            metavar="STATUS,..",
+            help="How the last attempt ended: 503, 5xx, 429,timeout.",
+        ),
         click.option("--reason", metavar="TEXT", help="Reason that begins with this text, e.g. status-4."),
         click.option(
             "--webhook", metavar="ID", help="Of this webhook; `-` for records that could not be read."
         ),
         on_state,
+    ):
+        function = option(function)
+    return function
+
+
+def exactly(function: F) -> F:
+    """Add the flags of what changes dead letters: all, shown first, exactly what was shown."""
+    for option in (
+        json_option,
+        click.option(
+            "--digest", metavar="HEX", help="Only if these are exactly those that --dry-run counted."
+        ),
+        click.option("--dry-run", is_flag=True, help="Count them by webhook and reason; change nothing."),
+        click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects."),
     ):
         function = option(function)
     return function
@@ -48,21 +76,28 @@ def dlq() -> None:
 @dlq.command("list")
 @selection
 @click.option("--limit", type=click.IntRange(min=1), default=50, help="Show at most so many.")
+@click.option("--before", metavar="CURSOR", help="Go on after the last list: it names its cursor.")
 @json_option
-def list_(state: Path, limit: int, as_json: bool, **wanted: Any) -> None:
+def list_(state: Path, limit: int, before: str | None, as_json: bool, **wanted: Any) -> None:
     """List dead letters: how many for which reason, then the newest ones."""
-    found = sorted(select(state, Selection(**wanted)), key=lambda dead: dead.dead_ms, reverse=True)
+    selection = Selection(**wanted)
+    shown = page(state, selection, before, limit, secs=None)
     if as_json:
-        print_json([as_json_value(dead) for dead in found[:limit]])
+        print_json([as_json_value(dead) for dead in shown.letters])
         return
-    if not found:
-        say("no dead letters")
-        return
+    if before is None:
+        counted = groups(state, selection, secs=None)
+        if not counted.counted:
+            say("no dead letters")
+            return
+        table(
+            ("webhook", "reason", "count"),
+            [(one.webhook, _short(one.reason, 120), one.number) for one in counted.groups[:20]],
+            right=("count",),
+        )
+        echo()
     from pipeline.model.times import format_iso
 
-    counts = Counter((dead.request.webhook_id or "-", _short(reason_of(dead), 120)) for dead in found)
-    table(("webhook", "reason", "count"), [(*key, n) for key, n in counts.most_common(20)], right=("count",))
-    echo()
     table(
         ("id", "webhook", "dead at", "attempts", "reason"),
         [
@@ -73,12 +108,12 @@ def list_(state: Path, limit: int, as_json: bool, **wanted: Any) -> None:
                 dead.progress.attempt,
                 _short(reason_of(dead), 60),
             )
-            for dead in found[:limit]
+            for dead in shown.letters
         ],
         right=("attempts",),
     )
-    if len(found) > limit:
-        say(f"{len(found) - limit:,} more; --limit shows more, --json and `dlq export` all facts")
+    if shown.older is not None:
+        say(f"there are more; --before {shown.older} goes on, --json and `dlq export` show all facts")
 
 
 @dlq.command()
@@ -128,7 +163,7 @@ def show(state: Path, id: str, as_json: bool) -> None:
 def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> None:
     """Write dead letters as JSON lines, one complete object each."""
     from pipeline.model.process.private import write_private
-    from pipeline.operate.dlq import records as recorded
+    from pipeline.operate.kept.dead_records import records as recorded
     from pipeline.sources.files.recorded import NAMES, is_recording
 
     if records and output is not None and (not is_recording(output.name) or output.suffix != ".jsonl"):
@@ -156,24 +191,42 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
 @dlq.command()
 @selection
 @click.argument("ids", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects.")
-def replay(state: Path, ids: tuple[str, ...], everything: bool, **wanted: Any) -> int:
+@exactly
+def replay(state: Path, ids: tuple[str, ...], **wanted: Any) -> int:
     """Owe the selected dead letters again, with their webhook-id: by IDS, by flags, or --all.
 
     A running job sends them at once; for a stopped one they are sent at the next start. What could not be
     rendered is rendered anew with the present config. Records that could not be read stay: `dlq export
     --records` writes them for `hookline replay`.
     """
-    return act("replay", state, Selection(ids=ids, **wanted), everything, "to be sent again")
+    return act("replay", state, ids, "to be sent again", **wanted)
 
 
 @dlq.command()
 @selection
 @click.argument("ids", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects.")
-def purge(state: Path, ids: tuple[str, ...], everything: bool, **wanted: Any) -> int:
+@exactly
+def purge(state: Path, ids: tuple[str, ...], **wanted: Any) -> int:
     """Delete the selected dead letters for good; they stay counted as dead."""
-    return act("purge", state, Selection(ids=ids, **wanted), everything, "to be deleted")
+    return act("purge", state, ids, "to be deleted", **wanted)
+
+
+def _show_chosen(chosen: Chosen, what: str, *, as_json: bool) -> int:
+    facts = chosen.to_json()
+    if as_json:
+        print_json(facts)
+    elif chosen.rows:
+        table(
+            ("webhook", "reason", "count"),
+            [(one["webhook"], _short(one["reason"], 120), one["count"]) for one in facts["by_reason"]],
+            right=("count",),
+        )
+        say(f"{counted(len(chosen.rows), 'dead letter')} {what}; just these: --digest {facts['digest']}")
+    else:
+        say("no dead letters are selected")
+    if chosen.stay and not as_json:
+        say(f"{counted(chosen.stay, 'record')} that could not be read would stay")
+    return Exit.OK if chosen.rows else Exit.PROBLEMS
 
 
 def _line(letter: DeadLetter) -> bytes:
@@ -183,12 +236,36 @@ def _line(letter: DeadLetter) -> bytes:
 
 
 def act(
-    action: Literal["replay", "purge"], state: Path, selection: Selection, everything: bool, what: str
+    action: Literal["replay", "purge"],
+    state: Path,
+    ids: tuple[str, ...],
+    what: str,
+    *,
+    everything: bool,
+    dry_run: bool,
+    digest: str | None,
+    as_json: bool,
+    **wanted: Any,
 ) -> int:
     """Do something with the selected dead letters: in the running job, or left for the next start."""
+    selection = Selection(ids=ids, **wanted)
     if selection == Selection() and not everything:
-        raise UsageError("select dead letters by id, --webhook, --reason, --since or --until, or say --all")
-    done = change(state, action, selection)
+        raise UsageError(
+            "select dead letters by id, --webhook, --reason, --status, --user, --text, --since or --until, "
+            "or say --all"
+        )
+    if dry_run:
+        return _show_chosen(choose(state, action, selection), what, as_json=as_json)
+
+    def check(chosen: Chosen) -> None:
+        if digest is not None:
+            Shown().exactly(chosen, digest)
+
+    done = change(state, action, selection, check)
+    if as_json:
+        done = done or Changed(0)
+        print_json({"count": done.number, "stay": done.stay, "at_next_start": done.at_next_start})
+        return Exit.OK if done.number else Exit.PROBLEMS
     if done is None:
         say("no dead letters are selected")
         return Exit.PROBLEMS

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.jobs.replay import Rate
-from pipeline.cli.options import on_state
+from pipeline.cli.options import config_option, console_options, state_dir, state_option
 from pipeline.cli.output import json_option, say
 from pipeline.language.units import parse_duration
 
 if TYPE_CHECKING:
+    from pipeline.operate.tap.afar import FollowedAfar
+    from pipeline.operate.tap.filters import Filters
     from pipeline.operate.tap.follow import Followed
 
 USUAL = "matched,sent,dead"
@@ -37,7 +39,9 @@ class Span(click.ParamType[float]):
 
 
 @click.command()
-@on_state
+@config_option
+@state_option
+@console_options
 @click.option(
     "--stage",
     "stages",
@@ -78,7 +82,10 @@ class Span(click.ParamType[float]):
 @click.option("--no-reconnect", is_flag=True, help="End when the job ends.")
 @json_option
 def tap(
-    state: Path,
+    config: Path,
+    state: Path | None,
+    url: str | None,
+    token_file: Path | None,
     stages: str | None,
     webhooks: tuple[str, ...],
     statuses: str | None,
@@ -101,26 +108,28 @@ def tap(
     Lines are left out where there are too many, and counted. The job neither waits for this nor is changed by
     it; a reload, an end and a new start of it are survived. Secrets are shown as `${NAME}`.
     """
-    from pipeline.operate.tap.follow import Followed
+    from pipeline.operate.tap.filters import Filters, usual_stages, words
 
     if as_test:
         _check_as_test(webhooks)
     exact = full or as_test or record is not None or form == "curl"
     if exact and no_payload:
         raise click.UsageError("--no-payload shows no payload: leave out one of the two")
-    arguments = {
+    answers = bool(statuses or outcomes)
+    if stages is None and not filters["why"] and (as_test or (form == "curl" and not answers)):
+        stages = "matched"
+    usual = usual_stages(why=filters["why"], answers=answers)
+    wanted = Filters(
+        stages=usual if stages is None else words(stages),
+        webhooks=webhooks,
+        statuses=words(statuses or ""),
+        outcomes=words(outcomes or ""),
+        payload="none" if no_payload else "full" if exact else "short",
+        rate=max(1, round(rate)),
         **filters,
-        "stages": _stages(
-            stages, why=filters["why"], answers=bool(statuses or outcomes), as_test=as_test, form=form
-        ),
-        "webhooks": webhooks,
-        "statuses": _words(statuses),
-        "outcomes": _words(outcomes),
-        "payload": "none" if no_payload else "full" if exact else "short",
-        "rate": max(1, round(rate)),
-    }
+    )
     form = "json" if as_json else form or ("line" if sys.stdout.isatty() else "json")
-    followed = Followed(state, arguments, reconnect=not no_reconnect)
+    followed = _followed(config, state, url, token_file, wanted, reconnect=not no_reconnect)
     shown = Shown(_writer(form, full=full, as_test=as_test), record)
     try:
         _show(followed, shown, quiet=quiet, count=count, span=span)
@@ -132,21 +141,24 @@ def tap(
         say(f"[tap] {shown.recorded:,} records in {record}: `hookline replay {record}` takes them")
 
 
-def _words(text: str | None) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()] if text else []
+def _followed(
+    config: Path,
+    state: Path | None,
+    url: str | None,
+    token_file: Path | None,
+    wanted: Filters,
+    *,
+    reconnect: bool,
+) -> Followed | FollowedAfar:
+    """Return the tap of the job that is meant: here, or behind a console."""
+    if url is None:
+        from pipeline.operate.tap.follow import Followed
 
+        return Followed(state_dir(config, state), wanted.arguments(), reconnect=reconnect)
+    from pipeline.operate.remote import RemoteConsole
+    from pipeline.operate.tap.afar import FollowedAfar
 
-def _stages(given: str | None, *, why: bool, answers: bool, as_test: bool, form: str | None) -> list[str]:
-    """Return the stages that are named, or what the other flags are about."""
-    if given is not None:
-        return _words(given)
-    if why:
-        return ["unmatched"]
-    if as_test:
-        return ["matched"]
-    if answers:
-        return ["sent", "dead"]
-    return ["matched"] if form == "curl" else USUAL.split(",")
+    return FollowedAfar(RemoteConsole(url, token_file), wanted, reconnect=reconnect)
 
 
 def _check_as_test(webhooks: tuple[str, ...]) -> None:
@@ -207,7 +219,9 @@ class Shown:
             self._recording.close()
 
 
-def _show(followed: Followed, shown: Shown, *, quiet: bool, count: int | None, span: float | None) -> None:
+def _show(
+    followed: Followed | FollowedAfar, shown: Shown, *, quiet: bool, count: int | None, span: float | None
+) -> None:
     from pipeline.operate.tap.follow import Notice
 
     ends = None if span is None else time.monotonic() + span

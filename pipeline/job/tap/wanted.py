@@ -98,13 +98,16 @@ class Wanted:
         """Return whether an attempt passes, by its status (or the fault in its place) and its outcome."""
         if self.outcomes and outcome not in self.outcomes:
             return False
-        if not self.statuses:
-            return True
-        word = str(status) if status else fault
-        return any(
-            word == one or (len(one) == 3 and one.endswith("xx") and word[:1] == one[0] and status)
-            for one in self.statuses
-        )
+        return not self.statuses or ends_with(self.statuses, status, fault)
+
+
+def ends_with(statuses: Collection[str], status: int, fault: str) -> bool:
+    """Return whether an attempt's end is one of these statuses, classes and faults."""
+    word = str(status) if status else fault
+    return any(
+        word == one or (len(one) == 3 and one.endswith("xx") and word[:1] == one[0] and bool(status))
+        for one in statuses
+    )
 
 
 def checked_stages(given: Collection[str]) -> frozenset[Stage]:

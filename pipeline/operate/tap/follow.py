@@ -30,6 +30,8 @@ class Notice:
     """Something about the tap itself, for a person."""
 
     text: str
+    is_count: bool = False
+    """It tells how much was left out, which `not_shown` and `not_looked_at` say as numbers."""
 
 
 class _Process:
@@ -79,6 +81,8 @@ def _refused(answer: Mapping[str, Value]) -> HooklineError:
     text = str(answer["error"])
     if "does not know that command" in text:
         text = "the running job is of an older version of Hookline: restart it, then tap it"
+    if answer["code"] == UsageError.exit_code:
+        return UsageError(text)
     error = HooklineError(text)
     error.exit_code = answer["code"]
     return error
@@ -88,7 +92,8 @@ class Followed:
     """The tap of a job. Iterating gives lines, notices, and None where nothing came for a moment.
 
     state: its directory. arguments: of the admin command `tap`. reconnect: whether to wait for the job where
-    it ends. Raises NotRunning where no job runs at the beginning, HooklineError with what the job refuses.
+    it ends. patient: whether to wait for one at the beginning, too; else that raises NotRunning. Raises
+    HooklineError with what the job refuses.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class Followed:
         arguments: Mapping[str, Value],
         *,
         reconnect: bool = True,
+        patient: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state = state
@@ -106,6 +112,7 @@ class Followed:
             {"command": "tap", "args": dict(arguments)}, option=orjson.OPT_APPEND_NEWLINE
         )
         self._reconnect = reconnect
+        self._patient = patient
         self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._processes: dict[Path, _Process] = {}
@@ -122,12 +129,16 @@ class Followed:
 
     def __iter__(self) -> Iterator[Line | Notice | None]:
         """Yield lines and notices until the job ends, if that is not waited for, or the caller stops."""
+        waits = False
         try:
             while True:
                 yield from self._connect()
                 if not self._processes:
-                    if not self._begun:
+                    if not self._begun and not self._patient:
                         raise NotRunning(f"no job runs on {self._state}: `hookline run` starts one")
+                    if self._patient and not self._begun and not waits:
+                        waits = True
+                        yield Notice("no job is running; waiting for one")
                     if not self._reconnect:
                         return
                     time.sleep(WAIT_SECS)
@@ -221,7 +232,7 @@ class Followed:
         not_shown, not_looked_at = self.not_shown - self._said[0], self.not_looked_at - self._said[1]
         if (not_shown or not_looked_at) and now >= self._second + 1.0:
             self._said = (self.not_shown, self.not_looked_at)
-            yield Notice(left_out(not_shown, not_looked_at, self._rate))
+            yield Notice(left_out(not_shown, not_looked_at, self._rate), is_count=True)
 
     def _ended(self, process: _Process) -> Iterator[Notice]:
         self._selector.unregister(process.socket)

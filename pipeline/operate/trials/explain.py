@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.compile.snapshot import Snapshot
 from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
-from pipeline.join.known import Known
+from pipeline.job.story import Moment
+from pipeline.join.known import Beneath
 from pipeline.match.verdicts import Clause, explain_trigger
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
@@ -26,6 +28,8 @@ class Explained:
     clauses: list[Clause]
     request: Preview | None
     """None where its trigger does not hold."""
+    moment: Moment
+    """The event and the user that were seen."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the verdict, every clause with the value it saw, and the request."""
@@ -49,14 +53,20 @@ class Explained:
 
 
 def explain(
-    config: Path, given: Given, webhook_id: str | None = None, known: Known | None = None
+    config: Path, given: Given, webhook_id: str | None = None, known: Beneath | None = None
 ) -> Iterator[Explained]:
     """Yield the verdict of every webhook, or of the one, over each event that is given.
 
     known: what is known of users; None: what is given. Raises ConfigError, and UsageError where there is no
     such webhook.
     """
-    snapshot = load_snapshot(config)
+    return explain_under(load_snapshot(config), given, webhook_id, known)
+
+
+def explain_under(
+    snapshot: Snapshot, given: Given, webhook_id: str | None = None, known: Beneath | None = None
+) -> Iterator[Explained]:
+    """Yield the same under a version of a config that is at hand."""
     webhooks = snapshot.webhooks if webhook_id is None else (snapshot.named(webhook_id),)
     rehearsal = Rehearsal(snapshot, known=known)
     if given.known is not None:
@@ -69,7 +79,7 @@ def explain(
                 request = fired.get(webhook.id)
                 reason = unusable if webhook.trigger.excludes and clauses[0].holds else None
                 verdict = _verdict(webhook.enabled, clauses, request, reason)
-                yield Explained(webhook.id, event.name, verdict, clauses, request)
+                yield Explained(webhook.id, event.name, verdict, clauses, request, (event, user))
 
 
 def _verdict(enabled: bool, clauses: list[Clause], request: Preview | None, unusable: str | None) -> str:

@@ -1,6 +1,7 @@
 """The committed state of a job, read from outside: beside a running job, or after one.
 
-Nothing here writes and nothing takes the state's lock; each store is read in one consistent snapshot.
+Nothing here writes and nothing takes the state's lock; counters are read in one consistent snapshot of each
+store, long tables part by part.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ def stores(state: Path) -> list[Path]:
 
 
 def rows(state: Path, table: Table, prefix: bytes = b"") -> Iterator[tuple[Path, bytes, bytes]]:
-    """Yield (store, key, value) of one table over all stores, keys in order within a store."""
+    """Yield (store, key, value) of one table over all stores, keys in order within a store.
+
+    Each row as it is when it is reached (`Reader.rows`): what comes or goes meanwhile may be missed.
+    """
     for path in stores(state):
         with reading(path) as store:
             for key, value in store.rows(table, prefix):
@@ -75,8 +79,10 @@ def configured(state: Path) -> list[str]:
 def accounting(state: Path) -> Accounting:
     """Return what was read, and what became of each webhook's matches: zeros where there were none."""
     total: Counter[str] = Counter()
-    for _, key, value in rows(state, Table.COUNTERS):
-        total[key.decode()] += unpack_number(value)
+    for path in stores(state):
+        with reading(path) as store:
+            for key, value in store.whole(Table.COUNTERS):
+                total[key.decode()] += unpack_number(value)
     records = {name: total.pop(f"record/{name}", 0) for name in RECORDS}
     records |= {name: number for name in OTHERS if (number := total.pop(f"record/{name}", 0))}
     if dropped := total["/dropped"]:
@@ -91,9 +97,10 @@ def require_webhook(state: Path, webhook_id: str) -> None:
         raise UsageError(no_webhook(webhook_id, known))
 
 
-def dead_letters(state: Path) -> Iterator[tuple[Path, DeadLetter]]:
-    """Yield every dead letter with the folder of its store, invalid records included."""
-    for store, _, value in rows(state, Table.DEAD):
+def dead_letters(state: Path, webhook_id: str | None = None) -> Iterator[tuple[Path, DeadLetter]]:
+    """Yield every dead letter with the folder of its store, or those of one webhook ("": invalid records)."""
+    prefix = b"" if webhook_id is None else webhook_prefix(webhook_id)
+    for store, _, value in rows(state, Table.DEAD, prefix):
         yield store, unpack_dead(value)
 
 

@@ -67,7 +67,7 @@ def test_a_stop_does_not_wait_for_a_trial(watcher: ConfigWatcher, folder: Path) 
         text = f"id: {name}\ntrigger: {{events: [X]}}\nrequest:\n  url: https://x.example/\n  body:\n{values}"
         (folder / f"webhooks/{name}.yaml").write_text(text)
     watcher.start()
-    until(lambda: (child := watcher._trial._child) is not None and child._at())
+    until(lambda: (child := watcher._trial._standby.helper) is not None and child._at())
     watcher.stop()
     assert not watcher._thread.is_alive()
     assert runs(watcher) == ["{'events': ['X']}"]

@@ -1,7 +1,4 @@
-"""The demo behind ``make run``: the shipped recording through the shipped webhooks to a receiver of its own.
-
-``python docs/demo.py [FLAGS OF hookline run]``, from the repository's root. Begins anew each time.
-"""
+"""``hookline demo``: a recorded shop becomes webhooks to a receiver on this machine."""
 
 from __future__ import annotations
 
@@ -12,22 +9,35 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import orjson
+import click
 
 from pipeline.cli.output import say
 
-FOLDER = Path(".demo")
 SECRET = "whsec_aG9va2xpbmUtZGVtby1zZWNyZXQtMDEyMzQ1Njc4OQ=="
 """The published secret that config/webhooks/big-purchase.yaml signs with where none is given."""
-HOOKLINE = (sys.executable, "-m", "pipeline.cli")
+HOOKLINE = (sys.executable, "-P", "-m", "pipeline.cli")
 STOP_SECS = 10.0
 
 
-def main(flags: list[str]) -> int:
-    """Run the demo and return the job's exit code."""
-    shutil.rmtree(FOLDER / "state", ignore_errors=True)
-    FOLDER.mkdir(exist_ok=True)
-    arrived = FOLDER / "arrived.jsonl"
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".demo",
+    help="Where what arrives and the state are kept; made anew each time.",
+)
+@click.argument("flags", nargs=-1, metavar="[FLAGS OF `hookline run`]")
+def demo(folder: Path, flags: tuple[str, ...]) -> int:
+    """Run the recorded stream of a shop through five webhooks to a receiver of its own, and show what came.
+
+    Needs no service and sends nothing elsewhere. Begins anew each time.
+    """
+    from pipeline.operate.starting.shipped import demo_config
+
+    shutil.rmtree(folder / "state", ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = demo_config(folder)
+    arrived = folder / "arrived.jsonl"
     with arrived.open("wb") as out:
         secret = os.environ.get("SIGNING_SECRET", SECRET)
         receiver = subprocess.Popen(
@@ -43,17 +53,27 @@ def main(flags: list[str]) -> int:
             say(url or "error: the receiver did not start")
             return 4
         say(f"A receiver listens on {url}; the recording is read, and what its events fire is sent there.")
-        command = [*HOOKLINE, "run", "-c", "config", "--state", str(FOLDER / "state"), *flags]
+        command = [*HOOKLINE, "run", "-c", str(config), "--state", str(folder / "state"), *flags]
         code = subprocess.run(command, env={**os.environ, "RECEIVER": url}).returncode
     finally:
         receiver.terminate()
         receiver.wait(STOP_SECS)
     tell(arrived)
+    say(f"\nAll of them: {arrived}. The webhooks: {config / 'webhooks'}. The accounting:")
+    say(f"  {called()} status --state {folder / 'state'}")
     return code
+
+
+def called() -> str:
+    """Return how a person calls this command: where none is in reach, by the path of the checkout's own."""
+    own = Path(".venv/bin/hookline")
+    return str(own) if shutil.which("hookline") is None and own.exists() else "hookline"
 
 
 def tell(arrived: Path) -> None:
     """Say what the receiver got, with one request of each webhook."""
+    import orjson
+
     paths: dict[str, dict[str, Any]] = {}
     count = signed = 0
     with arrived.open("rb") as lines:
@@ -66,8 +86,3 @@ def tell(arrived: Path) -> None:
     for request in paths.values():
         body = request["body"].partition("\n")[0]
         say(f"  {request['method']} {request['path']}  {body if len(body) <= 90 else body[:89] + '…'}")
-    say(f"\nAll of them: {arrived}. The accounting: .venv/bin/hookline status --state {FOLDER / 'state'}")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

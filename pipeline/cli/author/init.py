@@ -1,0 +1,31 @@
+"""``hookline init``: a project to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli.output import echo, say
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=".")
+def init(directory: Path) -> None:
+    """Write a project that runs as it is: a config, a webhook with its tests, six lines of a stream.
+
+    DIRECTORY is made where it is not there. Nothing is overwritten.
+    """
+    from pipeline.operate.starting.project import write_project
+
+    for path in write_project(directory):
+        echo(path)
+    change = "" if directory == Path() else f"  cd {directory}\n"
+    say(
+        f"Next:\n{change}"
+        "  hookline test          # the webhook's tests\n"
+        "  hookline receiver &    # shows what arrives, and checks it\n"
+        "  hookline run           # two of the four events fire\n"
+        "Then put your own stream into config/pipeline.yaml: `hookline sniff FILE` shows what Hookline\n"
+        "makes of it."
+    )

@@ -1,0 +1,80 @@
+"""Which secrets and settings a config names, and which webhooks use them; never a value."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.config.documents import setting_refs
+from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
+from pipeline.model.json import Value
+from pipeline.model.plain_file import read_plain
+
+
+@dataclass(slots=True)
+class Use:
+    """How a config uses one ``${NAME}`` or ``${file:path}``."""
+
+    webhooks: dict[str, None] = field(default_factory=dict)
+    """Their ids, in order."""
+    secret: bool = False
+    """Whether it stands anywhere as a secret."""
+    setting: bool = False
+    """Whether it stands anywhere as a plain setting."""
+    has_default: bool = True
+    """Whether every use has a default."""
+
+
+def secret_uses(
+    files: Iterable[tuple[str | None, Value]], settings: Iterable[SecretRef] = ()
+) -> dict[str, Use]:
+    """Return what texts name, by its key, sorted.
+
+    files: the id of a webhook (None: another file) and its data, with placeholders as written, but for those
+    plain settings whose values are put in by then: `settings` are these.
+    """
+    found: dict[str, Use] = {}
+    for ref in settings:
+        use = found.setdefault(ref.key, Use())
+        use.setting = True
+        use.has_default &= ref.default is not None
+    for webhook, data in files:
+        plain = {ref.key for ref in setting_refs(data, is_webhook=webhook is not None)}
+        for ref in _refs(data):
+            use = found.setdefault(ref.key, Use())
+            if webhook is not None:
+                use.webhooks[webhook] = None
+            use.has_default &= ref.default is not None
+            if ref.key in plain:
+                use.setting = True
+            else:
+                use.secret = True
+    return dict(sorted(found.items()))
+
+
+def file_state(key: str, base: Path) -> tuple[bool, float | None]:
+    """Return whether a ``file:path`` can be read, and how many seconds ago it was changed."""
+    path = base / key.removeprefix("file:")
+    try:
+        readable = bool(read_plain(path))
+        return readable, max(0.0, time.time() - os.stat(path).st_mtime)
+    except (OSError, ValueError):
+        return False, None
+
+
+def _refs(value: Value) -> Iterator[SecretRef]:
+    if isinstance(value, str):
+        if "${" in value:
+            try:
+                yield from (part for part in parse_placeholders(value) if isinstance(part, SecretRef))
+            except PlaceholderError:
+                return
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _refs(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _refs(inner)

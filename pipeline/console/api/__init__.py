@@ -1,0 +1,1 @@
+"""The same as the pages, in JSON, under /api/v1."""

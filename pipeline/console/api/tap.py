@@ -1,0 +1,135 @@
+"""``GET /api/v1/tap``: what goes through the running job, as lines of JSON or server-sent events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import orjson
+from aiohttp import web
+
+from pipeline.console.context import Asked
+from pipeline.console.render import HIDDEN
+from pipeline.console.security.headers import harden
+from pipeline.console.security.sessions import COOKIE
+from pipeline.console.streams import Batch, TapFeed
+from pipeline.language.units import parse_duration
+from pipeline.model.errors import HooklineError, UsageError
+from pipeline.model.json import Value
+from pipeline.model.process.stop import requested
+from pipeline.operate.tap.filters import Filters, veiled
+from pipeline.operate.tap.follow import Line
+
+HEARTBEAT_SECS: Final = 15.0
+"""How long a stream is silent at most: proxies end what says nothing, and who has gone is noticed."""
+EVENTS: Final = "text/event-stream"
+LINES: Final = "application/x-ndjson"
+_LIMITS: Final = ("count", "for", "format")
+
+
+async def tap(asked: Asked) -> web.StreamResponse:
+    """Stream lines until the client goes, `count` lines were sent, or `for` has passed."""
+    filters = filters_of(asked, _LIMITS)
+    most, ends = _limits(asked.query)
+    as_events = EVENTS in asked.request.headers.get("accept", "")
+    write = _event if as_events else _ndjson
+    sent = 0
+    async with streaming(asked, filters, EVENTS if as_events else LINES, patient=False) as (answer, batches):
+        async for batch in batches:
+            chunks = [write(None, {"tap": {"notice": text}}) for text in batch.notices]
+            for line in batch.lines[: most - sent if most else None]:
+                chunks.append(write(line, {}))
+                sent += 1
+            if batch.counts is not None:
+                chunks.append(write(None, {"tap": batch.counts}))
+            if chunks:
+                await answer.write(b"".join(chunks))
+            if (most and sent >= most) or time.monotonic() >= ends:
+                break
+    return answer
+
+
+def _limits(query: Mapping[str, str]) -> tuple[int, float]:
+    count, span = query.get("count", "0"), query.get("for")
+    if not (count.isascii() and count.isdecimal()):
+        raise UsageError(f"`count` is a number of lines, not {count!r}")
+    if span is None:
+        return int(count), float("inf")
+    try:
+        return int(count), time.monotonic() + parse_duration(span)
+    except ValueError as error:
+        raise UsageError(f"`for`: {error}") from error
+
+
+def _ndjson(line: Line | None, told: Mapping[str, Value]) -> bytes:
+    return orjson.dumps(line or told, default=str, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _event(line: Line | None, told: Mapping[str, Value]) -> bytes:
+    name = b"" if line else b"event: tap\n"
+    return b"%sdata: %s\n\n" % (name, orjson.dumps(line or told["tap"], default=str))
+
+
+def filters_of(asked: Asked, more: tuple[str, ...] = ()) -> Filters:
+    """Return the filters of the query, as far as who asks may see what they ask for. Raises UsageError."""
+    query = {name: asked.query.getall(name) for name in asked.query}
+    filters = Filters.of_query(query, more)
+    return filters if asked.may("payloads") else filters.without_payload()
+
+
+def shown(asked: Asked) -> Callable[[Line], Line]:
+    """Return what makes of a line what this person may see of it."""
+    if asked.may("payloads"):
+        return lambda line: line
+    return lambda line: veiled(line, HIDDEN)
+
+
+@asynccontextmanager
+async def streaming(
+    asked: Asked, filters: Filters, content_type: str, *, patient: bool
+) -> AsyncIterator[tuple[web.StreamResponse, AsyncIterator[Batch]]]:
+    """Give an answer that has begun, and the batches for it, until the client or the console ends it.
+
+    patient: also where no job runs. Raises before the answer begins: HooklineError with what the job refuses.
+    """
+    with asked.console.streams.one():
+        feed = TapFeed(asked.console.options.state, filters, patient=patient)
+        try:
+            await feed.begun()
+            answer = web.StreamResponse(headers={"x-accel-buffering": "no"})
+            answer.content_type = content_type
+            answer.charset = "utf-8"
+            harden(answer, asked.nonce)
+            await answer.prepare(asked.request)
+            try:
+                yield answer, _batches(asked, feed, answer)
+                await answer.write_eof()
+            except (ConnectionError, HooklineError):
+                pass  # the client has gone, or the job's tap has failed: the end says so
+        finally:
+            feed.close()
+
+
+async def _batches(asked: Asked, feed: TapFeed, answer: web.StreamResponse) -> AsyncIterator[Batch]:
+    seen = shown(asked)
+    told = time.monotonic()
+    async for batch in feed:
+        transport = asked.request.transport
+        if requested() or transport is None or transport.is_closing() or not _is_welcome(asked):
+            return
+        if batch.lines or batch.notices or batch.counts is not None:
+            told = time.monotonic()
+            yield Batch([seen(line) for line in batch.lines], batch.notices, batch.counts)
+        else:
+            if time.monotonic() >= told + HEARTBEAT_SECS:
+                told = time.monotonic()
+                # A line without content: readers of either form pass over it.
+                await answer.write(b": still here\n\n" if answer.content_type == EVENTS else b"\n")
+            yield batch
+
+
+def _is_welcome(asked: Asked) -> bool:
+    """Return whether who asked is still logged in."""
+    return asked.session is None or asked.console.sessions.find(asked.request.cookies.get(COOKIE)) is not None

@@ -1,0 +1,10 @@
+// What pages with a YAML pane load beside console.js: CodeMirror takes over their `<textarea data-editor>`.
+import "./editor/editor.css";
+import { takeOver } from "./editor/editor.js";
+
+function all() {
+  for (const area of document.querySelectorAll("textarea[data-editor]")) takeOver(area);
+}
+
+all();
+document.addEventListener("htmx:after:swap", all);

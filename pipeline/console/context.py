@@ -1,0 +1,135 @@
+"""What every handler is given: the console, and who asks what of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+from aiohttp import web
+from multidict import MultiDict, MultiMapping
+
+from pipeline.admin.socket_client import ask
+from pipeline.console.security.roles import Right, Viewer
+from pipeline.console.security.sessions import Session, Sessions
+from pipeline.console.streams import Streams
+from pipeline.model.errors import HooklineError, UsageError
+from pipeline.model.json import Value
+from pipeline.operate.unsaved.workbench import Workbench
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RUN_SECS: Final = 10.0
+"""How long a page may wait for what is asked of a config, a store or a job."""
+JOB_SECS: Final = 1.0
+"""How long what the job said of itself is good for, and how long a page waits for it."""
+FORM_BYTES: Final = 1 << 20
+
+
+@dataclass(slots=True, frozen=True)
+class Options:
+    """How a console was started."""
+
+    config: Path
+    state: Path
+    host: str = "127.0.0.1"
+    port: int = 8780
+    base_path: str = ""
+    """What stands before every path, without a slash at its end: ``/hookline``."""
+    names: tuple[str, ...] = ()
+    """Names by which it is asked for, beside those of this machine."""
+    read_only: bool = False
+
+
+@dataclass(slots=True)
+class Console:
+    """One console: what lasts from request to request."""
+
+    options: Options
+    sessions: Sessions = field(default_factory=Sessions)
+    workbench: Workbench = field(init=False)
+    """What unsaved texts mean."""
+    streams: Streams = field(default_factory=Streams)
+    _job: tuple[float, list[Value]] = (0.0, [])
+
+    def __post_init__(self) -> None:
+        self.workbench = Workbench(self.options.config, self.options.state)
+
+    async def job(self) -> list[Value]:
+        """Return what each process of the running job says of itself (route `status`); [] where none runs."""
+        at, said = self._job
+        if time.monotonic() - at > JOB_SECS:
+            try:
+                async with asyncio.timeout(JOB_SECS):
+                    said = await asyncio.to_thread(ask, self.options.state, "status")
+            except HooklineError:
+                said = []
+            except TimeoutError:
+                pass  # it is busy: what it said before
+            self._job = (time.monotonic(), said)
+        return said
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request, and who asks."""
+
+    request: web.Request
+    console: Console
+    viewer: Viewer
+    session: Session | None
+    nonce: str
+
+    def may(self, right: Right) -> bool:
+        """Return whether who asks may do this; what a whole page wants stands in the route table."""
+        return right in self.viewer.rights
+
+    @property
+    def query(self) -> MultiMapping[str]:
+        """The words of the URL."""
+        return self.request.query
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether a page is asked for as data: ``?format=json``."""
+        return self.request.query.get("format") == "json"
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether htmx asks, for a part of a page."""
+        return self.request.headers.get("hx-request") == "true"
+
+    def name(self, part: str) -> str:
+        """Return a part of the path, such as ``id`` of ``/webhooks/{id}``."""
+        return self.request.match_info[part]
+
+    async def form(self) -> MultiDict[str]:
+        """Return the fields of a form, texts alone. Raises UsageError for files and for other content."""
+        if self.request.content_type != "application/x-www-form-urlencoded":
+            raise UsageError("a form is wanted: application/x-www-form-urlencoded")
+        found = await self.request.post()
+        return MultiDict((name, value) for name, value in found.items() if isinstance(value, str))
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what a function of `operate` returns, called in a thread. Raises what it raises, and
+        TimeoutError.
+        """
+        async with asyncio.timeout(RUN_SECS):
+            return await asyncio.to_thread(function, *args, **kwargs)
+
+    def say(self, words: str, kind: str = "good") -> None:
+        """Have the next page tell this: ``good`` or ``bad``."""
+        if self.session is not None:
+            self.session.said.append((kind, words))
+
+    def go(self, path: str) -> web.HTTPSeeOther:
+        """Return the answer that leads to another page, after a form was obeyed."""
+        return web.HTTPSeeOther(self.url(path))
+
+    def url(self, path: str) -> str:
+        """Return a path of ours as the browser has to ask for it."""
+        return self.console.options.base_path + path

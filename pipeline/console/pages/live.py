@@ -1,0 +1,160 @@
+"""The page Live: what goes through the job while one looks, and without scripts the last attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from aiohttp import web
+
+from pipeline.admin.socket_client import NotRunning
+from pipeline.console.api.tap import EVENTS, filters_of, shown, streaming
+from pipeline.console.context import Asked
+from pipeline.console.render import data, fragment, page
+from pipeline.model.errors import HooklineError
+from pipeline.model.json import Value
+from pipeline.model.times import parse_time
+from pipeline.operate import looks
+from pipeline.operate.tap.filters import STAGES, Filters
+from pipeline.operate.tap.follow import Line
+
+MOST_ROWS: Final = 200
+"""Rows on the page; live.js keeps to it."""
+LAST_ROWS: Final = 50
+RATES: Final = (10, 100, 1000)
+SECS: Final = 90.0
+
+
+class Fields(dict[str, Value]):
+    """A line for a template: each kind has other fields, and one that is not there is None."""
+
+    def __missing__(self, name: str) -> Value:
+        return None
+
+
+@dataclass(slots=True, frozen=True)
+class Row:
+    """One line as the page says it."""
+
+    line: Fields
+    time: str
+    stage: str
+    kind: str
+    """Which tone: good, warn, bad, idle."""
+    answer: str
+    """What became of an attempt, or why there is none; "" for the rest."""
+
+    @classmethod
+    def of(cls, line: Line) -> Row:
+        """Return the row of a line."""
+        kind, answer = _told(line)
+        return cls(Fields(line), str(line["at"])[11:23], str(line["stage"]), kind, answer)
+
+
+def _told(line: Mapping[str, object]) -> tuple[str, str]:
+    stage, reason = line["stage"], str(line.get("reason") or "")
+    if stage not in ("sent", "dead"):
+        tone = {"invalid": "bad", "matched": "good", "suppressed": "warn", "unmatched": "warn"}
+        return tone.get(str(stage), "idle"), reason
+    status = str(line.get("status") or "no answer")
+    took = f", {line['ms']:.0f} ms" if isinstance(line.get("ms"), int | float) else ""
+    attempt = line.get("attempt")
+    which = f", attempt {attempt}" if isinstance(attempt, int) and attempt > 1 else ""
+    match line.get("outcome"):
+        case "delivered":
+            return "good", f"{status} delivered{which}{took}"
+        case "retry":
+            return "warn", f"{status}, again {_again(line)}{which}{took}"
+        case _:
+            return "bad", f"{status}, dead letter{f' ({reason})' if reason else ''}{which}{took}"
+
+
+def _again(line: Mapping[str, object]) -> str:
+    due = str(line.get("due_at") or "")
+    if not due:
+        return "later"
+    secs = (parse_time(due) - parse_time(str(line["at"]))) / 1000
+    return f"in {secs:.1f} s" if secs < SECS else f"at {due[11:19]}"
+
+
+async def show(asked: Asked) -> web.StreamResponse:
+    """Return the page, with the last attempts that fit the filters; rows come by `rows` where scripts run."""
+    filters = filters_of(asked, ("format",))
+    try:
+        last = _fitting(await asked.run(looks.attempts, asked.console.options.state), filters)
+        runs = True
+    except NotRunning:
+        last, runs = [], False
+    seen = shown(asked)
+    rows = [Row.of(seen(line)) for line in last[:LAST_ROWS]]
+    if asked.wants_json:
+        return data({"running": runs, "rows": [row.line for row in rows]})
+    return await page(
+        asked, "live.html",
+        filters=filters, stages=STAGES, rate_choices=_rates(filters.rate), rows=rows, runs=runs,
+        most=MOST_ROWS,
+        stream=asked.url("/live/rows") + (f"?{asked.request.query_string}" if asked.query else ""),
+    )  # fmt: skip
+
+
+def _rates(now: int) -> list[tuple[str, str]]:
+    return [(str(rate), f"{rate:,} rows a second") for rate in sorted({*RATES, now})]
+
+
+def _fitting(attempts: list[Line], filters: Filters) -> list[Line]:
+    """Return the attempts, newest first, that a tap with these filters would have shown.
+
+    Not kept with an attempt is what a filter by event or by condition asks for: then there are none.
+    """
+    if filters.events or filters.where is not None:
+        return []
+    found = []
+    for one in attempts:
+        line = {**one, "stage": "dead" if one["outcome"] == "dead" else "sent", "event": None}
+        status = str(one["status"] or str(one.get("response") or "").partition(":")[0])
+        if (
+            ("sent" in filters.stages or line["stage"] in filters.stages)
+            and _any(filters.webhooks, str(one["webhook"]))
+            and filters.user in (None, one["user"])
+            and filters.message in (None, one["webhook_id"])
+            and (not filters.outcomes or one["outcome"] in filters.outcomes)
+            and (not filters.statuses or status in filters.statuses or f"{status[:1]}xx" in filters.statuses)
+        ):
+            if filters.payload == "none":
+                line.pop("request", None)
+            found.append(line)
+    return sorted(found, key=lambda line: str(line["at"]), reverse=True)
+
+
+def _any(patterns: tuple[str, ...], name: str) -> bool:
+    return not patterns or any(fnmatchcase(name, one) for one in patterns)
+
+
+async def rows(asked: Asked) -> web.StreamResponse:
+    """Stream rows as parts of the page, newest first, and what is told above them."""
+    filters = filters_of(asked)
+    not_shown = 0
+    try:
+        async with streaming(asked, filters, EVENTS, patient=True) as (answer, batches):
+            async for batch in batches:
+                parts = [fragment(asked, "live_told.html", notice=text) for text in batch.notices[-1:]]
+                if batch.counts is not None:
+                    lately, not_shown = batch.counts["not_shown"] - not_shown, batch.counts["not_shown"]
+                    told = {"notice": None, "counts": batch.counts, "lately": lately}
+                    parts = [fragment(asked, "live_told.html", **told)]
+                if batch.lines:
+                    new = [Row.of(line) for line in reversed(batch.lines[-MOST_ROWS:])]
+                    parts.append(fragment(asked, "live_rows.html", rows=new))
+                if parts:
+                    await answer.write(_message("\n".join(parts)))
+        return answer
+    except HooklineError as error:
+        # The page stays: what is wrong with its filters stands above them.
+        text = fragment(asked, "live_told.html", notice=str(error), wrong=True)
+        return web.Response(text=text, content_type="text/html")
+
+
+def _message(html: str) -> bytes:
+    return b"".join(b"data: %s\n" % line.encode() for line in html.splitlines()) + b"\n"

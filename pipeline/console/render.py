@@ -1,0 +1,112 @@
+"""Templates become pages: everything that is put in is escaped, every name that is missing is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import orjson
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.console.context import Asked
+from pipeline.console.files import FILES
+from pipeline.model.json import Value
+
+NAVIGATION: Final = (
+    ("/", "Overview"),
+    ("/webhooks", "Webhooks"),
+    ("/live", "Live"),
+    ("/dead-letters", "Dead letters"),
+    ("/pending", "Pending"),
+    ("/events", "Events"),
+    ("/config", "Config"),
+    ("/audit", "Audit"),
+)
+"""The links of the sidebar, in its order."""
+HIDDEN: Final = "•••"
+"""What stands for a payload where who looks may not see it."""
+
+
+def number(value: int | float) -> str:
+    """Return 1234 as ``1,234``."""
+    return f"{value:,}"
+
+
+def duration(secs: float | None) -> str:
+    """Return seconds as a person says them: ``4 s``, ``3 min``, ``2.5 h``, ``12 d``."""
+    if secs is None:
+        return "–"
+    for most, unit, size in ((1, "ms", 0.001), (120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
+        if secs < most:
+            return f"{secs / size:.3g} {unit}"
+    return f"{secs / 86_400:.3g} d"
+
+
+def when(ms: int | None) -> str:
+    """Return unix milliseconds as ``2026-11-29 11:35:02``, in UTC; ``–`` for None."""
+    return "–" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def pretty(value: Value) -> str:
+    """Return a value as indented JSON."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+
+
+def _environment() -> Environment:
+    found = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    found.filters |= {"number": number, "duration": duration, "when": when, "pretty": pretty}
+    found.globals |= {"NAVIGATION": NAVIGATION, "HIDDEN": HIDDEN, "asset": FILES.path}
+    return found
+
+
+_ENVIRONMENT: Final = _environment()
+
+
+async def page(asked: Asked, template: str, *, status: int = 200, **values: object) -> web.Response:
+    """Return a page; values: what its template names, beside what every page has.
+
+    Every template may use: asked, viewer, may(right), url(path), here (the path), said (what is told once),
+    job (what the processes of the job say, [] where none runs), nonce, read_only.
+    """
+    job = await asked.console.job() if asked.viewer.rights else []
+    path = asked.request.path.removeprefix(asked.console.options.base_path)
+    said: list[tuple[str, str]] = []
+    if asked.session is not None and not asked.is_partial:
+        said, asked.session.said = asked.session.said, []
+    text = _ENVIRONMENT.get_template(template).render(
+        {
+            "asked": asked,
+            "viewer": asked.viewer,
+            "may": asked.may,
+            "url": asked.url,
+            "here": path,
+            "said": said,
+            "job": job,
+            "nonce": asked.nonce,
+            "read_only": asked.console.options.read_only,
+            **values,
+        }
+    )
+    return web.Response(text=text, status=status, content_type="text/html")
+
+
+def fragment(asked: Asked, template: str, **values: object) -> str:
+    """Return a part of a page, for a stream or for htmx; values: what its template names beside may, url."""
+    return _ENVIRONMENT.get_template(template).render(
+        {"asked": asked, "may": asked.may, "url": asked.url, **values}
+    )
+
+
+def data(value: Value | Mapping[str, Value], *, status: int = 200) -> web.Response:
+    """Return JSON."""
+    return web.Response(body=orjson.dumps(value, default=str), status=status, content_type="application/json")

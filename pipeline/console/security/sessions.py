@@ -1,0 +1,65 @@
+"""Log-ins: a link that is good once, and what a browser is given for it."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from pipeline.console.security.roles import Role
+
+COOKIE: Final = "hookline_console"
+LASTS_SECS: Final = 12 * 3600.0
+MOST: Final = 1_000
+"""Sessions; the oldest go."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What the console remembers of a browser."""
+
+    name: str
+    role: Role
+    ends: float
+    said: list[tuple[str, str]] = field(default_factory=list)
+    """What the next page tells: kind (good, bad) and words."""
+
+
+class Sessions:
+    """Who is logged in; gone when the console ends."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+        self.once = secrets.token_urlsafe(24)
+        """What a person with the terminal logs in with, once."""
+
+    def redeem(self, token: str) -> bool:
+        """Return whether this is the token of the link; then it is good no more."""
+        good = hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self.once.encode())
+        if good:
+            self.once = secrets.token_urlsafe(24)
+        return good
+
+    def open(self, name: str, role: Role) -> str:
+        """Return the cookie of a new session."""
+        while len(self._sessions) >= MOST:
+            del self._sessions[next(iter(self._sessions))]
+        cookie = secrets.token_urlsafe(32)
+        self._sessions[cookie] = Session(name, role, self._clock() + LASTS_SECS)
+        return cookie
+
+    def find(self, cookie: str | None) -> Session | None:
+        """Return the session of a cookie; None where there is none any more."""
+        session = self._sessions.get(cookie or "")
+        if session is not None and session.ends < self._clock():
+            self.close(cookie)
+            return None
+        return session
+
+    def close(self, cookie: str | None) -> None:
+        """End a session."""
+        self._sessions.pop(cookie or "", None)

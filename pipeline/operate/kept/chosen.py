@@ -1,0 +1,142 @@
+"""Rows that a person has chosen: counted exactly, named by a digest, and then changed: those, no others."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from bisect import bisect_left
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final, Literal
+
+from pipeline.model.errors import Refused
+from pipeline.model.json import Value
+
+HELD: Final = 16
+"""Selections that are remembered as they were shown."""
+HELD_ROWS: Final = 4_000_000
+"""Rows of all of them; each takes eight bytes."""
+GROUPS: Final = 200
+"""Groups that are named; what a template or a record said may be another text each time."""
+OTHERS: Final = "(other reasons)"
+
+
+class Moved(Refused):
+    """What was shown is not what would be changed now; nothing was changed."""
+
+
+@dataclass(slots=True, frozen=True)
+class Group:
+    """So many rows of one webhook, for one reason."""
+
+    webhook: str
+    """``-``: records that could not be read."""
+    reason: str
+    number: int
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return {"webhook": self.webhook, "reason": self.reason, "count": self.number}
+
+
+def grouped(counts: Counter[tuple[str, str]]) -> list[Group]:
+    """Return the groups with most rows first; beyond `GROUPS` what is left of each webhook is one."""
+    found = counts.most_common()
+    rest: Counter[str] = Counter()
+    for (webhook, _), number in found[GROUPS:]:
+        rest[webhook] += number
+    return [Group(*key, number) for key, number in found[:GROUPS]] + [
+        Group(webhook, OTHERS, number) for webhook, number in rest.most_common()
+    ]
+
+
+@dataclass(slots=True)
+class Chosen:
+    """What would be changed."""
+
+    action: Literal["replay", "purge", "drop"]
+    rows: list[tuple[Path, bytes]] = field(default_factory=list)
+    """The folder of its store, and its key, of each."""
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By webhook and reason."""
+    stay: int = 0
+    """So many are selected and not for this: a record that could not be read is no request."""
+
+    def add(self, store: Path, key: bytes, webhook: str, reason: str) -> None:
+        """Take a row."""
+        self.rows.append((store, key))
+        self.counts[webhook, reason] += 1
+
+    @property
+    def webhooks(self) -> list[str]:
+        """Whose rows they are."""
+        return sorted({webhook for webhook, _ in self.counts})
+
+    def marks(self) -> array[int]:
+        """Return eight bytes of each row, in order."""
+        return array("Q", sorted(mark_of(key) for _, key in self.rows))
+
+    def digest(self) -> str:
+        """Return a name of exactly these rows and what is to be done with them."""
+        said = blake2b(self.action.encode(), digest_size=16)
+        said.update(self.marks().tobytes())
+        return said.hexdigest()
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the count, by webhook and reason, and the digest by which it is confirmed."""
+        return {
+            "action": self.action,
+            "count": len(self.rows),
+            "stay": self.stay,
+            "by_reason": [group.to_json() for group in grouped(self.counts)],
+            "digest": self.digest(),
+        }
+
+
+def mark_of(key: bytes) -> int:
+    """Return a number that stands for a row."""
+    return int.from_bytes(blake2b(key, digest_size=8).digest(), "little")
+
+
+class Shown:
+    """Selections as they were shown to people; for any thread, forgotten with the process."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[tuple[str, str], array[int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def show(self, chosen: Chosen) -> str:
+        """Remember a selection; return its digest."""
+        digest = chosen.digest()
+        with self._lock:
+            self._held[chosen.action, digest] = chosen.marks()
+            self._held.move_to_end((chosen.action, digest))
+            while len(self._held) > 1 and (
+                len(self._held) > HELD or sum(map(len, self._held.values())) > HELD_ROWS
+            ):
+                self._held.popitem(last=False)
+        return digest
+
+    def exactly(self, chosen: Chosen, digest: str) -> Chosen:
+        """Return what is chosen now without what has come since it was shown.
+
+        Raises Moved where there is more than was shown, and what was shown is not remembered.
+        """
+        if chosen.digest() == digest:
+            return chosen
+        with self._lock:
+            held = self._held.get((chosen.action, digest))
+        if held is None:
+            raise Moved(
+                f"what is selected has changed since it was counted: it is {len(chosen.rows):,} now. "
+                "Nothing was changed; count it again."
+            )
+        rows = [one for one in chosen.rows if _is_in(held, mark_of(one[1]))]
+        return Chosen(chosen.action, rows, Counter(), chosen.stay)
+
+
+def _is_in(marks: array[int], mark: int) -> bool:
+    at = bisect_left(marks, mark)
+    return at < len(marks) and marks[at] == mark

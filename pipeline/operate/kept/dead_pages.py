@@ -1,0 +1,139 @@
+"""Dead letters as a page shows them: the newest first, part by part, and how many there are for which reason.
+
+Work is capped: what could not be looked at in time is said, never left out in silence.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pipeline.model.errors import UsageError
+from pipeline.model.json import Value
+from pipeline.operate.dlq import Selection
+from pipeline.operate.kept.chosen import Group, grouped
+from pipeline.outbox.codec import DeadLetter
+from pipeline.outbox.reading.dead_letter_json import reason_of
+from pipeline.outbox.reading.newest import PLACE_BYTES, newest
+from pipeline.outbox.reading.view import dead_letters, require_webhook, stores
+from pipeline.store.reading import reading
+from pipeline.store.rows import Table
+
+CAP_SECS: Final = 0.5
+"""How long a page may read the stores."""
+PAGE: Final = 50
+
+
+@dataclass(slots=True, frozen=True)
+class DeadPage:
+    """Some dead letters, the newest first."""
+
+    letters: list[DeadLetter]
+    older: str | None
+    """The cursor of the next page; None: there are no more."""
+    looked_to: int | None = None
+    """The time (unix ms) down to which was looked, where time was up before the page was full."""
+
+
+def page(
+    state: Path,
+    selection: Selection,
+    before: str | None = None,
+    limit: int = PAGE,
+    secs: float | None = CAP_SECS,
+) -> DeadPage:
+    """Return the next dead letters that are selected. before: the cursor; None: from the newest on.
+
+    secs: how long to look; None: as long as it takes. Raises UsageError for no cursor or webhook, StateError.
+    """
+    if selection.webhook not in (None, "-"):
+        require_webhook(state, selection.webhook)
+    until = None if secs is None else time.monotonic() + secs
+    start = _after(selection.until) if before is None else _place(before)
+    found: list[DeadLetter] = []
+    last: bytes | None = None
+    for dated in newest(state, selection.owner, start):
+        letter = dated.letter
+        if selection.since is not None and letter.dead_ms < selection.since:
+            break  # all that follow are older
+        if len(found) == limit:
+            return DeadPage(found, None if last is None else last.hex())
+        if until is not None and time.monotonic() > until and last is not None:
+            return DeadPage(found, last.hex(), letter.dead_ms)
+        last = dated.place
+        if selection.holds(letter):
+            found.append(letter)
+    return DeadPage(found, None)
+
+
+def _place(cursor: str) -> bytes:
+    try:
+        place = bytes.fromhex(cursor)
+    except ValueError:
+        place = b""
+    if len(place) != PLACE_BYTES:
+        raise UsageError(f"`{cursor[:100]}` is no cursor: take it from the page before, or leave it out")
+    return place
+
+
+def _after(until: int | None) -> bytes | None:
+    """Return the place at which nothing is as late as that."""
+    if until is None:
+        return None
+    return max(0, until).to_bytes(8, "big").ljust(PLACE_BYTES, b"\0")
+
+
+@dataclass(slots=True, frozen=True)
+class DeadGroups:
+    """How many dead letters there are of which webhook, for which reason."""
+
+    groups: list[Group]
+    counted: int
+    looked_at: int
+    """Dead letters that were looked at, selected or not."""
+    there_are: int
+    """Dead letters there are in all stores."""
+    is_complete: bool
+    """False: time was up, and the counts are what there is at least."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the counts."""
+        return {
+            "groups": [group.to_json() for group in self.groups],
+            "count": self.counted,
+            "at_least": not self.is_complete,
+            "looked_at": self.looked_at,
+            "in_all": self.there_are,
+        }
+
+
+def groups(state: Path, selection: Selection, secs: float | None = CAP_SECS) -> DeadGroups:
+    """Return how many of the selected there are, by webhook and reason.
+
+    secs: how long to count; None: all of them. Raises UsageError where there is no such webhook, StateError.
+    """
+    if selection.webhook not in (None, "-"):
+        require_webhook(state, selection.webhook)
+    until = None if secs is None else time.monotonic() + secs
+    counts: Counter[tuple[str, str]] = Counter()
+    looked_at, is_complete = 0, True
+    for _, letter in dead_letters(state, selection.owner):
+        looked_at += 1
+        if selection.holds(letter):
+            counts[letter.request.webhook_id or "-", reason_of(letter)] += 1
+        if until is not None and not looked_at % 256 and time.monotonic() > until:
+            is_complete = False
+            break
+    return DeadGroups(grouped(counts), counts.total(), looked_at, number_of(state), is_complete)
+
+
+def number_of(state: Path) -> int:
+    """Return how many dead letters there are, at no cost."""
+    total = 0
+    for path in stores(state):
+        with reading(path) as store:
+            total += store.count(Table.DEAD)
+    return total

@@ -1,0 +1,160 @@
+"""What may be seen of a running job, of all its processes as one: samples, names, the last attempts; and a
+test send.
+
+All of it is in the job's memory: a job that is stopped shows nothing of it (NotRunning).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pipeline.admin.socket_client import NotRunning, ask
+from pipeline.model.errors import Refused, UsageError
+from pipeline.model.json import Value
+
+MOST: Final = 1_000
+"""Samples of all processes together."""
+
+
+@dataclass(slots=True, frozen=True)
+class Sample:
+    """A record as the job read it a moment ago, or one that a person brought."""
+
+    id: str
+    """``process-number``: the same as long as the job runs."""
+    at: str
+    """When it was read, ISO 8601."""
+    records: tuple[Value, ...]
+    """What it holds in Hookline's own shape: several for a batch; ``{"invalid": reason}`` for what cannot be
+    read."""
+    line: str | None = None
+    """As it was read; None for what is too large."""
+    origin: str = ""
+    size: int = 0
+    format: str = "native"
+    fault: str | None = None
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Names of its events."""
+        return tuple(str(one["name"]) for one in self.records if "name" in one)
+
+    @property
+    def user(self) -> str | None:
+        """Whom its first record is about: a user id, else an anonymous id."""
+        for one in self.records:
+            who = one.get("user_id") or one.get("anonymous_id")
+            if who:
+                return str(who)
+        return None
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return {
+            "id": self.id,
+            "at": self.at,
+            "events": [*self.events],
+            "user": self.user,
+            "records": [*self.records],
+            "line": self.line,
+            "origin": self.origin,
+            "bytes": self.size,
+            "format": self.format,
+            "fault": self.fault,
+        }
+
+
+def samples(state: Path, *, event: str | None = None, limit: int = MOST) -> list[Sample]:
+    """Return the newest samples first, of all processes; event: only those that hold one of this name.
+
+    Raises NotRunning, and HooklineError with what the job says.
+    """
+    found = [
+        _sample(process, one)
+        for process, answer in enumerate(ask(state, "samples", limit=limit, event=event))
+        for one in answer
+    ]
+    found.sort(key=lambda one: one.at, reverse=True)
+    return found[:limit]
+
+
+def _sample(process: int, one: Value) -> Sample:
+    return Sample(
+        f"{process}-{one['number']}",
+        one["at"],
+        tuple(one["records"]),
+        one["line"],
+        one["origin"],
+        one["bytes"],
+        one["format"],
+        one["fault"],
+    )
+
+
+def catalog(state: Path) -> dict[str, Value]:
+    """Return the names of events and the properties seen: ``{"events": {NAME: {sampled, last_at, properties:
+    {NAME: {count, types, example}}}}, "user_properties": {...}}``, counted over all processes.
+
+    Counts are of samples. Raises as `samples` does.
+    """
+    events: dict[str, Value] = {}
+    user: dict[str, Value] = {}
+    for answer in ask(state, "catalog"):
+        for name, one in answer["events"].items():
+            known = events.setdefault(name, {"sampled": 0, "last_at": None, "properties": {}})
+            known["sampled"] += one["sampled"]
+            known["last_at"] = max(filter(None, (known["last_at"], one["last_at"])), default=None)
+            _add(known["properties"], one["properties"])
+        _add(user, answer["user_properties"])
+    ordered = sorted(events.items(), key=lambda item: (-item[1]["sampled"], item[0]))
+    return {"events": dict(ordered), "user_properties": dict(sorted(user.items()))}
+
+
+def _add(known: dict[str, Value], more: dict[str, Value]) -> None:
+    for name, one in more.items():
+        found = known.setdefault(name, {"count": 0, "types": [], "example": None})
+        found["count"] += one["count"]
+        found["types"] += [kind for kind in one["types"] if kind not in found["types"]]
+        if found["example"] is None:
+            found["example"] = one["example"]
+
+
+def attempts(state: Path, webhook: str | None = None, *, limit: int = 1000) -> list[dict[str, Value]]:
+    """Return the last attempts, the newest first: all failures that fit into memory, successes as a sample.
+
+    webhook: its id; None: of all. Raises as `samples` does, UsageError where there is no such webhook.
+    """
+    found = [one for answer in ask(state, "attempts", webhook=webhook, limit=limit) for one in answer]
+    found.sort(key=lambda one: str(one["at"]), reverse=True)
+    return found[:limit]
+
+
+def send_test(
+    state: Path, webhook: str, record: Value, user: Value = None, files: Sequence[tuple[str, str]] = ()
+) -> dict[str, Value]:
+    """Have the job send a webhook's request for one record once, with its secrets, to where its file says.
+
+    record: in Hookline's own shape. user: their properties; None: as the job knows them now.
+    files: texts that nobody has saved yet, by name: they count in place of what the job runs. Returns holds
+    (whether the trigger holds), request, and answer: outcome, status, reason, response, elapsed_ms; None
+    where the request cannot be rendered. Raises NotRunning with what to do, UsageError, ConfigError.
+    """
+    try:
+        answers = ask(
+            state, "send-test", webhook=webhook, record=record, user=user, files=dict(files) or None
+        )
+    except NotRunning:
+        raise NotRunning(
+            "the job is stopped, and a test is sent by the job, with its secrets: start it, or send one with "
+            f"`hookline send --webhook {webhook} --event FILE`"
+        ) from None
+    found = next((answer for answer in answers if answer is not None), None)
+    if found is None:
+        raise Refused("the process of the job that sends tests does not answer: try again")
+    if "problem" in found:
+        raise UsageError(found["problem"])
+    sent: dict[str, Value] = found
+    return sent

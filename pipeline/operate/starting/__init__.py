@@ -1,0 +1,1 @@
+"""A first project, a first webhook: what a person starts from."""

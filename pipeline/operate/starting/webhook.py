@@ -1,0 +1,97 @@
+"""The file of a new webhook: a commented one, or one of the examples under another name."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from pipeline.config.edit.operations import set_value
+from pipeline.model.errors import UsageError
+from pipeline.operate.schemas.files import write_schemas
+from pipeline.operate.starting.shipped import TESTS, example, example_tests
+
+_TEMPLATE = """\
+# yaml-language-server: $schema=../schema/webhook.json
+# Every field: hookline help fields. What is wrong: hookline check. What one event does: hookline explain.
+id: {id}
+description: {description}
+enabled: true
+
+trigger:
+  events: [{event}]                     # names or labels, "*" for all; `changes: [plan]` for property changes
+  # where:                              # all of these must hold
+  #   - event.properties.amount: {{gte: 100}}
+  #   - user.properties.plan: {{in: [pro, enterprise]}}
+  #   - not: {{user.properties.email: {{as: domain, eq: example.com}}}}
+  # sample: {{percent: 10, by: user.id}}
+# limit: {{per: user, count: 1, every: 24h}}
+# dedupe: {{by: event.id, within: 24h}}
+
+request:
+  method: POST
+  url: {url}
+  # headers: {{Authorization: "Bearer ${{API_TOKEN}}"}}   # a secret: an environment variable of the job
+  body:
+    # A value that is one expression keeps its type; with text around it, it becomes text.
+    text: "{{{{ user.properties.name | default: 'Someone' }}}} did {{{{ event.name }}}}"
+    amount: "{{{{ event.properties.amount }}}}"
+    user: "{{{{ user }}}}"
+    event: "{{{{ event }}}}"
+  # signature: {{standard_webhooks: {{secrets: ["${{WEBHOOK_SECRET}}"]}}}}   # make one: hookline secret new
+
+# delivery:
+#   timeout: 10s
+#   rate: 100/s
+#   ordering: per_user                  # or none
+#   retry: {{max_age: 72h}}
+#   batch: {{max_events: 100, max_wait: 1s, as: array}}
+"""
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_PLAIN = re.compile(r"[A-Za-z][\w .$-]*")
+
+
+def commented(id: str, *, event: str, url: str, description: str) -> dict[str, str]:
+    """Return the files of a webhook that shows what it may hold, by their names in ``webhooks/``."""
+    text = _TEMPLATE.format(id=id, event=_scalar(event), url=_scalar(url), description=_scalar(description))
+    return {f"{id}.yaml": text}
+
+
+def from_example(id: str, name: str) -> dict[str, str]:
+    """Return the files of an example as a webhook of another name, with its tests.
+
+    Raises UsageError where there is no such example.
+    """
+    found = {f"{id}.yaml": set_value(example(name), ("id",), id)}
+    tests = example_tests(name)
+    return found if tests is None else {**found, f"{id}{TESTS}": tests}
+
+
+def write_webhook(config: Path, id: str, files: dict[str, str], *, replace: bool = False) -> list[Path]:
+    """Write the files of a webhook into a config directory, and the schemas that they name where there are
+    none; return what was written, the webhook first.
+
+    Raises UsageError where one is there already and may not be replaced: nothing is written then.
+    """
+    if _ID.fullmatch(id) is None:
+        raise UsageError(
+            f"`{id}` cannot be an id: want up to 64 small letters, digits, - and _, e.g. big-purchase"
+        )
+    paths = {config / "webhooks" / name: text for name, text in files.items()}
+    there = next((path for path in paths if path.exists()), None)
+    if there is not None and not replace:
+        raise UsageError(f"{there} is there already; --force replaces it")
+    for path, text in paths.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    schemas = config / "schema"
+    return [*paths, *(write_schemas(schemas) if not schemas.exists() else [])]
+
+
+def _scalar(text: str) -> str:
+    """Return a text as a YAML scalar: plain where that is safe, else in double quotes."""
+    if (_PLAIN.fullmatch(text) and text.lower() not in ("true", "false", "null")) or text.startswith(
+        "https://"
+    ):
+        return text if not re.search(r"[#\s]$|\s#", text) else json.dumps(text)
+    return json.dumps(text)

@@ -1,0 +1,137 @@
+"""What a tap is asked for: the same words as flags, as a console's query, and for the admin command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Final, Literal, get_args
+
+from pipeline.model.errors import UsageError
+from pipeline.model.json import Value
+from pipeline.model.words import did_you_mean
+
+Payload = Literal["none", "short", "full"]
+USUAL: Final = ("matched", "sent", "dead")
+STAGES: Final = ("read", "invalid", "skipped", "unmatched", "suppressed", "matched", "sent", "dead")
+"""In the order of the flow."""
+_LISTS: Final = {"stage": "stages", "status": "statuses", "outcome": "outcomes"}
+"""Flags that take several words with commas between."""
+_MANY: Final = {"webhook": "webhooks", "event": "events"}
+"""Flags that are given several times."""
+_ONE: Final = {"user": "user", "id": "message", "where": "where"}
+NAMES: Final = (*_LISTS, *_MANY, *_ONE, "why", "payload", "rate")
+"""Every name that a query may have."""
+
+
+@dataclass(slots=True, frozen=True)
+class Filters:
+    """The filters of one tap. What they may be is asked of the job, which knows."""
+
+    stages: tuple[str, ...] = USUAL
+    webhooks: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    user: str | None = None
+    message: str | None = None
+    statuses: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+    where: str | None = None
+    why: bool = False
+    payload: Payload = "short"
+    rate: int = 100
+
+    @classmethod
+    def of_query(cls, query: Mapping[str, Sequence[str]], more: Collection[str] = ()) -> Filters:
+        """Return the filters that a query names, each with all its values; more: names that are not ours.
+
+        Raises UsageError for a name, a number or a payload that there is not.
+        """
+        found: dict[str, Value] = {}
+        for name in query:
+            if name in NAMES or name in more:
+                continue
+            meant = did_you_mean(name, NAMES)
+            hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(NAMES)}"
+            raise UsageError(f"there is no filter `{name}`: {hint}")
+        for name, field in _LISTS.items():
+            found[field] = words(",".join(query.get(name, ())))
+        for name, field in _MANY.items():
+            found[field] = tuple(one.strip() for one in query.get(name, ()) if one.strip())
+        for name, field in _ONE.items():
+            found[field] = _last(query, name) or None
+        found["why"] = _last(query, "why") not in ("", "0", "false", "no")
+        given = _last(query, "payload") or "short"
+        if given not in get_args(Payload):
+            raise UsageError(f"`payload` is none, short or full, not {given!r}")
+        rate = (_last(query, "rate") or "100").removesuffix("/s")
+        if not (rate.isascii() and rate.isdecimal()):
+            raise UsageError(f"`rate` is a number of lines a second, not {rate!r}")
+        stages = found.pop("stages") or usual_stages(
+            why=found["why"], answers=bool(found["statuses"] or found["outcomes"])
+        )
+        return cls(stages=stages, payload=given, rate=int(rate), **found)  # type: ignore[arg-type] # one of them
+
+    def arguments(self) -> dict[str, Value]:
+        """Return what the admin command `tap` is given."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def query(self) -> list[tuple[str, str]]:
+        """Return the names and values of a console's query that mean the same."""
+        found = [(name, ",".join(getattr(self, field))) for name, field in _LISTS.items()]
+        found += [(name, one) for name, field in _MANY.items() for one in getattr(self, field)]
+        found += [(name, getattr(self, field) or "") for name, field in _ONE.items()]
+        found += [("why", "1" if self.why else ""), ("payload", self.payload), ("rate", str(self.rate))]
+        return [(name, value) for name, value in found if value]
+
+    def command(self) -> str:
+        """Return the command that shows the same in a terminal."""
+        return shlex.join(["hookline", "tap", *self._flags()])
+
+    def _flags(self) -> Iterator[str]:
+        usual = usual_stages(why=self.why, answers=bool(self.statuses or self.outcomes))
+        for name, value in self.query():
+            if name == "why":
+                yield "--why"
+            elif name == "payload":
+                yield from {"none": ["--no-payload"], "full": ["--full"]}.get(value, [])
+            elif name == "rate":
+                yield from ["--rate", f"{value}/s"] if value != "100" else []
+            elif name != "stage" or self.stages != usual:
+                yield from [f"--{name}", value]
+
+    def without_payload(self) -> Filters:
+        """Return the filters of who may see no payload. Raises UsageError where they ask about it."""
+        asked = [f"`{name}`" for name in ("where", "user") if getattr(self, name) is not None]
+        if asked:
+            raise UsageError(f"{' and '.join(asked)}: your role may not ask about what events and users hold")
+        return replace(self, payload="none")
+
+
+def _last(query: Mapping[str, Sequence[str]], name: str) -> str:
+    return query[name][-1].strip() if query.get(name) else ""
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Return the words of a list with commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def usual_stages(*, why: bool, answers: bool) -> tuple[str, ...]:
+    """Return the stages that are meant where none is named: those that the other filters are about."""
+    if why:
+        return ("unmatched",)
+    return ("sent", "dead") if answers else USUAL
+
+
+def veiled(line: Mapping[str, Value], hidden: str) -> dict[str, Value]:
+    """Return a line for somebody who may see no payload: ids, answers and seen values are `hidden`."""
+    found = {name: value for name, value in line.items() if name not in _PAYLOAD}
+    for name in ("user", "response"):
+        if found.get(name) is not None:
+            found[name] = hidden
+    if "why" in found:
+        found["why"] = [one | {"value": hidden} if "value" in one else one for one in found["why"]]
+    return found
+
+
+_PAYLOAD: Final = frozenset({"record", "known", "before", "request", "raw"})

@@ -1,0 +1,250 @@
+"""The whole config, kept compiled; with an unsaved text in a file's place it is compiled anew in that file.
+
+In the process of `child.py` alone: nothing here is bounded but by it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
+
+from pipeline.compile.snapshot import Report, Snapshot, Webhook, as_enabled, compile_config
+from pipeline.compile.trial.desk import AskBack, AskedFor
+from pipeline.config.files import ConfigText, JobDefaults, config_files, is_webhook, read_config, wanted_lists
+from pipeline.config.job import FILE, PipelineReport, load_pipeline
+from pipeline.config.layers import PREFIX
+from pipeline.config.yaml.loader import decode_text
+from pipeline.language.secrets import SecretRef, Secrets
+from pipeline.model.findings import Finding
+from pipeline.model.json import Value
+from pipeline.model.plain_file import read_plain
+from pipeline.operate.check import all_found
+
+SETTLED_NS: Final = 50_000_000
+"""A file that was changed less long ago may be changed again without looking another one."""
+Sign: TypeAlias = tuple[int, ...]
+STAND_IN: Final = "set"
+"""In place of what pipeline.yaml names, the job has, and nobody here knows."""
+
+
+@dataclass(slots=True, frozen=True)
+class Tried:
+    """A config with an unsaved text."""
+
+    report: Report
+    file: str | None
+
+    @property
+    def webhook(self) -> Webhook | None:
+        """The webhook that the file defines, ready to be tried; None where it has errors."""
+        if any(found.file == self.file and not found.warning for found in self.report.findings):
+            return None
+        return _of_file(self.report.basis, self.file)
+
+    @property
+    def webhook_id(self) -> str | None:
+        """The id that the file gives, if there is one."""
+        found = self.data.get("id")
+        return found if isinstance(found, str) else None
+
+    @property
+    def enabled(self) -> bool | None:
+        """Whether the file says that it is enabled; None where it is no webhook."""
+        if self.file is None or not is_webhook(self.file):
+            return None
+        return self.data.get("enabled", True) is not False
+
+    @property
+    def data(self) -> dict[str, Value]:
+        """What the file says, bases merged where that could be done; {} where it says nothing."""
+        return {} if self.file is None else data_of(self.report.basis, self.file)
+
+
+def data_of(snapshot: Snapshot | None, name: str) -> dict[str, Value]:
+    """Return what a file of a version says; of one with errors, what could be read."""
+    if snapshot is None:
+        return {}
+    for file in (*snapshot.checked.webhooks, *snapshot.checked.partial):
+        if file.file == name:
+            return file.data
+    document = snapshot.text.documents.get(name)
+    data = None if document is None or document.root is None else document.root.value
+    return data if isinstance(data, dict) else {}
+
+
+def _of_file(snapshot: Snapshot | None, file: str | None) -> Webhook | None:
+    if snapshot is None:
+        return None
+    found = next((one for one in snapshot.webhooks if one.file == file), None)
+    return None if found is None else as_enabled(found, snapshot)
+
+
+class Known(Secrets):
+    """Secrets, also those that are known by name alone: the job has them, nobody here does."""
+
+    def __init__(self, environ: Mapping[str, str], base: Path, is_named: Callable[[str], bool]) -> None:
+        super().__init__(environ, base)
+        self._is_named = is_named
+
+    def known(self, ref: SecretRef) -> bool:
+        """Return whether it has a value, here or where the job runs."""
+        return super().known(ref) or (ref.file is None and self._is_named(ref.key))
+
+
+class Bench:
+    """A config directory as it is on disk now, and what unsaved texts would make of it."""
+
+    def __init__(self, config: Path, ask: AskBack) -> None:
+        self.config = config
+        self._ask = ask
+        self._environ = AskedFor(ask)
+        self._named: dict[str, bool] = {}
+        self._ours: dict[str, str] = {}
+        self._version = -1
+        self._files: dict[str, tuple[Sign, str]] = {}
+        self._lists: list[str] = []
+        self._key: object = None
+        self._secrets: Secrets | None = None
+        """Those that `saved` was compiled with."""
+        self.saved = Tried(Report(None, []), None)
+        """The config as it is on disk."""
+
+    def look(self, version: int) -> None:
+        """Take in what has changed on disk, and in the environment. version: of the environment."""
+        if version != self._version:
+            self._version = version
+            self._environ.forget()
+            self._named.clear()
+            self._ours = self._ask({"prefix": PREFIX})
+        texts = self._texts()
+        pipeline = self._pipeline({})
+        secrets = self._known()
+        lists = [_sign(self.config / name) for name in self._lists]
+        config = pipeline.report.config
+        key = (texts, lists, None if config is None else config.defaults, pipeline.report.findings)
+        if key == self._key and self._secrets is not None and self._secrets.agree(secrets):
+            return
+        text, self.saved = self._compiled(texts, pipeline, secrets, None)
+        self._secrets = secrets
+        self._lists = wanted_lists(text)
+        self._key = (texts, [_sign(self.config / name) for name in self._lists], *key[2:])
+
+    def tried(self, file: str, text: str | None) -> Tried:
+        """Return what the config comes to with a text in a file's place (None: without the file)."""
+        unsaved = {file: text}
+        texts: dict[str, str | None] = {name: one for name, (_, one) in self._files.items()}
+        return self._compiled(texts | unsaved, self._pipeline(unsaved), self._known(), file)[1]
+
+    def before(self, file: str) -> Webhook | None:
+        """Return the webhook that the file on disk defines; None where there is none, or it has errors."""
+        return Tried(self.saved.report, file).webhook
+
+    def is_named(self, name: str) -> bool:
+        """Return whether the job has a variable."""
+        if name not in self._named:
+            self._named[name] = self._ask({"named": name})
+        return self._named[name]
+
+    def _known(self) -> Known:
+        return Known(self._environ, self.config, self.is_named)
+
+    def _compiled(
+        self, texts: Mapping[str, str | None], pipeline: _Pipeline, secrets: Known, file: str | None
+    ) -> tuple[ConfigText, Tried]:
+        last = self.saved.report.basis
+        if last is not None and self._secrets is not None and not self._secrets.agree(secrets):
+            last = None
+        config = pipeline.report.config
+        text = read_config(
+            self.config,
+            environ=self._environ,
+            defaults=JobDefaults() if config is None else config.defaults,
+            before=None if last is None else last.text,
+            unsaved=texts,
+        )
+        report = compile_config(text, secrets=secrets, before=last)
+        report.findings = [
+            one for one in all_found(pipeline.report, report) if not pipeline.stood_in or not _doubtful(one)
+        ]
+        return text, Tried(report, file)
+
+    def _pipeline(self, unsaved: Mapping[str, str | None]) -> _Pipeline:
+        environ = _Whole(self._environ, self._ours, self.is_named)
+        report = load_pipeline(self.config, environ=environ, collects=True, unsaved=unsaved)
+        return _Pipeline(report, environ.stood_in)
+
+    def _texts(self) -> dict[str, str | None]:
+        """Return the texts of all YAML files, each read when it has changed. What cannot be read is left to
+        who says why.
+        """
+        found: dict[str, tuple[Sign, str]] = {}
+        now = time.time_ns()
+        for name in config_files(self.config):
+            path = self.config / name
+            sign = _sign(path)
+            known = self._files.get(name)
+            if known is None or known[0] != sign:
+                try:
+                    known = sign, decode_text(read_plain(path))
+                except (OSError, ValueError):
+                    continue
+            if not sign or now - sign[0] < SETTLED_NS:
+                known = (), known[1]
+            found[name] = known
+        self._files = found
+        return {name: text for name, (_, text) in found.items()}
+
+
+class _Pipeline(NamedTuple):
+    """What pipeline.yaml says."""
+
+    report: PipelineReport
+    stood_in: bool
+    """Whether it names what only the job knows."""
+
+
+def _doubtful(finding: Finding) -> bool:
+    """Return whether a finding may be due to a value that only the job knows."""
+    return finding.file == FILE and not finding.warning and not finding.code.startswith("unknown-")
+
+
+def _sign(path: Path) -> Sign:
+    """Return what tells one content of a file from the next; () where there is no file."""
+    try:
+        seen = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    return seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino
+
+
+class _Whole(Mapping[str, str]):
+    """The environment for pipeline.yaml: what only the job has stands there under another value."""
+
+    def __init__(
+        self, environ: Mapping[str, str], ours: Mapping[str, str], is_named: Callable[[str], bool]
+    ) -> None:
+        self._environ = environ
+        self._ours = ours
+        self._is_named = is_named
+        self.stood_in = False
+
+    def __getitem__(self, name: str) -> str:
+        if name in self._ours:
+            return self._ours[name]
+        try:
+            return self._environ[name]
+        except KeyError:
+            if not self._is_named(name):
+                raise
+            self.stood_in = True
+            return STAND_IN
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ours)
+
+    def __len__(self) -> int:
+        return len(self._ours)

@@ -1,0 +1,272 @@
+"""What trying a text that nobody has saved yet comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.model.errors import Refused
+from pipeline.model.findings import Finding, in_order
+from pipeline.model.json import Value
+
+
+class Superseded(Refused):
+    """A later text of the same person and page came in while this one waited: nobody needs its answer."""
+
+
+@dataclass(slots=True, frozen=True)
+class Checked:
+    """The whole config, with an unsaved text in a file's place."""
+
+    file: str
+    findings: tuple[Finding, ...]
+    """Of all files, as `hookline check` finds them; those of this file: `own`."""
+    webhooks: int
+    labels: int
+    webhook: str | None = None
+    """The id that the text gives; None where there is none, or it is no webhook."""
+    enabled: bool | None = None
+    """Whether the text says that the webhook is enabled; None where it is none."""
+
+    @property
+    def errors(self) -> int:
+        """How many of the findings are errors."""
+        return sum(not finding.warning for finding in self.findings)
+
+    @property
+    def own(self) -> tuple[Finding, ...]:
+        """Findings of the file itself."""
+        return tuple(finding for finding in self.findings if finding.file == self.file)
+
+    def to_json(self) -> dict[str, Value]:
+        """Return what `hookline check --json` prints."""
+        return {
+            "ok": not self.errors,
+            "errors": self.errors,
+            "warnings": len(self.findings) - self.errors,
+            "webhooks": self.webhooks,
+            "labels": self.labels,
+            "findings": [finding.to_json() for finding in in_order(self.findings)],
+        }
+
+
+@dataclass(slots=True, frozen=True)
+class Told:
+    """One clause of a trigger, and what it saw."""
+
+    depth: int
+    """Clauses of a group stand one deeper, right after it."""
+    clause: str
+    """As a person would write it."""
+    path: str | None
+    """What was read; None for groups."""
+    holds: bool
+    value: Value = None
+    """What was seen at the path."""
+    missing: bool = False
+    """True: there was nothing at the path."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return what `hookline explain --json` prints of a clause."""
+        told = {"depth": self.depth, "clause": self.clause, "path": self.path, "holds": self.holds}
+        return told if self.missing else {**told, "value": self.value}
+
+
+@dataclass(slots=True, frozen=True)
+class Shown:
+    """A request as it would be sent, with ``${NAME}`` for every secret."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: str
+    """Byte for byte what is sent; "" where there is none."""
+    encoding: str
+    """json, form or text."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return {
+            "method": self.method,
+            "url": self.url,
+            "headers": self.headers,
+            "body": self.body,
+            "encoding": self.encoding,
+        }
+
+
+@dataclass(slots=True, frozen=True)
+class Previewed:
+    """What a webhook as it is written now makes of one record."""
+
+    checked: Checked
+    """What is wrong with the text. Where it has errors nothing else is known."""
+    problem: str | None = None
+    """Why the record or the user cannot be used: a sentence with its place."""
+    event: Value = None
+    """What the trigger saw, in Hookline's own shape."""
+    user: Value = None
+    """Whom it was joined with: id, anonymous_id, identified, properties, and `before` of a change."""
+    stored_user: bool = False
+    """True: the user is as the job knows them now, not as given."""
+    fires: bool = False
+    verdict: str = ""
+    """fires, is held back, cannot be rendered, or why it does not fire (words of `hookline explain`)."""
+    clauses: tuple[Told, ...] = ()
+    request: Shown | None = None
+    """What would be sent; also where the trigger does not hold, since a test send sends it then."""
+    dead_letter: str | None = None
+    """Why it cannot be rendered."""
+    webhook_id: str | None = None
+    """The header of that name, of a record with an id."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return all of it."""
+        return {
+            **self.checked.to_json(),
+            "problem": self.problem,
+            "webhook": self.checked.webhook,
+            "event": self.event,
+            "user": self.user,
+            "stored_user": self.stored_user,
+            "fires": self.fires,
+            "verdict": self.verdict,
+            "clauses": [clause.to_json() for clause in self.clauses],
+            "request": None if self.request is None else self.request.to_json(),
+            "dead_letter": self.dead_letter,
+            "webhook_id": self.webhook_id,
+        }
+
+
+@dataclass(slots=True, frozen=True)
+class Fired:
+    """What became of the samples under one version of a webhook."""
+
+    fires: int = 0
+    """Samples that make a request (also one that cannot be rendered)."""
+    suppressed: int = 0
+    """Samples that `limit` or `dedupe` holds back."""
+    dead: int = 0
+    """Of those that fire: that cannot be rendered."""
+
+
+@dataclass(slots=True, frozen=True)
+class Differs:
+    """A sample that one version fires on, and the other does not."""
+
+    sample: str
+    """Its id."""
+    event: str
+    """Name of its event; `User updated` for a change of properties."""
+    fires: bool
+    """Now; before the edit it was the other way round."""
+
+
+@dataclass(slots=True, frozen=True)
+class WouldFire:
+    """On how many of the samples a webhook would fire, and did before the edit."""
+
+    checked: Checked
+    samples: int = 0
+    """So many samples were tried: the M of `fires on N of M`."""
+    events: int = 0
+    """Samples that hold an event; the others are updates of users, links, or cannot be read."""
+    now: Fired | None = None
+    """None where the text has errors."""
+    before: Fired | None = None
+    """Of the file on disk; None where there is none, or it has errors."""
+    differing: tuple[Differs, ...] = ()
+    """The newest first; at most a hundred."""
+    fired: tuple[str, ...] = ()
+    """Ids of samples that fire now, the newest first; at most a hundred."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the counts."""
+
+        def counts(one: Fired | None) -> Value:
+            return (
+                None if one is None else {"fires": one.fires, "suppressed": one.suppressed, "dead": one.dead}
+            )
+
+        return {
+            **self.checked.to_json(),
+            "samples": self.samples,
+            "events": self.events,
+            "now": counts(self.now),
+            "before": counts(self.before),
+            "differing": [
+                {"sample": one.sample, "event": one.event, "fires": one.fires} for one in self.differing
+            ],
+            "fired": [*self.fired],
+        }
+
+
+@dataclass(slots=True, frozen=True)
+class Completion:
+    """Something that may stand where the cursor is."""
+
+    label: str
+    """What the list shows."""
+    insert: str
+    """What takes the place of the text from `column` to the cursor."""
+    kind: str
+    """field, value, event, label, path, filter, operator, secret, base or shape."""
+    detail: str = ""
+    """Its meaning, or its type and an example."""
+    column: int = 1
+    """Where what it replaces begins, counted from 1."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return {
+            "label": self.label,
+            "insert": self.insert,
+            "kind": self.kind,
+            "detail": self.detail,
+            "column": self.column,
+        }
+
+
+def checked_of(file: str, told: dict[str, Value]) -> Checked:
+    """Return the findings of an answer of the other process."""
+    return Checked(
+        file,
+        tuple(Finding(**one) for one in told["findings"]),
+        told.get("webhooks", 0),
+        told.get("labels", 0),
+        told.get("webhook"),
+        told.get("enabled"),
+    )
+
+
+def previewed_of(file: str, told: dict[str, Value]) -> Previewed:
+    """Return a preview of an answer of the other process."""
+    request = told.get("request")
+    return Previewed(
+        checked_of(file, told),
+        told.get("problem"),
+        told.get("event"),
+        told.get("user"),
+        told.get("stored_user", False),
+        told.get("fires", False),
+        told.get("verdict", ""),
+        tuple(Told(**one) for one in told.get("clauses", ())),
+        None if request is None else Shown(**request),
+        told.get("dead_letter"),
+        told.get("webhook_id"),
+    )
+
+
+def would_fire_of(file: str, told: dict[str, Value]) -> WouldFire:
+    """Return the counts of an answer of the other process."""
+    if "now" not in told:
+        return WouldFire(checked_of(file, told))
+    before = told["before"]
+    return WouldFire(
+        checked_of(file, told),
+        told["samples"],
+        told["events"],
+        Fired(**told["now"]),
+        None if before is None else Fired(**before),
+        tuple(Differs(**one) for one in told["differing"]),
+        tuple(told["fired"]),
+    )

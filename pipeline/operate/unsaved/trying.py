@@ -1,0 +1,213 @@
+"""One webhook, as it is written now, tried on records: the job's own story, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from copy import copy
+from dataclasses import dataclass, field
+
+import orjson
+
+from pipeline.compile.snapshot import Snapshot, Webhook
+from pipeline.compile.trial.desk import AskBack
+from pipeline.decode.decode import decode
+from pipeline.job.preview import Preview
+from pipeline.job.rehearse import Rehearsal
+from pipeline.job.story import Match
+from pipeline.join.known import Beneath
+from pipeline.model.errors import GivenError, RenderError
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING, Event, Invalid, Origin, PropertyUpdate, Record
+from pipeline.operate.trials.explain import Explained, explain_under
+from pipeline.operate.trials.given import Given, Text, understand
+from pipeline.recording.native_lines import native_line
+from pipeline.store.rows import Table
+
+TOLD = 100
+"""Samples that are named."""
+
+
+class AskedUsers:
+    """What the job knows of users now, row by row, as far as it is asked."""
+
+    def __init__(self, ask: AskBack) -> None:
+        self._ask = ask
+        self._rows: dict[tuple[Table, bytes], bytes | None] = {}
+        self._merged: list[tuple[bytes, bytes]] | None = None
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """Return the row; None where nothing is known."""
+        if table not in (Table.USERS, Table.ALIASES, Table.PROFILES):
+            return None  # what is not about users
+        if (table, key) not in self._rows:
+            row = self._ask({"row": [table.value, key.hex()]})
+            self._rows[table, key] = None if row is None else row.encode("latin-1")
+        return self._rows[table, key]
+
+    def merged(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows of joined ids."""
+        if self._merged is None:
+            pairs = self._ask({"merged": True})
+            self._merged = [(bytes.fromhex(key), value.encode("latin-1")) for key, value in pairs]
+        return iter(self._merged)
+
+
+def preview(
+    snapshot: Snapshot, webhook: Webhook, record: str, user: str | None, known: Beneath | None
+) -> dict[str, Value]:
+    """Return why a webhook fires on a record or not, and its request, as fields of `Previewed`."""
+    alone = snapshot.alone(webhook)
+    stored = user is None and known is not None
+    try:
+        given = understand(
+            Text("event", record.encode("utf-8", "surrogatepass")),
+            None if user is None else Text("user", user.encode("utf-8", "surrogatepass")),
+            snapshot.formats.all(),
+        )
+    except GivenError as error:
+        return {"problem": str(error)}
+    if stored:
+        given = Given(given.name, given.records, None, joins_now=True)
+    found = list(explain_under(alone, given, webhook.id, known if stored else None))
+    if not found:
+        return {"problem": "there is no event in it, and no change of a property"}
+    # Of a batch, the event that fires.
+    one = next((one for one in found if one.request is not None), found[0])
+    return {**_explained(one, webhook), "stored_user": stored}
+
+
+def _explained(one: Explained, webhook: Webhook) -> dict[str, Value]:
+    event, user = one.moment
+    request = _request(one, webhook)
+    clauses = [
+        {
+            "depth": clause.depth,
+            "clause": clause.text,
+            "path": clause.path,
+            "holds": clause.holds,
+            "value": None if clause.seen is MISSING else clause.seen,
+            "missing": clause.seen is MISSING,
+        }
+        for clause in one.clauses
+    ]
+    shown = request.method != ""
+    return {
+        "event": _native(event),
+        "user": {
+            "id": user.id,
+            "anonymous_id": user.anonymous_id,
+            "identified": user.identified,
+            "properties": user.properties,
+            **({} if user.before is None else {"before": user.before}),
+        },
+        "fires": one.request is not None and shown,
+        "verdict": one.verdict,
+        "clauses": clauses,
+        "request": None
+        if not shown
+        else {
+            "method": request.method,
+            "url": request.url,
+            "headers": request.headers,
+            "body": request.text,
+            "encoding": request.encoding,
+        },
+        "dead_letter": request.dead_letter,
+        "webhook_id": request.webhook_id,
+    }
+
+
+def _request(one: Explained, webhook: Webhook) -> Preview:
+    """Return what would be sent: of a trigger that does not hold, too, as a test send does."""
+    if one.request is not None and not one.request.suppressed:
+        return one.request
+    event, user = one.moment
+    try:
+        return Preview.of(Match("", webhook, event, user, webhook.request.render(event, user)))
+    except RenderError as error:
+        return Preview.of(Match("", webhook, event, user, None, str(error)))
+
+
+def _native(event: Event) -> Value:
+    shown = orjson.loads(native_line(event))
+    return {"name": event.name, **shown} if event.kind != "update" else shown
+
+
+@dataclass(slots=True)
+class Samples:
+    """Records that were read a moment ago, decoded once."""
+
+    records: list[tuple[str, list[Record]]]
+    """With their names, the oldest first."""
+    users: AskedUsers | None
+
+    @classmethod
+    def of(cls, told: list[tuple[str, list[Value]]], users: AskedUsers | None) -> Samples:
+        """Return samples that come the newest first."""
+        return cls([(name, [*_decoded(name, records)]) for name, records in reversed(told)], users)
+
+
+def _decoded(name: str, records: Iterable[Value]) -> Iterator[Record]:
+    for at, record in enumerate(records):
+        if "invalid" not in record:
+            yield from decode(
+                orjson.dumps(record), format="native", origin=Origin(f"sample {name}", at), received_at=None
+            )
+
+
+@dataclass(slots=True)
+class Run:
+    """What became of samples."""
+
+    fires: dict[str, str] = field(default_factory=dict)
+    """Name of the event, by the sample's name."""
+    suppressed: int = 0
+    dead: int = 0
+
+    def to_json(self) -> Value:
+        """Return the counts."""
+        return {"fires": len(self.fires), "suppressed": self.suppressed, "dead": self.dead}
+
+
+def run(snapshot: Snapshot, webhook: Webhook, samples: Samples) -> Run:
+    """Return what a webhook makes of samples, one after the other, as of a stream."""
+    rehearsal = Rehearsal(snapshot.alone(webhook), known=samples.users)
+    found = Run()
+    for name, records in samples.records:
+        dead = suppressed = False
+        for record in records:
+            for match in rehearsal.tell(_fresh(record)):
+                if isinstance(match, Invalid):
+                    continue
+                if match.suppressed:
+                    suppressed = True
+                else:
+                    found.fires.setdefault(name, match.event.name)
+                    dead |= match.request is None
+        found.suppressed += suppressed and name not in found.fires
+        found.dead += dead
+    return found
+
+
+def _fresh(record: Record) -> Record:
+    """Return a copy of an event: the story gives it to its user in place."""
+    return copy(record) if isinstance(record, (Event, PropertyUpdate)) else record
+
+
+def compared(now: Run, before: Run | None, samples: Samples) -> dict[str, Value]:
+    """Return counts over samples, now and before the edit, as fields of `WouldFire`."""
+    newest = [name for name, _ in reversed(samples.records)]
+    old = {} if before is None else before.fires
+    differing = [
+        {"sample": name, "event": now.fires.get(name) or old[name], "fires": name in now.fires}
+        for name in newest
+        if before is not None and (name in now.fires) != (name in old)
+    ]
+    return {
+        "samples": len(samples.records),
+        "events": sum(any(isinstance(one, Event) for one in records) for _, records in samples.records),
+        "now": now.to_json(),
+        "before": None if before is None else before.to_json(),
+        "differing": differing[:TOLD],
+        "fired": [name for name in newest if name in now.fires][:TOLD],
+    }

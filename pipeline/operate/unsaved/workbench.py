@@ -1,0 +1,273 @@
+"""The workbench: what an unsaved text means, asked by many threads, found out in a process with bounds.
+
+That process holds the whole config compiled, so that a key typed costs one file; what somebody types may be
+made to take gigabytes or minutes, and then ends that process alone. Nothing is written but by `save`,
+`create` and `remove`, and nothing is sent.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from pipeline.compile.snapshot import Report
+from pipeline.compile.trial.helper import NoTrial, Standby
+from pipeline.join.known import Known
+from pipeline.model.errors import ConfigError, StateError
+from pipeline.model.findings import Finding
+from pipeline.model.json import Value
+from pipeline.model.process.bounds import Bounds, Exceeded
+from pipeline.model.words import no_webhook
+from pipeline.operate import edits
+from pipeline.operate.looks import Sample
+from pipeline.operate.unsaved.environment import Environment, SecretState
+from pipeline.operate.unsaved.results import (
+    Checked,
+    Completion,
+    Previewed,
+    Superseded,
+    WouldFire,
+    checked_of,
+    previewed_of,
+    would_fire_of,
+)
+from pipeline.store.rows import Table
+
+CHILD: Final = "pipeline.operate.unsaved.child"
+BOUNDS: Final = Bounds(file_secs=5.0, memory_bytes=1 << 30, still_secs=60.0)
+"""Whoever types waits for it: half of what a config may take that is read once."""
+
+
+class Workbench:
+    """Unsaved texts of one config, tried as the job that runs on it would take them. Every method may be
+    called by any thread, and waits until it knows: 20 to 60 ms once the config was read.
+
+    by: who asks, from which page: where a later text of the same one came in meanwhile, the call raises
+    Superseded. Every method raises ConfigError where the config cannot be read at all.
+    """
+
+    def __init__(
+        self, config: Path, state: Path | None = None, *, environ: Mapping[str, str] = os.environ
+    ) -> None:
+        """state: the job's, so that secrets are those that it has, and users those that it knows; None:
+        there is no job. environ: where variables are looked up while none runs.
+        """
+        self.config = config
+        self._state = state
+        self._root = str(config)
+        self._environment = Environment(state, environ)
+        self._standby = Standby(CHILD, self._reply)
+        self._turns = _Turns()
+        self._samples: dict[str, Value] = {}
+        self._known: Known | None = None
+
+    def prepare(self) -> None:
+        """Read and compile the config now, so that the first key typed need not wait for it."""
+        self._ask({"do": "prepare"})
+
+    def close(self) -> None:
+        """End the process; who waits for an answer gets an error."""
+        self._standby.stop()
+        self._standby.close()
+
+    def check(self, file: str, text: str | None, *, by: str = "") -> Checked:
+        """Return what `hookline check` would find in the whole config with this text in the file's place.
+
+        file: ``webhooks/crm.yaml``; it need not exist. text: None: as if the file were gone.
+        """
+        return checked_of(file, self._try({"do": "check", "file": file, "text": text}, by))
+
+    def check_saved(self) -> Checked:
+        """Return what `hookline check` finds in the config as it is on disk."""
+        return checked_of("", self._try({"do": "check", "file": None}, ""))
+
+    def preview(
+        self, file: str, text: str, record: str, user: str | None = None, *, by: str = ""
+    ) -> Previewed:
+        """Return why the webhook of this text fires on a record or not, and the request that it would send.
+
+        record: JSON, in any shape that the config reads. user: their properties, as JSON; None: as the job
+        knows them now. A webhook that is disabled is tried as if it were not.
+        """
+        request = {"do": "preview", "file": file, "text": text, "record": record, "user": user}
+        return previewed_of(file, self._try(request, by))
+
+    def would_fire(self, file: str, text: str, samples: Sequence[Sample], *, by: str = "") -> WouldFire:
+        """Return on how many samples the webhook of this text would fire, and that of the file on disk did.
+
+        The samples are taken in the order of their time, with users as the job knows them now beneath what
+        the samples themselves tell.
+        """
+        tried = [[sample.id, list(sample.records)] for sample in samples]
+        key = blake2b(orjson.dumps(tried), digest_size=16).hexdigest()
+        self._samples = {key: tried}
+        request = {"do": "would_fire", "file": file, "text": text, "samples": key}
+        return would_fire_of(file, self._try(request, by))
+
+    def complete(
+        self,
+        file: str,
+        text: str,
+        line: int,
+        column: int,
+        *,
+        catalog: Value = None,
+        by: str = "",
+    ) -> list[Completion]:
+        """Return what may stand at a place of a text, the likeliest first; also of a text with errors.
+
+        line, column: of the cursor, from 1, in characters. catalog: names and properties that were seen
+        (`operate/looks.py`); None: none.
+        """
+        from pipeline.operate.unsaved.complete.offers import complete
+
+        known = self._try({"do": "names", "file": file, "text": text}, by)
+        secrets = {name: one.to_json() for name, one in self._environment.secrets(known["secrets"]).items()}
+        return complete(file, text, line, column, {**known, "secrets": secrets}, catalog)
+
+    def schema(self, file: str = "webhooks/x.yaml") -> Value:
+        """Return the JSON Schema of a file of this kind, with the meaning of every field."""
+        from pipeline.operate.unsaved.complete.fields import schema_for
+
+        return schema_for(file)
+
+    def secrets(self) -> list[SecretState]:
+        """Return every secret and setting that the config on disk names: whether the job has it, who uses it,
+        never its value.
+        """
+        known = self._ask({"do": "names", "file": None, "text": None})
+        return [*self._environment.secrets(known["secrets"]).values()]
+
+    def webhooks(self) -> list[Value]:
+        """Return the webhooks of the config on disk, also those with errors as far as they can be read: id,
+        file, enabled, description, trigger, url, method as the files say, and the number of errors.
+        """
+        listed: list[Value] = self._ask({"do": "webhooks"})["webhooks"]
+        return listed
+
+    def file_of(self, webhook_id: str) -> str:
+        """Return the name of the file that defines a webhook. Raises ConfigError where there is none."""
+        known = {str(one["id"]): str(one["file"]) for one in self.webhooks()}
+        if webhook_id not in known:
+            raise ConfigError(no_webhook(webhook_id, known))
+        return known[webhook_id]
+
+    def read(self, file: str) -> edits.FileText:
+        """Return a file of the config with its tag. Raises ConfigError, Changed where there is none."""
+        return edits.read(self.config, file)
+
+    def save(self, file: str, text: str, etag: str, *, dry_run: bool = False) -> edits.Saved:
+        """Write a file that was read under this tag, if the whole config stays as right as it is.
+
+        Raises Changed where the file is another one by now, and ConfigError with what would be wrong; nothing
+        is written then.
+        """
+        return edits.save(self.config, file, text, etag, dry_run=dry_run, checker=self._checker)
+
+    def create(self, webhook_id: str, text: str, *, dry_run: bool = False) -> edits.Saved:
+        """Write the file of a new webhook, named after its id. Raises as `save` does."""
+        return edits.create(self.config, webhook_id, text, dry_run=dry_run, checker=self._checker)
+
+    def remove(self, file: str, etag: str, *, dry_run: bool = False) -> edits.Saved:
+        """Delete a file that was read under this tag. Raises as `save` does."""
+        return edits.remove(self.config, file, etag, dry_run=dry_run, checker=self._checker)
+
+    def _checker(self, config: Path, *, offline: bool, unsaved: Mapping[str, str | None]) -> Report:
+        """Do what `operate.check.check` does, within the bounds of the other process."""
+        assert len(unsaved) <= 1  # one file is saved at a time
+        found = self.check_saved()
+        for file, text in unsaved.items():
+            found = self.check(file, text)
+        return Report(None, list(found.findings), self._root)
+
+    def _try(self, request: dict[str, Value], by: str) -> dict[str, Value]:
+        """Ask, and take what takes too much for a finding."""
+        try:
+            return self._ask(request, by)
+        except Exceeded as error:
+            return {"findings": [_as_data(error.finding)]}
+
+    def _ask(self, request: dict[str, Value], by: str = "") -> dict[str, Value]:
+        with self._turns.turn(f"{request['do']} {by}" if by else ""):
+            whole = {
+                **request,
+                "config": self._root,
+                "state": self._state is not None,
+                "environment": self._environment.refresh(),
+            }
+            try:
+                return self._standby.ask(whole, BOUNDS, self._root)
+            except NoTrial as error:
+                raise ConfigError(f"no process can be had to try texts in: {error}") from None
+            finally:
+                self._let_go()
+
+    def _reply(self, asked: Value) -> Value:
+        """Answer what the other process asks back."""
+        match asked:
+            case {"variable": str(name)}:
+                return self._environment.value(name)
+            case {"named": str(name)}:
+                return self._environment.is_set(name)
+            case {"prefix": str(prefix)}:
+                return self._environment.beginning(prefix)
+            case {"samples": str(key)}:
+                return self._samples.get(key)
+            case {"row": [int(table), str(key)]}:
+                users = self._users()
+                row = None if users is None else users.get(Table(table), bytes.fromhex(key))
+                return None if row is None else row.decode("latin-1")
+            case {"merged": _}:
+                users = self._users()
+                rows = () if users is None else users.merged()
+                return [[key.hex(), value.decode("latin-1")] for key, value in rows]
+        raise AssertionError(asked)
+
+    def _users(self) -> Known | None:
+        """Return what the job knows of users; None where it has no state yet, or one that cannot be read."""
+        if self._known is None and self._state is not None:
+            try:
+                self._known = Known(self._state)
+            except StateError:
+                return None
+        return self._known
+
+    def _let_go(self) -> None:
+        known, self._known = self._known, None
+        if known is not None:
+            known.close()
+
+
+def _as_data(finding: Finding) -> Value:
+    return {name: getattr(finding, name) for name in Finding.__slots__}
+
+
+class _Turns:
+    """One at a time; of the waiting ones of a person only the last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self._latest: dict[str, int] = {}
+
+    @contextmanager
+    def turn(self, whose: str) -> Iterator[None]:
+        mine = next(self._numbers)
+        if whose:
+            self._latest[whose] = mine
+        with self._lock:
+            if whose and self._latest.get(whose) != mine:
+                raise Superseded("a later text came in")
+            try:
+                yield
+            finally:
+                if self._latest.get(whose) == mine:
+                    del self._latest[whose]

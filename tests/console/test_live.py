@@ -1,0 +1,237 @@
+"""The page Live and `GET /api/v1/tap`: rows as they happen, and a count of those that are not shown."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.kit import console as kit
+from tests.kit.console import Desk, Tab
+from tests.kit.run import HOOKLINE, ended, started, until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.xdist_group("console")
+WEBHOOKS = {
+    "crm": 'trigger: {events: [Purchase]}\nrequest: {url: "RECEIVER/crm"}\n',
+    "picky": "trigger: {events: [Purchase], where: {user.properties.plan: pro}}\n"
+    'request: {url: "RECEIVER/picky"}\n',
+    "sick": 'trigger: {events: [View]}\nrequest: {url: "RECEIVER/sick"}\n'
+    "delivery: {retry: {max_attempts: 2, min_delay: 50ms}}\n",
+}
+EVIL = "<img src=x onerror=alert(1)>\x1b[31m'\"&"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    folder = tmp_path_factory.mktemp("live")
+    with kit.desk(folder, config=None, webhooks=WEBHOOKS) as desk:
+        desk.receiver.answer({"/sick": [{"status": 503, "body": EVIL}] * 1000})
+        yield desk
+
+
+def listening(tab: Tab, path: str) -> None:
+    """Open the page and wait until its stream has begun."""
+    tab.open(path)
+    tab.page.wait_for_function("document.querySelector('#live-told p') !== null")
+
+
+def test_rows_come_within_a_second_and_open(desk: Desk, tab: Tab):
+    listening(tab, "/live")
+    page = tab.page
+    begun = time.monotonic()
+    desk.bench.append({"name": "View", "user_id": EVIL, "id": "v1", "properties": {"note": EVIL}})
+    row = page.locator("#live-rows li", has_text="matched")
+    row.wait_for()
+    assert time.monotonic() - begun < 1
+    page.locator("#live-rows li", has_text="503, dead letter (max-attempts), attempt 2").first.wait_for()
+    page.locator("#live-rows li", has_text="503, again in").first.wait_for()
+    row.locator("summary").click()
+    shown = json.loads(row.get_by_label("Event").inner_text())
+    assert shown["properties"]["note"] == EVIL
+    assert json.loads(row.get_by_label("Request").inner_text())["url"] == desk.receiver.url("/sick")
+    assert row.locator("dd", has_text="onerror").inner_text().startswith("<img")
+    tab.accessible()
+
+
+def test_pause_holds_rows_up_and_counts_them(desk: Desk, tab: Tab):
+    listening(tab, "/live?stage=read&event=Pause*")
+    page = tab.page
+    desk.bench.append({"name": "Pause 1"})
+    rows = page.locator("#live-rows li", has_text="Pause")
+    rows.first.wait_for()
+    page.get_by_role("button", name="Pause").click()
+    desk.bench.append({"name": "Pause 2"}, {"name": "Pause 3"})
+    button = page.get_by_role("button", name="Go on (2 passed by)")
+    button.wait_for()
+    assert rows.count() == 1
+    button.click()
+    desk.bench.append({"name": "Pause 4"})
+    page.locator("#live-rows li", has_text="Pause 4").wait_for()
+    assert rows.count() == 2
+    page.get_by_role("button", name="Clear").click()
+    assert page.get_by_text("Nothing yet").is_visible()
+
+
+def test_the_form_is_the_flags_and_says_the_command(desk: Desk, tab: Tab):
+    page = tab.open("/live")
+    for stage in ("sent", "dead", "matched"):
+        page.get_by_label(stage, exact=True).uncheck()
+    page.get_by_label("unmatched", exact=True).check()
+    page.get_by_label("Webhook").fill("pick*")
+    page.get_by_text("More filters").click()
+    page.get_by_label("Condition", exact=True).fill("event.properties.amount: {gte: 100}")
+    page.get_by_label("Say which condition failed").check()
+    page.get_by_role("button", name="Show").click()
+    command = page.locator("#live-command").inner_text()
+    assert command == "hookline tap --webhook 'pick*' --where 'event.properties.amount: {gte: 100}' --why"
+    page.wait_for_function("document.querySelector('#live-told p') !== null")
+    desk.bench.append({"name": "Purchase", "user_id": "p1", "properties": {"amount": 100}})
+    row = page.locator("#live-rows li", has_text="unmatched")
+    row.locator("summary").click()
+    told = " ".join(row.locator(".clauses").inner_text().split())
+    assert told == '✗ user.properties.plan: {"eq":"pro"} user.properties.plan is missing'
+
+
+def test_a_filter_that_there_is_not_is_told_on_the_page(tab: Tab):
+    tab.open("/live?stage=mached")
+    tab.page.get_by_text("there is no stage `mached`: did you mean `matched`?").wait_for()
+    tab.open("/live?stages=sent", status=400)
+
+
+def test_without_scripts_the_last_attempts_are_there(desk: Desk, browser: Browser):
+    desk.bench.append({"name": "View", "user_id": "ns1"})
+    until(lambda: [one for one in desk.bench.listed("dlq") if one["user"] == "ns1"] or None)
+    with kit.ConsoleProcess(desk.bench, log="plain") as console:
+        other = Desk(desk.bench, desk.receiver, console, desk.job)
+        context = other.log_in(browser, java_script_enabled=False)
+        tab = Tab(other, context)
+        page = tab.open("/live?webhook=sick&status=5xx")
+        assert page.locator("#live-rows li", has_text="ns1").count() == 2
+        assert "reload for newer ones" in page.content()
+        assert not page.get_by_role("button", name="Pause").is_visible()
+        tab.close()
+        context.close()
+
+
+class Api:
+    """The API, asked as a program asks, with the cookie of a log-in."""
+
+    def __init__(self, console: kit.ConsoleProcess) -> None:
+        class Stay(urllib.request.HTTPRedirectHandler):
+            def redirect_request(self, *args: Any) -> None:
+                return None
+
+        form = urllib.request.Request(f"{console.base}/login", data=f"token={console.token}".encode())
+        try:
+            urllib.request.build_opener(Stay).open(form)
+        except urllib.error.HTTPError as answer:
+            self.cookie = answer.headers["set-cookie"].partition(";")[0]
+        self.base = console.base
+
+    def get(self, path: str, accept: str = "application/x-ndjson") -> Any:
+        headers = {"cookie": self.cookie, "accept": accept}
+        return urllib.request.urlopen(urllib.request.Request(self.base + path, headers=headers), timeout=30)
+
+
+@pytest.fixture(scope="module")
+def api(desk: Desk) -> Iterator[Api]:
+    with kit.ConsoleProcess(desk.bench, log="api") as console:
+        yield Api(console)
+
+
+def test_the_api_gives_lines_or_events(desk: Desk, api: Api):
+    found: list[list[str]] = []
+
+    def read(accept: str, path: str) -> None:
+        with api.get(path, accept) as answer:
+            found.append([answer.headers["content-type"], *answer.read().decode().splitlines()])
+
+    path = "/api/v1/tap?stage=read&event=Api*&count=2"
+    readers = [
+        threading.Thread(target=read, args=(accept, path))
+        for accept in ("application/x-ndjson", "text/event-stream")
+    ]
+    for reader in readers:
+        reader.start()
+    names = iter(range(1000))
+
+    def both() -> bool:
+        desk.bench.append({"name": f"Api {next(names)}"})
+        return not any(reader.is_alive() for reader in readers)
+
+    until(both)
+    lines, events = sorted(found)
+    assert lines[0].startswith("application/x-ndjson")
+    told = [json.loads(line) for line in lines[1:]]
+    assert "listening to read" in told[0]["tap"]["notice"]
+    assert [one["event"][:3] for one in told if "tap" not in one] == ["Api", "Api"]
+    assert events[0].startswith("text/event-stream")
+    assert events[1] == "event: tap"
+    assert len([line for line in events if line.startswith('data: {"stage":"read"')]) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("stage=mached", 400, "did you mean `matched`"),
+        ("webhook=crn", 400, "there is no webhook `crn`; did you mean `crm`?"),
+        ("where=evnt.x:+1", 400, "`evnt` is not known here"),
+        ("stages=sent", 400, "did you mean `stage`?"),
+        ("count=x", 400, "`count` is a number"),
+        ("for=x", 400, "`for`:"),
+    ],
+)
+def test_the_api_refuses_before_it_begins(api: Api, query: str, status: int, said: str):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        api.get(f"/api/v1/tap?{query}")
+    assert (refused.value.code, said in json.load(refused.value)["error"]) == (status, True)
+
+
+def test_what_is_not_shown_is_counted_at_2000_events_a_second(desk: Desk, api: Api):
+    before = desk.bench.counts("crm")["matched"]
+    counts: dict[str, int] = {}
+    rows = []
+
+    def read() -> None:
+        with api.get("/api/v1/tap?stage=matched&webhook=crm&rate=50&for=8s") as answer:
+            for text in answer:
+                line = json.loads(text) if text.strip() else {"tap": {}}
+                if "tap" not in line:
+                    rows.append(line)
+                counts.update(line.get("tap", {}))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    until(lambda: "notice" in counts)
+    for _ in range(20):
+        desk.bench.append(*({"name": "Purchase", "user_id": f"u{n}"} for n in range(200)))
+        threading.Event().wait(0.1)
+    reader.join(30)
+    matched = desk.bench.counts("crm")["matched"] - before
+    assert matched == 4000
+    assert counts["shown"] == len(rows)
+    assert abs(counts["shown"] + counts["not_shown"] + counts["not_looked_at"] - matched) <= matched / 100
+    assert len(rows) <= 50 * 9
+
+
+def test_a_tap_behind_a_console_without_a_token_is_told_so(desk: Desk, api: Api, tmp_path: Path):
+    def tap(*words: object, code: int) -> str:
+        with started(HOOKLINE, "tap", *words, env=desk.bench.environ) as process:
+            return ended(process, code)[1]
+
+    assert "wants a token that it knows: --token-file" in tap("--url", api.base, code=1)
+    assert "no console answers at http://127.0.0.1:1" in tap("--url", "http://127.0.0.1:1", code=1)
+    assert "is no address of a console" in tap("--url", "ftp://x", code=2)
+    assert "--token-file is for a console" in tap("--token-file", tmp_path / "t", code=2)
+    (tmp_path / "t").write_text("two words")
+    assert "has to hold one token" in tap("--url", api.base, "--token-file", tmp_path / "t", code=2)
