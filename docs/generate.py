@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import reference
+import rights
 
 import pipeline
 from pipeline.cli import app
@@ -80,6 +81,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": metric_table,
     "native format": native_format,
     "shapes": shapes,
+    "requests of the console": rights.requests,
 }
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

@@ -65,6 +65,10 @@ GROUPS: dict[str, dict[str, Verb]] = {
 VERBS: dict[str, Verb] = {name: verb for group in GROUPS.values() for name, verb in group.items()}
 
 
+COMPLETES = "_HOOKLINE_COMPLETE"
+"""Set where a shell asks what to offer."""
+
+
 def _debug(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
         context.find_root().ensure_object(dict)["debug"] = True
@@ -103,6 +107,10 @@ class Verbs(click.Group):
         module, attribute = verb.place.split(":")
         command = getattr(importlib.import_module(f"pipeline.cli.{module}"), attribute)
         assert isinstance(command, click.Command)
+        if COMPLETES in os.environ:
+            from pipeline.cli.completion import add_completion
+
+            add_completion(cmd_name, command)
         for one in _with_subcommands(command):
             if DEBUG not in one.params:
                 one.params.append(DEBUG)
@@ -154,7 +162,7 @@ INTERRUPTED = 130
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: this process's) and return its exit code."""
-    if "_HOOKLINE_COMPLETE" in os.environ:
+    if COMPLETES in os.environ:
         cli.main(prog_name="hookline")  # writes what a shell's completion asks for, and exits
     words = sys.argv[1:] if arguments is None else list(arguments)
     settings: dict[str, bool] = {}

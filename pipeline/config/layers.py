@@ -24,6 +24,12 @@ _FLAGS = {
     "network.allow": "--allow",
     "log.level": "--log-level",
     "log.format": "--log-format",
+    "console.hosts": "--host",
+    "console.tokens": "--token-file",
+    "console.proxy.from": "--proxy-from",
+    "console.proxy.user_header": "--proxy-user-header",
+    "console.proxy.role_header": "--proxy-role-header",
+    "console.proxy.role": "--proxy-role",
 }
 """Flags that are not named after the last part of their field."""
 

@@ -23,6 +23,8 @@ PATHS: Final[tuple[KeyPath, ...]] = (
     ("source", "jsonl", "users"),
     ("dead_letters", "jsonl", "path"),
     ("collect", "to", "recording"),
+    ("console", "tokens"),
+    ("console", "audit"),
 )
 """Fields of pipeline.yaml that hold paths."""
 _SETTINGS: Final[tuple[KeyPath, ...]] = (

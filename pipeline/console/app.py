@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -13,109 +15,253 @@ from aiohttp import web
 from pipeline.console.context import FORM_BYTES, Asked, Console
 from pipeline.console.render import page
 from pipeline.console.routes import ROUTES, Route
+from pipeline.console.security.audit import Act, AuditFailed, Line, Result
 from pipeline.console.security.headers import harden
-from pipeline.console.security.origin import is_known, is_ours
-from pipeline.console.security.roles import CHANGING, RIGHTS, Viewer
-from pipeline.console.security.sessions import COOKIE
+from pipeline.console.security.identity import NOBODY, Rules, address_of, identify
+from pipeline.console.security.origin import is_known, is_ours, is_said
+from pipeline.console.security.roles import CHANGING
 from pipeline.model.errors import ConfigError, HooklineError, UsageError
 from pipeline.operate.edits import Changed
 from pipeline.telemetry import log
 
 _log = log.get("console")
-NOBODY: Final = Viewer("", "viewer", frozenset())
+REQUEST_SECS: Final = 15.0
+"""How long a request may take in all, its body on its way to us too."""
+STREAMS: Final = 20
+"""Answers that go on and on, at the same time."""
+TURNED_AWAY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+LOGIN: Final = "log in first: the link that `hookline console` prints, or `authorization: Bearer TOKEN`"
+
+ASKED: Final = web.RequestKey("asked", Asked)
 
 WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(console: Console) -> web.Application:
     """Return the application of a console, ready to be served."""
-
-    @web.middleware
-    async def gate(request: web.Request, handler: WebHandler) -> web.StreamResponse:
-        nonce = secrets.token_urlsafe(16)
-        request["nonce"] = nonce
-        response = await _guarded(console, request, handler)
-        harden(response, nonce)
-        return response
-
-    app = web.Application(client_max_size=FORM_BYTES, middlewares=[gate])
+    gate = _Gate(console)
+    app = web.Application(client_max_size=FORM_BYTES, middlewares=[gate.middleware])
+    app.on_response_prepare.append(_harden)  # also what goes on and on, and is begun by its handler
     for route in ROUTES:
-        app.router.add_route(route.method, console.options.base_path + route.path, _handler(console, route))
+        app.router.add_route(route.method, console.options.base_path + route.path, gate.handler(route))
     return app
 
 
-async def _guarded(console: Console, request: web.Request, handler: WebHandler) -> web.StreamResponse:
-    host = request.headers.get("host", "")
-    if not is_known(host, console.options.names):
-        text = f"this console is not known as {host!r}: name it, `--host NAME`\n"
-        return web.Response(status=HTTPStatus.MISDIRECTED_REQUEST, text=text)
-    if not is_ours(request.method, request.headers, host):
-        return web.Response(status=HTTPStatus.FORBIDDEN, text="a page of another site sent this\n")
-    try:
-        return await handler(request)
-    except web.HTTPRedirection as found:
-        return found
-    except web.HTTPException as error:
-        return await _told(console, request, error.status, error.reason)
-    except HooklineError as error:
-        return await _told(console, request, status_of(error), str(error), error)
-    except TimeoutError:
-        return await _told(console, request, HTTPStatus.SERVICE_UNAVAILABLE, "this takes too long: try again")
-    except Exception:
-        _log.error("a page failed", path=request.path, error=traceback.format_exc())
-        text = "this is a fault of Hookline; the console's log says more"
-        return await _told(console, request, HTTPStatus.INTERNAL_SERVER_ERROR, text)
-
-
-def status_of(error: HooklineError) -> int:
+def status_of(error: Exception) -> int:
     """Return the status that says what kind of error it is."""
     match error:
+        case web.HTTPException():
+            return error.status
+        case AuditFailed() | TimeoutError():
+            return HTTPStatus.SERVICE_UNAVAILABLE
         case Changed():
             return HTTPStatus.PRECONDITION_FAILED
         case ConfigError():
             return HTTPStatus.UNPROCESSABLE_ENTITY
         case UsageError():
             return HTTPStatus.BAD_REQUEST
-        case _:
+        case HooklineError():
             return HTTPStatus.CONFLICT
+        case _:
+            return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-async def _told(
-    console: Console, request: web.Request, status: int, words: str, error: HooklineError | None = None
-) -> web.StreamResponse:
-    """Return an error as the caller reads it: JSON for the API, a page for a person."""
-    findings = error.findings if isinstance(error, ConfigError) else ()
-    if _is_api(console, request):
-        body = {"error": words, **({"findings": [one.to_json() for one in findings]} if findings else {})}
-        return web.json_response(body, status=status)
-    asked = _asked(console, request)
-    title = HTTPStatus(status).phrase
-    return await page(asked, "error.html", status=status, title=title, words=words, findings=findings)
+async def _harden(request: web.Request, response: web.StreamResponse) -> None:
+    harden(response, request[ASKED].nonce)
 
 
-def _is_api(console: Console, request: web.Request) -> bool:
-    path = request.path.removeprefix(console.options.base_path)
-    return path.startswith("/api/") or request.query.get("format") == "json"
+class _Gate:
+    """What every request passes: names, origins, who asks, what they may, and what is written down of it."""
+
+    def __init__(self, console: Console) -> None:
+        options = console.options
+        self._console = console
+        self._rules = Rules(options.read_only, options.hide_payloads, options.proxy)
+        self._streams = 0
+
+        @web.middleware
+        async def middleware(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+            begun = time.monotonic()
+            console.silent.discard(id(request.protocol))
+            asked = Asked(request, console, NOBODY, None, secrets.token_urlsafe(16))
+            asked.address = address_of(request, options.proxy)
+            request[ASKED] = asked
+            response = await self._guarded(asked, handler)
+            _log.debug(
+                "answered",
+                method=request.method,
+                path=request.path[:200],
+                status=response.status,
+                who=asked.viewer.name,
+                address=asked.address,
+                ms=round((time.monotonic() - begun) * 1000),
+            )
+            return response
+
+        self.middleware = middleware
+
+    async def _guarded(self, asked: Asked, handler: WebHandler) -> web.StreamResponse:
+        request = asked.request
+        host = request.headers.get("host", "")
+        own = request.transport.get_extra_info("sockname") if request.transport is not None else None
+        if not is_known(host, self._console.options.names, own[0] if isinstance(own, tuple) else ""):
+            text = f"this console is not known as {host[:200]!r}: name it, `--host NAME`\n"
+            return await self._turned_away(asked, HTTPStatus.MISDIRECTED_REQUEST, text)
+        if not is_ours(request.method, request.headers, host):
+            return await self._turned_away(asked, HTTPStatus.FORBIDDEN, "a page of another site sent this\n")
+        try:
+            asked.viewer, asked.session = identify(request, self._console, self._rules)
+            if asked.viewer.by == "proxy" and not is_said(request.method, request.headers):
+                raise web.HTTPForbidden(reason="a browser says where a form was sent from, and this does not")
+            return await handler(request)
+        except web.HTTPRedirection as found:
+            return web.Response(status=found.status, headers={"location": found.headers["location"]})
+        except Exception as error:
+            status = status_of(error)
+            if status in TURNED_AWAY:
+                await self._note_refusal(asked, status, getattr(error, "reason", ""))
+            return await self._told(asked, status, error)
+
+    async def _turned_away(self, asked: Asked, status: int, text: str) -> web.StreamResponse:
+        await self._note_refusal(asked, status, text.strip())
+        return web.Response(status=status, text=text)
+
+    async def _note_refusal(self, asked: Asked, status: int, why: str) -> None:
+        request = asked.request
+        line = Line(
+            Act("refused", request.path),
+            asked.viewer.name,
+            asked.viewer.role if asked.viewer.rights else "",
+            asked.viewer.by,
+            asked.address,
+            f"{request.method} {_route(request)}",
+            status,
+            "refused",
+            why,
+        )
+        await asyncio.to_thread(self._console.audit.refused, line)
+
+    async def _told(self, asked: Asked, status: int, error: Exception) -> web.StreamResponse:
+        """Return an error as the caller reads it: JSON for the API, a page for a person."""
+        findings = error.findings if isinstance(error, ConfigError) else ()
+        headers: dict[str, str] = {}
+        match error:
+            case web.HTTPException():
+                words = error.reason
+                headers = {k: v for k, v in error.headers.items() if k.lower() in ("retry-after", "allow")}
+            case HooklineError():
+                words = str(error)
+            case TimeoutError():
+                words = "this takes too long: try again"
+            case _:
+                _log.error(
+                    "a page failed", path=asked.request.path, error="".join(traceback.format_exception(error))
+                )
+                words = "this is a fault of Hookline; the console's log says more"
+        if status == HTTPStatus.UNAUTHORIZED:
+            headers["www-authenticate"] = "Bearer"
+        if self._is_api(asked):
+            body = {"error": words, **({"findings": [one.to_json() for one in findings]} if findings else {})}
+            return web.json_response(body, status=status, headers=headers)
+        title = HTTPStatus(status).phrase
+        shown = await page(asked, "error.html", status=status, title=title, words=words, findings=findings)
+        shown.headers.update(headers)
+        return shown
+
+    def _is_api(self, asked: Asked) -> bool:
+        path = asked.request.path.removeprefix(self._console.options.base_path)
+        return path.startswith("/api/") or asked.wants_json
+
+    def handler(self, route: Route) -> WebHandler:
+        """Return what answers a route to those who have the right that it wants."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            asked = request[ASKED]
+            if route.right is not None and not asked.may(route.right):
+                if asked.viewer is not NOBODY:
+                    raise web.HTTPForbidden(reason=self._why_not(asked, route))
+                if route.method == "GET" and not self._is_api(asked):
+                    return asked.go("/login")
+                raise web.HTTPUnauthorized(reason=LOGIN)
+            if route.stream:
+                return await self._streamed(route, asked)
+            async with asyncio.timeout(REQUEST_SECS):
+                if route.changes:
+                    return await self._audited(route, asked)
+                return await route.handler(asked)
+
+        return answer
+
+    def _why_not(self, asked: Asked, route: Route) -> str:
+        if self._console.options.read_only and route.right in CHANGING:
+            return "this console is read-only"
+        return f"your role ({asked.viewer.role}) may not do this"
+
+    async def _streamed(self, route: Route, asked: Asked) -> web.StreamResponse:
+        if self._streams >= STREAMS:
+            raise web.HTTPServiceUnavailable(reason=f"{STREAMS} pages look on already: close one")
+        self._streams += 1
+        try:
+            return await route.handler(asked)
+        finally:
+            self._streams -= 1
+
+    async def _audited(self, route: Route, asked: Asked) -> web.StreamResponse:
+        """Answer, and write down what was done; nothing is done where that cannot be written."""
+        await asyncio.to_thread(self._console.audit.ready)
+        status, why = 0, "cut off: it may have been done"
+        try:
+            response = await route.handler(asked)
+            status, why = response.status, ""
+        except Exception as error:
+            status, why = status_of(error), _codes(error)
+            raise
+        finally:
+            # Also where who asked has hung up: what was done was done.
+            await asyncio.shield(asyncio.ensure_future(self._write(route, asked, status, why)))
+        return response
+
+    async def _write(self, route: Route, asked: Asked, status: int, why: str) -> None:
+        if asked.looked and not asked.acts:
+            return
+        viewer, audit = asked.viewer, self._console.audit
+        if status in TURNED_AWAY and not asked.acts:
+            return  # it has its line
+        acts = asked.acts or [Act("other", ", ".join(asked.request.match_info.values()))]
+        result: Result = "unknown" if not status else "done" if status < HTTPStatus.BAD_REQUEST else "refused"
+        lines = [
+            Line(
+                act,
+                viewer.name,
+                viewer.role if viewer.rights else "",
+                viewer.by,
+                asked.address,
+                f"{route.method} {route.path}",
+                status,
+                result,
+                why,
+            )
+            for act in acts
+        ]
+        if result == "refused" and route.right is None:
+            await asyncio.to_thread(audit.refused, lines[0])  # a stranger, perhaps one of many
+            return
+        try:
+            await asyncio.to_thread(audit.write, lines)
+        except AuditFailed:
+            if result == "refused":
+                return  # nothing was done, and the line is not lost: the next one brings it
+            told = "it was done, but the audit could not be written: nothing more is done until it can"
+            raise AuditFailed(told) from None
 
 
-def _handler(console: Console, route: Route) -> WebHandler:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        asked = _asked(console, request)
-        if route.right is not None and asked.viewer is NOBODY:
-            if route.method == "GET" and not _is_api(console, request):
-                return asked.go("/login")
-            raise web.HTTPUnauthorized(reason="log in first: the link that `hookline console` prints")
-        if route.right is not None and not asked.may(route.right):
-            raise web.HTTPForbidden(reason=f"your role ({asked.viewer.role}) may not do this")
-        return await route.handler(asked)
-
-    return answer
+def _codes(error: Exception) -> str:
+    """Return what an audit may say of an error: codes and our own words, never what was typed."""
+    if isinstance(error, ConfigError) and error.findings:
+        return ", ".join(dict.fromkeys(one.code for one in error.findings))
+    return error.reason if isinstance(error, web.HTTPException) else type(error).__name__
 
 
-def _asked(console: Console, request: web.Request) -> Asked:
-    session = console.sessions.find(request.cookies.get(COOKIE))
-    viewer = NOBODY
-    if session is not None:
-        rights = RIGHTS[session.role] - (CHANGING if console.options.read_only else frozenset())
-        viewer = Viewer(session.name, session.role, rights)
-    return Asked(request, console, viewer, session, request["nonce"])
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return request.path if resource is None else resource.canonical

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
@@ -13,11 +14,18 @@ from aiohttp import web
 from multidict import MultiDict, MultiMapping
 
 from pipeline.admin.socket_client import ask
+from pipeline.console.security.audit import NAME, Act, Action, Audit
+from pipeline.console.security.masks import Mask
+from pipeline.console.security.proxy import Proxy
 from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
+from pipeline.console.security.throttle import Throttle
+from pipeline.console.security.tokens import Tokens
 from pipeline.console.streams import Streams
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
+from pipeline.operate.authors import AuthorRules
+from pipeline.operate.literals import hide_literals
 from pipeline.operate.unsaved.workbench import Workbench
 
 P = ParamSpec("P")
@@ -43,6 +51,18 @@ class Options:
     names: tuple[str, ...] = ()
     """Names by which it is asked for, beside those of this machine."""
     read_only: bool = False
+    hide_payloads: bool = False
+    tokens: Path | None = None
+    """The file of tokens; None: there are none."""
+    behind_proxy: bool = False
+    """A proxy before it speaks TLS to browsers."""
+    proxy: Proxy | None = None
+    audit: Path | None = None
+    """Where the audit is kept; None: in the state directory."""
+    mask: tuple[str, ...] = ()
+    """Paths of properties that nobody sees."""
+    authors: AuthorRules = field(default_factory=AuthorRules)
+    """What those may write who edit webhooks here."""
 
 
 @dataclass(slots=True)
@@ -51,12 +71,25 @@ class Console:
 
     options: Options
     sessions: Sessions = field(default_factory=Sessions)
+    throttle: Throttle = field(default_factory=Throttle)
+    tokens: Tokens = field(init=False)
+    mask: Mask = field(init=False)
+    audit: Audit = field(init=False)
     workbench: Workbench = field(init=False)
     """What unsaved texts mean."""
     streams: Streams = field(default_factory=Streams)
+    announce: Callable[[str], None] = field(default=lambda link: None)
+    """Shows a log-in link to who has the terminal."""
+    port: int = 0
+    """Where it really listens."""
+    silent: set[int] = field(default_factory=set)
+    """Connections that have asked nothing yet, by the `id` of their protocol."""
     _job: tuple[float, list[Value]] = (0.0, [])
 
     def __post_init__(self) -> None:
+        self.tokens = Tokens(self.options.tokens)
+        self.mask = Mask(self.options.mask)
+        self.audit = Audit(self.options.audit or self.options.state / NAME)
         self.workbench = Workbench(self.options.config, self.options.state)
 
     async def job(self) -> list[Value]:
@@ -83,6 +116,23 @@ class Asked:
     viewer: Viewer
     session: Session | None
     nonce: str
+    address: str = ""
+    """From where."""
+    acts: list[Act] = field(default_factory=list)
+    looked: bool = False
+
+    def masked(self, value: Value) -> Value:
+        """Return a payload as it may be shown to those who may see payloads: without what `console.mask`
+        names. What belongs together (event, user, request) is to be given together: what a template put
+        elsewhere is found by its value.
+        """
+        return self.console.mask.applied(value)
+
+    def yaml_text(self, text: str) -> str:
+        """Return the text of a webhook's file as who asks may see it: what looks like a secret that is
+        written out is hidden from all but editors.
+        """
+        return text if self.may("edit") else hide_literals(text)
 
     def may(self, right: Right) -> bool:
         """Return whether who asks may do this; what a whole page wants stands in the route table."""
@@ -114,6 +164,29 @@ class Asked:
         found = await self.request.post()
         return MultiDict((name, value) for name, value in found.items() if isinstance(value, str))
 
+    def audit(
+        self,
+        action: Action,
+        target: str = "",
+        *,
+        before: str = "",
+        after: str = "",
+        keys: Sequence[str] = (),
+        count: int | None = None,
+        digest: str = "",
+    ) -> None:
+        """Have a line in the audit for what this request does; it is on disk before the answer leaves.
+
+        To be called before what is done may fail: the line says how it ended. target: a file, a webhook's id,
+        "" for a selection (then its count and digest). before, after: tags of the file. keys: what changed
+        (`keys_changed`). Never a value.
+        """
+        self.acts.append(Act(action, target, before, after, tuple(keys), count, digest))
+
+    def unchanged(self) -> None:
+        """Say that this request changes nothing although others to its route do: a preview, a dry run."""
+        self.looked = True
+
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what a function of `operate` returns, called in a thread. Raises what it raises, and
         TimeoutError.
@@ -126,9 +199,9 @@ class Asked:
         if self.session is not None:
             self.session.said.append((kind, words))
 
-    def go(self, path: str) -> web.HTTPSeeOther:
+    def go(self, path: str) -> web.Response:
         """Return the answer that leads to another page, after a form was obeyed."""
-        return web.HTTPSeeOther(self.url(path))
+        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": self.url(path)})
 
     def url(self, path: str) -> str:
         """Return a path of ours as the browser has to ask for it."""

@@ -10,8 +10,13 @@ from aiohttp import web
 from pipeline.console import files
 from pipeline.console.api import tap
 from pipeline.console.context import Asked
-from pipeline.console.pages import live, login, overview
-from pipeline.console.security.roles import Right
+from pipeline.console.pages import (
+    live,
+    login,
+    overview,
+)
+from pipeline.console.security.origin import SAFE
+from pipeline.console.security.roles import CHANGING, Right
 
 Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
 
@@ -24,14 +29,23 @@ class Route(NamedTuple):
     right: Right | None
     """None: whoever comes, also without a session."""
     handler: Handler
+    stream: bool = False
+    """Its answer goes on and on: it has no end by which it must be there, and there are only so many."""
+    audited: bool = False
+    """It gets a line in the audit; what wants `operate` or `edit` and is no GET gets one anyway."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something, and so is not served where the audit cannot be written."""
+        return self.method not in SAFE and (self.audited or self.right in CHANGING)
 
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/static/{name}", None, files.serve),
     Route("GET", "/assets/{name}", None, files.serve),
     Route("GET", "/login", None, login.show),
-    Route("POST", "/login", None, login.enter),
-    Route("POST", "/logout", "view", login.leave),
+    Route("POST", "/login", None, login.enter, audited=True),
+    Route("POST", "/logout", "view", login.leave, audited=True),
     # pages/overview
     Route("GET", "/", "view", overview.show),
     # pages/webhooks
@@ -42,12 +56,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     # pages/events
     # pages/live
     Route("GET", "/live", "view", live.show),
-    Route("GET", "/live/rows", "view", live.rows),
+    Route("GET", "/live/rows", "view", live.rows, stream=True),
     # pages/config, pages/audit
     # api: webhooks
     # api: check, preview, complete, samples
     # api: dead letters, outbox, status
     # api: tap
-    Route("GET", "/api/v1/tap", "view", tap.tap),
+    Route("GET", "/api/v1/tap", "view", tap.tap, stream=True),
 )
 """The order is that in which paths are tried: fixed ones before ``{names}``."""

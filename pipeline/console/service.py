@@ -4,44 +4,120 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
+from pipeline.config.job import PipelineConfig
 from pipeline.console.app import make_app
 from pipeline.console.context import Console, Options
+from pipeline.console.security.proxy import Proxy
+from pipeline.language.addresses import is_loopback
 from pipeline.model.errors import HooklineError, Stopped, UsageError
 from pipeline.model.process.stop import requested, stoppable
+from pipeline.operate.authors import AuthorRules
 from pipeline.telemetry import log
 
 _log = log.get("console")
 STOP_SECS = 2.0
 LOOK_SECS = 0.1
+HEAD_SECS = 10.0
+"""How long a new connection may take to say what it wants."""
+IDLE_SECS = 15.0
+CONNECTIONS: Final = 500
+HEAD_BYTES: Final = 16 << 10
 
 
 def run_console(options: Options, *, listening: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM. listening: called with the one-time link once requests are taken.
+    """Serve until Ctrl-C or SIGTERM. listening: called with the one-time link once requests are taken, and
+    with a new one whenever one was used.
 
-    Raises UsageError where it cannot listen there.
+    Raises UsageError where it cannot listen there, or would let in whom nobody knows.
     """
+    check_door(options)
+    console = Console(options)
+    console.audit.ready()
     with stoppable(lambda number: _log.info("stopping")):
-        asyncio.run(_serve(Console(options), listening))
+        asyncio.run(serve(console, listening))
 
 
-async def _serve(console: Console, listening: Callable[[str], None]) -> None:
+def options_of(config: Path, job: PipelineConfig) -> Options:
+    """Return how a console is started by what pipeline.yaml, variables and flags say."""
+    said = job.file.console
+    host, port = said.address
+    proxy = None
+    if said.proxy is not None:
+        told = said.proxy
+        proxy = Proxy(tuple(told.from_), told.user_header, told.role_header, told.role)
+    return Options(
+        config,
+        job.state,
+        host,
+        port,
+        base_path=said.base_path,
+        names=tuple(said.hosts),
+        read_only=said.read_only,
+        hide_payloads=said.hide_payloads,
+        tokens=None if said.tokens is None else Path(said.tokens),
+        behind_proxy=said.behind_proxy,
+        proxy=proxy,
+        audit=None if said.audit is None else Path(said.audit),
+        mask=tuple(said.mask),
+        authors=AuthorRules(said.secrets),
+    )
+
+
+def check_door(options: Options) -> None:
+    """Raise UsageError where other machines reach a console that knows nobody, or whose words others hear."""
+    if is_loopback(options.host):
+        return
+    place = f"other machines reach {options.host}"
+    if options.tokens is None and (options.proxy is None or options.proxy.user_header is None):
+        raise UsageError(
+            f"{place}: say who may come in, with `--token-file FILE` or `--proxy-user-header NAME` and "
+            "`--proxy-from CIDR`, or listen on 127.0.0.1"
+        )
+    if not options.behind_proxy:
+        raise UsageError(
+            f"{place}, and tokens would pass in clear: put a proxy with TLS before it and say "
+            "`--behind-proxy`, or listen on 127.0.0.1"
+        )
+
+
+async def serve(
+    console: Console, listening: Callable[[str], None], *, stopped: Callable[[], bool] = requested
+) -> None:
+    """Serve until it is stopped."""
     options = console.options
-    runner = web.AppRunner(make_app(console), access_log=None, shutdown_timeout=STOP_SECS)
+    runner = web.AppRunner(
+        make_app(console),
+        access_log=None,
+        shutdown_timeout=STOP_SECS,
+        keepalive_timeout=IDLE_SECS,
+        max_line_size=HEAD_BYTES,
+        max_field_size=HEAD_BYTES,
+    )
     await runner.setup()
+    server: asyncio.Server | None = None
     try:
         try:
-            await web.TCPSite(runner, options.host, options.port).start()
+            server = await asyncio.get_running_loop().create_server(
+                _Doorman(runner, console.silent), options.host, options.port, reuse_address=True
+            )
         except OSError as error:
             raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
         # A config of a thousand webhooks takes seconds to read: not while somebody types.
         preparing = asyncio.create_task(asyncio.to_thread(_prepare, console))
-        listening(link(console, runner.addresses[0][1]))
-        while not requested():
+        console.port = int(server.sockets[0].getsockname()[1])
+        console.announce = lambda token: listening(link(options, console.port, token))
+        console.announce(console.sessions.once)
+        while not stopped():
             await asyncio.sleep(LOOK_SECS)
     finally:
+        if server is not None:
+            server.close()
         console.workbench.close()
         await runner.cleanup()
     await preparing
@@ -50,15 +126,40 @@ async def _serve(console: Console, listening: Callable[[str], None]) -> None:
 def _prepare(console: Console) -> None:
     try:
         console.workbench.prepare()
-    except Stopped:
-        pass  # before it was ready
+    except (Stopped, OSError):
+        pass  # its pipes were closed before it was ready
     except HooklineError as error:
         _log.warning("the config cannot be read yet", reason=str(error))
 
 
-def link(console: Console, port: int) -> str:
+class _Doorman:
+    """Makes the handler of each connection; one that asks nothing, or is one too many, is closed."""
+
+    def __init__(self, runner: web.AppRunner, silent: set[int]) -> None:
+        assert runner.server is not None  # it was set up
+        self._server = runner.server
+        self._silent = silent
+
+    def __call__(self) -> asyncio.Protocol:
+        handler = self._server()
+        self._silent.add(id(handler))
+        is_full = len(self._server.connections) >= CONNECTIONS
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.0 if is_full else HEAD_SECS, self._look, handler)
+        return handler
+
+    def _look(self, handler: RequestHandler) -> None:
+        if id(handler) in self._silent:
+            self._silent.discard(id(handler))
+            if handler.transport is not None:
+                handler.transport.abort()
+
+
+def link(options: Options, port: int, token: str) -> str:
     """Return the address that logs a browser in, once."""
-    options = console.options
+    path = f"{options.base_path}/login#token={token}"
+    if options.behind_proxy and options.names:
+        return f"https://{options.names[0]}{path}"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}{options.base_path}/login#token={console.sessions.once}"
+    return f"http://{shown}:{port}{path}"

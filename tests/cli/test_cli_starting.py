@@ -9,7 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from pipeline.cli.app import COMPLETES, cli
 from pipeline.cli.author.reports import MOST_SHOWN, annotated, markdown
 from pipeline.model.findings import Finding
 from pipeline.operate.starting.project import FILES
@@ -179,3 +181,41 @@ def test_a_wheel_alone_has_the_examples_and_the_reference(tmp_path: Path):
     assert "4 passed, 0 failed in 2 files\n" in ran.stdout
     assert "189 with a good signature" in ran.stderr
     assert (empty / ".demo/config/webhooks/big-purchase.yaml").is_file(), "a copy, to be edited"
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("webhook pause ", {"alert", "mine"}),
+        ("webhook set m", {"mine"}),
+        ("explain --webhook a", {"alert"}),
+        ("dlq list --webhook ", {"alert", "mine"}),
+        ("new other --from sl", {"slack"}),
+        ("dlq ex", {"export"}),
+        ("dlq show ", set()),
+    ],
+)
+def test_a_shell_is_offered_names(words: str, offered: set[str], hookline, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("alert", "mine"):
+        hookline("new", name)
+    assert completed(words, monkeypatch) == offered
+
+
+def test_a_shell_is_offered_dead_letters(hookline, tmp_path: Path, monkeypatch):
+    hookline("init", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with Receiver() as receiver:
+        receiver.answer({"*": [400]})
+        webhook = Path("config/webhooks/big-purchase.yaml")
+        webhook.write_text(webhook.read_text().replace("127.0.0.1:8787", f"127.0.0.1:{receiver.port}"))
+        assert hookline("run").code == 0
+    assert len(completed("dlq show ", monkeypatch)) == 2
+
+
+def completed(words: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    monkeypatch.setenv(COMPLETES, "bash_complete")
+    *before, begun = words.split(" ")
+    found = ShellComplete(cli, {}, "hookline", COMPLETES).get_completions(before, begun)
+    monkeypatch.delenv(COMPLETES)
+    return {item.value for item in found}

@@ -3,47 +3,143 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import config_option, log_options, state_option
-from pipeline.cli.output import echo
+from pipeline.cli.options import config_option, log_options, setting, state_option
+from pipeline.cli.output import echo, say
+
+if TYPE_CHECKING:
+    from pipeline.config.job import PipelineConfig
+
+_FLAGS = {
+    "listen": "listen",
+    "host": "hosts",
+    "base_path": "base_path",
+    "token_file": "tokens",
+    "behind_proxy": "behind_proxy",
+    "proxy_from": "proxy.from",
+    "proxy_user_header": "proxy.user_header",
+    "proxy_role_header": "proxy.role_header",
+    "proxy_role": "proxy.role",
+    "read_only": "read_only",
+    "hide_payloads": "hide_payloads",
+    "audit": "audit",
+}
+"""Flags by the field of `console` that each overrides."""
 
 
 @click.command()
 @config_option
 @state_option
-@click.option(
-    "--listen",
-    metavar="ADDRESS",
-    default="127.0.0.1:8780",
-    envvar="HOOKLINE_CONSOLE_LISTEN",
-    show_envvar=True,
-    help="PORT or HOST:PORT.",
+@setting("--listen", env="HOOKLINE_CONSOLE_LISTEN", metavar="ADDRESS", help="PORT or HOST:PORT.")
+@setting(
+    "--host",
+    env="HOOKLINE_CONSOLE_HOSTS",
+    metavar="NAME",
+    multiple=True,
+    help="A name by which browsers ask for it; may be given several times.",
 )
-@click.option("--read-only", is_flag=True, help="Nobody may change files, the job or what waits.")
+@setting(
+    "--base-path",
+    env="HOOKLINE_CONSOLE_BASE_PATH",
+    metavar="PATH",
+    help="What stands before every path, e.g. /hookline.",
+)
+@setting(
+    "--token-file",
+    env="HOOKLINE_CONSOLE_TOKENS",
+    metavar="FILE",
+    help="Who may come in: lines ROLE NAME SHA256 (of a token).",
+)
+@setting(
+    "--behind-proxy",
+    env="HOOKLINE_CONSOLE_BEHIND_PROXY",
+    is_flag=True,
+    help="A proxy before it speaks TLS to browsers.",
+)
+@setting(
+    "--proxy-from",
+    env="HOOKLINE_CONSOLE_PROXY_FROM",
+    metavar="CIDR",
+    multiple=True,
+    help="Where the proxy asks from; may be given several times.",
+)
+@setting(
+    "--proxy-user-header",
+    env="HOOKLINE_CONSOLE_PROXY_USER_HEADER",
+    metavar="NAME",
+    help="The header in which the proxy says who is logged in.",
+)
+@setting(
+    "--proxy-role-header",
+    env="HOOKLINE_CONSOLE_PROXY_ROLE_HEADER",
+    metavar="NAME",
+    help="The header in which it says their role.",
+)
+@setting(
+    "--proxy-role",
+    env="HOOKLINE_CONSOLE_PROXY_ROLE",
+    metavar="ROLE",
+    help="The role of whom no role is said; viewer by default.",
+)
+@setting(
+    "--read-only",
+    env="HOOKLINE_CONSOLE_READ_ONLY",
+    is_flag=True,
+    help="Nobody may change files, the job or what waits.",
+)
+@setting(
+    "--hide-payloads",
+    env="HOOKLINE_CONSOLE_HIDE_PAYLOADS",
+    is_flag=True,
+    help="Nobody sees bodies, properties, samples and user ids.",
+)
+@setting(
+    "--audit",
+    env="HOOKLINE_CONSOLE_AUDIT",
+    metavar="FILE",
+    help="The file that says who did what; by default audit.jsonl in the state directory.",
+)
 @log_options
+@click.option("--member", hidden=True, help="Given by `hookline up`.")
 def console(
     config: Path,
     state: Path | None,
-    listen: str,
-    read_only: bool,
     log_level: str | None,
     log_format: str | None,
+    member: str | None,
+    **given: Any,
 ) -> None:
     """Serve the pages of the console until Ctrl-C; prints a link that is good once.
 
-    It holds no data: it edits the YAML files, reads the state directory, and asks the running job.
+    It holds no data: it edits the YAML files, reads the state directory, and asks the running job. Who comes
+    in, and what they may see and do, is said by pipeline.yaml's `console`; flags win.
     """
-    from pipeline.admin.service import parse_address
-    from pipeline.config.job import load_pipeline
-    from pipeline.console.context import Options
-    from pipeline.console.service import run_console
+    from pipeline.console.service import options_of, run_console
     from pipeline.telemetry import log
 
-    flags = {"state": None if state is None else str(state), "log.level": log_level, "log.format": log_format}
-    job_config = load_pipeline(config, flags=flags).require()
+    job_config = load(config, state, {"log.level": log_level, "log.format": log_format}, given, member)
     log.setup(job_config.file.log.level, job_config.file.log.format)
-    host, port = parse_address(listen, "--listen")
-    options = Options(config, job_config.state, host, port, read_only=read_only)
-    run_console(options, listening=echo)
+    run_console(options_of(config, job_config), listening=echo)
+
+
+def load(
+    config: Path,
+    state: Path | None,
+    flags: dict[str, Any],
+    given: dict[str, Any],
+    member: str | None = None,
+) -> PipelineConfig:
+    """Return the settings; says what is doubtful, raises ConfigError for what is wrong."""
+    from pipeline.config.job import load_pipeline
+    from pipeline.model.findings import render
+
+    own = {f"console.{_FLAGS[name]}": list(value) if isinstance(value, tuple) else value
+           for name, value in given.items() if value}  # fmt: skip
+    report = load_pipeline(config, flags={**flags, **own, "state": None if state is None else str(state)})
+    loaded = report.require()
+    if report.findings and member is None:
+        say(render(report.findings, root=report.root))
+    return loaded

@@ -6,6 +6,7 @@ type carries its JSON Schema and the name under which the reference lists it.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -289,3 +290,27 @@ Conditions = Annotated[
     ),
 ]
 """A condition: a map or a list of maps."""
+
+
+def _networks(value: object) -> object:
+    entries = [value] if isinstance(value, str) else value
+    if not isinstance(entries, list):
+        return entries  # pydantic says that it must be a list
+    for entry in entries:
+        if not isinstance(entry, str):
+            continue
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError as error:
+            told = "it has bits set beyond the mask" if "host bits" in str(error) else "it is no CIDR"
+            raise ValueError(
+                f"`{entry}` is not a network: {told} (write 127.0.0.0/8, 10.1.2.3/32, fd00::/8)"
+            ) from None
+    return entries
+
+
+Networks = Annotated[
+    list[str],
+    BeforeValidator(checked(_networks)),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "title": "list of CIDR networks"}),
+]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from pipeline.config.models.collect import CollectSection
+from pipeline.config.models.console import ConsoleSection
 from pipeline.config.models.delivery import DeliverySettings
 from pipeline.config.models.field_types import (
     Duration,
     DurationOrZero,
     Names,
+    Networks,
     Section,
     Size,
     at_most,
-    checked,
     few,
     lasting,
 )
@@ -25,30 +25,6 @@ from pipeline.model.sizes import USUAL, Sizes
 
 MAX_SHARDS = 64
 """As many keys are known that Bytewax spreads evenly (job/steps/keys.py)."""
-
-
-def _networks(value: object) -> object:
-    entries = [value] if isinstance(value, str) else value
-    if not isinstance(entries, list):
-        return entries  # pydantic says that it must be a list
-    for entry in entries:
-        if not isinstance(entry, str):
-            continue
-        try:
-            ipaddress.ip_network(entry)
-        except ValueError as error:
-            told = "it has bits set beyond the mask" if "host bits" in str(error) else "it is no CIDR"
-            raise ValueError(
-                f"`{entry}` is not a network: {told} (write 127.0.0.0/8, 10.1.2.3/32, fd00::/8)"
-            ) from None
-    return entries
-
-
-Networks = Annotated[
-    list[str],
-    BeforeValidator(checked(_networks)),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}, "title": "list of CIDR networks"}),
-]
 
 
 class JoinSection(Section):
@@ -221,6 +197,9 @@ class PipelineFile(Section):
         default=None,
         description="Events over HTTP, for `hookline collect` and `hookline up`.",
         examples=[{"keys": "any"}],
+    )
+    console: ConsoleSection = Field(
+        default_factory=ConsoleSection, description="Web pages, for `hookline console` and `hookline up`."
     )
 
     def sizes(self) -> Sizes:

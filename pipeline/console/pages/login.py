@@ -1,12 +1,21 @@
-"""Logging in with the link that the terminal shows, and out."""
+"""Logging in with the link that the terminal shows or with a token of the token file, and out."""
 
 from __future__ import annotations
+
+from http import HTTPStatus
 
 from aiohttp import web
 
 from pipeline.console.context import Asked
 from pipeline.console.render import page
+from pipeline.console.security.audit import Act
+from pipeline.console.security.identity import refuse_failing
 from pipeline.console.security.sessions import COOKIE, LASTS_SECS
+
+PROBLEM = (
+    "This token is not good, or was used before. The terminal of `hookline console` shows a new link after "
+    "each one that was used."
+)
 
 
 async def show(asked: Asked) -> web.StreamResponse:
@@ -17,21 +26,39 @@ async def show(asked: Asked) -> web.StreamResponse:
 
 
 async def enter(asked: Asked) -> web.StreamResponse:
-    """Open a session for a token that is good."""
-    token = (await asked.form()).get("token", "").strip()
-    if not asked.console.sessions.redeem(token):
-        problem = "This token is not good, or was used before. `hookline console` prints a new one each time."
-        return await page(asked, "login.html", status=403, problem=problem)
-    cookie = asked.console.sessions.open("local", "editor")
+    """Open a session for a token that is good; another one that the browser had ends."""
+    console = asked.console
+    refuse_failing(console.throttle, asked.address)
+    said = (await asked.form()).get("token", "").strip()
+    said = said.rpartition("#token=")[2]  # the whole link is as good
+    if console.sessions.redeem(said):
+        cookie = console.sessions.open("local", "editor")
+        asked.acts.append(Act("log in", who="local", role="editor"))
+        console.announce(console.sessions.once)
+    elif (token := console.tokens.find(said)) is not None:
+        cookie = console.sessions.open(token.name, token.role, "token", token)
+        asked.acts.append(Act("log in", who=token.name, role=token.role))
+    else:
+        console.throttle.failed(asked.address)
+        asked.acts.append(Act("log in"))
+        return await page(asked, "login.html", status=HTTPStatus.FORBIDDEN, problem=PROBLEM)
+    console.sessions.close(asked.request.cookies.get(COOKIE))
     answer = asked.go("/")
     answer.set_cookie(
-        COOKIE, cookie, path=asked.url("/"), httponly=True, samesite="Strict", max_age=int(LASTS_SECS)
+        COOKIE,
+        cookie,
+        path=asked.url("/"),
+        httponly=True,
+        samesite="Strict",
+        secure=console.options.behind_proxy,
+        max_age=int(LASTS_SECS),
     )
     return answer
 
 
 async def leave(asked: Asked) -> web.StreamResponse:
     """End the session."""
+    asked.acts.append(Act("log out"))
     asked.console.sessions.close(asked.request.cookies.get(COOKIE))
     answer = asked.go("/login")
     answer.del_cookie(COOKIE, path=asked.url("/"))

@@ -17,16 +17,24 @@ def host_of(header: str) -> str:
     return name.lower().rstrip(".").removeprefix("[").removesuffix("]")
 
 
-def is_known(header: str, names: Collection[str]) -> bool:
-    """Return whether a Host header names this console: a name turned to this address by others does not."""
+def is_known(header: str, names: Collection[str], own: str = "") -> bool:
+    """Return whether a Host header names this console: a name turned to this address by others does not.
+
+    own: the address at which this connection arrived.
+    """
     name = host_of(header)
-    return name in ("localhost", "127.0.0.1", "::1", socket.gethostname().lower()) or name in names
+    return name in ("localhost", "127.0.0.1", "::1", own) or name in names or name == _machine()
+
+
+def _machine() -> str:
+    return socket.gethostname().lower()
 
 
 def is_ours(method: str, headers: Mapping[str, str], host: str) -> bool:
     """Return whether a request that changes something comes from a page of ours, or from no page at all.
 
-    Browsers say whence (Sec-Fetch-Site, Origin); what says neither is no browser, and brings no cookie.
+    Browsers say whence (Sec-Fetch-Site, Origin); what says neither is no browser: it brings a token, or
+    nothing that others could have made a browser bring.
     """
     if method in SAFE:
         return True
@@ -37,3 +45,11 @@ def is_ours(method: str, headers: Mapping[str, str], host: str) -> bool:
     if origin is not None:
         return urlsplit(origin).netloc.lower() == host.lower()
     return "cookie" not in headers
+
+
+def is_said(method: str, headers: Mapping[str, str]) -> bool:
+    """Return whether a request that changes something says where it comes from.
+
+    Whom a proxy lets in is let in wherever the request was made: without that word it may be anybody's page.
+    """
+    return method in SAFE or "sec-fetch-site" in headers or "origin" in headers

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypeAlias, get_args
+
+from pipeline.config.models.console import ConsoleRole
 
 Right = Literal["view", "payloads", "operate", "edit"]
-Role = Literal["viewer", "payloads", "operator", "editor"]
+Role: TypeAlias = ConsoleRole
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     "viewer": frozenset({"view"}),
@@ -19,6 +21,9 @@ edit: files."""
 CHANGING: Final[frozenset[Right]] = frozenset({"operate", "edit"})
 """Rights that ``--read-only`` takes from everybody."""
 
+HIDING: Final[frozenset[Right]] = frozenset({"payloads"})
+"""Rights that ``--hide-payloads`` takes from everybody."""
+
 
 @dataclass(slots=True, frozen=True)
 class Viewer:
@@ -27,3 +32,11 @@ class Viewer:
     name: str
     role: Role
     rights: frozenset[Right]
+    by: str = ""
+    """How they logged in: link, token, proxy."""
+
+
+def rights_of(role: Role, *, read_only: bool = False, hide_payloads: bool = False) -> frozenset[Right]:
+    """Return what a role may do in a console that was started so."""
+    taken = (CHANGING if read_only else frozenset()) | (HIDING if hide_payloads else frozenset())
+    return RIGHTS[role] - taken

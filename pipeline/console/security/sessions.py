@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.console.security.roles import Role
+from pipeline.console.security.tokens import Token
 
 COOKIE: Final = "hookline_console"
 LASTS_SECS: Final = 12 * 3600.0
@@ -24,6 +26,9 @@ class Session:
     name: str
     role: Role
     ends: float
+    by: str = "link"
+    token: Token | None = None
+    """The one that it was opened with: it ends with it."""
     said: list[tuple[str, str]] = field(default_factory=list)
     """What the next page tells: kind (good, bad) and words."""
 
@@ -34,6 +39,7 @@ class Sessions:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
+        self._named: dict[str, Session] = {}
         self.once = secrets.token_urlsafe(24)
         """What a person with the terminal logs in with, once."""
 
@@ -44,13 +50,21 @@ class Sessions:
             self.once = secrets.token_urlsafe(24)
         return good
 
-    def open(self, name: str, role: Role) -> str:
+    def open(self, name: str, role: Role, by: str = "link", token: Token | None = None) -> str:
         """Return the cookie of a new session."""
         while len(self._sessions) >= MOST:
             del self._sessions[next(iter(self._sessions))]
         cookie = secrets.token_urlsafe(32)
-        self._sessions[cookie] = Session(name, role, self._clock() + LASTS_SECS)
+        self._sessions[cookie] = Session(name, role, self._clock() + LASTS_SECS, by, token)
         return cookie
+
+    def of_proxy(self, name: str) -> Session:
+        """Return what is remembered of somebody whom a proxy names at each request: what is to be told."""
+        session = self._named.pop(name, None) or Session(name, "viewer", math.inf, "proxy")
+        while len(self._named) >= MOST:
+            del self._named[next(iter(self._named))]
+        self._named[name] = session
+        return session
 
     def find(self, cookie: str | None) -> Session | None:
         """Return the session of a cookie; None where there is none any more."""

@@ -1,0 +1,225 @@
+"""What was done through the console, and by whom: a line each, on disk before the answer leaves.
+
+Lines name what was done to what, and which keys of a file changed; they hold no bodies and no values.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+import orjson
+
+from pipeline.config.yaml.loader import parse_yaml
+from pipeline.model.disk import append_all, make_folder, sync, sync_data
+from pipeline.model.errors import HooklineError
+from pipeline.model.json import Value
+from pipeline.model.process.private import NEVER_FOLLOWED
+
+Action = Literal[
+    "log in", "log out", "create", "save", "delete", "send test", "enable", "disable",
+    "pause", "resume", "replay", "purge", "send now", "drop", "refused", "other",
+]  # fmt: skip
+Result = Literal["done", "refused", "unknown"]
+"""unknown: it was cut off, by a limit of time or the end of the console, and may have been done."""
+ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+NAME: Final = "audit.jsonl"
+"""How the file is called in the state directory, where no other one is named."""
+ROOM_BYTES: Final = 1 << 20
+"""With less room on its disk nothing is begun that would have to be written down."""
+CHARS: Final = 200
+"""Of a text that came from outside."""
+KEYS: Final = 100
+REFUSALS_PER_MIN: Final = 60
+"""Refusals that get a line; further ones are counted in the next line."""
+
+
+class AuditFailed(HooklineError):
+    """The audit cannot be written, so what wants a line in it is not done."""
+
+
+@dataclass(slots=True, frozen=True)
+class Act:
+    """What a handler says that it did, or was about to do."""
+
+    action: Action
+    target: str = ""
+    before: str = ""
+    after: str = ""
+    keys: tuple[str, ...] = ()
+    count: int | None = None
+    digest: str = ""
+    who: str = ""
+    role: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Line:
+    """One line."""
+
+    act: Act
+    who: str
+    role: str
+    by: str
+    """How who asked had logged in: link, token, proxy; "" where nobody had."""
+    address: str
+    request: str
+    """Method and path as the route table has them."""
+    status: int
+    result: Result
+    why: str = ""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields that say something."""
+        act = self.act
+        found: dict[str, Value] = {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "who": _short(act.who or self.who),
+            "role": act.role or self.role,
+            "by": self.by,
+            "from": self.address,
+            "action": act.action,
+            "target": _short(act.target),
+            "result": self.result,
+            "status": self.status,
+            "why": _short(self.why),
+            "before": act.before,
+            "after": act.after,
+            "keys": [_short(key) for key in act.keys[:KEYS]],
+            "count": act.count,
+            "digest": act.digest,
+            "request": _short(self.request),
+        }
+        return {name: value for name, value in found.items() if value not in ("", None, [])}
+
+
+class Audit:
+    """The file; may be used by several threads. Each line is synced."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._owed: list[bytes] = []
+        """Lines of what was done that could not be written then."""
+        self._refused: list[float] = []
+        self._unlisted = 0
+
+    def ready(self) -> None:
+        """Return where a line can be written now. Raises AuditFailed."""
+        with self._lock:
+            os.close(self._open())
+
+    def write(self, lines: Iterable[Line]) -> None:
+        """Return when these lines are on disk, each whole.
+
+        Raises AuditFailed where they are not: they are kept, and written before the next one.
+        """
+        with self._lock:
+            self._owed += [orjson.dumps(line.to_json(), default=str) + b"\n" for line in lines]
+            self._settle()
+
+    def refused(self, line: Line) -> None:
+        """Write that somebody was refused. More than one a second on average are only counted, and where the
+        file cannot be written nothing is: a refusal stays one.
+        """
+        now = time.monotonic()
+        with self._lock:
+            self._refused = [at for at in self._refused if now - at < 60.0]
+            if len(self._refused) >= REFUSALS_PER_MIN:
+                self._unlisted += 1
+                return
+            self._refused.append(now)
+            found = line.to_json()
+            if self._unlisted:
+                found["unlisted"], self._unlisted = self._unlisted, 0
+            owed, self._owed = self._owed, [*self._owed, orjson.dumps(found, default=str) + b"\n"]
+            try:
+                self._settle()
+            except AuditFailed:
+                self._owed = owed
+
+    def _settle(self) -> None:
+        if not self._owed:
+            return
+        descriptor = self._open()
+        try:
+            append_all(descriptor, b"".join(self._owed))
+            sync_data(descriptor)
+            self._owed = []
+        except OSError as error:
+            raise _failed(error) from None
+        finally:
+            os.close(descriptor)
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | NEVER_FOLLOWED
+        try:
+            is_new = not self.path.exists()
+            if is_new:
+                make_folder(self.path.parent)
+            descriptor = os.open(self.path, flags | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise _failed(error) from None
+        try:
+            found, disk = os.fstat(descriptor), os.fstatvfs(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise AuditFailed("the audit cannot be written, so nothing was done: it is no plain file")
+            if disk.f_bavail * disk.f_frsize < ROOM_BYTES:
+                raise AuditFailed("the audit cannot be written, so nothing was done: its disk is full")
+            if is_new:
+                sync(self.path.parent)
+            if found.st_size and os.pread(descriptor, 1, found.st_size - 1) != b"\n":
+                append_all(descriptor, b"\n")  # what a crash left of a line stays a line of its own
+        except OSError as error:
+            os.close(descriptor)
+            raise _failed(error) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+
+def keys_changed(before: str, after: str) -> tuple[str, ...]:
+    """Return the dotted names of what differs between two YAML texts; never what stands there."""
+    old, new = (_leaves(parse_yaml(text, "").root) for text in (before, after))
+    return tuple(sorted(key for key in old.keys() | new.keys() if old.get(key, _GONE) != new.get(key, _GONE)))
+
+
+_GONE: Final = object()
+
+
+def _leaves(root: object) -> dict[str, object]:
+    found: dict[str, object] = {}
+
+    def walk(value: object, path: Sequence[str]) -> None:
+        if isinstance(value, dict) and value:
+            for key, inner in value.items():
+                walk(inner, (*path, str(key)))
+        elif isinstance(value, list) and value:
+            for index, inner in enumerate(value):
+                walk(inner, (*path, str(index)))
+        else:
+            found[".".join(path)] = value
+
+    value = getattr(root, "value", None)
+    if value is not None:
+        walk(value, ())
+    return found
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= CHARS else text[:CHARS] + "..."
+
+
+def _failed(error: OSError) -> AuditFailed:
+    return AuditFailed(
+        f"the audit cannot be written, so nothing was done: {error.strerror}. Make it writable again, or "
+        "name another file: `hookline console --audit FILE`"
+    )

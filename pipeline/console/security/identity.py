@@ -1,0 +1,89 @@
+"""Who asks: by a session's cookie, a bearer token, or the word of a proxy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from pipeline.console.security.proxy import Impostor, Proxy, client_of
+from pipeline.console.security.roles import Role, Viewer, rights_of
+from pipeline.console.security.sessions import COOKIE, Session, Sessions
+from pipeline.console.security.throttle import Throttle
+from pipeline.console.security.tokens import Tokens
+
+NOBODY: Final = Viewer("", "viewer", frozenset())
+BEARER: Final = "bearer "
+
+
+class Keeper(Protocol):
+    """What a console knows of who may come in."""
+
+    sessions: Sessions
+    tokens: Tokens
+    throttle: Throttle
+
+
+@dataclass(slots=True, frozen=True)
+class Rules:
+    """How a console was started, as far as it says who may what."""
+
+    read_only: bool
+    hide_payloads: bool
+    proxy: Proxy | None
+
+    def viewer(self, name: str, role: Role, by: str) -> Viewer:
+        """Return somebody of this role."""
+        rights = rights_of(role, read_only=self.read_only, hide_payloads=self.hide_payloads)
+        return Viewer(name, role, rights, by)
+
+
+def address_of(request: web.Request, proxy: Proxy | None) -> str:
+    """Return from where a request comes."""
+    return client_of(request.remote or "", request.headers.getall("x-forwarded-for", []), proxy)
+
+
+def identify(request: web.Request, keeper: Keeper, rules: Rules) -> tuple[Viewer, Session | None]:
+    """Return who asks, and the session of a browser; NOBODY where nothing is said.
+
+    Raises HTTPForbidden for a proxy's header from elsewhere, HTTPUnauthorized for a token that is not good,
+    HTTPTooManyRequests after too many of those.
+    """
+    headers = request.headers
+    if rules.proxy is not None:
+        try:
+            named = rules.proxy.who(headers, request.remote or "")
+        except Impostor:
+            raise web.HTTPForbidden(
+                reason="the header that says who is logged in came from an address that is not the proxy's"
+            ) from None
+        if named is not None:
+            return rules.viewer(*named, "proxy"), keeper.sessions.of_proxy(named[0])
+    said = headers.get("authorization", "")
+    if said[: len(BEARER)].lower() == BEARER:
+        address = address_of(request, rules.proxy)
+        refuse_failing(keeper.throttle, address)
+        token = keeper.tokens.find(said[len(BEARER) :].strip())
+        if token is None:
+            keeper.throttle.failed(address)
+            raise web.HTTPUnauthorized(reason="this token is not good")
+        return rules.viewer(token.name, token.role, "token"), None
+    session = keeper.sessions.find(request.cookies.get(COOKIE))
+    if session is not None and session.token is not None and not keeper.tokens.holds(session.token):
+        keeper.sessions.close(request.cookies.get(COOKIE))
+        session = None
+    if session is None:
+        return NOBODY, None
+    return rules.viewer(session.name, session.role, session.by), session
+
+
+def refuse_failing(throttle: Throttle, address: str) -> None:
+    """Raise HTTPTooManyRequests where too many log-ins from this address have failed."""
+    wait = throttle.wait_secs(address)
+    if wait > 0:
+        raise web.HTTPTooManyRequests(
+            reason=f"too many log-ins from this address have failed: try again in {math.ceil(wait)} s",
+            headers={"retry-after": str(math.ceil(wait))},
+        )

@@ -1,0 +1,87 @@
+"""Properties that nobody sees: hidden by name, and by value where a template put them elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import orjson
+
+from pipeline.language.path_syntax import parse_path
+from pipeline.model.json import Value
+
+HIDDEN: Final = "•••"
+SHORTEST: Final = 4
+"""Shorter values are not searched for: every text holds them."""
+VALUES: Final = 200
+TEXT_BYTES: Final = 1 << 20
+
+
+class Mask:
+    """What `console.mask` names.
+
+    A record of any shape has a property under the last name of its path, whatever stands around it
+    (`properties`, `traits`, `$set`), so it is that name that is hidden, anywhere, in any case of letters.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._names = frozenset(
+            str(parse_path(path, ("event", "user")).parts[-1]).casefold() for path in paths
+        )
+
+    def applied(self, value: Value) -> Value:
+        """Return a value without them; as it is where nothing is to be hidden."""
+        if not self._names:
+            return value
+        values: dict[str, None] = {}
+        hidden = self._by_name(value, values)
+        found = sorted(values, key=len, reverse=True)[:VALUES]
+        return _by_value(hidden, found) if found else hidden
+
+    def _by_name(self, value: Value, values: dict[str, None]) -> Value:
+        if isinstance(value, dict):
+            kept: dict[str, Value] = {}
+            for key, inner in value.items():
+                if str(key).casefold() in self._names and inner is not None:
+                    _leaves(inner, values)
+                    kept[key] = HIDDEN
+                else:
+                    kept[key] = self._by_name(inner, values)
+            return kept
+        if isinstance(value, list):
+            return [self._by_name(inner, values) for inner in value]
+        if isinstance(value, str) and value[:1] in ("{", "[") and len(value) <= TEXT_BYTES:
+            return self._in_text(value, values)
+        return value
+
+    def _in_text(self, text: str, values: dict[str, None]) -> str:
+        """Return a text that is JSON without them; byte for byte as it was where it holds none."""
+        try:
+            data = orjson.loads(text)
+        except ValueError:
+            return text
+        hidden = self._by_name(data, values)
+        return text if hidden == data else orjson.dumps(hidden).decode()
+
+
+def _leaves(value: Value, values: dict[str, None]) -> None:
+    if isinstance(value, dict):
+        for inner in value.values():
+            _leaves(inner, values)
+    elif isinstance(value, list):
+        for inner in value:
+            _leaves(inner, values)
+    elif isinstance(value, str) and len(value) >= SHORTEST:
+        values[value] = None
+
+
+def _by_value(value: Value, values: list[str]) -> Value:
+    if isinstance(value, dict):
+        return {key: _by_value(inner, values) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_by_value(inner, values) for inner in value]
+    if isinstance(value, str):
+        for one in values:
+            if one in value:
+                value = value.replace(one, HIDDEN)
+    return value

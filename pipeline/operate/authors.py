@@ -1,0 +1,225 @@
+"""What those may write who edit webhooks in the console: less than who writes files by hand.
+
+They use secrets only as the job's owner lists them, with the hosts that each may go to; they name no files.
+What the owner has written may stay where it is, as long as it goes where it went.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from pipeline.config.documents import Documents, is_setting, is_var, named_setting
+from pipeline.config.files import config_files, is_webhook, is_yaml, read_files
+from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
+from pipeline.config.yaml.document import Node
+from pipeline.config.yaml.extends import resolve_base
+from pipeline.config.yaml.locating import place
+from pipeline.language.hosts import HostError, to_ascii
+from pipeline.language.secrets import PlaceholderError, SecretRef, origin_end, parse_placeholders
+from pipeline.model.findings import Finding, in_order
+from pipeline.model.json import Value
+
+_BASES: Final = "webhooks/_"
+_FILES: Final[tuple[KeyPath, ...]] = (
+    ("request", "ca"),
+    ("request", "auth", "mtls", "cert"),
+    ("request", "auth", "mtls", "key"),
+)
+"""Fields that name a file of the machine."""
+_URLS: Final[tuple[KeyPath, ...]] = (
+    ("request", "url"),
+    ("request", "auth", "oauth2", "token_url"),
+    ("delivery", "proxy"),
+)
+"""Fields that say where something is sent."""
+
+
+@dataclass(slots=True, frozen=True)
+class AuthorRules:
+    """What the job's owner says of them."""
+
+    secrets: Mapping[str, Sequence[str]] | None = None
+    """Names of secrets with the hosts that each may go to; None: all, to every host."""
+
+
+def overstepped(
+    config: Path, unsaved: Mapping[str, str | None], rules: AuthorRules, *, sending: bool = False
+) -> list[Finding]:
+    """Return what may not be written, or sent, out of the console: errors at their places.
+
+    unsaved: texts that are to be saved or sent, by file; None: the file is to be deleted. sending: it is to
+    be sent by hand now, so a secret that is not listed is none of theirs even where the owner wrote it.
+    """
+    names = [name for name, text in unsaved.items() if text is not None and is_yaml(name)]
+    if not names:
+        return []
+    known = set(config_files(config))
+    if any(name.startswith(_BASES) for name in unsaved):
+        wanted = known | set(names)  # whoever extends it is another one now
+    else:
+        wanted = {name for name in known if name.startswith(_BASES)} | set(names)
+    after = read_files(config, sorted(wanted), environ={}, unsaved=unsaved).documents
+    before = read_files(config, sorted(wanted & known), environ={}).documents
+    found: list[Finding] = []
+    for name in sorted(wanted):
+        if name in after and not name.startswith(_BASES):
+            found += _of_file(name, after, before, rules, sending=sending)
+    return in_order(found)
+
+
+def _of_file(
+    name: str, after: Documents, before: Documents, rules: AuthorRules, *, sending: bool
+) -> Iterator[Finding]:
+    root = _resolved(name, after)
+    if root is None:
+        return  # it cannot be read, and is refused for that
+    old = _resolved(name, before)
+    was = {} if old is None else dict(_texts(old.value, ()))
+    now = dict(_texts(root.value, ()))
+    hosts, moved = _hosts(now), any(_origin(now.get(path)) != _origin(was.get(path)) for path in _URLS)
+    problems = Problems()
+    for path, text in now.items():
+        is_kept = was.get(path) == text and not moved
+        if path in _FILES:
+            if was.get(path) != text:
+                problems.error(
+                    path,
+                    "file-not-offered",
+                    f"`{path[-1]}` names a file of the machine: the console changes none",
+                    hint="who has the files writes it there",
+                )
+        elif path[:1] != ("description",) and "${" in text:
+            for problem in _of_text(name, path, text, root, hosts, rules, is_kept=is_kept, sending=sending):
+                problems.found.append(problem)
+    for problem in problems.found:
+        yield place(root.document, problem, root)
+
+
+def _of_text(
+    name: str,
+    path: KeyPath,
+    text: str,
+    root: Node,
+    hosts: Sequence[str],
+    rules: AuthorRules,
+    *,
+    is_kept: bool,
+    sending: bool,
+) -> Iterator[Problem]:
+    for offset, ref in _refs(text):
+        told: tuple[str, str, str] | None = None
+        if ref.file is not None:
+            if not is_kept:
+                told = (
+                    "file-not-offered",
+                    f"{ref}: the console reads no files",
+                    "use a secret by its name, `${NAME}`; who has the files may write this",
+                )
+        elif rules.secrets is not None:
+            listed = rules.secrets.get(ref.key)
+            is_plain = _is_plain(name, path, offset, text, root)
+            if (listed is None or is_plain) and is_kept and not sending:
+                pass
+            elif listed is None:
+                told = (
+                    "secret-not-offered",
+                    f"the secret {ref} is not offered in the console",
+                    f"pipeline.yaml lists it with its hosts: `console: {{secrets: {{{ref.key}: [HOST]}}}}`",
+                )
+            elif is_plain:
+                if not is_kept:
+                    told = (
+                        "secret-in-plain",
+                        f"here {ref} would be a plain setting, which is shown and stored",
+                        "secrets stand in a header, the body, the query or the path of `request`",
+                    )
+            elif stranger := next((host for host in hosts if host not in listed), None):
+                told = (
+                    "secret-elsewhere",
+                    f"the secret {ref} may go to {', '.join(listed)}, and not to {stranger}",
+                    "pipeline.yaml says where it may go: `console.secrets`",
+                )
+        if told is not None:
+            code, message, hint = told
+            yield Problem(path, code, message, hint, offset=offset, length=len(ref.source) + 3)
+
+
+def _is_plain(name: str, path: KeyPath, offset: int, text: str, root: Node) -> bool:
+    """Return whether a placeholder at this place is put in when the config is read, and so seen by many."""
+    if not name.startswith("webhooks/"):
+        return True
+    if path in _URLS[:1]:
+        return offset < origin_end(text)
+    if path[-1:] == ("setting",) and named_setting(_at(root.value, path[:-1])) is not None:
+        return True
+    return is_setting(path) and not is_var(path)
+
+
+def _at(value: Value, path: KeyPath) -> Value:
+    for part in path:
+        if isinstance(value, dict):
+            value = value.get(str(part))
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value
+
+
+def _resolved(name: str, documents: Documents) -> Node | None:
+    document = documents.get(name)
+    if document is None or document.root is None:
+        return None
+    return resolve_base(document, documents, [])[0] if is_webhook(name) else document.root
+
+
+def _texts(value: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Yield every text, keys of maps too: what is put into one is sent as well."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _texts(inner, (*path, index))
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if "${" in str(key):
+                yield (*path, str(key), ""), str(key)
+            yield from _texts(inner, (*path, str(key)))
+
+
+def _refs(text: str) -> Iterator[tuple[int, SecretRef]]:
+    """Yield the placeholders with their places; none of a text that cannot be read (a check says so)."""
+    try:
+        parts = parse_placeholders(text)
+    except PlaceholderError:
+        return
+    at = 0
+    for part in parts:
+        if isinstance(part, SecretRef):
+            found = text.find("${" + part.source + "}", at)
+            at = max(found, at)
+            yield at, part
+
+
+def _origin(url: str | None) -> str | None:
+    return None if url is None else url[: origin_end(url)]
+
+
+def _hosts(texts: Mapping[KeyPath, str]) -> list[str]:
+    """Return every host that hears of what is sent; one that a placeholder names is shown as written."""
+    found = []
+    for path in _URLS:
+        url = texts.get(path)
+        if url is None:
+            continue
+        origin = url[: origin_end(url)]
+        try:
+            host = to_ascii(urlsplit(origin).hostname or "").removesuffix(".")
+        except (ValueError, HostError):
+            host = ""
+        found.append(host if host and "$" not in origin.rpartition("@")[2] else origin[:100] or "nowhere")
+    return found
