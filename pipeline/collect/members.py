@@ -7,6 +7,8 @@ kept as it came, and the job dead-letters it with its reason.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, cast
 
@@ -57,6 +59,10 @@ _any = msgspec.json.Decoder().decode
 _BOM = b"\xef\xbb\xbf"
 _FLAT_BYTES = 400
 """A shorter value is surely not nested deeper than any reader of a line goes."""
+_OF_MEMBERS = {name: b'"%b"' % name.encode() for name in ("batch", "events", "users", "identification")}
+"""Fields that hold the members."""
+_ESCAPED_NAME = re.compile(rb'"[^"\\]{0,14}\\u00[67][0-9a-fA-F][^"]{0,80}"\s*:')
+"""One of them, perhaps, with a letter that is escaped."""
 _MOST_BAD_BYTES = 6 << 20
 """Everybody waits while a tolerant reader walks over so much. No SDK sends more than 5 MB at once."""
 _COMMAS_OF_A_MEMBER = 40
@@ -136,13 +142,39 @@ def fields(text: bytes) -> Fields:
 
 def _envelope(text: bytes) -> tuple[Fields, bool]:
     """Return the fields of an object, and whether it is good JSON. Raises Malformed where it is no object."""
+    found: Fields | None
     try:
-        return cast(Fields, _raw_object(text)), True
+        found, is_good = cast(Fields, _raw_object(text)), True
     except NOT_SEEN:
-        found = _fields(text)
+        found, is_good = _fields(text), False
         if found is None:
             raise Malformed("the body is not JSON") from None
-        return found, False
+    for name in _OF_MEMBERS:
+        if name in found and _comes_twice(text, name, found):
+            # Of two, readers see the last one: what is in the other would be lost, and answered as kept.
+            raise Malformed(f"the body has two `{name}`: send one")
+    return found, is_good
+
+
+def _comes_twice(text: bytes, name: str, found: Fields) -> bool:
+    quoted = _OF_MEMBERS[name]
+    is_escaped = b"\\u00" in text and _ESCAPED_NAME.search(text) is not None
+    if not is_escaped and text.count(quoted) < 2:
+        return False
+    field = re.compile(quoted + rb"\s*:")
+    inside = sum(len(field.findall(bytes(raw))) for raw in found.values())
+    if not is_escaped and len(field.findall(text)) - inside < 2:
+        return False
+    names: list[str] = []
+
+    def see(pairs: list[tuple[str, object]]) -> None:
+        names[:] = [one for one, _ in pairs]  # of the outermost object last
+
+    try:
+        json.loads(text, object_pairs_hook=see)
+    except (ValueError, RecursionError):
+        return True  # so it looks, and nobody can say
+    return names.count(name) > 1
 
 
 def items(text: bytes | msgspec.Raw, limits: Limits) -> list[bytes]:
