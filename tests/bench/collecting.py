@@ -165,7 +165,7 @@ def overload(bench: Bench) -> None:
     """Print what memory a collector takes while ten times as much is sent at once as may be under way."""
     if shutil.which("wrk") is None:
         return
-    secs = max(2, round(bench.latency_secs))
+    secs = max(1, round(bench.latency_secs))
     # Without ids, so that all are kept; made once, so that wrk sends as fast as it can.
     large = ONE.replace('"id":"@@",', "").replace("EUR", "E" * 10_240)
     lua = SAME.replace("{body}", "[" + ",".join([large] * BATCH) + "]")
@@ -260,7 +260,7 @@ def waits(bench: Bench) -> None:
     print(f"{'':<42}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}")
     for name, runs in found.items():
         p50, p99, most = (median(run[what] for run in runs) for what in ("p50_ms", "p99_ms", "max_ms"))
-        print(f"{name:<42}{p50:>10.2f}{p99:>10.2f}{most:>10.1f}", flush=True)
+        print(f"{name:<42}{p50:>10.2f}{p99:>10.2f}{most:>10.2f}", flush=True)
 
 
 def collect(bench: Bench) -> None:
