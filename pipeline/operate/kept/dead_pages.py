@@ -126,9 +126,10 @@ def groups(state: Path, selection: Selection, secs: float | None = CAP_SECS) -> 
     counts: Counter[tuple[str, str]] = Counter()
     statuses: Counter[str] = Counter()
     looked_at, is_complete = 0, True
+    any_will_do = selection == Selection(webhook=selection.webhook)
     for _, letter in dead_letters(state, selection.owner):
         looked_at += 1
-        if selection.holds(letter):
+        if any_will_do or selection.holds(letter):
             counts[letter.request.webhook_id or "-", reason_of(letter)] += 1
             if letter.progress.attempt:
                 statuses[last_answer(letter.progress)] += 1
