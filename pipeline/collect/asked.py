@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(slots=True, frozen=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """One request."""
 
     method: str
@@ -28,11 +28,10 @@ class Asked:
         return self.headers.get("origin")
 
 
-@dataclass(slots=True, frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What goes back."""
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
-    headers: tuple[tuple[str, str], ...] = field(default=())
+    headers: tuple[tuple[str, str], ...] = ()

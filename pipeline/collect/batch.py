@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -42,14 +41,15 @@ def cut_short(value: bytes, most: int) -> tuple[bytes, tuple[str, bytes]]:
     return value[: min(most, KEPT_BYTES)], (CUT, b"%d" % len(value))
 
 
-@dataclass(slots=True, frozen=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """All members of one request."""
 
     members: Sequence[Member]
     received_ms: int
     is_page: bool
     """It came from a page (it has an ``Origin``): requests of one page race, and are put in order."""
+    are_good: bool | list[bool] = False
+    """Each value stands in a line as it is, see `members.Good`; or which do. False: nobody has looked."""
 
 
 class Why(StrEnum):

@@ -15,6 +15,8 @@ from pipeline.collect.protocols.protocol import Clock, Extra
 from pipeline.model.times import MAX_MS, MIN_MS, format_iso, parse_time
 
 NONE: Extra = ()
+_LONG = len("2026-11-28T11:44:51.123Z")
+_USUAL = {_LONG}
 
 
 def read_time(value: object) -> int | None:
@@ -43,7 +45,14 @@ class Shift:
         self._received_ms = received_ms
         self._latest_ms = received_ms + clock.max_future_ms
         # Only a page's members are put in order by time; others are asked whether they lie in the future.
-        self._before = "" if asked.origin is not None or self.by_ms else _second(self._latest_ms // 1000)
+        self._before = "" if self.by_ms or asked.origin is not None else _second(self._latest_ms // 1000)
+
+    def are_past(self, times: list[str]) -> bool:
+        """Return whether `of` surely says nothing of any of these, all at once: so are most."""
+        if max(times) >= self._before or set(map(len, times)) != _USUAL:
+            return False
+        text, n = "".join(times), len(times)
+        return text[4::_LONG] == "-" * n and text[10::_LONG] == "T" * n and text[23::_LONG] == "Z" * n
 
     def of(self, *times: object, is_right: bool = False, sent: object = None) -> tuple[int | None, Extra]:
         """Return the time that counts of the first that is set, and the header that says so.

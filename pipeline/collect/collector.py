@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import orjson
@@ -15,8 +16,9 @@ from pipeline.collect.http import reply
 from pipeline.collect.http.answering import Answering, Later
 from pipeline.collect.http.cors import Cors, is_preflight
 from pipeline.collect.keys import Denied, Keys
+from pipeline.collect.members import which_are_good
 from pipeline.collect.ops import PATHS, Ops
-from pipeline.collect.protocols.protocol import REFUSALS, Cut, Malformed, Protocol
+from pipeline.collect.protocols.protocol import REFUSALS, Cut, Malformed, Protocol, Route
 from pipeline.collect.protocols.table import Table
 from pipeline.collect.verdicts import verdicts_of
 from pipeline.telemetry import log as logs
@@ -30,6 +32,8 @@ _NO_PATH: Final = (
 _NO_HOOK: Final = "there is no such webhook here: `collect.hooks` names them, each at /hooks/NAME"
 _HOOKS: Final = "/hooks/"
 _EVERY_SECS: Final = 60.0
+_LARGE: Final = 1 << 20
+"""A body of this size is cut beside the loop."""
 
 
 class Collector:
@@ -44,6 +48,8 @@ class Collector:
         self._ops = ops
         self._cors = Cors()
         self._warned: dict[str, float] = {}
+        self._cutter = ThreadPoolExecutor(1, "cut")
+        """So many large bodies are cut at a time."""
         self.stopping = False
         """What is not handed over yet is refused."""
 
@@ -64,10 +70,7 @@ class Collector:
         if is_preflight(asked):
             return self._cors.preflight(asked, origin)
         answer = self._routed(asked)
-        if isinstance(answer, Answer):
-            return self._cors.allowed(answer, origin)
-        finish = answer.finish
-        return Later(answer.future, lambda done: self._readable(finish(done), origin))
+        return self._readable(answer, origin)
 
     def busy(self, asked: Asked, retry_secs: int) -> Answer:
         """Refuse, in the protocol's way, what there is no room for."""
@@ -91,6 +94,10 @@ class Collector:
         _log.error("a request failed here", exc_info=error)
         return reply.error(500, "internal", "this failed here; the collector's log says more")
 
+    def close(self) -> None:
+        """Cut nothing any more."""
+        self._cutter.shutdown(wait=False, cancel_futures=True)
+
     # --- inside
 
     def _for_page(self, asked: Asked, answer: Answer) -> Answer:
@@ -98,7 +105,10 @@ class Collector:
         return self._cors.allowed(answer, origin) if origin and self._keys.allows(origin) else answer
 
     def _readable(self, found: Answer | Later, origin: str) -> Answer | Later:
-        return self._cors.allowed(found, origin) if isinstance(found, Answer) else found
+        if isinstance(found, Answer):
+            return self._cors.allowed(found, origin)
+        finish = found.finish
+        return Later(found.future, lambda done: self._readable(finish(done), origin))
 
     def _routed(self, asked: Asked) -> Answer | Later:
         method, path = asked.method, asked.path
@@ -111,11 +121,16 @@ class Collector:
                 return reply.error(404, "not_found", _NO_HOOK if _HOOKS in path else _NO_PATH)
             allowed = ", ".join(sorted(methods))
             return reply.error(405, "bad_method", f"this path takes {allowed}", ("allow", allowed))
-        try:
-            cut = route.cut(asked)
-        except Malformed as error:
+        if len(asked.body) < _LARGE:
+            return self._found(route, asked, _tried(route, asked))
+        # Cut here it would hold everybody for half a second.
+        work = asyncio.get_running_loop().run_in_executor(self._cutter, _cut_large, route, asked)
+        return Later(work, lambda done: self._found(route, asked, done.result()))
+
+    def _found(self, route: Route, asked: Asked, cut: Cut | Malformed) -> Answer | Later:
+        if isinstance(cut, Malformed):
             self._counts.refused("malformed")
-            return self._counted(route.protocol.name, _NO_KEY, route.protocol.malformed(asked, error))
+            return self._counted(route.protocol.name, _NO_KEY, route.protocol.malformed(asked, cut))
         if cut.answer is not None:
             return cut.answer
         protocol = cut.protocol
@@ -152,8 +167,9 @@ class Collector:
                 return self._counted(
                     name, key, self._refuse(protocol, asked, refused.why, refused.retry_secs)
                 )
-            self._counts.kept(name, key, len(cut.pieces), repeats, time.perf_counter() - begun)
-            return self._counted(name, key, protocol.accepted(asked, cut, repeats))
+            answer = protocol.accepted(asked, cut, repeats)
+            self._counts.kept(name, key, answer.status, len(cut.pieces), repeats, time.perf_counter() - begun)
+            return answer
 
         return Later(future, finish)
 
@@ -173,3 +189,19 @@ class Collector:
         if why is not Why.STOPPING and now >= self._warned.get(why, 0.0):
             self._warned[why] = now + _EVERY_SECS
             _log.warning("requests are refused: clients keep them, and come again", reason=why.value)
+
+
+def _tried(route: Route, asked: Asked) -> Cut | Malformed:
+    """Return what a request holds, or why nothing of it can be taken: raised, that would hold its body."""
+    try:
+        return route.cut(asked)
+    except Malformed as error:
+        return error.with_traceback(None)
+
+
+def _cut_large(route: Route, asked: Asked) -> Cut | Malformed:
+    """Return what `_tried` does, with all that would take its time later."""
+    cut = _tried(route, asked)
+    if isinstance(cut, Cut) and not cut.are_good:
+        cut.are_good = which_are_good([piece.value for piece in cut.pieces])
+    return cut

@@ -37,12 +37,15 @@ class Counts:
         self.figures.requests += 1
         self._requests[protocol, key, status] += 1
 
-    def kept(self, protocol: str, key: str, members: int, repeats: int, secs: float) -> None:
-        """Count what was kept, and how long its request waited for that."""
-        self.figures.members += members
+    def kept(self, protocol: str, key: str, status: int, members: int, repeats: int, secs: float) -> None:
+        """Count a request that was kept and has its answer, and how long it waited for that."""
+        figures = self.figures
+        figures.requests += 1
+        figures.members += members
+        self._requests[protocol, key, status] += 1
         self._members[protocol, key] += members
         if repeats:
-            self.figures.repeats += repeats
+            figures.repeats += repeats
             self._repeats[protocol, key] += repeats
         self._seconds[bisect_left(SECONDS, secs)] += 1
         self._all_seconds += secs

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import blake2b
 from typing import Final, Literal
 
 from pipeline.config.models.collect import ANY_ORIGIN, CollectKey
@@ -36,6 +36,8 @@ class _Key:
     protocols: frozenset[str]
 
 
+_MOST_FOUND: Final = 256
+_SHORT: Final = 256
 _NOBODY: Final = _Key("", frozenset(), frozenset())
 _MISSING: Final = Denied(401, "the request has no write key", "key")
 _UNKNOWN: Final = Denied(401, "the write key is not known here", "key")
@@ -52,6 +54,7 @@ class Keys:
         self._any = keys == "any"
         self._secrets = secrets
         self._by_digest: dict[bytes, _Key] = {}
+        self._found: dict[tuple[str | None, str | None, str], str | Denied] = {}
         self.read()
         found = [origin for key in self._config.values() for origin in key.origins]
         self._origins = frozenset(found)
@@ -60,10 +63,22 @@ class Keys:
     def find(self, credential: str | None, origin: str | None, protocol: str) -> str | Denied:
         """Return the key's name, or why it does not open this.
 
-        An unknown key takes the same steps as a known one: its digest is made and looked up.
+        An unknown key takes the same steps as a known one: its digest is made and looked up. What was asked
+        lately is known, for either.
         """
         if self._any:
             return ANY
+        asked = credential, origin, protocol
+        found = self._found.get(asked)
+        if found is None:
+            found = self._look_up(credential, origin, protocol)
+            if len(credential or "") + len(origin or "") <= _SHORT:
+                if len(self._found) >= _MOST_FOUND:
+                    self._found.clear()
+                self._found[asked] = found
+        return found
+
+    def _look_up(self, credential: str | None, origin: str | None, protocol: str) -> str | Denied:
         key = self._by_digest.get(_digest(credential or ""), _NOBODY)
         may_speak = protocol in key.protocols
         may_send = origin is None or origin in key.origins or ANY_ORIGIN in key.origins
@@ -97,6 +112,7 @@ class Keys:
                 if known is not key:
                     raise ConfigError(f"{place}: `{known.name}` has the same key: give each its own")
         self._by_digest = found
+        self._found.clear()
 
 
 def secret_of(text: str, secrets: Secrets, place: str) -> str:
@@ -115,4 +131,4 @@ def secret_of(text: str, secrets: Secrets, place: str) -> str:
 
 
 def _digest(credential: str) -> bytes:
-    return sha256(credential.encode("utf-8", "surrogatepass")).digest()
+    return blake2b(credential.encode("utf-8", "surrogatepass"), digest_size=32).digest()

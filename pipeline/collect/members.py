@@ -7,7 +7,9 @@ kept as it came, and the job dead-letters it with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Mapping, Sequence
 from typing import TypedDict, cast
 
 import msgspec
@@ -55,10 +57,72 @@ _LINES_OF_A_MEMBER = 4
 """Some senders leave lines empty."""
 _any = msgspec.json.Decoder().decode
 _BOM = b"\xef\xbb\xbf"
+_FLAT_BYTES = 400
+"""A shorter value is surely not nested deeper than any reader of a line goes."""
+_OF_MEMBERS = {name: b'"%b"' % name.encode() for name in ("batch", "events", "users", "identification")}
+"""Fields that hold the members."""
+_ESCAPED_NAME = re.compile(rb'"[^"\\]{0,14}\\u00[67][0-9a-fA-F][^"]{0,80}"\s*:')
+"""One of them, perhaps, with a letter that is escaped."""
 _MOST_BAD_BYTES = 6 << 20
 """Everybody waits while a tolerant reader walks over so much. No SDK sends more than 5 MB at once."""
 _COMMAS_OF_A_MEMBER = 40
 """A list with more may hold a million members: they are counted while they are cut."""
+
+
+class Good(list[bytes]):
+    """Members that stand in a line as they are: a reader of the line finds the same bytes again.
+
+    They are one JSON value each, in UTF-8, without a line end, nested no deeper than readers go.
+    """
+
+
+def are_good(values: Sequence[bytes], text: bytes) -> bool:
+    """Return whether members that msgspec found in a text stand in a line as they are."""
+    if b"\n" in text or b"\r" in text or b"null" in values:
+        return False
+    if not text.isascii():
+        try:
+            text.decode()  # msgspec looks at no text: a line that is not UTF-8 is JSON for nobody else
+        except UnicodeDecodeError:
+            return False
+    # Most are short; so are all, where they are short together.
+    if len(text) < _FLAT_BYTES or max(map(len, values), default=0) < _FLAT_BYTES:
+        return True
+    return not any(map(_may_be_deep, values))
+
+
+def which_are_good(values: Sequence[bytes | None]) -> list[bool]:
+    """Return which members stand in a line as they are, of those of which nothing is known.
+
+    As long as all do, one pass looks at all of them.
+    """
+    if _stand_alone(values):
+        return [True] * len(values)
+    if len(values) < 2:
+        return [False] * len(values)
+    half = len(values) // 2
+    return which_are_good(values[:half]) + which_are_good(values[half:])
+
+
+def _stand_alone(values: Sequence[bytes | None]) -> bool:
+    """Return whether all are good: as items of a list, each is just as long as its value.
+
+    So none can begin or end within another.
+    """
+    if None in values:
+        return False
+    there = cast(Sequence[bytes], values)
+    text = b",".join(there)
+    try:
+        if list(map(len, _raw_list(b"[" + text + b"]"))) != list(map(len, there)):
+            return False
+    except NOT_SEEN:
+        return False
+    return are_good(there, text)
+
+
+def _may_be_deep(value: bytes) -> bool:
+    return value.count(b"{") + value.count(b"[") >= _FLAT_BYTES // 2
 
 
 def text_of(body: bytes) -> bytes:
@@ -73,24 +137,58 @@ def text_of(body: bytes) -> bytes:
 
 def fields(text: bytes) -> Fields:
     """Return the fields of an object. Raises Malformed where it is none."""
+    return _envelope(text)[0]
+
+
+def _envelope(text: bytes) -> tuple[Fields, bool]:
+    """Return the fields of an object, and whether it is good JSON. Raises Malformed where it is no object."""
+    found: Fields | None
     try:
-        return cast(Fields, _raw_object(text))
+        found, is_good = cast(Fields, _raw_object(text)), True
     except NOT_SEEN:
-        found = _fields(text)
+        found, is_good = _fields(text), False
         if found is None:
             raise Malformed("the body is not JSON") from None
-        return found
+    for name in _OF_MEMBERS:
+        if name in found and _comes_twice(text, name, found):
+            # Of two, readers see the last one: what is in the other would be lost, and answered as kept.
+            raise Malformed(f"the body has two `{name}`: send one")
+    return found, is_good
+
+
+def _comes_twice(text: bytes, name: str, found: Fields) -> bool:
+    quoted = _OF_MEMBERS[name]
+    is_escaped = b"\\u00" in text and _ESCAPED_NAME.search(text) is not None
+    if not is_escaped and text.count(quoted) < 2:
+        return False
+    field = re.compile(quoted + rb"\s*:")
+    inside = sum(len(field.findall(bytes(raw))) for raw in found.values())
+    if not is_escaped and len(field.findall(text)) - inside < 2:
+        return False
+    names: list[str] = []
+
+    def see(pairs: list[tuple[str, object]]) -> None:
+        names[:] = [one for one, _ in pairs]  # of the outermost object last
+
+    try:
+        json.loads(text, object_pairs_hook=see)
+    except (ValueError, RecursionError):
+        return True  # so it looks, and nobody can say
+    return names.count(name) > 1
 
 
 def items(text: bytes | msgspec.Raw, limits: Limits) -> list[bytes]:
     """Return the members of an array. Raises Malformed where it is none, or beyond the limits."""
     found: list[bytes] | None
     raw = bytes(text)
-    if raw.count(b",") > _COMMAS_OF_A_MEMBER * limits.members:
+    most = _COMMAS_OF_A_MEMBER * limits.members
+    if len(raw) > most and raw.count(b",") > most:
         found = walk.items(raw, limits.members)
     else:
         try:
-            found = [bytes(member) for member in _raw_list(raw)]
+            found = list(map(bytes, _raw_list(raw)))
+            if are_good(found, raw):
+                found = Good(found)
         except NOT_SEEN:
             found = _items(raw, limits)
     if found is None:
@@ -105,11 +203,17 @@ def batch(text: bytes, limits: Limits) -> tuple[Fields, bytes, list[bytes]]:
     """
     if text[:1] == b"[":
         return {}, text, items(text, limits)
-    envelope = fields(text)
+    envelope, is_good = _envelope(text)
     held = bytes(envelope.get("batch", b""))
     if held.startswith(b"["):
         return envelope, held, items(held, limits)
-    return envelope, text, within([text], limits)
+    return envelope, text, within(_alone(text) if is_good else [text], limits)
+
+
+def _alone(text: bytes) -> list[bytes]:
+    """Return the one member that a text is, which msgspec has read."""
+    alone = (text,)
+    return Good(alone) if are_good(alone, text) else [text]
 
 
 def _fields(text: bytes) -> dict[str, bytes] | None:
@@ -155,7 +259,7 @@ def lines(body: bytes, limits: Limits) -> list[bytes]:
         return items(text, limits)
     try:
         _raw_object(text)
-        return within([text], limits)
+        return within(_alone(text), limits)
     except NOT_SEEN:
         if _fields(text) is not None:
             return within([text], limits)

@@ -185,4 +185,5 @@ class Service:
             self._collector.stopping = True
 
         await self._server.stop(refuse_rest)
+        self._collector.close()
         self.publish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from pipeline.telemetry import log, metrics
 from pipeline.telemetry.process import PROMETHEUS, measure_process
 
 _log = log.get("collect")
+PULSE_SECS = 5.0
+"""No turn of the event loop takes so long."""
 
 
 def section_of(config: PipelineConfig, config_dir: Path) -> CollectSection:
@@ -81,11 +84,13 @@ def run_collector(
     *,
     listening: Callable[[tuple[str, int]], None],
     views: str | None = None,
+    stopping: Callable[[], bool] = requested,
 ) -> Figures:
     """Take events over HTTP until a signal comes; return what was taken.
 
     listening: called once with the address. views: where /healthz and /metrics are served beside it, as for a
-    job. Raises StateError or Fatal of the sink, UsageError where it cannot listen there.
+    job. stopping: whether that signal came. Raises StateError or Fatal of the sink,
+    UsageError where it cannot listen there.
     """
     section = section_of(config, config_dir)
     secrets = Secrets(os.environ, config_dir)
@@ -97,7 +102,10 @@ def run_collector(
             )
             stack.callback(admin.stop)
             admin.start()
-        return serve(section, secrets, make_sink(section), stopping=requested, listening=listening)
+        sink = make_sink(section)
+        # What stays is not looked at again by who collects garbage.
+        gc.freeze()
+        return serve(section, secrets, sink, stopping=stopping, listening=listening)
 
 
 def _routes() -> list[Route]:
@@ -109,6 +117,23 @@ def _routes() -> list[Route]:
         Route("healthz", lambda: "ok\n", public=True),
         Route("metrics", scrape, public=True, content_type=PROMETHEUS),
     ]
+
+
+class Pulse:
+    """Whether the event loop of a collector still turns: it asks many times a second whether to stop."""
+
+    def __init__(self) -> None:
+        self._beat_at = time.monotonic()
+
+    def stopping(self) -> bool:
+        """Return whether it is to stop; called by the loop."""
+        self._beat_at = time.monotonic()
+        return requested()
+
+    @property
+    def is_felt(self) -> bool:
+        """Return whether it turns; one that stops is given its time."""
+        return requested() or time.monotonic() - self._beat_at < PULSE_SECS
 
 
 def look() -> Callable[[], Facts]:

@@ -50,6 +50,11 @@ function request()
 end
 """
 
+SAME = """
+local made = wrk.format("POST", "/v1/events", {authorization = "Bearer wk"}, [==[{body}]==])
+function request() return made end
+"""
+
 
 def collector(folder: Path, port: int, more: str = "") -> list[str]:
     """Return how a collector is started on a new folder."""
@@ -145,6 +150,52 @@ def rates(bench: Bench) -> None:
         bench.compare(f"collect: {title}, {CONNECTIONS} connections, {secs} s each", servers, "event", SYNCED)
 
 
+def rss_of(pid: int, field: str) -> float:
+    """Return MiB: ``VmRSS`` now, ``VmHWM`` at most since the last `forget_most`."""
+    found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def forget_most(pid: int) -> None:
+    """Let VmHWM begin anew."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def overload(bench: Bench) -> None:
+    """Print what memory a collector takes while ten times as much is sent at once as may be under way."""
+    if shutil.which("wrk") is None:
+        return
+    secs = max(1, round(bench.latency_secs))
+    # Without ids, so that all are kept; made once, so that wrk sends as fast as it can.
+    large = ONE.replace('"id":"@@",', "").replace("EUR", "E" * 10_240)
+    lua = SAME.replace("{body}", "[" + ",".join([large] * BATCH) + "]")
+    heading(f"collect: memory, batches of 1 MiB, {secs} s each (64 MiB may be under way)")
+    names = ("connections", "sent at once MiB", "RSS before", "at most MiB", "answers", "refused")
+    print("".join(f"{name:>18}" for name in names))
+    port, place = free_port(), bench.place()
+    quiet = {"cwd": ROOT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(collector(place, port), **quiet)  # type: ignore[call-overload]
+    try:
+        until(lambda: is_ready(port, process))
+        for connections in (6, CONNECTIONS, 10 * CONNECTIONS):
+            script = bench.folder / "large.lua"
+            script.write_text(lua)
+            before = rss_of(process.pid, "VmRSS")
+            forget_most(process.pid)
+            wrk = ["wrk", "-t1", f"-c{connections}", f"-d{secs}s", "--timeout", "60s", "-s", str(script)]
+            said = subprocess.run([*wrk, f"http://127.0.0.1:{port}"], capture_output=True, text=True).stdout
+            answers, refused = (
+                int(told[1]) if (told := re.search(form, said)) else 0
+                for form in (r"(\d+) requests in", r"Non-2xx or 3xx responses: (\d+)")
+            )
+            most = rss_of(process.pid, "VmHWM")
+            found = (connections, connections, round(before), round(most), answers, refused)
+            print("".join(f"{one:>18,}" for one in found), flush=True)
+    finally:
+        process.kill()
+        reap(process)
+
+
 def paced(port: int, rate: int, bench: Bench) -> dict[str, float]:
     """Post at an even rate, and return the waits."""
     script = [sys.executable, "-m", "tests.bench.pace", f"http://127.0.0.1:{port}", str(rate)]
@@ -209,10 +260,11 @@ def waits(bench: Bench) -> None:
     print(f"{'':<42}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}")
     for name, runs in found.items():
         p50, p99, most = (median(run[what] for run in runs) for what in ("p50_ms", "p99_ms", "max_ms"))
-        print(f"{name:<42}{p50:>10.2f}{p99:>10.2f}{most:>10.1f}", flush=True)
+        print(f"{name:<42}{p50:>10.2f}{p99:>10.2f}{most:>10.2f}", flush=True)
 
 
 def collect(bench: Bench) -> None:
-    """Events over HTTP: single ones, batches, how soon they are answered, and the way to a receiver."""
+    """Events over HTTP: single ones, batches, overload, how soon they are answered, the way to a receiver."""
     rates(bench)
+    overload(bench)
     waits(bench)

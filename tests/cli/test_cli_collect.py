@@ -110,6 +110,21 @@ def test_a_collector_that_is_killed_is_started_again_loudly_and_nobody_outlives_
     assert [line["member"] for line in listens] == ["collect", "collect"]
 
 
+def test_a_webhook_that_no_job_starts_with_is_said_before_anything_is_started(
+    hookline: Hookline, bench: Bench, port: int
+):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()  # a collector that was started would say that it cannot listen
+        (bench.config / "webhooks" / "bad.yaml").write_text("id: bad\ntriger: {event: A}\n")
+        said = hookline("up", "-c", bench.config, "--state", bench.state)
+    assert said.code == 1, said
+    assert "webhooks/bad.yaml" in said.err
+    assert "triger" in said.err
+    assert "cannot listen" not in said.err
+    assert not (bench.config / "collected").exists()
+
+
 def test_a_collector_alone_shows_where_it_listens_and_what_to_paste(bench: Bench, port: int):
     with terminal(bench, "collect") as shown:
         until(lambda: post(port, event("e1")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from pipeline.collect.protocols.table import Table
 from pipeline.decode.decode import COLLECTED, decode
 from pipeline.model.records import Event, Invalid, Origin, Record
 from pipeline.model.times import format_iso
-from tests.collect.protocols.asking import NOW, TABLE, asked, cut, headers_of
+from tests.collect.protocols.asking import NOW, PAGE, TABLE, asked, cut, headers_of, members_of
 
 
 def read(member: Any) -> list[Record]:
@@ -127,3 +128,54 @@ def test_a_replay_gives_the_same_times() -> None:
     request = asked("POST", target, body)
     (member,) = cut(request, TABLE).batch("web", request).members
     assert {record.time for _ in range(2) for record in read(member) if isinstance(record, Event)} == {NOW}
+
+
+IDS: st.SearchStrategy[object] = st.sampled_from(
+    [None, "", "u1", "a\u00e9", 7, 7.5, True, ["u"], {}, "\ud800"]
+)
+TIMES: st.SearchStrategy[object] = st.sampled_from(
+    [
+        None, "", 5, [], "yesterday, at noon, UTC.", "2026-11-28T11:44:51+00:0Z", "2026-11-28T11:44:51Z",
+        "2026-11-28T11:44:51.000Z", "2026-11-28 11:44:51.000Z", "9999-11-28T11:44:51.000Z",
+    ]
+)  # fmt: skip
+CALLS = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(["userId", "user_id", "anonymousId", "anonymous_id", "messageId", "previousId"], IDS),
+        **dict.fromkeys(["timestamp", "sentAt", "receivedAt", "originalTimestamp"], TIMES),
+        "type": st.sampled_from(["track", None, 5]),
+    },
+)
+ODD: dict[str, object] = {"messageId": 5}
+"""With it among them, calls are looked at one by one."""
+
+
+@settings(max_examples=150)
+@given(st.lists(CALLS, min_size=1, max_size=3), TIMES)
+def test_calls_that_are_looked_at_together_are_what_each_is_by_itself(
+    calls: list[dict[str, object]], sent: object
+) -> None:
+    def kept(*calls: dict[str, object]) -> list[Any]:
+        body = {"batch": list(calls), "sentAt": sent}
+        return list(members_of(asked("POST", "/v1/batch", body, {"origin": None})))
+
+    assert kept(*calls) == kept(*calls, ODD)[:-1]
+
+
+@settings(max_examples=100)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys(["id", "user_id", "anonymous_id"], IDS),
+            "time": TIMES,
+            "type": st.sampled_from(["event", "user"]),
+        },
+    )
+)
+def test_a_record_alone_is_what_it_is_among_others(record: dict[str, object]) -> None:
+    body = json.dumps(record)
+    for origin in (PAGE, None):
+        (alone,) = members_of(asked("POST", "/v1/events", body, {"origin": origin}))
+        assert alone == members_of(asked("POST", "/v1/events", f"{body}\n{{}}", {"origin": origin}))[0]

@@ -168,3 +168,26 @@ def test_any_bytes_are_cut_or_refused(body: bytes) -> None:
         except Malformed:
             continue
         assert found
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/batch", b'{"batch":[%s],"sentAt":"x","batch":[%s]}'),
+        ("/v1/batch", b'{"batch":[],"batch" : [%s]}'),
+        ("/v1/batch", b'{"b\\u0061tch":[%s],"batch":[%s]}'),
+        ("/v1/batch", b'{"batch":[%s,{"n":NaN}],"batch":[%s]}'),
+        ("/e/", b'{"api_key":"k","batch":[%s],"batch":[%s]}'),
+        ("/api/track", b'{"app_id":"1","events":[%s],"events":[%s]}'),
+        ("/2/httpapi", b'{"api_key":"k","events":[%s],"events":[%s]}'),
+    ],
+)
+def test_of_two_lists_in_one_envelope_none_is_lost(path: str, body: bytes) -> None:
+    with pytest.raises(Malformed, match="has two"):
+        members_of(asked("POST", path, body.replace(b"%s", GOOD)))
+
+
+@pytest.mark.parametrize("inside", [b'{"batch":[1]}', b'{"b\\u0061tch":1,"batch":2,"batch":3}'])
+def test_members_may_have_a_list_of_that_name_themselves(inside: bytes) -> None:
+    body = b'{"batch":[%s,%s],"context":%s,"sentAt":"batch"}' % (inside, inside, inside)
+    assert [member.value for member in members_of(asked("POST", "/v1/batch", body))] == [inside] * 2

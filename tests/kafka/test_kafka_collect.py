@@ -184,3 +184,20 @@ def test_what_cannot_be_used_is_said_at_once(topics: Topics) -> None:
         opened(topics, "nowhere", **{"linger.ms": "soon"})
     with pytest.raises(Fatal, match=r"127\.0\.0\.1"):
         KafkaSink(KafkaSinkSettings(f"127.0.0.1:{free_port()}", "events", connect_secs=0.5))
+
+
+@in_loop
+async def test_a_repeat_is_known_over_a_restart(topics: Topics) -> None:
+    topic = topics.create("collected", 2)
+    sink = opened(topics, topic)
+    assert await sink.keep(named("a", "b", "c")) == 0
+    await sink.close()
+    again = opened(topics, topic)
+    assert await again.keep(named("b", "d", "a")) == 2
+    await again.close()
+    forgetful = KafkaSink(KafkaSinkSettings(topics.broker.address, topic, {}, dedupe_secs=0))
+    assert await forgetful.keep(named("a")) == 0
+    await forgetful.close()
+    found = read(topics, topic, 2)
+    assert sorted(map(name_of, found)) == ["a", "a", "b", "c", "d"]
+    assert all("hk-same" in dict(message.headers() or ()) for message in found)

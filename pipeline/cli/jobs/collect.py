@@ -52,7 +52,7 @@ def collect(
     The SDKs of Segment, RudderStack, PostHog and Heap post to it as they are, and curl to /v1/events. A
     success answer means that all of the request is on disk. `hookline run -c` with the same config reads it.
     """
-    from pipeline.runtime.collector import look, place_of, render, run_collector, section_of
+    from pipeline.runtime.collector import Pulse, look, place_of, render, run_collector, section_of
     from pipeline.runtime.progress import Line, Shown
     from pipeline.telemetry import log
 
@@ -66,6 +66,7 @@ def collect(
     section = section_of(job_config, config)
     log.setup(job_config.file.log.level, job_config.file.log.format)
     line: Line | None = None
+    pulse = Pulse()
     said = log.get("collect")
 
     def listening(address: tuple[str, int]) -> None:
@@ -77,10 +78,16 @@ def collect(
             sys.stdout.flush()
         elif sys.stderr.isatty():
             say(to_try(example(url, section)))
-        line = Shown(look(), render, said, idle=False) if member is None else Line(look(), tell_status, 0.5)
+        if member is None:
+            line = Shown(look(), render, said, idle=False)
+        else:
+            # Silent where it hangs: whoever looks after it starts it anew.
+            line = Line(look(), lambda facts: tell_status(facts) if pulse.is_felt else None, 0.5)
 
     try:
-        figures = run_collector(job_config, config, listening=listening, views=metrics)
+        figures = run_collector(
+            job_config, config, listening=listening, views=metrics, stopping=pulse.stopping
+        )
     finally:
         if line is not None:
             line.stop()

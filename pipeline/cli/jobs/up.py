@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pipeline.runtime.processes.supervisor import Team
 
 COLLECT = "collect"
+HUNG_SECS = 30.0
+"""A collector says twice a second where it stands, as long as it answers: silent for so long, it hangs."""
 
 
 @click.command()
@@ -63,6 +65,7 @@ def up(
     growing waits; exit 1, 2 or 3 of one ends all with that code. Ctrl-C stops the collector, then the job; a
     second one ends them at once.
     """
+    from pipeline.runtime.ahead import refuse_ahead
     from pipeline.runtime.processes.board import Board
     from pipeline.runtime.processes.supervisor import JOB, Ended, Supervisor, figures_of
     from pipeline.runtime.progress import Progress, look_through
@@ -70,6 +73,7 @@ def up(
 
     job_config = running.load(config, {**flags, "collect.listen": listen}, collects=True)
     log.setup(job_config.file.log.level, job_config.file.log.format)
+    refuse_ahead(job_config, config)  # or the collector would take events for a job that never starts
     if not yes:
         running.ask_before_again(job_config)
     state = job_config.state
@@ -156,7 +160,7 @@ def teams_of(
     collect = ["collect", *common, *(["--listen", listen] if listen else [])]
     collect += ["--metrics", behind(metrics, processes)] if metrics else []
     return [
-        Team(COLLECT, collect, joined=False, talks=board.talk(COLLECT), tells=status),
+        Team(COLLECT, collect, joined=False, talks=board.talk(COLLECT), tells=status, silent_secs=HUNG_SECS),
         Team(JOB, job, processes, talks=board.talk(JOB)),
     ]
 

@@ -6,13 +6,16 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Any, Final, Protocol
+
+import msgspec
 
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.http import reply
 from pipeline.collect.http.gate import Gate
+from pipeline.collect.http.heads import Heads
 from pipeline.collect.http.limits import Limits
 from pipeline.collect.http.request import Request
 from pipeline.collect.http.unpack import UnpackError, tried
@@ -24,13 +27,15 @@ _LINGER_SECS: Final = 10.0
 WRITE_SECS: Final = 30.0
 
 
-@dataclass(slots=True, frozen=True)
-class Later:
+class Later(msgspec.Struct, frozen=True):
     """An answer that is not there yet. No task is made for it: most requests wait for one future."""
 
     future: asyncio.Future[Any]
-    finish: Callable[[asyncio.Future[Any]], Answer | Later]
+    finish: Finish
     """Called when the future is done; what it raises is a fault of ours."""
+
+
+Finish = Callable[[asyncio.Future[Any]], Answer | Later]
 
 
 class Service(Protocol):
@@ -61,6 +66,7 @@ class Host(Protocol):
     limits: Limits
     unpacker: ThreadPoolExecutor
     """Of one thread: so many large bodies are unpacked at a time."""
+    heads: Heads
     closing: bool
     """Each answer is the last of its connection."""
     requests: int
@@ -225,16 +231,19 @@ class Answering(asyncio.Protocol):
         if isinstance(found, Answer):
             self._answered(request, found)
         else:
-            found.future.add_done_callback(lambda done: self._arrived(request, found, done))
+            found.future.add_done_callback(partial(self._arrived, request, found.finish))
 
-    def _arrived(self, request: Request, later: Later, done: asyncio.Future[Any]) -> None:
+    def _arrived(self, request: Request, finish: Finish, done: asyncio.Future[Any]) -> None:
         try:
-            found = later.finish(done)
+            found = finish(done)
         except Exception as error:
             found = self._host.service.broke(error)
         self._take(request, found)
         if self._busy is None:
-            self._next()
+            if self._queue:
+                self._next()
+            else:
+                self._settle()
 
     @property
     def _limit(self) -> int:

@@ -20,6 +20,7 @@ from pipeline.collect.http.request import Request
 _names: dict[bytes, str] = {}
 """Names of headers as they were sent, and in small letters."""
 _MOST_NAMES: Final = 1_024
+_HEAD_END: Final = b"\r\n\r\n"
 _TURN_BYTES: Final = 1 << 15
 """Small requests and small chunks take milliseconds for so much; the event loop alone would read megabytes of
 one connection at a time."""
@@ -38,7 +39,7 @@ def _name(name: bytes) -> str:
 class Connection(Answering):
     """See above."""
 
-    __slots__ = ("_again", "_at", "_fed", "_headers", "_parser", "_size", "_turn")
+    __slots__ = ("_again", "_at", "_fed", "_headers", "_parser", "_size", "_turn", "_whole")
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(host, loop)
@@ -52,6 +53,8 @@ class Connection(Answering):
         self._turn = _TURN_BYTES
         self._at = 0
         """Where the next turn begins in what is unread."""
+        self._whole: bytes | None = None
+        """What is read at this moment, where it begins with a head."""
         self._again = False
         """A request that wanted another protocol is read on as what it is."""
 
@@ -91,6 +94,16 @@ class Connection(Answering):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
+        if self._request is None and not (
+            self._fed or self._queue or self._busy or self._last or self._unread
+        ):
+            if self._take_known(data):
+                return
+            if len(data) <= 2 * self._turn:
+                self._whole = data
+                self._feed(data)
+                self._whole = None
+                return
         if self._unread:
             self._unread += data
         elif len(data) > 2 * self._turn and not self._transport.is_closing():
@@ -99,6 +112,32 @@ class Connection(Answering):
             self._take_turns()
         else:
             self._feed(data)
+
+    def _take_known(self, data: bytes) -> bool:
+        """Take a request that came whole and begins as one before it did; False: it has to be read."""
+        end = data.find(_HEAD_END) + len(_HEAD_END)
+        head = self._host.heads.of(data[:end])
+        if head is None or head.length != len(data) - end:
+            return False
+        request = Request(self._host.gate, self, self._limit)
+        request.says(head)
+        if head.length:
+            request.add(data[end:])
+        request.completes()
+        self._queue.append(request)
+        self._next()
+        if request.parked:
+            self._pause()
+        return True
+
+    def _learn(self, request: Request) -> None:
+        """Know its head, where it and its body are all that has come."""
+        data, head = self._whole, request.head()
+        if data is None or head is None:
+            return
+        end = data.find(_HEAD_END) + len(_HEAD_END)
+        if head.length == request.size and end + head.length == len(data):
+            self._host.heads.learn(data[:end], head)
 
     def _feed(self, data: bytes) -> None:
         if self._last:
@@ -229,6 +268,8 @@ class Connection(Answering):
         request = self._request
         if request is None or (self._parser.should_upgrade() and not self._again):
             return
+        if self._whole is not None and not self._again:
+            self._learn(request)
         self._again = False
         self._request = None
         request.completes()

@@ -5,8 +5,9 @@ Never `*`: it does not cover `authorization`, which analytics-next sends, and no
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from pipeline.collect.asked import Answer, Asked
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Final, Protocol
 from urllib.parse import parse_qsl, unquote
 
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.http.gate import Gate
+from pipeline.collect.http.heads import Head
 from pipeline.collect.http.unpack import is_packed, most
 
 _MOST_FIELDS: Final = 100
@@ -19,6 +21,8 @@ _MOST_CRUMBS: Final = 20_000
 """Small pieces beyond have to hold `_LEAST_PIECE` bytes each, on average."""
 _LEAST_PIECE: Final = 16
 _NO_QUERY: Final[dict[str, str]] = {}
+_UNUSUAL: Final = frozenset({"transfer-encoding", "expect", "upgrade", "trailer"})
+"""With these a request is more than its head and so many bytes."""
 
 
 class Owner(Protocol):
@@ -39,6 +43,9 @@ class Request:
     # What most requests do not change stands here: to make one has to be cheap.
     size = 0
     target = b""
+    path: str | None = None
+    """Of the target, once somebody has asked."""
+    query: Mapping[str, str] = _NO_QUERY
     method = ""
     is_old = False
     """HTTP/1.0."""
@@ -85,7 +92,8 @@ class Request:
         if more > 0:
             self._inside += more
             gate.inside += more
-            if not self._let_in and (gate.crowded or (first and gate.waiting)):
+            # As `crowded` and `waiting` say: nearly everybody walks through.
+            if (gate.inside + gate.held > gate.limit or (first and gate.waiting)) and not self._let_in:
                 self._park()
 
     def _gather(self, crumb: bytes) -> None:
@@ -103,7 +111,9 @@ class Request:
         self.complete = True
         if not self._parts:
             return
-        self.encoding = self.headers.get("content-encoding")
+        encoding = self.encoding = self.headers.get("content-encoding")
+        if encoding is None and self._parts[0][:1] == b"{":
+            return  # nothing that is packed begins so
         if self._looks_packed():
             self.is_packed = True
             if not self.parked and not self._let_in:
@@ -168,19 +178,40 @@ class Request:
 
     def asked(self, body: bytes, raw: bytes) -> Asked:
         """Return what the protocols see of it."""
+        path = self.path
+        if path is None:
+            path = self._read_target()
+        return Asked(self.method, path, self.query, self.headers, body, int(time.time() * 1000), raw)
+
+    def says(self, head: Head) -> None:
+        """Take what a head says that came before."""
+        self.method, self.target, self.headers = head.method, head.target, head.headers
+        self.path, self.query = head.path, head.query
+
+    def head(self) -> Head | None:
+        """Return what its head says, where it is worth to be known; to be asked when it is complete."""
+        headers = self.headers
+        if self.close or self.is_old or self.answer is not None or not _UNUSUAL.isdisjoint(headers):
+            return None
+        path = self._read_target() if self.path is None else self.path
+        return Head(
+            self.method, self.target, path, self.query, headers, int(headers.get("content-length", 0))
+        )
+
+    def _read_target(self) -> str:
         path, mark, text = self.target.decode("latin-1").partition("?")
-        query = _NO_QUERY
         if mark:
             text = text.partition("#")[0]
             try:
-                query = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+                self.query = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
             except ValueError:
                 pass  # so many fields are no client's: the path answers for itself
         if path[:1] != "/":
             path = _of_absolute(path)
         if "%" in path:
             path = unquote(path)
-        return Asked(self.method, path, query, self.headers, body, int(time.time() * 1000), raw)
+        self.path = path
+        return path
 
 
 def _of_absolute(target: str) -> str:

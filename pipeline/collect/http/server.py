@@ -12,6 +12,7 @@ from typing import Final
 from pipeline.collect.http.answering import Answering, Service
 from pipeline.collect.http.connection import Connection
 from pipeline.collect.http.gate import Gate
+from pipeline.collect.http.heads import Heads
 from pipeline.collect.http.limits import Limits
 
 _TICK_SECS: Final = 0.25
@@ -48,6 +49,7 @@ class Server:
         self.service = service
         self.limits = limits
         self.gate = Gate(limits.in_flight, self._loop.time)
+        self.heads = Heads()
         self.unpacker = ThreadPoolExecutor(1, "unpack")
         self.closing = False
         self.requests = 0

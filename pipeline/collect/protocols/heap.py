@@ -55,7 +55,8 @@ class Heap(answers.Plain):
         shift = Shift(self.settings.clock, asked, None)
         named: Extra = (("hk-type", says.encode()),)
         values = Keyless(_KEYS, credential).clean_all(found, held)
-        return Cut(self, credential, [_piece(value, shift) for value in values], named)
+        pieces = [_piece(value, shift) for value in values]
+        return Cut(self, credential, pieces, named, are_good=type(values) is members.Good)
 
     def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
         """Return 200."""

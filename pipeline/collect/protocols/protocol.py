@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 
 import msgspec
@@ -66,8 +67,7 @@ class Piece(msgspec.Struct, gc=False):
     """Another id of the user: the anonymous one beside the user id."""
 
 
-@dataclass(slots=True)
-class Cut:
+class Cut(msgspec.Struct):
     """What a request holds.
 
     With ``answer`` nothing is kept and no key is asked for: that is what goes back. With ``hook`` the request
@@ -87,29 +87,34 @@ class Cut:
     """How far the clock of its client was put right."""
     verdicts: bool = False
     """The sender asks what the job would make of the members, and nothing is to be kept."""
+    are_good: bool | list[bool] = False
+    """The values of all pieces stand in a line as they are, see `members.Good`; or which of them."""
 
     def batch(self, key: str, asked: Asked) -> Batch:
         """Return the members as they are kept, under the name of the key (or of the hook).
 
         Of one that is too large how it begins is kept, with its size: the job makes a dead letter of it.
         """
-        name = key.encode()
-        headers = (("hk-protocol", self.protocol.name.encode()), ("hk-key", name), *self.shared)
-        begun = blake2b(name + b"\0", digest_size=_DIGEST_BYTES)
+        headers, begin = _begun(self.protocol.name, key)
+        if self.shared:
+            headers += self.shared
         secret = self.credential or None
         most = self.protocol.settings.limits.member_bytes
-        members = []
+        are_good = self.are_good
+        members: list[Member] = []
         for piece in self.pieces:
-            same = None
-            if piece.same is not None:
-                digest = begun.copy()
-                digest.update(piece.same.encode("utf-8", "surrogatepass"))
+            same, extra, value, user = None, piece.extra, piece.value, piece.user
+            said = piece.same
+            if said is not None:
+                digest = begin()
+                digest.update(said.encode() if said.isascii() else said.encode("utf-8", "surrogatepass"))
                 same = digest.digest()
-            extra, value = piece.extra, piece.value
             if value is not None and len(value) > most:
                 value, says = cut_short(value, most)
                 extra = (*extra, says)
-            user = piece.user
+                if are_good:
+                    are_good = [True] * len(self.pieces) if are_good is True else are_good
+                    are_good[len(members)] = False
             if secret is not None:
                 if user is not None and secret in user:
                     user = masked(user, secret)
@@ -117,7 +122,15 @@ class Cut:
                     extra = _without(extra, secret)
             of_all = headers + extra if extra else headers
             members.append(Member(value, user, piece.at_ms, same, of_all, piece.also))
-        return Batch(members, asked.received_ms, asked.origin is not None)
+        return Batch(members, asked.received_ms, asked.origin is not None, are_good)
+
+
+@lru_cache(maxsize=256)
+def _begun(protocol: str, key: str) -> tuple[Extra, Callable[[], blake2b]]:
+    """Return the headers of all members that come so, and what begins the digest of an id."""
+    name = key.encode()
+    begun = blake2b(name + b"\0", digest_size=_DIGEST_BYTES)
+    return (("hk-protocol", protocol.encode()), ("hk-key", name)), begun.copy
 
 
 def _without(extra: Extra, secret: str) -> Extra:

@@ -23,7 +23,7 @@ import msgspec
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
-from pipeline.collect.clock import Shift, read_time
+from pipeline.collect.clock import NONE, Shift, read_time
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
@@ -65,7 +65,22 @@ class _Look(msgspec.Struct, gc=False):
     previousId: Any = None
 
 
+class _Usual(msgspec.Struct, gc=False):
+    """A call as nearly all SDKs write it: nothing in it has to be looked at twice."""
+
+    timestamp: str
+    messageId: str
+    userId: str | None = None
+    anonymousId: str | None = None
+    user_id: None = None
+    anonymous_id: None = None
+    message_id: None = None
+    previousId: None = None
+    sentAt: None = None
+
+
 _look = msgspec.json.Decoder(_Look).decode
+_usual = msgspec.json.Decoder(_Usual).decode
 
 
 class Segment(Protocol):
@@ -81,11 +96,15 @@ class Segment(Protocol):
         keyless = Keyless(_KEYS, credential)
         shift = Shift(self.settings.clock, asked, read_time(members.value(envelope, "sentAt")))
         named: Extra = (("hk-type", says.encode()),) if says else ()
-        pieces = [_piece(value, shift, named) for value in keyless.clean_all(found, held)]
+        values = keyless.clean_all(found, held)
+        pieces = None if named else _usual_pieces(values, shift)
+        pieces = pieces or [_piece(value, shift, named) for value in values]
         shared: Extra = ()
         if found[0] is not text and (context := bytes(envelope.get("context", b"null"))) != b"null":
             shared = (("hk-context", keyless.clean(context)),)
-        return Cut(self, credential, pieces, shared, shift_ms=shift.by_ms)
+        return Cut(
+            self, credential, pieces, shared, shift_ms=shift.by_ms, are_good=type(values) is members.Good
+        )
 
     def measurements(self, asked: Asked, says: str) -> Cut:
         """Return the answer to what the SDK says of itself."""
@@ -143,6 +162,24 @@ class Jitsu(Segment):
 
 _DONE = answers.as_json(200, {"success": True})
 _OK = answers.as_json(200, {"ok": True})
+
+
+def _usual_pieces(values: list[bytes], shift: Shift) -> list[Piece] | None:
+    """Return what `_piece` does of each, where all are as usual."""
+    try:
+        calls = [_usual(value) for value in values]
+    except members.NOT_SEEN:
+        return None
+    if not shift.are_past([call.timestamp for call in calls]):
+        return None
+    # The id of a user, else that of an anonymous one; the empty text is none.
+    return [
+        Piece(
+            value, call.userId or call.anonymousId or None, None, call.messageId or None, NONE,
+            call.anonymousId or None,
+        )
+        for value, call in zip(values, calls, strict=True)
+    ]  # fmt: skip
 
 
 def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:

@@ -22,6 +22,8 @@ class Ring:
         self._slice_secs = secs / _SLICES
         self._slices: deque[tuple[float, list[bytes]]] = deque()
         self._known: dict[bytes, None] = {}
+        self.known: KeysView[bytes] = self._known.keys()
+        """What counts as a repeat."""
         self.most = most
         self._slice_entries = max(1, most // _SLICES)
         self.forgotten = 0
@@ -30,17 +32,14 @@ class Ring:
     def __len__(self) -> int:
         return len(self._known)
 
-    @property
-    def known(self) -> KeysView[bytes]:
-        """What counts as a repeat."""
-        return self._known.keys()
-
     def add(self, digests: Iterable[bytes], now: float) -> None:
         """Take what was kept at ``now``, in seconds of a clock that never goes back."""
         if self._secs <= 0:
             return
         known, slices = self._known, self._slices
-        fresh = [digest for digest in digests if digest not in known]
+        fresh = list(digests)
+        if not self.known.isdisjoint(fresh):
+            fresh = [digest for digest in fresh if digest not in known]
         if not slices or now >= slices[-1][0] + self._slice_secs or len(slices[-1][1]) >= self._slice_entries:
             slices.append((now, []))
         known.update(dict.fromkeys(fresh))

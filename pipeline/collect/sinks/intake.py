@@ -6,7 +6,8 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from pipeline.collect.batch import Batch, Member, Refused, Why
 from pipeline.collect.sinks.dedupe import Ring
@@ -24,8 +25,7 @@ _TICK_SECS = 0.002
 """Requests of pages that come one by one are let go a few at a time."""
 
 
-@dataclass(slots=True, eq=False)
-class Ticket:
+class Ticket(msgspec.Struct, eq=False):
     """A batch on its way into a sink."""
 
     batch: Batch
@@ -102,7 +102,7 @@ class Intake:
 
     def hand(self, batch: Batch) -> asyncio.Future[int]:
         """Return how many members were repeats, once all are kept. The future raises Refused, or a fault."""
-        outcome: asyncio.Future[int] = self.loop.create_future()
+        outcome: asyncio.Future[int] = (self._loop or self.loop).create_future()
         self._take(batch, outcome)
         return outcome
 
@@ -141,31 +141,37 @@ class Intake:
             await self._emptied
 
     def _take(self, batch: Batch, outcome: asyncio.Future[int]) -> None:
-        now = self._clock()
-        self.ring.expire(now)
+        now, ring = self._clock(), self.ring
+        ring.expire(now)
         members: Sequence[Member] = batch.members
-        same = [member.same for member in members if member.same is not None]
-        digests = set(same)
+        if len(members) == 1:
+            only = members[0].same
+            same = [] if only is None else [only]
+        else:
+            same = [member.same for member in members if member.same is not None]
         in_flight = self._in_flight
-        if not in_flight.keys().isdisjoint(digests):
+        if in_flight and not in_flight.keys().isdisjoint(same):
             other = next(in_flight[digest] for digest in same if digest in in_flight)
             if other.after is None:
                 other.after = []
             other.after.append((batch, outcome))
             return
         repeats = 0
-        if len(digests) < len(same) or not self.ring.known.isdisjoint(digests):
+        if not ring.known.isdisjoint(same) or (len(same) > 1 and len(set(same)) < len(same)):
             members, same = self._without_repeats(members)
             repeats = len(batch.members) - len(members)
-            batch = Batch(members, batch.received_ms, batch.is_page)
+            batch = Batch(members, batch.received_ms, batch.is_page, batch.are_good is True)
         if not members:
             outcome.set_result(repeats)
             return
-        size = sum([len(member.value or b"") for member in members]) + _MEMBER_BYTES * len(members)
+        size = _MEMBER_BYTES * len(members)
+        for member in members:
+            size += len(member.value or b"")
         ticket = Ticket(batch, same, size, repeats, now, outcome)
         self._under_way[ticket] = None
         self.waiting_bytes += size
-        in_flight.update(dict.fromkeys(same, ticket))
+        for digest in same:
+            in_flight[digest] = ticket
         if batch.is_page and self._order is not None:
             self._order.hold(ticket, now)
             self._tick_later(self._order)

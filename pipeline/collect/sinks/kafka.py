@@ -1,8 +1,8 @@
 """The sink that keeps batches in a topic: acknowledged by all in-sync replicas before they count as kept.
 
 A request whose members were partly acknowledged is refused; so is one whose acknowledgements do not come in
-time, though it may still be written. It comes again, and its message ids let the job know it. What was kept
-before a restart is not known after it.
+time, though it may still be written. It comes again, and its message ids let the job know it. Each message
+has its digest in a header: a start reads those of the last minutes, and knows their repeats.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import threading
 import time
+from binascii import hexlify
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,7 +23,9 @@ from confluent_kafka.admin import AclOperation
 
 from pipeline.collect.batch import Batch, Member, Refused, Why, cut_short
 from pipeline.collect.sinks.intake import Intake, IntakeSink, Ticket, tell
+from pipeline.collect.sinks.kafka_lately import lately
 from pipeline.collect.sinks.order import places
+from pipeline.collect.sinks.recording.line import SAME
 from pipeline.collect.sinks.settings import KafkaSinkSettings
 from pipeline.kafka.admin import KafkaAdmin
 from pipeline.kafka.brokers import Reachability
@@ -110,6 +113,12 @@ class KafkaSink(IntakeSink):
         self._intake = Intake(
             self._put, dedupe_secs=settings.dedupe_secs, order_secs=settings.order_secs, clock=clock
         )
+        ring = self._intake.ring
+        if settings.dedupe_secs > 0:
+            now, now_ms = clock(), time.time_ns() // 1_000_000
+            since_ms = now_ms - int(settings.dedupe_secs * 1000)
+            for at_ms, digest in lately(asked, settings.topic, since_ms, ring.most):
+                ring.add((digest,), now - max(0, now_ms - at_ms) / 1000)
         self._reports: deque[tuple[_Delivery, KafkaError | None]] = deque()
         self._deliveries: dict[_Delivery, None] = {}
         """The oldest first."""
@@ -159,7 +168,7 @@ class KafkaSink(IntakeSink):
             _cut(member, self._largest) if _size(member) > self._largest else member
             for member in batch.members
         ]
-        return replace(batch, members=members)
+        return msgspec.structs.replace(batch, members=members)
 
     def _refuses(self, batch: Batch) -> Why | None:
         if self._closing:
@@ -196,7 +205,7 @@ class KafkaSink(IntakeSink):
                 member.value,
                 None if member.user is None else member.user.encode("utf-8", "surrogatepass"),
                 timestamp=self._last_ms,
-                headers=list(member.headers),
+                headers=_headers(member),
                 on_delivery=delivery.report,
             )
 
@@ -311,6 +320,11 @@ class KafkaSink(IntakeSink):
             self._timer = self._intake.loop.call_later(_TICK_SECS, self._tick)
 
 
+def _headers(member: Member) -> list[tuple[str, str | bytes | None]]:
+    headers: list[tuple[str, str | bytes | None]] = [*member.headers]
+    return headers if member.same is None else [(SAME, hexlify(member.same)), *headers]
+
+
 def _cut(member: Member, most: int) -> Member:
     value, says = cut_short(member.value or b"", most // 2)
     return msgspec.structs.replace(member, value=value, headers=(*member.headers, says))
@@ -319,4 +333,4 @@ def _cut(member: Member, most: int) -> Member:
 def _size(member: Member) -> int:
     """Return at least what a member takes as a message."""
     headers = sum([len(name) + len(value) + 10 for name, value in member.headers])
-    return len(member.value or b"") + len(member.user or "") + headers + 40
+    return len(member.value or b"") + len(member.user or "") + headers + 90

@@ -67,6 +67,8 @@ class Group:
     """They are members of one job, and find one another."""
     name: str = "job"
     """What the log calls it."""
+    heard_at: float | None = None
+    """When a member last told something, on the clock that never goes back; None: not yet."""
 
     def start(self, environment: Mapping[str, str] = os.environ) -> None:
         """Start every member."""
@@ -154,13 +156,17 @@ class Group:
             talk = threading.Thread(target=_each_line, args=(member.stderr, self.talks), daemon=True)
             talk.start()
         if member.stdout is not None:
-            last = _each_line(member.stdout, self.tells)
+            last = _each_line(member.stdout, self._tell)
             if last:
                 self.outputs[number] = last
         code = member.wait()
         if talk is not None:
             talk.join(END_SECS)  # a process that it left behind may hold the other end open
         return code
+
+    def _tell(self, line: bytes) -> None:
+        self.heard_at = time.monotonic()
+        self.tells(line)
 
     def _has_strangers(self) -> bool:
         """Return whether somebody else has come between the members while they look for one another."""

@@ -49,6 +49,8 @@ class Team:
     """They are members of one job."""
     talks: Hear | None = None
     tells: Hear = unheard
+    silent_secs: float | None = None
+    """One that has told something, and then nothing for so long, hangs: it is ended, and started anew."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -156,7 +158,25 @@ class Supervisor:
                     next_turn = min(next_turn, one.due)
         if len(self.ended) == len(self._standing):
             return 0.0
+        if not self._stopping:
+            next_turn = min(next_turn, self._end_hung(now))
         return None if next_turn == float("inf") else max(0.0, next_turn - now)
+
+    def _end_hung(self, now: float) -> float:
+        """End those that say nothing any more; return when to look again."""
+        next_look = float("inf")
+        for name, one in self._standing.items():
+            silent_secs, group = one.team.silent_secs, one.group
+            if silent_secs is None or group is None:
+                continue
+            if group.heard_at is None:
+                next_look = min(next_look, now + silent_secs)
+            elif group.heard_at + silent_secs > now:
+                next_look = min(next_look, group.heard_at + silent_secs)
+            elif not group.stopping:
+                _log.error("hangs: ended, to be started again", member=name, silent_secs=silent_secs)
+                group.kill()
+        return next_look
 
     def _start(self, name: str, one: _Standing) -> None:
         team = one.team

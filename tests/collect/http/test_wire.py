@@ -255,3 +255,39 @@ def test_a_body_in_crumbs_is_put_together_and_what_costs_more_than_it_holds_is_r
             client.send(head + b"1\r\n[\r\n" + b"1\r\n \r\n" * 50_000)
         reply = client.read()
     assert (reply.status, reply.json["code"]) == (400, "small_chunks")
+
+
+def test_a_head_that_came_before_says_what_it_said_however_its_body_comes(running):
+    known = post(b'{"n":0}', "X-Trace: 1")
+    with running.connect() as client:
+        for _ in range(3):
+            client.send(known)
+            assert client.read().status == 200
+        client.send(known + known + known[:-3])  # several at once, the last one not whole
+        assert [client.read().status for _ in range(2)] == [200, 200]
+        client.send(known[-3:])
+        assert client.read().status == 200
+        head, body = known[:-7], known[-7:]
+        client.send(head)
+        client.send(body + head + b'{"n":1}' + b"\r\n" + head + b'{"n":2}')
+        assert [client.read().status for _ in range(3)] == [200, 200, 200]
+    assert kept(running) == [b'{"n":0}'] * 7 + [b'{"n":1}', b'{"n":2}']
+
+
+def test_a_head_that_came_before_is_another_ones_with_one_byte_changed(running):
+    with running.connect() as client:
+        for _ in range(2):
+            client.send(post(b'{"n":0}'))
+            assert client.read().status == 200
+        client.send(post(b'{"n":0}', key="sk-server-secreT"))
+        assert client.read().status == 401
+        client.send(post(b'{"n":0}', "Transfer-Encoding: chunked"))
+        assert client.read().status == 400
+    with running.connect() as client:
+        client.send(post(b'{"n":0}', "Connection: close"))
+        assert client.read().headers["connection"] == "close"
+        assert client.is_closed()
+    with running.connect() as client:
+        client.send(post(b'{"n":0}', "Connection: close"))
+        assert client.read().status == 200
+        assert client.is_closed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.collect.asked import Answer, Asked
@@ -24,11 +24,14 @@ def asked(
     method: str,
     target: str,
     body: bytes | str | object = b"",
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str | None] | None = None,
     *,
     at: int = NOW,
 ) -> Asked:
-    """Return a page's request; a body that is neither bytes nor text is written as JSON, gzip is unpacked."""
+    """Return a page's request; a server's where ``origin`` is None.
+
+    A body that is neither bytes nor text is written as JSON, gzip is unpacked.
+    """
     address = urllib.parse.urlsplit(target)
     query = dict(urllib.parse.parse_qsl(address.query, keep_blank_values=True))
     raw = body if type(body) is bytes else (body if type(body) is str else json.dumps(body)).encode()
@@ -40,7 +43,7 @@ def asked(
         method,
         urllib.parse.unquote(address.path),
         query,
-        {"origin": PAGE, **(headers or {})},
+        {name: text for name, text in {"origin": PAGE, **(headers or {})}.items() if text is not None},
         unpacked,
         at,
         raw,

@@ -14,7 +14,7 @@ from pipeline.collect.batch import Why
 from pipeline.collect.protocols.packed import lz
 from pipeline.collect.protocols.protocol import Limits, Malformed, Settings
 from pipeline.collect.protocols.table import Table
-from pipeline.decode.decode import decode
+from pipeline.decode.decode import COLLECTED, decode
 from pipeline.model.records import Invalid, Origin
 from tests.collect.protocols.asking import (
     NOW,
@@ -324,9 +324,14 @@ def test_v1_answers_for_each_event() -> None:
         "5": "ok",
     }
     assert "distinct_id" in results["2"]["details"]
-    # The job accounts for those that it cannot read; what is too large is not kept.
+    # The job accounts for those that it cannot read, and for what is too large.
     members = members_of(request, table)
-    assert [member.at_ms for member in members] == [NOW, None, None, LATE]
+    assert [member.at_ms for member in members] == [NOW, None, None, None, LATE]
+    (dead,) = decode(
+        members[2].value, format=COLLECTED, origin=Origin("s", 0), headers=list(members[2].headers)
+    )
+    assert isinstance(dead, Invalid)
+    assert f"{len(json.dumps({**EVENT, 'uuid': '3', 'properties': {'x': 'x' * 300}})):,} bytes" in dead.reason
     assert cut(request).credential == "phc"
 
 

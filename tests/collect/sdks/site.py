@@ -12,15 +12,15 @@ from tests.collect.sdks.parts import PROGRAMS
 
 
 @contextmanager
-def site(modules: Path) -> Iterator[str]:
-    """Serve page.html and node_modules/ on a port of this machine; give the origin."""
+def site(modules: Path, page: Path = PROGRAMS / "page.html") -> Iterator[str]:
+    """Serve a page and node_modules/ on a port of this machine; give the origin."""
 
     class Files(SimpleHTTPRequestHandler):
         def translate_path(self, path: str) -> str:
             asked = path.partition("?")[0]
             if asked.startswith("/node_modules/"):
                 return str(modules / asked.removeprefix("/node_modules/"))
-            return str(PROGRAMS / "page.html")
+            return str(page)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

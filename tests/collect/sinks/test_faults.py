@@ -18,7 +18,7 @@ from pipeline.collect.sinks.recording.line import line_rests
 from pipeline.collect.sinks.recording.mend import mend
 from pipeline.collect.sinks.recording.writer import Group, Writer
 from pipeline.collect.sinks.settings import RecordingSettings
-from pipeline.model.errors import StateError
+from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.files.recorded import parse_line
 from tests.collect.sinks.kit import batch, in_loop, kept, member, named, opened, segments, values
 from tests.faults.test_failing_disk import no_file_may_grow
@@ -299,3 +299,25 @@ def _fails(*_: object) -> None:
 class _Room:
     def __init__(self, f_frsize: int, free: int) -> None:
         self.f_frsize, self.f_bavail = f_frsize, free
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (errno.ENOSPC, "Make a little room"),
+        (errno.EROFS, "Let this user write"),
+        (errno.EIO, "See to that disk"),
+    ],
+)
+@pytest.mark.parametrize(
+    "step", ["folder.make_folder", "folder.remove_partials", "folder.replace_durably", "segment.sync"]
+)
+def test_a_disk_that_refuses_the_start_names_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: int, remedy: str
+) -> None:
+    def refuses(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(f"pipeline.collect.sinks.recording.{step}", refuses)
+    with pytest.raises(Fatal, match=rf"{os.strerror(code)}\. {remedy}.*`collect.to.recording`"):
+        opened(tmp_path / "collected")

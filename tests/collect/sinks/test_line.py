@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.collect.batch import Member
+from pipeline.collect.members import Good, items
+from pipeline.collect.protocols.protocol import Limits
 from pipeline.collect.sinks.recording.line import line_rests
 from pipeline.sources.files.recorded import Message, dump_line, parse_line
 
@@ -52,3 +56,33 @@ def test_one_bad_member_does_not_cost_the_others_their_form() -> None:
     members = [Member(b'{"n":%d}' % n, "u", None, None, ()) for n in range(99)]
     members.insert(50, Member(b'{"n":NaN}', "u", None, None, ()))
     assert sum(b'"value_base64"' in rest for rest in line_rests(members)) == 1
+
+
+GOOD = st.dictionaries(st.text(max_size=4), st.none() | st.integers() | st.text() | st.floats(), max_size=3)
+
+
+@settings(max_examples=80)
+@given(
+    st.lists(
+        st.tuples(GOOD, st.none() | st.text(max_size=4), st.none() | st.binary(max_size=16)), min_size=1
+    ),
+    st.booleans(),
+)
+def test_members_that_were_found_good_get_the_line_that_others_get(
+    found: list[tuple[object, str | None, bytes | None]], ascii_only: bool
+) -> None:
+    texts = [json.dumps(value, ensure_ascii=ascii_only) for value, _, _ in found]
+    body = f"[{','.join(texts)}]".encode("utf-8", "surrogatepass")
+    values = items(body, Limits())
+    headers = (("hk-protocol", b"segment"), ("hk-key", b"100% web"))
+    members = [
+        Member(value, user, None, same, headers) for value, (_, user, same) in zip(values, found, strict=True)
+    ]
+    assert line_rests(members, isinstance(values, Good)) == line_rests(members)
+
+
+def test_only_what_any_reader_of_a_line_finds_again_is_good() -> None:
+    deep = b'{"a":' + b"[" * 300 + b"]" * 300 + b"}"
+    for body in (b"[null]", b'[{"a":\n1}]', b'[{"a":"\xff"}]', b"[" + deep + b"]", b'[{"a":NaN}]'):
+        assert not isinstance(items(body, Limits()), Good)
+    assert isinstance(items(b'[ {"a": 1} ,\t{"b":"\xc3\xa9"}]', Limits()), Good)

@@ -36,6 +36,8 @@ def stop(number, frame):
     sys.exit(int(sys.argv[4]))
 signal.signal(signal.SIGTERM, stop)
 note("started")
+if "tells" in sys.argv:
+    print("{}", flush=True)
 while True:
     time.sleep(60)
 """
@@ -58,9 +60,11 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
     monkeypatch.setattr(group, "subprocess", SimpleNamespace(Popen=popen, DEVNULL=-3, PIPE=-1))
 
-    def run(*teams: str, while_: Callable[[], None] | None = None) -> tuple[int, Supervisor, list[str]]:
+    def run(
+        *teams: str, while_: Callable[[], None] | None = None, silent_secs: float | None = None
+    ) -> tuple[int, Supervisor, list[str]]:
         (tmp_path / "log").write_text("")
-        found = [Team(line.split()[0], line.split(), joined=False) for line in teams]
+        found = [Team(line.split()[0], line.split(), joined=False, silent_secs=silent_secs) for line in teams]
         running = Supervisor(found)
         with handled_by(lambda number, frame: None):
             listen()
@@ -147,6 +151,15 @@ def test_what_failed_is_started_again_loudly_and_the_others_do_not_notice(run, c
     assert [record.fields["wait_secs"] for record in again] == [0.01, 0.02]
     assert {record.fields["member"] for record in again} == {"a"}
     assert said == ["b started", "b asked", "b stopped"]
+    assert running.ended["a"].code == 0
+
+
+def test_what_hangs_is_ended_and_started_again_and_who_never_told_anything_is_not(run, caplog):
+    press = interrupt(run, when="a started, b started", starts=2)
+    code, running, _ = run("a stays 0 0 tells", "b stays 0 0", while_=press, silent_secs=0.3)
+    assert (code, run.starts["a"] >= 2, run.starts["b"]) == (0, True, 1)
+    said = [record.fields["member"] for record in caplog.records if "hangs" in record.message]
+    assert set(said) == {"a"}
     assert running.ended["a"].code == 0
 
 

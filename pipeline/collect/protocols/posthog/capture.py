@@ -116,7 +116,8 @@ class PostHog(Protocol):
             _piece(value, one, shift, asked.received_ms, named)
             for value, one in zip(values, seen, strict=True)
         ]
-        return Cut(self, credential, pieces, shift_ms=shift.by_ms)
+        are_good = type(values) is members.Good
+        return Cut(self, credential, pieces, shift_ms=shift.by_ms, are_good=are_good)
 
     def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
         """Return 200 and a body that posthog-js can read; 204 to a beacon."""

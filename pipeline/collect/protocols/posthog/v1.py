@@ -4,9 +4,9 @@
                                    -Request-Timestamp; {created_at, batch: [events]}
     200 {"results": {UUID: {"result": "ok" | "drop", "details"}}}
 
-An event that is too large is dropped, and so it is answered. One that the job could make nothing of is kept
-all the same, for the job to account for it, and answered as dropped, with the reason. The client's clock is
-the header's; `options.disable_skew_correction` and `historical_migration` leave the times as they are.
+One that the job can make nothing of is kept all the same (of one that is too large its beginning), for the
+job to account for it as a dead letter, and answered as dropped, with the reason. The client's clock is the
+header's; `options.disable_skew_correction` and `historical_migration` leave the times as they are.
 """
 
 from __future__ import annotations
@@ -80,8 +80,7 @@ class PostHogV1(Protocol):
             piece, fault = _piece(value, shift, asked.received_ms)
             if len(value) > limits.member_bytes:
                 fault = f"the event has {len(value):,} bytes, {limits.member_bytes:,} are allowed"
-            else:
-                pieces.append(piece)
+            pieces.append(piece)
             if piece.same is not None:
                 results[piece.same] = _OK if fault is None else {"result": "drop", "details": fault}
         kept = answers.as_json(200, {"results": results})

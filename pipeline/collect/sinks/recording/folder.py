@@ -14,6 +14,7 @@ it. So there may be gaps between segments.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import threading
@@ -71,16 +72,13 @@ class Folder:
                 "(`collect.to.recording`)"
             ) from None
         except OSError as error:
-            raise Fatal(
-                f"cannot keep events in {path}: {error.strerror}. Make room for a folder there, or name "
-                "another one (`collect.to.recording`)"
-            ) from None
+            raise Fatal(f"cannot keep events in {path}: {error.strerror}. {remedy(error)}") from None
         try:
             remove_partials(path)
             self.known = self._load()
         except OSError as error:
             self.close()
-            raise Fatal(f"cannot read {path}: {error.strerror}") from None
+            raise Fatal(f"cannot read {path}: {error.strerror}. {remedy(error)}") from None
         except BaseException:
             self.close()
             raise
@@ -167,6 +165,18 @@ class Folder:
             f"{self.path / MARK} is damaged ({reason}): put it back from a copy, or collect into another "
             "folder (jobs can still read this one)"
         )
+
+
+def remedy(error: OSError) -> str:
+    """Return what a person can do about it."""
+    other = "or name another folder (`collect.to.recording`)"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"Make a little room on its disk (once it runs, what all jobs have read goes by itself), {other}"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"Let this user write there, {other}"
+    return f"See to that disk, {other}"
 
 
 def _crc(said: dict[str, Any]) -> int:

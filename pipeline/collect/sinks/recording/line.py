@@ -5,29 +5,34 @@ from __future__ import annotations
 import base64
 from binascii import hexlify
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import cast
 
-import msgspec
 import orjson
 
 from pipeline.collect.batch import Headers, Member
+from pipeline.collect.members import which_are_good
 from pipeline.sources.files.recorded import Message, dump_line
 
 SAME = "hk-same"
 """The header, always the first, from which a start learns what was kept lately."""
 
-_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
-_FLAT_BYTES = 400
-"""A shorter value is surely not nested deeper than any reader of a line goes."""
+_FEW = 2
+"""So many headers are ours, and always the same: the others may be anything, of any size."""
 _HEAD = len(b'{"hookline":1,"source":"","offset":0,"time":0')
 
 
-def line_rests(members: Sequence[Member]) -> list[bytes]:
-    """Return of each line what follows its number and time, with its line end."""
+def line_rests(members: Sequence[Member], are_good: bool | list[bool] = False) -> list[bytes]:
+    """Return of each line what follows its number and time, with its line end; see `Batch.are_good`."""
+    if are_good is True and (alike := _alike(members)) is not None:
+        return alike
     rests = []
     seen: Headers | None = None
     only = after = b""
     values = [member.value for member in members]
-    for member, value, is_plain in zip(members, values, _plain(values), strict=True):
+    if type(are_good) is bool:
+        are_good = [True] * len(values) if are_good else which_are_good(values)
+    for member, value, is_good in zip(members, values, are_good, strict=True):
         headers = member.headers
         # The members of a request mostly share theirs.
         if headers is not seen:
@@ -35,7 +40,7 @@ def line_rests(members: Sequence[Member]) -> list[bytes]:
             only = b',"headers":[' + shown + b"]" if shown else b""
             after = b'"],' + shown + b"]" if shown else b'"]]'
         user, same = member.user, member.same
-        if is_plain and value is not None and user is not None and same is not None:
+        if is_good and value is not None and user is not None and same is not None:
             # Nearly all of them, in one step.
             with_key = (_key(user), hexlify(same), after, value)
             rests.append(b',"key":%b,"headers":[["hk-same","%b%b,"value":%b}\n' % with_key)
@@ -45,46 +50,40 @@ def line_rests(members: Sequence[Member]) -> list[bytes]:
             rest += b',"headers":[["hk-same","' + hexlify(same) + after
         else:
             rest += only
-        rests.append(rest + (b',"value":' + value + b"}\n" if is_plain and value else _value(value)))
+        rests.append(rest + (b',"value":' + value + b"}\n" if is_good and value else _value(value)))
     return rests
 
 
-def _plain(values: Sequence[bytes | None]) -> list[bool]:
-    """Return which values stand in a line as they are: a reader of the line finds the same bytes again.
-
-    As long as all do, one pass looks at all of them.
-    """
-    if _are_plain(values):
-        return [True] * len(values)
-    if len(values) < 2:
-        return [False] * len(values)
-    half = len(values) // 2
-    return _plain(values[:half]) + _plain(values[half:])
-
-
-def _are_plain(values: Sequence[bytes | None]) -> bool:
-    """Return whether all of them do: as items of a list, each is just as long as its value.
-
-    So none can begin or end within another.
-    """
-    if None in values or b"null" in values:
-        return False
+def _alike(members: Sequence[Member]) -> list[bytes] | None:
+    """Return what `line_rests` does, of good members that have all there is and share their headers."""
+    first = members[0]
+    headers = first.headers
+    if len(members) == 1:
+        if first.user is None or first.same is None or len(headers) > _FEW:
+            return None
+        try:
+            key = orjson.dumps(first.user)
+        except orjson.JSONEncodeError:
+            return None
+        return [_form(tuple(headers)) % (key, hexlify(first.same), first.value)]
+    users = [member.user for member in members if member.headers is headers]
+    sames = cast(list[bytes], [member.same for member in members])
+    if len(users) < len(sames) or None in users or None in sames:
+        return None
+    values = cast(list[bytes], [member.value for member in members])
     try:
-        text = b",".join(values)  # type: ignore[arg-type]  # there is no None
-        if b"\n" in text or b"\r" in text:
-            return False
-        sizes = [len(value) for value in values]  # type: ignore[arg-type]  # there is no None
-        if [len(raw) for raw in _RAWS.decode(b"[" + text + b"]")] != sizes:
-            return False
-        if not text.isascii():
-            text.decode()  # msgspec looks at no text: a line that is not UTF-8 is JSON for nobody else
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return max(sizes, default=0) < _FLAT_BYTES or not any(_may_be_deep(value) for value in values if value)
+        keys = list(map(orjson.dumps, users))
+    except orjson.JSONEncodeError:  # half of a surrogate pair
+        return None
+    form = _form(tuple(headers)) if len(headers) <= _FEW else _form.__wrapped__(headers)
+    return list(map(form.__mod__, zip(keys, map(hexlify, sames), values, strict=True)))
 
 
-def _may_be_deep(value: bytes) -> bool:
-    return value.count(b"{") + value.count(b"[") >= _FLAT_BYTES // 2
+@lru_cache(maxsize=256)
+def _form(headers: Headers) -> bytes:
+    """Return the end of a line up to its key, digest and value."""
+    shown = (b"," + _shown_headers(headers)).replace(b"%", b"%%")
+    return b',"key":%b,"headers":[["hk-same","%b"]' + shown + b'],"value":%b}\n'
 
 
 def _value(value: bytes | None) -> bytes:

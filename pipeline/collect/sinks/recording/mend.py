@@ -11,7 +11,7 @@ from pathlib import Path
 
 import zstandard
 
-from pipeline.collect.sinks.recording.folder import GAP, PARTIAL, Folder
+from pipeline.collect.sinks.recording.folder import GAP, PARTIAL, Folder, remedy
 from pipeline.model.disk import sync
 from pipeline.model.errors import Fatal
 from pipeline.telemetry import log as logging
@@ -37,7 +37,7 @@ def mend(folder: Folder) -> None:
     try:
         _mend(folder)
     except OSError as error:
-        raise Fatal(f"cannot go on in {folder.path}: {error.strerror}") from None
+        raise Fatal(f"cannot go on in {folder.path}: {error.strerror}. {remedy(error)}") from None
 
 
 def _mend(folder: Folder) -> None:

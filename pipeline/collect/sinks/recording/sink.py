@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from pipeline.collect.batch import Batch, Refused, Why
 from pipeline.collect.sinks.intake import Intake, IntakeSink, Ticket
@@ -33,8 +34,7 @@ _Piece = tuple[int, Sequence[bytes]]
 """When lines were received, and what follows number and time in each of them."""
 
 
-@dataclass(slots=True)
-class _Unit:
+class _Unit(msgspec.Struct):
     """Batches that are written together, as lines."""
 
     tickets: list[Ticket]
@@ -139,15 +139,18 @@ class RecordingSink(IntakeSink):
     def _put(self, tickets: list[Ticket]) -> None:
         """Take batches that are to be written together."""
         if len(tickets) == 1:
-            ticket = tickets[0]
-            pieces: list[_Piece] = [(ticket.batch.received_ms, line_rests(ticket.batch.members))]
+            (ticket,) = tickets
+            batch, size = ticket.batch, ticket.size
+            rests = line_rests(batch.members, batch.are_good)
+            pieces: list[_Piece] = [(batch.received_ms, rests)]
         else:
             batches = [ticket.batch for ticket in tickets]
-            rests = [line_rests(batch.members) for batch in batches]
+            size = sum(ticket.size for ticket in tickets)
+            each = [line_rests(batch.members, batch.are_good) for batch in batches]
             pieces = [
-                (batches[number].received_ms, (rests[number][index],)) for number, index in places(batches)
+                (batches[number].received_ms, (each[number][index],)) for number, index in places(batches)
             ]
-        self._ready.append(_Unit(tickets, pieces, sum(ticket.size for ticket in tickets)))
+        self._ready.append(_Unit(tickets, pieces, size))
         if not self._under and not self._woken:
             # What else is read in this turn of the loop goes along.
             self._woken = True
@@ -184,9 +187,17 @@ class RecordingSink(IntakeSink):
             for received_ms, rests in unit.pieces:
                 last_ms = max(last_ms, received_ms)
                 at = b',"time":%d' % last_ms
-                for rest in rests:
-                    lines += (head, b"%d" % number, at, rest)
+                if len(rests) == 1:
+                    lines += (head, b"%d" % number, at, rests[0])
                     number += 1
+                    continue
+                following = number + len(rests)
+                parts = [head] * (4 * len(rests))
+                parts[1::4] = map(b"%d".__mod__, range(number, following))
+                parts[2::4] = [at] * len(rests)
+                parts[3::4] = rests
+                lines += parts
+                number = following
         group = Group(b"".join(lines), first, last_ms, begins)
         # Not given back where the group is refused: a reader may have seen its lines.
         self._first, self._next_line, self._last_ms = first, number, last_ms

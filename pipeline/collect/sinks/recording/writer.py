@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol
 
-from pipeline.collect.sinks.recording.folder import Folder
+from pipeline.collect.sinks.recording.folder import Folder, remedy
 from pipeline.collect.sinks.recording.segment import Segment
 from pipeline.model.errors import Fatal
 
@@ -72,7 +72,7 @@ class Writer:
         try:
             self._begin(folder.known.next_line)
         except OSError as error:
-            raise Fatal(f"cannot keep events in {folder.path}: {error.strerror}") from None
+            raise Fatal(f"cannot keep events in {folder.path}: {error.strerror}. {remedy(error)}") from None
         self._thread = threading.Thread(target=self._run, name="collect-writer", daemon=True)
 
     def start(self) -> None:

@@ -1,0 +1,57 @@
+"""A large body is cut beside the event loop: others are answered meanwhile."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from pipeline.collect.members import which_are_good
+from tests.collect.rig import Reply, Running, post
+
+KEY = "sk-server-secret"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kept"),
+    [
+        ("/v1/batch", b'{"batch":[%s]}', b'{"messageId":"%d","x":"%b"}'),
+        ("/e/", b'{"api_key":"sk-server-secret","batch":[%s]}', b'{"api_key":"","uuid":"%d","x":"%b"}'),
+        ("/v1/events", b"[%s]", b'{"id":"%d","x":"***%b"}'),
+    ],
+)
+def test_others_are_answered_while_a_large_body_is_cut(running, path, body, kept):
+    filling = b"x" * 3_900
+    wanted = [kept % (n, filling) for n in range(5_000)]
+    sent = b",".join(wanted).replace(b'"api_key":""', b'"api_key":"sk-server-secret"')
+    request = post(body.replace(b"%s", sent.replace(b"***", KEY.encode())), f"X-Write-Key: {KEY}", path=path)
+    running.sink.batches.clear()
+    replies: list[Reply] = []
+    with running.connect() as large, running.connect() as other:
+        other.send(post())
+        assert other.read().status == 200
+        large.send(request[:-1])
+        waiting = threading.Thread(target=lambda: replies.append(large.read()))
+        waiting.start()
+        large.send(request[-1:])
+        answered = 0
+        while not replies:
+            other.send(post())
+            assert other.read().status == 200
+            answered += 1
+        waiting.join()
+    assert replies[0].status == 200
+    assert answered > 3
+    (batch,) = [batch for batch in running.sink.batches if len(batch.members) > 1]
+    assert [member.value for member in batch.members] == wanted
+    assert batch.are_good is True or batch.are_good == which_are_good(wanted) == [True] * 5_000
+
+
+def test_a_large_body_that_is_none_is_refused_and_one_of_a_page_can_be_read_by_it():
+    with Running() as running:
+        refused = running.ask(post(b'{"batch":[' + b"1," * 600_000, path="/v1/batch"))
+        assert refused.status == 400
+        origin = "https://shop.example"
+        large = b'{"api_key":"wk-page-secret","batch":[{"event":"A","x":"%b"}]}' % (b"x" * 1_048_000)
+        reply = running.ask(post(large, f"Origin: {origin}", path="/e/"))
+        assert (reply.status, reply.headers["access-control-allow-origin"]) == (200, origin)
