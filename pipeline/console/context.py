@@ -29,6 +29,7 @@ from pipeline.operate.kept.works import Works
 from pipeline.operate.literals import hide_literals
 from pipeline.operate.looks import Looks, Sample
 from pipeline.operate.overview.sampler import Sampler
+from pipeline.operate.tree import Tree
 from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.workbench import Workbench
 
@@ -79,6 +80,7 @@ class Console:
     tokens: Tokens = field(init=False)
     mask: Mask = field(init=False)
     audit: Audit = field(init=False)
+    tree: Tree = field(init=False)
     workbench: Workbench = field(init=False)
     """What unsaved texts mean."""
     looks: Looks = field(init=False)
@@ -103,6 +105,7 @@ class Console:
         self.works = Works(self.options.state)
         self.tokens = Tokens(self.options.tokens)
         self.mask = Mask(self.options.mask)
+        self.tree = Tree(self.options.config)
         self.audit = Audit(self.options.audit or self.options.state / NAME)
         self.workbench = Workbench(self.options.config, self.options.state)
         self.looks = Looks(self.options.state)

@@ -87,6 +87,11 @@ def pretty(value: Value) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
 
 
+def compact(value: Value) -> str:
+    """Return a value as JSON in one line."""
+    return orjson.dumps(value, default=str).decode()
+
+
 def _environment() -> Environment:
     found = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -105,6 +110,7 @@ def _environment() -> Environment:
         "size": size,
         "webhook_path": webhook_path,
         "indented": indented,
+        "compact": compact,
     }
     found.globals |= {"NAVIGATION": NAVIGATION, "HIDDEN": HIDDEN, "asset": FILES.path}
     return found

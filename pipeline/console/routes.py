@@ -17,6 +17,8 @@ from pipeline.console.api import (
 from pipeline.console.api import webhooks as hooks
 from pipeline.console.context import Asked
 from pipeline.console.pages import (
+    audit,
+    config,
     dead_letters,
     edit,
     events,
@@ -99,6 +101,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/live", "view", live.show),
     Route("GET", "/live/rows", "view", live.rows, stream=True),
     # pages/config, pages/audit
+    Route("GET", "/config", "view", config.show),
+    Route("GET", "/config/file", "view", config.file),
+    Route("GET", "/api/v1/config", "view", config.show),
+    Route("GET", "/audit", "view", audit.show),
+    Route("GET", "/api/v1/audit", "view", audit.show),
     # api: webhooks
     Route("GET", "/api/v1/webhooks", "view", hooks.listed),
     Route("GET", "/api/v1/webhooks/{id}", "view", hooks.one),
