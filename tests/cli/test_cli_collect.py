@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -9,8 +10,9 @@ import signal
 import socket
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -108,6 +110,46 @@ def test_a_collector_that_is_killed_is_started_again_loudly_and_nobody_outlives_
     assert [(line["member"], line["wait_secs"]) for line in again] == [("collect", 0.5)]
     listens = [line for line in lines_of(err, "info") if line["message"] == "listening"]
     assert [line["member"] for line in listens] == ["collect", "collect"]
+
+
+def test_the_console_is_a_member_where_the_config_names_it_and_its_link_is_shown_once(
+    bench: Bench, receiver: Receiver, port: int
+):
+    pages = free_port()
+    pipeline = bench.config / "pipeline.yaml"
+    pipeline.write_text(pipeline.read_text().rstrip().removesuffix("}") + f", console: {{listen: {pages}}}}}")
+    with started(*words("up", bench, "--state", bench.state), env=bench.environ) as up:
+        until(lambda: post(port, event("e1")))
+        until(lambda: receiver.requests)
+        assert up.stderr is not None
+        said = until_said(up.stderr, f"console: http://127.0.0.1:{pages}/login#token=")
+        token = said[-1].rpartition("=")[2].strip()
+        assert entered(pages, token) == 303, "the link is good"
+        assert entered(pages, token) == 403, "once"
+        up.send_signal(signal.SIGTERM)
+        out, err = up.communicate(timeout=30)
+        assert up.returncode == 0, err
+    assert token not in "".join(said[:-1]) + out
+    stops = [line["member"] for line in lines_of(err, "info") if line["message"] == "stopping"]
+    assert stops == ["collect", "job", "console"]
+
+
+def until_said(stream: IO[str], words: str) -> list[str]:
+    """Return the lines up to the one with these words."""
+    said: list[str] = []
+    while not said or words not in said[-1]:
+        line = stream.readline()
+        assert line, f"it ended: {said}"
+        said.append(line)
+    return said
+
+
+def entered(port: int, token: str) -> int:
+    """Return the status of a log-in."""
+    headers = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"}
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("POST", "/login", f"token={token}", headers)
+        return connection.getresponse().status
 
 
 def test_a_webhook_that_no_job_starts_with_is_said_before_anything_is_started(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli.options import config_option, log_options, setting, state_option
-from pipeline.cli.output import echo, say
+from pipeline.cli.output import echo, print_json_lines, say
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
@@ -122,7 +123,13 @@ def console(
 
     job_config = load(config, state, {"log.level": log_level, "log.format": log_format}, given, member)
     log.setup(job_config.file.log.level, job_config.file.log.format)
-    run_console(options_of(config, job_config), listening=echo)
+    run_console(options_of(config, job_config), listening=echo if member is None else tell_link)
+
+
+def tell_link(link: str) -> None:
+    """Tell the supervisor the link that is good once."""
+    print_json_lines([{"link": link}])
+    sys.stdout.flush()
 
 
 def load(

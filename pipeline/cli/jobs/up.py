@@ -1,4 +1,4 @@
-"""``hookline up``: the collector and the job that reads from it, side by side."""
+"""``hookline up``: the collector, the job that reads from it and the console, side by side."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pipeline.runtime.processes.supervisor import Team
 
 COLLECT = "collect"
+CONSOLE = "console"
 HUNG_SECS = 30.0
 """A collector says twice a second where it stands, as long as it answers: silent for so long, it hangs."""
 
@@ -59,11 +60,11 @@ def up(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Run what pipeline.yaml names, the collector and the job, until Ctrl-C.
+    """Run what pipeline.yaml names, the collector, the job and the console, until Ctrl-C.
 
     Each is a process of its own (the job of several, with --processes). One that fails is started again after
-    growing waits; exit 1, 2 or 3 of one ends all with that code. Ctrl-C stops the collector, then the job; a
-    second one ends them at once.
+    growing waits; exit 1, 2 or 3 of one ends all with that code. Ctrl-C stops the collector, then the job,
+    then the console; a second one ends them at once.
     """
     from pipeline.runtime.ahead import refuse_ahead
     from pipeline.runtime.processes.board import Board
@@ -77,7 +78,9 @@ def up(
     if not yes:
         running.ask_before_again(job_config)
     state = job_config.state
-    names = [JOB] if job_config.file.collect is None else [COLLECT, JOB]
+    file = job_config.file
+    with_console = "console" in file.model_fields_set
+    names = [COLLECT] * (file.collect is not None) + [JOB] + [CONSOLE] * with_console
     board = Board(names)
     teams = teams_of(job_config, config, listen, metrics, processes, flags, board)
     before, begun = running.account(state)["records"]["read"], time.monotonic()
@@ -133,7 +136,7 @@ def teams_of(
     flags: dict[str, Any],
     board: Board,
 ) -> list[Team]:
-    """Return the collector and the job, each as the command that it is."""
+    """Return the collector, the job and the console, each as the command that it is."""
     from pipeline.runtime.collector import render
     from pipeline.runtime.processes.supervisor import JOB, Team
     from pipeline.runtime.progress import Facts
@@ -157,11 +160,23 @@ def teams_of(
         elif "try" in found and sys.stderr.isatty():
             screen.write(collecting.to_try(found["try"]))
 
+    def link(line: bytes) -> None:
+        found = last_of(line) or {}
+        if "link" in found:
+            screen.write(f"{CONSOLE}: {found['link']}")
+
     collect = ["collect", *common, *(["--listen", listen] if listen else [])]
     collect += ["--metrics", behind(metrics, processes)] if metrics else []
     return [
         Team(COLLECT, collect, joined=False, talks=board.talk(COLLECT), tells=status, silent_secs=HUNG_SECS),
         Team(JOB, job, processes, talks=board.talk(JOB)),
+        Team(
+            CONSOLE,
+            [CONSOLE, *common, "--state", str(job_config.state)],
+            joined=False,
+            talks=board.talk(CONSOLE),
+            tells=link,
+        ),
     ]
 
 
