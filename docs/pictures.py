@@ -8,6 +8,7 @@ so many.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -52,6 +53,7 @@ def main(words: list[str]) -> int:
     pages = PAGES if given.look else SHOWN
     if given.only:
         pages = {name: PAGES[name] for name in given.only.split(",")}
+    os.environ.setdefault("SLACK_BOT_TOKEN", "shown-nowhere")  # the example that is shown names it
     with tempfile.TemporaryDirectory() as folder:
         config = None if given.webhooks is None else config_of(Path(folder) / "given", given.webhooks)
         with running(Path(folder) / "demo", ["--listen", "127.0.0.1:0"], config=config) as link:
