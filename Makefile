@@ -15,7 +15,7 @@ BROWSER := pipeline/console/browser
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run assets test lint unit coverage bench bench-compare answers bombs bombs-live fuzz chaos sim soak kafka kafka-stop sdks cdc docs site lock audit clean
+.PHONY: help setup dev run console assets test lint unit coverage bench bench-compare answers bombs bombs-live fuzz chaos sim soak kafka kafka-stop sdks cdc docs pictures site lock audit clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -26,6 +26,9 @@ dev: $(DEV) ## make .venv with the tools for tests and checks as well
 
 run: $(RUN) ## the demo: a recorded shop becomes webhooks to a receiver on this machine
 	@$(BIN)/hookline demo $(ARGS)
+
+console: $(RUN) $(ASSETS) ## the demo in a browser: a shop that goes on, and the console over it (ARGS="--listen 127.0.0.1:9000")
+	@$(BIN)/hookline demo --console $(ARGS)
 
 assets: $(ASSETS) ## the scripts of the console's pages, bundled: without them it works, plainer
 
@@ -64,7 +67,7 @@ fuzz: $(DEV) ## made-up conditions, templates and answers over made-up values, f
 
 chaos: $(DEV) ## the long form of the kill and fault tests (an hour or so)
 	$(BIN)/python -m tests.chaos.suite
-	$(BIN)/pytest -m slow tests/recovery tests/faults tests/simulation $(ARGS)
+	$(BIN)/pytest -m slow tests/recovery tests/faults tests/simulation tests/console $(ARGS)
 
 SECONDS := 3600
 sim: $(DEV) ## the simulation of the state protocol, for an hour (SECONDS=60, ARGS="--mutants" or "--seed 7")
@@ -87,6 +90,9 @@ cdc: $(DEV) ## a job behind PostgreSQL, Debezium and Kafka Connect, all of them 
 
 docs: $(DEV) ## write the generated parts of the pages and of config again
 	$(BIN)/python docs/generate.py
+
+pictures: $(DEV) $(ASSETS) ## take the pictures of the console anew, in Debian's Chromium (ARGS="--look FOLDER --webhooks 1000")
+	@$(BIN)/python docs/pictures.py $(ARGS)
 
 site: $(DEV) ## build the pages of docs/ into site/index.html; a broken link fails
 	$(BIN)/properdocs build --clean

@@ -13,9 +13,11 @@ from subprocess import PIPE, Popen
 import pytest
 
 from tests.bench import collecting, http_clients, kafka_topics, measure, sections, suite, watch
+from tests.bench.candidates import job, make_config
 from tests.bench.kafka_topics import NoBroker
 from tests.bench.measure import Candidate, Run
 from tests.bench.servers import receiver
+from tests.bench.watched import watched
 
 TINY = {
     "rounds": 1,
@@ -55,6 +57,15 @@ def test_a_section_prints_a_table_with_each_candidate(
         assert figures["cpu_us"] > 0
         assert figures["per_sec"] > 0
     assert max(map(len, shown.splitlines())) <= measure.WIDTH
+
+
+def test_a_job_that_is_looked_at_is_measured_like_one_that_is_not(bench: sections.Bench) -> None:
+    config = make_config(bench.place(), bench.origin, bench.stream(1.0, 400))
+    seen = watched("looked at", job("", config, 400), config)
+    measure.take_turns([seen], 1, warm_up=False)
+    (run,) = seen.runs
+    assert run.cpu_us > 0
+    assert (config.parent / "audit.jsonl").exists()  # somebody has logged in
 
 
 def test_latency_prints_a_row_per_case_and_names_the_missing_broker(
@@ -104,7 +115,7 @@ def test_what_is_not_installed_is_named(
 
 
 def test_the_usual_sections_leave_out_what_takes_long() -> None:
-    assert set(sections.SECTIONS) - set(sections.USUAL) == {"users", "parts", "flaky"}
+    assert set(sections.SECTIONS) - set(sections.USUAL) == {"users", "parts", "flaky", "watched"}
 
 
 def test_quick_changes_how_much_is_measured_and_nothing_else(tmp_path: Path) -> None:

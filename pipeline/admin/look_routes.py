@@ -1,4 +1,4 @@
-"""What the owner of a job may see of it: taps, samples, names, the last attempts; and a test send.
+"""What the owner of a job may see of it: taps, samples, names, the last attempts.
 
 Payloads are shown: whoever may open the socket may read them.
 """
@@ -6,18 +6,11 @@ Payloads are shown: whoever may open the socket may read them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-
-import orjson
 
 from pipeline.admin.routes import Route
-from pipeline.compile.snapshot import Snapshot
-from pipeline.decode.decode import decode
 from pipeline.deliver.lanes.onlookers import Kept
 from pipeline.job.assembly import Job
-from pipeline.job.preview import Preview
-from pipeline.job.send_once import match_for, send_once
-from pipeline.job.settings import wall_clock
+from pipeline.job.tap.answers import checked_statuses
 from pipeline.job.tap.samples import MOST
 from pipeline.job.tap.stream import TapStream
 from pipeline.job.tap.wanted import (
@@ -27,14 +20,11 @@ from pipeline.job.tap.wanted import (
     Wanted,
     checked_outcomes,
     checked_stages,
-    checked_statuses,
 )
-from pipeline.language.secrets import Secrets
 from pipeline.match.conditions.nodes import Condition
 from pipeline.match.written import condition_of
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
-from pipeline.model.records import Invalid, Origin, PropertyUpdate
 from pipeline.model.times import format_iso
 from pipeline.model.words import no_webhook
 from pipeline.outbox.reading.dead_letter_json import request_json
@@ -82,44 +72,12 @@ def look_routes(job: Job, process: int) -> list[Route]:
             raise UsageError(no_webhook(webhook, versions.specs))
         return [_attempt(one) for one in lookout.attempts.of(webhook)[:limit]]
 
-    def send_test(webhook: str, record: Value, user: Value = None) -> Value:
-        if process:
-            return None  # one process of a job sends it
-        return _sent(versions.latest, webhook, record, user)
-
     return [
-        Route("send-test", send_test),
         Route("tap", tap, streams=True),
         Route("samples", samples),
         Route("catalog", catalog),
         Route("attempts", attempts),
     ]
-
-
-def _sent(snapshot: Snapshot, webhook: str, record: Value, user: Value) -> dict[str, Value]:
-    """Send a webhook's request for one record, in Hookline's own shape, and what is known of its user.
-
-    With the job's secrets, to where the webhook's file says, whether its trigger holds or not.
-    """
-    now = wall_clock()
-    origin = Origin("test", now)
-    records = decode(orjson.dumps(record), format="native", origin=origin, received_at=now)
-    broken = next((one for one in records if isinstance(one, Invalid)), None)
-    if broken is not None:
-        raise UsageError(f"the record cannot be used: {broken.reason}")
-    known = None
-    if user:
-        first = records[0]
-        who = {"user_id": first.user_id} if first.user_id else {"anonymous_id": first.anonymous_id}  # type: ignore[union-attr] # none is Invalid
-        (known,) = decode(orjson.dumps({"type": "user", **who, "set": user}), format="native", origin=origin)
-    found = match_for(snapshot, webhook, records, known if isinstance(known, PropertyUpdate) else None)
-    if found is None:
-        raise UsageError("there is no event in it, and no change of a property")
-    match, holds = found
-    shown = {"holds": holds, "request": Preview.of(match).to_json()}
-    if match.request is None:
-        return {**shown, "answer": None}
-    return {**shown, "answer": send_once(snapshot, match, Secrets(base=Path(snapshot.text.root))).to_json()}
 
 
 def _attempt(kept: Kept) -> dict[str, Value]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -161,10 +159,6 @@ def console_options(function: F) -> F:
     return url(token(function))
 
 
-_AGO = re.compile(r"(\d+)([smhd])")
-_UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
 class When(click.ParamType[int]):
     """A time: ISO 8601, a unix time, or how long ago: 90s, 15m, 2h, 3d."""
 
@@ -174,17 +168,12 @@ class When(click.ParamType[int]):
         """Return unix milliseconds."""
         if isinstance(value, int):
             return value
-        ago = _AGO.fullmatch(value)
-        if ago:
-            return time.time_ns() // 1_000_000 - int(ago[1]) * _UNIT_MS[ago[2]]
-        from pipeline.model.times import parse_time
+        from pipeline.model.times import parse_when
 
         try:
-            return parse_time(value)
-        except ValueError:
-            self.fail(
-                f"`{value}` is no time; want 2026-11-24, 2026-11-24T10:00:00Z, 15m, 2h or 3d", param, ctx
-            )
+            return parse_when(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Statuses(click.ParamType[tuple[str, ...]]):
@@ -198,7 +187,7 @@ class Statuses(click.ParamType[tuple[str, ...]]):
         """Return the words. Raises UsageError for one that no attempt ends with."""
         if isinstance(value, tuple):
             return value
-        from pipeline.job.tap.wanted import checked_statuses
+        from pipeline.job.tap.answers import checked_statuses
 
         return checked_statuses([word.strip() for word in value.split(",") if word.strip()])
 

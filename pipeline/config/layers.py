@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, get_args, get_origin
 
 from pipeline.config.models.field_types import fields_of
@@ -44,7 +45,7 @@ class Layers:
 
     def set_variables(self, environ: Mapping[str, str]) -> Iterator[Finding]:
         """Set what HOOKLINE_* variables say, and yield a warning for each that is probably misspelt."""
-        known, leaves = dict(variables()), dict(_leaves(PipelineFile))
+        known, leaves = _known_variables(), _fields()
         for name in sorted(environ):
             if not name.startswith(PREFIX) or name[len(PREFIX) :] in _OTHERS:
                 continue
@@ -102,6 +103,16 @@ def variables() -> Iterator[tuple[str, KeyPath]]:
         yield PREFIX + "_".join(map(str, path)).upper(), path
     for name, short in _SHORT.items():
         yield PREFIX + name, short
+
+
+@cache
+def _known_variables() -> Mapping[str, KeyPath]:
+    return dict(variables())
+
+
+@cache
+def _fields() -> Mapping[KeyPath, Any]:
+    return dict(_leaves(PipelineFile))
 
 
 def _leaves(section: type, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

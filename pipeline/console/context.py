@@ -21,11 +21,16 @@ from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.security.throttle import Throttle
 from pipeline.console.security.tokens import Tokens
-from pipeline.console.streams import Streams
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
+from pipeline.operate.kept.chosen import Shown
+from pipeline.operate.kept.works import Works
 from pipeline.operate.literals import hide_literals
+from pipeline.operate.looks import Looks, Sample
+from pipeline.operate.overview.sampler import Sampler
+from pipeline.operate.tree import Tree
+from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.workbench import Workbench
 
 P = ParamSpec("P")
@@ -75,22 +80,50 @@ class Console:
     tokens: Tokens = field(init=False)
     mask: Mask = field(init=False)
     audit: Audit = field(init=False)
+    tree: Tree = field(init=False)
     workbench: Workbench = field(init=False)
     """What unsaved texts mean."""
-    streams: Streams = field(default_factory=Streams)
+    looks: Looks = field(init=False)
+    """What the job shows: samples, names that were seen."""
+    sent: dict[str, float] = field(default_factory=dict)
+    """When each person had a test sent last."""
     announce: Callable[[str], None] = field(default=lambda link: None)
     """Shows a log-in link to who has the terminal."""
     port: int = 0
     """Where it really listens."""
     silent: set[int] = field(default_factory=set)
     """Connections that have asked nothing yet, by the `id` of their protocol."""
+    sampler: Sampler = field(default_factory=Sampler)
+    """The last hour."""
+    shown: Shown = field(default_factory=Shown)
+    """Selections of dead letters, and of what is owed, as people saw them."""
+    works: Works = field(init=False)
+    """Changes of many rows that are under way."""
     _job: tuple[float, list[Value]] = (0.0, [])
 
     def __post_init__(self) -> None:
+        self.works = Works(self.options.state)
         self.tokens = Tokens(self.options.tokens)
         self.mask = Mask(self.options.mask)
+        self.tree = Tree(self.options.config)
         self.audit = Audit(self.options.audit or self.options.state / NAME)
         self.workbench = Workbench(self.options.config, self.options.state)
+        self.looks = Looks(self.options.state)
+
+    def samples(self, file: str | None = None, event: str | None = None) -> list[Sample]:
+        """Return what a webhook can be tried on: the events of its own tests, then what the job read of late.
+
+        file: of the webhook; None: what the job read alone.
+        """
+        own = [] if file is None else case_samples(self.options.config, file)
+        return [*(one for one in own if event is None or event in one.events), *self.looks.samples(event)]
+
+    def sample(self, name: str, file: str | None = None) -> Sample:
+        """Return one of these. Raises UsageError where it is gone."""
+        found = next((one for one in self.samples(file) if one.id == name), None)
+        if found is None:
+            raise UsageError(f"the sample {name} is gone by now: take another one")
+        return found
 
     async def job(self) -> list[Value]:
         """Return what each process of the running job says of itself (route `status`); [] where none runs."""
@@ -147,6 +180,11 @@ class Asked:
     def wants_json(self) -> bool:
         """Whether a page is asked for as data: ``?format=json``."""
         return self.request.query.get("format") == "json"
+
+    @property
+    def wants_data(self) -> bool:
+        """The same, or asked for under the API's path."""
+        return self.wants_json or self.request.path.startswith(self.url("/api/"))
 
     @property
     def is_partial(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import orjson
 from aiohttp import web
@@ -14,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipeline.console.context import Asked
 from pipeline.console.files import FILES
 from pipeline.model.json import Value
+from pipeline.model.printable import printable
 
 NAVIGATION: Final = (
     ("/", "Overview"),
@@ -45,6 +47,36 @@ def duration(secs: float | None) -> str:
     return f"{secs / 86_400:.3g} d"
 
 
+def rate(per_second: float | None) -> str:
+    """Return a rate as it is read at a glance: ``0``, ``0.25``, ``12``, ``1,234``; ``–`` for None."""
+    if per_second is None:
+        return "–"
+    return f"{per_second:,.0f}" if per_second >= 10 or not per_second else f"{per_second:.2g}"
+
+
+def size(count: int | None) -> str:
+    """Return bytes as a person reads them: ``12 kB``, ``3.4 GB``."""
+    if count is None:
+        return "–"
+    for unit, of in (("B", 1), ("kB", 10**3), ("MB", 10**6), ("GB", 10**9)):
+        if count < 1000 * of:
+            return f"{count / of:.3g} {unit}"
+    return f"{count / 10**12:.3g} TB"
+
+
+def webhook_path(webhook_id: str) -> str:
+    """Return the path of a webhook's page."""
+    return f"/webhooks/{quote(webhook_id, safe='')}"
+
+
+def indented(text: str) -> str:
+    """Return a text with its JSON indented, and with escapes for what could not be seen."""
+    try:
+        return printable(pretty(orjson.loads(text)) if text[:1] in ("{", "[") else text)
+    except ValueError:
+        return printable(text)
+
+
 def when(ms: int | None) -> str:
     """Return unix milliseconds as ``2026-11-29 11:35:02``, in UTC; ``–`` for None."""
     return "–" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -53,6 +85,11 @@ def when(ms: int | None) -> str:
 def pretty(value: Value) -> str:
     """Return a value as indented JSON."""
     return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+
+
+def compact(value: Value) -> str:
+    """Return a value as JSON in one line."""
+    return orjson.dumps(value, default=str).decode()
 
 
 def _environment() -> Environment:
@@ -64,7 +101,17 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    found.filters |= {"number": number, "duration": duration, "when": when, "pretty": pretty}
+    found.filters |= {
+        "number": number,
+        "duration": duration,
+        "when": when,
+        "pretty": pretty,
+        "rate": rate,
+        "size": size,
+        "webhook_path": webhook_path,
+        "indented": indented,
+        "compact": compact,
+    }
     found.globals |= {"NAVIGATION": NAVIGATION, "HIDDEN": HIDDEN, "asset": FILES.path}
     return found
 

@@ -13,6 +13,7 @@ from aiohttp.web_protocol import RequestHandler
 from pipeline.config.job import PipelineConfig
 from pipeline.console.app import make_app
 from pipeline.console.context import Console, Options
+from pipeline.console.glance import sample
 from pipeline.console.security.proxy import Proxy
 from pipeline.language.addresses import is_loopback
 from pipeline.model.errors import HooklineError, Stopped, UsageError
@@ -109,12 +110,14 @@ async def serve(
         except OSError as error:
             raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
         # A config of a thousand webhooks takes seconds to read: not while somebody types.
+        sampling = asyncio.create_task(sample(console))
         preparing = asyncio.create_task(asyncio.to_thread(_prepare, console))
         console.port = int(server.sockets[0].getsockname()[1])
         console.announce = lambda token: listening(link(options, console.port, token))
         console.announce(console.sessions.once)
         while not stopped():
             await asyncio.sleep(LOOK_SECS)
+        sampling.cancel()
     finally:
         if server is not None:
             server.close()

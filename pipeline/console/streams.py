@@ -6,47 +6,21 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-
-from aiohttp import web
 
 from pipeline.model.errors import HooklineError
 from pipeline.model.json import Value
 from pipeline.operate.tap.filters import Filters
 from pipeline.operate.tap.follow import Followed, Line, Notice
 
-MOST_STREAMS: Final = 20
 MOST_WAITING: Final = 1_000
 """Lines that are kept for a client that reads slowly; what comes beyond is counted."""
 TELL_SECS: Final = 1.0
 BATCH_SECS: Final = 0.1
 """How often lines are handed on: what came meanwhile goes together."""
-
-
-class TooMany(web.HTTPServiceUnavailable):
-    """There are as many streams as a console serves."""
-
-
-@dataclass(slots=True)
-class Streams:
-    """How many streams a console serves at the moment."""
-
-    open: int = 0
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Count a stream while it is served. Raises TooMany."""
-        if self.open >= MOST_STREAMS:
-            raise TooMany(reason=f"{MOST_STREAMS} pages or commands follow the job already: close one")
-        self.open += 1
-        try:
-            yield
-        finally:
-            self.open -= 1
 
 
 @dataclass(slots=True, frozen=True)

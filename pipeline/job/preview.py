@@ -10,6 +10,7 @@ from pipeline.job.story import Match
 from pipeline.language.headers import CONTENT_TYPES
 from pipeline.language.slots import Encoding, mask
 from pipeline.model.json import Value
+from pipeline.render.request import BODILESS
 
 
 @dataclass(slots=True, frozen=True)
@@ -39,18 +40,26 @@ class Preview:
             reason = None if match.suppressed else match.reason
             return cls(webhook.id, match.message_id, dead_letter=reason, suppressed=match.suppressed)
         spec, batch, body = webhook.spec, webhook.delivery.batch, request.body
-        if spec.wrap is not None and batch is not None and batch.wrap is not None:
-            body = spec.wrap([body])
+        sent = body
+        if batch is not None and spec.wrap is not None:
+            sent = spec.wrap([body])  # a batch of one
+            body = sent if batch.wrap is not None else body
         body = mask(body)
+        ndjson = batch is not None and batch.as_ == "ndjson" and spec.encoding == "json"
+        content_type = {"content-type": CONTENT_TYPES["ndjson" if ndjson else spec.encoding]}
         headers = {name: mask(value) for name, value in request.headers}
         return cls(
             webhook.id,
             match.message_id,
             request.method,
             mask(request.url),
-            {"content-type": CONTENT_TYPES[spec.encoding], **headers, "webhook-id": match.message_id},
+            {
+                **({} if request.method in BODILESS else content_type),
+                **headers,
+                "webhook-id": match.message_id,
+            },
             None if not body else orjson.loads(body) if spec.encoding == "json" else body.decode(),
-            body.decode(),
+            mask(sent).decode() if request.body else "",
             spec.encoding,
         )
 

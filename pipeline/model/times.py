@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
@@ -74,6 +75,26 @@ def parse_time(value: object, zone: tzinfo | None = None) -> int:
     if type(value) is int or type(value) is float:
         return _parse_number(value, value)
     raise ValueError(f"{_shown(value)} is no time: {WANTED}")
+
+
+_AGO = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
+_UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def parse_when(text: str) -> int:
+    """Return milliseconds of a time that a person writes: as `parse_time` reads it, or 90s, 15m, 2h, 3d ago.
+
+    Raises ValueError with what is wanted.
+    """
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return time.time_ns() // 1_000_000 - int(ago[1]) * _UNIT_MS[ago[2]]
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise ValueError(
+            f"`{text}` is no time; want 2026-11-24, 2026-11-24T10:00:00Z, 15m, 2h or 3d"
+        ) from None
 
 
 def is_plainly_iso(text: str) -> bool:

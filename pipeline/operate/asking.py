@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,17 +28,28 @@ class Changed:
     """So many of the selected rows are not for this."""
 
 
-def ask_or_leave(state: Path, action: Action, found: Sequence[tuple[Path, bytes]]) -> Changed:
-    """Have rows changed, each given by its store's folder and its key; on disk when this returns."""
+def ask_or_leave(
+    state: Path,
+    action: Action,
+    found: Sequence[tuple[Path, bytes]],
+    told: Callable[[int, int], bool] = lambda passed, done: True,
+) -> Changed:
+    """Have rows changed, each given by its store's folder and its key; on disk when this returns.
+
+    told: is called after each request with how many rows were asked for and changed so far; False ends it.
+    """
     done = 0
     try:
         for start in range(0, len(found), AT_ONCE):
             keys = [key.hex() for _, key in found[start : start + AT_ONCE]]
             done += sum(ask(state, COMMANDS[action], keys=keys))
+            if not told(start + len(keys), done):
+                break
     except NotRunning:
         from pipeline.job.commands import leave  # all of a job's steps: not for who only lists
 
         for store in dict.fromkeys(store for store, _ in found):
             leave(store, action, [key for owner, key in found if owner == store])
+        told(len(found), len(found))
         return Changed(len(found), at_next_start=True)
     return Changed(done)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from pipeline.job.tap.seen import fault_of
-from pipeline.job.tap.wanted import ends_with
+from pipeline.job.tap.answers import ends_with, fault_of
 from pipeline.model.errors import Refused
 from pipeline.operate.asking import Changed, ask_or_leave
 from pipeline.operate.kept.chosen import Chosen
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import name_of, reason_of
+from pipeline.outbox.reading.newest import PLACE_BYTES, newest
 from pipeline.outbox.reading.view import dead_letters, require_webhook
 
 
@@ -24,6 +26,8 @@ class Selection:
 
     webhook: str | None = None
     """``-``: records that could not be read."""
+    kind: Literal["requests", "records"] | None = None
+    """requests: of webhooks, also what could not be rendered; records: what could not be read."""
     reason: str | None = None
     """How it begins."""
     statuses: tuple[str, ...] = ()
@@ -42,12 +46,13 @@ class Selection:
     @property
     def owner(self) -> str | None:
         """The webhook by its name in the stores, where records have none; None: of all."""
-        return "" if self.webhook == "-" else self.webhook
+        return "" if self.webhook == "-" or self.kind == "records" else self.webhook
 
     def holds(self, letter: DeadLetter) -> bool:
         """Return whether a dead letter is one of them."""
         return (
-            (self.webhook is None or letter.request.webhook_id == self.owner)
+            (self.owner is None or letter.request.webhook_id == self.owner)
+            and (self.kind is None or (letter.kind == "record") is (self.kind == "records"))
             and (self.since is None or letter.dead_ms >= self.since)
             and (self.until is None or letter.dead_ms < self.until)
             and (self.reason is None or reason_of(letter).startswith(self.reason))
@@ -68,8 +73,16 @@ def select(state: Path, selection: Selection) -> Iterator[DeadLetter]:
     return (letter for _, letter in located(state, selection))
 
 
-def find(state: Path, name: str) -> DeadLetter:
-    """Return one dead letter by its short name or webhook-id. Raises Refused where there is none."""
+def find(state: Path, name: str, webhook: str | None = None, place: str = "") -> DeadLetter:
+    """Return one dead letter by its short name or webhook-id. Raises Refused where there is none.
+
+    webhook, place: where a list has found it (`name_place`): then the others need not be read through.
+    """
+    with suppress(ValueError, OverflowError):  # of a link that somebody has changed
+        before = (int(place, 16) + 1).to_bytes(PLACE_BYTES, "big") if place else b""
+        for dated in islice(newest(state, webhook, before), bool(before)):
+            if name_of(dated.letter) == name:
+                return dated.letter
     for letter in select(state, Selection(ids=(name,))):
         return letter
     raise Refused(f"there is no dead letter `{name}`; `hookline dlq list` shows them")

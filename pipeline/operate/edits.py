@@ -191,11 +191,16 @@ def remove(
     return Saved(file, "", _diff(file, before, b""), findings, not dry_run)
 
 
-def _place(config: Path, file: str) -> Path:
-    """Return where a file lies: in a folder of the config that is a real one. Raises ConfigError."""
+def require_editable(file: str) -> None:
+    """Raise ConfigError where a name is not that of a file that can be edited."""
     if _NAME.fullmatch(file) is None or not is_yaml(file):
         folders = ", ".join(f"{folder}/" for folder in FOLDERS)
         raise ConfigError(f"`{file}` is no file that can be edited: want a .yaml file in {folders}")
+
+
+def _place(config: Path, file: str) -> Path:
+    """Return where a file lies: in a folder of the config that is a real one. Raises ConfigError."""
+    require_editable(file)
     folder = config / file.partition("/")[0]
     if folder.is_symlink():
         raise _fault(file, f"its folder is a symbolic link to {os.readlink(folder)}: edit the files there")
@@ -243,6 +248,11 @@ def _encoded(file: str, text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         raise _fault(file, "it holds half a character (a lone surrogate)") from None
+
+
+def tag_of(text: str) -> str:
+    """Return the tag of a file with this content."""
+    return _tag(text.encode("utf-8", "surrogatepass"))
 
 
 def _tag(raw: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -79,11 +79,30 @@ class Orders:
     """Whether a running job did it; one that is stopped does it from its next start on."""
 
 
-def give_order(state: Path, config: Path, names: Sequence[str], order: Order) -> Orders:
+def foresee(
+    names: Sequence[str], order: Order, counts: Mapping[str, int], ages: Mapping[str, float]
+) -> list[Ordered]:
+    """Return what an order would come to, by webhook: what is owed, and what would become of it.
+
+    names: as `give_order` takes them. counts: what each webhook owes. ages: how old, in seconds, a delivery
+    of each webhook of the config may be. Raises UsageError where a name means no webhook.
+    """
+    chosen = _chosen(names, list(dict.fromkeys([*ages, *counts])))
+    return [Ordered(one, counts.get(one, 0), _becomes(order, ages.get(one))) for one in chosen]
+
+
+def give_order(
+    state: Path,
+    config: Path,
+    names: Sequence[str],
+    order: Order,
+    ages: Mapping[str, float] | None = None,
+) -> Orders:
     """Stop sending to webhooks, or send again; remembered over restarts.
 
     names: ids, and patterns such as ``crm-*``; none: all there are. Raises UsageError where one means no
-    webhook, and Refused where one webhook alone is named and another halt stands against it.
+    webhook, and Refused where one webhook alone is named and another halt stands against it. ages: as for
+    `foresee`, where they are known; None: the config is read for them.
     """
     counts = _counts(state)
     try:
@@ -93,7 +112,7 @@ def give_order(state: Path, config: Path, names: Sequence[str], order: Order) ->
         now = False
     except HooklineError:
         now = True  # it is not well, but it is there
-    ages = _ages(config, must=not now)
+    ages = _ages(config, must=not now) if ages is None else ages
     known = list(dict.fromkeys([*ages, *counts]))
     chosen = _chosen(names, known)
     refused = _tell(state, chosen, order) if now else _leave(state, chosen, order)

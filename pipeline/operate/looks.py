@@ -6,9 +6,13 @@ All of it is in the job's memory: a job that is stopped shows nothing of it (Not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from pipeline.admin.socket_client import NotRunning, ask
@@ -17,6 +21,10 @@ from pipeline.model.json import Value
 
 MOST: Final = 1_000
 """Samples of all processes together."""
+FRESH_SECS: Final = 5.0
+"""The job decodes what it shows: not for every key that somebody types."""
+NOTHING: Final[Mapping[str, Value]] = MappingProxyType({"events": {}, "user_properties": {}})
+"""The catalog before anything was seen."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -36,6 +44,8 @@ class Sample:
     size: int = 0
     format: str = "native"
     fault: str | None = None
+    properties: Value = None
+    """What its user has, where it came with one; None: as the job knows them."""
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -64,7 +74,43 @@ class Sample:
             "bytes": self.size,
             "format": self.format,
             "fault": self.fault,
+            "properties": self.properties,
         }
+
+
+class Looks:
+    """What a job shows, asked of it once for many who want it at a time. For any thread.
+
+    Of a job that has ended, what it said last stays.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._lock = threading.Lock()
+        self._samples: tuple[float, list[Sample]] = (float("-inf"), [])
+        self._catalog: tuple[float, dict[str, Value]] = (float("-inf"), dict(NOTHING))
+
+    def samples(self, event: str | None = None) -> list[Sample]:
+        """Return the newest samples first, at most `FRESH_SECS` old; event: only those that hold one of this
+        name. [] where no job has run since.
+        """
+        with self._lock:
+            at, found = self._samples
+            if time.monotonic() - at > FRESH_SECS:
+                with contextlib.suppress(NotRunning):
+                    found = samples(self._state)
+                self._samples = (time.monotonic(), found)
+        return [one for one in found if event is None or event in one.events]
+
+    def catalog(self) -> dict[str, Value]:
+        """Return the names and properties seen (`catalog`), at most `FRESH_SECS` old."""
+        with self._lock:
+            at, found = self._catalog
+            if time.monotonic() - at > FRESH_SECS:
+                with contextlib.suppress(NotRunning):
+                    found = catalog(self._state)
+                self._catalog = (time.monotonic(), found)
+        return found
 
 
 def samples(state: Path, *, event: str | None = None, limit: int = MOST) -> list[Sample]:
@@ -133,7 +179,7 @@ def attempts(state: Path, webhook: str | None = None, *, limit: int = 1000) -> l
 
 
 def send_test(
-    state: Path, webhook: str, record: Value, user: Value = None, files: Sequence[tuple[str, str]] = ()
+    state: Path, webhook: str, record: Value, user: Value = None, files: Mapping[str, str] | None = None
 ) -> dict[str, Value]:
     """Have the job send a webhook's request for one record once, with its secrets, to where its file says.
 
@@ -144,7 +190,12 @@ def send_test(
     """
     try:
         answers = ask(
-            state, "send-test", webhook=webhook, record=record, user=user, files=dict(files) or None
+            state,
+            "send-test",
+            webhook=webhook,
+            record=record,
+            user=user,
+            files=dict(files) if files else None,
         )
     except NotRunning:
         raise NotRunning(
@@ -158,3 +209,20 @@ def send_test(
         raise UsageError(found["problem"])
     sent: dict[str, Value] = found
     return sent
+
+
+def with_examples(found: Mapping[str, Value], shown: Callable[[str, Value], Value]) -> dict[str, Value]:
+    """Return a catalog whose examples, which are what somebody's events held, are as they may be shown.
+
+    shown: is given the name of a property and its example.
+    """
+
+    def changed(properties: Mapping[str, Value]) -> dict[str, Value]:
+        return {name: {**one, "example": shown(name, one["example"])} for name, one in properties.items()}
+
+    return {
+        "events": {
+            name: {**one, "properties": changed(one["properties"])} for name, one in found["events"].items()
+        },
+        "user_properties": changed(found["user_properties"]),
+    }

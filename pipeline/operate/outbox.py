@@ -1,16 +1,67 @@
-"""What is owed and waits on disk: listed, made due now, given up."""
+"""What is owed and waits on disk: selected, made due now, given up."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal
 
 from pipeline.admin.socket_client import ask
+from pipeline.job.tap.answers import ends_with, fault_of
+from pipeline.model.errors import Refused
 from pipeline.model.json import Value
 from pipeline.model.times import format_iso
 from pipeline.operate.asking import Changed, ask_or_leave
+from pipeline.operate.kept.chosen import Chosen
+from pipeline.outbox.handover import Progress
 from pipeline.outbox.reading.dead_letter_json import request_json
 from pipeline.outbox.reading.view import Owed, require_webhook
 from pipeline.outbox.reading.view import owed as owed_rows
+
+UNTRIED: Final = "not tried yet"
+
+
+@dataclass(slots=True, frozen=True)
+class Owing:
+    """Which of what is owed: that of which everything holds that is given."""
+
+    webhook: str | None = None
+    statuses: tuple[str, ...] = ()
+    """How the last attempt ended: ``503``, ``5xx``, or a fault such as ``timeout``."""
+    due: Literal["now", "later"] | None = None
+    since: int | None = None
+    """Matched at or after this, in unix milliseconds."""
+    until: int | None = None
+    """Matched before this."""
+    user: str | None = None
+    """A user id or an anonymous id."""
+    text: str | None = None
+    """What is in the body, in small or capital letters."""
+
+    def holds(self, owed: Owed, now_ms: int) -> bool:
+        """Return whether a request is one of them."""
+        request, progress = owed.request, owed.progress
+        return (
+            (self.due is None or (progress.due_ms <= now_ms) is (self.due == "now"))
+            and (self.since is None or request.created_ms >= self.since)
+            and (self.until is None or request.created_ms < self.until)
+            and (not self.statuses or _ended(progress, self.statuses))
+            and (self.user is None or user_of(owed) == self.user)
+            and (self.text is None or self.text.lower().encode() in request.body.lower())
+        )
+
+
+def _ended(progress: Progress, statuses: tuple[str, ...]) -> bool:
+    return bool(progress.attempt) and ends_with(statuses, progress.status, fault_of(progress.excerpt))
+
+
+def last_answer(progress: Progress) -> str:
+    """Return how the last attempt ended in one word: ``503``, ``timeout``, or that there was none."""
+    if not progress.attempt:
+        return UNTRIED
+    return str(progress.status) if progress.status else fault_of(progress.excerpt) or "no answer"
 
 
 def to_json(owed: Owed) -> dict[str, Value]:
@@ -19,7 +70,7 @@ def to_json(owed: Owed) -> dict[str, Value]:
     return {
         "webhook": request.webhook_id,
         "webhook_id": request.message_id,
-        "user": _user(owed) or None,
+        "user": user_of(owed) or None,
         "attempts": progress.attempt,
         "created_at": format_iso(request.created_ms),
         "due_at": format_iso(progress.due_ms) if progress.due_ms else None,
@@ -29,18 +80,18 @@ def to_json(owed: Owed) -> dict[str, Value]:
     }
 
 
-def owed(state: Path, webhook: str | None = None, user: str | None = None) -> list[Owed]:
-    """Return what waits on disk, of one webhook and user or of all; the one that is due first is first.
+def selected(state: Path, owing: Owing) -> Iterator[Owed]:
+    """Yield what waits on disk and is selected, in the order of its keys.
 
     Raises UsageError where there is no such webhook.
     """
-    if webhook is not None:
-        require_webhook(state, webhook)
-    found = [one for one in owed_rows(state, webhook) if user is None or _user(one) == user]
-    return sorted(found, key=lambda one: (one.progress.due_ms, one.request.created_ms))
+    if owing.webhook is not None:
+        require_webhook(state, owing.webhook)
+    now_ms = time.time_ns() // 1_000_000
+    return (one for one in owed_rows(state, owing.webhook) if owing.holds(one, now_ms))
 
 
-def _user(owed: Owed) -> str:
+def user_of(owed: Owed) -> str:
     """Return the user id or anonymous id, without what tells them apart (join/links.py)."""
     return owed.request.user[2:]
 
@@ -50,7 +101,25 @@ def retry_now(state: Path, webhook: str) -> None:
     ask(state, "outbox-retry-now", webhook=webhook)
 
 
-def drop(state: Path, webhook: str | None = None, user: str | None = None) -> Changed | None:
-    """Give up what waits: it becomes dead letters with the reason `dropped`; None: nothing waits."""
-    found = [(one.store, one.row) for one in owed(state, webhook, user)]
-    return ask_or_leave(state, "drop", found) if found else None
+def choose(state: Path, owing: Owing, secs: float | None = None) -> Chosen:
+    """Return exactly what is selected now, to be given up. Raises as `dlq.choose` does."""
+    until = None if secs is None else time.monotonic() + secs
+    chosen = Chosen("drop")
+    for number, one in enumerate(selected(state, owing)):
+        chosen.add(one.store, one.row, one.request.webhook_id, last_answer(one.progress))
+        if until is not None and not number % 256 and time.monotonic() > until:
+            raise Refused(
+                f"more is owed than can be counted in {secs:g} s: narrow the selection by webhook, or use "
+                "`hookline outbox`, which takes its time"
+            )
+    return chosen
+
+
+def drop(state: Path, owing: Owing, check: Callable[[Chosen], None] = lambda chosen: None) -> Changed | None:
+    """Give up what is selected: it becomes dead letters with the reason `dropped`; None: nothing is.
+
+    check: sees what is chosen, and may raise.
+    """
+    chosen = choose(state, owing)
+    check(chosen)
+    return ask_or_leave(state, "drop", chosen.rows) if chosen.rows else None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pipeline.admin.command_routes import command_routes
 from pipeline.admin.look_routes import look_routes
 from pipeline.admin.service import AdminService
+from pipeline.admin.try_routes import try_routes
 from pipeline.admin.view_routes import view_routes
 from pipeline.job.assembly import Job
 from pipeline.runtime.progress import Progress, look_at
@@ -23,7 +24,12 @@ def accompany(
     address: where the HTTP views listen (``PORT`` or ``HOST:PORT``, then names by which they are asked for,
     after commas); None: nowhere. Where HOOKLINE_METRICS_TOKEN is set, they want it.
     """
-    routes = [*command_routes(job), *look_routes(job, process), *view_routes(job, process)]
+    routes = [
+        *command_routes(job),
+        *look_routes(job, process),
+        *try_routes(job, process),
+        *view_routes(job, process),
+    ]
     admin = AdminService(
         state=job.settings.state,
         routes=routes,

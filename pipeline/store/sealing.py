@@ -130,13 +130,13 @@ class Seals:
                 found = cursor.next()
             else:
                 found = cursor.set_range(start)
-            while found:
-                key, stored = cursor.item()
+            if not found:
+                return
+            for key, stored in cursor.iternext():
                 value = self.open(table, key, stored)
                 if not key.startswith(prefix):
                     return
                 yield key, value
-                found = cursor.next()
         except lmdb.Error as error:
             raise unreadable(self.path, error) from error
 

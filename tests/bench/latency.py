@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -225,6 +225,11 @@ def prepare(folder: Path, url: str, kafka: str | None, *, sick: bool) -> tuple[s
     return source, write_topics, (kafka, (events, updates))
 
 
+def nobody(config: Path, state: Path) -> AbstractContextManager[None]:
+    """Do nothing beside a job."""
+    return nullcontext()
+
+
 def measure(
     rate: int,
     secs: float,
@@ -233,8 +238,9 @@ def measure(
     sick: bool = False,
     kafka: str | None = None,
     busy: bool = False,
+    beside: Callable[[Path, Path], AbstractContextManager[None]] = nobody,
 ) -> Latency:
-    """Run once; what was written during the warm-up does not count."""
+    """Run once; what was written during the warm-up does not count. beside: what goes on meanwhile."""
     with receiving() as (url, end), tempfile.TemporaryDirectory(prefix="hookline-latency-") as name:
         folder = Path(name)
         source, writes, where = prepare(folder, url, kafka, sick=sick)
@@ -245,12 +251,13 @@ def measure(
         with (folder / "job.log").open("wb") as log:
             job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         try:
-            arguments = (*where, rate, secs + warm_up_secs, *([busy] if kafka else []))
-            writer = SPAWN.Process(target=writes, args=arguments)
-            writer.start()
-            writer.join()
-            noted = end(int(rate * (secs + warm_up_secs)))
-            early = job.poll()
+            with beside(folder, folder / "state"):
+                arguments = (*where, rate, secs + warm_up_secs, *([busy] if kafka else []))
+                writer = SPAWN.Process(target=writes, args=arguments)
+                writer.start()
+                writer.join()
+                noted = end(int(rate * (secs + warm_up_secs)))
+                early = job.poll()
         finally:
             # Its state goes with the folder, and one of its receivers may never answer: nothing to wait for.
             job.kill()

@@ -15,9 +15,10 @@ from tests.bench import http_clients
 from tests.bench.candidates import job, make_config, make_stream
 from tests.bench.collecting import collect
 from tests.bench.kafka_topics import NoBroker, broker, filled
-from tests.bench.latency import Latency, measure
+from tests.bench.latency import Latency, measure, nobody
 from tests.bench.measure import SHOWN, Candidate, Process, heading, left_out, show, take_turns
 from tests.bench.servers import syslog_ng
+from tests.bench.watched import onlookers, watched
 from tests.kit.samples import ROOT
 
 USERS = 5_000
@@ -242,6 +243,11 @@ def latencies(bench: Bench) -> None:
             found.setdefault(name, []).append(one)
             print(f"  round {number + 1}: {name} p50 {one.p50_ms:.1f} p99 {one.p99_ms:.1f}", file=sys.stderr)
     heading(f"latency: event to POST, {bench.latency_secs:g} s each, commits included")
+    show_latencies(found)
+
+
+def show_latencies(found: dict[str, list[Latency]]) -> None:
+    """Print the medians of each case."""
     print(f"{'':<42}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}{'us CPU/event':>15}{'RSS MB':>10}")
     for name, runs in found.items():
         p50, p99, most, cpu, rss = (
@@ -282,6 +288,26 @@ def run_script(name: str, *flags: str) -> None:
     subprocess.run([*program(name), *flags], check=True, cwd=ROOT)
 
 
+def looked_at(bench: Bench) -> None:
+    """The console with its page Live at 100 rows a second beside: firing, sparse, latency."""
+    for share, number in ((1.0, bench.deliveries), (bench.shares[0], bench.events)):
+        stream = bench.stream(share, number)
+        alone, config = (make_config(bench.place(), bench.origin, stream) for _ in range(2))
+        seen = watched("looked at", job("", config, number), config)
+        candidates = [job("nobody looks", alone, number), seen]
+        unit = "POST" if share == 1.0 else "event"
+        bench.compare(f"looked at: {share:.0%} of {number:,} events fire", candidates, unit, "nobody looks")
+    rate = bench.rates[0]
+    found: dict[str, list[Latency]] = {"nobody looks": [], "looked at": []}
+    for number in range(bench.rounds):
+        for name, runs in found.items():
+            beside = onlookers if name == "looked at" else nobody
+            runs.append(measure(rate, bench.latency_secs, bench.warm_up_secs, beside=beside))
+            print(f"  round {number + 1}: {name} p50 {runs[-1].p50_ms:.1f}", file=sys.stderr)
+    heading(f"looked at: event to POST, {rate:,}/s from a file, {bench.latency_secs:g} s each")
+    show_latencies(found)
+
+
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "firing": firing,
     "sparse": sparse,
@@ -293,8 +319,9 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "kafka": kafka,
     "processes": processes,
     "flaky": flaky,
+    "watched": looked_at,
     "users": users,
     "parts": parts,
 }
-USUAL = tuple(name for name in SECTIONS if name not in ("flaky", "users", "parts"))
+USUAL = tuple(name for name in SECTIONS if name not in ("flaky", "watched", "users", "parts"))
 """What is measured when nothing is asked for: ten million users take some twenty minutes by themselves."""

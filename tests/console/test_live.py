@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ WEBHOOKS = {
     "sick": 'trigger: {events: [View]}\nrequest: {url: "RECEIVER/sick"}\n'
     "delivery: {retry: {max_attempts: 2, min_delay: 50ms}}\n",
 }
+FLAT_SECS = 120
 EVIL = "<img src=x onerror=alert(1)>\x1b[31m'\"&"
 
 
@@ -42,7 +44,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def listening(tab: Tab, path: str) -> None:
     """Open the page and wait until its stream has begun."""
     tab.open(path)
-    tab.page.wait_for_function("document.querySelector('#live-told p') !== null")
+    tab.page.locator("#live-told p").first.wait_for()
 
 
 def test_rows_come_within_a_second_and_open(desk: Desk, tab: Tab):
@@ -94,7 +96,7 @@ def test_the_form_is_the_flags_and_says_the_command(desk: Desk, tab: Tab):
     page.get_by_role("button", name="Show").click()
     command = page.locator("#live-command").inner_text()
     assert command == "hookline tap --webhook 'pick*' --where 'event.properties.amount: {gte: 100}' --why"
-    page.wait_for_function("document.querySelector('#live-told p') !== null")
+    page.locator("#live-told p").first.wait_for()
     desk.bench.append({"name": "Purchase", "user_id": "p1", "properties": {"amount": 100}})
     row = page.locator("#live-rows li", has_text="unmatched")
     row.locator("summary").click()
@@ -119,8 +121,8 @@ def test_without_scripts_the_last_attempts_are_there(desk: Desk, browser: Browse
         assert page.locator("#live-rows li", has_text="ns1").count() == 2
         assert "reload for newer ones" in page.content()
         assert not page.get_by_role("button", name="Pause").is_visible()
-        tab.close()
-        context.close()
+        # The browser's end closes it: Chromium now and then never says that a page without scripts is closed.
+        tab.check()
 
 
 class Api:
@@ -224,14 +226,69 @@ def test_what_is_not_shown_is_counted_at_2000_events_a_second(desk: Desk, api: A
     assert len(rows) <= 50 * 9
 
 
-def test_a_tap_behind_a_console_without_a_token_is_told_so(desk: Desk, api: Api, tmp_path: Path):
-    def tap(*words: object, code: int) -> str:
-        with started(HOOKLINE, "tap", *words, env=desk.bench.environ) as process:
-            return ended(process, code)[1]
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_memory_of_tab_and_console_is_flat_while_2000_events_a_second_pass(desk: Desk, tab: Tab):
+    listening(tab, "/live?stage=matched&stage=read")
+    page, measured = tab.page, []
+    tools = page.context.new_cdp_session(page)
+    console = Path(f"/proc/{desk.console.process.pid}/statm")
+    begun = time.monotonic()
+    for step in range(1, 1 + FLAT_SECS * 5):
+        desk.bench.append(*({"name": "Purchase", "user_id": f"u{n}"} for n in range(400)))
+        if step % 100 == 0:
+            tools.send("HeapProfiler.collectGarbage")
+            heap = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
+            measured.append((heap, int(console.read_text().split()[1]) * 4096 / 1e6))
+            assert page.locator("#live-rows li").count() <= 200
+        threading.Event().wait(max(0.0, begun + step / 5 - time.monotonic()))
+    print([f"{heap:.1f} MB, {rss:.1f} MB" for heap, rss in measured])
+    early, late = measured[1], measured[-1]
+    assert late[0] < early[0] * 1.3 + 2
+    assert late[1] < early[1] * 1.1 + 2
 
-    assert "wants a token that it knows: --token-file" in tap("--url", api.base, code=1)
-    assert "no console answers at http://127.0.0.1:1" in tap("--url", "http://127.0.0.1:1", code=1)
-    assert "is no address of a console" in tap("--url", "ftp://x", code=2)
-    assert "--token-file is for a console" in tap("--token-file", tmp_path / "t", code=2)
-    (tmp_path / "t").write_text("two words")
-    assert "has to hold one token" in tap("--url", api.base, "--token-file", tmp_path / "t", code=2)
+
+TOKENS = {"editor": "an-editors-token", "viewer": "a-viewers-token"}
+
+
+def test_a_tap_behind_a_console_wants_a_token_and_shows_what_its_role_may_see(desk: Desk, tmp_path: Path):
+    lines = [f"{role} {role}-1 {sha256(token.encode()).hexdigest()}\n" for role, token in TOKENS.items()]
+    (tmp_path / "tokens").write_text("".join(lines))
+    for name, text in [*TOKENS.items(), ("stranger", "nobodys"), ("broken", "two words")]:
+        (tmp_path / name).write_text(text)
+
+    def tap(url: str, token: str | None, *words: object, code: int = 0) -> str:
+        file = [] if token is None else ["--token-file", tmp_path / token]
+        with started(HOOKLINE, "tap", "--url", url, *file, *words, env=desk.bench.environ) as process:
+            out, err = ended(process, code)
+        return out or err
+
+    settings = f"{{{desk.bench.settings.strip('{}')}, console: {{mask: [user.properties.plan]}}}}"
+    (desk.config / "pipeline.yaml").write_text(settings)
+    desk.bench.update("m1", plan="free-plan")
+    with kit.ConsoleProcess(desk.bench, "--token-file", tmp_path / "tokens", log="tokens") as console:
+        url = console.base
+        with (
+            started(
+                HOOKLINE, "tap", "--url", url, "--token-file", tmp_path / "viewer", "--why", "--count", 1,
+                "--json", env=desk.bench.environ,
+            ) as viewer,
+            started(
+                HOOKLINE, "tap", "--url", url, "--token-file", tmp_path / "editor", "--why", "--count", 1,
+                "--json", env=desk.bench.environ,
+            ) as editor,
+        ):  # fmt: skip
+            for process in (viewer, editor):
+                assert process.stderr is not None
+                assert "listening to unmatched of 3 webhooks" in process.stderr.readline()
+            desk.bench.append({"name": "Purchase", "user_id": "m1", "properties": {"amount": 7}})
+            seen, whole = (json.loads(ended(process)[0]) for process in (viewer, editor))
+        assert (seen["user"], seen["why"][0]["value"], "record" in seen) == ("•••", "•••", False)
+        assert (whole["user"], whole["why"][0]["value"], whole["known"]) == ("m1", "•••", {"plan": "•••"})
+        assert "your role may not ask" in tap(url, "viewer", "--user", "m1", code=2)
+        assert "wants a token that it knows: --token-file" in tap(url, None, code=1)
+        assert "wants a token that it knows: --token-file" in tap(url, "stranger", code=1)
+        assert "has to hold one token" in tap(url, "broken", code=2)
+        assert "did you mean `matched`" in tap(url, "editor", "--stage", "mached", code=2)
+    assert "no console answers at http://127.0.0.1:1" in tap("http://127.0.0.1:1", None, code=1)
+    assert "is no address of a console" in tap("ftp://x", None, code=2)

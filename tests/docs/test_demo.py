@@ -1,22 +1,39 @@
-"""The two commands of the README."""
+"""The commands of the README."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from pipeline.cli.jobs.demo_console import running
+from tests.kit.run import Bench, until
 from tests.kit.tour import ROOT, run, script
 
 
 def test_the_demo_ends_with_every_request_at_the_receiver(tmp_path: Path):
     for folder in ("config", "recordings", "docs"):
         (tmp_path / folder).symlink_to(ROOT / folder)
-    # `make test` is what runs this; `make run` sets up .venv and then calls the program.
-    done = run(script("demo"), tmp_path, {"make run": "hookline demo", "make test": "true"})
+    # `make test` is what runs this; `make run` sets up .venv and then calls the program; the next has a test.
+    changes = {"make run": "hookline demo", "make console": "true", "make test": "true"}
+    done = run(script("demo"), tmp_path, changes)
     assert done.returncode == 0, done.stderr
     assert "12,000 records read" in done.stdout + done.stderr
     assert "189 with a good signature" in done.stdout + done.stderr
     assert (tmp_path / ".demo" / "arrived.jsonl").stat().st_size > 100_000
 
 
-def test_make_run_calls_that_program():
-    assert "hookline demo" in (ROOT / "Makefile").read_text()
+def test_make_calls_these_programs():
+    text = (ROOT / "Makefile").read_text()
+    assert "hookline demo" in text
+    assert "hookline demo --console" in text
+
+
+def test_the_demo_of_the_console_is_of_a_shop_that_goes_on(tmp_path: Path):
+    folder = tmp_path / "demo"
+    with running(folder, ["--listen", "127.0.0.1:0"], per_sec=100) as link:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/login#token=[\w-]{32}", link)
+        stream = folder / "stream.jsonl"
+        begun = stream.stat().st_size
+        until(lambda: stream.stat().st_size > begun)
+        bench = Bench(folder)
+        until(lambda: bench.counts("plan-changed")["delivered"] and bench.counts("pricing-interest")["dead"])

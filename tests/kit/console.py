@@ -197,7 +197,7 @@ class Tab:
             self.allowed.append(f"status of {status} ")
         answer = self.page.goto(self.desk.url(path))
         assert answer is not None
-        assert answer.status == status, f"{path}: {answer.status}\n{self.page.content()[:3000]}"
+        assert answer.status == status, f"{path}: {answer.status}\n{self.page.inner_text('main')[:3000]}"
         return self.page
 
     def _said(self, message: ConsoleMessage) -> None:
@@ -215,7 +215,7 @@ class Tab:
         """Fail where anything went wrong that the test did not allow."""
         wrong = [one for one in self.wrong if not any(part in one for part in self.allowed)]
         self.wrong.clear()
-        assert wrong == []
+        assert wrong == [], "\n".join(wrong)
 
     def accessible(self) -> None:
         """Fail where axe finds anything, where colours are too faint in the dark, or the page is too wide."""

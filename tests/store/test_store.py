@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline.model.errors import StateError
 from pipeline.store import store as store_module
 from pipeline.store.rows import Table, bounded
-from pipeline.store.store import Store
+from pipeline.store.store import READER_CHECK_SECS, Store
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 
@@ -188,3 +189,30 @@ def test_a_new_store_that_is_killed_anywhere_is_in_its_folder_before_it_has_an_e
     assert synced == [tmp_path], "LMDB does not do that"
     Store(tmp_path).close()
     assert synced == [tmp_path], "once is enough"
+
+
+def test_a_reader_that_was_killed_is_forgotten_within_a_minute(tmp_path):
+    """Else what it saw is kept for ever, and the file grows with every epoch."""
+    now = [0.0]
+    store = Store(tmp_path / "store", clock=lambda: now[0])
+    store.put(Table.USERS, b"a", b"1")
+    store.commit()
+    look = (
+        "import lmdb, os, sys; env = lmdb.open(sys.argv[1], readonly=True, max_dbs=20); "
+        "txn = env.begin(); os.kill(os.getpid(), 9)"
+    )
+    died = subprocess.run([sys.executable, "-c", look, str(store.path)])
+    assert died.returncode == -signal.SIGKILL
+
+    def readers() -> int:
+        return len(store._env.readers().splitlines())
+
+    def commit() -> int:
+        store.put(Table.USERS, b"a", b"%f" % now[0])
+        store.commit()
+        return readers()
+
+    before = commit()
+    now[0] = READER_CHECK_SECS
+    assert commit() == before - 1
+    store.close()

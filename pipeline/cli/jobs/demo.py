@@ -26,14 +26,26 @@ STOP_SECS = 10.0
     default=".demo",
     help="Where what arrives and the state are kept; made anew each time.",
 )
+@click.option(
+    "--console",
+    "shows",
+    is_flag=True,
+    help="The same in a browser: the shop goes on, and you see what fires, why, and change it; until Ctrl-C. "
+    "Flags are those of `hookline console`.",
+)
 @click.argument("flags", nargs=-1, metavar="[FLAGS OF `hookline run`]")
-def demo(folder: Path, flags: tuple[str, ...]) -> int:
+def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
     """Run the recorded stream of a shop through five webhooks to a receiver of its own, and show what came.
 
     Needs no service and sends nothing elsewhere. Begins anew each time.
     """
     from pipeline.operate.starting.shipped import demo_config
 
+    if shows:
+        from pipeline.cli.jobs.demo_console import serve
+
+        serve(folder / "console", flags)
+        return 0
     shutil.rmtree(folder / "state", ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     config = demo_config(folder)

@@ -11,6 +11,7 @@ import click
 
 from pipeline.cli.options import Actions, Statuses, When, on_state
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say, table
+from pipeline.cli.state.exactly import exactly, short, show_chosen
 from pipeline.model.errors import UsageError
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
@@ -54,20 +55,6 @@ def selection(function: F) -> F:
     return function
 
 
-def exactly(function: F) -> F:
-    """Add the flags of what changes dead letters: all, shown first, exactly what was shown."""
-    for option in (
-        json_option,
-        click.option(
-            "--digest", metavar="HEX", help="Only if these are exactly those that --dry-run counted."
-        ),
-        click.option("--dry-run", is_flag=True, help="Count them by webhook and reason; change nothing."),
-        click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects."),
-    ):
-        function = option(function)
-    return function
-
-
 @click.group(cls=Actions)
 def dlq() -> None:
     """Look at dead letters, send them again, export or delete them."""
@@ -92,7 +79,7 @@ def list_(state: Path, limit: int, before: str | None, as_json: bool, **wanted: 
             return
         table(
             ("webhook", "reason", "count"),
-            [(one.webhook, _short(one.reason, 120), one.number) for one in counted.groups[:20]],
+            [(one.webhook, short(one.reason, 120), one.number) for one in counted.groups[:20]],
             right=("count",),
         )
         echo()
@@ -106,7 +93,7 @@ def list_(state: Path, limit: int, before: str | None, as_json: bool, **wanted: 
                 dead.request.webhook_id or "-",
                 format_iso(dead.dead_ms)[:19].replace("T", " "),
                 dead.progress.attempt,
-                _short(reason_of(dead), 60),
+                short(reason_of(dead), 60),
             )
             for dead in shown.letters
         ],
@@ -211,24 +198,6 @@ def purge(state: Path, ids: tuple[str, ...], **wanted: Any) -> int:
     return act("purge", state, ids, "to be deleted", **wanted)
 
 
-def _show_chosen(chosen: Chosen, what: str, *, as_json: bool) -> int:
-    facts = chosen.to_json()
-    if as_json:
-        print_json(facts)
-    elif chosen.rows:
-        table(
-            ("webhook", "reason", "count"),
-            [(one["webhook"], _short(one["reason"], 120), one["count"]) for one in facts["by_reason"]],
-            right=("count",),
-        )
-        say(f"{counted(len(chosen.rows), 'dead letter')} {what}; just these: --digest {facts['digest']}")
-    else:
-        say("no dead letters are selected")
-    if chosen.stay and not as_json:
-        say(f"{counted(chosen.stay, 'record')} that could not be read would stay")
-    return Exit.OK if chosen.rows else Exit.PROBLEMS
-
-
 def _line(letter: DeadLetter) -> bytes:
     import orjson
 
@@ -255,7 +224,7 @@ def act(
             "or say --all"
         )
     if dry_run:
-        return _show_chosen(choose(state, action, selection), what, as_json=as_json)
+        return show_chosen(choose(state, action, selection), "dead letter", what, as_json=as_json)
 
     def check(chosen: Chosen) -> None:
         if digest is not None:
@@ -278,8 +247,3 @@ def act(
             "then `hookline dlq export --records -o NAME.rec.jsonl` and `hookline replay NAME.rec.jsonl`"
         )
     return Exit.PROBLEMS if done.stay and not done.number else Exit.OK
-
-
-def _short(text: str, length: int) -> str:
-    text = one_line(text)
-    return text if len(text) <= length else text[: length - 1] + "…"

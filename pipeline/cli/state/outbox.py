@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from pipeline.cli.options import Actions, on_state
+from pipeline.cli.options import Actions, Statuses, When, on_state
 from pipeline.cli.output import json_option, print_json, say, table
+from pipeline.cli.state.exactly import exactly, show_chosen
 from pipeline.model.errors import UsageError
 from pipeline.model.process.exits import Exit
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def selection(function: F) -> F:
+    """Add the flags that select what is owed."""
+    for option in (
+        click.option("--text", metavar="TEXT", help="With this text in the body, however capitalised."),
+        click.option("--until", type=When(), help="Matched before this time."),
+        click.option("--since", type=When(), help="Matched at or after this time: a date, or 2h, 3d ago."),
+        click.option("--due", type=click.Choice(["now", "later"]), help="By when it is to be sent."),
+        click.option(
+            "--status",
+            "statuses",
+            type=Statuses(),
+            default="",
+            metavar="STATUS,..",
+            help="How the last attempt ended: 503, 5xx, 429,timeout.",
+        ),
+        click.option("--user", metavar="ID", help="Of this user."),
+        click.option("--webhook", metavar="ID", help="Of this webhook."),
+        on_state,
+    ):
+        function = option(function)
+    return function
 
 
 @click.group(cls=Actions)
@@ -18,24 +46,24 @@ def outbox() -> None:
 
 
 @outbox.command("list")
-@on_state
-@click.option("--webhook", metavar="ID", help="Of this webhook.")
-@click.option("--user", metavar="ID", help="Of this user.")
+@selection
 @click.option("--limit", type=click.IntRange(min=1), default=50, help="Show at most so many.")
+@click.option("--after", metavar="CURSOR", help="Go on after the last list: it names its cursor.")
 @json_option
-def list_(state: Path, webhook: str | None, user: str | None, limit: int, as_json: bool) -> None:
+def list_(state: Path, limit: int, after: str | None, as_json: bool, **wanted: Any) -> None:
     """List requests that wait on disk, the one that is due first first.
 
     What a running job holds in memory is on disk after the epoch's end, a second or so.
     """
-    from pipeline.operate.outbox import owed, to_json
+    from pipeline.operate.kept.owed_pages import page
+    from pipeline.operate.outbox import Owing, to_json
 
-    found = owed(state, webhook, user)
-    rows = [to_json(one) for one in found[:limit]]
+    shown = page(state, Owing(**wanted), after, limit, secs=None)
+    rows = [to_json(one) for one in shown.rows]
     if as_json:
         print_json(rows)
         return
-    if not found:
+    if not rows:
         say("nothing waits on disk")
         return
     table(
@@ -53,8 +81,8 @@ def list_(state: Path, webhook: str | None, user: str | None, limit: int, as_jso
         ],
         right=("attempts",),
     )
-    if len(found) > limit:
-        say(f"{len(found) - limit:,} more; --limit shows more")
+    if shown.later is not None:
+        say(f"there are more: {shown.looked_at:,} in all; --after {shown.later} goes on")
 
 
 @outbox.command("retry-now")
@@ -69,22 +97,36 @@ def retry_now(state: Path, webhook: str) -> None:
 
 
 @outbox.command()
-@on_state
-@click.option("--webhook", metavar="ID", help="Of this webhook.")
-@click.option("--user", metavar="ID", help="Of this user.")
-@click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects.")
-def drop(state: Path, webhook: str | None, user: str | None, everything: bool) -> int:
+@selection
+@exactly
+def drop(
+    state: Path, everything: bool, dry_run: bool, digest: str | None, as_json: bool, **wanted: Any
+) -> int:
     """Give up what waits: it becomes dead letters with the reason `dropped`, which can be replayed.
 
     A stopped job does it at its next start.
     """
+    from pipeline.operate.kept.chosen import Chosen, Shown
+    from pipeline.operate.outbox import Owing, choose
     from pipeline.operate.outbox import drop as give_up
 
-    if webhook is None and user is None and not everything:
-        raise UsageError("select by --webhook or --user, or say --all")
-    done = give_up(state, webhook, user)
-    if done is None:
+    owing = Owing(**wanted)
+    if owing == Owing() and not everything:
+        raise UsageError(
+            "select by --webhook, --user, --status, --due, --since, --until or --text, or say --all"
+        )
+    if dry_run:
+        return show_chosen(choose(state, owing), "request", "to be given up", as_json=as_json)
+
+    def check(chosen: Chosen) -> None:
+        if digest is not None:
+            Shown().exactly(chosen, digest)
+
+    done = give_up(state, owing, check)
+    if as_json:
+        print_json({"count": done.number if done else 0, "at_next_start": bool(done and done.at_next_start)})
+    elif done is None:
         say("nothing that is selected waits on disk")
-        return Exit.PROBLEMS
-    say(f"{done.number:,} {'to be given up at the next start' if done.at_next_start else 'given up'}")
-    return Exit.OK
+    else:
+        say(f"{done.number:,} {'to be given up at the next start' if done.at_next_start else 'given up'}")
+    return Exit.OK if done else Exit.PROBLEMS

@@ -108,6 +108,6 @@ def _bounded(
     except MemoryError:
         return {"exceeded": allowance.file}
     except ConfigError as error:
-        return {"problem": str(error)}
+        return {"refused": str(error)}
     finally:
         allowance.end()

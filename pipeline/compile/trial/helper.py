@@ -210,8 +210,8 @@ class Standby:
                 if last and not self._stopped:
                     raise ConfigError([gone.finding], root=root) from None
                 continue
-            if "problem" in answer:
-                raise ConfigError(answer["problem"])
+            if "refused" in answer:
+                raise ConfigError(answer["refused"])
             return answer
         raise Stopped("it was told to stop")
 

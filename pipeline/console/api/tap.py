@@ -15,6 +15,7 @@ from pipeline.console.render import HIDDEN
 from pipeline.console.security.headers import harden
 from pipeline.console.security.sessions import COOKIE
 from pipeline.console.streams import Batch, TapFeed
+from pipeline.language.path_syntax import parse_path
 from pipeline.language.units import parse_duration
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
@@ -81,9 +82,26 @@ def filters_of(asked: Asked, more: tuple[str, ...] = ()) -> Filters:
 
 def shown(asked: Asked) -> Callable[[Line], Line]:
     """Return what makes of a line what this person may see of it."""
-    if asked.may("payloads"):
-        return lambda line: line
-    return lambda line: veiled(line, HIDDEN)
+    if not asked.may("payloads"):
+        return lambda line: veiled(line, HIDDEN)
+
+    def masked(line: Line) -> Line:
+        # A clause says its value beside the path, not under the property's name.
+        clauses = [_masked_clause(asked, one) for one in line.get("why", ())]
+        found: Line = asked.masked(line | {"why": clauses} if clauses else line)
+        return found
+
+    return masked
+
+
+def _masked_clause(asked: Asked, clause: dict[str, Value]) -> dict[str, Value]:
+    if "value" not in clause or not clause.get("path"):
+        return clause
+    try:
+        name = str(parse_path(str(clause["path"]), ("event", "user")).parts[-1])
+    except ValueError:
+        return clause  # it asks for no property
+    return clause | {"value": asked.masked({name: clause["value"]})[name]}
 
 
 @asynccontextmanager
@@ -94,22 +112,21 @@ async def streaming(
 
     patient: also where no job runs. Raises before the answer begins: HooklineError with what the job refuses.
     """
-    with asked.console.streams.one():
-        feed = TapFeed(asked.console.options.state, filters, patient=patient)
+    feed = TapFeed(asked.console.options.state, filters, patient=patient)
+    try:
+        await feed.begun()
+        answer = web.StreamResponse(headers={"x-accel-buffering": "no"})
+        answer.content_type = content_type
+        answer.charset = "utf-8"
+        harden(answer, asked.nonce)
+        await answer.prepare(asked.request)
         try:
-            await feed.begun()
-            answer = web.StreamResponse(headers={"x-accel-buffering": "no"})
-            answer.content_type = content_type
-            answer.charset = "utf-8"
-            harden(answer, asked.nonce)
-            await answer.prepare(asked.request)
-            try:
-                yield answer, _batches(asked, feed, answer)
-                await answer.write_eof()
-            except (ConnectionError, HooklineError):
-                pass  # the client has gone, or the job's tap has failed: the end says so
-        finally:
-            feed.close()
+            yield answer, _batches(asked, feed, answer)
+            await answer.write_eof()
+        except (ConnectionError, HooklineError):
+            pass  # the client has gone, or the job's tap has failed: the end says so
+    finally:
+        feed.close()
 
 
 async def _batches(asked: Asked, feed: TapFeed, answer: web.StreamResponse) -> AsyncIterator[Batch]:

@@ -132,6 +132,8 @@ def _headers(before: WebhookForm, after: WebhookForm, found: Changes) -> Iterato
         else:
             made = Node(row.key.strip(), "leaf", row.value.strip(), was=node)
             problem = "a name is missing" if not row.key.strip() else ""
+            if body.is_template(row.key):
+                problem = "a name is constant: it cannot hold a template"
             if made.key in names:
                 problem = f"there is a header `{made.key}` already"
             if problem:

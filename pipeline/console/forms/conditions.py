@@ -106,7 +106,7 @@ def _grown(index: int, row: Row, as_map: bool, errors: list[FieldError]) -> Node
     if inner is not None and _plain(inner) == (row.key, row.kind, row.value):
         return None if node is None else kept(node)
     path = row.key.strip()
-    if not path or path in _GROUPS:
+    if not path or path in _GROUPS or "{{" in path or "{%" in path:
         message = "a path is missing, such as event.properties.amount"
         if path:
             message = f"`{path}` is no path: write this condition in the YAML"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Final
@@ -48,16 +48,25 @@ def opened(text: str) -> Settled:
         return Settled("", text, read(None), unread=tuple(error.findings))
 
 
-def settle(base: str, yaml: str, pairs: Iterable[tuple[str, str]], do: str = "", file: str = "") -> Settled:
+def settle(
+    base: str,
+    yaml: str,
+    pairs: Iterable[tuple[str, str]],
+    do: str = "",
+    file: str = "",
+    *,
+    complete: Callable[[WebhookForm], WebhookForm] = lambda form: form,
+) -> Settled:
     """Return what a browser has sent, as one.
 
     base: the text from which its form was made. yaml: what the YAML pane holds; where that was edited the
     form is read from it anew, and what was changed in the form is put into it. do: the button that was
-    pressed. Raises UsageError for a form that is none of ours.
+    pressed. complete: fills in what the person has left open. Raises UsageError for a form that is none of
+    ours.
     """
     data = data_of(base, file)
     before = read(data)
-    sent = act(posted(pairs, before), do)
+    sent = complete(act(posted(pairs, before), do))
     yaml = as_before(yaml, base)
     found = changes(data, before, sent)
     if yaml == base:
@@ -74,6 +83,8 @@ def settle(base: str, yaml: str, pairs: Iterable[tuple[str, str]], do: str = "",
 
 def _one(base: str, before: WebhookForm, sent: WebhookForm, found: Changes, file: str) -> Settled:
     applied = apply(base, found.patches, file)
+    if applied.refused:  # the text stays whole, and what was typed as it was
+        return Settled(base, base, sent, tuple(found.errors), tuple(applied.refused))
     now = read(data_of(applied.text, file)) if found.patches else before
     form = replace(now, fields={**now.fields, **sent.fields}, body_kind=sent.body_kind)
     for table in TABLES:
@@ -82,7 +93,7 @@ def _one(base: str, before: WebhookForm, sent: WebhookForm, found: Changes, file
             form = _with_waiting(now, sent, found)
             break
         form = with_rows(form, table, rows)
-    return Settled(applied.text, applied.text, form, tuple(found.errors), tuple(applied.refused))
+    return Settled(applied.text, applied.text, form, tuple(found.errors))
 
 
 def _renumbered(sent: Sequence[Row], now: Sequence[Row], used: Sequence[int]) -> list[Row] | None:

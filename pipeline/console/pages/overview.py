@@ -2,12 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from pipeline.console.context import Asked
-from pipeline.console.render import page
+from pipeline.console.glance import glance
+from pipeline.console.render import data, page
+from pipeline.console.veils import veiled_reason
+from pipeline.model.errors import ConfigError
+from pipeline.operate.overview.needs import Need, Unset, needs
+from pipeline.operate.overview.sampler import READ, spark
 
 
 async def show(asked: Asked) -> web.StreamResponse:
     """Return the overview."""
-    return await page(asked, "overview.html")
+    console = asked.console
+    seen = await glance(asked)
+    found = await asked.run(needs, console.options.state, seen.stands, seen.rows, await _unset(asked))
+    found = [replace(one, detail=veiled_reason(asked, one.detail)) if one.detail else one for one in found]
+    if seen.problem is not None:
+        found.insert(0, Need("bad", "The config cannot be read", "See what is wrong", "/config"))
+    if not seen.stands.running:
+        words = "No job is running: nothing is read or sent. Start one with `hookline run --follow`"
+        found.append(Need("info", words, "See what is pending", "/pending"))
+    totals = seen.stands.totals
+    if asked.wants_json:
+        return data(
+            {
+                "running": seen.stands.running,
+                "records": seen.stands.records,
+                "totals": totals,
+                "balances": not seen.stands.unbalanced,
+                "needs": [one.to_json() for one in found],
+                "webhooks": len(seen.rows),
+            }
+        )
+    sampler = console.sampler
+    busy = sorted(seen.rows, key=lambda row: (row.matched_rate or 0.0, row.matched), reverse=True)[:5]
+    return await page(
+        asked,
+        "overview.html",
+        stands=seen.stands,
+        totals=totals,
+        needs=found,
+        rows=seen.rows,
+        busy=busy,
+        sampler=sampler,
+        read_rate=sampler.rate(READ, "read"),
+        read_spark=spark(sampler.points(READ, "read")),
+        sparks={row.id: spark(sampler.points(row.id, "matched")) for row in busy},
+    )
+
+
+async def _unset(asked: Asked) -> list[Unset]:
+    """Return the secrets and settings that have no value, and are wanted."""
+    try:
+        known = await asked.run(asked.console.workbench.secrets)
+    except ConfigError:
+        return []
+    return [Unset(one.name, one.webhooks) for one in known if not one.is_set and not one.has_default]

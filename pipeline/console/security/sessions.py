@@ -31,6 +31,8 @@ class Session:
     """The one that it was opened with: it ends with it."""
     said: list[tuple[str, str]] = field(default_factory=list)
     """What the next page tells: kind (good, bad) and words."""
+    saved: object = None
+    """The file that was saved last, for the page that says what became of it."""
 
 
 class Sessions:

@@ -87,8 +87,3 @@ def of_result(result: Result, took_secs: float | None, now_ms: int, names: Names
 def names_of(event: Event) -> Names:
     """Return what is remembered of an event."""
     return event.name, event.user_id, event.anonymous_id
-
-
-def fault_of(excerpt: str) -> str:
-    """Return the word for why there is no status, with which such an excerpt begins."""
-    return excerpt.partition(":")[0]

@@ -12,8 +12,9 @@ from pipeline.decode.formats import Formats
 from pipeline.deliver.lanes.onlookers import Took
 from pipeline.job.settings import wall_clock
 from pipeline.job.story import Candidates, Chosen, Match
+from pipeline.job.tap.answers import fault_of
 from pipeline.job.tap.listener import Listener
-from pipeline.job.tap.seen import Names, Raw, Seen, fault_of, names_of, of_result
+from pipeline.job.tap.seen import Names, Raw, Seen, names_of, of_result
 from pipeline.job.tap.wanted import Wanted
 from pipeline.language.work import TooExpensive, apart
 from pipeline.match.triggers import Trigger

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final, Literal, TypeAlias, get_args
 
-from pipeline.deliver.http.attempt import Fault
+from pipeline.job.tap.answers import ends_with, one_of
 from pipeline.language.work import TooExpensive, apart, begin
 from pipeline.match.conditions.nodes import Condition
-from pipeline.model.errors import UsageError
 from pipeline.model.records import Event, User
-from pipeline.model.words import did_you_mean
 
 Stage: TypeAlias = Literal[
     "read", "invalid", "skipped", "unmatched", "suppressed", "matched", "sent", "dead"
@@ -24,8 +21,6 @@ USUAL: Final[tuple[Stage, ...]] = ("matched", "sent", "dead")
 OUTCOMES: Final = ("delivered", "retry", "dead")
 MOST_RATE: Final = 10_000
 """Lines a second that a tap may ask for."""
-
-_STATUS: Final = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 
 Payload: TypeAlias = Literal["none", "short", "full"]
 
@@ -101,36 +96,11 @@ class Wanted:
         return not self.statuses or ends_with(self.statuses, status, fault)
 
 
-def ends_with(statuses: Collection[str], status: int, fault: str) -> bool:
-    """Return whether an attempt's end is one of these statuses, classes and faults."""
-    word = str(status) if status else fault
-    return any(
-        word == one or (len(one) == 3 and one.endswith("xx") and word[:1] == one[0] and bool(status))
-        for one in statuses
-    )
-
-
 def checked_stages(given: Collection[str]) -> frozenset[Stage]:
     """Return stages by their names. Raises UsageError for one that there is not."""
-    return frozenset(_one_of(one, STAGES, "stage") for one in given)
-
-
-def checked_statuses(given: Collection[str]) -> tuple[str, ...]:
-    """Return statuses, classes and faults. Raises UsageError for what no attempt ends with."""
-    for one in given:
-        if not _STATUS.fullmatch(one):
-            _one_of(one, get_args(Fault), "status or fault")
-    return tuple(given)
+    return frozenset(one_of(one, STAGES, "stage") for one in given)
 
 
 def checked_outcomes(given: Collection[str]) -> frozenset[str]:
     """Return outcomes by their names. Raises UsageError for one that there is not."""
-    return frozenset(_one_of(one, OUTCOMES, "outcome") for one in given)
-
-
-def _one_of(word: str, known: Sequence[str], what: str) -> Stage:
-    if word not in known:
-        meant = did_you_mean(word, known)
-        hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(known)}"
-        raise UsageError(f"there is no {what} `{word}`: {hint}")
-    return word  # type: ignore[return-value]  # as was just asked
+    return frozenset(one_of(one, OUTCOMES, "outcome") for one in given)

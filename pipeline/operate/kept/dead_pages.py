@@ -15,6 +15,7 @@ from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.operate.dlq import Selection
 from pipeline.operate.kept.chosen import Group, grouped
+from pipeline.operate.outbox import last_answer
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import reason_of
 from pipeline.outbox.reading.newest import PLACE_BYTES, newest
@@ -25,6 +26,7 @@ from pipeline.store.rows import Table
 CAP_SECS: Final = 0.5
 """How long a page may read the stores."""
 PAGE: Final = 50
+STATUSES: Final = 20
 
 
 @dataclass(slots=True, frozen=True)
@@ -91,6 +93,8 @@ class DeadGroups:
     """How many dead letters there are of which webhook, for which reason."""
 
     groups: list[Group]
+    statuses: list[tuple[str, int]]
+    """How the last attempts ended, with numbers, the most frequent first; of those that had attempts."""
     counted: int
     looked_at: int
     """Dead letters that were looked at, selected or not."""
@@ -103,6 +107,7 @@ class DeadGroups:
         """Return the counts."""
         return {
             "groups": [group.to_json() for group in self.groups],
+            "statuses": dict(self.statuses),
             "count": self.counted,
             "at_least": not self.is_complete,
             "looked_at": self.looked_at,
@@ -119,15 +124,26 @@ def groups(state: Path, selection: Selection, secs: float | None = CAP_SECS) -> 
         require_webhook(state, selection.webhook)
     until = None if secs is None else time.monotonic() + secs
     counts: Counter[tuple[str, str]] = Counter()
+    statuses: Counter[str] = Counter()
     looked_at, is_complete = 0, True
+    any_will_do = selection == Selection(webhook=selection.webhook)
     for _, letter in dead_letters(state, selection.owner):
         looked_at += 1
-        if selection.holds(letter):
+        if any_will_do or selection.holds(letter):
             counts[letter.request.webhook_id or "-", reason_of(letter)] += 1
+            if letter.progress.attempt:
+                statuses[last_answer(letter.progress)] += 1
         if until is not None and not looked_at % 256 and time.monotonic() > until:
             is_complete = False
             break
-    return DeadGroups(grouped(counts), counts.total(), looked_at, number_of(state), is_complete)
+    return DeadGroups(
+        grouped(counts),
+        statuses.most_common(STATUSES),
+        counts.total(),
+        looked_at,
+        number_of(state),
+        is_complete,
+    )
 
 
 def number_of(state: Path) -> int:

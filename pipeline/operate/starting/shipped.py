@@ -55,6 +55,18 @@ def demo_config(folder: Path) -> Path:
     return config
 
 
+def shipped_config() -> Path:
+    """Return the config that the demo begins with; not to be written to."""
+    return _shipped()
+
+
+def demo_stream() -> Path:
+    """Return the recording of a shop."""
+    shipped = _shipped()
+    folder = shipped if shipped.parent == _PACKAGE else shipped.parent
+    return folder / "recordings" / "shop.jsonl.gz"
+
+
 def _shipped() -> Path:
     """Return where it lies: in the package (pyproject.toml says so of the wheel), or in the checkout."""
     installed = _PACKAGE / "shipped"

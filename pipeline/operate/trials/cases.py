@@ -80,7 +80,7 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
     only = case.users[0].id if len(case.users) == 1 else None
     fired: list[Preview] = []
     for number, given in enumerate(case.events):
-        for record in _records(given, number, only, format):
+        for record in case_records(given, number, only, format):
             if isinstance(record, Invalid):
                 failures.append(f"event {number + 1} is invalid: {record.reason}")
             else:
@@ -130,7 +130,8 @@ def _moved(finding: Finding, folder: str) -> Finding:
     return replace(finding, file=os.path.join(folder, name))
 
 
-def _records(given: dict[str, Value], number: int, only: str | None, format: str) -> list[Record]:
+def case_records(given: dict[str, Value], number: int, only: str | None, format: str) -> list[Record]:
+    """Return the records of one event of a case. only: the id of the case's user, if there is but one."""
     record = dict(given)
     if format == "native":
         record = {"type": "event", **record}

@@ -5,6 +5,7 @@ In the process of `child.py` alone: nothing here is bounded but by it.
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,15 @@ from typing import Final, NamedTuple, TypeAlias
 
 from pipeline.compile.snapshot import Report, Snapshot, Webhook, as_enabled, compile_config
 from pipeline.compile.trial.desk import AskBack, AskedFor
-from pipeline.config.files import ConfigText, JobDefaults, config_files, is_webhook, read_config, wanted_lists
+from pipeline.config.files import (
+    SHAPES,
+    ConfigText,
+    JobDefaults,
+    config_files,
+    is_webhook,
+    read_config,
+    wanted_lists,
+)
 from pipeline.config.job import FILE, PipelineReport, load_pipeline
 from pipeline.config.layers import PREFIX
 from pipeline.config.yaml.loader import decode_text
@@ -108,6 +117,7 @@ class Bench:
         self._files: dict[str, tuple[Sign, str]] = {}
         self._lists: list[str] = []
         self._key: object = None
+        self._plain: _Pipeline | None = None
         self._secrets: Secrets | None = None
         """Those that `saved` was compiled with."""
         self.saved = Tried(Report(None, []), None)
@@ -121,23 +131,27 @@ class Bench:
             self._named.clear()
             self._ours = self._ask({"prefix": PREFIX})
         texts = self._texts()
-        pipeline = self._pipeline({})
+        pipeline = self._plain = self._pipeline({})
         secrets = self._known()
-        lists = [_sign(self.config / name) for name in self._lists]
+        lists = self._listed()
         config = pipeline.report.config
         key = (texts, lists, None if config is None else config.defaults, pipeline.report.findings)
         if key == self._key and self._secrets is not None and self._secrets.agree(secrets):
             return
         text, self.saved = self._compiled(texts, pipeline, secrets, None)
+        gc.collect()
+        gc.freeze()  # it stays: a thousand webhooks need not be walked through again and again
         self._secrets = secrets
         self._lists = wanted_lists(text)
-        self._key = (texts, [_sign(self.config / name) for name in self._lists], *key[2:])
+        self._key = (texts, self._listed(), *key[2:])
 
     def tried(self, file: str, text: str | None) -> Tried:
         """Return what the config comes to with a text in a file's place (None: without the file)."""
         unsaved = {file: text}
         texts: dict[str, str | None] = {name: one for name, (_, one) in self._files.items()}
-        return self._compiled(texts | unsaved, self._pipeline(unsaved), self._known(), file)[1]
+        # Of all files it names shapes alone.
+        pipeline = self._pipeline(unsaved) if self._plain is None or file.startswith(SHAPES) else self._plain
+        return self._compiled(texts | unsaved, pipeline, self._known(), file)[1]
 
     def before(self, file: str) -> Webhook | None:
         """Return the webhook that the file on disk defines; None where there is none, or it has errors."""
@@ -148,6 +162,13 @@ class Bench:
         if name not in self._named:
             self._named[name] = self._ask({"named": name})
         return self._named[name]
+
+    def is_set(self, name: str) -> bool:
+        """Return whether a variable is set where requests are sent from."""
+        return bool(self._environ.get(name)) or self.is_named(name)
+
+    def _listed(self) -> list[Sign]:
+        return [_sign(f"{self.config}/{name}") for name in self._lists]
 
     def _known(self) -> Known:
         return Known(self._environ, self.config, self.is_named)
@@ -183,13 +204,14 @@ class Bench:
         """
         found: dict[str, tuple[Sign, str]] = {}
         now = time.time_ns()
+        base = str(self.config)
         for name in config_files(self.config):
-            path = self.config / name
+            path = f"{base}/{name}"
             sign = _sign(path)
             known = self._files.get(name)
             if known is None or known[0] != sign:
                 try:
-                    known = sign, decode_text(read_plain(path))
+                    known = sign, decode_text(read_plain(Path(path)))
                 except (OSError, ValueError):
                     continue
             if not sign or now - sign[0] < SETTLED_NS:
@@ -212,7 +234,7 @@ def _doubtful(finding: Finding) -> bool:
     return finding.file == FILE and not finding.warning and not finding.code.startswith("unknown-")
 
 
-def _sign(path: Path) -> Sign:
+def _sign(path: str) -> Sign:
     """Return what tells one content of a file from the next; () where there is no file."""
     try:
         seen = os.stat(path)

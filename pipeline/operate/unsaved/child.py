@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -16,10 +18,15 @@ from pipeline.model.findings import in_order
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 from pipeline.operate.unsaved.bench import Bench, Tried, data_of
+from pipeline.operate.unsaved.complete.offers import complete
+from pipeline.operate.unsaved.explaining import explain
 from pipeline.operate.unsaved.trying import AskedUsers, Run, Samples, compared, preview, run
 
 SHOWN = 2_000
 """Findings that are told."""
+_SECRET = re.compile(r"\$\{([A-Za-z_]\w{0,99})(?:\}|:-)")
+REMEMBERED = 100
+"""Records that are tried."""
 
 
 class Child:
@@ -28,7 +35,10 @@ class Child:
     def __init__(self, ask: AskBack) -> None:
         self._ask = ask
         self._bench: Bench | None = None
+        self._catalog: tuple[str, Value] | None = None
         self._samples: tuple[str, Samples] | None = None
+        self._times: dict[str, int] = {}
+        """When records were given for the first time."""
         self._before: tuple[object, Run | None] | None = None
 
     def answer(self, request: dict[str, Value]) -> Value:
@@ -44,10 +54,16 @@ class Child:
                 return self._checked(tried)
             case "preview":
                 return self._previewed(tried, request)
+            case "explain":
+                users = AskedUsers(self._ask) if request["state"] else None
+                basis = tried.report.basis
+                return {} if basis is None else explain(basis, request["record"], request["user"], users)
             case "would_fire":
                 return self._would_fire(bench, tried, request)
-            case "names":
-                return self._names(bench, tried)
+            case "complete":
+                return self._completed(bench, tried, request)
+            case "secrets":
+                return {"secrets": _secrets(bench.config, tried)}
             case "webhooks":
                 return {"webhooks": _listed(tried)}
         return {}
@@ -67,7 +83,12 @@ class Child:
         if webhook is None or tried.report.basis is None:
             return told
         users = AskedUsers(self._ask) if request["state"] else None
-        return told | preview(tried.report.basis, webhook, request["record"], request["user"], users)
+        record: str = request["record"]
+        # The same at every key typed, so that what is shown does not change with the clock.
+        now = self._times.setdefault(record, time.time_ns() // 1_000_000)
+        while len(self._times) > REMEMBERED:
+            del self._times[next(iter(self._times))]
+        return told | preview(tried.report.basis, webhook, record, request["user"], users, now)
 
     def _would_fire(self, bench: Bench, tried: Tried, request: dict[str, Value]) -> dict[str, Value]:
         told, webhook = self._checked(tried), tried.webhook
@@ -88,21 +109,36 @@ class Child:
             self._samples = key, Samples.of(told, AskedUsers(self._ask) if users else None)
         return self._samples[1]
 
-    def _names(self, bench: Bench, tried: Tried) -> dict[str, Value]:
-        """Return the names that a text may use."""
-        basis = tried.report.basis
-        files = {} if basis is None else basis.text.files
-        return {
-            "labels": [] if basis is None else sorted(basis.labels.names()),
-            "bases": sorted(
-                name[len("webhooks/") :].rpartition(".")[0]
-                for name in files
-                if name.startswith("webhooks/_") and not is_webhook(name)
-            ),
-            "lists": sorted(name for name in files if not name.endswith((".yaml", ".yml"))),
-            "shapes": [] if basis is None else sorted(basis.formats.named),
-            "secrets": _secrets(bench.config, tried),
-        }
+    def _completed(self, bench: Bench, tried: Tried, request: dict[str, Value]) -> dict[str, Value]:
+        if self._catalog is None or self._catalog[0] != request["catalog"]:
+            self._catalog = request["catalog"], self._ask({"catalog": request["catalog"]})
+        names = _names(bench, tried, request["text"])
+        found = complete(
+            request["file"], request["text"], request["line"], request["column"], names, self._catalog[1]
+        )
+        return {"completions": [one.to_json() for one in found]}
+
+
+def _names(bench: Bench, tried: Tried, text: str) -> dict[str, Value]:
+    """Return the names that a text may use."""
+    basis = tried.report.basis
+    files = {} if basis is None else basis.text.files
+    secrets = _secrets(bench.config, tried)
+    for name in _SECRET.findall(text):  # which may be too broken to be read
+        secrets.setdefault(name, {"webhooks": [], "has_default": False, "file": False})
+    for name, one in secrets.items():
+        one["set"] = one["readable"] if one["file"] else bench.is_set(name)
+    return {
+        "labels": [] if basis is None else sorted(basis.labels.names()),
+        "bases": sorted(
+            name[len("webhooks/") :].rpartition(".")[0]
+            for name in files
+            if name.startswith("webhooks/_") and not is_webhook(name)
+        ),
+        "lists": sorted(name for name in files if not name.endswith((".yaml", ".yml"))),
+        "shapes": [] if basis is None else sorted(basis.formats.named),
+        "secrets": secrets,
+    }
 
 
 def _secrets(config: Path, tried: Tried) -> Value:
@@ -144,6 +180,7 @@ def _listed(tried: Tried) -> list[Value]:
         return []
     errors = Counter(one.file for one in tried.report.findings if not one.warning)
     known = {one.file: one.data for one in (*basis.checked.webhooks, *basis.checked.partial)}
+    ages = {one.file: one.model.delivery.retry.max_age_secs for one in basis.checked.webhooks}
     found: list[Value] = []
     for name in filter(is_webhook, sorted(basis.text.files)):
         data = known[name] if name in known else data_of(basis, name)
@@ -159,6 +196,7 @@ def _listed(tried: Tried) -> list[Value]:
                 "limit": data.get("limit"),
                 "method": request.get("method", "POST"),
                 "url": request.get("url"),
+                "max_age_secs": ages.get(name),
                 "errors": errors[name],
             }
         )

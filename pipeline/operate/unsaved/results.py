@@ -82,6 +82,8 @@ class Shown:
     """Byte for byte what is sent; "" where there is none."""
     encoding: str
     """json, form or text."""
+    added: dict[str, str]
+    """Headers that are made only when it is sent: authentication and signature, in words."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -91,6 +93,7 @@ class Shown:
             "headers": self.headers,
             "body": self.body,
             "encoding": self.encoding,
+            "added": self.added,
         }
 
 
@@ -118,6 +121,10 @@ class Previewed:
     """Why it cannot be rendered."""
     webhook_id: str | None = None
     """The header of that name, of a record with an id."""
+    record: Value = None
+    """In Hookline's own shape, for `looks.send_test`: with `properties` the job sends the same request."""
+    properties: Value = None
+    """Of the user, before the record."""
 
     def to_json(self) -> dict[str, Value]:
         """Return all of it."""
@@ -135,6 +142,39 @@ class Previewed:
             "dead_letter": self.dead_letter,
             "webhook_id": self.webhook_id,
         }
+
+
+@dataclass(slots=True, frozen=True)
+class Verdict:
+    """What one webhook of the config on disk makes of an event."""
+
+    webhook: str
+    event: str
+    fires: bool
+    verdict: str
+    """In the words of `hookline explain`."""
+    clause: str = ""
+    """The first that does not hold, with the value that it saw."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return {
+            "webhook": self.webhook,
+            "event": self.event,
+            "fires": self.fires,
+            "verdict": self.verdict,
+            "clause": self.clause or None,
+        }
+
+
+@dataclass(slots=True, frozen=True)
+class Explanation:
+    """What every webhook of the config on disk makes of one record."""
+
+    problem: str | None = None
+    """Why the record or the user cannot be used."""
+    verdicts: tuple[Verdict, ...] = ()
+    """Those that fire first, then in the order of their files."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -253,6 +293,8 @@ def previewed_of(file: str, told: dict[str, Value]) -> Previewed:
         None if request is None else Shown(**request),
         told.get("dead_letter"),
         told.get("webhook_id"),
+        told.get("record"),
+        told.get("properties"),
     )
 
 

@@ -10,11 +10,20 @@ import orjson
 
 from pipeline.compile.snapshot import Snapshot, Webhook
 from pipeline.compile.trial.desk import AskBack
+from pipeline.config.models.receiver import (
+    BasicAuth,
+    BearerAuth,
+    HeaderAuth,
+    HmacSignature,
+    OAuth2Auth,
+    StandardSignature,
+)
 from pipeline.decode.decode import decode
 from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Match
 from pipeline.join.known import Beneath
+from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.model.errors import GivenError, RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Invalid, Origin, PropertyUpdate, Record
@@ -53,9 +62,12 @@ class AskedUsers:
 
 
 def preview(
-    snapshot: Snapshot, webhook: Webhook, record: str, user: str | None, known: Beneath | None
+    snapshot: Snapshot, webhook: Webhook, record: str, user: str | None, known: Beneath | None, now: int
 ) -> dict[str, Value]:
-    """Return why a webhook fires on a record or not, and its request, as fields of `Previewed`."""
+    """Return why a webhook fires on a record or not, and its request, as fields of `Previewed`.
+
+    now: unix ms of a record that says no time.
+    """
     alone = snapshot.alone(webhook)
     stored = user is None and known is not None
     try:
@@ -63,9 +75,11 @@ def preview(
             Text("event", record.encode("utf-8", "surrogatepass")),
             None if user is None else Text("user", user.encode("utf-8", "surrogatepass")),
             snapshot.formats.all(),
+            now,
         )
     except GivenError as error:
         return {"problem": str(error)}
+    update = next((native_line(one) for one in given.records if isinstance(one, PropertyUpdate)), None)
     if stored:
         given = Given(given.name, given.records, None, joins_now=True)
     found = list(explain_under(alone, given, webhook.id, known if stored else None))
@@ -73,7 +87,16 @@ def preview(
         return {"problem": "there is no event in it, and no change of a property"}
     # Of a batch, the event that fires.
     one = next((one for one in found if one.request is not None), found[0])
-    return {**_explained(one, webhook), "stored_user": stored}
+    return {**_explained(one, webhook), **_as_sent(one, update), "stored_user": stored}
+
+
+def _as_sent(one: Explained, update: bytes | None) -> dict[str, Value]:
+    """Return the record and the user with which the job sends the same request."""
+    event, user = one.moment
+    if user.before is None or update is None:
+        return {"record": orjson.loads(native_line(event)), "properties": user.properties}
+    before = {name: value for name, value in user.properties.items() if name not in event.properties}
+    return {"record": orjson.loads(update), "properties": before | user.before}
 
 
 def _explained(one: Explained, webhook: Webhook) -> dict[str, Value]:
@@ -92,7 +115,7 @@ def _explained(one: Explained, webhook: Webhook) -> dict[str, Value]:
     ]
     shown = request.method != ""
     return {
-        "event": _native(event),
+        "event": orjson.loads(native_line(event)),
         "user": {
             "id": user.id,
             "anonymous_id": user.anonymous_id,
@@ -111,10 +134,43 @@ def _explained(one: Explained, webhook: Webhook) -> dict[str, Value]:
             "headers": request.headers,
             "body": request.text,
             "encoding": request.encoding,
+            "added": _added(webhook),
         },
         "dead_letter": request.dead_letter,
         "webhook_id": request.webhook_id,
     }
+
+
+def _added(webhook: Webhook) -> dict[str, str]:
+    """Return the headers that a request gets when it is sent, secrets as written."""
+    receiver = webhook.spec.receiver
+    auth, signature = receiver.auth, receiver.signature
+    found: dict[str, str] = {}
+    match auth:
+        case BasicAuth():
+            found["authorization"] = f"Basic (of {_names(auth.username)}:{_names(auth.password)})"
+        case BearerAuth():
+            found["authorization"] = f"Bearer {_names(auth.token)}"
+        case HeaderAuth():
+            found[auth.name] = _names(auth.value)
+        case OAuth2Auth():
+            found["authorization"] = "Bearer (a token that is asked for when it is sent)"
+    match signature:
+        case StandardSignature():
+            found["webhook-signature"] = "(made when it is sent)"
+        case HmacSignature():
+            found[signature.header] = "(made when it is sent)"
+    return found
+
+
+def _names(text: str) -> str:
+    """Return a text of `auth` with its secrets by their names, and nothing else of it."""
+    try:
+        return "".join(
+            str(part) if isinstance(part, SecretRef) else "•••" for part in parse_placeholders(text)
+        )
+    except PlaceholderError:
+        return "•••"
 
 
 def _request(one: Explained, webhook: Webhook) -> Preview:
@@ -126,11 +182,6 @@ def _request(one: Explained, webhook: Webhook) -> Preview:
         return Preview.of(Match("", webhook, event, user, webhook.request.render(event, user)))
     except RenderError as error:
         return Preview.of(Match("", webhook, event, user, None, str(error)))
-
-
-def _native(event: Event) -> Value:
-    shown = orjson.loads(native_line(event))
-    return {"name": event.name, **shown} if event.kind != "update" else shown
 
 
 @dataclass(slots=True)

@@ -28,12 +28,15 @@ from pipeline.model.process.bounds import Bounds, Exceeded
 from pipeline.model.words import no_webhook
 from pipeline.operate import edits
 from pipeline.operate.looks import Sample
+from pipeline.operate.unsaved.complete.fields import schema_for
 from pipeline.operate.unsaved.environment import Environment, SecretState
 from pipeline.operate.unsaved.results import (
     Checked,
     Completion,
+    Explanation,
     Previewed,
     Superseded,
+    Verdict,
     WouldFire,
     checked_of,
     previewed_of,
@@ -67,6 +70,7 @@ class Workbench:
         self._standby = Standby(CHILD, self._reply)
         self._turns = _Turns()
         self._samples: dict[str, Value] = {}
+        self._catalog: dict[str, Value] = {}
         self._known: Known | None = None
 
     def prepare(self) -> None:
@@ -100,6 +104,14 @@ class Workbench:
         request = {"do": "preview", "file": file, "text": text, "record": record, "user": user}
         return previewed_of(file, self._try(request, by))
 
+    def explain(self, record: str, user: str | None = None) -> Explanation:
+        """Return what every webhook of the config on disk makes of a record.
+
+        record: JSON, in any shape that the config reads. user: as in `preview`.
+        """
+        told = self._ask({"do": "explain", "file": None, "text": None, "record": record, "user": user})
+        return Explanation(told.get("problem"), tuple(Verdict(**one) for one in told.get("verdicts", ())))
+
     def would_fire(self, file: str, text: str, samples: Sequence[Sample], *, by: str = "") -> WouldFire:
         """Return on how many samples the webhook of this text would fire, and that of the file on disk did.
 
@@ -127,23 +139,21 @@ class Workbench:
         line, column: of the cursor, from 1, in characters. catalog: names and properties that were seen
         (`operate/looks.py`); None: none.
         """
-        from pipeline.operate.unsaved.complete.offers import complete
-
-        known = self._try({"do": "names", "file": file, "text": text}, by)
-        secrets = {name: one.to_json() for name, one in self._environment.secrets(known["secrets"]).items()}
-        return complete(file, text, line, column, {**known, "secrets": secrets}, catalog)
+        key = blake2b(orjson.dumps(catalog), digest_size=16).hexdigest()
+        self._catalog = {key: catalog}
+        request = {"do": "complete", "file": file, "text": text, "line": line, "column": column}
+        told = self._try({**request, "catalog": key}, by)
+        return [Completion(**one) for one in told.get("completions", ())]
 
     def schema(self, file: str = "webhooks/x.yaml") -> Value:
         """Return the JSON Schema of a file of this kind, with the meaning of every field."""
-        from pipeline.operate.unsaved.complete.fields import schema_for
-
         return schema_for(file)
 
     def secrets(self) -> list[SecretState]:
         """Return every secret and setting that the config on disk names: whether the job has it, who uses it,
         never its value.
         """
-        known = self._ask({"do": "names", "file": None, "text": None})
+        known = self._ask({"do": "secrets"})
         return [*self._environment.secrets(known["secrets"]).values()]
 
     def webhooks(self) -> list[Value]:
@@ -190,6 +200,8 @@ class Workbench:
 
     def _try(self, request: dict[str, Value], by: str) -> dict[str, Value]:
         """Ask, and take what takes too much for a finding."""
+        if request["file"] is not None:
+            edits.require_editable(request["file"])
         try:
             return self._ask(request, by)
         except Exceeded as error:
@@ -221,6 +233,8 @@ class Workbench:
                 return self._environment.beginning(prefix)
             case {"samples": str(key)}:
                 return self._samples.get(key)
+            case {"catalog": str(key)}:
+                return self._catalog.get(key)
             case {"row": [int(table), str(key)]}:
                 users = self._users()
                 row = None if users is None else users.get(Table(table), bytes.fromhex(key))

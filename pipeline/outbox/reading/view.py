@@ -48,6 +48,11 @@ def stores(state: Path) -> list[Path]:
     return found
 
 
+def is_new(state: Path) -> bool:
+    """Return whether no job has run on a state directory yet."""
+    return not any(state.rglob("data.mdb"))
+
+
 def rows(state: Path, table: Table, prefix: bytes = b"") -> Iterator[tuple[Path, bytes, bytes]]:
     """Yield (store, key, value) of one table over all stores, keys in order within a store.
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
+import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.kit.bundle import BROWSER, built
+from tests.kit.run import started
 
 ROOT = BROWSER.parents[2]
+MANIFEST = "pipeline/console/assets/manifest.json"
 PACKAGES = json.loads((BROWSER / "package.json").read_text())
 
 
@@ -81,10 +85,39 @@ def test_the_licences_are_beside_it(assets: Path):
     assert "axe-core" not in text  # only tests have it
 
 
-def test_the_wheel_has_the_bundle_and_not_its_sources(assets: Path, tmp_path: Path):
-    words = ["-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+@pytest.fixture(scope="module")
+def wheel(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of this tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    words = ["-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run([sys.executable, *words], cwd=ROOT, check=True, capture_output=True, timeout=100)
-    (wheel,) = tmp_path.glob("*.whl")
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def test_the_wheel_has_the_bundle_and_not_its_sources(assets: Path, wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
     assert {f"pipeline/console/assets/{path.name}" for path in assets.iterdir()} <= {*names}
     assert not [name for name in names if "console/browser" in name or "node_modules" in name]
+
+
+def test_the_wheel_alone_serves_what_its_pages_load(wheel: Path, tmp_path: Path):
+    installed = tmp_path / "installed"
+    zipfile.ZipFile(wheel).extractall(installed)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "pipeline.yaml").write_text("source: {jsonl: {paths: [x.jsonl]}}\n")
+    environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}
+    words = ["-P", "-m", "pipeline.cli", "console", "--listen", "127.0.0.1:0"]
+    with started(sys.executable, *words, "-c", tmp_path / "config", env=environment) as console:
+        assert console.stdout is not None
+        base = console.stdout.readline().partition("/login#")[0].rpartition(" ")[2]
+        with urllib.request.urlopen(f"{base}/login", timeout=30) as answer:
+            page = answer.read().decode()
+        paths = re.findall(r'(?:src|href)="(/[^"]+\.(?:css|js|svg)[^"]*)"', page)
+        paths += [
+            f"/assets/{name}" for name in json.loads((installed / MANIFEST).read_text())["files"].values()
+        ]
+        assert len(paths) >= 7
+        for path in paths:
+            with urllib.request.urlopen(base + path, timeout=30) as answer:
+                assert len(answer.read()) > 50, path

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from pipeline.job.assembly import Job
+from pipeline.job.tap.answers import checked_statuses
 from pipeline.job.tap.listener import Gate, Listener
 from pipeline.job.tap.seen import Seen
 from pipeline.job.tap.stream import TapStream
@@ -19,7 +20,6 @@ from pipeline.job.tap.wanted import (
     Wanted,
     checked_outcomes,
     checked_stages,
-    checked_statuses,
 )
 from pipeline.match.conditions.nodes import Condition
 from pipeline.match.labels import Labels

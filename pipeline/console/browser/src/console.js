@@ -3,4 +3,5 @@ import "./htmx.js";
 import "./confirm.js";
 import "./copy.js";
 import "./live.js";
+import "./typing.js";
 import "./unsaved.js";

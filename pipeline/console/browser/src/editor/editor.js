@@ -63,11 +63,8 @@ class Editor {
     });
     this.place = document.getElementById(area.dataset.editor) ?? area.parentElement;
     this.show();
-    for (const label of area.labels) {
-      label.addEventListener("click", () => this.view.focus());
-      label.removeAttribute("for");
-    }
-    area.hidden = true;
+    for (const label of area.labels) label.addEventListener("click", () => this.view.focus());
+    this.hide();
     // A field that asks for the focus, for an error in it, gets it.
     if (document.activeElement === area || area.autofocus) this.view.focus();
   }
@@ -79,10 +76,16 @@ class Editor {
     else this.area.after(this.view.dom);
   }
 
+  /** Leave the name to the editor alone: a swap gives it back to the textarea. */
+  hide() {
+    for (const label of [...this.area.labels]) label.removeAttribute("for");
+    this.area.hidden = true;
+  }
+
   /** Take over what the server has written into the textarea, with the cursor where it was. */
   refresh() {
     this.show();
-    this.area.hidden = true;
+    this.hide();
     const change = difference(this.view.state.doc.toString(), this.area.value);
     if (change) this.view.dispatch({ changes: change, annotations: ofServer.of(true) });
     this.lint.refresh(this.view);
@@ -131,8 +134,16 @@ function escape(view) {
 function replaced(event, view) {
   const isText = event.inputType === "insertText" || event.inputType === "insertReplacementText";
   if (!isText || event.isComposing || event.data === null || view.state.readOnly) return false;
-  if (view.state.selection.main.empty && !event.data.includes("\n")) return false;
+  // Asked of the page: the editor hears of a selection a moment later than it is made.
+  const selected = document.getSelection();
+  const range = event.getTargetRanges()[0] ?? (selected?.rangeCount ? selected.getRangeAt(0) : null);
+  if (!range || !view.contentDOM.contains(range.startContainer)) return false;
+  const from = view.posAtDOM(range.startContainer, range.startOffset);
+  const to = view.posAtDOM(range.endContainer, range.endOffset);
+  if (from === to && !event.data.includes("\n")) return false;
   event.preventDefault();
-  view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+  const changes = { from, to, insert: view.state.toText(event.data) };
+  const selection = { anchor: from + changes.insert.length };
+  view.dispatch({ changes, selection, userEvent: "input.type", scrollIntoView: true });
   return true;
 }

@@ -1,0 +1,111 @@
+"""``hookline demo --console``: the shop goes on and on, with a console over what it fires.
+
+Everything is in one folder and begins anew each time: what is edited there changes no shipped file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipeline.cli.output import say
+from pipeline.operate.starting.shipped import demo_stream, shipped_config
+
+HOOKLINE = (sys.executable, "-P", "-m", "pipeline.cli")
+AT_ONCE = 6_000
+"""Records of the shop that are there at the beginning; the rest comes `PER_SEC` a second."""
+PER_SEC = 10.0
+STOP_SECS = 10.0
+ANSWERS = {
+    "/hooks/plan-changed": [503, 200, 503, 503, 200],
+    "/hooks/pricing-interest": [200, 200, 422, 200, 410],
+    "*": [200],
+}
+"""Receivers are not always well: what becomes of that is to be seen, too."""
+
+
+def serve(folder: Path, flags: Sequence[str]) -> None:
+    """Run the demo until Ctrl-C; flags: of `hookline console`."""
+    with running(folder, flags) as link:
+        say(f"The console, good for one log-in: {link}")
+        say(f"It edits the files in {folder / 'config'}; Ctrl-C ends everything.")
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+@contextlib.contextmanager
+def running(
+    folder: Path, flags: Sequence[str], *, config: Path | None = None, per_sec: float = PER_SEC
+) -> Iterator[str]:
+    """Give the link that logs in; everything that was started is gone at the end. config: copied, too."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copytree(config or shipped_config(), folder / "config")
+    (folder / "answers.json").write_text(json.dumps(ANSWERS))
+    stream, ended = folder / "stream.jsonl", threading.Event()
+    with gzip.open(demo_stream(), "rb") as shop:
+        lines = shop.readlines()
+    stream.write_bytes(b"".join(lines[:AT_ONCE]))
+    state = ["-c", str(folder / "config"), "--state", str(folder / "state")]
+    with contextlib.ExitStack() as stack:
+        words = ["--listen", "127.0.0.1:0", "--quiet", "--script", str(folder / "answers.json")]
+        receiver = stack.enter_context(_running("receiver", *words, log=folder / "receiver.log"))
+        url = _line(receiver, folder / "receiver.log", "listening on ")
+        environment = {**os.environ, "RECEIVER": url}
+        words = [*state, "--source", str(stream), "--follow", "--log-level", "warning"]
+        stack.enter_context(_running("run", *words, log=folder / "job.log", environment=environment))
+        shop_goes_on = threading.Thread(target=_feed, args=(stream, lines[AT_ONCE:], per_sec, ended))
+        stack.callback(shop_goes_on.join)
+        stack.callback(ended.set)
+        shop_goes_on.start()
+        log = folder / "console.log"
+        console = stack.enter_context(_running("console", *state, *flags, log=log, environment=environment))
+        yield "http" + _line(console, log, "http")
+
+
+def _feed(stream: Path, lines: list[bytes], per_sec: float, ended: threading.Event) -> None:
+    with stream.open("ab", buffering=0) as file:
+        for line in lines:
+            if ended.wait(1 / per_sec):
+                return
+            file.write(line)
+
+
+@contextlib.contextmanager
+def _running(
+    verb: str, *words: str, log: Path, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*HOOKLINE, verb, *words], stdout=out, stderr=out, env=environment, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _line(process: subprocess.Popen[bytes], log: Path, begin: str) -> str:
+    """Return what follows `begin` in the line that a program prints. Exits where it ends without that."""
+    pause = threading.Event()
+    while True:
+        lines = log.read_text(errors="replace").splitlines()
+        found = next((line.partition(begin)[2] for line in lines if begin in line), None)
+        if found is not None:
+            return found.strip()
+        if process.poll() is not None:
+            sys.exit("\n".join(lines) or f"error: `{' '.join(map(str, process.args[3:5]))}` did not start")  # type: ignore[index]
+        pause.wait(0.05)

@@ -1,0 +1,57 @@
+"""Changing exactly what was counted before: the flags of `dlq` and `outbox`, and what a dry run prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pipeline.cli.output import json_option, print_json, say, table
+from pipeline.model.printable import one_line
+from pipeline.model.process.exits import Exit
+from pipeline.model.words import counted
+
+if TYPE_CHECKING:
+    from pipeline.operate.kept.chosen import Chosen
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def exactly(function: F) -> F:
+    """Add the flags of what changes dead letters: all, shown first, exactly what was shown."""
+    for option in (
+        json_option,
+        click.option(
+            "--digest", metavar="HEX", help="Only if these are exactly those that --dry-run counted."
+        ),
+        click.option("--dry-run", is_flag=True, help="Count them by webhook and reason; change nothing."),
+        click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects."),
+    ):
+        function = option(function)
+    return function
+
+
+def show_chosen(chosen: Chosen, noun: str, what: str, *, as_json: bool) -> int:
+    """Print what would be changed, by webhook and reason; return the exit code: whether there is any."""
+    facts = chosen.to_json()
+    if as_json:
+        print_json(facts)
+    elif chosen.rows:
+        table(
+            ("webhook", "reason", "count"),
+            [(one["webhook"], short(one["reason"], 120), one["count"]) for one in facts["by_reason"]],
+            right=("count",),
+        )
+        say(f"{counted(len(chosen.rows), noun)} {what}; just these: --digest {facts['digest']}")
+    else:
+        say(f"no {noun}s are selected")
+    if chosen.stay and not as_json:
+        say(f"{counted(chosen.stay, 'record')} that could not be read would stay")
+    return Exit.OK if chosen.rows else Exit.PROBLEMS
+
+
+def short(text: str, length: int) -> str:
+    """Return a text on one line, cut where it is longer."""
+    text = one_line(text)
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,53 @@
+"""What a request of the API brings: a JSON object whose fields are known, of the wanted kinds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from pipeline.console.context import Asked
+from pipeline.model.errors import UsageError
+from pipeline.model.json import Value, kind_of
+from pipeline.model.words import did_you_mean
+
+_NAMES: Final = {
+    str: "a text",
+    int: "a whole number",
+    bool: "true or false",
+    dict: "an object",
+    list: "a list",
+}
+TEXT: Final = (str,)
+NUMBER: Final = (int,)
+FLAG: Final = (bool,)
+JSON: Final = (dict, list, str)
+"""A value, or the text of one as a person typed it."""
+
+
+async def body(asked: Asked, *required: str, **kinds: tuple[type, ...]) -> dict[str, Value]:
+    """Return the fields of a JSON body; those that are not given are None.
+
+    required: names of fields that must be there. kinds: what each field may be; null stands for not given.
+    Raises UsageError that names the field.
+    """
+    if asked.request.content_type != "application/json":
+        raise UsageError("JSON is wanted: `Content-Type: application/json`")
+    try:
+        given = orjson.loads(await asked.request.read())
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"the body is no JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise UsageError(f"the body is {kind_of(given)}: an object is wanted, with {', '.join(kinds)}")
+    for name, value in given.items():
+        if name not in kinds:
+            close = did_you_mean(name, kinds)
+            hint = f"did you mean `{close}`?" if close else f"there are {', '.join(kinds)}"
+            raise UsageError(f"there is no field `{name}`: {hint}")
+        if value is not None and type(value) not in kinds[name]:
+            words = " or ".join(_NAMES[one] for one in kinds[name])
+            raise UsageError(f"`{name}` is {kind_of(value)}: {words} is wanted")
+    missing = next((name for name in required if given.get(name) is None), None)
+    if missing is not None:
+        raise UsageError(f"the field `{missing}` is missing")
+    return {name: given.get(name) for name in kinds}

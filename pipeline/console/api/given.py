@@ -1,0 +1,76 @@
+"""What the API's requests about webhooks have in common: the text, the record, who asks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from pipeline.console.context import Asked
+from pipeline.model.errors import UsageError
+from pipeline.model.json import Value
+from pipeline.operate.looks import with_examples
+
+MOST: Final = 1_000
+"""Rows of one answer."""
+
+
+def number(asked: Asked, name: str, default: int) -> int:
+    """Return a count from the query, 1 to 1,000. Raises UsageError."""
+    text = asked.query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
+        raise UsageError(f"`{name}={text[:40]}`: 1 to {MOST:,} is wanted")
+    return int(text)
+
+
+async def text_of(asked: Asked, file: str, text: str | None) -> str:
+    """Return a text that was given, else that of the file. Raises Changed where there is none."""
+    if text is not None:
+        return text
+    return (await asked.run(asked.console.workbench.read, file)).text
+
+
+async def record_of(asked: Asked, file: str, given: dict[str, Value]) -> tuple[str, str | None]:
+    """Return the record that is meant and its user's properties as JSON texts; None: as the job knows them.
+
+    Raises UsageError where none is given, or the sample is gone.
+    """
+    record, user = given["record"], given["user"]
+    if given["sample"] is not None:
+        if record is not None:
+            raise UsageError("name either `record` or `sample`")
+        sample = await asked.run(asked.console.sample, given["sample"], file)
+        if not sample.records:
+            raise UsageError(f"the sample {sample.id} holds no record: {sample.fault or 'it is too large'}")
+        record, user = sample.records[0], sample.properties if user is None else user
+    if record is None:
+        raise UsageError("what is tried is missing: `record` (JSON), or `sample` (an id of GET samples)")
+    return _json(record), None if user is None else _json(user)
+
+
+def _json(value: Value) -> str:
+    """Return a value as JSON; a text is JSON already, as a person typed it."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def by(asked: Asked, file: str) -> str:
+    """Return who asks, about what: of their texts only the last one counts."""
+    whose = asked.viewer.name if asked.session is None else str(id(asked.session))
+    return f"{whose} {file}"
+
+
+async def catalog_for(asked: Asked) -> dict[str, Value]:
+    """Return the names and properties that were seen, without the examples that who asks may not see."""
+
+    def shown(name: str, example: Value) -> Value:
+        if not asked.may("payloads"):
+            return None
+        return example if asked.masked({name: example}) == {name: example} else None
+
+    return with_examples(await asked.run(asked.console.looks.catalog), shown)
+
+
+def veiled(asked: Asked, told: dict[str, Value], *names: str) -> dict[str, Value]:
+    """Return what is told with these fields as they may be shown: without what `console.mask` names."""
+    hidden: dict[str, Value] = asked.masked({name: told[name] for name in names})
+    return told | hidden

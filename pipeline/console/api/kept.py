@@ -1,0 +1,148 @@
+"""What is kept on disk, over the API: dead letters, what is owed, users; counted, and then changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import orjson
+from aiohttp import web
+
+from pipeline.console.context import Asked
+from pipeline.console.filters import dead_filter, owed_filter
+from pipeline.console.glance import glance
+from pipeline.console.pages import dead_letters, pending
+from pipeline.console.pages.webhooks import ORDERS, obey
+from pipeline.console.render import data
+from pipeline.console.selections import COUNT_SECS, act
+from pipeline.console.veils import veiled_reason
+from pipeline.model.errors import UsageError
+from pipeline.model.json import Value
+from pipeline.operate import dlq, outbox
+from pipeline.operate.halts import foresee
+from pipeline.operate.kept.chosen import Chosen
+from pipeline.operate.kept.dead_pages import groups
+from pipeline.operate.kept.dead_pages import page as dead_page
+from pipeline.operate.kept.owed_pages import page as owed_page
+from pipeline.operate.kept.owed_pages import summary
+from pipeline.operate.kept.users import look_up
+from pipeline.operate.status import status as job_status
+
+
+async def status(asked: Asked) -> web.StreamResponse:
+    """Return the accounting and how the job stands, as `hookline status --json` prints it."""
+    found = (await asked.run(job_status, asked.console.options.state)).to_json()
+    if not asked.may("payloads"):  # what a receiver answers may quote what it got
+        for lane in found.get("lanes", {}).values():
+            lane["error"] = ""
+        for why in found["waiting"].values():
+            why["last"] = None
+    return data(found)
+
+
+async def list_dead(asked: Asked) -> web.StreamResponse:
+    """Return dead letters, the newest first, and on the first page their counts."""
+    state, selection = asked.console.options.state, dead_filter(asked, asked.query).require()
+    before = asked.query.get("before") or None
+    part = await asked.run(dead_page, state, selection, before)
+    counted = None if before else await asked.run(groups, state, selection)
+    return data(dead_letters.listed(asked, part, counted))
+
+
+async def replay(asked: Asked) -> web.StreamResponse:
+    """Count what is selected, or send it again: exactly what was counted."""
+    return await _change_dead(asked, "replay")
+
+
+async def purge(asked: Asked) -> web.StreamResponse:
+    """Count what is selected, or delete it for good: exactly what was counted."""
+    return await _change_dead(asked, "purge")
+
+
+async def _change_dead(asked: Asked, action: Literal["replay", "purge"]) -> web.StreamResponse:
+    given = await _body(asked)
+    selection = dead_filter(asked, _filter(given)).require()
+    state = asked.console.options.state
+    return await _change(asked, given, lambda: dlq.choose(state, action, selection, COUNT_SECS))
+
+
+async def list_owed(asked: Asked) -> web.StreamResponse:
+    """Return what waits on disk, what is due first in front, and what each webhook owes."""
+    state, owing = asked.console.options.state, owed_filter(asked, asked.query).require()
+    part = await asked.run(owed_page, state, owing, asked.query.get("after") or None)
+    owes = await asked.run(summary, state)
+    return data(pending.listed(asked, part, owes))
+
+
+async def drop(asked: Asked) -> web.StreamResponse:
+    """Count what is selected, or give it up: exactly what was counted."""
+    given = await _body(asked)
+    owing = owed_filter(asked, _filter(given)).require()
+    state = asked.console.options.state
+    return await _change(asked, given, lambda: outbox.choose(state, owing, COUNT_SECS))
+
+
+async def send_now(asked: Asked) -> web.StreamResponse:
+    """Make what waits for a webhook due now."""
+    webhook = (await _body(asked)).get("webhook")
+    if not isinstance(webhook, str):
+        raise UsageError("`webhook` is wanted: an id")
+    asked.audit("send now", webhook)
+    await asked.run(outbox.retry_now, asked.console.options.state, webhook)
+    return data({"webhook": webhook})
+
+
+async def orders(asked: Asked) -> web.StreamResponse:
+    """Pause, resume, disable or enable webhooks by ids and patterns, or say what it would come to."""
+    given = await _body(asked)
+    order = next((one for one in ORDERS if one == given.get("order")), None)
+    names = given.get("webhooks", [])
+    if order is None:
+        raise UsageError(f"`order` is one of {', '.join(ORDERS)}")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UsageError("`webhooks` is a list of ids and patterns; [] means all")
+    seen = await glance(asked)
+    found = foresee(names, order, seen.owed, seen.ages)
+    if given.get("dry_run"):
+        asked.unchanged()
+        return data({"order": order, "webhooks": [one.to_json() for one in found]})
+    done = await obey(asked, seen, [one.id for one in found], order)
+    return data({"order": order, "now": done.now, "webhooks": [one.to_json() for one in done.webhooks]})
+
+
+async def user(asked: Asked) -> web.StreamResponse:
+    """Return what is known of a user."""
+    known = await asked.run(look_up, asked.console.options.state, asked.name("id"))
+    return data(asked.masked(known.to_json()))
+
+
+async def _change(asked: Asked, given: dict[str, Value], choose: Callable[[], Chosen]) -> web.StreamResponse:
+    if given.get("dry_run"):
+        asked.unchanged()
+        chosen = await asked.run(choose)
+        asked.console.shown.show(chosen)
+        facts = chosen.to_json()
+        for group in facts["by_reason"]:
+            group["reason"] = veiled_reason(asked, group["reason"])
+        return data(facts)
+    digest = given.get("digest")
+    work = await act(asked, choose, digest if isinstance(digest, str) else "", None)
+    return data(work.to_json(), status=202 if work.state == "running" else 200)
+
+
+def _filter(given: dict[str, Value]) -> dict[str, str]:
+    """Return the words of a filter, all of them texts."""
+    found = given.get("filter", {})
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise UsageError('`filter` holds texts, as the URL of the list does: {"status": "503"}')
+    return found
+
+
+async def _body(asked: Asked) -> dict[str, Value]:
+    try:
+        given = orjson.loads(await asked.request.read())
+    except ValueError:
+        raise UsageError("the body is no JSON") from None
+    if not isinstance(given, dict):
+        raise UsageError("the body is a JSON object")
+    return given

@@ -1,0 +1,184 @@
+"""Webhooks as files: /api/v1/webhooks, GET, PUT, PATCH, DELETE under a tag; and orders to one of them.
+
+Whoever writes says what is there: ``If-Match: "TAG"`` of what was read; ``If-None-Match: *``: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Final, get_args
+
+import orjson
+from aiohttp import web
+
+from pipeline.config.edit import operations
+from pipeline.config.edit.paths import parse_path
+from pipeline.console import writes
+from pipeline.console.context import Asked
+from pipeline.console.forms.writing import data_of
+from pipeline.console.render import data
+from pipeline.deliver.halts import Order
+from pipeline.model.errors import ConfigError, UsageError
+from pipeline.model.json import Value
+from pipeline.operate.edits import Changed, FileText, Saved
+from pipeline.operate.halts import give_order
+
+MOST_PATCHES: Final = 1_000
+YAML: Final = "application/yaml"
+_TAG: Final = re.compile(r'(?:W/)?"([^"]*)"|([^\s,"]+)')
+_FIELDS: Final = frozenset({"op", "path", "value", "at", "to", "key"})
+
+
+async def listed(asked: Asked) -> web.Response:
+    """Return every webhook of the config on disk, also those with errors."""
+    return data({"webhooks": await asked.run(asked.console.workbench.webhooks)})
+
+
+async def one(asked: Asked) -> web.Response:
+    """Return a webhook's file with its tag: JSON, or its text alone for ``Accept: application/yaml``."""
+    found = await writes.read(asked, asked.name("id"))
+    text = asked.yaml_text(found.text)
+    if "yaml" in asked.request.headers.get("accept", ""):
+        answer = web.Response(text=text, content_type=YAML)
+    else:
+        answer = data(
+            {
+                "id": asked.name("id"),
+                "file": found.file,
+                "etag": found.etag,
+                "text": text,
+                "findings": [finding.to_json() for finding in found.findings],
+            }
+        )
+    return _tagged(answer, found.etag)
+
+
+async def put(asked: Asked) -> web.Response:
+    """Write the whole text: the body, or ``text`` of a JSON body. ``?dry_run=1``: nothing is written."""
+    text = await _text(asked)
+    if asked.request.headers.get("if-none-match", "").strip() == "*":
+        _require_id(asked, text)
+        saved = await writes.create(asked, asked.name("id"), text, dry_run=_is_dry(asked))
+        return _saved(saved, HTTPStatus.OK if _is_dry(asked) else HTTPStatus.CREATED)
+    found = await writes.read(asked, asked.name("id"))
+    return await _save(asked, found, text)
+
+
+async def patch(asked: Asked) -> web.Response:
+    """Change places of the text: ``[{op, path, value}]``, all of them or none; every other byte stays.
+
+    op: set, insert (of a map at a place ``at``), append, delete, rename (``key``), move (``to``).
+    """
+    given = await _json(asked)
+    if not isinstance(given, list) or not given or len(given) > MOST_PATCHES:
+        raise UsageError(f"a list of 1 to {MOST_PATCHES:,} patches is wanted: [{{op, path, value}}]")
+    found = await writes.read(asked, asked.name("id"))
+    text = await asked.run(_patched, found, given)
+    return await _save(asked, found, text)
+
+
+async def delete(asked: Asked) -> web.Response:
+    """Delete the file; ``pending`` of the answer is what is still owed, and delivered as it was rendered."""
+    found = await writes.read(asked, asked.name("id"))
+    _require_match(asked, found)
+    saved = await writes.remove(asked, found.file, found.etag, dry_run=_is_dry(asked))
+    owed = await asked.run(writes.pending, asked.console.options.state, asked.name("id"))
+    return data({**saved.to_json(), "pending": owed})
+
+
+async def order(asked: Asked) -> web.Response:
+    """Pause, resume, disable or enable the webhook now, in the job; its file stays as it is."""
+    word = asked.name("order")
+    known: dict[str, Order] = {str(one): one for one in get_args(Order)}
+    if word not in known:
+        raise web.HTTPNotFound(reason=f"there is no order `{word[:40]}`: {', '.join(known)}")
+    webhook = await writes.known_id(asked, asked.name("id"))
+    asked.audit(known[word], webhook)
+    options = asked.console.options
+    done = await asked.run(give_order, options.state, options.config, [webhook], known[word])
+    return data({"now": done.now, "webhooks": [one.to_json() for one in done.webhooks]})
+
+
+async def _save(asked: Asked, found: FileText, text: str) -> web.Response:
+    _require_match(asked, found)
+    return _saved(await writes.save(asked, found.file, text, found.etag, dry_run=_is_dry(asked)))
+
+
+def _saved(saved: Saved, status: int = HTTPStatus.OK) -> web.Response:
+    return _tagged(data(saved.to_json(), status=status), saved.etag)
+
+
+def _tagged(answer: web.Response, etag: str) -> web.Response:
+    answer.headers["etag"] = f'"{etag}"'
+    return answer
+
+
+def _require_match(asked: Asked, found: FileText) -> None:
+    """Raise where the request does not say which text it was made from, or names another one."""
+    given = asked.request.headers.get("if-match", "").strip()
+    if given in ("", "*"):
+        words = 'say what was read: If-Match: "TAG", as GET gives it; If-None-Match: * for a new webhook'
+        raise web.HTTPPreconditionRequired(reason=words)
+    if found.etag not in {one or other for one, other in _TAG.findall(given)}:
+        raise Changed(
+            f"{found.file}: somebody has changed it since it was read, nothing was written: read it anew"
+        )
+
+
+def _require_id(asked: Asked, text: str) -> None:
+    said = data_of(text)
+    found = said.get("id") if isinstance(said, dict) else None
+    if found != asked.name("id"):
+        raise ConfigError(f"the text says that its id is `{found}`, the address `{asked.name('id')}`")
+
+
+def _is_dry(asked: Asked) -> bool:
+    return asked.query.get("dry_run", "") not in ("", "0", "false")
+
+
+async def _text(asked: Asked) -> str:
+    if asked.request.content_type == "application/json":
+        given = await _json(asked)
+        text = given.get("text") if isinstance(given, dict) else None
+        if not isinstance(text, str):
+            raise UsageError("the field `text` is missing: {text: the YAML}")
+        return text
+    try:
+        return (await asked.request.read()).decode()
+    except UnicodeDecodeError:
+        raise UsageError("the text is not UTF-8") from None
+
+
+async def _json(asked: Asked) -> Value:
+    try:
+        return orjson.loads(await asked.request.read())
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"the body is no JSON: {error}") from None
+
+
+def _patched(found: FileText, given: list[Value]) -> str:
+    text, file = found.text, found.file
+    for one in given:
+        if not isinstance(one, dict) or not isinstance(one.get("path"), str) or one.keys() - _FIELDS:
+            raise UsageError(f"a patch is {{op, path, value}}, not {str(one)[:200]}")
+        path = parse_path(one["path"], data_of(text, file))
+        value, at = one.get("value"), one.get("at")
+        match one.get("op"):
+            case "set":
+                text = operations.set_value(text, path, value, file=file)
+            case "insert":
+                text = operations.insert(text, path, value, at=at if type(at) is int else None, file=file)
+            case "append":
+                text = operations.append(text, path, value, file=file)
+            case "delete":
+                text = operations.delete(text, path, file=file)
+            case "rename" if isinstance(one.get("key"), str):
+                text = operations.rename(text, path, one["key"], file=file)
+            case "move" if type(one.get("to")) is int:
+                text = operations.move(text, path, one["to"], file=file)
+            case _:
+                raise UsageError(
+                    "`op` is set, insert, append, delete, rename (with `key`) or move (with `to`)"
+                )
+    return text

@@ -1,0 +1,122 @@
+"""What a list is filtered by, as it stands in the URL: words that a person types, each wrong one told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from urllib.parse import urlencode
+
+from pipeline.console.context import Asked
+from pipeline.job.tap.answers import checked_statuses
+from pipeline.model.errors import UsageError
+from pipeline.model.times import parse_when
+from pipeline.operate.dlq import Selection
+from pipeline.operate.outbox import Owing
+
+T = TypeVar("T")
+SECRET = ("user", "text")
+"""Who may not see payloads may not ask for them either: what is found tells what is there."""
+
+
+@dataclass(slots=True)
+class Filter(Generic[T]):
+    """A selection, the words it is made of, and what is wrong with them."""
+
+    wanted: T
+    typed: dict[str, str]
+    """Only what was given, as it was."""
+    problems: dict[str, str] = field(default_factory=dict)
+    """By field."""
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether more than the kind is given."""
+        return bool(self.typed.keys() - {"kind"})
+
+    def link(self, path: str, **changes: str | None) -> str:
+        """Return the path with the words, changed; None or "" leaves one out."""
+        words = {name: value for name, value in {**self.typed, **changes}.items() if value}
+        return f"{path}?{urlencode(words)}" if words else path
+
+    def require(self) -> T:
+        """Return the selection. Raises UsageError with what is wrong with the words."""
+        for name, problem in self.problems.items():
+            raise UsageError(f"{name}: {problem}")
+        return self.wanted
+
+
+def dead_filter(asked: Asked, given: Mapping[str, str]) -> Filter[Selection]:
+    """Return which dead letters are asked for.
+
+    By webhook, kind, reason, status, since, until, user, text and id.
+    """
+    words = _Words(asked, given)
+    kind = words.one("kind", ("requests", "records"))
+    selection = Selection(
+        webhook=words.text("webhook"),
+        kind="records" if kind == "records" else "requests" if kind == "requests" else None,
+        reason=words.text("reason"),
+        statuses=words.read("status", _statuses) or (),
+        since=words.read("since", parse_when),
+        until=words.read("until", parse_when),
+        user=words.text("user"),
+        text=words.text("text"),
+        ids=tuple(one for one in (words.text("id") or "").split(",") if one),
+    )
+    return Filter(selection, words.typed, words.problems)
+
+
+def owed_filter(asked: Asked, given: Mapping[str, str]) -> Filter[Owing]:
+    """Return what is asked for of what is owed: webhook, status, due, since, until, user, text."""
+    words = _Words(asked, given)
+    due = words.one("due", ("now", "later"))
+    owing = Owing(
+        webhook=words.text("webhook"),
+        statuses=words.read("status", _statuses) or (),
+        due="now" if due == "now" else "later" if due == "later" else None,
+        since=words.read("since", parse_when),
+        until=words.read("until", parse_when),
+        user=words.text("user"),
+        text=words.text("text"),
+    )
+    return Filter(owing, words.typed, words.problems)
+
+
+class _Words:
+    def __init__(self, asked: Asked, given: Mapping[str, str]) -> None:
+        self._asked = asked
+        self._given = given
+        self.typed: dict[str, str] = {}
+        self.problems: dict[str, str] = {}
+
+    def text(self, name: str) -> str | None:
+        """Return a word; None where it is not given, or who asks may not ask for it."""
+        value = self._given.get(name, "").strip()
+        if not value:
+            return None
+        if name in SECRET and not self._asked.may("payloads"):
+            self.problems[name] = "your role may not see payloads, and so not search them"
+            return None
+        self.typed[name] = value
+        return value
+
+    def one(self, name: str, known: tuple[str, ...]) -> str | None:
+        value = self.text(name)
+        if value is not None and value not in known:
+            self.problems[name] = f"`{value}` is none of {', '.join(known)}"
+        return value
+
+    def read(self, name: str, reader: Callable[[str], T]) -> T | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            return reader(value)
+        except (UsageError, ValueError) as error:
+            self.problems[name] = str(error)
+            return None
+
+
+def _statuses(text: str) -> tuple[str, ...]:
+    return checked_statuses([word.strip() for word in text.split(",") if word.strip()])

@@ -1,0 +1,67 @@
+"""What several pages begin with: how the job stands, and each webhook in a row."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from pipeline.console.context import Asked, Console
+from pipeline.model.errors import ConfigError, HooklineError
+from pipeline.model.json import Value
+from pipeline.operate.overview.rows import Row, rows
+from pipeline.operate.overview.sampler import STEP_SECS
+from pipeline.operate.overview.standing import Standing, standing
+from pipeline.telemetry import log
+
+_log = log.get("console")
+
+
+class Glance(NamedTuple):
+    """A job and its webhooks, now."""
+
+    stands: Standing
+    rows: list[Row]
+    listed: list[Value]
+    """The webhooks as the files have them (`Workbench.webhooks`)."""
+    problem: ConfigError | None
+    """Why the files cannot be read at all."""
+
+    @property
+    def ages(self) -> dict[str, float]:
+        """How old, in seconds, a delivery of each webhook of the config may be."""
+        return {
+            str(one["id"]): one["max_age_secs"] for one in self.listed if one.get("max_age_secs") is not None
+        }
+
+    @property
+    def owed(self) -> dict[str, int]:
+        """What each webhook owes."""
+        return {name: counts["pending"] for name, counts in self.stands.webhooks.items()}
+
+
+async def glance(asked: Asked) -> Glance:
+    """Return how things stand, from the job if it runs, else from its stores. Raises StateError."""
+    console = asked.console
+    stands = await asked.run(standing, console.options.state, await console.job())
+    listed: list[Value] = []
+    problem = None
+    try:
+        listed = await asked.run(console.workbench.webhooks)
+    except ConfigError as error:
+        problem = error
+    return Glance(stands, rows(listed, stands, console.sampler), listed, problem)
+
+
+async def sample(console: Console) -> None:
+    """Look at the job every few seconds, so that the pages know how it went in the last hour."""
+    state, told = console.options.state, ""
+    while True:
+        try:
+            stands = await asyncio.to_thread(standing, state, await console.job())
+            console.sampler.take(stands.webhooks, stands.records.get("read", 0))
+            told = ""
+        except HooklineError as error:  # a store that is damaged: the pages that read it say so, too
+            if str(error) != told:
+                told = str(error)
+                _log.warning("the job cannot be looked at", reason=told)
+        await asyncio.sleep(STEP_SECS)

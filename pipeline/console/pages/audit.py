@@ -1,0 +1,48 @@
+"""The page Audit: who did what, the last first."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from pipeline.console.context import Asked
+from pipeline.console.render import data, page
+from pipeline.console.security.audit import ACTIONS
+from pipeline.console.security.audit_reader import AuditPage, Wanted, read_page
+from pipeline.model.errors import UsageError
+from pipeline.model.json import Value
+
+MOST: Final = 50
+_FIELDS: Final = ("action", "who", "target", "result", "since", "until")
+RESULTS: Final = ("done", "refused", "unknown")
+
+
+class Fields(dict[str, Value]):
+    """A line for a template: one that says nothing of a field has None there."""
+
+    def __missing__(self, name: str) -> Value:
+        return None
+
+
+async def show(asked: Asked) -> web.StreamResponse:
+    """Return the page, or its lines as data. Raises UsageError."""
+    query = {name: asked.query.get(name, "").strip() for name in _FIELDS}
+    wanted = Wanted(**query)
+    said = asked.query.get("before", "")
+    if said and not (said.isascii() and said.isdecimal() and len(said) < 19):
+        raise UsageError("`before` is the `next` of the page before")
+    before = int(said) if said else None
+    found = await asked.run(read_page, asked.console.audit.path, wanted, before, MOST)
+    if asked.wants_json or asked.request.path.endswith("/api/v1/audit"):
+        return data({"lines": found.lines, "next": found.next})
+    return await page(
+        asked,
+        "audit.html",
+        found=AuditPage([Fields(line) for line in found.lines], found.next),
+        query=query,
+        filtered=any(query.values()),
+        first=before is None,
+        actions=[("", "any"), *((one, one) for one in ACTIONS)],
+        results=[("", "any"), *((one, one) for one in RESULTS)],
+    )

@@ -1,0 +1,82 @@
+"""The page Config: what is wrong, which files there are, how the job is set, which secrets are named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from pipeline.config.job import load_pipeline
+from pipeline.config.settings import Setting
+from pipeline.console.context import Asked
+from pipeline.console.render import data, page
+from pipeline.model.errors import HooklineError
+from pipeline.model.findings import Finding, in_order
+from pipeline.model.json import Value
+from pipeline.operate.literals import literal_secrets
+from pipeline.operate.tree import ConfigFile
+from pipeline.operate.unsaved.environment import SecretState
+
+
+@dataclass(slots=True, frozen=True)
+class Shown:
+    """What the page says."""
+
+    findings: tuple[Finding, ...]
+    files: list[ConfigFile]
+    settings: tuple[Setting, ...]
+    secrets: list[SecretState]
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return {
+            "findings": [one.to_json() for one in self.findings],
+            "files": [one.to_json() for one in self.files],
+            "settings": {one.name: {"value": one.value, "origin": one.origin} for one in self.settings},
+            "secrets": [one.to_json() for one in self.secrets],
+        }
+
+
+def _look(asked: Asked) -> Shown:
+    console = asked.console
+    pipeline = load_pipeline(console.options.config)
+    loaded = pipeline.config
+    files = console.tree.files(None if loaded is None else loaded.formats)
+    try:
+        findings = [*console.workbench.check_saved().findings]
+        secrets = console.workbench.secrets()
+    except HooklineError as error:
+        findings, secrets = [Finding("", 0, 0, "unreadable", str(error))], []
+    told = {(one.file, one.line) for one in findings if one.code == "plain-secret"}
+    for file in files:
+        text = console.tree.text(file.file) if file.kind in ("webhook", "base") else None
+        if text is not None:
+            findings += [one for one in literal_secrets(file.file, text) if (one.file, one.line) not in told]
+    found = sorted(in_order(findings), key=lambda one: one.warning)
+    return Shown(tuple(found), files, () if loaded is None else loaded.settings, secrets)
+
+
+async def show(asked: Asked) -> web.StreamResponse:
+    """Return the page, or what it says as data."""
+    shown = await asked.run(_look, asked)
+    if asked.wants_json or asked.request.path.endswith("/api/v1/config"):
+        return data(shown.to_json())
+    by_file = {one.file: one for one in shown.files}
+    return await page(asked, "config.html", shown=shown, by_file=by_file, errors=_errors(shown))
+
+
+def _errors(shown: Shown) -> int:
+    return sum(not one.warning for one in shown.findings)
+
+
+async def file(asked: Asked) -> web.StreamResponse:
+    """Return one file with its line numbers; what looks like a secret is hidden from all but editors."""
+    name = asked.query.get("name", "")
+    text = await asked.run(asked.console.tree.text, name)
+    if text is None:
+        raise web.HTTPNotFound(reason="the config has no file of this name")
+    shown = asked.yaml_text(text)
+    if asked.wants_json:
+        return data({"file": name, "text": shown})
+    found = next((one for one in await asked.run(asked.console.tree.files) if one.file == name), None)
+    return await page(asked, "config_file.html", name=name, lines=shown.splitlines(), found=found)

@@ -1,0 +1,257 @@
+"""Dead letters: by filter, one by one, and what is done with all that a filter selects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Final, Literal
+
+import orjson
+from aiohttp import web
+
+from pipeline.console.context import Asked
+from pipeline.console.filters import Filter, dead_filter
+from pipeline.console.render import data, page
+from pipeline.console.security.headers import harden
+from pipeline.console.selections import COUNT_SECS, act, to_type, told
+from pipeline.console.veils import veiled, veiled_reason
+from pipeline.model.errors import ConfigError, UsageError
+from pipeline.model.json import Value
+from pipeline.model.printable import one_line
+from pipeline.operate import dlq
+from pipeline.operate.dlq import Selection
+from pipeline.operate.kept.chosen import Chosen, Moved, grouped
+from pipeline.operate.kept.dead_pages import DeadGroups, DeadPage, groups
+from pipeline.operate.kept.dead_pages import page as dead_page
+from pipeline.operate.kept.dead_records import records
+from pipeline.operate.kept.today import Today, today
+from pipeline.outbox.codec import DeadLetter
+from pipeline.outbox.quota import place_of
+from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of
+from pipeline.outbox.reading.newest import PLACE_BYTES
+from pipeline.outbox.reading.view import is_new
+
+DOES: Final = ("replay", "purge")
+NOTHING: Final = DeadGroups([], [], 0, 0, 0, True)
+LINES: Final = 200
+"""Of an export that are written at a time."""
+
+
+async def show(asked: Asked) -> web.StreamResponse:
+    """Return groups by webhook and reason, then rows, the newest first."""
+    state = asked.console.options.state
+    found = dead_filter(asked, asked.query)
+    part, counted = DeadPage([], None), NOTHING
+    if not found.problems and not await asked.run(is_new, state):
+        cursor = asked.query.get("before") or None
+        try:
+            part = await asked.run(dead_page, state, found.wanted, cursor)
+            counted = NOTHING if cursor else await asked.run(groups, state, found.wanted)
+        except UsageError as error:
+            found.problems["before" if "cursor" in str(error) else "webhook"] = str(error)
+    if asked.wants_json:
+        found.require()
+        return data(listed(asked, part, None if asked.query.get("before") else counted))
+    return await page(
+        asked,
+        "dead_letters.html",
+        status=422 if found.problems else 200,
+        filter=found,
+        part=part,
+        rows=[_row(asked, letter) for letter in part.letters],
+        counted=counted,
+        groups=[(group, veiled_reason(asked, group.reason)) for group in counted.groups],
+        is_first=not asked.query.get("before"),
+        is_new=await asked.run(is_new, state),
+        webhooks=await webhook_ids(asked),
+        works=asked.console.works.running(),
+    )
+
+
+async def webhook_ids(asked: Asked) -> list[str]:
+    """Return the ids of webhooks, for a field that completes them."""
+    try:
+        return [str(one["id"]) for one in await asked.run(asked.console.workbench.webhooks) if one["id"]]
+    except ConfigError:
+        return []
+
+
+def listed(asked: Asked, part: DeadPage, counted: DeadGroups | None) -> dict[str, Value]:
+    """Return a page of dead letters as data."""
+    found: dict[str, Value] = {
+        "dead_letters": [veiled(asked, as_json_value(letter)) for letter in part.letters],
+        "older": part.older,
+    }
+    if part.looked_to is not None:
+        found["looked_to"] = part.looked_to
+    if counted is not None:
+        found |= counted.to_json()
+        for group in found["groups"]:
+            group["reason"] = veiled_reason(asked, group["reason"])
+    return found
+
+
+def _row(asked: Asked, letter: DeadLetter) -> dict[str, Value]:
+    place = place_of(letter)[-PLACE_BYTES:].hex()
+    return {
+        "name": name_of(letter),
+        "path": f"/dead-letters/{name_of(letter)}?at={place}",
+        "webhook": letter.request.webhook_id or "-",
+        "kind": letter.kind,
+        "at": letter.dead_ms,
+        "reason": one_line(veiled_reason(asked, reason_of(letter))),
+        "status": letter.progress.status,
+        "attempts": letter.progress.attempt,
+        "user": letter.request.user[2:] if asked.may("payloads") else "",
+        "origin": str(letter.origin).encode("utf-8", "backslashreplace").decode(),
+    }
+
+
+async def show_one(asked: Asked) -> web.StreamResponse:
+    """Return everything of one dead letter, and what would become of it today."""
+    letter = await _find(asked)
+    facts = veiled(asked, as_json_value(letter))
+    now = await _today(asked, letter)
+    if asked.wants_data:
+        return data({**facts, "today": None if now is None else now.to_json()})
+    return await page(
+        asked,
+        "dead_letter.html",
+        letter=facts,
+        kind=letter.kind,
+        today=now,
+        name=name_of(letter),
+        at=asked.query.get("at", ""),
+    )
+
+
+async def _find(asked: Asked) -> DeadLetter:
+    return await asked.run(
+        dlq.find, asked.console.options.state, asked.name("name"), None, asked.query.get("at", "")
+    )
+
+
+async def _today(asked: Asked, letter: DeadLetter) -> Today | None:
+    """Return what would become of it, for who may see what it is made of."""
+    if not asked.may("payloads") or asked.console.options.mask:
+        return None
+    try:
+        return await asked.run(today, asked.console.workbench, asked.console.options.state, letter)
+    except ConfigError as error:
+        return Today(f"The config cannot be read: {error}"[:500], good=False)
+
+
+async def count(asked: Asked) -> web.StreamResponse:
+    """Return what would be changed: exactly how many, of which webhook, for which reason. Changes nothing."""
+    return await _count(asked, _does(asked.query.get("do", "")), dead_filter(asked, asked.query))
+
+
+async def _count(
+    asked: Asked,
+    action: Literal["replay", "purge"],
+    found: Filter[Selection],
+    problem: str = "",
+    status: int = 200,
+) -> web.StreamResponse:
+    chosen = await asked.run(_choose, asked, action, found.require())
+    return await page(
+        asked,
+        "selection.html",
+        status=status,
+        action=action,
+        noun="dead letter",
+        path="/dead-letters/selection",
+        back=found.link("/dead-letters"),
+        typed=found.typed,
+        chosen=chosen,
+        digest=asked.console.shown.show(chosen),
+        groups=[(one, veiled_reason(asked, one.reason)) for one in grouped(chosen.counts)],
+        to_type=to_type(chosen),
+        problem=problem,
+    )
+
+
+def _choose(asked: Asked, action: Literal["replay", "purge"], selection: Selection) -> Chosen:
+    return dlq.choose(asked.console.options.state, action, selection, COUNT_SECS)
+
+
+async def change(asked: Asked) -> web.StreamResponse:
+    """Send again or delete what was counted: just that."""
+    form = await asked.form()
+    action = _does(form.get("do", ""))
+    found = dead_filter(asked, form)
+    selection = found.require()
+    try:
+        work = await act(
+            asked,
+            lambda: _choose(asked, action, selection),
+            form.get("digest", ""),
+            form.get("typed", ""),
+        )
+    except Moved as error:
+        asked.unchanged()
+        return await _count(asked, action, found, str(error), 409)
+    except UsageError as error:
+        asked.unchanged()
+        return await _count(asked, action, found, str(error), 422)
+    if work.state == "running":
+        return asked.go(f"/work/{work.id}")
+    asked.say(*told(work))
+    return asked.go(found.link("/dead-letters", id=None))
+
+
+async def change_one(asked: Asked) -> web.StreamResponse:
+    """Send one again, or delete it: what is shown on its page is all of it."""
+    form = await asked.form()
+    action = _does(form.get("do", ""))
+    letter = await _find(asked)
+    selection = Selection(webhook=letter.request.webhook_id or "-", ids=(name_of(letter),))
+    chosen = await asked.run(_choose, asked, action, selection)
+    work = await act(asked, lambda: chosen, chosen.digest(), to_type(chosen))
+    asked.say(*told(work))
+    return asked.go("/dead-letters")
+
+
+def _does(word: str) -> Literal["replay", "purge"]:
+    if word == "replay":
+        return "replay"
+    if word == "purge":
+        return "purge"
+    raise UsageError(f"`{word[:40]}` is nothing to be done with dead letters: there are {', '.join(DOES)}")
+
+
+async def export(asked: Asked) -> web.StreamResponse:
+    """Return all that is selected as a file: JSON lines, or unreadable records as a recording."""
+    state = asked.console.options.state
+    selection = dead_filter(asked, asked.query).require()
+    as_recording = asked.query.get("as") == "recording"
+    letters = dlq.select(state, selection)
+    lines = records(letters, state) if as_recording else (_line(asked, letter) for letter in letters)
+    name = "dead.rec.jsonl" if as_recording else "dead-letters.jsonl"
+    first = await asked.run(_some, lines)
+    answer = web.StreamResponse(
+        headers={
+            "content-type": "application/octet-stream",
+            "content-disposition": f'attachment; filename="{name}"',
+        }
+    )
+    harden(answer, asked.nonce)
+    await answer.prepare(asked.request)
+    while first:
+        await answer.write(first)
+        first = await asyncio.to_thread(_some, lines)
+    await answer.write_eof()
+    return answer
+
+
+def _line(asked: Asked, letter: DeadLetter) -> bytes:
+    return orjson.dumps(veiled(asked, as_json_value(letter)), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _some(lines: Iterator[bytes]) -> bytes:
+    found = []
+    for line in lines:
+        found.append(line)
+        if len(found) == LINES:
+            break
+    return b"".join(found)

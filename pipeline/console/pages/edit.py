@@ -1,0 +1,227 @@
+"""New Webhook and Edit: one page, whose YAML is the truth. A form first; scripts only save the reloads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from aiohttp import web
+
+from pipeline.config.edit.operations import set_value
+from pipeline.console import writes
+from pipeline.console.api import samples
+from pipeline.console.context import Asked
+from pipeline.console.forms.proposals import is_secret_name
+from pipeline.console.forms.rows import BODIES, KINDS
+from pipeline.console.forms.scalars import METHODS
+from pipeline.console.forms.settle import opened
+from pipeline.console.pages.editing.draft import BLANK, Draft, opened_draft, sent_draft
+from pipeline.console.pages.editing.look import look, veiled
+from pipeline.console.pages.editing.meeting import meet
+from pipeline.console.pages.editing.saved import begin, last, outcome
+from pipeline.console.pages.editing.shown import brief, laid_out, operator_words, shown_body
+from pipeline.console.render import page
+from pipeline.console.security.sessions import COOKIE
+from pipeline.model.errors import ConfigError, HooklineError
+from pipeline.model.findings import Finding
+from pipeline.model.json import Value
+from pipeline.operate.edits import Changed, Saved
+from pipeline.operate.history import is_committed
+from pipeline.operate.starting import shipped
+from pipeline.operate.unsaved.results import Superseded
+
+NEW = "/webhooks/new"
+
+
+async def new(asked: Asked) -> web.StreamResponse:
+    """Return an empty page; `from` an example, `copy` of a webhook, for an `event` of the samples."""
+    text, sample = BLANK, asked.query.get("event", "")
+    if example := asked.query.get("from"):
+        text = await asked.run(_example, asked, example)
+    elif copied := asked.query.get("copy"):
+        found = await writes.read(asked, copied)
+        text = await asked.run(_renamed, asked, found.text)
+    elif sample:
+        known = await asked.run(asked.console.looks.samples)
+        events = next((one.events for one in known if one.id == sample), ())
+        text = set_value(BLANK, ("trigger", "events"), [*events[:1]])
+    draft = opened_draft("webhooks/new-webhook.yaml", text, is_new=True)
+    return await _show(asked, replace(draft, sample=sample, is_fresh=text == BLANK))
+
+
+def _example(asked: Asked, name: str) -> str:
+    return _renamed(asked, shipped.example(name))
+
+
+def _renamed(asked: Asked, text: str) -> str:
+    """Return a text under an id that is free, not enabled."""
+    data = opened(text).form.fields
+    taken = {str(one["id"]) for one in asked.console.workbench.webhooks()}
+    found, number = data["id"] or "new-webhook", 2
+    while found in taken:
+        found, number = f"{data['id']}-{number}", number + 1
+    return set_value(set_value(text, ("id",), found), ("enabled",), False)
+
+
+async def create(asked: Asked) -> web.StreamResponse:
+    """Take what was typed into the page of a new webhook."""
+    taken = {str(one["id"]) for one in await asked.run(asked.console.workbench.webhooks)}
+    draft = sent_draft("webhooks/new-webhook.yaml", (await asked.form()).items(), taken)
+    if draft.do == "save":
+        return await _save(asked, draft)
+    return await _answer(asked, draft)
+
+
+async def edit(asked: Asked) -> web.StreamResponse:
+    """Return the page of a webhook that is there."""
+    found = await writes.read(asked, asked.name("id"))
+    return await _show(asked, opened_draft(found.file, found.text, found.etag))
+
+
+async def change(asked: Asked) -> web.StreamResponse:
+    """Take what was typed into the page of a webhook."""
+    known = await writes.known_id(asked, asked.name("id"))
+    file = await asked.run(asked.console.workbench.file_of, known)
+    draft = sent_draft(file, (await asked.form()).items())
+    if draft.do == "save":
+        return await _save(asked, draft)
+    if draft.do == "apply":
+        asked.unchanged()
+        return await _show(asked, await asked.run(meet, asked.console.workbench, draft))
+    return await _answer(asked, draft)
+
+
+async def _answer(asked: Asked, draft: Draft) -> web.StreamResponse:
+    if draft.do not in ("send-test", "send-now"):
+        asked.unchanged()
+        return await _show(asked, draft)
+    if draft.do == "send-test" and not asked.is_partial:
+        asked.unchanged()
+        return await _show(asked, draft, asks=True)
+    return await _show(asked, draft, tested=await _tested(asked, draft))
+
+
+async def _tested(asked: Asked, draft: Draft) -> dict[str, Value]:
+    """Return what became of a test, or why there was none."""
+    if not asked.may("operate"):
+        asked.unchanged()
+        return {"problem": "your role may not send"}
+    webhook = draft.settled.form.fields["id"].strip()
+    chosen = (await asked.run(look, asked.console, draft, by=_by(asked, draft), payloads=True)).chosen
+    given: dict[str, Value] = dict.fromkeys(("record", "sample", "user"))
+    try:
+        given["record"] = json.loads(chosen.record)
+        given["user"] = json.loads(chosen.user) if chosen.user.strip() else None
+    except ValueError as error:
+        asked.unchanged()
+        return {"problem": f"the sample is no JSON: {error}"}
+    try:
+        return await samples.send(asked, webhook, {**given, "file": draft.file, "text": draft.text})
+    except HooklineError as error:
+        return {"problem": str(error)}
+    except web.HTTPException as error:
+        return {"problem": error.reason}
+
+
+async def _save(asked: Asked, draft: Draft) -> web.StreamResponse:
+    if not draft.settled.is_whole:
+        asked.unchanged()
+        return await _show(asked, draft, status=422)
+    webhook = draft.settled.form.fields["id"].strip()
+    before = await asked.console.job()
+    saved: Saved
+    try:
+        if draft.is_new:
+            saved = await writes.create(asked, webhook, draft.text)
+        else:
+            saved = await writes.save(asked, draft.file, draft.text, draft.etag)
+    except Changed as error:
+        if draft.is_new:
+            return await _show(asked, draft, status=412, refused=error.findings)
+        theirs = await asked.run(asked.console.workbench.read, draft.file)
+        return await page(
+            asked, "edit_conflict.html", status=412, draft=draft, theirs=theirs, quoted=json.dumps
+        )
+    except ConfigError as error:
+        return await _show(asked, draft, status=422, refused=error.findings or [_said(draft, str(error))])
+    begin(asked, saved, before)
+    return asked.go(f"/webhooks/{webhook if draft.is_new else asked.name('id')}/saved")
+
+
+def _said(draft: Draft, words: str) -> Finding:
+    return Finding(draft.file, 1, 1, "not-saved", words)
+
+
+def _by(asked: Asked, draft: Draft) -> str:
+    return f"{asked.request.cookies.get(COOKIE, '')[:16]} {draft.file}"
+
+
+async def _show(
+    asked: Asked,
+    draft: Draft,
+    *,
+    status: int = 200,
+    refused: Sequence[Finding] = (),
+    asks: bool = False,
+    tested: dict[str, Value] | None = None,
+) -> web.StreamResponse:
+    try:
+        looked = await asked.run(
+            look, asked.console, draft, refused, by=_by(asked, draft), payloads=asked.may("payloads")
+        )
+    except Superseded:
+        return web.Response(status=204)
+    looked = veiled(looked, asked.masked)
+    return await page(
+        asked,
+        "edit_form.html" if asked.is_partial else "edit.html",
+        status=status if not asked.is_partial else 200,
+        draft=draft,
+        form=draft.settled.form,
+        looked=looked,
+        refused=refused,
+        asks=asks,
+        tested=tested,
+        action=NEW if draft.is_new else f"/webhooks/{asked.name('id')}/edit",
+        webhook_id=None if draft.is_new else asked.name("id"),
+        examples=shipped.example_names() if draft.is_fresh and draft.is_new else [],
+        KINDS=list(KINDS.items()),
+        BODIES=list(BODIES.items()),
+        METHODS=[(one, one) for one in METHODS],
+        OPERATORS=operator_words(),
+        quoted=json.dumps,
+        host=looked.host,
+        is_secret_name=is_secret_name,
+        laid_out=laid_out,
+        focused=_focused(draft),
+        shown_body=shown_body,
+        brief=brief,
+    )
+
+
+def _focused(draft: Draft) -> int | None:
+    """Return the row of the body that was just added."""
+    if not draft.do.startswith("add-key"):
+        return None
+    rows = draft.settled.form.body
+    return next((index for index in range(len(rows) - 1, -1, -1) if rows[index].is_blank), None)
+
+
+async def saved(asked: Asked) -> web.StreamResponse:
+    """Return what became of what was saved last."""
+    save = last(asked)
+    if save is None:
+        return asked.go(f"/webhooks/{asked.name('id')}")
+    told = save.saved
+    committed = await asked.run(is_committed, asked.console.options.config, told.file)
+    known = {str(one["id"]): one for one in await asked.run(asked.console.workbench.webhooks)}
+    return await page(
+        asked,
+        "saved.html",
+        webhook_id=asked.name("id"),
+        saved=told,
+        outcome=await outcome(asked, save),
+        enabled=known.get(asked.name("id"), {}).get("enabled"),
+        git=None if committed is None else not committed,
+    )

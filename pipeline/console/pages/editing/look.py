@@ -1,0 +1,216 @@
+"""What a draft comes to: findings at their fields, the request that it would send, on how many samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import unified_diff
+from typing import Final
+
+from pipeline.console.context import Console
+from pipeline.console.forms.body import path_text
+from pipeline.console.forms.places import Fields
+from pipeline.console.forms.proposals import host_of, is_secret_name
+from pipeline.console.forms.rows import EVENT, USER, Row, WebhookForm
+from pipeline.console.forms.scalars import value_at
+from pipeline.console.forms.trees import ABSENT
+from pipeline.console.pages.editing.draft import Draft
+from pipeline.console.pages.editing.offers import Offers, offers
+from pipeline.console.pages.editing.samples import OWN, Chosen, choose
+from pipeline.language.headers import is_reserved
+from pipeline.language.path_syntax import PathError, parse_path
+from pipeline.model.findings import Finding
+from pipeline.model.json import Value
+from pipeline.operate.unsaved.cases import case_samples
+from pipeline.operate.unsaved.results import Previewed, WouldFire
+
+_UNTYPED: Final = frozenset({"missing-field", "empty-list"})
+"""What is wrong with every webhook that somebody has only begun."""
+
+
+@dataclass(slots=True, frozen=True)
+class Looked:
+    """All that the page shows beside what was typed."""
+
+    chosen: Chosen
+    offers: Offers
+    previewed: Previewed | None
+    is_old: bool = False
+    """True: the preview is that of the last text without errors."""
+    fired: WouldFire | None = None
+    findings: tuple[Finding, ...] = ()
+    elsewhere: tuple[Finding, ...] = ()
+    """Errors of other files: those that this text makes are among them."""
+    problems: dict[str, str] = field(default_factory=dict)
+    """By field."""
+    warnings: dict[str, str] = field(default_factory=dict)
+    hints: dict[str, str] = field(default_factory=dict)
+    """What the sample has at a property."""
+    good: str = ""
+    diff: str = ""
+    host: str = ""
+
+
+def look(
+    console: Console, draft: Draft, refused: Sequence[Finding] = (), *, by: str, payloads: bool
+) -> Looked:
+    """Return what a draft comes to. refused: why it was not saved. Raises Superseded, ConfigError."""
+    options, bench = console.options, console.workbench
+    form, text = draft.settled.form, draft.text
+    known = console.looks.samples()
+    chosen = choose(
+        form,
+        text,
+        known if payloads else [],
+        case_samples(options.config, draft.file),
+        key=draft.sample,
+        record=draft.record,
+        user=draft.user,
+    )
+    if not payloads and not chosen.user:  # what is stored of a user is not for everybody
+        chosen = replace(chosen, user="{}")
+    offered = offers(
+        options.config, console.looks.catalog(), form.fields["events"], bench.secrets(), payloads=payloads
+    )
+    previewed = bench.preview(draft.file, text, chosen.record, chosen.user or None, by=by)
+    own = [*previewed.checked.own, *(one for one in refused if one.file == draft.file)]
+    own = list(dict.fromkeys(own))
+    everywhere = (*previewed.checked.findings, *refused)
+    others = [one for one in everywhere if one.file != draft.file and not one.warning]
+    is_good = not any(not one.warning for one in own)
+    good = text if is_good else draft.good
+    shown: Previewed | None = previewed if is_good else None
+    if good and not is_good:
+        shown = bench.preview(draft.file, good, chosen.record, chosen.user or None, by=f"{by} old")
+    fired = bench.would_fire(draft.file, good, known, by=by) if good and known else None
+    if draft.is_new and draft.do != "save":
+        own = [] if draft.is_fresh else [one for one in own if one.code not in _UNTYPED]
+    return Looked(
+        chosen,
+        offered,
+        shown,
+        not is_good,
+        fired,
+        tuple(own),
+        tuple(dict.fromkeys(others)),
+        _problems(draft, own),
+        _warnings(form, offered),
+        _hints(form, shown),
+        good,
+        _diff(draft),
+        host_of(form.fields["url"]),
+    )
+
+
+def veiled(looked: Looked, masked: Callable[[Value], Value]) -> Looked:
+    """Return it as it may be shown. masked: hides what `console.mask` names, in all of it together."""
+    chosen, seen = looked.chosen, looked.previewed
+    shown = masked(
+        {
+            "record": chosen.record,
+            "properties": chosen.user,
+            "choices": [words for _, words in chosen.choices],
+            "hints": looked.hints,
+            "event": None if seen is None else seen.event,
+            "user": None if seen is None else seen.user,
+            "dead_letter": None if seen is None else seen.dead_letter,
+            "clauses": [] if seen is None else [one.value for one in seen.clauses],
+            "request": None if seen is None or seen.request is None else seen.request.to_json(),
+        }
+    )
+    names = [key for key, _ in chosen.choices]
+    own = chosen.key == OWN  # what a person has pasted stays theirs
+    chosen = replace(
+        chosen,
+        record=chosen.record if own else shown["record"],
+        user=chosen.user if own else shown["properties"],
+        choices=tuple(zip(names, shown["choices"], strict=True)),
+    )
+    if seen is not None:
+        told = zip(seen.clauses, shown["clauses"], strict=True)
+        request = None if seen.request is None else replace(seen.request, **_of(shown["request"]))
+        seen = replace(
+            seen,
+            event=shown["event"],
+            user=shown["user"],
+            dead_letter=shown["dead_letter"],
+            clauses=tuple(replace(one, value=value) for one, value in told),
+            request=request,
+        )
+    return replace(looked, chosen=chosen, hints=shown["hints"], previewed=seen)
+
+
+def _of(request: dict[str, Value]) -> dict[str, Value]:
+    return {name: request[name] for name in ("method", "url", "headers", "body")}
+
+
+def _problems(draft: Draft, own: Sequence[Finding]) -> dict[str, str]:
+    """Return what is wrong with each field."""
+    found = {error.field: error.message for error in draft.settled.errors}
+    if not draft.settled.unread:
+        fields = Fields(draft.text, draft.settled.form)
+        for one in own:
+            name = None if one.warning else fields.at(one.line, one.column)
+            if name is not None:
+                found.setdefault(name, f"{one.message}: {one.hint}" if one.hint else one.message)
+    return found
+
+
+def _warnings(form: WebhookForm, offered: Offers) -> dict[str, str]:
+    """Return what is to be said of headers that carry secrets."""
+    found = {}
+    known = dict(offered.secrets)
+    for index, row in enumerate(form.headers):
+        name = f"header-{index}-value"
+        if is_reserved(row.key.strip()):
+            found[f"header-{index}-name"] = f"`{row.key}` is set by the sender"
+        if row.is_locked or not is_secret_name(row.key) or not row.value.strip():
+            continue
+        if "${" not in row.value and "{{" not in row.value:
+            found[name] = (
+                "this is readable for everybody who can read the file: name a secret, ${NAME}, instead"
+            )
+        else:
+            states = [f"{one} is {state}" for one, state in known.items() if one in row.value]
+            found[name] = "; ".join(states) or "the job is not known to have this secret"
+    return found
+
+
+def _hints(form: WebhookForm, previewed: Previewed | None) -> dict[str, str]:
+    """Return what the sample has where the form reads it."""
+    if previewed is None or previewed.event is None:
+        return {}
+    roots = {"event": previewed.event, "user": previewed.user or {}}
+    found = {}
+    for index, row in enumerate(form.body):
+        if row.kind in (EVENT, USER) and row.value.strip():
+            found[f"body-{index}-value"] = _at(roots, _path(row))
+    for index, row in enumerate(form.conditions):
+        if not row.is_locked and row.key.strip():
+            found[f"where-{index}-path"] = _at(roots, row.key.strip())
+    return {name: words for name, words in found.items() if words}
+
+
+def _path(row: Row) -> str:
+    try:
+        return path_text(row.kind, row.value)
+    except ValueError:
+        return ""
+
+
+def _at(roots: dict[str, Value], text: str) -> str:
+    try:
+        path = parse_path(text)
+    except PathError:
+        return ""
+    if path.root not in roots or not all(isinstance(part, (str, int)) for part in path.parts):
+        return ""
+    value = value_at(roots[path.root], tuple(part for part in path.parts if isinstance(part, (str, int))))
+    if value is ABSENT:
+        return "the sample has none"
+    return f"in the sample: {str(value)[:80]}"
+
+
+def _diff(draft: Draft) -> str:
+    old, new = (text.splitlines(keepends=True) for text in (draft.disk, draft.text))
+    return "".join(unified_diff(old, new, f"a/{draft.file}", f"b/{draft.file}"))

@@ -1,0 +1,92 @@
+"""Events that a webhook is tried on: what the job read a moment ago, its test cases, one that is made up, and
+what a person pastes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from pipeline.console.forms.constants import meant_list
+from pipeline.console.forms.proposals import made_up
+from pipeline.console.forms.rows import WebhookForm
+from pipeline.model.json import Value
+from pipeline.operate.looks import Sample
+
+SHOWN: Final = 40
+"""Samples of the job in the list."""
+MADE: Final = "made"
+OWN: Final = "own"
+
+
+@dataclass(slots=True, frozen=True)
+class Chosen:
+    """The event that the preview shows."""
+
+    key: str
+    record: str
+    """JSON, as a person may edit it."""
+    user: str = ""
+    """Properties of the user as JSON; "": those that the job knows."""
+    choices: tuple[tuple[str, str], ...] = ()
+    """All that can be chosen: key and words."""
+
+
+def choose(
+    form: WebhookForm,
+    text: str,
+    seen: Sequence[Sample],
+    cases: Sequence[Sample],
+    *,
+    key: str,
+    record: str,
+    user: str,
+) -> Chosen:
+    """Return the event to try, and all there are. key, record, user: as the page sent them; "": at first.
+
+    seen: what the job read, cases: those of the webhook's tests. At first it is the newest one that the
+    trigger names, else a case, else one that is made up.
+    """
+    names = form.fields["events"] if form.fields["trigger"] == "events" else ""
+    wanted = set(meant_list(names, names=True))
+    fitting = [one for one in seen if _fits(one, wanted, form.fields["trigger"])][:SHOWN]
+    others = [one for one in seen if one not in fitting][: SHOWN - len(fitting)]
+    listed = [*fitting, *others, *cases]
+    choices = [(one.id, _words(one)) for one in listed]
+    choices += [(MADE, "Made up from the form"), (OWN, "JSON of my own")]
+    if key == OWN:
+        return Chosen(OWN, record, user, tuple(choices))
+    if key not in {one for one, _ in choices}:
+        key = fitting[0].id if fitting else cases[0].id if cases else MADE
+    if key == MADE:
+        event, properties = made_up(form, text)
+        return Chosen(MADE, _pretty(event), _pretty(properties), tuple(choices))
+    sample = next(one for one in listed if one.id == key)
+    known = "" if sample.properties is None else _pretty(sample.properties)
+    return Chosen(key, _pretty(_record(sample, wanted)), known, tuple(choices))
+
+
+def _fits(sample: Sample, wanted: set[Value], trigger: str) -> bool:
+    if trigger == "changes":
+        return any("set" in one or "unset" in one for one in sample.records)
+    return bool(sample.events) and ("*" in wanted or not wanted.isdisjoint(sample.events))
+
+
+def _record(sample: Sample, wanted: set[Value]) -> Value:
+    good = [one for one in sample.records if "invalid" not in one]
+    named = [one for one in good if one.get("name") in wanted]
+    return next(iter([*named, *good]), {})
+
+
+def _words(sample: Sample) -> str:
+    if sample.id.startswith("case:"):
+        return f"Test: {sample.id.removeprefix('case:')}"
+    what = ", ".join(sample.events) or "Update of a user"
+    return f"{what} · {sample.user or 'nobody'} · {sample.at[11:19]}"
+
+
+def _pretty(value: Value) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

@@ -1,0 +1,148 @@
+"""What comes in: names of events with their properties, labels, and users as they are known now."""
+
+from __future__ import annotations
+
+import orjson
+from aiohttp import web
+
+from pipeline.console.context import Asked
+from pipeline.console.render import data, page
+from pipeline.model.errors import ConfigError, HooklineError, StateError
+from pipeline.model.json import Value
+from pipeline.operate.kept.users import KnownUser, look_up
+from pipeline.operate.looks import Sample, catalog, samples
+from pipeline.operate.unsaved.results import Explanation
+from pipeline.outbox.reading.view import is_new
+
+NAMES = 200
+"""Names that one page shows; others are found by text."""
+RECENT = 10
+"""Samples of a user that are shown."""
+
+
+async def show(asked: Asked) -> web.StreamResponse:
+    """Return the names of events that were seen, the most frequent first."""
+    seen, running = await _catalog(asked)
+    text = asked.query.get("text", "").strip()
+    events = {
+        name: one for name, one in seen["events"].items() if not text or text.casefold() in name.casefold()
+    }
+    if asked.wants_json:
+        return data({**seen, "events": events, "running": running})
+    return await page(
+        asked,
+        "events.html",
+        running=running,
+        events=dict(list(events.items())[:NAMES]),
+        found=len(events),
+        total=len(seen["events"]),
+        user_properties=seen["user_properties"],
+        text=text,
+    )
+
+
+async def _catalog(asked: Asked) -> tuple[dict[str, Value], bool]:
+    """Return the catalogue, as who asks may see it, and whether a job runs."""
+    try:
+        seen = await asked.run(catalog, asked.console.options.state)
+    except HooklineError:
+        return {"events": {}, "user_properties": {}}, False
+    return shown(asked, seen), True
+
+
+def shown(asked: Asked, seen: dict[str, Value]) -> dict[str, Value]:
+    """Return a catalogue without its examples, which are payloads, where who asks may not see them."""
+
+    def of(properties: dict[str, Value]) -> dict[str, Value]:
+        if not asked.may("payloads"):
+            return {name: {**one, "example": None} for name, one in properties.items()}
+        values: dict[str, Value] = asked.masked({name: one["example"] for name, one in properties.items()})
+        return {name: {**one, "example": values[name]} for name, one in properties.items()}
+
+    events = {name: {**one, "properties": of(one["properties"])} for name, one in seen["events"].items()}
+    return {"events": events, "user_properties": of(seen["user_properties"])}
+
+
+async def users(asked: Asked) -> web.StreamResponse:
+    """Return what is known of a user, and what an event of theirs would trigger."""
+    id, event = asked.query.get("id", "").strip(), asked.query.get("event", "").strip()
+    known: KnownUser | None = None
+    state = asked.console.options.state
+    if id and not await asked.run(is_new, state):
+        try:
+            known = await asked.run(look_up, state, id)
+        except StateError:
+            if not await asked.run(is_new, state):
+                raise
+    recent, names = await _samples(asked, id) if id else ([], [])
+    tried = await _tried(asked, known, event, recent) if known is not None else None
+    facts = None if known is None else asked.masked(known.to_json())
+    if asked.wants_json:
+        return data({"user": facts, "triggers": None if tried is None else explained(tried)})
+    return await page(
+        asked,
+        "user.html",
+        id=id,
+        event=event,
+        user=facts,
+        recent=[_shown(asked, one) for one in recent],
+        names=names,
+        tried=tried,
+        record=None if tried is None else asked.masked(orjson.loads(tried[0])),
+    )
+
+
+def explained(tried: tuple[str, Explanation]) -> dict[str, Value]:
+    """Return what an event of a user would trigger as data."""
+    return {
+        "problem": tried[1].problem,
+        "webhooks": [one.to_json() for one in tried[1].verdicts],
+    }
+
+
+async def _samples(asked: Asked, id: str) -> tuple[list[Sample], list[str]]:
+    """Return the last samples of a user, and the names of events of which there are samples."""
+    try:
+        found = await asked.run(samples, asked.console.options.state)
+    except HooklineError:
+        return [], []
+    names = dict.fromkeys(name for one in found for name in one.events)
+    return [one for one in found if one.user == id][:RECENT], sorted(names)
+
+
+async def _tried(
+    asked: Asked, user: KnownUser, event: str, recent: list[Sample]
+) -> tuple[str, Explanation] | None:
+    """Return an event of the user, and what every webhook makes of it with what is known of them now.
+
+    event: its name: that of a sample, which then is theirs; or JSON. "": their own last one.
+    """
+    record: dict[str, Value] | None = None
+    if event.startswith("{"):
+        try:
+            record = orjson.loads(event)
+        except ValueError:
+            return event, Explanation("the event is no JSON object")
+    elif not event:
+        record = next((one for sample in recent for one in sample.records if "name" in one), None)
+    else:
+        try:
+            found = await asked.run(samples, asked.console.options.state, event=event, limit=1)
+        except HooklineError:
+            found = []
+        record = next((one for sample in found for one in sample.records if one.get("name") == event), None)
+        record = record or {"type": "event", "name": event, "properties": {}}
+    if not isinstance(record, dict):
+        return None
+    who = {"user_id": user.user_id} if user.user_id is not None else {"anonymous_id": user.anonymous_id}
+    theirs = {key: value for key, value in record.items() if key not in ("user_id", "anonymous_id")} | who
+    text = orjson.dumps(theirs).decode()
+    try:
+        return text, await asked.run(asked.console.workbench.explain, text)
+    except ConfigError as error:
+        return text, Explanation(str(error))
+
+
+def _shown(asked: Asked, sample: Sample) -> dict[str, Value]:
+    facts: dict[str, Value] = asked.masked(sample.to_json())
+    return facts

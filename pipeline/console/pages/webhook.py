@@ -1,0 +1,200 @@
+"""One webhook: what it does and how it goes, its attempts, its tests, its history; orders to it, its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from pipeline.admin.socket_client import NotRunning
+from pipeline.console import writes
+from pipeline.console.context import Asked
+from pipeline.console.glance import Glance, glance
+from pipeline.console.pages.webhooks import obey, order_of, told
+from pipeline.console.render import data, page, webhook_path
+from pipeline.console.security.masks import HIDDEN
+from pipeline.console.veils import veiled_reason
+from pipeline.model.errors import ConfigError
+from pipeline.model.json import Value
+from pipeline.operate import history as git
+from pipeline.operate import looks
+from pipeline.operate.edits import Changed
+from pipeline.operate.overview.rows import Row
+from pipeline.operate.overview.sampler import spark
+from pipeline.operate.trials.cases import run_file
+from pipeline.operate.trials.results import CaseResult
+
+FAILURES: Final = 20
+ATTEMPTS: Final = 200
+GOOD: Final = "delivered"
+
+
+async def show(asked: Asked) -> web.StreamResponse:
+    """Return the summary: trigger and request in words, numbers, the last failures, the file."""
+    seen, row = await _row(asked)
+    text = ""
+    if row.file:
+        text = asked.yaml_text((await asked.run(asked.console.workbench.read, row.file)).text)
+    tried = await _attempts(asked, row.id)
+    failures = [one for one in tried or [] if one["outcome"] != GOOD][:FAILURES]
+    if asked.wants_json:
+        return data({**row.to_json(), "text": text, "failures": failures, "running": seen.stands.running})
+    return await page(
+        asked,
+        "webhook.html",
+        row=row,
+        tab="",
+        text=text,
+        failures=failures,
+        has_memory=tried is not None,
+        sparks=[(name, spark(asked.console.sampler.points(row.id, name))) for name in ("matched", "dead")],
+        running=seen.stands.running,
+    )
+
+
+async def deliveries(asked: Asked) -> web.StreamResponse:
+    """Return the attempts that the job has in memory: failures, and a sample of successes."""
+    seen, row = await _row(asked)
+    tried = await _attempts(asked, row.id)
+    codes = Counter(_code(one) for one in tried or [])
+    wanted = asked.query.get("status", "")
+    shown = [one for one in tried or [] if not wanted or _code(one) == wanted]
+    if asked.wants_json:
+        return data({"attempts": shown, "running": tried is not None})
+    return await page(
+        asked,
+        "webhook_deliveries.html",
+        row=row,
+        tab="/deliveries",
+        attempts=shown,
+        codes=sorted(codes.items()),
+        wanted=wanted,
+        has_memory=tried is not None,
+        running=seen.stands.running,
+    )
+
+
+async def tests(asked: Asked) -> web.StreamResponse:
+    """Run the tests beside the webhook's file, and return what became of each."""
+    _, row = await _row(asked)
+    file = f"{row.file.rpartition('.')[0]}.test.yaml" if row.file else ""
+    config = asked.console.options.config
+    results = await asked.run(_run, config, file) if file else []
+    if asked.wants_json:
+        return data({"file": file, "cases": [one.to_json() for one in results]})
+    return await page(
+        asked,
+        "webhook_tests.html",
+        row=row,
+        tab="/tests",
+        file=file,
+        results=results,
+        failed=sum(not one.passed for one in results),
+    )
+
+
+def _run(config: Path, file: str) -> list[CaseResult]:
+    path = config / file
+    return [*run_file(path, config)] if path.is_file() else []
+
+
+async def history(asked: Asked) -> web.StreamResponse:
+    """Return the commits that changed the file, where the folder is a repository."""
+    _, row = await _row(asked)
+    config = asked.console.options.config
+    found = await asked.run(git.versions, config, row.file) if row.file else None
+    committed = await asked.run(git.is_committed, config, row.file) if row.file else None
+    if not asked.may("edit"):  # a literal that is hidden in the file may stand in what it was
+        found = None if found is None else [_veiled(one) for one in found]
+    if asked.wants_json:
+        return data({"versions": None if found is None else [one.to_json() for one in found]})
+    return await page(
+        asked, "webhook_history.html", row=row, tab="/history", versions=found, committed=committed
+    )
+
+
+def _veiled(one: git.Version) -> git.Version:
+    return git.Version(one.id, one.at, one.author, one.subject, "")
+
+
+async def give(asked: Asked) -> web.StreamResponse:
+    """Pause, resume, disable or enable it."""
+    seen, row = await _row(asked)
+    order = order_of((await asked.form()).get("do", ""))
+    asked.say(*told(order, await obey(asked, seen, [row.id], order)))
+    return asked.go(webhook_path(row.id))
+
+
+async def ask_end(asked: Asked) -> web.StreamResponse:
+    """Ask for the webhook's id before its file is deleted; say what becomes of what it owes."""
+    _, row = await _row(asked)
+    return await _ask_end(asked, row)
+
+
+async def end(asked: Asked) -> web.StreamResponse:
+    """Delete the webhook's file."""
+    _, row = await _row(asked)
+    form = await asked.form()
+    if form.get("id", "").strip() != row.id:
+        asked.unchanged()
+        return await _ask_end(asked, row, f"this is not its id: type {row.id}")
+    try:
+        saved = await writes.remove(asked, row.file, form.get("etag", ""))
+    except Changed:
+        return await _ask_end(asked, row, "somebody has changed the file since this page was opened", 412)
+    except ConfigError as error:
+        return await _ask_end(asked, row, str(error))
+    owed = f" Its {row.pending:,} pending requests are still sent." if row.pending else ""
+    asked.say(f"{saved.file} is deleted.{owed}")
+    return asked.go("/webhooks")
+
+
+async def _ask_end(asked: Asked, row: Row, problem: str = "", status: int = 422) -> web.StreamResponse:
+    if not row.file:
+        raise web.HTTPNotFound(reason=f"there is no file of {row.id}")
+    found = await asked.run(asked.console.workbench.read, row.file)
+    return await page(
+        asked,
+        "webhook_delete.html",
+        status=status if problem else 200,
+        row=row,
+        tab="/delete",
+        etag=found.etag,
+        problem=problem,
+    )
+
+
+async def _row(asked: Asked) -> tuple[Glance, Row]:
+    """Return how things stand, and the webhook. Raises HTTPNotFound."""
+    seen = await glance(asked)
+    row = next((one for one in seen.rows if one.id == asked.name("id")), None)
+    if row is None:
+        raise web.HTTPNotFound(reason="there is no webhook of this id")
+    return seen, row
+
+
+async def _attempts(asked: Asked, webhook: str) -> list[dict[str, Value]] | None:
+    """Return the last attempts as who asks may see them; None where no job runs."""
+    try:
+        found = await asked.run(looks.attempts, asked.console.options.state, webhook, limit=ATTEMPTS)
+    except NotRunning:
+        return None
+    if asked.may("payloads"):
+        return [asked.masked(one) for one in found]
+    return [
+        {
+            **one,
+            "user": HIDDEN if one["user"] else None,
+            "response": HIDDEN if one["response"] else None,
+            "reason": None if one["reason"] is None else veiled_reason(asked, str(one["reason"])),
+            "request": HIDDEN,
+        }
+        for one in found
+    ]
+
+
+def _code(one: dict[str, Value]) -> str:
+    """Return by what an attempt is found: its status, or in a word why there was none."""
+    return str(one["status"] or one["reason"] or one["outcome"])[:40]

@@ -1,0 +1,71 @@
+"""Acting on what a person selected: counted exactly first, confirmed, then changed: just that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from pipeline.console.context import Asked
+from pipeline.console.security.audit import Action
+from pipeline.model.errors import UsageError
+from pipeline.model.words import counted
+from pipeline.operate.kept.chosen import Chosen
+from pipeline.operate.kept.works import Work
+
+COUNT_SECS: Final = 8.0
+"""How long a selection may be counted; a page waits no longer than ten seconds."""
+WAIT_SECS: Final = 2.0
+"""How long a page waits for a change before it shows how far it is."""
+TYPED_OVER: Final = 1_000
+"""Of more rows the webhook's id, or their number, is typed before they are changed."""
+NOUNS: Final = {"replay": "dead letter", "purge": "dead letter", "drop": "request"}
+DONE: Final = {
+    "replay": "to be sent again",
+    "purge": "deleted for good",
+    "drop": "given up: dead letters now",
+}
+_AUDITED: Final[dict[str, Action]] = {"replay": "replay", "purge": "purge", "drop": "drop"}
+
+
+def to_type(chosen: Chosen) -> str:
+    """Return what is to be typed before so many rows are changed; "" where nothing is."""
+    if len(chosen.rows) <= TYPED_OVER:
+        return ""
+    webhooks = chosen.webhooks
+    return webhooks[0] if len(webhooks) == 1 and webhooks[0] != "-" else str(len(chosen.rows))
+
+
+async def act(asked: Asked, choose: Callable[[], Chosen], digest: str, typed: str | None) -> Work:
+    """Change what was shown under this digest; what has come since stays. Returns soon, with the work.
+
+    typed: what a person typed to confirm; None: it was no person. Raises Moved where it is more than was
+    shown, UsageError where another word was typed.
+    """
+    console = asked.console
+    if not digest:
+        raise UsageError("a digest is wanted: count the selection first, and say what was counted")
+    chosen = await asked.run(choose)
+    wanted = to_type(chosen)
+    if wanted and typed is not None and typed.strip().replace(",", "") != wanted:
+        raise UsageError(f"type `{wanted}` to confirm: {len(chosen.rows):,} are selected")
+    exact = console.shown.exactly(chosen, digest)
+    asked.audit(_AUDITED[exact.action], count=len(exact.rows), digest=digest)
+    work = console.works.begin(exact)
+    await asked.run(work.wait, WAIT_SECS)
+    return work
+
+
+def told(work: Work) -> tuple[str, str]:
+    """Return what became of a change, and whether that is good."""
+    noun = NOUNS[work.action]
+    if work.state == "failed":
+        return f"It failed after {counted(work.done, noun)}: {work.error}", "bad"
+    when = ", at the job's next start" if work.at_next_start else ""
+    words = f"{counted(work.done, noun)} {DONE[work.action]}{when}."
+    if work.state == "stopped":
+        words = f"Stopped. {words} {work.total - work.passed:,} were left."
+    elif work.passed > work.done and not work.at_next_start:
+        words += f" {work.passed - work.done:,} were not: they were gone, or still cannot be rendered."
+    if work.stay:
+        words += f" {counted(work.stay, 'record')} that could not be read stayed."
+    return words, "good" if work.done else "bad"

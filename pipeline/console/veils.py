@@ -1,0 +1,50 @@
+"""What those see of a dead letter or a request who may not see payloads."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pipeline.console.context import Asked
+from pipeline.console.security.masks import HIDDEN
+from pipeline.model.json import Value
+from pipeline.operate.overview.needs import is_stable
+
+
+def veiled_reason(asked: Asked, reason: str) -> str:
+    """Return a reason: what a template or a record said may quote values."""
+    if asked.may("payloads") or is_stable(reason):
+        return reason
+    return f"invalid: {HIDDEN}" if reason.startswith("invalid: ") else HIDDEN
+
+
+def veiled(asked: Asked, facts: dict[str, Value]) -> dict[str, Value]:
+    """Return the facts of a dead letter, or of a request that waits, as who asks may see them."""
+    if asked.may("payloads"):
+        shown: dict[str, Value] = asked.masked(facts)
+        return shown
+    request = facts["request"]
+    hidden = {
+        **facts,
+        "user": HIDDEN if facts.get("user") else None,
+        "response": HIDDEN if facts.get("response") else None,
+        "request": {
+            "method": request["method"],
+            "url": _origin(request["url"]),
+            "headers": [[name, HIDDEN] for name, _ in request["headers"]],
+            "body": HIDDEN,
+        },
+    }
+    if "reason" in facts and facts.get("kind") != "delivery":
+        hidden["reason"] = veiled_reason(asked, str(facts["reason"]))
+    if facts.get("message") is not None:
+        hidden["message"] = HIDDEN
+    return hidden
+
+
+def _origin(url: str) -> str:
+    """Return where a URL leads; its path may hold what is known of a user."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return HIDDEN
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{HIDDEN}" if parts.scheme else ""

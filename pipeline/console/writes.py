@@ -1,0 +1,86 @@
+"""Changing files of the config for who asks: within what they may write, with a line in the audit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+from pipeline.console.context import Asked
+from pipeline.console.security.audit import Action, keys_changed
+from pipeline.model.errors import ConfigError, StateError
+from pipeline.model.words import no_webhook
+from pipeline.operate.authors import overstepped
+from pipeline.operate.edits import FileText, Saved, tag_of
+from pipeline.outbox.reading.view import accounting
+
+
+async def known_id(asked: Asked, webhook_id: str) -> str:
+    """Return the id of a webhook that is there. Raises HTTPNotFound."""
+    known = {str(one["id"]) for one in await asked.run(asked.console.workbench.webhooks)}
+    if webhook_id not in known:
+        raise web.HTTPNotFound(reason=no_webhook(webhook_id[:80], known).splitlines()[0])
+    return webhook_id
+
+
+async def read(asked: Asked, webhook_id: str) -> FileText:
+    """Return a webhook's file. Raises HTTPNotFound where there is none, ConfigError."""
+    bench = asked.console.workbench
+    await known_id(asked, webhook_id)
+    return await asked.run(bench.read, await asked.run(bench.file_of, webhook_id))
+
+
+def pending(state: Path, webhook_id: str) -> int:
+    """Return how many deliveries a webhook owes; 0 where no job has run yet."""
+    try:
+        return accounting(state)["webhooks"].get(webhook_id, {}).get("pending", 0)
+    except StateError:
+        return 0
+
+
+async def save(asked: Asked, file: str, text: str, etag: str, *, dry_run: bool = False) -> Saved:
+    """Write a file that was read under this tag.
+
+    Raises Changed where it is another one by now, and ConfigError with what would be wrong, or may not be
+    written here; nothing is written then.
+    """
+    bench = asked.console.workbench
+    before = await asked.run(bench.read, file)
+    if dry_run:
+        asked.unchanged()
+    else:
+        _told(asked, "save", file, before.text, text, etag)
+    await _require(asked, file, text)
+    return await asked.run(bench.save, file, text, etag, dry_run=dry_run)
+
+
+async def create(asked: Asked, webhook_id: str, text: str, *, dry_run: bool = False) -> Saved:
+    """Write the file of a new webhook. Raises as `save` does; Changed where there is one of that name."""
+    file = f"webhooks/{webhook_id}.yaml"
+    if dry_run:
+        asked.unchanged()
+    else:
+        _told(asked, "create", file, "", text, "")
+    await _require(asked, file, text)
+    return await asked.run(asked.console.workbench.create, webhook_id, text, dry_run=dry_run)
+
+
+async def remove(asked: Asked, file: str, etag: str, *, dry_run: bool = False) -> Saved:
+    """Delete a file that was read under this tag. Raises as `save` does."""
+    if dry_run:
+        asked.unchanged()
+    else:
+        asked.audit("delete", file, before=etag)
+    return await asked.run(asked.console.workbench.remove, file, etag, dry_run=dry_run)
+
+
+def _told(asked: Asked, action: Action, file: str, before: str, after: str, etag: str) -> None:
+    asked.audit(action, file, before=etag, after=tag_of(after), keys=keys_changed(before, after))
+
+
+async def _require(asked: Asked, file: str, text: str) -> None:
+    """Raise ConfigError where who asks may not write this."""
+    options = asked.console.options
+    found = await asked.run(overstepped, options.config, {file: text}, options.authors)
+    if found:
+        raise ConfigError(found, root=str(options.config))

@@ -1,0 +1,46 @@
+"""How attempts end, in the words by which a person selects them: ``503``, ``5xx``, ``timeout``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Final, TypeVar, cast, get_args
+
+from pipeline.model.errors import UsageError
+from pipeline.model.words import did_you_mean
+
+_STATUS: Final = re.compile(r"[1-5](?:[0-9]{2}|xx)")
+W = TypeVar("W", bound=str)
+
+
+def ends_with(statuses: Collection[str], status: int, fault: str) -> bool:
+    """Return whether an attempt's end is one of these statuses, classes and faults."""
+    word = str(status) if status else fault
+    return any(
+        word == one or (len(one) == 3 and one.endswith("xx") and word[:1] == one[0] and bool(status))
+        for one in statuses
+    )
+
+
+def checked_statuses(given: Collection[str]) -> tuple[str, ...]:
+    """Return statuses, classes and faults. Raises UsageError for what no attempt ends with."""
+    for one in given:
+        if not _STATUS.fullmatch(one):
+            from pipeline.deliver.http.attempt import Fault  # a client and all: not for who only lists
+
+            one_of(one, get_args(Fault), "status or fault")
+    return tuple(given)
+
+
+def fault_of(excerpt: str) -> str:
+    """Return the word for why there is no status, with which such an excerpt begins."""
+    return excerpt.partition(":")[0]
+
+
+def one_of(word: str, known: Sequence[W], what: str) -> W:
+    """Return the word where it is one that is known. Raises UsageError, with the one that is meant."""
+    if word not in known:
+        meant = did_you_mean(word, known)
+        hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(known)}"
+        raise UsageError(f"there is no {what} `{word}`: {hint}")
+    return cast(W, word)

@@ -1,0 +1,74 @@
+"""What git knows of a file of the config: its versions, and whether it was committed."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pipeline.model.json import Value
+
+SHOWN: Final = 20
+_SECS: Final = 5.0
+_MOST: Final = 1 << 20
+"""Characters of all differences."""
+_MARK: Final = "\x01"
+_SAFE: Final = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-pager")
+"""A repository's own settings may name programs: none of them is run."""
+
+
+@dataclass(slots=True, frozen=True)
+class Version:
+    """One commit that changed the file."""
+
+    id: str
+    at: str
+    """ISO 8601."""
+    author: str
+    subject: str
+    diff: str
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return {
+            "id": self.id,
+            "at": self.at,
+            "author": self.author,
+            "subject": self.subject,
+            "diff": self.diff,
+        }
+
+
+def versions(config: Path, file: str, most: int = SHOWN) -> list[Version] | None:
+    """Return the last commits that changed a file, the newest first; None where there is no repository."""
+    form = f"--format={_MARK}%h%n%aI%n%an%n%s"
+    told = _git(
+        config, "log", "-p", "--follow", "--no-ext-diff", "--no-textconv", f"-n{most}", form, "--", file
+    )
+    if told is None:
+        return None
+    found = []
+    for part in told[:_MOST].split(_MARK)[1:]:
+        head, _, diff = part.partition("\n\n")
+        known, at, author, subject = (head.split("\n") + [""] * 4)[:4]
+        found.append(Version(known, at, author, subject, diff))
+    return found
+
+
+def is_committed(config: Path, file: str) -> bool | None:
+    """Return whether the file is as it was committed; None where there is no repository."""
+    told = _git(config, "status", "--porcelain", "--", file)
+    return None if told is None else not told.strip()
+
+
+def _git(config: Path, *words: str) -> str | None:
+    command: Sequence[str] = ("git", "-C", str(config), *_SAFE, *words)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=_SECS, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None

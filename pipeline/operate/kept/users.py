@@ -1,0 +1,103 @@
+"""Users as the job knows them now: their properties, and the ids that are theirs."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from pipeline.join.known import Known
+from pipeline.join.links import user_key
+from pipeline.model.json import Json, Value
+from pipeline.outbox.reading.view import rows
+from pipeline.store.rows import Table, bounded
+
+LOOK_SECS: Final = 0.5
+"""How long links are looked through for those that lead to a user."""
+MOST_LINKS: Final = 100
+
+
+@dataclass(slots=True, frozen=True)
+class KnownUser:
+    """What is stored of somebody."""
+
+    asked: str
+    """The id that was asked for."""
+    user_id: str | None
+    """Whose it is; None for an anonymous id that is linked to nobody."""
+    anonymous_id: str | None
+    properties: dict[str, Json] | None
+    """None: nothing is stored."""
+    links: list[str] = field(default_factory=list)
+    """Ids that lead here: anonymous ids, and user ids that alias calls have joined."""
+    all_links: bool = True
+    """False: time was up, or there are more; there may be others."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return {
+            "asked": self.asked,
+            "user_id": self.user_id,
+            "anonymous_id": self.anonymous_id,
+            "known": self.properties is not None,
+            "properties": self.properties,
+            "linked_ids": self.links,
+            "all_links": self.all_links,
+        }
+
+
+def look_up(state: Path, id: str, secs: float = LOOK_SECS) -> KnownUser:
+    """Return what is known of a user id, or of an anonymous id and whom it was linked to.
+
+    Raises StateError where no job has run yet, and for damage.
+    """
+    with closing(Known(state)) as known:
+        merged = dict(orjson.loads(value) for _, value in known.merged())
+        whose = _end(merged, id)
+        found = _properties(known, user_key(whose, None))
+        anonymous = None
+        if found is None and whose == id:
+            alias = known.get(Table.ALIASES, _row(id))
+            if alias is not None:
+                whose, anonymous = _end(merged, alias.decode()), id
+                found = _properties(known, user_key(whose, None))
+            else:
+                found = _properties(known, user_key(None, id))
+                if found is not None:
+                    return KnownUser(id, None, id, found)
+    links = [one for one in merged if one != whose and _end(merged, one) == whose][:MOST_LINKS]
+    all_links = len(links) < MOST_LINKS
+    until, wanted = time.monotonic() + secs, whose.encode("utf-8", "surrogatepass")
+    for number, (_, key, value) in enumerate(rows(state, Table.ALIASES)):
+        if value == wanted:
+            links.append(key.decode("utf-8", "backslashreplace"))
+        if len(links) >= MOST_LINKS or (not number % 256 and time.monotonic() > until):
+            all_links = False
+            break
+    links = [one for one in dict.fromkeys(links) if one != whose]
+    return KnownUser(id, whose, anonymous, found, links, all_links)
+
+
+def _end(merged: dict[str, str], id: str) -> str:
+    """Follow alias calls; a circle of them ends where it began."""
+    seen = {id}
+    while (following := merged.get(id)) is not None and following not in seen:
+        id = following
+        seen.add(id)
+    return id
+
+
+def _properties(known: Known, key: str) -> dict[str, Json] | None:
+    value = known.get(Table.USERS, _row(key))
+    if value is None:
+        return None
+    properties: dict[str, Json] = orjson.loads(value)[1]
+    return properties
+
+
+def _row(key: str) -> bytes:
+    return bounded(key.encode("utf-8", "surrogatepass"))

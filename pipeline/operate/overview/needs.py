@@ -1,0 +1,218 @@
+"""What needs a person, each with what to do about it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import quote, urlencode
+
+from pipeline.model.errors import StateError
+from pipeline.model.json import Value
+from pipeline.model.words import counted
+from pipeline.operate.overview.rows import Row
+from pipeline.operate.overview.standing import Standing
+from pipeline.outbox.reading.dead_letter_json import reason_of
+from pipeline.outbox.reading.newest import newest
+
+_STABLE: Final = re.compile(r"[a-z0-9-]{1,40}")
+LATELY_MS: Final = 3_600_000
+LOOK_SECS: Final = 0.3
+"""How long dead letters of the last hour are counted."""
+REASONS: Final = 3
+"""Of dead letters, that are named one by one."""
+NAMED: Final = 5
+"""Webhooks that are named one by one; of more there is one line."""
+
+
+Kind: TypeAlias = Literal["bad", "warn", "info"]
+
+
+@dataclass(slots=True, frozen=True)
+class Need:
+    """Something that does not go on, or not well, without a person."""
+
+    kind: Kind
+    words: str
+    action: str
+    """What the link is called."""
+    path: str
+    """Where to do it."""
+    detail: str = ""
+    """What stands behind the words: a reason, or what was answered, which may quote what was sent."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return asdict(self)
+
+
+@dataclass(slots=True, frozen=True)
+class Unset:
+    """A secret or setting without a value."""
+
+    name: str
+    webhooks: tuple[str, ...]
+
+
+def needs(
+    state: Path, stands: Standing, rows: Sequence[Row], unset: Iterable[Unset] = (), now_ms: int | None = None
+) -> list[Need]:
+    """Return what needs a person, the worst first. unset: secrets that have no value."""
+    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    found = [*_of_job(stands), *_of_secrets(unset), *_of_rows(rows), *_of_dead(state, now_ms)]
+    order = ("bad", "warn", "info")
+    return sorted(found, key=lambda need: order.index(need.kind))
+
+
+def _of_job(stands: Standing) -> Iterable[Need]:
+    for webhook in stands.unbalanced[:NAMED]:
+        yield Need(
+            "bad",
+            f"The counts of {webhook} do not add up: this is a fault of Hookline",
+            "Show it",
+            _at(webhook),
+        )
+    if stands.still_secs:
+        words = f"The worker has stood still for {stands.still_secs:.0f} s: nothing is read or committed"
+        yield Need("bad", words, "Look at the log", "/config")
+    if stands.problems:
+        words = "An edit is refused: the job goes on with the config that it had"
+        yield Need("bad", words, "See what is wrong", "/config")
+    if stands.waits:
+        yield Need("bad", f"Records wait: {stands.waits}", "See the settings", "/config")
+    if stands.paused:
+        yield Need("warn", f"The source is paused: {stands.paused}", "See what is pending", "/pending")
+
+
+def _of_secrets(unset: Iterable[Unset]) -> Iterable[Need]:
+    for one in unset:
+        users = ", ".join(one.webhooks[:3]) + (f" and {len(one.webhooks) - 3} more" * (len(one.webhooks) > 3))
+        words = f"${{{one.name}}} has no value" + (f": {users} cannot be sent to" if users else "")
+        yield Need("bad", words, "See the secrets", "/config")
+
+
+class _Words(NamedTuple):
+    """What is said of webhooks in a state."""
+
+    state: str
+    kind: Kind
+    one: str
+    many: str
+    action: str
+
+
+_STATES: Final = (
+    _Words("broken", "bad", "{id} has errors in its file", "{n} webhooks have errors in their files", "Mend"),
+    _Words(
+        "down",
+        "bad",
+        "The receiver of {id} is down",
+        "The receivers of {n} webhooks are down",
+        "See why",
+    ),
+    _Words(
+        "gone",
+        "bad",
+        "{id} was answered 410 Gone: nothing is sent to it",
+        "{n} webhooks were answered 410 Gone",
+        "See what is owed",
+    ),
+    _Words(
+        "failing",
+        "warn",
+        "The receiver of {id} fails often",
+        "The receivers of {n} webhooks fail often",
+        "See why",
+    ),
+    _Words(
+        "unknown",
+        "warn",
+        "{id} is in no file and owes {pending} requests",
+        "{n} webhooks that owe requests are in no file",
+        "See what is owed",
+    ),
+    _Words(
+        "paused",
+        "info",
+        "{id} is paused and owes {pending} requests",
+        "{n} paused webhooks owe requests",
+        "Show",
+    ),
+    _Words(
+        "disabled",
+        "info",
+        "{id} is disabled by hand and owes {pending} requests",
+        "{n} disabled webhooks owe requests",
+        "Show",
+    ),
+)
+_OWING: Final = frozenset({"unknown", "paused", "disabled"})
+"""States that need a person only where something is owed."""
+
+
+def _of_rows(rows: Sequence[Row]) -> Iterable[Need]:
+    for words in _STATES:
+        found = [
+            row for row in rows if row.state == words.state and (row.pending or words.state not in _OWING)
+        ]
+        if len(found) > NAMED:
+            many = words.many.format(n=f"{len(found):,}")
+            yield Need(words.kind, many, "Show them", f"/webhooks?state={words.state}")
+            continue
+        for row in found:
+            said = row.error or str(row.status or "no answer")
+            one = words.one.format(id=row.id, pending=f"{row.pending:,}")
+            detail = said if words.state in ("down", "failing") else ""
+            yield Need(words.kind, one, words.action, _at(row.id), detail)
+    wide = [row.id for row in rows if row.all_events and row.enabled]
+    if len(wide) == 1:
+        said = f"{wide[0]} is sent every event, without a condition"
+        yield Need("warn", said, "Is that meant?", _at(wide[0]))
+    elif wide:
+        said = f"{len(wide):,} webhooks are sent every event, without a condition"
+        yield Need("warn", said, "Is that meant?", "/webhooks?state=attention")
+
+
+def _of_dead(state: Path, now_ms: int) -> Iterable[Need]:
+    counts: Counter[tuple[str, str]] = Counter()
+    until, more = time.monotonic() + LOOK_SECS, ""
+    try:
+        for dated in newest(state):
+            if dated.letter.dead_ms < now_ms - LATELY_MS:
+                break
+            counts[dated.letter.request.webhook_id or "-", reason_of(dated.letter)] += 1
+            if time.monotonic() > until:
+                more = "At least "
+                break
+    except StateError:
+        return  # no job has run yet
+    for (webhook, reason), number in counts.most_common(REASONS):
+        is_record = webhook == "-"
+        noun = counted(number, "record that could not be read" if is_record else "dead letter")
+        words = f"{more}{noun}{'' if is_record else f' of {webhook}'} in the last hour"
+        short = reason if len(reason) <= 100 else f"{reason[:100]}…"
+        which = {"webhook": webhook, "since": "1h"}
+        if is_stable(reason):
+            which["reason"] = reason
+        yield Need("warn", words, "Show them", f"/dead-letters?{urlencode(which)}", short)
+    if len(counts) > REASONS:
+        rest = counts.total() - sum(number for _, number in counts.most_common(REASONS))
+        yield Need(
+            "warn",
+            f"{more}{rest:,} more dead letters in the last hour",
+            "Show them",
+            "/dead-letters?since=1h",
+        )
+
+
+def is_stable(reason: str) -> bool:
+    """Return whether a reason is one of few words (`status-400`), and quotes nothing."""
+    return _STABLE.fullmatch(reason) is not None
+
+
+def _at(webhook: str) -> str:
+    return f"/webhooks/{quote(webhook, safe='')}"

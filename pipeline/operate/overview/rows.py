@@ -1,0 +1,211 @@
+"""Every webhook in a row: what its file says, and what has become of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from pipeline.model.errors import UsageError
+from pipeline.model.json import Value
+from pipeline.model.words import did_you_mean
+from pipeline.operate.overview.sampler import Sampler
+from pipeline.operate.overview.standing import Standing
+
+_HOST: Final = re.compile(r"(?:[a-z]+://)?((?:\$\{[^}]*\}|[^/?#\s])+)")
+_DEFAULT: Final = re.compile(r"\$\{(\w+):-[^}]*\}")
+
+STATES: Final = ("active", "failing", "down", "paused", "disabled", "gone", "off", "unknown", "broken")
+"""active; failing and down by its receiver; paused, disabled, gone (410) by a halt; off: ``enabled: false``;
+unknown: in no file; broken: its file has errors."""
+
+
+@dataclass(slots=True, frozen=True)
+class Row:
+    """One webhook. Counts are cumulative; rates are per second, of the last minute, None where not known."""
+
+    id: str
+    file: str
+    """"" for one that is in no file any more."""
+    description: str
+    enabled: bool
+    """What its file says."""
+    state: str
+    """What is now: one of `STATES`."""
+    trigger: str
+    all_events: bool
+    """True: every event fires it, without a condition."""
+    method: str
+    host: str
+    matched: int
+    delivered: int
+    dead: int
+    pending: int
+    suppressed: int
+    matched_rate: float | None
+    delivered_rate: float | None
+    dead_rate: float | None
+    p99_ms: float | None
+    status: int
+    """Of the last answer that was no success; 0 where there was none."""
+    error: str
+    why: str
+    """What holds back its next delivery, in a word; "" where nothing does."""
+    errors: int
+    """In its file."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return asdict(self)
+
+
+def rows(listed: Iterable[Mapping[str, Value]], stands: Standing, sampler: Sampler) -> list[Row]:
+    """Return a row for each webhook of the files, and for each that is in none and has counts.
+
+    listed: as `Workbench.webhooks` returns them.
+    """
+    found = [_row(one, stands, sampler) for one in listed]
+    known = {row.id for row in found}
+    gone = [name for name, counts in stands.webhooks.items() if name not in known and any(counts.values())]
+    return found + [_row({"id": name}, stands, sampler) for name in gone]
+
+
+def _row(one: Mapping[str, Value], stands: Standing, sampler: Sampler) -> Row:
+    file = str(one.get("file") or "")
+    name = str(one.get("id") or file)
+    counts = stands.webhooks.get(name, {})
+    lane = stands.lanes.get(name, {})
+    words, all_events = trigger_words(one.get("trigger")) if file else ("in no file", False)
+    enabled, errors = bool(one.get("enabled", True)), int(one.get("errors", 0))
+    return Row(
+        id=name,
+        file=file,
+        description=str(one.get("description") or ""),
+        enabled=enabled,
+        state=_state(name, file, lane, stands, enabled=enabled, errors=errors),
+        trigger=words,
+        all_events=all_events,
+        method=str(one.get("method") or ""),
+        host=host_of(str(one.get("url") or "")),
+        matched=counts.get("matched", 0),
+        delivered=counts.get("delivered", 0),
+        dead=counts.get("dead", 0),
+        pending=counts.get("pending", 0),
+        suppressed=counts.get("suppressed", 0),
+        matched_rate=sampler.rate(name, "matched"),
+        delivered_rate=sampler.rate(name, "delivered"),
+        dead_rate=sampler.rate(name, "dead"),
+        p99_ms=lane.get("p99_ms") or None,
+        status=lane.get("status", 0),
+        error=str(lane.get("error", "")),
+        why=str(lane.get("why", "")),
+        errors=errors,
+    )
+
+
+def _state(
+    name: str, file: str, lane: Mapping[str, Value], stands: Standing, *, enabled: bool, errors: int
+) -> str:
+    if not file:
+        return "unknown"
+    halt = stands.halted.get(name)
+    if halt is not None:
+        return halt
+    if errors:
+        return "broken"
+    if not enabled:
+        return "off"
+    receiver = lane.get("receiver", "well")
+    return receiver if receiver in ("failing", "down") else "active"
+
+
+def trigger_words(trigger: Value) -> tuple[str, bool]:
+    """Return a trigger as a person says it, and whether every event fires it."""
+    if not isinstance(trigger, dict):
+        return "no trigger", False
+    kind = "changes" if "changes" in trigger else "events"
+    names = trigger.get(kind, "*")
+    names = [names] if isinstance(names, str) else names if isinstance(names, list) else [str(names)]
+    words = ", ".join(str(name) for name in names)
+    where = trigger.get("where")
+    conditions = len(where) if isinstance(where, (list, dict)) else 0
+    every = kind == "events" and "*" in names
+    if every:
+        words = "all events" if len(names) == 1 else words
+    said = words if kind == "events" else f"changes of {words}" if words != "*" else "any change of a user"
+    return said + (f", {conditions} condition{'s' * (conditions > 1)}" if conditions else ""), (
+        every and not conditions
+    )
+
+
+def host_of(url: str) -> str:
+    """Return where a URL leads, without what may be secret in it."""
+    found = _HOST.match(_DEFAULT.sub(r"${\1}", url))
+    return found[1].rpartition("@")[2] if found else ""
+
+
+SORTS: Final = (
+    "id", "state", "trigger", "host", "matched", "delivered", "dead", "pending", "matched_rate", "p99_ms",
+    "error",
+)  # fmt: skip
+"""What a list may be sorted by."""
+_WORDS: Final = frozenset({"id", "trigger", "host"})
+
+
+@dataclass(slots=True, frozen=True)
+class Listing:
+    """Which webhooks a list shows, and in which order."""
+
+    text: str = ""
+    """In id, description, trigger or host, in small or capital letters."""
+    state: str = ""
+    """One of `STATES`, or ``attention``: all that a person should look at."""
+    sort: str = "id"
+    desc: bool = False
+
+    def of(self, found: Sequence[Row]) -> list[Row]:
+        """Return those rows in this order. Raises UsageError for what cannot be sorted by or is no state."""
+        _known(self.sort, SORTS, "column")
+        if self.state:
+            _known(self.state, (*STATES, "attention"), "state")
+        text = self.text.casefold()
+        chosen = [row for row in found if self._holds(row, text)]
+
+        def key(row: Row) -> tuple[bool, float | str, str]:
+            value = getattr(row, self.sort)
+            if self.sort == "state":
+                return False, -STATES.index(value), row.id
+            if self.sort in _WORDS:
+                return False, str(value).casefold(), row.id
+            if self.sort == "error":
+                return False, str(value or row.status or ""), row.id
+            return value is None, value or 0, row.id
+
+        return sorted(chosen, key=key, reverse=self.desc)
+
+    def _holds(self, row: Row, text: str) -> bool:
+        if self.state == "attention":
+            if not wants_look(row):
+                return False
+        elif self.state and row.state != self.state:
+            return False
+        return not text or any(
+            text in one.casefold() for one in (row.id, row.description, row.trigger, row.host)
+        )
+
+
+def wants_look(row: Row) -> bool:
+    """Return whether a person should look at a webhook."""
+    return (
+        row.state in ("failing", "down", "gone", "broken", "unknown") or row.all_events or bool(row.dead_rate)
+    )
+
+
+def _known(word: str, known: Sequence[str], what: str) -> None:
+    if word not in known:
+        meant = did_you_mean(word, known)
+        raise UsageError(
+            f"there is no {what} `{word}`: "
+            + (f"did you mean `{meant}`?" if meant else f"there are {', '.join(known)}")
+        )

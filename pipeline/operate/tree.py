@@ -1,0 +1,189 @@
+"""The files of a config, and which of them use one another."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pipeline.config.documents import list_candidates, list_names
+from pipeline.config.files import TESTS, config_files, is_webhook
+from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.model.json import Value
+from pipeline.model.plain_file import read_plain
+
+Kind = Literal["webhook", "base", "label", "shape", "list", "test"]
+
+
+@dataclass(slots=True, frozen=True)
+class ConfigFile:
+    """One file."""
+
+    file: str
+    """Its name in the config directory."""
+    kind: Kind
+    name: str
+    """A webhook's id, a label's name; else the file's name without what says its kind."""
+    used_by: tuple[str, ...] = ()
+    """Files that name it; of a list, base, label or shape that nobody names: none."""
+    changed_at: float = 0.0
+    """Unix seconds."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return {
+            "file": self.file,
+            "kind": self.kind,
+            "name": self.name,
+            "used_by": [*self.used_by],
+            "changed_at": self.changed_at,
+        }
+
+
+class _Said(NamedTuple):
+    """What one file says of itself and of others."""
+
+    signature: tuple[int, int, int]
+    name: str
+    extends: str = ""
+    lists: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
+    """What may be names of labels."""
+
+
+class Tree:
+    """The files of one config directory; each is parsed once for as long as it stays the same."""
+
+    def __init__(self, config: Path) -> None:
+        self._config = config
+        self._said: dict[str, _Said] = {}
+
+    def files(self, formats: Mapping[str, Value] | None = None) -> list[ConfigFile]:
+        """Return all files, sorted by kind and name. formats: what pipeline.yaml says of shapes."""
+        names = config_files(self._config)
+        said = {name: one for name in names if (one := self._look(name)) is not None}
+        self._said = said
+        used: defaultdict[str, list[str]] = defaultdict(list)
+        labels = {one.name: name for name, one in said.items() if name.startswith("labels/")}
+        lists: set[str] = set()
+        for name, one in said.items():
+            if one.extends:
+                used[_base(one.extends, said)].append(name)
+            for label in one.words & labels.keys():
+                if labels[label] != name:
+                    used[labels[label]].append(name)
+            for listed in one.lists:
+                for place in list_candidates(listed, name):
+                    if place not in said and (self._config / place).is_file():
+                        lists.add(place)
+                        used[place].append(name)
+                        break
+        for name in _shapes(formats or {}):
+            used[f"shapes/{name}.yaml"].append("pipeline.yaml")
+        found = [
+            ConfigFile(name, _kind(name), one.name, tuple(dict.fromkeys(used[name])), one.signature[2] / 1e9)
+            for name, one in said.items()
+        ]
+        found += [
+            ConfigFile(name, "list", Path(name).stem, tuple(dict.fromkeys(used[name])), self._at(name))
+            for name in lists
+        ]
+        found += [ConfigFile(name, "test", Path(name).name, (), self._at(name)) for name in self._tests()]
+        return sorted(found, key=lambda one: (_ORDER.index(one.kind), one.file))
+
+    def text(self, file: str) -> str | None:
+        """Return the text of a webhook, base, label or shape file; None where there is none of this name."""
+        if file not in config_files(self._config):
+            return None
+        try:
+            return decode_text(read_plain(self._config / file))
+        except (OSError, ValueError):
+            return None
+
+    def _look(self, name: str) -> _Said | None:
+        try:
+            found = (self._config / name).stat()
+        except OSError:
+            return None
+        signature = (found.st_ino, found.st_size, found.st_mtime_ns)
+        known = self._said.get(name)
+        if known is not None and known.signature == signature:
+            return known
+        stem = re.sub(r"\.ya?ml$", "", name.partition("/")[2])
+        text = self.text(name)
+        root = None if text is None else parse_yaml(text, name).root
+        data = None if root is None else root.value
+        if not isinstance(data, dict):
+            return _Said(signature, stem)
+        own = data.get("name" if name.startswith("labels/") else "id")
+        extends = data.get("extends")
+        return _Said(
+            signature,
+            own if isinstance(own, str) and own else stem,
+            extends if isinstance(extends, str) else "",
+            tuple(list_names(data)),
+            frozenset(_words(data)),
+        )
+
+    def _at(self, name: str) -> float:
+        try:
+            return (self._config / name).stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def _tests(self) -> Iterator[str]:
+        for folder in ("webhooks", "shapes"):
+            try:
+                entries = sorted(os.listdir(self._config / folder))
+            except OSError:
+                continue
+            yield from (f"{folder}/{entry}" for entry in entries if entry.endswith(TESTS))
+
+
+_ORDER: tuple[Kind, ...] = ("webhook", "base", "label", "shape", "list", "test")
+
+
+def _kind(name: str) -> Kind:
+    if name.startswith("labels/"):
+        return "label"
+    if name.startswith("shapes/"):
+        return "shape"
+    return "webhook" if is_webhook(name) else "base"
+
+
+def _base(extends: str, said: Mapping[str, _Said]) -> str:
+    bare = f"webhooks/{extends.removesuffix('.yaml').removesuffix('.yml')}"
+    return f"{bare}.yml" if f"{bare}.yml" in said else f"{bare}.yaml"
+
+
+def _words(value: Value, key: str = "") -> Iterator[str]:
+    """Yield what stands where a label may: in `events`, `changes`, `exclude`, `label`, `labels`."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _words(inner, str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _words(inner, key)
+    elif isinstance(value, str) and key in ("events", "changes", "exclude", "label", "labels"):
+        yield value
+
+
+def _shapes(formats: Mapping[str, Value]) -> set[str]:
+    found: set[str] = set()
+
+    def walk(value: Value) -> None:
+        if isinstance(value, dict):
+            for inner in value.values():
+                walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner)
+        elif isinstance(value, str):
+            found.add(value)
+
+    walk(dict(formats))
+    return found

@@ -1,0 +1,207 @@
+"""New Webhook and Edit, as a browser without scripts sends them."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.operate.check import check
+from tests.kit.pages import served
+from tests.kit.pages_sent import Visitor, fields_of, problems_of
+from tests.kit.samples import ROOT
+
+
+@pytest.fixture(scope="module")
+def ann(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("edit")
+    shutil.copytree(ROOT / "config", folder / "config")
+    with served(folder, {}) as caller:
+        yield Visitor.of(caller)
+
+
+def _text(ann: Visitor, name: str) -> str:
+    return (ann.caller.config / "webhooks" / f"{name}.yaml").read_bytes().decode()
+
+
+SHIPPED = {path.stem: path for path in (ROOT / "config/webhooks").glob("*.yaml") if ".test" not in path.name}
+
+
+def test_every_webhook_is_opened_and_saved_as_it_was(ann: Visitor):
+    for name in SHIPPED:
+        id = _text(ann, name).partition("id: ")[2].split()[0]
+        page = ann.get(f"/webhooks/{id}/edit")
+        assert page.status == 200, (name, page.text)
+        assert problems_of(page) == {}
+        before = _text(ann, name)
+        answer = ann.send(page, f"/webhooks/{id}/edit", "save")
+        assert answer.status == 303, (answer.text, problems_of(answer))
+        assert _text(ann, name) == before
+
+
+def test_the_six_steps_without_scripts(ann: Visitor):
+    new = "/webhooks/new"
+    page = ann.get(new)
+    assert page.status == 200, page.text
+    assert problems_of(page) == {}
+    page = ann.send(page, new, "add-header", url="https://crm.example/hook", events="Purchase")
+    assert dict(fields_of(page))["id"] == "crm-purchase"
+    page = ann.send(page, new, "add-key", header_0_name="X-Team", header_0_value="growth")
+    page = ann.send(page, new, "add-key", body_0_key="who", body_0_kind="user", body_0_value="name")
+    page = ann.send(page, new, "add-key", body_1_key="fixed", body_1_value="1")
+    page = ann.send(page, new, "refresh", body_2_key="nested", body_2_kind="object")
+    page = ann.send(page, new, "add-key-2")
+    page = ann.send(page, new, "refresh", body_3_key="amount", body_3_kind="event", body_3_value="amount")
+    assert "X-Team: growth" in page.text
+    answer = ann.send(page, new, "save", enabled="on")
+    assert answer.status == 303, problems_of(answer)
+    assert answer.headers["location"] == "/webhooks/crm-purchase/saved"
+    assert "Saved; no job is running." in ann.get("/webhooks/crm-purchase/saved").text
+    text = _text(ann, "crm-purchase")
+    assert text == (
+        "# yaml-language-server: $schema=../schema/webhook.json\nid: crm-purchase\nenabled: true\ntrigger:\n"
+        "  events: [Purchase]\nrequest:\n  url: https://crm.example/hook\n  headers:\n    X-Team: growth\n"
+        '  body:\n    who: "{{ user.properties.name }}"\n    fixed: 1\n'
+        '    nested: {amount: "{{ event.properties.amount }}"}\n'
+    )
+    line = ann.caller.audit[-1]
+    assert (line["action"], line["target"], line["result"]) == (
+        "create",
+        "webhooks/crm-purchase.yaml",
+        "done",
+    )
+
+
+def test_somebody_else_has_saved_meanwhile(ann: Visitor):
+    path = "/webhooks/pricing-interest/edit"
+    file = ann.caller.config / "webhooks" / "pricing-interest.yaml"
+    page, text = ann.get(path), file.read_text()
+    file.write_text(text.replace("description: ", "description: Theirs. ") + "# theirs\n")
+    refused = ann.send(page, path, "save", method="PUT", description="Mine.")
+    assert refused.status == 412
+    for words in ("When you opened it", "Yours", "On disk now", "Theirs."):
+        assert words in refused.text
+    assert "# theirs" in file.read_text()
+    merged = ann.send(refused, path, "apply")
+    assert merged.status == 200, merged.text
+    assert "A change of the form was left out: `description` is another one by now" in merged.text
+    assert ann.send(merged, path, "save").status == 303
+    assert "method: PUT" in file.read_text()
+    assert "Theirs." in file.read_text()
+    file.write_text(text)
+
+
+WRONG = [
+    ({"id": "welcome"}, "id"),
+    ({"header_0_name": "Content-Length", "header_0_value": "5"}, "header-0-name"),
+    ({"url": "https://{{ event.name }}.example/x"}, "url"),
+    ({"url": "http://169.254.169.254/x"}, "url"),
+    ({"header_0_name": "Authorization", "header_0_value": "${MISSING_NAME}"}, "header-0-value"),
+    ({"body_0_key": "a", "body_0_kind": "template", "body_0_value": "{{ evnt.name }}"}, "body-0-value"),
+    ({"where_0_path": "evnt.name", "where_0_value": "5"}, "where-0-path"),
+    ({"body_0_key": "", "body_0_value": "5"}, "body-0-key"),
+]
+
+
+@pytest.mark.parametrize(("typed", "field"), WRONG)
+def test_what_is_wrong_stands_beside_its_field_and_is_not_saved(ann: Visitor, typed, field):
+    new = "/webhooks/new"
+    page = ann.send(ann.get(new), new, "add-header")
+    page = ann.send(page, new, "add-key")
+    page = ann.send(page, new, "add-condition", events="Purchase", url="https://a.example/x", id="wrong")
+    page = ann.send(page, new, "refresh", **typed)
+    refused = ann.send(page, new, "save")
+    assert refused.status == 422, (refused.status, typed)
+    assert field in problems_of(refused), (problems_of(refused), typed)
+    assert not (ann.caller.config / "webhooks" / "wrong.yaml").exists()
+
+
+def test_markup_is_text_wherever_it_is_typed(ann: Visitor):
+    new, evil = "/webhooks/new", "\"'><script>alert(1)</script>{{ 7 }}{% x %}&amp;"
+    page = ann.send(ann.send(ann.get(new), new, "add-header"), new, "add-key")
+    typed = dict.fromkeys(("url", "id", "description", "events", "header_0_name", "header_0_value"), evil)
+    page = ann.send(page, new, "refresh", body_0_key=evil, body_0_value=evil, record=evil, user=evil, **typed)
+    assert page.status == 200
+    assert "<script>alert" not in page.text
+    fields = dict(fields_of(page))
+    assert fields["url"] == fields["header-0-value"] == fields["body-0-key"] == evil
+
+
+def test_a_page_that_was_sent_in_part_or_otherwise_is_refused(ann: Visitor):
+    page = ann.get("/webhooks/new")
+    for field in (("nonsense", "1"), ("body-0-nonsense", "1"), ("etag", "x")):
+        assert ann.post("/webhooks/new", [*fields_of(page), field]).status == 400, field
+    broken = [(name, "{" if name == "base" else value) for name, value in fields_of(page)]
+    assert ann.post("/webhooks/new", broken).status == 400
+    assert ann.get("/webhooks/nowhere/edit").status == 404
+    assert ann.get("/webhooks/new?from=nowhere").status == 400
+    assert ann.get("/webhooks/new?copy=nowhere").status == 404
+
+
+def test_a_copy_and_an_example_begin_under_a_free_id_and_not_enabled(ann: Visitor):
+    for query, id in (("copy=welcome", "welcome-2"), ("from=slack", "slack")):
+        fields = dict(fields_of(ann.get(f"/webhooks/new?{query}")))
+        assert (fields["id"], fields["enabled"]) == (id, "")
+
+
+def test_an_id_is_proposed_until_somebody_gives_one(ann: Visitor):
+    new = "/webhooks/new"
+    page = ann.send(ann.get(new), new, "refresh", url="https://hooks.slack.com/x", events="Order Placed")
+    assert dict(fields_of(page))["id"] == "slack-order-placed"
+    page = ann.send(page, new, "refresh", events="Refund")
+    assert dict(fields_of(page))["id"] == "slack-refund"
+    page = ann.send(page, new, "refresh", id="mine")
+    page = ann.send(page, new, "refresh", events="Other")
+    assert dict(fields_of(page))["id"] == "mine"
+
+
+BROKEN = [
+    ("  events:", "  evnts:"),
+    ("{gte: 500}", "{gtee: 500}"),
+    ("{{ event.properties.order_id }}", "{{ evnt.name }}"),
+    ("https://", "https://{{ event.name }}."),
+    ("  body:\n", "  headers: {Content-Length: '5'}\n  body:\n"),
+    ("id: big-purchase", "id: welcome"),
+    ("  body:\n", "  headers: {A: '${MISSING_NAME}'}\n  body:\n"),
+    ("  url: ", "  url: http://169.254.169.254/x\n  # "),
+    ("  body:\n", "  body:\n    order: 1\n"),
+    ("  events:", "\tevents:"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), BROKEN)
+def test_what_is_wrong_with_the_yaml_is_what_check_finds_at_the_same_place(ann: Visitor, old, new):
+    config, path = ann.caller.config, "/webhooks/big-purchase/edit"
+    page = ann.get(path)
+    text = _text(ann, "big-purchase").replace("${RECEIVER:-http://127.0.0.1:8765}", "https://a.example")
+    broken = text.replace(old, new, 1)
+    assert broken != text
+    file = "webhooks/big-purchase.yaml"
+    found = check(config, unsaved={file: broken}).findings
+    wanted = {(one.line, one.column, one.message) for one in found if one.file == file}
+    others = [one for one in found if one.file != file and not one.warning]
+    assert wanted or others
+    for do, status in (("refresh", 200), ("save", 422)):
+        answer = ann.send(page, path, do, yaml=broken.replace("\n", "\r\n"))
+        assert answer.status == status
+        shown = re.findall(r'data-line="(\d+)" data-column="(\d+)".*?data-message="([^"]*)"', answer.text)
+        assert {(int(line), int(column), html.unescape(words)) for line, column, words in shown} == wanted
+        for one in others:
+            assert f"{one.file}:{one.line}:{one.column}" in answer.text
+    assert _text(ann, "big-purchase") == SHIPPED["big-purchase"].read_text()
+
+
+def test_what_the_owner_hides_is_shown_nowhere(tmp_path: Path):
+    user = "{id: u1, properties: {email: ann@shop.example}}"
+    case = f"cases: [{{name: a, users: [{user}], events: [{{name: Purchase}}], expect: none}}]"
+    text = (
+        "id: crm\ntrigger: {events: [Purchase], where: [{user.properties.email: {contains: shop}}]}\n"
+        'request: {url: https://crm.example, body: {to: "{{ user.properties.email }}"}}\n'
+    )
+    with served(tmp_path, {"crm": text, "crm.test": case}, mask=("user.properties.email",)) as caller:
+        page = Visitor.of(caller).get("/webhooks/crm/edit").text
+        assert "&#34;to&#34;:&#34;•••&#34;" in page
+        assert "ann@shop" not in page

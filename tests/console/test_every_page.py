@@ -1,0 +1,102 @@
+"""Every page of the route table: accessible, narrow enough, without a fault, and there without scripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.console.routes import ROUTES
+from tests.kit import console as kit
+from tests.kit.console import Desk, Tab
+from tests.kit.run import until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.xdist_group("console")
+LONG = "crm-whose-name-goes-on-and-on-until-nobody-reads-it-any-more"
+WEBHOOKS = {
+    "crm": 'trigger: {events: [Purchase]}\nrequest: {url: "RECEIVER/crm"}\n',
+    LONG: 'trigger: {events: "*"}\nrequest: {url: "RECEIVER/gone"}\ndelivery: {retry: {max_attempts: 1}}\n',
+    "later": 'trigger: {events: [Purchase]}\nrequest: {url: "RECEIVER/later"}\n',
+    "off": 'enabled: false\ntrigger: {events: [Purchase]}\nrequest: {url: "RECEIVER/off"}\n',
+}
+NO_PAGES = ("/static/", "/assets/", "/api/", "/login", "/logout", "/live/rows", "/work/")
+"""Files, data and streams; what a page leads to for a moment."""
+PARTS = ("/dead-letters/selection", "/dead-letters/export", "/webhooks/{id}/saved")
+"""Shown only for what was asked before; their own tests open them."""
+NAMES = {"id": "crm"}
+
+
+def pages() -> list[str]:
+    """Return the paths of all pages, with names of this desk in the place of ``{names}``."""
+    all_of_them = dict.fromkeys(one.path for one in ROUTES if one.method == "GET")
+    paths = [path for path in all_of_them if not path.startswith(NO_PAGES) and path not in PARTS]
+    named = [re.sub(r"\{(\w+)[^}]*\}", lambda name: NAMES.get(name[1], "{}"), path) for path in paths]
+    return [path for path in named if "{" not in path]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk on which everything has happened: deliveries, a dead letter, one that waits, an invalid line."""
+    folder = tmp_path_factory.mktemp("pages")
+    with kit.desk(folder, config=None, webhooks=WEBHOOKS) as desk:
+        desk.receiver.answer({"/gone": 404, "/later": 503})
+        desk.bench.update("u1", plan="pro", name="Ada <b>Löve</b>")
+        desk.bench.append({"name": "Purchase", "properties": {"amount": 250, "note": "x" * 400}})
+        with desk.bench.stream.open("a") as stream:
+            stream.write("no JSON\n")
+        until(lambda: desk.bench.counts("crm")["delivered"] and desk.bench.counts(LONG)["dead"])
+        yield desk
+
+
+@pytest.mark.parametrize("path", pages())
+def test_a_page_is_accessible_and_fits(path: str, tab: Tab):
+    page = tab.open(path)
+    assert page.locator("h1").count() == 1
+    tab.accessible()
+
+
+def test_no_page_needs_scripts(desk: Desk, browser: Browser):
+    with kit.ConsoleProcess(desk.bench, log="plain") as console:
+        plain = Desk(desk.bench, desk.receiver, console, desk.job)
+        context = plain.log_in(browser, java_script_enabled=False)
+        tab = Tab(plain, context)
+        for path in pages():
+            page = tab.open(path)
+            assert page.locator("h1").inner_text(), path
+            assert page.get_by_role("link", name="Webhooks", exact=True).count() >= 1, path
+        # The browser's end closes it: Chromium now and then never says that a page without scripts is closed.
+        tab.check()
+
+
+@pytest.mark.parametrize("path", pages())
+def test_who_uses_the_keyboard_alone_sees_where_it_is(path: str, tab: Tab):
+    page = tab.open(path)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen = page.evaluate(
+            """() => {
+                const found = document.activeElement, style = getComputedStyle(found);
+                const box = found.getBoundingClientRect();
+                const shown = style.outlineStyle !== "none" || found.closest(".cm-focused") !== null;
+                return [found.tagName, shown, box.width > 0 && box.height > 0];
+            }"""
+        )
+        assert seen[0] == "BODY" or seen[1:] == [True, True], (path, seen)
+
+
+def test_a_log_in_page_is_accessible(desk: Desk, browser: Browser):
+    context = browser.new_context(reduced_motion="reduce")
+    tab = Tab(desk, context)
+    tab.open("/login")
+    tab.accessible()
+    tab.open("/nothing", status=404)
+    tab.accessible()
+    tab.close()
+    context.close()
