@@ -47,7 +47,8 @@ def segment(url: str, key: str, users: int, events: int, pause: float = 0) -> No
         return answer
 
     consumer.post = seen
-    client = Client(key, host=url, gzip=True, on_error=failed, upload_interval=0.02)
+    # Of more than 10,000 that wait it would throw away the newest, without a word.
+    client = Client(key, host=url, gzip=True, on_error=failed, upload_interval=0.02, max_queue_size=100_000)
     for user, traits in people(users):
         client.identify(user, traits)
     for user, properties in happenings(users, events):
