@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import shutil
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -205,3 +206,43 @@ def test_what_the_owner_hides_is_shown_nowhere(tmp_path: Path):
         page = Visitor.of(caller).get("/webhooks/crm/edit").text
         assert "&#34;to&#34;:&#34;•••&#34;" in page
         assert "ann@shop" not in page
+
+
+NAUGHTY = [
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onfocus=alert(1) autofocus='",
+    "</textarea><script>alert(1)</script>", "{{7*7}}", "{% raw %}", "{{ config }}", "${jndi:ldap://x}",
+    "$(id)", "`id`", "../../../../etc/passwd", "%2e%2e%2f", "NULL", "null", "~", "yes", "0x1F", "1e999", "-1",
+    "010", "NaN", "Infinity", "\u202egnp.exe", "\u200b\u2060", "\ufeffbom", "Z\u0335a\u0337l\u0338g\u0336o",
+    "表ポあA鷗", "👩‍👩‍👧‍👦🏳️‍🌈", "' OR '1'='1", "; DROP TABLE users", "\\\\host\\share", "a\tb", "- item",
+    "key: value", "# comment", "&anchor", "*alias", "!!python/object:os.system", "|", ">", "%", "@", "`", "[",
+    "{", "]", "}", ",", "?", ":", "''", '""', "x" * 5_000,
+]  # fmt: skip
+"""Texts that break pages, templates, shells and YAML (after the Big List of Naughty Strings)."""
+
+
+FIELDS = (
+    "url", "id", "description", "events", "header_0_name", "header_0_value", "body_0_key", "body_0_value",
+)  # fmt: skip
+
+
+def test_whatever_is_typed_is_shown_as_it_was_typed_and_runs_nowhere(ann: Visitor):
+    new = "/webhooks/new"
+    page = ann.send(ann.get(new), new, "add-header", url="https://crm.example/hook", events="Purchase")
+    for text in NAUGHTY:
+        said = ann.send(page, new, "refresh", **dict.fromkeys(FIELDS, text))
+        assert said.status in (200, 422), (text, said.text[:500])
+        shown = dict(fields_of(said))
+        for field in FIELDS:
+            value = shown.get(field.replace("_", "-"))
+            assert value is None or value.strip() == text.strip(), (field, text)
+        assert [one for one in _markup(said.text) if one[0] == "img" or "on" in one[1]] == [], text
+        assert "<script>alert" not in said.text
+
+
+def _markup(text: str) -> list[tuple[str, set[str]]]:
+    """Return the elements of a page, each with what its attributes' names begin with."""
+    found: list[tuple[str, set[str]]] = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attrs: found.append((tag, {name[:2] for name, _ in attrs}))  # type: ignore[method-assign]  # all that is asked of it
+    parser.feed(text)
+    return found
