@@ -187,4 +187,6 @@ def setup(level: str = "info", format: str = "auto", *, stream: TextIO | None = 
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    # Who has put the old way of showing warnings back meanwhile (`catch_warnings`) did not tell `logging`.
+    logging.captureWarnings(False)
     logging.captureWarnings(True)
