@@ -35,6 +35,7 @@ def pages() -> list[str]:
     """Return the paths of all pages, with names of this desk in the place of ``{names}``."""
     all_of_them = dict.fromkeys(one.path for one in ROUTES if one.method == "GET")
     paths = [path for path in all_of_them if not path.startswith(NO_PAGES) and path not in PARTS]
+    paths = [f"{path}?name=webhooks/crm.yaml" if path == "/config/file" else path for path in paths]
     named = [re.sub(r"\{(\w+)[^}]*\}", lambda name: NAMES.get(name[1], "{}"), path) for path in paths]
     return [path for path in named if "{" not in path]
 
