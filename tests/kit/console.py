@@ -121,11 +121,11 @@ class Desk:
         if more.get("java_script_enabled", True):
             page.goto(self.console.link)
             page.wait_for_url(self.url("/"))
-        else:
+            page.close()
+        else:  # not closed: Chromium now and then never says that a page without scripts is
             page.goto(self.url("/login"))
             page.fill("input[name=token]", self.console.token)
             page.click("button")
-        page.close()
         return context
 
 
