@@ -73,7 +73,7 @@ def view_routes(job: Job, process: int) -> list[Route]:
             "lag": int(metrics.total("source_lag")),
             "resident_bytes": resident_bytes(),
             "disk_free_bytes": shutil.disk_usage(job.settings.state).free,
-            "config": {"version": job.versions.latest.hash, "problems": job.config_problems()},
+            "config": {"version": job.versions.in_use, "problems": job.config_problems()},
         }
 
     return [

@@ -64,6 +64,8 @@ class Versions:
         """Webhooks that were looked for in the stored versions."""
         self._newest: dict[str, str] = {}
         """The newest version that each known webhook is in."""
+        self._entered: dict[str, str] = {}
+        """The version that the next line of each source partition of this process runs under."""
         self._written: dict[str, None] = {}
         """Versions whose texts this run wrote and has not deleted, the oldest first."""
         make_folder(folder)
@@ -85,6 +87,20 @@ class Versions:
             self.specs = self.specs | {webhook.id: webhook.spec for webhook in snapshot.webhooks}
             self._on_specs(self.specs)
             self._drop_texts()
+
+    def enter(self, partition: str, version: str) -> None:
+        """A source partition runs under this version from its next line on."""
+        self._entered[partition] = version
+
+    @property
+    def in_use(self) -> str:
+        """The hash of the version that whatever comes now runs under, in this process.
+
+        The latest one only once every source partition has come to it, which is at its next epoch: until
+        then what is read runs under the one before.
+        """
+        latest = self.latest.hash
+        return next((one for one in list(self._entered.values()) if one != latest), latest)
 
     def get(self, version: str, text: bytes | None = None) -> Snapshot:
         """Return a compiled version; ``text`` is what came in-band, in case it is not known here yet.

@@ -99,3 +99,15 @@ def test_a_text_that_another_process_deleted_is_written_again(tmp_path: Path, ve
     (tmp_path / "versions" / f"{found.hash}.config").unlink()
     versions.named(found.hash)
     assert texts(tmp_path) == {found.hash}
+
+
+def test_a_version_is_in_use_once_every_source_partition_has_come_to_it(versions: Versions):
+    old, new = versions.latest.hash, edit(1)
+    for partition in ("a", "b"):
+        versions.enter(partition, old)
+    assert versions.in_use == old
+    versions.install(new)
+    versions.enter("a", new.hash)
+    assert versions.in_use == old, "what comes in `b` runs under it"
+    versions.enter("b", new.hash)
+    assert versions.in_use == new.hash

@@ -246,7 +246,9 @@ def test_a_receiver_that_speaks_first_is_not_believed(name: str) -> None:
     async def act(sending: Sending, unruly: Unruly) -> None:
         url = unruly.origin("speaks first")
         faults = 0
-        for n in range(12):
+        for n in range(200):
+            if n >= 12 and faults:
+                break  # on a busy machine its words may be late a few times
             known, begin = bool(trust_of(sending).doubted), time.monotonic()
             attempt = await sending.send(url, extra=b"webhook-id: m%d\r\n" % n)
             faults += attempt.fault == "protocol"

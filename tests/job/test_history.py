@@ -71,6 +71,9 @@ class Versions:
     def named(self, version: str) -> None:
         pass
 
+    def enter(self, partition: str, version: str) -> None:
+        pass
+
 
 class Runs:
     """A source partition over many runs, and what each line ran under."""

@@ -202,6 +202,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         if self.version and self.version != snapshot.hash:
             _log.info("config version in use", partition=self.name, version=snapshot.hash[:12])
         self.version = snapshot.hash
+        self.versions.enter(self.name, snapshot.hash)
         self.reader.under(snapshot.formats if snapshot.says_formats else self.formats)
         return Intake(self.name, snapshot.hash, text=snapshot.text.to_bytes())
 

@@ -57,7 +57,7 @@ class TapStream:
         known = self._versions.configured
         return {
             "process": self._process,
-            "config": self._versions.latest.hash,
+            "config": self._versions.in_use,
             "webhooks": [one for one in known if self._wanted.of_webhook(one)],
             "unknown": {
                 pattern: no_webhook(pattern, known)
@@ -106,7 +106,7 @@ class TapStream:
         told = (
             self._listener.left_out + self._left_out,
             self._listener.not_looked_at + self._passed_over,
-            self._versions.latest.hash,
+            self._versions.in_use,
         )
         counts = {"not_shown": told[0], "not_looked_at": told[1], "shown": self._shown, "config": told[2]}
         if self._listener.failed:

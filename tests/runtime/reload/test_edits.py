@@ -7,6 +7,7 @@ import os
 import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.processes.group import free_ports
-from tests.kit.run import Bench, lines_of, until
+from tests.kit.run import Bench, lines_of, started, until
 
 EFFECTIVE_SECS = 2.0
 BODY = "  body: {id: '{{ event.id }}', version: '{{ vars.version }}'}\n"
@@ -140,6 +141,29 @@ def test_every_kind_of_edit_takes_effect(living: Living):
         reloads = living.metric("config_reloads_total")
         assert reloads['hookline_config_reloads_total{result="broken"}'] == 2
     assert job.returncode == 0
+
+
+def test_what_comes_after_a_version_is_said_to_be_in_use_runs_under_it(tmp_path: Path, receiver: Receiver):
+    """With long epochs: an edit is known long before the source comes to it."""
+    bench = Bench(tmp_path, "{network: {allow: [127.0.0.0/8]}, epoch: 1500ms, shards: 1}")
+    bench.webhook("watch", receiver.url("/watch"))
+    bench.append({"id": "0"})
+    with started(*bench.command("--follow"), env=bench.environ):
+        until(lambda: receiver.requests)
+        for number in range(3):
+            before = bench.status()["config"]["version"]
+            bench.webhook(f"new-{number}", receiver.url(f"/{number}"))
+            until(partial(_is_another, bench, before))
+            bench.append({"id": f"after-{number}"})
+            until(partial(_has_come, receiver, f"/{number}"), secs=10)
+
+
+def _is_another(bench: Bench, version: str) -> bool:
+    return bool(bench.status()["config"]["version"] != version)
+
+
+def _has_come(receiver: Receiver, path: str) -> bool:
+    return any(one.path == path for one in list(receiver.requests))
 
 
 def test_what_was_refused_is_in_the_log_with_place_and_remedy(living: Living):

@@ -59,7 +59,7 @@ class Running:
 
     def start(self) -> None:
         """Start the job, or start it again after a kill."""
-        self.versions = SimpleNamespace(get=snapshot, named=lambda version: None)
+        self.versions = SimpleNamespace(get=snapshot, named=lambda version: None, enter=lambda *_: None)
         self.edit(self.latest)
         if self.source is not None:
             self.source.close()
