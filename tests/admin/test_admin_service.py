@@ -68,7 +68,7 @@ class Engine(RecordingEngine):
 
 def job(state: Path, *, opened: bool = True) -> Job:
     """Return a job that has read and committed something; opened: with a shard."""
-    versions: Any = SimpleNamespace(latest=SimpleNamespace(hash="h"), configured=("crm", "quiet"))
+    versions: Any = SimpleNamespace(in_use="h", configured=("crm", "quiet"))
     source: Any = None  # nothing is read any more
     job = Job(JobSettings(state, shards=1), source, versions, Engine(), Halts(state))
     job.committed.records["0"] = {"record/read": 7}
