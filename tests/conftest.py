@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# Bytecode is kept, also where PYTHONDONTWRITEBYTECODE is set: hundreds of processes would compile anew.
-sys.dont_write_bytecode = False
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-
-import lmdb  # noqa: E402
-import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import lmdb
+import pytest
+from hypothesis import settings
 
 from pipeline.decode.framed.schemas import SCHEMAS
 from pipeline.receiver.server import Receiver
