@@ -13,7 +13,6 @@ from aiohttp import web
 from pipeline.console.context import Asked
 from pipeline.console.render import HIDDEN
 from pipeline.console.security.headers import harden
-from pipeline.console.security.sessions import COOKIE
 from pipeline.console.streams import Batch, TapFeed
 from pipeline.language.path_syntax import parse_path
 from pipeline.language.units import parse_duration
@@ -25,6 +24,9 @@ from pipeline.operate.tap.follow import Line
 
 HEARTBEAT_SECS: Final = 15.0
 """How long a stream is silent at most: proxies end what says nothing, and who has gone is noticed."""
+LOOK_SECS: Final = 1.0
+"""How often it is looked whether who asked is still logged in."""
+ENDED: Final = "you are not logged in any more, or with other rights: log in again"
 EVENTS: Final = "text/event-stream"
 LINES: Final = "application/x-ndjson"
 _LIMITS: Final = ("count", "for", "format")
@@ -131,11 +133,16 @@ async def streaming(
 
 async def _batches(asked: Asked, feed: TapFeed, answer: web.StreamResponse) -> AsyncIterator[Batch]:
     seen = shown(asked)
-    told = time.monotonic()
+    told = looked = time.monotonic()
     async for batch in feed:
         transport = asked.request.transport
-        if requested() or transport is None or transport.is_closing() or not _is_welcome(asked):
+        if requested() or transport is None or transport.is_closing():
             return
+        if time.monotonic() >= looked + LOOK_SECS:
+            looked = time.monotonic()
+            if not asked.is_welcome:
+                yield Batch(notices=[ENDED])
+                return
         if batch.lines or batch.notices or batch.counts is not None:
             told = time.monotonic()
             yield Batch([seen(line) for line in batch.lines], batch.notices, batch.counts)
@@ -146,7 +153,3 @@ async def _batches(asked: Asked, feed: TapFeed, answer: web.StreamResponse) -> A
                 await answer.write(b": still here\n\n" if answer.content_type == EVENTS else b"\n")
             yield batch
 
-
-def _is_welcome(asked: Asked) -> bool:
-    """Return whether who asked is still logged in."""
-    return asked.session is None or asked.console.sessions.find(asked.request.cookies.get(COOKIE)) is not None
