@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from pipeline.config.yaml.loader import parse_yaml
 from pipeline.console.context import Asked
 from pipeline.console.render import HIDDEN
 from pipeline.console.security.headers import harden
@@ -79,7 +80,18 @@ def filters_of(asked: Asked, more: tuple[str, ...] = ()) -> Filters:
     """Return the filters of the query, as far as who asks may see what they ask for. Raises UsageError."""
     query = {name: asked.query.getall(name) for name in asked.query}
     filters = Filters.of_query(query, more)
-    return filters if asked.may("payloads") else filters.without_payload()
+    if not asked.may("payloads"):
+        return filters.without_payload()
+    hidden = None if filters.where is None else asked.console.mask.asked_by(_condition(filters.where))
+    if hidden is not None:
+        raise UsageError(f"`where`: `{hidden}` asks about what this console hides (`console.mask`)")
+    return filters
+
+
+def _condition(text: str) -> Value:
+    """Return what a condition says; None where it is no YAML: the job says what is wrong with it."""
+    root = parse_yaml(text, "where").root
+    return None if root is None else root.value
 
 
 def shown(asked: Asked) -> Callable[[Line], Line]:
