@@ -8,6 +8,7 @@ from typing import Literal
 import orjson
 from aiohttp import web
 
+from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.console.context import Asked
 from pipeline.console.filters import dead_filter, owed_filter
 from pipeline.console.glance import glance
@@ -38,6 +39,19 @@ async def status(asked: Asked) -> web.StreamResponse:
         for why in found["waiting"].values():
             why["last"] = None
     return data(found)
+
+
+async def processes(asked: Asked) -> web.StreamResponse:
+    """Return what each process of the running job says of itself; none where none runs."""
+    try:
+        said = await asked.run(ask, asked.console.options.state, "status")  # now: who asks reckons rates of it
+    except NotRunning:
+        said = []
+    if not asked.may("payloads"):
+        said = [
+            one | {"lanes": {name: lane | {"error": ""} for name, lane in one["lanes"].items()}} for one in said
+        ]
+    return data({"processes": said})
 
 
 async def list_dead(asked: Asked) -> web.StreamResponse:
