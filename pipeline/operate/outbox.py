@@ -52,9 +52,7 @@ class Owing:
             and (self.until is None or request.created_ms < self.until)
             and (not self.statuses or _ended(progress, self.statuses))
             and (self.user is None or user_of(owed) == self.user)
-            and (
-                self.text is None or holds_text(request.body, self.text, self.seen, lambda: to_json(owed))
-            )
+            and (self.text is None or holds_text(request.body, self.text, self.seen, lambda: to_json(owed)))
         )
 
 

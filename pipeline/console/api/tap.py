@@ -164,4 +164,3 @@ async def _batches(asked: Asked, feed: TapFeed, answer: web.StreamResponse) -> A
                 # A line without content: readers of either form pass over it.
                 await answer.write(b": still here\n\n" if answer.content_type == EVENTS else b"\n")
             yield batch
-
