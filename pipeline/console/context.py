@@ -176,7 +176,7 @@ class Asked:
 
     @property
     def is_welcome(self) -> bool:
-        """Whether who asked is still logged in, with the same rights: an answer that goes on ends with that."""
+        """Whether who asked is still logged in, with the same rights: what goes on ends with that."""
         return is_still(self.request, self.console, self.console.rules, self.viewer)
 
     @property

@@ -44,16 +44,13 @@ async def status(asked: Asked) -> web.StreamResponse:
 async def processes(asked: Asked) -> web.StreamResponse:
     """Return what each process of the running job says of itself; none where none runs."""
     try:
-        said = await asked.run(
-            ask, asked.console.options.state, "status"
-        )  # now: who asks reckons rates of it
+        # Asked now, not a second ago: who asks reckons rates from it.
+        said = await asked.run(ask, asked.console.options.state, "status")
     except NotRunning:
         said = []
     if not asked.may("payloads"):
-        said = [
-            one | {"lanes": {name: lane | {"error": ""} for name, lane in one["lanes"].items()}}
-            for one in said
-        ]
+        for lane in (lane for one in said for lane in one["lanes"].values()):
+            lane["error"] = ""
     return data({"processes": said})
 
 

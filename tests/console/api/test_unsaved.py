@@ -94,11 +94,9 @@ def test_with_a_job_texts_are_tried_on_what_it_reads_and_sent_with_its_secrets(
         assert shown["user"]["properties"] == {"plan": "pro", "email": "•••"}
         assert ask(bob, "preview", "viewer", **given, record=EVENT).status == 403
         # On how many samples a text of one's own fires says what is in them.
-        for path, role in (("would-fire", "viewer"), ("would-fire", "operator"), ("preview", "payloads")):
-            assert (
-                ask(bob, path, role, **given, **({"record": EVENT} if path == "preview" else {})).status
-                == 403
-            )
+        assert ask(bob, "would-fire", "viewer", **given).status == 403
+        assert ask(bob, "would-fire", "operator", **given).status == 403
+        assert ask(bob, "preview", "payloads", **given, record=EVENT).status == 403
         assert ask(bob, "would-fire", "viewer", file="webhooks/crm.yaml").json["now"]["fires"] > 0
         assert ask(bob, "preview", "payloads", file="webhooks/crm.yaml", record=EVENT).json["fires"]
         half = f"{HOOK}  body: {{a: '${{"
