@@ -97,7 +97,7 @@ def test_with_a_job_texts_are_tried_on_what_it_reads_and_sent_with_its_secrets(
         assert ask(bob, "would-fire", "viewer", **given).status == 403
         assert ask(bob, "would-fire", "operator", **given).status == 403
         assert ask(bob, "preview", "payloads", **given, record=EVENT).status == 403
-        assert ask(bob, "would-fire", "viewer", file="webhooks/crm.yaml").json["now"]["fires"] > 0
+        assert ask(bob, "would-fire", "viewer", file="webhooks/crm.yaml").json["samples"] > 0
         assert ask(bob, "preview", "payloads", file="webhooks/crm.yaml", record=EVENT).json["fires"]
         half = f"{HOOK}  body: {{a: '${{"
         end = len(half.splitlines()[5]) + 1

@@ -126,10 +126,8 @@ def test_what_goes_on_ends_with_the_token_that_it_began_with(
 ):
     monkeypatch.setattr("pipeline.console.api.tap.LOOK_SECS", 0.05)
     with served(tmp_path) as caller:
-        said = {
-            "token": "authorization: Bearer editor",
-            "cookie": f"cookie: {caller.log_in('editor').cookie}",
-        }
+        cookie = caller.log_in("editor").cookie
+        said = {"token": "authorization: Bearer editor", "cookie": f"cookie: {cookie}"}
         with socket.create_connection(("127.0.0.1", caller.port), timeout=10) as looking:
             looking.sendall(f"GET /live/rows HTTP/1.1\r\nhost: localhost\r\n{said[by]}\r\n\r\n".encode())
             assert looking.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
