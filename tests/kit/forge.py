@@ -137,8 +137,12 @@ class Forge:
         uid: int | None = None,
         before: Mapping[str, Any] | None = None,
     ) -> Child:
-        """Start `hookline` with these words, with files for what it says."""
-        with open(os.devnull) as none, _private(out, os.O_TRUNC) as told, _private(err, os.O_APPEND) as said:
+        """Start `hookline` with these words, with files for what it says: out anew, err after what is there.
+
+        Both may be one file, which is then like err.
+        """
+        how = os.O_APPEND if out == err else os.O_TRUNC
+        with open(os.devnull) as none, _private(out, how) as told, _private(err, os.O_APPEND) as said:
             files = [none.fileno(), told.fileno(), said.fileno()]
             return self._known(Child(self._fork(files, argv, env, uid=uid, before=before)))
 
