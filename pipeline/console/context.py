@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
+from urllib.parse import quote
 
 from aiohttp import web
 from multidict import MultiDict, MultiMapping
@@ -21,6 +23,7 @@ from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.security.throttle import Throttle
 from pipeline.console.security.tokens import Tokens
+from pipeline.console.turns import Turns
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
@@ -41,6 +44,7 @@ RUN_SECS: Final = 10.0
 JOB_SECS: Final = 1.0
 """How long what the job said of itself is good for, and how long a page waits for it."""
 FORM_BYTES: Final = 1 << 20
+_OF_URLS: Final = "/?#&=%:;,@!$'()*+~[]"
 
 
 @dataclass(slots=True, frozen=True)
@@ -99,6 +103,8 @@ class Console:
     """Selections of dead letters, and of what is owed, as people saw them."""
     works: Works = field(init=False)
     """Changes of many rows that are under way."""
+    turns: Turns = field(default_factory=Turns)
+    """Of what people have tried."""
     _job: tuple[float, list[Value]] = (0.0, [])
 
     def __post_init__(self) -> None:
@@ -107,7 +113,7 @@ class Console:
         self.mask = Mask(self.options.mask)
         self.tree = Tree(self.options.config)
         self.audit = Audit(self.options.audit or self.options.state / NAME)
-        self.workbench = Workbench(self.options.config, self.options.state)
+        self.workbench = Workbench(self.options.config, self.options.state, authors=self.options.authors)
         self.looks = Looks(self.options.state)
 
     def samples(self, file: str | None = None, event: str | None = None) -> list[Sample]:
@@ -232,6 +238,15 @@ class Asked:
         async with asyncio.timeout(RUN_SECS):
             return await asyncio.to_thread(function, *args, **kwargs)
 
+    async def tried(self, page: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `run` does of what may take long because of what somebody has typed: one at a time of
+        each person, and of those that wait for the same page the last. Raises Superseded, too.
+        """
+        viewer = self.viewer
+        person = f"{viewer.by} {viewer.name}" if viewer.by != "link" else f"link {id(self.session)}"
+        async with asyncio.timeout(RUN_SECS):
+            return await self.console.turns.run(person, page, partial(function, *args, **kwargs))
+
     def say(self, words: str, kind: str = "good") -> None:
         """Have the next page tell this: ``good`` or ``bad``."""
         if self.session is not None:
@@ -239,7 +254,8 @@ class Asked:
 
     def go(self, path: str) -> web.Response:
         """Return the answer that leads to another page, after a form was obeyed."""
-        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": self.url(path)})
+        where = quote(self.url(path), safe=_OF_URLS)  # some of it was typed
+        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": where})
 
     def url(self, path: str) -> str:
         """Return a path of ours as the browser has to ask for it."""

@@ -115,7 +115,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     # api: check, preview, complete, samples
     Route("POST", "/api/v1/check", "view", unsaved.check),
     Route("POST", "/api/v1/preview", "payloads", unsaved.preview),
-    Route("POST", "/api/v1/would-fire", "view", unsaved.would_fire),
+    Route("POST", "/api/v1/would-fire", "payloads", unsaved.would_fire),
     Route("POST", "/api/v1/complete", "view", unsaved.complete),
     Route("GET", "/api/v1/schema/{name}", "view", unsaved.schema),
     Route("GET", "/api/v1/samples", "payloads", samples.samples),

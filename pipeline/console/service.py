@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,8 @@ HEAD_SECS = 10.0
 IDLE_SECS = 15.0
 CONNECTIONS: Final = 500
 HEAD_BYTES: Final = 16 << 10
+THREADS: Final = 32
+"""For what pages wait for: most of them only wait, too."""
 
 
 def run_console(options: Options, *, listening: Callable[[str], None]) -> None:
@@ -92,6 +95,7 @@ async def serve(
 ) -> None:
     """Serve until it is stopped."""
     options = console.options
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "console"))
     runner = web.AppRunner(
         make_app(console),
         access_log=None,

@@ -13,7 +13,7 @@ from aiohttp import web
 from pipeline.console.context import Asked
 from pipeline.console.render import HIDDEN
 from pipeline.console.security.headers import harden
-from pipeline.console.security.sessions import COOKIE
+from pipeline.console.security.identity import remains
 from pipeline.console.streams import Batch, TapFeed
 from pipeline.language.path_syntax import parse_path
 from pipeline.language.units import parse_duration
@@ -54,8 +54,8 @@ async def tap(asked: Asked) -> web.StreamResponse:
 
 def _limits(query: Mapping[str, str]) -> tuple[int, float]:
     count, span = query.get("count", "0"), query.get("for")
-    if not (count.isascii() and count.isdecimal()):
-        raise UsageError(f"`count` is a number of lines, not {count!r}")
+    if not (count.isascii() and count.isdecimal() and len(count) < 10):
+        raise UsageError(f"`count` is a number of lines, not {count[:40]!r}")
     if span is None:
         return int(count), float("inf")
     try:
@@ -134,7 +134,7 @@ async def _batches(asked: Asked, feed: TapFeed, answer: web.StreamResponse) -> A
     told = time.monotonic()
     async for batch in feed:
         transport = asked.request.transport
-        if requested() or transport is None or transport.is_closing() or not _is_welcome(asked):
+        if requested() or transport is None or transport.is_closing() or not _is_in(asked):
             return
         if batch.lines or batch.notices or batch.counts is not None:
             told = time.monotonic()
@@ -147,6 +147,6 @@ async def _batches(asked: Asked, feed: TapFeed, answer: web.StreamResponse) -> A
             yield batch
 
 
-def _is_welcome(asked: Asked) -> bool:
+def _is_in(asked: Asked) -> bool:
     """Return whether who asked is still logged in."""
-    return asked.session is None or asked.console.sessions.find(asked.request.cookies.get(COOKIE)) is not None
+    return remains(asked.request, asked.console, asked.viewer, asked.session)

@@ -36,7 +36,8 @@ async def show(asked: Asked) -> web.StreamResponse:
     seen, row = await _row(asked)
     text = ""
     if row.file:
-        text = asked.yaml_text((await asked.run(asked.console.workbench.read, row.file)).text)
+        text = (await asked.run(asked.console.workbench.read, row.file)).text
+        text = await asked.run(asked.yaml_text, text)
     tried = await _attempts(asked, row.id)
     failures = [one for one in tried or [] if one["outcome"] != GOOD][:FAILURES]
     if asked.wants_json:

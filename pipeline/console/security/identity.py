@@ -55,10 +55,8 @@ def identify(request: web.Request, keeper: Keeper, rules: Rules) -> tuple[Viewer
     if rules.proxy is not None:
         try:
             named = rules.proxy.who(headers, request.remote or "")
-        except Impostor:
-            raise web.HTTPForbidden(
-                reason="the header that says who is logged in came from an address that is not the proxy's"
-            ) from None
+        except Impostor as error:
+            raise web.HTTPForbidden(reason=str(error)) from None
         if named is not None:
             return rules.viewer(*named, "proxy"), keeper.sessions.of_proxy(named[0])
     said = headers.get("authorization", "")
@@ -77,6 +75,17 @@ def identify(request: web.Request, keeper: Keeper, rules: Rules) -> tuple[Viewer
     if session is None:
         return NOBODY, None
     return rules.viewer(session.name, session.role, session.by), session
+
+
+def remains(request: web.Request, keeper: Keeper, viewer: Viewer, session: Session | None) -> bool:
+    """Return whether who began something that goes on would still be let in as who they were."""
+    if viewer.by == "proxy":
+        return True  # they were named when it began; the proxy that passes it on may end it
+    if session is not None:
+        is_open = keeper.sessions.find(request.cookies.get(COOKIE)) is session
+        return is_open and (session.token is None or keeper.tokens.holds(session.token))
+    token = keeper.tokens.find(request.headers.get("authorization", "")[len(BEARER) :].strip())
+    return token is not None and (token.name, token.role) == (viewer.name, viewer.role)
 
 
 def refuse_failing(throttle: Throttle, address: str) -> None:

@@ -1,0 +1,106 @@
+"""What a person may not see reaches them by no way round: values of variables and files, payloads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.operate.authors import AuthorRules
+from tests.kit.pages import Caller, Reply, served
+
+HIDDEN = "hunter2-of-the-machine"
+EVENT = {"type": "event", "name": "Purchase", "user_id": "u1", "properties": {"amount": 5}}
+HEAD = "id: crm\ntrigger: {events: [Purchase]}\n"
+TO = 'request: {url: "https://crm.example/x", body: {a: "{{ vars.t }}"}}\n'
+OWN = 'id: own\ntrigger: {events: [Purchase]}\nrequest: {url: "http://${SHOWN}/x", body: {a: 1}}\n'
+SECRET = HEAD + 'request: {url: "https://crm.example/x", headers: {X-Key: "${HIDDEN}"}, body: {a: 1}}\n'
+PLAIN = {
+    "host": HEAD + 'request: {url: "http://${HIDDEN}/x", body: {}}\n',
+    "file as host": HEAD + 'request: {url: "http://${file:FILE}/x", body: {}}\n',
+    "setting": HEAD + 'vars: {t: {setting: "${HIDDEN}"}}\n' + TO,
+    "file as setting": HEAD + 'vars: {t: {setting: "${file:FILE}"}}\n' + TO,
+    "condition": "id: crm\ntrigger:\n  events: [Purchase]\n"
+    '  where: [{event.properties.amount: {ne: {setting: "${HIDDEN}"}}}]\n' + TO.replace("{{ vars.t }}", "x"),
+    "event": HEAD.replace("[Purchase]", '[Purchase, "${HIDDEN}"]') + TO.replace("{{ vars.t }}", "x"),
+    "limit": HEAD + 'limit: {per: "${HIDDEN}", count: 1, every: 1h}\n' + TO.replace("{{ vars.t }}", "x"),
+    "id": HEAD.replace("crm", '"${HIDDEN}"') + TO.replace("{{ vars.t }}", "x"),
+}  # fmt: skip
+"""Texts that show what they name as soon as they are tried."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("seen")
+    (folder / "passwd").write_text(HIDDEN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIDDEN", HIDDEN)
+        patch.setenv("SHOWN", "shown.example")
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def caller(folder: Path) -> Iterator[Caller]:
+    with served(folder, {"own": OWN}) as found:
+        found.console.workbench.check_saved()  # its process takes a while to be there
+        yield found
+
+
+def tried(caller: Caller, path: str, token: str, text: str, file: str = "webhooks/crm.yaml") -> Reply:
+    text = text.replace("FILE", str(caller.config.parent / "passwd"))
+    given: dict[str, Any] = {"file": file, "text": text}
+    given |= {"record": EVENT} if path == "preview" else {}
+    given |= {"line": 1, "column": 1} if path == "complete" else {}
+    raw = json.dumps(given).encode()
+    return caller.ask("POST", f"/api/v1/{path}", {"content-type": "application/json"}, raw, token=token)
+
+
+def codes(reply: Reply) -> list[str]:
+    return [one["code"] for one in reply.json["findings"]]
+
+
+@pytest.mark.parametrize("form", PLAIN)
+def test_who_may_not_write_reads_no_variable_and_no_file_by_a_text_of_theirs(caller: Caller, form: str):
+    for path, token in (
+        ("check", "viewer"), ("preview", "payloads"), ("preview", "operator"), ("would-fire", "payloads"),
+    ):  # fmt: skip
+        reply = tried(caller, path, token, PLAIN[form])
+        assert HIDDEN not in reply.text, (path, token)
+        assert codes(reply) == ["file-not-offered" if "FILE" in PLAIN[form] else "secret-in-plain"]
+    assert HIDDEN not in tried(caller, "complete", "viewer", PLAIN[form]).text
+
+
+@pytest.mark.parametrize("name", ["labels/x.yaml", "shapes/x.yaml", "webhooks/_x.yaml"])
+def test_neither_by_a_text_in_the_place_of_another_file(caller: Caller, name: str):
+    for text in ('name: "${HIDDEN}"\nevents: ["${HIDDEN}"]\n', 'vars: {t: {setting: "${file:FILE}"}}\n'):
+        reply = tried(caller, "check", "viewer", text, name)
+        assert HIDDEN not in reply.text
+        assert set(codes(reply)) <= {"secret-in-plain", "file-not-offered"}
+
+
+def test_a_file_of_the_machine_is_not_even_said_to_be_there(caller: Caller):
+    for there in ("FILE", "FILE-not"):
+        text = SECRET.replace("headers", f"ca: {there}, headers")
+        assert codes(tried(caller, "check", "viewer", text)) == ["file-not-offered"]
+
+
+def test_what_is_shown_anyway_and_what_is_put_in_later_may_be_tried(caller: Caller):
+    edited = OWN.replace("{a: 1}", "{a: 2}")
+    reply = tried(caller, "preview", "payloads", edited, "webhooks/own.yaml")
+    assert reply.json.get("request", reply.text)["url"] == "http://shown.example/x"
+    reply = tried(caller, "preview", "payloads", SECRET)
+    assert reply.json["request"]["headers"]["X-Key"] == "${HIDDEN}"
+
+
+def test_who_may_write_sees_what_they_may_write(caller: Caller, folder: Path):
+    assert HIDDEN in tried(caller, "preview", "editor", PLAIN["setting"]).text
+    assert codes(tried(caller, "preview", "editor", PLAIN["file as setting"])) == ["file-not-offered"]
+    rules = AuthorRules({"HIDDEN": ["crm.example"]})
+    with served(folder / "listed", {"own": OWN}, authors=rules) as listed:
+        for form, text in PLAIN.items():
+            for path in ("check", "preview", "would-fire"):
+                assert HIDDEN not in tried(listed, path, "editor", text).text, form
+        assert tried(listed, "preview", "editor", SECRET).json["request"] is not None
