@@ -6,7 +6,7 @@ What the owner has written may stay where it is, as long as it goes where it wen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -74,9 +74,9 @@ def overstepped(
 def unreadable(config: Path, file: str, text: str, *, settings: bool) -> list[Finding]:
     """Return which placeholders of an unsaved text are not looked up for who asks, as errors at their places.
 
-    Their values would be seen in what the text comes to: those that are put in when it is read, and are not
-    so in the file or a base on disk already; and files of the machine. settings: they may write any of the
-    former, and so see it.
+    Seen in what the text comes to would be the values of those that are put in when it is read; what the file
+    or a base on disk shows so is known. settings: they may write any variable there, and so see it; and of
+    other files of the machine they may hear whether they are there.
     """
     known = {name for name in config_files(config) if name == file or name.startswith(_BASES)}
     after = read_files(config, [file], environ={}, unsaved={file: text}).documents
@@ -84,15 +84,16 @@ def unreadable(config: Path, file: str, text: str, *, settings: bool) -> list[Fi
     if root is None:
         return []
     before = read_files(config, sorted(known), environ={}).documents
-    was = {ref for name in known for ref in _looked_up(name, before)}
-    refused = {ref for ref in _looked_up(file, after) if ref not in was}
+    plain = {*after.uses(file).settings} - {ref for name in known for ref in before.uses(name).settings}
     if settings:
-        refused = {ref for ref in refused if ref.file is not None}
+        refused = {ref for ref in plain if ref.file is not None}
+    else:
+        refused = plain | (_files_of(after, [file]) - _files_of(before, known))
     problems = Problems()
     old = before[file].root if file in before else None
     paths = {} if old is None else dict(_texts(old.value, ()))
     for path, one in _texts(root.value, ()):
-        if path in _FILES and paths.get(path) != one:
+        if path in _FILES and paths.get(path) != one and not settings:
             problems.found.append(_no_file(path))
         problems.found += [
             Problem(
@@ -107,13 +108,10 @@ def unreadable(config: Path, file: str, text: str, *, settings: bool) -> list[Fi
     return in_order([place(root.document, problem, root) for problem in problems.found])
 
 
-def _looked_up(name: str, documents: Documents) -> set[SecretRef]:
-    """Return the placeholders of a file of which more is seen than their names."""
-    document = documents.get(name)
-    if document is None or document.root is None:
-        return set()
-    texts = (text for _, text in _texts(document.root.value, ()))
-    return {*documents.uses(name).settings, *(ref for text in texts for _, ref in _refs(text) if ref.file)}
+def _files_of(documents: Documents, names: Iterable[str]) -> set[SecretRef]:
+    roots = [document.root for name in names if (document := documents.get(name)) is not None]
+    texts = [text for root in roots if root is not None for _, text in _texts(root.value, ())]
+    return {ref for text in texts for _, ref in _refs(text) if ref.file is not None}
 
 
 def _no_file(path: KeyPath) -> Problem:

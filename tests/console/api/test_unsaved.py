@@ -93,7 +93,8 @@ def test_with_a_job_texts_are_tried_on_what_it_reads_and_sent_with_its_secrets(
         assert shown["request"]["headers"]["X-Key"] == "${KEY}"
         assert shown["user"]["properties"] == {"plan": "pro", "email": "•••"}
         assert ask(bob, "preview", "viewer", **given, record=EVENT).status == 403
-        assert ask(bob, "would-fire", "viewer", **given).json["now"] == would["now"]
+        assert ask(bob, "would-fire", "payloads", **given).json["now"] == would["now"]
+        assert ask(bob, "would-fire", "viewer", **given).status == 403  # by conditions it tells what is there
         half = f"{HOOK}  body: {{a: '${{"
         end = len(half.splitlines()[5]) + 1
         (offered,) = ask(bob, "complete", file=NEW, text=half, line=6, column=end).json["completions"]

@@ -87,6 +87,26 @@ def test_a_file_of_the_machine_is_not_even_said_to_be_there(caller: Caller):
         assert codes(tried(caller, "check", "viewer", text)) == ["file-not-offered"]
 
 
+def test_a_file_that_is_a_secret_on_disk_is_none_that_a_text_may_show(caller: Caller):
+    path = caller.config / "webhooks/kept.yaml"
+    path.write_text(
+        SECRET.replace("crm\n", "kept\n")
+        .replace("${HIDDEN}", "${file:FILE}")
+        .replace("FILE", str(caller.config.parent / "passwd"))
+    )
+    try:
+        shown = PLAIN["file as setting"].replace("id: crm", "id: kept")
+        for token in ("payloads", "editor"):
+            reply = tried(caller, "preview", token, shown, "webhooks/kept.yaml")
+            assert (codes(reply), HIDDEN in reply.text) == (["file-not-offered"], False)
+        kept = (
+            SECRET.replace("crm\n", "kept\n").replace("${HIDDEN}", "${file:FILE}").replace("{a: 1}", "{a: 2}")
+        )
+        assert tried(caller, "preview", "payloads", kept, "webhooks/kept.yaml").json["request"]
+    finally:
+        path.unlink()
+
+
 def test_what_is_shown_anyway_and_what_is_put_in_later_may_be_tried(caller: Caller):
     edited = OWN.replace("{a: 1}", "{a: 2}")
     reply = tried(caller, "preview", "payloads", edited, "webhooks/own.yaml")
