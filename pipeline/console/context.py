@@ -29,7 +29,7 @@ from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
 from pipeline.operate.kept.chosen import Shown
 from pipeline.operate.kept.works import Works
-from pipeline.operate.literals import hide_literals
+from pipeline.operate.literals import Written, hide_literals
 from pipeline.operate.looks import Looks, Sample
 from pipeline.operate.overview.sampler import Sampler
 from pipeline.operate.tree import Tree
@@ -83,6 +83,8 @@ class Console:
     throttle: Throttle = field(default_factory=Throttle)
     tokens: Tokens = field(init=False)
     mask: Mask = field(init=False)
+    written: Written = field(init=False)
+    """Secrets that stand in files."""
     audit: Audit = field(init=False)
     tree: Tree = field(init=False)
     workbench: Workbench = field(init=False)
@@ -111,6 +113,7 @@ class Console:
         self.works = Works(self.options.state)
         self.tokens = Tokens(self.options.tokens)
         self.mask = Mask(self.options.mask)
+        self.written = Written(self.options.config)
         self.tree = Tree(self.options.config)
         self.audit = Audit(self.options.audit or self.options.state / NAME)
         self.workbench = Workbench(self.options.config, self.options.state, authors=self.options.authors)
@@ -162,10 +165,14 @@ class Asked:
 
     def masked(self, value: Value) -> Value:
         """Return a payload as it may be shown to those who may see payloads: without what `console.mask`
-        names. What belongs together (event, user, request) is to be given together: what a template put
-        elsewhere is found by its value.
+        names, and but for editors without secrets that stand in files. What belongs together (event, user,
+        request) is to be given together: what a template put elsewhere is found by its value.
         """
-        return self.console.mask.applied(value)
+        return self.unwritten(self.console.mask.applied(value))
+
+    def unwritten(self, value: Value) -> Value:
+        """Return data as who asks may see it: secrets that are written out in a file are for editors."""
+        return value if self.may("edit") else self.console.written.hidden(value)
 
     def yaml_text(self, text: str) -> str:
         """Return the text of a webhook's file as who asks may see it: what looks like a secret that is

@@ -32,7 +32,7 @@ _FIELDS: Final = frozenset({"op", "path", "value", "at", "to", "key"})
 
 async def listed(asked: Asked) -> web.Response:
     """Return every webhook of the config on disk, also those with errors."""
-    return data({"webhooks": await asked.run(asked.console.workbench.webhooks)})
+    return data({"webhooks": asked.unwritten(await asked.run(asked.console.workbench.webhooks))})
 
 
 async def one(asked: Asked) -> web.Response:

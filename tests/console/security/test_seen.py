@@ -6,11 +6,15 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from pipeline.operate.authors import AuthorRules
+from pipeline.receiver.server import Receiver
+from tests.kit.jobs import Job, ready
 from tests.kit.pages import Caller, Reply, served
+from tests.kit.run import Bench, until
 
 HIDDEN = "hunter2-of-the-machine"
 EVENT = {"type": "event", "name": "Purchase", "user_id": "u1", "properties": {"amount": 5}}
@@ -124,3 +128,73 @@ def test_who_may_write_sees_what_they_may_write(caller: Caller, folder: Path):
             for path in ("check", "preview", "would-fire"):
                 assert HIDDEN not in tried(listed, path, "editor", text).text, form
         assert tried(listed, "preview", "editor", SECRET).json["request"] is not None
+
+
+LITERALS = ("abcdefGH1234567890ZZ", "literal-of-the-query-5", "literal-of-the-header-7")
+MAIL = "Ann+1@example.com"
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Caller, list[Any]]]:
+    """A job whose webhook has secrets written out, and sends what `console.mask` names in many forms."""
+    bench = Bench(tmp_path_factory.mktemp("kept"))
+    with Receiver({"*": [400, 200]}) as receiver:
+        path, query, header = LITERALS
+        bench.webhook("crm", receiver.url("/webhooks"))
+        (bench.config / "webhooks/crm.yaml").write_text(
+            "id: crm\ntrigger: {events: [Purchase]}\nrequest:\n"
+            f"  url: {receiver.url('/webhooks')}/{path}?token={query}&mail={{{{ user.properties.email }}}}\n"
+            f"  headers: {{Authorization: Bearer {header}}}\n"
+            '  body: {email: "{{ user.properties.email }}", up: "{{ user.properties.email | upcase }}", tel: "{{ user.properties.tel }}",'
+            ' html: "{{ user.properties.email | url_encode }}"}\n'
+        )
+        bench.update("u1", email=MAIL, tel=49123456789)
+        bench.append({"name": "Purchase"}, {"name": "Purchase"})
+        mask = ("user.properties.email", "user.properties.tel")
+        with served(bench.folder, {}, mask=mask) as caller, Job(bench) as job:
+            ready(bench, job)
+            until(lambda: len(receiver.requests) == 2)
+
+            def dead() -> list[Any]:
+                return caller.ask("GET", "/api/v1/dead-letters", token="editor").json["dead_letters"]
+
+            yield caller, until(dead)
+
+
+def test_a_secret_in_a_file_and_a_masked_property_come_up_nowhere(kept: tuple[Caller, list[Any]]):
+    caller, letters = kept
+    id = letters[0]["id"]
+    pages = [
+        "/", "/webhooks", "/webhooks/crm", "/webhooks/crm/deliveries", "/dead-letters", f"/dead-letters/{id}",
+        "/dead-letters/export", "/pending", "/live", "/events", "/events/users?id=u1", "/config",
+        "/config/file?name=webhooks/crm.yaml", "/api/v1/webhooks", "/api/v1/webhooks/crm", "/api/v1/attempts",
+        "/api/v1/dead-letters", "/api/v1/outbox", "/api/v1/samples", "/api/v1/users/u1", "/api/v1/catalog",
+    ]  # fmt: skip
+    masked = {MAIL, quote(MAIL), quote_plus(MAIL), MAIL.upper(), quote(MAIL.upper()), "49123456789"}
+    found: dict[str, set[str]] = {}
+    for token in ("viewer", "payloads", "operator", "editor"):
+        for page in pages:
+            sign = "&" if "?" in page else "?"
+            for asked in (page, f"{page}{sign}format=json"):
+                text = caller.ask("GET", asked, token=token).text
+                wrong = {one for one in (*masked, *(() if token == "editor" else LITERALS)) if one in text}
+                if wrong:
+                    found[f"{token} {asked}"] = wrong
+    assert found == {}
+    given = {"file": "webhooks/crm.yaml", "record": EVENT}
+    for path, token in (("preview", "payloads"), ("webhooks/crm/send-test", "operator")):
+        raw = json.dumps(given).encode()
+        said = caller.ask("POST", f"/api/v1/{path}", {"content-type": "application/json"}, raw, token=token)
+        assert said.status == 200
+        assert [one for one in (*masked, *LITERALS) if one in said.text] == []
+    assert all(one in caller.ask("GET", "/webhooks/crm/edit", token="editor").text for one in LITERALS)
+
+
+def test_a_reason_that_is_hidden_cannot_be_asked_for(kept: tuple[Caller, list[Any]]):
+    caller, _ = kept
+    for path in ("/api/v1/dead-letters", "/dead-letters", "/dead-letters/selection"):
+        for reason, status in (("invalid: the", 400), ("status-4", 200)):
+            asked = f"{path}?do=purge&reason={quote(reason)}"
+            said = caller.ask("GET", asked, token="viewer")
+            assert said.status == (422 if status == 400 and path == "/dead-letters" else status), asked
+            assert caller.ask("GET", asked, token="payloads").status == 200
