@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -112,7 +113,11 @@ async def serve(
                 _Doorman(runner, console.silent), options.host, options.port, reuse_address=True
             )
         except OSError as error:
-            raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            remedy = "end what listens there, or name another address with `--listen`"
+            raise UsageError(
+                f"cannot listen on {options.host}:{options.port}: {reason} ({remedy})"
+            ) from error
         # A config of a thousand webhooks takes seconds to read: not while somebody types.
         sampling = asyncio.create_task(sample(console))
         preparing = asyncio.create_task(asyncio.to_thread(_prepare, console))

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.console.context import Console, Options
 from pipeline.console.security.proxy import Proxy
 from pipeline.console.security.throttle import FAILURES
+from pipeline.console.service import serve
 from pipeline.console.turns import Turns
+from pipeline.model.errors import UsageError
 from pipeline.operate.unsaved.results import Superseded
 from tests.kit.pages import OURS, Caller, served, write_tokens
 from tests.kit.run import until
@@ -141,6 +144,12 @@ def test_what_was_typed_into_a_way_back_makes_no_header(caller: Caller):
         )
         assert (said.status, "x-evil" in said.headers) == (303, False)
         assert said.headers["location"].isascii()
+
+
+def test_an_address_that_is_taken_is_said_with_what_to_do(caller: Caller, tmp_path: Path):
+    taken = Console(Options(caller.config, tmp_path, port=caller.port))
+    with pytest.raises(UsageError, match=r"Address already in use \(.* `--listen`\)"):
+        asyncio.run(serve(taken, lambda link: None))
 
 
 def test_a_number_without_bounds_is_a_wrong_number(caller: Caller):
