@@ -41,7 +41,7 @@ def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     return sorted(items, key=rank)
 
 
-class Units(LoadScopeScheduling):
+class Units(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Gives a worker whole files and groups, in their order."""
 
     def _split_scope(self, nodeid: str) -> str:
