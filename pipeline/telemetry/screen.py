@@ -5,11 +5,24 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from typing import TextIO
 
 _CLEAR = "\r\x1b[2K"
 _UP = "\x1b[1A\x1b[2K"
 _lock = threading.RLock()
 _status: list[str] = []
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Return whether colours may go there: NO_COLOR says no, FORCE_COLOR yes, else a terminal does."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or is_live(stream)
+
+
+def is_live(stream: TextIO) -> bool:
+    """Return whether what stands there can be written over: on a terminal, but no dumb one."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def show(text: str) -> None:
@@ -30,7 +43,7 @@ def write(line: str) -> None:
         if _status:
             sys.stderr.write(f"{_cleared()}{line}\n" + "\n".join(_status))
         else:
-            sys.stderr.write(f"{_CLEAR}{line}\n" if sys.stderr.isatty() else f"{line}\n")
+            sys.stderr.write(f"{_CLEAR}{line}\n" if is_live(sys.stderr) else f"{line}\n")
         sys.stderr.flush()
 
 
