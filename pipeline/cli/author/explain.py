@@ -110,7 +110,8 @@ def show(one: Explained, *, is_first: bool) -> None:
         lines.append(f"  {'  ' * clause.depth}{mark} {one_line(clause.text + saw)}")
     print_text("\n".join(lines))
     if one.request is not None and not one.request.suppressed:
-        echo(f"\n{requests.as_text(one.request)}")
+        echo()
+        requests.show(one.request)
 
 
 def _seen(value: Value) -> str:

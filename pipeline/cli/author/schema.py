@@ -20,7 +20,7 @@ KINDS = ("webhook", "label", "shape", "pipeline", "test", "shape-test")
     help="Directory to write all of them to, as config/schema/ has them.",
 )
 def schema(kind: str | None, output: Path | None) -> None:
-    """Print the JSON Schema of a KIND of file: webhook (by default), label, shape, pipeline, test, shape-test.
+    """Print the JSON Schema of a KIND: webhook (by default), label, shape, pipeline, test, shape-test.
 
     Editors with a YAML language server use it when a file begins with
     `# yaml-language-server: $schema=../schema/webhook.json`.

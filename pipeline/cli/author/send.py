@@ -8,7 +8,7 @@ import click
 
 from pipeline.cli import given, requests
 from pipeline.cli.options import config_option
-from pipeline.cli.output import echo, json_option, print_json, print_text, say
+from pipeline.cli.output import json_option, print_json, print_text, say
 from pipeline.model.process.exits import Exit
 
 
@@ -41,7 +41,7 @@ def send(
     if not prepared.holds:
         say(f"note: the trigger of {webhook} does not hold for this event (`hookline explain` shows why)")
     if not as_json:
-        echo(requests.as_text(prepared.preview))
+        requests.show(prepared.preview)
     answer = sending.send(prepared)
     if as_json:
         print_json({"request": prepared.preview.to_json(), "answer": answer.to_json()})
