@@ -25,11 +25,22 @@ def is_live(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def width(stream: TextIO) -> int:
+    """Return the columns of the terminal that a stream is; COLUMNS goes first, as everywhere."""
+    named = os.environ.get("COLUMNS", "")
+    if named.isdigit() and int(named):
+        return int(named)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):  # no terminal, or no file at all
+        return 80
+
+
 def show(text: str) -> None:
     """Put a status on the terminal's last lines, each cut to its width; "" removes it."""
-    width = _width()
+    columns = width(sys.stderr)
     with _lock:
-        cleared, lines = _cleared(), [line[: width - 1] for line in text.split("\n") if line]
+        cleared, lines = _cleared(), [line[: columns - 1] for line in text.split("\n") if line]
         if lines == _status:
             return  # a terminal that is recorded, or far away, need not hear of it
         _status[:] = lines
@@ -50,14 +61,3 @@ def write(line: str) -> None:
 def _cleared() -> str:
     """Return what clears the status, and leaves the cursor where it began."""
     return _CLEAR + _UP * (len(_status) - 1)
-
-
-def _width() -> int:
-    """Return the columns of the terminal that stderr is; COLUMNS goes first, as everywhere."""
-    named = os.environ.get("COLUMNS", "")
-    if named.isdigit() and int(named):
-        return int(named)
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    except OSError:
-        return 80

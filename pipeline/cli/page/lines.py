@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from typing import Final, TextIO
+
+from pipeline.telemetry import screen
 
 LEAST: Final = 20
 """Columns: a narrower terminal breaks lines itself."""
@@ -20,7 +20,7 @@ def room(stream: TextIO) -> int | None:
     """Return the columns of the terminal that a stream is; None where it is none, and lines have no end."""
     if not stream.isatty():
         return None
-    return max(LEAST, shutil.get_terminal_size().columns)
+    return max(LEAST, screen.width(stream))
 
 
 def cells(text: str) -> int:
@@ -104,8 +104,3 @@ def _excerpt(line: str, below: str, width: int) -> list[str] | None:
     elif hint:
         found += wrapped(hint, width, f"{marked[1]}  ", f"{marked[1]}  ")
     return found
-
-
-def widest_words(texts: Iterator[str]) -> int:
-    """Return how wide the widest word of some texts is."""
-    return max((cells(word) for text in texts for word in text.split()), default=0)
