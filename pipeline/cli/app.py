@@ -197,6 +197,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
             say(f"error: {told(error, _verb_of(words))}")
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
+        if sys.stderr.isatty():
+            click.echo(err=True)  # what comes next does not stand behind the ^C
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output is gone (`| head`): nothing is wrong, and nothing more can be said.
