@@ -220,7 +220,10 @@ class Asked:
         """Return the fields of a form, texts alone. Raises UsageError for files and for other content."""
         if self.request.content_type != "application/x-www-form-urlencoded":
             raise UsageError("a form is wanted: application/x-www-form-urlencoded")
-        found = await self.request.post()
+        try:
+            found = await self.request.post()
+        except (LookupError, UnicodeError):
+            raise UsageError("the form is not in UTF-8") from None
         return MultiDict((name, value) for name, value in found.items() if isinstance(value, str))
 
     def audit(

@@ -146,6 +146,15 @@ def test_what_was_typed_into_a_way_back_makes_no_header(caller: Caller):
         assert said.headers["location"].isascii()
 
 
+@pytest.mark.parametrize(
+    ("charset", "body"), [("nope", b"do=pause"), ("utf-8", b"do=\xff"), ("ascii", b"do=\xc3")]
+)
+def test_a_form_that_is_no_text_is_said_to_be_none(caller: Caller, charset: str, body: bytes):
+    given = OURS | {"content-type": f"{FORM}; charset={charset}"}
+    said = caller.ask("POST", "/webhooks/crm/orders?format=json", given, body, token="operator")
+    assert (said.status, said.json["error"]) == (400, "the form is not in UTF-8")
+
+
 def test_an_address_that_is_taken_is_said_with_what_to_do(caller: Caller, tmp_path: Path):
     taken = Console(Options(caller.config, tmp_path, port=caller.port))
     with pytest.raises(UsageError, match=r"Address already in use \(.* `--listen`\)"):
