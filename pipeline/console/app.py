@@ -183,7 +183,7 @@ class _Gate:
                 if route.method == "GET" and not self._is_api(asked):
                     return asked.go("/login")
                 raise web.HTTPUnauthorized(reason=LOGIN)
-            if asked.viewer is not NOBODY and not asked.may("edit"):
+            if asked.viewer is not NOBODY and (self._console.mask or not asked.may("edit")):
                 await asked.run(self._console.written.look)
             if route.stream:
                 return await self._streamed(route, asked)

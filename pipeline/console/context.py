@@ -30,12 +30,13 @@ from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
 from pipeline.operate.kept.chosen import Shown
 from pipeline.operate.kept.works import Works
-from pipeline.operate.literals import Written, hide_literals
+from pipeline.operate.literals import hide_literals
 from pipeline.operate.looks import Looks, Sample
 from pipeline.operate.overview.sampler import Sampler
 from pipeline.operate.tree import Tree
 from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.workbench import Workbench
+from pipeline.operate.written import Written
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,7 +87,7 @@ class Console:
     tokens: Tokens = field(init=False)
     mask: Mask = field(init=False)
     written: Written = field(init=False)
-    """Secrets that stand in files."""
+    """Secrets that stand in files, and where requests show what nobody sees."""
     audit: Audit = field(init=False)
     tree: Tree = field(init=False)
     workbench: Workbench = field(init=False)
@@ -116,7 +117,7 @@ class Console:
         self.rules = Rules(self.options.read_only, self.options.hide_payloads, self.options.proxy)
         self.tokens = Tokens(self.options.tokens)
         self.mask = Mask(self.options.mask)
-        self.written = Written(self.options.config)
+        self.written = Written(self.options.config, self.mask.names)
         self.tree = Tree(self.options.config)
         self.audit = Audit(self.options.audit or self.options.state / NAME)
         self.workbench = Workbench(self.options.config, self.options.state, authors=self.options.authors)
@@ -171,7 +172,9 @@ class Asked:
         names, and but for editors without secrets that stand in files. What belongs together (event, user,
         request) is to be given together: what a template put elsewhere is found by its value.
         """
-        return self.unwritten(self.console.mask.applied(value))
+        webhook = value.get("webhook") if isinstance(value, dict) else None
+        also = self.console.written.shows(webhook) if isinstance(webhook, str) else frozenset()
+        return self.unwritten(self.console.mask.applied(value, also))
 
     def unwritten(self, value: Value) -> Value:
         """Return data as who asks may see it: secrets that are written out in a file are for editors."""
