@@ -186,6 +186,12 @@ class Asked:
         """
         return text if self.may("edit") else hide_literals(text)
 
+    @property
+    def person(self) -> str:
+        """Who asks, told apart from others: those who log in by a link have no names."""
+        viewer = self.viewer
+        return f"{viewer.by} {viewer.name}" if viewer.by != "link" else f"link {id(self.session)}"
+
     def may(self, right: Right) -> bool:
         """Return whether who asks may do this; what a whole page wants stands in the route table."""
         return right in self.viewer.rights
@@ -263,10 +269,8 @@ class Asked:
         """Return what `run` does of what may take long because of what somebody has typed: one at a time of
         each person, and of those that wait for the same page the last. Raises Superseded, too.
         """
-        viewer = self.viewer
-        person = f"{viewer.by} {viewer.name}" if viewer.by != "link" else f"link {id(self.session)}"
         async with asyncio.timeout(RUN_SECS):
-            return await self.console.turns.run(person, page, partial(function, *args, **kwargs))
+            return await self.console.turns.run(self.person, page, partial(function, *args, **kwargs))
 
     def say(self, words: str, kind: str = "good") -> None:
         """Have the next page tell this: ``good`` or ``bad``."""
