@@ -34,8 +34,11 @@ from typing import Any, NoReturn, TextIO
 from tests.kit.samples import ROOT
 
 IMPORTED = (
-    "pipeline.cli.jobs.run", "pipeline.cli.author.check", "pipeline.runtime.process",
-    "pipeline.admin.service", "pipeline.config.models.webhook", "pipeline.deliver.http.aiohttp_client",
+    "pipeline.cli.app", "pipeline.cli.jobs.run", "pipeline.cli.author.check", "pipeline.runtime.process",
+    "pipeline.runtime.accompany", "pipeline.runtime.collector", "pipeline.runtime.state.afresh",
+    "pipeline.admin.service", "pipeline.admin.command_routes", "pipeline.admin.look_routes",
+    "pipeline.admin.try_routes", "pipeline.admin.view_routes", "pipeline.collect.service",
+    "pipeline.console.service", "pipeline.config.models.webhook", "pipeline.deliver.http.aiohttp_client",
     "bytewax.recovery", "aiohttp", "encodings.utf_8_sig", "ctypes", "multiprocessing.util", "sqlite3",
 )  # fmt: skip
 
