@@ -69,6 +69,15 @@ def show_webhooks(webhooks: Mapping[str, Mapping[str, int]]) -> None:
     table(("webhook", *COLUMNS), rows, right=COLUMNS)
 
 
+def silent_lines(records: Mapping[str, int], webhooks: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return what to do where events came and a webhook matched none; nothing where all matched something."""
+    silent = [one_line(name) for name, counts in webhooks.items() if not counts["matched"]]
+    if not silent or not records["events"]:
+        return []
+    which = silent[0] if len(silent) == 1 else f"{len(silent)} webhooks"
+    return [f"{which} matched nothing: `hookline explain --event FILE --line N` names the clause that fails"]
+
+
 def show_names(names: Sequence[str]) -> None:
     """Print the names of the events that were seen: a trigger that waits for another one never fires."""
     if names:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show_names, show_webhooks
+from pipeline.cli.accounts import (
+    dropped_lines,
+    order_lines,
+    records_line,
+    show_names,
+    show_webhooks,
+    silent_lines,
+)
 from pipeline.cli.options import (
     allow_option,
     config_option,
@@ -214,10 +221,14 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     for line in reasons(state, summary):
         echo(line)
     show_names(summary["events_seen"])
+    for line in silent_lines(summary["records"], summary["webhooks"]):
+        echo(line)
     echo(f"\n{records_line(summary['records'])}")
     for line in order_lines(summary["records"]):
         echo(line)
     echo(f"this run: {counted(read, 'record')} in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
+    if not read and before:
+        echo("what this state directory has read before is not read again; `hookline replay` reads it anew")
     latency = summary["latency_ms"]
     if latency.get("p50"):
         echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")

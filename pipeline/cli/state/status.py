@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show_names, show_webhooks
+from pipeline.cli.accounts import (
+    dropped_lines,
+    order_lines,
+    records_line,
+    show_names,
+    show_webhooks,
+    silent_lines,
+)
 from pipeline.cli.options import on_state
 from pipeline.cli.output import echo, json_option, print_json
 
@@ -38,6 +45,8 @@ def status(state: Path, as_json: bool) -> None:
     for line in dropped_lines(found.records, found.webhooks):
         echo(line)
     show_names(live.events_seen if live else ())
+    for line in silent_lines(found.records, found.webhooks):
+        echo(line)
     if live and live.still_secs:
         echo(
             f"the job stands still, since {live.still_secs:,.0f} s: nothing is read or committed. Its log "
