@@ -37,7 +37,11 @@ async def preview(asked: Asked) -> web.Response:
     text = await text_of(asked, file, given["text"])
     record, user = await record_of(asked, file, given)
     shown = await asked.run(bench.preview, file, text, record, user, by=by(asked, file))
-    told = veiled(asked, shown.to_json(), *_PAYLOADS)
+    whole = shown.to_json()
+    told = veiled(asked, whole, *_PAYLOADS)
+    for clause, unveiled in zip(told["clauses"], whole["clauses"], strict=True):
+        if clause.get("value") != unveiled.get("value"):
+            clause.pop("advice", None)  # it may say what the value is
     if given["counts"]:
         samples = await asked.run(asked.console.looks.samples)
         would = await asked.run(bench.would_fire, file, text, samples, by=by(asked, file))
