@@ -78,6 +78,12 @@ def silent_lines(records: Mapping[str, int], webhooks: Mapping[str, Mapping[str,
     return [f"{which} matched nothing: `hookline explain --event FILE --line N` names the clause that fails"]
 
 
+def dead_lines(webhooks: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return where dead letters are listed with their reasons; nothing where there are none."""
+    dead = sum(counts["dead"] for counts in webhooks.values())
+    return [f"given up: {dead:,}, `hookline dlq list` says why"] if dead else []
+
+
 def show_names(names: Sequence[str]) -> None:
     """Print the names of the events that were seen: a trigger that waits for another one never fires."""
     if names:

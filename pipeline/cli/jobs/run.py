@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.accounts import (
+    dead_lines,
     dropped_lines,
     order_lines,
     records_line,
@@ -216,6 +217,8 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
         return
     echo()
     show_webhooks(summary["webhooks"])
+    for line in dead_lines(summary["webhooks"]):
+        echo(line)
     for line in dropped_lines(summary["records"], summary["webhooks"]):
         echo(line)
     for line in reasons(state, summary):

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.accounts import (
+    dead_lines,
     dropped_lines,
     order_lines,
     records_line,
@@ -42,6 +43,8 @@ def status(state: Path, as_json: bool) -> None:
     for line in order_lines(found.records):
         echo(line)
     show_webhooks(found.webhooks)
+    for line in dead_lines(found.webhooks):
+        echo(line)
     for line in dropped_lines(found.records, found.webhooks):
         echo(line)
     show_names(live.events_seen if live else ())
