@@ -17,7 +17,7 @@ from pipeline.console.render import page
 from pipeline.console.routes import ROUTES, Route
 from pipeline.console.security.audit import Act, AuditFailed, Line, Result
 from pipeline.console.security.headers import harden
-from pipeline.console.security.identity import NOBODY, Rules, address_of, identify
+from pipeline.console.security.identity import NOBODY, address_of, identify
 from pipeline.console.security.origin import is_known, is_ours, is_said
 from pipeline.console.security.roles import CHANGING
 from pipeline.model.errors import ConfigError, HooklineError, UsageError
@@ -30,6 +30,7 @@ REQUEST_SECS: Final = 15.0
 STREAMS: Final = 20
 """Answers that go on and on, at the same time."""
 TURNED_AWAY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+CUT_OFF: Final = "cut off: it may have been done"
 LOGIN: Final = "log in first: the link that `hookline console` prints, or `authorization: Bearer TOKEN`"
 
 ASKED: Final = web.RequestKey("asked", Asked)
@@ -76,7 +77,6 @@ class _Gate:
     def __init__(self, console: Console) -> None:
         options = console.options
         self._console = console
-        self._rules = Rules(options.read_only, options.hide_payloads, options.proxy)
         self._streams = 0
 
         @web.middleware
@@ -110,7 +110,7 @@ class _Gate:
         if not is_ours(request.method, request.headers, host):
             return await self._turned_away(asked, HTTPStatus.FORBIDDEN, "a page of another site sent this\n")
         try:
-            asked.viewer, asked.session = identify(request, self._console, self._rules)
+            asked.viewer, asked.session = identify(request, self._console, self._console.rules)
             if asked.viewer.by == "proxy" and not is_said(request.method, request.headers):
                 raise web.HTTPForbidden(reason="a browser says where a form was sent from, and this does not")
             return await handler(request)
@@ -152,7 +152,7 @@ class _Gate:
             case HooklineError():
                 words = str(error)
             case TimeoutError():
-                words = "this takes too long: try again"
+                words = "this takes too long: " + ("look whether it was done" if asked.acts else "try again")
             case _:
                 _log.error(
                     "a page failed", path=asked.request.path, error="".join(traceback.format_exception(error))
@@ -183,6 +183,8 @@ class _Gate:
                 if route.method == "GET" and not self._is_api(asked):
                     return asked.go("/login")
                 raise web.HTTPUnauthorized(reason=LOGIN)
+            if asked.viewer is not NOBODY and not asked.may("edit"):
+                await asked.run(self._console.written.look)
             if route.stream:
                 return await self._streamed(route, asked)
             async with asyncio.timeout(REQUEST_SECS):
@@ -209,12 +211,13 @@ class _Gate:
     async def _audited(self, route: Route, asked: Asked) -> web.StreamResponse:
         """Answer, and write down what was done; nothing is done where that cannot be written."""
         await asyncio.to_thread(self._console.audit.ready)
-        status, why = 0, "cut off: it may have been done"
+        status, why = 0, CUT_OFF
         try:
             response = await route.handler(asked)
             status, why = response.status, ""
         except Exception as error:
-            status, why = status_of(error), _codes(error)
+            if not (isinstance(error, TimeoutError) and asked.acts):  # what was begun goes on in its thread
+                status, why = status_of(error), _codes(error)
             raise
         finally:
             # Also where who asked has hung up: what was done was done.
@@ -243,7 +246,7 @@ class _Gate:
             )
             for act in acts
         ]
-        if result == "refused" and route.right is None:
+        if result != "done" and route.right is None:
             await asyncio.to_thread(audit.refused, lines[0])  # a stranger, perhaps one of many
             return
         try:

@@ -13,6 +13,7 @@ from pipeline.model.errors import UsageError
 from pipeline.model.times import parse_when
 from pipeline.operate.dlq import Selection
 from pipeline.operate.outbox import Owing
+from pipeline.operate.overview.needs import is_stable
 
 T = TypeVar("T")
 SECRET = ("user", "text")
@@ -62,6 +63,7 @@ def dead_filter(asked: Asked, given: Mapping[str, str]) -> Filter[Selection]:
         until=words.read("until", parse_when),
         user=words.text("user"),
         text=words.text("text"),
+        seen=asked.masked if asked.console.mask else None,
         ids=tuple(one for one in (words.text("id") or "").split(",") if one),
     )
     return Filter(selection, words.typed, words.problems)
@@ -79,6 +81,7 @@ def owed_filter(asked: Asked, given: Mapping[str, str]) -> Filter[Owing]:
         until=words.read("until", parse_when),
         user=words.text("user"),
         text=words.text("text"),
+        seen=asked.masked if asked.console.mask else None,
     )
     return Filter(owing, words.typed, words.problems)
 
@@ -97,6 +100,9 @@ class _Words:
             return None
         if name in SECRET and not self._asked.may("payloads"):
             self.problems[name] = "your role may not see payloads, and so not search them"
+            return None
+        if name == "reason" and not is_stable(value) and not self._asked.may("payloads"):
+            self.problems[name] = "your role sees only reasons of one word, such as status-400"
             return None
         self.typed[name] = value
         return value

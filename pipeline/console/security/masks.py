@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
 import orjson
 
-from pipeline.language.path_syntax import parse_path
+from pipeline.language.path_syntax import EVENT_ROOTS, Path, PathError, parse_path
 from pipeline.model.json import Value
+from pipeline.model.masking import exact_forms
 
 HIDDEN: Final = "•••"
 SHORTEST: Final = 4
 """Shorter values are not searched for: every text holds them."""
+SHORTEST_NUMBER: Final = 7
+"""So many digits are a telephone's, a card's, an id's; fewer are counts and amounts."""
 VALUES: Final = 200
 TEXT_BYTES: Final = 1 << 20
+
+_ELEMENT: Final = "element"
+LOOKED_UP: Final = "[..]"
+"""In place of a key that another path's value is."""
 
 
 class Mask:
@@ -36,7 +44,25 @@ class Mask:
         values: dict[str, None] = {}
         hidden = self._by_name(value, values)
         found = sorted(values, key=len, reverse=True)[:VALUES]
-        return _by_value(hidden, found) if found else hidden
+        if not found:
+            return hidden
+        forms = {form for value in found for form in _forms(value) if len(form) >= SHORTEST}
+        return _by_value(hidden, sorted(forms, key=len, reverse=True))
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def asked_by(self, condition: Value) -> str | None:
+        """Return what in a condition asks about a property that is hidden; None where nothing does.
+
+        condition: as it was written, in the language of the config. A key that is itself looked up
+        (`[user.properties.x]`) may lead anywhere, and so does, here.
+        """
+        if self._names:
+            for text in _texts(condition):
+                if any(part in self._names or part is LOOKED_UP for part in _parts(text)):
+                    return text
+        return None
 
     def _by_name(self, value: Value, values: dict[str, None]) -> Value:
         if isinstance(value, dict):
@@ -64,6 +90,38 @@ class Mask:
         return text if hidden == data else orjson.dumps(hidden).decode()
 
 
+def _texts(value: Value) -> Iterator[str]:
+    """Yield the keys, and the values that may be paths."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, str) and value.startswith(EVENT_ROOTS):
+        yield value
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield the names in a path, in small letters, whatever it starts at; of what is no path, all of it."""
+    found = False
+    for start, roots in (("", EVENT_ROOTS), (f"{_ELEMENT}.", (_ELEMENT,)), (_ELEMENT, (_ELEMENT,))):
+        with suppress(PathError):
+            yield from _names(parse_path(start + text, roots))
+            found = True
+    if not found:
+        yield text.casefold()
+
+
+def _names(path: Path) -> Iterator[str]:
+    for part in path.parts:
+        if isinstance(part, str):
+            yield part.casefold()
+        elif isinstance(part, Path):
+            yield LOOKED_UP
+
+
 def _leaves(value: Value, values: dict[str, None]) -> None:
     if isinstance(value, dict):
         for inner in value.values():
@@ -73,6 +131,14 @@ def _leaves(value: Value, values: dict[str, None]) -> None:
             _leaves(inner, values)
     elif isinstance(value, str) and len(value) >= SHORTEST:
         values[value] = None
+    elif type(value) is int and len(str(value)) >= SHORTEST_NUMBER:
+        values[str(value)] = None
+
+
+def _forms(value: str) -> Iterator[str]:
+    """Yield a value as templates, URLs, JSON and HTML write it."""
+    for cased in {value, value.lower(), value.upper(), value.capitalize(), value.title()}:
+        yield from exact_forms(cased)
 
 
 def _by_value(value: Value, values: list[str]) -> Value:
@@ -84,4 +150,6 @@ def _by_value(value: Value, values: list[str]) -> Value:
         for one in values:
             if one in value:
                 value = value.replace(one, HIDDEN)
+    elif type(value) is int and str(value) in values:
+        return HIDDEN
     return value
