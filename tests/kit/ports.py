@@ -13,7 +13,7 @@ def free_port() -> int:
 
 
 def free_ports_in_a_row() -> int:
-    """Return a port that nobody listens on now, nor on the one behind it; of those that no client is given."""
+    """Return a port that nobody listens on now, nor on the next one; no client is given one of these."""
     while True:
         port = random.randrange(12_000, 20_000)
         try:
