@@ -22,7 +22,7 @@ BOUNDS: tuple[tuple[str, str], ...] = (
     (r"disk collected MiB", f"collect.retain, a day: {KEPT}"),
 )
 """What may grow, and where that is written."""
-MEMORY = {
+MEMORY: dict[str, dict[str, float]] = {
     "job RSS MiB": {"users": 1.2 / 1024, "webhooks": 0.3},
     "job Python blocks": {"users": 15, "webhooks": 2000},
     "console Python blocks": {"webhooks": 3000},
