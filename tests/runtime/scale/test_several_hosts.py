@@ -66,7 +66,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Hosts
     with hosts.running() as jobs:
         for _ in range(3):
             hosts.write()
-            until(hosts.committed)
+            until(hosts.committed, secs=90)
         for job in jobs:
             job.send_signal(signal.SIGTERM)
         for job in jobs:
@@ -89,12 +89,12 @@ def test_each_host_keeps_its_shards_and_a_kill_of_all_repeats_nothing_that_was_c
     assert not shards[0] & shards[1]
     with hosts.running() as jobs:
         hosts.write()
-        until(hosts.committed)
+        until(hosts.committed, secs=90)
         for job in jobs:
             job.kill()
     with hosts.running() as jobs:
         hosts.write()
-        until(hosts.committed)
+        until(hosts.committed, secs=90)
         assert hosts.arrived(2 * USERS)
         for job in jobs:
             job.kill()
