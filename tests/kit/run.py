@@ -26,16 +26,20 @@ T = TypeVar("T")
 
 
 def until(what: Callable[[], T | bool | None], *, secs: float = PATIENCE_SECS) -> T:
-    """Return what the function returns once that is true; fail after some time."""
+    """Return what the function returns once that is true; fail after some time.
+
+    Asking must not starve what is waited for: what takes long to ask is asked less often.
+    """
     deadline = time.monotonic() + secs
     pause = threading.Event()
     while True:
+        asked = time.monotonic()
         found = what()
         if found:
             return found  # type: ignore[return-value]  # neither None nor False here
         if time.monotonic() > deadline:
             raise AssertionError(f"did not come true within {secs:g} s")
-        pause.wait(0.03)
+        pause.wait(min(0.3, max(0.03, 2 * (time.monotonic() - asked))))
 
 
 Running = subprocess.Popen[str] | Program
