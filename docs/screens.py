@@ -29,7 +29,7 @@ from pipeline.operate.top import Head, Row, Table
 
 HERE = Path(__file__).resolve().parent / "pictures"
 WIDTH = 80
-EVENT = """{"type": "event", "name": "Purchase", "user_id": "u1", "properties": {"amount": 40}}\n"""
+EVENT = """{"type":"event","name":"Purchase","user_id":"u1","properties":{"amount":40}}\n"""
 MISTYPED = """\
 id: churn
 description: Tell the CRM who has left.
