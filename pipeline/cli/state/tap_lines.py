@@ -67,7 +67,8 @@ def _clause(one: Line) -> str:
         value = _compact(one["value"]) if "value" in one else "missing"
         saw = f"   {one['path']} is {value if len(value) <= SEEN else value[:SEEN] + '…'}"
     mark = "✓" if one["holds"] else "✗"
-    return one_line(f"{' ' * 13}{'  ' * one['depth']}{mark} {of}{one['clause']}{saw}")
+    hint = f" ({one['advice']})" if "advice" in one else ""
+    return one_line(f"{' ' * 13}{'  ' * one['depth']}{mark} {of}{one['clause']}{saw}{hint}")
 
 
 def _fit(row: str, width: int | None) -> str:

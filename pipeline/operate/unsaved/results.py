@@ -64,11 +64,14 @@ class Told:
     """What was seen at the path."""
     missing: bool = False
     """True: there was nothing at the path."""
+    advice: str | None = None
+    """What most probably keeps it from holding."""
 
     def to_json(self) -> dict[str, Value]:
         """Return what `hookline explain --json` prints of a clause."""
         told = {"depth": self.depth, "clause": self.clause, "path": self.path, "holds": self.holds}
-        return told if self.missing else {**told, "value": self.value}
+        seen = {} if self.missing else {"value": self.value}
+        return {**told, **seen, **({} if self.advice is None else {"advice": self.advice})}
 
 
 @dataclass(slots=True, frozen=True)

@@ -24,6 +24,7 @@ from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Match
 from pipeline.join.known import Beneath
 from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
+from pipeline.match.advice import advice
 from pipeline.model.errors import GivenError, RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Invalid, Origin, PropertyUpdate, Record
@@ -110,6 +111,7 @@ def _explained(one: Explained, webhook: Webhook) -> dict[str, Value]:
             "holds": clause.holds,
             "value": None if clause.seen is MISSING else clause.seen,
             "missing": clause.seen is MISSING,
+            "advice": advice(clause),
         }
         for clause in one.clauses
     ]
