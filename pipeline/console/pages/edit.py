@@ -36,7 +36,9 @@ NEW = "/webhooks/new"
 
 
 async def new(asked: Asked) -> web.StreamResponse:
-    """Return an empty page; `from` an example, `copy` of a webhook, for an `event` of the samples."""
+    """Return an empty page; `from` an example, `copy` of a webhook, for an `event`: the id of a sample, or a
+    name.
+    """
     text, sample = BLANK, asked.query.get("event", "")
     if example := asked.query.get("from"):
         text = await asked.run(_example, asked, example)
@@ -45,8 +47,9 @@ async def new(asked: Asked) -> web.StreamResponse:
         text = await asked.run(_renamed, asked, found.text)
     elif sample:
         known = await asked.run(asked.console.looks.samples)
-        events = next((one.events for one in known if one.id == sample), ())
-        text = set_value(BLANK, ("trigger", "events"), [*events[:1]])
+        events = next((one.events for one in known if one.id == sample), None)
+        name, sample = (sample, "") if events is None else (next(iter(events), ""), sample)
+        text = set_value(BLANK, ("trigger", "events"), [name] * bool(name))
     draft = opened_draft("webhooks/new-webhook.yaml", text, is_new=True)
     return await _show(asked, replace(draft, sample=sample, is_fresh=text == BLANK))
 

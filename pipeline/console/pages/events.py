@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import orjson
 from aiohttp import web
 
-from pipeline.console.context import Asked
+from pipeline.config.job import load_pipeline
+from pipeline.console.context import Asked, Console
 from pipeline.console.render import data, page
 from pipeline.model.errors import ConfigError, HooklineError, StateError
 from pipeline.model.json import Value
 from pipeline.operate.kept.users import KnownUser, look_up
 from pipeline.operate.looks import Sample, catalog, samples
-from pipeline.operate.unsaved.results import Explanation
+from pipeline.operate.tree import ConfigFile
+from pipeline.operate.unsaved.results import Explanation, LabelSeen
 from pipeline.outbox.reading.view import is_new
 
 NAMES = 200
@@ -23,12 +27,14 @@ RECENT = 10
 async def show(asked: Asked) -> web.StreamResponse:
     """Return the names of events that were seen, the most frequent first."""
     seen, running = await _catalog(asked)
+    labels = await _labels(asked)
     text = asked.query.get("text", "").strip()
     events = {
         name: one for name, one in seen["events"].items() if not text or text.casefold() in name.casefold()
     }
     if asked.wants_json:
-        return data({**seen, "events": events, "running": running})
+        told = [{**one.to_json(), "used_by": [*used]} for one, used, _ in labels]
+        return data({**seen, "events": events, "labels": told, "running": running})
     return await page(
         asked,
         "events.html",
@@ -37,8 +43,40 @@ async def show(asked: Asked) -> web.StreamResponse:
         found=len(events),
         total=len(seen["events"]),
         user_properties=seen["user_properties"],
+        labels=labels,
+        labelled=_labelled(one for one, _, _ in labels),
         text=text,
     )
+
+
+async def _labels(asked: Asked) -> list[tuple[LabelSeen, tuple[str, ...], str]]:
+    """Return each label with what it matches, the files that use it, and its own text; [] where the config
+    cannot be read: the page Config says why.
+    """
+    console = asked.console
+    try:
+        found = await asked.run(console.workbench.labels, await asked.run(console.looks.samples))
+        files = {one.file: one for one in await asked.run(_files, console)}
+    except HooklineError:
+        return []
+    return [
+        (one, files[one.file].used_by if one.file in files else (), console.tree.text(one.file) or "")
+        for one in found
+    ]
+
+
+def _files(console: Console) -> list[ConfigFile]:
+    loaded = load_pipeline(console.options.config).config
+    return console.tree.files(exclude=() if loaded is None else loaded.defaults.exclude)
+
+
+def _labelled(labels: Iterable[LabelSeen]) -> dict[str, list[str]]:
+    """Return the labels that were matched by events of a name."""
+    found: dict[str, list[str]] = {}
+    for one in labels:
+        for name in one.names:
+            found.setdefault(name, []).append(one.name)
+    return found
 
 
 async def _catalog(asked: Asked) -> tuple[dict[str, Value], bool]:

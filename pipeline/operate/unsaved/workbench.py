@@ -34,6 +34,7 @@ from pipeline.operate.unsaved.results import (
     Checked,
     Completion,
     Explanation,
+    LabelSeen,
     Previewed,
     Superseded,
     Verdict,
@@ -118,11 +119,23 @@ class Workbench:
         The samples are taken in the order of their time, with users as the job knows them now beneath what
         the samples themselves tell.
         """
+        request = {"do": "would_fire", "file": file, "text": text, "samples": self._offered(samples)}
+        return would_fire_of(file, self._try(request, by))
+
+    def labels(self, samples: Sequence[Sample]) -> list[LabelSeen]:
+        """Return the labels of the config on disk, each with what it matches among samples.
+
+        Users are as the job knows them now beneath what the samples themselves tell.
+        """
+        told = self._try({"do": "labels", "file": None, "samples": self._offered(samples)}, "")
+        return [LabelSeen(**one) for one in told.get("labels", ())]
+
+    def _offered(self, samples: Sequence[Sample]) -> str:
+        """Return the name under which the other process can ask for samples."""
         tried = [[sample.id, list(sample.records)] for sample in samples]
         key = blake2b(orjson.dumps(tried), digest_size=16).hexdigest()
         self._samples = {key: tried}
-        request = {"do": "would_fire", "file": file, "text": text, "samples": key}
-        return would_fire_of(file, self._try(request, by))
+        return key
 
     def complete(
         self,
