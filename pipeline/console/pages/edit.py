@@ -21,7 +21,7 @@ from pipeline.console.pages.editing.draft import BLANK, Draft, opened_draft, sen
 from pipeline.console.pages.editing.look import look, veiled
 from pipeline.console.pages.editing.meeting import meet
 from pipeline.console.pages.editing.saved import begin, last, outcome
-from pipeline.console.pages.editing.shown import brief, laid_out, operator_words, shown_body
+from pipeline.console.pages.editing.shown import brief, curl_shown, laid_out, operator_words, shown_body
 from pipeline.console.render import page
 from pipeline.console.security.sessions import COOKIE
 from pipeline.model.errors import ConfigError, HooklineError
@@ -201,6 +201,7 @@ async def _show(
         focused=_focused(draft),
         movable=movable,
         shown_body=shown_body,
+        curl=curl_shown,
         brief=brief,
     )
 

@@ -12,7 +12,7 @@ from pipeline.admin.socket_client import NotRunning
 from pipeline.console import writes
 from pipeline.console.context import Asked
 from pipeline.console.glance import Glance, glance
-from pipeline.console.pages.webhooks import obey, order_of, told
+from pipeline.console.pages.webhooks import back_to, obey, order_of, told
 from pipeline.console.render import data, page, webhook_path
 from pipeline.console.security.masks import HIDDEN
 from pipeline.console.veils import veiled_reason
@@ -20,6 +20,7 @@ from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 from pipeline.operate import history as git
 from pipeline.operate import looks
+from pipeline.operate.case_files import tests_of
 from pipeline.operate.edits import Changed
 from pipeline.operate.overview.rows import Row
 from pipeline.operate.overview.sampler import spark
@@ -120,11 +121,12 @@ def _veiled(one: git.Version) -> git.Version:
 
 
 async def give(asked: Asked) -> web.StreamResponse:
-    """Pause, resume, disable or enable it."""
+    """Pause, resume, disable or enable it. `back` of the form: the words of the list that it came from."""
     seen, row = await _row(asked)
-    order = order_of((await asked.form()).get("do", ""))
+    form = await asked.form()
+    order = order_of(form.get("do", ""))
     asked.say(*told(order, await obey(asked, seen, [row.id], order)))
-    return asked.go(webhook_path(row.id))
+    return asked.go(webhook_path(row.id) if "back" not in form else back_to(form))
 
 
 async def ask_end(asked: Asked) -> web.StreamResponse:
@@ -146,8 +148,11 @@ async def end(asked: Asked) -> web.StreamResponse:
         return await _ask_end(asked, row, "somebody has changed the file since this page was opened", 412)
     except ConfigError as error:
         return await _ask_end(asked, row, str(error))
+    gone = saved.file
+    if form.get("tests"):
+        gone = " and ".join([gone, *await writes.remove_tests(asked, row.file)])
     owed = f" Its {row.pending:,} pending requests are still sent." if row.pending else ""
-    asked.say(f"{saved.file} is deleted.{owed}")
+    asked.say(f"{gone} {'are' if gone != saved.file else 'is'} deleted.{owed}")
     return asked.go("/webhooks")
 
 
@@ -162,6 +167,7 @@ async def _ask_end(asked: Asked, row: Row, problem: str = "", status: int = 422)
         row=row,
         tab="/delete",
         etag=found.etag,
+        tests=await asked.run(tests_of, asked.console.options.config, row.file),
         problem=problem,
     )
 
