@@ -72,6 +72,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/webhooks/new", "edit", edit.create),
     Route("GET", "/webhooks/{id}/edit", "edit", edit.edit),
     Route("POST", "/webhooks/{id}/edit", "edit", edit.change),
+    Route("POST", "/webhooks/{id}/try", "edit", edit.tried),
     Route("GET", "/webhooks/{id}/saved", "edit", edit.saved),
     # pages/webhook
     Route("GET", "/webhooks/{id}", "view", webhook.show),

@@ -20,6 +20,7 @@ from pipeline.console.forms.settle import opened
 from pipeline.console.pages.editing.draft import BLANK, Draft, opened_draft, sent_draft
 from pipeline.console.pages.editing.look import look, veiled
 from pipeline.console.pages.editing.meeting import meet
+from pipeline.console.pages.editing.samples import OWN
 from pipeline.console.pages.editing.saved import begin, last, outcome
 from pipeline.console.pages.editing.shown import brief, curl_shown, laid_out, operator_words, shown_body
 from pipeline.console.render import page
@@ -94,6 +95,16 @@ async def change(asked: Asked) -> web.StreamResponse:
         asked.unchanged()
         return await _show(asked, await asked.run(meet, asked.console.workbench, draft))
     return await _answer(asked, draft)
+
+
+async def tried(asked: Asked) -> web.StreamResponse:
+    """Return the page of a webhook with an event that was seen elsewhere as its sample; nothing is saved."""
+    asked.unchanged()
+    form = await asked.form()
+    found = await writes.read(asked, asked.name("id"))
+    draft = opened_draft(found.file, found.text, found.etag)
+    record, user = form.get("record", ""), form.get("user", "")
+    return await _show(asked, replace(draft, sample=OWN, record=record, user=user))
 
 
 async def _answer(asked: Asked, draft: Draft) -> web.StreamResponse:

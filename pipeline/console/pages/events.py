@@ -22,6 +22,8 @@ NAMES = 200
 """Names that one page shows; others are found by text."""
 RECENT = 10
 """Samples of a user that are shown."""
+LATELY = 12
+"""Users who are offered where nobody is named."""
 
 
 async def show(asked: Asked) -> web.StreamResponse:
@@ -112,7 +114,7 @@ async def users(asked: Asked) -> web.StreamResponse:
         except StateError:
             if not await asked.run(is_new, state):
                 raise
-    recent, names = await _samples(asked, id) if id else ([], [])
+    recent, names, others = await _samples(asked, id)
     tried = await _tried(asked, known, event, recent) if known is not None else None
     facts = None if known is None else asked.masked(known.to_json())
     if asked.wants_json:
@@ -125,6 +127,7 @@ async def users(asked: Asked) -> web.StreamResponse:
         user=facts,
         recent=[_shown(asked, one) for one in recent],
         names=names,
+        others=others,
         tried=tried,
         record=None if tried is None else asked.masked(orjson.loads(tried[0])),
     )
@@ -138,14 +141,15 @@ def explained(tried: tuple[str, Explanation]) -> dict[str, Value]:
     }
 
 
-async def _samples(asked: Asked, id: str) -> tuple[list[Sample], list[str]]:
-    """Return the last samples of a user, and the names of events of which there are samples."""
+async def _samples(asked: Asked, id: str) -> tuple[list[Sample], list[str], list[str]]:
+    """Return the last samples of a user, the names of the events sampled, and whose they are."""
     try:
         found = await asked.run(samples, asked.console.options.state)
     except HooklineError:
-        return [], []
+        return [], [], []
     names = dict.fromkeys(name for one in found for name in one.events)
-    return [one for one in found if one.user == id][:RECENT], sorted(names)
+    users = dict.fromkeys(one.user for one in found if one.user)
+    return [one for one in found if one.user == id][:RECENT], sorted(names), [*users][:LATELY]
 
 
 async def _tried(

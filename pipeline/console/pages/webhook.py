@@ -12,8 +12,10 @@ from pipeline.admin.socket_client import NotRunning
 from pipeline.console import writes
 from pipeline.console.context import Asked
 from pipeline.console.glance import Glance, glance
+from pipeline.console.pages.audit import Fields
 from pipeline.console.pages.webhooks import back_to, obey, order_of, told
 from pipeline.console.render import data, page, webhook_path
+from pipeline.console.security.audit_reader import Wanted, read_page
 from pipeline.console.security.masks import HIDDEN
 from pipeline.console.veils import veiled_reason
 from pipeline.model.errors import ConfigError
@@ -29,6 +31,8 @@ from pipeline.operate.trials.results import CaseResult
 
 FAILURES: Final = 20
 ATTEMPTS: Final = 200
+LINES: Final = 50
+"""Of the audit that are looked at for one webhook."""
 GOOD: Final = "delivered"
 
 
@@ -50,7 +54,8 @@ async def show(asked: Asked) -> web.StreamResponse:
         text=text,
         failures=failures,
         has_memory=tried is not None,
-        sparks=[(name, spark(asked.console.sampler.points(row.id, name))) for name in ("matched", "dead")],
+        known_secs=asked.console.sampler.known_secs,
+        sparks=[(name, spark(asked.console.sampler.lately(row.id, name))) for name in ("matched", "dead")],
         running=seen.stands.running,
     )
 
@@ -111,8 +116,17 @@ async def history(asked: Asked) -> web.StreamResponse:
         found = None if found is None else [_veiled(one) for one in found]
     if asked.wants_json:
         return data({"versions": None if found is None else [one.to_json() for one in found]})
+    wanted = Wanted(target=row.id)
+    part = await asked.run(read_page, asked.console.audit.path, wanted, None, LINES)
+    own = (row.id, row.file)
     return await page(
-        asked, "webhook_history.html", row=row, tab="/history", versions=found, committed=committed
+        asked,
+        "webhook_history.html",
+        row=row,
+        tab="/history",
+        versions=found,
+        committed=committed,
+        acts=[Fields(line) for line in part.lines if line.get("target") in own],
     )
 
 

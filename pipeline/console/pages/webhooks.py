@@ -54,7 +54,7 @@ async def show(asked: Asked) -> web.StreamResponse:
         sort=listing.sort,
         desc=listing.desc,
         link=lambda **changes: _link(words, changes),
-        sparks={row.id: spark(asked.console.sampler.points(row.id, "matched")) for row in shown},
+        sparks={row.id: spark(asked.console.sampler.lately(row.id, "matched")) for row in shown},
         known_secs=asked.console.sampler.known_secs,
         problem=seen.problem,
         stands=seen.stands,
