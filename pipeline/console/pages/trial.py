@@ -110,7 +110,7 @@ async def _show(asked: Asked, tried: Tried, told: dict[str, Value] | None = None
         choices=[one for one in looked.chosen.choices if one[0] != OWN],
         seen=looked.previewed,
         method=opened(tried.file.text).form.fields["method"],
-        host=host_of(tried.url),
+        host=host_of(tried.url if tried.previewed.request is None else tried.previewed.request.url),
         tested=told,
         running=bool(await asked.console.job()),
         curl=curl_shown,
