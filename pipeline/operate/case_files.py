@@ -88,12 +88,8 @@ def _received(event: Value) -> set[Value]:
 def _without(value: Value, gone: set[Value]) -> Value:
     """Return a body without the keys that have one of these values: what is not given is not compared."""
     if isinstance(value, dict):
-        kept = {
-            name: inner
-            for name, inner in value.items()
-            if isinstance(inner, (dict, list)) or inner not in gone
-        }
-        return {name: _without(inner, gone) for name, inner in kept.items()}
+        kept = [one for one in value.items() if isinstance(one[1], (dict, list)) or one[1] not in gone]
+        return {name: _without(inner, gone) for name, inner in kept}
     return [_without(inner, gone) for inner in value] if isinstance(value, list) else value
 
 

@@ -92,7 +92,8 @@ def test_a_row_of_the_list_has_its_menu_and_comes_back_to_the_list(ann: Visitor)
     menu = page[page.index('aria-label="Actions of welcome"') :].partition("</div>")[0]
     assert re.findall(r'(?:formaction|href)="([^"]*)"', menu) == [
         "/webhooks/welcome/orders", "/webhooks/welcome/orders", "/webhooks/welcome/test",
-        "/live?webhook=welcome", "/webhooks/welcome/edit", "/webhooks/new?copy=welcome", "/webhooks/welcome/delete",
+        "/live?webhook=welcome", "/webhooks/welcome/edit", "/webhooks/new?copy=welcome",
+        "/webhooks/welcome/delete",
     ]  # fmt: skip
     fields = [("back", "sort=matched&desc=1"), ("which", "chosen"), ("text", "")]  # as the list's form sends
     given = ann.post("/webhooks/welcome/orders", [*fields, ("do", "pause")])
