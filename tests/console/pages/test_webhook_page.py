@@ -131,21 +131,21 @@ def test_one_is_tried_without_being_opened_and_kept_as_a_case_that_holds(ann: Vi
 
 def test_its_tests_go_with_it_where_that_is_wanted(ann: Visitor):
     folder = ann.caller.config / "webhooks"
-    page = ann.get("/webhooks/big-purchase/delete")
-    fields = [(name, value) for name, value in fields_of(page) if name != "id"]
+    for name in ("going", "leaving"):
+        text = f"id: {name}\ntrigger: {{events: [Purchase]}}\nrequest: {{url: https://a.example/x}}\n"
+        (folder / f"{name}.yaml").write_text(text)
+        (folder / f"{name}.test.yaml").write_text("cases: [{name: a, events: [{name: B}], expect: none}]\n")
+    fields = [(n, value) for n, value in fields_of(ann.get("/webhooks/going/delete")) if n != "id"]
     assert ("tests", "on") in fields
-    done = ann.post("/webhooks/big-purchase/delete", [*fields, ("id", "big-purchase")])
-    assert done.status == 303
-    assert not [one for one in folder.iterdir() if one.name.startswith("big-purchase")]
+    assert ann.post("/webhooks/going/delete", [*fields, ("id", "going")]).status == 303
+    assert not [one for one in folder.iterdir() if one.name.startswith("going")]
     assert [one["target"] for one in ann.caller.audit if one["action"] == "delete"][-2:] == [
-        "webhooks/big-purchase.yaml", "webhooks/big-purchase.test.yaml",
+        "webhooks/going.yaml", "webhooks/going.test.yaml",
     ]  # fmt: skip
-    assert "and webhooks/big-purchase.test.yaml are deleted" in ann.get("/webhooks").text
-    fields = [
-        (name, value) for name, value in fields_of(ann.get("/webhooks/welcome/delete")) if name == "etag"
-    ]
-    ann.post("/webhooks/welcome/delete", [*fields, ("id", "welcome")])
-    assert (folder / "welcome.test.yaml").exists()
+    assert "webhooks/going.yaml and webhooks/going.test.yaml are deleted" in ann.get("/webhooks").text
+    etag = dict(fields_of(ann.get("/webhooks/leaving/delete")))["etag"]
+    ann.post("/webhooks/leaving/delete", [("etag", etag), ("id", "leaving")])
+    assert (folder / "leaving.test.yaml").exists()
 
 
 def test_a_record_seen_elsewhere_becomes_the_sample(ann: Visitor):
