@@ -11,7 +11,7 @@ import orjson
 
 from pipeline.cli import given, requests
 from pipeline.cli.options import config_option, state_dir, state_option
-from pipeline.cli.output import echo, json_option, print_json, say
+from pipeline.cli.output import echo, json_option, print_json, print_text, say
 from pipeline.match.advice import UNKNOWN, advice
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
@@ -95,7 +95,8 @@ def explain(
     if as_json:
         print_json([one.to_json() for one in found])
     else:
-        echo("\n\n".join(as_text(one) for one in found))
+        for number, one in enumerate(found):
+            show(one, is_first=number == 0)
         if user_file is None and letter is None and any(map(_asks_the_user, found)):
             say("\nOne record says little of its user: `--user FILE` gives what was known by then.")
     requests_made = [one.request for one in found if one.request is not None]
@@ -103,8 +104,10 @@ def explain(
     return Exit.OK if requests_made and not is_dead else Exit.PROBLEMS
 
 
-def as_text(one: Explained) -> str:
-    """Return a verdict for a person."""
+def show(one: Explained, *, is_first: bool) -> None:
+    """Print a verdict for a person, and the request as it goes out."""
+    if not is_first:
+        echo()
     lines = [f"{one.webhook}: {one.verdict} on {one_line(str(one.event))}"]
     for clause in one.clauses:
         mark = "✓" if clause.holds else "✗"
@@ -112,9 +115,10 @@ def as_text(one: Explained) -> str:
         lines.append(f"  {'  ' * clause.depth}{mark} {one_line(clause.text + saw)}")
         if (hint := advice(clause)) is not None:
             lines.append(f"  {'  ' * clause.depth}    {hint}")
+    print_text("\n".join(lines))
     if one.request is not None and not one.request.suppressed:
-        lines += ["", requests.as_text(one.request)]
-    return "\n".join(lines)
+        echo()
+        requests.show(one.request)
 
 
 def _asks_the_user(one: Explained) -> bool:

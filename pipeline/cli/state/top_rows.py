@@ -150,12 +150,14 @@ def row_line(columns: Sequence[Column], row: Row, width: int) -> str:
 
 
 def _joined(cells: Iterable[tuple[Column, str, int]]) -> str:
-    texts = []
+    line = ""
     for column, text, wide in cells:
-        cut = cut_to(text, wide)
+        # The mark of a title takes one of the two blanks before it.
+        gap = 1 if not column.left and cell_len(text) == wide + 1 else 2
+        cut = cut_to(text, wide + 2 - gap)
         room = " " * (wide - cell_len(cut))
-        texts.append(f"{cut}{room}" if column.left else f"{room}{cut}")
-    return "  ".join(texts)
+        line += " " * gap * bool(line) + (f"{cut}{room}" if column.left else f"{room}{cut}")
+    return line
 
 
 def colour_of(row: Row) -> str:
@@ -182,6 +184,18 @@ def facts(row: Row) -> list[str]:
         f"match to answer p50 {row.p50_ms:g} ms, p99 {row.p99_ms:g} ms",
         f"last failure    {row.status or ''} {one_line(row.error)}".rstrip(),
     ]
+
+
+def in_rows(line: str, width: int) -> list[str]:
+    """Return what is said of the job in as many lines as it takes; its parts are two blanks apart."""
+    rows = [""]
+    for part in line.split("  "):
+        longer = f"{rows[-1]}  {part}" if rows[-1] else part
+        if cell_len(longer) <= width or not rows[-1]:
+            rows[-1] = longer
+        else:
+            rows.append(part)
+    return [cut_to(row, width) for row in rows]
 
 
 def cut_to(line: str, width: int) -> str:
