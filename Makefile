@@ -73,7 +73,7 @@ SECONDS := 3600
 sim: $(DEV) ## the simulation of the state protocol, for an hour (SECONDS=60, ARGS="--mutants" or "--seed 7")
 	$(BIN)/python -m tests.simulation --seconds $(SECONDS) $(ARGS)
 
-soak: $(DEV) ## half of the full rate for 30 minutes with a sick receiver: what grows? (ARGS="--minutes 5")
+soak: $(DEV) ## a whole installation for 30 minutes, with edits, illness, taps: what grows? (ARGS="--minutes 5")
 	$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 kafka: $(DEV) ## start a Kafka broker on this machine (Java 17 and Maven) and leave it running

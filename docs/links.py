@@ -25,6 +25,8 @@ OUTSIDE = {
 }
 """File of the repository -> its page in the site."""
 
+_TEST = re.compile(r"\[([^\]]+)\]\((\.\./tests/[\w./-]+)\)")
+"""A link to a test: the site has no place for it, so that its text stays there alone."""
 _LINK = re.compile(r"(?<=\]\()([^)#\s:]+)(?=[)#])")
 
 
@@ -45,4 +47,8 @@ def on_page_markdown(markdown: str, page: Page, config: ProperDocsConfig, files:
         # What is neither stays as it is: the strict build says that it leads nowhere.
         return OUTSIDE.get(target, target.removeprefix("docs/") if target.startswith("docs/") else link[1])
 
+    def named(link: re.Match[str]) -> str:
+        return link[1] if (ROOT / "docs" / link[2]).is_file() else link[0]
+
+    markdown = _TEST.sub(named, markdown)
     return _LINK.sub(moved, markdown)

@@ -14,7 +14,7 @@ from pipeline.model.findings import Finding
 from pipeline.model.plain_file import MOST, read_given
 
 if TYPE_CHECKING:
-    from pipeline.operate.trials.given import Given
+    from pipeline.operate.trials.given import Given, Text
 
 STDIN = Path("-")
 FILE = click.Path(path_type=Path, allow_dash=True, exists=True, dir_okay=False)
@@ -45,18 +45,22 @@ def read(
 
     happens_now: a record that says no time is one of this moment.
     """
-    from pipeline.operate.trials.given import Text, configured, understand
+    from pipeline.operate.trials.given import configured, understand
 
-    def text(path: Path) -> Text:
-        # A pipe of the shell may be given, so it is no plain file; but /dev/zero has no end.
-        try:
-            raw = sys.stdin.buffer.read(MOST + 1) if path == STDIN else read_given(path, MOST)
-        except ValueError as error:
-            raise GivenError([Finding(str(path), 0, 0, "record", f"it {error}")]) from None
-        if len(raw) > MOST:
-            raise GivenError([Finding(str(path), 0, 0, "record", f"it is larger than {MOST:,} bytes")])
-        return Text(str(path), raw)
-
-    user = None if user_file is None else text(user_file)
+    user = None if user_file is None else read_text(user_file)
     now = time.time_ns() // 1_000_000 if happens_now else None
-    return understand(text(event_file), user, configured(config, format), now)
+    return understand(read_text(event_file), user, configured(config, format), now)
+
+
+def read_text(path: Path) -> Text:
+    """Return what a file, a pipe or stdin holds. Raises GivenError for what is too large or no file."""
+    from pipeline.operate.trials.given import Text
+
+    # A pipe of the shell may be given, so it is no plain file; but /dev/zero has no end.
+    try:
+        raw = sys.stdin.buffer.read(MOST + 1) if path == STDIN else read_given(path, MOST)
+    except ValueError as error:
+        raise GivenError([Finding(str(path), 0, 0, "record", f"it {error}")]) from None
+    if len(raw) > MOST:
+        raise GivenError([Finding(str(path), 0, 0, "record", f"it is larger than {MOST:,} bytes")])
+    return Text(str(path), raw)

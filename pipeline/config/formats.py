@@ -39,12 +39,14 @@ def formats_of(
     settings = kafka.get("topics")
     own = settings if isinstance(settings, dict) else {}
     for name in [*_listed(kafka.get("events")), *_listed(kafka.get("users")), *own]:
+        if not isinstance(name, str):
+            continue  # reported with the section
         given = own.get(name)
         format = given.get("format") if isinstance(given, dict) else None
         if format is not None:
             _note(format, ("source", "kafka", "topics", name, "format"), named)
         format = usual if format is None else format
-        if format is not None and isinstance(name, str):
+        if format is not None:
             topics[name] = _with_table(format, given)
     found: dict[str, Value] = {"topics": topics} if topics else {}
     source = data.get("source")

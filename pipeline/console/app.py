@@ -17,7 +17,7 @@ from pipeline.console.render import page
 from pipeline.console.routes import ROUTES, Route
 from pipeline.console.security.audit import Act, AuditFailed, Line, Result
 from pipeline.console.security.headers import harden
-from pipeline.console.security.identity import NOBODY, Rules, address_of, identify
+from pipeline.console.security.identity import NOBODY, address_of, identify
 from pipeline.console.security.origin import is_known, is_ours, is_said
 from pipeline.console.security.roles import CHANGING
 from pipeline.model.errors import ConfigError, HooklineError, UsageError
@@ -76,7 +76,6 @@ class _Gate:
     def __init__(self, console: Console) -> None:
         options = console.options
         self._console = console
-        self._rules = Rules(options.read_only, options.hide_payloads, options.proxy)
         self._streams = 0
 
         @web.middleware
@@ -110,7 +109,7 @@ class _Gate:
         if not is_ours(request.method, request.headers, host):
             return await self._turned_away(asked, HTTPStatus.FORBIDDEN, "a page of another site sent this\n")
         try:
-            asked.viewer, asked.session = identify(request, self._console, self._rules)
+            asked.viewer, asked.session = identify(request, self._console, self._console.rules)
             if asked.viewer.by == "proxy" and not is_said(request.method, request.headers):
                 raise web.HTTPForbidden(reason="a browser says where a form was sent from, and this does not")
             return await handler(request)

@@ -15,6 +15,7 @@ from multidict import MultiDict, MultiMapping
 
 from pipeline.admin.socket_client import ask
 from pipeline.console.security.audit import NAME, Act, Action, Audit
+from pipeline.console.security.identity import Rules, is_still
 from pipeline.console.security.masks import Mask
 from pipeline.console.security.proxy import Proxy
 from pipeline.console.security.roles import Right, Viewer
@@ -77,6 +78,7 @@ class Console:
     options: Options
     sessions: Sessions = field(default_factory=Sessions)
     throttle: Throttle = field(default_factory=Throttle)
+    rules: Rules = field(init=False)
     tokens: Tokens = field(init=False)
     mask: Mask = field(init=False)
     audit: Audit = field(init=False)
@@ -103,6 +105,7 @@ class Console:
 
     def __post_init__(self) -> None:
         self.works = Works(self.options.state)
+        self.rules = Rules(self.options.read_only, self.options.hide_payloads, self.options.proxy)
         self.tokens = Tokens(self.options.tokens)
         self.mask = Mask(self.options.mask)
         self.tree = Tree(self.options.config)
@@ -170,6 +173,11 @@ class Asked:
     def may(self, right: Right) -> bool:
         """Return whether who asks may do this; what a whole page wants stands in the route table."""
         return right in self.viewer.rights
+
+    @property
+    def is_welcome(self) -> bool:
+        """Whether who asked is still logged in, with the same rights: what goes on ends with that."""
+        return is_still(self.request, self.console, self.console.rules, self.viewer)
 
     @property
     def query(self) -> MultiMapping[str]:

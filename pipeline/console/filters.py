@@ -62,6 +62,7 @@ def dead_filter(asked: Asked, given: Mapping[str, str]) -> Filter[Selection]:
         until=words.read("until", parse_when),
         user=words.text("user"),
         text=words.text("text"),
+        seen=asked.masked if asked.console.mask else None,
         ids=tuple(one for one in (words.text("id") or "").split(",") if one),
     )
     return Filter(selection, words.typed, words.problems)
@@ -79,6 +80,7 @@ def owed_filter(asked: Asked, given: Mapping[str, str]) -> Filter[Owing]:
         until=words.read("until", parse_when),
         user=words.text("user"),
         text=words.text("text"),
+        seen=asked.masked if asked.console.mask else None,
     )
     return Filter(owing, words.typed, words.problems)
 

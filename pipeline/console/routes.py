@@ -125,6 +125,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/api/v1/webhooks/{id}/{order}", "operate", hooks.order),
     # api: dead letters, outbox, status
     Route("GET", "/api/v1/status", "view", kept.status),
+    Route("GET", "/api/v1/processes", "view", kept.processes),
     Route("GET", "/api/v1/dead-letters", "view", kept.list_dead),
     Route("GET", "/api/v1/dead-letters/{name}", "view", dead_letters.show_one),
     Route("POST", "/api/v1/dead-letters/replay", "operate", kept.replay),

@@ -13,9 +13,10 @@ from typing import Literal
 from pipeline.job.tap.answers import ends_with, fault_of
 from pipeline.model.errors import Refused
 from pipeline.operate.asking import Changed, ask_or_leave
+from pipeline.operate.kept.bodies import Seen, holds_text
 from pipeline.operate.kept.chosen import Chosen
 from pipeline.outbox.codec import DeadLetter
-from pipeline.outbox.reading.dead_letter_json import name_of, reason_of
+from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of
 from pipeline.outbox.reading.newest import PLACE_BYTES, newest
 from pipeline.outbox.reading.view import dead_letters, require_webhook
 
@@ -40,6 +41,8 @@ class Selection:
     """A user id or an anonymous id."""
     text: str | None = None
     """What is in the body, in small or capital letters."""
+    seen: Seen | None = None
+    """What who asks may see of a dead letter: the text is sought there; None: all of it."""
     ids: tuple[str, ...] = ()
     """Short names or webhook-ids."""
 
@@ -58,7 +61,10 @@ class Selection:
             and (self.reason is None or reason_of(letter).startswith(self.reason))
             and (not self.statuses or _ended(letter, self.statuses))
             and (self.user is None or letter.request.user[2:] == self.user)
-            and (self.text is None or self.text.lower().encode() in letter.request.body.lower())
+            and (
+                self.text is None
+                or holds_text(letter.request.body, self.text, self.seen, lambda: as_json_value(letter))
+            )
             and (not self.ids or name_of(letter) in self.ids or letter.request.message_id in self.ids)
         )
 

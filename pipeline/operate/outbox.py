@@ -14,6 +14,7 @@ from pipeline.model.errors import Refused
 from pipeline.model.json import Value
 from pipeline.model.times import format_iso
 from pipeline.operate.asking import Changed, ask_or_leave
+from pipeline.operate.kept.bodies import Seen, holds_text
 from pipeline.operate.kept.chosen import Chosen
 from pipeline.outbox.handover import Progress
 from pipeline.outbox.reading.dead_letter_json import request_json
@@ -39,6 +40,8 @@ class Owing:
     """A user id or an anonymous id."""
     text: str | None = None
     """What is in the body, in small or capital letters."""
+    seen: Seen | None = None
+    """What who asks may see of a request: the text is sought there; None: all of it."""
 
     def holds(self, owed: Owed, now_ms: int) -> bool:
         """Return whether a request is one of them."""
@@ -49,7 +52,7 @@ class Owing:
             and (self.until is None or request.created_ms < self.until)
             and (not self.statuses or _ended(progress, self.statuses))
             and (self.user is None or user_of(owed) == self.user)
-            and (self.text is None or self.text.lower().encode() in request.body.lower())
+            and (self.text is None or holds_text(request.body, self.text, self.seen, lambda: to_json(owed)))
         )
 
 

@@ -34,7 +34,7 @@ class RemoteConsole:
         self._secure = parts.scheme == "https"
         self._host = parts.netloc
         self._base = parts.path.rstrip("/")
-        self._headers = {"user-agent": "hookline"}
+        self._headers = {"user-agent": "hookline", "connection": "close"}
         if token_file is not None:
             self._headers["authorization"] = f"Bearer {_token(token_file)}"
         self.url = f"{parts.scheme}://{parts.netloc}{self._base}"
@@ -42,6 +42,11 @@ class RemoteConsole:
     def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Value:
         """Return the JSON of an answer. Raises HooklineError with what the console says is wrong."""
         with self._asked(path, query, "application/json") as answer:
+            return orjson.loads(answer.read(MOST_BYTES))
+
+    def post(self, path: str) -> Value:
+        """Have something done; return the JSON of the answer. Raises as `get` does."""
+        with self._asked(path, (), "application/json", "POST") as answer:
             return orjson.loads(answer.read(MOST_BYTES))
 
     def lines(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Iterator[dict[str, Value]]:
@@ -54,7 +59,9 @@ class RemoteConsole:
                 if line.strip():
                     yield orjson.loads(line)
 
-    def _asked(self, path: str, query: Sequence[tuple[str, str]], accept: str) -> http.client.HTTPResponse:
+    def _asked(
+        self, path: str, query: Sequence[tuple[str, str]], accept: str, method: str = "GET"
+    ) -> http.client.HTTPResponse:
         connection: http.client.HTTPConnection
         if self._secure:
             context = ssl.create_default_context()
@@ -63,7 +70,7 @@ class RemoteConsole:
             connection = http.client.HTTPConnection(self._host, timeout=ASK_SECS)
         asked = f"{self._base}{path}" + (f"?{urlencode(query)}" if query else "")
         try:
-            connection.request("GET", asked, headers={**self._headers, "accept": accept})
+            connection.request(method, asked, headers={**self._headers, "accept": accept})
             answer = connection.getresponse()
         except ssl.SSLError as error:
             raise NotReached(f"{self.url}: no TLS with this console: {error.reason or error}") from error
@@ -71,7 +78,8 @@ class RemoteConsole:
             raise NotReached(f"no console answers at {self.url}: {error or type(error).__name__}") from error
         if answer.status == http.client.OK:
             return answer
-        raise _refused(self.url, answer)
+        with answer:
+            raise _refused(self.url, answer)
 
 
 def _refused(url: str, answer: http.client.HTTPResponse) -> HooklineError:

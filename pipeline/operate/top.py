@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pipeline.admin.socket_client import ask
+from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.model.json import Value
 from pipeline.model.times import parse_time
+from pipeline.operate.remote import RemoteConsole
 from pipeline.operate.status import together
 
 COUNTS = ("matched", "delivered", "dead", "pending", "suppressed")
@@ -86,18 +87,21 @@ class Top:
 
     def __init__(
         self,
-        state: Path,
+        place: Path | str,
         webhooks: Sequence[str] = (),
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-        asked: Callable[[Path, str], list[Value]] = ask,
+        asked: Callable[[], list[Value]] | None = None,
     ) -> None:
-        self._state = state
+        """place: the state directory of the job, or what stands for it. asked: says what each of its
+        processes says of itself; None: they are asked here.
+        """
+        self._place = place
         self._webhooks = webhooks
         self._clock = clock
         self._wall = wall
-        self._asked = asked
+        self._asked = asked or (lambda: ask(Path(place), "status"))
         self._at = 0.0
         self._elapsed = -1.0
         self._before: dict[str, dict[str, int]] = {}
@@ -105,7 +109,7 @@ class Top:
 
     def look(self) -> Table:
         """Return how the job stands now."""
-        said = self._asked(self._state, "status")
+        said = self._asked()
         now = self._clock()
         elapsed = min(float(one["elapsed_secs"]) for one in said)
         # A process that has begun anew counts its attempts from nothing.
@@ -165,7 +169,7 @@ class Top:
         of = sum(size[1] for size in sizes)
         problems = next((one["config"]["problems"] for one in said if one["config"]["problems"]), "")
         return Head(
-            state=str(self._state),
+            state=str(self._place),
             processes=len(said),
             elapsed_secs=max(float(one["elapsed_secs"]) for one in said),
             config=said[0]["config"]["version"],
@@ -180,6 +184,18 @@ class Top:
             resident_bytes=sum(one.get("resident_bytes", 0) for one in said),
             disk_free_bytes=min(one.get("disk_free_bytes", 0) for one in said),
         )
+
+
+def afar(console: RemoteConsole, webhooks: Sequence[str] = ()) -> Top:
+    """Return what looks at the job behind a console."""
+
+    def asked() -> list[Value]:
+        said: list[Value] = console.get("/api/v1/processes")["processes"]
+        if not said:
+            raise NotRunning(f"{console.url}: no job runs there")
+        return said
+
+    return Top(console.url, webhooks, asked=asked)
 
 
 def _lanes(said: Sequence[Mapping[str, Value]]) -> dict[str, dict[str, Value]]:

@@ -111,6 +111,10 @@ def test_every_problem_names_its_layer(load) -> None:
         ),
         ("source: {jsonl: {follow: true}}", "a jsonl source needs `paths`, or `events` and `users`"),
         ("source: {jsonl: {paths: [a], events: [b]}}", "`paths` and `events`/`users` exclude each other"),
+        (
+            "source: {kafka: {brokers: b, events: [a, {topic: c}], users: [[d]]}}",
+            "1:42: error[wrong-type]: `source.kafka.events[1]` must be a text, not a map",
+        ),
         ("source: {kafka: {brokers: b}}", "a kafka source needs `events`, `users` or both"),
         ("source: {jsonl: {paths: a}, kafka: {brokers: b, events: e}}", "exclude each other: keep one"),
         (

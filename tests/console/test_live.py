@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipeline.cli.state.top import Afar, order
+from pipeline.cli.state.top_view import Act, View
 from tests.kit import console as kit
 from tests.kit.console import Desk, Tab
 from tests.kit.run import HOOKLINE, ended, started, until
@@ -285,6 +287,17 @@ def test_a_tap_behind_a_console_wants_a_token_and_shows_what_its_role_may_see(de
             seen, whole = (json.loads(ended(process)[0]) for process in (viewer, editor))
         assert (seen["user"], seen["why"][0]["value"], "record" in seen) == ("•••", "•••", False)
         assert (whole["user"], whole["why"][0]["value"], whole["known"]) == ("m1", "•••", {"plan": "•••"})
+        afar = ["--url", url, "--token-file", tmp_path / "viewer", "--once", "--json"]
+        shown, here = desk.bench.hookline("top", *afar), desk.bench.hookline("top", "--once", "--json")
+        assert shown["job"]["state"] == url
+        for there, row in zip(shown["webhooks"], here["webhooks"], strict=True):
+            assert (there["id"], there["matched"], there["error"]) == (row["id"], row["matched"], "")
+        view = View()
+        for role, said in (("viewer", "your role (viewer) may not do this"), ("editor", "crm: paused now")):
+            order(Afar(url, tmp_path / role), Act("pause", "crm"), view)
+            assert said in view.message
+        assert desk.bench.status()["halted"] == {"crm": "paused"}
+        order(Afar(url, tmp_path / "editor"), Act("resume", "crm"), view)
         assert "your role may not ask" in tap(url, "viewer", "--user", "m1", code=2)
         assert "wants a token that it knows: --token-file" in tap(url, None, code=1)
         assert "wants a token that it knows: --token-file" in tap(url, "stranger", code=1)

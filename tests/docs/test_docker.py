@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +24,15 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 COLLECT: dict[str, Any] = yaml.safe_load((DOCKER / "compose.collect.yaml").read_text())
+FILES = {"compose.yaml": COMPOSE, "compose.collect.yaml": COLLECT}
 SERVICES: dict[str, dict[str, Any]] = {**COMPOSE["services"], **COLLECT["services"]}
+OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("hookline:")}
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 
 KEYS = {
     "build", "cap_drop", "command", "depends_on", "entrypoint", "environment", "expose", "healthcheck",
-    "hostname", "image", "init", "ports", "read_only", "restart", "security_opt", "stop_grace_period",
-    "tmpfs", "volumes",
+    "hostname", "image", "init", "logging", "mem_limit", "pids_limit", "ports", "profiles", "read_only",
+    "restart", "secrets", "security_opt", "stop_grace_period", "tmpfs", "user", "volumes",
 }  # fmt: skip
 """The keys of the Compose specification that these services use."""
 
@@ -44,7 +49,7 @@ def parse(words: list[str]) -> click.Context:
 
 def hookline_commands() -> list[list[str]]:
     """Return every `hookline` command line of the folder, without the program's name."""
-    found = [service["command"] for service in SERVICES.values() if service["image"] == "hookline"]
+    found = [service["command"] for service in OURS.values()]
     found.append(json.loads(re.search(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[1]))  # type: ignore[index]  # a missing CMD fails here
     found += [
         line.split() for line in re.findall(r"exec job hookline (.+)", (DOCKER / "README.md").read_text())
@@ -56,7 +61,7 @@ def hookline_commands() -> list[list[str]]:
 
 
 def test_services_have_only_known_keys_and_fitting_values():
-    assert set(COMPOSE) | set(COLLECT) <= {"name", "services", "volumes", "x-hookline"}
+    assert set(COMPOSE) | set(COLLECT) <= {"name", "secrets", "services", "volumes", "x-hookline"}
     assert len(SERVICES) == len(COMPOSE["services"]) + len(COLLECT["services"]), "two have one name"
     for name, service in SERVICES.items():
         assert set(service) <= KEYS, name
@@ -65,9 +70,12 @@ def test_services_have_only_known_keys_and_fitting_values():
         assert service.get("restart", "no") in {"no", "unless-stopped"}, name
 
 
-def test_images_are_named_with_a_version():
+def test_images_are_named_with_a_version_ours_with_that_of_the_package():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert {service["image"] for service in OURS.values()} == {f"hookline:{version}"}
+    assert f"-t hookline:{version} ." in (DOCKER / "README.md").read_text()
     for service in SERVICES.values():
-        assert service["image"] == "hookline" or re.search(r":v?\d+\.\d+", service["image"])
+        assert re.search(r":v?\d+\.\d+", service["image"])
     assert "latest" not in DOCKERFILE
 
 
@@ -88,17 +96,29 @@ def test_mounts_are_files_of_the_repository_or_declared_volumes():
             source = mount.split(":")[0]
             if source.startswith("."):
                 assert (DOCKER / source).exists(), mount
+                assert mount.endswith(":ro"), mount
             else:
                 assert source in {**COMPOSE["volumes"], **COLLECT["volumes"]}, mount
     build = SERVICES["job"]["build"]
     assert (DOCKER / build["context"] / build["dockerfile"]).exists()
 
 
-def test_published_ports_are_bound_to_this_machine_alone():
-    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+@pytest.mark.parametrize("file", FILES.values(), ids=FILES)
+def test_published_ports_are_bound_to_this_machine_alone(file: dict[str, Any]):
+    ports = [port for service in file["services"].values() for port in service.get("ports", [])]
     assert ports
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
     assert len({port.split(":")[1] for port in ports}) == len(ports)
+
+
+@pytest.mark.parametrize("file", FILES.values(), ids=FILES)
+def test_secrets_are_files_each_of_which_a_service_has_and_none_is_a_variable(file: dict[str, Any]):
+    for name, said in file["secrets"].items():
+        assert (DOCKER / said["file"]).read_text().strip(), name
+    given = {name for service in file["services"].values() for name in service.get("secrets", [])}
+    assert given == set(file["secrets"])
+    variables = [name for one in file["services"].values() for name in one.get("environment", {})]
+    assert [name for name in variables if re.search("KEY|TOKEN|SECRET|PASSWORD", name)] == []
 
 
 @pytest.mark.parametrize("words", hookline_commands(), ids=" ".join)
@@ -112,31 +132,53 @@ def test_a_command_with_a_typo_would_be_found():
         parse(["run", "--metrcis", "0.0.0.0:9090"])
 
 
-def test_the_job_has_a_clean_config():
+@pytest.mark.parametrize(
+    ("folder", "service", "webhooks"),
+    [("config", "job", 2), ("collector", "collect", 0), ("collect", "up", 1)],
+)
+def test_configs_are_clean_and_their_secrets_are_those_of_their_service(
+    folder: str, service: str, webhooks: int, tmp_path: Path
+):
     from pipeline.operate.check import check
 
-    verdict = check(DOCKER / "config", offline=True)
+    mine = shutil.copytree(DOCKER / folder, tmp_path / "config")
+    (mine / "webhooks").mkdir(exist_ok=True)  # a collector has none
+    verdict = check(mine, offline=True)
     # Inside one machine's network TLS would protect nothing.
-    assert {finding.code for finding in verdict.findings} == {"no-tls"}
-    assert (verdict.errors, verdict.webhooks) == (0, 2)
+    assert {finding.code for finding in verdict.findings} <= {"no-tls"}
+    assert (verdict.errors, verdict.webhooks) == (0, webhooks)
+    text = (DOCKER / folder / "pipeline.yaml").read_text()
+    assert set(re.findall(r"/run/secrets/(\w+)", text)) == set(SERVICES[service]["secrets"])
+    assert f"./{folder}:/etc/hookline:ro" in SERVICES[service]["volumes"]
 
 
-def test_what_collects_has_a_clean_config(monkeypatch: pytest.MonkeyPatch):
-    from pipeline.operate.check import check
+def test_what_is_kept_lies_in_volumes():
+    image = set(json.loads(re.search(r"^VOLUME (\[.*\])$", DOCKERFILE, re.MULTILINE)[1]))  # type: ignore[index]  # a missing VOLUME fails here
+    state = re.search(r"HOOKLINE_STATE=(\S+)", DOCKERFILE)[1]  # type: ignore[index]  # a missing one fails here
+    recording = yaml.safe_load((DOCKER / "collect/pipeline.yaml").read_text())["collect"]["to"]["recording"]
+    assert image == {state, recording}
+    mounted = {name: {mount.split(":")[1] for mount in one.get("volumes", [])} for name, one in OURS.items()}
+    assert state in mounted["job"]
+    assert {state, recording} <= mounted["up"]
+    made = re.search(r"install -d -o hookline -g hookline (.+) ", DOCKERFILE)[1].split()  # type: ignore[index]  # a missing one fails here
+    assert image <= set(made), "a new volume has the owner of the folder in the image"
 
-    environment = SERVICES["up"]["environment"]
-    monkeypatch.setenv("HOOKLINE_COLLECT_TO_RECORDING", environment["HOOKLINE_COLLECT_TO_RECORDING"])
-    verdict = check(DOCKER / "collect", offline=True)
-    assert {finding.code for finding in verdict.findings} == {"no-tls"}
-    assert (verdict.errors, verdict.webhooks) == (0, 1)
-    mounted = SERVICES["up"]["volumes"][1].split(":")[1]
-    for name in ("HOOKLINE_COLLECT_TO_RECORDING", "HOOKLINE_STATE"):
-        assert environment[name].startswith(f"{mounted}/"), "it would be lost with the container"
+
+def test_the_console_knows_who_comes_and_keeps_its_audit_beside_the_job():
+    for folder, service in (("config", "job"), ("collect", "up")):
+        console = yaml.safe_load((DOCKER / folder / "pipeline.yaml").read_text())["console"]
+        assert console["behind_proxy"], "from all addresses of the container: nothing else starts"
+        assert f"127.0.0.1:{console['listen'].rpartition(':')[2]}:8780" in SERVICES[service]["ports"]
+        assert SERVICES[service]["command"][0] == "up", "one PID namespace: LMDB knows readers by their id"
+    known = (DOCKER / "secrets/console_tokens").read_text()
+    digest = hashlib.sha256(b"trial").hexdigest()
+    assert f"operator trial {digest}" in known
+    assert "`trial`" in (DOCKER / "README.md").read_text()
 
 
 def test_what_serves_health_is_asked_for_it_and_nothing_else():
     asked = {name for name, service in SERVICES.items() if "healthcheck" in service}
-    serving = {name for name, service in SERVICES.items() if "--metrics" in service.get("command", [])}
+    serving = {name for name, service in OURS.items() if "--metrics" in service["command"]}
     assert asked - {"kafka"} == serving
     for name in serving:
         program = SERVICES[name]["healthcheck"]["test"][3]
@@ -146,9 +188,30 @@ def test_what_serves_health_is_asked_for_it_and_nothing_else():
 
 
 def test_no_container_of_ours_may_write_beside_its_volume_or_has_a_privilege():
+    assert len(OURS) == 6
+    for name, service in OURS.items():
+        assert (service["read_only"], service["user"], service["init"]) == (True, "10001:10001", True), name
+        assert service["tmpfs"][0].startswith("/tmp:size="), name
     for name, service in SERVICES.items():
-        if service["image"] == "hookline":
-            assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"], name
+        assert service["logging"]["options"]["max-size"], f"{name}: its log would fill the disk"
+
+
+def test_what_has_something_to_finish_is_given_the_time():
+    """The job sends what is on its way for ten seconds at most, the collector waits five for its disk."""
+    for name, service in OURS.items():
+        grace = service.get("stop_grace_period", "10s")
+        least = {"run": 30, "up": 45, "collect": 15}.get(service["command"][0], 10)
+        assert int(grace.removesuffix("s")) >= least, name
+
+
+def test_dashboards_are_there_for_who_asks_for_them():
+    assert {name for name, one in SERVICES.items() if one.get("profiles") == ["watch"]} == {
+        "prometheus",
+        "grafana",
+    }
 
 
 def test_the_image_starts_without_a_config(tmp_path: Path):
@@ -157,12 +220,18 @@ def test_the_image_starts_without_a_config(tmp_path: Path):
     assert words[2].startswith("/var/lib/hookline/state/"), "all else is read-only"
 
 
-def test_topics_of_the_job_are_created_with_equal_partitions():
+def test_topics_are_created_with_equal_partitions_and_those_with_users_are_kept_for_good():
     source = yaml.safe_load((DOCKER / "config/pipeline.yaml").read_text())["source"]["kafka"]
-    script = SERVICES["topics"]["command"][0]
-    created = dict(re.findall(r"--topic (\S+) --partitions (\d+)", script))
-    assert set(created) == {*source["events"], *source["users"]}
-    assert len(set(created.values())) == 1
+    sink = yaml.safe_load((DOCKER / "collector/pipeline.yaml").read_text())["collect"]["to"]["kafka"]["topic"]
+    once, kept = SERVICES["topics"]["command"][0].split("for topic in ")
+    names = kept.partition(";")[0].split()
+    created = [*re.findall(r"--topic (\w+)", once), *names]
+    assert sorted(created) == sorted([*source["events"], *source["users"]])
+    assert source["topics"] == {sink: {"format": "collected"}}
+    assert len(set(re.findall(r"--partitions (\d+)", once + kept))) == 1
+    assert {*source["users"], sink} == set(names)
+    for word in ("cleanup.policy=delete", "retention.ms=-1", "retention.bytes=-1"):
+        assert word in kept
 
 
 def test_the_image_is_built_from_the_hashed_lock_and_runs_without_privileges():
@@ -212,7 +281,10 @@ def test_dashboard_and_alerts_use_only_metrics_and_labels_that_exist():
             assert {label.strip() for label in labels.split(",")} <= usable, expression
 
 
-def test_the_scraped_target_is_the_job():
+def test_what_is_scraped_serves_it_under_the_name_by_which_it_is_asked():
     targets = yaml.safe_load((DOCKER / "prometheus/prometheus.yaml").read_text())["scrape_configs"][0]
-    assert targets["static_configs"][0]["targets"] == ["job:9090"]
-    assert "0.0.0.0:9090" in SERVICES["job"]["command"]
+    found = targets["static_configs"][0]["targets"]
+    assert {target.partition(":")[0] for target in found} == {"job", "collect"}
+    for name, _, port in (target.partition(":") for target in found):
+        assert SERVICES[name]["hostname"] == name
+        assert f"0.0.0.0:{port}" in SERVICES[name]["command"]

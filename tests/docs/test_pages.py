@@ -71,6 +71,21 @@ def test_targets_of_make_that_are_named_exist(path: Path):
     assert set(re.findall(r"(?:`|^)make ([a-z][a-z-]+)", text, re.MULTILINE)) <= targets
 
 
+def test_every_promise_names_tests_that_there_are():
+    text = (ROOT / "docs" / "guarantees.md").read_text()
+    named: dict[str, int] = {}
+    for promise in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        title = promise.splitlines()[0]
+        for file, names in re.findall(r"^- \[tests/.*?\]\(\.\./(.*?)\): (.*)$", promise, re.MULTILINE):
+            there = set(re.findall(r"def (test_\w+)", (ROOT / file).read_text()))
+            wanted = re.findall(r"`(test_\w+)`", names)
+            assert wanted, f"{title}: {file} without a test"
+            assert set(wanted) <= there, f"{title}: {file}"
+            named[title] = named.get(title, 0) + len(wanted)
+    assert {title.partition(" ")[0] for title in named} >= {f"P{number}" for number in range(1, 9)}
+    assert sum(title.startswith(("Events over HTTP", "The console")) for title in named) == 2
+
+
 def test_the_cookbook_names_every_example():
     text = (ROOT / "docs" / "cookbook.md").read_text()
     examples = {path.name for path in (ROOT / "config" / "examples").glob("*.yaml")}

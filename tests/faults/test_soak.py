@@ -1,26 +1,59 @@
-"""The short form of `make soak`: too short to call anything flat, long enough for every illness."""
+"""The short form of `make soak`: too short to call anything flat, long enough for all that happens in it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from tests.chaos.soak import ILLS, Sample, grown, soak
+from tests.chaos.soak.rig import GUEST_EDITS, ILLS, soak
+from tests.chaos.soak.sample import Process, Sample
+from tests.chaos.soak.verdict import trends, unbounded
 
 
-def test_a_receiver_that_falls_ill_again_and_again_costs_neither_deliveries_nor_files(tmp_path: Path):
+def test_a_whole_installation_with_everything_that_happens_to_it_loses_nothing(tmp_path: Path):
     rows: list[str] = []
-    samples = soak(tmp_path, secs=10, window_secs=2, rate=300, show=rows.append)
+    samples = soak(tmp_path, windows=len(ILLS), window_secs=1, rate=50, edit_secs=0.5, show=rows.append)
     print("\n".join(rows))
     assert {sample.sick for sample in samples} == {str(ill) for ill in ILLS}
-    assert max(sample.descriptors for sample in samples) < 300
-    assert max(sample.state for sample in samples) < 64 << 20
+    last = samples[-1]
+    assert last.processes.keys() >= {"up", "collect", "job", "console", "trial", "tap", "tap by console"}
+    assert all(last.processes[name].blocks > 0 for name in ("collect", "job", "console"))
+    assert max(one.descriptors for one in last.processes.values()) < 150
+    assert last.counts["versions"] > 2
+    assert last.counts["webhooks"] > 5, f"no edit of {GUEST_EDITS} brought a new one"
+    assert last.counts["dead letters"] > 0
+    assert last.disk["audit"] > 0
+    assert last.disk["state, all"] < 64 << 20
 
 
-def test_what_grows_is_named():
-    flat = [Sample(n, 100.0, 80 << 20, 50, 4 << 20, 0, 1.0, 5.0, "hang") for n in range(9)]
-    assert grown(flat) == []
-    leaking = [replace(sample, rss=sample.rss + n * (10 << 20)) for n, sample in enumerate(flat)]
-    assert grown(leaking) == ["memory (MiB) went from 120.0 to 150.0"]
-    slower = [replace(sample, p99=5.0 * 1.5**n, descriptors=50 + 20 * n) for n, sample in enumerate(flat)]
-    assert len(grown(slower)) == 2
+def flat(minutes: int = 30) -> list[Sample]:
+    job = Process(80 << 20, 50, 14, 300_000)
+    disk = {"recovery": 1 << 20, "users, links": 1 << 20}
+    return [Sample(60.0 * n, "hang", {"job": job}, disk, {"owed": 10}, {"p99": 20.0}) for n in range(minutes)]
+
+
+def test_what_stays_is_called_flat_and_so_is_what_goes_up_and_down():
+    samples = [
+        replace(one, counts={"owed": n % 5 * 100}, times={"p99": 20.0 + n % 2})
+        for n, one in enumerate(flat())
+    ]
+    assert [trend for trend in trends(samples) if trend.grows] == []
+
+
+def test_what_grows_is_named_where_nothing_says_that_it_ends():
+    samples = [
+        replace(
+            one,
+            processes={"job": replace(one.processes["job"], rss=(80 << 20) + n * (1 << 20))},
+            disk={"recovery": n << 20, "users, links": n << 20},
+        )
+        for n, one in enumerate(flat())
+    ]
+    found = {trend.name: trend for trend in trends(samples)}
+    assert unbounded(list(found.values())) == ["job RSS MiB", "disk recovery MiB"]
+    assert found["disk users, links MiB"].grows
+    assert round(found["job RSS MiB"].per_hour) == 60
+
+
+def test_too_few_windows_say_nothing():
+    assert trends(flat(8)) == []

@@ -54,6 +54,19 @@ def test_explain_takes_the_nth_line_of_a_stream(bench: Bench, capsys: pytest.Cap
         assert code != 0
         assert told in err
     assert "name a record" in said(capsys, bench, "explain", "--line", 1)[2]
+    assert "brings its user" in said(capsys, bench, "explain", "--dlq", "x", "--user", stream)[2]
+
+
+def test_a_line_of_a_stream_is_explained_with_what_was_known_of_its_user(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream, user = bench.config / "s.jsonl", bench.config / "user.json"
+    user.write_text('{"plan": "pro"}')
+    asked = ("explain", "--event", stream, "--line", 1, "--webhook", "pro")
+    trigger = "trigger: {events: [A], where: [{user.properties.plan: pro}]}"
+    bench.write("pro", f"{trigger}\nrequest: {{url: 'http://127.0.0.1:9/x'}}\n")
+    assert said(capsys, bench, *asked)[0] == 1
+    assert said(capsys, bench, *asked, "--user", user)[0] == 0
 
 
 def test_check_shows_what_the_formats_make_of_a_sample(

@@ -39,7 +39,7 @@ class Job:
         self.clock = ManualClock()
         self.answers: list[dict[str, Any]] = []
         self.top = Top(
-            Path("state"), clock=self.clock.now, wall=lambda: 1_795_000_010.0, asked=lambda *_: self.answers,
+            Path("state"), clock=self.clock.now, wall=lambda: 1_795_000_010.0, asked=lambda: self.answers,
             **options,
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from pipeline.model.errors import RenderError
-from tests.render.rendering import a_user, an_event, compiled, mistakes, rendered
+from tests.render.rendering import a_user, an_event, compiled, mistakes, read_request, rendered
 
 PROPERTIES = {
     "text": "a",
@@ -272,3 +272,22 @@ def test_the_same_event_gives_the_same_text_whatever_the_clock_and_zone(
 def test_unknown_tags_and_filters_are_all_reported() -> None:
     found = mistakes({"body": {"a": "{{ x }}", "b": ["{{ event.id | nope }}"], "c": {"d": "{% foo %}"}}})
     assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "here"),
+    [
+        ("{person.properties.name} paid", ["user.properties.name"]),
+        ("{event.event}: {toFloat(event.properties.total)}", ["event.name", "event.properties.total"]),
+        ("{event} {person} {person.name}", ["event", "user", "user.properties.name"]),
+        ("$.properties.total", ["event.properties.total"]),
+        ("$.context.traits.plan", ["user.properties.plan"]),
+        ("$.userId", ["event.user_id"]),
+        ("{{ event.name }} {x} {user} $.x costs $.properties.total {% raw %}{{event.x}}{% endraw %}", []),
+    ],
+)
+def test_a_template_of_another_product_is_a_warning_that_names_ours(written: str, here: list[str]) -> None:
+    template, problems = read_request({"body": {"a": written}})
+    assert template is not None
+    found = [finding.hint for finding in problems.found]
+    assert found == [f"write `{{{{ {path} }}}}` if the value is meant" for path in here]

@@ -62,15 +62,15 @@ def explain(
     """
     from pipeline.join.known import Known
     from pipeline.operate.trials import explain as explaining
-    from pipeline.operate.trials.given import formats_for
+    from pipeline.operate.trials.given import formats_for, with_user
 
     given_ones = [one for one in (event_file, letter, place) if one is not None]
     if len(given_ones) != 1 or (line is not None and event_file is None):
         raise click.UsageError(
             "name a record: --event FILE, --event FILE --line N, --dlq ID or --from-topic TOPIC"
         )
-    if (line is not None or event_file is None) and user_file is not None:
-        raise click.UsageError("--user goes with --event alone")
+    if letter is not None and user_file is not None:
+        raise click.UsageError("--user goes with --event and --from-topic: a dead letter brings its user")
     if letter is not None:
         from pipeline.operate.trials.lines import letter_of
 
@@ -87,6 +87,8 @@ def explain(
     else:
         assert event_file is not None  # one of the three is given
         tried = given.read(config, event_file, user_file, format)
+    if user_file is not None and (line is not None or place is not None):
+        tried = with_user(tried, given.read_text(user_file))
     with closing(Known(state_dir(config, state))) if tried.joins_now else nullcontext() as known:
         found = list(explaining.explain(config, tried, webhook, known))
     if as_json:

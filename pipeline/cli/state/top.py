@@ -8,10 +8,11 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import click
 
-from pipeline.cli.options import on_state
+from pipeline.cli.options import config_option, console_options, state_dir, state_option
 from pipeline.cli.output import echo, json_option, print_json_lines
 from pipeline.cli.state.tap import Span
 from pipeline.model.errors import HooklineError
@@ -29,7 +30,9 @@ LEAST_SECS = 0.1
 
 
 @click.command()
-@on_state
+@config_option
+@state_option
+@console_options
 @click.option("--interval", type=Span(), default="1s", metavar="TIME", help="How often to look.")
 @click.option("--webhook", "webhooks", multiple=True, metavar="GLOB", help="Only these; several times.")
 @click.option(
@@ -40,7 +43,10 @@ LEAST_SECS = 0.1
 @click.option("--once", is_flag=True, help="One plain table; so it is where stdout is no terminal, too.")
 @json_option
 def top(
-    state: Path,
+    config: Path,
+    state: Path | None,
+    url: str | None,
+    token_file: Path | None,
     interval: float,
     webhooks: tuple[str, ...],
     sort: str,
@@ -56,13 +62,13 @@ def top(
     """
     from pipeline.cli.state.top_rows import BY_NAME
     from pipeline.cli.state.top_view import View
-    from pipeline.operate.top import Top
 
     if sort not in BY_NAME:
         meant = did_you_mean(sort, BY_NAME)
         hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(BY_NAME)}"
         raise click.UsageError(f"there is no column `{sort}`: {hint}")
-    looked = Top(state, webhooks)
+    job = Here(state_dir(config, state)) if url is None else Afar(url, token_file)
+    looked = job.looked(webhooks)
     view = View(sort=sort, reverse=desc, filter=text)
     interval = max(LEAST_SECS, interval)
     first = looked.look()
@@ -71,7 +77,7 @@ def top(
     elif once or not (sys.stdin.isatty() and sys.stdout.isatty()):
         _plain(view, first)
     else:
-        return _live(looked, first, view, interval)
+        return _live(job, looked, first, view, interval)
     return None
 
 
@@ -102,6 +108,48 @@ def _plain(view: View, table: Table) -> None:
         echo(row_line(columns, row, width).rstrip())
 
 
+class Here:
+    """The job of a state directory of this machine."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self.flags = ["--state", str(state)]
+        """By which another verb finds the same job."""
+
+    def looked(self, webhooks: tuple[str, ...]) -> Top:
+        """Return what looks at it."""
+        from pipeline.operate.top import Top
+
+        return Top(self._state, webhooks)
+
+    def order(self, order: str, webhook: str) -> None:
+        """Pause or resume a webhook. Raises HooklineError."""
+        from pipeline.admin.socket_client import ask
+
+        ask(self._state, f"webhook-{order}", webhook=webhook)
+
+
+class Afar:
+    """The job behind a console."""
+
+    def __init__(self, url: str, token_file: Path | None) -> None:
+        from pipeline.operate.remote import RemoteConsole
+
+        self._console = RemoteConsole(url, token_file)
+        self.flags = ["--url", url, *(["--token-file", str(token_file)] if token_file else [])]
+        """By which another verb finds the same job."""
+
+    def looked(self, webhooks: tuple[str, ...]) -> Top:
+        """Return what looks at it."""
+        from pipeline.operate.top import afar
+
+        return afar(self._console, webhooks)
+
+    def order(self, order: str, webhook: str) -> None:
+        """Pause or resume a webhook. Raises HooklineError."""
+        self._console.post(f"/api/v1/webhooks/{quote(webhook, safe='')}/{order}")
+
+
 class Looking:
     """Looks again and again in a thread of its own: a job that does not answer must not hold up a key."""
 
@@ -127,7 +175,7 @@ class Looking:
                 self.note = f"{one_line(str(error))}; waiting"
 
 
-def _live(looked: Top, first: Table, view: View, interval: float) -> int | None:
+def _live(job: Here | Afar, looked: Top, first: Table, view: View, interval: float) -> int | None:
     """Show the table until a key or a signal ends it; return the exit code."""
     from pipeline.cli.terminal import Ended, Terminal
 
@@ -144,9 +192,9 @@ def _live(looked: Top, first: Table, view: View, interval: float) -> int | None:
                         return None
                     if act.what == "tap":
                         with terminal.lent():
-                            _tap(looking.table.head.state, act.webhook)
+                            _tap(job, act.webhook)
                     else:
-                        _order(looking.table.head.state, act, view)
+                        order(job, act, view)
     except KeyboardInterrupt:
         return None
     except Ended as ended:
@@ -155,17 +203,15 @@ def _live(looked: Top, first: Table, view: View, interval: float) -> int | None:
         looking.stop()
 
 
-def _tap(state: str, webhook: str) -> None:
-    words = [sys.executable, "-m", "pipeline.cli", "tap", "--state", state, "--webhook", webhook]
+def _tap(job: Here | Afar, webhook: str) -> None:
+    words = [sys.executable, "-m", "pipeline.cli", "tap", *job.flags, "--webhook", webhook]
     subprocess.run(words, check=False)
 
 
-def _order(state: str, act: Act, view: View) -> None:
+def order(job: Here | Afar, act: Act, view: View) -> None:
     """Pause or resume a webhook, and say what came of it."""
-    from pipeline.admin.socket_client import ask
-
     try:
-        ask(Path(state), f"webhook-{act.what}", webhook=act.webhook)
+        job.order(act.what, act.webhook)
         view.message = f"{act.webhook}: {'paused' if act.what == 'pause' else 'active'} now"
     except HooklineError as error:
         view.message = one_line(str(error))

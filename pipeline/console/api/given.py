@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import orjson
+from aiohttp import web
 
 from pipeline.console.context import Asked
 from pipeline.model.errors import UsageError
@@ -21,6 +22,22 @@ def number(asked: Asked, name: str, default: int) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
         raise UsageError(f"`{name}={text[:40]}`: 1 to {MOST:,} is wanted")
     return int(text)
+
+
+def require_may_try(asked: Asked, text: str | None) -> None:
+    """Raise HTTPForbidden where a text of one's own would tell of events what is hidden from who asks.
+
+    On how many samples a condition holds, and what a template makes of a property, says what is in them. Who
+    edits webhooks can have all of it sent anywhere.
+    """
+    if text is None or asked.may("edit"):
+        return
+    if not asked.may("payloads"):
+        raise web.HTTPForbidden(reason="your role may try what is on disk alone, not a text of its own")
+    if asked.console.mask:
+        raise web.HTTPForbidden(
+            reason="this console hides properties (`console.mask`): your role may try what is on disk alone"
+        )
 
 
 async def text_of(asked: Asked, file: str, text: str | None) -> str:

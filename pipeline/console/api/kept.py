@@ -8,6 +8,7 @@ from typing import Literal
 import orjson
 from aiohttp import web
 
+from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.console.context import Asked
 from pipeline.console.filters import dead_filter, owed_filter
 from pipeline.console.glance import glance
@@ -38,6 +39,19 @@ async def status(asked: Asked) -> web.StreamResponse:
         for why in found["waiting"].values():
             why["last"] = None
     return data(found)
+
+
+async def processes(asked: Asked) -> web.StreamResponse:
+    """Return what each process of the running job says of itself; none where none runs."""
+    try:
+        # Asked now, not a second ago: who asks reckons rates from it.
+        said = await asked.run(ask, asked.console.options.state, "status")
+    except NotRunning:
+        said = []
+    if not asked.may("payloads"):
+        for lane in (lane for one in said for lane in one["lanes"].values()):
+            lane["error"] = ""
+    return data({"processes": said})
 
 
 async def list_dead(asked: Asked) -> web.StreamResponse:

@@ -10,10 +10,10 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from pipeline.config.yaml.loader import parse_yaml
 from pipeline.console.context import Asked
 from pipeline.console.render import HIDDEN
 from pipeline.console.security.headers import harden
-from pipeline.console.security.sessions import COOKIE
 from pipeline.console.streams import Batch, TapFeed
 from pipeline.language.path_syntax import parse_path
 from pipeline.language.units import parse_duration
@@ -25,6 +25,9 @@ from pipeline.operate.tap.follow import Line
 
 HEARTBEAT_SECS: Final = 15.0
 """How long a stream is silent at most: proxies end what says nothing, and who has gone is noticed."""
+LOOK_SECS: Final = 1.0
+"""How often it is looked whether who asked is still logged in."""
+ENDED: Final = "you are not logged in any more, or with other rights: log in again"
 EVENTS: Final = "text/event-stream"
 LINES: Final = "application/x-ndjson"
 _LIMITS: Final = ("count", "for", "format")
@@ -77,7 +80,18 @@ def filters_of(asked: Asked, more: tuple[str, ...] = ()) -> Filters:
     """Return the filters of the query, as far as who asks may see what they ask for. Raises UsageError."""
     query = {name: asked.query.getall(name) for name in asked.query}
     filters = Filters.of_query(query, more)
-    return filters if asked.may("payloads") else filters.without_payload()
+    if not asked.may("payloads"):
+        return filters.without_payload()
+    hidden = None if filters.where is None else asked.console.mask.asked_by(_condition(filters.where))
+    if hidden is not None:
+        raise UsageError(f"`where`: `{hidden}` asks about what this console hides (`console.mask`)")
+    return filters
+
+
+def _condition(text: str) -> Value:
+    """Return what a condition says; None where it is no YAML: the job says what is wrong with it."""
+    root = parse_yaml(text, "where").root
+    return None if root is None else root.value
 
 
 def shown(asked: Asked) -> Callable[[Line], Line]:
@@ -131,11 +145,16 @@ async def streaming(
 
 async def _batches(asked: Asked, feed: TapFeed, answer: web.StreamResponse) -> AsyncIterator[Batch]:
     seen = shown(asked)
-    told = time.monotonic()
+    told = looked = time.monotonic()
     async for batch in feed:
         transport = asked.request.transport
-        if requested() or transport is None or transport.is_closing() or not _is_welcome(asked):
+        if requested() or transport is None or transport.is_closing():
             return
+        if time.monotonic() >= looked + LOOK_SECS:
+            looked = time.monotonic()
+            if not asked.is_welcome:
+                yield Batch(notices=[ENDED])
+                return
         if batch.lines or batch.notices or batch.counts is not None:
             told = time.monotonic()
             yield Batch([seen(line) for line in batch.lines], batch.notices, batch.counts)
@@ -145,8 +164,3 @@ async def _batches(asked: Asked, feed: TapFeed, answer: web.StreamResponse) -> A
                 # A line without content: readers of either form pass over it.
                 await answer.write(b": still here\n\n" if answer.content_type == EVENTS else b"\n")
             yield batch
-
-
-def _is_welcome(asked: Asked) -> bool:
-    """Return whether who asked is still logged in."""
-    return asked.session is None or asked.console.sessions.find(asked.request.cookies.get(COOKIE)) is not None

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.api.body import FLAG, JSON, NUMBER, TEXT, body
-from pipeline.console.api.given import by, catalog_for, record_of, text_of, veiled
+from pipeline.console.api.given import by, catalog_for, record_of, require_may_try, text_of, veiled
 from pipeline.console.context import Asked
 from pipeline.console.render import data
 
@@ -32,6 +32,7 @@ async def preview(asked: Asked) -> web.Response:
     them now. counts: true for `would_fire` as well.
     """
     given = await body(asked, "file", file=TEXT, text=TEXT, record=JSON, sample=TEXT, user=JSON, counts=FLAG)
+    require_may_try(asked, given["text"])
     bench, file = asked.console.workbench, given["file"]
     text = await text_of(asked, file, given["text"])
     record, user = await record_of(asked, file, given)
@@ -47,6 +48,7 @@ async def preview(asked: Asked) -> web.Response:
 async def would_fire(asked: Asked) -> web.Response:
     """``{file, text}``: on how many of the samples it fires, and did before the edit."""
     given = await body(asked, "file", file=TEXT, text=TEXT)
+    require_may_try(asked, given["text"])
     file = given["file"]
     text = await text_of(asked, file, given["text"])
     samples = await asked.run(asked.console.looks.samples)

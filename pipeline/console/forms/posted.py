@@ -182,10 +182,12 @@ def _end(rows: Sequence[Row], index: int) -> int:
 
 _ADD = re.compile(r"add-(header|condition|key)(?:-(0|[1-9][0-9]{0,4}))?")
 _REMOVE = re.compile(r"remove-(header|body|where)-(0|[1-9][0-9]{0,4})")
+_MOVE = re.compile(r"move-(header|body|where)-(0|[1-9][0-9]{0,4})-(up|down)")
 
 
 def act(form: WebhookForm, do: str) -> WebhookForm:
-    """Return the form after a button: ``add-header``, ``add-key-3`` (in row 3), ``remove-body-3``, ...
+    """Return the form after a button: ``add-header``, ``add-key-3`` (in row 3), ``remove-body-3``,
+    ``move-where-1-up``, ...
 
     Other words change nothing. Raises UsageError for a row that is not there, or locked.
     """
@@ -197,7 +199,40 @@ def act(form: WebhookForm, do: str) -> WebhookForm:
         if index >= len(rows) or rows[index].is_locked:
             raise UsageError(f"there is no row {index} that could be removed")
         return with_rows(form, table, (*rows[:index], *rows[_end(rows, index) :]))
+    if (found := _MOVE.fullmatch(do)) is not None:
+        table = found[1]  # type: ignore[assignment]  # the pattern says so
+        moved = moved_rows(form.rows(table), int(found[2]), up=found[3] == "up")
+        return form if moved is None else with_rows(form, table, moved)
     return form
+
+
+def moved_rows(rows: Sequence[Row], index: int, *, up: bool) -> tuple[Row, ...] | None:
+    """Return the rows after one, with all that it holds, has changed places with its neighbour; None where it
+    has none on that side. Raises UsageError for a row that is not there.
+    """
+    if index >= len(rows):
+        raise UsageError(f"there is no row {index} that could be moved")
+    first, second = _neighbours(rows, index, up=up)
+    if first is None or second is None:
+        return None
+    held = [*rows[:index], replace(rows[index], is_moved=True), *rows[index + 1 :]]
+    end = _end(rows, second)
+    return (*held[:first], *held[second:end], *held[first:second], *held[end:])
+
+
+def _neighbours(rows: Sequence[Row], index: int, *, up: bool) -> tuple[int | None, int | None]:
+    """Return where the two begin that would change places; None: there is no such row."""
+    depth = rows[index].depth
+    if up:
+        before = next((at for at in range(index - 1, -1, -1) if rows[at].depth <= depth), None)
+        return (before if before is not None and rows[before].depth == depth else None), index
+    end = _end(rows, index)
+    return index, (end if end < len(rows) and rows[end].depth == depth else None)
+
+
+def movable(rows: Sequence[Row], index: int, *, up: bool) -> bool:
+    """Return whether a row has a neighbour on that side."""
+    return None not in _neighbours(rows, index, up=up)
 
 
 def _added(form: WebhookForm, what: str, index: int | None) -> WebhookForm:

@@ -54,6 +54,8 @@ class Row:
     """Its row in the form of the text that the page was made from; None: it is new."""
     node: Node | None = None
     """Of a row that was read: its value."""
+    is_moved: bool = False
+    """True: it has just changed places, and keeps the focus of who moves it on."""
 
     @property
     def is_locked(self) -> bool:

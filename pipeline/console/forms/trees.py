@@ -60,14 +60,14 @@ def kept(node: Node) -> Node:
 class Patch(NamedTuple):
     """One edit of a text, and what must stand there for it to be meant."""
 
-    verb: Literal["set", "insert", "delete", "rename"]
+    verb: Literal["set", "insert", "delete", "rename", "move"]
     path: KeyPath
     value: Any = None
     """What comes there; of a rename the new key."""
     was: Any = ABSENT
     """What stands there before."""
     at: int | None = None
-    """Of a new key: its place among the others."""
+    """Of a new key, or what is moved: its place among the others."""
 
 
 def patches(before: Node | None, after: Node | None, path: KeyPath) -> Iterator[Patch]:
@@ -91,8 +91,8 @@ def _comparable(before: Node, after: Node) -> bool:
     if before.kind == "leaf" or before.kind != after.kind:
         return False
     stayed = [child.was for child in after.children if child.was is not None]
-    if not stayed or [child for child in before.children if child in stayed] != stayed:
-        return False  # all is new, or they changed places
+    if not stayed or sum(child in stayed for child in before.children) != len(stayed):
+        return False  # all is new, or something comes from elsewhere
     if before.kind == "list":
         return True
     # Keys that are given in a circle have no order in which to rename them.
@@ -108,6 +108,8 @@ def _of_maps(before: Node, after: Node, path: KeyPath) -> Iterator[Patch]:
     for child in before.children:
         if id(child) not in stayed:
             yield Patch("delete", (*path, str(child.key)), was=child.value)
+    for child, _, to in _moved(before, after):
+        yield Patch("move", (*path, str(child.key)), was=child.value, at=to)
     for child in after.children:
         if child.was is not None:
             if child.key != child.was.key:
@@ -123,6 +125,8 @@ def _of_lists(before: Node, after: Node, path: KeyPath) -> Iterator[Patch]:
     for index in range(len(before.children) - 1, -1, -1):
         if id(before.children[index]) not in stayed:
             yield Patch("delete", (*path, index), was=before.children[index].value)
+    for child, at, to in _moved(before, after):
+        yield Patch("move", (*path, at), was=child.value, at=to)
     rank = 0
     for child in after.children:
         if child.was is not None:
@@ -131,3 +135,14 @@ def _of_lists(before: Node, after: Node, path: KeyPath) -> Iterator[Patch]:
     for index, child in enumerate(after.children):
         if child.was is None:
             yield Patch("insert", (*path, index), child.value)
+
+
+def _moved(before: Node, after: Node) -> Iterator[tuple[Node, int, int]]:
+    """Yield which of those that stay goes from which place to which, one after the other."""
+    wanted = [child.was for child in after.children if child.was is not None]
+    now = [child for child in before.children if child in wanted]
+    for to, child in enumerate(wanted):
+        if now[to] is not child:
+            at = now.index(child)
+            now.insert(to, now.pop(at))
+            yield child, at, to

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from pipeline.config.edit.operations import delete, insert, rename, set_value
+from pipeline.config.edit.operations import delete, insert, move, rename, set_value
 from pipeline.config.edit.paths import show_path
 from pipeline.config.edit.values import same
 from pipeline.config.models.field_types import fields_of, is_section
@@ -88,6 +88,8 @@ def _applied(text: str, data: Value, patch: Patch, file: str) -> str:
             return delete(text, path, file=file)
         case "rename":
             return rename(text, path, patch.value, file=file)
+        case "move":
+            return move(text, path, patch.at or 0, file=file)
         case "insert":
             within = value_at(data, path[:-1])
             size = len(within) if isinstance(within, (dict, list)) else 0

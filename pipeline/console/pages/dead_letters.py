@@ -237,7 +237,7 @@ async def export(asked: Asked) -> web.StreamResponse:
     )
     harden(answer, asked.nonce)
     await answer.prepare(asked.request)
-    while first:
+    while first and asked.is_welcome:
         await answer.write(first)
         first = await asyncio.to_thread(_some, lines)
     await answer.write_eof()

@@ -12,6 +12,7 @@ from pipeline.config.edit.operations import set_value
 from pipeline.console import writes
 from pipeline.console.api import samples
 from pipeline.console.context import Asked
+from pipeline.console.forms.posted import movable
 from pipeline.console.forms.proposals import is_secret_name
 from pipeline.console.forms.rows import BODIES, KINDS
 from pipeline.console.forms.scalars import METHODS
@@ -195,6 +196,7 @@ async def _show(
         is_secret_name=is_secret_name,
         laid_out=laid_out,
         focused=_focused(draft),
+        movable=movable,
         shown_body=shown_body,
         brief=brief,
     )

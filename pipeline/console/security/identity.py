@@ -70,13 +70,35 @@ def identify(request: web.Request, keeper: Keeper, rules: Rules) -> tuple[Viewer
             keeper.throttle.failed(address)
             raise web.HTTPUnauthorized(reason="this token is not good")
         return rules.viewer(token.name, token.role, "token"), None
-    session = keeper.sessions.find(request.cookies.get(COOKIE))
-    if session is not None and session.token is not None and not keeper.tokens.holds(session.token):
-        keeper.sessions.close(request.cookies.get(COOKIE))
-        session = None
+    session = _session(request, keeper)
     if session is None:
         return NOBODY, None
     return rules.viewer(session.name, session.role, session.by), session
+
+
+def is_still(request: web.Request, keeper: Keeper, rules: Rules, viewer: Viewer) -> bool:
+    """Return whether a request that began as this viewer's would begin so now.
+
+    A token may have been struck off or given another role meanwhile, a session may have ended. What a proxy
+    says holds as long as the request that it said it of.
+    """
+    if viewer.by == "proxy":
+        return True
+    said = request.headers.get("authorization", "")
+    if said[: len(BEARER)].lower() == BEARER:
+        token = keeper.tokens.find(said[len(BEARER) :].strip())
+        return token is not None and rules.viewer(token.name, token.role, "token") == viewer
+    session = _session(request, keeper)
+    return session is not None and rules.viewer(session.name, session.role, session.by) == viewer
+
+
+def _session(request: web.Request, keeper: Keeper) -> Session | None:
+    """Return the session of a browser; one whose token is not good any more has ended."""
+    session = keeper.sessions.find(request.cookies.get(COOKIE))
+    if session is not None and session.token is not None and not keeper.tokens.holds(session.token):
+        keeper.sessions.close(request.cookies.get(COOKIE))
+        return None
+    return session
 
 
 def refuse_failing(throttle: Throttle, address: str) -> None:

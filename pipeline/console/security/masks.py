@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
 import orjson
 
-from pipeline.language.path_syntax import parse_path
+from pipeline.language.path_syntax import EVENT_ROOTS, Path, PathError, parse_path
 from pipeline.model.json import Value
 
 HIDDEN: Final = "•••"
@@ -15,6 +16,10 @@ SHORTEST: Final = 4
 """Shorter values are not searched for: every text holds them."""
 VALUES: Final = 200
 TEXT_BYTES: Final = 1 << 20
+
+_ELEMENT: Final = "element"
+LOOKED_UP: Final = "[..]"
+"""In place of a key that another path's value is."""
 
 
 class Mask:
@@ -37,6 +42,21 @@ class Mask:
         hidden = self._by_name(value, values)
         found = sorted(values, key=len, reverse=True)[:VALUES]
         return _by_value(hidden, found) if found else hidden
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def asked_by(self, condition: Value) -> str | None:
+        """Return what in a condition asks about a property that is hidden; None where nothing does.
+
+        condition: as it was written, in the language of the config. A key that is itself looked up
+        (`[user.properties.x]`) may lead anywhere, and so does, here.
+        """
+        if self._names:
+            for text in _texts(condition):
+                if any(part in self._names or part is LOOKED_UP for part in _parts(text)):
+                    return text
+        return None
 
     def _by_name(self, value: Value, values: dict[str, None]) -> Value:
         if isinstance(value, dict):
@@ -62,6 +82,38 @@ class Mask:
             return text
         hidden = self._by_name(data, values)
         return text if hidden == data else orjson.dumps(hidden).decode()
+
+
+def _texts(value: Value) -> Iterator[str]:
+    """Yield the keys, and the values that may be paths."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, str) and value.startswith(EVENT_ROOTS):
+        yield value
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield the names in a path, in small letters, whatever it starts at; of what is no path, all of it."""
+    found = False
+    for start, roots in (("", EVENT_ROOTS), (f"{_ELEMENT}.", (_ELEMENT,)), (_ELEMENT, (_ELEMENT,))):
+        with suppress(PathError):
+            yield from _names(parse_path(start + text, roots))
+            found = True
+    if not found:
+        yield text.casefold()
+
+
+def _names(path: Path) -> Iterator[str]:
+    for part in path.parts:
+        if isinstance(part, str):
+            yield part.casefold()
+        elif isinstance(part, Path):
+            yield LOOKED_UP
 
 
 def _leaves(value: Value, values: dict[str, None]) -> None:

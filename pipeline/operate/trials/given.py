@@ -132,13 +132,25 @@ def understand(event: Text, user: Text | None, shapes: Sequence[Shape], now: int
     broken = [record for record in records if isinstance(record, Invalid)]
     if broken:
         raise GivenError([Finding(event.name, 0, 0, "record", record.reason) for record in broken])
+    return Given(event.name, records, _known_of(records, user_id, anonymous_id, properties))
+
+
+def with_user(given: Given, user: Text) -> Given:
+    """Return the records with what is known of their user. Raises GivenError."""
+    return replace(given, known=_known_of(given.records, *_user(user)))
+
+
+def _known_of(
+    records: Sequence[Record], user_id: str | None, anonymous_id: str | None, properties: dict[str, Value]
+) -> PropertyUpdate | None:
+    """Return what is known of a user; without an id it is the one whom the records name (None: nobody)."""
     if user_id is None and anonymous_id is None:
         owner = next((one for one in records if isinstance(one, (Event, PropertyUpdate))), None)
         if owner is None:
-            return Given(event.name, records, None)
+            return None
         user_id = owner.user_id
         anonymous_id = None if user_id is not None else owner.anonymous_id
-    return Given(event.name, records, known(user_id, anonymous_id, properties))
+    return known(user_id, anonymous_id, properties)
 
 
 def _completed(value: dict[str, Value], user_id: str | None) -> dict[str, Value]:

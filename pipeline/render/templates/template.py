@@ -17,6 +17,7 @@ from pipeline.language.slots import CLOSE, OPEN, slot
 from pipeline.language.work import begin, extent, spend
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
+from pipeline.render.templates.foreign import warn_of_foreign
 from pipeline.render.templates.names import TemplateError, check_closed, compile_name, scan_path
 from pipeline.render.templates.spot import Spot, fail, guarded
 from pipeline.render.values.printing import to_text
@@ -58,6 +59,7 @@ def compile_text(
     `mentions_secrets` must be given one, so that no value can look like a slot. literal: escapes the text
     around the values likewise.
     """
+    warn_of_foreign(text, spot)
     try:
         return _compile(text, spot, encode, literal)
     except TemplateError as error:

@@ -93,7 +93,12 @@ def test_with_a_job_texts_are_tried_on_what_it_reads_and_sent_with_its_secrets(
         assert shown["request"]["headers"]["X-Key"] == "${KEY}"
         assert shown["user"]["properties"] == {"plan": "pro", "email": "•••"}
         assert ask(bob, "preview", "viewer", **given, record=EVENT).status == 403
-        assert ask(bob, "would-fire", "viewer", **given).json["now"] == would["now"]
+        # On how many samples a text of one's own fires says what is in them.
+        assert ask(bob, "would-fire", "viewer", **given).status == 403
+        assert ask(bob, "would-fire", "operator", **given).status == 403
+        assert ask(bob, "preview", "payloads", **given, record=EVENT).status == 403
+        assert ask(bob, "would-fire", "viewer", file="webhooks/crm.yaml").json["samples"] > 0
+        assert ask(bob, "preview", "payloads", file="webhooks/crm.yaml", record=EVENT).json["fires"]
         half = f"{HOOK}  body: {{a: '${{"
         end = len(half.splitlines()[5]) + 1
         (offered,) = ask(bob, "complete", file=NEW, text=half, line=6, column=end).json["completions"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import itertools
 import os
 import re
 from dataclasses import replace
@@ -21,7 +22,7 @@ from pipeline.config.yaml.loader import parse_yaml
 from pipeline.console.forms import body
 from pipeline.console.forms.changes import changes
 from pipeline.console.forms.constants import meant, meant_list, shown, shown_list
-from pipeline.console.forms.posted import act
+from pipeline.console.forms.posted import act, movable
 from pipeline.console.forms.read import read
 from pipeline.console.forms.rows import (
     CONSTANT,
@@ -115,6 +116,26 @@ def test_every_row_that_is_changed_changes_one_line_and_every_row_can_go():
                 done = apply(text, found.patches)
                 assert not done.refused, (name, table, index, done.refused)
                 assert len(read(data_of(done.text)).rows(table)) == len(gone.rows(table))
+
+
+def test_every_row_changes_places_with_its_neighbour_and_nothing_else_changes():
+    number = 0
+    for name, text in _texts().items():
+        form = read(data_of(text))
+        for table, way in itertools.product(TABLES, ("up", "down")):
+            rows = form.rows(table)
+            for index in range(len(rows)):
+                number += 1
+                after = act(form, f"move-{table}-{index}-{way}")
+                assert (after is not form) is movable(rows, index, up=way == "up")
+                if after is form or number % (4 * EVERY):
+                    continue
+                found = changes(data_of(text), form, after)
+                assert [patch.verb for patch in found.patches] == ["move"], (name, table, index)
+                done = apply(text, found.patches)
+                assert not done.refused, (name, table, index, done.refused)
+                assert sorted(done.text.splitlines()) == sorted(text.splitlines()) or "{" in text
+                assert _shown(read(data_of(done.text))) == _shown(after), (name, table, index)
 
 
 def _with_field(form: WebhookForm, name: str, text: str) -> WebhookForm:

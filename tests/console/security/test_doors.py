@@ -120,6 +120,26 @@ def test_a_token_that_is_taken_out_of_the_file_ends_its_sessions(tmp_path: Path)
         assert caller.ask("GET", "/", token="editor").status == 401
 
 
+@pytest.mark.parametrize("by", ["token", "cookie"])
+def test_what_goes_on_ends_with_the_token_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+):
+    monkeypatch.setattr("pipeline.console.api.tap.LOOK_SECS", 0.05)
+    with served(tmp_path) as caller:
+        cookie = caller.log_in("editor").cookie
+        said = {"token": "authorization: Bearer editor", "cookie": f"cookie: {cookie}"}
+        with socket.create_connection(("127.0.0.1", caller.port), timeout=10) as looking:
+            looking.sendall(f"GET /live/rows HTTP/1.1\r\nhost: localhost\r\n{said[by]}\r\n\r\n".encode())
+            assert looking.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+            tokens = tmp_path / "tokens"
+            tokens.write_text(tokens.read_text().replace("editor editor-bot", "viewer editor-bot"))
+            caller.console.tokens._looked -= 10
+            heard = b""
+            while not heard.endswith(b"0\r\n\r\n"):  # the last chunk
+                heard += looking.recv(1 << 16)
+            assert b"you are not logged in any more, or with other rights" in heard
+
+
 def test_a_token_file_that_breaks_lets_in_whom_it_let_in(tmp_path: Path):
     file = tmp_path / "tokens"
     file.write_text(f"viewer a {sha256(b'a').hexdigest()}\n")
