@@ -32,6 +32,9 @@ class Reader(Protocol):
     def expects_answer(self) -> bool:
         """True while it is worth asking again at once: what holds records back ends within a millisecond."""
 
+    def is_still(self) -> bool:
+        """True where it is certain that `read` would return None; costs next to nothing."""
+
     def keep_trail(self, folder: Path) -> None:
         """Keep in a folder of the state directory what repeats the order of records after a crash.
 
@@ -68,6 +71,10 @@ class BaseReader:
     @property
     def expects_answer(self) -> bool:
         """It never does."""
+        return False
+
+    def is_still(self) -> bool:
+        """Never certain."""
         return False
 
     def keep_trail(self, folder: Path) -> None:

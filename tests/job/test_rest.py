@@ -102,6 +102,26 @@ def test_after_a_while_without_anything_it_sleeps_longer_and_the_first_record_en
     assert worker.slept == [pytest.approx(GATHER_SECS)]
 
 
+def test_between_two_looks_of_an_idle_worker_others_only_ask_whether_there_is_anything() -> None:
+    worker, asked = Worker(), []
+    worker.looks(3)
+    worker.now += 1.01 * IDLE_AFTER_SECS
+    worker.looks(1)
+
+    def is_still() -> bool:
+        asked.append(worker.now)
+        return len(asked) < 3
+
+    assert worker.rest.may_look("a", is_still)
+    assert worker.slept == [pytest.approx(IDLE_SECS)] * 3
+    assert len(asked) == 3
+    asked.clear()
+    worker.rest.may_look("b", is_still)
+    worker.slept.clear()
+    worker.rest.may_look("a", is_still)
+    assert len(worker.slept) == 1, "of two partitions each must be asked"
+
+
 def test_an_answer_that_is_due_shortens_the_sleep() -> None:
     worker = Worker()
     worker.looks(3, hurry=True)

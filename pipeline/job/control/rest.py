@@ -24,6 +24,8 @@ ANSWER_SECS = 0.0004
 IDLE_AFTER_SECS = 1.0
 IDLE_SECS = 0.010
 """Between two looks after that: the first record is late by so much at most."""
+IDLE_LOOKS = 4
+"""So many looks only ask whether there is anything new, between two that read."""
 MUCH, MUCH_BYTES = 64, 1 << 16
 """Records or bytes of one look from which on more may be waiting: the next look comes at once."""
 WALK_SECS = 0.1
@@ -79,12 +81,15 @@ class Rest:
             self._holding = False
             self._engine.release()
 
-    def may_look(self, partition: str) -> bool:
-        """Return whether a source partition is to be read now; sleeps before a new round of them."""
+    def may_look(self, partition: str, is_still: Callable[[], bool] = lambda: False) -> bool:
+        """Return whether a source partition is to be read now; sleeps before a new round of them.
+
+        is_still: tells cheaply that the partition has nothing new; asked where it is the only one.
+        """
         if self._quiet and self._walking > 0 and self._clock() - self._looked_at < WALK_SECS:
             return False
         if partition in self._seen:
-            self._next_round()
+            self._next_round(is_still)
         self._seen.add(partition)
         return True
 
@@ -99,7 +104,7 @@ class Rest:
                 self._holding = True
                 self._engine.hold()
 
-    def _next_round(self) -> None:
+    def _next_round(self, is_still: Callable[[], bool]) -> None:
         """Learn from the last round, and sleep until the next one is due."""
         now = self._clock()
         if self._records:
@@ -117,6 +122,11 @@ class Rest:
                 due = self._looked_at + IDLE_SECS
             if due > now:
                 self._sleep(due - now)
+            if now - self._came_at >= IDLE_AFTER_SECS and len(self._seen) == 1 and not self._hurry:
+                for _ in range(IDLE_LOOKS):
+                    if not is_still():
+                        break
+                    self._sleep(IDLE_SECS)
             now = self._clock()
         self._looked_at = now
         self._records = self._bytes = 0
