@@ -35,7 +35,7 @@ def main() -> None:
     if STOPPABLE & set(sys.argv[1:2]):
         # Before the imports: a job that is stopped while it starts ends as cleanly as a running one.
         listen()
-        hold()
+    hold()
     from pipeline.cli.app import run
 
     raise SystemExit(run())

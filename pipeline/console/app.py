@@ -30,6 +30,7 @@ REQUEST_SECS: Final = 15.0
 STREAMS: Final = 20
 """Answers that go on and on, at the same time."""
 TURNED_AWAY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+CUT_OFF: Final = "cut off: it may have been done"
 LOGIN: Final = "log in first: the link that `hookline console` prints, or `authorization: Bearer TOKEN`"
 
 ASKED: Final = web.RequestKey("asked", Asked)
@@ -151,7 +152,7 @@ class _Gate:
             case HooklineError():
                 words = str(error)
             case TimeoutError():
-                words = "this takes too long: try again"
+                words = "this takes too long: " + ("look whether it was done" if asked.acts else "try again")
             case _:
                 _log.error(
                     "a page failed", path=asked.request.path, error="".join(traceback.format_exception(error))
@@ -182,6 +183,8 @@ class _Gate:
                 if route.method == "GET" and not self._is_api(asked):
                     return asked.go("/login")
                 raise web.HTTPUnauthorized(reason=LOGIN)
+            if asked.viewer is not NOBODY and not asked.may("edit"):
+                await asked.run(self._console.written.look)
             if route.stream:
                 return await self._streamed(route, asked)
             async with asyncio.timeout(REQUEST_SECS):
@@ -208,12 +211,13 @@ class _Gate:
     async def _audited(self, route: Route, asked: Asked) -> web.StreamResponse:
         """Answer, and write down what was done; nothing is done where that cannot be written."""
         await asyncio.to_thread(self._console.audit.ready)
-        status, why = 0, "cut off: it may have been done"
+        status, why = 0, CUT_OFF
         try:
             response = await route.handler(asked)
             status, why = response.status, ""
         except Exception as error:
-            status, why = status_of(error), _codes(error)
+            if not (isinstance(error, TimeoutError) and asked.acts):  # what was begun goes on in its thread
+                status, why = status_of(error), _codes(error)
             raise
         finally:
             # Also where who asked has hung up: what was done was done.
@@ -242,7 +246,7 @@ class _Gate:
             )
             for act in acts
         ]
-        if result == "refused" and route.right is None:
+        if result != "done" and route.right is None:
             await asyncio.to_thread(audit.refused, lines[0])  # a stranger, perhaps one of many
             return
         try:

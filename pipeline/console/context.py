@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
+from urllib.parse import quote
 
 from aiohttp import web
 from multidict import MultiDict, MultiMapping
@@ -22,12 +24,13 @@ from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.security.throttle import Throttle
 from pipeline.console.security.tokens import Tokens
+from pipeline.console.turns import Turns
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
 from pipeline.operate.kept.chosen import Shown
 from pipeline.operate.kept.works import Works
-from pipeline.operate.literals import hide_literals
+from pipeline.operate.literals import Written, hide_literals
 from pipeline.operate.looks import Looks, Sample
 from pipeline.operate.overview.sampler import Sampler
 from pipeline.operate.tree import Tree
@@ -42,6 +45,7 @@ RUN_SECS: Final = 10.0
 JOB_SECS: Final = 1.0
 """How long what the job said of itself is good for, and how long a page waits for it."""
 FORM_BYTES: Final = 1 << 20
+_OF_URLS: Final = "/?#&=%:;,@!$'()*+~[]"
 
 
 @dataclass(slots=True, frozen=True)
@@ -81,6 +85,8 @@ class Console:
     rules: Rules = field(init=False)
     tokens: Tokens = field(init=False)
     mask: Mask = field(init=False)
+    written: Written = field(init=False)
+    """Secrets that stand in files."""
     audit: Audit = field(init=False)
     tree: Tree = field(init=False)
     workbench: Workbench = field(init=False)
@@ -101,6 +107,8 @@ class Console:
     """Selections of dead letters, and of what is owed, as people saw them."""
     works: Works = field(init=False)
     """Changes of many rows that are under way."""
+    turns: Turns = field(default_factory=Turns)
+    """Of what people have tried."""
     _job: tuple[float, list[Value]] = (0.0, [])
 
     def __post_init__(self) -> None:
@@ -108,9 +116,10 @@ class Console:
         self.rules = Rules(self.options.read_only, self.options.hide_payloads, self.options.proxy)
         self.tokens = Tokens(self.options.tokens)
         self.mask = Mask(self.options.mask)
+        self.written = Written(self.options.config)
         self.tree = Tree(self.options.config)
         self.audit = Audit(self.options.audit or self.options.state / NAME)
-        self.workbench = Workbench(self.options.config, self.options.state)
+        self.workbench = Workbench(self.options.config, self.options.state, authors=self.options.authors)
         self.looks = Looks(self.options.state)
 
     def samples(self, file: str | None = None, event: str | None = None) -> list[Sample]:
@@ -159,10 +168,14 @@ class Asked:
 
     def masked(self, value: Value) -> Value:
         """Return a payload as it may be shown to those who may see payloads: without what `console.mask`
-        names. What belongs together (event, user, request) is to be given together: what a template put
-        elsewhere is found by its value.
+        names, and but for editors without secrets that stand in files. What belongs together (event, user,
+        request) is to be given together: what a template put elsewhere is found by its value.
         """
-        return self.console.mask.applied(value)
+        return self.unwritten(self.console.mask.applied(value))
+
+    def unwritten(self, value: Value) -> Value:
+        """Return data as who asks may see it: secrets that are written out in a file are for editors."""
+        return value if self.may("edit") else self.console.written.hidden(value)
 
     def yaml_text(self, text: str) -> str:
         """Return the text of a webhook's file as who asks may see it: what looks like a secret that is
@@ -240,6 +253,15 @@ class Asked:
         async with asyncio.timeout(RUN_SECS):
             return await asyncio.to_thread(function, *args, **kwargs)
 
+    async def tried(self, page: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `run` does of what may take long because of what somebody has typed: one at a time of
+        each person, and of those that wait for the same page the last. Raises Superseded, too.
+        """
+        viewer = self.viewer
+        person = f"{viewer.by} {viewer.name}" if viewer.by != "link" else f"link {id(self.session)}"
+        async with asyncio.timeout(RUN_SECS):
+            return await self.console.turns.run(person, page, partial(function, *args, **kwargs))
+
     def say(self, words: str, kind: str = "good") -> None:
         """Have the next page tell this: ``good`` or ``bad``."""
         if self.session is not None:
@@ -247,7 +269,8 @@ class Asked:
 
     def go(self, path: str) -> web.Response:
         """Return the answer that leads to another page, after a form was obeyed."""
-        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": self.url(path)})
+        where = quote(self.url(path), safe=_OF_URLS)  # some of it was typed
+        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": where})
 
     def url(self, path: str) -> str:
         """Return a path of ours as the browser has to ask for it."""

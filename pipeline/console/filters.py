@@ -13,6 +13,7 @@ from pipeline.model.errors import UsageError
 from pipeline.model.times import parse_when
 from pipeline.operate.dlq import Selection
 from pipeline.operate.outbox import Owing
+from pipeline.operate.overview.needs import is_stable
 
 T = TypeVar("T")
 SECRET = ("user", "text")
@@ -99,6 +100,9 @@ class _Words:
             return None
         if name in SECRET and not self._asked.may("payloads"):
             self.problems[name] = "your role may not see payloads, and so not search them"
+            return None
+        if name == "reason" and not is_stable(value) and not self._asked.may("payloads"):
+            self.problems[name] = "your role sees only reasons of one word, such as status-400"
             return None
         self.typed[name] = value
         return value

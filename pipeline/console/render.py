@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,7 +145,9 @@ async def page(asked: Asked, template: str, *, status: int = 200, **values: obje
             **values,
         }
     )
-    return web.Response(text=text, status=status, content_type="text/html")
+    # What a client or a record holds may be half a character.
+    body = text.encode("utf-8", "backslashreplace")
+    return web.Response(body=body, status=status, content_type="text/html", charset="utf-8")
 
 
 def fragment(asked: Asked, template: str, **values: object) -> str:
@@ -156,4 +159,8 @@ def fragment(asked: Asked, template: str, **values: object) -> str:
 
 def data(value: Value | Mapping[str, Value], *, status: int = 200) -> web.Response:
     """Return JSON."""
-    return web.Response(body=orjson.dumps(value, default=str), status=status, content_type="application/json")
+    try:
+        body = orjson.dumps(value, default=str)
+    except TypeError:  # half a character, which is no UTF-8
+        body = json.dumps(value, default=str).encode()
+    return web.Response(body=body, status=status, content_type="application/json")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +31,8 @@ HEAD_SECS = 10.0
 IDLE_SECS = 15.0
 CONNECTIONS: Final = 500
 HEAD_BYTES: Final = 16 << 10
+THREADS: Final = 32
+"""For what pages wait for: most of them only wait, too."""
 
 
 def run_console(options: Options, *, listening: Callable[[str], None]) -> None:
@@ -92,6 +96,7 @@ async def serve(
 ) -> None:
     """Serve until it is stopped."""
     options = console.options
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "console"))
     runner = web.AppRunner(
         make_app(console),
         access_log=None,
@@ -108,7 +113,11 @@ async def serve(
                 _Doorman(runner, console.silent), options.host, options.port, reuse_address=True
             )
         except OSError as error:
-            raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            remedy = "end what listens there, or name another address with `--listen`"
+            raise UsageError(
+                f"cannot listen on {options.host}:{options.port}: {reason} ({remedy})"
+            ) from error
         # A config of a thousand webhooks takes seconds to read: not while somebody types.
         sampling = asyncio.create_task(sample(console))
         preparing = asyncio.create_task(asyncio.to_thread(_prepare, console))

@@ -41,6 +41,18 @@ def veiled(asked: Asked, facts: dict[str, Value]) -> dict[str, Value]:
     return hidden
 
 
+def attempt_veiled(asked: Asked, one: dict[str, Value]) -> dict[str, Value]:
+    """Return an attempt as those see it who may see no payloads."""
+    reason = one["reason"]
+    return {
+        **one,
+        "user": HIDDEN if one["user"] else None,
+        "response": HIDDEN if one["response"] else None,
+        "reason": None if reason is None else veiled_reason(asked, str(reason)),
+        "request": HIDDEN,
+    }
+
+
 def _origin(url: str) -> str:
     """Return where a URL leads; its path may hold what is known of a user."""
     try:

@@ -49,7 +49,7 @@ async def save(asked: Asked, file: str, text: str, etag: str, *, dry_run: bool =
     if dry_run:
         asked.unchanged()
     else:
-        _told(asked, "save", file, before.text, text, etag)
+        await _told(asked, "save", file, before.text, text, etag)
     await _require(asked, file, text)
     return await asked.run(bench.save, file, text, etag, dry_run=dry_run)
 
@@ -60,7 +60,7 @@ async def create(asked: Asked, webhook_id: str, text: str, *, dry_run: bool = Fa
     if dry_run:
         asked.unchanged()
     else:
-        _told(asked, "create", file, "", text, "")
+        await _told(asked, "create", file, "", text, "")
     await _require(asked, file, text)
     return await asked.run(asked.console.workbench.create, webhook_id, text, dry_run=dry_run)
 
@@ -74,8 +74,9 @@ async def remove(asked: Asked, file: str, etag: str, *, dry_run: bool = False) -
     return await asked.run(asked.console.workbench.remove, file, etag, dry_run=dry_run)
 
 
-def _told(asked: Asked, action: Action, file: str, before: str, after: str, etag: str) -> None:
-    asked.audit(action, file, before=etag, after=tag_of(after), keys=keys_changed(before, after))
+async def _told(asked: Asked, action: Action, file: str, before: str, after: str, etag: str) -> None:
+    keys = await asked.run(keys_changed, before, after)
+    asked.audit(action, file, before=etag, after=tag_of(after), keys=keys)
 
 
 async def _require(asked: Asked, file: str, text: str) -> None:

@@ -6,7 +6,7 @@ What the owner has written may stay where it is, as long as it goes where it wen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -71,6 +71,65 @@ def overstepped(
     return in_order(found)
 
 
+def unreadable(config: Path, file: str, text: str, *, settings: bool) -> list[Finding]:
+    """Return which placeholders of an unsaved text are not looked up for who asks, as errors at their places.
+
+    Seen in what the text comes to would be the values of those that are put in when it is read; what the file
+    or a base on disk shows so is known. settings: they may write any variable there, and so see it; and of
+    other files of the machine they may hear whether they are there.
+    """
+    known = {name for name in config_files(config) if name == file or name.startswith(_BASES)}
+    after = read_files(config, [file], environ={}, unsaved={file: text}).documents
+    root = None if (document := after.get(file)) is None else document.root
+    if root is None:
+        return []
+    before = read_files(config, sorted(known), environ={}).documents
+    plain = {*after.uses(file).settings} - {ref for name in known for ref in before.uses(name).settings}
+    if settings:
+        refused = {ref for ref in plain if ref.file is not None}
+    else:
+        refused = plain | (_files_of(after, [file]) - _files_of(before, known))
+    problems = Problems()
+    old = before[file].root if file in before else None
+    paths = {} if old is None else dict(_texts(old.value, ()))
+    for path, one in _texts(root.value, ()):
+        if path in _FILES and paths.get(path) != one and not settings:
+            problems.found.append(_no_file(path))
+        problems.found += [
+            Problem(
+                path,
+                *(_in_plain(ref) if ref.file is None else _reads_no_file(ref)),
+                offset=offset,
+                length=len(ref.source) + 3,
+            )
+            for offset, ref in _refs(one)
+            if ref in refused
+        ]
+    return in_order([place(root.document, problem, root) for problem in problems.found])
+
+
+def _files_of(documents: Documents, names: Iterable[str]) -> set[SecretRef]:
+    roots = [document.root for name in names if (document := documents.get(name)) is not None]
+    texts = [text for root in roots if root is not None for _, text in _texts(root.value, ())]
+    return {ref for text in texts for _, ref in _refs(text) if ref.file is not None}
+
+
+def _no_file(path: KeyPath) -> Problem:
+    message = f"`{path[-1]}` names a file of the machine: the console changes none"
+    return Problem(path, "file-not-offered", message, "who has the files writes it there")
+
+
+def _reads_no_file(ref: SecretRef) -> tuple[str, str, str]:
+    hint = "use a secret by its name, `${NAME}`; who has the files may write this"
+    return "file-not-offered", f"{ref}: the console reads no files", hint
+
+
+def _in_plain(ref: SecretRef) -> tuple[str, str, str]:
+    message = f"here {ref} would be a plain setting, which is shown and stored"
+    hint = "secrets stand in a header, the body, the query or the path of `request`"
+    return "secret-in-plain", message, hint
+
+
 def _of_file(
     name: str, after: Documents, before: Documents, rules: AuthorRules, *, sending: bool
 ) -> Iterator[Finding]:
@@ -86,12 +145,7 @@ def _of_file(
         is_kept = was.get(path) == text and not moved
         if path in _FILES:
             if was.get(path) != text:
-                problems.error(
-                    path,
-                    "file-not-offered",
-                    f"`{path[-1]}` names a file of the machine: the console changes none",
-                    hint="who has the files writes it there",
-                )
+                problems.found.append(_no_file(path))
         elif path[:1] != ("description",) and "${" in text:
             for problem in _of_text(name, path, text, root, hosts, rules, is_kept=is_kept, sending=sending):
                 problems.found.append(problem)
@@ -114,11 +168,7 @@ def _of_text(
         told: tuple[str, str, str] | None = None
         if ref.file is not None:
             if not is_kept:
-                told = (
-                    "file-not-offered",
-                    f"{ref}: the console reads no files",
-                    "use a secret by its name, `${NAME}`; who has the files may write this",
-                )
+                told = _reads_no_file(ref)
         elif rules.secrets is not None:
             listed = rules.secrets.get(ref.key)
             is_plain = _is_plain(name, path, offset, text, root)
@@ -132,11 +182,7 @@ def _of_text(
                 )
             elif is_plain:
                 if not is_kept:
-                    told = (
-                        "secret-in-plain",
-                        f"here {ref} would be a plain setting, which is shown and stored",
-                        "secrets stand in a header, the body, the query or the path of `request`",
-                    )
+                    told = _in_plain(ref)
             elif stranger := next((host for host in hosts if host not in listed), None):
                 told = (
                     "secret-elsewhere",

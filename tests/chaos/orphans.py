@@ -11,14 +11,13 @@ import argparse
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from pipeline.receiver.server import Receiver
-from tests.kit.run import Bench, children, until
+from tests.kit.run import Bench, Running, children, until
 
 START_SECS = 60.0
 """Within which the next start must work: the wait for the lock, and a start on a busy machine."""
@@ -44,7 +43,7 @@ def kill(pid: int) -> None:
         pass
 
 
-def disturb(job: subprocess.Popen[str], rng: random.Random, how: str) -> None:
+def disturb(job: Running, rng: random.Random, how: str) -> None:
     """Kill the supervisor, as the word says."""
     if how == "start":
         time.sleep(rng.uniform(0, 0.5))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.receiver.server import Receiver
-from tests.kit.run import HOOKLINE, Bench, children, ended, finished, lines_of, until
+from tests.kit.run import HOOKLINE, Bench, Running, children, ended, finished, lines_of, ran, until
 
 EVENTS = [{"id": str(number), "user_id": f"u{number % 20}"} for number in range(60)]
 
@@ -25,12 +25,10 @@ def bench(bench: Bench) -> Bench:
 
 def shell(bench: Bench, *flags: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
     words = ["run", "-c", bench.config, "--state", bench.state, *flags]
-    return subprocess.run(
-        [str(HOOKLINE), *map(str, words)], input=stdin, capture_output=True, text=True, timeout=60
-    )
+    return ran(HOOKLINE, *words, stdin=stdin)
 
 
-def delivered(bench: Bench, number: int, job: subprocess.Popen[str]) -> bool:
+def delivered(bench: Bench, number: int, job: Running) -> bool:
     """Return whether so many are delivered; fail with what the job said if it has ended."""
     if job.poll() is not None:
         raise AssertionError(f"the job ended with {job.returncode}: {job.communicate()}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +16,13 @@ from pipeline.cli.state.tap_lines import curl_command, json_line, text_line, yam
 from pipeline.model.errors import HooklineError
 from pipeline.operate.trials.cases import run_tests
 from pipeline.receiver.server import Receiver
-from tests.kit.run import HOOKLINE, Bench, ended, started, until
+from tests.kit.run import HOOKLINE, Bench, Running, ended, started, until
 
 
 class Tap:
     """A tap in a process of its own: its lines, and what it said of itself."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Running) -> None:
         self.process = process
         self.lines: list[str] = []
         self.said: list[str] = []

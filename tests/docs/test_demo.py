@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from pipeline.cli.jobs.demo_console import running
@@ -37,3 +39,23 @@ def test_the_demo_of_the_console_is_of_a_shop_that_goes_on(tmp_path: Path):
         until(lambda: stream.stat().st_size > begun)
         bench = Bench(folder)
         until(lambda: bench.counts("plan-changed")["delivered"] and bench.counts("pricing-interest")["dead"])
+
+
+def test_what_the_demo_has_started_ends_with_it_however_it_ends(tmp_path: Path):
+    words = [sys.executable, "-m", "pipeline.cli", "demo", "--folder", str(tmp_path / "demo"), "--console"]
+    with subprocess.Popen(
+        [*words, "--", "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stderr is not None
+        assert "good for one log-in" in demo.stderr.readline()
+        started = [int(pid) for pid in Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text().split()]
+        assert len(started) == 3
+        demo.kill()
+    until(lambda: not any(map(_lives, started)), secs=30)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""  # of one that nobody has waited for
+    except OSError:
+        return False

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.receiver.server import Receiver
 from pipeline.store.rows import Table
-from tests.kit.run import Bench
+from tests.kit.run import Bench, ran
 
 SETTINGS = "{network: {allow: [127.0.0.0/8]}, epoch: 200ms, shards: 1}"
 BODY = "  body: {plan: '{{ user.properties.plan }}', secret: '{{ event.properties.secret }}'}\n"
@@ -55,7 +55,7 @@ def damage(bench: Bench, table: Table, within: bytes) -> Path:
 
 
 def run(bench: Bench) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(bench.command("--json"), capture_output=True, text=True, timeout=60)
+    return ran(*bench.command("--json"))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Starts `hookline` fast: a server that has imported everything and forks a child per command line.
 
-A start costs a second of imports, and the tests here start jobs by the dozen. What runs in a child is the
+A start costs a second of imports, and the tests here start jobs by the hundred. What runs in a child is the
 real command line, in a process of its own that can be killed. Where memory or open files are measured, the
 command is started as it is installed.
 
-Requests are lines of JSON: argv, env, out, err (files), uid (or none), and before: functions that the child
-calls first, each with one argument, by ``module:name``. Answers: ``{"pid": ..}`` to each, and
+A request is a message on a socket: JSON, and the descriptors that become the child's stdin, stdout and
+stderr. The JSON has argv, env, cwd, uid (or none), session (one of its own?), and before: functions that the
+child calls first, each with one argument, by ``module:name``. Answers are lines: ``{"pid": ..}`` to each, and
 ``{"pid": .., "code": ..}`` when a child has ended.
 """
 
@@ -13,18 +14,22 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import Queue
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from tests.kit.samples import ROOT
 
@@ -57,23 +62,68 @@ class Child:
             with contextlib.suppress(ProcessLookupError):  # it has ended, and its end is being told
                 os.kill(self.pid, number)
 
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+class Program(Child):
+    """A child with pipes; what tests use of `subprocess.Popen[str]`."""
+
+    def __init__(self, pid: int, stdin: int, stdout: int, stderr: int) -> None:
+        super().__init__(pid)
+        self.stdin: TextIO = open(stdin, "w")  # noqa: SIM115  # closed by communicate, as subprocess does
+        self.stdout: TextIO = open(stdout)  # noqa: SIM115
+        self.stderr: TextIO = open(stderr)  # noqa: SIM115
+        self._said: dict[TextIO, str] = {}
+        self._readers: list[threading.Thread] = []
+
+    def communicate(self, input: str = "", timeout: float | None = None) -> tuple[str, str]:
+        """Give it all of its input, wait for its end, return what it said since somebody last read."""
+        if not self._readers:
+            self._readers = [
+                threading.Thread(target=self._read, args=(pipe,), daemon=True)
+                for pipe in (self.stdout, self.stderr)
+            ]
+            for reader in self._readers:
+                reader.start()
+            with contextlib.suppress(BrokenPipeError):
+                self.stdin.write(input)
+                self.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.close()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for reader in self._readers:
+            reader.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            if reader.is_alive():
+                raise subprocess.TimeoutExpired("hookline", timeout or 0)
+        self.wait(None if deadline is None else max(0.1, deadline - time.monotonic()))
+        return self._said[self.stdout], self._said[self.stderr]
+
+    def _read(self, pipe: TextIO) -> None:
+        with pipe:
+            self._said[pipe] = pipe.read()
 
 
 class Forge:
     """The server's side in the test's process."""
 
     def __init__(self) -> None:
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.kit.forge"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._started: Queue[Child] = Queue()
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "tests.kit.forge"],
+                cwd=ROOT,
+                stdin=theirs.fileno(),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        self._started: Queue[int] = Queue()
+        self._codes: dict[int, int] = {}
         self._children: dict[int, Child] = {}
+        self._lock, self._asking = threading.Lock(), threading.Lock()
         threading.Thread(target=self._read, daemon=True).start()
         atexit.register(self.close)
 
@@ -87,34 +137,66 @@ class Forge:
         uid: int | None = None,
         before: Mapping[str, Any] | None = None,
     ) -> Child:
-        """Start `hookline` with these words."""
-        assert self._server.stdin is not None
-        job = {"argv": argv, "env": dict(env), "out": str(out), "err": str(err), "uid": uid}
-        job["before"] = dict(before or {})
-        self._server.stdin.write(json.dumps(job) + "\n")
-        self._server.stdin.flush()
-        return self._started.get(timeout=60)
+        """Start `hookline` with these words, with files for what it says."""
+        with open(os.devnull) as none, _private(out, os.O_TRUNC) as told, _private(err, os.O_APPEND) as said:
+            files = [none.fileno(), told.fileno(), said.fileno()]
+            return self._known(Child(self._fork(files, argv, env, uid=uid, before=before)))
+
+    def open(self, argv: Sequence[str], env: Mapping[str, str], *, session: bool = False) -> Program:
+        """Start `hookline` with these words, with pipes; session: in a process group of its own."""
+        (stdin, give), (take, stdout), (hear, stderr) = (os.pipe() for _ in range(3))
+        try:
+            pid = self._fork([stdin, stdout, stderr], argv, env, session=session)
+        finally:
+            for theirs in (stdin, stdout, stderr):
+                os.close(theirs)
+        program = Program(pid, give, take, hear)
+        self._known(program)
+        return program
 
     def close(self) -> None:
-        for child in self._children.values():
+        for child in list(self._children.values()):
             child.kill()
-        if self._server.stdin is not None:
-            self._server.stdin.close()
+        self._requests.close()
         self._server.wait(10)
         if self._server.stdout is not None:
             self._server.stdout.close()
+
+    def _fork(self, files: Sequence[int], argv: Sequence[str], env: Mapping[str, str], **more: Any) -> int:
+        job = {"argv": list(argv), "env": dict(env), "cwd": os.getcwd(), **more}
+        with self._asking:
+            socket.send_fds(self._requests, [json.dumps(job).encode()], files)
+            return self._started.get(timeout=60)
+
+    def _known(self, child: Child) -> Child:
+        with self._lock:
+            self._children[child.pid] = child
+            code = self._codes.pop(child.pid, None)
+        if code is not None:  # it has ended before it was known
+            self._end(child.pid, code)
+        return child
+
+    def _end(self, pid: int, code: int) -> None:
+        with self._lock:
+            child = self._children.pop(pid, None)
+            if child is None:
+                self._codes[pid] = code
+                return
+        child.returncode = code
+        child.ended.set()
 
     def _read(self) -> None:
         assert self._server.stdout is not None
         for line in self._server.stdout:
             said: dict[str, int] = json.loads(line)
-            if "code" not in said:
-                child = self._children[said["pid"]] = Child(said["pid"])
-                self._started.put(child)
-                continue
-            child = self._children.pop(said["pid"])
-            child.returncode = said["code"]
-            child.ended.set()
+            if "code" in said:
+                self._end(said["pid"], said["code"])
+            else:
+                self._started.put(said["pid"])
+
+
+def _private(path: Path, mode: int) -> TextIO:
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | mode, 0o600), "w")
 
 
 _forge: Forge | None = None
@@ -131,27 +213,35 @@ def forge() -> Forge:
 # --- the server
 
 
-def become(job: dict[str, Any]) -> NoReturn:
+def become(job: dict[str, Any], files: Sequence[int]) -> NoReturn:
     """Be the command."""
     code = 70
     try:
-        for number, name, mode in ((1, "out", os.O_TRUNC), (2, "err", os.O_APPEND)):
-            file = os.open(job[name], os.O_WRONLY | os.O_CREAT | mode, 0o600)
+        for number, file in enumerate(files):
             os.dup2(file, number)
-        devnull = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(devnull, 0)
+            os.close(file)
         os.environ.clear()
         os.environ.update(job["env"])
-        if job["uid"] is not None:
+        time.tzset()
+        os.chdir(job["cwd"])
+        if job.get("session"):
+            os.setsid()
+        if job.get("uid") is not None:
             os.setgid(job["uid"])
             os.setuid(job["uid"])
-        for place, argument in job["before"].items():
+        for place, argument in (job.get("before") or {}).items():
             module, _, name = place.partition(":")
             getattr(importlib.import_module(module), name)(argument)
         sys.argv = ["hookline", *job["argv"]]
-        from pipeline.cli.app import run
+        sys.orig_argv[1:] = ["-m", "pipeline.cli", *job["argv"]]  # of a job that starts itself anew
+        from pipeline.cli import main
 
-        code = run()
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except BaseException:
+        code = 1
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -163,31 +253,37 @@ def say(**what: int) -> None:
 
 
 def serve() -> None:
-    """Fork until stdin ends."""
+    """Fork until nobody asks any more."""
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # as `main` does before it imports
     for module in IMPORTED:
         importlib.import_module(module)
-    buffer = b""
-    living = 0
+    gc.freeze()  # a child's collections need not look through what is imported, nor copy its pages
+    requests = socket.socket(fileno=0)
+    living: dict[int, int] = {}
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
     while True:
-        ready, _, _ = select.select([0], [], [], 0.02 if living else None)
-        if ready:
-            data = os.read(0, 1 << 16)
+        for ready, _ in poll.poll():
+            if ready:
+                poll.unregister(ready)
+                os.close(ready)
+                pid, status = os.waitpid(living.pop(ready), 0)
+                say(pid=pid, code=os.waitstatus_to_exitcode(status))
+                continue
+            data, files, _, _ = socket.recv_fds(requests, 1 << 20, 3)
             if not data:
-                return
-            buffer += data
-            *lines, buffer = buffer.split(b"\n")
-            for line in lines:
-                pid = os.fork()
-                if pid == 0:
-                    become(json.loads(line))
-                living += 1
-                say(pid=pid)
-        while living:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if not pid:
-                break
-            living -= 1
-            say(pid=pid, code=os.waitstatus_to_exitcode(status))
+                os._exit(0)
+            pid = os.fork()
+            if pid == 0:
+                for descriptor in living:
+                    os.close(descriptor)
+                become(json.loads(data), files)
+            for file in files:
+                os.close(file)
+            descriptor = os.pidfd_open(pid)
+            living[descriptor] = pid
+            poll.register(descriptor, select.POLLIN)
+            say(pid=pid)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from pipeline.cli.app import run
 from pipeline.receiver.server import Receiver
+from tests.kit.forge import Program, forge
 
 HOOKLINE = Path(sys.executable).with_name("hookline")
 PATIENCE_SECS = 30.0
@@ -37,15 +38,25 @@ def until(what: Callable[[], T | bool | None], *, secs: float = PATIENCE_SECS) -
         pause.wait(0.03)
 
 
+Running = subprocess.Popen[str] | Program
+
+
 @contextmanager
-def started(
-    *words: object, env: Mapping[str, str] | None = None, session: bool = False
-) -> Iterator[subprocess.Popen[str]]:
-    """Give a program that runs, with pipes; it is gone when the test is done with it."""
-    job = subprocess.Popen(
-        [*map(str, words)], env=env, text=True, start_new_session=session,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+def started(*words: object, env: Mapping[str, str] | None = None, session: bool = False) -> Iterator[Running]:
+    """Give a program that runs, with pipes; it is gone when the test is done with it.
+
+    `hookline` is forked from a process that has imported everything (forge.py), unless the environment has
+    what only a new process can obey.
+    """
+    job: Running
+    said = [*map(str, words)]
+    if said[0] == str(HOOKLINE) and not _is_for_a_start(env):
+        job = forge().open(said[1:], os.environ if env is None else env, session=session)
+    else:
+        job = subprocess.Popen(
+            said, env=env, text=True, start_new_session=session,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
     try:
         yield job
     finally:
@@ -53,20 +64,35 @@ def started(
         job.communicate()
 
 
-def ended(job: subprocess.Popen[str], code: int = 0, *, secs: float = 60.0) -> tuple[str, str]:
+def _is_for_a_start(env: Mapping[str, str] | None) -> bool:
+    """Return whether the loader or the interpreter is told something."""
+    told = ("LD_", "PYTHON", "LC_", "LANG")
+    named = {name for name in {*os.environ, *(env or {})} if name.startswith(told)}
+    return env is not None and any(env.get(name) != os.environ.get(name) for name in named)
+
+
+def ended(job: Running, code: int = 0, *, secs: float = 60.0) -> tuple[str, str]:
     """Wait for a program's end, check its exit code, return its stdout and stderr."""
     out, err = job.communicate(timeout=secs)
     assert job.returncode == code, f"exit code {job.returncode}, not {code}:\n{err[-4000:]}"
     return out, err
 
 
+def ran(
+    *words: object, env: Mapping[str, str] | None = None, stdin: str = "", secs: float = 60.0
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, as `started` does."""
+    with started(*words, env=env) as job:
+        out, err = job.communicate(stdin, timeout=secs)
+        assert job.returncode is not None
+        return subprocess.CompletedProcess([*map(str, words)], job.returncode, out, err)
+
+
 def finished(
     *words: object, code: int = 0, env: Mapping[str, str] | None = None, stdin: str = "", secs: float = 60.0
 ) -> tuple[str, str]:
     """Run a program to its end, check its exit code, return its stdout and stderr."""
-    done = subprocess.run(
-        [*map(str, words)], env=env, input=stdin, capture_output=True, text=True, timeout=secs
-    )
+    done = ran(*words, env=env, stdin=stdin, secs=secs)
     assert done.returncode == code, f"exit code {done.returncode}, not {code}:\n{done.stderr[-4000:]}"
     return done.stdout, done.stderr
 
@@ -156,7 +182,7 @@ class Bench:
         return [str(HOOKLINE), *map(str, words)]
 
     @contextmanager
-    def running(self, *flags: object) -> Iterator[subprocess.Popen[str]]:
+    def running(self, *flags: object) -> Iterator[Running]:
         """Run the job, following the stream; SIGTERM at the end must end it with 0."""
         self.stream.touch()
         with self.started("--follow", *flags) as job:
@@ -164,7 +190,7 @@ class Bench:
             job.send_signal(signal.SIGTERM)
             ended(job, secs=PATIENCE_SECS)
 
-    def started(self, *flags: object, session: bool = False) -> AbstractContextManager[subprocess.Popen[str]]:
+    def started(self, *flags: object, session: bool = False) -> AbstractContextManager[Running]:
         """Start the job; how it ends is the test's."""
         return started(*self.command(*flags), env=self.environ, session=session)
 
@@ -180,7 +206,7 @@ class Bench:
 
     def bytewax(
         self, *flags: object, flow: str = "dataflows.webhooks:get_flow", **more: object
-    ) -> AbstractContextManager[subprocess.Popen[str]]:
+    ) -> AbstractContextManager[Running]:
         """Start the job under Bytewax' own runner, which takes its settings from the environment."""
         given = {"CONFIG": self.config, "STATE": self.state, "SOURCE": self.stream, **more}
         env = {**self.environ, **{f"HOOKLINE_{name}": str(value) for name, value in given.items()}}

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from pipeline.cli.output import say
+from pipeline.model.process.lifeline import Lifeline
 
 SECRET = "whsec_aG9va2xpbmUtZGVtby1zZWNyZXQtMDEyMzQ1Njc4OQ=="
 """The published secret that config/webhooks/big-purchase.yaml signs with where none is given."""
@@ -50,6 +51,8 @@ def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     config = demo_config(folder)
     arrived = folder / "arrived.jsonl"
+    lifeline, environment = Lifeline(), dict(os.environ)  # both end with us, however we end
+    lifeline.tie(environment)
     with arrived.open("wb") as out:
         secret = os.environ.get("SIGNING_SECRET", SECRET)
         receiver = subprocess.Popen(
@@ -57,6 +60,8 @@ def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
             stdout=out,
             stderr=subprocess.PIPE,
             text=True,
+            env=environment,
+            pass_fds=lifeline.descriptors,
         )
     try:
         assert receiver.stderr is not None
@@ -66,10 +71,12 @@ def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
             return 4
         say(f"A receiver listens on {url}; the recording is read, and what its events fire is sent there.")
         command = [*HOOKLINE, "run", "-c", str(config), "--state", str(folder / "state"), *flags]
-        code = subprocess.run(command, env={**os.environ, "RECEIVER": url}).returncode
+        environment["RECEIVER"] = url
+        code = subprocess.run(command, env=environment, pass_fds=lifeline.descriptors).returncode
     finally:
         receiver.terminate()
         receiver.wait(STOP_SECS)
+        lifeline.close()
     tell(arrived)
     say(f"\nAll of them: {arrived}. The webhooks: {config / 'webhooks'}. The accounting:")
     say(f"  {called()} status --state {folder / 'state'}")

@@ -14,10 +14,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from pipeline.cli.output import say
+from pipeline.model.process.lifeline import Lifeline
 from pipeline.operate.starting.shipped import demo_stream, shipped_config
 
 HOOKLINE = (sys.executable, "-P", "-m", "pipeline.cli")
@@ -46,7 +48,9 @@ def serve(folder: Path, flags: Sequence[str]) -> None:
 def running(
     folder: Path, flags: Sequence[str], *, config: Path | None = None, per_sec: float = PER_SEC
 ) -> Iterator[str]:
-    """Give the link that logs in; everything that was started is gone at the end. config: copied, too."""
+    """Give the link that logs in; everything that was started is gone at the end, also where this process is
+    killed. config: copied, too.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copytree(config or shipped_config(), folder / "config")
@@ -57,18 +61,24 @@ def running(
     stream.write_bytes(b"".join(lines[:AT_ONCE]))
     state = ["-c", str(folder / "config"), "--state", str(folder / "state")]
     with contextlib.ExitStack() as stack:
+        lifeline = Lifeline()
+        stack.callback(lifeline.close)
         words = ["--listen", "127.0.0.1:0", "--quiet", "--script", str(folder / "answers.json")]
-        receiver = stack.enter_context(_running("receiver", *words, log=folder / "receiver.log"))
+        receiver = stack.enter_context(
+            _running("receiver", *words, log=folder / "receiver.log", lifeline=lifeline)
+        )
         url = _line(receiver, folder / "receiver.log", "listening on ")
-        environment = {**os.environ, "RECEIVER": url}
+        told = {"RECEIVER": url}
         words = [*state, "--source", str(stream), "--follow", "--log-level", "warning"]
-        stack.enter_context(_running("run", *words, log=folder / "job.log", environment=environment))
+        stack.enter_context(_running("run", *words, log=folder / "job.log", lifeline=lifeline, told=told))
         shop_goes_on = threading.Thread(target=_feed, args=(stream, lines[AT_ONCE:], per_sec, ended))
         stack.callback(shop_goes_on.join)
         stack.callback(ended.set)
         shop_goes_on.start()
         log = folder / "console.log"
-        console = stack.enter_context(_running("console", *state, *flags, log=log, environment=environment))
+        console = stack.enter_context(
+            _running("console", *state, *flags, log=log, lifeline=lifeline, told=told)
+        )
         yield "http" + _line(console, log, "http")
 
 
@@ -82,12 +92,15 @@ def _feed(stream: Path, lines: list[bytes], per_sec: float, ended: threading.Eve
 
 @contextlib.contextmanager
 def _running(
-    verb: str, *words: str, log: Path, environment: dict[str, str] | None = None
+    verb: str, *words: str, log: Path, lifeline: Lifeline, told: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**os.environ, **told}
+    lifeline.tie(environment)
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [*HOOKLINE, verb, *words], stdout=out, stderr=out, env=environment, start_new_session=True
-        )
+            [*HOOKLINE, verb, *words], stdout=out, stderr=out, env=environment, start_new_session=True,
+            pass_fds=lifeline.descriptors,
+        )  # fmt: skip
     try:
         yield process
     finally:

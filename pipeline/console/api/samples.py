@@ -12,7 +12,8 @@ from aiohttp import web
 from pipeline.console.api.body import JSON, TEXT, body
 from pipeline.console.api.given import MOST, catalog_for, number, record_of, text_of, veiled
 from pipeline.console.context import Asked
-from pipeline.console.render import HIDDEN, data
+from pipeline.console.render import data
+from pipeline.console.veils import attempt_veiled
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate import looks
@@ -48,10 +49,9 @@ async def attempts(asked: Asked) -> web.Response:
         looks.attempts, asked.console.options.state, asked.query.get("webhook"), limit=limit
     )
     if not asked.may("payloads"):
-        hidden = {"user": HIDDEN, "response": HIDDEN, "request": HIDDEN}
-        found = [{**one, **hidden} for one in found]
+        found = [attempt_veiled(asked, one) for one in found]
     else:
-        found = [veiled(asked, one, "user", "response", "request") for one in found]
+        found = [asked.masked(one) for one in found]
     return data({"attempts": found})
 
 

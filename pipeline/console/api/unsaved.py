@@ -20,7 +20,14 @@ async def check(asked: Asked) -> web.Response:
     """``{file, text}``: what `hookline check --json` would print with this text in the file's place."""
     given = await body(asked, "file", file=TEXT, text=TEXT)
     bench = asked.console.workbench
-    checked = await asked.run(bench.check, given["file"], given["text"], by=by(asked, given["file"]))
+    checked = await asked.tried(
+        f"check {given['file']}",
+        bench.check,
+        given["file"],
+        given["text"],
+        by=by(asked, given["file"]),
+        may_edit=asked.may("edit"),
+    )
     return data(checked.to_json())
 
 
@@ -36,11 +43,28 @@ async def preview(asked: Asked) -> web.Response:
     bench, file = asked.console.workbench, given["file"]
     text = await text_of(asked, file, given["text"])
     record, user = await record_of(asked, file, given)
-    shown = await asked.run(bench.preview, file, text, record, user, by=by(asked, file))
+    shown = await asked.tried(
+        f"preview {file}",
+        bench.preview,
+        file,
+        text,
+        record,
+        user,
+        by=by(asked, file),
+        may_edit=asked.may("edit"),
+    )
     told = veiled(asked, shown.to_json(), *_PAYLOADS)
     if given["counts"]:
         samples = await asked.run(asked.console.looks.samples)
-        would = await asked.run(bench.would_fire, file, text, samples, by=by(asked, file))
+        would = await asked.tried(
+            f"would fire {file}",
+            bench.would_fire,
+            file,
+            text,
+            samples,
+            by=by(asked, file),
+            may_edit=asked.may("edit"),
+        )
         told["would_fire"] = would.to_json()
     return data(told)
 
@@ -53,7 +77,16 @@ async def would_fire(asked: Asked) -> web.Response:
     text = await text_of(asked, file, given["text"])
     samples = await asked.run(asked.console.looks.samples)
     bench = asked.console.workbench
-    return data((await asked.run(bench.would_fire, file, text, samples, by=by(asked, file))).to_json())
+    would = await asked.tried(
+        f"would fire {file}",
+        bench.would_fire,
+        file,
+        text,
+        samples,
+        by=by(asked, file),
+        may_edit=asked.may("edit"),
+    )
+    return data(would.to_json())
 
 
 async def complete(asked: Asked) -> web.Response:
@@ -63,8 +96,13 @@ async def complete(asked: Asked) -> web.Response:
     )
     catalog = await catalog_for(asked)
     place = given["file"], given["text"], given["line"], given["column"]
-    found = await asked.run(
-        asked.console.workbench.complete, *place, catalog=catalog, by=by(asked, given["file"])
+    found = await asked.tried(
+        f"complete {given['file']}",
+        asked.console.workbench.complete,
+        *place,
+        catalog=catalog,
+        by=by(asked, given["file"]),
+        may_edit=asked.may("edit"),
     )
     return data({"completions": [one.to_json() for one in found]})
 

@@ -32,13 +32,13 @@ _FIELDS: Final = frozenset({"op", "path", "value", "at", "to", "key"})
 
 async def listed(asked: Asked) -> web.Response:
     """Return every webhook of the config on disk, also those with errors."""
-    return data({"webhooks": await asked.run(asked.console.workbench.webhooks)})
+    return data({"webhooks": asked.unwritten(await asked.run(asked.console.workbench.webhooks))})
 
 
 async def one(asked: Asked) -> web.Response:
     """Return a webhook's file with its tag: JSON, or its text alone for ``Accept: application/yaml``."""
     found = await writes.read(asked, asked.name("id"))
-    text = asked.yaml_text(found.text)
+    text = await asked.run(asked.yaml_text, found.text)
     if "yaml" in asked.request.headers.get("accept", ""):
         answer = web.Response(text=text, content_type=YAML)
     else:
@@ -58,7 +58,7 @@ async def put(asked: Asked) -> web.Response:
     """Write the whole text: the body, or ``text`` of a JSON body. ``?dry_run=1``: nothing is written."""
     text = await _text(asked)
     if asked.request.headers.get("if-none-match", "").strip() == "*":
-        _require_id(asked, text)
+        await asked.run(_require_id, asked, text)
         saved = await writes.create(asked, asked.name("id"), text, dry_run=_is_dry(asked))
         return _saved(saved, HTTPStatus.OK if _is_dry(asked) else HTTPStatus.CREATED)
     found = await writes.read(asked, asked.name("id"))

@@ -75,7 +75,7 @@ async def file(asked: Asked) -> web.StreamResponse:
     text = await asked.run(asked.console.tree.text, name)
     if text is None:
         raise web.HTTPNotFound(reason="the config has no file of this name")
-    shown = asked.yaml_text(text)
+    shown = await asked.run(asked.yaml_text, text)
     if asked.wants_json:
         return data({"file": name, "text": shown})
     found = next((one for one in await asked.run(asked.console.tree.files) if one.file == name), None)

@@ -47,7 +47,7 @@ async def new(asked: Asked) -> web.StreamResponse:
         known = await asked.run(asked.console.looks.samples)
         events = next((one.events for one in known if one.id == sample), ())
         text = set_value(BLANK, ("trigger", "events"), [*events[:1]])
-    draft = opened_draft("webhooks/new-webhook.yaml", text, is_new=True)
+    draft = await asked.run(opened_draft, "webhooks/new-webhook.yaml", text, is_new=True)
     return await _show(asked, replace(draft, sample=sample, is_fresh=text == BLANK))
 
 
@@ -68,7 +68,8 @@ def _renamed(asked: Asked, text: str) -> str:
 async def create(asked: Asked) -> web.StreamResponse:
     """Take what was typed into the page of a new webhook."""
     taken = {str(one["id"]) for one in await asked.run(asked.console.workbench.webhooks)}
-    draft = sent_draft("webhooks/new-webhook.yaml", (await asked.form()).items(), taken)
+    sent = [*(await asked.form()).items()]
+    draft = await asked.run(sent_draft, "webhooks/new-webhook.yaml", sent, taken)
     if draft.do == "save":
         return await _save(asked, draft)
     return await _answer(asked, draft)
@@ -77,14 +78,14 @@ async def create(asked: Asked) -> web.StreamResponse:
 async def edit(asked: Asked) -> web.StreamResponse:
     """Return the page of a webhook that is there."""
     found = await writes.read(asked, asked.name("id"))
-    return await _show(asked, opened_draft(found.file, found.text, found.etag))
+    return await _show(asked, await asked.run(opened_draft, found.file, found.text, found.etag))
 
 
 async def change(asked: Asked) -> web.StreamResponse:
     """Take what was typed into the page of a webhook."""
     known = await writes.known_id(asked, asked.name("id"))
     file = await asked.run(asked.console.workbench.file_of, known)
-    draft = sent_draft(file, (await asked.form()).items())
+    draft = await asked.run(sent_draft, file, [*(await asked.form()).items()])
     if draft.do == "save":
         return await _save(asked, draft)
     if draft.do == "apply":
@@ -168,8 +169,14 @@ async def _show(
     tested: dict[str, Value] | None = None,
 ) -> web.StreamResponse:
     try:
-        looked = await asked.run(
-            look, asked.console, draft, refused, by=_by(asked, draft), payloads=asked.may("payloads")
+        looked = await asked.tried(
+            f"look {draft.file}",
+            look,
+            asked.console,
+            draft,
+            refused,
+            by=_by(asked, draft),
+            payloads=asked.may("payloads"),
         )
     except Superseded:
         return web.Response(status=204)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +15,7 @@ from pipeline.console.context import Asked
 from pipeline.console.glance import Glance, glance
 from pipeline.console.pages.webhooks import obey, order_of, told
 from pipeline.console.render import data, page, webhook_path
-from pipeline.console.security.masks import HIDDEN
-from pipeline.console.veils import veiled_reason
+from pipeline.console.veils import attempt_veiled
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 from pipeline.operate import history as git
@@ -36,7 +36,8 @@ async def show(asked: Asked) -> web.StreamResponse:
     seen, row = await _row(asked)
     text = ""
     if row.file:
-        text = asked.yaml_text((await asked.run(asked.console.workbench.read, row.file)).text)
+        text = (await asked.run(asked.console.workbench.read, row.file)).text
+        text = await asked.run(asked.yaml_text, text)
     tried = await _attempts(asked, row.id)
     failures = [one for one in tried or [] if one["outcome"] != GOOD][:FAILURES]
     if asked.wants_json:
@@ -82,6 +83,7 @@ async def tests(asked: Asked) -> web.StreamResponse:
     file = f"{row.file.rpartition('.')[0]}.test.yaml" if row.file else ""
     config = asked.console.options.config
     results = await asked.run(_run, config, file) if file else []
+    results = [replace(one, failures=asked.unwritten(one.failures)) for one in results]
     if asked.wants_json:
         return data({"file": file, "cases": [one.to_json() for one in results]})
     return await page(
@@ -183,16 +185,7 @@ async def _attempts(asked: Asked, webhook: str) -> list[dict[str, Value]] | None
         return None
     if asked.may("payloads"):
         return [asked.masked(one) for one in found]
-    return [
-        {
-            **one,
-            "user": HIDDEN if one["user"] else None,
-            "response": HIDDEN if one["response"] else None,
-            "reason": None if one["reason"] is None else veiled_reason(asked, str(one["reason"])),
-            "request": HIDDEN,
-        }
-        for one in found
-    ]
+    return [attempt_veiled(asked, one) for one in found]
 
 
 def _code(one: dict[str, Value]) -> str:

@@ -84,7 +84,7 @@ class Line:
             "who": _short(act.who or self.who),
             "role": act.role or self.role,
             "by": self.by,
-            "from": self.address,
+            "from": _short(self.address),
             "action": act.action,
             "target": _short(act.target),
             "result": self.result,
@@ -122,7 +122,7 @@ class Audit:
         Raises AuditFailed where they are not: they are kept, and written before the next one.
         """
         with self._lock:
-            self._owed += [orjson.dumps(line.to_json(), default=str) + b"\n" for line in lines]
+            self._owed += [_text(line.to_json()) for line in lines]
             self._settle()
 
     def refused(self, line: Line) -> None:
@@ -139,7 +139,7 @@ class Audit:
             found = line.to_json()
             if self._unlisted:
                 found["unlisted"], self._unlisted = self._unlisted, 0
-            owed, self._owed = self._owed, [*self._owed, orjson.dumps(found, default=str) + b"\n"]
+            owed, self._owed = self._owed, [*self._owed, _text(found)]
             try:
                 self._settle()
             except AuditFailed:
@@ -214,7 +214,13 @@ def _leaves(root: object) -> dict[str, object]:
     return found
 
 
+def _text(line: dict[str, Value]) -> bytes:
+    return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
+
+
 def _short(text: str) -> str:
+    # A header or a path may hold bytes that are no text: a line is written of it all the same.
+    text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= CHARS else text[:CHARS] + "..."
 
 

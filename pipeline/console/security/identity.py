@@ -55,10 +55,8 @@ def identify(request: web.Request, keeper: Keeper, rules: Rules) -> tuple[Viewer
     if rules.proxy is not None:
         try:
             named = rules.proxy.who(headers, request.remote or "")
-        except Impostor:
-            raise web.HTTPForbidden(
-                reason="the header that says who is logged in came from an address that is not the proxy's"
-            ) from None
+        except Impostor as error:
+            raise web.HTTPForbidden(reason=str(error)) from None
         if named is not None:
             return rules.viewer(*named, "proxy"), keeper.sessions.of_proxy(named[0])
     said = headers.get("authorization", "")

@@ -10,10 +10,13 @@ import orjson
 
 from pipeline.language.path_syntax import EVENT_ROOTS, Path, PathError, parse_path
 from pipeline.model.json import Value
+from pipeline.model.masking import exact_forms
 
 HIDDEN: Final = "•••"
 SHORTEST: Final = 4
 """Shorter values are not searched for: every text holds them."""
+SHORTEST_NUMBER: Final = 7
+"""So many digits are a telephone's, a card's, an id's; fewer are counts and amounts."""
 VALUES: Final = 200
 TEXT_BYTES: Final = 1 << 20
 
@@ -41,7 +44,10 @@ class Mask:
         values: dict[str, None] = {}
         hidden = self._by_name(value, values)
         found = sorted(values, key=len, reverse=True)[:VALUES]
-        return _by_value(hidden, found) if found else hidden
+        if not found:
+            return hidden
+        forms = {form for value in found for form in _forms(value) if len(form) >= SHORTEST}
+        return _by_value(hidden, sorted(forms, key=len, reverse=True))
 
     def __bool__(self) -> bool:
         return bool(self._names)
@@ -125,6 +131,14 @@ def _leaves(value: Value, values: dict[str, None]) -> None:
             _leaves(inner, values)
     elif isinstance(value, str) and len(value) >= SHORTEST:
         values[value] = None
+    elif type(value) is int and len(str(value)) >= SHORTEST_NUMBER:
+        values[str(value)] = None
+
+
+def _forms(value: str) -> Iterator[str]:
+    """Yield a value as templates, URLs, JSON and HTML write it."""
+    for cased in {value, value.lower(), value.upper(), value.capitalize(), value.title()}:
+        yield from exact_forms(cased)
 
 
 def _by_value(value: Value, values: list[str]) -> Value:
@@ -136,4 +150,6 @@ def _by_value(value: Value, values: list[str]) -> Value:
         for one in values:
             if one in value:
                 value = value.replace(one, HIDDEN)
+    elif type(value) is int and str(value) in values:
+        return HIDDEN
     return value

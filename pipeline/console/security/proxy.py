@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from multidict import MultiMapping
 
 from pipeline.console.security.roles import ROLES, Role
 
@@ -14,7 +16,7 @@ CHARS: Final = 200
 
 
 class Impostor(Exception):
-    """A header of the proxy came from somewhere else."""
+    """A header of the proxy came from somewhere else, or not from it alone; the text says which."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -38,25 +40,40 @@ class Proxy:
         asked = (found,) if mapped is None else (found, mapped)
         return any(one in ipaddress.ip_network(network) for network in self.networks for one in asked)
 
-    def who(self, headers: Mapping[str, str], peer: str) -> tuple[str, Role] | None:
+    def who(self, headers: MultiMapping[str], peer: str) -> tuple[str, Role] | None:
         """Return name and role of who asks; None where the proxy names nobody.
 
         Raises Impostor where somebody else names anybody.
         """
-        named = [name for name in (self.user_header, self.role_header) if name and name in headers]
-        if named and not self.is_peer(peer):
-            raise Impostor
-        user = headers.get(self.user_header, "").strip() if self.user_header else ""
+        users = headers.getall(self.user_header, []) if self.user_header else []
+        roles = headers.getall(self.role_header, []) if self.role_header else []
+        if (users or roles) and not self.is_peer(peer):
+            raise Impostor(
+                "the header that says who is logged in came from an address that is not the proxy's"
+            )
+        if len(users) > 1 or len(roles) > 1:
+            # One is the client's: the proxy adds its own where it should put it in the place of others.
+            raise Impostor("the header that says who is logged in came twice: let the proxy replace it")
+        user = _text(users[0]) if users else ""
         if not user:
             return None
         role: Role = self.role
         if self.role_header:
-            said = headers.get(self.role_header, "").strip().lower()
+            said = _text(roles[0]).lower() if roles else ""
             found = next((one for one in ROLES if one == said), None)
             if said and found is None:
                 return user[:CHARS], "viewer"
             role = found or self.role
         return user[:CHARS], role
+
+
+def _text(header: str) -> str:
+    """Return what a header says: UTF-8, or as older servers write it."""
+    raw = header.strip().encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def client_of(peer: str, forwarded: Sequence[str], proxy: Proxy | None) -> str:

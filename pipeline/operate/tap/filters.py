@@ -64,7 +64,7 @@ class Filters:
         if given not in get_args(Payload):
             raise UsageError(f"`payload` is none, short or full, not {given!r}")
         rate = (_last(query, "rate") or "100").removesuffix("/s")
-        if not (rate.isascii() and rate.isdecimal()):
+        if not (rate.isascii() and rate.isdecimal() and len(rate) < 10):
             raise UsageError(f"`rate` is a number of lines a second, not {rate!r}")
         stages = found.pop("stages") or usual_stages(
             why=found["why"], answers=bool(found["statuses"] or found["outcomes"])

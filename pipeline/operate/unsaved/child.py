@@ -17,6 +17,7 @@ from pipeline.language.secrets import SecretRef
 from pipeline.model.findings import in_order
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
+from pipeline.operate.authors import unreadable
 from pipeline.operate.unsaved.bench import Bench, Tried, data_of
 from pipeline.operate.unsaved.complete.offers import complete
 from pipeline.operate.unsaved.explaining import explain
@@ -47,6 +48,10 @@ class Child:
         if self._bench is None or self._bench.config != config:
             self._bench = Bench(config, self._ask)
         bench, file = self._bench, request.get("file")
+        if file is not None and request["text"] is not None:
+            refused = unreadable(config, file, request["text"], settings=request["settings"])
+            if refused:
+                return {"findings": as_data(refused, SHOWN)}
         bench.look(request["environment"])
         tried = bench.saved if file is None else bench.tried(file, request["text"])
         match request["do"]:

@@ -27,6 +27,7 @@ from pipeline.model.json import Value
 from pipeline.model.process.bounds import Bounds, Exceeded
 from pipeline.model.words import no_webhook
 from pipeline.operate import edits
+from pipeline.operate.authors import AuthorRules
 from pipeline.operate.looks import Sample
 from pipeline.operate.unsaved.complete.fields import schema_for
 from pipeline.operate.unsaved.environment import Environment, SecretState
@@ -54,17 +55,26 @@ class Workbench:
     called by any thread, and waits until it knows: 20 to 60 ms once the config was read.
 
     by: who asks, from which page: where a later text of the same one came in meanwhile, the call raises
-    Superseded. Every method raises ConfigError where the config cannot be read at all.
+    Superseded. may_edit: whether who asks may write the file: for others no value is looked up that the files
+    on disk do not show anyway, and a text that names one is not tried: that is its error. Every method raises
+    ConfigError where the config cannot be read at all.
     """
 
     def __init__(
-        self, config: Path, state: Path | None = None, *, environ: Mapping[str, str] = os.environ
+        self,
+        config: Path,
+        state: Path | None = None,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        authors: AuthorRules | None = None,
     ) -> None:
         """state: the job's, so that secrets are those that it has, and users those that it knows; None:
-        there is no job. environ: where variables are looked up while none runs.
+        there is no job. environ: where variables are looked up while none runs. authors: what those may
+        write who ask.
         """
         self.config = config
         self._state = state
+        self._authors = authors or AuthorRules()
         self._root = str(config)
         self._environment = Environment(state, environ)
         self._standby = Standby(CHILD, self._reply)
@@ -82,19 +92,26 @@ class Workbench:
         self._standby.stop()
         self._standby.close()
 
-    def check(self, file: str, text: str | None, *, by: str = "") -> Checked:
+    def check(self, file: str, text: str | None, *, by: str = "", may_edit: bool = True) -> Checked:
         """Return what `hookline check` would find in the whole config with this text in the file's place.
 
         file: ``webhooks/crm.yaml``; it need not exist. text: None: as if the file were gone.
         """
-        return checked_of(file, self._try({"do": "check", "file": file, "text": text}, by))
+        return checked_of(file, self._try({"do": "check", "file": file, "text": text}, by, may_edit))
 
     def check_saved(self) -> Checked:
         """Return what `hookline check` finds in the config as it is on disk."""
         return checked_of("", self._try({"do": "check", "file": None}, ""))
 
     def preview(
-        self, file: str, text: str, record: str, user: str | None = None, *, by: str = ""
+        self,
+        file: str,
+        text: str,
+        record: str,
+        user: str | None = None,
+        *,
+        by: str = "",
+        may_edit: bool = True,
     ) -> Previewed:
         """Return why the webhook of this text fires on a record or not, and the request that it would send.
 
@@ -102,7 +119,7 @@ class Workbench:
         knows them now. A webhook that is disabled is tried as if it were not.
         """
         request = {"do": "preview", "file": file, "text": text, "record": record, "user": user}
-        return previewed_of(file, self._try(request, by))
+        return previewed_of(file, self._try(request, by, may_edit))
 
     def explain(self, record: str, user: str | None = None) -> Explanation:
         """Return what every webhook of the config on disk makes of a record.
@@ -112,7 +129,9 @@ class Workbench:
         told = self._ask({"do": "explain", "file": None, "text": None, "record": record, "user": user})
         return Explanation(told.get("problem"), tuple(Verdict(**one) for one in told.get("verdicts", ())))
 
-    def would_fire(self, file: str, text: str, samples: Sequence[Sample], *, by: str = "") -> WouldFire:
+    def would_fire(
+        self, file: str, text: str, samples: Sequence[Sample], *, by: str = "", may_edit: bool = True
+    ) -> WouldFire:
         """Return on how many samples the webhook of this text would fire, and that of the file on disk did.
 
         The samples are taken in the order of their time, with users as the job knows them now beneath what
@@ -122,7 +141,7 @@ class Workbench:
         key = blake2b(orjson.dumps(tried), digest_size=16).hexdigest()
         self._samples = {key: tried}
         request = {"do": "would_fire", "file": file, "text": text, "samples": key}
-        return would_fire_of(file, self._try(request, by))
+        return would_fire_of(file, self._try(request, by, may_edit))
 
     def complete(
         self,
@@ -133,6 +152,7 @@ class Workbench:
         *,
         catalog: Value = None,
         by: str = "",
+        may_edit: bool = True,
     ) -> list[Completion]:
         """Return what may stand at a place of a text, the likeliest first; also of a text with errors.
 
@@ -142,7 +162,7 @@ class Workbench:
         key = blake2b(orjson.dumps(catalog), digest_size=16).hexdigest()
         self._catalog = {key: catalog}
         request = {"do": "complete", "file": file, "text": text, "line": line, "column": column}
-        told = self._try({**request, "catalog": key}, by)
+        told = self._try({**request, "catalog": key}, by, may_edit)
         return [Completion(**one) for one in told.get("completions", ())]
 
     def schema(self, file: str = "webhooks/x.yaml") -> Value:
@@ -198,12 +218,12 @@ class Workbench:
             found = self.check(file, text)
         return Report(None, list(found.findings), self._root)
 
-    def _try(self, request: dict[str, Value], by: str) -> dict[str, Value]:
-        """Ask, and take what takes too much for a finding."""
+    def _try(self, request: dict[str, Value], by: str, may_edit: bool = True) -> dict[str, Value]:
+        """Ask, and take what takes too much, or may not be looked up, for findings."""
         if request["file"] is not None:
             edits.require_editable(request["file"])
         try:
-            return self._ask(request, by)
+            return self._ask({**request, "settings": may_edit and self._authors.secrets is None}, by)
         except Exceeded as error:
             return {"findings": [_as_data(error.finding)]}
 

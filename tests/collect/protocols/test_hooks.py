@@ -133,6 +133,18 @@ def test_a_webhook_that_svix_sends_has_its_own_names() -> None:
     assert found.pieces[0].same == "msg_1"
 
 
+@pytest.mark.parametrize(("way", "secret"), WAYS)
+def test_what_is_sent_again_is_a_repeat_whatever_unsigned_name_stands_beside_it(
+    way: str, secret: str
+) -> None:
+    names = ("svix-id", "webhook-id", "x-github-delivery", "x-shopify-webhook-id", "idempotency-key", "id")
+    headers = signed(way, secret)
+    first = cut(sent(way, headers), TABLE).pieces[0].same
+    for name in names:
+        again = cut(sent(way, {name: "forged", **headers}), TABLE)
+        assert again.pieces[0].same == first, name
+
+
 def test_an_empty_webhook_is_refused() -> None:
     with pytest.raises(Malformed, match="empty"):
         cut(sent("github", signed("github", "new", b" "), b" "), TABLE)

@@ -75,8 +75,8 @@ class Webhooks(answers.Plain):
             for name in way.kept
             if (value := asked.headers.get(name)) is not None
         )
-        same = None if way.delivery is None else asked.headers.get(way.delivery)
-        piece = Piece(text, same=same or asked.headers.get("svix-id") or _id_in(text), extra=kept)
+        same = next((found for name in way.delivery if (found := asked.headers.get(name))), None)
+        piece = Piece(text, same=same or _id_in(text), extra=kept)
         return Cut(self, None, [piece], self._format, hook=self._hook)
 
     def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:

@@ -36,8 +36,10 @@ class Way:
     """(headers, body, secrets, now in unix seconds); raises Unverified."""
     kept: tuple[str, ...]
     """Headers that go with the record."""
-    delivery: str | None
-    """The header that names the delivery: the same when it is repeated."""
+    delivery: tuple[str, ...]
+    """The headers that name the delivery: the same when it is repeated. No others are asked: what is not
+    signed, and not the party's own, anybody could write anew beside what was once sent.
+    """
     prepare: Callable[[str], bytes] = str.encode
     """A configured secret -> the key of the HMAC. Raises ConfigError."""
 
@@ -110,7 +112,7 @@ def _whsec(secret: str) -> bytes:
 
 
 WAYS = {
-    "stripe": Way(_stripe, ("stripe-account",), None),
+    "stripe": Way(_stripe, ("stripe-account",), ()),
     "github": Way(
         _github,
         (
@@ -120,7 +122,7 @@ WAYS = {
             "x-github-hook-installation-target-id",
             "x-github-hook-installation-target-type",
         ),
-        "x-github-delivery",
+        ("x-github-delivery",),
     ),
     "shopify": Way(
         _shopify,
@@ -132,12 +134,12 @@ WAYS = {
             "x-shopify-api-version",
             "x-shopify-triggered-at",
         ),
-        "x-shopify-webhook-id",
+        ("x-shopify-webhook-id",),
     ),
     "standard_webhooks": Way(
         _standard,
         ("webhook-id", "webhook-timestamp", "svix-id", "svix-timestamp"),
-        "webhook-id",
+        ("webhook-id", "svix-id"),
         _whsec,
     ),
 }

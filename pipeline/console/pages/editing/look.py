@@ -82,7 +82,8 @@ def look(
     shown: Previewed | None = previewed if is_good else None
     if good and not is_good:
         shown = bench.preview(draft.file, good, chosen.record, chosen.user or None, by=f"{by} old")
-    fired = bench.would_fire(draft.file, good, known, by=by) if good and known else None
+    # By its conditions anything could be asked about payloads.
+    fired = bench.would_fire(draft.file, good, known, by=by) if good and known and payloads else None
     if draft.is_new and draft.do != "save":
         own = [] if draft.is_fresh else [one for one in own if one.code not in _UNTYPED]
     return Looked(
