@@ -58,9 +58,6 @@ def is_at_ease(attempt: Attempt) -> bool:
     Until then it takes a slot: half of them stay free.
     """
     lane: Lane = attempt.owner
-    return (
-        200 <= attempt.status < 300
-        and attempt.fault is None
-        and len(lane.flying) * 2 <= lane.limit.limit
-        and not (lane.fresh or lane.retries or lane.ordered or lane.disk or lane.throttle.down)
-    )
+    if lane.fresh or lane.retries or lane.ordered or lane.disk or lane.throttle.down:
+        return False
+    return len(lane.flying) * 2 <= lane.limit.limit and 200 <= attempt.status < 300 and attempt.fault is None
