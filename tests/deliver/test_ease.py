@@ -14,7 +14,7 @@ from pipeline.deliver.lanes.limits.pressure import is_at_ease
 
 
 def ended(status: int = 200, fault: Any = None, **lane: Any) -> Attempt:
-    """Return an attempt that has ended in a lane of 16 slots with nothing else to do, but for what is said."""
+    """Return an attempt that has ended in a lane of 16 slots that has nothing else to do."""
     calm = {
         "fresh": (), "retries": (), "ordered": False, "disk": {}, "flying": {1: None},
         "throttle": SimpleNamespace(down=False), "limit": SimpleNamespace(limit=16.0),

@@ -11,7 +11,6 @@ import pytest
 
 from pipeline.job.control.rest import (
     ANSWER_SECS,
-    GATHER_SECS,
     IDLE_AFTER_SECS,
     IDLE_SECS,
     MUCH,
@@ -20,6 +19,7 @@ from pipeline.job.control.rest import (
     Rest,
 )
 from pipeline.sources.chunk import NOWHERE, RawChunk
+from pipeline.sources.reader import GATHER_SECS
 
 
 @dataclass

@@ -3,8 +3,8 @@
 What a record costs at a low rate is not work but turns: of Bytewax, which takes a dozen for a chunk to walk
 from the source to its shard and polls the source in each, and of the worker, which it wakes every
 millisecond whether or not there is anything to do. So while little comes, nothing is read as long as a chunk
-walks, and then the worker sleeps in the source's poll: for what is left of `GATHER_SECS` since the last look,
-for `IDLE_SECS` where nothing has come for a while. As soon as much comes it never sleeps.
+walks, and then the worker sleeps in the source's poll: for what is left of `Reader.gather_secs` since the
+last look, for `IDLE_SECS` where nothing has come for a while. As soon as much comes it never sleeps.
 
 Only a worker that has all shards of the job may rest: nobody else waits for it then.
 """
@@ -16,9 +16,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pipeline.sources.chunk import RawChunk
+from pipeline.sources.reader import GATHER_SECS
 
-GATHER_SECS = 0.002
-"""Between two looks at the source while little comes; the engine sends meanwhile."""
 ANSWER_SECS = 0.0004
 """How soon to look again while a reader expects an answer."""
 IDLE_AFTER_SECS = 1.0
@@ -68,6 +67,7 @@ class Rest:
         self._records = self._bytes = 0
         self._much, self._quiet = True, False
         self._hurry = False
+        self._gather_secs = GATHER_SECS
 
     @property
     def resting(self) -> bool:
@@ -93,8 +93,9 @@ class Rest:
         self._seen.add(partition)
         return True
 
-    def took(self, chunk: RawChunk | None, *, hurry: bool) -> None:
+    def took(self, chunk: RawChunk | None, *, hurry: bool, gather_secs: float = GATHER_SECS) -> None:
         """A source partition gave this. hurry: its reader expects an answer at any moment."""
+        self._gather_secs = gather_secs
         self._hurry = self._hurry or hurry
         if chunk is not None:
             self._records += len(chunk.lines)
@@ -117,7 +118,7 @@ class Rest:
             if self._hurry:
                 due = now + ANSWER_SECS
             elif now - self._came_at < IDLE_AFTER_SECS:
-                due = self._looked_at + GATHER_SECS
+                due = self._looked_at + self._gather_secs
             else:
                 due = self._looked_at + IDLE_SECS
             if due > now:

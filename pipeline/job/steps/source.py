@@ -169,7 +169,8 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         if self.line < self.history.high:
             limit = min(limit, self.history.boundary_after(self.line) - self.line)
         chunk = self.reader.read(limit)
-        self.rest.took(chunk, hurry=self.reader.expects_answer)
+        reader = self.reader
+        self.rest.took(chunk, hurry=reader.expects_answer, gather_secs=reader.gather_secs)
         if chunk is None:
             return False
         self.line = chunk.position[1]
