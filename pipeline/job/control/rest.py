@@ -1,9 +1,9 @@
 """When the worker of a process rests: where records come singly, it lets some gather and then works once.
 
-What a record costs at a low rate is not work but turns: of Bytewax, which takes a dozen for a chunk to walk
-from the source to its shard and polls the source in each, and of the worker, which it wakes every
-millisecond whether or not there is anything to do. So while little comes, nothing is read as long as a chunk
-walks, and then the worker sleeps in the source's poll: for what is left of `Reader.gather_secs` since the
+What a record costs at a low rate is not work but wake-ups: Bytewax wakes the worker every millisecond whether
+or not there is anything to do, each hand-over wakes the engine's thread, and with each the interpreter's lock
+changes hands. So while little comes, nothing is read as long as a chunk walks, the engine is woken once for
+all of it, and then the worker sleeps in the source's poll: for what is left of `Reader.gather_secs` since the
 last look, for `IDLE_SECS` where nothing has come for a while. As soon as much comes it never sleeps.
 
 Only a worker that has all shards of the job may rest: nobody else waits for it then.
