@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
-
-from pipeline.model.process.lifeline import hold
-from pipeline.model.process.private import keep_private, leave_no_memory
-from pipeline.model.process.stop import listen
 
 STOPPABLE = frozenset({"run", "replay", "collect", "up"})
 """Verbs that run until they are stopped."""
@@ -25,6 +22,13 @@ walks it for nothing, for a tenth of the time that a start takes. A job sets its
 
 def main() -> None:
     """Run the command line of this process; never returns. Exit codes: `pipeline.model.process.exits`."""
+    interrupted = signal.getsignal(signal.SIGINT)
+    if interrupted is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C among the imports ends it without a traceback
+    from pipeline.model.process.lifeline import hold
+    from pipeline.model.process.private import keep_private, leave_no_memory
+    from pipeline.model.process.stop import listen
+
     gc.set_threshold(GC_THRESHOLD, 20, 50)
     # Else pydantic looks through every installed package for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -38,4 +42,9 @@ def main() -> None:
     hold()
     from pipeline.cli.app import run
 
-    raise SystemExit(run())
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, interrupted)
+    code = run()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # so it does while threads end
+    raise SystemExit(code)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.cli.output import echo, table
+from pipeline.cli.output import print_text, table
+from pipeline.cli.page.colours import RED, YELLOW
 from pipeline.model.printable import one_line
 from pipeline.model.words import counted
 
@@ -66,7 +67,7 @@ def show_webhooks(webhooks: Mapping[str, Mapping[str, int]]) -> None:
     ]
     if len(rows) > 1:
         rows.append(("all", *[sum(row[index + 1] for row in rows) for index in range(len(COLUMNS))]))
-    table(("webhook", *COLUMNS), rows, right=COLUMNS)
+    table(("webhook", *COLUMNS), rows, right=COLUMNS, colours={"dead": RED, "pending": YELLOW})
 
 
 def show_names(names: Sequence[str]) -> None:
@@ -74,4 +75,4 @@ def show_names(names: Sequence[str]) -> None:
     if names:
         shown = ", ".join(one_line(name) for name in names[:SHOWN])
         more = f" and {len(names) - SHOWN} more (--json has all)" if len(names) > SHOWN else ""
-        echo(f"\nevents seen: {shown}{more}")
+        print_text(f"\nevents seen: {shown}{more}")

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import click
 
-from pipeline.cli.output import echo
+from pipeline.cli.output import say
+from pipeline.cli.page.help_pages import Context, prepare, with_subcommands
+from pipeline.cli.page.usage import told
 from pipeline.model.errors import ClockSetBack, HooklineError, disk_fault
 from pipeline.model.process.exits import MEANING, Exit
 from pipeline.model.words import did_you_mean
@@ -111,7 +113,8 @@ class Verbs(click.Group):
             from pipeline.cli.completion import add_completion
 
             add_completion(cmd_name, command)
-        for one in _with_subcommands(command):
+        prepare(command)
+        for one in with_subcommands(command):
             if DEBUG not in one.params:
                 one.params.append(DEBUG)
         return command
@@ -136,15 +139,10 @@ class Verbs(click.Group):
             formatter.write_dl([(str(code.value), MEANING[code]) for code in Exit])
 
 
-def _with_subcommands(command: click.Command) -> list[click.Command]:
-    if isinstance(command, click.Group):
-        return [command, *(inner for name in command.commands.values() for inner in _with_subcommands(name))]
-    return [command]
-
-
 @click.group(
     cls=Verbs,
     params=[DEBUG],
+    subcommand_metavar="VERB ...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80, "show_default": True},
 )
 @click.version_option(None, "--version", package_name="hookline", message="hookline %(version)s")
@@ -156,8 +154,25 @@ def cli() -> None:
     """
 
 
+cli.context_class = Context
 INTERRUPTED = 130
 """What a shell expects of a command that Ctrl-C ended: 128 and the signal's number."""
+
+
+def _is_verb(words: Sequence[str]) -> bool:
+    """Return whether the words are a verb and no more: what stands behind it names nothing."""
+    command: click.Command | None = cli
+    for word in words:
+        if not isinstance(command, click.Group):
+            return False
+        command = command.get_command(Context(command), word)
+    return command is not None and words[0] != "help"
+
+
+def _verb_of(words: Sequence[str]) -> str:
+    """Return the verb that words begin with."""
+    number = next((n for n in (2, 1) if len(words) >= n and words[0] in VERBS and _is_verb(words[:n])), 0)
+    return " ".join(words[:number])
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -165,6 +180,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if COMPLETES in os.environ:
         cli.main(prog_name="hookline")  # writes what a shell's completion asks for, and exits
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[1:] and words[-1] == "help" and _is_verb(words[:-1]):
+        words = ["help", *words[:-1]]
     settings: dict[str, bool] = {}
     result = None
     try:
@@ -174,9 +191,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show(sys.stderr)
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            click.echo(error.message, err=True)
+        else:
+            say(f"error: {told(error, _verb_of(words))}")
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
+        if sys.stderr.isatty():
+            click.echo(err=True)  # what comes next does not stand behind the ^C
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output is gone (`| head`): nothing is wrong, and nothing more can be said.
@@ -187,25 +209,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
             from pipeline.runtime.anew import start_anew
 
             start_anew(stopping=error.stopping)
-        echo(error.shown(), err=True)
+        say(error.shown())
         return error.exit_code
     except HooklineError as error:
         if settings.get("debug"):
             raise
-        echo(error.shown(), err=True)
+        say(error.shown())
         return error.exit_code
     except Exception as error:
         if settings.get("debug"):
             raise
         disk = disk_fault(error)
         if disk is not None:
-            echo(disk.shown(), err=True)
+            say(disk.shown())
             return disk.exit_code
         if isinstance(error, OSError) and error.filename:
             # A file or folder that cannot be read or written: the person's to mend, not ours.
-            echo(f"error: {error.filename}: {error.strerror}", err=True)
+            say(f"error: {error.filename}: {error.strerror}")
             return Exit.PROBLEMS
-        echo(f"error: {type(error).__name__}: {error}", err=True)
-        echo("This is a bug of Hookline; the same command with --debug shows where.", err=True)
+        say(f"error: {type(error).__name__}: {error}")
+        say("This is a bug of Hookline; the same command with --debug shows where.")
         return Exit.FATAL
     return result if isinstance(result, int) else Exit.OK

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from pipeline.cli.page.help_pages import Context
 from pipeline.model.errors import UsageError
 
 FIELDS = "fields"
@@ -30,7 +31,7 @@ def help(context: click.Context, words: tuple[str, ...]) -> None:
             raise UsageError(f"`hookline {' '.join(words[:number])}` has no verbs of its own")
         _, found, _ = command.resolve_command(around, [word])  # says what was meant where there is none
         assert found is not None
-        command, around = found, click.Context(found, info_name=word, parent=around)
+        command, around = found, Context(found, info_name=word, parent=around)
     click.echo(command.get_help(around))
 
 

@@ -76,8 +76,10 @@ def allow_option(function: F) -> F:
 
 def log_options(function: F) -> F:
     """Add ``--log-level`` and ``--log-format``."""
-    level = setting("--log-level", env="HOOKLINE_LOG_LEVEL", help="debug, info, warning or error.")
-    form = setting("--log-format", env="HOOKLINE_LOG_FORMAT", help="auto, console or json.")
+    level = setting(
+        "--log-level", env="HOOKLINE_LOG_LEVEL", metavar="LEVEL", help="debug, info, warning or error."
+    )
+    form = setting("--log-format", env="HOOKLINE_LOG_FORMAT", metavar="FORM", help="auto, console or json.")
     return level(form(function))
 
 

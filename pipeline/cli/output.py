@@ -1,14 +1,20 @@
-"""How verbs speak: data to stdout as text, table or JSON; talk to stderr."""
+"""How verbs speak: data to stdout as text, table or JSON; talk to stderr.
+
+On a terminal what is told a person is as wide as that; what may be copied is printed as it is.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
-from pipeline.model.printable import one_line, printable, printable_json
+from pipeline.cli.page.colours import highlighted
+from pipeline.cli.page.lines import fitted, room
+from pipeline.cli.page.tables import table as table
+from pipeline.model.printable import printable, printable_json
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,22 +48,11 @@ def print_json_lines(values: Iterable[Any]) -> None:
 
 def say(text: str) -> None:
     """Tell the person something; stderr, so that stdout stays data."""
-    echo(text, err=True)
+    print_text(text, err=True)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """Print a table to stdout; the columns named in ``right`` hold numbers."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*[f"{cell:,}" if isinstance(cell, int) else one_line(str(cell)) for cell in row])
-    # Without markup: what stands in a cell is shown as it is.
-    console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = max(console.width, 100)
-    console.print(made)
+def print_text(text: object = "", *, err: bool = False) -> None:
+    """Write a text of words: on a terminal broken between them, with what stands out in it in colour."""
+    stream = sys.stderr if err else sys.stdout
+    shown = highlighted(fitted(printable(str(text)), room(stream)), stream)
+    click.echo(shown, err=err, color=True)

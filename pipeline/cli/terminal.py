@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import shutil
 import signal
@@ -13,7 +14,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from pipeline.telemetry.screen import has_colours
+
 ENTER = "\x1b[?1049h\x1b[?25l"
+_COLOUR = re.compile(r"\x1b\[3\dm")
 LEAVE = "\x1b[?25h\x1b[?1049l"
 
 KEYS = {
@@ -73,6 +77,8 @@ class Terminal:
 
     def show(self, lines: Sequence[str]) -> None:
         """Put these lines on the screen, in the place of what stands there."""
+        if not has_colours(sys.stdout):
+            lines = [_COLOUR.sub("", line) for line in lines]
         text = "\x1b[H" + "".join(f"{line}\x1b[0m\x1b[K\n" for line in lines[:-1])
         if lines:
             text += f"{lines[-1]}\x1b[0m\x1b[K"

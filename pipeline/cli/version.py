@@ -7,7 +7,7 @@ from importlib.metadata import version as version_of
 
 import click
 
-from pipeline.cli.output import echo, json_option, print_json
+from pipeline.cli.output import echo, json_option, print_json, print_text
 
 PARTS = ("bytewax", "confluent-kafka", "orjson", "aiohttp", "uvloop", "lmdb")
 
@@ -22,4 +22,4 @@ def version(as_json: bool) -> None:
         return
     echo(f"hookline {version_of('hookline')}")
     echo(f"python {platform.python_version()} on {platform.system()} {platform.machine()}")
-    echo(" ".join(f"{name} {number}" for name, number in parts.items()))
+    print_text(", ".join(f"{name} {number}" for name, number in parts.items()))

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 import traceback
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -29,6 +30,8 @@ REQUEST_SECS: Final = 15.0
 """How long a request may take in all, its body on its way to us too."""
 STREAMS: Final = 20
 """Answers that go on and on, at the same time."""
+STREAMS_EACH: Final = 8
+"""Of these one person's: nobody looks on alone."""
 TURNED_AWAY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 CUT_OFF: Final = "cut off: it may have been done"
 LOGIN: Final = "log in first: the link that `hookline console` prints, or `authorization: Bearer TOKEN`"
@@ -77,7 +80,7 @@ class _Gate:
     def __init__(self, console: Console) -> None:
         options = console.options
         self._console = console
-        self._streams = 0
+        self._streams: Counter[str] = Counter()
 
         @web.middleware
         async def middleware(request: web.Request, handler: WebHandler) -> web.StreamResponse:
@@ -183,7 +186,7 @@ class _Gate:
                 if route.method == "GET" and not self._is_api(asked):
                     return asked.go("/login")
                 raise web.HTTPUnauthorized(reason=LOGIN)
-            if asked.viewer is not NOBODY and not asked.may("edit"):
+            if asked.viewer is not NOBODY and (self._console.mask or not asked.may("edit")):
                 await asked.run(self._console.written.look)
             if route.stream:
                 return await self._streamed(route, asked)
@@ -200,13 +203,17 @@ class _Gate:
         return f"your role ({asked.viewer.role}) may not do this"
 
     async def _streamed(self, route: Route, asked: Asked) -> web.StreamResponse:
-        if self._streams >= STREAMS:
+        if self._streams.total() >= STREAMS:
             raise web.HTTPServiceUnavailable(reason=f"{STREAMS} pages look on already: close one")
-        self._streams += 1
+        if self._streams[asked.person] >= STREAMS_EACH:
+            reason = f"{STREAMS_EACH} pages of yours look on already: close one"
+            raise web.HTTPServiceUnavailable(reason=reason)
+        self._streams[asked.person] += 1
         try:
             return await route.handler(asked)
         finally:
-            self._streams -= 1
+            self._streams[asked.person] -= 1
+            self._streams += Counter()  # forgets who has none
 
     async def _audited(self, route: Route, asked: Asked) -> web.StreamResponse:
         """Answer, and write down what was done; nothing is done where that cannot be written."""

@@ -30,12 +30,13 @@ from pipeline.model.json import Value
 from pipeline.operate.authors import AuthorRules
 from pipeline.operate.kept.chosen import Shown
 from pipeline.operate.kept.works import Works
-from pipeline.operate.literals import Written, hide_literals
+from pipeline.operate.literals import hide_literals
 from pipeline.operate.looks import Looks, Sample
 from pipeline.operate.overview.sampler import Sampler
 from pipeline.operate.tree import Tree
 from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.workbench import Workbench
+from pipeline.operate.written import Written
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,7 +87,7 @@ class Console:
     tokens: Tokens = field(init=False)
     mask: Mask = field(init=False)
     written: Written = field(init=False)
-    """Secrets that stand in files."""
+    """Secrets that stand in files, and where requests show what nobody sees."""
     audit: Audit = field(init=False)
     tree: Tree = field(init=False)
     workbench: Workbench = field(init=False)
@@ -116,7 +117,7 @@ class Console:
         self.rules = Rules(self.options.read_only, self.options.hide_payloads, self.options.proxy)
         self.tokens = Tokens(self.options.tokens)
         self.mask = Mask(self.options.mask)
-        self.written = Written(self.options.config)
+        self.written = Written(self.options.config, self.mask.names)
         self.tree = Tree(self.options.config)
         self.audit = Audit(self.options.audit or self.options.state / NAME)
         self.workbench = Workbench(self.options.config, self.options.state, authors=self.options.authors)
@@ -171,7 +172,9 @@ class Asked:
         names, and but for editors without secrets that stand in files. What belongs together (event, user,
         request) is to be given together: what a template put elsewhere is found by its value.
         """
-        return self.unwritten(self.console.mask.applied(value))
+        webhook = value.get("webhook") if isinstance(value, dict) else None
+        also = self.console.written.shows(webhook) if isinstance(webhook, str) else frozenset()
+        return self.unwritten(self.console.mask.applied(value, also))
 
     def unwritten(self, value: Value) -> Value:
         """Return data as who asks may see it: secrets that are written out in a file are for editors."""
@@ -182,6 +185,12 @@ class Asked:
         written out is hidden from all but editors.
         """
         return text if self.may("edit") else hide_literals(text)
+
+    @property
+    def person(self) -> str:
+        """Who asks, told apart from others: those who log in by a link have no names."""
+        viewer = self.viewer
+        return f"{viewer.by} {viewer.name}" if viewer.by != "link" else f"link {id(self.session)}"
 
     def may(self, right: Right) -> bool:
         """Return whether who asks may do this; what a whole page wants stands in the route table."""
@@ -220,7 +229,10 @@ class Asked:
         """Return the fields of a form, texts alone. Raises UsageError for files and for other content."""
         if self.request.content_type != "application/x-www-form-urlencoded":
             raise UsageError("a form is wanted: application/x-www-form-urlencoded")
-        found = await self.request.post()
+        try:
+            found = await self.request.post()
+        except (LookupError, UnicodeError):
+            raise UsageError("the form is not in UTF-8") from None
         return MultiDict((name, value) for name, value in found.items() if isinstance(value, str))
 
     def audit(
@@ -257,10 +269,8 @@ class Asked:
         """Return what `run` does of what may take long because of what somebody has typed: one at a time of
         each person, and of those that wait for the same page the last. Raises Superseded, too.
         """
-        viewer = self.viewer
-        person = f"{viewer.by} {viewer.name}" if viewer.by != "link" else f"link {id(self.session)}"
         async with asyncio.timeout(RUN_SECS):
-            return await self.console.turns.run(person, page, partial(function, *args, **kwargs))
+            return await self.console.turns.run(self.person, page, partial(function, *args, **kwargs))
 
     def say(self, words: str, kind: str = "good") -> None:
         """Have the next page tell this: ``good`` or ``bad``."""

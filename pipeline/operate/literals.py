@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
-from pipeline.config.files import config_files
 from pipeline.config.yaml.document import Document, Node, Span, text_span
-from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.config.yaml.loader import parse_yaml
 from pipeline.language.secrets import origin_end
 from pipeline.model.findings import Finding
-from pipeline.model.json import Value
-from pipeline.model.masking import Masks
-from pipeline.model.plain_file import read_plain
 
-FRESH_SECS: Final = 2.0
 HIDDEN: Final = "•••"
 _NAMES: Final = re.compile(
     r"authori[sz]ation|cookie|password|passwd|pwd|secret|token|credential|signature"
@@ -73,65 +65,9 @@ def hide_literals(text: str) -> str:
     return "\n".join(lines)
 
 
-class Written:
-    """Secrets that are written out in the files of a config, hidden by their value wherever they come up: in
-    requests above all, as they are shown and kept. For any thread.
-    """
-
-    def __init__(self, config: Path) -> None:
-        self._config = config
-        self._lock = threading.Lock()
-        self._looked = float("-inf")
-        self._known: dict[str, tuple[tuple[int, ...], frozenset[str]]] = {}
-        self._masks: Masks | None = None
-
-    def look(self) -> None:
-        """Take in what has changed on disk; does nothing where it looked a moment ago."""
-        with self._lock:
-            if time.monotonic() - self._looked < FRESH_SECS:
-                return
-            before = {value for _, values in self._known.values() for value in values}
-            self._known = dict(self._read())
-            found = {value for _, values in self._known.values() for value in values}
-            if found != before:
-                masks = Masks()
-                for value in found:
-                    masks.add(value, HIDDEN)
-                self._masks = masks if found else None
-            self._looked = time.monotonic()
-
-    def hidden(self, value: Value) -> Value:
-        """Return data without them."""
-        masks = self._masks
-        return value if masks is None else _masked(value, masks)
-
-    def _read(self) -> Iterator[tuple[str, tuple[tuple[int, ...], frozenset[str]]]]:
-        for name in config_files(self._config):
-            path = self._config / name
-            try:
-                seen = path.stat()
-                sign = seen.st_ino, seen.st_size, seen.st_mtime_ns
-                known = self._known.get(name)
-                if known is None or known[0] != sign:
-                    document = parse_yaml(decode_text(read_plain(path)), name)
-                    parts = _literals(document)
-                    known = (
-                        sign,
-                        frozenset(str(node.value)[start:end].strip() for node, start, end, _ in parts),
-                    )
-            except (OSError, ValueError):
-                continue
-            yield name, known
-
-
-def _masked(value: Value, masks: Masks) -> Value:
-    if isinstance(value, str):
-        return masks.mask(value)
-    if isinstance(value, dict):
-        return {key: _masked(inner, masks) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_masked(inner, masks) for inner in value]
-    return value
+def literal_values(document: Document) -> frozenset[str]:
+    """Return the secrets that are written out."""
+    return frozenset(str(node.value)[start:end].strip() for node, start, end, _ in _literals(document))
 
 
 def _literals(document: Document) -> Iterator[tuple[Node, int, int, str]]:

@@ -62,7 +62,7 @@ class Shown(Line):
         *,
         idle: bool = True,
     ) -> None:
-        self._show = show if sys.stderr.isatty() else None
+        self._show = show if screen.is_live(sys.stderr) else None
         before: Facts = {}
 
         def tell(found: Facts) -> None:

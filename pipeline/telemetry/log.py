@@ -176,9 +176,9 @@ def setup(level: str = "info", format: str = "auto", *, stream: TextIO | None = 
     Levels: debug, info, warning, error. Formats: console, json; auto is console on a terminal, else json.
     """
     handler: logging.Handler = logging.StreamHandler(stream) if stream else ScreenHandler()
-    terminal = (stream or sys.stderr).isatty()
-    if format == "console" or (format == "auto" and terminal):
-        handler.setFormatter(ConsoleFormatter(colour=terminal and "NO_COLOR" not in os.environ))
+    out = stream or sys.stderr
+    if format == "console" or (format == "auto" and out.isatty()):
+        handler.setFormatter(ConsoleFormatter(colour=screen.has_colours(out)))
     else:
         handler.setFormatter(JsonFormatter())
     handler.set_name("hookline")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from typing import TextIO
 
 _CLEAR = "\r\x1b[2K"
 _UP = "\x1b[1A\x1b[2K"
@@ -12,11 +13,34 @@ _lock = threading.RLock()
 _status: list[str] = []
 
 
+def has_colours(stream: TextIO) -> bool:
+    """Return whether colours may go there: NO_COLOR says no, FORCE_COLOR yes, else a terminal does."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or is_live(stream)
+
+
+def is_live(stream: TextIO) -> bool:
+    """Return whether what stands there can be written over: on a terminal, but no dumb one."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def width(stream: TextIO) -> int:
+    """Return the columns of the terminal that a stream is; COLUMNS goes first, as everywhere."""
+    named = os.environ.get("COLUMNS", "")
+    if named.isdigit() and int(named):
+        return int(named)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):  # no terminal, or no file at all
+        return 80
+
+
 def show(text: str) -> None:
     """Put a status on the terminal's last lines, each cut to its width; "" removes it."""
-    width = _width()
+    columns = width(sys.stderr)
     with _lock:
-        cleared, lines = _cleared(), [line[: width - 1] for line in text.split("\n") if line]
+        cleared, lines = _cleared(), [line[: columns - 1] for line in text.split("\n") if line]
         if lines == _status:
             return  # a terminal that is recorded, or far away, need not hear of it
         _status[:] = lines
@@ -30,21 +54,10 @@ def write(line: str) -> None:
         if _status:
             sys.stderr.write(f"{_cleared()}{line}\n" + "\n".join(_status))
         else:
-            sys.stderr.write(f"{_CLEAR}{line}\n" if sys.stderr.isatty() else f"{line}\n")
+            sys.stderr.write(f"{_CLEAR}{line}\n" if is_live(sys.stderr) else f"{line}\n")
         sys.stderr.flush()
 
 
 def _cleared() -> str:
     """Return what clears the status, and leaves the cursor where it began."""
     return _CLEAR + _UP * (len(_status) - 1)
-
-
-def _width() -> int:
-    """Return the columns of the terminal that stderr is; COLUMNS goes first, as everywhere."""
-    named = os.environ.get("COLUMNS", "")
-    if named.isdigit() and int(named):
-        return int(named)
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    except OSError:
-        return 80

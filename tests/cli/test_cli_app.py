@@ -162,3 +162,63 @@ def test_a_new_secret_is_random_and_in_the_standard_form(hookline):
     first, second = (hookline("secret", "new").out.strip() for _ in range(2))
     assert first != second
     assert len(base64.b64decode(first.removeprefix("whsec_"))) == 32
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("status --jsno", "`hookline status` has no `--jsno`: did you mean `--json`?"),
+        ("status --zzz", "`hookline status` has no `--zzz`\nsee `hookline status --help`"),
+        ("--versoin", "`hookline` has no `--versoin`: did you mean `--version`?"),
+        ("dlq --limt 3", "`hookline dlq` has no `--limt`"),
+        ("dlq list --limt 3", "`hookline dlq list` has no `--limt`: did you mean `--limit`?"),
+        ("dlq list --limit x", "--limit: `x` is no whole number"),
+        ("dlq list --limit 0", "--limit: `0` is out of bounds; want at least 1"),
+        ("dlq list --limit", "--limit wants a value behind it\nsee `hookline dlq list --help`"),
+        ("dlq list --since yestreday", "--since: `yestreday`"),
+        ("outbox list --due nwo", "--due: `nwo` is none of now, later: did you mean `now`?"),
+        ("check --format txt", "--format: `txt` is none of text, json, github: did you mean `text`?"),
+        (
+            "schema webhok",
+            "KIND: `webhok` is none of webhook, label, shape, pipeline, ",
+        ),
+        ("status now", "`hookline status` takes no `now`\nsee `hookline status --help`"),
+        ("new", "`hookline new` wants ID"),
+        ("dlq show", "`hookline dlq show` wants ID"),
+        ("webhook set crm", "`hookline webhook set` wants PATH"),
+        ("diff a", "`hookline diff` wants NEW"),
+        ("send --event nothing.json", "--event: there is no `nothing.json`"),
+        ("send --event -", "`hookline send` wants --webhook ID: the webhook"),
+        ("record", "`hookline record` wants --out DIR: directory to write to"),
+        ("produce --generate", "`hookline produce` wants --brokers HOST:PORT"),
+        ("run --processes 99", "--processes: `99` is out of bounds; want 1 to 64"),
+        ("replay --speed fast", "--speed: `fast` is no speed"),
+        ("explain", "name a record"),
+        ("webhook pause", "name webhooks"),
+        ("help statsu", "`hookline` has no `statsu`: did you mean `status`?"),
+        ("help status now", "`hookline status` has no verbs of its own"),
+        ("status help me", "`hookline status` takes no `help me`"),
+    ],
+)
+def test_wrong_usage_is_said_in_one_way(hookline, words: str, told: str):
+    said = hookline(*words.split())
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"error: {told}"), said.err
+    assert "hookline" in said.err or "did you mean" in said.err, "what was meant, or where it is explained"
+
+
+def test_help_is_where_one_looks_for_it(hookline):
+    assert hookline("run", "help").out == hookline("run", "--help").out == hookline("run", "-h").out
+    assert hookline("dlq", "list", "help").out == hookline("dlq", "list", "--help").out
+    assert hookline("dlq", "help").out == hookline("dlq", "--help").out
+    assert hookline("help", "help").out == hookline("help", "--help").out
+    alone = hookline()
+    assert (alone.code, alone.out, alone.err) == (2, "", hookline("--help").out)
+
+
+def test_every_kind_of_schema_is_printed(hookline):
+    from pipeline.cli.author.schema import KINDS
+    from pipeline.config.models.schema import SCHEMAS
+
+    assert set(KINDS) == set(SCHEMAS)
+    assert hookline("schema", "test").json["title"] == SCHEMAS["test"][1]

@@ -107,7 +107,7 @@ def test_a_verb_that_is_not_there_is_told_in_one_way(hookline, words: tuple[str,
     said = hookline(*words)
     assert said.code == 2
     noun = words[0] if len(words) > 1 else "hookline"
-    assert f"Error: `{noun}` has no `{words[-1]}`: did you mean `{meant}`?" in said.err
+    assert f"error: `{noun}` has no `{words[-1]}`: did you mean `{meant}`?" in said.err
 
 
 def test_a_finding_is_an_annotation_of_its_line():

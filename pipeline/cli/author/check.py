@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.options import config_option
-from pipeline.cli.output import echo, json_option, print_json, say
+from pipeline.cli.output import echo, json_option, print_json, print_text, say
 from pipeline.model.errors import UsageError
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
@@ -86,12 +86,15 @@ def show_sample(config: Path, sample: Path, as_json: bool) -> int:
         print_json(lines)
     else:
         for place, line in zip((one.place for one in found), lines, strict=True):
-            echo(f"{place} ({line['format']})" + ("" if line["records"] else ": left out"))
+            print_text(f"{place} ({line['format']})" + ("" if line["records"] else ": left out"))
             for record in line["records"]:
                 reason = record.get("dead_letter")
-                echo(f"  dead letter: {reason}" if reason else f"  {orjson.dumps(record).decode()}")
+                if reason:
+                    print_text(f"  dead letter: {reason}")
+                else:
+                    echo(f"  {orjson.dumps(record).decode()}")
         told = f"{counted(len(lines), 'line')}, {broken:,} of them cannot be read"
-        echo(told + (f": `hookline sniff {sample}` says which shape they have" if broken else ""))
+        print_text(told + (f": `hookline sniff {sample}` says which shape they have" if broken else ""))
     return Exit.PROBLEMS if broken else Exit.OK
 
 
@@ -101,11 +104,11 @@ def tell(config: Path, found: Report, as_json: bool) -> None:
         print_json(found.to_json())
         return
     if found.findings:
-        echo(found.render())
+        print_text(found.render())
     if not found.errors:
         webhooks = counted(found.webhooks, "webhook")
         labels = f", {counted(found.labels, 'label')}" if found.labels else ""
-        echo(f"{config}: {webhooks}{labels}, {'no errors' if found.findings else 'no problems'}")
+        print_text(f"{config}: {webhooks}{labels}, {'no errors' if found.findings else 'no problems'}")
 
 
 def follow(config: Path, offline: bool, as_json: bool) -> None:
@@ -115,7 +118,7 @@ def follow(config: Path, offline: bool, as_json: bool) -> None:
     try:
         for found in check_changes(config, offline=offline):
             if isinstance(found, str):
-                echo(found)
+                print_text(found)
             else:
                 tell(config, found, as_json)
             say(f"{time.strftime('%H:%M:%S')} waiting for the next change; Ctrl-C ends")

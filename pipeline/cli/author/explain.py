@@ -11,7 +11,7 @@ import orjson
 
 from pipeline.cli import given, requests
 from pipeline.cli.options import config_option, state_dir, state_option
-from pipeline.cli.output import echo, json_option, print_json
+from pipeline.cli.output import echo, json_option, print_json, print_text
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
@@ -94,22 +94,26 @@ def explain(
     if as_json:
         print_json([one.to_json() for one in found])
     else:
-        echo("\n\n".join(as_text(one) for one in found))
+        for number, one in enumerate(found):
+            show(one, is_first=number == 0)
     requests_made = [one.request for one in found if one.request is not None]
     is_dead = any(request.dead_letter is not None for request in requests_made)
     return Exit.OK if requests_made and not is_dead else Exit.PROBLEMS
 
 
-def as_text(one: Explained) -> str:
-    """Return a verdict for a person."""
+def show(one: Explained, *, is_first: bool) -> None:
+    """Print a verdict for a person, and the request as it goes out."""
+    if not is_first:
+        echo()
     lines = [f"{one.webhook}: {one.verdict} on {one_line(str(one.event))}"]
     for clause in one.clauses:
         mark = "✓" if clause.holds else "✗"
         saw = f"   {clause.path} is {_seen(clause.seen)}" if clause.path is not None else ""
         lines.append(f"  {'  ' * clause.depth}{mark} {one_line(clause.text + saw)}")
+    print_text("\n".join(lines))
     if one.request is not None and not one.request.suppressed:
-        lines += ["", requests.as_text(one.request)]
-    return "\n".join(lines)
+        echo()
+        requests.show(one.request)
 
 
 def _seen(value: Value) -> str:

@@ -28,9 +28,11 @@ def _examples(_context: click.Context, _parameter: click.Parameter, begun: str) 
     shell_complete=_examples,
     help="Begin with an example and its tests: slack, hubspot, .. (an unknown one lists all).",
 )
-@click.option("--event", default="Purchase", help="Event that fires it.")
-@click.option("--url", default="https://example.com/webhook", help="Where it is sent.")
-@click.option("--description", default="Say what it is for.", show_default=False, help="What it is for.")
+@click.option("--event", metavar="NAME", default="Purchase", help="Event that fires it.")
+@click.option("--url", metavar="URL", default="https://example.com/webhook", help="Where it is sent.")
+@click.option(
+    "--description", metavar="TEXT", default="Say what it is for.", show_default=False, help="What it is for."
+)
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @click.pass_context
 def new(

@@ -8,17 +8,19 @@ import click
 
 from pipeline.cli.output import print_json, say
 
+KINDS = ("webhook", "label", "shape", "pipeline", "test", "shape-test")
+
 
 @click.command()
-@click.argument("kind", type=click.Choice(["webhook", "label", "pipeline"]), required=False)
+@click.argument("kind", type=click.Choice(KINDS), required=False, metavar="[KIND]")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Directory to write all three to, as config/schema/ has them.",
+    help="Directory to write all of them to, as config/schema/ has them.",
 )
 def schema(kind: str | None, output: Path | None) -> None:
-    """Print the JSON Schema of webhook, label or pipeline files.
+    """Print the JSON Schema of a KIND: webhook (by default), label, shape, pipeline, test, shape-test.
 
     Editors with a YAML language server use it when a file begins with
     `# yaml-language-server: $schema=../schema/webhook.json`.

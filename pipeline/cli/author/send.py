@@ -8,7 +8,7 @@ import click
 
 from pipeline.cli import given, requests
 from pipeline.cli.options import config_option
-from pipeline.cli.output import echo, json_option, print_json, say
+from pipeline.cli.output import json_option, print_json, print_text, say
 from pipeline.model.process.exits import Exit
 
 
@@ -41,14 +41,14 @@ def send(
     if not prepared.holds:
         say(f"note: the trigger of {webhook} does not hold for this event (`hookline explain` shows why)")
     if not as_json:
-        echo(requests.as_text(prepared.preview))
+        requests.show(prepared.preview)
     answer = sending.send(prepared)
     if as_json:
         print_json({"request": prepared.preview.to_json(), "answer": answer.to_json()})
     else:
         said = f"status {answer.status}" if answer.status else "no answer"
-        echo(f"\n{answer.outcome}: {said} after {answer.elapsed_ms:,} ms")
+        print_text(f"\n{answer.outcome}: {said} after {answer.elapsed_ms:,} ms")
         for line in (answer.reason, answer.response):
             if line:
-                echo(line)
+                print_text(line)
     return Exit.OK if answer.outcome == "delivered" else Exit.PROBLEMS

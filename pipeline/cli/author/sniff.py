@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,8 @@ import click
 import orjson
 
 from pipeline.cli.options import config_option
-from pipeline.cli.output import echo, json_option, print_json, say
+from pipeline.cli.output import echo, json_option, print_json, print_text, say
+from pipeline.cli.page.lines import room
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
@@ -123,12 +125,12 @@ def tell(found: Sniffed, config: Path, brokers: str | None, is_written: bool) ->
     named = (
         ", ".join(part.name for part in found.parts) if len(found.parts) < 4 else f"{len(found.parts)} files"
     )
-    echo(f"{counted(found.records, 'record')} of {named} ({which}):")
+    print_text(f"{counted(found.records, 'record')} of {named} ({which}):")
     echo()
     for row in found.found:
         share = 100 * row.records / found.records
         unread = f", {row.unread:,} of them cannot be read" if 0 < row.unread < row.records else ""
-        echo(f"{row.records:>9,}  {share:>5.1f} %  {row.shape}{unread}")
+        print_text(f"{row.records:>9,}  {share:>5.1f} %  {row.shape}{unread}")
         if many and len(row.parts) <= 6 and len(found.formats) > 1:
             _wrapped("in " + ", ".join(row.parts), indent=21)
         if row.reason is not None and row.shape != "home-made":
@@ -168,13 +170,13 @@ def _tell_proposal(made: Proposal) -> None:
     echo(made.text.rstrip("\n"))
     if made.reasons:
         echo()
-        echo("What it does not read:")
+        print_text("What it does not read:")
         for reason, count, place in made.reasons[:5]:
             _wrapped(f"{counted(count, 'record')}, first {place}: {reason}", indent=2)
     from pipeline.operate.sniff.sniff import told
 
     echo()
-    echo("What it makes of the first records:")
+    print_text("What it makes of the first records:")
     for place, records in made.first:
         echo(f"  {place}" + ("" if records else ": left out (`ignore`)"))
         for one in list(told(records))[:4]:
@@ -195,7 +197,7 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
     if not found.formats:
         return
     if set(found.formats.values()) == {"auto"}:
-        echo("Nothing to set: `format: auto`, the default, tells them apart.")
+        print_text("Nothing to set: `format: auto`, the default, tells them apart.")
         return
     if len(found.proposals) == 1 and not is_written:
         names = [part.name for part in found.parts]
@@ -204,7 +206,7 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
             for name, part in zip(names, found.parts, strict=True)
         )
         shown = f"hookline sniff {flags}" + (f" --brokers {brokers}" if brokers else "") + where
-        echo(f"Write it to {config}/shapes/{found.proposals[0].name}.yaml:")
+        print_text(f"Write it to {config}/shapes/{found.proposals[0].name}.yaml:")
         echo(f"  {shown if len(shown) < 60 else 'hookline sniff ...'} --write {found.proposals[0].name}")
     echo("In pipeline.yaml:")
     files = {name: format for name, format in found.formats.items() if name not in found.topics}
@@ -227,7 +229,7 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
             echo(f"        # ... and {len(files) - 8:,} more")
     sample = next((name for name in files if name != "-"), None)
     if sample is not None:
-        echo(f"Then `hookline check{where}` says what is wrong, and this what the formats make of it:")
+        print_text(f"Then `hookline check{where}` says what is wrong, and this what the formats make of it:")
         echo(f"  hookline check{where} --sample {sample}")
 
 
@@ -240,7 +242,8 @@ def _wrapped(text: str, indent: int = 0, most: int | None = None) -> None:
     blank = " " * indent
     lines = textwrap.wrap(
         one_line(text),
-        WIDTH,
+        min(WIDTH, room(sys.stdout) or WIDTH),
+        break_long_words=False,
         initial_indent=blank,
         subsequent_indent=blank,
         max_lines=most,

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape, quoteattr
 import click
 
 from pipeline.cli.options import config_option
-from pipeline.cli.output import echo, json_option, print_json, say
+from pipeline.cli.output import json_option, print_json, print_text, say
 from pipeline.model.errors import UsageError
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
@@ -45,7 +45,7 @@ def test(files: tuple[Path, ...], config: Path, junit: Path | None, as_json: boo
     if as_json:
         print_json([one.to_json() for one in results])
     else:
-        echo(as_text(results))
+        print_text(as_text(results))
     return Exit.OK if all(one.passed for one in results) else Exit.PROBLEMS
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.options import config_option, log_options, metrics_option, setting
-from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
+from pipeline.cli.output import json_option, print_json, print_json_lines, print_text, say
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
@@ -146,7 +146,7 @@ def show(figures: Figures, as_json: bool, is_member: bool) -> None:
     elif as_json:
         print_json(asdict(figures))
     else:
-        echo(summary(asdict(figures)))
+        print_text(summary(asdict(figures)))
 
 
 def summary(figures: dict[str, int]) -> str:

@@ -12,7 +12,10 @@ from typing import Any
 import click
 
 from pipeline.cli.output import say
+from pipeline.cli.page.lines import room
+from pipeline.cli.state.exactly import short
 from pipeline.model.process.lifeline import Lifeline
+from pipeline.model.words import counted
 
 SECRET = "whsec_aG9va2xpbmUtZGVtby1zZWNyZXQtMDEyMzQ1Njc4OQ=="
 """The published secret that config/webhooks/big-purchase.yaml signs with where none is given."""
@@ -78,8 +81,13 @@ def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
         receiver.wait(STOP_SECS)
         lifeline.close()
     tell(arrived)
-    say(f"\nAll of them: {arrived}. The webhooks: {config / 'webhooks'}. The accounting:")
-    say(f"  {called()} status --state {folder / 'state'}")
+    say("")
+    for what, where in (
+        ("all that arrived", arrived),
+        ("the webhooks", config / "webhooks"),
+        ("the accounting", f"{called()} status --state {folder / 'state'}"),
+    ):
+        say(f"{what:<16}  {where}")
     return code
 
 
@@ -101,7 +109,10 @@ def tell(arrived: Path) -> None:
             count += 1
             signed += request["signature"] == "ok"
             paths.setdefault("/".join(request["path"].split("/")[:3]), request)
-    say(f"\nThe receiver got {count:,} requests, {signed:,} with a good signature. The first of each kind:")
+    say(
+        f"\nThe receiver got {counted(count, 'request')} (some of many deliveries), {signed:,} with a good "
+        "signature. The first of each kind:"
+    )
     for request in paths.values():
         body = request["body"].partition("\n")[0]
-        say(f"  {request['method']} {request['path']}  {body if len(body) <= 90 else body[:89] + '…'}")
+        say(short(f"  {request['method']} {request['path']}  {body}", room(sys.stderr) or 120))

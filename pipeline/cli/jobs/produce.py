@@ -26,7 +26,12 @@ REPORT_SECS = 0.5
 @config_option
 @click.argument("paths", nargs=-1, metavar="[FILE]...")
 @click.option(
-    "--brokers", required=True, envvar="HOOKLINE_BROKERS", show_envvar=True, help="HOST:PORT[,HOST:PORT]."
+    "--brokers",
+    required=True,
+    envvar="HOOKLINE_BROKERS",
+    show_envvar=True,
+    metavar="HOST:PORT,..",
+    help="Where the brokers are.",
 )
 @click.option("--events", default="events", metavar="TOPIC", help="Topic of events.")
 @click.option("--users", default="user-properties", metavar="TOPIC", help="Topic of user properties.")
@@ -96,7 +101,7 @@ def produce(
     if shape is not None:
         reader.under(Formats(shape))
     log.setup()
-    terminal = sys.stderr.isatty()
+    terminal = screen.is_live(sys.stderr)
     told = time.monotonic()
 
     def progress(done: production.Produced) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--secret",
     "secrets",
+    metavar="SECRET",
     multiple=True,
     envvar="HOOKLINE_RECEIVER_SECRET",
     show_envvar=True,

@@ -51,7 +51,7 @@ def record(
     job = load(config, {"source": source})
     formats = read_formats(config, job.defaults)
     log.setup(job.file.log.level, job.file.log.format)
-    terminal = sys.stderr.isatty()
+    terminal = screen.is_live(sys.stderr)
 
     def progress(done: recording.Recorded) -> None:
         if terminal:

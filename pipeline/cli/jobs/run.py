@@ -21,7 +21,7 @@ from pipeline.cli.options import (
     state_option,
     yes_option,
 )
-from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say
+from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
@@ -210,17 +210,18 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     echo()
     show_webhooks(summary["webhooks"])
     for line in dropped_lines(summary["records"], summary["webhooks"]):
-        echo(line)
+        print_text(line)
     for line in reasons(state, summary):
-        echo(line)
+        print_text(line)
     show_names(summary["events_seen"])
-    echo(f"\n{records_line(summary['records'])}")
+    print_text(f"\n{records_line(summary['records'])}")
     for line in order_lines(summary["records"]):
-        echo(line)
-    echo(f"this run: {counted(read, 'record')} in {secs:,.1f} s, {read / secs if secs else 0:,.0f} records/s")
+        print_text(line)
+    speed = read / secs if secs else 0
+    print_text(f"this run: {counted(read, 'record')} in {secs:,.1f} s, {speed:,.0f} records/s")
     latency = summary["latency_ms"]
     if latency.get("p50"):
-        echo(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")
+        print_text(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")
 
 
 def reasons(state: Path, summary: Summary) -> list[str]:

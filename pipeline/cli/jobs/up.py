@@ -22,7 +22,7 @@ from pipeline.cli.options import (
     state_option,
     yes_option,
 )
-from pipeline.cli.output import echo, json_option, print_json
+from pipeline.cli.output import json_option, print_json, print_text
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
@@ -103,7 +103,7 @@ def up(
         print_json({"collect": collected, "job": job} if COLLECT in names else {"job": job})
     else:
         if collected is not None and "members" in collected:
-            echo(collecting.summary(collected))
+            print_text(collecting.summary(collected))
         if supervisor.ended.get(JOB, Ended(0)).outputs:
             running.show(state, job, before, as_json=False)
     return code

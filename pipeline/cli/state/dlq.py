@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from pipeline.cli.options import Actions, Statuses, When, on_state
-from pipeline.cli.output import echo, json_option, print_json, print_json_lines, say, table
+from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say, table
 from pipeline.cli.state.exactly import exactly, short, show_chosen
 from pipeline.model.errors import UsageError
 from pipeline.model.printable import one_line
@@ -42,8 +42,9 @@ def selection(function: F) -> F:
             "statuses",
             type=Statuses(),
             default="",
+            show_default=False,
             metavar="STATUS,..",
-            help="How the last attempt ended: 503, 5xx, 429,timeout.",
+            help="How the last attempt ended: 503, 5xx, timeout; several with commas.",
         ),
         click.option("--reason", metavar="TEXT", help="Reason that begins with this text, e.g. status-4."),
         click.option(
@@ -81,6 +82,7 @@ def list_(state: Path, limit: int, before: str | None, as_json: bool, **wanted: 
             ("webhook", "reason", "count"),
             [(one.webhook, short(one.reason, 120), one.number) for one in counted.groups[:20]],
             right=("count",),
+            prose=("reason",),
         )
         echo()
     from pipeline.model.times import format_iso
@@ -93,11 +95,12 @@ def list_(state: Path, limit: int, before: str | None, as_json: bool, **wanted: 
                 dead.request.webhook_id or "-",
                 format_iso(dead.dead_ms)[:19].replace("T", " "),
                 dead.progress.attempt,
-                short(reason_of(dead), 60),
+                short(reason_of(dead), 200),
             )
             for dead in shown.letters
         ],
         right=("attempts",),
+        prose=("reason",),
     )
     if shown.older is not None:
         say(f"there are more; --before {shown.older} goes on, --json and `dlq export` show all facts")
@@ -121,7 +124,7 @@ def show(state: Path, id: str, as_json: bool) -> None:
                 if name == "origin"
                 else value
             )
-            echo(f"{name:<11} {one_line(str(shown))}")
+            print_text(f"{name:<11} {one_line(str(shown))}")
     if message is not None:
         echo()
         if message["time"] is not None:

@@ -42,6 +42,7 @@ def show_chosen(chosen: Chosen, noun: str, what: str, *, as_json: bool) -> int:
             ("webhook", "reason", "count"),
             [(one["webhook"], short(one["reason"], 120), one["count"]) for one in facts["by_reason"]],
             right=("count",),
+            prose=("reason",),
         )
         say(f"{counted(len(chosen.rows), noun)} {what}; just these: --digest {facts['digest']}")
     else:

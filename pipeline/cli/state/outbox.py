@@ -29,8 +29,9 @@ def selection(function: F) -> F:
             "statuses",
             type=Statuses(),
             default="",
+            show_default=False,
             metavar="STATUS,..",
-            help="How the last attempt ended: 503, 5xx, 429,timeout.",
+            help="How the last attempt ended: 503, 5xx, timeout; several with commas.",
         ),
         click.option("--user", metavar="ID", help="Of this user."),
         click.option("--webhook", metavar="ID", help="Of this webhook."),
@@ -80,6 +81,7 @@ def list_(state: Path, limit: int, after: str | None, as_json: bool, **wanted: A
             for row in rows
         ],
         right=("attempts",),
+        prose=("last answer",),
     )
     if shown.later is not None:
         say(f"there are more: {shown.looked_at:,} in all; --after {shown.later} goes on")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pipeline.cli.options import Actions, config_option, on_state, state_dir, state_option
-from pipeline.cli.output import echo, json_option, print_json, say, table
+from pipeline.cli.output import json_option, print_json, print_text, say, table
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
@@ -46,9 +46,9 @@ def check(state: Path, rewrite: bool, as_json: bool) -> int:
         print_json(found)
         return Exit.STATE if problems else Exit.OK
     for problem in problems:
-        echo(f"error: {problem}")
+        print_text(f"error: {problem}")
     told = counted(len(problems), "problem") if problems else "no problems"
-    echo(f"{state}: {counted(looked.stores, 'store')}, {counted(looked.rows, 'row')}, {told}")
+    print_text(f"{state}: {counted(looked.stores, 'store')}, {counted(looked.rows, 'row')}, {told}")
     if "rewritten" in found:
         say(f"{counted(found['rewritten'], 'row')} rewritten")
     return Exit.STATE if problems else Exit.OK
@@ -79,10 +79,11 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"shards": done.shards, "identities": done.identities, "records": done.records})
     elif not done.shards and not done.identities:
-        echo("nothing is missing")
+        print_text("nothing is missing")
     else:
-        echo(
-            f"rebuilt {len(done.shards)} shards and {len(done.identities)} identity stores "
+        print_text(
+            f"rebuilt {counted(len(done.shards), 'shard')} and "
+            f"{counted(len(done.identities), 'identity store')} "
             f"from {counted(done.records, 'record')}"
         )
 

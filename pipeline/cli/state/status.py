@@ -8,7 +8,7 @@ import click
 
 from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show_names, show_webhooks
 from pipeline.cli.options import on_state
-from pipeline.cli.output import echo, json_option, print_json
+from pipeline.cli.output import json_option, print_json, print_text
 
 
 @click.command()
@@ -28,32 +28,34 @@ def status(state: Path, as_json: bool) -> None:
         print_json(found.to_json())
         return
     live = found.running
-    echo(f"{found.state}: {'a job is running' if live else 'no job is running'}")
-    echo(records_line(found.records))
+    print_text(f"{found.state}: {'a job is running' if live else 'no job is running'}")
+    print_text(records_line(found.records))
     if line := not_understood(found.state, found.records):
-        echo(line)
+        print_text(line)
     for line in order_lines(found.records):
-        echo(line)
+        print_text(line)
     show_webhooks(found.webhooks)
     for line in dropped_lines(found.records, found.webhooks):
-        echo(line)
+        print_text(line)
     show_names(live.events_seen if live else ())
     if live and live.still_secs:
-        echo(
+        print_text(
             f"the job stands still, since {live.still_secs:,.0f} s: nothing is read or committed. Its log "
             "says where; to stop and start it is safe"
         )
     if live and live.waits:
-        echo(f"{live.waits}. What is behind them in their partition waits, too; nothing is lost")
+        print_text(f"{live.waits}. What is behind them in their partition waits, too; nothing is lost")
     if live and live.config["problems"]:
-        echo(f"the config was edited and is refused; what ran before still runs:\n{live.config['problems']}")
+        print_text("the config was edited and is refused; what ran before still runs:")
+        print_text(live.config["problems"])
     for webhook, halt in found.halted.items():
-        echo(f"{webhook} is {halt}: `hookline webhook enable {webhook}` sends again")
+        again = "resume" if halt == "paused" else "enable"
+        print_text(f"{webhook} is {halt}: `hookline webhook {again} {webhook}` sends again")
     for webhook, lane in (live.lanes if live else {}).items():
         if until := lane.get("single_until"):  # a job of an older version does not say
-            echo(
+            print_text(
                 f"{webhook}: its receiver answers what it was not asked, and gets a connection per request "
                 f"until {str(until)[11:19]}. Look for what answers twice: it, or a proxy before it"
             )
     for webhook, why in found.waiting.items():
-        echo(why.line(webhook, found.webhooks[webhook]["pending"]))
+        print_text(why.line(webhook, found.webhooks[webhook]["pending"]))

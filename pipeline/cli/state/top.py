@@ -18,6 +18,7 @@ from pipeline.cli.state.tap import Span
 from pipeline.model.errors import HooklineError
 from pipeline.model.printable import one_line
 from pipeline.model.words import did_you_mean
+from pipeline.telemetry.screen import is_live
 
 if TYPE_CHECKING:
     from pipeline.cli.state.top_view import Act, View
@@ -74,7 +75,7 @@ def top(
     first = looked.look()
     if as_json:
         _as_json(looked, first, interval, once=once)
-    elif once or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    elif once or not (sys.stdin.isatty() and is_live(sys.stdout)):
         _plain(view, first)
     else:
         return _live(job, looked, first, view, interval)

@@ -184,6 +184,18 @@ def facts(row: Row) -> list[str]:
     ]
 
 
+def in_rows(line: str, width: int) -> list[str]:
+    """Return what is said of the job in as many lines as it takes; its parts are two blanks apart."""
+    rows = [""]
+    for part in line.split("  "):
+        longer = f"{rows[-1]}  {part}" if rows[-1] else part
+        if cell_len(longer) <= width or not rows[-1]:
+            rows[-1] = longer
+        else:
+            rows.append(part)
+    return [cut_to(row, width) for row in rows]
+
+
 def cut_to(line: str, width: int) -> str:
     """Return the line, no wider than the terminal; colours take no room."""
     begins = next((colour for colour in (RED, YELLOW, BOLD, DIM) if line.startswith(colour)), "")

@@ -16,10 +16,12 @@ from pipeline.cli.state.top_rows import (
     facts,
     fitting,
     head_lines,
+    in_rows,
     row_line,
     state_of,
     title_line,
 )
+from pipeline.model.words import counted
 from pipeline.operate.top import Row, Table
 
 HELP: Final = (
@@ -162,7 +164,7 @@ class View:
     def frame(self, table: Table, width: int, height: int, note: str = "") -> list[str]:
         """Return as many lines as the terminal has, none wider; note: what is said in place of the state."""
         self.take(table)
-        head = [cut_to(line, width) for line in head_lines(table.head, note)]
+        head = [row for line in head_lines(table.head, note) for row in in_rows(line, width)]
         room = max(1, height - len(head) - 2)
         self._page = max(1, room - 1)
         if self.mode == "help":
@@ -202,6 +204,6 @@ class View:
             return f"pause {row.id}? {row.pending:,} pending and what comes are kept (y/n)"
         if self.mode in ("row", "help"):
             return "any key: back   q: end"
-        parts = [f"{len(self._ids):,} webhooks", f"by {self.sort}"]
+        parts = [counted(len(self._ids), "webhook"), f"by {self.sort}"]
         parts += [f"/{self.filter}"] * bool(self.filter) + ["frozen"] * self.frozen
         return "  ".join([*parts, "?: keys", "q: end"])

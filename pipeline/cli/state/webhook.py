@@ -10,6 +10,7 @@ import click
 from pipeline.cli.options import Actions, config_option, state_dir, state_option
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.cli.state.webhook_edit import add, set_, unset
+from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.deliver.halts import Order
@@ -41,7 +42,9 @@ def list_(config: Path, state: Path | None, as_json: bool) -> None:
         print_json([one.to_json() for one in found])
         return
     table(
-        ("webhook", "state", "fires on", "url"), [(one.id, one.state, one.trigger, one.url) for one in found]
+        ("webhook", "state", "fires on", "url"),
+        [(one.id, one.state, one.trigger, one.url) for one in found],
+        prose=("fires on",),
     )
 
 
@@ -80,7 +83,9 @@ def _show(found: Orders, then: str) -> None:
             say(f"left as it is: {one.refused}")
     if len(found.webhooks) > 1:
         pending = sum(one.pending for one in obeyed)
-        say(f"{len(obeyed):,} webhooks are {then} {when}; {pending:,} deliveries are pending for them")
+        are = f"{counted(len(obeyed), 'webhook')} {'is' if len(obeyed) == 1 else 'are'}"
+        owed = f"{pending:,} {'delivery is' if pending == 1 else 'deliveries are'}"
+        say(f"{are} {then} {when}; {owed} pending for {'it' if len(obeyed) == 1 else 'them'}")
 
 
 _verb("disable", "disabled", "Send nothing more to webhooks, until `enable`.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -33,16 +33,18 @@ class Mask:
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self._names = frozenset(
+        self.names = frozenset(
             str(parse_path(path, ("event", "user")).parts[-1]).casefold() for path in paths
         )
 
-    def applied(self, value: Value) -> Value:
-        """Return a value without them; as it is where nothing is to be hidden."""
-        if not self._names:
+    def applied(self, value: Value, also: frozenset[str] = frozenset()) -> Value:
+        """Return a value without them; as it is where nothing is to be hidden. also: other names, in small
+        letters, under which a value of theirs stands here.
+        """
+        if not self.names:
             return value
         values: dict[str, None] = {}
-        hidden = self._by_name(value, values)
+        hidden = _by_name(value, self.names | also if also else self.names, values)
         found = sorted(values, key=len, reverse=True)[:VALUES]
         if not found:
             return hidden
@@ -50,7 +52,7 @@ class Mask:
         return _by_value(hidden, sorted(forms, key=len, reverse=True))
 
     def __bool__(self) -> bool:
-        return bool(self._names)
+        return bool(self.names)
 
     def asked_by(self, condition: Value) -> str | None:
         """Return what in a condition asks about a property that is hidden; None where nothing does.
@@ -58,36 +60,42 @@ class Mask:
         condition: as it was written, in the language of the config. A key that is itself looked up
         (`[user.properties.x]`) may lead anywhere, and so does, here.
         """
-        if self._names:
+        if self.names:
             for text in _texts(condition):
-                if any(part in self._names or part is LOOKED_UP for part in _parts(text)):
+                if any(part in self.names or part is LOOKED_UP for part in _parts(text)):
                     return text
         return None
 
-    def _by_name(self, value: Value, values: dict[str, None]) -> Value:
-        if isinstance(value, dict):
-            kept: dict[str, Value] = {}
-            for key, inner in value.items():
-                if str(key).casefold() in self._names and inner is not None:
-                    _leaves(inner, values)
-                    kept[key] = HIDDEN
-                else:
-                    kept[key] = self._by_name(inner, values)
-            return kept
-        if isinstance(value, list):
-            return [self._by_name(inner, values) for inner in value]
-        if isinstance(value, str) and value[:1] in ("{", "[") and len(value) <= TEXT_BYTES:
-            return self._in_text(value, values)
-        return value
 
-    def _in_text(self, text: str, values: dict[str, None]) -> str:
-        """Return a text that is JSON without them; byte for byte as it was where it holds none."""
-        try:
-            data = orjson.loads(text)
-        except ValueError:
-            return text
-        hidden = self._by_name(data, values)
-        return text if hidden == data else orjson.dumps(hidden).decode()
+def _by_name(value: Value, names: Collection[str], values: dict[str, None]) -> Value:
+    if isinstance(value, dict):
+        kept: dict[str, Value] = {}
+        for key, inner in value.items():
+            if str(key).casefold() in names and inner is not None:
+                _leaves(inner, values)
+                kept[key] = HIDDEN
+            else:
+                kept[key] = _by_name(inner, names, values)
+        return kept
+    if isinstance(value, list):
+        match value:
+            case [str(key), str(inner)] if key.casefold() in names:  # a header
+                _leaves(inner, values)
+                return [key, HIDDEN]
+        return [_by_name(inner, names, values) for inner in value]
+    if isinstance(value, str) and value[:1] in ("{", "[") and len(value) <= TEXT_BYTES:
+        return _in_text(value, names, values)
+    return value
+
+
+def _in_text(text: str, names: Collection[str], values: dict[str, None]) -> str:
+    """Return a text that is JSON without them; byte for byte as it was where it holds none."""
+    try:
+        data = orjson.loads(text)
+    except ValueError:
+        return text
+    hidden = _by_name(data, names, values)
+    return text if hidden == data else orjson.dumps(hidden).decode()
 
 
 def _texts(value: Value) -> Iterator[str]:

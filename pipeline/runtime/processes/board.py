@@ -21,7 +21,7 @@ class Board:
     def __init__(self, names: Iterable[str]) -> None:
         self._texts = dict.fromkeys(names, "")
         self._width = max(map(len, self._texts))
-        self._terminal = sys.stderr.isatty()
+        self._terminal = screen.is_live(sys.stderr)
         self._lock = threading.Lock()
         self._logged: dict[str, tuple[float, dict[str, int]]] = {}
 

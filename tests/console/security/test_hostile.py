@@ -86,6 +86,18 @@ def test_a_stream_ends_with_the_token_that_it_was_begun_with(caller: Caller, mon
             caller.console.tokens.find("")
 
 
+def test_one_person_does_not_take_all_places_of_those_who_look_on(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("pipeline.console.app.STREAMS_EACH", 2)
+    with live(caller, "authorization: Bearer viewer"), live(caller, "authorization: Bearer viewer"):
+        said = caller.ask("GET", "/api/v1/tap", token="viewer")
+        assert (said.status, said.json["error"]) == (503, "2 pages of yours look on already: close one")
+        with live(caller, "authorization: Bearer editor"):
+            pass
+    until(lambda: caller.ask("GET", "/live/rows", token="viewer").status == 200)
+
+
 def test_a_stream_of_whom_a_proxy_names_goes_on(proxied: Caller):
     with live(proxied, "x-forwarded-user: ada") as stream:
         stream.settimeout(0.5)
@@ -144,6 +156,15 @@ def test_what_was_typed_into_a_way_back_makes_no_header(caller: Caller):
         )
         assert (said.status, "x-evil" in said.headers) == (303, False)
         assert said.headers["location"].isascii()
+
+
+@pytest.mark.parametrize(
+    ("charset", "body"), [("nope", b"do=pause"), ("utf-8", b"do=\xff"), ("ascii", b"do=\xc3")]
+)
+def test_a_form_that_is_no_text_is_said_to_be_none(caller: Caller, charset: str, body: bytes):
+    given = OURS | {"content-type": f"{FORM}; charset={charset}"}
+    said = caller.ask("POST", "/webhooks/crm/orders?format=json", given, body, token="operator")
+    assert (said.status, said.json["error"]) == (400, "the form is not in UTF-8")
 
 
 def test_an_address_that_is_taken_is_said_with_what_to_do(caller: Caller, tmp_path: Path):

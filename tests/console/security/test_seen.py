@@ -144,8 +144,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Caller, lis
         (bench.config / "webhooks/crm.yaml").write_text(
             "id: crm\ntrigger: {events: [Purchase]}\nrequest:\n"
             f"  url: {receiver.url('/webhooks')}/{path}?token={query}&mail={{{{ user.properties.email }}}}\n"
-            f"  headers: {{Authorization: Bearer {header}}}\n"
-            '  body: {email: "{{ user.properties.email }}", up: "{{ user.properties.email | upcase }}",'
+            f"  headers: {{Authorization: Bearer {header}, X-To: '{{{{ user.properties.email }}}}'}}\n"
+            '  body: {to: "{{ user.properties.email }}", up: "{{ user.properties.email | upcase }}",'
             ' tel: "{{ user.properties.tel }}", html: "{{ user.properties.email | url_encode }}"}\n'
         )
         bench.update("u1", email=MAIL, tel=49123456789)

@@ -1,0 +1,97 @@
+"""Wrong usage in one spelling: what was called, what it has not or wants, what was meant."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import click
+
+from pipeline.model.words import did_you_mean
+
+_EXTRA: Final = re.compile(r"Got unexpected extra arguments? \((.*)\)")
+_NO_CHOICE: Final = re.compile(r"(['\"].*['\"]) is not one of (.*)\.")
+_NO_NUMBER: Final = re.compile(r"(['\"].*['\"]) is not a valid (?:integer|float)(?: range)?\.")
+_NO_FILE: Final = re.compile(r"(?:File|Directory|Path) (['\"].*['\"]) (does not exist|is a \w+|is not \w+)\.")
+_OUTSIDE: Final = re.compile(r"(\S+) is not in the range (?:(\d+)<=)?x(?:>=(\d+)|<=(\d+))\.")
+
+
+def told(error: click.ClickException, verb: str) -> str:
+    """Return what is wrong with a call, and what was meant or where it is explained.
+
+    verb: which was called, where the error does not know it.
+    """
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    called = context.command_path if context else f"hookline {verb}".strip()
+    said = _said(error, called)
+    if "did you mean" in said or "`hookline " in said.replace(f"`{called}`", ""):
+        return said
+    return f"{said}\nsee `{called} --help`"
+
+
+def _said(error: click.ClickException, called: str) -> str:
+    if isinstance(error, click.NoSuchOption):
+        return _no_option(error, called)
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        return _missing(error.param, called, error.ctx)
+    if isinstance(error, click.BadParameter) and error.param is not None:
+        return f"{_named(error.param)}: {_wanted(error.message, error.param)}"
+    if isinstance(error, click.BadOptionUsage):
+        if "requires an argument" in error.message:
+            return f"{error.option_name} wants a value behind it"
+        return _ticked(error.message)
+    extra = _EXTRA.match(error.message)
+    if extra is not None:
+        return f"`{called}` takes no `{extra[1]}`"
+    return error.format_message() if isinstance(error, click.BadParameter) else error.message
+
+
+def _no_option(error: click.NoSuchOption, called: str) -> str:
+    known = [] if error.ctx is None else [
+        name for one in error.ctx.command.get_params(error.ctx) if not getattr(one, "hidden", False)
+        for name in one.opts
+    ]  # fmt: skip
+    close = did_you_mean(error.option_name, known)
+    hint = f": did you mean `{close}`?" if close else ""
+    return f"`{called}` has no `{error.option_name}`{hint}"
+
+
+def _missing(parameter: click.Parameter, called: str, context: click.Context | None) -> str:
+    if not isinstance(parameter, click.Option):
+        return f"`{called}` wants {parameter.make_metavar(context or click.Context(click.Command(None)))}"
+    told = (parameter.help or "").partition("  [")[0].rstrip(".")
+    why = f": {told[:1].lower()}{told[1:]}" if told else ""
+    return f"`{called}` wants {_shape(parameter, context)}{why}"
+
+
+def _shape(option: click.Option, context: click.Context | None) -> str:
+    return f"{option.opts[-1]} {option.make_metavar(context or click.Context(click.Command(None)))}"
+
+
+def _named(parameter: click.Parameter) -> str:
+    """Return how a person writes a flag or an argument."""
+    return parameter.opts[-1] if isinstance(parameter, click.Option) else (parameter.name or "").upper()
+
+
+def _wanted(message: str, parameter: click.Parameter) -> str:
+    """Return what is wrong with a value, in the words of the other errors."""
+    if found := _NO_CHOICE.match(message):
+        word = found[1].strip("'\"")
+        known = [one.strip("'\"") for one in found[2].split(", ")]
+        close = did_you_mean(word, known)
+        return f"`{word}` is none of {', '.join(known)}" + (f": did you mean `{close}`?" if close else "")
+    if found := _NO_NUMBER.match(message):
+        return f"`{found[1].strip(chr(39) + chr(34))}` is no whole number"
+    if found := _OUTSIDE.match(message):
+        value, low, least, high = found.groups()
+        within = f"{low} to {high}" if low else f"at least {least}" if least else f"at most {high}"
+        return f"`{value}` is out of bounds; want {within}"
+    if found := _NO_FILE.match(message):
+        name = found[1].strip("'\"")
+        return f"there is no `{name}`" if found[2] == "does not exist" else f"`{name}` {found[2]}"
+    return _ticked(message)
+
+
+def _ticked(message: str) -> str:
+    """Return a message with what it quotes in backticks, as all others do."""
+    return re.sub(r"'([^']+)'", r"`\1`", message).rstrip(".")

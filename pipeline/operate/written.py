@@ -1,0 +1,126 @@
+"""What the files of a config hold that is not for everybody: secrets that are written out, and the places at
+which a request shows a property.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pipeline.config.files import config_files, is_webhook
+from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.model.json import Value
+from pipeline.model.masking import Masks
+from pipeline.model.plain_file import read_plain
+from pipeline.operate.literals import HIDDEN, literal_values
+
+FRESH_SECS: Final = 2.0
+_ANY: Final = frozenset({"url", "headers", "body"})
+"""Of a webhook whose file is gone."""
+
+
+@dataclass(slots=True, frozen=True)
+class _Said:
+    sign: tuple[int, ...]
+    secrets: frozenset[str]
+    webhook: str | None
+    shows: frozenset[str]
+
+
+class Written:
+    """Looks through the files, each again when it has changed. For any thread.
+
+    names: of properties, in small letters.
+    """
+
+    def __init__(self, config: Path, names: Collection[str] = ()) -> None:
+        self._config = config
+        wanted = "|".join(re.escape(name) for name in names)
+        self._mentions = re.compile(rf"(?<![\w-])(?:{wanted})(?![\w-])", re.IGNORECASE) if wanted else None
+        self._lock = threading.Lock()
+        self._looked = float("-inf")
+        self._known: dict[str, _Said] = {}
+        self._masks: Masks | None = None
+        self._shows: dict[str, frozenset[str]] = {}
+
+    def look(self) -> None:
+        """Take in what has changed on disk; does nothing where it looked a moment ago."""
+        with self._lock:
+            if time.monotonic() - self._looked < FRESH_SECS:
+                return
+            before = self._known
+            self._known = dict(self._read())
+            if self._known != before:
+                masks = Masks()
+                for value in {value for one in self._known.values() for value in one.secrets}:
+                    masks.add(value, HIDDEN)
+                self._masks = masks
+                files = self._known.items()
+                bases = frozenset[str]().union(*(one.shows for name, one in files if not is_webhook(name)))
+                self._shows = {one.webhook: one.shows | bases for _, one in files if one.webhook}
+            self._looked = time.monotonic()
+
+    def hidden(self, value: Value) -> Value:
+        """Return data without the secrets, found by their value: in requests above all, as they are kept."""
+        masks = self._masks
+        return value if masks is None else _masked(value, masks)
+
+    def shows(self, webhook: str) -> frozenset[str]:
+        """Return under which names, in small letters, a webhook's request shows one of the properties: keys
+        of its body, headers; ``url``, ``body`` where it stands in those themselves.
+        """
+        return frozenset() if self._mentions is None else self._shows.get(webhook, _ANY)
+
+    def _read(self) -> Iterator[tuple[str, _Said]]:
+        for name in config_files(self._config):
+            path = self._config / name
+            try:
+                seen = path.stat()
+                sign = seen.st_ino, seen.st_size, seen.st_mtime_ns
+                known = self._known.get(name)
+                if known is None or known.sign != sign:
+                    document = parse_yaml(decode_text(read_plain(path)), name)
+                    data = None if document.root is None else document.root.value
+                    said = data if isinstance(data, dict) else {}
+                    id = said.get("id") if is_webhook(name) else None
+                    shows = frozenset(self._places(said))
+                    known = _Said(sign, literal_values(document), str(id) if id else None, shows)
+            except (OSError, ValueError):
+                continue
+            yield name, known
+
+    def _places(self, data: dict[str, Value]) -> Iterator[str]:
+        if self._mentions is None:
+            return
+        request = data.get("request")
+        for key, inner in request.items() if isinstance(request, dict) else ():
+            for last, text in _texts(inner, str(key)):
+                if self._mentions.search(text):
+                    yield "url" if key == "query" else last.casefold()
+
+
+def _texts(value: Value, key: str) -> Iterator[tuple[str, str]]:
+    """Yield every text with the last name on the way to it that a request has too."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, key if str(name).startswith("$") else str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, key)
+    elif isinstance(value, str):
+        yield key, value
+
+
+def _masked(value: Value, masks: Masks) -> Value:
+    if isinstance(value, str):
+        return masks.mask(value)
+    if isinstance(value, dict):
+        return {key: _masked(inner, masks) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(inner, masks) for inner in value]
+    return value
