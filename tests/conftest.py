@@ -9,11 +9,13 @@ from pathlib import Path
 import lmdb
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
 
 from pipeline.decode.framed.schemas import SCHEMAS
 from pipeline.receiver.server import Receiver
 from tests.kit.powercut import unfsynced as unfsynced
 from tests.kit.run import Bench
+from tests.kit.schedule import Units, in_order
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests in the background lets them ignore Ctrl-C; what they start must not.
@@ -22,6 +24,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Examples are compared, not timed: a busy machine must not fail them.
 settings.register_profile("hookline", deadline=None)
 settings.load_profile("hookline")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes long come first."""
+    items[:] = in_order(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Units:
+    """Keep the tests of a file together."""
+    config.option.loadscopereorder = False
+    return Units(config, log)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

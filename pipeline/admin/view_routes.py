@@ -37,6 +37,8 @@ def view_routes(job: Job, process: int) -> list[Route]:
 
     def readyz() -> str:
         healthz()
+        if job.drain.stopping:
+            raise Refused("stopping: what is on its way is sent")
         if not len(job.shards):
             raise Refused("opening the state")
         if job.pulse.is_still():

@@ -70,6 +70,21 @@ def show_webhooks(webhooks: Mapping[str, Mapping[str, int]]) -> None:
     table(("webhook", *COLUMNS), rows, right=COLUMNS, colours={"dead": RED, "pending": YELLOW})
 
 
+def silent_lines(records: Mapping[str, int], webhooks: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return what to do where events came and a webhook matched none; nothing where all matched something."""
+    silent = [one_line(name) for name, counts in webhooks.items() if not counts["matched"]]
+    if not silent or not records["events"]:
+        return []
+    which = silent[0] if len(silent) == 1 else f"{len(silent)} webhooks"
+    return [f"{which} matched nothing: `hookline explain --event FILE --line N` names the clause that fails"]
+
+
+def dead_lines(webhooks: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return where dead letters are listed with their reasons; nothing where there are none."""
+    dead = sum(counts["dead"] for counts in webhooks.values())
+    return [f"given up: {dead:,}, `hookline dlq list` says why"] if dead else []
+
+
 def show_names(names: Sequence[str]) -> None:
     """Print the names of the events that were seen: a trigger that waits for another one never fires."""
     if names:

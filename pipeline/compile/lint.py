@@ -84,7 +84,7 @@ def _check_placeholders(path: KeyPath, text: str, problems: Problems, secrets: S
     for part in parts:
         if isinstance(part, SecretRef) and secrets is not None and not secrets.known(part):
             what = f"the file `{part.file}` cannot be read" if part.file else f"`{part.key}` is not set"
-            hint = None if part.file else f"set it in the environment, or write `${{{part.key}:-default}}`"
+            hint = None if part.file else "set it in the environment; `check --offline` does without secrets"
             at = max(0, text.find("${" + part.key))
             problems.error(
                 path,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -127,9 +128,7 @@ def _documents(files: Mapping[str, str], before: ConfigText | None = None) -> Do
 
 
 NOTHING: Final[Mapping[str, str | None]] = MappingProxyType({})
-NO_DIRECTORY = (
-    "there is no such config directory: name one with -c, or begin one with `hookline new big-purchase`"
-)
+NO_DIRECTORY = "there is no such config directory: name one with -c, or begin one with `hookline init`"
 
 
 def read_config(
@@ -282,6 +281,16 @@ def _strays(base: Path) -> Iterator[tuple[str, str]]:
                 yield name, "it is not read: its name must end in .yaml or .yml"
             elif entry.is_dir() and any(map(is_yaml, os.listdir(entry.path))):
                 yield name, f"its files are not read: they must lie in {folder}/ itself"
+    for path in sorted(base.iterdir()):
+        if is_yaml(path.name) and path.stem != "pipeline" and path.is_file() and _is_trigger(path):
+            yield path.name, "it is not read: a webhook must lie in webhooks/"
+
+
+def _is_trigger(path: Path) -> bool:
+    """Return whether a file looks like a webhook's."""
+    with suppress(OSError), path.open("rb") as file:
+        return re.search(rb"^trigger:", file.read(1 << 16), re.MULTILINE) is not None
+    return False
 
 
 def is_yaml(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from pipeline.model.json import Value
 from pipeline.model.times import format_iso
 from pipeline.outbox.reading.view import owed
 
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
 LOOKED_AT = 1_000
 """Rows of a webhook that are looked at: a million must not hold up a look at the status."""
 SAID = {
@@ -50,7 +52,8 @@ class Waiting:
         text = f"{webhook}: {pending:,} pending, {SAID.get(self.why, self.why)}{until}"
         left = 80 - len(text) - 2
         # A token endpoint's status is to stand in these columns.
-        said = (self.last or "").removeprefix("oauth2: the ")[:left]
+        said = _ERRNO.sub("", self.last or "").removeprefix("oauth2: the ")
+        said = said if len(said) <= left else f"{said[: left - 1]}…"
         return f"{text}; {said}" if said and left > 12 else text
 
 

@@ -181,7 +181,7 @@ def _owned_state(config: PipelineConfig, cluster: Cluster) -> Iterator[Peers | N
         config.state, shards=config.file.shards, job=name, waits=Patience(config.state)
     )
     try:
-        ghosts = prepare_recovery(config.state / "recovery")
+        ghosts = prepare_recovery(config.state / "recovery", cluster.process)
         if ghosts:
             _log.warning("removed what an unfinished epoch left", rows=ghosts)
         with crashes_noted(config.state, cluster.process):

@@ -103,6 +103,14 @@ def test_a_job_that_is_starting_is_healthy_but_not_ready(start: Start, tmp_path:
     assert get(service, "/readyz") == (503, "opening the state\n")
 
 
+def test_a_job_that_stops_is_healthy_but_not_ready(start: Start, tmp_path: Path):
+    ending = job(tmp_path)
+    ending.drain.stopping = True
+    service = start(address="0", pages=pages(ending))
+    assert get(service, "/healthz")[0] == 200
+    assert get(service, "/readyz") == (503, "stopping: what is on its way is sent\n")
+
+
 def test_a_sick_job_is_neither_healthy_nor_ready(start: Start, tmp_path: Path):
     sick = job(tmp_path)
     sick.failure.note(Fatal("the engine died"))

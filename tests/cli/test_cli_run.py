@@ -67,6 +67,7 @@ def test_a_webhook_that_never_fires_stands_in_every_table_with_zeros_beside_the_
     bench.append({"name": "bell\a\nname"})
     said = shell(bench, "--source", bench.stream).stdout
     assert "events seen: bell\\x07\\nname\n" in said
+    assert "quiet matched nothing: `hookline explain " in said
     with bench.running() as job:
         bench.append({"name": "Late"})
         until(lambda: delivered(bench, 64, job))

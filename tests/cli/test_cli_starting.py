@@ -13,6 +13,7 @@ from click.shell_completion import ShellComplete
 
 from pipeline.cli.app import COMPLETES, cli
 from pipeline.cli.author.reports import MOST_SHOWN, annotated, markdown
+from pipeline.cli.jobs.receiver import receiver as receiver_command
 from pipeline.model.findings import Finding
 from pipeline.operate.starting.project import FILES
 from pipeline.operate.starting.shipped import example_names, example_tests
@@ -35,6 +36,11 @@ def test_a_project_runs_as_it_is_and_two_of_its_events_fire(hookline, tmp_path: 
         assert json.loads(ran.out)["webhooks"]["big-purchase"]["delivered"] == 2, ran.err
         texts = sorted(json.loads(one.body)["text"] for one in receiver.requests)
     assert texts == ["Ada spent 250", "Bob spent 120"]
+
+
+def test_the_receiver_listens_where_a_new_project_sends():
+    (listen,) = (one.default for one in receiver_command.params if one.name == "listen")
+    assert f"url: http://{listen}/" in FILES["config/webhooks/big-purchase.yaml"]
 
 
 def test_nothing_of_a_project_overwrites_a_file(hookline, tmp_path: Path):

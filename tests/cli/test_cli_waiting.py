@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.kit.forge import forge
 from tests.kit.run import HOOKLINE, Bench, finished, until
 
 CLOSED = "127.0.0.1:1"
@@ -29,9 +29,8 @@ def test_a_verb_that_waits_for_brokers_ends_at_once_and_well(bench: Bench, verb:
         "produce": ["produce", bench.stream, "--brokers", CLOSED],
     }
     log = bench.folder / "stderr"
-    with log.open("w") as err:
-        command = [str(word) for word in (HOOKLINE, *words[verb])]
-        job = subprocess.Popen(command, stdout=err, stderr=err, env=bench.environ)
+    log.touch()
+    job = forge().start([*map(str, words[verb])], bench.environ, log, log)
     try:
         until(lambda: "Kafka is unreachable" in log.read_text())
         job.send_signal(signal.SIGINT)

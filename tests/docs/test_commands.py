@@ -15,6 +15,7 @@ ELSEWHERE = {
     "collect tour": "tests/docs/test_collect_tour.py",
     "tour": "tests/docs/test_tour.py",
     "kafka tour": "tests/kafka/test_kafka_tour.py",
+    "nothing fires": "tests/docs/test_troubleshooting.py",
 }
 """Parts that need more than a folder with the shipped config: the test that runs each."""
 

@@ -55,5 +55,21 @@ def test_what_grows_is_named_where_nothing_says_that_it_ends():
     assert round(found["job RSS MiB"].per_hour) == 60
 
 
+def test_memory_may_grow_with_users_and_no_further():
+    def grown(per_minute: int) -> list[str]:
+        samples = [
+            replace(
+                one,
+                processes={"job": replace(one.processes["job"], rss=(80 << 20) + n * per_minute)},
+                counts={"users": n * 1000},
+            )
+            for n, one in enumerate(flat())
+        ]
+        return unbounded(trends(samples))
+
+    assert grown(1 << 20) == []
+    assert grown(3 << 20) == ["job RSS MiB"]
+
+
 def test_too_few_windows_say_nothing():
     assert trends(flat(8)) == []

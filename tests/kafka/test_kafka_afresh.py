@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 from pipeline.config.job import load_pipeline
 from pipeline.runtime.state.afresh import Again, read_before
 from tests.kafka.topics import Topics, until
+from tests.kit.forge import Program, forge
 
 PIPELINE = """
 source: {kafka: {brokers: "%s", events: [%s], group: "group-%s"}}
@@ -38,12 +37,8 @@ def events(topics: Topics, tmp_path: Path) -> str:
     return events
 
 
-def start(tmp_path: Path, *words: str, **env: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pipeline.cli", "run", "-c", str(tmp_path / "config"), *words]
-    return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        text=True, env=os.environ | env,
-    )  # fmt: skip
+def start(tmp_path: Path, *words: str, **env: str) -> Program:
+    return forge().open(["run", "-c", str(tmp_path / "config"), *words], os.environ | env)
 
 
 def test_a_start_without_a_terminal_is_refused_with_the_remedies(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ import orjson
 from pipeline.receiver.received import Request
 from pipeline.receiver.server import Receiver
 from tests.kafka.topics import Topics, until
+from tests.kit.forge import Child, forge
 
 T = TypeVar("T")
 USERS = 50
@@ -84,10 +84,8 @@ def values_of(receiver: Receiver, field: Callable[[Request], T]) -> dict[str, se
     return found
 
 
-def start(log: Path, *words: object) -> subprocess.Popen[bytes]:
-    with log.open("ab") as stderr:
-        command = [sys.executable, "-m", "pipeline.cli", *map(str, words)]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
+def start(log: Path, *words: object) -> Child:
+    return forge().start([*map(str, words)], os.environ, Path(os.devnull), log)
 
 
 def test_a_job_killed_under_load_loses_nothing_and_joins_every_acknowledged_update(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +26,8 @@ from tests.kafka.secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, pe
 from tests.kafka.test_kafka_copies import letter
 from tests.kafka.topics import Tap, Topics, until
 from tests.kit.certificates import Certificates
-from tests.kit.run import HOOKLINE, Bench
+from tests.kit.forge import Child, forge
+from tests.kit.run import Bench
 
 Tapper = Callable[[Reader], Tap]
 WRONG = f"{CANARY}-mistyped"
@@ -295,27 +295,24 @@ class Verbs:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.said = ""
-        self.started: list[subprocess.Popen[str]] = []
+        self.started: list[Child] = []
 
-    def start(self, *words: object) -> subprocess.Popen[str]:
-        # Its log goes to a file: nobody reads a pipe while it runs, and the developers' log is long.
-        with (self.bench.folder / f"stderr-{len(self.started)}").open("w") as err:
-            process = subprocess.Popen(
-                [HOOKLINE, *map(str, words)],
-                stdout=subprocess.PIPE,
-                stderr=err,
-                text=True,
-                env=self.bench.environ,
-            )
+    def start(self, *words: object) -> Child:
+        # What it says goes to files: nobody reads a pipe while it runs, and the developers' log is long.
+        out, err = self._files(len(self.started))
+        process = forge().start([*map(str, words)], self.bench.environ, out, err)
         self.started.append(process)
         return process
 
-    def end(self, process: subprocess.Popen[str], code: int = 0) -> tuple[str, str]:
-        out, _ = process.communicate(timeout=30)
-        err = (self.bench.folder / f"stderr-{self.started.index(process)}").read_text()
+    def end(self, process: Child, code: int = 0) -> tuple[str, str]:
+        process.wait(30)
+        out, err = (path.read_text() for path in self._files(self.started.index(process)))
         self.said += out + err
         assert process.returncode == code, err[-3000:]
         return out, err
+
+    def _files(self, number: int) -> tuple[Path, Path]:
+        return self.bench.folder / f"stdout-{number}", self.bench.folder / f"stderr-{number}"
 
     def run(self, *words: object, code: int = 0) -> tuple[str, str]:
         return self.end(self.start(*words), code)
@@ -327,7 +324,7 @@ def verbs(bench: Bench) -> Iterator[Verbs]:
     yield verbs
     for process in verbs.started:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 def test_all_verbs_work_with_a_secured_broker_and_no_password_is_seen(

@@ -14,8 +14,9 @@ from typing import Any
 
 import zstandard
 
+from tests.kit.forge import Child, forge
 from tests.kit.ports import free_port
-from tests.kit.run import HOOKLINE, until
+from tests.kit.run import HOOKLINE, needs_a_start, until
 
 OPEN = {"server": "{key: wk_server}", "web": '{key: wk_web, origins: ["*"]}'}
 """Keys: one of servers, one of pages."""
@@ -37,7 +38,7 @@ class Collector:
     before: tuple[object, ...] = ()
     """Words before the command: a program that runs it."""
     collected_in: Path | None = None
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Child | None = None
     answered: bytes = b""
     """What /readyz said last."""
 
@@ -70,12 +71,17 @@ class Collector:
     def start(self) -> Collector:
         """Start the process and wait until it is ready."""
         self.write()
-        with (self.folder / "collect.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*map(str, self.before), str(HOOKLINE), "collect", "-c", str(self.config)],
-                env={**os.environ, "HOOKLINE_METRICS_TOKEN": TOKEN, **self.environment},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+        words = ["collect", "-c", str(self.config)]
+        env = {**os.environ, "HOOKLINE_METRICS_TOKEN": TOKEN, **self.environment}
+        log = self.folder / "collect.log"
+        if self.before or needs_a_start(env):
+            with log.open("ab") as said:
+                self.process = subprocess.Popen(
+                    [*map(str, self.before), str(HOOKLINE), *words],
+                    env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                )  # fmt: skip
+        else:
+            self.process = forge().start(words, env, log, log)
         try:
             until(self.is_ready)
         except AssertionError as error:

@@ -34,8 +34,11 @@ from typing import Any, NoReturn, TextIO
 from tests.kit.samples import ROOT
 
 IMPORTED = (
-    "pipeline.cli.jobs.run", "pipeline.cli.author.check", "pipeline.runtime.process",
-    "pipeline.admin.service", "pipeline.config.models.webhook", "pipeline.deliver.http.aiohttp_client",
+    "pipeline.cli.app", "pipeline.cli.jobs.run", "pipeline.cli.author.check", "pipeline.runtime.process",
+    "pipeline.runtime.accompany", "pipeline.runtime.collector", "pipeline.runtime.state.afresh",
+    "pipeline.admin.service", "pipeline.admin.command_routes", "pipeline.admin.look_routes",
+    "pipeline.admin.try_routes", "pipeline.admin.view_routes", "pipeline.collect.service",
+    "pipeline.console.service", "pipeline.config.models.webhook", "pipeline.deliver.http.aiohttp_client",
     "bytewax.recovery", "aiohttp", "encodings.utf_8_sig", "ctypes", "multiprocessing.util", "sqlite3",
 )  # fmt: skip
 
@@ -137,8 +140,12 @@ class Forge:
         uid: int | None = None,
         before: Mapping[str, Any] | None = None,
     ) -> Child:
-        """Start `hookline` with these words, with files for what it says."""
-        with open(os.devnull) as none, _private(out, os.O_TRUNC) as told, _private(err, os.O_APPEND) as said:
+        """Start `hookline` with these words, with files for what it says: out anew, err after what is there.
+
+        Both may be one file, which is then like err.
+        """
+        how = os.O_APPEND if out == err else os.O_TRUNC
+        with open(os.devnull) as none, _private(out, how) as told, _private(err, os.O_APPEND) as said:
             files = [none.fileno(), told.fileno(), said.fileno()]
             return self._known(Child(self._fork(files, argv, env, uid=uid, before=before)))
 

@@ -50,7 +50,7 @@ def started(*words: object, env: Mapping[str, str] | None = None, session: bool 
     """
     job: Running
     said = [*map(str, words)]
-    if said[0] == str(HOOKLINE) and not _is_for_a_start(env):
+    if said[0] == str(HOOKLINE) and not needs_a_start(env):
         job = forge().open(said[1:], os.environ if env is None else env, session=session)
     else:
         job = subprocess.Popen(
@@ -64,8 +64,8 @@ def started(*words: object, env: Mapping[str, str] | None = None, session: bool 
         job.communicate()
 
 
-def _is_for_a_start(env: Mapping[str, str] | None) -> bool:
-    """Return whether the loader or the interpreter is told something."""
+def needs_a_start(env: Mapping[str, str] | None) -> bool:
+    """Return whether the loader or the interpreter is told something: only a new process can obey."""
     told = ("LD_", "PYTHON", "LC_", "LANG")
     named = {name for name in {*os.environ, *(env or {})} if name.startswith(told)}
     return env is not None and any(env.get(name) != os.environ.get(name) for name in named)

@@ -268,6 +268,10 @@ FILES: list[tuple[Files, list[str]]] = [
         ["warning: webhooks/sub:0: its files are not read: they must lie in webhooks/"],
     ),
     (
+        {"a.yaml": HOOK, "notes.yaml": "a: trigger", "webhooks/b.yaml": HOOK},
+        ["warning: a.yaml:0: it is not read: a webhook must lie in webhooks/"],
+    ),
+    (
         {"pipeline.yml": "state: x\n", "webhooks/a.yaml": HOOK},
         ["warning: pipeline.yml:0: `pipeline.yml` is not read (move what it says"],
     ),

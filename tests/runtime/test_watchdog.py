@@ -102,7 +102,8 @@ class TestPulse:
 
 
 def job_with(pulse: Pulse) -> Any:
-    return SimpleNamespace(failure=Failure(), shards=[0], pulse=pulse, waits=lambda: None)
+    drain = SimpleNamespace(stopping=False)
+    return SimpleNamespace(failure=Failure(), shards=[0], pulse=pulse, waits=lambda: None, drain=drain)
 
 
 def test_readiness_and_later_health_say_that_the_worker_stands_still():

@@ -11,7 +11,8 @@ import orjson
 
 from pipeline.cli import given, requests
 from pipeline.cli.options import config_option, state_dir, state_option
-from pipeline.cli.output import echo, json_option, print_json, print_text
+from pipeline.cli.output import echo, json_option, print_json, print_text, say
+from pipeline.match.advice import UNKNOWN, advice
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
@@ -96,6 +97,8 @@ def explain(
     else:
         for number, one in enumerate(found):
             show(one, is_first=number == 0)
+        if user_file is None and letter is None and any(map(_asks_the_user, found)):
+            say("\nOne record says little of its user: `--user FILE` gives what was known by then.")
     requests_made = [one.request for one in found if one.request is not None]
     is_dead = any(request.dead_letter is not None for request in requests_made)
     return Exit.OK if requests_made and not is_dead else Exit.PROBLEMS
@@ -110,10 +113,16 @@ def show(one: Explained, *, is_first: bool) -> None:
         mark = "✓" if clause.holds else "✗"
         saw = f"   {clause.path} is {_seen(clause.seen)}" if clause.path is not None else ""
         lines.append(f"  {'  ' * clause.depth}{mark} {one_line(clause.text + saw)}")
+        if (hint := advice(clause)) is not None:
+            lines.append(f"  {'  ' * clause.depth}    {hint}")
     print_text("\n".join(lines))
     if one.request is not None and not one.request.suppressed:
         echo()
         requests.show(one.request)
+
+
+def _asks_the_user(one: Explained) -> bool:
+    return any(advice(clause) == UNKNOWN for clause in one.clauses)
 
 
 def _seen(value: Value) -> str:

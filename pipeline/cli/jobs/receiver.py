@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--listen",
-    default="127.0.0.1:9000",
+    default="127.0.0.1:8787",
     metavar="ADDRESS",
     help="PORT or HOST:PORT; port 0 takes a free one.",
 )

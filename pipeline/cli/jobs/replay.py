@@ -75,7 +75,7 @@ class Rate(click.ParamType[float]):
     "ends",
     multiple=True,
     metavar="TIME|URL",
-    help="A time: fire events before it. A URL: send to this origin instead, http://127.0.0.1:9000",
+    help="A time: fire events before it. A URL: send to this origin instead, http://127.0.0.1:8787",
 )
 @click.option(
     "--state",

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show_names, show_webhooks
+from pipeline.cli.accounts import (
+    dead_lines,
+    dropped_lines,
+    order_lines,
+    records_line,
+    show_names,
+    show_webhooks,
+    silent_lines,
+)
 from pipeline.cli.options import (
     allow_option,
     config_option,
@@ -209,16 +217,24 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
         return
     echo()
     show_webhooks(summary["webhooks"])
+    for line in dead_lines(summary["webhooks"]):
+        print_text(line)
     for line in dropped_lines(summary["records"], summary["webhooks"]):
         print_text(line)
     for line in reasons(state, summary):
         print_text(line)
     show_names(summary["events_seen"])
+    for line in silent_lines(summary["records"], summary["webhooks"]):
+        print_text(line)
     print_text(f"\n{records_line(summary['records'])}")
     for line in order_lines(summary["records"]):
         print_text(line)
     speed = read / secs if secs else 0
     print_text(f"this run: {counted(read, 'record')} in {secs:,.1f} s, {speed:,.0f} records/s")
+    if not read and before:
+        print_text(
+            "what this state directory has read before is not read again; `hookline replay` reads it anew"
+        )
     latency = summary["latency_ms"]
     if latency.get("p50"):
         print_text(f"event to answer: p50 {latency['p50']:,.1f} ms, p99 {latency['p99']:,.1f} ms")

@@ -57,7 +57,7 @@ def list_(state: Path, limit: int, after: str | None, as_json: bool, **wanted: A
     What a running job holds in memory is on disk after the epoch's end, a second or so.
     """
     from pipeline.operate.kept.owed_pages import page
-    from pipeline.operate.outbox import Owing, to_json
+    from pipeline.operate.outbox import Owing, last_answer, to_json
 
     shown = page(state, Owing(**wanted), after, limit, secs=None)
     rows = [to_json(one) for one in shown.rows]
@@ -76,9 +76,9 @@ def list_(state: Path, limit: int, after: str | None, as_json: bool, **wanted: A
                 row["user"] or "",
                 row["attempts"],
                 (row["due_at"] or "now")[:19].replace("T", " "),
-                row["status"] or "",
+                last_answer(one.progress) if row["attempts"] else "",
             )
-            for row in rows
+            for one, row in zip(shown.rows, rows, strict=True)
         ],
         right=("attempts",),
         prose=("last answer",),

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.accounts import dropped_lines, order_lines, records_line, show_names, show_webhooks
+from pipeline.cli.accounts import (
+    dead_lines,
+    dropped_lines,
+    order_lines,
+    records_line,
+    show_names,
+    show_webhooks,
+    silent_lines,
+)
 from pipeline.cli.options import on_state
 from pipeline.cli.output import json_option, print_json, print_text
 
@@ -35,9 +43,13 @@ def status(state: Path, as_json: bool) -> None:
     for line in order_lines(found.records):
         print_text(line)
     show_webhooks(found.webhooks)
+    for line in dead_lines(found.webhooks):
+        print_text(line)
     for line in dropped_lines(found.records, found.webhooks):
         print_text(line)
     show_names(live.events_seen if live else ())
+    for line in silent_lines(found.records, found.webhooks):
+        print_text(line)
     if live and live.still_secs:
         print_text(
             f"the job stands still, since {live.still_secs:,.0f} s: nothing is read or committed. Its log "

@@ -115,7 +115,9 @@ def _masked_clause(asked: Asked, clause: dict[str, Value]) -> dict[str, Value]:
         name = str(parse_path(str(clause["path"]), ("event", "user")).parts[-1])
     except ValueError:
         return clause  # it asks for no property
-    return clause | {"value": asked.masked({name: clause["value"]})[name]}
+    shown = asked.masked({name: clause["value"]})[name]
+    hidden = {"advice"} if shown != clause["value"] else set()  # it may say what the value is
+    return {key: value for key, value in clause.items() if key not in hidden} | {"value": shown}
 
 
 @asynccontextmanager

@@ -53,7 +53,11 @@ async def preview(asked: Asked) -> web.Response:
         by=by(asked, file),
         may_edit=asked.may("edit"),
     )
-    told = veiled(asked, shown.to_json(), *_PAYLOADS)
+    whole = shown.to_json()
+    told = veiled(asked, whole, *_PAYLOADS)
+    for clause, unveiled in zip(told["clauses"], whole["clauses"], strict=True):
+        if clause.get("value") != unveiled.get("value"):
+            clause.pop("advice", None)  # it may say what the value is
     if given["counts"]:
         samples = await asked.run(asked.console.looks.samples)
         would = await asked.tried(

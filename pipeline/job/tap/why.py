@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.compile.snapshot import Snapshot, Webhook
+from pipeline.match.advice import advice
 from pipeline.match.verdicts import Clause, explain, explain_trigger
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, User
@@ -68,4 +69,6 @@ def _json(clause: Clause) -> dict[str, Value]:
     }
     if clause.seen is not MISSING:
         found["value"] = clause.seen
+    if (hint := advice(clause)) is not None:
+        found["advice"] = hint
     return found

@@ -11,6 +11,7 @@ from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Moment
 from pipeline.join.known import Beneath
+from pipeline.match.advice import advice
 from pipeline.match.verdicts import Clause, explain_trigger
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
@@ -45,6 +46,7 @@ class Explained:
                     "path": clause.path,
                     "holds": clause.holds,
                     **({} if clause.seen is MISSING else {"value": clause.seen}),
+                    **({} if (hint := advice(clause)) is None else {"advice": hint}),
                 }
                 for clause in self.clauses
             ],

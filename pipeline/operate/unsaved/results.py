@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pipeline.model.errors import Refused
 from pipeline.model.findings import Finding, in_order
@@ -64,11 +64,14 @@ class Told:
     """What was seen at the path."""
     missing: bool = False
     """True: there was nothing at the path."""
+    advice: str | None = None
+    """What most probably keeps it from holding."""
 
     def to_json(self) -> dict[str, Value]:
         """Return what `hookline explain --json` prints of a clause."""
         told = {"depth": self.depth, "clause": self.clause, "path": self.path, "holds": self.holds}
-        return told if self.missing else {**told, "value": self.value}
+        seen = {} if self.missing else {"value": self.value}
+        return {**told, **seen, **({} if self.advice is None else {"advice": self.advice})}
 
 
 @dataclass(slots=True, frozen=True)
@@ -199,6 +202,26 @@ class Differs:
     """Name of its event; `User updated` for a change of properties."""
     fires: bool
     """Now; before the edit it was the other way round."""
+
+
+@dataclass(slots=True, frozen=True)
+class LabelSeen:
+    """A label, and what it matches of what the job read a moment ago."""
+
+    name: str
+    file: str
+    description: str
+    about_users: bool
+    """True: it says nothing of events, only who did them."""
+    matches: int
+    """Of so many `events` among the samples."""
+    events: int
+    names: dict[str, int]
+    """Of those that match, the most frequent first."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return asdict(self)
 
 
 @dataclass(slots=True, frozen=True)

@@ -24,6 +24,7 @@ from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Match
 from pipeline.join.known import Beneath
 from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
+from pipeline.match.advice import advice
 from pipeline.model.errors import GivenError, RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Invalid, Origin, PropertyUpdate, Record
@@ -110,6 +111,7 @@ def _explained(one: Explained, webhook: Webhook) -> dict[str, Value]:
             "holds": clause.holds,
             "value": None if clause.seen is MISSING else clause.seen,
             "missing": clause.seen is MISSING,
+            "advice": advice(clause),
         }
         for clause in one.clauses
     ]
@@ -157,9 +159,9 @@ def _added(webhook: Webhook) -> dict[str, str]:
             found["authorization"] = "Bearer (a token that is asked for when it is sent)"
     match signature:
         case StandardSignature():
-            found["webhook-signature"] = "(made when it is sent)"
+            found["webhook-signature"] = "made when it is sent"
         case HmacSignature():
-            found[signature.header] = "(made when it is sent)"
+            found[signature.header] = "made when it is sent"
     return found
 
 
@@ -227,7 +229,7 @@ def run(snapshot: Snapshot, webhook: Webhook, samples: Samples) -> Run:
     for name, records in samples.records:
         dead = suppressed = False
         for record in records:
-            for match in rehearsal.tell(_fresh(record)):
+            for match in rehearsal.tell(fresh(record)):
                 if isinstance(match, Invalid):
                     continue
                 if match.suppressed:
@@ -240,8 +242,8 @@ def run(snapshot: Snapshot, webhook: Webhook, samples: Samples) -> Run:
     return found
 
 
-def _fresh(record: Record) -> Record:
-    """Return a copy of an event: the story gives it to its user in place."""
+def fresh(record: Record) -> Record:
+    """Return a copy of an event: a story gives it to its user in place."""
     return copy(record) if isinstance(record, (Event, PropertyUpdate)) else record
 
 

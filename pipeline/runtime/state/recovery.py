@@ -27,31 +27,53 @@ TABLES = ("parts", "exs", "fronts", "commits", "snaps")
 RESTORE = "Restore the whole state directory from one backup, or start with an empty one."
 
 
-def prepare_recovery(folder: Path) -> int:
+def prepare_recovery(folder: Path, process: int = 0) -> int:
     """Make the recovery store or clean an existing one; return how many ghost rows were deleted.
 
     The processes of one job do so one after another. Raises StateError where it cannot be read, or is gone
-    although stores have committed.
+    although stores have committed; also where it is the first process's, and has never seen a run although
+    stores have committed: over several hosts all that Bytewax keeps is on the first one, so this is another
+    one's, and the job would begin anew beside it.
     """
     make_folder(folder.parent)
     lock = locked(folder.with_suffix(".lock"), math.inf)
     try:
-        return _prepare(folder)
+        return _prepare(folder, process)
     finally:
         os.close(lock)
 
 
-def _prepare(folder: Path) -> int:
+def _prepare(folder: Path, process: int) -> int:
     parts = sorted(folder.glob("part-*.sqlite3"))
     try:
         sound(folder, parts)
+        if process == 0 and resume_epoch(parts) is None:
+            _refuse_anothers(folder.parent)
         return delete_ghosts(parts)
+    except AnothersState:
+        raise
     except StateError:
         # Older versions left half of one where they were killed at their first start.
         if any(seq > 0 for _, seq in committed(folder.parent)):
             raise
     _make(folder)
     return 0
+
+
+class AnothersState(StateError):
+    """The directory is that of a process that is not the job's first one."""
+
+
+def _refuse_anothers(state: Path) -> None:
+    """Raise where stores have committed: no run of the job's first process has left them."""
+    for path, seq in committed(state):
+        if seq > 0:
+            raise AnothersState(
+                f"{path}: the store has committed {seq:,} epochs, and the recovery store beside it knows of "
+                "no run. Of a job over several hosts this is the directory of another process than the "
+                "first: start it with the number (`-i`) that it had, and the first one on the host that has "
+                "`recovery`. Otherwise restore the whole state directory from one backup."
+            )
 
 
 def sound(folder: Path, parts: list[Path]) -> None:

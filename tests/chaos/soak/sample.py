@@ -142,9 +142,9 @@ def disk(state: Path, collected: Path, logs: Path) -> dict[str, int]:
     return dict(parts)
 
 
-def dead_letters(state: Path) -> int:
-    """Return how many there are."""
-    return sum(_tables(store, "entries").get("dead", 0) for store in state.glob("shards/*"))
+def rows(state: Path, table: str) -> int:
+    """Return how many a table of the shards has."""
+    return sum(_tables(store, "entries").get(table, 0) for store in state.glob("shards/*"))
 
 
 def _tables(store: Path, what: str = "bytes") -> dict[str, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 from pipeline.config.files import ConfigText
 from pipeline.receiver.received import Request
 from pipeline.receiver.server import Receiver
+from tests.kit.forge import Child, forge
 from tests.kit.run import Bench, until
 
 
@@ -165,13 +165,13 @@ def shift_and_kill(
     check(receiver.requests, histories, writer.written, kills)
 
 
-def follow(bench: Bench, processes: int) -> subprocess.Popen[bytes]:
+def follow(bench: Bench, processes: int) -> Child:
     flags = ["--processes", processes] if processes > 1 else []
-    with (bench.folder / "stderr").open("ab") as log:
-        return subprocess.Popen(bench.command("--follow", *flags), stdout=log, stderr=log)
+    log = bench.folder / "stderr"
+    return forge().start(bench.command("--follow", *flags)[1:], os.environ, log, log)
 
 
-def end(job: subprocess.Popen[bytes], processes: int) -> None:
+def end(job: Child, processes: int) -> None:
     """Kill every process of the job."""
     children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split() if processes > 1 else []
     for pid in map(int, children):

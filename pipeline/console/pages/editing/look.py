@@ -99,7 +99,7 @@ def look(
         _hints(form, shown),
         good,
         _diff(draft),
-        host_of(form.fields["url"]),
+        host_of(form.fields["url"] if previewed.request is None else previewed.request.url),
     )
 
 
@@ -135,7 +135,11 @@ def veiled(looked: Looked, masked: Callable[[Value], Value]) -> Looked:
             event=shown["event"],
             user=shown["user"],
             dead_letter=shown["dead_letter"],
-            clauses=tuple(replace(one, value=value) for one, value in told),
+            clauses=tuple(
+                # What is advised may say what a hidden value is.
+                replace(one, value=value, advice=one.advice if value == one.value else None)
+                for one, value in told
+            ),
             request=request,
         )
     return replace(looked, chosen=chosen, hints=shown["hints"], previewed=seen)

@@ -1,0 +1,61 @@
+"""What most probably keeps a clause from holding: another type, other letters, what nobody has told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from pipeline.match.verdicts import Clause
+from pipeline.model.json import Value
+from pipeline.model.records import MISSING
+
+UNKNOWN: Final = "nothing had said it of this user by then"
+_NUMBER: Final = re.compile(r"\s*-?\d+(?:\.\d+)?\s*")
+
+
+def advice(clause: Clause) -> str | None:
+    """Return what to look at where a clause does not hold; None where it holds, or nothing stands out."""
+    if clause.holds or clause.path is None:
+        return None
+    seen = clause.seen
+    if seen is MISSING:
+        if clause.path.startswith("user.properties"):
+            return UNKNOWN
+        return None
+    if '"as":' in clause.text or '"ignore_case":' in clause.text:
+        return None  # somebody has thought of it
+    wanted = list(_constants(clause.operand))
+    if isinstance(seen, str):
+        return _of_text(seen, wanted, is_name=clause.path == "event.name")
+    if isinstance(seen, bool | int | float):
+        written = str(seen).lower() if isinstance(seen, bool) else f"{seen:g}"
+        if any(isinstance(one, str) and one.strip().lower() in (written, str(seen)) for one in wanted):
+            kind = "true or false" if isinstance(seen, bool) else "a number"
+            return f"it is {kind} and no text: leave out the quotes"
+    return None
+
+
+def _of_text(seen: str, wanted: list[Value], *, is_name: bool) -> str | None:
+    if any(isinstance(one, int | float) and not isinstance(one, bool) for one in wanted):
+        return "it is a text and no number: `as: number` converts it" if _NUMBER.fullmatch(seen) else None
+    if any(one is True or one is False for one in wanted):
+        return "it is a text: put true or false into quotes" if seen in ("true", "false") else None
+    if any(isinstance(one, str) and _plain(one) == _plain(seen) for one in wanted):
+        return "each letter counts" if is_name else "each letter counts: `ignore_case: true` takes both"
+    return None
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s_-]+", " ", text.strip()).casefold()
+
+
+def _constants(operand: Value) -> Iterator[Value]:
+    if isinstance(operand, list):
+        for one in operand:
+            yield from _constants(one)
+    elif isinstance(operand, dict):
+        for one in operand.values():
+            yield from _constants(one)
+    else:
+        yield operand

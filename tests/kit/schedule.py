@@ -1,0 +1,50 @@
+"""Which worker runs which tests, and when: a file's tests stay together, what takes long comes first.
+
+A file's tests share what its module has started, so one worker has them all; the tests of a group (the mark
+`xdist_group`) share more, so they are one unit, too. What comes last must be short, or one core waits for the
+other: the rooms that start processes come before those that compute. Within that the order is random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+TOGETHER = frozenset({"recovery"})
+"""Rooms that share what a whole session has started."""
+STARTING = frozenset(
+    (
+        "cli", "collect", "console", "deliver", "docs", "faults", "hostile", "job", "kafka", "recovery",
+        "runtime", "simulation", "test_bench_suite.py",
+    )
+)  # fmt: skip
+"""Rooms whose tests start processes, or wait."""
+
+
+def room_of(nodeid: str) -> str:
+    """Return the folder of `tests/` that a test is in."""
+    return PurePath(nodeid.partition("::")[0]).parts[1]
+
+
+def rank(item: pytest.Item) -> int:
+    """Return when a test comes: groups, rooms that start processes, the others."""
+    if item.get_closest_marker("xdist_group") or room_of(item.nodeid) in TOGETHER:
+        return 0
+    return 1 if room_of(item.nodeid) in STARTING else 2
+
+
+def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests in the order of their ranks, as they are within each."""
+    return sorted(items, key=rank)
+
+
+class Units(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives a worker whole files and groups, in their order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.rfind("@") > nodeid.rfind("]"):  # what xdist puts after the name of a test of a group
+            return nodeid.rpartition("@")[2]
+        return room if (room := room_of(nodeid)) in TOGETHER else nodeid.partition("::")[0]

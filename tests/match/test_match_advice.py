@@ -1,0 +1,49 @@
+"""Why a clause most probably does not hold: what people meet first, and nothing where nothing stands out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.match.advice import UNKNOWN, advice
+from pipeline.match.verdicts import explain, explain_trigger
+from tests.kit.matching import condition, trigger_of
+from tests.kit.records import event, user
+
+
+@pytest.mark.parametrize(
+    ("operand", "value", "told"),
+    [
+        ({"gte": 100}, "250", "a text and no number: `as: number`"),
+        ({"in": [1, 2]}, "2", "a text and no number"),
+        ("250", 250, "a number and no text"),
+        ("true", True, "true or false and no text"),
+        (True, "true", "into quotes"),
+        ("Pro", "pro", "`ignore_case: true` takes both"),
+        ({"in": ["pro plan"]}, "pro_plan", "each letter counts"),
+        ({"gte": 100}, "many", None),
+        ({"gte": 100}, 99, None),
+        ({"as": "number", "gte": 100}, "50", None),
+        ("pro", "free", None),
+        ({"eq": "250"}, 251, None),
+    ],
+)
+def test_another_type_or_spelling_is_told(operand: Any, value: Any, told: str | None) -> None:
+    tree = {"event.properties.x": operand}
+    (clause,) = explain(condition(tree).nodes, event(properties={"x": value}), user())
+    assert not clause.holds
+    found = advice(clause)
+    assert found is None if told is None else found is not None and told in found
+
+
+def test_what_nobody_has_said_of_a_user_is_told_and_a_name_by_its_letters() -> None:
+    trigger = trigger_of({"trigger": {"events": ["purchase"], "where": {"user.properties.plan": "pro"}}})
+    name, plan = explain_trigger(trigger, event(name="Purchase"), user())
+    assert (advice(name), advice(plan)) == ("each letter counts", UNKNOWN)
+
+
+def test_where_a_clause_holds_nothing_is_told() -> None:
+    (clause,) = explain(condition({"event.properties.x": {"ne": 5}}).nodes, event(), user())
+    assert clause.holds
+    assert advice(clause) is None
